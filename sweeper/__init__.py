@@ -1,0 +1,1 @@
+"""sweeper: find the best small network for an image-classification data set, and be able to trust the answer."""

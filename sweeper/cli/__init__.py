@@ -1,0 +1,64 @@
+"""The command line: one file a command, and one place where an error becomes a line and an exit code."""
+
+import signal
+import sys
+from typing import Any
+
+import click
+
+from sweeper.cli.data import data
+from sweeper.cli.search import search
+from sweeper.cli.spaces import spaces
+from sweeper.cli.status import status
+from sweeper.cli.studies import studies
+from sweeper.cli.trials import trials
+from sweeper.cli.ui import ui
+from sweeper.errors import SweeperError
+
+
+class _Main(click.Group):
+    """Turns what goes wrong into one line on stderr and the right exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except SweeperError as error:
+            if ctx.params["debug"]:
+                raise
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(error.exit_code)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("Interrupted.", err=True)
+            ctx.exit(128 + signal.SIGINT)
+        except BrokenPipeError:
+            # The reader of our output (head, a pager) has had enough.
+            sys.stderr.close()
+            ctx.exit(1)
+        except Exception as error:
+            if ctx.params["debug"]:
+                raise
+            click.echo(
+                f"Error: {type(error).__name__}: {error} (this is a fault of sweeper's: `sweeper --debug ...` "
+                "shows where it happened)",
+                err=True,
+            )
+            ctx.exit(1)
+
+
+@click.group(cls=_Main, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.version_option(package_name="cnn-sweeper", prog_name="sweeper")
+def main(debug: bool) -> None:
+    """Find the best small network for your image-classification data, and trust the answer.
+
+    \b
+    Example:
+      sweeper search fashion_mnist --trials 50
+      sweeper ui
+    """
+
+
+for command in (search, studies, trials, status, spaces, data, ui):
+    main.add_command(command)

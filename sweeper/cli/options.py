@@ -1,0 +1,101 @@
+"""Options that several commands share, and the values that click has no type for."""
+
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sweeper import store as stores
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+
+
+class Duration(click.ParamType):
+    """Seconds, from 90, 90s, 45m, 2h, 1d or 1h30m."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        text = str(value).strip().lower()
+        parts = re.findall(r"(\d+(?:\.\d+)?)([dhms])", text)
+        if re.fullmatch(r"\d+(\.\d+)?", text):
+            seconds = float(text)
+        elif parts and "".join(number + unit for number, unit in parts) == text:
+            seconds = sum(float(number) * SECONDS[unit] for number, unit in parts)
+        else:
+            self.fail(f"must be a duration such as 90s, 45m, 2h or 1h30m, got {value!r}", param, ctx)
+        if seconds <= 0:
+            self.fail(f"must be longer than nothing, got {value!r}", param, ctx)
+        return seconds
+
+
+class Jobs(click.ParamType):
+    """A number of workers, or auto (None)."""
+
+    name = "auto|integer"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        if value is None or value == "auto":
+            return None
+        if not str(value).isdigit() or int(value) < 1:
+            self.fail(f"must be auto or an integer of at least 1, got {value!r}", param, ctx)
+        return int(value)
+
+
+def store_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--store, --storage and --tracking-uri."""
+    for option in reversed(
+        (
+            click.option(
+                "--store",
+                type=click.Path(path_type=Path),
+                envvar="SWEEPER_STORE",
+                show_envvar=True,
+                help="Folder of the databases, artifacts and checkpoints.  [default: mlruns]",
+            ),
+            click.option(
+                "--storage",
+                metavar="URL",
+                help="Optuna's storage, if not SQLite in the store.  [env var: OPTUNA_STORAGE]",
+            ),
+            click.option(
+                "--tracking-uri",
+                metavar="URL",
+                help="MLflow's server, if not SQLite in the store.  [env var: MLFLOW_TRACKING_URI]",
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+def resolve_store(store: Path | None, storage: str | None, tracking_uri: str | None) -> stores.Store:
+    """The store that the options and the environment name."""
+    return stores.resolve(store, storage, tracking_uri, os.environ)
+
+
+def note(text: str) -> None:
+    """A line on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.find_root().params["debug"] = True
+
+
+debug_option: Decorator = click.option(
+    "--debug", is_flag=True, expose_value=False, callback=_debug, help="Show tracebacks."
+)

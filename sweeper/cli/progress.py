@@ -1,0 +1,164 @@
+"""A sweep's progress on stderr: a live view on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from sweeper.search.events import (
+    EpochEnded,
+    Event,
+    Listener,
+    Note,
+    SweepStarted,
+    TrialEnded,
+    TrialInterrupted,
+    TrialStarted,
+)
+from sweeper.search.study import TrialRecord
+
+
+@contextmanager
+def progress(study: str, *, quiet: bool, verbose: bool) -> Iterator[Listener]:
+    """The listener that shows a sweep."""
+    console = Console(stderr=True, highlight=False)
+    if quiet:
+        yield lambda event: None
+    # FORCE_COLOR makes rich take a file for a terminal; a file has no use for a view that redraws itself.
+    elif sys.stderr.isatty() and not verbose and not console.is_dumb_terminal:
+        view = _LiveView(study)
+        with Live(get_renderable=view.render, console=console, refresh_per_second=4, transient=True) as live:
+
+            def show(event: Event) -> None:
+                if isinstance(event, Note):
+                    live.console.print(Text(event.text))
+                view.update(event)
+
+            yield show
+    else:
+        yield _PlainLines(console, verbose)
+
+
+class _Tally:
+    """What both views show: trials done, the best so far, and the time left."""
+
+    def __init__(self) -> None:
+        self.done = self.done_before = self.total = self.epochs = 0
+        self.started = time.monotonic()
+        self.best: TrialRecord | None = None
+
+    def update(self, event: Event) -> None:
+        if isinstance(event, SweepStarted):
+            self.done = self.done_before = event.done
+            self.total, self.epochs, self.best = event.total, event.epochs, event.best
+            self.maximize = event.maximize
+            self.started = time.monotonic()
+        elif isinstance(event, TrialEnded):
+            record = event.record
+            self.done += record.state in ("complete", "pruned")
+            if record.state == "complete" and record.feasible and self._is_better(record):
+                self.best = record
+
+    def time_left(self) -> str:
+        """By the mean time of the trials that this process has ended; unknown before the first."""
+        done_here = self.done - self.done_before
+        if done_here < 1:
+            return "?"
+        left = (time.monotonic() - self.started) / done_here * max(0, self.total - self.done)
+        return _clock(left)
+
+    def best_so_far(self) -> str:
+        return f"{self.best.value:.4f} ({self.best.name})" if self.best and self.best.value is not None else "none"
+
+    def _is_better(self, record: TrialRecord) -> bool:
+        if self.best is None or self.best.value is None or record.value is None:
+            return True
+        return record.value > self.best.value if self.maximize else record.value < self.best.value
+
+
+class _LiveView:
+    """The running trials, redrawn in place."""
+
+    def __init__(self, study: str) -> None:
+        self.study = study
+        self.tally = _Tally()
+        self.running: dict[int, tuple[str, EpochEnded | None, int]] = {}
+
+    def update(self, event: Event) -> None:
+        self.tally.update(event)
+        match event:
+            case TrialStarted(number=number, name=name, from_epoch=epoch):
+                self.running[number] = (name, None, epoch)
+            case EpochEnded(number=number, metrics=metrics) if number in self.running:
+                self.running[number] = (self.running[number][0], event, metrics.epoch)
+            case TrialEnded(record=record):
+                self.running.pop(record.number, None)
+            case TrialInterrupted(number=number):
+                self.running.pop(number, None)
+
+    def render(self) -> Group:
+        tally = self.tally
+        head = Text(
+            f"{self.study}: {tally.done} of {tally.total} trials, {_clock(time.monotonic() - tally.started)} gone, "
+            f"{tally.time_left()} left, best {tally.best_so_far()}"
+        )
+        table = Table("trial", "epoch", "train loss", "val. loss", "val. accuracy", "images/s")
+        for name, last, epoch in list(self.running.values()):
+            row = ["", "", "", ""]
+            if last is not None:
+                m = last.metrics
+                row = [
+                    f"{m.train_loss:.4f}", f"{m.validation_loss:.4f}", f"{m.validation_accuracy:.4f}",
+                    f"{m.images_per_second:,.0f}",
+                ]  # fmt: skip
+            table.add_row(name, f"{epoch} of {tally.epochs}", *row)
+        return Group(head, table)
+
+
+class _PlainLines:
+    """A line a trial, and with `verbose` a line an epoch."""
+
+    def __init__(self, console: Console, verbose: bool) -> None:
+        self.console, self.verbose, self.tally = console, verbose, _Tally()
+
+    def __call__(self, event: Event) -> None:
+        self.tally.update(event)
+        match event:
+            case SweepStarted(study=study, done=done, total=total, n_workers=workers):
+                plural = "worker" if workers == 1 else "workers"
+                self._say(f"{study}: {done} of {total} trials done, {workers} {plural}")
+            case TrialStarted(name=name, from_epoch=epoch) if epoch:
+                self._say(f"{name} goes on behind epoch {epoch}")
+            case TrialStarted(name=name) if self.verbose:
+                self._say(f"{name} started")
+            case EpochEnded(number=number, metrics=m) if self.verbose:
+                self._say(
+                    f"trial {number} epoch {m.epoch}: train loss {m.train_loss:.4f}, validation loss "
+                    f"{m.validation_loss:.4f}, validation accuracy {m.validation_accuracy:.4f}, "
+                    f"{m.images_per_second:,.0f} images/s"
+                )
+            case TrialEnded(record=record):
+                value = "" if record.value is None else f" {record.value:.4f}"
+                reason = f" ({record.reason})" if record.reason not in ("", "pruner") else ""
+                self._say(
+                    f"[{self.tally.done}/{self.tally.total}] {record.name} {record.state}{value} after "
+                    f"{record.epochs} epochs{reason}; best {self.tally.best_so_far()}; {self.tally.time_left()} left"
+                )
+            case TrialInterrupted(number=number):
+                self._say(f"trial {number} interrupted")
+            case Note(text=text):
+                self._say(text)
+
+    def _say(self, text: str) -> None:
+        self.console.print(Text(text), soft_wrap=True)
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"

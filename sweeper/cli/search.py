@@ -1,0 +1,278 @@
+"""`sweeper search`: the main job."""
+
+import json
+import os
+import shlex
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sweeper.cli.options import Duration, Jobs, debug_option, json_option, note, resolve_store, store_options
+from sweeper.errors import SweeperError, UsageError
+
+if TYPE_CHECKING:
+    from sweeper.search.coordinator import StopRequest
+    from sweeper.search.sweep import Outcome, Request
+
+# Each name is also that of an Optuna sampler or pruner in sweeper/search/study.py, which is too slow to import
+# for --help; a test holds the two together.
+SAMPLERS = ("tpe", "random", "grid")
+PRUNERS = ("halving", "median", "hyperband", "none")
+METRICS = ("accuracy", "macro_f1", "loss")
+# A data set's own space where --space is not given.
+DEFAULT_SPACES = {"fashion_mnist": "lenet5"}
+
+
+@click.command()
+@click.argument("dataset")
+@click.option("--space", "space_name", metavar="NAME|FILE", help="Search space.  [default: the data set's own]")
+@click.option(
+    "--set",
+    "overrides",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Redefine a parameter: a TOML value, a word, LOW:HIGH (keeps a log scale), or A,B,C. Repeatable.",
+)
+@click.option(
+    "--trials",
+    "--n-trials",
+    type=click.IntRange(min=1),
+    default=50,
+    show_default=True,
+    help="Distinct configurations tried in all, earlier runs of the study included.",
+)
+@click.option("--epochs", type=click.IntRange(min=1), help="Epochs a trial.  [default: the space's, or 15]")
+@click.option("--timeout", type=Duration(), help="Stop after this time, such as 90m or 2h.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--study", "--study-name", help="Name of the study.  [default: DATASET-SPACE]")
+@click.option("--new", is_flag=True, help="Start another study rather than go on with this one.")
+@click.option(
+    "--jobs",
+    "-j",
+    type=Jobs(),
+    help="Trials at once: auto is one a usable core, as far as memory goes, or one a GPU.  [default: auto]",
+)
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="auto|cpu|cuda|cuda:N|mps",
+    help="Where to train; cuda means every visible GPU.",
+)
+@click.option("--sampler", type=click.Choice(SAMPLERS), default="tpe", show_default=True)
+@click.option(
+    "--pruner",
+    type=click.Choice(PRUNERS),
+    default="halving",
+    show_default=True,
+    help="halving: asynchronous successive halving from epoch 1, factor 3.",
+)
+@click.option(
+    "--metric",
+    type=click.Choice(METRICS),
+    default="accuracy",
+    show_default=True,
+    help="What is optimised, on the validation part.",
+)
+@click.option("--max-params", type=click.IntRange(min=1), metavar="N", help="No network with more parameters may win.")
+@click.option("--target", type=float, help="Stop when a complete trial is at least this good.")
+@click.option(
+    "--keep",
+    type=click.IntRange(min=0),
+    default=5,
+    show_default=True,
+    metavar="K",
+    help="Keep the weights of the best K trials.",
+)
+@click.option(
+    "--subset", type=click.IntRange(min=1), metavar="N", help="Use N stratified images only, for a quick try."
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    envvar="SWEEPER_DATA_DIR",
+    show_envvar=True,
+    help="Folder of the data set's files.",
+)
+@click.option("--offline", is_flag=True, help="Never try the network.")
+@store_options
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
+@json_option
+@click.option("--quiet", "-q", is_flag=True, help="No progress.")
+@click.option("--verbose", "-v", is_flag=True, help="Every epoch as a line.")
+@debug_option
+def search(
+    dataset: str,
+    space_name: str | None,
+    overrides: tuple[str, ...],
+    store: Path | None,
+    storage: str | None,
+    tracking_uri: str | None,
+    epochs: int | None,
+    study: str | None,
+    max_params: int | None,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
+) -> None:
+    """Search DATASET for the best network of a space; the same command goes on where it stopped.
+
+    Every trial is scored on the validation part of the training data; the test data are never opened.
+
+    \b
+    Example:
+      sweeper search fashion_mnist --trials 50
+      sweeper search fashion_mnist --subset 2000 --epochs 2 --trials 6 --set activation=relu,gelu
+    """
+    from dataclasses import replace
+
+    from sweeper import space_file
+    from sweeper.data import catalog
+    from sweeper.store import check_study_name
+
+    catalog.get(dataset)
+    space = space_file.load(space_name or DEFAULT_SPACES[dataset], overrides)
+    name = check_study_name(study or f"{dataset}-{space.name}")
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose contradict each other")
+
+    from sweeper.search.sweep import Request
+
+    request = Request(
+        dataset=dataset,
+        space=space,
+        protocol=space.protocol if epochs is None else replace(space.protocol, epochs=epochs),
+        study=name,
+        max_parameters=max_params,
+        store=resolve_store(store, storage, tracking_uri),
+        command=["sweeper", *sys.argv[1:]],
+        **options,
+    )
+    if dry_run:
+        _show_plan(request, as_json)
+        return
+    outcome = _run(request, quiet=quiet, verbose=verbose)
+    if as_json:
+        click.echo(json.dumps(outcome.summary()))
+    else:
+        _show(outcome, request)
+    _leave(outcome)
+
+
+def _run(request: "Request", *, quiet: bool, verbose: bool) -> "Outcome":
+    from sweeper.cli.progress import progress
+    from sweeper.search.coordinator import StopRequest
+    from sweeper.search.sweep import run
+
+    stop = StopRequest()
+    _listen_to_signals(stop)
+    if not quiet:
+        where = request.store
+        note(f"Study {request.study} in {where.root}")
+        if not where.embedded_storage or not where.embedded_tracking:
+            from sweeper.store import redact
+
+            note(f"Optuna: {redact(where.storage)}  MLflow: {redact(where.tracking_uri)}")
+    with progress(request.study, quiet=quiet, verbose=verbose) as listener:
+        return run(request, listener, stop)
+
+
+def _listen_to_signals(stop: "StopRequest") -> None:
+    """The first SIGINT or SIGTERM lets the running epochs end; a second ends the process where it is."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if stop.reason in ("SIGINT", "SIGTERM"):
+            raise KeyboardInterrupt
+        stop.reason = signal.Signals(number).name
+        note(f"{stop.reason}: recording the running epochs; once more stops at once")
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handle)
+
+
+def _leave(outcome: "Outcome") -> None:
+    """Exit code 130 or 143 after a signal, 1 where no trial completed, else 0."""
+    if outcome.stopped in ("SIGINT", "SIGTERM"):
+        sys.stdout.flush()
+        sys.exit(128 + signal.Signals[outcome.stopped])
+    if not outcome.summary()["n_trials"]["complete"]:
+        raise SweeperError(
+            f"no trial of {outcome.study_name} completed; `sweeper trials {outcome.study_name}` shows why"
+        )
+
+
+def _show(outcome: "Outcome", request: "Request") -> None:
+    from sweeper.cli.tables import ranking_table, stdout_console
+    from sweeper.search.sweep import DONE
+
+    n = outcome.summary()["n_trials"]
+    if n["complete"]:
+        stdout_console().print(ranking_table(outcome.trials, outcome.metric))
+    told = [f"{n['complete']} complete", f"{n['pruned']} pruned"]
+    told += [f"{n['fail']} failed"] * bool(n["fail"]) + [f"{n['running']} unfinished"] * bool(n["running"])
+    ended = f", stopped by {outcome.stopped}" if outcome.stopped else ""
+    minutes, seconds = divmod(round(outcome.seconds), 60)
+    click.echo(f"{', '.join(told)}, {minutes} min {seconds:02d} s{ended}")
+    if n["complete"] > 1:
+        click.echo(
+            "Each score is one seed's, on the validation images that also chose it: the best of many is "
+            "flattered, and neighbours in the table may well change places."
+        )
+    options = _store_arguments(request)
+    click.echo("\nNext:")
+    if outcome.stopped not in DONE:
+        click.echo(f"  {_command(request)}   # goes on from here")
+    click.echo(f"  sweeper ui{options}")
+    click.echo(f"  sweeper trials {outcome.study_name}{options}")
+
+
+def _command(request: "Request") -> str:
+    """The command that goes on with this study: the same, without --new."""
+    words = [word for word in request.command if word != "--new"]
+    return shlex.join(words)
+
+
+def _store_arguments(request: "Request") -> str:
+    from sweeper.store import DEFAULT_STORE
+
+    if request.store.root == Path(os.path.abspath(DEFAULT_STORE)):
+        return ""
+    return f" --store {shlex.quote(str(request.store.root))}"
+
+
+def _show_plan(request: "Request", as_json: bool) -> None:
+    from sweeper.search.sweep import plan
+
+    planned = plan(request, lambda event: note(getattr(event, "text", "")))
+    parts = {part: len(getattr(planned.split, part)) for part in ("train", "validation", "confirm")}
+    shown = {
+        "schema_version": 1,
+        "dry_run": True,
+        "study_name": request.study,
+        "dataset": request.dataset,
+        "data_source": planned.pool.source,
+        "images": parts,
+        "space": request.space.name,
+        "searched": list(request.space.parameters),
+        "variants": list(request.space.variants),
+        "trials": request.trials,
+        "epochs": request.protocol.epochs,
+        "sampler": request.sampler,
+        "pruner": request.pruner,
+        "workers": list(planned.execution.devices),
+        "store": str(request.store.root),
+    }
+    if as_json:
+        click.echo(json.dumps(shown))
+        return
+    for key, value in shown.items():
+        if key not in ("schema_version", "dry_run"):
+            words = ", ".join(f"{k} {v:,}" for k, v in value.items()) if isinstance(value, dict) else value
+            click.echo(f"{key:12} {', '.join(words) if isinstance(words, list) else words}")
+    click.echo("Nothing was written.")

@@ -1,0 +1,148 @@
+"""`sweeper spaces`: what can be searched."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sweeper.cli.options import json_option
+
+if TYPE_CHECKING:
+    from sweeper.space import Space
+
+
+@click.group()
+def spaces() -> None:
+    """The search spaces: which there are, what one holds, whether a file is sound.
+
+    \b
+    Example:
+      sweeper spaces list
+    """
+
+
+@spaces.command("list")
+@json_option
+def list_spaces(as_json: bool) -> None:
+    """List the spaces that ship with sweeper.
+
+    \b
+    Example:
+      sweeper spaces list
+    """
+    from sweeper import space_file
+
+    found = [space_file.load(name) for name in space_file.names()]
+    if as_json:
+        entries = [{"name": s.name, "title": s.title, "datasets": list(s.datasets)} for s in found]
+        click.echo(json.dumps({"schema_version": 1, "spaces": entries}))
+        return
+    for space in found:
+        click.echo(f"{space.name}  {space.title} ({', '.join(space.datasets)})")
+
+
+@spaces.command()
+@click.argument("name")
+@json_option
+def show(name: str, as_json: bool) -> None:
+    """Show the parameters and variants of a space, by name or file.
+
+    \b
+    Example:
+      sweeper spaces show lenet5
+    """
+    from sweeper import space_file
+
+    space = space_file.load(name)
+    if as_json:
+        click.echo(json.dumps(_described(space)))
+    else:
+        _print(space)
+
+
+@spaces.command()
+@click.argument("file")
+def check(file: str) -> None:
+    """Check a space file; the first mistake is named and the exit code is 2.
+
+    \b
+    Example:
+      sweeper spaces check my_space.toml
+    """
+    from sweeper import space_file
+
+    space = space_file.load(file)
+    click.echo(f"{file}: {len(space.parameters)} parameters, {len(space.variants)} variants, no mistakes")
+
+
+def _described(space: "Space") -> dict[str, Any]:
+    described = space.describe()
+    variants = {
+        name: {
+            "values": described["variants"][name],
+            "n_parameters": _n_parameters(space, name),
+            "reported": _reported(variant.reported),
+        }
+        for name, variant in space.variants.items()
+    }
+    return {
+        "schema_version": 1,
+        "name": space.name,
+        "parameters": described["parameters"],
+        "variants": variants,
+    }
+
+
+def _reported(entries: Any) -> Any:
+    """As in the file: nothing, one table, or an array of them (one a split)."""
+    if not entries:
+        return {}
+    return dict(entries[0]) if len(entries) == 1 else [dict(entry) for entry in entries]
+
+
+def _n_parameters(space: "Space", variant: str) -> int | None:
+    from sweeper import layers
+    from sweeper.data.catalog import INPUT_SHAPES
+
+    if not space.datasets:
+        return None
+    network = layers.trace(space.variants[variant].configuration.model, *INPUT_SHAPES[space.datasets[0]])
+    return layers.n_parameters(network)
+
+
+def _print(space: "Space") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    console.print(f"{space.name}: {space.title}", markup=False)
+    described = space.describe()
+    searched = Table("parameter", "values", "only when", title="Searched", title_justify="left")
+    for name, words in described["parameters"].items():
+        when = ", ".join(f"{key} = {json.dumps(value)}" for key, value in words.get("when", {}).items())
+        searched.add_row(name, _values(words), when)
+    console.print(searched)
+    fixed = Table("field", "value", title="Fixed", title_justify="left")
+    for name, value in described["fixed"].items():
+        fixed.add_row(name, json.dumps(value))
+    console.print(fixed)
+    variants = Table("variant", "parameters", "differs from the baseline", "reported", title="Variants")
+    baseline = described["variants"]["baseline"]
+    for name, variant in space.variants.items():
+        own = described["variants"][name]
+        differences = [f"{k} = {json.dumps(v)}" for k, v in own.items() if baseline.get(k) != v]
+        n_parameters = _n_parameters(space, name)
+        reported = "; ".join(
+            f"{entry['split']}: " + ", ".join(f"{k} {v}" for k, v in entry.items() if k != "split")
+            for entry in variant.reported
+        )
+        variants.add_row(name, "" if n_parameters is None else f"{n_parameters:,}", ", ".join(differences), reported)
+    console.print(variants)
+
+
+def _values(words: dict[str, Any]) -> str:
+    if words["type"] == "categorical":
+        return ", ".join(json.dumps(choice) for choice in words["choices"])
+    scale = ", log scale" if words["log"] else ""
+    step = f", step {words['step']:g}" if words["step"] else ""
+    return f"{words['low']:g} to {words['high']:g}{step}{scale}"

@@ -1,0 +1,52 @@
+"""`sweeper ui`: MLflow's own interface on the store."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from sweeper.cli.options import resolve_store, store_options
+from sweeper.errors import SweeperError, UsageError
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+@click.option(
+    "--allowed-hosts",
+    metavar="HOSTS",
+    help="Host names, comma-separated, that browsers may use. Needed with another --host: the UI has no passwords.",
+)
+@store_options
+def ui(
+    host: str,
+    port: int,
+    allowed_hosts: str | None,
+    store: Path | None,
+    storage: str | None,
+    tracking_uri: str | None,
+) -> None:
+    """Open MLflow's UI on the store; Ctrl-C ends it.
+
+    \b
+    Example:
+      sweeper ui --port 5001
+    """
+    where = resolve_store(store, storage, tracking_uri)
+    if not where.embedded_tracking:
+        raise UsageError("runs are on an MLflow server of your own: open its address in a browser (--tracking-uri)")
+    if not (where.root / "mlflow.db").exists():
+        raise SweeperError(f"no runs in {where.root} yet: `sweeper search` makes them")
+    if host not in LOOPBACK and not allowed_hosts:
+        raise UsageError(f"to listen on {host}, name the hosts that browsers may use (--allowed-hosts)")
+    arguments = ["ui", "--backend-store-uri", where.tracking_uri, "--host", host, "--port", str(port)]
+    if allowed_hosts:
+        arguments += ["--allowed-hosts", allowed_hosts]
+    click.echo(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+    click.echo(f"The same without sweeper: mlflow {' '.join(arguments)}")
+    sys.stdout.flush()
+    environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+    os.execve(sys.executable, [sys.executable, "-m", "mlflow", *arguments], environment)

@@ -1,0 +1,62 @@
+"""One data file on disk: read with its checks, and written whole or not at all."""
+
+import hashlib
+import os
+import secrets
+from pathlib import Path
+
+from sweeper.data import formats
+from sweeper.data.catalog import DataFile
+from sweeper.errors import SweeperError
+
+
+def candidates(folder: Path, file: DataFile) -> list[Path]:
+    """The paths in `folder` under which `file` exists, plain before .gz."""
+    names = (file.name, f"{file.name}.gz")
+    return [folder / name for name in names if os.path.lexists(folder / name)]
+
+
+def read_limit(file: DataFile) -> int:
+    """The most bytes `file` can take, plain or gzipped: gzip adds 0.03 % to noise, and a header."""
+    return file.size + file.size // 100 + 4096
+
+
+def read(path: Path, file: DataFile) -> bytes:
+    """The decompressed content of `path`; SweeperError naming it unless it is exactly `file`."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(read_limit(file) + 1)
+    except OSError as error:
+        raise SweeperError(f"the file must be readable, got: {error.strerror} ({path})") from None
+    return check(data, file, str(path))
+
+
+def check(data: bytes, file: DataFile, place: str) -> bytes:
+    """The decompressed `data`; SweeperError naming `place` unless size and SHA-256 are those of `file`."""
+    content = formats.decompress(data, place, file.size)
+    if len(content) < file.size:
+        raise SweeperError(f"size must be {file.size:,} bytes, it is truncated to {len(content):,} ({place})")
+    if len(content) > file.size:
+        raise SweeperError(f"size must be {file.size:,} bytes, got more ({place})")
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != file.sha256:
+        raise SweeperError(f"SHA-256 must be {file.sha256}, got {digest}: the content was altered ({place})")
+    return content
+
+
+def write(folder: Path, name: str, content: bytes) -> Path:
+    """Write `content` as folder/name in one step: no reader and no second writer ever sees half a file.
+
+    OSError if that fails; nothing is left behind then.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / name
+    temporary = folder / f".{name}.{os.getpid()}.{secrets.token_hex(4)}"
+    try:
+        # Not tempfile: its files are private to the user, and a data folder may be shared.
+        with temporary.open("xb") as stream:
+            stream.write(content)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return target

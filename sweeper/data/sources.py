@@ -1,0 +1,175 @@
+"""Where the bytes of a data set come from: places on this machine in a fixed order, then the network."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from sweeper.data import download, files
+from sweeper.data.catalog import DataFile, Dataset
+from sweeper.errors import SweeperError, UsageError
+
+# torchvision puts its files under ROOT/<class>/raw and has no default for ROOT. These are what its users
+# write: "data" (PyTorch's tutorials), "../data" (its examples), "." and "~/data".
+TORCHVISION_ROOTS = ("data", "../data", ".", "~/data")
+
+
+@dataclass(frozen=True)
+class Found:
+    """The checked, decompressed contents of the files asked for, in that order, and their folder."""
+
+    contents: tuple[bytes, ...]
+    folder: Path
+
+
+def cache_folder(dataset: Dataset) -> Path:
+    """Where downloads of `dataset` go: under SWEEPER_CACHE_DIR if that is set, else the user's cache."""
+    chosen = os.environ.get("SWEEPER_CACHE_DIR")
+    return (Path(chosen) if chosen else platformdirs.user_cache_path("sweeper")) / dataset.name
+
+
+def find(
+    dataset: Dataset,
+    wanted: Sequence[DataFile],
+    *,
+    data_dir: Path | None = None,
+    notify: Callable[[str], None],
+) -> Found | None:
+    """The `wanted` files from the first place on this machine that has them all; None if there is none.
+
+    With `data_dir` that is the only place, and a bad file there is a SweeperError. Elsewhere a bad file is
+    told through `notify` and the next place is taken. No other file is opened, and nothing is downloaded.
+    """
+    if data_dir is not None:
+        return _find_in_data_dir(dataset, wanted, data_dir)
+    return _find_in_known_places(dataset, wanted, notify)[0]
+
+
+def read(
+    dataset: Dataset,
+    wanted: Sequence[DataFile],
+    *,
+    data_dir: Path | None = None,
+    offline: bool = False,
+    notify: Callable[[str], None],
+) -> Found:
+    """The `wanted` files from where `find` finds them, else downloaded into the cache (unless `offline`).
+
+    A download brings the data set's other files along if it can. SweeperError with every place tried if the
+    files cannot be had. With `data_dir` nothing is downloaded and no other place is tried.
+    """
+    if data_dir is not None:
+        found = _find_in_data_dir(dataset, wanted, data_dir)
+        if found is None:
+            absent = [file.name for file in wanted if not _paths_in_data_dir(dataset, file, data_dir)]
+            raise SweeperError(
+                f"{' and '.join(absent)} must be in the data folder or its {dataset.torchvision}/raw, plain "
+                f"or as .gz, got neither ({data_dir}). What to do: `sweeper data fetch {dataset.name} "
+                f"--data-dir {data_dir}` puts what is missing there"
+            )
+        return found
+    found, tried = _find_in_known_places(dataset, wanted, notify)
+    if found is not None:
+        return found
+    if offline:
+        tried.append("the network: not tried, offline was asked for")
+    else:
+        cache = cache_folder(dataset)
+        others = [file for file in dataset.files if file not in wanted and not files.candidates(cache, file)]
+        tried += download.download(dataset, [*wanted, *others], cache, notify)
+        found = _read_all(cache, wanted, [], lambda note: None)  # if it fails, `tried` already says why
+        if found is not None:
+            return found
+    raise SweeperError(
+        f"{dataset.name} could not be found. Tried:\n"
+        + "".join(f"  {line}\n" for line in tried)
+        + f"What to do: `sweeper data fetch {dataset.name}` where there is a network; or `apt install "
+        f"{dataset.debian_package}`; or `--data-dir FOLDER` with "
+        f"{' and '.join(file.name for file in wanted)} in it, plain or as .gz."
+    )
+
+
+def fetch(
+    dataset: Dataset,
+    *,
+    data_dir: Path | None = None,
+    offline: bool = False,
+    notify: Callable[[str], None],
+) -> dict[str, Path]:
+    """Make all files of `dataset` available and return the folder of each file name.
+
+    Without `data_dir` they may stay where `find` finds them. With it, what is missing there is added (from
+    this machine or the network); what is there is checked and never overwritten. SweeperError as in `read`.
+    """
+    folders: dict[str, Path] = {}
+    for part in (dataset.training, dataset.test):
+        if data_dir is not None:
+            missing = [file for file in part if not _paths_in_data_dir(dataset, file, data_dir)]
+            if missing:
+                fetched = read(dataset, missing, offline=offline, notify=notify)
+                for file, content in zip(missing, fetched.contents, strict=True):
+                    _add(data_dir, file, content)
+        found = read(dataset, part, data_dir=data_dir, offline=offline, notify=notify)
+        folders |= {file.name: found.folder for file in part}
+    return folders
+
+
+def _find_in_data_dir(dataset: Dataset, wanted: Sequence[DataFile], data_dir: Path) -> Found | None:
+    """The files from `data_dir`; None if one is missing, but a SweeperError if one is bad."""
+    if not os.path.isdir(data_dir):
+        raise UsageError(f"the data folder must exist, got {data_dir}")
+    paths = [_paths_in_data_dir(dataset, file, data_dir) for file in wanted]
+    contents = tuple(files.read(path[0], file) for path, file in zip(paths, wanted, strict=True) if path)
+    return Found(contents, data_dir) if len(contents) == len(wanted) else None
+
+
+def _paths_in_data_dir(dataset: Dataset, file: DataFile, data_dir: Path) -> list[Path]:
+    """The paths of `file` in `data_dir`: directly, then in torchvision's layout."""
+    layouts = (data_dir, data_dir / dataset.torchvision / "raw")
+    return [path for folder in layouts for path in files.candidates(folder, file)]
+
+
+def _find_in_known_places(
+    dataset: Dataset, wanted: Sequence[DataFile], notify: Callable[[str], None]
+) -> tuple[Found | None, list[str]]:
+    """The files from the first folder that has them all, and why each folder before it did not serve."""
+    tried: list[str] = []
+    roots = dict.fromkeys(os.path.abspath(os.path.expanduser(root)) for root in TORCHVISION_ROOTS)
+    raw = [Path(root, dataset.torchvision, "raw") for root in roots]
+    for folder in (cache_folder(dataset), *raw, Path(dataset.debian_folder)):
+        found = _read_all(folder, wanted, tried, notify)
+        if found is not None:
+            return found, tried
+    return None, tried
+
+
+def _read_all(
+    folder: Path, wanted: Sequence[DataFile], tried: list[str], notify: Callable[[str], None]
+) -> Found | None:
+    """The `wanted` files from `folder`; None, with the reason added to `tried`, if one is missing or bad."""
+    contents = []
+    for file in wanted:
+        paths = files.candidates(folder, file)
+        if not paths:
+            tried.append(f"{folder}: no {file.name}" if os.path.isdir(folder) else f"{folder}: no such folder")
+            return None
+        for path in paths:
+            try:
+                contents.append(files.read(path, file))
+                break
+            except SweeperError as error:
+                tried.append(str(error))
+                notify(f"skipped a bad file: {error}")
+        else:
+            return None
+    return Found(tuple(contents), folder)
+
+
+def _add(data_dir: Path, file: DataFile, content: bytes) -> None:
+    """Write a checked file into the user's own folder."""
+    try:
+        files.write(data_dir, file.name, content)
+    except OSError as error:
+        raise SweeperError(f"{file.name} must be stored, got: {error.strerror} ({data_dir})") from None

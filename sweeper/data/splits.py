@@ -1,0 +1,171 @@
+"""The training pool cut into train, validation and confirm: stratified, by seed, duplicates together."""
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import resample
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Three disjoint parts of a pool, as sorted indices into it."""
+
+    train: Indices
+    validation: Indices
+    confirm: Indices
+
+    @property
+    def sha256(self) -> str:
+        """One hash of which image is in which part, the same on every machine."""
+        digest = hashlib.sha256()
+        for part in (self.train, self.validation, self.confirm):
+            digest.update(len(part).to_bytes(8, "little"))
+            digest.update(part.astype("<i8").tobytes())
+        return digest.hexdigest()
+
+
+def split_pool(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    *,
+    validation: float | int,
+    confirm: float | int,
+    seed: int,
+    subset: int | None = None,
+) -> Split:
+    """Cut a pool of images (N, C, H, W) and labels (N,) into train, validation and confirm parts.
+
+    A float is a share of the pool (of the subset, if there is one), an int a count; `confirm` may be 0.
+    `subset` first takes that many images, stratified by class. The seed decides everything.
+
+    Guaranteed: the parts are disjoint and make up the whole (sub)pool, whose size is exactly `subset`; exact
+    duplicates share a part, even under different labels. Each part has exactly its count, and of each class
+    its proportional share to within two images, as long as there are unduplicated images to trade for the
+    duplicates brought together; where they run out, sizes are off by the images that could not be traded.
+
+    ValueError if a value is out of range or a part would be left without an image of some class.
+    """
+    if len(images) != len(labels):
+        raise ValueError(f"there must be one label an image, got {len(images)} and {len(labels)}")
+    if seed < 0:
+        raise ValueError(f"seed must not be negative, got {seed}")
+    size = len(labels) if subset is None else subset
+    if not 1 <= size <= len(labels):
+        raise ValueError(f"subset must be in 1..{len(labels)} (the size of the pool), got {subset}")
+    n_validation = _count("validation", validation, size, least=1)
+    n_confirm = _count("confirm", confirm, size, least=0)
+    if n_validation + n_confirm >= size:
+        raise ValueError(
+            f"validation and confirm must leave images to train on, got {n_validation} + {n_confirm} of {size} images"
+        )
+    draws = (int(state) for state in np.random.SeedSequence(seed).generate_state(4))
+    everything = np.arange(len(labels))
+    pool = _stratified(everything, labels, size, next(draws))
+    part = np.zeros(len(labels), dtype=np.int64)  # 0 train, 1 validation, 2 confirm
+    # confirm first: it then holds the same images whatever share validation takes, duplicates aside.
+    part[_stratified(pool, labels, n_confirm, next(draws))] = 2
+    part[_stratified(pool[part[pool] == 0], labels, n_validation, next(draws))] = 1
+    groups = list(duplicate_groups(images, pool))
+    _bring_together(groups, pool, part, labels, next(draws))
+    split = Split(*(pool[part[pool] == number] for number in range(3)))
+    _require_every_class(split, labels, with_confirm=n_confirm > 0)
+    return split
+
+
+def duplicate_groups(images: NDArray[np.uint8], among: Indices) -> Iterator[Indices]:
+    """The groups of two or more identical images `among` these indices, in order of their first."""
+    groups: dict[bytes, list[int]] = {}
+    for index in among.tolist():
+        key = hashlib.blake2b(images[index].tobytes(), digest_size=32).digest()
+        groups.setdefault(key, []).append(index)
+    return (np.array(group) for group in groups.values() if len(group) > 1)
+
+
+def _count(name: str, value: float | int, size: int, least: int) -> int:
+    """The number of images that `value` stands for in a pool of `size`."""
+    if isinstance(value, float):
+        low = "[0" if least == 0 else "(0"
+        if not 0 <= value < 1 or (value == 0 and least > 0):
+            raise ValueError(f"{name} as a share must be in {low}, 1), got {value}")
+        count = math.floor(value * size + 0.5)
+        if value > 0 and count == 0:
+            raise ValueError(f"{name} must come to at least one image, got {value} of {size} images")
+        return count
+    if isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} as a count must be at least {least}, got {value}")
+    return value
+
+
+def _stratified(indices: Indices, labels: NDArray[np.int64], size: int, state: int) -> Indices:
+    """`size` of the indices, sorted, each class in proportion.
+
+    scikit-learn's stratified resample without replacement: unlike train_test_split it can leave over fewer
+    images than there are classes, so every size of subset can be had.
+    """
+    if size == len(indices):
+        return indices
+    if size == 0:
+        return indices[:0]
+    drawn = resample(indices, replace=False, n_samples=size, stratify=labels[indices], random_state=state)
+    return np.sort(drawn)
+
+
+def _bring_together(groups: list[Indices], pool: Indices, part: Indices, labels: NDArray[np.int64], state: int) -> None:
+    """Move each group into one part, trading every moved image for an unduplicated one of its class from there.
+
+    So all counts stay as they were. The part is that of the group's first image, or of the next one if the
+    first's has too few images to trade.
+    """
+    duplicated = np.zeros(len(part), dtype=bool)
+    for group in groups:
+        duplicated[group] = True
+    singles: dict[tuple[int, int], list[int]] = {}
+    # RandomState, whose stream numpy never changes: a split must be the same next year.
+    for index in np.random.RandomState(state).permutation(pool[~duplicated[pool]]).tolist():
+        singles.setdefault((int(part[index]), int(labels[index])), []).append(index)
+    for group in groups:
+        targets = part[group].tolist()
+        tradable = (number for number in targets if _can_trade(group, number, part, labels, singles))
+        target = next(tradable, targets[0])
+        for index in group.tolist():
+            origin, label = int(part[index]), int(labels[index])
+            if origin == target:
+                continue
+            part[index] = target
+            same_class = singles.get((target, label))
+            if same_class:
+                traded = same_class.pop()
+                part[traded] = origin
+                singles.setdefault((origin, label), []).append(traded)
+
+
+def _can_trade(
+    group: Indices,
+    target: int,
+    part: Indices,
+    labels: NDArray[np.int64],
+    singles: dict[tuple[int, int], list[int]],
+) -> bool:
+    """Whether part `target` has a single image of the right class for each image that the group would bring."""
+    brought = Counter(labels[group[part[group] != target]].tolist())
+    return all(count <= len(singles.get((target, label), ())) for label, count in brought.items())
+
+
+def _require_every_class(split: Split, labels: NDArray[np.int64], *, with_confirm: bool) -> None:
+    """Refuse a split in which a part misses a class of the pool."""
+    present = np.unique(labels)
+    for name in ("train", "validation", "confirm") if with_confirm else ("train", "validation"):
+        part = getattr(split, name)
+        absent = np.setdiff1d(present, labels[part])
+        if len(absent):
+            raise ValueError(
+                f"{name} must hold an image of each of the {len(present)} classes, "
+                f"got {len(part)} images without class {absent[0]}"
+            )

@@ -1,0 +1,96 @@
+"""The layers of a network by arithmetic alone: shapes, parameters and multiply-adds, without building it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from sweeper.config import ModelConfig
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of a network.
+
+    `output_shape` is for one image (no batch dimension); `n_multiply_adds` is for one image's forward pass.
+    """
+
+    name: str
+    kind: str
+    output_shape: Shape
+    n_parameters: int = 0
+    n_multiply_adds: int = 0
+
+
+def spread(value: Any, n_layers: int, name: str, layers: str = "conv layers") -> list[Any]:
+    """A per-layer field as a list of `n_layers` values; ValueError if it is an array of another length."""
+    if not isinstance(value, tuple):
+        return [value] * n_layers
+    if len(value) != n_layers:
+        raise ValueError(f"{name} has {len(value)} values for {n_layers} {layers}, got {list(value)}")
+    return list(value)
+
+
+def trace(config: ModelConfig, input_shape: Shape, n_classes: int) -> list[Layer]:
+    """The layers of the network for images of `input_shape` (channels, height, width), in order.
+
+    Raises ValueError, naming the layer and the sizes, when the network cannot take such images.
+    """
+    n_convs = len(config.filters)
+    kernels = spread(config.kernel_size, n_convs, "kernel_size")
+    paddings = spread(config.padding, n_convs, "padding")
+    spread(config.dropout_conv, n_convs, "dropout_conv")
+    spread(config.dropout_pool, len(config.pool_after), "dropout_pool", "pools")
+    spread(config.dropout, len(config.hidden), "dropout", "hidden layers")
+    if config.pool_after and config.pool_after[-1] > n_convs:
+        raise ValueError(f"pool_after names conv {config.pool_after[-1]} of {n_convs}")
+
+    channels, height, width = input_shape
+    height, width = (side + 2 * config.input_padding for side in (height, width))
+    layers = []
+    for number, (n_filters, kernel, padding) in enumerate(zip(config.filters, kernels, paddings, strict=True), start=1):
+        weights = channels * kernel * kernel
+        grow = kernel - 1 if padding == "same" else 2 * padding
+        if kernel > min(height, width) + grow:
+            raise ValueError(
+                f"conv{number}: kernel_size {kernel} is larger than its {height}x{width} map (padding {padding})"
+            )
+        channels, height, width = n_filters, height + grow - kernel + 1, width + grow - kernel + 1
+        shape = (channels, height, width)
+        layers.append(Layer(f"conv{number}", "conv", shape, n_filters * (weights + 1), prod(shape) * weights))
+        if config.batch_norm:
+            layers.append(Layer(f"norm{number}", "batch_norm", shape, 2 * n_filters))
+        if number in config.pool_after:
+            if min(height, width) < 2:
+                raise ValueError(f"pool{number}: a {height}x{width} map is too small to pool by 2")
+            height, width = height // 2, width // 2
+            layers.append(Layer(f"pool{number}", f"{config.pooling}_pool", (channels, height, width)))
+
+    width_in = channels * height * width
+    layers.append(Layer("flatten", "flatten", (width_in,)))
+    maps = {layer.name: prod(layer.output_shape) for layer in layers}
+    for number, units in enumerate(config.hidden, start=1):
+        layers.append(_linear(f"hidden{number}", width_in, units))
+        width_in = units
+    layers.append(_linear("output", width_in, n_classes))
+    for name in config.aux_heads:
+        if name not in maps:
+            raise ValueError(f"aux_heads names {name}, which this network lacks")
+        layers.append(_linear(f"aux_{name}", maps[name], n_classes))
+    return layers
+
+
+def n_parameters(layers: Sequence[Layer]) -> int:
+    """Trainable parameters of a network."""
+    return sum(layer.n_parameters for layer in layers)
+
+
+def n_multiply_adds(layers: Sequence[Layer]) -> int:
+    """Multiply-adds of one image's forward pass (convs and linear layers; the rest is negligible)."""
+    return sum(layer.n_multiply_adds for layer in layers)
+
+
+def _linear(name: str, n_in: int, n_out: int) -> Layer:
+    return Layer(name, "linear", (n_out,), (n_in + 1) * n_out, n_in * n_out)

@@ -1,0 +1,57 @@
+"""What happens in a sweep, told to whoever shows it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sweeper.search.study import TrialRecord
+
+if TYPE_CHECKING:
+    from sweeper.training.fit import EpochMetrics
+
+
+@dataclass(frozen=True)
+class SweepStarted:
+    """`done` of `total` trials are finished already, and `best` leads them."""
+
+    study: str
+    done: int
+    total: int
+    epochs: int
+    n_workers: int
+    maximize: bool
+    best: TrialRecord | None
+
+
+@dataclass(frozen=True)
+class TrialStarted:
+    number: int
+    name: str
+    from_epoch: int  # epochs recorded before: above 0 where a trial is gone on with
+
+
+@dataclass(frozen=True)
+class EpochEnded:
+    number: int
+    metrics: "EpochMetrics"
+
+
+@dataclass(frozen=True)
+class TrialEnded:
+    record: TrialRecord
+
+
+@dataclass(frozen=True)
+class TrialInterrupted:
+    """The trial stays recorded as running; the same command goes on with it."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Note:
+    text: str
+
+
+Event = SweepStarted | TrialStarted | EpochEnded | TrialEnded | TrialInterrupted | Note
+Listener = Callable[[Event], None]

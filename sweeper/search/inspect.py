@@ -1,0 +1,71 @@
+"""What the storage says of studies and trials, for whoever only looks."""
+
+from typing import Any
+
+import optuna
+
+from sweeper.errors import SweeperError
+from sweeper.search import study as studies
+from sweeper.search.study import TrialRecord
+from sweeper.store import Store
+
+
+def studies_in(store: Store) -> list[optuna.Study]:
+    """sweeper's studies, the latest last; looking makes no database."""
+    if store.embedded_storage and not (store.root / "optuna.db").exists():
+        return []
+    storage = studies.open_storage(store)
+    return [studies.load_study(storage, name) for name in studies.study_names(storage)]
+
+
+def find_study(store: Store, name: str | None) -> optuna.Study:
+    """The study of this name, or (None) the latest; SweeperError where there is none, UsageError for another name."""
+    found = studies_in(store)
+    if not found:
+        raise SweeperError(f"no studies in {store.root} yet: `sweeper search` makes them")
+    return found[-1] if name is None else studies.load_study(studies.open_storage(store), name)
+
+
+def status_of(store: Store, study: optuna.Study) -> dict[str, Any]:
+    """A study as plain data. Its state is running (some process owns it), finished, or stopped."""
+    spec, trials = studies.spec_of(study), studies.records(study)
+    counts = studies.counts(trials)
+    best = studies.best(trials, spec["metric"])
+    wanted = study.user_attrs.get("trials", 0)
+    if store.is_owned(study.study_name):
+        state = "running"
+    elif study.user_attrs.get("finished"):
+        state = "finished"
+    else:
+        state = "stopped"
+    return {
+        "study_name": study.study_name,
+        "state": state,
+        "dataset": spec["dataset"],
+        "space": spec["space_name"],
+        "metric": spec["metric"],
+        "epochs": spec["epochs"],
+        "trials": wanted,
+        "n_trials": counts,
+        "running_trials": [described(trial) for trial in trials if trial.state == "running"],
+        "best_trial": best and described(best),
+    }
+
+
+def described(trial: TrialRecord) -> dict[str, Any]:
+    """A trial as plain data."""
+    values = trial.values
+    return {
+        "number": trial.number,
+        "state": trial.state,
+        "variant": trial.variant,
+        "value": values[trial.epochs] if trial.value is None and trial.epochs in values else trial.value,
+        "params": dict(trial.params),
+        "reason": trial.reason,
+        "feasible": trial.feasible,
+        "epochs": trial.epochs,
+        "n_parameters": trial.n_parameters,
+        "metrics": dict(trial.metrics),
+        "seconds": round(trial.seconds, 1),
+        "run_id": trial.run_id,
+    }

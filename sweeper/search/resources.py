@@ -1,0 +1,130 @@
+"""How many trials this machine can train at once, and on what."""
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweeper.errors import UsageError
+
+MOST_CPU_WORKERS = 8
+# Peak resident memory of a worker training LeNet-5 on Fashion-MNIST, its copy of the data included, is 0.6 GiB
+# (benchmarks/README.md); the rest is room for wider networks.
+WORKER_BYTES = 1 << 30
+CGROUP = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Where trials are trained: a device a worker, and what decides bitwise results on it."""
+
+    devices: tuple[str, ...]
+    threads: int
+    layout: str
+
+    @property
+    def device_type(self) -> str:
+        return self.devices[0].split(":")[0]
+
+
+def plan_execution(device: str, jobs: int | None, data_bytes: int, environment: Mapping[str, str]) -> Execution:
+    """The workers for `--device` and `--jobs` (None: as many as the machine bears). Raises UsageError."""
+    found = _devices(device)
+    if found == ["cpu"]:
+        if jobs is None:
+            memory = available_memory()
+            bearable = MOST_CPU_WORKERS if memory is None else memory // (WORKER_BYTES + data_bytes)
+            jobs = max(1, min(usable_cores(environment), MOST_CPU_WORKERS, bearable))
+        return Execution(("cpu",) * jobs, threads=1, layout="channels_last")
+    jobs = jobs or len(found)
+    return Execution(tuple(found[i % len(found)] for i in range(jobs)), threads=1, layout="channels_last")
+
+
+def usable_cores(environment: Mapping[str, str]) -> int:
+    """The cores that this process may use: affinity, cgroup quota and Slurm's allotment, whichever is least."""
+    limits = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
+    for folder in _cgroup_folders():
+        quota = _cpu_quota(folder)
+        if quota is not None:
+            limits.append(max(1, math.floor(quota)))
+    allotted = environment.get("SLURM_CPUS_PER_TASK", "")
+    if allotted.isdigit() and int(allotted) > 0:
+        limits.append(int(allotted))
+    return min(limits)
+
+
+def available_memory() -> int | None:
+    """Bytes that can still be taken, by the system's and the cgroup's account; None where neither is known."""
+    limits = []
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                limits.append(int(line.split()[1]) * 1024)
+    except OSError:
+        pass
+    for folder in _cgroup_folders():
+        for limit, usage in (
+            ("memory.max", "memory.current"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+        ):
+            most, used = _number(folder / limit), _number(folder / usage)
+            if most is not None and used is not None:
+                limits.append(max(0, most - used))
+    return min(limits, default=None)
+
+
+def _devices(device: str) -> list[str]:
+    import torch
+
+    n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device == "auto":
+        if n_gpus:
+            return [f"cuda:{i}" for i in range(n_gpus)]
+        return ["mps"] if torch.backends.mps.is_available() else ["cpu"]
+    if device == "cuda" and n_gpus:
+        return [f"cuda:{i}" for i in range(n_gpus)]
+    if device.startswith("cuda"):
+        index = device.removeprefix("cuda:")
+        if not index.isdigit() or int(index) >= n_gpus:
+            raise UsageError(f"device {device} is not here: torch sees {n_gpus} CUDA devices (--device)")
+        return [device]
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise UsageError("device mps is not here: torch sees no Apple GPU (--device)")
+    if device not in ("cpu", "mps"):
+        raise UsageError(f"device must be auto, cpu, cuda, cuda:N or mps, got {device!r} (--device)")
+    return [device]
+
+
+def _cgroup_folders() -> list[Path]:
+    """The control-group folders that bind this process: its own and those above, of either version."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return []
+    folders = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and not {"cpu", "memory"} & set(controllers.split(",")):
+            continue
+        top = CGROUP / controllers
+        folder = top / path.lstrip("/")
+        folders += [folder, *(parent for parent in folder.parents if parent == top or top in parent.parents)]
+    return folders
+
+
+def _cpu_quota(folder: Path) -> float | None:
+    try:
+        quota, period = (folder / "cpu.max").read_text().split()
+        return None if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError):
+        pass
+    old_quota, old_period = _number(folder / "cpu.cfs_quota_us"), _number(folder / "cpu.cfs_period_us")
+    return old_quota / old_period if old_quota is not None and old_quota > 0 and old_period else None
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):  # no such file, or "max"
+        return None

@@ -1,0 +1,67 @@
+"""One trial in a worker: a configuration in, metrics epoch by epoch and a final result out."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sweeper.config import Configuration
+
+if TYPE_CHECKING:
+    from sweeper.training.fit import EpochMetrics
+    from sweeper.training.tensors import TrainingData
+
+
+@dataclass(frozen=True)
+class TrialJob:
+    """What a worker needs to know to train a trial. The folder is the trial's own."""
+
+    number: int
+    configuration: Configuration
+    epochs: int
+    seed: int
+    folder: Path
+
+    @property
+    def weights(self) -> Path:
+        """Where the weights of the finished trial are written."""
+        return self.folder / "model.safetensors"
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What a finished trial leaves beside its metrics: the validation part's confusion matrix (classes, classes)."""
+
+    confusion: np.ndarray
+
+
+def train_trial(job: TrialJob, data: "TrainingData") -> Iterator["EpochMetrics | TrialResult"]:
+    """Trains the trial, going on from its checkpoint if there is one; last comes the result.
+
+    Raises Diverged, CheckpointError, and ValueError for a network that cannot take the images.
+    """
+    import torch
+
+    from sweeper.evaluation.metrics import confusion_matrix
+    from sweeper.models import build
+    from sweeper.training.checkpoint import write_tensors
+    from sweeper.training.fit import evaluate, fit
+
+    torch.manual_seed(job.seed)
+    model = build(job.configuration.model, data.input_shape, data.n_classes)
+    model = model.to(data.device).to(memory_format=data.layout)
+    yield from fit(
+        model,
+        data,
+        job.configuration.train,
+        epochs=job.epochs,
+        seed=job.seed,
+        checkpoint_path=job.folder / "checkpoint.safetensors",
+        identity=f"{job.configuration.key()} seed={job.seed} epochs={job.epochs}",
+    )
+    _, predictions = evaluate(model, data, data.validation)
+    labels = data.validation.labels.cpu().numpy()
+    write_tensors(job.weights, model.state_dict(), {})
+    yield TrialResult(confusion_matrix(labels, predictions, data.n_classes))

@@ -1,0 +1,97 @@
+"""A training's whole state in one safetensors file, written so that a reader never meets half of it."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+
+class CheckpointError(Exception):
+    """A checkpoint that cannot be used: damaged, or of another training. The message names the file."""
+
+
+@dataclass
+class Progress:
+    """What a checkpoint holds beside the tensors: how far the training is, and its metrics so far."""
+
+    identity: str  # of the training: configuration, seed, epochs; another training's checkpoint is refused
+    epoch: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+def save(
+    path: Path,
+    progress: Progress,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    generators: Mapping[str, Tensor],
+) -> None:
+    """Writes weights, optimizer, generator states (uint8 tensors by name) and progress to `path`, atomically."""
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    tensors |= {f"generator.{name}": state for name, state in generators.items()}
+    plain = {}
+    for index, state in optimizer.state_dict()["state"].items():
+        for name, value in state.items():
+            if isinstance(value, Tensor):
+                tensors[f"optimizer.{index}.{name}"] = value
+            else:
+                plain[f"{index}.{name}"] = value
+    metadata = {
+        "identity": progress.identity,
+        "progress": json.dumps({"epoch": progress.epoch, "history": progress.history}),
+        "optimizer": json.dumps(plain),
+    }
+    write_tensors(path, tensors, metadata)
+
+
+def load(
+    path: Path, identity: str, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[Progress, dict[str, Tensor]]:
+    """Restores `model` and `optimizer` in place; gives the progress and the generator states.
+
+    Raises CheckpointError if the file is damaged or belongs to a training with another identity.
+    """
+    device = next(model.parameters()).device
+    try:
+        with safe_open(path, framework="pt", device=str(device)) as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no iteration)
+        if metadata["identity"] != identity:
+            raise CheckpointError(f"{path} belongs to another training; move it away")
+        progress = Progress(identity, **json.loads(metadata["progress"]))
+        plain: dict[str, Any] = json.loads(metadata["optimizer"])
+        model.load_state_dict(_under("model.", tensors))
+        state: dict[int, dict[str, Any]] = {}
+        for key, value in (_under("optimizer.", tensors) | plain).items():
+            index, name = key.split(".", 1)
+            state.setdefault(int(index), {})[name] = value
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    except CheckpointError:
+        raise
+    except Exception as error:  # safetensors, json and torch each have their own ways to say "damaged"
+        raise CheckpointError(f"{path} is damaged: {error}") from error
+    return progress, {name: value.cpu() for name, value in _under("generator.", tensors).items()}
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Writes a safetensors file under a temporary name, brings it to disk, then renames it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        save_file({name: value.contiguous() for name, value in tensors.items()}, temporary, dict(metadata))
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
