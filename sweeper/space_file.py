@@ -155,7 +155,7 @@ class _Reader:
         if not isinstance(datasets, list):
             _refuse(f"datasets must be an array of names, got {datasets!r}", place)
         for dataset in datasets:
-            if dataset not in INPUT_SHAPES:
+            if not isinstance(dataset, str) or dataset not in INPUT_SHAPES:
                 _refuse(f"datasets must be among {', '.join(INPUT_SHAPES)}, got {dataset!r}", place)
         return title, tuple(datasets)
 
@@ -227,7 +227,7 @@ class _Reader:
         low, high = (self._value(kind, table, key, words[end]) for end in ("low", "high"))
         natural = "int" if isinstance(low, int) and isinstance(high, int) else "float"
         scale, log, step = words.get("type", natural), words.get("log", False), words.get("step")
-        if scale not in ("int", "float") or (scale == "float" and natural == "int"):
+        if scale != natural:
             _refuse(f"{key}.type must be {natural!r}, got {scale!r}", place)
         if not low <= high:
             _refuse(f"{key}.low must be at most high, got {low!r} and {high!r}", place)

@@ -1,24 +1,12 @@
 """`sweeper data`: fetch a data set, and show what it holds."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-
-def place_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say where data may come from."""
-    data_dir = click.option(
-        "--data-dir",
-        type=click.Path(path_type=Path),
-        envvar="SWEEPER_DATA_DIR",
-        show_envvar=True,
-        help="Folder of the data files, plain or .gz, directly or in torchvision's layout.",
-    )
-    offline = click.option("--offline", is_flag=True, help="Never use the network.")
-    return data_dir(offline(command))
+from sweeper.cli.options import json_option, note, place_options
 
 
 @click.group()
@@ -46,16 +34,16 @@ def fetch(name: str, data_dir: Path | None, offline: bool) -> None:
     """
     from sweeper.data import catalog, sources
 
-    folders = sources.fetch(catalog.get(name), data_dir=data_dir, offline=offline, notify=_note)
+    paths = sources.fetch(catalog.get(name), data_dir=data_dir, offline=offline, notify=note)
     click.echo(f"{name} is ready:")
-    for file, folder in folders.items():
-        click.echo(f"  {folder / file}")
+    for path in paths:
+        click.echo(f"  {path}")
 
 
 @data.command()
 @click.argument("name")
 @place_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def info(name: str, data_dir: Path | None, offline: bool, as_json: bool) -> None:
     """Show the counts, shape, class balance, pixel statistics and hashes of the data set NAME.
 
@@ -67,18 +55,14 @@ def info(name: str, data_dir: Path | None, offline: bool, as_json: bool) -> None
     from sweeper.data.summary import part_summary, summarise
     from sweeper.data.test_set import find_test_set
 
-    summary = summarise(load_training_pool(name, data_dir=data_dir, offline=offline, notify=_note))
-    test = find_test_set(name, data_dir=data_dir, notify=_note)
+    summary = summarise(load_training_pool(name, data_dir=data_dir, offline=offline, notify=note))
+    test = find_test_set(name, data_dir=data_dir, notify=note)
     if test is not None:
         summary["test"] = part_summary(test.labels, test.classes, test.sha256, test.source)
     if as_json:
         click.echo(json.dumps({"schema_version": 1, **summary}, indent=2))
     else:
         click.echo("\n".join(_table(summary)))
-
-
-def _note(note: str) -> None:
-    click.echo(note, err=True)
 
 
 def _table(summary: dict[str, Any]) -> list[str]:

@@ -78,6 +78,19 @@ def store_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def place_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--data-dir and --offline: where data may come from."""
+    data_dir = click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path),
+        envvar="SWEEPER_DATA_DIR",
+        show_envvar=True,
+        help="Folder of the data files, plain or .gz, directly or in torchvision's layout.",
+    )
+    offline = click.option("--offline", is_flag=True, help="Never use the network.")
+    return data_dir(offline(function))
+
+
 json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 

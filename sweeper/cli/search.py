@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweeper.cli.options import Duration, Jobs, debug_option, json_option, note, resolve_store, store_options
+from sweeper.cli.options import (
+    Duration,
+    Jobs,
+    debug_option,
+    json_option,
+    note,
+    place_options,
+    resolve_store,
+    store_options,
+)
 from sweeper.errors import SweeperError, UsageError
 
 if TYPE_CHECKING:
@@ -91,14 +100,7 @@ DEFAULT_SPACES = {"fashion_mnist": "lenet5"}
 @click.option(
     "--subset", type=click.IntRange(min=1), metavar="N", help="Use N stratified images only, for a quick try."
 )
-@click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path),
-    envvar="SWEEPER_DATA_DIR",
-    show_envvar=True,
-    help="Folder of the data set's files.",
-)
-@click.option("--offline", is_flag=True, help="Never try the network.")
+@place_options
 @store_options
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
 @json_option
@@ -247,17 +249,14 @@ def _store_arguments(request: "Request") -> str:
 
 
 def _show_plan(request: "Request", as_json: bool) -> None:
+    from sweeper.data import catalog, sources
     from sweeper.search.sweep import plan
 
-    planned = plan(request, lambda event: note(getattr(event, "text", "")))
-    parts = {part: len(getattr(planned.split, part)) for part in ("train", "validation", "confirm")}
-    shown = {
+    shown: dict[str, Any] = {
         "schema_version": 1,
         "dry_run": True,
         "study_name": request.study,
         "dataset": request.dataset,
-        "data_source": planned.pool.source,
-        "images": parts,
         "space": request.space.name,
         "searched": list(request.space.parameters),
         "variants": list(request.space.variants),
@@ -265,14 +264,24 @@ def _show_plan(request: "Request", as_json: bool) -> None:
         "epochs": request.protocol.epochs,
         "sampler": request.sampler,
         "pruner": request.pruner,
-        "workers": list(planned.execution.devices),
         "store": str(request.store.root),
+        "data_source": None,
     }
+    dataset = catalog.get(request.dataset)
+    # Data that are not here yet are not downloaded for a look.
+    if request.offline or sources.find(dataset, dataset.training, data_dir=request.data_dir, notify=note):
+        planned = plan(request, lambda event: note(getattr(event, "text", "")))
+        shown["data_source"] = planned.pool.source
+        shown["images"] = {part: len(getattr(planned.split, part)) for part in ("train", "validation", "confirm")}
+        shown["workers"] = list(planned.execution.devices)
     if as_json:
         click.echo(json.dumps(shown))
         return
     for key, value in shown.items():
-        if key not in ("schema_version", "dry_run"):
-            words = ", ".join(f"{k} {v:,}" for k, v in value.items()) if isinstance(value, dict) else value
-            click.echo(f"{key:12} {', '.join(words) if isinstance(words, list) else words}")
+        if key in ("schema_version", "dry_run"):
+            continue
+        if isinstance(value, dict):
+            value = [f"{part} {number:,}" for part, number in value.items()]
+        text = ", ".join(value) if isinstance(value, list) else value
+        click.echo(f"{key:12} {'would be downloaded' if text is None else text}")
     click.echo("Nothing was written.")

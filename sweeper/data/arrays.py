@@ -11,12 +11,10 @@ from sweeper.data.sources import Found
 from sweeper.errors import SweeperError
 
 
-def decode(
-    dataset: Dataset, part: tuple[DataFile, DataFile], found: Found
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def decode(dataset: Dataset, found: Found) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Images (N, C, H, W) uint8 and labels (N,) int64; SweeperError naming the file that does not fit."""
     channels, height, width = dataset.input_shape
-    images_place, labels_place = (str(found.folder / file.name) for file in part)
+    images_place, labels_place = map(str, found.paths)
     images = formats.read_idx(found.contents[0], images_place, ndim=3)
     labels = formats.read_idx(found.contents[1], labels_place, ndim=1).astype(np.int64)
     if images.shape[1:] != (height, width):

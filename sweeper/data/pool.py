@@ -37,7 +37,7 @@ def load_training_pool(
     """
     dataset = catalog.get(name)
     found = sources.read(dataset, dataset.training, data_dir=data_dir, offline=offline, notify=notify)
-    images, labels = decode(dataset, dataset.training, found)
+    images, labels = decode(dataset, found)
     return TrainingPool(
         name=dataset.name,
         images=images,

@@ -18,10 +18,15 @@ TORCHVISION_ROOTS = ("data", "../data", ".", "~/data")
 
 @dataclass(frozen=True)
 class Found:
-    """The checked, decompressed contents of the files asked for, in that order, and their folder."""
+    """The checked, decompressed contents of the files asked for, in that order, and where each was."""
 
     contents: tuple[bytes, ...]
-    folder: Path
+    paths: tuple[Path, ...]
+
+    @property
+    def folder(self) -> Path:
+        """The folder the first file was in: that of all of them, save in a data folder with both layouts."""
+        return self.paths[0].parent
 
 
 def cache_folder(dataset: Dataset) -> Path:
@@ -97,13 +102,13 @@ def fetch(
     data_dir: Path | None = None,
     offline: bool = False,
     notify: Callable[[str], None],
-) -> dict[str, Path]:
-    """Make all files of `dataset` available and return the folder of each file name.
+) -> tuple[Path, ...]:
+    """Make all files of `dataset` available and return where they are, in the order of `dataset.files`.
 
     Without `data_dir` they may stay where `find` finds them. With it, what is missing there is added (from
     this machine or the network); what is there is checked and never overwritten. SweeperError as in `read`.
     """
-    folders: dict[str, Path] = {}
+    paths: tuple[Path, ...] = ()
     for part in (dataset.training, dataset.test):
         if data_dir is not None:
             missing = [file for file in part if not _paths_in_data_dir(dataset, file, data_dir)]
@@ -112,17 +117,18 @@ def fetch(
                 for file, content in zip(missing, fetched.contents, strict=True):
                     _add(data_dir, file, content)
         found = read(dataset, part, data_dir=data_dir, offline=offline, notify=notify)
-        folders |= {file.name: found.folder for file in part}
-    return folders
+        paths += found.paths
+    return paths
 
 
 def _find_in_data_dir(dataset: Dataset, wanted: Sequence[DataFile], data_dir: Path) -> Found | None:
     """The files from `data_dir`; None if one is missing, but a SweeperError if one is bad."""
     if not os.path.isdir(data_dir):
         raise UsageError(f"the data folder must exist, got {data_dir}")
-    paths = [_paths_in_data_dir(dataset, file, data_dir) for file in wanted]
-    contents = tuple(files.read(path[0], file) for path, file in zip(paths, wanted, strict=True) if path)
-    return Found(contents, data_dir) if len(contents) == len(wanted) else None
+    choices = [(_paths_in_data_dir(dataset, file, data_dir), file) for file in wanted]
+    present = [(paths[0], file) for paths, file in choices if paths]
+    contents = tuple(files.read(path, file) for path, file in present)
+    return Found(contents, tuple(path for path, _ in present)) if len(present) == len(wanted) else None
 
 
 def _paths_in_data_dir(dataset: Dataset, file: DataFile, data_dir: Path) -> list[Path]:
@@ -149,7 +155,7 @@ def _read_all(
     folder: Path, wanted: Sequence[DataFile], tried: list[str], notify: Callable[[str], None]
 ) -> Found | None:
     """The `wanted` files from `folder`; None, with the reason added to `tried`, if one is missing or bad."""
-    contents = []
+    contents, taken = [], []
     for file in wanted:
         paths = files.candidates(folder, file)
         if not paths:
@@ -158,13 +164,14 @@ def _read_all(
         for path in paths:
             try:
                 contents.append(files.read(path, file))
+                taken.append(path)
                 break
             except SweeperError as error:
                 tried.append(str(error))
                 notify(f"skipped a bad file: {error}")
         else:
             return None
-    return Found(tuple(contents), folder)
+    return Found(tuple(contents), tuple(taken))
 
 
 def _add(data_dir: Path, file: DataFile, content: bytes) -> None:

@@ -53,7 +53,7 @@ def find_test_set(
 
 def _test_set(dataset: catalog.Dataset, found: sources.Found) -> TestSet:
     """The files' arrays with what is known of them."""
-    images, labels = decode(dataset, dataset.test, found)
+    images, labels = decode(dataset, found)
     return TestSet(
         name=dataset.name,
         images=images,

@@ -68,10 +68,11 @@ def load(
         progress = Progress(identity, **json.loads(metadata["progress"]))
         plain: dict[str, Any] = json.loads(metadata["optimizer"])
         model.load_state_dict(_under("model.", tensors))
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
         state: dict[int, dict[str, Any]] = {}
         for key, value in (_under("optimizer.", tensors) | plain).items():
             index, name = key.split(".", 1)
-            state.setdefault(int(index), {})[name] = value
+            state.setdefault(int(index), {})[name] = _laid_out_like(parameters[int(index)], value)
         optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
     except CheckpointError:
         raise
@@ -91,6 +92,13 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _laid_out_like(parameter: Tensor, value: Any) -> Any:
+    """The value in the parameter's memory layout: files know only the plain one, fused kernels assume the same."""
+    if not isinstance(value, Tensor) or value.shape != parameter.shape:
+        return value
+    return torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Any]:

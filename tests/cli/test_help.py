@@ -1,0 +1,109 @@
+import json
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from sweeper.cli import main
+
+README = Path(__file__).parents[2] / "README.md"
+SLOW = {"torch", "torchvision", "timm", "mlflow", "optuna", "sklearn", "matplotlib", "pandas", "scipy"}
+HELP = "from sweeper.cli import main; main(['--help'], prog_name='sweeper', standalone_mode=False)"
+
+
+def commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command and group below `command`, itself included, with the words that call it."""
+    yield path, command
+    if isinstance(command, click.Group):
+        for name, child in command.commands.items():
+            yield from commands(child, (*path, name))
+
+
+COMMANDS = {" ".join(("sweeper", *path)): (path, command) for path, command in commands(main)}
+
+
+def examples(path: tuple[str, ...]) -> list[str]:
+    """The lines below `Example:` in a command's help, as a terminal of 80 columns shows them."""
+    result = CliRunner().invoke(main, [*path, "--help"], terminal_width=80)
+    assert result.exit_code == 0, result.output
+    lines = [line.strip() for line in result.stdout.splitlines()]
+    assert "Example:" in lines, f"no Example: in\n{result.stdout}"
+    below = lines[lines.index("Example:") + 1 :]
+    return below[: below.index("")] if "" in below else below
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_says_what_it_does(name):
+    _, command = COMMANDS[name]
+    summary = (command.help or "").replace("\b", "").strip().partition("Example:")[0]
+    assert len(summary.split()) >= 3
+
+
+@pytest.fixture
+def parses(tmp_path, monkeypatch) -> Callable[[str], bool]:
+    """Whether click takes a line, without anything being done."""
+    monkeypatch.chdir(tmp_path)
+    for _, command in COMMANDS.values():
+        monkeypatch.setattr(command, "callback", lambda **_: None)
+
+    def parses(line: str) -> bool:
+        result = CliRunner().invoke(main, shlex.split(line, comments=True)[1:])
+        # An example may name a file of the reader's.
+        return result.exit_code == 0 or "does not exist" in result.output
+
+    return parses
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_example_is_a_command_that_parses(name, parses):
+    path, _ = COMMANDS[name]
+    lines = examples(path)
+    assert lines
+    for line in lines:
+        assert f"{line} ".startswith(f"{name} ")
+        assert parses(line), line
+
+
+@pytest.mark.parametrize(
+    "line", ["sweeper serach", "sweeper --no-such-option", "sweeper spaces shwo", "sweeper spaces list --no"]
+)
+def test_an_example_with_a_mistake_is_found(line, parses):
+    assert not parses(line)
+
+
+@pytest.mark.parametrize("name", [name for name, (path, _) in COMMANDS.items() if path])
+def test_every_command_stands_in_the_readme(name):
+    assert re.search(rf"\b{re.escape(name)}\b(?!-)", README.read_text(encoding="utf-8"))
+
+
+def test_help_imports_nothing_slow(tmp_path):
+    code = f"{HELP}; import json, sys; print('\\n' + json.dumps(sorted(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("Usage: sweeper")
+    loaded = {name.partition(".")[0] for name in json.loads(result.stdout.splitlines()[-1])}
+    assert "click" in loaded
+    assert not loaded & SLOW
+
+
+def test_help_takes_at_most_four_times_an_import_of_click(tmp_path):
+    def seconds(code: str) -> float:
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=tmp_path)
+        return time.perf_counter() - start
+
+    # Noise only ever adds, so the best of interleaved runs is the measure; a busy machine gets more of them.
+    best_help = best_click = float("inf")
+    for rounds in range(1, 21):
+        best_help = min(best_help, seconds(HELP))
+        best_click = min(best_click, seconds("import click"))
+        if rounds >= 5 and best_help <= 4 * best_click:
+            break
+    assert best_help <= 4 * best_click

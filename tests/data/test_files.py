@@ -1,0 +1,96 @@
+import gzip
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from sweeper.data import files
+from sweeper.data.catalog import DataFile
+from sweeper.errors import SweeperError
+
+CONTENT = bytes(range(200))
+FILE = DataFile("some-file", len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
+
+
+@pytest.mark.parametrize("content", [CONTENT, gzip.compress(CONTENT)])
+@pytest.mark.parametrize("name", ["some-file", "some-file.gz"])
+def test_content_is_read_plain_or_gzipped_whatever_the_name(tmp_path, content, name):
+    (tmp_path / name).write_bytes(content)
+    assert files.read(tmp_path / name, FILE) == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [
+        (b"", "size must be 200 bytes, it is truncated to 0"),
+        (CONTENT[:-1], "size must be 200 bytes, it is truncated to 199"),
+        (CONTENT + b"x", "size must be 200 bytes, got more"),
+        (CONTENT[:-1] + b"x", f"SHA-256 must be {FILE.sha256}, got "),
+        (gzip.compress(CONTENT)[:-9], "it is truncated"),
+        (gzip.compress(CONTENT + b"x"), "at most 200 bytes"),
+        (gzip.compress(CONTENT[:-1] + b"x"), f"SHA-256 must be {FILE.sha256}, got "),
+    ],
+)
+def test_bad_content_is_refused_with_rule_and_path(tmp_path, content, rule):
+    path = tmp_path / FILE.name
+    path.write_bytes(content)
+    with pytest.raises(SweeperError) as caught:
+        files.read(path, FILE)
+    assert rule in str(caught.value)
+    assert f"({path})" in str(caught.value)
+
+
+def test_huge_file_is_not_read_whole(tmp_path):
+    path = tmp_path / FILE.name
+    with path.open("wb") as stream:
+        stream.truncate(1 << 40)  # sparse: a terabyte that takes no space
+    with pytest.raises(SweeperError, match="got more"):
+        files.read(path, FILE)
+
+
+@pytest.mark.parametrize("kind", ["folder", "broken link"])
+def test_unreadable_file_is_refused_with_its_path(tmp_path, kind):
+    path = tmp_path / FILE.name
+    if kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(tmp_path / "nowhere")
+    assert files.candidates(tmp_path, FILE) == [path]
+    with pytest.raises(SweeperError, match=r"must be readable.*some-file\)"):
+        files.read(path, FILE)
+
+
+def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    folder = tmp_path / "folder"
+    files.write(folder, "some-file", b"old")
+
+    def full(self, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.replace", full)
+    with pytest.raises(OSError, match="No space"):
+        files.write(folder, "some-file", b"new")
+    assert [path.name for path in folder.iterdir()] == ["some-file"]
+    assert (folder / "some-file").read_bytes() == b"old"
+
+
+def test_second_writer_in_the_middle_of_the_first_disturbs_neither(tmp_path, monkeypatch):
+    folder = tmp_path / "folder"
+    replace = Path.replace
+
+    def replace_after_the_other(self, target):
+        monkeypatch.setattr(Path, "replace", replace)
+        files.write(folder, "some-file", CONTENT)
+        assert (folder / "some-file").read_bytes() == CONTENT
+        return self.replace(target)
+
+    monkeypatch.setattr(Path, "replace", replace_after_the_other)
+    files.write(folder, "some-file", CONTENT)
+    assert [path.name for path in folder.iterdir()] == ["some-file"]
+    assert (folder / "some-file").read_bytes() == CONTENT
+
+
+def test_write_makes_the_folder_and_leaves_only_the_file(tmp_path):
+    files.write(tmp_path / "a" / "b", "some-file", CONTENT)
+    assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["some-file"]
+    assert (tmp_path / "a" / "b" / "some-file").read_bytes() == CONTENT

@@ -1,0 +1,65 @@
+import ast
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sweeper
+from sweeper.data.pool import load_training_pool
+from sweeper.data.test_set import find_test_set, load_test_set
+from sweeper.errors import SweeperError
+from tests.fake_data import fake_images
+
+# DESIGN.md, decision 4: a search cannot see the test set.
+PERMITTED = {"cli/data.py", "promotion.py", "cli/evaluate.py"}
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {str(node.module)} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def test_only_the_permitted_modules_import_the_test_set():
+    package = Path(sweeper.__file__).parent
+    importers = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if any(name.split(".")[-1] == "test_set" for name in imported(path))
+    }
+    assert "cli/data.py" in importers  # or the search for imports is broken
+    assert importers <= PERMITTED
+
+
+def test_test_set_holds_the_test_files(dataset, tmp_path):
+    test = load_test_set("tiny", data_dir=tmp_path / "data")
+    images, labels = fake_images(20, classes=10, size=28, seed=1)
+    np.testing.assert_array_equal(test.images, images[:, None])
+    np.testing.assert_array_equal(test.labels, labels)
+    assert (test.name, test.classes, test.source) == ("tiny", dataset.classes, str(tmp_path / "data"))
+
+
+def test_hash_is_not_that_of_the_training_pool(dataset, tmp_path):
+    folder = tmp_path / "data"
+    assert load_test_set("tiny", data_dir=folder).sha256 != load_training_pool("tiny", data_dir=folder).sha256
+
+
+def test_absent_test_set_is_an_error_to_load_and_none_to_find(dataset, tmp_path):
+    assert find_test_set("tiny", data_dir=tmp_path / "data") is not None
+    (tmp_path / "data" / "t10k-labels-idx1-ubyte").unlink()
+    assert find_test_set("tiny", data_dir=tmp_path / "data") is None
+    with pytest.raises(SweeperError, match="t10k-labels-idx1-ubyte"):
+        load_test_set("tiny", data_dir=tmp_path / "data")
+
+
+def test_altered_test_file_in_data_dir_is_refused_by_name(dataset, tmp_path):
+    path = tmp_path / "data" / "t10k-labels-idx1-ubyte"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(SweeperError, match=r"SHA-256 must be .*t10k-labels-idx1-ubyte"):
+        find_test_set("tiny", data_dir=tmp_path / "data")

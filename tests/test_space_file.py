@@ -1,0 +1,267 @@
+import pytest
+
+from sweeper import layers, space_file
+from sweeper.config import Configuration
+from sweeper.data.catalog import INPUT_SHAPES
+from sweeper.errors import UsageError
+from sweeper.models import build
+
+# The example of the documentation, whole.
+EXAMPLE = """
+[space]
+title = "LeNet-5 and its relatives, 28x28 grayscale"
+datasets = ["fashion_mnist", "mnist", "kmnist"]
+
+[protocol]
+epochs = 15
+validation = 0.1
+confirm = 0.1
+pixels = "standard"
+
+[model]
+family = "convnet"
+filters = { choices = [[6, 16, 120], [8, 24, 120], [12, 32, 120]] }
+kernel_size = { choices = [3, 5] }
+padding = [2, 0, 0]
+pool_after = [1, 2]
+pooling = { choices = ["max", "avg"] }
+batch_norm = { choices = [false, true] }
+activation = { choices = ["relu", "leaky_relu", "tanh", "elu", "gelu", "silu"] }
+hidden = [84]
+dropout = { type = "float", low = 0.0, high = 0.5 }
+
+[train]
+optimizer = { choices = ["adam", "adamw", "sgd"] }
+lr = { type = "float", low = 1e-4, high = 3e-1, log = true }
+momentum = { type = "float", low = 0.8, high = 0.98, when = { optimizer = "sgd" } }
+schedule = { choices = ["constant", "step", "cosine", "one_cycle", "exponential"] }
+weight_decay = { choices = [0.0, 1e-5, 1e-4, 1e-3] }
+batch_size = { choices = [64, 128, 256] }
+
+[variants.baseline]
+filters = [6, 16, 120]
+kernel_size = 5
+pooling = "max"
+activation = "relu"
+lr = 1e-3
+
+[variants."4.0"]
+pooling = "avg"
+
+[variants."5.0"]
+extends = "4.0"
+batch_norm = true
+reported = { split = "validation", accuracy = 0.9126, train_accuracy = 0.9296 }
+"""
+
+
+def parse(text, *overrides):
+    return space_file.parse(text, name="mine", file="mine.toml", overrides=overrides)
+
+
+def minimal(model="", train="", rest="[variants.baseline]\n"):
+    return f'[space]\ndatasets = ["fashion_mnist"]\n[model]\npadding = [2, 0, 0]\n{model}\n[train]\n{train}\n{rest}'
+
+
+def test_documented_example_loads():
+    space = parse(EXAMPLE)
+    assert list(space.variants) == ["baseline", "4.0", "5.0"]
+    five = space.variants["5.0"].configuration.model
+    assert (five.pooling, five.batch_norm, five.filters) == ("avg", True, (6, 16, 120))
+    assert space.variants["5.0"].reported == ({"split": "validation", "accuracy": 0.9126, "train_accuracy": 0.9296},)
+
+
+@pytest.mark.parametrize("name", space_file.names())
+def test_every_space_that_ships_builds_its_networks(name):
+    space = space_file.load(name)
+    for variant in space.variants.values():
+        build(variant.configuration.model, *INPUT_SHAPES[space.datasets[0]])
+
+
+def test_lenet5_baseline_is_lenet5_and_a_point_of_the_space():
+    space = space_file.load("lenet5")
+    baseline = space.variants["baseline"].configuration
+    assert layers.n_parameters(layers.trace(baseline.model, (1, 28, 28), 10)) == 61_706
+    assert space.point(baseline) is not None
+
+
+def test_largest_network_of_lenet5_stays_under_four_times_the_baseline():
+    space = space_file.load("lenet5")
+
+    def cost(configuration):
+        return layers.n_multiply_adds(layers.trace(configuration.model, (1, 28, 28), 10))
+
+    sizes = [
+        cost(Configuration.from_values({**space.fixed, "filters": filters, "kernel_size": kernel}))
+        for filters in space.parameters["filters"].choices
+        for kernel in space.parameters["kernel_size"].choices
+    ]
+    assert len(sizes) == 6
+    assert max(sizes) < 4 * cost(space.variants["baseline"].configuration)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[model", "not valid TOML"),
+        ("[models]\n", "unknown table [models]; did you mean model? (mine.toml)"),
+        ("model = 3\n", "model must be a table, got 3 (mine.toml)"),
+        ("[space]\ntitel = 'x'\n", "unknown key titel; did you mean title? (mine.toml, [space])"),
+        ("[space]\ntitle = 3\n", "title must be a string, got 3 (mine.toml, [space])"),
+        ("[space]\ndatasets = ['imagenet']\n", "got 'imagenet' (mine.toml, [space])"),
+        ("[space]\ndatasets = [['mnist']]\n", "got ['mnist'] (mine.toml, [space])"),
+        ("[protocol]\nepochs = 0\n", "epochs must be an integer of at least 1, got 0 (mine.toml, [protocol])"),
+        (minimal(rest=""), "a space needs [variants.baseline] (mine.toml)"),
+        (minimal("droput = 0.1"), "unknown key droput; did you mean dropout? (mine.toml, [model])"),
+        (minimal("dropout = 1.5"), "dropout must be in [0, 1), got 1.5 (mine.toml, [model])"),
+        (minimal("dropout = { low = 0.0, high = 1.5 }"), "dropout must be in [0, 1), got 1.5 (mine.toml, [model])"),
+        (minimal("dropout = { low = 0.5, high = 0.1 }"), "dropout.low must be at most high, got 0.5 and 0.1"),
+        (minimal("dropout = { low = 0.1 }"), "dropout must have choices, or low and high"),
+        (minimal("dropout = { low = 0.1, high = 0.2, lag = true }"), "unknown word dropout.lag; did you mean log?"),
+        (minimal("dropout = { low = 0.0, high = 0.2, log = true }"), "dropout.log needs low above 0"),
+        (minimal("dropout = { low = 0.0, high = 0.5, step = 0.2 }"), "dropout.step must divide high - low, got 0.2"),
+        (minimal("dropout = { low = 0.0, high = 0.5, step = -1 }"), "dropout.step must be a positive float, got -1"),
+        (minimal("dropout = { low = 0.0, high = 0.5, type = 'int' }"), "dropout.type must be 'float', got 'int'"),
+        (minimal("dropout = { low = '0', high = 0.5 }"), "dropout.low must be a number, got '0'"),
+        (minimal("kernel_size = { low = 3, high = 5.5 }"), "kernel_size must be an integer of at least 1, got 5.5"),
+        (minimal("pooling = { choices = [] }"), "pooling.choices must be a non-empty array, got []"),
+        (minimal("pooling = { choices = ['max', 'max'] }"), "pooling.choices must differ, got 'max' twice"),
+        (minimal("pooling = { choices = ['max'], low = 1 }"), "unknown word pooling.low"),
+        (minimal("family = { choices = ['convnet'] }"), "family must be one of convnet"),
+        (minimal(train="momentum = { low = 0.8, high = 0.9, when = 'sgd' }"), "momentum.when must be a table"),
+        (
+            minimal(train="momentum = { low = 0.8, high = 0.9, when = { optimiser = 'sgd' } }"),
+            "momentum.when names unknown key optimiser; did you mean optimizer? (mine.toml, [train])",
+        ),
+        (
+            minimal(
+                train="optimizer = { choices = ['adam', 'sgd'] }\n"
+                "momentum = { low = 0.8, high = 0.9, when = { optimizer = 'adamw' } }"
+            ),
+            "momentum.when.optimizer must be one of its choices, got 'adamw'",
+        ),
+        (
+            minimal(
+                "pooling = { choices = ['max', 'avg'], when = { activation = 'relu' } }\n"
+                "activation = { choices = ['relu', 'tanh'], when = { pooling = 'max' } }"
+            ),
+            "goes round in a circle",
+        ),
+        (
+            minimal(rest="[variants.baseline]\nfilter = [6]\n"),
+            "unknown key filter; did you mean filters? (mine.toml, [variants.baseline])",
+        ),
+        (minimal(rest="[variants]\nbaseline = 3\n"), "baseline must be a table, got 3 (mine.toml, [variants])"),
+        (minimal(rest="[variants.baseline]\n[variants.b]\nextends = 'c'\n"), "extends names unknown variant 'c'"),
+        (minimal(rest="[variants.baseline]\nextends = 'b'\n[variants.b]\n"), "circle: baseline -> b -> baseline"),
+        (
+            minimal(rest="[variants.baseline]\nreported = { accuracy = 0.9 }\n"),
+            "reported.split must be one of train, validation, test, got None",
+        ),
+        (
+            minimal(rest="[variants.baseline]\nreported = { split = 'test', accuracy = 'high' }\n"),
+            "reported.accuracy must be a number, got 'high'",
+        ),
+        (
+            minimal(rest="[variants.baseline]\n[variants.b]\nkernel_size = [5, 5, 7]\n"),
+            "conv3: kernel_size 7 is larger than its 5x5 map (padding 0), with images of fashion_mnist "
+            "(mine.toml, [variants.b])",
+        ),
+        (
+            minimal("kernel_size = { choices = [3, 40] }", rest="[variants.baseline]\nkernel_size = 3\n"),
+            "kernel_size 40 fits no network of this space",
+        ),
+    ],
+)  # fmt: skip
+def test_mistake_is_named_by_file_table_key_rule_and_value(text, message):
+    with pytest.raises(UsageError) as refused:
+        parse(text)
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_choice_that_fits_in_some_combination_is_allowed():
+    space = parse(
+        minimal("filters = { choices = [[6, 16, 120], [6, 16]] }\nkernel_size = { choices = [5, [5, 9]] }").replace(
+            "padding = [2, 0, 0]", "padding = 2"
+        )
+    )
+    assert space.parameters["kernel_size"].choices == (5, (5, 9))
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("pooling=avg", "avg"),
+        ('pooling="avg"', "avg"),
+        ("batch_norm=true", True),
+        ("filters=[8,24,120]", (8, 24, 120)),
+        ("lr=0.01", 0.01),
+        ("dropout=0", 0.0),
+        ("padding=same", "same"),
+    ],
+)
+def test_override_fixes_the_parameter_for_variants_too(override, expected):
+    space = parse(EXAMPLE, override)
+    key = override.partition("=")[0]
+    assert key not in space.parameters
+    assert {v.configuration.values()[key] for v in space.variants.values()} == {expected}
+
+
+def test_override_of_the_protocol_is_taken():
+    assert parse(EXAMPLE, "validation=500", "pixels=unit").protocol.validation == 500
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("dropout=0.1:0.4", {"type": "float", "low": 0.1, "high": 0.4, "step": None, "log": False}),
+        ("lr=1e-3:1e-1", {"type": "float", "low": 1e-3, "high": 1e-1, "step": None, "log": True}),
+        ("lr={low=1e-3,high=1e-1}", {"type": "float", "low": 1e-3, "high": 1e-1, "step": None, "log": True}),
+        ("lr={low=1e-3,high=1e-1,log=false}", {"type": "float", "low": 1e-3, "high": 1e-1, "step": None, "log": False}),
+        ("kernel_size=3:5", {"type": "int", "low": 3, "high": 5, "step": 1, "log": False}),
+        ("activation=relu,tanh", {"type": "categorical", "choices": ["relu", "tanh"]}),
+        ("filters={choices=[[6,16,120]]}", {"type": "categorical", "choices": [(6, 16, 120)]}),
+    ],
+)
+def test_override_redefines_what_is_searched(override, words):
+    space = parse(EXAMPLE, override)
+    assert space.describe()["parameters"][override.partition("=")[0]] == words
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("dropout", "an override must be KEY=VALUE, got 'dropout' (--set)"),
+        ("dropout=", "an override must be KEY=VALUE"),
+        ("=1", "an override must be KEY=VALUE"),
+        ("droput=0.1", "unknown key droput; did you mean dropout? (--set droput=0.1)"),
+        ("dropout=1.5", "dropout must be in [0, 1), got 1.5 (--set dropout=1.5)"),
+        ("dropout=0.1;2", "dropout must be a TOML value, a word, LOW:HIGH or A,B,..."),
+        ("dropout=0.1\nlr=3", "dropout must be a TOML value"),
+        ("dropout=1..2:3", "dropout must be a TOML value"),
+        ("activation=relu,swish", "activation must be one of"),
+    ],
+)
+def test_bad_override_is_named(override, message):
+    with pytest.raises(UsageError) as refused:
+        parse(EXAMPLE, override)
+    assert message in str(refused.value)
+
+
+def test_condition_on_a_parameter_fixed_by_an_override_follows_it():
+    space = parse(EXAMPLE, "optimizer=adam")
+    assert space.point(space.variants["baseline"].configuration).keys().isdisjoint({"momentum", "optimizer"})
+
+
+def test_file_by_path_is_read_and_a_missing_one_is_named(tmp_path):
+    (tmp_path / "mine.toml").write_text(EXAMPLE)
+    assert space_file.load(str(tmp_path / "mine.toml")).name == "mine"
+    with pytest.raises(UsageError, match=r"no space 'missing\.toml': neither a file nor one of lenet5"):
+        space_file.load("missing.toml")
+
+
+def test_ranges_cannot_be_infinite_or_undefined():
+    for end in ("inf", "nan"):
+        with pytest.raises(UsageError, match=r"lr must be a positive number, got (inf|nan)"):
+            parse(minimal(train=f"lr = {{ low = 1e-3, high = {end} }}"))
