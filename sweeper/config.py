@@ -1,6 +1,7 @@
 """What a network is and how it is trained: frozen dataclasses whose fields check their own values."""
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -14,16 +15,25 @@ OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "step", "cosine", "one_cycle", "exponential")
 PIXELS = ("unit", "standard")
 
+# What torch takes as a size everywhere.
+MOST_INTEGER = 2**31 - 1
+
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _bounded(value: int) -> int:
+    if value > MOST_INTEGER:
+        raise ValueError(f"must be an integer of at most {MOST_INTEGER}, got {value!r}")
+    return value
 
 
 def _integer(minimum: int) -> Rule:
     def check(value: Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
             raise ValueError(f"must be an integer of at least {minimum}, got {value!r}")
-        return value
+        return _bounded(value)
 
     return check
 
@@ -35,13 +45,13 @@ def _share(value: Any) -> float:
 
 
 def _positive(value: Any) -> float:
-    if not _is_number(value) or not 0 < value < float("inf"):
+    if not _is_number(value) or not 0 < value <= sys.float_info.max:
         raise ValueError(f"must be a positive number, got {value!r}")
     return float(value)
 
 
 def _not_negative(value: Any) -> float:
-    if not _is_number(value) or not 0 <= value < float("inf"):
+    if not _is_number(value) or not 0 <= value <= sys.float_info.max:
         raise ValueError(f"must be a number of at least 0, got {value!r}")
     return float(value)
 
@@ -66,7 +76,7 @@ def _padding(value: Any) -> int | str:
         return "same"
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ValueError(f'must be an integer of at least 0, or "same", got {value!r}')
-    return value
+    return _bounded(value)
 
 
 def _sequence(rule: Rule, *, empty: bool = False) -> Rule:
@@ -114,7 +124,7 @@ def _part(*, empty: bool) -> Rule:
             raise ValueError(f"must be a share below 1 or a count of images, got {value!r}")
         if isinstance(value, float) and value >= 1:
             raise ValueError(f"must be a share below 1 or a whole count of images, got {value!r}")
-        return value
+        return _bounded(value) if isinstance(value, int) else value
 
     return check
 
@@ -196,6 +206,14 @@ class Protocol(_Checked):
     validation: int | float = _field(0.1, _part(empty=False))
     confirm: int | float = _field(0.1, _part(empty=True))
     pixels: str = _field("standard", _one_of(*PIXELS))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        shares = [part for part in (self.validation, self.confirm) if isinstance(part, float)]
+        if sum(shares) >= 1:
+            raise ValueError(
+                f"validation and confirm as shares must sum below 1, got {self.validation!r} and {self.confirm!r}"
+            )
 
 
 MODEL_FAMILIES: Mapping[str, type[ModelConfig]] = {"convnet": ModelConfig}

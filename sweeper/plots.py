@@ -185,9 +185,10 @@ def optimization_history(
     return figure
 
 
-def parameter_importance(importances: Mapping[str, float]) -> Figure:
+def parameter_importance(importances: Mapping[str, float], basis: str) -> Figure:
     """A bar for each parameter's share of the score's variation, largest on top, undefined ones (NaN) last.
 
+    `basis` says what the shares are of, such as "score after epoch 1, 50 trials".
     Raises ValueError without a parameter.
     """
     if not importances:
@@ -205,7 +206,7 @@ def parameter_importance(importances: Mapping[str, float]) -> Figure:
     axes.invert_yaxis()
     axes.margins(x=0.12)
     axes.set_title("Parameter importance")
-    axes.set_xlabel("Importance (share of 1)")
+    axes.set_xlabel(f"Importance (share of 1; {basis})")
     axes.spines[["top", "right"]].set_visible(False)
     return figure
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 from typing import Protocol as TypingProtocol
@@ -57,20 +58,34 @@ class Parameter:
             return False
         return bool(distribution._contains(distribution.to_internal_repr(value)))
 
-    def grid(self) -> list[Any] | None:
-        """All values as Optuna stores them; None if there are infinitely many."""
+    @property
+    def n_values(self) -> int | None:
+        """How many values there are; None if infinitely many."""
         distribution = self.distribution
         if isinstance(distribution, CategoricalDistribution):
-            return list(distribution.choices)
+            return len(distribution.choices)
         assert isinstance(distribution, IntDistribution | FloatDistribution)
         if distribution.single():
-            return [distribution.low]
+            return 1
         if isinstance(distribution, IntDistribution):
-            return list(range(distribution.low, distribution.high + 1, distribution.step))
-        if distribution.step is None:
-            return None
-        n_steps = round((distribution.high - distribution.low) / distribution.step)
-        return [distribution.low + i * distribution.step for i in range(n_steps + 1)]
+            return (distribution.high - distribution.low) // distribution.step + 1
+        return (
+            None if distribution.step is None else round((distribution.high - distribution.low) / distribution.step) + 1
+        )
+
+    def grid(self) -> Iterator[Any]:
+        """All values of a finite parameter as Optuna stores them, one by one: there may be billions."""
+        n_values = self.n_values
+        assert n_values is not None, self.name
+        match self.distribution:
+            case CategoricalDistribution(choices=choices):
+                yield from choices
+            case IntDistribution(low=low, step=step):
+                yield from (low + i * step for i in range(n_values))
+            case FloatDistribution(low=low, step=step):
+                # In decimals, as Optuna counts: 0.1 + 2 * 0.1 is 0.3, and nothing lies above `high`.
+                first, apart = Decimal(str(low)), Decimal(str(step or 0))
+                yield from (float(first + i * apart) for i in range(n_values))
 
     def suggest(self, trial: Suggester) -> Any:
         """Draws the parameter in `trial`; gives the field's value."""
@@ -142,24 +157,21 @@ class Space:
         return {name: encode(value) for name, value in values.items()}
 
     def grid(self) -> Iterator[dict[str, Any]]:
-        """Every point of a finite space, as Optuna stores it; ValueError, naming the parameter, if infinite."""
-        axes = []
+        """Every point of a finite space, lazily, as Optuna stores it; ValueError, naming the parameter, if infinite."""
         for parameter in self.parameters.values():
-            axis = parameter.grid()
-            if axis is None:
+            if parameter.n_values is None:
                 raise ValueError(f"{parameter.name} has infinitely many values; give it a step or choices")
-            axes.append((parameter, axis))
-        return self._grid_below(axes, {})
+        return self._grid_below(list(self.parameters.values()), {})
 
-    def _grid_below(self, axes: list[tuple[Parameter, list[Any]]], params: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        if not axes:
+    def _grid_below(self, parameters: list[Parameter], params: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        if not parameters:
             yield params
             return
-        (parameter, axis), *rest = axes
+        parameter, *rest = parameters
         if not parameter.is_active(self._unsearched | self.decode(params)):
             yield from self._grid_below(rest, params)
             return
-        for stored in axis:
+        for stored in parameter.grid():
             yield from self._grid_below(rest, {**params, parameter.name: stored})
 
     def describe(self) -> dict[str, Any]:

@@ -1,14 +1,11 @@
 """Reading a space file: every mistake in it is found here, and named by file, table, key, rule and value."""
 
 import difflib
-import json
 import math
-import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
+from decimal import Decimal
 from importlib.resources import files
-from itertools import product
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,19 +14,14 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from sweeper.config import MODEL_FAMILIES, Configuration, ModelConfig, Protocol, TrainConfig, check_value
 from sweeper.data.catalog import INPUT_SHAPES
 from sweeper.errors import UsageError
-from sweeper.layers import trace
+from sweeper.overrides import Override, parse_override, plain, read_toml
 from sweeper.space import Parameter, Space, Variant, encode, same
+from sweeper.space_shapes import SHAPE_FIELDS, check_network, unusable
 
 TABLES = ("space", "protocol", "model", "train", "variants")
 SPLITS = ("train", "validation", "test")
-# The fields that decide whether a network can take an image.
-SHAPE_FIELDS = (
-    "filters", "kernel_size", "padding", "input_padding", "pool_after", "hidden",
-    "dropout", "dropout_conv", "dropout_pool", "aux_heads",
-)  # fmt: skip
-# Enough for any space written by hand; above it only the variants' shapes are checked on loading.
-MOST_SHAPES = 20_000
-RANGE = re.compile(r"([-+]?[\d.]+(?:e[-+]?\d+)?):([-+]?[\d.]+(?:e[-+]?\d+)?)", re.IGNORECASE)
+# More steps than anybody searches: such a step is a slip of the pen.
+MOST_STEPS = 10**6
 
 
 def names() -> list[str]:
@@ -48,99 +40,79 @@ def load(source: str, overrides: Sequence[str] = ()) -> Space:
         text = files("sweeper.search_spaces").joinpath(file).read_text(encoding="utf-8")
     else:
         path = Path(source)
-        if not path.is_file():
-            raise UsageError(f"no space {source!r}: neither a file nor one of {', '.join(names())}")
         name, file = path.stem, path.name
         try:
+            if not path.is_file():
+                raise UsageError(f"no space {source!r}: neither a file nor one of {', '.join(names())}")
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"{source} cannot be read: {error}") from error
+            raise UsageError(f"{plain(source)} cannot be read: {error}") from error
     return parse(text, name=name, file=file, overrides=overrides)
 
 
 def parse(text: str, *, name: str, file: str, overrides: Sequence[str] = ()) -> Space:
     """The space in this TOML text; `file` is named in errors. Raises UsageError."""
     try:
-        document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"not valid TOML: {error} ({file})") from error
+        document = read_toml(text)
+    except ValueError as error:
+        raise UsageError(f"not valid TOML: {error} ({plain(file)})") from error
     return _Reader(document, name, file, text, overrides).space()
-
-
-def parse_override(text: str) -> tuple[str, Any]:
-    """Key and value of a `KEY=VALUE` override; UsageError if it is not one.
-
-    The value is TOML, a bare word, `LOW:HIGH` for a range, or `A,B,...` for choices.
-    """
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip() or not value.strip():
-        raise UsageError(f"an override must be KEY=VALUE, got {text!r} (--set)")
-    try:
-        return key.strip(), _override_value(value.strip())
-    except ValueError:
-        raise UsageError(
-            f"{key.strip()} must be a TOML value, a word, LOW:HIGH or A,B,..., got {value!r} (--set {text})"
-        ) from None
-
-
-def _override_value(text: str) -> Any:
-    if span := RANGE.fullmatch(text):
-        low, high = (tomllib.loads(f"value = {end}")["value"] for end in span.groups())
-        return {"low": low, "high": high}
-    try:
-        document = tomllib.loads(f"value = {text}")
-    except (tomllib.TOMLDecodeError, RecursionError):
-        if "," in text and text[0] not in "[{\"'":
-            return {"choices": [_override_value(part.strip()) for part in text.split(",")]}
-        if re.fullmatch(r"[A-Za-z_][\w.-]*", text):
-            return text
-        raise ValueError(text) from None
-    if list(document) != ["value"]:
-        raise ValueError(text)
-    return document["value"]
 
 
 class _Reader:
     """One document on its way to a `Space`."""
 
     def __init__(self, document: dict[str, Any], name: str, file: str, text: str, overrides: Sequence[str]) -> None:
-        self.name, self.file, self.text = name, file, text
+        self.name, self.file, self.text = name, plain(file), text
         self.overridden: dict[str, str] = {}
+        # Fixed values that an override has made a search of: variants that do not name the key keep them.
+        self.kept: dict[str, Any] = {}
         self.document = document
         for table, value in document.items():
             if table not in TABLES:
-                _refuse(f"unknown table [{table}]{_nearest(table, TABLES)}", file)
+                _refuse(f"unknown table [{plain(table)}]{_nearest(table, TABLES)}", self.file)
             if not isinstance(value, dict):
-                _refuse(f"{table} must be a table, got {value!r}", file)
+                _refuse(f"{table} must be a table, got {value!r}", self.file)
         for override in overrides:
-            self._override(override)
+            self._override(parse_override(override))
 
     def space(self) -> Space:
         title, datasets = self._header()
         protocol = self._protocol()
         fixed, parameters = self._fields()
         variants = self._variants(fixed)
-        if datasets:
-            self._check_shapes(fixed, parameters, variants, datasets[0])
-        return Space(self.name, title, datasets, protocol, fixed, parameters, variants, self.text)
+        space = Space(self.name, title, datasets, protocol, fixed, parameters, variants, self.text)
+        self._check_shapes(space)
+        return space
 
     def _place(self, table: str, key: str = "") -> str:
-        return self.overridden.get(key) or f"{self.file}, [{table}]"
+        """Where a value of [table] comes from: an override replaces values of all tables but a variant's."""
+        override = self.overridden.get(key) if table in _kinds() else None
+        return override or f"{self.file}, [{table}]"
 
-    def _override(self, text: str) -> None:
-        key, value = parse_override(text)
+    def _variant_place(self, name: str) -> str:
+        return self._place(f"variants.{plain(name)}")
+
+    def _override(self, override: Override) -> None:
+        key, value = override.key, override.value
         homes = {f.name: table for table, kind in _kinds().items() for f in fields(kind)}
         if key not in homes:
-            _refuse(f"unknown key {key}{_nearest(key, homes)}", f"--set {text}")
+            _refuse(f"unknown key {plain(key)}{_nearest(key, homes)}", override.place)
         table = self.document.setdefault(homes[key], {})
         old = table.get(key)
-        if isinstance(value, dict) and "low" in value and "log" not in value and isinstance(old, dict):
-            # A new range for a parameter searched on a log scale stays on it.
-            value |= {"log": old.get("log", False)}
+        if override.is_shorthand and isinstance(old, dict):
+            # Shorthand has no words for these; a table written out is taken as it stands.
+            inherited = ("log", "when") if "low" in value else ("when",)
+            value = value | {word: old[word] for word in inherited if word in old}
         table[key] = value
-        self.overridden[key] = f"--set {text}"
-        for variant in self.document.get("variants", {}).values():
-            if isinstance(variant, dict) and not isinstance(value, dict):
+        self.overridden[key] = override.place
+        if isinstance(value, dict):
+            if old is not None and not isinstance(old, dict):
+                self.kept[key] = old
+            return
+        self.kept.pop(key, None)
+        for variant in self._table("variants").values():
+            if isinstance(variant, dict):
                 variant.pop(key, None)
 
     def _header(self) -> tuple[str, tuple[str, ...]]:
@@ -148,7 +120,7 @@ class _Reader:
         place = self._place("space")
         for key in header:
             if key not in ("title", "datasets"):
-                _refuse(f"unknown key {key}{_nearest(key, ('title', 'datasets'))}", place)
+                _refuse(f"unknown key {plain(key)}{_nearest(key, ('title', 'datasets'))}", place)
         title, datasets = header.get("title", self.name), header.get("datasets", [])
         if not isinstance(title, str):
             _refuse(f"title must be a string, got {title!r}", place)
@@ -161,13 +133,18 @@ class _Reader:
 
     def _protocol(self) -> Protocol:
         table = self.document.get("protocol", {})
-        return Protocol(**{key: self._value(Protocol, "protocol", key, value) for key, value in table.items()})
+        values = {key: self._value(Protocol, "protocol", key, value) for key, value in table.items()}
+        try:
+            return Protocol(**values)
+        except ValueError as error:
+            overridden = [self.overridden[key] for key in ("validation", "confirm") if key in self.overridden]
+            _refuse(str(error), ", ".join(overridden) or self._place("protocol"))
 
     def _value(self, kind: type, table: str, key: str, value: Any) -> Any:
         """A checked field value; refuses unknown keys and bad values."""
         known = [f.name for f in fields(kind)]
         if key not in known:
-            _refuse(f"unknown key {key}{_nearest(key, known)}", self._place(table, key))
+            _refuse(f"unknown key {plain(key)}{_nearest(key, known)}", self._place(table, key))
         try:
             return check_value(kind, key, value)
         except ValueError as error:
@@ -242,9 +219,12 @@ class _Reader:
         ):
             _refuse(f"{key}.step must be a positive {scale}, got {step!r}", place)
         if step is not None:
-            # Optuna would lower `high` to the last step below it, with a mere warning.
-            n_steps = (high - low) / step
-            if abs(n_steps - round(n_steps)) > 1e-9:
+            # In decimals, as Optuna counts, which would lower `high` to the last step with a mere warning.
+            if (high - low) / step > MOST_STEPS:
+                _refuse(
+                    f"{key}.step must make at most {MOST_STEPS:,} steps, got {step!r} for {low!r} to {high!r}", place
+                )
+            if (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(step)):
                 _refuse(f"{key}.step must divide high - low, got {step!r} for {low!r} to {high!r}", place)
         if scale == "int":
             return IntDistribution(int(low), int(high), log=log, step=step or 1)
@@ -273,7 +253,7 @@ class _Reader:
         for name, raw in parameter.when.items():
             place = self._place(parameter.table, parameter.name)
             if name not in defaults:
-                _refuse(f"{parameter.name}.when names unknown key {name}{_nearest(name, defaults)}", place)
+                _refuse(f"{parameter.name}.when names unknown key {plain(name)}{_nearest(name, defaults)}", place)
             kind = TrainConfig if name in {f.name for f in fields(TrainConfig)} else ModelConfig
             try:
                 value = check_value(kind, name, raw)
@@ -293,31 +273,42 @@ class _Reader:
             _refuse("a space needs [variants.baseline]", self.file)
         # The baseline comes first wherever it stands: it is trial 0.
         order = ["baseline", *(name for name in tables if name != "baseline")]
-        return {name: self._variant(name, tables, fixed) for name in order}
+        usual = {**fixed, **self._kept_values()}
+        return {name: self._variant(name, tables, usual) for name in order}
 
-    def _variant(self, name: str, tables: Mapping[str, Any], fixed: Mapping[str, Any]) -> Variant:
+    def _kept_values(self) -> dict[str, Any]:
+        values = {}
+        for key, value in self.kept.items():
+            table, kind = next((t, kind) for t, kind in _kinds().items() if key in {f.name for f in fields(kind)})
+            try:
+                values[key] = check_value(kind, key, value)
+            except ValueError as error:
+                _refuse(f"{key} {error}", f"{self.file}, [{table}]")
+        return values
+
+    def _variant(self, name: str, tables: Mapping[str, Any], usual: Mapping[str, Any]) -> Variant:
         chain: list[str] = []
         current: str | None = name
         while current is not None:
-            place = f"{self.file}, [variants.{(chain or [name])[-1]}]"
+            place = self._variant_place((chain or [name])[-1])
             if current in chain:
-                _refuse(f"extends goes round in a circle: {' -> '.join([*chain, current])}", place)
+                _refuse(f"extends goes round in a circle: {' -> '.join(map(plain, [*chain, current]))}", place)
             if current not in tables:
                 _refuse(f"extends names unknown variant {current!r}{_nearest(current, tables)}", place)
             if not isinstance(tables[current], dict):
-                _refuse(f"{current} must be a table, got {tables[current]!r}", f"{self.file}, [variants]")
+                _refuse(f"{plain(current)} must be a table, got {tables[current]!r}", f"{self.file}, [variants]")
             chain.append(current)
             parent = tables[current].get("extends", None if current == "baseline" else "baseline")
             if parent is not None and not isinstance(parent, str):
-                _refuse(f"extends must be a variant's name, got {parent!r}", f"{self.file}, [variants.{current}]")
+                _refuse(f"extends must be a variant's name, got {parent!r}", self._variant_place(current))
             current = parent
-        values = dict(fixed)
+        values = dict(usual)
         for link in reversed(chain):
             values |= self._own_values(link, tables[link], values.get("family", "convnet"))
         return Variant(name, Configuration.from_values(values), self._reported(name, tables[name]))
 
     def _own_values(self, name: str, table: Mapping[str, Any], family: str) -> dict[str, Any]:
-        where = f"variants.{name}"
+        where = f"variants.{plain(name)}"
         family = self._value(ModelConfig, where, "family", table.get("family", family))
         model, train = ({f.name for f in fields(kind)} for kind in (MODEL_FAMILIES[family], TrainConfig))
         own = {}
@@ -325,13 +316,14 @@ class _Reader:
             if key in ("extends", "reported"):
                 continue
             if key not in model | train:
-                _refuse(f"unknown key {key}{_nearest(key, model | train)}", self._place(where))
+                known = [*sorted(model | train), "extends", "reported"]
+                _refuse(f"unknown key {plain(key)}{_nearest(key, known)}", self._place(where))
             own[key] = self._value(MODEL_FAMILIES[family] if key in model else TrainConfig, where, key, value)
         return own
 
     def _reported(self, name: str, table: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
         raw = table.get("reported", [])
-        place = f"{self.file}, [variants.{name}]"
+        place = self._variant_place(name)
         entries = [raw] if isinstance(raw, dict) else raw
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             _refuse(f"reported must be a table or an array of tables, got {raw!r}", place)
@@ -339,48 +331,25 @@ class _Reader:
             if entry.get("split") not in SPLITS:
                 _refuse(f"reported.split must be one of {', '.join(SPLITS)}, got {entry.get('split')!r}", place)
             for key, value in entry.items():
-                if key != "split" and (not isinstance(value, int | float) or isinstance(value, bool)):
-                    _refuse(f"reported.{key} must be a number, got {value!r}", place)
+                number = isinstance(value, int | float) and not isinstance(value, bool)
+                if key != "split" and not (number and math.isfinite(value)):
+                    _refuse(f"reported.{plain(key)} must be a finite number, got {value!r}", place)
         return tuple(entries)
 
-    def _check_shapes(
-        self,
-        fixed: Mapping[str, Any],
-        parameters: Mapping[str, Parameter],
-        variants: Mapping[str, Variant],
-        dataset: str,
-    ) -> None:
+    def _check_shapes(self, space: Space) -> None:
         """Refuses a variant that cannot take the data, and a choice that can in no combination."""
-        input_shape, n_classes = INPUT_SHAPES[dataset]
-        for variant in variants.values():
-            try:
-                trace(variant.configuration.model, input_shape, n_classes)
-            except ValueError as error:
-                _refuse(f"{error}, with images of {dataset}", f"{self.file}, [variants.{variant.name}]")
-        grids = {
-            name: [(name, p.decode(stored)) for stored in p.grid() or []]
-            for name, p in parameters.items()
-            if name in SHAPE_FIELDS
-        }
-        axes = [axis for axis in grids.values() if axis]
-        if math.prod(len(axis) for axis in axes) > MOST_SHAPES:
+        if not space.datasets:
             return
-        works: set[str] = set()
-        reason: dict[str, str] = {}
-        for point in product(*axes):
-            marks = [json.dumps(entry) for entry in point]
+        dataset = space.datasets[0]
+        for variant in space.variants.values():
             try:
-                trace(Configuration.from_values({**fixed, **dict(point)}).model, input_shape, n_classes)
-                works.update(marks)
+                check_network(variant.configuration.model, dataset)
             except ValueError as error:
-                reason.update(dict.fromkeys(marks, str(error)))
-        for name, value in (entry for axis in axes for entry in axis):
-            mark = json.dumps((name, value))
-            if mark not in works:
-                _refuse(
-                    f"{name} {value!r} fits no network of this space: {reason[mark]}, with images of {dataset}",
-                    self._place("model", name),
-                )
+                causes = [place for key, place in self.overridden.items() if key in SHAPE_FIELDS]
+                _refuse(str(error), ", ".join([self._variant_place(variant.name), *causes]))
+        if misfit := unusable(space.fixed, space.parameters, dataset):
+            name, reason = misfit
+            _refuse(reason, self._place("model", name))
 
 
 def _kinds() -> dict[str, type]:
@@ -390,12 +359,12 @@ def _kinds() -> dict[str, type]:
 def _only(key: str, words: Mapping[str, Any], allowed: Sequence[str], place: str) -> None:
     for word in words:
         if word not in allowed:
-            _refuse(f"unknown word {key}.{word}{_nearest(word, allowed)}", place)
+            _refuse(f"unknown word {key}.{plain(word)}{_nearest(word, allowed)}", place)
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    return f"; did you mean {plain(near[0])}?" if near else ""
 
 
 def _refuse(message: str, place: str) -> NoReturn:

@@ -36,9 +36,9 @@ class Store:
     def artifacts(self) -> Path:
         return self.root / "artifacts"
 
-    def trial_folder(self, study: str, number: int) -> Path:
-        """Where a trial's checkpoint lives until the trial is finished."""
-        return self.root / "checkpoints" / study / str(number)
+    def trial_folder(self, study: str, study_id: str, number: int) -> Path:
+        """Where a trial's checkpoint lives until the trial is finished; a study of the same name has another."""
+        return self.root / "checkpoints" / f"{study}-{study_id[:8]}" / str(number)
 
     def log_folder(self, study: str) -> Path:
         return self.root / "logs" / study
@@ -53,8 +53,14 @@ class Store:
             raise SweeperError(f"the store {self.root} cannot be written to")
 
     @contextmanager
-    def initialising(self) -> Iterator[None]:
-        """Held while a database may be made: two processes making the same tables would end each other."""
+    def initialising(self, *, embedded: bool) -> Iterator[None]:
+        """Held while an embedded database may be made: two processes making the same tables would end each other.
+
+        A server looks after itself, and in a folder that cannot be written to nothing is made.
+        """
+        if not embedded or not os.access(self.root, os.W_OK):
+            yield
+            return
         with _locked(self.root / ".initialising.lock", wait=True):
             yield
 
@@ -106,8 +112,10 @@ def check_study_name(name: str) -> str:
 
 
 def redact(url: str) -> str:
-    """The address without the password in it."""
-    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", url)
+    """The text with what is secret in its addresses hidden: passwords, tokens before an @ and in queries."""
+    url = re.sub(r"(://[^:/@\s]*):\S*@", r"\1:***@", url)
+    url = re.sub(r"://[^:/@\s]+@", "://***@", url)
+    return re.sub(r"([?&](?:password|passwd|token|secret)=)[^&\s]+", r"\1***", url, flags=re.IGNORECASE)
 
 
 def _sqlite(path: Path) -> str:

@@ -18,10 +18,11 @@ FILES = {
 LEVELS = (
     {"errors"},
     {"config", "layers", "store", "evaluation", "plots"},
-    {"data", "models", "training", "tracking", "space", "space_file"},
+    {"data", "models", "training", "tracking", "space", "space_file", "overrides", "space_shapes"},
     {"search"},
     {"promotion", "report"},
     {"cli"},
+    {"__main__"},
 )
 LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}
 
@@ -30,6 +31,10 @@ SIDEWAYS = {
     ("layers", "config"),
     ("plots", "evaluation"),
     ("space_file", "space"),
+    ("space_file", "space_shapes"),
+    ("space_file", "overrides"),
+    ("space_shapes", "space"),
+    ("space_shapes", "data.catalog"),
     ("space_file", "data.catalog"),
 }
 
@@ -43,6 +48,11 @@ RESERVED = {
     # The search cannot see the test set: nothing that chooses anything stands here.
     "sweeper.data.test_set": {"sweeper.cli.data"},
 }
+
+# What chooses, and may not even name the test files of a data set, or its files at large.
+CHOOSING = ("sweeper.search", "sweeper.training", "sweeper.models", "sweeper.tracking", "sweeper.cli.search")
+CHOOSING_PREFIX = "sweeper.space"
+TEST_FILES = ("test", "files")
 
 # What describes a configuration or a data set loads at once, in every process.
 STANDARD_LIBRARY_ONLY = {"sweeper.config", "sweeper.layers", "sweeper.data.catalog"}
@@ -137,6 +147,25 @@ def libraries_behind(start: set[str], files: Mapping[str, str]) -> list[str]:
     return found
 
 
+def mentions_of_test_files(files: Mapping[str, str]) -> list[str]:
+    """Where a module that chooses reads an attribute named `test` or `files`, plainly or by getattr."""
+    found = []
+    for path, source in files.items():
+        module = module_name(path)
+        if not (module.startswith(CHOOSING_PREFIX) or any(within(module, who) for who in CHOOSING)):
+            continue
+        for node in ast.walk(ast.parse(source, path)):
+            match node:
+                case ast.Attribute(attr=name) if name in TEST_FILES:
+                    found.append(f"{module} reads .{name}")
+                case ast.Call(
+                    func=ast.Name(id="getattr" | "attrgetter") | ast.Attribute(attr="attrgetter"), args=arguments
+                ):
+                    names = {a.value for a in arguments if isinstance(a, ast.Constant)}
+                    found += [f"{module} reads .{name}" for name in TEST_FILES if name in names]
+    return found
+
+
 def test_every_part_has_its_level():
     parts = {part(module_name(path)) for path in FILES} - {""}
     assert parts <= LEVEL.keys()
@@ -148,6 +177,23 @@ def test_imports_point_downward():
 
 def test_libraries_and_the_test_set_are_imported_where_they_belong():
     assert reserved_imports(FILES) == []
+
+
+def test_what_chooses_never_names_the_test_files():
+    assert mentions_of_test_files(FILES) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "violation"),
+    [
+        ("sweeper/search/study.py", "dataset.test", "sweeper.search.study reads .test"),
+        ("sweeper/training/fit.py", "def f(d):\n    return d.files", "sweeper.training.fit reads .files"),
+        ("sweeper/cli/search.py", "getattr(d, 'test')", "sweeper.cli.search reads .test"),
+        ("sweeper/space_file.py", "operator.attrgetter('test')", "sweeper.space_file reads .test"),
+    ],
+)
+def test_a_mention_of_the_test_files_is_found(path, source, violation):
+    assert mentions_of_test_files(FILES | {path: source}) == [violation]
 
 
 def test_descriptions_need_only_the_standard_library():

@@ -1,3 +1,5 @@
+from dataclasses import asdict
+
 import pytest
 
 from sweeper.config import Configuration, ModelConfig, Protocol, TrainConfig, check_value
@@ -32,6 +34,11 @@ from sweeper.config import Configuration, ModelConfig, Protocol, TrainConfig, ch
         (TrainConfig, "weight_decay", -1e-4, "at least 0"),
         (TrainConfig, "schedule", "warmup", "constant, step"),
         (TrainConfig, "batch_size", 0, "at least 1"),
+        (TrainConfig, "batch_size", 2**31, "at most 2147483647"),
+        (TrainConfig, "lr", 10**400, "positive"),
+        (TrainConfig, "weight_decay", 10**400, "at least 0"),
+        (ModelConfig, "padding", 2**31, "at most 2147483647"),
+        (Protocol, "validation", 2**31, "at most 2147483647"),
         (Protocol, "epochs", 1.5, "at least 1"),
         (Protocol, "validation", 0, "a share below 1 or a count"),
         (Protocol, "validation", 1.5, "a share below 1"),
@@ -84,3 +91,46 @@ def test_field_names_are_unique_across_model_training_and_protocol():
 def test_unknown_family_is_refused():
     with pytest.raises(ValueError, match="family must be one of convnet, got 'resnet'"):
         Configuration.from_values({"family": "resnet"})
+
+
+@pytest.mark.parametrize(("validation", "confirm"), [(0.5, 0.5), (0.9, 0.2)])
+def test_shares_that_leave_nothing_to_train_on_are_refused(validation, confirm):
+    with pytest.raises(ValueError, match=f"must sum below 1, got {validation} and {confirm}"):
+        Protocol(validation=validation, confirm=confirm)
+    assert Protocol(validation=validation, confirm=5000).confirm == 5000
+
+
+def test_defaults_are_the_documented_ones():
+    assert asdict(Protocol()) == {"epochs": 15, "validation": 0.1, "confirm": 0.1, "pixels": "standard"}
+    assert asdict(TrainConfig()) == {
+        "optimizer": "adam",
+        "lr": 1e-3,
+        "momentum": 0.0,
+        "weight_decay": 0.0,
+        "schedule": "constant",
+        "step_size": 5,
+        "step_gamma": 0.5,
+        "exponential_gamma": 0.9,
+        "batch_size": 64,
+        "aux_weight": 0.3,
+    }
+    assert asdict(ModelConfig()) == {
+        "family": "convnet",
+        "filters": (6, 16, 120),
+        "kernel_size": 5,
+        "padding": 0,
+        "input_padding": 0,
+        "pool_after": (1, 2),
+        "pooling": "max",
+        "batch_norm": False,
+        "activation": "relu",
+        "hidden": (84,),
+        "hidden_activation": True,
+        "dropout": 0.0,
+        "dropout_conv": 0.0,
+        "dropout_pool": 0.0,
+        "dropout_flatten": 0.0,
+        "softmax_output": False,
+        "aux_heads": (),
+        "init": "torch",
+    }

@@ -277,7 +277,9 @@ def test_lists_of_unequal_length_are_refused():
 
 
 def test_the_largest_importance_is_on_top_and_undefined_ones_last():
-    figure = plots.parameter_importance({"dropout": 0.2, "momentum": NAN, "lr": 0.7, "pooling": 0.1})
+    figure = plots.parameter_importance(
+        {"dropout": 0.2, "momentum": NAN, "lr": 0.7, "pooling": 0.1}, "score after epoch 1, 50 trials"
+    )
     axes = figure.axes[0]
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert names == ["lr", "dropout", "pooling", "momentum"]
@@ -290,9 +292,9 @@ def test_the_largest_importance_is_on_top_and_undefined_ones_last():
 
 @pytest.mark.parametrize("n", [1, 30])
 def test_any_number_of_importances_fits(n):
-    assert_nothing_is_clipped(plots.parameter_importance({f"a_long_parameter_name_{i}": 1 / n for i in range(n)}))
+    assert_nothing_is_clipped(plots.parameter_importance({f"a_long_parameter_name_{i}": 1 / n for i in range(n)}, "x"))
 
 
 def test_importance_needs_a_parameter():
     with pytest.raises(ValueError, match="at least one parameter"):
-        plots.parameter_importance({})
+        plots.parameter_importance({}, "score after epoch 1, 50 trials")

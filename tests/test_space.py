@@ -1,3 +1,5 @@
+import itertools
+
 import optuna
 import pytest
 
@@ -93,3 +95,32 @@ def test_grid_is_the_product_of_choices_with_conditions():
 def test_grid_over_a_continuous_parameter_is_refused_by_name():
     with pytest.raises(ValueError, match=r"dropout has infinitely many values"):
         space_file.load("lenet5").grid()
+
+
+def test_stepped_floats_are_exact_and_within_the_range():
+    parameter = parse(minimal("dropout = { low = 0.1, high = 0.7, step = 0.1 }")).parameters["dropout"]
+    grid = list(parameter.grid())
+    assert grid == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
+    assert parameter.n_values == len(grid)
+    assert all(parameter.contains(value) for value in grid)
+
+
+@pytest.mark.parametrize(
+    ("words", "values"),
+    [
+        ("{ low = 2, high = 8, step = 3 }", [2, 5, 8]),
+        ("{ low = 1, high = 4, log = true }", [1, 2, 3, 4]),
+        ("{ low = 3, high = 3 }", [3]),
+        ("{ choices = [5, 3] }", [5, 3]),
+    ],
+)
+def test_grid_of_a_parameter_has_its_values_in_order(words, values):
+    parameter = parse(minimal(train=f"step_size = {words}")).parameters["step_size"]
+    assert list(parameter.grid()) == values
+    assert parameter.n_values == len(values)
+
+
+def test_grid_over_a_billion_values_comes_one_by_one():
+    space = parse(minimal(train="batch_size = { low = 1, high = 1000000000 }\nlr = { choices = [0.1, 0.2] }"))
+    first = list(itertools.islice(space.grid(), 3))
+    assert first == [{"batch_size": 1, "lr": 0.1}, {"batch_size": 1, "lr": 0.2}, {"batch_size": 2, "lr": 0.1}]

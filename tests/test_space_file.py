@@ -1,3 +1,5 @@
+import tracemalloc
+
 import pytest
 
 from sweeper import layers, space_file
@@ -160,7 +162,32 @@ def test_largest_network_of_lenet5_stays_under_four_times_the_baseline():
         ),
         (
             minimal(rest="[variants.baseline]\nreported = { split = 'test', accuracy = 'high' }\n"),
-            "reported.accuracy must be a number, got 'high'",
+            "reported.accuracy must be a finite number, got 'high'",
+        ),
+        (
+            minimal(rest="[variants.baseline]\nreported = { split = 'test', accuracy = nan }\n"),
+            "reported.accuracy must be a finite number, got nan",
+        ),
+        (minimal(rest="[variants.baseline]\nextend = 'c'\n"), "unknown key extend; did you mean extends?"),
+        (minimal(rest="[variants.baseline]\nreport = 3\n"), "unknown key report; did you mean reported?"),
+        (
+            "[protocol]\nvalidation = 0.6\nconfirm = 0.5\n",
+            "validation and confirm as shares must sum below 1, got 0.6 and 0.5 (mine.toml, [protocol])",
+        ),
+        (minimal("'dropout\\n' = 1").replace("'", '"'), "unknown key 'dropout\\n'; did you mean dropout?"),
+        (minimal(rest='[variants.baseline]\n[variants."b\\nc"]\nlr = 0\n'), "[variants.'b\\nc'])"),
+        (minimal("kernel_size = 2147483648"), "must be an integer of at most 2147483647, got 2147483648"),
+        (minimal("input_padding = 9223372036854775807"), "at most 2147483647"),
+        (minimal(train="lr = 1" + "0" * 400), "not valid TOML: an integer must fit in 64 bits (mine.toml)"),
+        (minimal(train="lr = 1" + "0" * 5000), "not valid TOML: "),
+        (minimal(train="lr = 0x1" + "0" * 5000), "not valid TOML: "),
+        ("a = " + "[" * 5000, "not valid TOML: nested too deeply"),
+        (minimal("dropout = { low = 0.0, high = 0.5, step = 1e-99 }"), "dropout.step must make at most 1,000,000"),
+        (minimal("dropout = { low = 0.0, high = 0.5, step = nan }"), "dropout.step must be a positive float, got nan"),
+        (
+            minimal("kernel_size = 31", rest="[variants.baseline]\nkernel_size = 5\n"),
+            "the fixed values make no network: conv2: kernel_size 31 is larger than its 1x1 map (padding 0), "
+            "with images of fashion_mnist (mine.toml, [model])",
         ),
         (
             minimal(rest="[variants.baseline]\n[variants.b]\nkernel_size = [5, 5, 7]\n"),
@@ -217,8 +244,13 @@ def test_override_of_the_protocol_is_taken():
     [
         ("dropout=0.1:0.4", {"type": "float", "low": 0.1, "high": 0.4, "step": None, "log": False}),
         ("lr=1e-3:1e-1", {"type": "float", "low": 1e-3, "high": 1e-1, "step": None, "log": True}),
-        ("lr={low=1e-3,high=1e-1}", {"type": "float", "low": 1e-3, "high": 1e-1, "step": None, "log": True}),
-        ("lr={low=1e-3,high=1e-1,log=false}", {"type": "float", "low": 1e-3, "high": 1e-1, "step": None, "log": False}),
+        ("lr={low=1e-3,high=1e-1}", {"type": "float", "low": 1e-3, "high": 1e-1, "step": None, "log": False}),
+        (
+            "momentum=0.5:0.9",
+            {"type": "float", "low": 0.5, "high": 0.9, "step": None, "log": False, "when": {"optimizer": "sgd"}},
+        ),
+        ("momentum=0.5,0.9", {"type": "categorical", "choices": [0.5, 0.9], "when": {"optimizer": "sgd"}}),
+        ("momentum={choices=[0.5,0.9]}", {"type": "categorical", "choices": [0.5, 0.9]}),
         ("kernel_size=3:5", {"type": "int", "low": 3, "high": 5, "step": 1, "log": False}),
         ("activation=relu,tanh", {"type": "categorical", "choices": ["relu", "tanh"]}),
         ("filters={choices=[[6,16,120]]}", {"type": "categorical", "choices": [(6, 16, 120)]}),
@@ -232,14 +264,11 @@ def test_override_redefines_what_is_searched(override, words):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("dropout", "an override must be KEY=VALUE, got 'dropout' (--set)"),
-        ("dropout=", "an override must be KEY=VALUE"),
-        ("=1", "an override must be KEY=VALUE"),
         ("droput=0.1", "unknown key droput; did you mean dropout? (--set droput=0.1)"),
         ("dropout=1.5", "dropout must be in [0, 1), got 1.5 (--set dropout=1.5)"),
-        ("dropout=0.1;2", "dropout must be a TOML value, a word, LOW:HIGH or A,B,..."),
-        ("dropout=0.1\nlr=3", "dropout must be a TOML value"),
-        ("dropout=1..2:3", "dropout must be a TOML value"),
+        ("dropo\nut=1", "unknown key 'dropo\\nut'; did you mean dropout? (--set 'dropo\\nut=1')"),
+        ("epochs=1:3", "epochs must be an integer of at least 1, got {'low': 1, 'high': 3} (--set epochs=1:3)"),
+        ("confirm=0.95", "must sum below 1, got 0.1 and 0.95 (--set confirm=0.95)"),
         ("activation=relu,swish", "activation must be one of"),
     ],
 )
@@ -247,6 +276,7 @@ def test_bad_override_is_named(override, message):
     with pytest.raises(UsageError) as refused:
         parse(EXAMPLE, override)
     assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
 
 
 def test_condition_on_a_parameter_fixed_by_an_override_follows_it():
@@ -265,3 +295,61 @@ def test_ranges_cannot_be_infinite_or_undefined():
     for end in ("inf", "nan"):
         with pytest.raises(UsageError, match=r"lr must be a positive number, got (inf|nan)"):
             parse(minimal(train=f"lr = {{ low = 1e-3, high = {end} }}"))
+
+
+def test_variants_keep_a_fixed_value_that_an_override_makes_a_search_of():
+    for override in ("hidden={choices=[[32],[64]]}", "hidden={choices=[[84],[64]]}"):
+        space = parse(EXAMPLE.replace("hidden = [84]", "hidden = [100]"), override)
+        assert "hidden" in space.parameters
+        assert {v.configuration.model.hidden for v in space.variants.values()} == {(100,)}
+    text = minimal("input_padding = 1", rest="[variants.baseline]\n[variants.b]\ninput_padding = 3\n")
+    variants = parse(text, "input_padding=2,3").variants
+    assert [v.configuration.model.input_padding for v in variants.values()] == [1, 3]
+
+
+def test_variants_lose_their_own_value_to_a_new_fixed_one_only():
+    text = minimal(rest="[variants.baseline]\nlr = 0.5\n")
+    assert parse(text, "lr=0.1").variants["baseline"].configuration.train.lr == 0.1
+    assert parse(text, "lr=0.1,0.2").variants["baseline"].configuration.train.lr == 0.5
+
+
+def test_last_of_several_overrides_of_a_key_counts():
+    space = parse(minimal("input_padding = 1"), "input_padding=2,3", "input_padding=4")
+    assert space.variants["baseline"].configuration.model.input_padding == 4
+
+
+def test_bad_value_of_a_variant_is_not_put_down_to_an_override():
+    text = minimal(rest="[variants.baseline]\nlr = 0\n")
+    with pytest.raises(UsageError, match=r"lr must be a positive number, got 0 \(mine\.toml, \[variants\.baseline\]\)"):
+        parse(text, "lr=0.1,0.2")
+
+
+def test_shape_that_an_override_spoils_names_variant_and_override():
+    with pytest.raises(UsageError) as refused:
+        parse(EXAMPLE, "kernel_size=31", "lr=0.1")
+    assert str(refused.value).endswith("(mine.toml, [variants.baseline], --set kernel_size=31)")
+
+
+def test_baseline_comes_first_wherever_it_stands():
+    space = parse(minimal(rest="[variants.a]\n[variants.b]\n[variants.baseline]\n"))
+    assert list(space.variants) == ["baseline", "a", "b"]
+
+
+def test_shapes_are_those_of_the_first_data_set():
+    text = minimal("kernel_size = [32, 1, 1]\npool_after = []").replace("padding = [2, 0, 0]", "padding = 0")
+    assert parse(text.replace('["fashion_mnist"]', '["cifar10", "fashion_mnist"]')).datasets[0] == "cifar10"
+    with pytest.raises(UsageError, match="with images of fashion_mnist"):
+        parse(text.replace('["fashion_mnist"]', '["fashion_mnist", "cifar10"]'))
+
+
+def test_range_of_a_billion_values_loads_at_once():
+    tracemalloc.start()
+    space = parse(minimal("kernel_size = { low = 1, high = 1000000000 }"))
+    assert tracemalloc.get_traced_memory()[1] < 5e6
+    tracemalloc.stop()
+    assert space.parameters["kernel_size"].n_values == 10**9
+
+
+def test_path_too_long_for_the_system_is_refused():
+    with pytest.raises(UsageError, match="cannot be read"):
+        space_file.load("x" * 5000)

@@ -52,7 +52,9 @@ def test_study_name_that_could_leave_the_store_is_refused(name):
     ("url", "shown"),
     [
         ("postgresql://me:secret@host/db", "postgresql://me:***@host/db"),
-        ("https://me:sec:ret@host", "https://me:***@host"),
+        ("https://me:sec:r@t@host", "https://me:***@host"),
+        ("https://TOKEN@host/x", "https://***@host/x"),
+        ("postgresql://host/db?user=me&password=secret&x=1", "postgresql://host/db?user=me&password=***&x=1"),
         ("sqlite:////tmp/x.db", "sqlite:////tmp/x.db"),
         ("http://host:5000", "http://host:5000"),
     ],

@@ -14,6 +14,7 @@ from sweeper.cli.studies import studies
 from sweeper.cli.trials import trials
 from sweeper.cli.ui import ui
 from sweeper.errors import SweeperError
+from sweeper.store import redact
 
 
 class _Main(click.Group):
@@ -27,7 +28,7 @@ class _Main(click.Group):
         except SweeperError as error:
             if ctx.params["debug"]:
                 raise
-            click.echo(f"Error: {error}", err=True)
+            click.echo(f"Error: {redact(str(error))}", err=True)
             ctx.exit(error.exit_code)
         except (KeyboardInterrupt, click.Abort):
             click.echo("Interrupted.", err=True)
@@ -40,8 +41,8 @@ class _Main(click.Group):
             if ctx.params["debug"]:
                 raise
             click.echo(
-                f"Error: {type(error).__name__}: {error} (this is a fault of sweeper's: `sweeper --debug ...` "
-                "shows where it happened)",
+                f"Error: {type(error).__name__}: {redact(str(error))} (this is a fault of sweeper's: "
+                "`sweeper --debug ...` shows where it happened)",
                 err=True,
             )
             ctx.exit(1)

@@ -24,14 +24,14 @@ from sweeper.search.study import TrialRecord
 
 
 @contextmanager
-def progress(study: str, *, quiet: bool, verbose: bool) -> Iterator[Listener]:
+def progress(*, quiet: bool, verbose: bool) -> Iterator[Listener]:
     """The listener that shows a sweep."""
     console = Console(stderr=True, highlight=False)
     if quiet:
         yield lambda event: None
     # FORCE_COLOR makes rich take a file for a terminal; a file has no use for a view that redraws itself.
     elif sys.stderr.isatty() and not verbose and not console.is_dumb_terminal:
-        view = _LiveView(study)
+        view = _LiveView()
         with Live(get_renderable=view.render, console=console, refresh_per_second=4, transient=True) as live:
 
             def show(event: Event) -> None:
@@ -84,14 +84,16 @@ class _Tally:
 class _LiveView:
     """The running trials, redrawn in place."""
 
-    def __init__(self, study: str) -> None:
-        self.study = study
+    def __init__(self) -> None:
+        self.study = ""
         self.tally = _Tally()
         self.running: dict[int, tuple[str, EpochEnded | None, int]] = {}
 
     def update(self, event: Event) -> None:
         self.tally.update(event)
         match event:
+            case SweepStarted(study=study):
+                self.study = study
             case TrialStarted(number=number, name=name, from_epoch=epoch):
                 self.running[number] = (name, None, epoch)
             case EpochEnded(number=number, metrics=metrics) if number in self.running:
@@ -116,7 +118,7 @@ class _LiveView:
                     f"{m.train_loss:.4f}", f"{m.validation_loss:.4f}", f"{m.validation_accuracy:.4f}",
                     f"{m.images_per_second:,.0f}",
                 ]  # fmt: skip
-            table.add_row(name, f"{epoch} of {tally.epochs}", *row)
+            table.add_row(Text(name), f"{epoch} of {tally.epochs}", *row)
         return Group(head, table)
 
 

@@ -5,6 +5,9 @@ import os
 import shlex
 import signal
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 SAMPLERS = ("tpe", "random", "grid")
 PRUNERS = ("halving", "median", "hyperband", "none")
 METRICS = ("accuracy", "macro_f1", "loss")
+# `timeout` and batch systems send a signal to the process and then to its group: that is one, not two.
+SAME_SIGNAL_SECONDS = 0.5
 # A data set's own space where --space is not given.
 DEFAULT_SPACES = {"fashion_mnist": "lenet5"}
 
@@ -159,12 +164,16 @@ def search(
     if dry_run:
         _show_plan(request, as_json)
         return
+    from sweeper.search.study_run import DONE
+
     outcome = _run(request, quiet=quiet, verbose=verbose)
     if as_json:
         click.echo(json.dumps(outcome.summary()))
+        if outcome.stopped not in DONE:
+            note(f"To go on: {_command(request, outcome.study_name)}")
     else:
         _show(outcome, request)
-    _leave(outcome)
+    _leave(outcome, request)
 
 
 def _run(request: "Request", *, quiet: bool, verbose: bool) -> "Outcome":
@@ -173,45 +182,60 @@ def _run(request: "Request", *, quiet: bool, verbose: bool) -> "Outcome":
     from sweeper.search.sweep import run
 
     stop = StopRequest()
-    _listen_to_signals(stop)
     if not quiet:
         where = request.store
-        note(f"Study {request.study} in {where.root}")
+        note(f"Store: {where.root}")
         if not where.embedded_storage or not where.embedded_tracking:
             from sweeper.store import redact
 
             note(f"Optuna: {redact(where.storage)}  MLflow: {redact(where.tracking_uri)}")
-    with progress(request.study, quiet=quiet, verbose=verbose) as listener:
+    with _signals_to(stop), progress(quiet=quiet, verbose=verbose) as listener:
         return run(request, listener, stop)
 
 
-def _listen_to_signals(stop: "StopRequest") -> None:
+@contextmanager
+def _signals_to(stop: "StopRequest") -> Iterator[None]:
     """The first SIGINT or SIGTERM lets the running epochs end; a second ends the process where it is."""
+    first = 0.0
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if stop.reason in ("SIGINT", "SIGTERM"):
-            raise KeyboardInterrupt
+        nonlocal first
+        if first and time.monotonic() - first < SAME_SIGNAL_SECONDS:
+            return
+        if first or not stop.saving:
+            raise SystemExit(128 + number)
+        first = time.monotonic()
         stop.reason = signal.Signals(number).name
-        note(f"{stop.reason}: recording the running epochs; once more stops at once")
+        # Not print: the signal may have come in the middle of one.
+        os.write(2, f"{stop.reason}: recording the running epochs; once more stops at once\n".encode())
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, handle)
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _leave(outcome: "Outcome") -> None:
-    """Exit code 130 or 143 after a signal, 1 where no trial completed, else 0."""
+def _leave(outcome: "Outcome", request: "Request") -> None:
+    """Exit code 130 or 143 after a signal, 1 where no trial completed or MLflow lacks something, else 0."""
+    if outcome.undelivered:
+        raise SweeperError(
+            f"{len(outcome.undelivered)} writes did not reach MLflow, the first because: {outcome.undelivered[0]}"
+        )
     if outcome.stopped in ("SIGINT", "SIGTERM"):
         sys.stdout.flush()
         sys.exit(128 + signal.Signals[outcome.stopped])
     if not outcome.summary()["n_trials"]["complete"]:
         raise SweeperError(
-            f"no trial of {outcome.study_name} completed; `sweeper trials {outcome.study_name}` shows why"
+            f"no trial of {outcome.study_name} completed; `sweeper trials {outcome.study_name}"
+            f"{_store_arguments(request)}` shows them"
         )
 
 
 def _show(outcome: "Outcome", request: "Request") -> None:
     from sweeper.cli.tables import ranking_table, stdout_console
-    from sweeper.search.sweep import DONE
+    from sweeper.search.study_run import DONE
 
     n = outcome.summary()["n_trials"]
     if n["complete"]:
@@ -229,15 +253,22 @@ def _show(outcome: "Outcome", request: "Request") -> None:
     options = _store_arguments(request)
     click.echo("\nNext:")
     if outcome.stopped not in DONE:
-        click.echo(f"  {_command(request)}   # goes on from here")
+        click.echo(f"  {_command(request, outcome.study_name)}   # goes on from here")
     click.echo(f"  sweeper ui{options}")
     click.echo(f"  sweeper trials {outcome.study_name}{options}")
 
 
-def _command(request: "Request") -> str:
-    """The command that goes on with this study: the same, without --new."""
+def _command(request: "Request", study: str) -> str:
+    """The command that goes on with this study: the same, but for --new and the name that it led to."""
+    from sweeper.store import redact
+
     words = [word for word in request.command if word != "--new"]
-    return shlex.join(words)
+    if request.new:
+        for option in ("--study", "--study-name"):
+            while option in words:
+                del words[words.index(option) : words.index(option) + 2]
+        words = [word for word in words if not word.startswith(("--study=", "--study-name="))] + ["--study", study]
+    return redact(shlex.join(words))
 
 
 def _store_arguments(request: "Request") -> str:

@@ -111,20 +111,23 @@ def _n_parameters(space: "Space", variant: str) -> int | None:
 
 
 def _print(space: "Space") -> None:
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    console = Console()
-    console.print(f"{space.name}: {space.title}", markup=False)
+    from sweeper.cli.tables import stdout_console
+
+    console = stdout_console()
+    console.print(Text(f"{space.name}: {space.title}"))
     described = space.describe()
+    # Cells are Text: a name such as [v1] would be taken for markup.
     searched = Table("parameter", "values", "only when", title="Searched", title_justify="left")
     for name, words in described["parameters"].items():
         when = ", ".join(f"{key} = {json.dumps(value)}" for key, value in words.get("when", {}).items())
-        searched.add_row(name, _values(words), when)
+        searched.add_row(*map(Text, (name, _values(words), when)))
     console.print(searched)
     fixed = Table("field", "value", title="Fixed", title_justify="left")
     for name, value in described["fixed"].items():
-        fixed.add_row(name, json.dumps(value))
+        fixed.add_row(*map(Text, (name, json.dumps(value))))
     console.print(fixed)
     variants = Table("variant", "parameters", "differs from the baseline", "reported", title="Variants")
     baseline = described["variants"]["baseline"]
@@ -136,7 +139,8 @@ def _print(space: "Space") -> None:
             f"{entry['split']}: " + ", ".join(f"{k} {v}" for k, v in entry.items() if k != "split")
             for entry in variant.reported
         )
-        variants.add_row(name, "" if n_parameters is None else f"{n_parameters:,}", ", ".join(differences), reported)
+        count = "" if n_parameters is None else f"{n_parameters:,}"
+        variants.add_row(*map(Text, (name, count, ", ".join(differences), reported)))
     console.print(variants)
 
 

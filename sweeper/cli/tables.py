@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from sweeper.search import study as studies
@@ -33,11 +34,11 @@ def ranking_table(trials: Sequence[TrialRecord], metric: str, top: int = 10) -> 
         best_value = trial.metrics.get(f"best_{studies.METRICS[metric]}")
         table.add_row(
             str(rank) if trial.feasible else f"{rank} (too large)",
-            _label(trial),
+            escape(_label(trial)),
             f"{trial.value:.4f}",
             "" if best_value is None else f"{best_value:.4f} ({trial.metrics['best_epoch']})",
             f"{trial.n_parameters:,}",
-            _differences(trial, trials),
+            escape(_differences(trial, trials)),
         )
     return table
 
@@ -51,14 +52,14 @@ def trials_table(trials: Sequence[TrialRecord], metric: str) -> Table:
     table.add_column("reason", ratio=1)
     for trial in trials:
         table.add_row(
-            _label(trial),
+            escape(_label(trial)),
             trial.state,
             "" if trial.value is None else f"{trial.value:.4f}",
             str(trial.epochs),
             "" if trial.n_parameters is None else f"{trial.n_parameters:,}",
             f"{trial.seconds:.0f}" if trial.seconds else "",
-            _differences(trial, trials),
-            trial.reason,
+            escape(_differences(trial, trials)),
+            escape(trial.reason),
         )
     return table
 

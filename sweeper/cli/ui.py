@@ -1,6 +1,7 @@
 """`sweeper ui`: MLflow's own interface on the store."""
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def ui(
     if allowed_hosts:
         arguments += ["--allowed-hosts", allowed_hosts]
     click.echo(f"http://{f'[{host}]' if ':' in host else host}:{port}")
-    click.echo(f"The same without sweeper: mlflow {' '.join(arguments)}")
+    click.echo(f"The same without sweeper: {shlex.join(['mlflow', *arguments])}")
     sys.stdout.flush()
     environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
     os.execve(sys.executable, [sys.executable, "-m", "mlflow", *arguments], environment)

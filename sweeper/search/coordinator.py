@@ -1,6 +1,5 @@
 """The one process that owns a sweep: it asks Optuna, hands trials to workers, and tells Optuna and MLflow."""
 
-import json
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -9,8 +8,9 @@ from typing import Any
 
 import optuna
 
-from sweeper import layers, plots
+from sweeper import layers
 from sweeper.errors import SweeperError
+from sweeper.search import proposals
 from sweeper.search import study as studies
 from sweeper.search.events import (
     EpochEnded,
@@ -21,12 +21,14 @@ from sweeper.search.events import (
     TrialInterrupted,
     TrialStarted,
 )
-from sweeper.search.study import METRICS, Proposal, Proposer, TrialRecord
+from sweeper.search.proposals import Proposal, Proposer
+from sweeper.search.recorder import Recorder
+from sweeper.search.study import METRICS, TrialRecord
 from sweeper.search.trial import TrialJob, TrialResult
 from sweeper.search.workers import Died, Failure, WorkerPool
 from sweeper.space import Space
 from sweeper.store import Store
-from sweeper.tracking.runs import Tracker, table
+from sweeper.tracking.runs import Tracker
 from sweeper.training.fit import EpochMetrics
 
 # Failures in a row that stop the sweep: by then it is the code or the machine, not the configuration.
@@ -38,9 +40,13 @@ POLL_SECONDS = 0.5
 
 @dataclass
 class StopRequest:
-    """Set from a signal handler; the sweep ends with the epochs now running."""
+    """Set from a signal handler; the sweep ends with the epochs now running.
+
+    `saving` tells the handler that there is something to save: before, a signal may end the process at once.
+    """
 
     reason: str = ""
+    saving: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,8 @@ class Coordinator:
     ) -> None:
         self.study, self.space, self.spec, self.limits = study, space, spec, limits
         self.input_shape, self.classes = input_shape, classes
-        self.store, self.pool, self.tracker, self.tell_user, self.stop = store, pool, tracker, listener, stop
+        self.pool, self.tracker, self.tell_user, self.stop = pool, tracker, listener, stop
+        self.recorder = Recorder(tracker, study, spec, input_shape, classes, store, limits.keep)
         self.proposer = Proposer(study, space, spec)
         self.metric = METRICS[spec["metric"]]
         self.running: dict[int, _Running] = {}  # by worker
@@ -103,7 +110,6 @@ class Coordinator:
     def run(self) -> None:
         """Trains until done; raises SweeperError after too many failures in a row."""
         trials = studies.records(self.study)
-        self.kept = {t.number for t in studies.ranking(trials, self.spec["metric"])[: self.limits.keep]}
         leader = studies.best(trials, self.spec["metric"])
         if leader is not None and self._reaches_target(leader):
             self.stop.reason = "target"
@@ -118,6 +124,8 @@ class Coordinator:
                 best=leader,
             )
         )
+        self._catch_up(trials)
+        self.stop.saving = True
         try:
             while True:
                 self._check_time()
@@ -126,11 +134,26 @@ class Coordinator:
                     return
                 for worker, message in self.pool.wait(POLL_SECONDS):
                     self._handle(worker, message)
-        except BaseException as error:
+        except Exception as error:
             self.stop.reason = self.stop.reason or type(error).__name__
-            for trial in self.running.values():
-                self._interrupt(trial)
             raise
+        finally:
+            self._interrupt_the_rest()
+
+    def _catch_up(self, trials: list[TrialRecord]) -> None:
+        """Tells MLflow of ended trials whose end it has not heard of: a process was killed in between."""
+        for record in trials:
+            ended = record.state in ("complete", "pruned", "failed") and record.configuration is not None
+            if ended and not self.tracker.is_ended(record.number):
+                self.recorder.catch_up(record)
+
+    def _interrupt_the_rest(self) -> None:
+        """Whatever has not ended by now is for the next command; its run must not look as if it were going on."""
+        for trial in [*self.running.values(), *self.requeued]:
+            self._interrupt(trial.job.number)
+        for proposal in self.unfinished:
+            if self.tracker.trial_run_id(proposal.number):
+                self._interrupt(proposal.number)
 
     def _fill_workers(self) -> None:
         for worker in range(len(self.pool)):
@@ -143,7 +166,7 @@ class Coordinator:
                 return
             self.running[worker] = trial
             self.pool.train(worker, trial.job)
-            self.tell_user(TrialStarted(trial.job.number, _name(trial.proposal), trial.reported))
+            self.tell_user(TrialStarted(trial.job.number, trial.proposal.name, trial.reported))
 
     def _next_trial(self) -> _Running | None:
         """The next trial to train: one cut short, else a new configuration; None when there is none to start."""
@@ -164,7 +187,7 @@ class Coordinator:
             if trial is not None:
                 self.duplicates = 0
                 return trial
-            if self.duplicates >= studies.MOST_DUPLICATES:
+            if self.duplicates >= proposals.MOST_DUPLICATES:
                 self.exhausted = True
                 self.tell_user(Note(f"the space is exhausted: {self.duplicates} proposals in a row were known"))
                 return None
@@ -185,13 +208,13 @@ class Coordinator:
                 and record.number != proposal.number
                 and record.configuration == proposal.configuration
             ):
-                studies.tell_duplicate(self.study, proposal, record)
+                proposals.tell_duplicate(self.study, proposal, record)
                 self.duplicates += 1
                 return None
         try:
             network = layers.trace(proposal.configuration.model, self.input_shape, len(self.classes))
         except ValueError as error:
-            self._start_tracking(proposal, None)
+            self.recorder.start(proposal, None)
             self._end_infeasible(proposal, "impossible_shape", str(error), 1.0)
             return None
         n_parameters = layers.n_parameters(network)
@@ -199,21 +222,15 @@ class Coordinator:
         if most is not None and n_parameters > most:
             # The baseline is trained all the same: it is what everything is measured against.
             if proposal.variant != "baseline":
-                self._start_tracking(proposal, network)
+                self.recorder.start(proposal, network)
                 reason = f"{n_parameters:,} parameters, more than {most:,}"
                 self._end_infeasible(proposal, "n_parameters", reason, float(n_parameters - most))
                 return None
             proposal.trial.set_constraint("n_parameters", float(n_parameters - most))
         if proposal.trial.user_attrs.get("duplicate_of") is not None:
             proposal.trial.set_user_attr("duplicate_of", None)  # the trial that it repeated has failed since
-        self._start_tracking(proposal, network)
-        job = TrialJob(
-            number=proposal.number,
-            configuration=proposal.configuration,
-            epochs=self.spec["epochs"],
-            seed=studies.derive_seed(self.spec["seed"], "trial", proposal.number),
-            folder=self.store.trial_folder(self.study.study_name, proposal.number),
-        )
+        self.recorder.start(proposal, network)
+        job = self.recorder.job(proposal)
         frozen = self.study._storage.get_trial(proposal.trial._trial_id)
         return _Running(proposal, job, time.monotonic(), n_parameters, reported=frozen.last_step or 0)
 
@@ -223,6 +240,7 @@ class Coordinator:
             if isinstance(message, Died):
                 self._note_idle_death(worker, message)
             return
+        self.idle_deaths = 0
         if isinstance(message, EpochMetrics):
             self._epoch(worker, trial, message)
             return
@@ -235,7 +253,7 @@ class Coordinator:
             case Failure(kind="out_of_memory", own_fault=False) if not trial.out_of_memory:
                 # A neighbour may have taken the memory: one more try.
                 trial.out_of_memory += 1
-                self.requeued.append(trial)
+                self._requeue(trial)
             case Failure(kind="diverged" | "out_of_memory" as kind, message=text):
                 self._end_infeasible(trial.proposal, kind, text, 1.0, trial)
             case Failure(message=text, trace=trace):
@@ -243,13 +261,12 @@ class Coordinator:
 
     def _epoch(self, worker: int, trial: _Running, metrics: EpochMetrics) -> None:
         trial.history.append(metrics)
-        trial.deaths = 0
+        self.recorder.epoch(trial.job.number, metrics)
         optuna_trial = trial.proposal.trial
         if metrics.epoch > trial.reported:
             trial.reported = metrics.epoch
+            trial.deaths = 0
             optuna_trial.report(getattr(metrics, self.metric), metrics.epoch)
-            values = {name: value for name, value in asdict(metrics).items() if name != "epoch"}
-            self.tracker.log_epoch(trial.job.number, metrics.epoch, values)
             self.tell_user(EpochEnded(trial.job.number, metrics))
             last = metrics.epoch == trial.job.epochs
             # The baseline takes its place among the pruner's rungs, but is never pruned itself; nor is a
@@ -263,27 +280,17 @@ class Coordinator:
         if self.stop.reason and metrics.epoch < trial.job.epochs:
             self.pool.answer(worker, go_on=False)
             del self.running[worker]
-            self._interrupt(trial)
+            self._interrupt(trial.job.number)
             return
         self.pool.answer(worker, go_on=True)
 
     def _complete(self, trial: _Running, result: TrialResult) -> None:
-        number, name = trial.job.number, _name(trial.proposal)
-        history = [asdict(metrics) for metrics in trial.history]
-        self.tracker.log_figures(
-            number,
-            {
-                "learning_curves.png": lambda: plots.learning_curves(history, f"Learning curves, {name}"),
-                "validation_confusion_matrix.png": lambda: plots.confusion_matrix(
-                    result.confusion, self.classes, f"Validation confusion matrix, {name}"
-                ),
-            },
-        )
+        self.recorder.figures(trial.proposal, trial.history, result)
         self._end(trial, "complete", "")
 
     def _end(self, trial: _Running, state: str, reason: str) -> None:
         """Ends a trial that has trained: complete, pruned or failed."""
-        number, last = trial.job.number, trial.history[-1] if trial.history else None
+        last = trial.history[-1] if trial.history else None
         summary: dict[str, Any] = {
             "reason": reason,
             "seconds": time.monotonic() - trial.started,
@@ -294,13 +301,8 @@ class Coordinator:
             top = min(trial.history, key=lambda m: sign * getattr(m, self.metric))
             best_epoch = {"best_epoch": top.epoch, f"best_{self.metric}": getattr(top, self.metric)}
             summary |= {"value": getattr(last, self.metric), "metrics": asdict(last) | best_epoch}
-        studies.tell(self.study, trial.proposal, state, summary)
-        extra = {k: v for k, v in summary.get("metrics", {}).items() if k.startswith("best_")}
-        extra |= {"n_parameters": trial.n_parameters, "seconds": summary["seconds"]}
-        if state == "complete":
-            self._keep_weights(trial)
-        self.tracker.finish(number, state, reason=reason, metrics=extra)
-        self.tracker.forget(trial.job.folder)
+        proposals.tell(self.study, trial.proposal, state, summary)
+        self.recorder.end(trial.job, self._record(trial.proposal))
         record = self._finished(trial.proposal, trial.followers)
         if state != "failed":
             self.failures.clear()
@@ -311,14 +313,17 @@ class Coordinator:
         """Tells everybody of a trial that has just ended, those that repeat it included."""
         if run_id := self.tracker.trial_run_id(proposal.number):
             studies.set_run_id(self.study, proposal.number, run_id)
-        record = next(r for r in studies.records(self.study) if r.number == proposal.number)
+        record = self._record(proposal)
         for follower in followers:
             if record.state == "failed":
                 self.study.tell(follower.trial, state=optuna.trial.TrialState.FAIL)
             else:
-                studies.tell_duplicate(self.study, follower, record)
+                proposals.tell_duplicate(self.study, follower, record)
         self.tell_user(TrialEnded(record))
         return record
+
+    def _record(self, proposal: Proposal) -> TrialRecord:
+        return next(record for record in studies.records(self.study) if record.number == proposal.number)
 
     def _end_infeasible(
         self, proposal: Proposal, kind: str, reason: str, violation: float, trial: _Running | None = None
@@ -329,7 +334,7 @@ class Coordinator:
         if trial is not None:
             self._end(trial, "pruned", text)
             return
-        studies.tell(self.study, proposal, "pruned", {"reason": text})
+        proposals.tell(self.study, proposal, "pruned", {"reason": text})
         self.tracker.finish(proposal.number, "pruned", reason=text)
         self._finished(proposal, [])
 
@@ -350,7 +355,10 @@ class Coordinator:
         if trial.deaths >= MOST_DEATHS:
             self._fail(worker, trial, f"{text}, {trial.deaths} times without finishing an epoch", "")
             return
-        self.tell_user(Note(f"{_name(trial.proposal)}: {text}; going on from its last epoch"))
+        self.tell_user(Note(f"{trial.proposal.name}: {text}; going on from its last epoch"))
+        self._requeue(trial)
+
+    def _requeue(self, trial: _Running) -> None:
         trial.history.clear()  # the checkpoint brings it back
         self.requeued.append(trial)
 
@@ -361,45 +369,9 @@ class Coordinator:
                 f"workers end before they train (exit code {death.exit_code}); see {self.pool.log(worker)}"
             )
 
-    def _interrupt(self, trial: _Running) -> None:
-        self.tracker.finish(trial.job.number, "interrupted", reason=self.stop.reason)
-        self.tell_user(TrialInterrupted(trial.job.number))
-
-    def _keep_weights(self, trial: _Running) -> None:
-        """Logs the weights of a trial among the best, and drops those that it pushes out."""
-        ranked = studies.ranking(studies.records(self.study), self.spec["metric"])
-        best = {record.number for record in ranked[: self.limits.keep]}
-        if trial.job.number in best:
-            self.tracker.log_weights(trial.job.number, trial.job.weights)
-        for number in self.kept - best:
-            self.tracker.drop_weights(number)
-        self.kept = best
-
-    def _start_tracking(self, proposal: Proposal, network: list[layers.Layer] | None) -> None:
-        number = proposal.number
-        tags = {"sweeper.study": self.study.study_name}
-        if proposal.variant:
-            tags["sweeper.variant"] = proposal.variant
-        seed = studies.derive_seed(self.spec["seed"], "trial", number)
-        params = {**proposal.configuration.values(), "epochs": self.spec["epochs"], "seed": seed}
-        self.tracker.start_trial(number, _name(proposal), params, tags)
-        config = {
-            "model": asdict(proposal.configuration.model),
-            "train": asdict(proposal.configuration.train),
-            "epochs": self.spec["epochs"],
-            "seed": seed,
-            "input_shape": self.input_shape,
-            "classes": self.classes,
-            "pixels": {"scaling": self.spec["pixels"], "mean": self.spec["mean"], "std": self.spec["std"]},
-            "data": {"name": self.spec["dataset"], "sha256": self.spec["data_sha256"]},
-        }
-        texts = {"config.json": json.dumps(config, indent=2)}
-        if network is not None:
-            rows = [(y.name, y.kind, y.output_shape, y.n_parameters, y.n_multiply_adds) for y in network]
-            total = ("total", "", "", layers.n_parameters(network), layers.n_multiply_adds(network))
-            columns = ("layer", "kind", "output_shape", "n_parameters", "n_multiply_adds")
-            texts["layers.csv"] = table(columns, [*rows, total])
-        self.tracker.log_text(number, texts)
+    def _interrupt(self, number: int) -> None:
+        self.tracker.finish(number, "interrupted", reason=self.stop.reason)
+        self.tell_user(TrialInterrupted(number))
 
     def _reaches_target(self, record: TrialRecord) -> bool:
         target, value = self.limits.target, record.value
@@ -414,7 +386,3 @@ class Coordinator:
     def _n_counted(self) -> int:
         counted = studies.counts(studies.records(self.study))
         return counted["complete"] + counted["pruned"]
-
-
-def _name(proposal: Proposal) -> str:
-    return f"trial {proposal.number}" + (f" ({proposal.variant})" if proposal.variant else "")

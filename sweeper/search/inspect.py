@@ -1,5 +1,6 @@
 """What the storage says of studies and trials, for whoever only looks."""
 
+import math
 from typing import Any
 
 import optuna
@@ -65,7 +66,8 @@ def described(trial: TrialRecord) -> dict[str, Any]:
         "feasible": trial.feasible,
         "epochs": trial.epochs,
         "n_parameters": trial.n_parameters,
-        "metrics": dict(trial.metrics),
+        # JSON knows no infinity, and a gradient can have one.
+        "metrics": {name: value if math.isfinite(value) else None for name, value in trial.metrics.items()},
         "seconds": round(trial.seconds, 1),
         "run_id": trial.run_id,
     }

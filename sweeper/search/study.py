@@ -2,19 +2,14 @@
 
 import hashlib
 import json
-import random
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from uuid import uuid4
 
 import optuna
-from optuna.exceptions import ExperimentalWarning
-from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import RDBStorage
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweeper.config import Configuration
@@ -22,21 +17,13 @@ from sweeper.errors import SweeperError, UsageError
 from sweeper.space import Space
 from sweeper.store import Store, redact
 
-SAMPLERS = ("tpe", "random", "grid")
-PRUNERS = ("halving", "median", "hyperband", "none")
 # The objective, and the epoch metric that it is: validation figures only.
 METRICS = {
     "accuracy": "validation_accuracy",
     "macro_f1": "validation_macro_f1",
     "loss": "validation_loss",
 }
-# In a row without a new configuration, before the space counts as exhausted.
-MOST_DUPLICATES = 100
-MOST_GRID_POINTS = 100_000
-# This coordinator's share of the sampler's seed; a study has one coordinator.
-COORDINATOR = 0
-
-_SPEC, _TRIAL, _RESULT, _RUN_ID = "spec", "trial", "result", "run_id"
+_SPEC, _ID, TRIAL, RESULT, _RUN_ID = "spec", "study_id", "trial", "result", "run_id"
 
 
 @dataclass(frozen=True)
@@ -65,30 +52,17 @@ class TrialRecord:
 
     @property
     def name(self) -> str:
-        return f"trial {self.number}" + (f" ({self.variant})" if self.variant else "")
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """A configuration to train, with its Optuna trial.
-
-    A comparator is a variant outside the space: it is trained and ranked, but neither the sampler nor the
-    pruner learns of it.
-    """
-
-    trial: Trial
-    configuration: Configuration
-    variant: str | None
-    comparator: bool
-
-    @property
-    def number(self) -> int:
-        return self.trial.number
+        return trial_name(self.number, self.variant)
 
 
 def direction(metric: str) -> Literal["minimize", "maximize"]:
     """Optuna's direction for an objective."""
     return "minimize" if metric == "loss" else "maximize"
+
+
+def trial_name(number: int, variant: str | None) -> str:
+    """What a trial is called, in MLflow as on the terminal."""
+    return f"trial {number}" + (f" ({variant})" if variant else "")
 
 
 def derive_seed(*parts: Any) -> int:
@@ -101,7 +75,7 @@ def open_storage(store: Store) -> RDBStorage:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     options = {"connect_args": {"timeout": 60}} if store.storage.startswith("sqlite") else {}
     try:
-        with store.initialising():
+        with store.initialising(embedded=store.embedded_storage):
             return RDBStorage(store.storage, engine_kwargs=options)
     except (SQLAlchemyError, ImportError, RuntimeError, ValueError, OSError) as error:
         message = redact(str(error).splitlines()[0])
@@ -138,17 +112,26 @@ def open_study(storage: RDBStorage, name: str, spec: Mapping[str, Any], space: S
         study = optuna.load_study(study_name=name, storage=storage)
         if _SPEC in study.user_attrs:
             _refuse_changes(name, spec_of(study), json.loads(json.dumps(spec)))
-        elif study.get_trials(deepcopy=False):
+        elif study.get_trials(deepcopy=False) or study.direction.name.lower() != direction(spec["metric"]):
             raise UsageError(f"study {name!r} in this storage is not one of sweeper's (--study)")
     else:
         study = optuna.create_study(study_name=name, storage=storage, direction=direction(spec["metric"]))
     study.set_user_attr(_SPEC, dict(spec))
+    if _ID not in study.user_attrs:
+        study.set_user_attr(_ID, uuid4().hex)
     _enqueue_variants(study, space)
     return study
 
 
+def id_of(study: optuna.Study) -> str:
+    """A random name that no other study has, in whatever storage."""
+    study_id: str = study.user_attrs[_ID]
+    return study_id
+
+
 def _enqueue_variants(study: optuna.Study, space: Space) -> None:
-    present = {t.user_attrs.get("variant") for t in study.get_trials(deepcopy=False)}
+    # One that failed is tried again: what made it fail may have been mended.
+    present = {trial.variant for trial in records(study) if trial.state != "failed"}
     for variant in space.variants.values():
         if variant.name in present:
             continue
@@ -191,110 +174,6 @@ def free_name(storage: RDBStorage, name: str) -> str:
     return candidate
 
 
-def make_pruner(name: str, epochs: int) -> BasePruner:
-    """The pruner; its steps are epochs, counted from 1."""
-    match name:
-        case "halving":
-            # From epoch 1 with factor 3: measured best of its kind, a third of the median pruner's cost.
-            return SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)
-        case "hyperband":
-            return HyperbandPruner(min_resource=1, max_resource=epochs, reduction_factor=3)
-        case "median":
-            return MedianPruner(n_startup_trials=5, n_warmup_steps=2)
-        case "none":
-            return NopPruner()
-    raise AssertionError(name)
-
-
-def make_sampler(name: str, space: Space, seed: int) -> BaseSampler:
-    """The sampler for one proposal; grid points are enqueued, so for them any sampler serves."""
-    if name != "tpe":
-        return RandomSampler(seed=seed)
-    # Without groups, a conditional parameter would be left out of the joint model.
-    return TPESampler(seed=seed, group=space.has_conditions)
-
-
-class Proposer:
-    """What to try next in a study: enqueued variants, then the sampler's proposals."""
-
-    def __init__(self, study: optuna.Study, space: Space, spec: Mapping[str, Any]) -> None:
-        self.study, self.space = study, space
-        self._seed, self._sampler = spec["seed"], spec["sampler"]
-        study.pruner = make_pruner(spec["pruner"], spec["epochs"])
-        self._grid = self._shuffled_grid() if self._sampler == "grid" else None
-
-    def unfinished(self) -> list[Proposal]:
-        """Trials that a process left running, to be gone on with: same number, same seed."""
-        return [
-            self._proposal(Trial(self.study, frozen._trial_id))
-            for frozen in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        ]
-
-    def ask(self) -> Proposal | None:
-        """The next proposal, already recorded as running; None when a grid has no point left."""
-        trials = self.study.get_trials(deepcopy=False)
-        waiting = any(t.state == TrialState.WAITING for t in trials)
-        if self._grid is not None and not waiting:
-            asked = {json.dumps(t.params, sort_keys=True) for t in trials}
-            point = next((p for p in self._grid if json.dumps(p, sort_keys=True) not in asked), None)
-            if point is None:
-                return None
-            self.study.enqueue_trial(point)
-        # Made afresh with a seed of its own for every proposal: a resumed study would otherwise begin the
-        # sampler's sequence again, and propose its first trials a second time.
-        n_asked = sum(t.state != TrialState.WAITING for t in trials)
-        seed = derive_seed(self._seed, "sampler", n_asked, COORDINATOR)
-        with _quiet():
-            self.study.sampler = make_sampler(self._sampler, self.space, seed)
-            return self._proposal(self.study.ask())
-
-    def _proposal(self, trial: Trial) -> Proposal:
-        variant = trial.user_attrs.get("variant")
-        comparator = trial.user_attrs.get("comparator", False)
-        with _quiet():
-            configuration = self.space.variants[str(variant)].configuration if comparator else self.space.suggest(trial)
-        if _TRIAL not in trial.user_attrs:
-            trial.set_user_attr(_TRIAL, {"configuration": configuration.values()})
-        return Proposal(trial, configuration, variant, comparator)
-
-    def _shuffled_grid(self) -> list[dict[str, Any]]:
-        points = []
-        for point in self.space.grid():
-            points.append(point)
-            if len(points) > MOST_GRID_POINTS:
-                raise UsageError(f"the grid has more than {MOST_GRID_POINTS:,} points (--sampler grid)")
-        # So that a sweep over a part of the grid sees all of it.
-        random.Random(derive_seed(self._seed, "grid")).shuffle(points)
-        return points
-
-
-def tell(study: optuna.Study, proposal: Proposal, state: str, result: Mapping[str, Any]) -> None:
-    """Ends a trial in the storage: `state` is complete, pruned or failed, `result` what a record shows of it."""
-    proposal.trial.set_user_attr(_RESULT, {**result, "state": state})
-    if proposal.comparator or state == "failed":
-        # Optuna's samplers and pruners pass over failed trials: for them a comparator has never been.
-        study.tell(proposal.trial, state=TrialState.FAIL)
-    elif state == "pruned":
-        study.tell(proposal.trial, state=TrialState.PRUNED)
-    else:
-        study.tell(proposal.trial, result["value"])
-
-
-def tell_duplicate(study: optuna.Study, proposal: Proposal, original: TrialRecord) -> None:
-    """Gives a proposal that repeats a finished trial that trial's result: the sampler learns, nobody counts it."""
-    trial = proposal.trial
-    trial.set_user_attr("duplicate_of", original.number)
-    for step, value in original.values.items():
-        trial.report(value, step)
-    if not original.feasible:
-        trial.set_constraint("duplicate", 1.0)
-    if original.state == "complete":
-        assert original.value is not None
-        study.tell(trial, original.value)
-    else:
-        study.tell(trial, state=TrialState.PRUNED)
-
-
 def records(study: optuna.Study) -> list[TrialRecord]:
     """All trials in the order of their numbers."""
     attributes = study.user_attrs
@@ -310,8 +189,8 @@ def set_run_id(study: optuna.Study, number: int, run_id: str) -> None:
 
 def _record(frozen: FrozenTrial, run_id: str | None) -> TrialRecord:
     attributes = frozen.user_attrs
-    result = attributes.get(_RESULT, {})
-    values = attributes.get(_TRIAL, {}).get("configuration")
+    result = attributes.get(RESULT, {})
+    values = attributes.get(TRIAL, {}).get("configuration")
     configuration = Configuration.from_values(values) if values else None
     state = {
         TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed",
@@ -363,11 +242,3 @@ def ranking(trials: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:
 def best(trials: Sequence[TrialRecord], metric: str) -> TrialRecord | None:
     """The best complete trial that keeps to the constraints."""
     return next((trial for trial in ranking(trials, metric) if trial.feasible), None)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without Optuna's warnings that `group` is experimental and that an older attribute is kept."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        yield

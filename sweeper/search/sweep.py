@@ -1,29 +1,23 @@
 """One sweep from its request to its outcome: data, study, workers, tracking, and the ranking at the end."""
 
-import hashlib
 import json
 import os
-import platform
-import subprocess
 import time
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import optuna
-from matplotlib.figure import Figure
-from optuna.importance import get_param_importances
 
-from sweeper import plots
+from sweeper import layers
 from sweeper.config import Protocol
 from sweeper.data.pool import TrainingPool, load_training_pool
 from sweeper.data.splits import Split, split_pool
 from sweeper.data.summary import channel_statistics
-from sweeper.errors import SweeperError, UsageError
+from sweeper.errors import UsageError
+from sweeper.search import proposals, study_run
 from sweeper.search import study as studies
 from sweeper.search.coordinator import Coordinator, Limits, StopRequest
 from sweeper.search.events import Listener, Note
@@ -32,11 +26,7 @@ from sweeper.search.study import TrialRecord
 from sweeper.search.workers import WorkerPool, WorkerSetup
 from sweeper.space import Space
 from sweeper.store import Store, redact
-from sweeper.tracking.runs import DataRecord, Tracker, table
-
-PACKAGES = ("cnn-sweeper", "torch", "torchvision", "optuna", "mlflow", "numpy", "scikit-learn", "timm")
-# Ways to stop that leave nothing to be gone on with: the trials are done, or the target is reached.
-DONE = ("", "target")
+from sweeper.tracking.runs import DataRecord, Tracker
 
 
 @dataclass(frozen=True)
@@ -78,7 +68,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a sweep ended. `stopped` is "" when it is done, else timeout, target, or a signal's name."""
+    """How a sweep ended. `stopped` is "" when it is done, else timeout, target, or a signal's name.
+
+    `undelivered` are the reasons of writes that MLflow would not take; the study itself is whole without them.
+    """
 
     study_name: str
     experiment_id: str
@@ -87,6 +80,7 @@ class Outcome:
     metric: str
     stopped: str
     seconds: float
+    undelivered: Sequence[str]
 
     def summary(self) -> dict[str, Any]:
         """The object that `sweeper search --json` prints."""
@@ -128,6 +122,9 @@ def plan(request: Request, notify: Listener) -> Plan:
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
+    _check_baseline(request.space, pool)
+    if request.sampler == "grid":
+        proposals.shuffled_grid(request.space, request.seed)  # refused now rather than when a study is begun
     execution = plan_execution(request.device, request.jobs, pool.images.nbytes, os.environ)
     # Of the train part alone, so that nothing of the other parts leaks in.
     mean, std = channel_statistics(pool.images[split.train])
@@ -155,12 +152,19 @@ def plan(request: Request, notify: Listener) -> Plan:
     return Plan(pool, split, execution, json.loads(json.dumps(spec)))
 
 
+def _check_baseline(space: Space, pool: TrainingPool) -> None:
+    """The file was checked against the data set that it names first; these may be others."""
+    try:
+        layers.trace(space.variants["baseline"].configuration.model, pool.images.shape[1:], len(pool.classes))
+    except ValueError as error:
+        raise UsageError(f"space {space.name} does not fit {pool.name}: {error}") from error
+
+
 def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome:
     """Runs the search to its end, or to `stop`. Raises SweeperError and UsageError."""
     started = time.monotonic()
     planned = plan(request, listener)
-    pool, split, spec = planned.pool, planned.split, planned.spec
-    store = request.store
+    pool, spec, store = planned.pool, planned.spec, request.store
     store.prepare()
     storage = studies.open_storage(store)
     name = studies.free_name(storage, request.study) if request.new else request.study
@@ -169,64 +173,76 @@ def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome:
         study = studies.open_study(storage, name, spec, request.space)
         study.set_user_attr("trials", request.trials)
         study.set_user_attr("finished", False)
-        workers = WorkerPool(
-            WorkerSetup(
-                train=(pool.images[split.train], pool.labels[split.train]),
-                validation=(pool.images[split.validation], pool.labels[split.validation]),
-                n_classes=len(pool.classes),
-                mean=spec["mean"],
-                std=spec["std"],
-                threads=planned.execution.threads,
-                layout=planned.execution.layout,
-            ),
-            planned.execution.devices,
-            store.log_folder(name),
-        )
+        workers = WorkerPool(_setup(planned), planned.execution.devices, store.log_folder(name))
         stack.callback(workers.close)
         # The workers import torch while MLflow makes or opens its tables.
         data = DataRecord(pool.name, pool.sha256, pool.source, pool.images.shape)
         tracker = Tracker(store, data, lambda text: listener(Note(text)))
-        tracker.open_study(name, _tags(request, planned), _params(spec, split))
-        tracker.log_text(None, {"space.toml": request.space.text, "environment.json": _environment(planned)})
-        coordinator = Coordinator(
-            study=study,
-            space=request.space,
-            spec=spec,
-            input_shape=pool.images.shape[1:],
-            classes=pool.classes,
-            limits=Limits(
-                trials=request.trials,
-                deadline=None if request.timeout is None else started + request.timeout,
-                target=request.target,
-                max_parameters=request.max_parameters,
-                keep=request.keep,
-            ),
-            store=store,
-            pool=workers,
-            tracker=tracker,
-            listener=listener,
-            stop=stop,
+        study_id = studies.id_of(study)
+        tracker.open_study(
+            name,
+            study_id,
+            study_run.tags(request.command, planned.execution, pool.sha256),
+            study_run.params(spec, planned.split),
         )
+        # Not on KeyboardInterrupt and SystemExit: a second signal ends the process where it is.
         try:
-            coordinator.run()
-            trials = studies.records(study)
-            study.set_user_attr("finished", stop.reason in DONE)
-            _log_study(tracker, study, trials, spec["metric"], stop.reason)
-        except SweeperError as error:
-            tracker.finish(None, "failed", reason=str(error))
+            tracker.log_text(
+                None, {"space.toml": request.space.text, "environment.json": study_run.environment(planned.execution)}
+            )
+            Coordinator(
+                study=study,
+                space=request.space,
+                spec=spec,
+                input_shape=pool.images.shape[1:],
+                classes=pool.classes,
+                limits=Limits(
+                    trials=request.trials,
+                    deadline=None if request.timeout is None else started + request.timeout,
+                    target=request.target,
+                    max_parameters=request.max_parameters,
+                    keep=request.keep,
+                ),
+                store=store,
+                pool=workers,
+                tracker=tracker,
+                listener=listener,
+                stop=stop,
+            ).run()
+            stopped = stop.reason  # a signal during what follows no longer changes how the sweep ended
+            study.set_user_attr("finished", stopped in study_run.DONE)
+            # Over all commands that worked on the study.
+            total = study.user_attrs.get("seconds", 0.0) + time.monotonic() - started
+            study.set_user_attr("seconds", total)
+            study_run.log_end(tracker, study, spec["metric"], stopped, total)
+        except Exception as error:
+            tracker.finish(None, "failed", reason=redact(str(error)))
+            tracker.close()
             raise
-        finally:
-            if stop.reason != "KeyboardInterrupt":  # a second Ctrl-C: at once
-                tracker.close()
+        undelivered = tracker.close()
         return Outcome(
             study_name=name,
             experiment_id=tracker.experiment_id,
             run_id=tracker.run_id,
             trials=_with_run_ids(study, tracker),
             metric=spec["metric"],
-            stopped=stop.reason,
+            stopped=stopped,
             seconds=time.monotonic() - started,
+            undelivered=undelivered,
         )
+
+
+def _setup(planned: Plan) -> WorkerSetup:
+    pool, split, spec = planned.pool, planned.split, planned.spec
+    return WorkerSetup(
+        train=(pool.images[split.train], pool.labels[split.train]),
+        validation=(pool.images[split.validation], pool.labels[split.validation]),
+        n_classes=len(pool.classes),
+        mean=spec["mean"],
+        std=spec["std"],
+        threads=spec["threads"],
+        layout=spec["layout"],
+    )
 
 
 def _with_run_ids(study: optuna.Study, tracker: Tracker) -> list[TrialRecord]:
@@ -236,105 +252,3 @@ def _with_run_ids(study: optuna.Study, tracker: Tracker) -> list[TrialRecord]:
         if run_id and run_id != trial.run_id:
             studies.set_run_id(study, trial.number, run_id)
     return studies.records(study)
-
-
-def _log_study(tracker: Tracker, study: optuna.Study, trials: Sequence[TrialRecord], metric: str, stopped: str) -> None:
-    """The ranking, the optimization history and the parameter importance, and the parent run's end."""
-    counted = [t for t in trials if t.state in ("complete", "pruned", "failed")]
-    tracker.log_text(None, {"ranking.csv": ranking_table(counted, metric)})
-    history = [(t.number, t.value, t.state) for t in counted if t.feasible]
-    importances = _importances(study)
-
-    def draw_history() -> Figure:
-        numbers, values, states = zip(*history, strict=True) if history else ((), (), ())
-        return plots.optimization_history(numbers, values, states, metric, studies.direction(metric))
-
-    figures: dict[str, Callable[[], Figure]] = {"optimization_history.png": draw_history}
-    if importances:
-        figures["parameter_importance.png"] = lambda: plots.parameter_importance(importances)
-    tracker.log_figures(None, figures)
-    counts = studies.counts(trials)
-    metrics: dict[str, float] = {f"n_{state}": number for state, number in counts.items()}
-    best = studies.best(trials, metric)
-    if best is not None and best.value is not None:
-        metrics |= {"best_value": best.value, "best_trial": best.number}
-    tracker.finish(None, "complete" if stopped in DONE else "interrupted", reason=stopped, metrics=metrics)
-
-
-def ranking_table(trials: Sequence[TrialRecord], metric: str) -> str:
-    """All ended trials as CSV: the complete ones first, by rank, then the others by number."""
-    ranked = studies.ranking(trials, metric)
-    names = sorted({name for trial in trials for name in trial.params})
-    rows = []
-    for trial in [*ranked, *(t for t in trials if t not in ranked)]:
-        rank = ranked.index(trial) + 1 if trial in ranked else ""
-        columns = (
-            rank, trial.number, trial.variant or "", trial.state, trial.value,
-            trial.metrics.get(f"best_{studies.METRICS[metric]}"), trial.metrics.get("best_epoch"), trial.epochs,
-            trial.n_parameters, round(trial.seconds, 1), trial.reason,
-        )  # fmt: skip
-        rows.append((*columns, *(_cell(trial.params.get(name)) for name in names)))
-    head = (
-        "rank", "trial", "variant", "state", metric, f"best_epoch_{metric}", "best_epoch", "epochs",
-        "n_parameters", "seconds", "reason",
-    )  # fmt: skip
-    return table((*head, *names), rows)
-
-
-def _cell(value: Any) -> Any:
-    return json.dumps(value) if isinstance(value, list | tuple | bool) else value
-
-
-def _importances(study: optuna.Study) -> dict[str, float]:
-    """Shares by PED-ANOVA over the completed trials; empty where they are too few or too alike to tell."""
-    with warnings.catch_warnings():
-        # Optuna warns where it would give every parameter the same share: that is no finding.
-        warnings.simplefilter("error", UserWarning)
-        try:
-            return get_param_importances(study)
-        except (ValueError, RuntimeError, UserWarning):
-            return {}
-
-
-def _tags(request: Request, planned: Plan) -> dict[str, str]:
-    execution = planned.execution
-    tags = {
-        "sweeper.command": redact(" ".join(request.command)),
-        "sweeper.data_sha256": planned.pool.sha256,
-        "sweeper.device": ", ".join(sorted(set(execution.devices))),
-        "sweeper.workers": str(len(execution.devices)),
-        "sweeper.threads": str(execution.threads),
-        "sweeper.version": version("cnn-sweeper"),
-    }
-    if commit := _git_commit():
-        tags["mlflow.source.git.commit"] = commit
-    return tags
-
-
-def _params(spec: Mapping[str, Any], split: Split) -> dict[str, Any]:
-    """What the study's results depend on; the space itself is an artifact, and here its hash."""
-    space = hashlib.sha256(json.dumps(spec["space"], sort_keys=True).encode()).hexdigest()
-    sizes = {f"n_{name}": len(getattr(split, name)) for name in ("train", "validation", "confirm")}
-    return {name: value for name, value in spec.items() if name != "space"} | {"space_sha256": space} | sizes
-
-
-def _environment(planned: Plan) -> str:
-    return json.dumps(
-        {
-            "packages": {name: version(name) for name in PACKAGES},
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "execution": asdict(planned.execution),
-            "git_commit": _git_commit(),
-        },
-        indent=2,
-    )
-
-
-def _git_commit() -> str | None:
-    """The commit of the folder that the command is run in, if it is in a git repository."""
-    try:
-        done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()

@@ -23,6 +23,7 @@ class TrialJob:
     epochs: int
     seed: int
     folder: Path
+    data_key: str  # of the data and the arithmetic: a checkpoint made with others is not gone on with
 
     @property
     def weights(self) -> Path:
@@ -59,7 +60,7 @@ def train_trial(job: TrialJob, data: "TrainingData") -> Iterator["EpochMetrics |
         epochs=job.epochs,
         seed=job.seed,
         checkpoint_path=job.folder / "checkpoint.safetensors",
-        identity=f"{job.configuration.key()} seed={job.seed} epochs={job.epochs}",
+        identity=f"{job.configuration.key()} seed={job.seed} epochs={job.epochs} {job.data_key}",
     )
     _, predictions = evaluate(model, data, data.validation)
     labels = data.validation.labels.cpu().numpy()

@@ -16,7 +16,7 @@ import numpy as np
 
 from sweeper.search.trial import TrialJob, TrialResult, train_trial
 
-# A worker told to leave has nothing to save: its checkpoint is on disk.
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LEAVING_SECONDS = 5.0
 # An out-of-memory trial that held this share of the card explains it by itself.
 OWN_PEAK = 0.5
@@ -37,7 +37,7 @@ class WorkerSetup:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a trial ended without a result. `kind` is diverged, out_of_memory, impossible_shape or error.
+    """Why a trial ended without a result. `kind` is diverged, out_of_memory or error.
 
     `own_fault` tells, for out_of_memory, that the trial's own peak explains it.
     """
@@ -63,6 +63,8 @@ class WorkerPool:
         self._context = get_context("spawn")
         log_folder.mkdir(parents=True, exist_ok=True)
         self._workers = [self._spawn(index) for index in range(len(devices))]
+        for index in range(len(devices)):
+            self._send(index, setup)
 
     def __len__(self) -> int:
         return len(self._workers)
@@ -96,11 +98,9 @@ class WorkerPool:
         """Ends all workers, at once if need be."""
         for process, connection in self._workers:
             connection.close()
-            process.terminate()
+            process.kill()  # they ignore the milder signals, and have nothing to save
         for process, _ in self._workers:
             process.join(LEAVING_SECONDS)
-            if process.is_alive():
-                process.kill()
 
     def _send(self, index: int, message: Any) -> None:
         with suppress(OSError):  # a dead worker is met, and replaced, by wait()
@@ -110,11 +110,17 @@ class WorkerPool:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
             target=_serve,
-            args=(theirs, self._setup, self._devices[index], self.log(index)),
+            args=(theirs, self._devices[index], self.log(index)),
             name=f"sweeper-worker-{index}",
             daemon=True,
         )
-        process.start()
+        # The child begins with these signals held back, until it has said that it ignores them. The data follow by
+        # the connection: as an argument they would be written to a pipe that a dead child leaves open.
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
         theirs.close()
         return process, ours
 
@@ -124,14 +130,23 @@ class WorkerPool:
         process.join(LEAVING_SECONDS)
         died = Died(process.exitcode)
         self._workers[index] = self._spawn(index)
+        self._send(index, self._setup)
         return died
 
 
-def _serve(connection: Connection, setup: WorkerSetup, device_name: str, log: Path) -> None:
-    # The terminal's Ctrl-C reaches the whole process group; the coordinator decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _serve(connection: Connection, device_name: str, log: Path) -> None:
+    # The terminal's Ctrl-C and a batch system's SIGTERM reach the whole group; the coordinator decides what they mean.
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     with open(log, "a", buffering=1) as stream:
-        os.dup2(stream.fileno(), sys.stderr.fileno() if sys.stderr else 2)
+        os.dup2(stream.fileno(), 1)  # stdout is the command's, and may be read as JSON
+        os.dup2(stream.fileno(), 2)
+    with suppress(EOFError, ConnectionResetError):
+        _work(connection, connection.recv(), device_name)
+
+
+def _work(connection: Connection, setup: WorkerSetup, device_name: str) -> None:
     # Read by the thread pools when torch is imported.
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(setup.threads)
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
@@ -153,11 +168,9 @@ def _serve(connection: Connection, setup: WorkerSetup, device_name: str, log: Pa
         device=device,
         layout=getattr(torch, setup.layout),
     )
-    try:
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the coordinator is gone; checkpoints hold all
         while True:
             _train(connection, connection.recv(), data)
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        pass  # the coordinator is gone; the checkpoint holds all finished epochs
 
 
 def _train(connection: Connection, job: TrialJob, data: Any) -> None:

@@ -81,6 +81,18 @@ def load(
     return progress, {name: value.cpu() for name, value in _under("generator.", tensors).items()}
 
 
+def read_history(path: Path) -> list[dict[str, float]]:
+    """The epochs that a checkpoint holds, whosever it is; none without a file. Raises CheckpointError."""
+    if not path.exists():
+        return []
+    try:
+        with safe_open(path, framework="pt") as file:
+            history: list[dict[str, float]] = json.loads((file.metadata() or {})["progress"])["history"]
+    except Exception as error:  # as in load
+        raise CheckpointError(f"{path} is damaged: {error}") from error
+    return history
+
+
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Writes a safetensors file under a temporary name, brings it to disk, then renames it."""
     path.parent.mkdir(parents=True, exist_ok=True)

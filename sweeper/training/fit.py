@@ -25,9 +25,11 @@ EVALUATION_BATCH = 128
 class EpochMetrics:
     """One epoch, counted from 1. Losses are means over images, accuracies shares of 1.
 
-    The train figures are running ones, taken while the weights change, with dropout on. `lr` is that of the
+    The train figures are running ones, taken while the weights change, with dropout on; `train_loss` is that of
+    the output alone, without the auxiliary heads', so that it compares with `validation_loss`. `lr` is that of the
     epoch's last step; `gradient_norm` the mean over steps of the 2-norm over all parameters;
-    `images_per_second` counts training images over the time spent training.
+    `images_per_second` counts training images over the time spent training; `epoch_seconds` is that time with
+    the validation pass.
     """
 
     epoch: int
@@ -39,6 +41,7 @@ class EpochMetrics:
     lr: float
     images_per_second: float
     gradient_norm: float
+    epoch_seconds: float
 
 
 class Diverged(Exception):
@@ -102,6 +105,7 @@ def fit(
             lr=rates[-1],
             images_per_second=len(data.train) / seconds,
             gradient_norm=norm,
+            epoch_seconds=time.perf_counter() - started,
         )
         if checkpoint_path:
             progress.epoch = epoch
@@ -153,9 +157,9 @@ def _train_epoch(
     loss_sum, correct, norm_sum = torch.zeros(3, device=data.device).unbind()
     for batch, rate in zip(batches, rates, strict=True):
         labels = data.train.labels[batch]
-        loss, output = _loss(model, data.scale(data.train.images[batch]), labels, config.aux_weight)
+        loss, aux_loss, output = _losses(model, data.scale(data.train.images[batch]), labels)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        (loss if aux_loss is None else loss + config.aux_weight * aux_loss).backward()
         for group in optimizer.param_groups:
             group["lr"] = rate
         norm_sum += nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
@@ -166,25 +170,29 @@ def _train_epoch(
     return loss_sum.item() / n_images, correct.item() / n_images, norm_sum.item() / len(batches)
 
 
-def _loss(model: nn.Module, images: Tensor, labels: Tensor, aux_weight: float) -> tuple[Tensor, Tensor]:
-    """The training loss with that of the auxiliary heads, and the network's output."""
+def _losses(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
+    """The output's loss, the sum of the auxiliary heads' (None without any), and the output."""
     if not getattr(model, "aux", None):
         output = model(images)
-        return F.cross_entropy(output, labels), output
+        return F.cross_entropy(output, labels), None, output
     output, heads = model.forward_heads(images)  # type: ignore[operator]
     aux = torch.stack([F.cross_entropy(logits, labels) for logits in heads.values()]).sum()
-    return F.cross_entropy(output, labels) + aux_weight * aux, output
+    return F.cross_entropy(output, labels), aux, output
 
 
 def _generator_states(order: torch.Generator, device: torch.device) -> dict[str, Tensor]:
     states = {"order": order.get_state(), "global": torch.get_rng_state()}
     if device.type == "cuda":
         states["cuda"] = torch.cuda.get_rng_state(device)
+    elif device.type == "mps":
+        states["mps"] = torch.mps.get_rng_state()
     return states
 
 
 def _restore_generators(states: dict[str, Tensor], order: torch.Generator, device: torch.device) -> None:
     order.set_state(states["order"])
     torch.set_rng_state(states["global"])
-    if device.type == "cuda" and "cuda" in states:  # absent when the training began on another device
+    if device.type == "cuda":
         torch.cuda.set_rng_state(states["cuda"], device)
+    elif device.type == "mps":
+        torch.mps.set_rng_state(states["mps"])

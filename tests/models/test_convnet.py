@@ -5,6 +5,7 @@ from torch import nn
 from sweeper.config import ModelConfig
 from sweeper.layers import n_parameters, trace
 from sweeper.models import build
+from sweeper.models.convnet import ACTIVATIONS, POOLINGS
 from tests.test_layers import COLOUR, DEEP, EXTRA_CONV, GRAY, LENET5, STEP_3, STEP_4
 
 
@@ -88,3 +89,121 @@ def test_per_layer_dropout_stands_where_it_is_asked_for():
         "features.dropout_conv3": 0.1,
         "classifier.dropout1": 0.5,
     }
+
+
+def test_layers_of_a_fully_dressed_network_stand_in_their_order():
+    config = ModelConfig(
+        filters=(2, 3),
+        kernel_size=3,
+        input_padding=1,
+        pool_after=(1,),
+        pooling="avg",
+        batch_norm=True,
+        activation="tanh",
+        hidden=(7,),
+        dropout=0.1,
+        dropout_conv=0.2,
+        dropout_pool=0.3,
+        dropout_flatten=0.4,
+        softmax_output=True,
+    )
+    model = build(config, *GRAY)
+    parts = [*model.features.named_children(), *model.classifier.named_children()]
+    kinds = [(name, nn.Conv2d if isinstance(module, nn.Conv2d) else type(module)) for name, module in parts]
+    assert kinds == [
+        ("padding", nn.ZeroPad2d),
+        ("conv1", nn.Conv2d),
+        ("norm1", nn.BatchNorm2d),
+        ("activation1", nn.Tanh),
+        ("dropout_conv1", nn.Dropout),
+        ("pool1", nn.AvgPool2d),
+        ("dropout_pool1", nn.Dropout),
+        ("conv2", nn.Conv2d),
+        ("norm2", nn.BatchNorm2d),
+        ("activation2", nn.Tanh),
+        ("dropout_conv2", nn.Dropout),
+        ("flatten", nn.Flatten),
+        ("dropout_flatten", nn.Dropout),
+        ("hidden1", nn.Linear),
+        ("hidden_activation1", nn.Tanh),
+        ("dropout1", nn.Dropout),
+        ("output", nn.Linear),
+        ("softmax", nn.Softmax),
+    ]
+    shares = {name: module.p for name, module in parts if isinstance(module, nn.Dropout)}
+    assert shares == {
+        "dropout_conv1": 0.2,
+        "dropout_pool1": 0.3,
+        "dropout_conv2": 0.2,
+        "dropout_flatten": 0.4,
+        "dropout1": 0.1,
+    }
+    assert model.features.padding.padding == (1, 1, 1, 1)
+    assert model.features.pool1.kernel_size == 2
+
+
+@pytest.mark.parametrize(
+    ("activation", "kind"),
+    [
+        ("relu", nn.ReLU),
+        ("leaky_relu", nn.LeakyReLU),
+        ("tanh", nn.Tanh),
+        ("elu", nn.ELU),
+        ("gelu", nn.GELU),
+        ("silu", nn.SiLU),
+    ],
+)
+def test_activation_is_the_one_named(activation, kind):
+    model = build(ModelConfig(**LENET5, activation=activation), *GRAY)
+    assert type(model.features.activation1) is kind
+    assert type(model.classifier.hidden_activation1) is kind
+
+
+@pytest.mark.parametrize(("pooling", "kind"), [("max", nn.MaxPool2d), ("avg", nn.AvgPool2d)])
+def test_pooling_is_the_one_named(pooling, kind):
+    assert type(build(ModelConfig(**LENET5, pooling=pooling), *GRAY).features.pool2) is kind
+
+
+def test_glorot_is_uniform_and_he_is_normal():
+    torch.manual_seed(0)
+    fields = {"filters": (64, 64), "kernel_size": 3, "pool_after": (), "hidden": ()}
+    glorot = build(ModelConfig(**fields, init="glorot"), *GRAY).features.conv2.weight
+    bound = (6 / (64 * 9 * 2)) ** 0.5
+    assert 0.99 * bound < glorot.abs().max().item() <= bound
+    he = build(ModelConfig(**fields, init="he"), *GRAY).features.conv2.weight
+    assert he.abs().max().item() > 3 * he.std().item()
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "tanh", "elu", "gelu", "silu"])
+@pytest.mark.parametrize("pooling", ["max", "avg"])
+def test_pooling_first_where_it_may_changes_no_output_and_no_gradient(activation, pooling):
+    torch.manual_seed(0)
+    model = build(ModelConfig(**{**LENET5, "activation": activation, "pooling": pooling}), *GRAY)
+    images = torch.randn(4, 1, 28, 28)
+    maps, act = images, ACTIVATIONS[activation]()
+    pool = POOLINGS[pooling](2)
+    for number in (1, 2, 3):
+        maps = act(getattr(model.features, f"conv{number}")(maps))
+        maps = pool(maps) if number < 3 else maps
+    expected = model.classifier(maps)
+    torch.testing.assert_close(model(images), expected, rtol=0, atol=0)
+    weights = list(model.parameters())
+    for ours, plain in zip(
+        torch.autograd.grad(model(images).square().sum(), weights),
+        torch.autograd.grad(expected.square().sum(), weights),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours, plain)
+
+
+def test_pool_comes_first_only_where_that_is_the_same():
+    def order(**fields):
+        names = [name for name, _ in build(ModelConfig(**{**LENET5, **fields}), *GRAY).features.named_children()]
+        return names.index("pool1") < names.index("activation1")
+
+    assert order()
+    assert not order(pooling="avg")
+    assert not order(activation="gelu")
+    assert not order(dropout_conv=0.1)
+    assert not order(aux_heads=("conv1",))
+    assert not order(aux_heads=("pool1",))

@@ -3,11 +3,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from sweeper.config import ModelConfig, TrainConfig
+from sweeper.evaluation.metrics import macro_f1
 from sweeper.models import build
 from sweeper.training.checkpoint import CheckpointError
 from sweeper.training.fit import Diverged, batch_bounds, evaluate, fit
+from sweeper.training.optim import learning_rate
+from sweeper.training.tensors import TrainingData
 from tests.training.tiny import CLASSES, MODEL, SHAPE, tiny_data
 
 CONFIG = TrainConfig(lr=1e-2, batch_size=16)
@@ -18,7 +22,8 @@ def train(config=CONFIG, *, epochs=3, seed=5, model_config=MODEL, **options):
     torch.manual_seed(seed)
     model = build(model_config, SHAPE, CLASSES).to(memory_format=torch.channels_last)
     history = [
-        replace(m, images_per_second=0.0) for m in fit(model, tiny_data(), config, epochs=epochs, seed=seed, **options)
+        replace(m, images_per_second=0.0, epoch_seconds=0.0)
+        for m in fit(model, tiny_data(), config, epochs=epochs, seed=seed, **options)
     ]
     return history, model
 
@@ -112,6 +117,9 @@ def test_metrics_are_those_worked_out_by_hand_from_the_final_network():
     assert np.array_equal(predictions, logits.argmax(1).numpy())
     share = (logits.argmax(1) == data.validation.labels).float().mean().item()
     assert history[-1].validation_accuracy == pytest.approx(share)
+    labels = data.validation.labels.numpy()
+    assert history[-1].validation_macro_f1 == pytest.approx(macro_f1(labels, predictions, CLASSES))
+    assert len({m.validation_macro_f1 for m in history}) > 1
 
 
 def test_running_train_loss_is_the_mean_over_images_although_batches_differ_in_size():
@@ -137,6 +145,92 @@ def test_auxiliary_heads_are_trained():
     before = {k: v.clone() for k, v in build(with_heads, SHAPE, CLASSES).aux.state_dict().items()}
     _, model = train(epochs=1, model_config=with_heads)
     assert all(not torch.equal(before[k], v) for k, v in model.aux.state_dict().items())
+
+
+# No dropout and no norm: what a step does can be worked out by hand.
+PLAIN = ModelConfig(filters=(4,), kernel_size=3, padding=1, pool_after=(1,), hidden=())
+STILL = TrainConfig(optimizer="sgd", lr=1e-12, batch_size=48)
+
+
+def initial(model_config, seed=5):
+    torch.manual_seed(seed)
+    return build(model_config, SHAPE, CLASSES).to(memory_format=torch.channels_last)
+
+
+def total_norm(loss, model):
+    return (
+        torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(model.parameters()), retain_graph=True)])
+        .norm()
+        .item()
+    )
+
+
+def part_loss(model, data, batch):
+    return F.cross_entropy(model(data.scale(data.train.images[batch])), data.train.labels[batch])
+
+
+@pytest.mark.parametrize("batch_size", [130, 48])
+def test_gradient_norm_is_the_mean_over_steps(batch_size):
+    # The same generator that orders the images of the first epoch.
+    order = torch.randperm(130, generator=torch.Generator().manual_seed(5))
+    data, model = tiny_data(), initial(PLAIN)
+    norms = [total_norm(part_loss(model, data, batch), model) for batch in order.split(batch_size)]
+    history, _ = train(replace(STILL, batch_size=batch_size), epochs=1, model_config=PLAIN)
+    assert history[0].gradient_norm == pytest.approx(np.mean(norms), rel=1e-4)
+
+
+def test_every_step_has_the_rate_of_its_schedule_and_the_last_one_is_logged():
+    config = replace(STILL, lr=0.05, schedule="cosine")
+    order_generator = torch.Generator().manual_seed(5)
+    data, expected = tiny_data(), initial(PLAIN)
+    rates = [learning_rate(config, step, 3, 2) for step in range(6)]
+    batches = [b for _ in range(2) for b in torch.randperm(130, generator=order_generator).split(48)]
+    for batch, rate in zip(batches, rates, strict=True):
+        loss = part_loss(expected, data, batch)
+        gradients = torch.autograd.grad(loss, list(expected.parameters()))
+        with torch.no_grad():
+            for parameter, gradient in zip(expected.parameters(), gradients, strict=True):
+                parameter -= rate * gradient
+    history, model = train(config, epochs=2, model_config=PLAIN)
+    assert [m.lr for m in history] == [rates[2], rates[5]]
+    for name, value in expected.state_dict().items():
+        torch.testing.assert_close(model.state_dict()[name], value, atol=1e-5, rtol=1e-4)
+
+
+def test_images_come_in_another_order_every_epoch(monkeypatch):
+    seen = []
+    scale = TrainingData.scale
+
+    def spy(self, images):
+        seen.append(images.flatten(1).sum(1).tolist())
+        return scale(self, images)
+
+    monkeypatch.setattr(TrainingData, "scale", spy)
+    train(replace(STILL, batch_size=130), epochs=2, model_config=PLAIN)
+    plain = tiny_data().train.images.flatten(1).sum(1).tolist()
+    first, second = (images for images in seen if len(images) == 130)
+    assert sorted(first) == sorted(second) == sorted(plain)
+    assert first != second
+    assert plain not in (first, second)
+
+
+def test_weight_of_the_auxiliary_heads_reaches_the_gradient_and_not_the_train_loss():
+    with_heads = replace(PLAIN, aux_heads=("conv1", "pool1"))
+    data, model = tiny_data(), initial(with_heads)
+    output, heads = model.forward_heads(data.scale(data.train.images))
+    main = F.cross_entropy(output, data.train.labels)
+    aux = sum(F.cross_entropy(logits, data.train.labels) for logits in heads.values())
+    seen = {}
+    for weight in (0.0, 0.3, 2.0):
+        config = replace(STILL, batch_size=130, aux_weight=weight)
+        history, _ = train(config, epochs=1, model_config=with_heads)
+        assert history[0].train_loss == pytest.approx(main.item(), rel=1e-5)
+        expected = torch.autograd.grad(main + weight * aux, list(model.parameters()), retain_graph=True)
+        assert history[0].gradient_norm == pytest.approx(
+            torch.cat([g.flatten() for g in expected]).norm().item(), rel=1e-4
+        )
+        seen[weight] = history[0].gradient_norm
+    assert len(set(seen.values())) == 3
 
 
 @pytest.mark.parametrize(

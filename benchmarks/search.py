@@ -1,0 +1,60 @@
+"""What a finished search cost: wall time, epochs, best score, and the share of the workers' time outside training.
+
+    sweeper search fashion_mnist --trials 50
+    python benchmarks/search.py
+
+Reads the runs of a study (the latest, if none is named) from its store.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+import sweeper.tracking  # noqa: F401 (keeps MLflow quiet; before MLflow)
+
+# isort: split
+from mlflow import MlflowClient
+
+from sweeper.search import study as studies
+from sweeper.search.inspect import find_study
+from sweeper.store import resolve
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--store", type=Path)
+    parser.add_argument("--study")
+    arguments = parser.parse_args()
+    store = resolve(arguments.store, None, None, os.environ)
+    study = find_study(store, arguments.study)
+    spec, trials = studies.spec_of(study), studies.records(study)
+    client = MlflowClient(tracking_uri=store.tracking_uri)
+    parent = client.search_runs(
+        [e.experiment_id for e in client.search_experiments()],
+        f"tags.`sweeper.study` = '{study.study_name}' AND tags.`sweeper.kind` = 'study'",
+    )[0]
+    counted = [t for t in trials if t.state in ("complete", "pruned")]
+    training = sum(
+        metric.value
+        for trial in counted
+        if trial.run_id
+        for metric in client.get_metric_history(trial.run_id, "epoch_seconds")
+    )
+    seconds, workers = parent.data.metrics["seconds"], int(parent.data.tags["sweeper.workers"])
+    best = studies.best(trials, spec["metric"])
+    n = studies.counts(trials)
+    rows = [
+        ("wall time", f"{seconds / 60:.1f} min on {workers} workers"),
+        ("trials", f"{n['complete']} complete, {n['pruned']} pruned"),
+        ("epochs trained", f"{sum(t.epochs for t in counted)} of {len(counted) * spec['epochs']}"),
+        ("best validation score", f"{best.value:.4f} (trial {best.number})" if best and best.value else "none"),
+        ("training, validation included", f"{training:,.0f} s of {seconds * workers:,.0f} worker seconds"),
+        ("outside training", f"{100 * (1 - training / (seconds * workers)):.1f} %"),
+    ]
+    print("| measure | value |\n|---|---|")
+    for name, value in rows:
+        print(f"| {name} | {value} |")
+
+
+if __name__ == "__main__":
+    main()

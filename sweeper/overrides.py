@@ -1,0 +1,86 @@
+"""The grammar of `--set KEY=VALUE`, and the TOML that it shares with space files."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sweeper.errors import UsageError
+
+RANGE = re.compile(r"([-+]?[\d.]+(?:e[-+]?\d+)?):([-+]?[\d.]+(?:e[-+]?\d+)?)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Override:
+    """One `KEY=VALUE`. `is_shorthand` tells `LOW:HIGH` and `A,B,...` from a value written out in TOML."""
+
+    key: str
+    value: Any
+    place: str  # for errors
+    is_shorthand: bool
+
+
+def parse_override(text: str) -> Override:
+    """The override in this `KEY=VALUE`; UsageError if it is none.
+
+    The value is TOML, a bare word, `LOW:HIGH` for a range, or `A,B,...` for choices.
+    """
+    key, equals, value = (part.strip() for part in text.partition("="))
+    if not equals or not key or not value:
+        raise UsageError(f"an override must be KEY=VALUE, got {text!r} (--set)")
+    place = f"--set {plain(text)}"
+    try:
+        shorthand = _shorthand(value)
+        return Override(key, _value(value) if shorthand is None else shorthand, place, shorthand is not None)
+    except ValueError:
+        raise UsageError(
+            f"{plain(key)} must be a TOML value, a word, LOW:HIGH or A,B,..., got {value!r} ({place})"
+        ) from None
+
+
+def read_toml(text: str) -> dict[str, Any]:
+    """The document; ValueError if it is not TOML, or cannot be held."""
+    try:
+        document = tomllib.loads(text)
+        # TOML's own bound; Python's integers have none, and fail later where they become floats or text.
+        if not all(-(2**63) <= number < 2**63 for number in _integers(document)):
+            raise ValueError("an integer must fit in 64 bits")
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return document
+
+
+def plain(name: str) -> str:
+    """A name from a file as it can stand in a one-line message."""
+    return name if name.isprintable() and name.strip() else repr(name)
+
+
+def _shorthand(text: str) -> dict[str, Any] | None:
+    if span := RANGE.fullmatch(text):
+        low, high = (_value(end) for end in span.groups())
+        return {"low": low, "high": high}
+    if "," in text and text[0] not in "[{\"'":
+        return {"choices": [_value(part.strip()) for part in text.split(",")]}
+    return None
+
+
+def _value(text: str) -> Any:
+    if re.fullmatch(r"[A-Za-z_][\w.-]*", text) and text not in ("true", "false", "inf", "nan"):
+        return text
+    document = read_toml(f"value = {text}")
+    if list(document) != ["value"]:
+        raise ValueError(text)
+    return document["value"]
+
+
+def _integers(value: Any) -> Iterator[int]:
+    match value:
+        case dict():
+            for entry in value.values():
+                yield from _integers(entry)
+        case list():
+            for entry in value:
+                yield from _integers(entry)
+        case int():
+            yield value

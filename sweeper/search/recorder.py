@@ -1,0 +1,138 @@
+"""What of a trial goes to MLflow: its parameters, its tables and figures, its weights while it is among the best."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import optuna
+
+from sweeper import layers, plots
+from sweeper.search import study as studies
+from sweeper.search.proposals import Proposal
+from sweeper.search.study import TrialRecord
+from sweeper.search.trial import TrialJob, TrialResult
+from sweeper.store import Store
+from sweeper.tracking.runs import Tracker, table
+from sweeper.training.checkpoint import CheckpointError, read_history
+from sweeper.training.fit import EpochMetrics
+
+
+class Recorder:
+    """Writes a study's trials to its tracker."""
+
+    def __init__(
+        self,
+        tracker: Tracker,
+        study: optuna.Study,
+        spec: Mapping[str, Any],
+        input_shape: tuple[int, int, int],
+        classes: tuple[str, ...],
+        store: Store,
+        keep: int,
+    ) -> None:
+        self.tracker, self.study, self.spec = tracker, study, spec
+        self.input_shape, self.classes = input_shape, classes
+        self.keep = keep
+        self._store = store
+        self._kept = self._best()
+
+    def job(self, trial: Proposal | TrialRecord) -> TrialJob:
+        """The trial as a worker gets it."""
+        assert trial.configuration is not None
+        spec = self.spec
+        decisive = ("data_sha256", "split_sha256", "mean", "std", "device", "threads", "layout")
+        return TrialJob(
+            number=trial.number,
+            configuration=trial.configuration,
+            epochs=spec["epochs"],
+            seed=self._seed(trial.number),
+            folder=self._store.trial_folder(self.study.study_name, studies.id_of(self.study), trial.number),
+            data_key=json.dumps([spec.get(name) for name in decisive]),
+        )
+
+    def start(self, trial: Proposal | TrialRecord, network: Sequence[layers.Layer] | None) -> None:
+        """Makes the trial's run, or opens it again; `network` is None where no network can be built."""
+        assert trial.configuration is not None
+        number, spec = trial.number, self.spec
+        tags = {"sweeper.study": self.study.study_name}
+        if trial.variant:
+            tags["sweeper.variant"] = trial.variant
+        params = {**trial.configuration.values(), "epochs": spec["epochs"], "seed": self._seed(number)}
+        self.tracker.start_trial(number, trial.name, params, tags)
+        config = {
+            "model": asdict(trial.configuration.model),
+            "train": asdict(trial.configuration.train),
+            "epochs": spec["epochs"],
+            "seed": self._seed(number),
+            "input_shape": self.input_shape,
+            "classes": self.classes,
+            "pixels": {"scaling": spec["pixels"], "mean": spec["mean"], "std": spec["std"]},
+            "data": {"name": spec["dataset"], "sha256": spec["data_sha256"]},
+        }
+        texts = {"config.json": json.dumps(config, indent=2)}
+        if network is not None:
+            rows = [(y.name, y.kind, y.output_shape, y.n_parameters, y.n_multiply_adds) for y in network]
+            total = ("total", "", "", layers.n_parameters(network), layers.n_multiply_adds(network))
+            columns = ("layer", "kind", "output_shape", "n_parameters", "n_multiply_adds")
+            texts["layers.csv"] = table(columns, [*rows, total])
+        self.tracker.log_text(number, texts)
+
+    def epoch(self, number: int, metrics: EpochMetrics) -> None:
+        """One epoch; one that MLflow has already is passed over."""
+        if metrics.epoch > self.tracker.last_epoch(number):
+            values = {name: value for name, value in asdict(metrics).items() if name != "epoch"}
+            self.tracker.log_epoch(number, metrics.epoch, values)
+
+    def figures(self, proposal: Proposal, history: Sequence[EpochMetrics], result: TrialResult) -> None:
+        """The learning curves and the validation part's confusion matrix of a complete trial."""
+        epochs, name = [asdict(metrics) for metrics in history], proposal.name
+        self.tracker.log_figures(
+            proposal.number,
+            {
+                "learning_curves.png": lambda: plots.learning_curves(epochs, f"Learning curves, {name}"),
+                "validation_confusion_matrix.png": lambda: plots.confusion_matrix(
+                    result.confusion, self.classes, f"Validation confusion matrix, {name}"
+                ),
+            },
+        )
+
+    def end(self, job: TrialJob, record: TrialRecord) -> None:
+        """Ends the run of a trial that has trained, and keeps its weights if it is among the best."""
+        if record.state == "complete":
+            best = self._best()
+            if job.number in best:
+                self.tracker.log_weights(job.number, job.weights)
+            for number in self._kept - best:
+                self.tracker.drop_weights(number)
+            self._kept = best
+        metrics = {name: value for name, value in record.metrics.items() if name.startswith("best_")}
+        metrics |= {"n_parameters": record.n_parameters or 0, "seconds": record.seconds}
+        self.tracker.finish(job.number, record.state, reason=record.reason, metrics=metrics)
+        self.tracker.forget(job.number, job.folder)
+
+    def catch_up(self, record: TrialRecord) -> None:
+        """Brings to MLflow what a process that was killed had told the study, but not yet MLflow, of an ended trial."""
+        job = self.job(record)
+        try:
+            network = layers.trace(job.configuration.model, self.input_shape, len(self.classes))
+        except ValueError:
+            network = None
+        self.start(record, network)
+        try:
+            history = read_history(job.folder / "checkpoint.safetensors")
+        except CheckpointError:
+            history = []
+        for values in history:
+            self.epoch(job.number, EpochMetrics(**values))  # type: ignore[arg-type]
+        if job.number in self._kept and job.weights.exists():
+            self.tracker.log_weights(job.number, job.weights)
+        self.tracker.finish(job.number, record.state, reason=record.reason)
+        self.tracker.forget(job.number, job.folder)
+
+    def _best(self) -> set[int]:
+        ranked = studies.ranking(studies.records(self.study), self.spec["metric"])
+        return {record.number for record in ranked[: self.keep]}
+
+    def _seed(self, number: int) -> int:
+        return studies.derive_seed(self.spec["seed"], "trial", number)

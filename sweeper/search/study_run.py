@@ -1,0 +1,148 @@
+"""What the study's own run in MLflow holds: where it ran, what it depends on, and at the end its tables and figures."""
+
+import hashlib
+import json
+import platform
+import subprocess
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+import optuna
+from matplotlib.figure import Figure
+from optuna.importance import get_param_importances
+
+from sweeper import plots
+from sweeper.data.splits import Split
+from sweeper.search import study as studies
+from sweeper.search.resources import Execution
+from sweeper.search.study import TrialRecord
+from sweeper.store import redact
+from sweeper.tracking.runs import Tracker, table
+
+PACKAGES = ("cnn-sweeper", "torch", "torchvision", "optuna", "mlflow", "numpy", "scikit-learn", "timm")
+# Ways to stop that leave nothing to be gone on with: the trials are done, or the target is reached.
+DONE = ("", "target")
+
+
+def tags(command: Sequence[str], execution: Execution, data_sha256: str) -> dict[str, str]:
+    """Where and how the command ran."""
+    found = {
+        "sweeper.command": redact(" ".join(command)),
+        "sweeper.data_sha256": data_sha256,
+        "sweeper.device": ", ".join(sorted(set(execution.devices))),
+        "sweeper.workers": str(len(execution.devices)),
+        "sweeper.threads": str(execution.threads),
+        "sweeper.version": version("cnn-sweeper"),
+    }
+    if commit := _git_commit():
+        found["mlflow.source.git.commit"] = commit
+    return found
+
+
+def params(spec: Mapping[str, Any], split: Split) -> dict[str, Any]:
+    """What the study's results depend on; the space itself is an artifact, and here its hash."""
+    space = hashlib.sha256(json.dumps(spec["space"], sort_keys=True).encode()).hexdigest()
+    sizes = {f"n_{name}": len(getattr(split, name)) for name in ("train", "validation", "confirm")}
+    return {name: value for name, value in spec.items() if name != "space"} | {"space_sha256": space} | sizes
+
+
+def environment(execution: Execution) -> str:
+    """Versions and machine, as JSON text."""
+    return json.dumps(
+        {
+            "packages": {name: version(name) for name in PACKAGES},
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "execution": asdict(execution),
+            "git_commit": _git_commit(),
+        },
+        indent=2,
+    )
+
+
+def log_end(tracker: Tracker, study: optuna.Study, metric: str, stopped: str, seconds: float) -> None:
+    """The ranking, the optimization history and the parameter importance, and the parent run's end."""
+    trials = studies.records(study)
+    counted = [t for t in trials if t.state in ("complete", "pruned", "failed")]
+    tracker.log_text(None, {"ranking.csv": ranking_table(counted, metric)})
+    history = [(t.number, t.value, t.state) for t in counted if t.feasible]
+    shares, basis = importances(study, trials)
+
+    def draw_history() -> Figure:
+        numbers, values, states = zip(*history, strict=True) if history else ((), (), ())
+        return plots.optimization_history(numbers, values, states, metric, studies.direction(metric))
+
+    figures: dict[str, Callable[[], Figure]] = {"optimization_history.png": draw_history}
+    if shares:
+        figures["parameter_importance.png"] = lambda: plots.parameter_importance(shares, basis)
+    tracker.log_figures(None, figures)
+    counts = studies.counts(trials)
+    metrics: dict[str, float] = {f"n_{state}": number for state, number in counts.items()} | {"seconds": seconds}
+    best = studies.best(trials, metric)
+    if best is not None and best.value is not None:
+        metrics |= {"best_value": best.value, "best_trial": best.number}
+    tracker.finish(None, "complete" if stopped in DONE else "interrupted", reason=stopped, metrics=metrics)
+
+
+def ranking_table(trials: Sequence[TrialRecord], metric: str) -> str:
+    """All ended trials as CSV: the complete ones first, by rank, then the others by number."""
+    ranked = studies.ranking(trials, metric)
+    names = sorted({name for trial in trials for name in trial.params})
+    rows = []
+    for trial in [*ranked, *(t for t in trials if t not in ranked)]:
+        rank = ranked.index(trial) + 1 if trial in ranked else ""
+        columns = (
+            rank, trial.number, trial.variant or "", trial.state, trial.value,
+            trial.metrics.get(f"best_{studies.METRICS[metric]}"), trial.metrics.get("best_epoch"), trial.epochs,
+            trial.n_parameters, round(trial.seconds, 1), trial.reason,
+        )  # fmt: skip
+        rows.append((*columns, *(_cell(trial.params.get(name)) for name in names)))
+    head = (
+        "rank", "trial", "variant", "state", metric, f"best_epoch_{metric}", "best_epoch", "epochs",
+        "n_parameters", "seconds", "reason",
+    )  # fmt: skip
+    return table((*head, *names), rows)
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, list | tuple | bool) else value
+
+
+def importances(study: optuna.Study, trials: Sequence[TrialRecord]) -> tuple[dict[str, float], str]:
+    """Shares by PED-ANOVA, and what they are of; no shares where trials are too few or too alike to tell.
+
+    Over the scores at the last epoch that all trials reached: pruning leaves too few that reached the end.
+    """
+    ended = [t for t in trials if t.state in ("complete", "pruned") and t.feasible and t.params and t.epochs]
+    epoch = min((t.epochs for t in ended), default=0)
+    level = optuna.create_study(direction=studies.direction(studies.spec_of(study)["metric"]))
+    all_trials = study.get_trials(deepcopy=False)
+    for trial in ended:
+        frozen = all_trials[trial.number]
+        level.add_trial(
+            optuna.create_trial(
+                params=frozen.params, distributions=frozen.distributions, value=frozen.intermediate_values[epoch]
+            )
+        )
+    basis = f"score after epoch {epoch}, {len(ended)} trials"
+    with warnings.catch_warnings():
+        # Optuna warns where it would give every parameter the same share: that is no finding.
+        warnings.simplefilter("error", UserWarning)
+        try:
+            # A conditional parameter is missing in some trials, and would get a share of 0 for that.
+            common = [name for name in ended[0].params if all(name in t.params for t in ended)] if ended else []
+            return get_param_importances(level, params=common), basis
+        except (ValueError, RuntimeError, UserWarning):
+            return {}, basis
+
+
+def _git_commit() -> str | None:
+    """The commit of the folder that the command is run in, if it is in a git repository."""
+    try:
+        done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

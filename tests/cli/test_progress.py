@@ -1,0 +1,103 @@
+import io
+import sys
+
+from rich.console import Console
+
+from sweeper.cli.progress import _LiveView, progress
+from sweeper.search.events import EpochEnded, Note, SweepStarted, TrialEnded, TrialInterrupted, TrialStarted
+from sweeper.search.study import TrialRecord
+from tests.search.fakes import metrics
+
+
+def record(number, state, value, **fields):
+    return TrialRecord(
+        number=number, state=state, value=value, params={}, variant=fields.get("variant"), configuration=None,
+        reason=fields.get("reason", ""), feasible=fields.get("feasible", True), epochs=2,
+    )  # fmt: skip
+
+
+def events(maximize=True):
+    return [
+        SweepStarted("study", 1, 4, 2, 2, maximize, record(0, "complete", 0.5, variant="baseline")),
+        TrialStarted(1, "trial 1", 0),
+        TrialStarted(2, "trial 2", 1),
+        EpochEnded(1, metrics(1, 0.625)),
+        Note("a note"),
+        TrialEnded(record(1, "complete", 0.7)),
+        TrialEnded(record(3, "pruned", 0.1, reason="diverged: the loss is nan", feasible=False)),
+        TrialInterrupted(2),
+    ]
+
+
+def plain(capsys, monkeypatch, *, quiet=False, verbose=False, **environment):
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with progress(quiet=quiet, verbose=verbose) as listener:
+        for event in events():
+            listener(event)
+    return capsys.readouterr()
+
+
+def test_outside_a_terminal_there_are_plain_lines_on_stderr(capsys, monkeypatch):
+    seen = plain(capsys, monkeypatch)
+    assert seen.out == ""
+    lines = seen.err.splitlines()
+    assert lines[0] == "study: 1 of 4 trials done, 2 workers"
+    assert "trial 2 goes on behind epoch 1" in lines
+    assert "a note" in lines
+    assert any(line.startswith("[2/4] trial 1 complete 0.7000 after 2 epochs; best 0.7000 (trial 1)") for line in lines)
+    assert any("trial 3 pruned 0.1000 after 2 epochs (diverged: the loss is nan)" in line for line in lines)
+    assert "\x1b" not in seen.err
+
+
+def test_verbose_adds_epochs_and_quiet_leaves_nothing(capsys, monkeypatch):
+    assert "trial 1 epoch 1: train loss 1.0000" in plain(capsys, monkeypatch, verbose=True).err
+    assert plain(capsys, monkeypatch, quiet=True).err == ""
+
+
+def test_forced_colour_does_not_make_a_file_a_terminal(capsys, monkeypatch):
+    assert "\x1b[?25l" not in plain(capsys, monkeypatch, FORCE_COLOR="1").err  # the cursor is never hidden
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_terminal_gets_a_live_view_and_no_color_is_honoured(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with progress(quiet=False, verbose=False) as listener:
+        for event in events():
+            listener(event)
+    assert "\x1b[?25l" in terminal.getvalue()
+    assert "\x1b[3" not in terminal.getvalue().replace("\x1b[3J", "")
+
+
+def test_live_view_shows_trials_time_and_the_best(monkeypatch):
+    view = _LiveView()
+    for event in events()[:4]:
+        view.update(event)
+    console = Console(file=io.StringIO(), width=120)
+    console.print(view.render())
+    text = console.file.getvalue()
+    assert "study: 1 of 4 trials" in text
+    assert "best 0.5000 (trial 0 (baseline))" in text
+    assert "trial 1 │ 1 of 2 │ 1.0000" in text
+    assert "0.6250" in text
+    for event in events()[4:]:
+        view.update(event)
+    assert not view.running
+    assert view.tally.done == 3
+
+
+def test_smaller_is_better_for_a_loss():
+    view = _LiveView()
+    for event in events(maximize=False):
+        view.update(event)
+    assert view.tally.best.number == 0

@@ -1,0 +1,293 @@
+"""`sweeper search` end to end: real processes, a real MLflow store, and mostly the real Fashion-MNIST."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from safetensors.torch import load_file
+
+from sweeper.cli import main
+from sweeper.config import ModelConfig, TrainConfig
+from sweeper.data import catalog
+from sweeper.data.pool import load_training_pool
+from sweeper.data.splits import split_pool
+from sweeper.models import build
+from sweeper.search import study as studies
+from tests.fake_data import write_fake_dataset
+
+EPOCH_METRICS = {
+    "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "validation_macro_f1", "lr",
+    "images_per_second", "gradient_norm", "epoch_seconds",
+}  # fmt: skip
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "sweeper", *map(str, arguments)]
+
+
+def sweeper(*arguments, code=0):
+    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=300)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A small search on the real data: its store, its --json object and its stderr."""
+    store = tmp_path_factory.mktemp("real") / "store"
+    arguments = ("fashion_mnist", "--subset", 1500, "--epochs", 1, "--trials", 3, "--keep", 2, "--store", store)
+    done = sweeper("search", *arguments, "--json")
+    return store, json.loads(done.stdout), done.stderr, arguments
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    """A tiny data set known by name, in a folder to be given as --data-dir."""
+    dataset = write_fake_dataset(tmp_path / "data", training=300)
+    monkeypatch.setitem(catalog.DATASETS, dataset.name, dataset)
+    return tmp_path / "data"
+
+
+def tiny_search(folder, store, *more):
+    arguments = ["search", "tiny", "--space", "lenet5", "--data-dir", folder, "--store", store, "--jobs", "1", *more]
+    return CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False)
+
+
+def test_json_is_the_only_thing_on_stdout_and_keeps_its_shape(finished):
+    _, outcome, progress, _ = finished
+    assert set(outcome) == {
+        "schema_version", "study_name", "experiment_id", "run_id", "n_trials", "best_trial", "seconds",
+    }  # fmt: skip
+    assert outcome["schema_version"] == 1
+    assert outcome["study_name"] == "fashion_mnist-lenet5"
+    assert outcome["n_trials"] == {"complete": 3, "pruned": 0, "fail": 0, "running": 0}
+    assert set(outcome["best_trial"]) == {"number", "value", "params", "run_id"}
+    assert 0.3 < outcome["best_trial"]["value"] < 1
+    assert "[3/3]" in progress
+
+
+def test_runs_are_in_mlflow_with_all_that_belongs_to_them(finished):
+    store, outcome, _, _ = finished
+    client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{store}/mlflow.db")
+    parent = client.get_run(outcome["run_id"])
+    assert client.get_experiment(outcome["experiment_id"]).name == "fashion_mnist"
+    assert parent.info.status == "FINISHED"
+    assert parent.data.params["n_train"] == "1200"
+    assert parent.data.params["data_sha256"] == load_training_pool("fashion_mnist").sha256
+    names = {a.path for a in client.list_artifacts(outcome["run_id"])}
+    assert names >= {"space.toml", "environment.json", "ranking.csv", "optimization_history.png"}
+
+    children = client.search_runs(
+        [outcome["experiment_id"]], f"tags.`mlflow.parentRunId` = '{outcome['run_id']}'", order_by=["start_time"]
+    )
+    assert {c.data.tags["sweeper.trial"] for c in children} == {"0", "1", "2"}
+    fields = {*ModelConfig.__dataclass_fields__, *TrainConfig.__dataclass_fields__, "epochs", "seed"}
+    with_weights = 0
+    for child in children:
+        assert (child.info.status, child.data.tags["sweeper.state"]) == ("FINISHED", "complete")
+        assert set(child.data.params) == fields
+        assert set(child.data.metrics) >= EPOCH_METRICS
+        files = {a.path for a in client.list_artifacts(child.info.run_id)}
+        assert files >= {"config.json", "layers.csv", "learning_curves.png", "validation_confusion_matrix.png"}
+        with_weights += "weights" in files
+    assert with_weights == 2
+    assert not list((store / "checkpoints").rglob("*.safetensors"))
+
+
+def test_kept_weights_give_the_logged_score_again(finished):
+    store, outcome, _, _ = finished
+    client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{store}/mlflow.db")
+    best = outcome["best_trial"]
+    config = json.loads(Path(client.download_artifacts(best["run_id"], "config.json")).read_text())
+    model = build(ModelConfig(**config["model"]), tuple(config["input_shape"]), len(config["classes"])).eval()
+    model.load_state_dict(load_file(client.download_artifacts(best["run_id"], "weights/model.safetensors")))
+    pool = load_training_pool("fashion_mnist")
+    split = split_pool(
+        pool.images, pool.labels, validation=0.1, confirm=0.1, seed=studies.derive_seed(0, "split"), subset=1500
+    )
+    mean, std = (np.reshape(config["pixels"][name], (1, -1, 1, 1)) for name in ("mean", "std"))
+    images = (pool.images[split.validation] / 255 - mean) / std
+    with torch.no_grad():
+        predictions = model(torch.tensor(images, dtype=torch.float32)).argmax(1).numpy()
+    assert np.mean(predictions == pool.labels[split.validation]) == pytest.approx(best["value"])
+
+
+def test_study_can_be_looked_at(finished):
+    store, outcome, _, _ = finished
+    name = outcome["study_name"]
+    status = json.loads(sweeper("status", "--store", store, "--json").stdout)
+    assert (status["study_name"], status["state"], status["n_trials"]) == (name, "finished", outcome["n_trials"])
+    trials = json.loads(sweeper("trials", name, "--store", store, "--json").stdout)["trials"]
+    assert [t["number"] for t in trials] == [0, 1, 2]
+    assert trials[0]["variant"] == "baseline"
+    assert trials[0]["n_parameters"] == 61_706
+    assert max(t["value"] for t in trials) == outcome["best_trial"]["value"]
+    studies_found = json.loads(sweeper("studies", "--store", store, "--json").stdout)["studies"]
+    assert [s["study_name"] for s in studies_found] == [name]
+    for shown in ("status", "trials", "studies"):
+        assert name in sweeper(shown, "--store", store).stdout
+
+
+def test_same_command_has_nothing_left_to_do_and_prints_the_ranking_and_what_comes_next(finished):
+    store, outcome, _, arguments = finished
+    done = sweeper("search", *arguments)
+    assert "Ranking" in done.stdout
+    assert f"sweeper ui --store {store}" in done.stdout
+    assert "3 complete, 0 pruned" in done.stdout
+    assert json.loads(sweeper("trials", "--store", store, "--json").stdout)["study_name"] == outcome["study_name"]
+
+
+def test_changed_command_is_refused_and_new_starts_another_study(finished):
+    store, _, _, arguments = finished
+    changed = [*arguments[:-1], store, "--seed", 1]
+    refused = sweeper("search", *changed, code=2)
+    assert "was started with seed 0, this command has 1" in refused.stderr
+    outcome = json.loads(sweeper("search", *changed, "--new", "--trials", 1, "--json", "--quiet").stdout)
+    assert outcome["study_name"] == "fashion_mnist-lenet5-2"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_saves_the_running_epochs_and_the_same_command_goes_on_bitwise(tmp_path, number, code):
+    def arguments(store):
+        return ("search", "fashion_mnist", "--subset", 3000, "--epochs", 8, "--trials", 1, "--store", tmp_path / store)
+
+    process = subprocess.Popen(
+        command(*arguments("cut"), "--verbose"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    timer = threading.Timer(120, process.kill)
+    timer.start()
+    for line in process.stderr:
+        if line.startswith("trial 0 epoch 2"):
+            process.send_signal(number)
+            break
+    printed, rest = process.communicate()
+    timer.cancel()
+    assert process.returncode == code, rest
+    assert "trial 0 interrupted" in rest
+    assert f"--store {tmp_path / 'cut'}" in printed  # the command that goes on
+    status = json.loads(sweeper("status", "--store", tmp_path / "cut", "--json").stdout)
+    assert (status["state"], status["n_trials"]["running"]) == ("stopped", 1)
+    assert 2 <= status["running_trials"][0]["epochs"] < 8
+
+    resumed = sweeper(*arguments("cut"), "--json")
+    assert "trial 0 (baseline) goes on behind epoch" in resumed.stderr
+    whole = sweeper(*arguments("whole"), "--json")
+    cut_run, whole_run = (json.loads(done.stdout)["best_trial"]["run_id"] for done in (resumed, whole))
+    for metric in ("train_loss", "validation_loss", "gradient_norm"):
+        histories = [
+            mlflow.MlflowClient(tracking_uri=f"sqlite:///{tmp_path / store}/mlflow.db").get_metric_history(run, metric)
+            for store, run in (("cut", cut_run), ("whole", whole_run))
+        ]
+        cut, undisturbed = ([(m.step, m.value) for m in history] for history in histories)
+        assert cut == undisturbed
+        assert len(cut) == 8
+
+
+def files_opened():
+    """A list that grows by every file that this process opens; the workers get arrays and open no data."""
+    paths = []
+
+    def hook(event, arguments):
+        if event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
+            paths.append(os.fsdecode(arguments[0]))
+
+    sys.addaudithook(hook)
+    return paths
+
+
+def test_search_is_the_same_with_the_test_files_absent(tiny, tmp_path):
+    def scores(store):
+        assert tiny_search(tiny, store, "--epochs", 2, "--trials", 3).exit_code == 0
+        shown = CliRunner().invoke(main, ["trials", "--store", str(store), "--json"])
+        return [(t["params"], t["value"], t["state"]) for t in json.loads(shown.stdout)["trials"]]
+
+    opened = files_opened()
+    with_test_files = scores(tmp_path / "with")
+    assert any("train-images" in path for path in opened)
+    assert not any("t10k" in path for path in opened)
+    for path in tiny.glob("t10k*"):
+        path.unlink()
+    assert scores(tmp_path / "without") == with_test_files
+
+
+def test_no_complete_trial_is_exit_code_1(tiny, tmp_path):
+    result = tiny_search(tiny, tmp_path / "store", "--trials", 2, "--set", "optimizer=sgd", "--set", "lr=1e30")
+    assert result.exit_code == 1
+    assert "no trial of tiny-lenet5 completed" in result.stderr
+
+
+def test_timeout_is_exit_code_0_and_says_how_to_go_on(tiny, tmp_path):
+    store = tmp_path / "store"
+    assert tiny_search(tiny, store, "--epochs", "2", "--pruner", "none", "--trials", "1").exit_code == 0
+    result = tiny_search(tiny, store, "--epochs", "2", "--pruner", "none", "--trials", "1000", "--timeout", "12s")
+    assert result.exit_code == 0
+    assert "stopped by timeout" in result.stdout
+    assert "goes on from here" in result.stdout
+
+
+def test_altered_training_file_is_refused_by_name_before_anything_is_written(tiny, tmp_path):
+    path = next(tiny.glob("train-images*"))
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    result = tiny_search(tiny, tmp_path / "store")
+    assert result.exit_code == 1
+    assert str(path) in result.stderr
+    assert not (tmp_path / "store").exists()
+
+
+def test_dry_run_writes_nothing(tiny, tmp_path):
+    before = sorted(tmp_path.rglob("*"))
+    result = tiny_search(tiny, tmp_path / "store", "--dry-run", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["images"] == {"train": 240, "validation": 30, "confirm": 30}
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fashion_mnsit"], "fashion_mnist"),
+        (["fashion_mnist", "--space", "nosuch"], "no space 'nosuch'"),
+        (["fashion_mnist", "--set", "dropout=1.5"], "dropout must be in [0, 1), got 1.5 (--set dropout=1.5)"),
+        (["fashion_mnist", "--trials", "0"], "--trials"),
+        (["fashion_mnist", "--timeout", "soon"], "must be a duration"),
+        (["fashion_mnist", "--jobs", "many"], "must be auto or an integer"),
+        (["fashion_mnist", "--study", "../up"], "a study's name must be"),
+        (["fashion_mnist", "--device", "tpu"], "device must be auto, cpu, cuda, cuda:N or mps, got 'tpu'"),
+        (["fashion_mnist", "--subset", "100000"], "100000"),
+        (["fashion_mnist", "--sampler", "grid"], "dropout has infinitely many values"),
+        (["fashion_mnist", "--data-dir", "/nowhere/at/all"], "/nowhere/at/all"),
+        (["fashion_mnist", "--quiet", "--verbose"], "contradict"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2_and_leaves_nothing(tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["search", *arguments], catch_exceptions=False)
+    assert result.exit_code == 2, result.output
+    assert message in result.stderr
+    assert result.stdout == ""
+    assert not os.listdir(tmp_path)
+
+
+def test_fault_of_ours_is_one_line_unless_debug_is_asked_for(monkeypatch, tmp_path):
+    def broken(*arguments):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr("sweeper.space_file.load", broken)
+    result = CliRunner().invoke(main, ["search", "fashion_mnist"])
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1].startswith("Error: RuntimeError: broken")
+    assert "Traceback" not in result.stderr
+    shown = CliRunner().invoke(main, ["search", "fashion_mnist", "--debug"])
+    assert isinstance(shown.exception, RuntimeError)

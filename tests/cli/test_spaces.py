@@ -1,0 +1,83 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from sweeper.cli import main
+from tests.test_space_file import EXAMPLE
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(main, ["spaces", *arguments], catch_exceptions=False)
+    assert result.exit_code == code, result.output
+    return result
+
+
+def test_list_names_the_spaces_that_ship():
+    assert "lenet5" in run("list").stdout
+    assert {s["name"] for s in json.loads(run("list", "--json").stdout)["spaces"]} >= {"lenet5"}
+
+
+def test_show_as_json_keeps_its_shape():
+    shown = json.loads(run("show", "lenet5", "--json").stdout)
+    assert set(shown) == {"schema_version", "name", "parameters", "variants"}
+    assert (shown["schema_version"], shown["name"]) == (1, "lenet5")
+    assert shown["parameters"]["lr"] == {"type": "float", "low": 1e-4, "high": 0.3, "step": None, "log": True}
+    assert shown["parameters"]["momentum"]["when"] == {"optimizer": "sgd"}
+    baseline = shown["variants"]["baseline"]
+    assert set(baseline) == {"values", "n_parameters", "reported"}
+    assert (baseline["n_parameters"], baseline["reported"]) == (61_706, {})
+    assert baseline["values"]["filters"] == [6, 16, 120]
+
+
+def test_show_takes_a_file_with_its_reported_figures(tmp_path):
+    (tmp_path / "mine.toml").write_text(EXAMPLE)
+    shown = json.loads(run("show", str(tmp_path / "mine.toml"), "--json").stdout)
+    assert shown["variants"]["5.0"]["reported"]["accuracy"] == 0.9126
+    assert shown["variants"]["baseline"]["n_parameters"] == 61_706
+    printed = run("show", str(tmp_path / "mine.toml")).stdout
+    assert "batch_norm = true" in printed
+    assert "0.9126" in printed
+
+
+def test_parameters_cannot_be_counted_without_a_data_set(tmp_path):
+    (tmp_path / "bare.toml").write_text("[variants.baseline]\n")
+    shown = json.loads(run("show", str(tmp_path / "bare.toml"), "--json").stdout)
+    assert shown["variants"]["baseline"]["n_parameters"] is None
+
+
+def test_sound_file_is_said_to_be_so(tmp_path):
+    (tmp_path / "mine.toml").write_text(EXAMPLE)
+    assert "12 parameters, 3 variants, no mistakes" in run("check", str(tmp_path / "mine.toml")).stdout
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"[model]\ndropout = 2\n", b""])
+def test_bad_file_is_one_line_and_exit_code_2(tmp_path, content):
+    (tmp_path / "bad.toml").write_bytes(content)
+    result = run("check", str(tmp_path / "bad.toml"), code=2)
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.count("\n") == 1
+    assert "bad.toml" in result.stderr
+
+
+def test_folder_is_no_space(tmp_path):
+    assert "neither a file nor one of" in run("check", str(tmp_path), code=2).stderr
+
+
+def test_names_are_shown_as_they_are_and_lines_not_cut_in_a_pipe(tmp_path):
+    text = EXAMPLE.replace('[variants."4.0"]', '[variants."[bold]x:smile:"]').replace('"4.0"', '"[bold]x:smile:"')
+    (tmp_path / "mine.toml").write_text(text)
+    printed = run("show", str(tmp_path / "mine.toml")).stdout
+    assert "[bold]x:smile:" in printed
+    assert '"relu", "leaky_relu", "tanh", "elu", "gelu", "silu"' in printed
+
+
+def test_shares_that_leave_nothing_are_refused_by_file_and_table(tmp_path):
+    (tmp_path / "mine.toml").write_text(EXAMPLE.replace("validation = 0.1", "validation = 0.95"))
+    error = run("check", str(tmp_path / "mine.toml"), code=2).stderr
+    assert "must sum below 1, got 0.95 and 0.1 (mine.toml, [protocol])" in error
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "no\nsuch"])
+def test_hostile_file_name_is_one_line_and_exit_code_2(name):
+    assert run("check", name, code=2).stderr.count("\n") == 1

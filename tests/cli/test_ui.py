@@ -1,0 +1,74 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+from click.testing import CliRunner
+
+from sweeper import store as stores
+from sweeper.cli import main
+from sweeper.tracking.runs import DataRecord, Tracker
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = stores.resolve(tmp_path / "store", None, None, {})
+    store.prepare()
+    Tracker(store, DataRecord("tiny", "0" * 64, "/data", (1, 1, 28, 28)), print)
+    return store
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["ui", *map(str, arguments)], catch_exceptions=False)
+
+
+def test_ui_serves_the_store_and_names_the_plain_command(store):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sweeper", "ui", "--store", str(store.root), "--port", str(port)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout.readline() == f"http://127.0.0.1:{port}\n"
+        plain = process.stdout.readline()
+        assert f"mlflow ui --backend-store-uri {store.tracking_uri} --host 127.0.0.1 --port {port}" in plain
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+                    assert answer.read() == b"OK"
+                    break
+            except OSError:
+                assert time.monotonic() < deadline, "the UI did not start within two minutes"
+                assert process.poll() is None
+                time.sleep(0.5)
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
+def test_store_without_runs_is_named(tmp_path):
+    result = run("--store", tmp_path / "none")
+    assert result.exit_code == 1
+    assert f"no runs in {tmp_path / 'none'} yet" in result.stderr
+    assert not (tmp_path / "none").exists()
+
+
+def test_other_host_needs_allowed_hosts(store):
+    result = run("--store", store.root, "--host", "0.0.0.0")
+    assert result.exit_code == 2
+    assert "name the hosts that browsers may use (--allowed-hosts)" in result.stderr
+
+
+def test_server_of_the_users_own_is_not_served_again(store):
+    result = run("--store", store.root, "--tracking-uri", "http://127.0.0.1:1")
+    assert result.exit_code == 2

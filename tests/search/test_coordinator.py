@@ -1,0 +1,391 @@
+import math
+import time
+from dataclasses import replace
+
+import optuna
+import pytest
+
+from sweeper import store as stores
+from sweeper.errors import SweeperError
+from sweeper.search import proposals
+from sweeper.search import study as studies
+from sweeper.search.coordinator import Coordinator, Limits, StopRequest
+from sweeper.search.events import EpochEnded, TrialInterrupted
+from sweeper.search.workers import Died, Failure
+from tests.search.fakes import FakePool, FakeTracker
+from tests.test_space_file import EXAMPLE, parse
+
+SPEC = {
+    "dataset": "tiny", "seed": 3, "metric": "accuracy", "sampler": "tpe", "pruner": "none", "epochs": 3,
+    "pixels": "unit", "mean": [0.0], "std": [1.0], "data_sha256": "0",
+}  # fmt: skip
+# Two points: the baseline and one more.
+TWO_POINTS = (
+    "filters=[6,16,120]", "kernel_size=5", "pooling=max,avg", "batch_norm=false", "activation=relu", "dropout=0",
+    "optimizer=adam", "lr=0.001", "schedule=constant", "weight_decay=0.0", "batch_size=64", "momentum=0",
+)  # fmt: skip
+
+
+def steady(job, epoch):
+    """Every trial has an accuracy of its own, rising with the epochs."""
+    return 0.5 + 0.01 * (job.number % 30) + 0.001 * epoch
+
+
+class Sweep:
+    """A study in memory and a coordinator on it, with everything faked around it."""
+
+    def __init__(self, tmp_path, text=EXAMPLE, overrides=(), **spec):
+        self.space = parse(text, *overrides)
+        self.spec = SPEC | spec
+        self.store = stores.resolve(tmp_path, None, None, {})
+        self.storage = optuna.storages.InMemoryStorage()
+        self.tracker = FakeTracker()
+        self.events = []
+
+    def run(self, script=steady, *, n_workers=1, stop=None, listener=None, **limits):
+        study = studies.open_study(self.storage, "study", self.spec, self.space)
+        self.pool = FakePool(script, n_workers)
+        self.stop = stop or StopRequest()
+        Coordinator(
+            study=study,
+            space=self.space,
+            spec=self.spec,
+            input_shape=(1, 28, 28),
+            classes=("a", "b"),
+            limits=Limits(**({"trials": 8} | limits)),
+            store=self.store,
+            pool=self.pool,
+            tracker=self.tracker,
+            listener=lambda event: (self.events.append(event), listener and listener(event)),
+            stop=self.stop,
+        ).run()
+        return studies.records(study)
+
+    @property
+    def study(self):
+        return optuna.load_study(study_name="study", storage=self.storage)
+
+
+def test_baseline_is_trial_0_then_the_variants_then_proposals(tmp_path):
+    trials = Sweep(tmp_path).run()
+    assert [t.variant for t in trials[:4]] == ["baseline", "4.0", "5.0", None]
+    assert studies.counts(trials) == {"complete": 8, "pruned": 0, "fail": 0, "running": 0}
+    assert [t.number for t in studies.ranking(trials, "accuracy")] == [7, 6, 5, 4, 3, 2, 1, 0]
+    assert all(t.epochs == 3 and t.run_id == f"run-{t.number}" for t in trials)
+
+
+def test_score_is_the_last_epochs_and_the_best_epochs_stands_beside_it(tmp_path):
+    trials = Sweep(tmp_path).run(lambda job, epoch: [0.5, 0.9, 0.7][epoch - 1], trials=1)
+    assert trials[0].value == 0.7
+    assert trials[0].metrics["best_epoch"] == 2
+    assert trials[0].metrics["best_validation_accuracy"] == 0.9
+
+
+@pytest.mark.parametrize(("metric", "best"), [("accuracy", 7), ("macro_f1", 7), ("loss", 7)])
+def test_every_metric_ranks_in_its_own_direction(tmp_path, metric, best):
+    trials = Sweep(tmp_path, metric=metric).run()
+    assert studies.best(trials, metric).number == best
+
+
+def test_same_seed_proposes_the_same_configurations(tmp_path):
+    first = Sweep(tmp_path).run(trials=15)
+    again = Sweep(tmp_path).run(trials=15)
+    other = Sweep(tmp_path, seed=4).run(trials=15)
+    assert [t.configuration for t in first] == [t.configuration for t in again]
+    assert [t.configuration for t in first] != [t.configuration for t in other]
+
+
+def test_resumed_study_goes_on_with_new_configurations_to_the_total(tmp_path):
+    sweep = Sweep(tmp_path)
+    sweep.run(trials=6)
+    trials = sweep.run(trials=12)
+    assert studies.counts(trials)["complete"] == 12
+    assert len(sweep.pool.jobs) == 6
+    assert len({t.configuration.key() for t in trials}) == 12
+
+
+def test_study_in_parts_with_one_worker_equals_the_study_in_one_go(tmp_path):
+    parts = Sweep(tmp_path)
+    for total in (4, 9, 15):
+        parts.run(trials=total)
+    whole = Sweep(tmp_path)
+    whole.run(trials=15)
+    assert [(t.configuration, t.value) for t in studies.records(parts.study)] == [
+        (t.configuration, t.value) for t in studies.records(whole.study)
+    ]
+
+
+def test_trials_seed_depends_on_study_seed_and_number_alone(tmp_path):
+    one, two = Sweep(tmp_path), Sweep(tmp_path)
+    one.run(n_workers=1)
+    two.run(n_workers=2)
+    assert {j.number: j.seed for j in one.pool.jobs} == {j.number: j.seed for j in two.pool.jobs}
+    assert len({j.seed for j in one.pool.jobs}) == 8
+
+
+def test_halving_prunes_but_never_the_baseline_nor_a_trial_at_its_last_epoch(tmp_path):
+    def falling(job, epoch):
+        return 0.1 if job.number == 0 else 0.9 - 0.01 * job.number + 0.001 * epoch
+
+    trials = Sweep(tmp_path, pruner="halving").run(falling, trials=20)
+    assert trials[0].state == "complete"
+    assert studies.counts(trials)["pruned"] > 0
+    assert all(t.epochs < 3 for t in trials if t.state == "pruned")
+    assert sum(studies.counts(trials).values()) == 20
+
+
+def test_single_epoch_trials_are_complete_whatever_the_pruner(tmp_path):
+    trials = Sweep(tmp_path, pruner="halving", epochs=1).run(lambda job, epoch: 0.9 - 0.01 * job.number)
+    assert studies.counts(trials)["complete"] == 8
+
+
+def test_comparator_is_ranked_but_unknown_to_the_sampler(tmp_path):
+    text = EXAMPLE + "\n[variants.wide]\nfilters = [20, 50, 120]\n"
+    sweep = Sweep(tmp_path, text)
+    trials = sweep.run(lambda job, epoch: 0.99 if job.configuration.model.filters[0] == 20 else steady(job, epoch))
+    wide = next(t for t in trials if t.variant == "wide")
+    assert (wide.state, wide.epochs, wide.params) == ("complete", 3, {})
+    assert studies.best(trials, "accuracy") == wide
+    assert studies.counts(trials)["complete"] == 8
+    assert sweep.study.trials[wide.number].state == optuna.trial.TrialState.FAIL
+    assert sweep.study.best_trial.number != wide.number
+
+
+def test_finite_space_is_exhausted_and_duplicates_are_not_counted(tmp_path):
+    sweep = Sweep(tmp_path, overrides=TWO_POINTS, sampler="random", seed=0)
+    trials = sweep.run(trials=50)
+    assert studies.counts(trials)["complete"] == 2
+    assert len(sweep.pool.jobs) == 2
+    duplicates = [t for t in trials if t.state == "duplicate"]
+    assert len(duplicates) >= proposals.MOST_DUPLICATES
+    told = {sweep.study.trials[t.number].value for t in duplicates}
+    assert told <= {t.value for t in trials if t.state == "complete"}
+
+
+def test_proposal_equal_to_a_running_trial_waits_for_its_result(tmp_path):
+    sweep = Sweep(tmp_path, overrides=TWO_POINTS, sampler="random", seed=0)
+    trials = sweep.run(trials=50, n_workers=4)
+    assert len(sweep.pool.jobs) == 2
+    assert studies.counts(trials) == {"complete": 2, "pruned": 0, "fail": 0, "running": 0}
+    assert all(t.state.is_finished() for t in sweep.study.trials)
+
+
+def test_grid_visits_every_point_once(tmp_path):
+    overrides = [o for o in TWO_POINTS if not o.startswith(("activation", "batch_norm"))]
+    sweep = Sweep(tmp_path, overrides=[*overrides, "activation=relu,tanh,elu", "batch_norm=false,true"], sampler="grid")
+    trials = sweep.run(trials=50, n_workers=2)
+    assert studies.counts(trials)["complete"] == 12
+    assert len({t.configuration.key() for t in trials}) == 12
+
+
+def test_diverged_trial_is_pruned_with_a_constraint_and_never_ranked(tmp_path):
+    def script(job, epoch):
+        return Failure("diverged", "the training loss of epoch 2 is nan") if job.number == 4 and epoch == 2 else 0.5
+
+    sweep = Sweep(tmp_path)
+    trials = sweep.run(script)
+    assert (trials[4].state, trials[4].feasible) == ("pruned", False)
+    assert "loss of epoch 2 is nan" in trials[4].reason
+    assert sweep.study.trials[4].constraints == {"diverged": 1.0}
+    assert trials[4] not in studies.ranking(trials, "accuracy")
+    assert sweep.tracker.states[4][-1] == ("pruned", "diverged: the training loss of epoch 2 is nan")
+    assert not any(math.isnan(v) for v in sweep.study.trials[4].intermediate_values.values())
+
+
+def test_impossible_shape_is_pruned_without_training(tmp_path):
+    text = EXAMPLE.replace("[[6, 16, 120], [8, 24, 120], [12, 32, 120]]", "[[6, 16, 120], [6, 16]]")
+    sweep = Sweep(tmp_path, text, overrides=["padding=2", "kernel_size={choices=[5,[5,5,5]]}"])
+    trials = sweep.run(trials=12)
+    impossible = [t for t in trials if not t.feasible]
+    assert impossible
+    assert all(t.state == "pruned" and "kernel_size has 3 values for 2 conv layers" in t.reason for t in impossible)
+    assert {j.number for j in sweep.pool.jobs}.isdisjoint({t.number for t in impossible})
+    assert studies.counts(trials)["complete"] + studies.counts(trials)["pruned"] == 12
+
+
+def test_too_large_networks_cannot_win_but_the_baseline_is_trained(tmp_path):
+    sweep = Sweep(tmp_path)
+    trials = sweep.run(max_parameters=61_000, trials=12)
+    assert trials[0].state == "complete"
+    assert not trials[0].feasible
+    best = studies.best(trials, "accuracy")
+    assert best is None or best.n_parameters <= 61_000
+    assert all(t.n_parameters <= 61_000 for t in trials if t.state == "complete" and t.number)
+
+
+def test_out_of_memory_is_tried_once_more_before_it_is_believed(tmp_path):
+    tries = []
+
+    def script(job, epoch):
+        if job.number == 3:
+            tries.append(epoch)
+            return Failure("out_of_memory", "can't allocate memory", own_fault=False)
+        return 0.5
+
+    trials = Sweep(tmp_path).run(script)
+    assert len(tries) == 2
+    assert (trials[3].state, trials[3].feasible) == ("pruned", False)
+
+
+def test_out_of_memory_that_the_trial_explains_itself_is_believed_at_once(tmp_path):
+    tries = []
+
+    def script(job, epoch):
+        if job.number == 3:
+            tries.append(epoch)
+            return Failure("out_of_memory", "CUDA out of memory", own_fault=True)
+        return 0.5
+
+    assert not Sweep(tmp_path).run(script)[3].feasible
+    assert len(tries) == 1
+
+
+def test_five_failures_in_a_row_stop_the_sweep_with_cause_and_log(tmp_path):
+    sweep = Sweep(tmp_path)
+    with pytest.raises(
+        SweeperError, match=r"5 trials in a row failed, the last with: KeyError: 'x'; see worker-0\.log"
+    ):
+        sweep.run(lambda job, epoch: Failure("error", "KeyError: 'x'", "trace"), trials=50)
+    assert studies.counts(studies.records(sweep.study))["fail"] == 5
+    assert sweep.tracker.texts[0]["error.txt"] == "trace"
+
+
+def test_scattered_failures_are_replaced_and_do_not_stop_the_sweep(tmp_path):
+    trials = Sweep(tmp_path).run(lambda job, epoch: Failure("error", "oops", "t") if job.number % 2 else 0.5, trials=12)
+    counts = studies.counts(trials)
+    assert counts["complete"] == 12
+    assert counts["fail"] >= 11
+
+
+def test_trial_whose_worker_died_goes_on(tmp_path):
+    deaths = []
+
+    def script(job, epoch):
+        if job.number == 2 and epoch == 2 and not deaths:
+            deaths.append(epoch)
+            return Died(-9)
+        return steady(job, epoch)
+
+    sweep = Sweep(tmp_path)
+    trials = sweep.run(script)
+    assert [j.number for j in sweep.pool.jobs].count(2) == 2
+    assert trials[2].state == "complete"
+    assert sweep.tracker.epochs[2] == [1, 2, 3]
+
+
+def test_trial_that_keeps_killing_its_worker_behind_a_checkpoint_fails_too(tmp_path):
+    trials = Sweep(tmp_path).run(lambda job, epoch: Died(-9) if job.number == 2 and epoch == 2 else 0.5)
+    assert trials[2].state == "failed"
+    assert studies.counts(trials)["complete"] == 8
+
+
+def test_trial_left_without_a_worker_is_interrupted_when_the_sweep_stops(tmp_path):
+    sweep, stop = Sweep(tmp_path), StopRequest()
+
+    def script(job, epoch):
+        if job.number == 2 and epoch == 2:
+            stop.reason = "SIGTERM"
+            return Died(-15)
+        return steady(job, epoch)
+
+    sweep.run(script, stop=stop)
+    assert sweep.tracker.states[2][-1] == ("interrupted", "SIGTERM")
+    assert studies.counts(sweep.run())["complete"] == 8
+
+
+def test_end_that_mlflow_has_not_heard_of_is_told_at_the_next_start(tmp_path):
+    sweep = Sweep(tmp_path)
+    sweep.run(trials=4)
+    sweep.tracker.states[1] = [("running", "")]  # killed before the queue was empty
+    del sweep.tracker.states[2]
+    sweep.run(trials=5)
+    assert sweep.tracker.states[1][-1] == ("complete", "")
+    assert sweep.tracker.states[2] == [("running", ""), ("complete", "")]
+    assert len(sweep.pool.jobs) == 1
+
+
+def test_equal_comparators_stay_unknown_to_the_sampler(tmp_path):
+    text = EXAMPLE + "\n[variants.a]\nfilters = [20, 50, 120]\n[variants.b]\nfilters = [20, 50, 120]\n"
+    sweep = Sweep(tmp_path, text)
+    trials = sweep.run()
+    b = next(t for t in trials if t.variant == "b")
+    assert b.state == "duplicate"
+    assert sweep.study.trials[b.number].state == optuna.trial.TrialState.FAIL
+
+
+def test_variant_that_failed_is_tried_again_at_the_next_start(tmp_path):
+    sweep = Sweep(tmp_path)
+    sweep.run(lambda job, epoch: Failure("error", "oops", "t") if job.number == 0 else 0.5, trials=4)
+    trials = sweep.run(trials=5)
+    assert [t.state for t in trials if t.variant == "baseline"] == ["failed", "complete"]
+
+
+def test_trial_whose_workers_keep_dying_fails_and_the_sweep_goes_on(tmp_path):
+    trials = Sweep(tmp_path).run(lambda job, epoch: Died(-11) if job.number == 2 else 0.5)
+    assert trials[2].state == "failed"
+    assert "exit code -11, 3 times" in trials[2].reason
+    assert studies.counts(trials)["complete"] == 8
+
+
+def test_stop_ends_with_the_running_epochs_and_the_next_start_goes_on_with_them(tmp_path):
+    sweep, stop = Sweep(tmp_path), StopRequest()
+
+    def interrupt(event):
+        if isinstance(event, EpochEnded) and event.number == 3:
+            stop.reason = "SIGINT"
+
+    sweep.run(stop=stop, listener=interrupt, n_workers=2)
+    cut = {e.number for e in sweep.events if isinstance(e, TrialInterrupted)}
+    assert 3 in cut
+    before = studies.records(sweep.study)
+    assert {t.number for t in before if t.state == "running"} == cut
+    assert all(sweep.tracker.states[n][-1] == ("interrupted", "SIGINT") for n in cut)
+
+    trials = sweep.run(n_workers=2)
+    assert {j.number for j in sweep.pool.jobs} >= cut
+    assert studies.counts(trials) == {"complete": 8, "pruned": 0, "fail": 0, "running": 0}
+    assert sweep.tracker.epochs[3] == [1, 2, 3]  # no epoch is logged twice
+
+
+def test_timeout_stops(tmp_path):
+    sweep = Sweep(tmp_path)
+    sweep.run(deadline=time.monotonic() - 1)
+    assert sweep.stop.reason == "timeout"
+    assert not sweep.pool.jobs
+
+
+@pytest.mark.parametrize(("metric", "target"), [("accuracy", 0.53), ("loss", 0.47)])
+def test_target_stops_the_sweep_and_holds_at_the_next_start(tmp_path, metric, target):
+    sweep = Sweep(tmp_path, metric=metric)
+    trials = sweep.run(target=target, trials=50)
+    assert sweep.stop.reason == "target"
+    assert studies.counts(trials)["complete"] == 4
+    sweep.run(target=target, trials=50)
+    assert sweep.stop.reason == "target"
+    assert not sweep.pool.jobs
+
+
+@pytest.mark.parametrize("keep", [0, 1, 3])
+def test_weights_of_the_best_are_kept_over_restarts(tmp_path, keep):
+    sweep = Sweep(tmp_path)
+    sweep.run(keep=keep, trials=5)
+    trials = sweep.run(keep=keep, trials=10)
+    assert sweep.tracker.weights == {t.number for t in studies.ranking(trials, "accuracy")[:keep]}
+
+
+def test_changed_study_is_refused_with_both_values(tmp_path):
+    sweep = Sweep(tmp_path)
+    sweep.run(trials=1)
+    sweep.spec = sweep.spec | {"epochs": 4}
+    with pytest.raises(SweeperError, match="study study was started with epochs 3, this command has 4"):
+        sweep.run(trials=1)
+    space = parse(EXAMPLE, "dropout=0.2")
+    sweep.spec = SPEC | {"space": space.describe()}
+    with pytest.raises(SweeperError, match="was started with space None"):
+        sweep.run(trials=1)
+
+
+def test_records_are_plain_values(tmp_path):
+    record = Sweep(tmp_path).run(trials=1)[0]
+    assert replace(record) == record
+    assert list(record.params["filters"]) == [6, 16, 120]

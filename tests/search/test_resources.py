@@ -1,0 +1,89 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from sweeper.errors import UsageError
+from sweeper.search import resources
+
+GIB = 1 << 30
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A machine with 16 cores and 64 GiB, free of control groups."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(16)))
+    monkeypatch.setattr(resources, "_cgroup_folders", list)
+    monkeypatch.setattr(resources, "available_memory", lambda: 64 * GIB)
+    return monkeypatch
+
+
+def group(monkeypatch, folder: Path, **files: str) -> None:
+    folder.mkdir(exist_ok=True)
+    for name, text in files.items():
+        (folder / name.replace("_", ".", 1)).write_text(text)
+    monkeypatch.setattr(resources, "_cgroup_folders", lambda: [folder])
+
+
+def test_affinity_bounds_the_cores(machine):
+    machine.setattr(os, "sched_getaffinity", lambda pid: {3, 5, 7})
+    assert resources.usable_cores({}) == 3
+
+
+@pytest.mark.parametrize(("text", "cores"), [("max 100000", 16), ("250000 100000", 2), ("50000 100000", 1)])
+def test_quota_bounds_the_cores(machine, tmp_path, text, cores):
+    group(machine, tmp_path / "g", cpu_max=text)
+    assert resources.usable_cores({}) == cores
+
+
+def test_old_quota_bounds_the_cores(machine, tmp_path):
+    (tmp_path / "g").mkdir()
+    (tmp_path / "g" / "cpu.cfs_quota_us").write_text("300000")
+    (tmp_path / "g" / "cpu.cfs_period_us").write_text("100000")
+    machine.setattr(resources, "_cgroup_folders", lambda: [tmp_path / "g"])
+    assert resources.usable_cores({}) == 3
+
+
+@pytest.mark.parametrize(("text", "cores"), [("4", 4), ("64", 16), ("", 16), ("x", 16), ("0", 16)])
+def test_slurm_bounds_the_cores(machine, text, cores):
+    assert resources.usable_cores({"SLURM_CPUS_PER_TASK": text}) == cores
+
+
+def test_a_worker_a_core_but_at_most_eight(machine):
+    assert resources.plan_execution("cpu", None, 0, {}).devices == ("cpu",) * 8
+    assert resources.plan_execution("cpu", None, 0, {"SLURM_CPUS_PER_TASK": "2"}).devices == ("cpu",) * 2
+
+
+def test_memory_bounds_the_workers_but_leaves_one(machine):
+    machine.setattr(resources, "available_memory", lambda: 5 * GIB)
+    assert len(resources.plan_execution("cpu", None, 0, {}).devices) == 3
+    assert len(resources.plan_execution("cpu", None, GIB, {}).devices) == 2
+    machine.setattr(resources, "available_memory", lambda: 0)
+    assert len(resources.plan_execution("cpu", None, 0, {}).devices) == 1
+
+
+def test_jobs_override_what_the_machine_bears(machine):
+    assert len(resources.plan_execution("cpu", 12, 0, {}).devices) == 12
+
+
+def test_memory_of_a_control_group_counts(monkeypatch, tmp_path):
+    group(monkeypatch, tmp_path / "g", memory_max="1000000", memory_current="400000")
+    assert resources.available_memory() == 600_000
+
+
+def test_gpus_have_a_worker_each(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert resources.plan_execution("auto", None, 0, {}).devices == ("cuda:0", "cuda:1")
+    assert resources.plan_execution("cuda", 3, 0, {}).devices == ("cuda:0", "cuda:1", "cuda:0")
+    assert resources.plan_execution("cuda:1", None, 0, {}).devices == ("cuda:1",)
+    with pytest.raises(UsageError, match="device cuda:2 is not here: torch sees 2"):
+        resources.plan_execution("cuda:2", None, 0, {})
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "cpu:1", ""])
+def test_unknown_device_is_refused_by_name(device):
+    with pytest.raises(UsageError, match=f"device {device}|got '{device}'"):
+        resources.plan_execution(device, None, 0, {})
