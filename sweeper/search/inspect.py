@@ -5,7 +5,7 @@ from typing import Any
 
 import optuna
 
-from sweeper.errors import SweeperError
+from sweeper.errors import SweeperError, UsageError
 from sweeper.search import study as studies
 from sweeper.search.study import TrialRecord
 from sweeper.store import Store
@@ -16,7 +16,7 @@ def studies_in(store: Store) -> list[optuna.Study]:
     if store.embedded_storage and not (store.root / "optuna.db").exists():
         return []
     storage = studies.open_storage(store)
-    return [studies.load_study(storage, name) for name in studies.study_names(storage)]
+    return [optuna.load_study(study_name=name, storage=storage) for name in studies.study_names(storage)]
 
 
 def find_study(store: Store, name: str | None) -> optuna.Study:
@@ -24,7 +24,12 @@ def find_study(store: Store, name: str | None) -> optuna.Study:
     found = studies_in(store)
     if not found:
         raise SweeperError(f"no studies in {store.root} yet: `sweeper search` makes them")
-    return found[-1] if name is None else studies.load_study(studies.open_storage(store), name)
+    if name is None:
+        return found[-1]
+    by_name = {study.study_name: study for study in found}
+    if name not in by_name:
+        raise UsageError(f"no study {name!r} in this store; it has {', '.join(by_name)}")
+    return by_name[name]
 
 
 def status_of(store: Store, study: optuna.Study) -> dict[str, Any]:

@@ -81,7 +81,9 @@ class Proposer:
         self.study, self.space = study, space
         self._seed, self._sampler = spec["seed"], spec["sampler"]
         study.pruner = make_pruner(spec["pruner"], spec["epochs"])
-        self._grid = shuffled_grid(space, self._seed) if self._sampler == "grid" else None
+        self._grid: dict[str, dict[str, Any]] | None = None
+        if self._sampler == "grid":
+            self._grid = {_key(point): point for point in shuffled_grid(space, self._seed)}
 
     def unfinished(self) -> list[Proposal]:
         """Trials that a process left running, to be gone on with: same number, same seed."""
@@ -98,8 +100,8 @@ class Proposer:
         trials = self.study.get_trials(deepcopy=False)
         waiting = any(t.state == TrialState.WAITING for t in trials)
         if self._grid is not None and not waiting:
-            asked = {json.dumps(t.params, sort_keys=True) for t in trials}
-            point = next((p for p in self._grid if json.dumps(p, sort_keys=True) not in asked), None)
+            asked = {_key(t.params) for t in trials}
+            point = next((point for key, point in self._grid.items() if key not in asked), None)
             if point is None:
                 return None
             self.study.enqueue_trial(point)
@@ -123,6 +125,10 @@ class Proposer:
         if TRIAL not in trial.user_attrs:
             trial.set_user_attr(TRIAL, {"configuration": configuration.values()})
         return Proposal(trial, configuration, variant, comparator)
+
+
+def _key(params: Mapping[str, Any]) -> str:
+    return json.dumps(params, sort_keys=True)
 
 
 def shuffled_grid(space: Space, seed: int) -> list[dict[str, Any]]:

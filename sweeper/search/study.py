@@ -88,14 +88,6 @@ def study_names(storage: RDBStorage) -> list[str]:
     return [s.study_name for s in sorted(found, key=lambda s: s._study_id)]
 
 
-def load_study(storage: RDBStorage, name: str) -> optuna.Study:
-    """A study of sweeper's; UsageError, naming those there are, if it is not one."""
-    names = study_names(storage)
-    if name not in names:
-        raise UsageError(f"no study {name!r} in this store; it has {', '.join(names) or 'none'}")
-    return optuna.load_study(study_name=name, storage=storage)
-
-
 def spec_of(study: optuna.Study) -> dict[str, Any]:
     """What the study was started with."""
     spec: dict[str, Any] = study.user_attrs[_SPEC]
