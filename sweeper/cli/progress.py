@@ -13,6 +13,7 @@ from rich.text import Text
 from sweeper.search.events import (
     EpochEnded,
     Event,
+    Leader,
     Listener,
     Note,
     SweepStarted,
@@ -20,7 +21,6 @@ from sweeper.search.events import (
     TrialInterrupted,
     TrialStarted,
 )
-from sweeper.search.study import TrialRecord
 
 
 @contextmanager
@@ -50,19 +50,21 @@ class _Tally:
     def __init__(self) -> None:
         self.done = self.done_before = self.total = self.epochs = 0
         self.started = time.monotonic()
-        self.best: TrialRecord | None = None
+        self.what = "trials"
+        self.maximize: bool | None = None
+        self.best: Leader | None = None
 
     def update(self, event: Event) -> None:
-        if isinstance(event, SweepStarted):
-            self.done = self.done_before = event.done
-            self.total, self.epochs, self.best = event.total, event.epochs, event.best
-            self.maximize = event.maximize
-            self.started = time.monotonic()
-        elif isinstance(event, TrialEnded):
-            record = event.record
-            self.done += record.state in ("complete", "pruned")
-            if record.state == "complete" and record.feasible and self._is_better(record):
-                self.best = record
+        match event:
+            case SweepStarted():
+                self.done = self.done_before = event.done
+                self.total, self.epochs, self.what = event.total, event.epochs, event.what
+                self.maximize, self.best = event.maximize, event.best
+                self.started = time.monotonic()
+            case TrialEnded(state=state, value=value):
+                self.done += state in ("complete", "pruned")
+                if state == "complete" and event.feasible and value is not None and self._leads(value):
+                    self.best = Leader(event.name, value)
 
     def time_left(self) -> str:
         """By the mean time of the trials that this process has ended; unknown before the first."""
@@ -73,12 +75,17 @@ class _Tally:
         return _clock(left)
 
     def best_so_far(self) -> str:
-        return f"{self.best.value:.4f} ({self.best.name})" if self.best and self.best.value is not None else "none"
+        """A clause for the end of a list; nothing where trials do not compete."""
+        if self.maximize is None:
+            return ""
+        return ", best " + (f"{self.best.value:.4f} ({self.best.name})" if self.best else "none")
 
-    def _is_better(self, record: TrialRecord) -> bool:
-        if self.best is None or self.best.value is None or record.value is None:
+    def _leads(self, value: float) -> bool:
+        if self.maximize is None:
+            return False
+        if self.best is None:
             return True
-        return record.value > self.best.value if self.maximize else record.value < self.best.value
+        return value > self.best.value if self.maximize else value < self.best.value
 
 
 class _LiveView:
@@ -98,16 +105,16 @@ class _LiveView:
                 self.running[number] = (name, None, epoch)
             case EpochEnded(number=number, metrics=metrics) if number in self.running:
                 self.running[number] = (self.running[number][0], event, metrics.epoch)
-            case TrialEnded(record=record):
-                self.running.pop(record.number, None)
+            case TrialEnded(number=number):
+                self.running.pop(number, None)
             case TrialInterrupted(number=number):
                 self.running.pop(number, None)
 
     def render(self) -> Group:
         tally = self.tally
         head = Text(
-            f"{self.study}: {tally.done} of {tally.total} trials, {_clock(time.monotonic() - tally.started)} gone, "
-            f"{tally.time_left()} left, best {tally.best_so_far()}"
+            f"{self.study}: {tally.done} of {tally.total} {tally.what}, "
+            f"{_clock(time.monotonic() - tally.started)} gone, {tally.time_left()} left{tally.best_so_far()}"
         )
         table = Table("trial", "epoch", "train loss", "val. loss", "val. accuracy", "images/s")
         for name, last, epoch in list(self.running.values()):
@@ -127,32 +134,35 @@ class _PlainLines:
 
     def __init__(self, console: Console, verbose: bool) -> None:
         self.console, self.verbose, self.tally = console, verbose, _Tally()
+        self.names: dict[int, str] = {}
 
     def __call__(self, event: Event) -> None:
         self.tally.update(event)
         match event:
-            case SweepStarted(study=study, done=done, total=total, n_workers=workers):
+            case SweepStarted(study=study, done=done, total=total, n_workers=workers, what=what):
                 plural = "worker" if workers == 1 else "workers"
-                self._say(f"{study}: {done} of {total} trials done, {workers} {plural}")
-            case TrialStarted(name=name, from_epoch=epoch) if epoch:
-                self._say(f"{name} goes on behind epoch {epoch}")
-            case TrialStarted(name=name) if self.verbose:
-                self._say(f"{name} started")
+                self._say(f"{study}: {done} of {total} {what} done, {workers} {plural}")
+            case TrialStarted(number=number, name=name, from_epoch=epoch):
+                self.names[number] = name
+                if epoch:
+                    self._say(f"{name} goes on behind epoch {epoch}")
+                elif self.verbose:
+                    self._say(f"{name} started")
             case EpochEnded(number=number, metrics=m) if self.verbose:
                 self._say(
-                    f"trial {number} epoch {m.epoch}: train loss {m.train_loss:.4f}, validation loss "
+                    f"{self.names[number]} epoch {m.epoch}: train loss {m.train_loss:.4f}, validation loss "
                     f"{m.validation_loss:.4f}, validation accuracy {m.validation_accuracy:.4f}, "
                     f"{m.images_per_second:,.0f} images/s"
                 )
-            case TrialEnded(record=record):
-                value = "" if record.value is None else f" {record.value:.4f}"
-                reason = f" ({record.reason})" if record.reason not in ("", "pruner") else ""
+            case TrialEnded(name=name, state=state, epochs=epochs):
+                value = "" if event.value is None else f" {event.value:.4f}"
+                reason = f" ({event.reason})" if event.reason not in ("", "pruner") else ""
                 self._say(
-                    f"[{self.tally.done}/{self.tally.total}] {record.name} {record.state}{value} after "
-                    f"{record.epochs} epochs{reason}; best {self.tally.best_so_far()}; {self.tally.time_left()} left"
+                    f"[{self.tally.done}/{self.tally.total}] {name} {state}{value} after "
+                    f"{epochs} epochs{reason}{self.tally.best_so_far()}, {self.tally.time_left()} left"
                 )
             case TrialInterrupted(number=number):
-                self._say(f"trial {number} interrupted")
+                self._say(f"{self.names.get(number, f'trial {number}')} interrupted")
             case Note(text=text):
                 self._say(text)
 

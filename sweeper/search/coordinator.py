@@ -14,6 +14,7 @@ from sweeper.search import proposals
 from sweeper.search import study as studies
 from sweeper.search.events import (
     EpochEnded,
+    Leader,
     Listener,
     Note,
     SweepStarted,
@@ -121,7 +122,7 @@ class Coordinator:
                 epochs=self.spec["epochs"],
                 n_workers=len(self.pool),
                 maximize=studies.direction(self.spec["metric"]) == "maximize",
-                best=leader,
+                best=None if leader is None or leader.value is None else Leader(leader.name, leader.value),
             )
         )
         self._catch_up(trials)
@@ -152,7 +153,7 @@ class Coordinator:
         for trial in [*self.running.values(), *self.requeued]:
             self._interrupt(trial.job.number)
         for proposal in self.unfinished:
-            if self.tracker.trial_run_id(proposal.number):
+            if self.tracker.child_run_id(proposal.number):
                 self._interrupt(proposal.number)
 
     def _fill_workers(self) -> None:
@@ -214,7 +215,7 @@ class Coordinator:
         try:
             network = layers.trace(proposal.configuration.model, self.input_shape, len(self.classes))
         except ValueError as error:
-            self.recorder.start(proposal, None)
+            self.recorder.start(proposal)
             self._end_infeasible(proposal, "impossible_shape", str(error), 1.0)
             return None
         n_parameters = layers.n_parameters(network)
@@ -222,14 +223,14 @@ class Coordinator:
         if most is not None and n_parameters > most:
             # The baseline is trained all the same: it is what everything is measured against.
             if proposal.variant != "baseline":
-                self.recorder.start(proposal, network)
+                self.recorder.start(proposal)
                 reason = f"{n_parameters:,} parameters, more than {most:,}"
                 self._end_infeasible(proposal, "n_parameters", reason, float(n_parameters - most))
                 return None
             proposal.trial.set_constraint("n_parameters", float(n_parameters - most))
         if proposal.trial.user_attrs.get("duplicate_of") is not None:
             proposal.trial.set_user_attr("duplicate_of", None)  # the trial that it repeated has failed since
-        self.recorder.start(proposal, network)
+        self.recorder.start(proposal)
         job = self.recorder.job(proposal)
         frozen = self.study._storage.get_trial(proposal.trial._trial_id)
         return _Running(proposal, job, time.monotonic(), n_parameters, reported=frozen.last_step or 0)
@@ -311,7 +312,7 @@ class Coordinator:
 
     def _finished(self, proposal: Proposal, followers: list[Proposal]) -> TrialRecord:
         """Tells everybody of a trial that has just ended, those that repeat it included."""
-        if run_id := self.tracker.trial_run_id(proposal.number):
+        if run_id := self.tracker.child_run_id(proposal.number):
             studies.set_run_id(self.study, proposal.number, run_id)
         record = self._record(proposal)
         for follower in followers:
@@ -319,7 +320,11 @@ class Coordinator:
                 self.study.tell(follower.trial, state=optuna.trial.TrialState.FAIL)
             else:
                 proposals.tell_duplicate(self.study, follower, record)
-        self.tell_user(TrialEnded(record))
+        self.tell_user(
+            TrialEnded(
+                record.number, record.name, record.state, record.value, record.epochs, record.reason, record.feasible
+            )
+        )
         return record
 
     def _record(self, proposal: Proposal) -> TrialRecord:

@@ -4,23 +4,33 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sweeper.search.study import TrialRecord
-
 if TYPE_CHECKING:
     from sweeper.training.fit import EpochMetrics
 
 
 @dataclass(frozen=True)
+class Leader:
+    """The best trial so far."""
+
+    name: str
+    value: float
+
+
+@dataclass(frozen=True)
 class SweepStarted:
-    """`done` of `total` trials are finished already, and `best` leads them."""
+    """`done` of `total` trials (or other `what`) are finished already, and `best` leads them.
+
+    `maximize` is None where the trials do not compete.
+    """
 
     study: str
     done: int
     total: int
     epochs: int
     n_workers: int
-    maximize: bool
-    best: TrialRecord | None
+    maximize: bool | None
+    best: Leader | None
+    what: str = "trials"
 
 
 @dataclass(frozen=True)
@@ -38,7 +48,15 @@ class EpochEnded:
 
 @dataclass(frozen=True)
 class TrialEnded:
-    record: TrialRecord
+    """`value` is the last epoch's score; one that is not `feasible` cannot lead. Duplicates end too, uncounted."""
+
+    number: int
+    name: str
+    state: str
+    value: float | None
+    epochs: int
+    reason: str = ""
+    feasible: bool = True
 
 
 @dataclass(frozen=True)

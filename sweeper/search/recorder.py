@@ -8,6 +8,7 @@ from typing import Any
 import optuna
 
 from sweeper import layers, plots
+from sweeper.config import Configuration
 from sweeper.search import study as studies
 from sweeper.search.proposals import Proposal
 from sweeper.search.study import TrialRecord
@@ -51,32 +52,18 @@ class Recorder:
             data_key=json.dumps([spec.get(name) for name in decisive]),
         )
 
-    def start(self, trial: Proposal | TrialRecord, network: Sequence[layers.Layer] | None) -> None:
-        """Makes the trial's run, or opens it again; `network` is None where no network can be built."""
+    def start(self, trial: Proposal | TrialRecord) -> None:
+        """Makes the trial's run, or opens it again."""
         assert trial.configuration is not None
         number, spec = trial.number, self.spec
         tags = {"sweeper.study": self.study.study_name}
         if trial.variant:
             tags["sweeper.variant"] = trial.variant
         params = {**trial.configuration.values(), "epochs": spec["epochs"], "seed": self._seed(number)}
-        self.tracker.start_trial(number, trial.name, params, tags)
-        config = {
-            "model": asdict(trial.configuration.model),
-            "train": asdict(trial.configuration.train),
-            "epochs": spec["epochs"],
-            "seed": self._seed(number),
-            "input_shape": self.input_shape,
-            "classes": self.classes,
-            "pixels": {"scaling": spec["pixels"], "mean": spec["mean"], "std": spec["std"]},
-            "data": {"name": spec["dataset"], "sha256": spec["data_sha256"]},
-        }
-        texts = {"config.json": json.dumps(config, indent=2)}
-        if network is not None:
-            rows = [(y.name, y.kind, y.output_shape, y.n_parameters, y.n_multiply_adds) for y in network]
-            total = ("total", "", "", layers.n_parameters(network), layers.n_multiply_adds(network))
-            columns = ("layer", "kind", "output_shape", "n_parameters", "n_multiply_adds")
-            texts["layers.csv"] = table(columns, [*rows, total])
-        self.tracker.log_text(number, texts)
+        self.tracker.start_child(number, trial.name, params, tags)
+        self.tracker.log_text(
+            number, texts(trial.configuration, self._seed(number), spec, self.input_shape, self.classes)
+        )
 
     def epoch(self, number: int, metrics: EpochMetrics) -> None:
         """One epoch; one that MLflow has already is passed over."""
@@ -86,13 +73,15 @@ class Recorder:
 
     def figures(self, proposal: Proposal, history: Sequence[EpochMetrics], result: TrialResult) -> None:
         """The learning curves and the validation part's confusion matrix of a complete trial."""
+        assert result.confusion is not None  # a search always has a validation part
+        confusion = result.confusion
         epochs, name = [asdict(metrics) for metrics in history], proposal.name
         self.tracker.log_figures(
             proposal.number,
             {
                 "learning_curves.png": lambda: plots.learning_curves(epochs, f"Learning curves, {name}"),
                 "validation_confusion_matrix.png": lambda: plots.confusion_matrix(
-                    result.confusion, self.classes, f"Validation confusion matrix, {name}"
+                    confusion, self.classes, f"Validation confusion matrix, {name}"
                 ),
             },
         )
@@ -114,13 +103,9 @@ class Recorder:
     def catch_up(self, record: TrialRecord) -> None:
         """Brings to MLflow what a process that was killed had told the study, but not yet MLflow, of an ended trial."""
         job = self.job(record)
+        self.start(record)
         try:
-            network = layers.trace(job.configuration.model, self.input_shape, len(self.classes))
-        except ValueError:
-            network = None
-        self.start(record, network)
-        try:
-            history = read_history(job.folder / "checkpoint.safetensors")
+            history = read_history(job.checkpoint)
         except CheckpointError:
             history = []
         for values in history:
@@ -136,3 +121,32 @@ class Recorder:
 
     def _seed(self, number: int) -> int:
         return studies.derive_seed(self.spec["seed"], "trial", number)
+
+
+def texts(
+    configuration: Configuration,
+    seed: int,
+    spec: Mapping[str, Any],
+    input_shape: tuple[int, int, int],
+    classes: tuple[str, ...],
+) -> dict[str, str]:
+    """All that a training started from, and its layers where there can be any: artifacts by file name."""
+    config = {
+        "model": asdict(configuration.model),
+        "train": asdict(configuration.train),
+        "epochs": spec["epochs"],
+        "seed": seed,
+        "input_shape": input_shape,
+        "classes": classes,
+        "pixels": {"scaling": spec["pixels"], "mean": spec["mean"], "std": spec["std"]},
+        "data": {"name": spec["dataset"], "sha256": spec["data_sha256"]},
+    }
+    found = {"config.json": json.dumps(config, indent=2)}
+    try:
+        network = layers.trace(configuration.model, input_shape, len(classes))
+    except ValueError:
+        return found
+    rows = [(y.name, y.kind, y.output_shape, y.n_parameters, y.n_multiply_adds) for y in network]
+    total = ("total", "", "", layers.n_parameters(network), layers.n_multiply_adds(network))
+    columns = ("layer", "kind", "output_shape", "n_parameters", "n_multiply_adds")
+    return found | {"layers.csv": table(columns, [*rows, total])}

@@ -179,7 +179,7 @@ def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome:
         data = DataRecord(pool.name, pool.sha256, pool.source, pool.images.shape)
         tracker = Tracker(store, data, lambda text: listener(Note(text)))
         study_id = studies.id_of(study)
-        tracker.open_study(
+        tracker.open(
             name,
             study_id,
             study_run.tags(request.command, planned.execution, pool.sha256),
@@ -248,7 +248,7 @@ def _setup(planned: Plan) -> WorkerSetup:
 def _with_run_ids(study: optuna.Study, tracker: Tracker) -> list[TrialRecord]:
     """The trials, after giving each its MLflow run where the run was made only after the trial's end."""
     for trial in studies.records(study):
-        run_id = tracker.trial_run_id(trial.number)
+        run_id = tracker.child_run_id(trial.number)
         if run_id and run_id != trial.run_id:
             studies.set_run_id(study, trial.number, run_id)
     return studies.records(study)

@@ -30,12 +30,24 @@ class TrialJob:
         """Where the weights of the finished trial are written."""
         return self.folder / "model.safetensors"
 
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "checkpoint.safetensors"
+
+    @property
+    def identity(self) -> str:
+        """All that decides the weights: files that carry another identity are another training's."""
+        return f"{self.configuration.key()} seed={self.seed} epochs={self.epochs} {self.data_key}"
+
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What a finished trial leaves beside its metrics: the validation part's confusion matrix (classes, classes)."""
+    """What a finished trial leaves beside its metrics: the validation part's confusion matrix (classes, classes).
 
-    confusion: np.ndarray
+    None where there is no validation part.
+    """
+
+    confusion: np.ndarray | None
 
 
 def train_trial(job: TrialJob, data: "TrainingData") -> Iterator["EpochMetrics | TrialResult"]:
@@ -59,10 +71,13 @@ def train_trial(job: TrialJob, data: "TrainingData") -> Iterator["EpochMetrics |
         job.configuration.train,
         epochs=job.epochs,
         seed=job.seed,
-        checkpoint_path=job.folder / "checkpoint.safetensors",
-        identity=f"{job.configuration.key()} seed={job.seed} epochs={job.epochs} {job.data_key}",
+        checkpoint_path=job.checkpoint,
+        identity=job.identity,
     )
+    write_tensors(job.weights, model.state_dict(), {"identity": job.identity})
+    if not len(data.validation):
+        yield TrialResult(None)
+        return
     _, predictions = evaluate(model, data, data.validation)
     labels = data.validation.labels.cpu().numpy()
-    write_tensors(job.weights, model.state_dict(), {})
     yield TrialResult(confusion_matrix(labels, predictions, data.n_classes))

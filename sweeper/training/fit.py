@@ -29,7 +29,7 @@ class EpochMetrics:
     the output alone, without the auxiliary heads', so that it compares with `validation_loss`. `lr` is that of the
     epoch's last step; `gradient_norm` the mean over steps of the 2-norm over all parameters;
     `images_per_second` counts training images over the time spent training; `epoch_seconds` is that time with
-    the validation pass.
+    the validation pass. The validation figures are NaN where there is no validation part.
     """
 
     epoch: int
@@ -91,17 +91,14 @@ def fit(
         seconds = time.perf_counter() - started
         if not math.isfinite(loss):
             raise Diverged(f"the training loss of epoch {epoch} is {loss}")
-        validation_loss, predictions = evaluate(model, data, data.validation)
-        if not math.isfinite(validation_loss):
-            raise Diverged(f"the validation loss of epoch {epoch} is {validation_loss}")
-        labels = data.validation.labels.cpu().numpy()
+        validation_loss, validation_accuracy, validation_macro_f1 = _validate(model, data, epoch)
         metrics = EpochMetrics(
             epoch=epoch,
             train_loss=loss,
             train_accuracy=accuracy,
             validation_loss=validation_loss,
-            validation_accuracy=float(np.mean(predictions == labels)),
-            validation_macro_f1=macro_f1(labels, predictions, data.n_classes),
+            validation_accuracy=validation_accuracy,
+            validation_macro_f1=validation_macro_f1,
             lr=rates[-1],
             images_per_second=len(data.train) / seconds,
             gradient_norm=norm,
@@ -127,6 +124,17 @@ def evaluate(model: nn.Module, data: TrainingData, part: Part) -> tuple[float, n
             loss += F.cross_entropy(output, labels, reduction="sum")
             predictions.append(output.argmax(1))
     return loss.item() / len(part), torch.cat(predictions).cpu().numpy()
+
+
+def _validate(model: nn.Module, data: TrainingData, epoch: int) -> tuple[float, float, float]:
+    """Loss, accuracy and macro F1 on the validation part; NaN where there is none."""
+    if not len(data.validation):
+        return math.nan, math.nan, math.nan
+    loss, predictions = evaluate(model, data, data.validation)
+    if not math.isfinite(loss):
+        raise Diverged(f"the validation loss of epoch {epoch} is {loss}")
+    labels = data.validation.labels.cpu().numpy()
+    return loss, float(np.mean(predictions == labels)), macro_f1(labels, predictions, data.n_classes)
 
 
 def batch_bounds(n_images: int, batch_size: int) -> list[tuple[int, int]]:

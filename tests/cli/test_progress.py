@@ -4,27 +4,19 @@ import sys
 from rich.console import Console
 
 from sweeper.cli.progress import _LiveView, progress
-from sweeper.search.events import EpochEnded, Note, SweepStarted, TrialEnded, TrialInterrupted, TrialStarted
-from sweeper.search.study import TrialRecord
+from sweeper.search.events import EpochEnded, Leader, Note, SweepStarted, TrialEnded, TrialInterrupted, TrialStarted
 from tests.search.fakes import metrics
-
-
-def record(number, state, value, **fields):
-    return TrialRecord(
-        number=number, state=state, value=value, params={}, variant=fields.get("variant"), configuration=None,
-        reason=fields.get("reason", ""), feasible=fields.get("feasible", True), epochs=2,
-    )  # fmt: skip
 
 
 def events(maximize=True):
     return [
-        SweepStarted("study", 1, 4, 2, 2, maximize, record(0, "complete", 0.5, variant="baseline")),
+        SweepStarted("study", 1, 4, 2, 2, maximize, Leader("trial 0 (baseline)", 0.5)),
         TrialStarted(1, "trial 1", 0),
         TrialStarted(2, "trial 2", 1),
         EpochEnded(1, metrics(1, 0.625)),
         Note("a note"),
-        TrialEnded(record(1, "complete", 0.7)),
-        TrialEnded(record(3, "pruned", 0.1, reason="diverged: the loss is nan", feasible=False)),
+        TrialEnded(1, "trial 1", "complete", 0.7, 2),
+        TrialEnded(3, "trial 3", "pruned", 0.1, 2, "diverged: the loss is nan", feasible=False),
         TrialInterrupted(2),
     ]
 
@@ -47,7 +39,7 @@ def test_outside_a_terminal_there_are_plain_lines_on_stderr(capsys, monkeypatch)
     assert lines[0] == "study: 1 of 4 trials done, 2 workers"
     assert "trial 2 goes on behind epoch 1" in lines
     assert "a note" in lines
-    assert any(line.startswith("[2/4] trial 1 complete 0.7000 after 2 epochs; best 0.7000 (trial 1)") for line in lines)
+    assert any(line.startswith("[2/4] trial 1 complete 0.7000 after 2 epochs, best 0.7000 (trial 1)") for line in lines)
     assert any("trial 3 pruned 0.1000 after 2 epochs (diverged: the loss is nan)" in line for line in lines)
     assert "\x1b" not in seen.err
 
@@ -100,4 +92,4 @@ def test_smaller_is_better_for_a_loss():
     view = _LiveView()
     for event in events(maximize=False):
         view.update(event)
-    assert view.tally.best.number == 0
+    assert view.tally.best.name == "trial 0 (baseline)"

@@ -71,10 +71,10 @@ class FakeTracker:
         self.texts: dict[int, dict[str, str]] = {}
         self.weights: set[int] = set()
 
-    def trial_run_id(self, number: int) -> str | None:
+    def child_run_id(self, number: int) -> str | None:
         return f"run-{number}"
 
-    def start_trial(self, number: int, name: str, params: Any, tags: Any) -> None:
+    def start_child(self, number: int, name: str, params: Any, tags: Any) -> None:
         self.states.setdefault(number, []).append(("running", ""))
 
     def log_epoch(self, number: int, epoch: int, values: dict[str, float]) -> None:

@@ -32,7 +32,7 @@ def client(store):
 
 def opened(store, study, notes=None):
     tracker = Tracker(store, DATA, (notes if notes is not None else []).append)
-    tracker.open_study(study, f"id-{study}", {"sweeper.command": "sweeper search tiny"}, {"epochs": 2})
+    tracker.open(study, f"id-{study}", {"sweeper.command": "sweeper search tiny"}, {"epochs": 2})
     return tracker
 
 
@@ -45,7 +45,7 @@ def artifacts(client, run_id, path=""):
 
 def test_study_and_trials_become_parent_and_children(store, client, tmp_path):
     tracker = opened(store, "whole")
-    tracker.start_trial(
+    tracker.start_child(
         0, "trial 0 (baseline)", {"filters": (6, 16), "batch_norm": True, "lr": 0.1}, {"sweeper.variant": "baseline"}
     )
     for epoch in (1, 2):
@@ -55,7 +55,7 @@ def test_study_and_trials_become_parent_and_children(store, client, tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"w")
     tracker.log_weights(0, tmp_path / "model.safetensors")
     tracker.finish(0, "complete", metrics={"n_parameters": 61706})
-    tracker.start_trial(1, "trial 1", {}, {})
+    tracker.start_child(1, "trial 1", {}, {})
     tracker.finish(1, "pruned", reason="pruner")
     tracker.log_text(None, {"ranking.csv": "rank\n"})
     tracker.finish(None, "complete", metrics={"best_value": 0.7})
@@ -66,7 +66,7 @@ def test_study_and_trials_become_parent_and_children(store, client, tmp_path):
     assert parent.data.params == {"epochs": "2"}
     assert parent.data.tags["sweeper.command"] == "sweeper search tiny"
     assert artifacts(client, tracker.run_id) == ["ranking.csv"]
-    child = client.get_run(tracker.trial_run_id(0))
+    child = client.get_run(tracker.child_run_id(0))
     assert child.info.status == "FINISHED"
     assert child.data.tags["mlflow.parentRunId"] == tracker.run_id
     assert child.data.params == {"filters": "[6, 16]", "batch_norm": "true", "lr": "0.1"}
@@ -75,7 +75,7 @@ def test_study_and_trials_become_parent_and_children(store, client, tmp_path):
     assert sorted(artifacts(client, child.info.run_id)) == ["config.json", "curves.png", "weights/model.safetensors"]
     dataset = child.inputs.dataset_inputs[0].dataset
     assert json.loads(dataset.source)["sha256"] == DATA.sha256
-    pruned = client.get_run(tracker.trial_run_id(1))
+    pruned = client.get_run(tracker.child_run_id(1))
     assert (pruned.info.status, pruned.data.tags["sweeper.state"]) == ("KILLED", "pruned")
 
 
@@ -90,7 +90,7 @@ def test_artifacts_are_in_the_store_wherever_the_command_is_started(store, clien
 
 def test_resumed_study_has_the_same_parent_and_the_same_children(store, client):
     first = opened(store, "resumed")
-    first.start_trial(0, "trial 0", {"lr": 0.1}, {})
+    first.start_child(0, "trial 0", {"lr": 0.1}, {})
     first.log_epoch(0, 1, {"train_loss": 1.0})
     first.finish(0, "interrupted", reason="SIGINT")
     first.finish(None, "interrupted", reason="SIGINT")
@@ -99,12 +99,12 @@ def test_resumed_study_has_the_same_parent_and_the_same_children(store, client):
 
     again = opened(store, "resumed")
     assert again.run_id == first.run_id
-    assert again.trial_run_id(0) == first.trial_run_id(0)
-    again.start_trial(0, "trial 0", {"lr": 0.1}, {})
+    assert again.child_run_id(0) == first.child_run_id(0)
+    again.start_child(0, "trial 0", {"lr": 0.1}, {})
     again.log_epoch(0, 2, {"train_loss": 0.5})
     again.finish(0, "complete")
     again.close()
-    child = client.get_run(first.trial_run_id(0))
+    child = client.get_run(first.child_run_id(0))
     assert (child.info.status, child.data.tags["sweeper.state"]) == ("FINISHED", "complete")
     assert [m.step for m in client.get_metric_history(child.info.run_id, "train_loss")] == [1, 2]
     assert client.get_run(first.run_id).info.status == "RUNNING"
@@ -112,20 +112,20 @@ def test_resumed_study_has_the_same_parent_and_the_same_children(store, client):
 
 def test_dropped_weights_are_gone_and_other_artifacts_stay(store, client, tmp_path):
     tracker = opened(store, "dropped")
-    tracker.start_trial(0, "trial 0", {}, {})
+    tracker.start_child(0, "trial 0", {}, {})
     tracker.log_text(0, {"config.json": "{}"})
     (tmp_path / "model.safetensors").write_bytes(b"w")
     tracker.log_weights(0, tmp_path / "model.safetensors")
     tracker.drop_weights(0)
     tracker.close()
-    assert artifacts(client, tracker.trial_run_id(0)) == ["config.json"]
+    assert artifacts(client, tracker.child_run_id(0)) == ["config.json"]
 
 
 def test_callers_do_not_wait_for_mlflow(store, monkeypatch):
     tracker = opened(store, "slow")
     gate = threading.Event()
     monkeypatch.setattr(tracker._client, "log_batch", lambda *a, **k: gate.wait(30))
-    tracker.start_trial(0, "trial 0", {}, {})
+    tracker.start_child(0, "trial 0", {}, {})
     for epoch in range(50):
         tracker.log_epoch(0, epoch, {"train_loss": 1.0})
     assert not gate.is_set()  # all calls have returned while the first write still hangs
@@ -137,7 +137,7 @@ def test_refused_write_is_tried_again_until_it_is_delivered_once(store, client, 
     monkeypatch.setattr(runs, "RETRY_SECONDS", 0.01)
     notes = []
     tracker = opened(store, "retried", notes)
-    tracker.start_trial(0, "trial 0", {}, {})
+    tracker.start_child(0, "trial 0", {}, {})
     real, refusals = tracker._client.log_batch, iter([True, True])
 
     def flaky(*arguments, **options):
@@ -148,7 +148,7 @@ def test_refused_write_is_tried_again_until_it_is_delivered_once(store, client, 
     monkeypatch.setattr(tracker._client, "log_batch", flaky)
     tracker.log_epoch(0, 1, {"train_loss": 1.0})
     tracker.close()
-    assert [m.step for m in client.get_metric_history(tracker.trial_run_id(0), "train_loss")] == [1]
+    assert [m.step for m in client.get_metric_history(tracker.child_run_id(0), "train_loss")] == [1]
     assert len(notes) == 2
     assert "secret" not in "".join(notes)
 
@@ -169,11 +169,11 @@ def test_writes_that_are_never_taken_are_an_error_and_not_silence(store, monkeyp
 def test_write_that_mlflow_refuses_for_good_does_not_hold_up_the_next(store, client, tmp_path):
     notes = []
     tracker = opened(store, "refused", notes)
-    tracker.start_trial(0, "trial 0", {}, {})
-    tracker.start_trial(1, "trial 1", {}, {})
-    while tracker.trial_run_id(1) is None:
+    tracker.start_child(0, "trial 0", {}, {})
+    tracker.start_child(1, "trial 1", {}, {})
+    while tracker.child_run_id(1) is None:
         time.sleep(0.05)
-    client.delete_run(tracker.trial_run_id(0))
+    client.delete_run(tracker.child_run_id(0))
     tracker.log_epoch(0, 1, {"train_loss": 1.0})
     tracker.log_epoch(1, 1, {"train_loss": 0.5})
     kept, forgotten = tmp_path / "0", tmp_path / "1"
@@ -182,7 +182,7 @@ def test_write_that_mlflow_refuses_for_good_does_not_hold_up_the_next(store, cli
         tracker.forget(number, folder)
     undelivered = tracker.close()
     assert len(undelivered) == len(notes) == 1
-    assert [m.value for m in client.get_metric_history(tracker.trial_run_id(1), "train_loss")] == [0.5]
+    assert [m.value for m in client.get_metric_history(tracker.child_run_id(1), "train_loss")] == [0.5]
     assert kept.exists()  # what MLflow does not have is the only copy
     assert not forgotten.exists()
 
@@ -190,7 +190,7 @@ def test_write_that_mlflow_refuses_for_good_does_not_hold_up_the_next(store, cli
 def test_studies_of_one_name_on_one_server_have_runs_of_their_own(store):
     trackers = [Tracker(store, DATA, print) for _ in range(2)]
     for number, tracker in enumerate(trackers):
-        tracker.open_study("same name", f"id-{number}", {}, {"seed": number})
+        tracker.open("same name", f"id-{number}", {}, {"seed": number})
         tracker.close()
     assert trackers[0].run_id != trackers[1].run_id
 
