@@ -40,6 +40,10 @@ class Store:
         """Where a trial's checkpoint lives until the trial is finished; a study of the same name has another."""
         return self.root / "checkpoints" / f"{study}-{study_id[:8]}" / str(number)
 
+    def training_folder(self, study: str, study_id: str, key: str) -> Path:
+        """Where a promotion's training keeps its checkpoint, and then its weights."""
+        return self.root / "promotions" / f"{study}-{study_id[:8]}" / key
+
     def log_folder(self, study: str) -> Path:
         return self.root / "logs" / study
 

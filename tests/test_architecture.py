@@ -43,10 +43,11 @@ RESERVED = {
     "click": {"sweeper.cli"},
     "rich": {"sweeper.cli"},
     "mlflow": {"sweeper.tracking"},
-    "optuna": {"sweeper.search"},
+    # A promotion is handed the study that it promotes.
+    "optuna": {"sweeper.search", "sweeper.promotion"},
     "optuna.distributions": {"sweeper.space", "sweeper.space_file"},
     # The search cannot see the test set: nothing that chooses anything stands here.
-    "sweeper.data.test_set": {"sweeper.cli.data"},
+    "sweeper.data.test_set": {"sweeper.cli.data", "sweeper.promotion.look"},
 }
 
 # What chooses, and may not even name the test files of a data set, or its files at large.

@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from sweeper.cli.data import data
+from sweeper.cli.ledger import ledger
+from sweeper.cli.promote import promote
 from sweeper.cli.search import search
 from sweeper.cli.spaces import spaces
 from sweeper.cli.status import status
@@ -58,8 +60,9 @@ def main(debug: bool) -> None:
     Example:
       sweeper search fashion_mnist --trials 50
       sweeper ui
+      sweeper promote --top 2 --test
     """
 
 
-for command in (search, studies, trials, status, spaces, data, ui):
+for command in (search, promote, ledger, studies, trials, status, spaces, data, ui):
     main.add_command(command)

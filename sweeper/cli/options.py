@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -97,6 +98,20 @@ json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="P
 def resolve_store(store: Path | None, storage: str | None, tracking_uri: str | None) -> stores.Store:
     """The store that the options and the environment name."""
     return stores.resolve(store, storage, tracking_uri, os.environ)
+
+
+def store_arguments(store: stores.Store) -> str:
+    """What a command on this store needs behind it to be typed here; begins with a space, or is empty."""
+    if store.root == Path(os.path.abspath(stores.DEFAULT_STORE)):
+        return ""
+    return f" --store {shlex.quote(str(store.root))}"
+
+
+def note_store(store: stores.Store) -> None:
+    """Says on stderr which store is used, and which databases where they are not in it."""
+    note(f"Store: {store.root}")
+    if not store.embedded_storage or not store.embedded_tracking:
+        note(f"Optuna: {stores.redact(store.storage)}  MLflow: {stores.redact(store.tracking_uri)}")
 
 
 def note(text: str) -> None:

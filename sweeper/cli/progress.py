@@ -1,5 +1,6 @@
 """A sweep's progress on stderr: a live view on a terminal, plain lines elsewhere."""
 
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -122,7 +123,7 @@ class _LiveView:
             if last is not None:
                 m = last.metrics
                 row = [
-                    f"{m.train_loss:.4f}", f"{m.validation_loss:.4f}", f"{m.validation_accuracy:.4f}",
+                    f"{m.train_loss:.4f}", _decimals(m.validation_loss), _decimals(m.validation_accuracy),
                     f"{m.images_per_second:,.0f}",
                 ]  # fmt: skip
             table.add_row(Text(name), f"{epoch} of {tally.epochs}", *row)
@@ -151,7 +152,7 @@ class _PlainLines:
             case EpochEnded(number=number, metrics=m) if self.verbose:
                 self._say(
                     f"{self.names[number]} epoch {m.epoch}: train loss {m.train_loss:.4f}, validation loss "
-                    f"{m.validation_loss:.4f}, validation accuracy {m.validation_accuracy:.4f}, "
+                    f"{_decimals(m.validation_loss)}, validation accuracy {_decimals(m.validation_accuracy)}, "
                     f"{m.images_per_second:,.0f} images/s"
                 )
             case TrialEnded(name=name, state=state, epochs=epochs):
@@ -168,6 +169,11 @@ class _PlainLines:
 
     def _say(self, text: str) -> None:
         self.console.print(Text(text), soft_wrap=True)
+
+
+def _decimals(value: float) -> str:
+    """NaN is what a training without a validation part has."""
+    return "none" if math.isnan(value) else f"{value:.4f}"
 
 
 def _clock(seconds: float) -> str:

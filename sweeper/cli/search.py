@@ -1,15 +1,10 @@
 """`sweeper search`: the main job."""
 
 import json
-import os
 import shlex
 import signal
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,14 +15,16 @@ from sweeper.cli.options import (
     debug_option,
     json_option,
     note,
+    note_store,
     place_options,
     resolve_store,
+    store_arguments,
     store_options,
 )
+from sweeper.cli.signals import signals_to
 from sweeper.errors import SweeperError, UsageError
 
 if TYPE_CHECKING:
-    from sweeper.search.coordinator import StopRequest
     from sweeper.search.sweep import Outcome, Request
 
 # Each name is also that of an Optuna sampler or pruner in sweeper/search/study.py, which is too slow to import
@@ -35,8 +32,6 @@ if TYPE_CHECKING:
 SAMPLERS = ("tpe", "random", "grid")
 PRUNERS = ("halving", "median", "hyperband", "none")
 METRICS = ("accuracy", "macro_f1", "loss")
-# `timeout` and batch systems send a signal to the process and then to its group: that is one, not two.
-SAME_SIGNAL_SECONDS = 0.5
 # A data set's own space where --space is not given.
 DEFAULT_SPACES = {"fashion_mnist": "lenet5"}
 
@@ -183,38 +178,9 @@ def _run(request: "Request", *, quiet: bool, verbose: bool) -> "Outcome":
 
     stop = StopRequest()
     if not quiet:
-        where = request.store
-        note(f"Store: {where.root}")
-        if not where.embedded_storage or not where.embedded_tracking:
-            from sweeper.store import redact
-
-            note(f"Optuna: {redact(where.storage)}  MLflow: {redact(where.tracking_uri)}")
-    with _signals_to(stop), progress(quiet=quiet, verbose=verbose) as listener:
+        note_store(request.store)
+    with signals_to(stop), progress(quiet=quiet, verbose=verbose) as listener:
         return run(request, listener, stop)
-
-
-@contextmanager
-def _signals_to(stop: "StopRequest") -> Iterator[None]:
-    """The first SIGINT or SIGTERM lets the running epochs end; a second ends the process where it is."""
-    first = 0.0
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal first
-        if first and time.monotonic() - first < SAME_SIGNAL_SECONDS:
-            return
-        if first or not stop.saving:
-            raise SystemExit(128 + number)
-        first = time.monotonic()
-        stop.reason = signal.Signals(number).name
-        # Not print: the signal may have come in the middle of one.
-        os.write(2, f"{stop.reason}: recording the running epochs; once more stops at once\n".encode())
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _leave(outcome: "Outcome", request: "Request") -> None:
@@ -229,7 +195,7 @@ def _leave(outcome: "Outcome", request: "Request") -> None:
     if not outcome.summary()["n_trials"]["complete"]:
         raise SweeperError(
             f"no trial of {outcome.study_name} completed; `sweeper trials {outcome.study_name}"
-            f"{_store_arguments(request)}` shows them"
+            f"{store_arguments(request.store)}` shows them"
         )
 
 
@@ -250,11 +216,13 @@ def _show(outcome: "Outcome", request: "Request") -> None:
             "Each score is one seed's, on the validation images that also chose it: the best of many is "
             "flattered, and neighbours in the table may well change places."
         )
-    options = _store_arguments(request)
+    options = store_arguments(request.store)
     click.echo("\nNext:")
     if outcome.stopped not in DONE:
         click.echo(f"  {_command(request, outcome.study_name)}   # goes on from here")
     click.echo(f"  sweeper ui{options}")
+    if n["complete"]:
+        click.echo(f"  sweeper promote {outcome.study_name} --top 2 --test{options}")
     click.echo(f"  sweeper trials {outcome.study_name}{options}")
 
 
@@ -269,14 +237,6 @@ def _command(request: "Request", study: str) -> str:
                 del words[words.index(option) : words.index(option) + 2]
         words = [word for word in words if not word.startswith(("--study=", "--study-name="))] + ["--study", study]
     return redact(shlex.join(words))
-
-
-def _store_arguments(request: "Request") -> str:
-    from sweeper.store import DEFAULT_STORE
-
-    if request.store.root == Path(os.path.abspath(DEFAULT_STORE)):
-        return ""
-    return f" --store {shlex.quote(str(request.store.root))}"
 
 
 def _show_plan(request: "Request", as_json: bool) -> None:

@@ -1,8 +1,8 @@
 """Trials as tables for people."""
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -10,6 +10,10 @@ from rich.table import Table
 
 from sweeper.search import study as studies
 from sweeper.search.study import TrialRecord
+
+if TYPE_CHECKING:
+    from sweeper.promotion.outcome import Outcome
+    from sweeper.tracking.ledger import Look
 
 # Where output goes to a file, no terminal says how wide a line may be.
 FILE_WIDTH = 160
@@ -62,6 +66,83 @@ def trials_table(trials: Sequence[TrialRecord], metric: str) -> Table:
             escape(trial.reason),
         )
     return table
+
+
+def finalists_table(outcome: "Outcome") -> Table:
+    """The finalists in final order; accuracies in percent."""
+    table = Table(title=f"{outcome.model_name}: the final", title_justify="left")
+    for name in ("alias", "version", "trial"):
+        table.add_column(name, no_wrap=True)
+    for name in ("parameters", "search score", "validation", "confirm"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for entrant in outcome.entrants:
+        shown = entrant.described()
+        validation, confirm = shown["validation"], shown["confirm"]
+        table.add_row(
+            entrant.alias or "",
+            entrant.version,
+            f"{entrant.finalist.trial} baseline" if entrant.finalist.is_baseline else str(entrant.finalist.trial),
+            f"{entrant.finalist.n_parameters:,}",
+            "" if entrant.finalist.score is None else f"{entrant.finalist.score:.4f}",
+            f"{100 * validation['mean']:.2f}"
+            + ("" if validation["sd"] is None else f" +- {100 * validation['sd']:.2f}")
+            + f" ({validation['n_seeds']})",
+            _percent(confirm),
+        )
+    return table
+
+
+def tested_table(outcome: "Outcome") -> Table:
+    """What the look at the test set has shown; accuracies and shares in percent."""
+    by_study, by_store = outcome.looks
+    table = Table(
+        title=f"Test set (looks at it: {by_study} by this study, {by_store} in this store)", title_justify="left"
+    )
+    table.add_column("model", no_wrap=True)
+    for name in ("accuracy", "loss", "macro P", "macro R", "macro F1", "P > 0.5", "R > 0.5"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("largest confusions", ratio=1)
+    for entrant in outcome.entrants:
+        tested = entrant.tested
+        if tested is None:
+            continue
+        shares = ("macro_precision", "macro_recall", "macro_f1", "thresholded_precision", "thresholded_recall")
+        table.add_row(
+            entrant.alias or "baseline",
+            _percent(tested),
+            f"{tested['loss']:.4f}",
+            *("" if tested[name] is None else f"{100 * tested[name]:.2f}" for name in shares),
+            escape(", ".join(f"{true} taken for {taken} {n} times" for true, taken, n in tested["confusions"])),
+        )
+    return table
+
+
+def looks_table(looks: "Sequence[Look]") -> Table:
+    """Every look at a test set; the counts are by study and over all on the same data."""
+    table = Table()
+    for name in ("time (UTC)", "study", "data", "look", "of store", "state"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("models", ratio=1)
+    for place, look in enumerate(looks):
+        before = [other for other in looks[: place + 1] if other.test_sha256 == look.test_sha256]
+        table.add_row(
+            look.time.removesuffix("+00:00").replace("T", " "),
+            escape(look.study),
+            f"{look.dataset} {look.test_sha256[:12]}",
+            str(sum(other.study_id == look.study_id for other in before)),
+            str(len(before)),
+            "complete" if look.complete else "begun",
+            escape(", ".join(f"{role} {model}" for role, model in look.models.items())),
+        )
+    return table
+
+
+def _percent(figures: Mapping[str, Any]) -> str:
+    """An accuracy with its bounds, where there are any."""
+    if figures["accuracy"] is None:
+        return ""
+    text = f"{100 * figures['accuracy']:.2f}"
+    return text if figures["low"] is None else f"{text} [{100 * figures['low']:.2f}, {100 * figures['high']:.2f}]"
 
 
 def _label(trial: TrialRecord) -> str:

@@ -1,23 +1,74 @@
-"""What a set of predicted classes says about a classifier, beyond the share that is right."""
+"""What a set of predictions says about a classifier, beyond the share that is right."""
 
 import numpy as np
 import numpy.typing as npt
 import sklearn.metrics
+from scipy.special import log_softmax
 
 
 def macro_f1(labels: npt.ArrayLike, predictions: npt.ArrayLike, n_classes: int) -> float:
     """The unweighted mean over classes of F1 = 2 TP / (2 TP + FP + FN), a share of 1.
 
+    Classes count, and ValueError is raised, as in `macro_precision_recall_f1`.
+    """
+    return macro_precision_recall_f1(labels, predictions, n_classes)[2]
+
+
+def macro_precision_recall_f1(
+    labels: npt.ArrayLike, predictions: npt.ArrayLike, n_classes: int
+) -> tuple[float, float, float]:
+    """The unweighted means over classes of precision, recall and F1, shares of 1.
+
     `labels` and `predictions` are class indices of shape (n,). A class that is neither present nor predicted
-    has no F1 and is left out of the mean; one that is present but never predicted counts as 0.
+    is left out of the means; one that is present but never predicted, or the reverse, counts as 0 in each. F1 is
+    the mean of the classes' F1, not that of the two means.
     Raises ValueError for an index outside [0, n_classes), for no images, and for unequal lengths.
     """
     labels, predictions = _class_indices(labels, predictions, n_classes)
-    return float(
-        sklearn.metrics.f1_score(
-            labels, predictions, labels=np.arange(n_classes), average="macro", zero_division=np.nan
-        )
+    precision, recall, f1, _ = sklearn.metrics.precision_recall_fscore_support(
+        labels, predictions, labels=np.union1d(labels, predictions), average="macro", zero_division=0
     )
+    return float(precision), float(recall), float(f1)
+
+
+def thresholded_precision_recall(
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike, threshold: float = 0.5
+) -> tuple[float, float]:
+    """Precision and recall over all pairs of an image and a class, shares of 1.
+
+    `labels` are class indices of shape (n,), `probabilities` have shape (n, n_classes). A pair counts as predicted
+    when its probability is above the threshold, so an image may have no class or several: these are the figures of
+    Keras's Precision and Recall on one-hot labels. The precision is NaN where nothing is predicted.
+    Raises ValueError as `cross_entropy` does.
+    """
+    labels, probabilities = _scored(labels, probabilities, "probabilities")
+    present = np.arange(probabilities.shape[1]) == labels[:, None]
+    precision, recall, _, _ = sklearn.metrics.precision_recall_fscore_support(
+        present.ravel(), (probabilities > threshold).ravel(), average="binary", zero_division=np.nan
+    )
+    return float(precision), float(recall)
+
+
+def per_class_accuracy(labels: npt.ArrayLike, predictions: npt.ArrayLike, n_classes: int) -> npt.NDArray[np.float64]:
+    """The share of each true class's images that are predicted right, of shape (n_classes,); NaN without images.
+
+    Raises ValueError as `macro_f1` does.
+    """
+    labels, predictions = _class_indices(labels, predictions, n_classes)
+    shares: npt.NDArray[np.float64] = sklearn.metrics.recall_score(
+        labels, predictions, labels=np.arange(n_classes), average=None, zero_division=np.nan
+    )
+    return shares
+
+
+def cross_entropy(labels: npt.ArrayLike, logits: npt.ArrayLike) -> float:
+    """The mean over images of -ln p(true class), in nats, for logits of shape (n, n_classes).
+
+    Finite for all finite logits. Raises ValueError for logits of another shape, for labels that are not one class
+    index an image, and for no images.
+    """
+    labels, logits = _scored(labels, logits, "logits")
+    return float(-log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean())
 
 
 def confusion_matrix(labels: npt.ArrayLike, predictions: npt.ArrayLike, n_classes: int) -> npt.NDArray[np.int64]:
@@ -45,15 +96,26 @@ def largest_confusions(matrix: npt.NDArray[np.int64], k: int = 3) -> list[tuple[
 def _class_indices(
     labels: npt.ArrayLike, predictions: npt.ArrayLike, n_classes: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Both as arrays, checked here because scikit-learn silently drops an index that is not in its list."""
-    checked = []
-    for name, values in (("labels", labels), ("predictions", predictions)):
-        array = np.asarray(values)
-        if array.ndim != 1 or array.size == 0:
-            raise ValueError(f"{name} must have shape (n,) with n > 0, got {array.shape}")
-        outside = np.flatnonzero((array < 0) | (array >= n_classes))
-        if outside.size:
-            first = outside[0]
-            raise ValueError(f"{name} must be in [0, {n_classes}), got {array[first]} (image {first})")
-        checked.append(array)
-    return checked[0], checked[1]
+    return _indices("labels", labels, n_classes), _indices("predictions", predictions, n_classes)
+
+
+def _scored(
+    labels: npt.ArrayLike, scores: npt.ArrayLike, name: str
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Labels (n,), and the scores (n, n_classes) of all classes for each."""
+    scores = np.asarray(scores, dtype=np.float64)
+    if scores.ndim != 2 or len(scores) != np.size(labels):
+        raise ValueError(f"{name} must have shape ({np.size(labels)}, n_classes), got {scores.shape}")
+    return _indices("labels", labels, scores.shape[1]), scores
+
+
+def _indices(name: str, values: npt.ArrayLike, n_classes: int) -> npt.NDArray[np.int64]:
+    """As an array, checked here because scikit-learn silently drops an index that is not in its list."""
+    array = np.asarray(values)
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"{name} must have shape (n,) with n > 0, got {array.shape}")
+    outside = np.flatnonzero((array < 0) | (array >= n_classes))
+    if outside.size:
+        first = outside[0]
+        raise ValueError(f"{name} must be in [0, {n_classes}), got {array[first]} (image {first})")
+    return array

@@ -1,6 +1,7 @@
 """What of a trial goes to MLflow: its parameters, its tables and figures, its weights while it is among the best."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -14,7 +15,7 @@ from sweeper.search.proposals import Proposal
 from sweeper.search.study import TrialRecord
 from sweeper.search.trial import TrialJob, TrialResult
 from sweeper.store import Store
-from sweeper.tracking.runs import Tracker, table
+from sweeper.tracking.runs import Key, Tracker, table
 from sweeper.training.checkpoint import CheckpointError, read_history
 from sweeper.training.fit import EpochMetrics
 
@@ -66,10 +67,8 @@ class Recorder:
         )
 
     def epoch(self, number: int, metrics: EpochMetrics) -> None:
-        """One epoch; one that MLflow has already is passed over."""
-        if metrics.epoch > self.tracker.last_epoch(number):
-            values = {name: value for name, value in asdict(metrics).items() if name != "epoch"}
-            self.tracker.log_epoch(number, metrics.epoch, values)
+        """One epoch of a trial; one that MLflow has already is passed over."""
+        log_epoch(self.tracker, number, metrics)
 
     def figures(self, proposal: Proposal, history: Sequence[EpochMetrics], result: TrialResult) -> None:
         """The learning curves and the validation part's confusion matrix of a complete trial."""
@@ -121,6 +120,13 @@ class Recorder:
 
     def _seed(self, number: int) -> int:
         return studies.derive_seed(self.spec["seed"], "trial", number)
+
+
+def log_epoch(tracker: Tracker, key: Key, metrics: EpochMetrics) -> None:
+    """One epoch of a trial or training; one that MLflow has already is passed over, as are values that are none."""
+    if metrics.epoch > tracker.last_epoch(key):
+        values = {name: value for name, value in asdict(metrics).items() if name != "epoch" and not math.isnan(value)}
+        tracker.log_epoch(key, metrics.epoch, values)
 
 
 def texts(

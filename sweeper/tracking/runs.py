@@ -206,8 +206,15 @@ class Tracker:
 
         self._put(key, end)
 
+    def flush(self) -> list[str]:
+        """Waits until everything so far is delivered, for a bounded time; gives the reasons of what was not."""
+        self._deadline = time.monotonic() + CLOSING_SECONDS
+        self._queue.join()
+        self._deadline = None
+        return self._undelivered
+
     def close(self) -> list[str]:
-        """Waits until everything is delivered, for a bounded time; gives the reasons of what was not."""
+        """As `flush`, and ends the queue thread."""
         self._deadline = time.monotonic() + CLOSING_SECONDS
         self._queue.put(None)
         self._thread.join()
@@ -226,6 +233,7 @@ class Tracker:
             if reason:
                 self._undelivered.append(reason)
                 self._incomplete.add(key)
+            self._queue.task_done()
 
     def _deliver(self, write: Callable[[], object]) -> str:
         """Tries until it is done; gives the reason where it cannot be, else nothing."""

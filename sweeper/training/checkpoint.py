@@ -93,6 +93,15 @@ def read_history(path: Path) -> list[dict[str, float]]:
     return history
 
 
+def holds(path: Path, identity: str) -> bool:
+    """Whether the file is there, whole, and written under this identity."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return bool((file.metadata() or {}).get("identity") == identity)
+    except Exception:  # safetensors has several ways to say "damaged", and one to say "absent"
+        return False
+
+
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Writes a safetensors file under a temporary name, brings it to disk, then renames it."""
     path.parent.mkdir(parents=True, exist_ok=True)

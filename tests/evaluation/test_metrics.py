@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from sweeper.evaluation.metrics import confusion_matrix, largest_confusions, macro_f1
+from sweeper.evaluation.metrics import (
+    confusion_matrix,
+    cross_entropy,
+    largest_confusions,
+    macro_f1,
+    macro_precision_recall_f1,
+    per_class_accuracy,
+    thresholded_precision_recall,
+)
 
 
 def test_macro_f1_is_the_mean_over_classes_not_images():
@@ -21,9 +29,69 @@ def test_a_class_neither_there_nor_predicted_is_left_out():
     assert macro_f1([0, 1], [0, 1], 5) == 1.0
 
 
-def test_macro_f1_warns_of_nothing(recwarn):
-    macro_f1([0, 0, 1], [0, 0, 0], 4)
+def test_macro_figures_are_means_of_each_class_figure():
+    # Class 0: TP 3, FP 1, FN 0. Class 1: TP 1, FP 0, FN 1.
+    figures = macro_precision_recall_f1([0, 0, 0, 1, 1], [0, 0, 0, 0, 1], 2)
+    assert figures == pytest.approx(((3 / 4 + 1) / 2, (1 + 1 / 2) / 2, (6 / 7 + 2 / 3) / 2))
+
+
+def test_macro_figures_of_a_class_that_is_missed_are_zero_and_of_one_not_there_left_out():
+    # Class 1 is there and never predicted, class 2 predicted and not there, class 3 neither.
+    figures = macro_precision_recall_f1([0, 0, 0, 1], [0, 0, 2, 0], 4)
+    assert figures == pytest.approx((2 / 3 / 3, 2 / 3 / 3, 2 / 3 / 3))
+
+
+def test_pairs_above_the_threshold_are_what_is_predicted():
+    # Predicted: image 0 right, image 1 wrong, image 2 both, image 3 nothing (0.5 is not above 0.5).
+    probabilities = [[0.9, 0.1, 0.0], [0.1, 0.8, 0.1], [0.6, 0.0, 0.7], [0.5, 0.3, 0.2]]
+    precision, recall = thresholded_precision_recall([0, 0, 2, 0], probabilities)
+    assert (precision, recall) == (pytest.approx(2 / 4), pytest.approx(2 / 4))
+    precision, recall = thresholded_precision_recall([0, 0, 2, 0], probabilities, threshold=0.65)
+    assert (precision, recall) == (pytest.approx(2 / 3), pytest.approx(2 / 4))
+
+
+def test_precision_of_nothing_predicted_is_nan():
+    precision, recall = thresholded_precision_recall([0, 1], [[0.4, 0.3, 0.3], [0.4, 0.3, 0.3]])
+    assert np.isnan(precision)
+    assert recall == 0
+
+
+def test_accuracy_of_a_class_counts_its_own_images_only():
+    np.testing.assert_allclose(per_class_accuracy([0, 0, 0, 1, 3], [0, 0, 1, 1, 0], 4), [2 / 3, 1, np.nan, 0])
+
+
+def test_cross_entropy_is_the_mean_surprise_in_nats():
+    logits = np.log([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]])
+    assert cross_entropy([0, 2], logits) == pytest.approx(-(np.log(0.5) + np.log(0.8)) / 2)
+    assert cross_entropy([0, 2], logits + 700) == pytest.approx(-(np.log(0.5) + np.log(0.8)) / 2)
+
+
+def test_cross_entropy_of_a_certain_mistake_is_finite():
+    assert cross_entropy([0], np.array([[-1e4, 1e4]], dtype=np.float32)) == 2e4
+
+
+def test_metrics_warn_of_nothing(recwarn):
+    macro_precision_recall_f1([0, 0, 1], [0, 0, 0], 4)
+    per_class_accuracy([0, 0, 1], [0, 0, 0], 4)
+    thresholded_precision_recall([0, 1], [[0.4, 0.3, 0.3], [0.4, 0.3, 0.3]])
     assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("metric", "name"), [(cross_entropy, "logits"), (thresholded_precision_recall, "probabilities")]
+)
+@pytest.mark.parametrize(
+    ("labels", "scores", "message"),
+    [
+        ([0, 1], [0.2, 0.8], r"{name} must have shape \(2, n_classes\), got \(2,\)"),
+        ([0, 1], [[0.2, 0.8]], r"{name} must have shape \(2, n_classes\), got \(1, 2\)"),
+        ([2], [[0.2, 0.8]], r"labels must be in \[0, 2\), got 2 \(image 0\)"),
+        ([], np.empty((0, 2)), r"labels must have shape \(n,\) with n > 0, got \(0,\)"),
+    ],
+)
+def test_scores_that_do_not_fit_the_labels_are_refused(metric, name, labels, scores, message):
+    with pytest.raises(ValueError, match=message.format(name=name)):
+        metric(labels, scores)
 
 
 def test_rows_of_the_confusion_matrix_are_true_classes():
@@ -31,7 +99,7 @@ def test_rows_of_the_confusion_matrix_are_true_classes():
     np.testing.assert_array_equal(matrix, [[1, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
 
 
-@pytest.mark.parametrize("metric", [macro_f1, confusion_matrix])
+@pytest.mark.parametrize("metric", [macro_f1, confusion_matrix, per_class_accuracy])
 @pytest.mark.parametrize(
     ("labels", "predictions", "message"),
     [

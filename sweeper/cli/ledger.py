@@ -1,0 +1,35 @@
+"""`sweeper ledger`: every look at a test set."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from sweeper.cli.options import json_option, resolve_store, store_options
+
+
+@click.command()
+@store_options
+@json_option
+def ledger(store: Path | None, storage: str | None, tracking_uri: str | None, as_json: bool) -> None:
+    """Show every look that was taken at a test set: when, by which study, at which models.
+
+    Every look after the first is worth less: what is chosen after it was chosen with the test set in view.
+
+    \b
+    Example:
+      sweeper ledger
+    """
+    from sweeper.tracking.ledger import Ledger
+
+    looks = Ledger(resolve_store(store, storage, tracking_uri)).looks()
+    if as_json:
+        click.echo(json.dumps({"schema_version": 1, "looks": [asdict(look) for look in looks]}))
+        return
+    if not looks:
+        click.echo("No look at a test set was taken yet.")
+        return
+    from sweeper.cli.tables import looks_table, stdout_console
+
+    stdout_console().print(looks_table(looks))

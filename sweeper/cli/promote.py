@@ -1,0 +1,155 @@
+"""`sweeper promote`: from a search to a champion that can be trusted."""
+
+import json
+import shlex
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sweeper.cli.options import (
+    Jobs,
+    debug_option,
+    json_option,
+    note,
+    note_store,
+    place_options,
+    resolve_store,
+    store_arguments,
+    store_options,
+)
+from sweeper.cli.signals import signals_to
+from sweeper.errors import SweeperError, UsageError
+from sweeper.store import redact
+
+if TYPE_CHECKING:
+    from sweeper.promotion.outcome import Outcome
+    from sweeper.promotion.promote import Request
+
+# Those of sweeper/promotion/finalists.py, which is too slow to import for --help; a test holds the two together.
+PREFERENCES = ("accuracy", "small", "fast")
+
+
+@click.command()
+@click.argument("study", required=False)
+@click.option(
+    "--top",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    metavar="K",
+    help="The best K configurations of the search, beside the baseline.",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="Fresh seeds that each is retrained with for the order, and as many again for the estimate. One gives no "
+    "interval.",
+)
+@click.option(
+    "--prefer",
+    type=click.Choice(PREFERENCES),
+    default="accuracy",
+    show_default=True,
+    help="Who wins among those that cannot be told apart: the most accurate, the fewest parameters, or the fewest "
+    "multiply-adds.",
+)
+@click.option("--test", is_flag=True, help="Evaluate champion, challenger and baseline on the test set, once.")
+@click.option("--allow-retest", is_flag=True, help="Test a study again; the ledger counts it.")
+@click.option(
+    "--jobs", "-j", type=Jobs(), help="Trainings at once: auto is one a usable core, or one a GPU.  [default: auto]"
+)
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="auto|cpu|cuda|cuda:N|mps",
+    help="Where to train; cuda means every visible GPU.",
+)
+@place_options
+@store_options
+@json_option
+@click.option("--quiet", "-q", is_flag=True, help="No progress.")
+@click.option("--verbose", "-v", is_flag=True, help="Every epoch as a line.")
+@debug_option
+def promote(
+    store: Path | None,
+    storage: str | None,
+    tracking_uri: str | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
+) -> None:
+    """Retrain the best of STUDY (the latest, if not given) with fresh seeds, and register a champion and a challenger.
+
+    The search score of the best of many is flattered. Here the order comes from fresh seeds on the validation part,
+    the estimate from other seeds on the confirm part, which chose nothing, and with --test one look at the test set
+    is taken and recorded. The same command goes on where it stopped.
+
+    \b
+    Example:
+      sweeper promote --top 2
+      sweeper promote fashion_mnist-lenet5 --top 2 --test
+    """
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose contradict each other")
+    if options["allow_retest"] and not options["test"]:
+        raise UsageError("--allow-retest needs --test")
+    from sweeper.promotion.promote import Request
+
+    request = Request(store=resolve_store(store, storage, tracking_uri), command=["sweeper", *sys.argv[1:]], **options)
+    outcome = _run(request, quiet=quiet, verbose=verbose)
+    if as_json:
+        click.echo(json.dumps(outcome.summary()))
+    else:
+        _show(outcome, request)
+    if outcome.undelivered:
+        raise SweeperError(
+            f"{len(outcome.undelivered)} writes did not reach MLflow, the first because: {outcome.undelivered[0]}"
+        )
+
+
+def _run(request: "Request", *, quiet: bool, verbose: bool) -> "Outcome":
+    from sweeper.cli.progress import progress
+    from sweeper.promotion.promote import run
+    from sweeper.search.coordinator import StopRequest
+
+    stop = StopRequest()
+    if not quiet:
+        note_store(request.store)
+    with signals_to(stop), progress(quiet=quiet, verbose=verbose) as listener:
+        outcome = run(request, listener, stop)
+    if outcome is None:
+        note(f"To go on: {redact(shlex.join(request.command))}")
+        sys.exit(128 + signal.Signals[stop.reason])
+    return outcome
+
+
+def _show(outcome: "Outcome", request: "Request") -> None:
+    from sweeper.cli.tables import finalists_table, stdout_console, tested_table
+
+    console = stdout_console()
+    console.print(finalists_table(outcome))
+    if any(entrant.tested for entrant in outcome.entrants):
+        console.print(tested_table(outcome))
+        click.echo(
+            "Confusion matrices, accuracy by class and each image's predictions: experiment sweeper-ledger in the UI."
+        )
+    click.echo()
+    for sentence in outcome.verdict:
+        click.echo(sentence)
+    options = store_arguments(request.store)
+    click.echo("\nNext:")
+    if not any(entrant.tested for entrant in outcome.entrants):
+        click.echo(f"  sweeper promote {outcome.study_name} --top {request.top} --test{options}")
+    else:
+        click.echo(f"  sweeper ledger{options}")
+    click.echo(f"  sweeper ui{options}")
+    serve = ["mlflow", "models", "serve", "-m", f"models:/{outcome.model_name}@champion", "--env-manager", "local"]
+    click.echo(f"  MLFLOW_TRACKING_URI={shlex.quote(redact(request.store.tracking_uri))} {shlex.join(serve)}")

@@ -1,0 +1,39 @@
+"""What a signal means to a command that has something to save."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sweeper.search.coordinator import StopRequest
+
+# `timeout` and batch systems send a signal to the process and then to its group: that is one, not two.
+SAME_SIGNAL_SECONDS = 0.5
+
+
+@contextmanager
+def signals_to(stop: "StopRequest") -> Iterator[None]:
+    """The first SIGINT or SIGTERM lets the running epochs end; a second ends the process where it is."""
+    first = 0.0
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal first
+        if first and time.monotonic() - first < SAME_SIGNAL_SECONDS:
+            return
+        if first or not stop.saving:
+            raise SystemExit(128 + number)
+        first = time.monotonic()
+        stop.reason = signal.Signals(number).name
+        # Not print: the signal may have come in the middle of one.
+        os.write(2, f"{stop.reason}: recording the running epochs; once more stops at once\n".encode())
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

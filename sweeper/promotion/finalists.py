@@ -1,0 +1,124 @@
+"""Who is in the final, and in which order: by fresh seeds on the validation part, never by what only estimates."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweeper import layers
+from sweeper.config import Configuration
+from sweeper.errors import SweeperError
+from sweeper.evaluation.statistics import over_seeds_and_images
+from sweeper.search import study as studies
+from sweeper.search.study import TrialRecord
+
+PREFERENCES = ("accuracy", "small", "fast")
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A configuration of the search that is trained anew.
+
+    `score` is its search score, in the study's metric, and `search_accuracy` the validation accuracy beside it; both
+    are None for a baseline that the search did not finish. One that is not `eligible` breaks a limit of the search.
+    """
+
+    trial: int
+    configuration: Configuration
+    params: Mapping[str, Any]
+    is_baseline: bool
+    eligible: bool
+    score: float | None
+    search_accuracy: float | None
+    n_parameters: int
+    n_multiply_adds: int
+
+    @property
+    def name(self) -> str:
+        return studies.trial_name(self.trial, "baseline" if self.is_baseline else None)
+
+
+def select(
+    trials: Sequence[TrialRecord],
+    spec: Mapping[str, Any],
+    top: int,
+    input_shape: tuple[int, int, int],
+    n_classes: int,
+) -> list[Finalist]:
+    """The `top` best distinct configurations by search score, and the baseline wherever it ranks.
+
+    Fewer where fewer have finished; SweeperError where none has.
+    """
+    baseline = Configuration.from_values(spec["space"]["variants"]["baseline"])
+    distinct: dict[str, TrialRecord] = {}
+    for trial in studies.ranking(trials, spec["metric"]):
+        if trial.configuration is not None and trial.feasible:
+            distinct.setdefault(trial.configuration.key(), trial)
+    if not distinct:
+        raise SweeperError("no trial has finished that could be promoted")
+    chosen = list(distinct.values())[:top]
+    if not any(trial.configuration == baseline for trial in chosen):
+        chosen += [_baseline_trial(trials, baseline, spec["metric"])]
+    searched = spec["space"]["parameters"]
+    found = []
+    for trial in chosen:
+        configuration = trial.configuration or baseline
+        network = layers.trace(configuration.model, input_shape, n_classes)
+        found.append(
+            Finalist(
+                trial=trial.number,
+                configuration=configuration,
+                params=dict(trial.params) or {n: v for n, v in configuration.values().items() if n in searched},
+                is_baseline=configuration == baseline,
+                eligible=trial.feasible,
+                score=trial.value if trial.state == "complete" else None,
+                search_accuracy=trial.metrics.get("validation_accuracy") if trial.state == "complete" else None,
+                n_parameters=layers.n_parameters(network),
+                n_multiply_adds=layers.n_multiply_adds(network),
+            )
+        )
+    return found
+
+
+def _baseline_trial(trials: Sequence[TrialRecord], baseline: Configuration, metric: str) -> TrialRecord:
+    """The baseline's best complete trial; without one, the trial that stands for it."""
+    for trial in studies.ranking(trials, metric):
+        if trial.configuration == baseline:
+            return trial
+    return next(trial for trial in trials if trial.variant == "baseline")
+
+
+def ordered(finalists: Sequence[Finalist], correct: Mapping[int, NDArray[np.bool_]], prefer: str) -> list[Finalist]:
+    """The finalists, the champion first, by mean accuracy over fresh seeds on the validation part.
+
+    `correct` holds, by trial, whether each seed is right on each image: (images, seeds). With `prefer` small or fast,
+    whoever cannot be told from the leader (the 95 % interval of the difference holds 0) is tied with it, and among the
+    tied the fewest parameters or multiply-adds win. Who is not eligible comes last.
+    """
+    left = sorted(finalists, key=lambda f: (not f.eligible, -_mean(correct[f.trial]), f.trial))
+    order = []
+    while left:
+        leader = left[0]
+        tied = [leader]
+        if prefer != "accuracy":
+            tied += [f for f in left[1:] if f.eligible == leader.eligible and _is_tied(correct, leader, f)]
+        chosen = min(tied, key=lambda f: _cost(f, prefer))  # the first of equals: the more accurate
+        order.append(chosen)
+        left.remove(chosen)
+    return order
+
+
+def _mean(correct: NDArray[np.bool_]) -> float:
+    return float(correct.mean())
+
+
+def _is_tied(correct: Mapping[int, NDArray[np.bool_]], leader: Finalist, other: Finalist) -> bool:
+    difference = correct[leader.trial].astype(np.int8) - correct[other.trial]
+    interval = over_seeds_and_images(difference).interval()
+    return interval is None or interval[0] <= 0 <= interval[1]
+
+
+def _cost(finalist: Finalist, prefer: str) -> int:
+    return {"accuracy": 0, "small": finalist.n_parameters, "fast": finalist.n_multiply_adds}[prefer]

@@ -1,0 +1,65 @@
+"""What a promotion starts from: the study's own data, cut as the search cut them, and what to know beforehand."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import optuna
+
+from sweeper.data.pool import TrainingPool, load_training_pool
+from sweeper.data.splits import Split, split_pool
+from sweeper.errors import SweeperError
+from sweeper.promotion.finalists import Finalist
+from sweeper.search import study as studies
+from sweeper.search.events import Listener, Note
+from sweeper.search.study import TrialRecord
+
+
+def load(study: optuna.Study, data_dir: Path | None, offline: bool, listener: Listener) -> tuple[TrainingPool, Split]:
+    """The study's training data, cut as the search cut them. Raises SweeperError where they are others."""
+    spec = studies.spec_of(study)
+    pool = load_training_pool(
+        spec["dataset"],
+        data_dir=data_dir,
+        offline=offline,
+        notify=lambda text: listener(Note(text)),
+    )
+    split = split_pool(
+        pool.images,
+        pool.labels,
+        validation=spec["validation"],
+        confirm=spec["confirm"],
+        seed=studies.derive_seed(spec["seed"], "split"),
+        subset=spec["subset"],
+    )
+    for name, found in (("data_sha256", pool.sha256), ("split_sha256", split.sha256)):
+        if found != spec[name]:
+            raise SweeperError(f"study {study.study_name} has {name} {spec[name]}, the data here {found}")
+    return pool, split
+
+
+def notes(
+    study: optuna.Study,
+    trials: Sequence[TrialRecord],
+    finalists: Sequence[Finalist],
+    top: int,
+    seeds: int,
+    device: str,
+) -> Iterator[str]:
+    """What the user should know of this promotion before it starts."""
+    spec = studies.spec_of(study)
+    names = ", ".join(f.name for f in finalists)
+    yield (
+        f"Study {study.study_name}: {names}; each with {seeds} fresh seeds for the order and {seeds} for the estimate, "
+        "then refitted on the whole pool"
+    )
+    n_found = sum(f.score is not None for f in finalists)
+    if n_found < top:
+        yield f"--top {top}: only {n_found} distinct configurations have finished"
+    if not study.user_attrs.get("finished"):
+        counts = studies.counts(trials)
+        done = counts["complete"] + counts["pruned"]
+        yield f"The search is not done: {done} of {study.user_attrs.get('trials')} trials"
+    if spec["metric"] != "accuracy":
+        yield f"The search ranked by {spec['metric']}; the final is by accuracy"
+    if device != spec["device"]:
+        yield f"The search ran on {spec['device']}, this runs on {device}"

@@ -1,0 +1,143 @@
+"""The one look at the test set, between the two halves of its entry in the ledger, and what was seen before."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweeper.data import catalog
+from sweeper.data.arrays import combined_sha256
+from sweeper.data.test_set import TestSet, load_test_set
+from sweeper.errors import UsageError
+from sweeper.promotion import verdict
+from sweeper.promotion.finalists import Finalist
+from sweeper.promotion.tested import Logits, figures, measure, tables
+from sweeper.promotion.verdict import Comparison
+from sweeper.search.events import Listener, Note
+from sweeper.tracking.ledger import Ledger, Look
+
+# Of Tested, those that are metrics of the ledger's entry.
+FIGURES = ("accuracy", "low", "high", "loss", "macro_precision", "macro_recall", "macro_f1")
+Predict = Callable[[Finalist, NDArray[np.uint8]], Logits]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What the study's last look has shown, as far as it is of the models at hand.
+
+    `tested` holds the fields of Tested by registered version; `looks` counts those at these test data by the study, and
+    by all studies of the store.
+    """
+
+    tested: Mapping[str, Mapping[str, Any]]
+    comparisons: Sequence[Comparison]
+    looks: tuple[int, int]
+
+
+def known_sha256(dataset: str) -> str:
+    """The hash that the data set's test files must have; opens none of them."""
+    return combined_sha256(catalog.get(dataset).test)
+
+
+def load(dataset: str, data_dir: Path | None, offline: bool, listener: Listener) -> TestSet:
+    """The test set. Raises SweeperError and UsageError."""
+    return load_test_set(dataset, data_dir=data_dir, offline=offline, notify=lambda text: listener(Note(text)))
+
+
+def refuse_retest(ledger: Ledger, study: str, study_id: str, sha256: str) -> None:
+    """UsageError if the study has seen these test data: a second look could choose among test results."""
+    for look in ledger.looks():
+        if look.complete and look.study_id == study_id and look.test_sha256 == sha256:
+            raise UsageError(
+                f"study {study} was tested on these test data already ({look.time}): `sweeper promote {study}` shows "
+                "the result again, --allow-retest takes another look and counts it"
+            )
+
+
+def take(
+    ledger: Ledger,
+    test_set: TestSet,
+    order: Sequence[Finalist],
+    models: Mapping[int, str],
+    predict: Predict,
+    *,
+    study: str,
+    study_id: str,
+    command: str,
+    allow_retest: bool,
+) -> None:
+    """Evaluates champion, challenger and baseline on the test set; `models` are "name/version" by trial.
+
+    Raises UsageError where an entry was begun for other models, and may have been seen.
+    """
+    roles = {role(place, f): f for place, f in enumerate(order) if place < 2 or f.is_baseline}
+    entry = _entry(
+        ledger,
+        {name: models[f.trial] for name, f in roles.items()},
+        study=study,
+        study_id=study_id,
+        dataset=test_set.name,
+        test_sha256=test_set.sha256,
+        command=command,
+        allow_retest=allow_retest,
+    )
+    labels, classes = test_set.labels, test_set.classes
+    logits = {name: predict(f, test_set.images) for name, f in roles.items()}
+    tested = {name: measure(labels, logits[name], classes) for name in roles}
+    correct = {f.trial: logits[name].argmax(1) == labels for name, f in roles.items()}
+    comparisons = verdict.compare_networks(order, correct)
+    result = {
+        "tested": {models[f.trial]: asdict(tested[name]) for name, f in roles.items()},
+        "comparisons": [asdict(comparison) for comparison in comparisons],
+    }
+    numbers = {f"{name}_{figure}": getattr(tested[name], figure) for name in roles for figure in FIGURES}
+    ledger.complete(entry, result, numbers, tables(labels, logits, tested, classes), figures(labels, logits, classes))
+
+
+def role(place: int, finalist: Finalist) -> str:
+    """What the finalist in this place is called: its alias, else baseline, else its trial."""
+    return alias(place) or ("baseline" if finalist.is_baseline else f"trial {finalist.trial}")
+
+
+def alias(place: int) -> str | None:
+    """The registry's alias of the finalist in this place, counted from 0."""
+    return ("champion", "challenger")[place] if place < 2 else None
+
+
+def _entry(
+    ledger: Ledger, models: Mapping[str, str], *, study_id: str, test_sha256: str, allow_retest: bool, **other: str
+) -> Look:
+    """The ledger's entry for this look: one that was begun for the same models and never completed, or a new one.
+
+    An entry that was begun for other models may have been seen: it counts as a look.
+    """
+    looks = [look for look in ledger.looks() if look.study_id == study_id and look.test_sha256 == test_sha256]
+    for look in looks:
+        if not look.complete and dict(look.models) == dict(models):
+            return look
+    if looks and not allow_retest:
+        raise UsageError(
+            f"a test of study {looks[-1].study} was begun with other models ({looks[-1].time}) and may have been seen: "
+            "--allow-retest takes another look and counts it"
+        )
+    return ledger.begin(models=models, study_id=study_id, test_sha256=test_sha256, **other)
+
+
+def recorded(ledger: Ledger, study_id: str, dataset: str, models: Mapping[str, str]) -> Recorded:
+    """What is known of these models ("name/version" by role) from the study's last complete look; evaluates nothing."""
+    sha256 = known_sha256(dataset)
+    same_data = [look for look in ledger.looks() if look.test_sha256 == sha256]
+    own = [look for look in same_data if look.study_id == study_id]
+    counted = (len(own), len(same_data))
+    complete = [look for look in own if look.complete]
+    if not complete:
+        return Recorded({}, [], counted)
+    last = complete[-1]
+    result = ledger.result(last)
+    # The champion of that look may be another than today's: then its comparisons are not today's either.
+    same_models = all(models.get(name) == model for name, model in last.models.items())
+    comparisons = [Comparison(**fields) for fields in result["comparisons"]] if same_models else []
+    return Recorded(result["tested"], comparisons, counted)

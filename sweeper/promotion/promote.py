@@ -1,0 +1,324 @@
+"""A promotion from its request to its outcome: fresh seeds, order, confirm, refit, register, and at most one test."""
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import optuna
+import torch
+
+from sweeper.data.splits import Indices
+from sweeper.errors import SweeperError, UsageError
+from sweeper.evaluation.statistics import Estimate, over_seeds_and_images
+from sweeper.models.raw_pixels import RawPixels, load_network, logits_of
+from sweeper.promotion import finalists as final
+from sweeper.promotion import inputs, look, verdict
+from sweeper.promotion.finalists import Finalist
+from sweeper.promotion.outcome import Entrant, Outcome
+from sweeper.promotion.trainings import Trainer, Training, key_of
+from sweeper.promotion.verdict import Correct
+from sweeper.search import study as studies
+from sweeper.search import study_run
+from sweeper.search.coordinator import StopRequest
+from sweeper.search.events import Listener, Note
+from sweeper.search.inspect import find_study
+from sweeper.search.recorder import texts
+from sweeper.search.resources import plan_execution
+from sweeper.search.trial import TrialJob
+from sweeper.search.workers import WorkerPool, WorkerSetup
+from sweeper.store import Store, redact
+from sweeper.tracking.ledger import Ledger
+from sweeper.tracking.registry import Registry
+from sweeper.tracking.runs import DataRecord, Tracker
+
+# What decides a training's weights beside its configuration, seed, epochs, part of the pool, and arithmetic.
+DECISIVE = ("data_sha256", "split_sha256", "mean", "std")
+
+
+@dataclass(frozen=True)
+class Request:
+    """A promotion as asked for on the command line; `study` None is the latest."""
+
+    study: str | None
+    top: int
+    seeds: int
+    prefer: str
+    test: bool
+    allow_retest: bool
+    device: str
+    jobs: int | None
+    data_dir: Path | None
+    offline: bool
+    store: Store
+    command: Sequence[str]
+
+
+def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome | None:
+    """Promotes, going on from wherever an earlier command was cut short; None where `stop` was requested.
+
+    Raises SweeperError and UsageError.
+    """
+    if request.seeds < 2 and request.prefer != "accuracy":
+        raise UsageError(f"--prefer {request.prefer} needs --seeds 2 or more: one seed cannot tell what is a tie")
+    store = request.store
+    study = find_study(store, request.study)
+    store.prepare()
+    with store.owning(study.study_name):
+        ledger = Ledger(store)
+        if request.test:
+            _check_test(request, study, ledger, listener)
+        promotion = _Promotion(request, study, listener, stop)
+        try:
+            outcome = promotion.run(ledger)
+        except BaseException as error:
+            # SystemExit is a signal's: what was done so far is found again by the next command.
+            promotion.end("failed" if isinstance(error, Exception) else "interrupted", redact(str(error)))
+            raise
+        undelivered = promotion.end("complete" if outcome else "interrupted", stop.reason)
+        return outcome and replace(outcome, undelivered=undelivered)
+
+
+def _check_test(request: Request, study: optuna.Study, ledger: Ledger, listener: Listener) -> None:
+    """Refuses a test that is not to be, or could not be, taken: before hours of training rather than after."""
+    dataset = studies.spec_of(study)["dataset"]
+    if not request.allow_retest:
+        look.refuse_retest(ledger, study.study_name, studies.id_of(study), look.known_sha256(dataset))
+    look.load(dataset, request.data_dir, request.offline, listener)
+
+
+class _Promotion:
+    """One study's promotion: its data, its runs in MLflow, and its steps."""
+
+    def __init__(self, request: Request, study: optuna.Study, listener: Listener, stop: StopRequest) -> None:
+        self.request, self.tell_user, self.stop, self.store = request, listener, stop, request.store
+        self.study_name, self.study_id, self.spec = study.study_name, studies.id_of(study), studies.spec_of(study)
+        # MLflow takes no slashes and colons in a model's name, and a space may be named after any file.
+        self.model_name = re.sub(r"[^A-Za-z0-9._-]", "-", f"sweeper-{self.spec['dataset']}-{self.spec['space_name']}")
+        self.pool, self.split = inputs.load(study, request.data_dir, request.offline, listener)
+        trials = studies.records(study)
+        self.finalists = final.select(
+            trials, self.spec, request.top, self.pool.images.shape[1:], len(self.pool.classes)
+        )
+        self.execution = plan_execution(request.device, request.jobs, self.pool.images.nbytes, os.environ)
+        self.device = torch.device(self.execution.devices[0])
+        self.dropped: list[str] = []
+        for text in inputs.notes(study, trials, self.finalists, request.top, request.seeds, self.execution.device_type):
+            listener(Note(text))
+        data = DataRecord(self.pool.name, self.pool.sha256, self.pool.source, self.pool.images.shape)
+        self.tracker = Tracker(self.store, data, lambda text: listener(Note(text)), kind="promotion")
+        choices = {f"sweeper.{name}": str(getattr(request, name)) for name in ("top", "seeds", "prefer")}
+        tags = study_run.tags(request.command, self.execution, self.pool.sha256) | choices
+        self.tracker.open(self.study_name, self.study_id, tags, {})
+        self.trainer = Trainer(self.study_name, self.tracker, listener, stop)
+
+    def run(self, ledger: Ledger) -> Outcome | None:
+        """All steps; None where a stop was requested."""
+        seeds = self.request.seeds
+        fresh = {f.trial: [self._fresh_seed(f, number) for number in range(1, 2 * seeds + 1)] for f in self.finalists}
+        # Seed by seed, so that a failure of any finalist shows early.
+        in_turn = [training for of_one_seed in zip(*fresh.values(), strict=True) for training in of_one_seed]
+        if not self._train(in_turn, "fresh seeds", self.split.train, self.split.validation):
+            return None
+        left = [f for f in self.finalists if self._has_results(f, fresh[f.trial])]
+        validation = {f.trial: self._correct(fresh[f.trial][:seeds], self.split.validation) for f in left}
+        order = final.ordered(left, validation, self.request.prefer)
+        self.tell_user(Note("Order by fresh seeds: " + ", ".join(f.name for f in order)))
+
+        # Nothing is chosen from here on. The estimate is of other seeds than those that made the order: a leader owes
+        # part of its lead to lucky seeds, and these would be lucky on the confirm images too.
+        part = "confirm" if len(self.split.confirm) else "validation"
+        estimated_on = self.split.confirm if part == "confirm" else self.split.validation
+        correct = {f.trial: self._correct(fresh[f.trial][seeds:], estimated_on) for f in order}
+
+        refits = {f.trial: self._refit(f) for f in order}
+        everything = np.sort(np.concatenate([self.split.train, self.split.validation, self.split.confirm]))
+        if not self._train(list(refits.values()), "refits on the whole pool", everything, everything[:0]):
+            return None
+        order = [f for f in order if self._has_results(f, [refits[f.trial]])]
+        estimates = {f.trial: over_seeds_and_images(correct[f.trial]) for f in order}
+        versions = self._register(order, refits, validation, estimates, part)
+
+        models = {f.trial: f"{self.model_name}/{versions[f.trial]}" for f in order}
+        if self.request.test:
+            look.take(
+                ledger,
+                look.load(self.spec["dataset"], self.request.data_dir, self.request.offline, self.tell_user),
+                order,
+                models,
+                lambda finalist, images: logits_of(self._network(refits[finalist.trial]), images, self.device),
+                study=self.study_name,
+                study_id=self.study_id,
+                command=redact(" ".join(self.request.command)),
+                allow_retest=self.request.allow_retest,
+            )
+        by_role = {look.role(place, f): models[f.trial] for place, f in enumerate(order)}
+        seen = look.recorded(ledger, self.study_id, self.spec["dataset"], by_role)
+        comparisons = verdict.compare_configurations(part, order, correct)
+        outcome = Outcome(
+            study_name=self.study_name,
+            model_name=self.model_name,
+            entrants=[
+                Entrant(
+                    finalist=f,
+                    alias=look.alias(place),
+                    version=versions[f.trial],
+                    validation=validation[f.trial].mean(axis=0),
+                    confirm=estimates[f.trial] if part == "confirm" else None,
+                    tested=seen.tested.get(models[f.trial]),
+                )
+                for place, f in enumerate(order)
+            ],
+            comparisons=[*comparisons, *seen.comparisons],
+            shrinkage=verdict.shrinkage(order, comparisons),
+            verdict=[
+                *verdict.on_configurations(
+                    order,
+                    estimates[order[0].trial],
+                    part,
+                    n_images=len(estimated_on),
+                    n_seeds=self.request.seeds,
+                    trained_share=len(self.split.train) / len(everything),
+                    comparisons=comparisons,
+                ),
+                *verdict.on_networks(
+                    {name: seen.tested[model] for name, model in by_role.items() if model in seen.tested},
+                    seen.comparisons,
+                    seen.looks,
+                ),
+            ],
+            looks=seen.looks,
+            dropped=self.dropped,
+        )
+        self.tracker.log_text(None, {"promotion.json": json.dumps(outcome.summary(), indent=2)})
+        return outcome
+
+    def end(self, state: str, reason: str) -> list[str]:
+        """Ends the promotion's run; gives the reasons of what MLflow would not take."""
+        self.tracker.finish(None, state, reason=reason)
+        return self.tracker.close()
+
+    def _fresh_seed(self, finalist: Finalist, number: int) -> Training:
+        seed = studies.derive_seed(self.spec["seed"], "fresh", number)
+        return self._training(finalist, f"seed-{number}", f"{finalist.name}, seed {number}", seed, "train")
+
+    def _refit(self, finalist: Finalist) -> Training:
+        seed = studies.derive_seed(self.spec["seed"], "refit")
+        return self._training(finalist, "refit", f"{finalist.name}, refit", seed, "pool")
+
+    def _training(self, finalist: Finalist, stem: str, name: str, seed: int, part: str) -> Training:
+        arithmetic = (self.execution.device_type, self.execution.threads, self.execution.layout)
+        job = TrialJob(
+            number=finalist.trial,
+            configuration=finalist.configuration,
+            epochs=self.spec["epochs"],
+            seed=seed,
+            folder=Path(),
+            data_key=json.dumps([part, *(self.spec[name] for name in DECISIVE), *arithmetic]),
+        )
+        key = key_of(f"trial-{finalist.trial}-{stem}", job.identity)
+        job = replace(job, folder=self.store.training_folder(self.study_name, self.study_id, key))
+        tags = {"sweeper.study": self.study_name, "sweeper.trial": str(finalist.trial), "sweeper.part": part}
+        artifacts = texts(finalist.configuration, seed, self.spec, self.pool.images.shape[1:], self.pool.classes)
+        return Training(key, name, job, tags, artifacts)
+
+    def _train(self, trainings: Sequence[Training], what: str, train: Indices, validation: Indices) -> bool:
+        images, labels = self.pool.images, self.pool.labels
+
+        def start_workers() -> WorkerPool:
+            setup = WorkerSetup(
+                train=(images[train], labels[train]),
+                validation=(images[validation], labels[validation]),
+                n_classes=len(self.pool.classes),
+                mean=self.spec["mean"],
+                std=self.spec["std"],
+                threads=self.execution.threads,
+                layout=self.execution.layout,
+            )
+            return WorkerPool(setup, self.execution.devices, self.store.log_folder(self.study_name))
+
+        return self.trainer.run(trainings, what, start_workers)
+
+    def _has_results(self, finalist: Finalist, trainings: Sequence[Training]) -> bool:
+        """Whether all of a finalist's trainings came to an end; one that diverges is out of the final, and told of."""
+        for training in trainings:
+            reason = self.trainer.diverged.get(training.key)
+            if reason is None:
+                continue
+            if finalist.is_baseline:
+                raise SweeperError(f"{training.name} diverged ({reason}): without a baseline there is no comparison")
+            self.dropped.append(f"{training.name} diverged ({reason}): {finalist.name} is out of the final")
+            self.tell_user(Note(self.dropped[-1]))
+            return False
+        return True
+
+    def _network(self, training: Training) -> RawPixels:
+        try:
+            return load_network(
+                training.job.configuration.model,
+                self.pool.images.shape[1:],
+                len(self.pool.classes),
+                training.job.weights,
+                self.spec["mean"],
+                self.spec["std"],
+            )
+        except ValueError as error:
+            raise SweeperError(str(error)) from error
+
+    def _correct(self, trainings: Sequence[Training], part: Indices) -> Correct:
+        """Whether each of the trainings (columns) is right on each image of the part (rows)."""
+        images, labels = self.pool.images[part], self.pool.labels[part]
+        predictions = [logits_of(self._network(t), images, self.device).argmax(1) for t in trainings]
+        return np.stack([predicted == labels for predicted in predictions], axis=1)
+
+    def _register(
+        self,
+        order: Sequence[Finalist],
+        refits: Mapping[int, Training],
+        validation: Mapping[int, Correct],
+        estimates: Mapping[int, Estimate],
+        part: str,
+    ) -> dict[int, str]:
+        """The registered version of each finalist, by trial; the aliases come when all are there."""
+        undelivered = self.tracker.flush()
+        if undelivered:
+            raise SweeperError(
+                f"{len(undelivered)} writes did not reach MLflow, the first because: {undelivered[0]}; "
+                "nothing was registered, the same command goes on from here"
+            )
+        registry = Registry(self.store)
+        versions = {}
+        for finalist in order:
+            refit = refits[finalist.trial]
+            run_id = self.tracker.child_run_id(refit.key)
+            assert run_id is not None
+            low, high = verdict.bounded(estimates[finalist.trial])
+            tags = {
+                "sweeper.study": self.study_name,
+                "sweeper.study_id": self.study_id,
+                "sweeper.trial": str(finalist.trial),
+                "sweeper.baseline": json.dumps(finalist.is_baseline),
+                "sweeper.n_parameters": str(finalist.n_parameters),
+                "sweeper.search_score": json.dumps(finalist.score),
+                "sweeper.n_seeds": str(self.request.seeds),
+                "sweeper.validation_accuracy": f"{validation[finalist.trial].mean():.4f}",
+                f"sweeper.{part}_estimate": json.dumps([estimates[finalist.trial].value, low, high]),
+                "sweeper.data_sha256": self.pool.sha256,
+            }
+            versions[finalist.trial] = registry.register(
+                self.model_name,
+                run_id,
+                f"{self.study_id}/{refit.key}",
+                self._network(refit),
+                self.pool.images[self.split.train[:2]],
+                {"model.safetensors": refit.job.weights, "config.json": refit.texts["config.json"]},
+                tags,
+                f"{finalist.name} of study {self.study_name}, refitted on the whole training pool. Takes raw pixels "
+                f"(batch, {', '.join(str(size) for size in self.pool.images.shape[1:])}) as uint8, gives logits.",
+            )
+        champion, *others = (versions[f.trial] for f in order)
+        registry.set_aliases(self.model_name, champion, others[0] if others else None)
+        return versions

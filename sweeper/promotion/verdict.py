@@ -1,0 +1,236 @@
+"""What the numbers of a promotion allow to be said: estimates and comparisons as plain data, and as sentences."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweeper.evaluation.statistics import Adjusted, Estimate, PairedTest, holm, over_seeds_and_images, paired
+from sweeper.promotion.finalists import Finalist
+
+Correct = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Champion minus another finalist, on one part of the data; shares of 1.
+
+    On the confirm part (the validation part, where there is none) it compares configurations, over seeds and images;
+    on the test part the two trained networks, of which `b` images only the champion has right and `c` only the other.
+    `p_adjusted` and the interval's `level` are Holm's over the comparisons of the same part. `decided` means that both
+    say so. `detectable` is the smallest true difference that would be seen with a power of 80 %. What one seed cannot
+    give is None.
+    """
+
+    part: str
+    other: str
+    trials: tuple[int, int]
+    difference: float
+    low: float | None
+    high: float | None
+    level: float
+    p: float | None
+    p_adjusted: float | None
+    decided: bool
+    detectable: float | None
+    b: int | None = None
+    c: int | None = None
+
+    def described(self) -> dict[str, Any]:
+        """As plain data."""
+        return {"first": "champion", "second": self.other, **{k: v for k, v in asdict(self).items() if k != "other"}}
+
+
+def family(order: Sequence[Finalist]) -> list[tuple[str, Finalist]]:
+    """What the champion is compared with, fixed before anything is measured: the baseline and the challenger."""
+    champion, rest = order[0], order[1:]
+    pairs = [("baseline", finalist) for finalist in rest if finalist.is_baseline]
+    if rest and not rest[0].is_baseline:
+        pairs.append(("challenger", rest[0]))
+    assert all(finalist.trial != champion.trial for _, finalist in pairs)
+    return pairs
+
+
+def compare_configurations(part: str, order: Sequence[Finalist], correct: Mapping[int, Correct]) -> list[Comparison]:
+    """Over seeds and images; `correct` holds, by trial, arrays (images, seeds)."""
+    champion = correct[order[0].trial].astype(np.int8)
+    differences = [over_seeds_and_images(champion - correct[other.trial]) for _, other in family(order)]
+    return _compared(part, order, differences)
+
+
+def compare_networks(order: Sequence[Finalist], correct: Mapping[int, Correct]) -> list[Comparison]:
+    """The trained networks on the test part; `correct` holds, by trial, arrays (images,)."""
+    champion = correct[order[0].trial]
+    return _compared("test", order, [paired(champion, correct[other.trial]) for _, other in family(order)])
+
+
+def _compared(part: str, order: Sequence[Finalist], tests: Sequence[Estimate | PairedTest]) -> list[Comparison]:
+    p_values = [test.p_value() for test in tests]
+    # The family was fixed beforehand: a comparison that has no p-value still counts in it.
+    adjusted = holm([1.0 if p is None else p for p in p_values])
+    return [
+        _comparison(part, order[0], role, other, test, p, holm_result)
+        for (role, other), test, p, holm_result in zip(family(order), tests, p_values, adjusted, strict=True)
+    ]
+
+
+def _comparison(
+    part: str,
+    champion: Finalist,
+    role: str,
+    other: Finalist,
+    test: Estimate | PairedTest,
+    p: float | None,
+    adjusted: Adjusted,
+) -> Comparison:
+    low, high = test.interval(adjusted.level) or (None, None)
+    b, c = (test.b, test.c) if isinstance(test, PairedTest) else (None, None)
+    return Comparison(
+        part=part,
+        other=role,
+        trials=(champion.trial, other.trial),
+        difference=test.difference if isinstance(test, PairedTest) else test.value,
+        low=None if low is None else max(low, -1.0),
+        high=None if high is None else min(high, 1.0),
+        level=adjusted.level,
+        p=p,
+        p_adjusted=None if p is None else adjusted.p_value,
+        # The score interval inverts another test than mid-p: near the border the two can disagree, and then nothing
+        # is decided.
+        decided=adjusted.decided and low is not None and high is not None and not low <= 0 <= high,
+        detectable=test.detectable(adjusted.level),
+        b=b,
+        c=c,
+    )
+
+
+def bounded(estimate: Estimate) -> tuple[float | None, float | None]:
+    """The 95 % interval of an accuracy, cut at 0 and 1; None where there is none."""
+    low, high = estimate.interval() or (None, None)
+    return (None, None) if low is None or high is None else (max(low, 0.0), min(high, 1.0))
+
+
+def shrinkage(order: Sequence[Finalist], comparisons: Sequence[Comparison]) -> float | None:
+    """How much of the champion's lead over the baseline in the search was luck, a share of 1.
+
+    (search score of champion - of baseline) - (confirm of champion - of baseline), all accuracies. None without a
+    confirm part, for a champion that is the baseline, and for one that the search did not finish.
+    """
+    champion = order[0].search_accuracy
+    baseline = next((finalist.search_accuracy for finalist in order if finalist.is_baseline), None)
+    seen = next((c for c in comparisons if c.part == "confirm" and c.other == "baseline"), None)
+    if champion is None or baseline is None or seen is None:
+        return None
+    return (champion - baseline) - seen.difference
+
+
+def on_configurations(
+    order: Sequence[Finalist],
+    estimate: Estimate,
+    part: str,
+    n_images: int,
+    n_seeds: int,
+    trained_share: float,
+    comparisons: Sequence[Comparison],
+) -> list[str]:
+    """The verdict on the configurations: the champion's `estimate` on `part`, then its comparisons."""
+    champion = order[0]
+    value, (low, high) = f"{100 * estimate.value:.1f} %", bounded(estimate)
+    trained = f"trained on {100 * trained_share:.0f} % of the pool"
+    if low is not None and high is not None:
+        said = [
+            f"Estimated accuracy of this configuration ({champion.name}), {trained}, over images and {n_seeds} seeds: "
+            f"{value} [{100 * low:.1f}, {100 * high:.1f}]."
+        ]
+    elif n_seeds == 1:
+        said = [
+            f"Accuracy of this configuration ({champion.name}), {trained} with one seed, on {n_images:,} images: "
+            f"{value}. One seed says nothing of other seeds: no interval."
+        ]
+    else:
+        said = [
+            f"Accuracy of this configuration ({champion.name}), {trained}, over {n_seeds} seeds: {value}. "
+            "All seeds agree on all images: no interval."
+        ]
+    if part == "confirm":
+        said[0] += " Confirm images chose nothing."
+    else:
+        said[0] += (
+            " This study has no confirm part: these are the validation images that the search and the final chose on, "
+            "and the estimate is flattered by that."
+        )
+    if len(order) == 1:
+        said.append("The best configuration that the search found is its baseline.")
+    elif champion.is_baseline:
+        said.append(
+            "The baseline wins: with fresh seeds nothing that the search found was better on the validation part."
+        )
+    said += [_configurations_sentence(comparison) for comparison in comparisons]
+    luck = shrinkage(order, comparisons)
+    if luck is not None:
+        seen = next(c for c in comparisons if c.other == "baseline").difference
+        said.append(
+            f"The search promised {_points(seen + luck)} points over the baseline, the confirm images show "
+            f"{_points(seen)}: the search score was off by {_points(luck)}."
+        )
+    return said
+
+
+def _configurations_sentence(comparison: Comparison) -> str:
+    head = f"Champion - {comparison.other} {_points(comparison.difference)}"
+    if comparison.low is None or comparison.high is None:
+        return f"{head} points: undecided; without an interval no difference can be told from luck."
+    head += f" [{_points(comparison.low)}, {_points(comparison.high)}] points"
+    return f"{head}: {_decision(comparison)}; {_blind(comparison)}"
+
+
+def on_networks(
+    tested: Mapping[str, Mapping[str, Any]], comparisons: Sequence[Comparison], looks: tuple[int, int]
+) -> list[str]:
+    """The verdict on the trained networks; `tested` are the fields of Tested by role, none before a test."""
+    if not tested:
+        return []
+    figures = [
+        f"{role} {100 * f['accuracy']:.2f} % [{100 * f['low']:.2f}, {100 * f['high']:.2f}]"
+        for role, f in tested.items()
+    ]
+    n_images = next(iter(tested.values()))["n"]
+    counted = f"looks at these test data: {looks[0]} by this study, {looks[1]} in this store"
+    head = f"Accuracy of the refitted networks on {n_images:,} test images: {', '.join(figures)} ({counted})."
+    return [head, *(_networks_sentence(comparison) for comparison in comparisons)]
+
+
+def _networks_sentence(comparison: Comparison) -> str:
+    assert comparison.low is not None
+    assert comparison.high is not None
+    assert comparison.p_adjusted is not None
+    differ = "differ" if comparison.decided else "cannot be told apart"
+    return (
+        f"These two trained networks, champion and {comparison.other}, {differ} on the test set: b = {comparison.b}, "
+        f"c = {comparison.c}, p {_p(comparison.p_adjusted)}; {_points(comparison.difference)} "
+        f"[{_points(comparison.low)}, {_points(comparison.high)}] points: {_decision(comparison)}; {_blind(comparison)}"
+    )
+
+
+def _decision(comparison: Comparison) -> str:
+    if not comparison.decided:
+        return "undecided"
+    return f"the {'champion' if comparison.difference > 0 else comparison.other} is better"
+
+
+def _blind(comparison: Comparison) -> str:
+    if comparison.detectable is None:
+        return "no true difference could have been relied on to show here."
+    return f"differences below {100 * comparison.detectable:.1f} are invisible here."
+
+
+def _points(share: float) -> str:
+    """A difference in percentage points, with its sign."""
+    text = f"{100 * share:+.1f}"
+    return "0.0" if float(text) == 0 else text
+
+
+def _p(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"

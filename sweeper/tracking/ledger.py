@@ -1,0 +1,121 @@
+"""The ledger: each look at a test set is an MLflow run, begun before the evaluation and completed after it."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import mlflow
+from matplotlib.figure import Figure
+from mlflow.entities import Metric, Run, RunTag, ViewType
+from mlflow.utils.mlflow_tags import MLFLOW_USER
+
+from sweeper.store import Store
+from sweeper.tracking.client import experiment_id, reaching, search_runs
+
+EXPERIMENT = "sweeper-ledger"
+RESULT = "result.json"
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look at a test set. `models` are registered versions as "name/version", by role; `time` is UTC, ISO 8601.
+
+    A look that is not `complete` was begun, and may or may not have been seen.
+    """
+
+    run_id: str
+    study: str
+    study_id: str
+    dataset: str
+    test_sha256: str
+    models: Mapping[str, str]
+    command: str
+    time: str
+    complete: bool
+
+
+class Ledger:
+    """The looks in a store's MLflow. Looking them up makes no database. Methods raise SweeperError."""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self._uri = store, store.tracking_uri
+        self._client = mlflow.MlflowClient(tracking_uri=self._uri)
+
+    def looks(self) -> list[Look]:
+        """All looks, the earliest first; those that somebody deleted are counted too."""
+        if self._store.embedded_tracking and not (self._store.root / "mlflow.db").exists():
+            return []
+        with reaching(self._uri), self._store.initialising(embedded=self._store.embedded_tracking):
+            experiment = self._client.get_experiment_by_name(EXPERIMENT)
+            if experiment is None:
+                return []
+            query = "tags.`sweeper.kind` = 'test_look'"
+            runs = search_runs(self._client, experiment.experiment_id, query, ViewType.ALL)
+        return sorted((_look(run) for run in runs), key=lambda look: (look.time, look.run_id))
+
+    def begin(
+        self, *, study: str, study_id: str, dataset: str, test_sha256: str, models: Mapping[str, str], command: str
+    ) -> Look:
+        """The entry of a look that is about to be taken."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        tags = {
+            "sweeper.kind": "test_look",
+            "sweeper.study": study,
+            "sweeper.study_id": study_id,
+            "sweeper.dataset": dataset,
+            "sweeper.test_sha256": test_sha256,
+            "sweeper.models": json.dumps(dict(models)),
+            "sweeper.command": command,
+            "sweeper.time": now,
+            "sweeper.state": "open",
+            MLFLOW_USER: "sweeper",
+        }
+        with reaching(self._uri):
+            experiment = experiment_id(self._client, EXPERIMENT, self._store)
+            run = self._client.create_run(experiment, tags=tags, run_name=f"{study} test")
+        return Look(run.info.run_id, study, study_id, dataset, test_sha256, dict(models), command, now, False)
+
+    def complete(
+        self,
+        look: Look,
+        result: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        texts: Mapping[str, str],
+        figures: Mapping[str, Callable[[], Figure]],
+    ) -> None:
+        """What the look has shown. The entry is complete when all of it is written; done again, it is overwritten."""
+        now = int(time.time() * 1000)
+        with reaching(self._uri):
+            for name, text in {**texts, RESULT: json.dumps(result, indent=2)}.items():
+                self._client.log_text(look.run_id, text, name)
+            for name, draw in figures.items():
+                self._client.log_figure(look.run_id, draw(), name)
+            batch = [Metric(name, value, now, 0) for name, value in metrics.items()]
+            self._client.log_batch(look.run_id, metrics=batch, tags=[RunTag("sweeper.state", "complete")])
+            self._client.set_terminated(look.run_id, "FINISHED")
+
+    def result(self, look: Look) -> dict[str, Any]:
+        """What a complete look has shown."""
+        with reaching(self._uri):
+            folder = self._client.download_artifacts(look.run_id, RESULT)
+            with open(folder, encoding="utf-8") as file:
+                found: dict[str, Any] = json.load(file)
+        return found
+
+
+def _look(run: Run) -> Look:
+    tags = run.data.tags
+    return Look(
+        run_id=run.info.run_id,
+        study=tags["sweeper.study"],
+        study_id=tags["sweeper.study_id"],
+        dataset=tags["sweeper.dataset"],
+        test_sha256=tags["sweeper.test_sha256"],
+        models=json.loads(tags["sweeper.models"]),
+        command=tags["sweeper.command"],
+        time=tags["sweeper.time"],
+        complete=tags["sweeper.state"] == "complete",
+    )

@@ -1,0 +1,196 @@
+"""Networks in MLflow's model registry, made so that a registration can be repeated from wherever it was killed."""
+
+import copy
+import shutil
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import mlflow.pyfunc
+import mlflow.pytorch
+import numpy as np
+import torch
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model, ModelSignature
+from mlflow.models.model import MLMODEL_FILE_NAME
+from mlflow.types import Schema, TensorSpec
+from numpy.typing import NDArray
+from torch import nn
+
+from sweeper.errors import SweeperError
+from sweeper.store import Store
+from sweeper.tracking.client import reaching
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+MODEL = "model"
+WEIGHTS = "weights"
+IDENTITY = "sweeper.identity"
+# What serving the model imports; the rest comes with these. MLflow would find it out by loading the model in another
+# process, which takes ten seconds and more.
+REQUIREMENTS = ("mlflow", "numpy", "torch")
+# The exported network may add up in another order than the network itself.
+TOLERANCE = 1e-4
+
+
+class Registry:
+    """The registered models of one MLflow store. Its methods may be repeated, whatever became of the first try."""
+
+    def __init__(self, store: Store) -> None:
+        self._uri = store.tracking_uri
+        with reaching(self._uri), store.initialising(embedded=store.embedded_tracking):
+            # MLflow takes the registry from the environment before it takes it from the tracking address.
+            self._client = MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)
+            self._client.search_registered_models(max_results=1)
+
+    def find_version(self, name: str, identity: str) -> str | None:
+        """The version of the model `name` that is registered under this identity."""
+        query = f"name = '{name}' AND tags.`{IDENTITY}` = '{identity}'"
+        with reaching(self._uri):
+            found = self._client.search_model_versions(query)
+        return str(found[0].version) if found else None
+
+    def register(
+        self,
+        name: str,
+        run_id: str,
+        identity: str,
+        network: nn.Module,
+        example: NDArray[np.uint8],
+        files: Mapping[str, Path | str],
+        tags: Mapping[str, str],
+        description: str,
+    ) -> str:
+        """Logs the network and its files in the run, and registers it; gives the version.
+
+        `network` takes raw pixels uint8 (batch, channels, height, width) and gives float32 (batch, classes); `example`
+        is a batch of at least two. `files` are paths or texts by name, and go to the run's artifacts. Where there is
+        a version of this identity, only its tags are written. Raises SweeperError when the network is not the same
+        after it was exported, and when MLflow cannot be used.
+        """
+        if registered := self.find_version(name, identity):
+            with reaching(self._uri):
+                for tag, value in tags.items():
+                    self._client.set_model_version_tag(name, registered, tag, value)
+            return registered
+        with reaching(self._uri):
+            experiment_id = self._client.get_run(run_id).info.experiment_id
+            self._log_files(run_id, files)
+            model = self._logged(experiment_id, run_id, identity)
+        if model is None:
+            # Made before MLflow is told of it: a network that cannot be exported leaves nothing there.
+            with TemporaryDirectory() as folder:
+                exported = _export(network, example, Path(folder, MODEL))
+                with reaching(self._uri):
+                    model = self._log(experiment_id, run_id, identity, exported, Path(folder, MODEL))
+        with reaching(self._uri):
+            self._show_in_run(run_id, model)
+            return self._create_version(name, model, {**tags, IDENTITY: identity}, description)
+
+    def set_aliases(self, name: str, champion: str, challenger: str | None) -> None:
+        """Lets the two aliases mean these versions; without a challenger, that alias is removed."""
+        with reaching(self._uri):
+            # The champion comes last: who asks for it meets the old one until all else is done.
+            if challenger is None:
+                self._client.delete_registered_model_alias(name, CHALLENGER)
+            else:
+                self._client.set_registered_model_alias(name, CHALLENGER, challenger)
+            self._client.set_registered_model_alias(name, CHAMPION, champion)
+
+    def _log_files(self, run_id: str, files: Mapping[str, Path | str]) -> None:
+        with TemporaryDirectory() as folder:
+            for name, content in files.items():
+                if isinstance(content, Path):
+                    shutil.copyfile(content, Path(folder, name))
+                else:
+                    Path(folder, name).write_text(content, encoding="utf-8")
+            self._client.log_artifacts(run_id, folder, WEIGHTS)
+
+    def _logged(self, experiment_id: str, run_id: str, identity: str) -> LoggedModel | None:
+        """The model that the run has under this identity; what another try left half done is deleted."""
+        query = f"source_run_id = '{run_id}' AND tags.`{IDENTITY}` = '{identity}'"
+        ready = None
+        for model in self._client.search_logged_models([experiment_id], query):
+            if model.status == LoggedModelStatus.READY:
+                ready = model
+            else:
+                self._client.delete_logged_model(model.model_id)
+        return ready
+
+    def _log(self, experiment_id: str, run_id: str, identity: str, exported: Model, folder: Path) -> LoggedModel:
+        # Not mlflow.pytorch.log_model: it writes to the store and the run that are the process's current ones.
+        model = self._client.create_logged_model(experiment_id, MODEL, run_id, {IDENTITY: identity})
+        exported.run_id, exported.model_id, exported.artifact_path = run_id, model.model_id, model.artifact_location
+        exported.save(str(folder / MLMODEL_FILE_NAME))
+        self._client.log_model_artifacts(model.model_id, str(folder))
+        return self._client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+
+    def _show_in_run(self, run_id: str, model: LoggedModel) -> None:
+        outputs = self._client.get_run(run_id).outputs
+        if model.model_id not in [output.model_id for output in (outputs.model_outputs if outputs else [])]:
+            self._client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+
+    def _create_version(self, name: str, model: LoggedModel, tags: Mapping[str, str], description: str) -> str:
+        try:
+            self._client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        # The place itself: MLflow would look up models:/ID in the process's current store.
+        made = self._client.create_model_version(
+            name,
+            model.artifact_location,
+            model.source_run_id,
+            dict(tags),
+            description=description,
+            model_id=model.model_id,
+        )
+        return str(made.version)
+
+
+def _export(network: nn.Module, example: NDArray[np.uint8], folder: Path) -> Model:
+    """Writes the network as a folder that MLflow loads without any code of ours, for any size of batch."""
+    # On the CPU, where everyone can load it, and contiguous: torch's archive takes other layouts for parts of weights.
+    network = copy.deepcopy(network).cpu().to(memory_format=torch.contiguous_format).eval()
+    expected = _predict(network, example)
+    signature = ModelSignature(
+        Schema([TensorSpec(example.dtype, (-1, *example.shape[1:]))]),
+        Schema([TensorSpec(expected.dtype, (-1, *expected.shape[1:]))]),
+    )
+    model = Model()
+    mlflow.pytorch.save_model(
+        network,
+        str(folder),
+        mlflow_model=model,
+        input_example=example,
+        signature=signature,
+        # Without the build's part (+cu130, +cpu): another machine has another build.
+        pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in REQUIREMENTS],
+        serialization_format="pt2",
+    )
+    _forget_source_lines(folder / "data" / "model.pt2")
+    # MLflow takes a GPU that it finds, and then refuses a network that was exported from a CPU.
+    model.flavors["python_function"]["config"] = {"device": "cpu"}
+    model.save(str(folder / MLMODEL_FILE_NAME))
+    loaded = mlflow.pyfunc.load_model(str(folder))
+    # The batch of one as well: an export that fixed the batch's size would take only the other.
+    for batch in (example, example[:1]):
+        if not np.allclose(loaded.predict(batch), _predict(network, batch), rtol=0, atol=TOLERANCE):
+            raise SweeperError("the network gives other predictions after it was exported for MLflow")
+    return model
+
+
+def _forget_source_lines(path: Path) -> None:
+    """Takes out of an exported network where in our code each operation came from: it names this machine's folders."""
+    program = torch.export.load(path)
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)
+    torch.export.save(program, path)
+
+
+def _predict(network: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    with torch.inference_mode():
+        return network(torch.tensor(images)).numpy()

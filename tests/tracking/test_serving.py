@@ -1,0 +1,111 @@
+"""A registered network behind MLflow's own server, as its users put it there."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import torch
+
+from sweeper import store as stores
+from sweeper.config import ModelConfig
+from sweeper.models import build
+from sweeper.models.raw_pixels import RawPixels, logits_of
+from sweeper.tracking.registry import Registry
+
+# It takes about 8 on two quiet cores.
+START_SECONDS = 120
+# What is asked for here must not go out, and the server must not look elsewhere.
+FOREIGN = ("http_proxy", "https_proxy", "all_proxy", "mlflow_registry_uri")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def answer(request):
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=30) as response:
+        return response.read()
+
+
+def wait_until_ready(address, process, log):
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            answer(f"{address}/ping")
+            return
+        except OSError:
+            output = log.read_text(encoding="utf-8", errors="replace")
+            assert process.poll() is None, f"the server ended:\n{output}"
+            assert time.monotonic() < deadline, f"the server did not start in {START_SECONDS} seconds:\n{output}"
+            time.sleep(0.5)
+
+
+def end(process):
+    """Ends the process group that the process leads."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            break
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            continue
+    process.wait()
+
+
+def test_champion_answers_raw_pixels_with_the_logits_of_the_network(tmp_path):
+    store = stores.resolve(tmp_path / "store", None, None, {})
+    store.prepare()
+    registry = Registry(store)
+    client = mlflow.MlflowClient(tracking_uri=store.tracking_uri)
+    experiment_id = client.create_experiment("tiny", artifact_location=(store.artifacts / "tiny").as_uri())
+    torch.manual_seed(0)
+    shape, n_classes = (3, 8, 8), 4
+    network = RawPixels(
+        build(ModelConfig(filters=(4,), kernel_size=3, pool_after=(1,), dropout=0.5), shape, n_classes),
+        [0.3, 0.4, 0.5],
+        [0.2, 0.3, 0.4],
+    )
+    images = np.random.default_rng(0).integers(0, 256, (3, *shape), dtype=np.uint8)
+    version = registry.register(
+        "tiny", client.create_run(experiment_id).info.run_id, "id", network, images[:2], {}, {}, ""
+    )
+    registry.set_aliases("tiny", version, None)
+
+    port, log = free_port(), tmp_path / "serve.log"
+    environment = {name: value for name, value in os.environ.items() if name.lower() not in FOREIGN}
+    environment["MLFLOW_TRACKING_URI"] = store.tracking_uri
+    # MLflow starts `uvicorn` by its bare name.
+    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    command = ["models", "serve", "-m", "models:/tiny@champion", "--env-manager", "local"]
+    with open(log, "wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mlflow", *command, "--host", "127.0.0.1", "--port", str(port)],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=tmp_path,
+            env=environment,
+            start_new_session=True,
+        )
+    try:
+        address = f"http://127.0.0.1:{port}"
+        wait_until_ready(address, process, log)
+        body = json.dumps({"inputs": images.tolist()}).encode()
+        request = urllib.request.Request(f"{address}/invocations", body, {"Content-Type": "application/json"})
+        served = np.array(json.loads(answer(request))["predictions"])
+    finally:
+        end(process)
+    np.testing.assert_allclose(served, logits_of(network, images, torch.device("cpu")), rtol=0, atol=1e-4)
+    assert "mismatch" not in log.read_text(encoding="utf-8", errors="replace")
