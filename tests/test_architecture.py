@@ -51,7 +51,15 @@ RESERVED = {
 }
 
 # What chooses, and may not even name the test files of a data set, or its files at large.
-CHOOSING = ("sweeper.search", "sweeper.training", "sweeper.models", "sweeper.tracking", "sweeper.cli.search")
+CHOOSING = (
+    "sweeper.search",
+    "sweeper.training",
+    "sweeper.models",
+    "sweeper.tracking",
+    "sweeper.promotion.finalists",
+    "sweeper.promotion.trainings",
+    "sweeper.cli.search",
+)
 CHOOSING_PREFIX = "sweeper.space"
 TEST_FILES = ("test", "files")
 
@@ -190,6 +198,7 @@ def test_what_chooses_never_names_the_test_files():
         ("sweeper/search/study.py", "dataset.test", "sweeper.search.study reads .test"),
         ("sweeper/training/fit.py", "def f(d):\n    return d.files", "sweeper.training.fit reads .files"),
         ("sweeper/cli/search.py", "getattr(d, 'test')", "sweeper.cli.search reads .test"),
+        ("sweeper/promotion/finalists.py", "d.test", "sweeper.promotion.finalists reads .test"),
         ("sweeper/space_file.py", "operator.attrgetter('test')", "sweeper.space_file reads .test"),
     ],
 )
@@ -275,6 +284,11 @@ def test_an_import_that_points_upward_is_found(path, source, violation):
             "sweeper/search/sweep.py",
             "from sweeper.data import test_set",
             "sweeper.search.sweep imports sweeper.data.test_set",
+        ),
+        (
+            "sweeper/promotion/trainings.py",
+            "from sweeper.data import test_set",
+            "sweeper.promotion.trainings imports sweeper.data.test_set",
         ),
         (
             "sweeper/data/pool.py",

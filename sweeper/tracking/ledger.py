@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -42,13 +44,17 @@ class Ledger:
 
     def __init__(self, store: Store) -> None:
         self._store, self._uri = store, store.tracking_uri
-        self._client = mlflow.MlflowClient(tracking_uri=self._uri)
+
+    @cached_property
+    def _client(self) -> mlflow.MlflowClient:
+        with reaching(self._uri), self._store.initialising(embedded=self._store.embedded_tracking):
+            return mlflow.MlflowClient(tracking_uri=self._uri)
 
     def looks(self) -> list[Look]:
         """All looks, the earliest first; those that somebody deleted are counted too."""
         if self._store.embedded_tracking and not (self._store.root / "mlflow.db").exists():
             return []
-        with reaching(self._uri), self._store.initialising(embedded=self._store.embedded_tracking):
+        with reaching(self._uri):
             experiment = self._client.get_experiment_by_name(EXPERIMENT)
             if experiment is None:
                 return []
@@ -100,9 +106,8 @@ class Ledger:
     def result(self, look: Look) -> dict[str, Any]:
         """What a complete look has shown."""
         with reaching(self._uri):
-            folder = self._client.download_artifacts(look.run_id, RESULT)
-            with open(folder, encoding="utf-8") as file:
-                found: dict[str, Any] = json.load(file)
+            path = self._client.download_artifacts(look.run_id, RESULT)
+            found: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
         return found
 
 

@@ -1,13 +1,16 @@
-"""Stand-ins for the workers and for MLflow, so that the coordinator is tested in milliseconds."""
+"""Stand-ins for the workers and for MLflow, so that whoever trains with them is tested in milliseconds."""
 
+import shutil
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.numpy import load_file, save_file
 
 from sweeper.search.trial import TrialJob, TrialResult
+from sweeper.tracking.runs import Key
 from sweeper.training.fit import EpochMetrics
 
 Script = Callable[[TrialJob, int], Any]
@@ -18,7 +21,10 @@ def metrics(epoch: int, accuracy: float, loss: float = 1.0) -> EpochMetrics:
 
 
 class FakePool:
-    """Workers that answer by a script: `script(job, epoch)` gives an accuracy or another message to send."""
+    """Workers that answer by a script: `script(job, epoch)` gives an accuracy or another message to send.
+
+    They leave the files that real ones leave: a checkpoint after every epoch, at last the weights.
+    """
 
     def __init__(self, script: Script, n_workers: int = 1) -> None:
         self.script, self.n_workers = script, n_workers
@@ -27,6 +33,7 @@ class FakePool:
         self.epochs: dict[int, int] = {}  # finished ones by trial: what a checkpoint would hold
         self.sent: dict[int, int] = {}
         self.messages: deque[tuple[int, Any]] = deque()
+        self.closed = False
 
     def __len__(self) -> int:
         return self.n_workers
@@ -45,20 +52,26 @@ class FakePool:
             self._advance(index)
 
     def wait(self, seconds: float) -> list[tuple[int, Any]]:
-        return [self.messages.popleft()] if self.messages else []
+        assert self.messages, "whoever waits now waits for ever"
+        return [self.messages.popleft()]
+
+    def close(self) -> None:
+        self.closed = True
 
     def _advance(self, index: int) -> None:
         job = self.current[index]
         epoch = self.sent[index] + 1
+        job.folder.mkdir(parents=True, exist_ok=True)
         if epoch > job.epochs:
-            job.folder.mkdir(parents=True, exist_ok=True)
-            job.weights.write_bytes(b"weights")
+            save_file({"weight": np.zeros(1)}, job.weights, {"identity": job.identity})
             self.messages.append((index, TrialResult(np.eye(2, dtype=np.int64))))
             return
         message = self.script(job, epoch)
         if isinstance(message, float):
-            self.sent[index] = epoch
             message = metrics(epoch, message, loss=1 - message)
+        if isinstance(message, EpochMetrics):
+            self.sent[index] = epoch
+            job.checkpoint.touch()
         self.messages.append((index, message))
 
 
@@ -66,42 +79,52 @@ class FakeTracker:
     """Remembers what it is asked to write."""
 
     def __init__(self) -> None:
-        self.states: dict[int, list[tuple[str, str]]] = {}
-        self.epochs: dict[int, list[int]] = {}
-        self.texts: dict[int, dict[str, str]] = {}
-        self.weights: set[int] = set()
+        self.children: dict[Key, tuple[str, dict[str, Any], dict[str, str]]] = {}  # name, parameters, tags
+        self.states: dict[Key, list[tuple[str, str]]] = {}
+        self.epochs: dict[Key, list[int]] = {}
+        self.values: dict[Key, list[dict[str, float]]] = {}  # by epoch
+        self.texts: dict[Key, dict[str, str]] = {}
+        self.figures: dict[Key, list[str]] = {}
+        self.weights: set[Key] = set()
 
-    def child_run_id(self, number: int) -> str | None:
-        return f"run-{number}"
+    def child_run_id(self, key: Key) -> str | None:
+        return f"run-{key}"
 
-    def start_child(self, number: int, name: str, params: Any, tags: Any) -> None:
-        self.states.setdefault(number, []).append(("running", ""))
+    def start_child(self, key: Key, name: str, params: Any, tags: Any) -> None:
+        self.children[key] = (name, dict(params), dict(tags))
+        self.states.setdefault(key, []).append(("running", ""))
 
-    def log_epoch(self, number: int, epoch: int, values: dict[str, float]) -> None:
-        self.epochs.setdefault(number, []).append(epoch)
+    def log_epoch(self, key: Key, epoch: int, values: dict[str, float]) -> None:
+        self.epochs.setdefault(key, []).append(epoch)
+        self.values.setdefault(key, []).append(values)
 
-    def log_text(self, number: int, texts: dict[str, str]) -> None:
-        self.texts.setdefault(number, {}).update(texts)
+    def log_text(self, key: Key, texts: dict[str, str]) -> None:
+        self.texts.setdefault(key, {}).update(texts)
 
-    def log_figures(self, number: int, figures: dict[str, Callable[[], Any]]) -> None:
+    def log_figures(self, key: Key, figures: dict[str, Callable[[], Any]]) -> None:
         for draw in figures.values():
             draw()
+        self.figures.setdefault(key, []).extend(figures)
 
-    def log_weights(self, number: int, path: Path) -> None:
-        assert path.read_bytes() == b"weights"
-        self.weights.add(number)
+    def log_weights(self, key: Key, path: Path) -> None:
+        assert load_file(path)
+        self.weights.add(key)
 
-    def drop_weights(self, number: int) -> None:
-        self.weights.remove(number)
+    def drop_weights(self, key: Key) -> None:
+        self.weights.remove(key)
 
-    def forget(self, number: int, folder: Path) -> None:
-        pass
+    def forget(self, key: Key, path: Path) -> None:
+        assert self.is_ended(key), "what has not ended is gone on with from its files"
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
-    def is_ended(self, number: int) -> bool:
-        return self.states.get(number, [("", "")])[-1][0] in ("complete", "pruned", "failed")
+    def is_ended(self, key: Key) -> bool:
+        return self.states.get(key, [("", "")])[-1][0] in ("complete", "pruned", "failed")
 
-    def last_epoch(self, number: int) -> int:
-        return max(self.epochs.get(number, []), default=0)
+    def last_epoch(self, key: Key) -> int:
+        return max(self.epochs.get(key, []), default=0)
 
-    def finish(self, number: int, state: str, *, reason: str = "", metrics: Any = None) -> None:
-        self.states[number].append((state, reason))
+    def finish(self, key: Key, state: str, *, reason: str = "", metrics: Any = None) -> None:
+        self.states[key].append((state, reason))

@@ -30,8 +30,8 @@ def client(store):
     return mlflow.MlflowClient(tracking_uri=store.tracking_uri)
 
 
-def opened(store, study, notes=None):
-    tracker = Tracker(store, DATA, (notes if notes is not None else []).append)
+def opened(store, study, notes=None, kind="study"):
+    tracker = Tracker(store, DATA, (notes if notes is not None else []).append, kind)
     tracker.open(study, f"id-{study}", {"sweeper.command": "sweeper search tiny"}, {"epochs": 2})
     return tracker
 
@@ -185,6 +185,166 @@ def test_write_that_mlflow_refuses_for_good_does_not_hold_up_the_next(store, cli
     assert [m.value for m in client.get_metric_history(tracker.child_run_id(1), "train_loss")] == [0.5]
     assert kept.exists()  # what MLflow does not have is the only copy
     assert not forgotten.exists()
+
+
+def started(tracker, key):
+    """The tracker, after MLflow has made the child's run."""
+    tracker.start_child(key, f"training {key}", {}, {})
+    assert tracker.flush() == []
+    return tracker
+
+
+def test_promotion_is_a_child_of_the_studys_run_and_its_trainings_are_children_of_its_own(store, client):
+    study = opened(store, "promoted")
+    study.start_child(0, "trial 0", {}, {})
+    study.close()
+    promotion = opened(store, "promoted", kind="promotion")
+    tags = {"sweeper.part": "train", "sweeper.trial": "0"}
+    promotion.start_child("trial-0-seed-1-abc", "trial 0, seed 1", {"lr": 0.1}, tags)
+    promotion.log_epoch("trial-0-seed-1-abc", 1, {"train_loss": 0.5})
+    promotion.finish("trial-0-seed-1-abc", "complete")
+    promotion.log_text(None, {"promotion.json": "{}"})
+    promotion.close()
+
+    parent = client.get_run(promotion.run_id)
+    assert promotion.run_id != study.run_id
+    assert parent.info.run_name == "promoted promotion"
+    assert parent.data.tags["mlflow.parentRunId"] == study.run_id
+    assert parent.data.tags["sweeper.kind"] == "promotion"
+    assert artifacts(client, promotion.run_id) == ["promotion.json"]
+    child = client.get_run(promotion.child_run_id("trial-0-seed-1-abc"))
+    assert (child.info.run_name, child.info.status) == ("trial 0, seed 1", "FINISHED")
+    assert child.data.tags["mlflow.parentRunId"] == promotion.run_id
+    assert child.data.tags["sweeper.training"] == "trial-0-seed-1-abc"
+    assert tags.items() <= child.data.tags.items()
+    assert child.data.params == {"lr": "0.1"}
+
+
+def test_promotion_without_a_study_in_this_mlflow_stands_alone(store, client):
+    promotion = opened(store, "searched elsewhere", kind="promotion")
+    promotion.close()
+    assert "mlflow.parentRunId" not in client.get_run(promotion.run_id).data.tags
+
+
+def test_study_and_promotion_opened_again_find_each_its_own_run_and_children(store):
+    first = {}
+    for kind, key in (("study", 0), ("promotion", "refit")):
+        first[kind] = started(opened(store, "both", kind=kind), key)
+        first[kind].close()
+    for kind, key, foreign in (("study", 0, "refit"), ("promotion", "refit", 0)):
+        again = opened(store, "both", kind=kind)
+        again.close()
+        assert again.run_id == first[kind].run_id
+        assert again.child_run_id(key) == first[kind].child_run_id(key)
+        assert again.child_run_id(foreign) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "is_ended"),
+    [("complete", True), ("pruned", True), ("failed", True), ("interrupted", False), (None, False)],
+)
+def test_reopened_promotion_knows_which_trainings_have_ended_and_how_far_each_came(store, state, is_ended):
+    study = f"learned {state}"
+    first = started(opened(store, study, kind="promotion"), "refit")
+    for epoch in (1, 2):
+        first.log_epoch("refit", epoch, {"train_loss": 1 / epoch})
+    if state:
+        first.finish("refit", state)
+    first.close()
+
+    again = opened(store, study, kind="promotion")
+    again.close()
+    assert again.child_run_id("refit") == first.child_run_id("refit")
+    assert again.is_ended("refit") == is_ended
+    # Of those that have ended too: one that failed, or whose weights are lost, is trained once more.
+    assert again.last_epoch("refit") == 2
+
+
+def test_unknown_training_has_not_ended_and_has_no_epochs(store):
+    tracker = opened(store, "unknown", kind="promotion")
+    tracker.close()
+    assert tracker.child_run_id("refit") is None
+    assert not tracker.is_ended("refit")
+    assert tracker.last_epoch("refit") == 0
+
+
+def test_training_begun_since_the_promotion_was_opened_has_not_ended(store):
+    tracker = started(opened(store, "begun", kind="promotion"), "refit")
+    assert not tracker.is_ended("refit")
+    tracker.close()
+
+
+def test_flush_returns_when_all_is_delivered_and_writing_goes_on(store, client):
+    tracker = opened(store, "flushed")
+    tracker.start_child(0, "trial 0", {}, {})
+    for epoch in range(1, 21):
+        tracker.log_epoch(0, epoch, {"train_loss": 1.0})
+    assert tracker.flush() == []
+    run_id = tracker.child_run_id(0)
+    assert len(client.get_metric_history(run_id, "train_loss")) == 20
+    assert tracker.flush() == []  # with nothing to wait for
+    tracker.log_epoch(0, 21, {"train_loss": 1.0})
+    assert tracker.close() == []
+    assert len(client.get_metric_history(run_id, "train_loss")) == 21
+
+
+def test_flush_gives_the_reasons_of_what_mlflow_refused(store, client):
+    tracker = started(opened(store, "flushed in vain"), 0)
+    client.delete_run(tracker.child_run_id(0))
+    tracker.log_epoch(0, 1, {"train_loss": 1.0})
+    [reason] = tracker.flush()
+    assert "must be in the 'active' state" in reason
+    assert tracker.close() == [reason]
+
+
+def test_flush_waits_for_a_bounded_time_and_the_next_writes_have_theirs(store, client, monkeypatch):
+    monkeypatch.setattr(runs, "RETRY_SECONDS", 0.01)
+    tracker = started(opened(store, "bounded"), 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "CLOSING_SECONDS", 0.05)
+
+        def refuse(*arguments, **options):
+            raise MlflowException("gone for good")
+
+        patch.setattr(tracker._client, "log_batch", refuse)
+        tracker.log_epoch(0, 1, {"train_loss": 1.0})
+        assert tracker.flush() == ["MLflow took too long at the end"]
+    tracker.log_epoch(0, 2, {"train_loss": 0.5})
+    tracker.close()
+    assert [m.step for m in client.get_metric_history(tracker.child_run_id(0), "train_loss")] == [2]
+
+
+def test_forgotten_file_goes_once_all_before_is_delivered_and_its_neighbours_stay(store, monkeypatch, tmp_path):
+    checkpoint, weights = tmp_path / "checkpoint.safetensors", tmp_path / "model.safetensors"
+    checkpoint.touch()
+    weights.touch()
+    tracker = started(opened(store, "forgotten", kind="promotion"), "refit")
+    real, gate, seen = tracker._client.set_terminated, threading.Event(), []
+
+    def slow(*arguments):
+        gate.wait(30)
+        seen.append(checkpoint.exists())
+        real(*arguments)
+
+    monkeypatch.setattr(tracker._client, "set_terminated", slow)
+    tracker.finish("refit", "complete")
+    tracker.forget("refit", checkpoint)
+    gate.set()
+    tracker.forget("refit", tmp_path / "never written")
+    assert tracker.close() == []
+    assert seen == [True]
+    assert not checkpoint.exists()
+    assert weights.exists()
+
+
+def test_file_of_a_training_that_mlflow_does_not_have_whole_stays(store, client, tmp_path):
+    tracker = started(opened(store, "kept", kind="promotion"), "refit")
+    client.delete_run(tracker.child_run_id("refit"))
+    tracker.finish("refit", "complete")
+    (tmp_path / "checkpoint.safetensors").touch()
+    tracker.forget("refit", tmp_path / "checkpoint.safetensors")
+    assert len(tracker.close()) == 1
+    assert (tmp_path / "checkpoint.safetensors").exists()
 
 
 def test_studies_of_one_name_on_one_server_have_runs_of_their_own(store):

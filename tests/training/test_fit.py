@@ -1,14 +1,17 @@
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 
-from sweeper.config import ModelConfig, TrainConfig
+from sweeper.config import Configuration, ModelConfig, TrainConfig
 from sweeper.evaluation.metrics import macro_f1
 from sweeper.models import build
-from sweeper.training.checkpoint import CheckpointError
+from sweeper.search.trial import TrialJob, TrialResult, train_trial
+from sweeper.training.checkpoint import CheckpointError, holds
 from sweeper.training.fit import Diverged, batch_bounds, evaluate, fit
 from sweeper.training.optim import learning_rate
 from sweeper.training.tensors import TrainingData
@@ -145,6 +148,72 @@ def test_auxiliary_heads_are_trained():
     before = {k: v.clone() for k, v in build(with_heads, SHAPE, CLASSES).aux.state_dict().items()}
     _, model = train(epochs=1, model_config=with_heads)
     assert all(not torch.equal(before[k], v) for k, v in model.aux.state_dict().items())
+
+
+def without_validation(n_train=130):
+    return tiny_data(n_train, n_validation=0)
+
+
+def test_without_validation_part_its_figures_are_nan_and_the_training_is_the_same():
+    with_part, model = train()
+    torch.manual_seed(5)
+    refitted = build(MODEL, SHAPE, CLASSES).to(memory_format=torch.channels_last)
+    # The training part of both is the same; only the part beside it differs.
+    data = replace(tiny_data(), validation=without_validation().validation)
+    history = list(fit(refitted, data, CONFIG, epochs=3, seed=5))
+    assert [m.train_loss for m in history] == [m.train_loss for m in with_part]
+    for metrics in history:
+        assert math.isnan(metrics.validation_loss)
+        assert math.isnan(metrics.validation_accuracy)
+        assert math.isnan(metrics.validation_macro_f1)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, refitted.state_dict()[name]), name
+
+
+def test_training_loss_that_is_not_finite_ends_the_training_without_validation_part_too():
+    torch.manual_seed(5)
+    model = build(MODEL, SHAPE, CLASSES)
+    config = TrainConfig(optimizer="sgd", lr=1e30, batch_size=16)
+    with pytest.raises(Diverged, match="training loss of epoch 1 is"):
+        list(fit(model, without_validation(), config, epochs=1, seed=5))
+
+
+def trial_job(folder):
+    return TrialJob(0, Configuration(MODEL, CONFIG), 3, 5, folder, "data")
+
+
+def test_trial_without_validation_part_leaves_its_weights_under_its_identity_and_no_confusions(tmp_path):
+    job = trial_job(tmp_path)
+    *epochs, result = train_trial(job, without_validation())
+    assert [m.epoch for m in epochs] == [1, 2, 3]
+    assert epochs[-1].train_loss < epochs[0].train_loss
+    assert isinstance(result, TrialResult)
+    assert result.confusion is None
+    assert holds(job.weights, job.identity)
+    assert set(load_file(job.weights)) == set(build(MODEL, SHAPE, CLASSES).state_dict())
+
+
+def test_trial_without_validation_part_cut_short_goes_on_bitwise(tmp_path):
+    whole, cut = trial_job(tmp_path / "whole"), trial_job(tmp_path / "cut")
+    *expected, _ = train_trial(whole, without_validation())
+    epochs = train_trial(cut, without_validation())
+    next(epochs), next(epochs)
+    epochs.close()
+    assert not cut.weights.exists()
+    *resumed, _ = train_trial(cut, without_validation())
+    assert [(m.epoch, m.train_loss, m.gradient_norm) for m in resumed] == [
+        (m.epoch, m.train_loss, m.gradient_norm) for m in expected
+    ]
+    assert all(math.isnan(m.validation_loss) for m in resumed)  # those read from the checkpoint too
+    assert cut.weights.read_bytes() == whole.weights.read_bytes()
+
+
+def test_trial_with_validation_part_leaves_its_confusions_too(tmp_path):
+    job = trial_job(tmp_path)
+    *epochs, result = train_trial(job, tiny_data())
+    assert result.confusion.sum() == 40
+    assert np.trace(result.confusion) / 40 == pytest.approx(epochs[-1].validation_accuracy)
+    assert holds(job.weights, job.identity)
 
 
 # No dropout and no norm: what a step does can be worked out by hand.

@@ -1,0 +1,62 @@
+"""`sweeper promote` end to end, with real worker processes and the real Fashion-MNIST."""
+
+import json
+import signal
+import subprocess
+import threading
+
+import pytest
+
+from sweeper.cli.promote import PREFERENCES as OFFERED
+from sweeper.promotion.finalists import PREFERENCES
+from tests.cli.test_search import command, sweeper
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """A store with one small finished study."""
+    store = tmp_path_factory.mktemp("promote") / "store"
+    search = ("search", "fashion_mnist", "--subset", 1500, "--epochs", 1, "--trials", 3, "--pruner", "none", "--quiet")
+    printed = sweeper(*search, "--store", store).stdout
+    assert f"sweeper promote fashion_mnist-lenet5 --top 2 --test --store {store}" in printed
+    return store
+
+
+def test_promotion_that_is_interrupted_goes_on_to_one_test_and_no_second(store):
+    arguments = ("promote", "--top", 1, "--seeds", 1, "--test", "--store", store)
+    process = subprocess.Popen(
+        command(*arguments, "--verbose"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    timer = threading.Timer(120, process.kill)
+    timer.start()
+    for line in process.stderr:
+        if "epoch 1: train loss" in line:
+            process.send_signal(signal.SIGTERM)
+            break
+    printed, rest = process.communicate()
+    timer.cancel()
+    assert process.returncode == 143, rest
+    assert "To go on: sweeper promote" in rest
+    assert printed == ""
+    assert json.loads(sweeper("ledger", "--store", store, "--json").stdout) == {"schema_version": 1, "looks": []}
+
+    done = sweeper(*arguments, "--json")
+    outcome = json.loads(done.stdout)
+    assert outcome["study_name"] == "fashion_mnist-lenet5"
+    assert outcome["model_name"] == "sweeper-fashion_mnist-lenet5"
+    assert outcome["test_looks"] == 1
+    assert [f["alias"] for f in outcome["finalists"]] == ["champion", "challenger"]
+    for finalist in outcome["finalists"]:
+        assert 0.3 < finalist["test"]["low"] < finalist["test"]["accuracy"] < finalist["test"]["high"] < 0.95
+        assert len(finalist["test"]["per_class_accuracy"]) == 10
+    refused = sweeper(*arguments, code=2)
+    assert "--allow-retest" in refused.stderr
+
+    shown = sweeper(*arguments[:5], "--store", store).stdout
+    assert "Champion - " in shown
+    assert "(looks at these test data: 1 by this study, 1 in this store)" in shown
+    assert "models:/sweeper-fashion_mnist-lenet5@champion" in shown
+
+
+def test_preferences_of_the_command_are_those_of_the_final():
+    assert OFFERED == PREFERENCES

@@ -1,0 +1,281 @@
+import importlib
+import json
+
+import numpy as np
+import pytest
+
+from sweeper.config import Configuration, ModelConfig, TrainConfig
+from sweeper.errors import SweeperError
+from sweeper.promotion.finalists import PREFERENCES, Finalist, ordered, select
+from sweeper.search.study import TrialRecord
+
+SHAPE, CLASSES = (1, 8, 8), 4
+STATES = ("pruned", "failed", "running", "waiting", "duplicate")
+
+
+def configuration(n_filters=4, lr=1e-3):
+    model = ModelConfig(filters=(n_filters,), kernel_size=3, pool_after=(1,), hidden=(8,))
+    return Configuration(model, TrainConfig(lr=lr))
+
+
+BASELINE = configuration()
+
+
+def spec(metric="accuracy"):
+    # As Optuna gives it back: through JSON.
+    baseline = json.loads(json.dumps(BASELINE.values()))
+    return {"metric": metric, "space": {"variants": {"baseline": baseline}, "parameters": {"filters": {}, "lr": {}}}}
+
+
+def record(number, value=0.5, lr=None, *, state="complete", feasible=True, **other):
+    """A trial with a configuration of its own, unless `lr` gives it another's."""
+    lr = lr or 0.01 * (number + 1)
+    fields = {
+        "params": {"lr": lr},
+        "variant": None,
+        "configuration": configuration(lr=lr),
+        "metrics": {"validation_accuracy": value},
+    } | other
+    return TrialRecord(number=number, state=state, value=value, reason="", feasible=feasible, epochs=2, **fields)
+
+
+def baseline_record(value=0.5, number=0, **other):
+    return record(number, value, **{"params": {"lr": 1e-3}, "variant": "baseline", "configuration": BASELINE} | other)
+
+
+def selected(trials, top=2, metric="accuracy"):
+    return select(trials, spec(metric), top, SHAPE, CLASSES)
+
+
+def numbers(finalists):
+    return [finalist.trial for finalist in finalists]
+
+
+def test_preferences_on_the_command_line_are_those_of_the_final():
+    command = importlib.import_module("sweeper.cli.promote")  # the package has the command itself under this name
+    assert command.PREFERENCES == PREFERENCES
+
+
+def test_the_best_by_search_score_are_in_the_final_and_the_baseline_after_them():
+    trials = [baseline_record(0.5), record(1, 0.7), record(2, 0.9), record(3, 0.8)]
+    found = selected(trials)
+    assert numbers(found) == [2, 3, 0]
+    assert [f.is_baseline for f in found] == [False, False, True]
+    assert [f.name for f in found] == ["trial 2", "trial 3", "trial 0 (baseline)"]
+    assert [f.score for f in found] == [0.9, 0.8, 0.5]
+    assert all(f.eligible for f in found)
+
+
+@pytest.mark.parametrize(
+    ("baseline_value", "top", "expected"),
+    [(0.95, 1, [0]), (0.95, 2, [0, 2]), (0.85, 1, [2, 0]), (0.85, 2, [2, 0]), (0.5, 1, [2, 0]), (0.5, 5, [2, 3, 0])],
+)
+def test_a_baseline_among_the_best_is_not_taken_twice(baseline_value, top, expected):
+    trials = [baseline_record(baseline_value), record(2, 0.9), record(3, 0.8)]
+    assert numbers(selected(trials, top)) == expected
+
+
+def test_fewer_than_asked_for_are_in_the_final_where_fewer_have_finished():
+    trials = [baseline_record(0.5), record(1, 0.7), record(2, 0.9, state="pruned")]
+    assert numbers(selected(trials, top=5)) == [1, 0]
+
+
+def test_the_smallest_loss_leads_and_the_accuracy_beside_it_is_kept():
+    def with_accuracy(accuracy):
+        return {"metrics": {"validation_accuracy": accuracy, "validation_loss": 9.0}}
+
+    trials = [
+        baseline_record(0.40, **with_accuracy(0.88)),
+        record(1, 0.35, **with_accuracy(0.91)),
+        record(2, 0.30, **with_accuracy(0.90)),
+        record(3, 0.60, **with_accuracy(0.99)),
+    ]
+    found = selected(trials, metric="loss")
+    assert [(f.trial, f.score, f.search_accuracy) for f in found] == [(2, 0.30, 0.90), (1, 0.35, 0.91), (0, 0.40, 0.88)]
+
+
+def test_the_earlier_of_equal_scores_is_preferred():
+    assert numbers(selected([baseline_record(), record(3, 0.9), record(1, 0.9), record(2, 0.9)])) == [1, 2, 0]
+
+
+def test_one_configuration_under_two_numbers_takes_one_place_with_its_best_score():
+    trials = [baseline_record(), record(1, 0.8, lr=0.5), record(2, 0.9, lr=0.5), record(3, 0.7), record(4, 0.6)]
+    found = selected(trials)
+    assert numbers(found) == [2, 3, 0]
+    assert found[0].score == 0.9
+
+
+def test_the_baselines_configuration_is_the_baseline_under_any_number():
+    trials = [baseline_record(0.5), record(1, 0.8), record(4, 0.9, configuration=BASELINE)]
+    found = selected(trials)
+    assert numbers(found) == [4, 1]
+    assert found[0].is_baseline
+    assert found[0].name == "trial 4 (baseline)"
+
+
+def test_a_baseline_below_the_best_is_represented_by_its_best_finished_trial():
+    trials = [
+        baseline_record(0.99, state="failed"),
+        baseline_record(0.4, number=5),
+        baseline_record(0.5, number=6),
+        record(1, 0.9),
+    ]
+    found = selected(trials, top=1)
+    assert numbers(found) == [1, 6]
+    assert found[1].score == 0.5
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_only_finished_trials_are_in_the_final(state):
+    assert numbers(selected([baseline_record(), record(1, 0.9, state=state), record(2, 0.8)])) == [2, 0]
+
+
+def test_a_finished_trial_whose_configuration_was_never_noted_cannot_be_trained_anew():
+    assert numbers(selected([baseline_record(), record(1, 0.9, configuration=None), record(2, 0.8)])) == [2, 0]
+
+
+def test_a_trial_that_breaks_a_limit_is_not_in_the_final():
+    assert numbers(selected([baseline_record(), record(1, 0.9, feasible=False), record(2, 0.8)])) == [2, 0]
+
+
+def test_a_baseline_that_breaks_a_limit_is_in_the_final_but_not_eligible():
+    found = selected([baseline_record(0.99, feasible=False), record(1, 0.8), record(2, 0.7)])
+    assert [(f.trial, f.eligible, f.score) for f in found] == [(1, True, 0.8), (2, True, 0.7), (0, False, 0.99)]
+
+
+@pytest.mark.parametrize("noted", [True, False])
+@pytest.mark.parametrize("state", STATES)
+def test_a_baseline_that_the_search_did_not_finish_is_in_the_final_without_a_score(state, noted):
+    # Before it starts, a trial has neither a configuration nor values of the searched parameters.
+    unfinished = {} if noted else {"configuration": None, "params": {}}
+    found = selected([baseline_record(0.99, state=state, **unfinished), record(1, 0.8)], top=1)
+    assert numbers(found) == [1, 0]
+    baseline = found[1]
+    assert (baseline.score, baseline.search_accuracy) == (None, None)
+    assert baseline.configuration == BASELINE
+    assert baseline.is_baseline
+    assert baseline.eligible
+    assert baseline.params["lr"] == 1e-3
+
+
+def test_a_comparator_without_params_shows_the_values_of_the_searched_fields():
+    outside = configuration(n_filters=7, lr=0.3)
+    comparator = record(2, 0.9, configuration=outside, params={}, variant="lecun")
+    found = selected([baseline_record(), record(1, 0.8), comparator])
+    assert json.loads(json.dumps([f.params for f in found])) == [
+        {"filters": [7], "lr": 0.3},
+        {"lr": 0.02},
+        {"lr": 1e-3},
+    ]
+
+
+def test_a_finalist_without_a_noted_accuracy_has_none():
+    assert selected([baseline_record(), record(1, 0.9, metrics={})])[0].search_accuracy is None
+
+
+@pytest.mark.parametrize(
+    ("n_filters", "n_parameters", "n_multiply_adds"),
+    [
+        # conv 6x6, pooled to 3x3: 4 (9 + 1) + 8 (36 + 1) + 4 (8 + 1), and 4 x 36 x 9 + 36 x 8 + 8 x 4.
+        (4, 372, 1616),
+        # 8 (9 + 1) + 8 (72 + 1) + 4 (8 + 1), and 8 x 36 x 9 + 72 x 8 + 8 x 4.
+        (8, 700, 3200),
+    ],
+)
+def test_the_size_of_a_finalist_is_that_of_its_own_network(n_filters, n_parameters, n_multiply_adds):
+    finalist = selected([baseline_record(), record(1, 0.9, configuration=configuration(n_filters))])[0]
+    assert (finalist.n_parameters, finalist.n_multiply_adds) == (n_parameters, n_multiply_adds)
+
+
+@pytest.mark.parametrize(
+    "trials",
+    [
+        [],
+        [baseline_record(state="waiting", configuration=None, params={})],
+        [baseline_record(feasible=False), record(1, state="pruned"), record(2, feasible=False)],
+    ],
+)
+def test_a_search_without_anything_to_promote_is_refused(trials):
+    with pytest.raises(SweeperError, match="no trial has finished that could be promoted"):
+        selected(trials)
+
+
+def finalist(trial, n_parameters=10, n_multiply_adds=10, *, eligible=True, is_baseline=False):
+    return Finalist(trial, BASELINE, {}, is_baseline, eligible, 0.9, 0.9, n_parameters, n_multiply_adds)
+
+
+def right(share, seed=0):
+    """Whether each of 3 networks is right on each of 400 images, each with probability `share`."""
+    return np.random.default_rng([seed, int(1000 * share)]).random((400, 3)) < share
+
+
+def order(finalists, correct, prefer="accuracy"):
+    return numbers(ordered(finalists, correct, prefer))
+
+
+@pytest.mark.parametrize("prefer", PREFERENCES)
+def test_the_most_accurate_on_fresh_seeds_leads_where_it_can_be_told(prefer):
+    correct = {1: right(0.5), 2: right(0.9), 3: right(0.7)}
+    # The search, and the costs, would have it otherwise.
+    entered = [finalist(1, 1, 1), finalist(2, 3, 3), finalist(3, 2, 2)]
+    assert order(entered, correct, prefer) == [2, 3, 1]
+
+
+def test_equal_means_leave_the_earlier_trial_first():
+    same_mean = right(0.8)
+    correct = {3: same_mean, 1: same_mean[::-1], 2: same_mean}
+    assert order([finalist(3), finalist(1), finalist(2)], correct) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("prefer", "expected"), [("accuracy", [1, 2, 3]), ("small", [2, 1, 3]), ("fast", [1, 2, 3])])
+def test_of_two_that_cannot_be_told_apart_the_cheaper_wins_if_preferred(prefer, expected):
+    correct = {1: right(0.9), 2: right(0.89), 3: right(0.5)}
+    assert correct[1].mean() > correct[2].mean()
+    # 2 is the smaller and 1 the faster; 3 is both and far behind.
+    assert order([finalist(1, 20, 20), finalist(2, 10, 30), finalist(3, 1, 1)], correct, prefer) == expected
+
+
+@pytest.mark.parametrize("prefer", PREFERENCES)
+def test_the_leader_keeps_its_place_where_it_costs_least_or_as_little(prefer):
+    correct = {1: right(0.89), 2: right(0.9), 3: right(0.895)}
+    assert correct[2].mean() > correct[3].mean() > correct[1].mean()
+    assert order([finalist(1, 30, 30), finalist(2, 20, 20), finalist(3, 20, 20)], correct, prefer) == [2, 3, 1]
+
+
+def wrong_on(n_images):
+    """Networks that agree: wrong on the first images only. The t statistic of k images in 400 is about sqrt(k)."""
+    return np.repeat(np.arange(400)[:, None] >= n_images, 3, axis=1)
+
+
+def test_who_is_tied_with_the_second_alone_does_not_pass_the_leader():
+    correct = {1: wrong_on(0), 2: wrong_on(3), 3: wrong_on(6)}
+    first, second, third = finalist(1, 30), finalist(2, 20), finalist(3, 10)
+    assert order([first, second], correct, "small") == [2, 1]
+    assert order([second, third], correct, "small") == [3, 2]
+    assert order([first, third], correct, "small") == [1, 3]
+    assert order([first, second, third], correct, "small") == [2, 1, 3]
+
+
+def test_networks_that_never_differ_are_tied():
+    same = right(0.8)
+    assert order([finalist(1, 20), finalist(2, 10)], {1: same, 2: same}, "small") == [2, 1]
+
+
+def test_one_seed_tells_nobody_apart():
+    correct = {1: right(0.9)[:, :1], 2: right(0.2)[:, :1]}
+    assert order([finalist(1, 20), finalist(2, 10)], correct, "small") == [2, 1]
+    assert order([finalist(1, 20), finalist(2, 10)], correct, "accuracy") == [1, 2]
+
+
+@pytest.mark.parametrize("prefer", PREFERENCES)
+@pytest.mark.parametrize("share", [0.99, 0.71])
+def test_a_baseline_that_breaks_a_limit_comes_last_however_accurate_and_small(share, prefer):
+    correct = {0: right(share), 1: right(0.7), 2: right(0.3)}
+    assert correct[0].mean() > correct[1].mean()
+    too_large = finalist(0, 1, 1, eligible=False, is_baseline=True)
+    assert order([too_large, finalist(1, 20, 20), finalist(2, 10, 10)], correct, prefer) == [1, 2, 0]
+
+
+@pytest.mark.parametrize("prefer", PREFERENCES)
+def test_a_single_finalist_leads(prefer):
+    assert order([finalist(4)], {4: right(0.5)}, prefer) == [4]

@@ -1,0 +1,380 @@
+import csv
+import io
+import json
+from dataclasses import asdict, replace
+from types import SimpleNamespace
+
+import mlflow
+import numpy as np
+import pytest
+
+from sweeper import store as stores
+from sweeper.config import Configuration, ModelConfig, TrainConfig
+from sweeper.data import catalog
+from sweeper.data.test_set import TestSet, load_test_set
+from sweeper.errors import SweeperError, UsageError
+from sweeper.promotion import look as looks
+from sweeper.promotion import verdict
+from sweeper.promotion.finalists import Finalist
+from sweeper.promotion.look import Recorded
+from sweeper.promotion.tested import measure
+from sweeper.search.events import Note
+from sweeper.tracking.ledger import Ledger, Look
+from tests.fake_data import write_fake_dataset
+
+CLASSES = ("a", "b", "c")
+LABELS = np.arange(60, dtype=np.int64) % 3
+IMAGES = np.zeros((60, 1, 2, 2), dtype=np.uint8)
+OTHER_SHA256 = "ef" * 32
+
+
+def finalist(trial):
+    """Trial 0 is the baseline."""
+    return Finalist(
+        trial=trial,
+        configuration=Configuration(ModelConfig(), TrainConfig(lr=0.001 * (trial + 1))),
+        params={},
+        is_baseline=trial == 0,
+        eligible=True,
+        score=0.5,
+        search_accuracy=0.5,
+        n_parameters=10,
+        n_multiply_adds=10,
+    )
+
+
+def right_on(n_images):
+    """Logits that are right on the first images, and take the next class for the others'."""
+    predicted = np.where(np.arange(60) < n_images, LABELS, (LABELS + 1) % 3)
+    return np.eye(3, dtype=np.float32)[predicted] * 4
+
+
+LOGITS = {0: right_on(20), 1: right_on(30), 3: right_on(57), 5: right_on(50)}
+
+
+class FakeLedger:
+    """A ledger in memory; results go through JSON, as they do in MLflow."""
+
+    def __init__(self):
+        self.entries, self.results, self.metrics, self.files = [], {}, {}, {}
+
+    def looks(self):
+        return list(self.entries)
+
+    def begin(self, *, study, study_id, dataset, test_sha256, models, command):
+        number = len(self.entries)
+        time = f"2026-05-01T12:{number:02}:00+00:00"
+        entry = Look(f"run-{number}", study, study_id, dataset, test_sha256, dict(models), command, time, False)
+        self.entries.append(entry)
+        return entry
+
+    def complete(self, look, result, metrics, texts, figures):
+        self.results[look.run_id] = json.dumps(result, allow_nan=False)
+        self.metrics[look.run_id] = dict(metrics)
+        self.files[look.run_id] = dict(texts) | {name: draw() for name, draw in figures.items()}
+        self.entries[self.entries.index(look)] = replace(look, complete=True)
+
+    def result(self, look):
+        return json.loads(self.results[look.run_id])
+
+
+@pytest.fixture
+def dataset(monkeypatch, tmp_path):
+    """The data set "tiny", known by name, with its files in tmp_path/data."""
+    tiny = write_fake_dataset(tmp_path / "data")
+    monkeypatch.setitem(catalog.DATASETS, tiny.name, tiny)
+    return tiny
+
+
+@pytest.fixture
+def test_set(dataset):
+    return TestSet("tiny", IMAGES, LABELS, CLASSES, looks.known_sha256("tiny"), "/data")
+
+
+@pytest.fixture
+def ledger():
+    return FakeLedger()
+
+
+def model(trial):
+    return f"sweeper-tiny/{trial + 1}"
+
+
+def take(ledger, test_set, order=(3, 5, 0), *, predict=None, study_id="id-1", allow_retest=False, retrained=0):
+    """A look of the study at these trials, in order; `retrained` makes their models others. The trials predicted."""
+    predicted = []
+
+    def from_arrays(finalist, images):
+        assert images is test_set.images
+        predicted.append(finalist.trial)
+        return LOGITS[finalist.trial]
+
+    looks.take(
+        ledger,
+        test_set,
+        [finalist(trial) for trial in order],
+        {trial: model(trial + retrained) for trial in order},
+        predict or from_arrays,
+        study="fashion",
+        study_id=study_id,
+        command="sweeper promote --test",
+        allow_retest=allow_retest,
+    )
+    return predicted
+
+
+def interrupted(ledger, test_set, **changes):
+    """A look that was begun and ended before anything was written."""
+
+    def killed(finalist, images):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        take(ledger, test_set, predict=killed, **changes)
+
+
+def recorded(ledger, **models):
+    return looks.recorded(ledger, "id-1", "tiny", models)
+
+
+def state(ledger):
+    return [entry.complete for entry in ledger.looks()]
+
+
+def test_entry_is_written_before_the_first_prediction_and_completed_after_the_last(ledger, test_set):
+    seen = []
+
+    def predict(finalist, images):
+        seen.append(state(ledger))
+        return LOGITS[finalist.trial]
+
+    take(ledger, test_set, predict=predict)
+    assert seen == [[False]] * 3
+    [entry] = ledger.looks()
+    assert entry.complete
+    assert (entry.study, entry.study_id, entry.dataset) == ("fashion", "id-1", "tiny")
+    assert (entry.test_sha256, entry.command) == (test_set.sha256, "sweeper promote --test")
+
+
+@pytest.mark.parametrize(
+    ("order", "roles"),
+    [
+        ((3, 5, 0), {"champion": 3, "challenger": 5, "baseline": 0}),
+        ((3, 5, 1, 0), {"champion": 3, "challenger": 5, "baseline": 0}),
+        ((3, 5, 0, 1), {"champion": 3, "challenger": 5, "baseline": 0}),
+        ((3, 0, 5), {"champion": 3, "challenger": 0}),
+        ((0, 3, 5), {"champion": 0, "challenger": 3}),
+        ((0,), {"champion": 0}),
+    ],
+)
+def test_champion_challenger_and_baseline_are_looked_at_and_no_other(ledger, test_set, order, roles):
+    assert sorted(take(ledger, test_set, order)) == sorted(roles.values())
+    [entry] = ledger.looks()
+    assert entry.models == {role: model(trial) for role, trial in roles.items()}
+    accuracies = {role: ledger.metrics[entry.run_id][f"{role}_accuracy"] for role in roles}
+    assert accuracies == pytest.approx(
+        {role: np.mean(LOGITS[trial].argmax(1) == LABELS) for role, trial in roles.items()}
+    )
+    assert set(ledger.metrics[entry.run_id]) == {f"{role}_{figure}" for role in roles for figure in looks.FIGURES}
+
+
+def test_role_is_the_alias_else_baseline_else_the_trial():
+    order = [finalist(trial) for trial in (3, 0, 5, 1)]
+    assert [looks.role(place, f) for place, f in enumerate(order)] == ["champion", "challenger", "trial 5", "trial 1"]
+    assert looks.role(2, finalist(0)) == "baseline"
+    assert [looks.alias(place) for place in range(3)] == ["champion", "challenger", None]
+
+
+def test_entry_holds_tables_and_a_confusion_matrix_a_role(ledger, test_set):
+    take(ledger, test_set)
+    files = ledger.files["run-0"]
+    assert set(files) == {
+        "per_class_accuracy.csv",
+        "predictions.csv",
+        *(f"{role}_confusion_matrix.png" for role in ("champion", "challenger", "baseline")),
+    }
+    rows = list(csv.DictReader(io.StringIO(files["predictions.csv"])))
+    assert len(rows) == 60
+    predicted = [CLASSES.index(row["champion_prediction"]) for row in rows]
+    assert predicted == LOGITS[3].argmax(1).tolist()
+
+
+def test_what_was_seen_is_read_back_from_the_ledger(ledger, test_set):
+    take(ledger, test_set)
+    seen = recorded(ledger, champion=model(3), challenger=model(5), baseline=model(0))
+    assert set(seen.tested) == {model(3), model(5), model(0)}
+    for trial in (3, 5, 0):
+        expected = json.loads(json.dumps(asdict(measure(LABELS, LOGITS[trial], CLASSES))))
+        assert seen.tested[model(trial)] == expected
+    assert [(c.other, c.b, c.c) for c in seen.comparisons] == [("baseline", 37, 0), ("challenger", 7, 0)]
+    assert seen.looks == (1, 1)
+
+
+def test_comparisons_read_back_are_those_that_were_made(ledger, test_set):
+    take(ledger, test_set)
+    seen = recorded(ledger, champion=model(3), challenger=model(5), baseline=model(0))
+    order = [finalist(trial) for trial in (3, 5, 0)]
+    correct = {trial: LOGITS[trial].argmax(1) == LABELS for trial in (3, 5, 0)}
+    assert seen.comparisons == verdict.compare_networks(order, correct)
+
+
+def test_baseline_alone_is_compared_with_nothing(ledger, test_set):
+    take(ledger, test_set, (0,))
+    seen = recorded(ledger, champion=model(0))
+    assert set(seen.tested) == {model(0)}
+    assert seen.comparisons == []
+
+
+def test_repeated_command_goes_on_with_the_entry_of_the_same_models(ledger, test_set):
+    interrupted(ledger, test_set)
+    assert state(ledger) == [False]
+    assert take(ledger, test_set) == [3, 5, 0]
+    assert state(ledger) == [True]
+    assert recorded(ledger).looks == (1, 1)
+
+
+def test_allowed_retest_goes_on_with_its_own_open_entry(ledger, test_set):
+    take(ledger, test_set)
+    interrupted(ledger, test_set, allow_retest=True, retrained=10)
+    take(ledger, test_set, allow_retest=True, retrained=10)
+    assert state(ledger) == [True, True]
+
+
+def test_look_that_fails_while_it_is_written_stays_open_and_is_taken_up_again(ledger, test_set, monkeypatch):
+    def away(*arguments):
+        raise SweeperError("MLflow cannot be used")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "complete", away)
+        with pytest.raises(SweeperError, match="MLflow cannot be used"):
+            take(ledger, test_set)
+    assert state(ledger) == [False]
+    take(ledger, test_set)
+    assert state(ledger) == [True]
+
+
+@pytest.mark.parametrize("changes", [{"retrained": 10}, {"order": (5, 3, 0)}, {"order": (3, 5)}])
+def test_entry_begun_for_other_models_may_have_been_seen_and_is_a_look(ledger, test_set, changes):
+    interrupted(ledger, test_set)
+    predicted = []
+    with pytest.raises(UsageError, match=r"fashion was begun with other models \(2026-05-01T12:00:00.*--allow-retest"):
+        take(ledger, test_set, predict=lambda finalist, images: predicted.append(finalist), **changes)
+    assert not predicted
+    assert state(ledger) == [False]
+
+    take(ledger, test_set, allow_retest=True, **changes)
+    assert state(ledger) == [False, True]
+    assert recorded(ledger).looks == (2, 2)
+
+
+def test_look_of_another_study_or_at_other_data_stands_in_nobodys_way(ledger, test_set):
+    interrupted(ledger, test_set, study_id="id-2")
+    take(ledger, test_set, study_id="id-3")
+    take(ledger, replace(test_set, sha256=OTHER_SHA256))
+    interrupted(ledger, replace(test_set, sha256="01" * 32), retrained=10)
+    assert take(ledger, test_set)
+    assert state(ledger) == [False, True, True, False, True]
+
+
+def test_looks_are_counted_by_study_and_by_store_at_the_same_data_open_ones_too(ledger, test_set):
+    assert recorded(ledger) == Recorded({}, [], (0, 0))
+    take(ledger, test_set, study_id="id-2")
+    assert recorded(ledger) == Recorded({}, [], (0, 1))
+    interrupted(ledger, test_set)
+    assert recorded(ledger) == Recorded({}, [], (1, 2))
+    take(ledger, replace(test_set, sha256=OTHER_SHA256))
+    assert recorded(ledger) == Recorded({}, [], (1, 2))
+    take(ledger, test_set)
+    assert recorded(ledger).looks == (1, 2)
+    take(ledger, test_set, allow_retest=True, retrained=10)
+    assert recorded(ledger).looks == (2, 3)
+
+
+def test_result_of_another_study_is_not_this_ones(ledger, test_set):
+    take(ledger, test_set, study_id="id-2")
+    assert recorded(ledger, champion=model(3), challenger=model(5), baseline=model(0)).tested == {}
+
+
+def test_comparisons_of_other_models_are_not_shown_and_figures_stay_with_their_version(ledger, test_set):
+    take(ledger, test_set)
+    seen = recorded(ledger, champion=model(5), challenger=model(3), baseline=model(0))
+    assert seen.comparisons == []
+    assert seen.tested[model(3)]["accuracy"] == 57 / 60
+
+
+def test_the_last_complete_look_is_what_counts(ledger, test_set):
+    take(ledger, test_set)
+    take(ledger, test_set, (5, 3, 0), allow_retest=True)
+    interrupted(ledger, test_set, allow_retest=True, retrained=10)
+    seen = recorded(ledger, champion=model(5), challenger=model(3), baseline=model(0))
+    assert [c.trials[0] for c in seen.comparisons] == [5, 5]
+    assert seen.looks == (3, 3)
+
+
+def test_second_look_by_the_same_study_at_the_same_data_is_refused(ledger, test_set):
+    looks.refuse_retest(ledger, "fashion", "id-1", test_set.sha256)
+    interrupted(ledger, test_set)
+    looks.refuse_retest(ledger, "fashion", "id-1", test_set.sha256)  # an open entry can be gone on with
+    take(ledger, test_set)
+    with pytest.raises(UsageError) as refused:
+        looks.refuse_retest(ledger, "fashion", "id-1", test_set.sha256)
+    message = str(refused.value)
+    assert "study fashion was tested on these test data already (2026-05-01T12:00:00+00:00)" in message
+    assert "--allow-retest" in message
+    looks.refuse_retest(ledger, "fashion", "id-2", test_set.sha256)  # a study of the same name
+    looks.refuse_retest(ledger, "fashion", "id-1", OTHER_SHA256)
+
+
+def test_second_look_is_refused_even_where_nobody_asked_beforehand(ledger, test_set):
+    take(ledger, test_set)
+    with pytest.raises(UsageError, match="--allow-retest takes another look and counts it"):
+        take(ledger, test_set, predict=lambda finalist, images: pytest.fail("the test set was looked at"))
+    assert state(ledger) == [True]
+
+
+def test_known_hash_is_that_of_the_loaded_test_set_and_opens_no_file(dataset, tmp_path):
+    loaded = load_test_set("tiny", data_dir=tmp_path / "data")
+    for file in dataset.test:
+        (tmp_path / "data" / file.name).unlink()
+    assert looks.known_sha256("tiny") == loaded.sha256
+
+
+def test_notes_about_the_test_files_reach_the_listener(dataset, tmp_path, monkeypatch):
+    def with_note(name, *, data_dir, offline, notify):
+        notify(f"{name} {data_dir} {offline}")
+        return SimpleNamespace(name=name)
+
+    monkeypatch.setattr(looks, "load_test_set", with_note)
+    events = []
+    assert looks.load("tiny", tmp_path, True, events.append).name == "tiny"
+    assert events == [Note(f"tiny {tmp_path} True")]
+
+
+@pytest.fixture(scope="module")
+def real_store(tmp_path_factory):
+    """Each test has a study of its own in it: making its tables takes seconds."""
+    store = stores.resolve(tmp_path_factory.mktemp("store"), None, None, {})
+    mlflow.MlflowClient(tracking_uri=store.tracking_uri).search_experiments()
+    return store
+
+
+def test_deleted_look_still_counts_and_is_still_shown(real_store, test_set):
+    ledger = Ledger(real_store)
+    take(ledger, test_set)
+    before = recorded(ledger, champion=model(3), challenger=model(5), baseline=model(0))
+    assert before.tested
+    assert before.looks[0] == 1
+    [entry] = [entry for entry in ledger.looks() if entry.study_id == "id-1"]
+    mlflow.MlflowClient(tracking_uri=real_store.tracking_uri).delete_run(entry.run_id)
+    assert recorded(ledger, champion=model(3), challenger=model(5), baseline=model(0)) == before
+    with pytest.raises(UsageError, match="was tested on these test data already"):
+        looks.refuse_retest(ledger, "fashion", "id-1", test_set.sha256)
+
+
+def test_deleted_open_entry_does_not_bar_the_test_for_good(real_store, test_set):
+    ledger, client = Ledger(real_store), mlflow.MlflowClient(tracking_uri=real_store.tracking_uri)
+    interrupted(ledger, test_set, study_id="id-deleted")
+    [entry] = [entry for entry in ledger.looks() if entry.study_id == "id-deleted"]
+    client.delete_run(entry.run_id)
+    take(ledger, test_set, study_id="id-deleted", allow_retest=True)
+    assert looks.recorded(ledger, "id-deleted", "tiny", {}).tested

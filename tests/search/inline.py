@@ -1,0 +1,58 @@
+"""A pool that really trains, in this process: for tests of what stands around the training."""
+
+from collections import deque
+from typing import Any, ClassVar
+
+import torch
+
+from sweeper.search.trial import train_trial
+from sweeper.search.workers import Failure
+from sweeper.training.fit import Diverged
+from sweeper.training.tensors import on_device
+
+
+class InlinePool:
+    """One worker without a process, with WorkerPool's signature; `made` remembers the setups of all pools."""
+
+    made: ClassVar[list[Any]] = []
+
+    def __init__(self, setup, devices, log_folder) -> None:
+        InlinePool.made.append(setup)
+        self.data = on_device(
+            setup.train,
+            setup.validation,
+            n_classes=setup.n_classes,
+            mean=setup.mean,
+            std=setup.std,
+            device=torch.device("cpu"),
+            layout=getattr(torch, setup.layout),
+        )
+        self.messages: deque[Any] = deque()
+        self.log_folder = log_folder
+
+    def __len__(self) -> int:
+        return 1
+
+    def log(self, index: int):
+        return self.log_folder / f"worker-{index}.log"
+
+    def train(self, index: int, job) -> None:
+        self.training = train_trial(job, self.data)
+        self._advance()
+
+    def answer(self, index: int, *, go_on: bool) -> None:
+        if go_on:
+            self._advance()
+
+    def wait(self, seconds: float) -> list[tuple[int, Any]]:
+        return [(0, self.messages.popleft())] if self.messages else []
+
+    def close(self) -> None:
+        pass
+
+    def _advance(self) -> None:
+        try:
+            message = next(self.training)
+        except Diverged as error:
+            message = Failure("diverged", str(error))
+        self.messages.append(message)
