@@ -118,19 +118,21 @@ def tested_table(outcome: "Outcome") -> Table:
 
 
 def looks_table(looks: "Sequence[Look]") -> Table:
-    """Every look at a test set; the counts are by study and over all on the same data."""
+    """Every look at a test set; the counts are of looks at the same data so far, by the study and by all."""
+    from sweeper.tracking.ledger import count
+
     table = Table()
     for name in ("time (UTC)", "study", "data", "look", "of store", "state"):
         table.add_column(name, no_wrap=True)
     table.add_column("models", ratio=1)
-    for place, look in enumerate(looks):
-        before = [other for other in looks[: place + 1] if other.test_sha256 == look.test_sha256]
+    for place, look in enumerate(looks, start=1):
+        by_study, by_store = count(looks[:place], look.study_id, look.test_sha256)
         table.add_row(
-            look.time.removesuffix("+00:00").replace("T", " "),
+            look.time[:19].replace("T", " "),
             escape(look.study),
             f"{look.dataset} {look.test_sha256[:12]}",
-            str(sum(other.study_id == look.study_id for other in before)),
-            str(len(before)),
+            str(by_study),
+            str(by_store),
             "complete" if look.complete else "begun",
             escape(", ".join(f"{role} {model}" for role, model in look.models.items())),
         )

@@ -17,7 +17,7 @@ from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.tested import Logits, figures, measure, tables
 from sweeper.promotion.verdict import Comparison
 from sweeper.search.events import Listener, Note
-from sweeper.tracking.ledger import Ledger, Look
+from sweeper.tracking.ledger import Ledger, Look, count
 
 # Of Tested, those that are metrics of the ledger's entry.
 FIGURES = ("accuracy", "low", "high", "loss", "macro_precision", "macro_recall", "macro_f1")
@@ -84,6 +84,8 @@ def take(
         command=command,
         allow_retest=allow_retest,
     )
+    by_study, by_store = count(ledger.looks(), study_id, test_set.sha256)
+    counted = f"look {by_study} at these test data by this study, {by_store} in this store"
     labels, classes = test_set.labels, test_set.classes
     logits = {name: predict(f, test_set.images) for name, f in roles.items()}
     tested = {name: measure(labels, logits[name], classes) for name in roles}
@@ -94,7 +96,8 @@ def take(
         "comparisons": [asdict(comparison) for comparison in comparisons],
     }
     numbers = {f"{name}_{figure}": getattr(tested[name], figure) for name in roles for figure in FIGURES}
-    ledger.complete(entry, result, numbers, tables(labels, logits, tested, classes), figures(labels, logits, classes))
+    pictures = figures(labels, logits, classes, counted)
+    ledger.complete(entry, result, numbers, tables(labels, logits, tested, classes), pictures)
 
 
 def role(place: int, finalist: Finalist) -> str:
@@ -116,11 +119,11 @@ def _entry(
     """
     looks = [look for look in ledger.looks() if look.study_id == study_id and look.test_sha256 == test_sha256]
     for look in looks:
-        if not look.complete and dict(look.models) == dict(models):
+        if not look.complete and not look.deleted and dict(look.models) == dict(models):
             return look
     if looks and not allow_retest:
         raise UsageError(
-            f"a test of study {looks[-1].study} was begun with other models ({looks[-1].time}) and may have been seen: "
+            f"a test of study {looks[-1].study} was begun before ({looks[-1].time}) and may have been seen: "
             "--allow-retest takes another look and counts it"
         )
     return ledger.begin(models=models, study_id=study_id, test_sha256=test_sha256, **other)
@@ -128,16 +131,16 @@ def _entry(
 
 def recorded(ledger: Ledger, study_id: str, dataset: str, models: Mapping[str, str]) -> Recorded:
     """What is known of these models ("name/version" by role) from the study's last complete look; evaluates nothing."""
-    sha256 = known_sha256(dataset)
-    same_data = [look for look in ledger.looks() if look.test_sha256 == sha256]
-    own = [look for look in same_data if look.study_id == study_id]
-    counted = (len(own), len(same_data))
-    complete = [look for look in own if look.complete]
+    sha256, looks = known_sha256(dataset), ledger.looks()
+    counted = count(looks, study_id, sha256)
+    complete = [look for look in looks if look.complete and look.study_id == study_id and look.test_sha256 == sha256]
     if not complete:
         return Recorded({}, [], counted)
     last = complete[-1]
     result = ledger.result(last)
     # The champion of that look may be another than today's: then its comparisons are not today's either.
-    same_models = all(models.get(name) == model for name, model in last.models.items())
-    comparisons = [Comparison(**fields) for fields in result["comparisons"]] if same_models else []
+    if any(models.get(name) != model for name, model in last.models.items()):
+        return Recorded(result["tested"], [], counted)
+    # JSON knows no tuples.
+    comparisons = [Comparison(**{**fields, "trials": tuple(fields["trials"])}) for fields in result["comparisons"]]
     return Recorded(result["tested"], comparisons, counted)

@@ -79,13 +79,13 @@ def tables(
 
 
 def figures(
-    labels: NDArray[np.int64], logits: Mapping[str, Logits], classes: tuple[str, ...]
+    labels: NDArray[np.int64], logits: Mapping[str, Logits], classes: tuple[str, ...], counted: str
 ) -> dict[str, Callable[[], Figure]]:
-    """A confusion matrix a role, by file name."""
+    """A confusion matrix a role, by file name; `counted` says which look at the test data it shows."""
 
     def matrix(role: str) -> Callable[[], Figure]:
         counts = metrics.confusion_matrix(labels, logits[role].argmax(1), len(classes))
-        return lambda: plots.confusion_matrix(counts, classes, f"Test confusion matrix, {role}")
+        return lambda: plots.confusion_matrix(counts, classes, f"Test confusion matrix, {role} ({counted})")
 
     return {f"{role}_confusion_matrix.png": matrix(role) for role in logits}
 

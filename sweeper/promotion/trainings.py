@@ -59,6 +59,7 @@ class Trainer:
     def __init__(self, study: str, tracker: Tracker, listener: Listener, stop: StopRequest) -> None:
         self.study, self.tracker, self.tell_user, self.stop = study, tracker, listener, stop
         self.diverged: dict[str, str] = {}  # why a training has no result, by key
+        self.idle_deaths = 0
 
     def run(self, trainings: Sequence[Training], what: str, start_workers: Callable[[], WorkerPool]) -> bool:
         """Trains what is not done yet; where a loss is no longer finite, `diverged` holds the reason.
@@ -102,7 +103,8 @@ class Trainer:
                 self._interrupt(left)
 
     def _is_done(self, training: Training) -> bool:
-        return self.tracker.is_ended(training.key) and checkpoint.holds(training.job.weights, training.job.identity)
+        complete = self.tracker.state(training.key) == "complete"
+        return complete and checkpoint.holds(training.job.weights, training.job.identity)
 
     def _tell_start(self, trainings: Sequence[Training], n_left: int, what: str, n_workers: int) -> None:
         self.tell_user(
@@ -177,11 +179,13 @@ class Trainer:
         self.tell_user(TrialEnded(current.number, training.name, state, value, len(epochs), reason))
 
     def _interrupt(self, current: _Running) -> None:
-        self.tracker.finish(current.training.key, "interrupted", reason=self.stop.reason)
+        self.tracker.finish(current.training.key, "interrupted", reason=self.stop.reason or "another training failed")
         self.tell_user(TrialInterrupted(current.number))
 
     def _check_idle(self, pool: WorkerPool, worker: int, message: Any) -> None:
         if isinstance(message, Died):
-            raise SweeperError(
-                f"a worker ended before it trained (exit code {message.exit_code}); see {pool.log(worker)}"
-            )
+            self.idle_deaths += 1
+            if self.idle_deaths >= MOST_DEATHS:
+                raise SweeperError(
+                    f"workers end before they train (exit code {message.exit_code}); see {pool.log(worker)}"
+                )

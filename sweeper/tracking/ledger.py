@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -25,7 +25,8 @@ RESULT = "result.json"
 class Look:
     """One look at a test set. `models` are registered versions as "name/version", by role; `time` is UTC, ISO 8601.
 
-    A look that is not `complete` was begun, and may or may not have been seen.
+    A look that is not `complete` was begun, and may or may not have been seen. One that is `deleted` in MLflow still
+    counts.
     """
 
     run_id: str
@@ -37,6 +38,7 @@ class Look:
     command: str
     time: str
     complete: bool
+    deleted: bool = False
 
 
 class Ledger:
@@ -66,7 +68,7 @@ class Ledger:
         self, *, study: str, study_id: str, dataset: str, test_sha256: str, models: Mapping[str, str], command: str
     ) -> Look:
         """The entry of a look that is about to be taken."""
-        now = datetime.now(UTC).isoformat(timespec="seconds")
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
         tags = {
             "sweeper.kind": "test_look",
             "sweeper.study": study,
@@ -111,6 +113,12 @@ class Ledger:
         return found
 
 
+def count(looks: Sequence[Look], study_id: str, test_sha256: str) -> tuple[int, int]:
+    """How often these test data were looked at by the study, and by all studies of the store."""
+    same_data = [look for look in looks if look.test_sha256 == test_sha256]
+    return sum(look.study_id == study_id for look in same_data), len(same_data)
+
+
 def _look(run: Run) -> Look:
     tags = run.data.tags
     return Look(
@@ -123,4 +131,5 @@ def _look(run: Run) -> Look:
         command=tags["sweeper.command"],
         time=tags["sweeper.time"],
         complete=tags["sweeper.state"] == "complete",
+        deleted=run.info.lifecycle_stage == "deleted",
     )

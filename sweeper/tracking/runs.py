@@ -27,6 +27,7 @@ from sweeper.tracking.client import experiment_id, reaching, redacted, search_ru
 STATUS = {
     "running": "RUNNING", "complete": "FINISHED", "pruned": "KILLED", "interrupted": "KILLED", "failed": "FAILED",
 }  # fmt: skip
+ENDED = ("complete", "pruned", "failed")
 WEIGHTS = "weights"
 # The runs that a parent run of either kind has under it: what each is called, and its key's tag.
 CHILDREN = {"study": "trial", "promotion": "training"}
@@ -72,7 +73,7 @@ class Tracker:
         self._undelivered: list[str] = []
         self._incomplete: set[Key | None] = set()  # children with undelivered writes
         self._run_ids: dict[Key, str] = {}
-        self._open: set[Key] = set()  # children whose runs were never ended
+        self._states: dict[Key, str] = {}
         self._last_epochs: dict[Key, int] = {}
         with reaching(self._uri), store.initialising(embedded=store.embedded_tracking):
             self._client = mlflow.MlflowClient(tracking_uri=self._uri)
@@ -107,9 +108,13 @@ class Tracker:
         """The run of a child; None as long as MLflow has not made it."""
         return self._run_ids.get(key)
 
+    def state(self, key: Key) -> str | None:
+        """The state that the child was in when the parent was opened, or running if it was started since."""
+        return self._states.get(key)
+
     def is_ended(self, key: Key) -> bool:
         """Whether the child had a run, and that had been ended, when the parent was opened."""
-        return key in self._run_ids and key not in self._open
+        return self._states.get(key) in ENDED
 
     def last_epoch(self, key: Key) -> int:
         """The last epoch that was logged of a child; 0 before the first."""
@@ -118,6 +123,7 @@ class Tracker:
     def start_child(self, key: Key, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
         """Makes the child's run, or opens it again."""
         started = _now()
+        self._states[key] = "running"
 
         def start() -> None:
             if key not in self._run_ids:
@@ -234,6 +240,7 @@ class Tracker:
                 self._undelivered.append(reason)
                 self._incomplete.add(key)
             self._queue.task_done()
+        self._queue.task_done()
 
     def _deliver(self, write: Callable[[], object]) -> str:
         """Tries until it is done; gives the reason where it cannot be, else nothing."""
@@ -274,9 +281,10 @@ class Tracker:
 
     def _learn(self, key: Key, run: Run) -> None:
         run_id = self._run_ids[key] = run.info.run_id
-        state = run.data.tags.get("sweeper.state")
-        if run.info.status == "RUNNING" or state == "interrupted":
-            self._open.add(key)
+        state = run.data.tags.get("sweeper.state", "running")
+        self._states[key] = "running" if run.info.status == "RUNNING" else state
+        # An ended trial is never trained again; a training is, where its weights are gone.
+        if not self.is_ended(key) or self._kind == "promotion":
             steps = [metric.step for metric in self._client.get_metric_history(run_id, "train_loss")]
             self._last_epochs[key] = max(steps, default=0)
 

@@ -257,7 +257,7 @@ def test_look_that_fails_while_it_is_written_stays_open_and_is_taken_up_again(le
 def test_entry_begun_for_other_models_may_have_been_seen_and_is_a_look(ledger, test_set, changes):
     interrupted(ledger, test_set)
     predicted = []
-    with pytest.raises(UsageError, match=r"fashion was begun with other models \(2026-05-01T12:00:00.*--allow-retest"):
+    with pytest.raises(UsageError, match=r"fashion was begun before \(2026-05-01T12:00:00.*--allow-retest"):
         take(ledger, test_set, predict=lambda finalist, images: predicted.append(finalist), **changes)
     assert not predicted
     assert state(ledger) == [False]

@@ -373,12 +373,15 @@ def test_deaths_with_an_epoch_between_them_are_forgiven(promotion):
     assert promotion.epochs(2) == [1, 2, 3]
 
 
-def test_worker_that_dies_without_a_training_ends_the_promotion(promotion):
-    with pytest.raises(SweeperError, match=r"ended before it trained \(exit code 1\); see worker-3\.log"):
-        promotion.run(n_workers=4, prepare=lambda pool: pool.messages.append((3, Died(1))))
+def test_worker_that_dies_without_a_training_is_replaced_but_not_for_ever(promotion):
+    def deaths(number):
+        return lambda pool: pool.messages.extend([(3, Died(1))] * number)
+
+    with pytest.raises(SweeperError, match=r"end before they train \(exit code 1\); see worker-3\.log"):
+        promotion.run(n_workers=4, prepare=deaths(3))
     assert all(promotion.states(seed)[-1][0] == "interrupted" for seed in (1, 2, 3))
     assert promotion.pool.closed
-    assert promotion.run()
+    assert promotion.run(n_workers=4, prepare=deaths(2))
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit(143), RuntimeError("bug")])

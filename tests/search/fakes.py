@@ -120,8 +120,11 @@ class FakeTracker:
         else:
             path.unlink(missing_ok=True)
 
+    def state(self, key: Key) -> str | None:
+        return self.states[key][-1][0] if key in self.states else None
+
     def is_ended(self, key: Key) -> bool:
-        return self.states.get(key, [("", "")])[-1][0] in ("complete", "pruned", "failed")
+        return self.state(key) in ("complete", "pruned", "failed")
 
     def last_epoch(self, key: Key) -> int:
         return max(self.epochs.get(key, []), default=0)
