@@ -102,9 +102,14 @@ def resolve_store(store: Path | None, storage: str | None, tracking_uri: str | N
 
 def store_arguments(store: stores.Store) -> str:
     """What a command on this store needs behind it to be typed here; begins with a space, or is empty."""
-    if store.root == Path(os.path.abspath(stores.DEFAULT_STORE)):
-        return ""
-    return f" --store {shlex.quote(str(store.root))}"
+    words = []
+    if store.root != Path(os.path.abspath(stores.DEFAULT_STORE)):
+        words += ["--store", str(store.root)]
+    if not store.embedded_storage:
+        words += ["--storage", stores.redact(store.storage)]
+    if not store.embedded_tracking:
+        words += ["--tracking-uri", stores.redact(store.tracking_uri)]
+    return "".join(f" {shlex.quote(word)}" for word in words)
 
 
 def note_store(store: stores.Store) -> None:

@@ -123,12 +123,21 @@ def _run(request: "Request", *, quiet: bool, verbose: bool) -> "Outcome":
     stop = StopRequest()
     if not quiet:
         note_store(request.store)
-    with signals_to(stop), progress(quiet=quiet, verbose=verbose) as listener:
-        outcome = run(request, listener, stop)
+    outcome = None
+    try:
+        with signals_to(stop), progress(quiet=quiet, verbose=verbose) as listener:
+            outcome = run(request, listener, stop)
+    finally:
+        if stop.reason and outcome is None:
+            note(f"To go on: {_typed(request)}")
     if outcome is None:
-        note(f"To go on: {redact(shlex.join(request.command))}")
         sys.exit(128 + signal.Signals[stop.reason])
     return outcome
+
+
+def _typed(request: "Request", *more: str) -> str:
+    """The command as it was typed, with options that it did not have."""
+    return redact(shlex.join([*request.command, *(word for word in more if word not in request.command)]))
 
 
 def _show(outcome: "Outcome", request: "Request") -> None:
@@ -146,10 +155,11 @@ def _show(outcome: "Outcome", request: "Request") -> None:
         click.echo(sentence)
     options = store_arguments(request.store)
     click.echo("\nNext:")
-    if not any(entrant.tested for entrant in outcome.entrants):
-        click.echo(f"  sweeper promote {outcome.study_name} --top {request.top} --test{options}")
-    else:
+    if outcome.looks[0]:
         click.echo(f"  sweeper ledger{options}")
-    click.echo(f"  sweeper ui{options}")
+    else:
+        click.echo(f"  {_typed(request, '--test')}")
+    if request.store.embedded_tracking:
+        click.echo(f"  sweeper ui{options}")
     serve = ["mlflow", "models", "serve", "-m", f"models:/{outcome.model_name}@champion", "--env-manager", "local"]
     click.echo(f"  MLFLOW_TRACKING_URI={shlex.quote(redact(request.store.tracking_uri))} {shlex.join(serve)}")

@@ -220,7 +220,8 @@ def _show(outcome: "Outcome", request: "Request") -> None:
     click.echo("\nNext:")
     if outcome.stopped not in DONE:
         click.echo(f"  {_command(request, outcome.study_name)}   # goes on from here")
-    click.echo(f"  sweeper ui{options}")
+    if request.store.embedded_tracking:
+        click.echo(f"  sweeper ui{options}")
     if n["complete"]:
         click.echo(f"  sweeper promote {outcome.study_name} --top 2 --test{options}")
     click.echo(f"  sweeper trials {outcome.study_name}{options}")

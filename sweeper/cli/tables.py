@@ -108,7 +108,7 @@ def tested_table(outcome: "Outcome") -> Table:
             continue
         shares = ("macro_precision", "macro_recall", "macro_f1", "thresholded_precision", "thresholded_recall")
         table.add_row(
-            entrant.alias or "baseline",
+            entrant.name,
             _percent(tested),
             f"{tested['loss']:.4f}",
             *("" if tested[name] is None else f"{100 * tested[name]:.2f}" for name in shares),

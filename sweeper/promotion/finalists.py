@@ -22,7 +22,7 @@ class Finalist:
     """A configuration of the search that is trained anew.
 
     `score` is its search score, in the study's metric, and `search_accuracy` the validation accuracy beside it; both
-    are None for a baseline that the search did not finish. One that is not `eligible` breaks a limit of the search.
+    are None for a baseline that the search did not finish. One that is not `eligible` is too large to win.
     """
 
     trial: int
@@ -52,13 +52,9 @@ def select(
     Fewer where fewer have finished; SweeperError where none has.
     """
     baseline = Configuration.from_values(spec["space"]["variants"]["baseline"])
-    distinct: dict[str, TrialRecord] = {}
-    for trial in studies.ranking(trials, spec["metric"]):
-        if trial.configuration is not None and trial.feasible:
-            distinct.setdefault(trial.configuration.key(), trial)
-    if not distinct:
+    chosen = distinct(trials, spec["metric"])[:top]
+    if not chosen:
         raise SweeperError("no trial has finished that could be promoted")
-    chosen = list(distinct.values())[:top]
     if not any(trial.configuration == baseline for trial in chosen):
         chosen += [_baseline_trial(trials, baseline, spec["metric"])]
     searched = spec["space"]["parameters"]
@@ -66,20 +62,30 @@ def select(
     for trial in chosen:
         configuration = trial.configuration or baseline
         network = layers.trace(configuration.model, input_shape, n_classes)
+        n_parameters = layers.n_parameters(network)
         found.append(
             Finalist(
                 trial=trial.number,
                 configuration=configuration,
                 params=dict(trial.params) or {n: v for n, v in configuration.values().items() if n in searched},
                 is_baseline=configuration == baseline,
-                eligible=trial.feasible,
+                eligible=spec["max_params"] is None or n_parameters <= spec["max_params"],
                 score=trial.value if trial.state == "complete" else None,
                 search_accuracy=trial.metrics.get("validation_accuracy") if trial.state == "complete" else None,
-                n_parameters=layers.n_parameters(network),
+                n_parameters=n_parameters,
                 n_multiply_adds=layers.n_multiply_adds(network),
             )
         )
     return found
+
+
+def distinct(trials: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:
+    """The complete trials that may win, the best first, each configuration once."""
+    found: dict[str, TrialRecord] = {}
+    for trial in studies.ranking(trials, metric):
+        if trial.configuration is not None and trial.feasible:
+            found.setdefault(trial.configuration.key(), trial)
+    return list(found.values())
 
 
 def _baseline_trial(trials: Sequence[TrialRecord], baseline: Configuration, metric: str) -> TrialRecord:

@@ -8,7 +8,7 @@ import optuna
 from sweeper.data.pool import TrainingPool, load_training_pool
 from sweeper.data.splits import Split, split_pool
 from sweeper.errors import SweeperError
-from sweeper.promotion.finalists import Finalist
+from sweeper.promotion.finalists import Finalist, distinct
 from sweeper.search import study as studies
 from sweeper.search.events import Listener, Note
 from sweeper.search.study import TrialRecord
@@ -52,7 +52,7 @@ def notes(
         f"Study {study.study_name}: {names}; each with {seeds} fresh seeds for the order and {seeds} for the estimate, "
         "then refitted on the whole pool"
     )
-    n_found = sum(f.score is not None for f in finalists)
+    n_found = len(distinct(trials, spec["metric"]))
     if n_found < top:
         yield f"--top {top}: only {n_found} distinct configurations have finished"
     if not study.user_attrs.get("finished"):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sweeper.data import catalog
 from sweeper.data.arrays import combined_sha256
 from sweeper.data.test_set import TestSet, load_test_set
-from sweeper.errors import UsageError
+from sweeper.errors import SweeperError, UsageError
 from sweeper.promotion import verdict
 from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.tested import Logits, figures, measure, tables
@@ -26,15 +26,17 @@ Predict = Callable[[Finalist, NDArray[np.uint8]], Logits]
 
 @dataclass(frozen=True)
 class Recorded:
-    """What the study's last look has shown, as far as it is of the models at hand.
+    """What the study's looks have shown.
 
-    `tested` holds the fields of Tested by registered version; `looks` counts those at these test data by the study, and
-    by all studies of the store.
+    `tested` holds the fields of Tested by network, over all looks; `comparisons` are of the last look at just the
+    networks at hand. `looks` counts those at these test data by the study, and by all studies of the store. `notes` say
+    what else is to be known.
     """
 
     tested: Mapping[str, Mapping[str, Any]]
     comparisons: Sequence[Comparison]
     looks: tuple[int, int]
+    notes: Sequence[str]
 
 
 def known_sha256(dataset: str) -> str:
@@ -51,9 +53,10 @@ def refuse_retest(ledger: Ledger, study: str, study_id: str, sha256: str) -> Non
     """UsageError if the study has seen these test data: a second look could choose among test results."""
     for look in ledger.looks():
         if look.complete and look.study_id == study_id and look.test_sha256 == sha256:
+            shown = look.command.replace(" --test", "").replace(" --allow-retest", "")
             raise UsageError(
-                f"study {study} was tested on these test data already ({look.time}): `sweeper promote {study}` shows "
-                "the result again, --allow-retest takes another look and counts it"
+                f"study {study} was tested on these test data already ({look.time}): `{shown}` shows the result again, "
+                "--allow-retest takes another look and counts it"
             )
 
 
@@ -62,6 +65,7 @@ def take(
     test_set: TestSet,
     order: Sequence[Finalist],
     models: Mapping[int, str],
+    networks: Mapping[int, str],
     predict: Predict,
     *,
     study: str,
@@ -69,14 +73,16 @@ def take(
     command: str,
     allow_retest: bool,
 ) -> None:
-    """Evaluates champion, challenger and baseline on the test set; `models` are "name/version" by trial.
+    """Evaluates champion, challenger and baseline on the test set.
 
-    Raises UsageError where an entry was begun for other models, and may have been seen.
+    By trial, `models` are "name/version" and `networks` what was trained. Raises SweeperError where an entry was begun
+    for other networks, and may have been seen.
     """
     roles = {role(place, f): f for place, f in enumerate(order) if place < 2 or f.is_baseline}
     entry = _entry(
         ledger,
-        {name: models[f.trial] for name, f in roles.items()},
+        {name: networks[f.trial] for name, f in roles.items()},
+        models={name: models[f.trial] for name, f in roles.items()},
         study=study,
         study_id=study_id,
         dataset=test_set.name,
@@ -92,7 +98,7 @@ def take(
     correct = {f.trial: logits[name].argmax(1) == labels for name, f in roles.items()}
     comparisons = verdict.compare_networks(order, correct)
     result = {
-        "tested": {models[f.trial]: asdict(tested[name]) for name, f in roles.items()},
+        "tested": {networks[f.trial]: asdict(tested[name]) for name, f in roles.items()},
         "comparisons": [asdict(comparison) for comparison in comparisons],
     }
     numbers = {f"{name}_{figure}": getattr(tested[name], figure) for name in roles for figure in FIGURES}
@@ -111,36 +117,41 @@ def alias(place: int) -> str | None:
 
 
 def _entry(
-    ledger: Ledger, models: Mapping[str, str], *, study_id: str, test_sha256: str, allow_retest: bool, **other: str
+    ledger: Ledger, networks: Mapping[str, str], *, study_id: str, test_sha256: str, allow_retest: bool, **other: Any
 ) -> Look:
-    """The ledger's entry for this look: one that was begun for the same models and never completed, or a new one.
+    """The ledger's entry for this look: one that was begun for the same networks and never completed, or a new one.
 
-    An entry that was begun for other models may have been seen: it counts as a look.
+    An entry that was begun for others may have been seen: it counts as a look.
     """
     looks = [look for look in ledger.looks() if look.study_id == study_id and look.test_sha256 == test_sha256]
     for look in looks:
-        if not look.complete and not look.deleted and dict(look.models) == dict(models):
+        if not look.complete and not look.deleted and dict(look.networks) == dict(networks):
             return look
     if looks and not allow_retest:
-        raise UsageError(
+        raise SweeperError(
             f"a test of study {looks[-1].study} was begun before ({looks[-1].time}) and may have been seen: "
             "--allow-retest takes another look and counts it"
         )
-    return ledger.begin(models=models, study_id=study_id, test_sha256=test_sha256, **other)
+    return ledger.begin(networks=networks, study_id=study_id, test_sha256=test_sha256, **other)
 
 
-def recorded(ledger: Ledger, study_id: str, dataset: str, models: Mapping[str, str]) -> Recorded:
-    """What is known of these models ("name/version" by role) from the study's last complete look; evaluates nothing."""
+def recorded(ledger: Ledger, study_id: str, dataset: str, networks: Mapping[str, str]) -> Recorded:
+    """What the study's complete looks have shown; `networks` are those at hand, by role. Evaluates nothing."""
     sha256, looks = known_sha256(dataset), ledger.looks()
-    counted = count(looks, study_id, sha256)
     complete = [look for look in looks if look.complete and look.study_id == study_id and look.test_sha256 == sha256]
-    if not complete:
-        return Recorded({}, [], counted)
-    last = complete[-1]
-    result = ledger.result(last)
-    # The champion of that look may be another than today's: then its comparisons are not today's either.
-    if any(models.get(name) != model for name, model in last.models.items()):
-        return Recorded(result["tested"], [], counted)
-    # JSON knows no tuples.
-    comparisons = [Comparison(**{**fields, "trials": tuple(fields["trials"])}) for fields in result["comparisons"]]
-    return Recorded(result["tested"], comparisons, counted)
+    tested: dict[str, Any] = {}
+    comparisons: list[Comparison] = []
+    notes = []
+    for look in complete:
+        try:
+            result = ledger.result(look)
+        except SweeperError as error:
+            notes.append(f"What the look of {look.time} has shown cannot be read: {error}.")
+            continue
+        tested |= result["tested"]
+        if all(networks.get(name) == network for name, network in look.networks.items()):
+            # JSON knows no tuples.
+            comparisons = [Comparison(**{**f, "trials": tuple(f["trials"])}) for f in result["comparisons"]]
+    if complete and any(networks.get(name) != network for name, network in complete[-1].networks.items()):
+        notes.append(f"The test of {complete[-1].time} was of another final than this one, which was made after it.")
+    return Recorded(tested, comparisons, count(looks, study_id, sha256), notes)

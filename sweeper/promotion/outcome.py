@@ -17,7 +17,7 @@ class Entrant:
     """A finalist and what became of it.
 
     `alias` is champion, challenger or None; `validation` the accuracies (seeds,) of its fresh seeds; `confirm` the
-    estimate over seeds and images, None without a confirm part; `tested` the fields of look.Tested, None as long as its
+    estimate over seeds and images, None without a confirm part; `tested` the fields of Tested, None as long as its
     version was never tested.
     """
 
@@ -27,6 +27,12 @@ class Entrant:
     validation: NDArray[np.float64]
     confirm: Estimate | None
     tested: Mapping[str, Any] | None
+
+    @property
+    def name(self) -> str:
+        """Its alias or trial, and that it is the baseline where it is."""
+        name = self.alias or f"trial {self.finalist.trial}"
+        return f"{name} (baseline)" if self.finalist.is_baseline else name
 
     def described(self) -> dict[str, Any]:
         """As plain data; what cannot be had is None."""

@@ -76,9 +76,12 @@ def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome | No
             outcome = promotion.run(ledger)
         except BaseException as error:
             # SystemExit is a signal's: what was done so far is found again by the next command.
-            promotion.end("failed" if isinstance(error, Exception) else "interrupted", redact(str(error)))
+            failed = isinstance(error, Exception)
+            promotion.end("failed" if failed else "interrupted", redact(str(error)) if failed else stop.reason)
             raise
         undelivered = promotion.end("complete" if outcome else "interrupted", stop.reason)
+        if outcome is None and undelivered:
+            listener(Note(f"{len(undelivered)} writes did not reach MLflow, the first because: {undelivered[0]}"))
         return outcome and replace(outcome, undelivered=undelivered)
 
 
@@ -87,6 +90,7 @@ def _check_test(request: Request, study: optuna.Study, ledger: Ledger, listener:
     dataset = studies.spec_of(study)["dataset"]
     if not request.allow_retest:
         look.refuse_retest(ledger, study.study_name, studies.id_of(study), look.known_sha256(dataset))
+    ledger.prepare()
     look.load(dataset, request.data_dir, request.offline, listener)
 
 
@@ -114,6 +118,7 @@ class _Promotion:
         tags = study_run.tags(request.command, self.execution, self.pool.sha256) | choices
         self.tracker.open(self.study_name, self.study_id, tags, {})
         self.trainer = Trainer(self.study_name, self.tracker, listener, stop)
+        self.registry = Registry(self.store)
 
     def run(self, ledger: Ledger) -> Outcome | None:
         """All steps; None where a stop was requested."""
@@ -126,6 +131,7 @@ class _Promotion:
         left = [f for f in self.finalists if self._has_results(f, fresh[f.trial])]
         validation = {f.trial: self._correct(fresh[f.trial][:seeds], self.split.validation) for f in left}
         order = final.ordered(left, validation, self.request.prefer)
+        self._require_eligible(order)
         self.tell_user(Note("Order by fresh seeds: " + ", ".join(f.name for f in order)))
 
         # Nothing is chosen from here on. The estimate is of other seeds than those that made the order: a leader owes
@@ -139,57 +145,56 @@ class _Promotion:
         if not self._train(list(refits.values()), "refits on the whole pool", everything, everything[:0]):
             return None
         order = [f for f in order if self._has_results(f, [refits[f.trial]])]
+        self._require_eligible(order)
         estimates = {f.trial: over_seeds_and_images(correct[f.trial]) for f in order}
         versions = self._register(order, refits, validation, estimates, part)
 
-        models = {f.trial: f"{self.model_name}/{versions[f.trial]}" for f in order}
+        networks = {f.trial: refits[f.trial].key for f in order}
         if self.request.test:
             look.take(
                 ledger,
                 look.load(self.spec["dataset"], self.request.data_dir, self.request.offline, self.tell_user),
                 order,
-                models,
+                {f.trial: f"{self.model_name}/{versions[f.trial]}" for f in order},
+                networks,
                 lambda finalist, images: logits_of(self._network(refits[finalist.trial]), images, self.device),
                 study=self.study_name,
                 study_id=self.study_id,
                 command=redact(" ".join(self.request.command)),
                 allow_retest=self.request.allow_retest,
             )
-        by_role = {look.role(place, f): models[f.trial] for place, f in enumerate(order)}
+        by_role = {look.role(place, f): networks[f.trial] for place, f in enumerate(order)}
         seen = look.recorded(ledger, self.study_id, self.spec["dataset"], by_role)
         comparisons = verdict.compare_configurations(part, order, correct)
+        entrants = [
+            Entrant(
+                finalist=f,
+                alias=look.alias(place),
+                version=versions[f.trial],
+                validation=validation[f.trial].mean(axis=0),
+                confirm=estimates[f.trial] if part == "confirm" else None,
+                tested=seen.tested.get(networks[f.trial]),
+            )
+            for place, f in enumerate(order)
+        ]
+        said = verdict.on_configurations(
+            order,
+            estimates[order[0].trial],
+            part,
+            n_images=len(estimated_on),
+            n_seeds=seeds,
+            trained_share=len(self.split.train) / len(self.pool.labels),
+            comparisons=comparisons,
+            dropped=self.dropped,
+        )
+        tested = {entrant.name: entrant.tested for entrant in entrants if entrant.tested}
         outcome = Outcome(
             study_name=self.study_name,
             model_name=self.model_name,
-            entrants=[
-                Entrant(
-                    finalist=f,
-                    alias=look.alias(place),
-                    version=versions[f.trial],
-                    validation=validation[f.trial].mean(axis=0),
-                    confirm=estimates[f.trial] if part == "confirm" else None,
-                    tested=seen.tested.get(models[f.trial]),
-                )
-                for place, f in enumerate(order)
-            ],
+            entrants=entrants,
             comparisons=[*comparisons, *seen.comparisons],
             shrinkage=verdict.shrinkage(order, comparisons),
-            verdict=[
-                *verdict.on_configurations(
-                    order,
-                    estimates[order[0].trial],
-                    part,
-                    n_images=len(estimated_on),
-                    n_seeds=self.request.seeds,
-                    trained_share=len(self.split.train) / len(everything),
-                    comparisons=comparisons,
-                ),
-                *verdict.on_networks(
-                    {name: seen.tested[model] for name, model in by_role.items() if model in seen.tested},
-                    seen.comparisons,
-                    seen.looks,
-                ),
-            ],
+            verdict=[*said, *verdict.on_networks(tested, seen.comparisons, seen.looks), *seen.notes],
             looks=seen.looks,
             dropped=self.dropped,
         )
@@ -240,7 +245,8 @@ class _Promotion:
             )
             return WorkerPool(setup, self.execution.devices, self.store.log_folder(self.study_name))
 
-        return self.trainer.run(trainings, what, start_workers)
+        # A stop that came too late for the last training must still end the promotion.
+        return self.trainer.run(trainings, what, start_workers) and not self.stop.reason
 
     def _has_results(self, finalist: Finalist, trainings: Sequence[Training]) -> bool:
         """Whether all of a finalist's trainings came to an end; one that diverges is out of the final, and told of."""
@@ -254,6 +260,10 @@ class _Promotion:
             self.tell_user(Note(self.dropped[-1]))
             return False
         return True
+
+    def _require_eligible(self, order: Sequence[Finalist]) -> None:
+        if not order[0].eligible:
+            raise SweeperError(f"{order[0].name} is too large to win (--max-params), and no other finalist is left")
 
     def _network(self, training: Training) -> RawPixels:
         try:
@@ -289,7 +299,6 @@ class _Promotion:
                 f"{len(undelivered)} writes did not reach MLflow, the first because: {undelivered[0]}; "
                 "nothing was registered, the same command goes on from here"
             )
-        registry = Registry(self.store)
         versions = {}
         for finalist in order:
             refit = refits[finalist.trial]
@@ -308,7 +317,7 @@ class _Promotion:
                 f"sweeper.{part}_estimate": json.dumps([estimates[finalist.trial].value, low, high]),
                 "sweeper.data_sha256": self.pool.sha256,
             }
-            versions[finalist.trial] = registry.register(
+            versions[finalist.trial] = self.registry.register(
                 self.model_name,
                 run_id,
                 f"{self.study_id}/{refit.key}",
@@ -316,9 +325,9 @@ class _Promotion:
                 self.pool.images[self.split.train[:2]],
                 {"model.safetensors": refit.job.weights, "config.json": refit.texts["config.json"]},
                 tags,
-                f"{finalist.name} of study {self.study_name}, refitted on the whole training pool. Takes raw pixels "
+                f"{finalist.name} of study {self.study_name}, refitted on all its training images. Takes raw pixels "
                 f"(batch, {', '.join(str(size) for size in self.pool.images.shape[1:])}) as uint8, gives logits.",
             )
         champion, *others = (versions[f.trial] for f in order)
-        registry.set_aliases(self.model_name, champion, others[0] if others else None)
+        self.registry.set_aliases(self.model_name, champion, others[0] if others else None)
         return versions

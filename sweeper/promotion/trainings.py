@@ -98,9 +98,9 @@ class Trainer:
         finally:
             self.stop.saving = False
             pool.close()
-            put_back = (w for w in waiting if w.deaths or w.out_of_memory)
-            for left in [*running.values(), *put_back]:
-                self._interrupt(left)
+            for left in [*running.values(), *waiting]:
+                if self.tracker.state(left.training.key) == "running":  # for waiting ones: put back, or since a kill
+                    self._interrupt(left)
 
     def _is_done(self, training: Training) -> bool:
         complete = self.tracker.state(training.key) == "complete"
@@ -131,7 +131,7 @@ class Trainer:
     def _epoch(self, current: _Running, metrics: EpochMetrics) -> None:
         current.history.append(metrics)
         if metrics.epoch > current.reported:
-            current.reported, current.deaths = metrics.epoch, 0
+            current.reported, current.deaths, self.idle_deaths = metrics.epoch, 0, 0
             log_epoch(self.tracker, current.training.key, metrics)
             self.tell_user(EpochEnded(current.number, metrics))
 

@@ -86,6 +86,7 @@ def _comparison(
     adjusted: Adjusted,
 ) -> Comparison:
     low, high = test.interval(adjusted.level) or (None, None)
+    detectable = test.detectable(adjusted.level)
     b, c = (test.b, test.c) if isinstance(test, PairedTest) else (None, None)
     return Comparison(
         part=part,
@@ -100,7 +101,8 @@ def _comparison(
         # The score interval inverts another test than mid-p: near the border the two can disagree, and then nothing
         # is decided.
         decided=adjusted.decided and low is not None and high is not None and not low <= 0 <= high,
-        detectable=test.detectable(adjusted.level),
+        # Shares cannot differ by more than 1, however little two seeds say.
+        detectable=detectable if detectable and detectable <= 1 else None,
         b=b,
         c=c,
     )
@@ -134,8 +136,12 @@ def on_configurations(
     n_seeds: int,
     trained_share: float,
     comparisons: Sequence[Comparison],
+    dropped: Sequence[str] = (),
 ) -> list[str]:
-    """The verdict on the configurations: the champion's `estimate` on `part`, then its comparisons."""
+    """The verdict on the configurations: the champion's `estimate` on `part`, then its comparisons.
+
+    `dropped` are sentences on finalists that have no result.
+    """
     champion = order[0]
     value, (low, high) = f"{100 * estimate.value:.1f} %", bounded(estimate)
     trained = f"trained on {100 * trained_share:.0f} % of the pool"
@@ -152,7 +158,7 @@ def on_configurations(
     else:
         said = [
             f"Accuracy of this configuration ({champion.name}), {trained}, over {n_seeds} seeds: {value}. "
-            "All seeds agree on all images: no interval."
+            "Every image is right as often as every other: no interval."
         ]
     if part == "confirm":
         said[0] += " Confirm images chose nothing."
@@ -161,19 +167,21 @@ def on_configurations(
             " This study has no confirm part: these are the validation images that the search and the final chose on, "
             "and the estimate is flattered by that."
         )
+    said += [f"{text}." for text in dropped]
     if len(order) == 1:
-        said.append("The best configuration that the search found is its baseline.")
+        said.append("The baseline is the only finalist: nothing is compared.")
     elif champion.is_baseline:
         said.append(
-            "The baseline wins: with fresh seeds nothing that the search found was better on the validation part."
+            "The baseline wins: with fresh seeds no other finalist was better than it on the validation part, or none "
+            "that was could be told from it."
         )
     said += [_configurations_sentence(comparison) for comparison in comparisons]
     luck = shrinkage(order, comparisons)
     if luck is not None:
         seen = next(c for c in comparisons if c.other == "baseline").difference
         said.append(
-            f"The search promised {_points(seen + luck)} points over the baseline, the confirm images show "
-            f"{_points(seen)}: the search score was off by {_points(luck)}."
+            f"In the search the champion stood {_points(seen + luck)} points from the baseline in validation accuracy, "
+            f"on the confirm images {_points(seen)}: a shrinkage of {_points(luck)}."
         )
     return said
 
@@ -183,18 +191,18 @@ def _configurations_sentence(comparison: Comparison) -> str:
     if comparison.low is None or comparison.high is None:
         return f"{head} points: undecided; without an interval no difference can be told from luck."
     head += f" [{_points(comparison.low)}, {_points(comparison.high)}] points"
-    return f"{head}: {_decision(comparison)}; {_blind(comparison)}"
+    return f"{head}: {_decision(comparison)}"
 
 
 def on_networks(
     tested: Mapping[str, Mapping[str, Any]], comparisons: Sequence[Comparison], looks: tuple[int, int]
 ) -> list[str]:
-    """The verdict on the trained networks; `tested` are the fields of Tested by role, none before a test."""
+    """The verdict on the trained networks; `tested` are the fields of Tested by name, none before a test."""
     if not tested:
         return []
     figures = [
-        f"{role} {100 * f['accuracy']:.2f} % [{100 * f['low']:.2f}, {100 * f['high']:.2f}]"
-        for role, f in tested.items()
+        f"{name} {100 * f['accuracy']:.2f} % [{100 * f['low']:.2f}, {100 * f['high']:.2f}]"
+        for name, f in tested.items()
     ]
     n_images = next(iter(tested.values()))["n"]
     counted = f"looks at these test data: {looks[0]} by this study, {looks[1]} in this store"
@@ -207,30 +215,33 @@ def _networks_sentence(comparison: Comparison) -> str:
     assert comparison.high is not None
     assert comparison.p_adjusted is not None
     differ = "differ" if comparison.decided else "cannot be told apart"
+    # Two decimals, as one image of 10,000 is 0.01 points.
+    difference = f"{_points(comparison.difference, 2)} [{_points(comparison.low, 2)}, {_points(comparison.high, 2)}]"
     return (
         f"These two trained networks, champion and {comparison.other}, {differ} on the test set: b = {comparison.b}, "
-        f"c = {comparison.c}, p {_p(comparison.p_adjusted)}; {_points(comparison.difference)} "
-        f"[{_points(comparison.low)}, {_points(comparison.high)}] points: {_decision(comparison)}; {_blind(comparison)}"
+        f"c = {comparison.c}, p {_p(comparison.p_adjusted)}; {difference} points: {_decision(comparison)}"
     )
 
 
 def _decision(comparison: Comparison) -> str:
-    if not comparison.decided:
-        return "undecided"
-    return f"the {'champion' if comparison.difference > 0 else comparison.other} is better"
+    """Who is better, or that nobody knows; and the smallest difference that four of five such tests would see."""
+    low, high, detectable = comparison.low, comparison.high, comparison.detectable
+    assert low is not None
+    assert high is not None
+    seen = None if detectable is None else f"{100 * detectable:.1f}"
+    if comparison.decided:
+        better = f"the {'champion' if comparison.difference > 0 else comparison.other} is better"
+        return f"{better}; differences of {seen} and more are seen here four times in five." if seen else f"{better}."
+    undecided = "undecided" if low <= 0 <= high else "undecided, as p and the interval disagree"
+    if seen is None:
+        return f"{undecided}; no true difference could have been relied on to show here."
+    return f"{undecided}; differences below {seen} are invisible here."
 
 
-def _blind(comparison: Comparison) -> str:
-    if comparison.detectable is None:
-        return "no true difference could have been relied on to show here."
-    return f"differences below {100 * comparison.detectable:.1f} are invisible here."
-
-
-def _points(share: float) -> str:
+def _points(share: float, decimals: int = 1) -> str:
     """A difference in percentage points, with its sign."""
-    text = f"{100 * share:+.1f}"
-    return "0.0" if float(text) == 0 else text
+    return f"{100 * share:+.{decimals}f}" if share else "0.0"
 
 
 def _p(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
+    return "< 0.0001" if p < 0.0001 else f"= {p:.4f}"

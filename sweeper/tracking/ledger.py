@@ -11,7 +11,7 @@ from typing import Any
 
 import mlflow
 from matplotlib.figure import Figure
-from mlflow.entities import Metric, Run, RunTag, ViewType
+from mlflow.entities import Metric, Run, ViewType
 from mlflow.utils.mlflow_tags import MLFLOW_USER
 
 from sweeper.store import Store
@@ -25,6 +25,8 @@ RESULT = "result.json"
 class Look:
     """One look at a test set. `models` are registered versions as "name/version", by role; `time` is UTC, ISO 8601.
 
+    `networks` tell, by role, what was trained: MLflow gives a version's number anew once the model was deleted.
+
     A look that is not `complete` was begun, and may or may not have been seen. One that is `deleted` in MLflow still
     counts.
     """
@@ -35,6 +37,7 @@ class Look:
     dataset: str
     test_sha256: str
     models: Mapping[str, str]
+    networks: Mapping[str, str]
     command: str
     time: str
     complete: bool
@@ -64,8 +67,21 @@ class Ledger:
             runs = search_runs(self._client, experiment.experiment_id, query, ViewType.ALL)
         return sorted((_look(run) for run in runs), key=lambda look: (look.time, look.run_id))
 
+    def prepare(self) -> None:
+        """Makes sure that an entry can be written, before anybody waits for hours to write one."""
+        with reaching(self._uri):
+            experiment_id(self._client, EXPERIMENT, self._store)
+
     def begin(
-        self, *, study: str, study_id: str, dataset: str, test_sha256: str, models: Mapping[str, str], command: str
+        self,
+        *,
+        study: str,
+        study_id: str,
+        dataset: str,
+        test_sha256: str,
+        models: Mapping[str, str],
+        networks: Mapping[str, str],
+        command: str,
     ) -> Look:
         """The entry of a look that is about to be taken."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -76,6 +92,7 @@ class Ledger:
             "sweeper.dataset": dataset,
             "sweeper.test_sha256": test_sha256,
             "sweeper.models": json.dumps(dict(models)),
+            "sweeper.networks": json.dumps(dict(networks)),
             "sweeper.command": command,
             "sweeper.time": now,
             "sweeper.state": "open",
@@ -84,7 +101,7 @@ class Ledger:
         with reaching(self._uri):
             experiment = experiment_id(self._client, EXPERIMENT, self._store)
             run = self._client.create_run(experiment, tags=tags, run_name=f"{study} test")
-        return Look(run.info.run_id, study, study_id, dataset, test_sha256, dict(models), command, now, False)
+        return _look(run)
 
     def complete(
         self,
@@ -102,8 +119,10 @@ class Ledger:
             for name, draw in figures.items():
                 self._client.log_figure(look.run_id, draw(), name)
             batch = [Metric(name, value, now, 0) for name, value in metrics.items()]
-            self._client.log_batch(look.run_id, metrics=batch, tags=[RunTag("sweeper.state", "complete")])
+            self._client.log_batch(look.run_id, metrics=batch)
             self._client.set_terminated(look.run_id, "FINISHED")
+            # Last of all: nobody comes back to a complete entry.
+            self._client.set_tag(look.run_id, "sweeper.state", "complete")
 
     def result(self, look: Look) -> dict[str, Any]:
         """What a complete look has shown."""
@@ -128,6 +147,7 @@ def _look(run: Run) -> Look:
         dataset=tags["sweeper.dataset"],
         test_sha256=tags["sweeper.test_sha256"],
         models=json.loads(tags["sweeper.models"]),
+        networks=json.loads(tags["sweeper.networks"]),
         command=tags["sweeper.command"],
         time=tags["sweeper.time"],
         complete=tags["sweeper.state"] == "complete",

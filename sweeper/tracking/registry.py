@@ -76,9 +76,9 @@ class Registry:
                 for tag, value in tags.items():
                     self._client.set_model_version_tag(name, registered, tag, value)
             return registered
+        self._log_files(run_id, files)
         with reaching(self._uri):
             experiment_id = self._client.get_run(run_id).info.experiment_id
-            self._log_files(run_id, files)
             model = self._logged(experiment_id, run_id, identity)
         if model is None:
             # Made before MLflow is told of it: a network that cannot be exported leaves nothing there.
@@ -107,7 +107,8 @@ class Registry:
                     shutil.copyfile(content, Path(folder, name))
                 else:
                     Path(folder, name).write_text(content, encoding="utf-8")
-            self._client.log_artifacts(run_id, folder, WEIGHTS)
+            with reaching(self._uri):
+                self._client.log_artifacts(run_id, folder, WEIGHTS)
 
     def _logged(self, experiment_id: str, run_id: str, identity: str) -> LoggedModel | None:
         """The model that the run has under this identity; what another try left half done is deleted."""

@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -253,10 +254,14 @@ class Tracker:
             except Exception as error:  # whatever it is, the writes behind this one must go on
                 reason = redacted(error)
                 if not _may_pass(error):
-                    self._notify(f"MLflow refused a write: {reason}")
+                    self._tell(f"MLflow refused a write: {reason}")
                     return reason
-            self._notify(f"MLflow did not take a write, trying again: {reason}")
+            self._tell(f"MLflow did not take a write, trying again: {reason}")
             time.sleep(RETRY_SECONDS)
+
+    def _tell(self, text: str) -> None:
+        with suppress(OSError, ValueError):  # whoever listened is gone; the writes must go on
+            self._notify(text)
 
     @property
     def _key_tag(self) -> str:

@@ -21,10 +21,11 @@ def configuration(n_filters=4, lr=1e-3):
 BASELINE = configuration()
 
 
-def spec(metric="accuracy"):
+def spec(metric="accuracy", max_params=None):
     # As Optuna gives it back: through JSON.
     baseline = json.loads(json.dumps(BASELINE.values()))
-    return {"metric": metric, "space": {"variants": {"baseline": baseline}, "parameters": {"filters": {}, "lr": {}}}}
+    space = {"variants": {"baseline": baseline}, "parameters": {"filters": {}, "lr": {}}}
+    return {"metric": metric, "max_params": max_params, "space": space}
 
 
 def record(number, value=0.5, lr=None, *, state="complete", feasible=True, **other):
@@ -43,8 +44,8 @@ def baseline_record(value=0.5, number=0, **other):
     return record(number, value, **{"params": {"lr": 1e-3}, "variant": "baseline", "configuration": BASELINE} | other)
 
 
-def selected(trials, top=2, metric="accuracy"):
-    return select(trials, spec(metric), top, SHAPE, CLASSES)
+def selected(trials, top=2, metric="accuracy", max_params=None):
+    return select(trials, spec(metric, max_params), top, SHAPE, CLASSES)
 
 
 def numbers(finalists):
@@ -139,7 +140,13 @@ def test_a_trial_that_breaks_a_limit_is_not_in_the_final():
 
 
 def test_a_baseline_that_breaks_a_limit_is_in_the_final_but_not_eligible():
-    found = selected([baseline_record(0.99, feasible=False), record(1, 0.8), record(2, 0.7)])
+    small = [
+        record(n, value, configuration=configuration(n_filters=1, lr=0.1 * n)) for n, value in ((1, 0.8), (2, 0.7))
+    ]
+    trials = [baseline_record(0.99, feasible=False), *small]
+    assert selected(trials)[2].eligible  # it was infeasible in the search for another reason than its size
+    limit = selected(trials)[0].n_parameters
+    found = selected(trials, max_params=limit)
     assert [(f.trial, f.eligible, f.score) for f in found] == [(1, True, 0.8), (2, True, 0.7), (0, False, 0.99)]
 
 

@@ -61,10 +61,10 @@ class FakeLedger:
     def looks(self):
         return list(self.entries)
 
-    def begin(self, *, study, study_id, dataset, test_sha256, models, command):
+    def begin(self, *, models, networks, **tags):
         number = len(self.entries)
         time = f"2026-05-01T12:{number:02}:00+00:00"
-        entry = Look(f"run-{number}", study, study_id, dataset, test_sha256, dict(models), command, time, False)
+        entry = Look(f"run-{number}", models=dict(models), networks=dict(networks), time=time, complete=False, **tags)
         self.entries.append(entry)
         return entry
 
@@ -100,8 +100,12 @@ def model(trial):
     return f"sweeper-tiny/{trial + 1}"
 
 
+def network(trial, retrained=0):
+    return f"trial-{trial}-refit-{retrained}"
+
+
 def take(ledger, test_set, order=(3, 5, 0), *, predict=None, study_id="id-1", allow_retest=False, retrained=0):
-    """A look of the study at these trials, in order; `retrained` makes their models others. The trials predicted."""
+    """A look of the study at these trials, in order; `retrained` makes their networks others. The trials predicted."""
     predicted = []
 
     def from_arrays(finalist, images):
@@ -113,7 +117,8 @@ def take(ledger, test_set, order=(3, 5, 0), *, predict=None, study_id="id-1", al
         ledger,
         test_set,
         [finalist(trial) for trial in order],
-        {trial: model(trial + retrained) for trial in order},
+        {trial: model(trial) for trial in order},
+        {trial: network(trial, retrained) for trial in order},
         predict or from_arrays,
         study="fashion",
         study_id=study_id,
@@ -201,18 +206,18 @@ def test_entry_holds_tables_and_a_confusion_matrix_a_role(ledger, test_set):
 
 def test_what_was_seen_is_read_back_from_the_ledger(ledger, test_set):
     take(ledger, test_set)
-    seen = recorded(ledger, champion=model(3), challenger=model(5), baseline=model(0))
-    assert set(seen.tested) == {model(3), model(5), model(0)}
+    seen = recorded(ledger, champion=network(3), challenger=network(5), baseline=network(0))
+    assert set(seen.tested) == {network(3), network(5), network(0)}
     for trial in (3, 5, 0):
         expected = json.loads(json.dumps(asdict(measure(LABELS, LOGITS[trial], CLASSES))))
-        assert seen.tested[model(trial)] == expected
+        assert seen.tested[network(trial)] == expected
     assert [(c.other, c.b, c.c) for c in seen.comparisons] == [("baseline", 37, 0), ("challenger", 7, 0)]
     assert seen.looks == (1, 1)
 
 
 def test_comparisons_read_back_are_those_that_were_made(ledger, test_set):
     take(ledger, test_set)
-    seen = recorded(ledger, champion=model(3), challenger=model(5), baseline=model(0))
+    seen = recorded(ledger, champion=network(3), challenger=network(5), baseline=network(0))
     order = [finalist(trial) for trial in (3, 5, 0)]
     correct = {trial: LOGITS[trial].argmax(1) == LABELS for trial in (3, 5, 0)}
     assert seen.comparisons == verdict.compare_networks(order, correct)
@@ -220,8 +225,8 @@ def test_comparisons_read_back_are_those_that_were_made(ledger, test_set):
 
 def test_baseline_alone_is_compared_with_nothing(ledger, test_set):
     take(ledger, test_set, (0,))
-    seen = recorded(ledger, champion=model(0))
-    assert set(seen.tested) == {model(0)}
+    seen = recorded(ledger, champion=network(0))
+    assert set(seen.tested) == {network(0)}
     assert seen.comparisons == []
 
 
@@ -257,7 +262,7 @@ def test_look_that_fails_while_it_is_written_stays_open_and_is_taken_up_again(le
 def test_entry_begun_for_other_models_may_have_been_seen_and_is_a_look(ledger, test_set, changes):
     interrupted(ledger, test_set)
     predicted = []
-    with pytest.raises(UsageError, match=r"fashion was begun before \(2026-05-01T12:00:00.*--allow-retest"):
+    with pytest.raises(SweeperError, match=r"fashion was begun before \(2026-05-01T12:00:00.*--allow-retest"):
         take(ledger, test_set, predict=lambda finalist, images: predicted.append(finalist), **changes)
     assert not predicted
     assert state(ledger) == [False]
@@ -277,13 +282,13 @@ def test_look_of_another_study_or_at_other_data_stands_in_nobodys_way(ledger, te
 
 
 def test_looks_are_counted_by_study_and_by_store_at_the_same_data_open_ones_too(ledger, test_set):
-    assert recorded(ledger) == Recorded({}, [], (0, 0))
+    assert recorded(ledger) == Recorded({}, [], (0, 0), [])
     take(ledger, test_set, study_id="id-2")
-    assert recorded(ledger) == Recorded({}, [], (0, 1))
+    assert recorded(ledger) == Recorded({}, [], (0, 1), [])
     interrupted(ledger, test_set)
-    assert recorded(ledger) == Recorded({}, [], (1, 2))
+    assert recorded(ledger) == Recorded({}, [], (1, 2), [])
     take(ledger, replace(test_set, sha256=OTHER_SHA256))
-    assert recorded(ledger) == Recorded({}, [], (1, 2))
+    assert recorded(ledger) == Recorded({}, [], (1, 2), [])
     take(ledger, test_set)
     assert recorded(ledger).looks == (1, 2)
     take(ledger, test_set, allow_retest=True, retrained=10)
@@ -292,21 +297,62 @@ def test_looks_are_counted_by_study_and_by_store_at_the_same_data_open_ones_too(
 
 def test_result_of_another_study_is_not_this_ones(ledger, test_set):
     take(ledger, test_set, study_id="id-2")
-    assert recorded(ledger, champion=model(3), challenger=model(5), baseline=model(0)).tested == {}
+    assert recorded(ledger, champion=network(3), challenger=network(5), baseline=network(0)).tested == {}
 
 
 def test_comparisons_of_other_models_are_not_shown_and_figures_stay_with_their_version(ledger, test_set):
     take(ledger, test_set)
-    seen = recorded(ledger, champion=model(5), challenger=model(3), baseline=model(0))
+    seen = recorded(ledger, champion=network(5), challenger=network(3), baseline=network(0))
     assert seen.comparisons == []
-    assert seen.tested[model(3)]["accuracy"] == 57 / 60
+    assert seen.tested[network(3)]["accuracy"] == 57 / 60
+
+
+def test_networks_keep_their_figures_when_another_look_was_taken_since(ledger, test_set):
+    take(ledger, test_set)
+    take(ledger, test_set, (5, 1, 0), allow_retest=True)
+    seen = recorded(ledger, champion=network(3), challenger=network(5), baseline=network(0))
+    assert seen.tested[network(3)]["accuracy"] == 57 / 60
+    assert [c.trials for c in seen.comparisons] == [(3, 0), (3, 5)]
+    [note] = seen.notes
+    assert "was of another final than this one" in note
+    assert recorded(ledger, champion=network(5), challenger=network(1), baseline=network(0)).notes == []
+
+
+def test_version_number_that_mlflow_gives_anew_shows_no_other_networks_figures(ledger, test_set):
+    take(ledger, test_set)
+    retrained = {"champion": network(3, 1), "challenger": network(5, 1), "baseline": network(0, 1)}
+    seen = recorded(ledger, **retrained)
+    assert not set(seen.tested) & set(retrained.values())
+    assert seen.comparisons == []
+    interrupted(ledger, test_set, allow_retest=True, retrained=1)
+    with pytest.raises(SweeperError, match="was begun before"):
+        take(ledger, test_set, retrained=2)
+
+
+def test_result_that_cannot_be_read_is_noted_and_hides_nothing_else(ledger, test_set, monkeypatch):
+    take(ledger, test_set)
+    take(ledger, test_set, (3, 5, 0), allow_retest=True, retrained=1)
+    original = ledger.result
+
+    def result(look):
+        if look is ledger.looks()[0]:
+            raise SweeperError("MLflow cannot be used: no such artifact")
+        return original(look)
+
+    monkeypatch.setattr(ledger, "result", result)
+    seen = recorded(ledger, champion=network(3, 1), challenger=network(5, 1), baseline=network(0, 1))
+    assert seen.notes == [
+        "What the look of 2026-05-01T12:00:00+00:00 has shown cannot be read: MLflow cannot be used: no such artifact."
+    ]
+    assert seen.tested[network(3, 1)]["accuracy"] == 57 / 60
+    assert seen.looks == (2, 2)
 
 
 def test_the_last_complete_look_is_what_counts(ledger, test_set):
     take(ledger, test_set)
     take(ledger, test_set, (5, 3, 0), allow_retest=True)
     interrupted(ledger, test_set, allow_retest=True, retrained=10)
-    seen = recorded(ledger, champion=model(5), challenger=model(3), baseline=model(0))
+    seen = recorded(ledger, champion=network(5), challenger=network(3), baseline=network(0))
     assert [c.trials[0] for c in seen.comparisons] == [5, 5]
     assert seen.looks == (3, 3)
 
@@ -321,13 +367,14 @@ def test_second_look_by_the_same_study_at_the_same_data_is_refused(ledger, test_
     message = str(refused.value)
     assert "study fashion was tested on these test data already (2026-05-01T12:00:00+00:00)" in message
     assert "--allow-retest" in message
+    assert "`sweeper promote` shows the result again" in message
     looks.refuse_retest(ledger, "fashion", "id-2", test_set.sha256)  # a study of the same name
     looks.refuse_retest(ledger, "fashion", "id-1", OTHER_SHA256)
 
 
 def test_second_look_is_refused_even_where_nobody_asked_beforehand(ledger, test_set):
     take(ledger, test_set)
-    with pytest.raises(UsageError, match="--allow-retest takes another look and counts it"):
+    with pytest.raises(SweeperError, match="--allow-retest takes another look and counts it"):
         take(ledger, test_set, predict=lambda finalist, images: pytest.fail("the test set was looked at"))
     assert state(ledger) == [True]
 
@@ -361,12 +408,12 @@ def real_store(tmp_path_factory):
 def test_deleted_look_still_counts_and_is_still_shown(real_store, test_set):
     ledger = Ledger(real_store)
     take(ledger, test_set)
-    before = recorded(ledger, champion=model(3), challenger=model(5), baseline=model(0))
+    before = recorded(ledger, champion=network(3), challenger=network(5), baseline=network(0))
     assert before.tested
     assert before.looks[0] == 1
     [entry] = [entry for entry in ledger.looks() if entry.study_id == "id-1"]
     mlflow.MlflowClient(tracking_uri=real_store.tracking_uri).delete_run(entry.run_id)
-    assert recorded(ledger, champion=model(3), challenger=model(5), baseline=model(0)) == before
+    assert recorded(ledger, champion=network(3), challenger=network(5), baseline=network(0)) == before
     with pytest.raises(UsageError, match="was tested on these test data already"):
         looks.refuse_retest(ledger, "fashion", "id-1", test_set.sha256)
 

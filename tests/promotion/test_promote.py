@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import mlflow
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from sweeper.data.splits import Split
 from sweeper.data.test_set import load_test_set
+from sweeper.errors import SweeperError
 from sweeper.promotion import promote
 from sweeper.search.coordinator import StopRequest
 from sweeper.search.trial import train_trial
@@ -217,7 +219,9 @@ def test_finalist_that_diverges_is_dropped_and_named(workplace, monkeypatch):
     monkeypatch.setattr("tests.search.inline.train_trial", _diverging_but_for_the_baseline)
     outcome = workplace.promoted("diverging", "--top", 2, "--seeds", 1)
     assert [f["trial"] for f in outcome["finalists"]] == [0]
-    assert any("trial 1, seed 1 diverged (nan)" in text for text in outcome["dropped"])
+    [dropped] = outcome["dropped"]
+    assert dropped == "trial 1, seed 1 diverged (nan): trial 1 is out of the final"
+    assert dropped in outcome["verdict"]
 
 
 def _diverging_but_for_the_baseline(job, data):
@@ -256,6 +260,12 @@ def kill_once(monkeypatch, owner, name, *, after):
     monkeypatch.setattr(owner, name, call)
 
 
+def lose_what_was_not_written(promotion, state, reason):
+    """What becomes of a killed process's writes: those in the queue never reach MLflow."""
+    promotion.tracker._queue.queue.clear()
+    promotion.tracker.close()
+
+
 STEPS = [
     ("an epoch of a fresh seed", InlinePool, "answer", True),
     ("the end of a fresh seed", promote.Trainer, "_finish", True),
@@ -279,8 +289,7 @@ def test_killed_at_every_step_the_repeated_command_does_nothing_twice(workplace)
     workplace.search("killed", "--trials", 2)
     for _, owner, name, after in STEPS:
         with pytest.MonkeyPatch.context() as patch:
-            # Not `end`: a killed process does not tidy up either.
-            patch.setattr(promote._Promotion, "end", lambda self, state, reason: self.tracker.close())
+            patch.setattr(promote._Promotion, "end", lose_what_was_not_written)
             kill_once(patch, owner, name, after=after)
             with pytest.raises(Killed):
                 workplace.promote("killed", *arguments)
@@ -334,6 +343,64 @@ def test_stop_saves_what_is_done_and_names_the_command_that_goes_on(workplace, m
     gone_on = workplace.promote("stopped", "--top", 1, "--seeds", 1)
     assert "goes on behind epoch 1" in gone_on.stderr
     assert len(versions_of(workplace, "stopped")) == 2
+
+
+def test_stop_in_the_last_epoch_of_the_last_refit_takes_no_look(workplace, monkeypatch):
+    workplace.search("late", "--trials", 2)
+    stops = []
+    finish = promote.Trainer._finish
+
+    def stopping_finish(self, current, state, reason=""):
+        finish(self, current, state, reason)
+        if "refit" in current.training.key and not current.number:
+            stops.append(self.stop)
+            self.stop.reason = "SIGINT"
+
+    with monkeypatch.context() as patch:
+        patch.setattr(promote.Trainer, "_finish", stopping_finish)
+        workplace.promote("late", "--top", 1, "--seeds", 1, "--test", code=130)
+    assert stops
+    assert versions_of(workplace, "late") == {}
+    assert looks_of(workplace, "late") == []
+
+
+def test_next_command_is_this_one_with_a_test(workplace, monkeypatch):
+    workplace.search("next", "--trials", 2)
+    typed = ["sweeper", "promote", "next", "--top", "1", "--seeds", "2", "--prefer", "small"]
+    monkeypatch.setattr("sys.argv", typed)
+    shown = workplace.promote(*typed[2:])
+    assert f"  {' '.join(typed)} --test\n" in shown.stdout
+    assert f"sweeper ui --store {workplace.store}" in shown.stdout
+
+
+def test_share_of_the_pool_is_that_of_the_whole_pool(workplace):
+    workplace.search("part", "--trials", 1, "--subset", 150)
+    outcome = workplace.promoted("part", "--seeds", 1)
+    assert "trained on 35 % of the pool" in outcome["verdict"]  # 150 less 10 % and 20 % of 300
+
+
+def test_result_that_was_lost_is_named_and_everything_else_is_shown(workplace):
+    workplace.search("lost", "--trials", 1)
+    workplace.promote("lost", "--seeds", 1, "--test")
+    [look] = looks_of(workplace, "lost")
+    uri = client_of(workplace).get_run(look["run_id"]).info.artifact_uri
+    Path(uri.removeprefix("file://"), "result.json").unlink()
+    outcome = workplace.promoted("lost", "--seeds", 1)
+    assert "cannot be read" in outcome["verdict"]
+    assert outcome["test_looks"] == 1
+    assert outcome["finalists"][0]["test"] is None
+
+
+def test_deleted_ledger_is_met_before_anything_is_trained(workplace, monkeypatch):
+    workplace.search("unledgered", "--trials", 1)
+    InlinePool.made.clear()
+
+    def deleted(self):
+        raise SweeperError("the MLflow experiment sweeper-ledger was deleted")
+
+    monkeypatch.setattr(Ledger, "prepare", deleted)
+    workplace.promote("unledgered", "--seeds", 1, "--test", code=1)
+    assert InlinePool.made == []
 
 
 def test_other_data_than_the_study_had_are_refused(workplace, monkeypatch):

@@ -313,7 +313,7 @@ def test_shrinkage_is_the_lead_in_the_search_less_the_lead_on_the_confirm_part(c
 def test_without_two_leads_over_the_baseline_there_is_no_shrinkage(order, compared):
     assert shrinkage(order, compared) is None
     part = compared[0].part if compared else "confirm"
-    assert not any("The search promised" in sentence for sentence in said(order, part=part, compared=compared))
+    assert not any("a shrinkage of" in sentence for sentence in said(order, part=part, compared=compared))
 
 
 ESTIMATE = Estimate(0.9, 0.01, 10.0)
@@ -340,8 +340,8 @@ def test_a_verdict_gives_the_estimate_the_comparison_and_what_the_search_had_pro
     assert compared.startswith("Champion - baseline +1.2 [+0.4, +2.0] points: the champion is better; ")
     assert "1.1" in compared.removeprefix("Champion - baseline +1.2 [+0.4, +2.0] points")
     assert promised == (
-        "The search promised +3.0 points over the baseline, the confirm images show +1.2: "
-        "the search score was off by +1.8."
+        "In the search the champion stood +3.0 points from the baseline in validation accuracy, on the confirm images "
+        "+1.2: a shrinkage of +1.8."
     )
 
 
@@ -414,7 +414,7 @@ def test_a_champion_of_the_search_is_not_called_the_baseline():
             "Champion - challenger -1.2 [-2.0, -0.4] points: the challenger is better; ",
         ),
         (UNDECIDED, "Champion - baseline +0.2 [-0.6, +1.0] points: undecided; "),
-        (UNDECIDED | {"difference": -0.0002}, "Champion - baseline 0.0 [-0.6, +1.0] points: undecided; "),
+        (UNDECIDED | {"difference": -0.0002}, "Champion - baseline -0.0 [-0.6, +1.0] points: undecided; "),
     ],
 )
 def test_a_comparison_names_who_is_better_or_says_undecided(changes, expected):
@@ -424,7 +424,8 @@ def test_a_comparison_names_who_is_better_or_says_undecided(changes, expected):
 
 @pytest.mark.parametrize("changes", [{}, UNDECIDED])
 def test_the_smallest_difference_that_can_be_seen_stands_in_every_verdict(changes):
-    for detectable, words in ((0.0345, "3.5"), (None, "no true difference could have been relied on to show here.")):
+    unseen = "" if comparison(**changes).decided else "no true difference could have been relied on to show here."
+    for detectable, words in ((0.0345, "3.5"), (None, unseen)):
         compared = comparison(**changes | {"detectable": detectable})
         (_, on_part, *_) = said(compared=[compared])
         (_, on_test) = on_networks({"champion": shown(0.9)}, [replace(compared, part="test", b=40, c=10)], (1, 1))
@@ -472,12 +473,12 @@ def test_a_test_is_told_with_its_figures_and_how_often_these_data_were_seen():
         "(looks at these test data: 1 by this study, 4 in this store)."
     )
     assert baseline.startswith(
-        "These two trained networks, champion and baseline, differ on the test set: b = 210, c = 150, p = 0.003; "
+        "These two trained networks, champion and baseline, differ on the test set: b = 210, c = 150, p = 0.0030; "
     )
     assert "the champion is better" in baseline
     assert challenger.startswith(
         "These two trained networks, champion and challenger, cannot be told apart on the test set: "
-        "b = 210, c = 150, p = 0.043; "
+        "b = 210, c = 150, p = 0.0432; "
     )
     assert "undecided" in challenger
 
@@ -489,7 +490,7 @@ def test_a_test_decided_against_the_champion_names_the_other():
     assert "the baseline is better" in sentence
 
 
-@pytest.mark.parametrize(("p", "words"), [(0.00099, "p < 0.001;"), (0.001, "p = 0.001;"), (1.0, "p = 1.000;")])
+@pytest.mark.parametrize(("p", "words"), [(0.00009, "p < 0.0001;"), (0.0001, "p = 0.0001;"), (1.0, "p = 1.0000;")])
 def test_a_p_value_is_the_adjusted_one_and_never_printed_as_zero(p, words):
     (_, sentence) = on_networks(
         {"champion": shown(0.9)}, [comparison(**NETWORKS | {"p": 0.5 * p, "p_adjusted": p})], (1, 1)

@@ -16,7 +16,8 @@ from sweeper.tracking.ledger import EXPERIMENT, Ledger
 
 ENTRY = {
     "study": "fashion", "study_id": "id-1", "dataset": "tiny", "test_sha256": "ab" * 32,
-    "models": {"champion": "m/1", "baseline": "m/2"}, "command": "sweeper promote --test",
+    "models": {"champion": "m/1", "baseline": "m/2"}, "networks": {"champion": "a", "baseline": "b"},
+    "command": "sweeper promote --test",
 }  # fmt: skip
 RESULT = {"tested": {"m/1": {"accuracy": 0.5}}, "comparisons": []}
 
