@@ -9,34 +9,27 @@ from pathlib import Path
 
 import numpy as np
 import optuna
-import torch
 
 from sweeper.data.splits import Indices
 from sweeper.errors import SweeperError, UsageError
 from sweeper.evaluation.statistics import Estimate, over_seeds_and_images
-from sweeper.models.raw_pixels import RawPixels, load_network, logits_of
 from sweeper.promotion import finalists as final
 from sweeper.promotion import inputs, look, verdict
 from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.outcome import Entrant, Outcome
-from sweeper.promotion.trainings import Trainer, Training, key_of
+from sweeper.promotion.retraining import Retraining
+from sweeper.promotion.trainings import Trainer, Training
 from sweeper.promotion.verdict import Correct
 from sweeper.search import study as studies
 from sweeper.search import study_run
 from sweeper.search.coordinator import StopRequest
 from sweeper.search.events import Listener, Note
 from sweeper.search.inspect import find_study
-from sweeper.search.recorder import texts
 from sweeper.search.resources import plan_execution
-from sweeper.search.trial import TrialJob
-from sweeper.search.workers import WorkerPool, WorkerSetup
 from sweeper.store import Store, redact
 from sweeper.tracking.ledger import Ledger
 from sweeper.tracking.registry import Registry
 from sweeper.tracking.runs import DataRecord, Tracker
-
-# What decides a training's weights beside its configuration, seed, epochs, part of the pool, and arithmetic.
-DECISIVE = ("data_sha256", "split_sha256", "mean", "std")
 
 
 @dataclass(frozen=True)
@@ -98,38 +91,41 @@ class _Promotion:
     """One study's promotion: its data, its runs in MLflow, and its steps."""
 
     def __init__(self, request: Request, study: optuna.Study, listener: Listener, stop: StopRequest) -> None:
-        self.request, self.tell_user, self.stop, self.store = request, listener, stop, request.store
+        self.request, self.tell_user, self.stop = request, listener, stop
         self.study_name, self.study_id, self.spec = study.study_name, studies.id_of(study), studies.spec_of(study)
         # MLflow takes no slashes and colons in a model's name, and a space may be named after any file.
         self.model_name = re.sub(r"[^A-Za-z0-9._-]", "-", f"sweeper-{self.spec['dataset']}-{self.spec['space_name']}")
         self.pool, self.split = inputs.load(study, request.data_dir, request.offline, listener)
+        execution = plan_execution(request.device, request.jobs, self.pool.images.nbytes, os.environ)
+        self.retraining = Retraining(self.study_name, self.study_id, self.spec, self.pool, execution, request.store)
         trials = studies.records(study)
         self.finalists = final.select(
-            trials, self.spec, request.top, self.pool.images.shape[1:], len(self.pool.classes)
+            trials, self.spec, request.top, self.retraining.input_shape, len(self.pool.classes)
         )
-        self.execution = plan_execution(request.device, request.jobs, self.pool.images.nbytes, os.environ)
-        self.device = torch.device(self.execution.devices[0])
         self.dropped: list[str] = []
-        for text in inputs.notes(study, trials, self.finalists, request.top, request.seeds, self.execution.device_type):
+        for text in inputs.notes(study, trials, self.finalists, request.top, request.seeds, execution.device_type):
             listener(Note(text))
+        self.registry = Registry(request.store)
         data = DataRecord(self.pool.name, self.pool.sha256, self.pool.source, self.pool.images.shape)
-        self.tracker = Tracker(self.store, data, lambda text: listener(Note(text)), kind="promotion")
+        self.tracker = Tracker(request.store, data, lambda text: listener(Note(text)), kind="promotion")
         choices = {f"sweeper.{name}": str(getattr(request, name)) for name in ("top", "seeds", "prefer")}
-        tags = study_run.tags(request.command, self.execution, self.pool.sha256) | choices
+        tags = study_run.tags(request.command, execution, self.pool.sha256) | choices
         self.tracker.open(self.study_name, self.study_id, tags, {})
         self.trainer = Trainer(self.study_name, self.tracker, listener, stop)
-        self.registry = Registry(self.store)
 
     def run(self, ledger: Ledger) -> Outcome | None:
         """All steps; None where a stop was requested."""
         seeds = self.request.seeds
-        fresh = {f.trial: [self._fresh_seed(f, number) for number in range(1, 2 * seeds + 1)] for f in self.finalists}
+        fresh = {
+            f.trial: [self.retraining.fresh_seed(f, number) for number in range(1, 2 * seeds + 1)]
+            for f in self.finalists
+        }
         # Seed by seed, so that a failure of any finalist shows early.
         in_turn = [training for of_one_seed in zip(*fresh.values(), strict=True) for training in of_one_seed]
         if not self._train(in_turn, "fresh seeds", self.split.train, self.split.validation):
             return None
         left = [f for f in self.finalists if self._has_results(f, fresh[f.trial])]
-        validation = {f.trial: self._correct(fresh[f.trial][:seeds], self.split.validation) for f in left}
+        validation = {f.trial: self.retraining.correct(fresh[f.trial][:seeds], self.split.validation) for f in left}
         order = final.ordered(left, validation, self.request.prefer)
         self._require_eligible(order)
         self.tell_user(Note("Order by fresh seeds: " + ", ".join(f.name for f in order)))
@@ -138,9 +134,9 @@ class _Promotion:
         # part of its lead to lucky seeds, and these would be lucky on the confirm images too.
         part = "confirm" if len(self.split.confirm) else "validation"
         estimated_on = self.split.confirm if part == "confirm" else self.split.validation
-        correct = {f.trial: self._correct(fresh[f.trial][seeds:], estimated_on) for f in order}
+        correct = {f.trial: self.retraining.correct(fresh[f.trial][seeds:], estimated_on) for f in order}
 
-        refits = {f.trial: self._refit(f) for f in order}
+        refits = {f.trial: self.retraining.refit(f) for f in order}
         everything = np.sort(np.concatenate([self.split.train, self.split.validation, self.split.confirm]))
         if not self._train(list(refits.values()), "refits on the whole pool", everything, everything[:0]):
             return None
@@ -157,7 +153,7 @@ class _Promotion:
                 order,
                 {f.trial: f"{self.model_name}/{versions[f.trial]}" for f in order},
                 networks,
-                lambda finalist, images: logits_of(self._network(refits[finalist.trial]), images, self.device),
+                lambda finalist, images: self.retraining.logits(refits[finalist.trial], images),
                 study=self.study_name,
                 study_id=self.study_id,
                 command=redact(" ".join(self.request.command)),
@@ -206,47 +202,10 @@ class _Promotion:
         self.tracker.finish(None, state, reason=reason)
         return self.tracker.close()
 
-    def _fresh_seed(self, finalist: Finalist, number: int) -> Training:
-        seed = studies.derive_seed(self.spec["seed"], "fresh", number)
-        return self._training(finalist, f"seed-{number}", f"{finalist.name}, seed {number}", seed, "train")
-
-    def _refit(self, finalist: Finalist) -> Training:
-        seed = studies.derive_seed(self.spec["seed"], "refit")
-        return self._training(finalist, "refit", f"{finalist.name}, refit", seed, "pool")
-
-    def _training(self, finalist: Finalist, stem: str, name: str, seed: int, part: str) -> Training:
-        arithmetic = (self.execution.device_type, self.execution.threads, self.execution.layout)
-        job = TrialJob(
-            number=finalist.trial,
-            configuration=finalist.configuration,
-            epochs=self.spec["epochs"],
-            seed=seed,
-            folder=Path(),
-            data_key=json.dumps([part, *(self.spec[name] for name in DECISIVE), *arithmetic]),
-        )
-        key = key_of(f"trial-{finalist.trial}-{stem}", job.identity)
-        job = replace(job, folder=self.store.training_folder(self.study_name, self.study_id, key))
-        tags = {"sweeper.study": self.study_name, "sweeper.trial": str(finalist.trial), "sweeper.part": part}
-        artifacts = texts(finalist.configuration, seed, self.spec, self.pool.images.shape[1:], self.pool.classes)
-        return Training(key, name, job, tags, artifacts)
-
     def _train(self, trainings: Sequence[Training], what: str, train: Indices, validation: Indices) -> bool:
-        images, labels = self.pool.images, self.pool.labels
-
-        def start_workers() -> WorkerPool:
-            setup = WorkerSetup(
-                train=(images[train], labels[train]),
-                validation=(images[validation], labels[validation]),
-                n_classes=len(self.pool.classes),
-                mean=self.spec["mean"],
-                std=self.spec["std"],
-                threads=self.execution.threads,
-                layout=self.execution.layout,
-            )
-            return WorkerPool(setup, self.execution.devices, self.store.log_folder(self.study_name))
-
+        done = self.trainer.run(trainings, what, lambda: self.retraining.workers(train, validation))
         # A stop that came too late for the last training must still end the promotion.
-        return self.trainer.run(trainings, what, start_workers) and not self.stop.reason
+        return done and not self.stop.reason
 
     def _has_results(self, finalist: Finalist, trainings: Sequence[Training]) -> bool:
         """Whether all of a finalist's trainings came to an end; one that diverges is out of the final, and told of."""
@@ -264,25 +223,6 @@ class _Promotion:
     def _require_eligible(self, order: Sequence[Finalist]) -> None:
         if not order[0].eligible:
             raise SweeperError(f"{order[0].name} is too large to win (--max-params), and no other finalist is left")
-
-    def _network(self, training: Training) -> RawPixels:
-        try:
-            return load_network(
-                training.job.configuration.model,
-                self.pool.images.shape[1:],
-                len(self.pool.classes),
-                training.job.weights,
-                self.spec["mean"],
-                self.spec["std"],
-            )
-        except ValueError as error:
-            raise SweeperError(str(error)) from error
-
-    def _correct(self, trainings: Sequence[Training], part: Indices) -> Correct:
-        """Whether each of the trainings (columns) is right on each image of the part (rows)."""
-        images, labels = self.pool.images[part], self.pool.labels[part]
-        predictions = [logits_of(self._network(t), images, self.device).argmax(1) for t in trainings]
-        return np.stack([predicted == labels for predicted in predictions], axis=1)
 
     def _register(
         self,
@@ -305,6 +245,7 @@ class _Promotion:
             run_id = self.tracker.child_run_id(refit.key)
             assert run_id is not None
             low, high = verdict.bounded(estimates[finalist.trial])
+            bounds = "" if low is None else f" [{low:.4f}, {high:.4f}]"
             tags = {
                 "sweeper.study": self.study_name,
                 "sweeper.study_id": self.study_id,
@@ -314,19 +255,19 @@ class _Promotion:
                 "sweeper.search_score": json.dumps(finalist.score),
                 "sweeper.n_seeds": str(self.request.seeds),
                 "sweeper.validation_accuracy": f"{validation[finalist.trial].mean():.4f}",
-                f"sweeper.{part}_estimate": json.dumps([estimates[finalist.trial].value, low, high]),
+                f"sweeper.{part}_estimate": f"{estimates[finalist.trial].value:.4f}{bounds}",
                 "sweeper.data_sha256": self.pool.sha256,
             }
             versions[finalist.trial] = self.registry.register(
                 self.model_name,
                 run_id,
                 f"{self.study_id}/{refit.key}",
-                self._network(refit),
+                self.retraining.network(refit),
                 self.pool.images[self.split.train[:2]],
                 {"model.safetensors": refit.job.weights, "config.json": refit.texts["config.json"]},
                 tags,
                 f"{finalist.name} of study {self.study_name}, refitted on all its training images. Takes raw pixels "
-                f"(batch, {', '.join(str(size) for size in self.pool.images.shape[1:])}) as uint8, gives logits.",
+                f"(batch, {', '.join(str(size) for size in self.retraining.input_shape)}) as uint8, gives logits.",
             )
         champion, *others = (versions[f.trial] for f in order)
         self.registry.set_aliases(self.model_name, champion, others[0] if others else None)

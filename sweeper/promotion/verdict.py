@@ -176,6 +176,8 @@ def on_configurations(
             "that was could be told from it."
         )
     said += [_configurations_sentence(comparison) for comparison in comparisons]
+    if len(comparisons) > 1:
+        said.append("The intervals of differences are widened for their number, as Holm's adjustment has it.")
     luck = shrinkage(order, comparisons)
     if luck is not None:
         seen = next(c for c in comparisons if c.other == "baseline").difference

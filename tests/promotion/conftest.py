@@ -77,5 +77,5 @@ def workplace(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(catalog.DATASETS, dataset.name, dataset)
         patch.setattr("sweeper.search.sweep.WorkerPool", InlinePool)
-        patch.setattr("sweeper.promotion.promote.WorkerPool", InlinePool)
+        patch.setattr("sweeper.promotion.retraining.WorkerPool", InlinePool)
         yield Workplace(folder)

@@ -1,0 +1,109 @@
+"""What the retrainings of a study have in common: their data, seeds, arithmetic and places, and how right they are."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sweeper.data.pool import TrainingPool
+from sweeper.data.splits import Indices
+from sweeper.errors import SweeperError
+from sweeper.models.raw_pixels import RawPixels, load_network, logits_of
+from sweeper.promotion.finalists import Finalist
+from sweeper.promotion.trainings import Training, key_of
+from sweeper.promotion.verdict import Correct
+from sweeper.search import study as studies
+from sweeper.search.recorder import texts
+from sweeper.search.resources import Execution
+from sweeper.search.trial import TrialJob
+from sweeper.search.workers import WorkerPool, WorkerSetup
+from sweeper.store import Store
+
+# What decides a training's weights beside its configuration, seed, epochs, part of the pool, and arithmetic.
+DECISIVE = ("data_sha256", "split_sha256", "mean", "std")
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """The study's data, and where and how its configurations are trained once more."""
+
+    study_name: str
+    study_id: str
+    spec: dict[str, Any]
+    pool: TrainingPool
+    execution: Execution
+    store: Store
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        channels, height, width = self.pool.images.shape[1:]
+        return channels, height, width
+
+    def fresh_seed(self, finalist: Finalist, number: int) -> Training:
+        """The finalist on the train part, with a seed that the search did not have; numbers count from 1."""
+        seed = studies.derive_seed(self.spec["seed"], "fresh", number)
+        return self._training(finalist, f"seed-{number}", f"{finalist.name}, seed {number}", seed, "train")
+
+    def refit(self, finalist: Finalist) -> Training:
+        """The finalist on the whole pool."""
+        seed = studies.derive_seed(self.spec["seed"], "refit")
+        return self._training(finalist, "refit", f"{finalist.name}, refit", seed, "pool")
+
+    def workers(self, train: Indices, validation: Indices) -> WorkerPool:
+        """Workers that see these images of the pool, and no others."""
+        images, labels = self.pool.images, self.pool.labels
+        setup = WorkerSetup(
+            train=(images[train], labels[train]),
+            validation=(images[validation], labels[validation]),
+            n_classes=len(self.pool.classes),
+            mean=self.spec["mean"],
+            std=self.spec["std"],
+            threads=self.execution.threads,
+            layout=self.execution.layout,
+        )
+        return WorkerPool(setup, self.execution.devices, self.store.log_folder(self.study_name))
+
+    def network(self, training: Training) -> RawPixels:
+        """The trained network. Raises SweeperError if its weights cannot be read."""
+        try:
+            return load_network(
+                training.job.configuration.model,
+                self.input_shape,
+                len(self.pool.classes),
+                training.job.weights,
+                self.spec["mean"],
+                self.spec["std"],
+            )
+        except ValueError as error:
+            raise SweeperError(str(error)) from error
+
+    def logits(self, training: Training, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """What the trained network makes of raw images: (n, classes)."""
+        return logits_of(self.network(training), images, torch.device(self.execution.devices[0]))
+
+    def correct(self, trainings: Sequence[Training], part: Indices) -> Correct:
+        """Whether each of the trainings (columns) is right on each image of the part (rows)."""
+        images, labels = self.pool.images[part], self.pool.labels[part]
+        predictions = [self.logits(t, images).argmax(1) for t in trainings]
+        return np.stack([predicted == labels for predicted in predictions], axis=1)
+
+    def _training(self, finalist: Finalist, stem: str, name: str, seed: int, part: str) -> Training:
+        arithmetic = (self.execution.device_type, self.execution.threads, self.execution.layout)
+        job = TrialJob(
+            number=finalist.trial,
+            configuration=finalist.configuration,
+            epochs=self.spec["epochs"],
+            seed=seed,
+            folder=Path(),
+            data_key=json.dumps([part, *(self.spec[name] for name in DECISIVE), *arithmetic]),
+        )
+        key = key_of(f"trial-{finalist.trial}-{stem}", job.identity)
+        job = replace(job, folder=self.store.training_folder(self.study_name, self.study_id, key))
+        tags = {"sweeper.study": self.study_name, "sweeper.trial": str(finalist.trial), "sweeper.part": part}
+        artifacts = texts(finalist.configuration, seed, self.spec, self.input_shape, self.pool.classes)
+        return Training(key, name, job, tags, artifacts)
