@@ -105,10 +105,13 @@ def store_arguments(store: stores.Store) -> str:
     words = []
     if store.root != Path(os.path.abspath(stores.DEFAULT_STORE)):
         words += ["--store", str(store.root)]
-    if not store.embedded_storage:
-        words += ["--storage", stores.redact(store.storage)]
-    if not store.embedded_tracking:
-        words += ["--tracking-uri", stores.redact(store.tracking_uri)]
+    for option, variable, url, embedded in (
+        ("--storage", "OPTUNA_STORAGE", store.storage, store.embedded_storage),
+        ("--tracking-uri", "MLFLOW_TRACKING_URI", store.tracking_uri, store.embedded_tracking),
+    ):
+        # With a password hidden the address would not work, and one in the variable need not be typed.
+        if not embedded and stores.redact(url) == url and os.environ.get(variable) != url:
+            words += [option, url]
     return "".join(f" {shlex.quote(word)}" for word in words)
 
 

@@ -112,6 +112,8 @@ class _LiveView:
                 self.running.pop(number, None)
 
     def render(self) -> Group:
+        if not self.study:
+            return Group()
         tally = self.tally
         head = Text(
             f"{self.study}: {tally.done} of {tally.total} {tally.what}, "

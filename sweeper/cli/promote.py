@@ -141,12 +141,14 @@ def _typed(request: "Request", *more: str) -> str:
 
 
 def _show(outcome: "Outcome", request: "Request") -> None:
-    from sweeper.cli.tables import finalists_table, stdout_console, tested_table
+    from sweeper.cli.tables import confusions, finalists_table, stdout_console, tested_table
 
     console = stdout_console()
     console.print(finalists_table(outcome))
     if any(entrant.tested for entrant in outcome.entrants):
         console.print(tested_table(outcome))
+        for line in confusions(outcome):
+            click.echo(line)
         click.echo(
             "Confusion matrices, accuracy by class and each image's predictions: experiment sweeper-ledger in the UI."
         )
@@ -161,5 +163,15 @@ def _show(outcome: "Outcome", request: "Request") -> None:
         click.echo(f"  {_typed(request, '--test')}")
     if request.store.embedded_tracking:
         click.echo(f"  sweeper ui{options}")
-    serve = ["mlflow", "models", "serve", "-m", f"models:/{outcome.model_name}@champion", "--env-manager", "local"]
+    serve = [
+        "mlflow",
+        "models",
+        "serve",
+        "-m",
+        f"models:/{outcome.model_name}@champion",
+        "--env-manager",
+        "local",
+        "--port",
+        "5001",
+    ]
     click.echo(f"  MLFLOW_TRACKING_URI={shlex.quote(redact(request.store.tracking_uri))} {shlex.join(serve)}")

@@ -24,10 +24,10 @@ def signals_to(stop: "StopRequest") -> Iterator[None]:
         nonlocal first
         if first and time.monotonic() - first < SAME_SIGNAL_SECONDS:
             return
-        at_once = first or not stop.saving
+        stop.at_once = bool(first)
         first = time.monotonic()
         stop.reason = signal.Signals(number).name
-        if at_once:
+        if stop.at_once or not stop.saving:
             raise SystemExit(128 + number)
         # Not print: the signal may have come in the middle of one.
         os.write(2, f"{stop.reason}: recording the running epochs; once more stops at once\n".encode())

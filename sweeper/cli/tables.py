@@ -1,4 +1,4 @@
-"""Trials as tables for people."""
+"""Trials, finalists, test figures and looks as tables for people."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -71,16 +71,16 @@ def trials_table(trials: Sequence[TrialRecord], metric: str) -> Table:
 def finalists_table(outcome: "Outcome") -> Table:
     """The finalists in final order; accuracies in percent."""
     table = Table(title=f"{outcome.model_name}: the final", title_justify="left")
-    for name in ("alias", "version", "trial"):
-        table.add_column(name, no_wrap=True)
+    # The least widths, at which lines break at spaces alone, fit a terminal of 80 columns.
+    table.add_column("version", min_width=len("challenger"))
+    table.add_column("trial", min_width=len("baseline"))
     for name in ("parameters", "search score", "validation", "confirm"):
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(name, justify="right", min_width=max(8, *(len(word) for word in name.split())))
     for entrant in outcome.entrants:
         shown = entrant.described()
         validation, confirm = shown["validation"], shown["confirm"]
         table.add_row(
-            entrant.alias or "",
-            entrant.version,
+            f"{entrant.version} {entrant.alias or ''}",
             f"{entrant.finalist.trial} baseline" if entrant.finalist.is_baseline else str(entrant.finalist.trial),
             f"{entrant.finalist.n_parameters:,}",
             "" if entrant.finalist.score is None else f"{entrant.finalist.score:.4f}",
@@ -93,28 +93,37 @@ def finalists_table(outcome: "Outcome") -> Table:
 
 
 def tested_table(outcome: "Outcome") -> Table:
-    """What the look at the test set has shown; accuracies and shares in percent."""
+    """What the look at the test set has shown, a column a network; shares in percent, the loss in nats."""
     by_study, by_store = outcome.looks
     table = Table(
-        title=f"Test set (looks at it: {by_study} by this study, {by_store} in this store)", title_justify="left"
+        "",
+        title=f"Test set (looks at it: {by_study} by this study, {by_store} in this store)",
+        title_justify="left",
     )
-    table.add_column("model", no_wrap=True)
-    for name in ("accuracy", "loss", "macro P", "macro R", "macro F1", "P > 0.5", "R > 0.5"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("largest confusions", ratio=1)
-    for entrant in outcome.entrants:
-        tested = entrant.tested
-        if tested is None:
-            continue
-        shares = ("macro_precision", "macro_recall", "macro_f1", "thresholded_precision", "thresholded_recall")
-        table.add_row(
-            entrant.name,
-            _percent(tested),
-            f"{tested['loss']:.4f}",
-            *("" if tested[name] is None else f"{100 * tested[name]:.2f}" for name in shares),
-            escape(", ".join(f"{true} taken for {taken} {n} times" for true, taken, n in tested["confusions"])),
-        )
+    found = [(entrant.name, entrant.tested) for entrant in outcome.entrants if entrant.tested is not None]
+    for name, _ in found:
+        table.add_column(name, justify="right")
+    table.add_row("accuracy", *(_percent(tested) for _, tested in found))
+    table.add_row("loss", *(f"{tested['loss']:.4f}" for _, tested in found))
+    for label, figure in (
+        ("macro precision", "macro_precision"),
+        ("macro recall", "macro_recall"),
+        ("macro F1", "macro_f1"),
+        ("precision at p > 0.5", "thresholded_precision"),
+        ("recall at p > 0.5", "thresholded_recall"),
+    ):
+        table.add_row(label, *("" if tested[figure] is None else f"{100 * tested[figure]:.2f}" for _, tested in found))
     return table
+
+
+def confusions(outcome: "Outcome") -> list[str]:
+    """The largest confusions of each tested network, in words."""
+    said = []
+    for entrant in outcome.entrants:
+        if entrant.tested is not None:
+            largest = (f"{true} taken for {taken} {n} times" for true, taken, n in entrant.tested["confusions"])
+            said.append(f"{entrant.name}: {', '.join(largest) or 'no confusions'}")
+    return said
 
 
 def looks_table(looks: "Sequence[Look]") -> Table:
@@ -133,7 +142,7 @@ def looks_table(looks: "Sequence[Look]") -> Table:
             f"{look.dataset} {look.test_sha256[:12]}",
             str(by_study),
             str(by_store),
-            "complete" if look.complete else "begun",
+            ("complete" if look.complete else "begun") + (", deleted" if look.deleted else ""),
             escape(", ".join(f"{role} {model}" for role, model in look.models.items())),
         )
     return table

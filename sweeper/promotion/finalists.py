@@ -1,6 +1,6 @@
 """Who is in the final, and in which order: by fresh seeds on the validation part, never by what only estimates."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,6 @@ from sweeper.errors import SweeperError
 from sweeper.evaluation.statistics import over_seeds_and_images
 from sweeper.search import study as studies
 from sweeper.search.study import TrialRecord
-
-PREFERENCES = ("accuracy", "small", "fast")
 
 
 @dataclass(frozen=True)
@@ -38,6 +36,14 @@ class Finalist:
     @property
     def name(self) -> str:
         return studies.trial_name(self.trial, "baseline" if self.is_baseline else None)
+
+
+# What decides among the tied: the least of it wins.
+PREFERENCES: Mapping[str, Callable[[Finalist], int]] = {
+    "accuracy": lambda finalist: 0,
+    "small": lambda finalist: finalist.n_parameters,
+    "fast": lambda finalist: finalist.n_multiply_adds,
+}
 
 
 def select(
@@ -110,7 +116,7 @@ def ordered(finalists: Sequence[Finalist], correct: Mapping[int, NDArray[np.bool
         tied = [leader]
         if prefer != "accuracy":
             tied += [f for f in left[1:] if f.eligible == leader.eligible and _is_tied(correct, leader, f)]
-        chosen = min(tied, key=lambda f: _cost(f, prefer))  # the first of equals: the more accurate
+        chosen = min(tied, key=PREFERENCES[prefer])  # the first of equals: the more accurate
         order.append(chosen)
         left.remove(chosen)
     return order
@@ -124,7 +130,3 @@ def _is_tied(correct: Mapping[int, NDArray[np.bool_]], leader: Finalist, other: 
     difference = correct[leader.trial].astype(np.int8) - correct[other.trial]
     interval = over_seeds_and_images(difference).interval()
     return interval is None or interval[0] <= 0 <= interval[1]
-
-
-def _cost(finalist: Finalist, prefer: str) -> int:
-    return {"accuracy": 0, "small": finalist.n_parameters, "fast": finalist.n_multiply_adds}[prefer]

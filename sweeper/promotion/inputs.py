@@ -50,7 +50,7 @@ def notes(
     names = ", ".join(f.name for f in finalists)
     yield (
         f"Study {study.study_name}: {names}; each with {seeds} fresh seeds for the order and {seeds} for the estimate, "
-        "then refitted on the whole pool"
+        "then refitted on all the study's images"
     )
     n_found = len(distinct(trials, spec["metric"]))
     if n_found < top:

@@ -18,6 +18,7 @@ from sweeper.promotion.tested import Logits, figures, measure, tables
 from sweeper.promotion.verdict import Comparison
 from sweeper.search.events import Listener, Note
 from sweeper.tracking.ledger import Ledger, Look, count
+from sweeper.tracking.registry import CHALLENGER, CHAMPION
 
 # Of Tested, those that are metrics of the ledger's entry.
 FIGURES = ("accuracy", "low", "high", "loss", "macro_precision", "macro_recall", "macro_f1")
@@ -60,6 +61,15 @@ def refuse_retest(ledger: Ledger, study: str, study_id: str, sha256: str) -> Non
             )
 
 
+def begun(ledger: Ledger, study_id: str, sha256: str) -> list[Look]:
+    """The study's looks at these test data that were never completed."""
+    return [
+        look
+        for look in ledger.looks()
+        if look.study_id == study_id and look.test_sha256 == sha256 and not look.complete
+    ]
+
+
 def take(
     ledger: Ledger,
     test_set: TestSet,
@@ -78,7 +88,7 @@ def take(
     By trial, `models` are "name/version" and `networks` what was trained. Raises SweeperError where an entry was begun
     for other networks, and may have been seen.
     """
-    roles = {role(place, f): f for place, f in enumerate(order) if place < 2 or f.is_baseline}
+    roles = roles_of(order)
     entry = _entry(
         ledger,
         {name: networks[f.trial] for name, f in roles.items()},
@@ -106,14 +116,14 @@ def take(
     ledger.complete(entry, result, numbers, tables(labels, logits, tested, classes), pictures)
 
 
-def role(place: int, finalist: Finalist) -> str:
-    """What the finalist in this place is called: its alias, else baseline, else its trial."""
-    return alias(place) or ("baseline" if finalist.is_baseline else f"trial {finalist.trial}")
+def roles_of(order: Sequence[Finalist]) -> dict[str, Finalist]:
+    """Who is tested: champion, challenger, and the baseline where it is neither."""
+    return {alias(place) or "baseline": f for place, f in enumerate(order) if place < 2 or f.is_baseline}
 
 
 def alias(place: int) -> str | None:
     """The registry's alias of the finalist in this place, counted from 0."""
-    return ("champion", "challenger")[place] if place < 2 else None
+    return (CHAMPION, CHALLENGER)[place] if place < 2 else None
 
 
 def _entry(
@@ -136,12 +146,14 @@ def _entry(
 
 
 def recorded(ledger: Ledger, study_id: str, dataset: str, networks: Mapping[str, str]) -> Recorded:
-    """What the study's complete looks have shown; `networks` are those at hand, by role. Evaluates nothing."""
+    """What the study's complete looks have shown; `networks` would be tested now, by role. Evaluates nothing."""
     sha256, looks = known_sha256(dataset), ledger.looks()
     complete = [look for look in looks if look.complete and look.study_id == study_id and look.test_sha256 == sha256]
     tested: dict[str, Any] = {}
     comparisons: list[Comparison] = []
     notes = []
+    if complete and not any(look.networks == networks for look in complete):
+        notes.append(f"The test of {complete[-1].time} was of another final than this one.")
     for look in complete:
         try:
             result = ledger.result(look)
@@ -149,9 +161,7 @@ def recorded(ledger: Ledger, study_id: str, dataset: str, networks: Mapping[str,
             notes.append(f"What the look of {look.time} has shown cannot be read: {error}.")
             continue
         tested |= result["tested"]
-        if all(networks.get(name) == network for name, network in look.networks.items()):
+        if look.networks == networks:
             # JSON knows no tuples.
             comparisons = [Comparison(**{**f, "trials": tuple(f["trials"])}) for f in result["comparisons"]]
-    if complete and any(networks.get(name) != network for name, network in complete[-1].networks.items()):
-        notes.append(f"The test of {complete[-1].time} was of another final than this one, which was made after it.")
     return Recorded(tested, comparisons, count(looks, study_id, sha256), notes)

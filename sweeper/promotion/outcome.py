@@ -18,7 +18,7 @@ class Entrant:
 
     `alias` is champion, challenger or None; `validation` the accuracies (seeds,) of its fresh seeds; `confirm` the
     estimate over seeds and images, None without a confirm part; `tested` the fields of Tested, None as long as its
-    version was never tested.
+    network was never tested.
     """
 
     finalist: Finalist

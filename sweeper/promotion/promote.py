@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -70,9 +71,15 @@ def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome | No
         except BaseException as error:
             # SystemExit is a signal's: what was done so far is found again by the next command.
             failed = isinstance(error, Exception)
-            promotion.end("failed" if failed else "interrupted", redact(str(error)) if failed else stop.reason)
+            if not stop.at_once:
+                promotion.end("failed" if failed else "interrupted", redact(str(error)) if failed else stop.reason)
             raise
-        undelivered = promotion.end("complete" if outcome else "interrupted", stop.reason)
+        try:
+            undelivered = promotion.end("complete" if outcome else "interrupted", stop.reason)
+        except SystemExit:
+            if outcome is None:
+                raise
+            undelivered = ["the command was interrupted"]  # after a look was taken, maybe: it must be shown
         if outcome is None and undelivered:
             listener(Note(f"{len(undelivered)} writes did not reach MLflow, the first because: {undelivered[0]}"))
         return outcome and replace(outcome, undelivered=undelivered)
@@ -83,6 +90,8 @@ def _check_test(request: Request, study: optuna.Study, ledger: Ledger, listener:
     dataset = studies.spec_of(study)["dataset"]
     if not request.allow_retest:
         look.refuse_retest(ledger, study.study_name, studies.id_of(study), look.known_sha256(dataset))
+    for begun in look.begun(ledger, studies.id_of(study), look.known_sha256(dataset)):
+        listener(Note(f"A test begun at {begun.time} is gone on with if the final is the same; if not, it was a look"))
     ledger.prepare()
     look.load(dataset, request.data_dir, request.offline, listener)
 
@@ -138,7 +147,7 @@ class _Promotion:
 
         refits = {f.trial: self.retraining.refit(f) for f in order}
         everything = np.sort(np.concatenate([self.split.train, self.split.validation, self.split.confirm]))
-        if not self._train(list(refits.values()), "refits on the whole pool", everything, everything[:0]):
+        if not self._train(list(refits.values()), "refits on all images", everything, everything[:0]):
             return None
         order = [f for f in order if self._has_results(f, [refits[f.trial]])]
         self._require_eligible(order)
@@ -156,10 +165,10 @@ class _Promotion:
                 lambda finalist, images: self.retraining.logits(refits[finalist.trial], images),
                 study=self.study_name,
                 study_id=self.study_id,
-                command=redact(" ".join(self.request.command)),
+                command=redact(shlex.join(self.request.command)),
                 allow_retest=self.request.allow_retest,
             )
-        by_role = {look.role(place, f): networks[f.trial] for place, f in enumerate(order)}
+        by_role = {role: networks[f.trial] for role, f in look.roles_of(order).items()}
         seen = look.recorded(ledger, self.study_id, self.spec["dataset"], by_role)
         comparisons = verdict.compare_configurations(part, order, correct)
         entrants = [

@@ -51,6 +51,7 @@ class _Running:
     reported: int = 0  # the last epoch that was told
     deaths: int = 0
     out_of_memory: bool = False
+    started: bool = False  # by this process
 
 
 class Trainer:
@@ -121,7 +122,7 @@ class Trainer:
         )
 
     def _start(self, current: _Running) -> None:
-        training = current.training
+        training, current.started = current.training, True
         job = training.job
         params: dict[str, Any] = {**job.configuration.values(), "epochs": job.epochs, "seed": job.seed}
         self.tracker.start_child(training.key, training.name, params, training.tags)
@@ -179,8 +180,9 @@ class Trainer:
         self.tell_user(TrialEnded(current.number, training.name, state, value, len(epochs), reason))
 
     def _interrupt(self, current: _Running) -> None:
-        self.tracker.finish(current.training.key, "interrupted", reason=self.stop.reason or "another training failed")
-        self.tell_user(TrialInterrupted(current.number))
+        self.tracker.finish(current.training.key, "interrupted", reason=self.stop.reason or "the promotion ended")
+        if current.started:
+            self.tell_user(TrialInterrupted(current.number))
 
     def _check_idle(self, pool: WorkerPool, worker: int, message: Any) -> None:
         if isinstance(message, Died):

@@ -176,8 +176,6 @@ def on_configurations(
             "that was could be told from it."
         )
     said += [_configurations_sentence(comparison) for comparison in comparisons]
-    if len(comparisons) > 1:
-        said.append("The intervals of differences are widened for their number, as Holm's adjustment has it.")
     luck = shrinkage(order, comparisons)
     if luck is not None:
         seen = next(c for c in comparisons if c.other == "baseline").difference
@@ -192,7 +190,7 @@ def _configurations_sentence(comparison: Comparison) -> str:
     head = f"Champion - {comparison.other} {_points(comparison.difference)}"
     if comparison.low is None or comparison.high is None:
         return f"{head} points: undecided; without an interval no difference can be told from luck."
-    head += f" [{_points(comparison.low)}, {_points(comparison.high)}] points"
+    head += f" [{_points(comparison.low)}, {_points(comparison.high)}]{_level(comparison)} points"
     return f"{head}: {_decision(comparison)}"
 
 
@@ -219,9 +217,10 @@ def _networks_sentence(comparison: Comparison) -> str:
     differ = "differ" if comparison.decided else "cannot be told apart"
     # Two decimals, as one image of 10,000 is 0.01 points.
     difference = f"{_points(comparison.difference, 2)} [{_points(comparison.low, 2)}, {_points(comparison.high, 2)}]"
+    difference += _level(comparison)
     return (
         f"These two trained networks, champion and {comparison.other}, {differ} on the test set: b = {comparison.b}, "
-        f"c = {comparison.c}, p {_p(comparison.p_adjusted)}; {difference} points: {_decision(comparison)}"
+        f"c = {comparison.c}, p (Holm) {_p(comparison.p_adjusted)}; {difference} points: {_decision(comparison)}"
     )
 
 
@@ -240,9 +239,14 @@ def _decision(comparison: Comparison) -> str:
     return f"{undecided}; differences below {seen} are invisible here."
 
 
+def _level(comparison: Comparison) -> str:
+    """The interval's level where it is not the usual one: Holm's adjustment makes the first one wider."""
+    return "" if abs(comparison.level - 0.95) < 1e-9 else f" ({100 * comparison.level:.1f} %)"
+
+
 def _points(share: float, decimals: int = 1) -> str:
-    """A difference in percentage points, with its sign."""
-    return f"{100 * share:+.{decimals}f}" if share else "0.0"
+    """A difference in percentage points; the sign tells its side of 0 even where it rounds to it."""
+    return f"{100 * share:+.{decimals}f}" if share else f"{0:.{decimals}f}"
 
 
 def _p(p: float) -> str:

@@ -44,10 +44,12 @@ class StopRequest:
     """Set from a signal handler; the sweep ends with the epochs now running.
 
     `saving` tells the handler that there is something to save: before, a signal may end the process at once.
+    `at_once` tells that the user has asked twice, and waits for nothing any more.
     """
 
     reason: str = ""
     saving: bool = False
+    at_once: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import platform
+import shlex
 import subprocess
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +31,7 @@ DONE = ("", "target")
 def tags(command: Sequence[str], execution: Execution, data_sha256: str) -> dict[str, str]:
     """Where and how the command ran."""
     found = {
-        "sweeper.command": redact(" ".join(command)),
+        "sweeper.command": redact(shlex.join(command)),
         "sweeper.data_sha256": data_sha256,
         "sweeper.device": ", ".join(sorted(set(execution.devices))),
         "sweeper.workers": str(len(execution.devices)),

@@ -1,7 +1,6 @@
 """The ledger: each look at a test set is an MLflow run, begun before the evaluation and completed after it."""
 
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -112,13 +111,14 @@ class Ledger:
         figures: Mapping[str, Callable[[], Figure]],
     ) -> None:
         """What the look has shown. The entry is complete when all of it is written; done again, it is overwritten."""
-        now = int(time.time() * 1000)
+        # The entry's own time: what is written again is then the same metric and not another.
+        begun = int(datetime.fromisoformat(look.time).timestamp() * 1000)
         with reaching(self._uri):
             for name, text in {**texts, RESULT: json.dumps(result, indent=2)}.items():
                 self._client.log_text(look.run_id, text, name)
             for name, draw in figures.items():
                 self._client.log_figure(look.run_id, draw(), name)
-            batch = [Metric(name, value, now, 0) for name, value in metrics.items()]
+            batch = [Metric(name, value, begun, 0) for name, value in metrics.items()]
             self._client.log_batch(look.run_id, metrics=batch)
             self._client.set_terminated(look.run_id, "FINISHED")
             # Last of all: nobody comes back to a complete entry.

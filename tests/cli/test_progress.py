@@ -93,3 +93,9 @@ def test_smaller_is_better_for_a_loss():
     for event in events(maximize=False):
         view.update(event)
     assert view.tally.best.name == "trial 0 (baseline)"
+
+
+def test_live_view_shows_nothing_before_the_first_trial_is_due():
+    console = Console(file=io.StringIO(), width=100)
+    console.print(_LiveView().render())
+    assert console.file.getvalue().strip() == ""

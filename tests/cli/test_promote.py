@@ -7,8 +7,6 @@ import threading
 
 import pytest
 
-from sweeper.cli.promote import PREFERENCES as OFFERED
-from sweeper.promotion.finalists import PREFERENCES
 from tests.cli.test_search import command, sweeper
 
 
@@ -56,7 +54,3 @@ def test_promotion_that_is_interrupted_goes_on_to_one_test_and_no_second(store):
     assert "Champion - " in shown
     assert "(looks at these test data: 1 by this study, 1 in this store)" in shown
     assert "models:/sweeper-fashion_mnist-lenet5@champion" in shown
-
-
-def test_preferences_of_the_command_are_those_of_the_final():
-    assert OFFERED == PREFERENCES

@@ -54,7 +54,7 @@ def numbers(finalists):
 
 def test_preferences_on_the_command_line_are_those_of_the_final():
     command = importlib.import_module("sweeper.cli.promote")  # the package has the command itself under this name
-    assert command.PREFERENCES == PREFERENCES
+    assert tuple(PREFERENCES) == command.PREFERENCES
 
 
 def test_the_best_by_search_score_are_in_the_final_and_the_baseline_after_them():

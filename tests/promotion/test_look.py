@@ -183,11 +183,25 @@ def test_champion_challenger_and_baseline_are_looked_at_and_no_other(ledger, tes
     assert set(ledger.metrics[entry.run_id]) == {f"{role}_{figure}" for role in roles for figure in looks.FIGURES}
 
 
-def test_role_is_the_alias_else_baseline_else_the_trial():
-    order = [finalist(trial) for trial in (3, 0, 5, 1)]
-    assert [looks.role(place, f) for place, f in enumerate(order)] == ["champion", "challenger", "trial 5", "trial 1"]
-    assert looks.role(2, finalist(0)) == "baseline"
+def test_aliases_are_of_the_first_two():
     assert [looks.alias(place) for place in range(3)] == ["champion", "challenger", None]
+
+
+def test_look_at_fewer_networks_is_of_another_final(ledger, test_set):
+    take(ledger, test_set, (0,))
+    seen = recorded(ledger, champion=network(0), challenger=network(3))
+    assert set(seen.tested) == {network(0)}
+    assert len(seen.notes) == 1
+
+
+def test_begun_looks_are_the_studys_own_at_these_data(ledger, test_set):
+    interrupted(ledger, test_set, study_id="id-2")
+    interrupted(ledger, replace(test_set, sha256=OTHER_SHA256))
+    assert looks.begun(ledger, "id-1", test_set.sha256) == []
+    interrupted(ledger, test_set)
+    assert [look.study_id for look in looks.begun(ledger, "id-1", test_set.sha256)] == ["id-1"]
+    take(ledger, test_set)
+    assert looks.begun(ledger, "id-1", test_set.sha256) == []
 
 
 def test_entry_holds_tables_and_a_confusion_matrix_a_role(ledger, test_set):
@@ -313,9 +327,9 @@ def test_networks_keep_their_figures_when_another_look_was_taken_since(ledger, t
     seen = recorded(ledger, champion=network(3), challenger=network(5), baseline=network(0))
     assert seen.tested[network(3)]["accuracy"] == 57 / 60
     assert [c.trials for c in seen.comparisons] == [(3, 0), (3, 5)]
-    [note] = seen.notes
+    assert seen.notes == []
+    [note] = recorded(ledger, champion=network(1), challenger=network(3), baseline=network(0)).notes
     assert "was of another final than this one" in note
-    assert recorded(ledger, champion=network(5), challenger=network(1), baseline=network(0)).notes == []
 
 
 def test_version_number_that_mlflow_gives_anew_shows_no_other_networks_figures(ledger, test_set):

@@ -473,12 +473,13 @@ def test_a_test_is_told_with_its_figures_and_how_often_these_data_were_seen():
         "(looks at these test data: 1 by this study, 4 in this store)."
     )
     assert baseline.startswith(
-        "These two trained networks, champion and baseline, differ on the test set: b = 210, c = 150, p = 0.0030; "
+        "These two trained networks, champion and baseline, differ on the test set: "
+        "b = 210, c = 150, p (Holm) = 0.0030; "
     )
     assert "the champion is better" in baseline
     assert challenger.startswith(
         "These two trained networks, champion and challenger, cannot be told apart on the test set: "
-        "b = 210, c = 150, p = 0.0432; "
+        "b = 210, c = 150, p (Holm) = 0.0432; "
     )
     assert "undecided" in challenger
 
@@ -490,7 +491,9 @@ def test_a_test_decided_against_the_champion_names_the_other():
     assert "the baseline is better" in sentence
 
 
-@pytest.mark.parametrize(("p", "words"), [(0.00009, "p < 0.0001;"), (0.0001, "p = 0.0001;"), (1.0, "p = 1.0000;")])
+@pytest.mark.parametrize(
+    ("p", "words"), [(0.00009, "p (Holm) < 0.0001;"), (0.0001, "p (Holm) = 0.0001;"), (1.0, "p (Holm) = 1.0000;")]
+)
 def test_a_p_value_is_the_adjusted_one_and_never_printed_as_zero(p, words):
     (_, sentence) = on_networks(
         {"champion": shown(0.9)}, [comparison(**NETWORKS | {"p": 0.5 * p, "p_adjusted": p})], (1, 1)
@@ -505,3 +508,11 @@ def test_before_a_test_nothing_is_said_of_networks():
 def test_a_test_of_other_roles_is_told_without_comparisons():
     (head,) = on_networks({"trial 5": shown(0.9, 500)}, [], (2, 2))
     assert "on 500 test images: trial 5 90.00 %" in head
+
+
+def test_level_of_an_interval_is_told_where_it_is_not_95_percent():
+    wider = comparison(level=0.975)
+    assert "[+0.4, +2.0] (97.5 %) points" in said(compared=[wider])[1]
+    assert "%) points" not in said(compared=[comparison(level=0.95)])[1]
+    (_, on_test) = on_networks({"champion": shown(0.9)}, [comparison(**NETWORKS | {"level": 0.975})], (1, 1))
+    assert "] (97.5 %) points" in on_test

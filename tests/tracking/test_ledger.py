@@ -52,7 +52,7 @@ def client(store):
 def clock(monkeypatch):
     """Every entry is a minute later than the one before."""
 
-    class Clock:
+    class Clock(datetime):
         now_is = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 
         @classmethod
@@ -77,6 +77,18 @@ def test_entry_is_there_before_the_evaluation(ledger, client):
     assert {name: getattr(look, name) for name in ENTRY} == ENTRY
     assert abs(datetime.now(UTC) - datetime.fromisoformat(look.time)) < timedelta(minutes=1)
     assert client.get_run(look.run_id).info.status == "RUNNING"
+
+
+def test_entry_completed_twice_has_each_metric_once(ledger, client, monkeypatch):
+    look = ledger.begin(**ENTRY)
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger._client, "set_terminated", None)  # as if killed there
+        with pytest.raises(TypeError):
+            ledger.complete(look, RESULT, {"champion_accuracy": 0.5}, {}, {})
+    assert not ledger.looks()[0].complete
+    ledger.complete(look, RESULT, {"champion_accuracy": 0.5}, {}, {})
+    assert ledger.looks()[0].complete
+    assert len(client.get_metric_history(look.run_id, "champion_accuracy")) == 1
 
 
 def test_completed_entry_holds_what_was_seen(ledger, client):
