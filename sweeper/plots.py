@@ -225,8 +225,8 @@ def _draw_training_and_validation(axes: Axes, epochs: Sequence[Mapping[str, floa
         ("validation", "validation", BLUE, "-", "o"),
     ):
         y = [e[f"{part}_{quantity}"] for e in epochs]
-        if all(math.isnan(value) for value in y):  # a training without a validation part
-            continue
+        if not any(math.isfinite(value) for value in y) and math.isfinite(epochs[0][f"train_{quantity}"]):
+            continue  # the training had no validation part
         axes.plot(x, y, dash, color=colour, marker=marker if few else "", markersize=4, label=label)
     axes.set_xlabel("Epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

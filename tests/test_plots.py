@@ -105,6 +105,14 @@ def test_a_run_without_a_finite_value_still_draws():
     draw(figure)
 
 
+def test_a_training_without_a_validation_part_has_one_curve():
+    epochs = [e | {name: NAN for name in e if name.startswith("validation")} for e in history(3)]
+    figure = plots.learning_curves(epochs, "Refit")
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["training"]
+    assert [len(axes.get_lines()) for axes in figure.axes] == [1, 1]
+    draw(figure)
+
+
 @pytest.mark.parametrize(("first", "scale"), [(3.0, "linear"), (500.0, "log")])
 def test_the_loss_is_logarithmic_only_over_a_wide_range(first, scale):
     epochs = history(3)

@@ -167,13 +167,13 @@ def test_signal_saves_the_running_epochs_and_the_same_command_goes_on_bitwise(tm
     timer = threading.Timer(120, process.kill)
     timer.start()
     for line in process.stderr:
-        if line.startswith("trial 0 epoch 2"):
+        if line.startswith("trial 0 (baseline) epoch 2"):
             process.send_signal(number)
             break
     printed, rest = process.communicate()
     timer.cancel()
     assert process.returncode == code, rest
-    assert "trial 0 interrupted" in rest
+    assert "trial 0 (baseline) interrupted" in rest
     assert f"--store {tmp_path / 'cut'}" in printed  # the command that goes on
     status = json.loads(sweeper("status", "--store", tmp_path / "cut", "--json").stdout)
     assert (status["state"], status["n_trials"]["running"]) == ("stopped", 1)
