@@ -92,6 +92,21 @@ def place_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return data_dir(offline(function))
 
 
+def progress_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--quiet and --verbose."""
+    quiet = click.option("--quiet", "-q", is_flag=True, help="No progress.")
+    verbose = click.option("--verbose", "-v", is_flag=True, help="Every epoch as a line.")
+    return quiet(verbose(function))
+
+
+device_option: Decorator = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="auto|cpu|cuda|cuda:N|mps",
+    help="Where to train; cuda means every visible GPU.",
+)
+
 json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 

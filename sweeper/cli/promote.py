@@ -12,10 +12,12 @@ import click
 from sweeper.cli.options import (
     Jobs,
     debug_option,
+    device_option,
     json_option,
     note,
     note_store,
     place_options,
+    progress_options,
     resolve_store,
     store_arguments,
     store_options,
@@ -64,18 +66,11 @@ PREFERENCES = ("accuracy", "small", "fast")
 @click.option(
     "--jobs", "-j", type=Jobs(), help="Trainings at once: auto is one a usable core, or one a GPU.  [default: auto]"
 )
-@click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    metavar="auto|cpu|cuda|cuda:N|mps",
-    help="Where to train; cuda means every visible GPU.",
-)
+@device_option
 @place_options
 @store_options
 @json_option
-@click.option("--quiet", "-q", is_flag=True, help="No progress.")
-@click.option("--verbose", "-v", is_flag=True, help="Every epoch as a line.")
+@progress_options
 @debug_option
 def promote(
     store: Path | None,
@@ -110,9 +105,9 @@ def promote(
     else:
         _show(outcome, request)
     if outcome.undelivered:
-        raise SweeperError(
-            f"{len(outcome.undelivered)} writes did not reach MLflow, the first because: {outcome.undelivered[0]}"
-        )
+        from sweeper.tracking.runs import shortfall
+
+        raise SweeperError(shortfall(outcome.undelivered))
 
 
 def _run(request: "Request", *, quiet: bool, verbose: bool) -> "Outcome":

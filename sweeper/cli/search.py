@@ -13,10 +13,12 @@ from sweeper.cli.options import (
     Duration,
     Jobs,
     debug_option,
+    device_option,
     json_option,
     note,
     note_store,
     place_options,
+    progress_options,
     resolve_store,
     store_arguments,
     store_options,
@@ -65,13 +67,7 @@ DEFAULT_SPACES = {"fashion_mnist": "lenet5"}
     type=Jobs(),
     help="Trials at once: auto is one a usable core, as far as memory goes, or one a GPU.  [default: auto]",
 )
-@click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    metavar="auto|cpu|cuda|cuda:N|mps",
-    help="Where to train; cuda means every visible GPU.",
-)
+@device_option
 @click.option("--sampler", type=click.Choice(SAMPLERS), default="tpe", show_default=True)
 @click.option(
     "--pruner",
@@ -104,8 +100,7 @@ DEFAULT_SPACES = {"fashion_mnist": "lenet5"}
 @store_options
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
 @json_option
-@click.option("--quiet", "-q", is_flag=True, help="No progress.")
-@click.option("--verbose", "-v", is_flag=True, help="Every epoch as a line.")
+@progress_options
 @debug_option
 def search(
     dataset: str,
@@ -186,9 +181,9 @@ def _run(request: "Request", *, quiet: bool, verbose: bool) -> "Outcome":
 def _leave(outcome: "Outcome", request: "Request") -> None:
     """Exit code 130 or 143 after a signal, 1 where no trial completed or MLflow lacks something, else 0."""
     if outcome.undelivered:
-        raise SweeperError(
-            f"{len(outcome.undelivered)} writes did not reach MLflow, the first because: {outcome.undelivered[0]}"
-        )
+        from sweeper.tracking.runs import shortfall
+
+        raise SweeperError(shortfall(outcome.undelivered))
     if outcome.stopped in ("SIGINT", "SIGTERM"):
         sys.stdout.flush()
         sys.exit(128 + signal.Signals[outcome.stopped])

@@ -109,7 +109,7 @@ def ordered(finalists: Sequence[Finalist], correct: Mapping[int, NDArray[np.bool
     whoever cannot be told from the leader (the 95 % interval of the difference holds 0) is tied with it, and among the
     tied the fewest parameters or multiply-adds win. Who is not eligible comes last.
     """
-    left = sorted(finalists, key=lambda f: (not f.eligible, -_mean(correct[f.trial]), f.trial))
+    left = sorted(finalists, key=lambda f: (not f.eligible, -correct[f.trial].mean(), f.trial))
     order = []
     while left:
         leader = left[0]
@@ -120,10 +120,6 @@ def ordered(finalists: Sequence[Finalist], correct: Mapping[int, NDArray[np.bool
         order.append(chosen)
         left.remove(chosen)
     return order
-
-
-def _mean(correct: NDArray[np.bool_]) -> float:
-    return float(correct.mean())
 
 
 def _is_tied(correct: Mapping[int, NDArray[np.bool_]], leader: Finalist, other: Finalist) -> bool:

@@ -30,7 +30,7 @@ from sweeper.search.resources import plan_execution
 from sweeper.store import Store, redact
 from sweeper.tracking.ledger import Ledger
 from sweeper.tracking.registry import Registry
-from sweeper.tracking.runs import DataRecord, Tracker
+from sweeper.tracking.runs import DataRecord, Tracker, shortfall
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome | No
                 raise
             undelivered = ["the command was interrupted"]  # after a look was taken, maybe: it must be shown
         if outcome is None and undelivered:
-            listener(Note(f"{len(undelivered)} writes did not reach MLflow, the first because: {undelivered[0]}"))
+            listener(Note(shortfall(undelivered)))
         return outcome and replace(outcome, undelivered=undelivered)
 
 
@@ -244,10 +244,7 @@ class _Promotion:
         """The registered version of each finalist, by trial; the aliases come when all are there."""
         undelivered = self.tracker.flush()
         if undelivered:
-            raise SweeperError(
-                f"{len(undelivered)} writes did not reach MLflow, the first because: {undelivered[0]}; "
-                "nothing was registered, the same command goes on from here"
-            )
+            raise SweeperError(f"{shortfall(undelivered)}; nothing was registered, the same command goes on from here")
         versions = {}
         for finalist in order:
             refit = refits[finalist.trial]

@@ -21,7 +21,7 @@ from sweeper.search import study as studies
 from sweeper.search.recorder import texts
 from sweeper.search.resources import Execution
 from sweeper.search.trial import TrialJob
-from sweeper.search.workers import WorkerPool, WorkerSetup
+from sweeper.search.workers import WorkerPool, setup_for
 from sweeper.store import Store
 
 # What decides a training's weights beside its configuration, seed, epochs, part of the pool, and arithmetic.
@@ -56,16 +56,7 @@ class Retraining:
 
     def workers(self, train: Indices, validation: Indices) -> WorkerPool:
         """Workers that see these images of the pool, and no others."""
-        images, labels = self.pool.images, self.pool.labels
-        setup = WorkerSetup(
-            train=(images[train], labels[train]),
-            validation=(images[validation], labels[validation]),
-            n_classes=len(self.pool.classes),
-            mean=self.spec["mean"],
-            std=self.spec["std"],
-            threads=self.execution.threads,
-            layout=self.execution.layout,
-        )
+        setup = setup_for(self.pool, train, validation, self.spec, self.execution)
         return WorkerPool(setup, self.execution.devices, self.store.log_folder(self.study_name))
 
     def network(self, training: Training) -> RawPixels:

@@ -23,7 +23,7 @@ from sweeper.search.coordinator import Coordinator, Limits, StopRequest
 from sweeper.search.events import Listener, Note
 from sweeper.search.resources import Execution, plan_execution
 from sweeper.search.study import TrialRecord
-from sweeper.search.workers import WorkerPool, WorkerSetup
+from sweeper.search.workers import WorkerPool, setup_for
 from sweeper.space import Space
 from sweeper.store import Store, redact
 from sweeper.tracking.runs import DataRecord, Tracker
@@ -173,7 +173,8 @@ def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome:
         study = studies.open_study(storage, name, spec, request.space)
         study.set_user_attr("trials", request.trials)
         study.set_user_attr("finished", False)
-        workers = WorkerPool(_setup(planned), planned.execution.devices, store.log_folder(name))
+        setup = setup_for(pool, planned.split.train, planned.split.validation, spec, planned.execution)
+        workers = WorkerPool(setup, planned.execution.devices, store.log_folder(name))
         stack.callback(workers.close)
         # The workers import torch while MLflow makes or opens its tables.
         data = DataRecord(pool.name, pool.sha256, pool.source, pool.images.shape)
@@ -230,19 +231,6 @@ def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome:
             seconds=time.monotonic() - started,
             undelivered=undelivered,
         )
-
-
-def _setup(planned: Plan) -> WorkerSetup:
-    pool, split, spec = planned.pool, planned.split, planned.spec
-    return WorkerSetup(
-        train=(pool.images[split.train], pool.labels[split.train]),
-        validation=(pool.images[split.validation], pool.labels[split.validation]),
-        n_classes=len(pool.classes),
-        mean=spec["mean"],
-        std=spec["std"],
-        threads=spec["threads"],
-        layout=spec["layout"],
-    )
 
 
 def _with_run_ids(study: optuna.Study, tracker: Tracker) -> list[TrialRecord]:

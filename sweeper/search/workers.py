@@ -4,17 +4,22 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sweeper.search.trial import TrialJob, TrialResult, train_trial
+
+if TYPE_CHECKING:  # a worker imports this module before it limits its threads: nothing that brings pools of threads
+    from sweeper.data.pool import TrainingPool
+    from sweeper.data.splits import Indices
+    from sweeper.search.resources import Execution
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LEAVING_SECONDS = 5.0
@@ -33,6 +38,21 @@ class WorkerSetup:
     std: Sequence[float]
     threads: int
     layout: str
+
+
+def setup_for(
+    pool: "TrainingPool", train: "Indices", validation: "Indices", spec: Mapping[str, Any], execution: "Execution"
+) -> WorkerSetup:
+    """Workers that see these images of the pool, and no others, scaled as the study's `spec` says."""
+    return WorkerSetup(
+        train=(pool.images[train], pool.labels[train]),
+        validation=(pool.images[validation], pool.labels[validation]),
+        n_classes=len(pool.classes),
+        mean=spec["mean"],
+        std=spec["std"],
+        threads=execution.threads,
+        layout=execution.layout,
+    )
 
 
 @dataclass(frozen=True)

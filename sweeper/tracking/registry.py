@@ -23,11 +23,11 @@ from torch import nn
 from sweeper.errors import SweeperError
 from sweeper.store import Store
 from sweeper.tracking.client import reaching
+from sweeper.tracking.runs import WEIGHTS
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 MODEL = "model"
-WEIGHTS = "weights"
 IDENTITY = "sweeper.identity"
 # What serving the model imports; the rest comes with these. MLflow would find it out by loading the model in another
 # process, which takes ten seconds and more.

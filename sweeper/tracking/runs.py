@@ -307,6 +307,11 @@ class Tracker:
         self._client.log_inputs(run_id, datasets=[DatasetInput(dataset, [tag])])
 
 
+def shortfall(undelivered: Sequence[str]) -> str:
+    """What to say of writes that were not delivered, from their reasons."""
+    return f"{len(undelivered)} writes did not reach MLflow, the first because: {undelivered[0]}"
+
+
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Rows as CSV text."""
     text = io.StringIO()
