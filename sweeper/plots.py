@@ -2,8 +2,10 @@
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +31,18 @@ METRIC_LABELS = {
 # Counts stay readable in a cell of this figure's size up to here; beyond it the colours speak alone.
 MOST_CLASSES_WITH_COUNTS = 20
 MOST_CLASS_NAMES = 100
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure that is drawn later, maybe by another process: one of FUNCTIONS, and arguments that JSON can hold."""
+
+    function: str
+    arguments: Mapping[str, Any]
+
+    def draw(self) -> Figure:
+        """The figure. Raises ValueError as its function does."""
+        return FUNCTIONS[self.function](**self.arguments)
 
 
 def learning_curves(epochs: Sequence[Mapping[str, float]], title: str) -> Figure:
@@ -74,13 +88,14 @@ def learning_curves(epochs: Sequence[Mapping[str, float]], title: str) -> Figure
     return figure
 
 
-def confusion_matrix(matrix: npt.NDArray[np.int64], classes: Sequence[str], title: str) -> Figure:
+def confusion_matrix(matrix: npt.ArrayLike, classes: Sequence[str], title: str) -> Figure:
     """A confusion matrix coloured by the share of each true class, its largest confusions in words below.
 
     `matrix` holds counts of shape (n, n), rows true and columns predicted; `classes` the n names. With up to
     20 classes the counts stand in the cells, zeros left blank. Raises ValueError where the shapes disagree.
     """
     n = len(classes)
+    matrix = np.asarray(matrix)
     if matrix.shape != (n, n):
         raise ValueError(f"matrix must have shape ({n}, {n}) for {n} classes, got {matrix.shape}")
     totals = matrix.sum(axis=1, keepdims=True)
@@ -209,6 +224,12 @@ def parameter_importance(importances: Mapping[str, float], basis: str) -> Figure
     axes.set_xlabel(f"Importance (share of 1; {basis})")
     axes.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+FUNCTIONS: Mapping[str, Callable[..., Figure]] = {
+    function.__name__: function
+    for function in (learning_curves, confusion_matrix, optimization_history, parameter_importance)
+}
 
 
 def _figure(width: float, height: float) -> Figure:

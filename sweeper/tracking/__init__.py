@@ -1,5 +1,6 @@
 """MLflow, and nothing else of sweeper's imports it."""
 
+import logging
 import os
 
 # Read by MLflow when it is imported, and inherited by every process that this one starts. It reports usage to its
@@ -12,3 +13,5 @@ os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+# It would show the whole traceback of an error that is then raised, and told in a line.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)

@@ -14,7 +14,7 @@ from mlflow.entities import Metric, Run, ViewType
 from mlflow.utils.mlflow_tags import MLFLOW_USER
 
 from sweeper.store import Store
-from sweeper.tracking.client import experiment_id, reaching, search_runs
+from sweeper.tracking.client import connect, experiment_id, reaching, search_runs
 
 EXPERIMENT = "sweeper-ledger"
 RESULT = "result.json"
@@ -51,8 +51,7 @@ class Ledger:
 
     @cached_property
     def _client(self) -> mlflow.MlflowClient:
-        with reaching(self._uri), self._store.initialising(embedded=self._store.embedded_tracking):
-            return mlflow.MlflowClient(tracking_uri=self._uri)
+        return connect(self._store)
 
     def looks(self) -> list[Look]:
         """All looks, the earliest first; those that somebody deleted are counted too."""

@@ -11,7 +11,6 @@ import mlflow.pyfunc
 import mlflow.pytorch
 import numpy as np
 import torch
-from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
@@ -22,8 +21,8 @@ from torch import nn
 
 from sweeper.errors import SweeperError
 from sweeper.store import Store
-from sweeper.tracking.client import reaching
-from sweeper.tracking.runs import WEIGHTS
+from sweeper.tracking.client import connect, reaching
+from sweeper.tracking.delivery import WEIGHTS
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
@@ -41,9 +40,8 @@ class Registry:
 
     def __init__(self, store: Store) -> None:
         self._uri = store.tracking_uri
-        with reaching(self._uri), store.initialising(embedded=store.embedded_tracking):
-            # MLflow takes the registry from the environment before it takes it from the tracking address.
-            self._client = MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)
+        self._client = connect(store)
+        with reaching(self._uri):
             self._client.search_registered_models(max_results=1)
 
     def find_version(self, name: str, identity: str) -> str | None:

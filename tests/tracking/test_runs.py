@@ -7,12 +7,12 @@ import time
 
 import mlflow
 import pytest
-from matplotlib.figure import Figure
 from mlflow.exceptions import MlflowException
 
 from sweeper import store as stores
 from sweeper.errors import SweeperError
-from sweeper.tracking import runs
+from sweeper.plots import Plot
+from sweeper.tracking import delivery, runs
 from sweeper.tracking.runs import DataRecord, Tracker
 
 DATA = DataRecord("tiny", "ab" * 32, "/data", (60, 1, 28, 28))
@@ -51,7 +51,7 @@ def test_study_and_trials_become_parent_and_children(store, client, tmp_path):
     for epoch in (1, 2):
         tracker.log_epoch(0, epoch, {"validation_accuracy": 0.5 + epoch / 10, "train_loss": 1 / epoch})
     tracker.log_text(0, {"config.json": "{}"})
-    tracker.log_figures(0, {"curves.png": Figure})
+    tracker.log_figures(0, {"importance.png": Plot("parameter_importance", {"importances": {"lr": 1.0}, "basis": "x"})})
     (tmp_path / "model.safetensors").write_bytes(b"w")
     tracker.log_weights(0, tmp_path / "model.safetensors")
     tracker.finish(0, "complete", metrics={"n_parameters": 61706})
@@ -72,7 +72,11 @@ def test_study_and_trials_become_parent_and_children(store, client, tmp_path):
     assert child.data.params == {"filters": "[6, 16]", "batch_norm": "true", "lr": "0.1"}
     history = client.get_metric_history(child.info.run_id, "validation_accuracy")
     assert [(m.step, m.value) for m in history] == [(1, 0.6), (2, 0.7)]
-    assert sorted(artifacts(client, child.info.run_id)) == ["config.json", "curves.png", "weights/model.safetensors"]
+    assert sorted(artifacts(client, child.info.run_id)) == [
+        "config.json",
+        "importance.png",
+        "weights/model.safetensors",
+    ]
     dataset = child.inputs.dataset_inputs[0].dataset
     assert json.loads(dataset.source)["sha256"] == DATA.sha256
     pruned = client.get_run(tracker.child_run_id(1))
@@ -133,8 +137,8 @@ def test_callers_do_not_wait_for_mlflow(store, monkeypatch):
     tracker.close()
 
 
-def test_refused_write_is_tried_again_until_it_is_delivered_once(store, client, monkeypatch):
-    monkeypatch.setattr(runs, "RETRY_SECONDS", 0.01)
+def test_write_that_fails_is_tried_again_until_it_is_delivered_once(store, client, monkeypatch):
+    monkeypatch.setattr(delivery, "RETRY_SECONDS", 0.01)
     notes = []
     tracker = opened(store, "retried", notes)
     tracker.start_child(0, "trial 0", {}, {})
@@ -153,9 +157,105 @@ def test_refused_write_is_tried_again_until_it_is_delivered_once(store, client, 
     assert "secret" not in "".join(notes)
 
 
+def away(*arguments, **options):
+    raise MlflowException("server away")
+
+
+def test_what_was_not_delivered_is_told_and_delivered_by_the_next_process_with_its_time(store, client, monkeypatch):
+    monkeypatch.setattr(delivery, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(delivery, "CLOSING_SECONDS", 0.05)
+    tracker = opened(store, "left behind")
+    with monkeypatch.context() as patch:
+        patch.setattr(tracker._client, "create_run", away)
+        before = time.time()
+        tracker.start_child(0, "trial 0", {}, {})
+        for epoch in (1, 2):
+            tracker.log_epoch(0, epoch, {"train_loss": 1 / epoch})
+        tracker.finish(0, "complete")
+        after = time.time()
+        assert tracker.close() == ["server away"] * 4
+
+    again = Tracker(store, DATA, print)
+    time.sleep(0.1)
+    again.open("left behind", "id-left behind", {}, {})
+    # It knows at once what MLflow will know.
+    assert again.is_ended(0)
+    assert again.last_epoch(0) == 2
+    assert again.close() == []
+    history = client.get_metric_history(again.child_run_id(0), "train_loss")
+    assert [m.step for m in history] == [1, 2]
+    assert all(1000 * before - 1 <= m.timestamp <= 1000 * after + 1 for m in history)
+    assert client.get_run(again.child_run_id(0)).info.status == "FINISHED"
+    assert not store.spool("left behind", "id-left behind", "study").exists()
+
+
+def test_writes_that_were_delivered_but_not_yet_forgotten_change_nothing_when_they_come_again(
+    store, client, monkeypatch, tmp_path
+):
+    (tmp_path / "model.safetensors").write_bytes(b"w")
+    tracker = opened(store, "twice")
+    with monkeypatch.context() as patch:
+        patch.setattr(tracker._delivery._spool, "remove", lambda number: None)
+        tracker.start_child(0, "trial 0", {"lr": 0.1}, {})
+        tracker.log_epoch(0, 1, {"train_loss": 1.0, "gradient_norm": math.inf})
+        tracker.log_text(0, {"a.txt": "a"})
+        tracker.log_weights(0, tmp_path / "model.safetensors")
+        tracker.finish(0, "complete", metrics={"seconds": 2.5})
+        tracker.close()
+    first = client.get_run(tracker.child_run_id(0))
+    assert first.info.status == "FINISHED"
+
+    again = opened(store, "twice")
+    assert again.close() == []
+    assert client.get_run(again.child_run_id(0)).to_dictionary() == first.to_dictionary()
+    for metric in ("train_loss", "seconds", "gradient_norm"):
+        assert len(client.get_metric_history(first.info.run_id, metric)) == 1
+    assert sorted(artifacts(client, first.info.run_id)) == ["a.txt", "weights/model.safetensors"]
+
+
+def test_run_that_was_made_though_the_answer_was_lost_is_not_made_twice(store, client, monkeypatch):
+    monkeypatch.setattr(delivery, "RETRY_SECONDS", 0.01)
+    tracker = opened(store, "lost answer")
+    real, losses = tracker._client.create_run, iter([True, True])
+
+    def lossy(*arguments, **options):
+        run = real(*arguments, **options)
+        if next(losses, False):
+            raise MlflowException("connection reset")
+        return run
+
+    monkeypatch.setattr(tracker._client, "create_run", lossy)
+    tracker.start_child(0, "trial 0", {}, {})
+    assert tracker.close() == []
+    query = f"tags.`mlflow.parentRunId` = '{tracker.run_id}'"
+    assert len(client.search_runs([tracker.experiment_id], query)) == 1
+    assert next(losses) is True  # the second try found it
+
+
+def test_what_was_refused_is_tried_again_by_the_next_process(store, client):
+    tracker = started(opened(store, "restored"), 0)
+    client.delete_run(tracker.child_run_id(0))
+    tracker.log_epoch(0, 1, {"train_loss": 1.0})
+    assert len(tracker.close()) == 1
+    client.restore_run(tracker.child_run_id(0))
+    again = opened(store, "restored")
+    assert again.close() == []
+    assert len(client.get_metric_history(tracker.child_run_id(0), "train_loss")) == 1
+
+
+def test_caller_is_told_when_the_spool_cannot_be_written(store):
+    tracker = opened(store, "full")
+    database = tracker._delivery._spool._database
+    [(pages,)] = database.execute("PRAGMA page_count")
+    database.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(SweeperError, match=r"full .*full-id-full-study\.db"):
+        tracker.log_text(None, {"a.txt": "x" * 100_000})
+    tracker.close()
+
+
 def test_writes_that_are_never_taken_are_an_error_and_not_silence(store, monkeypatch):
-    monkeypatch.setattr(runs, "RETRY_SECONDS", 0.01)
-    monkeypatch.setattr(runs, "CLOSING_SECONDS", 0.05)
+    monkeypatch.setattr(delivery, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(delivery, "CLOSING_SECONDS", 0.05)
     tracker = opened(store, "gone")
 
     def refuse(*arguments, **options):
@@ -163,7 +263,7 @@ def test_writes_that_are_never_taken_are_an_error_and_not_silence(store, monkeyp
 
     monkeypatch.setattr(tracker._client, "set_terminated", refuse)
     tracker.finish(None, "complete")
-    assert tracker.close() == ["MLflow took too long at the end"]
+    assert tracker.close() == ["gone for good"]
 
 
 def test_write_that_mlflow_refuses_for_good_does_not_hold_up_the_next(store, client, tmp_path):
@@ -297,21 +397,22 @@ def test_flush_gives_the_reasons_of_what_mlflow_refused(store, client):
     assert tracker.close() == [reason]
 
 
-def test_flush_waits_for_a_bounded_time_and_the_next_writes_have_theirs(store, client, monkeypatch):
-    monkeypatch.setattr(runs, "RETRY_SECONDS", 0.01)
+def test_flush_does_not_wait_for_ever_and_what_failed_is_delivered_later(store, client, monkeypatch):
+    monkeypatch.setattr(delivery, "RETRY_SECONDS", 0.01)
     tracker = started(opened(store, "bounded"), 0)
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "CLOSING_SECONDS", 0.05)
+        patch.setattr(delivery, "CLOSING_SECONDS", 0.05)
 
         def refuse(*arguments, **options):
-            raise MlflowException("gone for good")
+            raise MlflowException("away")
 
         patch.setattr(tracker._client, "log_batch", refuse)
         tracker.log_epoch(0, 1, {"train_loss": 1.0})
-        assert tracker.flush() == ["MLflow took too long at the end"]
+        tracker.log_text(0, {"a.txt": "a"})
+        assert tracker.flush() == ["away", "away"]
     tracker.log_epoch(0, 2, {"train_loss": 0.5})
-    tracker.close()
-    assert [m.step for m in client.get_metric_history(tracker.child_run_id(0), "train_loss")] == [2]
+    assert tracker.close() == []
+    assert [m.step for m in client.get_metric_history(tracker.child_run_id(0), "train_loss")] == [1, 2]
 
 
 def test_forgotten_file_goes_once_all_before_is_delivered_and_its_neighbours_stay(store, monkeypatch, tmp_path):

@@ -1,0 +1,41 @@
+"""`sweeper sync`: what could not be told to MLflow is told now."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from sweeper.cli.options import debug_option, json_option, note, resolve_store, store_options
+from sweeper.errors import SweeperError
+
+
+@click.command()
+@click.argument("study", required=False)
+@store_options
+@json_option
+@debug_option
+def sync(study: str | None, store: Path | None, storage: str | None, tracking_uri: str | None, as_json: bool) -> None:
+    """Deliver to MLflow what waits in the store, of STUDY or of all studies, because MLflow was away.
+
+    Metrics keep the times of their epochs, and nothing is delivered twice.
+
+    \b
+    Example:
+      sweeper sync
+    """
+    from sweeper.tracking.runs import shortfall
+    from sweeper.tracking.sync import sync as deliver
+
+    results = deliver(resolve_store(store, storage, tracking_uri), study, note)
+    if as_json:
+        click.echo(json.dumps({"schema_version": 1, "spools": [asdict(result) for result in results]}))
+    elif not results:
+        click.echo("Nothing waits for MLflow.")
+    else:
+        for result in results:
+            kind = " (promotion)" if result.kind == "promotion" else ""
+            click.echo(f"{result.study}{kind}: {result.delivered} writes delivered")
+    undelivered = [reason for result in results for reason in result.undelivered]
+    if undelivered:
+        raise SweeperError(shortfall(undelivered))

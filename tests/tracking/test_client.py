@@ -1,0 +1,85 @@
+import shutil
+import sqlite3
+
+import pytest
+
+from sweeper import store as stores
+from sweeper.errors import SweeperError
+from sweeper.tracking import client
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A store with an experiment and a run; not to be changed."""
+    store = stores.resolve(tmp_path_factory.mktemp("made") / "store", None, None, {})
+    store.prepare()
+    connected = client.connect(store)
+    connected.create_run(client.experiment_id(connected, "tiny", store))
+    (store.artifacts / "tiny").mkdir(parents=True)
+    return store
+
+
+def at(root):
+    return stores.resolve(root, None, None, {})
+
+
+def test_store_in_its_place_is_used(made):
+    client.check_tracking(made, "tiny")
+    assert client.experiment_id(client.connect(made), "tiny", made)
+
+
+def test_moved_store_is_refused_naming_both_places_and_the_old_one_is_not_made_anew(made, tmp_path):
+    old = at(tmp_path / "old")
+    old.prepare()
+    client.experiment_id(client.connect(old), "tiny", old)
+    new = at(tmp_path / "new")
+    old.root.rename(new.root)
+    refusal = rf"the store {new.root} was moved or copied: the artifacts of its runs belong to {old.root};"
+    with pytest.raises(SweeperError, match=refusal):
+        client.check_tracking(new, "tiny")
+    with pytest.raises(SweeperError, match=refusal):
+        client.experiment_id(client.connect(new), "tiny", new)
+    assert not old.root.exists()
+    client.check_tracking(new, "another")
+    old.root.symlink_to(new.root)  # as the message says
+    client.check_tracking(new, "tiny")
+
+
+def test_store_reached_by_another_path_is_used(made, tmp_path):
+    (tmp_path / "link").symlink_to(made.root)
+    client.check_tracking(at(tmp_path / "link"), "tiny")
+
+
+def test_store_that_was_copied_is_refused(made, tmp_path):
+    shutil.copytree(made.root, tmp_path / "copy")
+    with pytest.raises(SweeperError, match="was moved or copied"):
+        client.check_tracking(at(tmp_path / "copy"), "tiny")
+
+
+def test_place_of_a_servers_artifacts_is_its_own_matter(made, tmp_path):
+    client.check_place("mlflow-artifacts:/1", made)
+    client.check_place("file:///elsewhere/artifacts/tiny", stores.resolve(tmp_path, None, "http://127.0.0.1:1", {}))
+
+
+def test_older_database_is_refused_and_not_changed_behind_the_users_back(made, tmp_path):
+    copy = at(tmp_path)
+    shutil.copyfile(made.root / "mlflow.db", tmp_path / "mlflow.db")
+    with sqlite3.connect(tmp_path / "mlflow.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '97727af70f4d'")
+        connection.execute("DROP TABLE trace_info")  # as if that had come later
+    connection.close()
+    before = (tmp_path / "mlflow.db").read_bytes()
+    with pytest.raises(
+        SweeperError, match=rf"older schema \(97727af70f4d\).*`mlflow db upgrade sqlite:///{tmp_path}/mlflow.db`"
+    ):
+        client.connect(copy)
+    assert (tmp_path / "mlflow.db").read_bytes() == before
+
+
+def test_newer_database_is_refused(made, tmp_path):
+    shutil.copyfile(made.root / "mlflow.db", tmp_path / "mlflow.db")
+    with sqlite3.connect(tmp_path / "mlflow.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
+    connection.close()
+    with pytest.raises(SweeperError, match=r"has a schema \(ffffffffffff\) that MLflow .* does not know"):
+        client.connect(at(tmp_path))

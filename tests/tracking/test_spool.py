@@ -1,0 +1,101 @@
+"""The queue on disk, with a second process where one is needed."""
+
+import subprocess
+import sys
+
+import pytest
+
+from sweeper.errors import SweeperError
+from sweeper.tracking import spool as spools
+from sweeper.tracking.spool import Spool, Target, waiting
+
+TARGET = Target("study", "s", "id", "1", "run", "tiny", "ab", "{}", "{}")
+FILL = """
+import os, signal, sys
+from pathlib import Path
+from sweeper.tracking.spool import Spool
+spool = Spool(Path(sys.argv[1]))
+for number in range(100):
+    spool.put(number, "metrics", {"epoch": 1})
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "spool" / "s.db"
+
+
+def test_writes_come_out_in_the_order_in_which_they_went_in(path):
+    spool = Spool(path)
+    spool.put(3, "metrics", {"epoch": 1, "values": {"loss": 0.5}})
+    spool.put("seed-1", "start", {})
+    spool.put(None, "finish", {})
+    first = spool.after(0)
+    assert (first.key, first.action, first.arguments) == (3, "metrics", {"epoch": 1, "values": {"loss": 0.5}})
+    assert [write.key for write in spool.writes()] == [3, "seed-1", None]
+    spool.remove(first.number)
+    assert spool.after(0).key == "seed-1"
+    assert len(spool) == 2
+    assert spool.after(spool.writes()[-1].number) is None
+
+
+def test_what_is_left_is_there_again_and_nothing_else(path):
+    spool = Spool(path)
+    spool.target = TARGET
+    spool.put(0, "start", {})
+    spool.put(0, "finish", {})
+    spool.remove(spool.after(0).number)
+    spool.close()
+    again = Spool(path)
+    assert again.target == TARGET
+    assert [write.action for write in again.writes()] == ["finish"]
+
+
+def test_numbers_are_never_given_twice(path):
+    """A delivery goes on behind the last number that it has seen."""
+    spool = Spool(path)
+    spool.put(0, "start", {})
+    number = spool.after(0).number
+    spool.remove(number)
+    spool.put(0, "finish", {})
+    assert spool.after(number).action == "finish"
+
+
+def test_empty_spool_leaves_no_file(path):
+    spool = Spool(path)
+    spool.put(0, "start", {})
+    spool.remove(spool.after(0).number)
+    spool.close()
+    assert list(path.parent.iterdir()) == []
+
+
+def test_killed_process_leaves_all_that_it_had_put(path):
+    killed = subprocess.run([sys.executable, "-c", FILL, str(path)])
+    assert killed.returncode == -9
+    assert waiting(path) == 100
+    assert [write.key for write in Spool(path).writes()] == list(range(100))
+
+
+def test_waiting_counts_without_opening_for_writing(path):
+    assert waiting(path) == 0
+    spool = Spool(path)
+    spool.put(0, "start", {})
+    spool.close()
+    assert waiting(path) == 1
+    assert not path.parent.joinpath("missing.db").exists()
+
+
+def test_second_process_is_refused_while_the_first_has_it(path, monkeypatch):
+    monkeypatch.setattr(spools, "LOCKED_SECONDS", 0.05)
+    Spool(path).put(0, "start", {})
+    with pytest.raises(SweeperError, match=r"locked \(.*s\.db\)"):
+        Spool(path)
+
+
+def test_file_that_is_no_database_is_named(path):
+    path.parent.mkdir()
+    path.write_bytes(b"something else" * 100)
+    with pytest.raises(SweeperError, match=r"not a database \(.*s\.db\)"):
+        Spool(path)
+    assert path.read_bytes() == b"something else" * 100

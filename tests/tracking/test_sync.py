@@ -1,0 +1,101 @@
+"""Delivering later, against a real MLflow store in SQLite."""
+
+import json
+from uuid import uuid4
+
+import mlflow
+import pytest
+from click.testing import CliRunner
+from mlflow.exceptions import MlflowException
+
+from sweeper import store as stores
+from sweeper.cli import main
+from sweeper.tracking import delivery
+from sweeper.tracking.runs import DataRecord, Tracker
+
+DATA = DataRecord("tiny", "ab" * 32, "/data", (60, 1, 28, 28))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    store = stores.resolve(tmp_path_factory.mktemp("store"), None, None, {})
+    store.prepare()
+    return store
+
+
+def away(*arguments, **options):
+    raise MlflowException("server away")
+
+
+@pytest.fixture
+def left(store, monkeypatch):
+    """Leaves a study behind of which MLflow has the first epoch and not the second; gives its child's run."""
+    monkeypatch.setattr(delivery, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(delivery, "CLOSING_SECONDS", 0.05)
+
+    def leave(study):
+        tracker = Tracker(store, DATA, print)
+        tracker.open(study, uuid4().hex, {}, {})
+        tracker.start_child(0, "trial 0", {}, {})
+        tracker.log_epoch(0, 1, {"train_loss": 1.0})
+        assert tracker.flush() == []
+        tracker._client.log_batch = away
+        tracker.log_epoch(0, 2, {"train_loss": 0.5})
+        tracker.finish(0, "complete")
+        assert len(tracker.close()) == 2
+        return tracker.child_run_id(0)
+
+    return leave
+
+
+def sync(store, *arguments, code=0):
+    result = CliRunner().invoke(main, ["sync", *arguments, "--store", str(store.root)])
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    return result
+
+
+def steps(store, run_id):
+    client = mlflow.MlflowClient(tracking_uri=store.tracking_uri)
+    return [metric.step for metric in client.get_metric_history(run_id, "train_loss")]
+
+
+def test_sync_delivers_what_waits_once(store, left):
+    run_id = left("one")
+    assert steps(store, run_id) == [1]
+    assert sync(store).stdout == "one: 2 writes delivered\n"
+    assert steps(store, run_id) == [1, 2]
+    assert mlflow.MlflowClient(tracking_uri=store.tracking_uri).get_run(run_id).info.status == "FINISHED"
+    assert sync(store).stdout == "Nothing waits for MLflow.\n"
+
+
+def test_sync_of_one_study_leaves_the_others(store, left):
+    ours, other = left("a-study"), left("other")
+    found = json.loads(sync(store, "a-study", "--json").stdout)
+    assert found == {
+        "schema_version": 1,
+        "spools": [{"study": "a-study", "kind": "study", "delivered": 2, "undelivered": []}],
+    }
+    assert steps(store, ours) == [1, 2]
+    assert steps(store, other) == [1]
+    assert "other: 2" in sync(store).stdout
+
+
+def test_sync_leaves_a_study_that_is_being_run_to_its_process(store, left):
+    run_id = left("busy")
+    with store.owning("busy"):
+        assert "its own process" in sync(store).stderr
+    assert steps(store, run_id) == [1]
+    sync(store)
+
+
+def test_sync_where_mlflow_is_still_away_is_one_line_and_loses_nothing(store, left, monkeypatch):
+    run_id = left("still away")
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow.MlflowClient, "get_run", away)
+        assert sync(store, code=1).stderr.endswith("cannot be used: server away\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow.MlflowClient, "log_batch", away)
+        assert "2 writes wait for MLflow, the first because: server away" in sync(store, code=1).stderr
+    sync(store)
+    assert steps(store, run_id) == [1, 2]
