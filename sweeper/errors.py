@@ -1,5 +1,12 @@
 """The errors a user sees as one line, with the exit code each stands for."""
 
+import errno
+
+# What a reader takes in of a value: the rest would bury the rule that it breaks.
+MOST_SHOWN = 300
+# The numbers of an OSError that says: no space, no quota left, or a larger file than this process may write.
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 class SweeperError(Exception):
     """Something the user must know; shown without a traceback. Exit code 1."""
@@ -11,3 +18,13 @@ class UsageError(SweeperError):
     """A bad argument, option, or space file: nothing was started. Exit code 2."""
 
     exit_code = 2
+
+
+def plain(name: str) -> str:
+    """A name from outside as it can stand in a one-line message: quoted where it is not printable, cut where long."""
+    return shortened(name if name.isprintable() and name.strip() else repr(name))
+
+
+def shortened(text: str) -> str:
+    """The text, or its beginning and end where it is longer than MOST_SHOWN characters."""
+    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN * 2 // 3]} ... {text[-MOST_SHOWN // 4 :]}"

@@ -47,6 +47,7 @@ def trace(config: ModelConfig, input_shape: Shape, n_classes: int) -> list[Layer
     if config.pool_after and config.pool_after[-1] > n_convs:
         raise ValueError(f"pool_after names conv {config.pool_after[-1]} of {n_convs}")
 
+    pools = set(config.pool_after)
     channels, height, width = input_shape
     height, width = (side + 2 * config.input_padding for side in (height, width))
     layers = []
@@ -62,7 +63,7 @@ def trace(config: ModelConfig, input_shape: Shape, n_classes: int) -> list[Layer
         layers.append(Layer(f"conv{number}", "conv", shape, n_filters * (weights + 1), prod(shape) * weights))
         if config.batch_norm:
             layers.append(Layer(f"norm{number}", "batch_norm", shape, 2 * n_filters))
-        if number in config.pool_after:
+        if number in pools:
             if min(height, width) < 2:
                 raise ValueError(f"pool{number}: a {height}x{width} map is too small to pool by 2")
             height, width = height // 2, width // 2

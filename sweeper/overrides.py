@@ -6,9 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sweeper.errors import UsageError
+from sweeper.errors import UsageError, plain, shortened
 
 RANGE = re.compile(r"([-+]?[\d.]+(?:e[-+]?\d+)?):([-+]?[\d.]+(?:e[-+]?\d+)?)", re.IGNORECASE)
+
+# A key of more dotted parts than anything here has: what `tomllib` remembers of a key grows with their square.
+# It may also stand in a string, where nobody writes it.
+_PART = r"""(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')"""
+LONG_KEY = re.compile(rf"(?<![\w\\-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{32}}")
 
 
 @dataclass(frozen=True)
@@ -28,19 +33,21 @@ def parse_override(text: str) -> Override:
     """
     key, equals, value = (part.strip() for part in text.partition("="))
     if not equals or not key or not value:
-        raise UsageError(f"an override must be KEY=VALUE, got {text!r} (--set)")
+        raise UsageError(f"an override must be KEY=VALUE, got {shortened(repr(text))} (--set)")
     place = f"--set {plain(text)}"
     try:
         shorthand = _shorthand(value)
         return Override(key, _value(value) if shorthand is None else shorthand, place, shorthand is not None)
     except ValueError:
         raise UsageError(
-            f"{plain(key)} must be a TOML value, a word, LOW:HIGH or A,B,..., got {value!r} ({place})"
+            f"{plain(key)} must be a TOML value, a word, LOW:HIGH or A,B,..., got {shortened(repr(value))} ({place})"
         ) from None
 
 
 def read_toml(text: str) -> dict[str, Any]:
     """The document; ValueError if it is not TOML, or cannot be held."""
+    if LONG_KEY.search(text):
+        raise ValueError("nested too deeply")
     try:
         document = tomllib.loads(text)
         # TOML's own bound; Python's integers have none, and fail later where they become floats or text.
@@ -49,11 +56,6 @@ def read_toml(text: str) -> dict[str, Any]:
     except RecursionError:
         raise ValueError("nested too deeply") from None
     return document
-
-
-def plain(name: str) -> str:
-    """A name from a file as it can stand in a one-line message."""
-    return name if name.isprintable() and name.strip() else repr(name)
 
 
 def _shorthand(text: str) -> dict[str, Any] | None:

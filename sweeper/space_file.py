@@ -13,15 +13,18 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from sweeper.config import MODEL_FAMILIES, Configuration, ModelConfig, Protocol, TrainConfig, check_value
 from sweeper.data.catalog import INPUT_SHAPES
-from sweeper.errors import UsageError
-from sweeper.overrides import Override, parse_override, plain, read_toml
-from sweeper.space import Parameter, Space, Variant, encode, same
+from sweeper.errors import UsageError, plain, shortened
+from sweeper.overrides import Override, parse_override, read_toml
+from sweeper.space import Parameter, Space, Variant, encode
 from sweeper.space_shapes import SHAPE_FIELDS, check_network, unusable
 
 TABLES = ("space", "protocol", "model", "train", "variants")
 SPLITS = ("train", "validation", "test")
 # More steps than anybody searches: such a step is a slip of the pen.
 MOST_STEPS = 10**6
+# A hundred times the largest space that ships, and a bound on the time that any file takes to be refused.
+MOST_BYTES = 10**6
+MOST_NAME = 100
 
 
 def names() -> list[str]:
@@ -43,10 +46,16 @@ def load(source: str, overrides: Sequence[str] = ()) -> Space:
         name, file = path.stem, path.name
         try:
             if not path.is_file():
-                raise UsageError(f"no space {source!r}: neither a file nor one of {', '.join(names())}")
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+                raise UsageError(f"no space {shortened(repr(source))}: neither a file nor one of {', '.join(names())}")
+            with path.open("rb") as stream:
+                content = stream.read(MOST_BYTES + 1)
+            text = content.decode("utf-8")
+        except OSError as error:
+            raise UsageError(f"{plain(source)} cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
             raise UsageError(f"{plain(source)} cannot be read: {error}") from error
+        if len(content) > MOST_BYTES:
+            raise UsageError(f"a space file must have at most {MOST_BYTES:,} bytes, got more ({plain(file)})")
     return parse(text, name=name, file=file, overrides=overrides)
 
 
@@ -55,7 +64,7 @@ def parse(text: str, *, name: str, file: str, overrides: Sequence[str] = ()) -> 
     try:
         document = read_toml(text)
     except ValueError as error:
-        raise UsageError(f"not valid TOML: {error} ({plain(file)})") from error
+        raise UsageError(f"not valid TOML: {shortened(str(error))} ({plain(file)})") from error
     return _Reader(document, name, file, text, overrides).space()
 
 
@@ -124,6 +133,8 @@ class _Reader:
         title, datasets = header.get("title", self.name), header.get("datasets", [])
         if not isinstance(title, str):
             _refuse(f"title must be a string, got {title!r}", place)
+        if not title.isprintable():
+            _refuse(f"title must be one line of printable text, got {title!r}", place)
         if not isinstance(datasets, list):
             _refuse(f"datasets must be an array of names, got {datasets!r}", place)
         for dataset in datasets:
@@ -187,9 +198,11 @@ class _Reader:
         if not isinstance(raw, list) or not raw:
             _refuse(f"{key}.choices must be a non-empty array, got {raw!r}", place)
         choices = tuple(self._value(kind, table, key, choice) for choice in raw)
+        seen: set[tuple[type, Any]] = set()  # by type too: true is not 1
         for i, choice in enumerate(choices):
-            if any(same(choice, earlier) for earlier in choices[:i]):
+            if (type(choice), choice) in seen:
                 _refuse(f"{key}.choices must differ, got {raw[i]!r} twice", place)
+            seen.add((type(choice), choice))
         distribution = CategoricalDistribution(tuple(encode(choice) for choice in choices))
         return Parameter(key, table, distribution, choices, when)
 
@@ -271,10 +284,18 @@ class _Reader:
         tables = self._table("variants")
         if "baseline" not in tables:
             _refuse("a space needs [variants.baseline]", self.file)
+        for name in tables:
+            # Tables, runs and reports show it as it is.
+            if not (name.isprintable() and name.strip() and len(name) <= MOST_NAME):
+                _refuse(
+                    f"a variant's name must be 1 to {MOST_NAME} printable characters, got {name!r}",
+                    f"{self.file}, [variants]",
+                )
         # The baseline comes first wherever it stands: it is trial 0.
         order = ["baseline", *(name for name in tables if name != "baseline")]
         usual = {**fixed, **self._kept_values()}
-        return {name: self._variant(name, tables, usual) for name in order}
+        known: dict[str, dict[str, Any]] = {}
+        return {name: self._variant(name, tables, usual, known) for name in order}
 
     def _kept_values(self) -> dict[str, Any]:
         values = {}
@@ -286,25 +307,30 @@ class _Reader:
                 _refuse(f"{key} {error}", f"{self.file}, [{table}]")
         return values
 
-    def _variant(self, name: str, tables: Mapping[str, Any], usual: Mapping[str, Any]) -> Variant:
-        chain: list[str] = []
+    def _variant(
+        self, name: str, tables: Mapping[str, Any], usual: Mapping[str, Any], known: dict[str, dict[str, Any]]
+    ) -> Variant:
+        """The variant, by way of those that it extends; `known` keeps the values of each for the next one."""
+        chain: dict[str, None] = {}
         current: str | None = name
-        while current is not None:
-            place = self._variant_place((chain or [name])[-1])
+        place = self._variant_place(name)
+        while current is not None and current not in known:
             if current in chain:
                 _refuse(f"extends goes round in a circle: {' -> '.join(map(plain, [*chain, current]))}", place)
             if current not in tables:
                 _refuse(f"extends names unknown variant {current!r}{_nearest(current, tables)}", place)
             if not isinstance(tables[current], dict):
                 _refuse(f"{plain(current)} must be a table, got {tables[current]!r}", f"{self.file}, [variants]")
-            chain.append(current)
+            chain[current] = None
+            place = self._variant_place(current)
             parent = tables[current].get("extends", None if current == "baseline" else "baseline")
             if parent is not None and not isinstance(parent, str):
-                _refuse(f"extends must be a variant's name, got {parent!r}", self._variant_place(current))
+                _refuse(f"extends must be a variant's name, got {parent!r}", place)
             current = parent
-        values = dict(usual)
+        values = known.get(current or "", dict(usual))
         for link in reversed(chain):
-            values |= self._own_values(link, tables[link], values.get("family", "convnet"))
+            values = values | self._own_values(link, tables[link], values.get("family", "convnet"))
+            known[link] = values
         return Variant(name, Configuration.from_values(values), self._reported(name, tables[name]))
 
     def _own_values(self, name: str, table: Mapping[str, Any], family: str) -> dict[str, Any]:
@@ -368,4 +394,4 @@ def _nearest(word: str, known: Iterable[str]) -> str:
 
 
 def _refuse(message: str, place: str) -> NoReturn:
-    raise UsageError(f"{message} ({place})")
+    raise UsageError(f"{shortened(message)} ({place})")

@@ -1,6 +1,5 @@
 """Whether the networks of a space can take its images, by arithmetic alone."""
 
-import json
 import math
 from collections.abc import Mapping
 from itertools import product
@@ -16,8 +15,9 @@ SHAPE_FIELDS = (
     "filters", "kernel_size", "padding", "input_padding", "pool_after", "hidden",
     "dropout", "dropout_conv", "dropout_pool", "aux_heads",
 )  # fmt: skip
-# Enough for any space written by hand; above it only the variants' shapes are checked on loading.
-MOST_SHAPES = 20_000
+# Array entries of all networks together: 20,000 networks of LeNet-5's depth, 3 s of arithmetic, and enough for any
+# space written by hand. Above it only the variants' shapes are checked on loading.
+MOST_ENTRIES = 400_000
 
 
 def check_network(config: ModelConfig, dataset: str) -> None:
@@ -36,22 +36,38 @@ def unusable(fixed: Mapping[str, Any], parameters: Mapping[str, Parameter], data
     # An infinite axis is a range of one dropout for all layers: it shapes nothing.
     axes = {name: p for name, p in parameters.items() if name in SHAPE_FIELDS and p.n_values is not None}
     # Counted before anything is listed: an axis may have billions of values.
-    if math.prod(p.n_values or 1 for p in axes.values()) > MOST_SHAPES:
+    n_networks = math.prod(p.n_values or 1 for p in axes.values())
+    if n_networks * _n_entries(fixed, axes) > MOST_ENTRIES:
         return None
-    values = [[(name, p.decode(stored)) for stored in p.grid()] for name, p in axes.items()]
-    works: set[str] = set()
-    reason: dict[str, str] = {}
-    for point in product(*values):
-        marks = [json.dumps(entry) for entry in point]
+    values = [[(name, value) for value in p.choices or p.grid()] for name, p in axes.items()]
+    # By the value's place on its axis.
+    works: set[tuple[str, int]] = set()
+    reason: dict[tuple[str, int], str] = {}
+    for places in product(*(range(len(axis)) for axis in values)):
+        point = dict(axis[place] for axis, place in zip(values, places, strict=True))
+        marks = list(zip(axes, places, strict=True))
         try:
-            check_network(Configuration.from_values({**fixed, **dict(point)}).model, dataset)
+            check_network(Configuration.from_values({**fixed, **point}).model, dataset)
             works.update(marks)
         except ValueError as error:
             if not point:
                 return "", f"the fixed values make no network: {error}"
             reason.update(dict.fromkeys(marks, str(error)))
-    for name, value in (entry for axis in values for entry in axis):
-        mark = json.dumps((name, value))
-        if mark not in works:
-            return name, f"{name} {value!r} fits no network of this space: {reason[mark]}"
+    for axis in values:
+        for place, (name, value) in enumerate(axis):
+            if (name, place) not in works:
+                return name, f"{name} {value!r} fits no network of this space: {reason[name, place]}"
     return None
+
+
+def _n_entries(fixed: Mapping[str, Any], axes: Mapping[str, Parameter]) -> int:
+    """The most values, array entries counted singly, that the shape of one network of the space is written with."""
+    defaults = Configuration.from_values(fixed).values()
+    return sum(
+        max(len(value) if isinstance(value, tuple) else 1 for value in _possible(name, defaults, axes))
+        for name in SHAPE_FIELDS
+    )
+
+
+def _possible(name: str, defaults: Mapping[str, Any], axes: Mapping[str, Parameter]) -> tuple[Any, ...]:
+    return (axes[name].choices if name in axes else ()) or (defaults[name],)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sweeper.cli.options import json_option
+from sweeper.errors import plain
 
 if TYPE_CHECKING:
     from sweeper.space import Space
@@ -72,7 +73,7 @@ def check(file: str) -> None:
     from sweeper import space_file
 
     space = space_file.load(file)
-    click.echo(f"{file}: {len(space.parameters)} parameters, {len(space.variants)} variants, no mistakes")
+    click.echo(f"{plain(file)}: {len(space.parameters)} parameters, {len(space.variants)} variants, no mistakes")
 
 
 def _described(space: "Space") -> dict[str, Any]:

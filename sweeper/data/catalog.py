@@ -3,7 +3,7 @@
 import difflib
 from dataclasses import dataclass
 
-from sweeper.errors import UsageError
+from sweeper.errors import UsageError, shortened
 
 # (channels, height, width) and the number of classes. More names than DATASETS has: a space file may be
 # written and checked for a data set before its loader exists.
@@ -102,4 +102,4 @@ def get(name: str) -> Dataset:
     plain = {known.replace("_", ""): known for known in DATASETS}
     close = difflib.get_close_matches(name.lower().replace("-", "").replace("_", ""), plain, n=1)
     hint = f"did you mean {plain[close[0]]}? " if close else ""
-    raise UsageError(f"unknown data set {name!r}: {hint}Known: {', '.join(sorted(DATASETS))}")
+    raise UsageError(f"unknown data set {shortened(repr(name))}: {hint}Known: {', '.join(sorted(DATASETS))}")

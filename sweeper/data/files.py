@@ -3,6 +3,7 @@
 import hashlib
 import os
 import secrets
+import stat
 from pathlib import Path
 
 from sweeper.data import formats
@@ -24,6 +25,9 @@ def read_limit(file: DataFile) -> int:
 def read(path: Path, file: DataFile) -> bytes:
     """The decompressed content of `path`; SweeperError naming it unless it is exactly `file`."""
     try:
+        # Before it is opened: a named pipe would wait for a writer.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise SweeperError(f"the file must be a regular file ({path})")
         with path.open("rb") as stream:
             data = stream.read(read_limit(file) + 1)
     except OSError as error:

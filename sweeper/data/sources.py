@@ -9,7 +9,7 @@ import platformdirs
 
 from sweeper.data import download, files
 from sweeper.data.catalog import DataFile, Dataset
-from sweeper.errors import SweeperError, UsageError
+from sweeper.errors import SweeperError, UsageError, plain
 
 # torchvision puts its files under ROOT/<class>/raw and has no default for ROOT. These are what its users
 # write: "data" (PyTorch's tutorials), "../data" (its examples), "." and "~/data".
@@ -124,7 +124,7 @@ def fetch(
 def _find_in_data_dir(dataset: Dataset, wanted: Sequence[DataFile], data_dir: Path) -> Found | None:
     """The files from `data_dir`; None if one is missing, but a SweeperError if one is bad."""
     if not os.path.isdir(data_dir):
-        raise UsageError(f"the data folder must exist, got {data_dir}")
+        raise UsageError(f"the data folder must exist, got {plain(str(data_dir))}")
     choices = [(_paths_in_data_dir(dataset, file, data_dir), file) for file in wanted]
     present = [(paths[0], file) for paths, file in choices if paths]
     contents = tuple(files.read(path, file) for path, file in present)
@@ -133,6 +133,9 @@ def _find_in_data_dir(dataset: Dataset, wanted: Sequence[DataFile], data_dir: Pa
 
 def _paths_in_data_dir(dataset: Dataset, file: DataFile, data_dir: Path) -> list[Path]:
     """The paths of `file` in `data_dir`: directly, then in torchvision's layout."""
+    if not str(data_dir).isprintable():
+        # Every message about the files in it names it.
+        raise UsageError(f"the data folder's path must be printable, got {plain(str(data_dir))}")
     layouts = (data_dir, data_dir / dataset.torchvision / "raw")
     return [path for folder in layouts for path in files.candidates(folder, file)]
 

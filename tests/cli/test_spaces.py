@@ -1,9 +1,11 @@
 import json
+import os
 
 import pytest
 from click.testing import CliRunner
 
 from sweeper.cli import main
+from tests.hostile import refused
 from tests.test_space_file import EXAMPLE
 
 
@@ -76,6 +78,20 @@ def test_shares_that_leave_nothing_are_refused_by_file_and_table(tmp_path):
     (tmp_path / "mine.toml").write_text(EXAMPLE.replace("validation = 0.1", "validation = 0.95"))
     error = run("check", str(tmp_path / "mine.toml"), code=2).stderr
     assert "must sum below 1, got 0.95 and 0.1 (mine.toml, [protocol])" in error
+
+
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, lambda path: path.symlink_to(path), lambda path: path.symlink_to("/dev/zero")]
+)
+def test_what_is_no_regular_file_is_no_space(tmp_path, make):
+    make(tmp_path / "mine.toml")
+    assert "neither a file nor one of" in refused("spaces", "check", tmp_path / "mine.toml", codes=(2,))
+
+
+def test_file_name_that_no_terminal_can_show_is_quoted(tmp_path):
+    path = tmp_path / "m\udcff\n.toml"
+    path.write_text(EXAMPLE)
+    assert r"m\udcff\n.toml': 12 parameters" in run("check", str(path)).stdout
 
 
 @pytest.mark.parametrize("name", ["x" * 5000, "no\nsuch"])

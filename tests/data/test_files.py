@@ -1,5 +1,6 @@
 import gzip
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from sweeper.data import files
 from sweeper.data.catalog import DataFile
 from sweeper.errors import SweeperError
+from tests.hostile import within
 
 CONTENT = bytes(range(200))
 FILE = DataFile("some-file", len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
@@ -48,15 +50,34 @@ def test_huge_file_is_not_read_whole(tmp_path):
         files.read(path, FILE)
 
 
-@pytest.mark.parametrize("kind", ["folder", "broken link"])
-def test_unreadable_file_is_refused_with_its_path(tmp_path, kind):
+@pytest.mark.parametrize(
+    ("make", "rule"),
+    [
+        (Path.mkdir, "must be a regular file"),
+        (lambda path: path.symlink_to("/dev/zero"), "must be a regular file"),
+        (os.mkfifo, "must be a regular file"),  # opened, it would wait for a writer
+        (lambda path: path.symlink_to(path.parent / "nowhere"), "must be readable, got: No such file"),
+        (lambda path: path.symlink_to(path), "must be readable, got: Too many levels of symbolic links"),
+        (lambda path: path.symlink_to(path.parent / ("x" * 300)), "must be readable, got: File name too long"),
+    ],
+)
+def test_unreadable_file_is_refused_with_its_path(tmp_path, make, rule):
     path = tmp_path / FILE.name
-    if kind == "folder":
-        path.mkdir()
-    else:
-        path.symlink_to(tmp_path / "nowhere")
+    make(path)
     assert files.candidates(tmp_path, FILE) == [path]
-    with pytest.raises(SweeperError, match=r"must be readable.*some-file\)"):
+    with within(), pytest.raises(SweeperError, match=rf"{rule}.*some-file\)"):
+        files.read(path, FILE)
+
+
+def test_file_that_its_user_may_not_read_is_refused_with_its_path(tmp_path, monkeypatch):
+    path = tmp_path / FILE.name
+    path.write_bytes(CONTENT)
+
+    def forbidden(self, mode):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", forbidden)  # root may read all
+    with pytest.raises(SweeperError, match=r"must be readable, got: Permission denied.*some-file\)"):
         files.read(path, FILE)
 
 
