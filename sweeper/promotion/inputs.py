@@ -55,7 +55,7 @@ def notes(
     n_found = len(distinct(trials, spec["metric"]))
     if n_found < top:
         yield f"--top {top}: only {n_found} distinct configurations have finished"
-    if not study.user_attrs.get("finished"):
+    if study.user_attrs.get(studies.ENDED) not in studies.DONE:
         counts = studies.counts(trials)
         done = counts["complete"] + counts["pruned"]
         yield f"The search is not done: {done} of {study.user_attrs.get('trials')} trials"

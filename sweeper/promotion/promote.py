@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from sweeper.search.events import Listener, Note
 from sweeper.search.inspect import find_study
 from sweeper.search.resources import plan_execution
 from sweeper.store import Store, redact
+from sweeper.tracking.client import check_tracking
 from sweeper.tracking.ledger import Ledger
 from sweeper.tracking.registry import Registry
 from sweeper.tracking.runs import DataRecord, Tracker, shortfall
@@ -45,6 +47,7 @@ class Request:
     allow_retest: bool
     device: str
     jobs: int | None
+    worker_memory: int | None  # bytes; None is an equal share
     data_dir: Path | None
     offline: bool
     store: Store
@@ -60,6 +63,8 @@ def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome | No
         raise UsageError(f"--prefer {request.prefer} needs --seeds 2 or more: one seed cannot tell what is a tie")
     store = request.store
     study = find_study(store, request.study)
+    studies.check_usable(study)
+    check_tracking(store, studies.spec_of(study)["dataset"])
     store.prepare()
     with store.owning(study.study_name):
         ledger = Ledger(store)
@@ -72,7 +77,8 @@ def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome | No
             # SystemExit is a signal's: what was done so far is found again by the next command.
             failed = isinstance(error, Exception)
             if not stop.at_once:
-                promotion.end("failed" if failed else "interrupted", redact(str(error)) if failed else stop.reason)
+                with suppress(SweeperError):  # of the spool, which a full disk keeps from being written too
+                    promotion.end("failed" if failed else "interrupted", redact(str(error)) if failed else stop.reason)
             raise
         try:
             undelivered = promotion.end("complete" if outcome else "interrupted", stop.reason)
@@ -105,7 +111,9 @@ class _Promotion:
         # MLflow takes no slashes and colons in a model's name, and a space may be named after any file.
         self.model_name = re.sub(r"[^A-Za-z0-9._-]", "-", f"sweeper-{self.spec['dataset']}-{self.spec['space_name']}")
         self.pool, self.split = inputs.load(study, request.data_dir, request.offline, listener)
-        execution = plan_execution(request.device, request.jobs, self.pool.images.nbytes, os.environ)
+        execution = plan_execution(
+            request.device, request.jobs, self.pool.images.nbytes, os.environ, request.worker_memory
+        )
         self.retraining = Retraining(self.study_name, self.study_id, self.spec, self.pool, execution, request.store)
         trials = studies.records(study)
         self.finalists = final.select(
@@ -120,7 +128,7 @@ class _Promotion:
         choices = {f"sweeper.{name}": str(getattr(request, name)) for name in ("top", "seeds", "prefer")}
         tags = study_run.tags(request.command, execution, self.pool.sha256) | choices
         self.tracker.open(self.study_name, self.study_id, tags, {})
-        self.trainer = Trainer(self.study_name, self.tracker, listener, stop)
+        self.trainer = Trainer(request.store, self.study_name, self.tracker, listener, stop)
 
     def run(self, ledger: Ledger) -> Outcome | None:
         """All steps; None where a stop was requested."""

@@ -55,8 +55,9 @@ class Retraining:
         return self._training(finalist, "refit", f"{finalist.name}, refit", seed, "pool")
 
     def workers(self, train: Indices, validation: Indices) -> WorkerPool:
-        """Workers that see these images of the pool, and no others."""
-        setup = setup_for(self.pool, train, validation, self.spec, self.execution)
+        """Workers that see these images of the pool, and no others. Raises SweeperError without room for them."""
+        folder = self.store.parts_folder(self.study_name, self.study_id)
+        setup = setup_for(self.pool, train, validation, self.spec, self.execution, folder)
         return WorkerPool(setup, self.execution.devices, self.store.log_folder(self.study_name))
 
     def network(self, training: Training) -> RawPixels:

@@ -4,27 +4,21 @@ import hashlib
 import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from sweeper import plots
 from sweeper.errors import SweeperError
-from sweeper.search.coordinator import MOST_DEATHS, POLL_SECONDS, StopRequest
-from sweeper.search.events import (
-    EpochEnded,
-    Listener,
-    Note,
-    SweepStarted,
-    TrialEnded,
-    TrialInterrupted,
-    TrialStarted,
-)
-from sweeper.search.recorder import log_epoch
+from sweeper.search import mishaps
+from sweeper.search.coordinator import StopRequest
+from sweeper.search.crew import POLL_SECONDS, Crew, Epoch, Task
+from sweeper.search.events import EpochEnded, Listener, SweepStarted, TrialEnded, TrialInterrupted, TrialStarted
+from sweeper.search.recorder import learning_curves, log_epoch
 from sweeper.search.trial import TrialJob, TrialResult
-from sweeper.search.workers import Died, Failure, WorkerPool
+from sweeper.search.worker import Failure
+from sweeper.search.workers import WorkerPool
+from sweeper.store import Store
 from sweeper.tracking.runs import Tracker
 from sweeper.training import checkpoint
-from sweeper.training.fit import EpochMetrics
 
 
 @dataclass(frozen=True)
@@ -44,64 +38,70 @@ def key_of(stem: str, identity: str) -> str:
 
 
 @dataclass
-class _Running:
+class _Entry:
+    """A training of a promotion's list, and its place in it."""
+
     training: Training
     number: int
-    history: list[EpochMetrics] = field(default_factory=list)
-    reported: int = 0  # the last epoch that was told
-    deaths: int = 0
-    out_of_memory: bool = False
     started: bool = False  # by this process
 
 
 class Trainer:
     """Runs the trainings of one study's promotion."""
 
-    def __init__(self, study: str, tracker: Tracker, listener: Listener, stop: StopRequest) -> None:
-        self.study, self.tracker, self.tell_user, self.stop = study, tracker, listener, stop
+    def __init__(self, store: Store, study: str, tracker: Tracker, listener: Listener, stop: StopRequest) -> None:
+        self.store, self.study = store, study
+        self.tracker, self.tell_user, self.stop = tracker, listener, stop
         self.diverged: dict[str, str] = {}  # why a training has no result, by key
-        self.idle_deaths = 0
 
     def run(self, trainings: Sequence[Training], what: str, start_workers: Callable[[], WorkerPool]) -> bool:
         """Trains what is not done yet; where a loss is no longer finite, `diverged` holds the reason.
 
         False where a stop was requested before the end. Raises SweeperError for a training that fails in another way.
         """
-        waiting = deque(_Running(t, number) for number, t in enumerate(trainings) if not self._is_done(t))
+        waiting = deque(
+            Task(training.name, training.job, _Entry(training, number))
+            for number, training in enumerate(trainings)
+            if not self._is_done(training)
+        )
         if not waiting:
             return True
-        running: dict[int, _Running] = {}  # by worker
-        pool = start_workers()
-        try:
-            self._tell_start(trainings, len(waiting), what, len(pool))
-            self.stop.saving = True
-            while True:
-                for worker in range(len(pool)):
-                    if worker not in running and waiting and not self.stop.reason:
-                        running[worker] = waiting.popleft()
-                        self._start(running[worker])
-                        pool.train(worker, running[worker].training.job)
-                if not running:
-                    return not waiting
-                for worker, message in pool.wait(POLL_SECONDS):
-                    current = running.get(worker)
-                    if current is None:
-                        self._check_idle(pool, worker, message)
-                    elif isinstance(message, EpochMetrics):
-                        self._epoch(current, message)
-                        go_on = not self.stop.reason or message.epoch == current.training.job.epochs
-                        pool.answer(worker, go_on=go_on)
-                        if not go_on:
-                            self._interrupt(running.pop(worker))
-                    else:
-                        del running[worker]
-                        self._ended(current, message, waiting)
-        finally:
-            self.stop.saving = False
-            pool.close()
-            for left in [*running.values(), *waiting]:
-                if self.tracker.state(left.training.key) == "running":  # for waiting ones: put back, or since a kill
-                    self._interrupt(left)
+        with mishaps.in_one_line(self.store):
+            pool = start_workers()
+            crew: Crew[_Entry] = Crew(pool, self.tell_user)
+            try:
+                self._tell_start(trainings, len(waiting), what, len(pool))
+                self.stop.saving = True
+                return self._train(crew, waiting)
+            finally:
+                self.stop.saving = False
+                pool.close()
+                for task in [*crew.unfinished(), *waiting]:
+                    # Of the waiting ones, those that an earlier process was killed in.
+                    if self.tracker.state(task.subject.training.key) == "running":
+                        self._interrupt(task.subject)
+
+    def _train(self, crew: Crew[_Entry], waiting: deque[Task[_Entry]]) -> bool:
+        """Trains what is waiting; whether nothing is left."""
+        while True:
+            if self.store.stop_requested(self.study):
+                self.stop.reason = self.stop.reason or "sweeper stop"
+            for worker in crew.idle():
+                line = crew.requeued or waiting
+                if line and not self.stop.reason:
+                    task = line.popleft()
+                    crew.begin(worker, task)
+                    self._start(task)
+            if not crew.running:
+                return not waiting and not crew.requeued
+            for task, event in crew.wait(POLL_SECONDS):
+                match event:
+                    case Epoch():
+                        self._epoch(crew, task, event)
+                    case TrialResult():
+                        self._finish(task, "complete")
+                    case Failure():
+                        self._fail(task, event)
 
     def _is_done(self, training: Training) -> bool:
         complete = self.tracker.state(training.key) == "complete"
@@ -121,73 +121,44 @@ class Trainer:
             )
         )
 
-    def _start(self, current: _Running) -> None:
-        training, current.started = current.training, True
-        job = training.job
+    def _start(self, task: Task[_Entry]) -> None:
+        training, job, task.subject.started = task.subject.training, task.job, True
         params: dict[str, Any] = {**job.configuration.values(), "epochs": job.epochs, "seed": job.seed}
         self.tracker.start_child(training.key, training.name, params, training.tags)
         self.tracker.log_text(training.key, training.texts)
-        self.tell_user(TrialStarted(current.number, training.name, self.tracker.last_epoch(training.key)))
+        self.tell_user(TrialStarted(task.subject.number, training.name, self.tracker.last_epoch(training.key)))
 
-    def _epoch(self, current: _Running, metrics: EpochMetrics) -> None:
-        current.history.append(metrics)
-        if metrics.epoch > current.reported:
-            current.reported, current.deaths, self.idle_deaths = metrics.epoch, 0, 0
-            log_epoch(self.tracker, current.training.key, metrics)
-            self.tell_user(EpochEnded(current.number, metrics))
+    def _epoch(self, crew: Crew[_Entry], task: Task[_Entry], event: Epoch) -> None:
+        if event.new:
+            log_epoch(self.tracker, task.subject.training.key, event.metrics)
+            self.tell_user(EpochEnded(task.subject.number, event.metrics))
+        go_on = not self.stop.reason or event.metrics.epoch == task.job.epochs
+        crew.answer(task, go_on=go_on)
+        if not go_on:
+            self._interrupt(task.subject)
 
-    def _ended(self, current: _Running, message: Any, waiting: deque[_Running]) -> None:
-        """A training has ended, or its worker has: takes note, or puts it back in line."""
-        name = current.training.name
-        match message:
-            case TrialResult():
-                self._finish(current, "complete")
-            case Failure(kind="diverged", message=text):
-                self.diverged[current.training.key] = text
-                self._finish(current, "pruned", f"diverged: {text}")
-            case Failure(kind="out_of_memory") if not current.out_of_memory:
-                # A neighbour may have taken the memory: one more try.
-                current.out_of_memory = True
-                self._put_back(current, waiting)
-            case Failure(message=text):
-                self._finish(current, "failed", text)
-                raise SweeperError(f"{name} failed: {text}")
-            case Died(exit_code=code):
-                current.deaths += 1
-                text = f"the worker ended with exit code {code}"
-                if current.deaths >= MOST_DEATHS:
-                    self._finish(current, "failed", text)
-                    raise SweeperError(f"{name}: {text}, {current.deaths} times without finishing an epoch")
-                self.tell_user(Note(f"{name}: {text}; going on from its last epoch"))
-                self._put_back(current, waiting)
+    def _fail(self, task: Task[_Entry], failure: Failure) -> None:
+        if failure.kind == "diverged":
+            self.diverged[task.subject.training.key] = failure.message
+            self._finish(task, "pruned", f"diverged: {failure.message}")
+            return
+        text = f"{failure.message}; see {failure.log}"
+        self._finish(task, "failed", text)
+        raise SweeperError(f"{task.name} failed: {text}")
 
-    def _put_back(self, current: _Running, waiting: deque[_Running]) -> None:
-        current.history.clear()  # the checkpoint brings it back
-        waiting.appendleft(current)
-
-    def _finish(self, current: _Running, state: str, reason: str = "") -> None:
-        training, epochs = current.training, [asdict(metrics) for metrics in current.history]
+    def _finish(self, task: Task[_Entry], state: str, reason: str = "") -> None:
+        training, history = task.subject.training, task.history
         if state == "complete":
-            self.tracker.log_figures(
-                training.key,
-                {"learning_curves.png": lambda: plots.learning_curves(epochs, f"Learning curves, {training.name}")},
-            )
+            curves = learning_curves(training.name, history)
+            self.tracker.log_figures(training.key, {"learning_curves.png": curves})
         self.tracker.finish(training.key, state, reason=reason)
         if state == "complete":
             self.tracker.forget(training.key, training.job.checkpoint)
-        last = current.history[-1].validation_accuracy if current.history else math.nan
+        last = history[-1].validation_accuracy if history else math.nan
         value = None if math.isnan(last) else last
-        self.tell_user(TrialEnded(current.number, training.name, state, value, len(epochs), reason))
+        self.tell_user(TrialEnded(task.subject.number, training.name, state, value, len(history), reason))
 
-    def _interrupt(self, current: _Running) -> None:
-        self.tracker.finish(current.training.key, "interrupted", reason=self.stop.reason or "the promotion ended")
-        if current.started:
-            self.tell_user(TrialInterrupted(current.number))
-
-    def _check_idle(self, pool: WorkerPool, worker: int, message: Any) -> None:
-        if isinstance(message, Died):
-            self.idle_deaths += 1
-            if self.idle_deaths >= MOST_DEATHS:
-                raise SweeperError(
-                    f"workers end before they train (exit code {message.exit_code}); see {pool.log(worker)}"
-                )
+    def _interrupt(self, entry: _Entry) -> None:
+        self.tracker.finish(entry.training.key, "interrupted", reason=self.stop.reason or "the promotion ended")
+        if entry.started:
+            self.tell_user(TrialInterrupted(entry.number))

@@ -148,14 +148,30 @@ def shuffled_grid(space: Space, seed: int) -> list[dict[str, Any]]:
 
 def tell(study: optuna.Study, proposal: Proposal, state: str, result: Mapping[str, Any]) -> None:
     """Ends a trial in the storage: `state` is complete, pruned or failed, `result` what a record shows of it."""
-    proposal.trial.set_user_attr(RESULT, {**result, "state": state})
-    if proposal.comparator or state == "failed":
+    told = {**result, "state": state}
+    proposal.trial.set_user_attr(RESULT, told)
+    _end(study, proposal.number, told, comparator=proposal.comparator)
+
+
+def end_told(study: optuna.Study) -> None:
+    """Ends the trials that were told a result and not ended: a process was killed, or the storage failed, in between.
+
+    What was decided holds: a pruned trial must not be trained further.
+    """
+    for frozen in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if RESULT in frozen.user_attrs:
+            comparator = frozen.user_attrs.get("comparator", False)
+            _end(study, frozen.number, frozen.user_attrs[RESULT], comparator=comparator)
+
+
+def _end(study: optuna.Study, number: int, result: Mapping[str, Any], *, comparator: bool) -> None:
+    if comparator or result["state"] == "failed":
         # Optuna's samplers and pruners pass over failed trials: for them a comparator has never been.
-        study.tell(proposal.trial, state=TrialState.FAIL)
-    elif state == "pruned":
-        study.tell(proposal.trial, state=TrialState.PRUNED)
+        study.tell(number, state=TrialState.FAIL)
+    elif result["state"] == "pruned":
+        study.tell(number, state=TrialState.PRUNED)
     else:
-        study.tell(proposal.trial, result["value"])
+        study.tell(number, result["value"])
 
 
 def tell_duplicate(study: optuna.Study, proposal: Proposal, original: TrialRecord) -> None:

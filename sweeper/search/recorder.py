@@ -8,14 +8,16 @@ from typing import Any
 
 import optuna
 
-from sweeper import layers, plots
+from sweeper import layers
 from sweeper.config import Configuration
+from sweeper.plots import Plot
 from sweeper.search import study as studies
 from sweeper.search.proposals import Proposal
 from sweeper.search.study import TrialRecord
 from sweeper.search.trial import TrialJob, TrialResult
 from sweeper.store import Store
-from sweeper.tracking.runs import Key, Tracker, table
+from sweeper.tracking.runs import Tracker, table
+from sweeper.tracking.spool import Key
 from sweeper.training.checkpoint import CheckpointError, read_history
 from sweeper.training.fit import EpochMetrics
 
@@ -73,15 +75,16 @@ class Recorder:
     def figures(self, proposal: Proposal, history: Sequence[EpochMetrics], result: TrialResult) -> None:
         """The learning curves and the validation part's confusion matrix of a complete trial."""
         assert result.confusion is not None  # a search always has a validation part
-        confusion = result.confusion
-        epochs, name = [asdict(metrics) for metrics in history], proposal.name
+        confusion = {
+            "matrix": result.confusion.tolist(),
+            "classes": self.classes,
+            "title": f"Validation confusion matrix, {proposal.name}",
+        }
         self.tracker.log_figures(
             proposal.number,
             {
-                "learning_curves.png": lambda: plots.learning_curves(epochs, f"Learning curves, {name}"),
-                "validation_confusion_matrix.png": lambda: plots.confusion_matrix(
-                    confusion, self.classes, f"Validation confusion matrix, {name}"
-                ),
+                "learning_curves.png": learning_curves(proposal.name, history),
+                "validation_confusion_matrix.png": Plot("confusion_matrix", confusion),
             },
         )
 
@@ -120,6 +123,12 @@ class Recorder:
 
     def _seed(self, number: int) -> int:
         return studies.derive_seed(self.spec["seed"], "trial", number)
+
+
+def learning_curves(name: str, history: Sequence[EpochMetrics]) -> Plot:
+    """The learning curves of a trial or training."""
+    epochs = [asdict(metrics) for metrics in history]
+    return Plot("learning_curves", {"epochs": epochs, "title": f"Learning curves, {name}"})
 
 
 def log_epoch(tracker: Tracker, key: Key, metrics: EpochMetrics) -> None:

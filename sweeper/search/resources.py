@@ -2,42 +2,75 @@
 
 import math
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweeper.errors import UsageError
+from sweeper.errors import UsageError, plain
 
 MOST_CPU_WORKERS = 8
 # The largest process of the 50-trial search on Fashion-MNIST peaked at 1.3 GiB (benchmarks/README.md).
 WORKER_BYTES = 3 << 29
+# What torch's libraries and the training of a LeNet-5 take of a limit, 0.95 GiB, with a little to spare.
+LEAST_WORKER_BYTES = 1 << 30
 CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
 class Execution:
-    """Where trials are trained: a device a worker, and what decides bitwise results on it."""
+    """Where trials are trained: a device a worker, and what decides bitwise results on it.
+
+    `worker_memory` is the most private memory that a worker may hold, in bytes; it decides no result. None is no limit.
+    """
 
     devices: tuple[str, ...]
     threads: int
     layout: str
+    worker_memory: int | None = None
 
     @property
     def device_type(self) -> str:
         return self.devices[0].split(":")[0]
 
 
-def plan_execution(device: str, jobs: int | None, data_bytes: int, environment: Mapping[str, str]) -> Execution:
-    """The workers for `--device` and `--jobs` (None: as many as the machine bears). Raises UsageError."""
+def plan_execution(
+    device: str,
+    jobs: int | None,
+    data_bytes: int,
+    environment: Mapping[str, str],
+    worker_memory: int | None = None,
+) -> Execution:
+    """The workers for `--device`, `--jobs` (None: as many as the machine bears) and `--worker-memory`.
+
+    None for the latter is an equal share of the memory for each worker on a CPU. Raises UsageError.
+    """
     found = _devices(device)
+    if worker_memory is not None:
+        _check_worker_memory(worker_memory, found)
     if found == ["cpu"]:
+        memory = available_memory()
+        left = None if memory is None else memory - data_bytes  # the workers share one copy of the data
         if jobs is None:
-            memory = available_memory()
-            bearable = MOST_CPU_WORKERS if memory is None else memory // (WORKER_BYTES + data_bytes)
+            bearable = MOST_CPU_WORKERS if left is None else left // (worker_memory or WORKER_BYTES)
             jobs = max(1, min(usable_cores(environment), MOST_CPU_WORKERS, bearable))
-        return Execution(("cpu",) * jobs, threads=1, layout="channels_last")
+        if worker_memory is None and left is not None and sys.platform == "linux":
+            worker_memory = max(WORKER_BYTES, left // jobs)
+        return Execution(("cpu",) * jobs, threads=1, layout="channels_last", worker_memory=worker_memory)
     jobs = jobs or len(found)
     return Execution(tuple(found[i % len(found)] for i in range(jobs)), threads=1, layout="channels_last")
+
+
+def _check_worker_memory(n_bytes: int, devices: list[str]) -> None:
+    if devices != ["cpu"]:
+        raise UsageError(f"a worker's memory can be limited on a CPU only, got {devices[0]} (--worker-memory)")
+    if sys.platform != "linux":
+        raise UsageError("a worker's memory can be limited on Linux only (--worker-memory)")
+    if n_bytes < LEAST_WORKER_BYTES:
+        raise UsageError(
+            f"a worker's memory must be at least {LEAST_WORKER_BYTES / (1 << 30):g} GiB, which torch and a LeNet-5 "
+            f"need, got {n_bytes / (1 << 30):.3g} GiB (--worker-memory)"
+        )
 
 
 def usable_cores(environment: Mapping[str, str]) -> int:
@@ -85,8 +118,8 @@ def _devices(device: str) -> list[str]:
         return [f"cuda:{i}" for i in range(n_gpus)]
     if device.startswith("cuda"):
         index = device.removeprefix("cuda:")
-        if not index.isdigit() or int(index) >= n_gpus:
-            raise UsageError(f"device {device} is not here: torch sees {n_gpus} CUDA devices (--device)")
+        if index not in map(str, range(n_gpus)):
+            raise UsageError(f"device {plain(device)} is not here: torch sees {n_gpus} CUDA devices (--device)")
         return [device]
     if device == "mps" and not torch.backends.mps.is_available():
         raise UsageError("device mps is not here: torch sees no Apple GPU (--device)")

@@ -1,15 +1,17 @@
 """One trial in a worker: a configuration in, metrics epoch by epoch and a final result out."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from sweeper.config import Configuration
+from sweeper.search.events import Note
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a worker imports this module before it limits its threads: nothing that brings pools of them
+    import numpy as np
+    from torch import nn
+
     from sweeper.training.fit import EpochMetrics
     from sweeper.training.tensors import TrainingData
 
@@ -47,20 +49,44 @@ class TrialResult:
     None where there is no validation part.
     """
 
-    confusion: np.ndarray | None
+    confusion: "np.ndarray | None"
 
 
-def train_trial(job: TrialJob, data: "TrainingData") -> Iterator["EpochMetrics | TrialResult"]:
+def train_trial(job: TrialJob, data: "TrainingData") -> Iterator["EpochMetrics | Note | TrialResult"]:
     """Trains the trial, going on from its checkpoint if there is one; last comes the result.
 
-    Raises Diverged, CheckpointError, and ValueError for a network that cannot take the images.
+    A checkpoint that is damaged or another training's is set aside, a note tells of it, and the trial starts anew.
+
+    Raises Diverged, ValueError for a network that cannot take the images, and OSError where a file cannot be written.
     """
+    from sweeper.evaluation.metrics import confusion_matrix
+    from sweeper.training.checkpoint import CheckpointError, remove_leftovers, set_aside, write_tensors
+    from sweeper.training.fit import evaluate
+
+    remove_leftovers(job.folder)
+    reason = ""
+    try:
+        model = yield from _fit(job, data)
+    except CheckpointError as error:
+        reason = str(error)
+    if reason:
+        yield Note(f"{reason}; set aside as {set_aside(job.checkpoint).name}, the training starts anew")
+        model = yield from _fit(job, data)
+    write_tensors(job.weights, model.state_dict(), {"identity": job.identity})
+    if not len(data.validation):
+        yield TrialResult(None)
+        return
+    _, predictions = evaluate(model, data, data.validation)
+    labels = data.validation.labels.cpu().numpy()
+    yield TrialResult(confusion_matrix(labels, predictions, data.n_classes))
+
+
+def _fit(job: TrialJob, data: "TrainingData") -> Generator["EpochMetrics", None, "nn.Module"]:
+    """The epochs of a new network, which it gives when it is trained."""
     import torch
 
-    from sweeper.evaluation.metrics import confusion_matrix
     from sweeper.models import build
-    from sweeper.training.checkpoint import write_tensors
-    from sweeper.training.fit import evaluate, fit
+    from sweeper.training.fit import fit
 
     torch.manual_seed(job.seed)
     model = build(job.configuration.model, data.input_shape, data.n_classes)
@@ -74,10 +100,4 @@ def train_trial(job: TrialJob, data: "TrainingData") -> Iterator["EpochMetrics |
         checkpoint_path=job.checkpoint,
         identity=job.identity,
     )
-    write_tensors(job.weights, model.state_dict(), {"identity": job.identity})
-    if not len(data.validation):
-        yield TrialResult(None)
-        return
-    _, predictions = evaluate(model, data, data.validation)
-    labels = data.validation.labels.cpu().numpy()
-    yield TrialResult(confusion_matrix(labels, predictions, data.n_classes))
+    return model

@@ -2,15 +2,18 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from sweeper.training.memory import is_out_of_memory
 
 
 class CheckpointError(Exception):
@@ -64,7 +67,7 @@ def load(
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no iteration)
         if metadata["identity"] != identity:
-            raise CheckpointError(f"{path} belongs to another training; move it away")
+            raise CheckpointError(f"{path} belongs to another training")
         progress = Progress(identity, **json.loads(metadata["progress"]))
         plain: dict[str, Any] = json.loads(metadata["optimizer"])
         model.load_state_dict(_under("model.", tensors))
@@ -77,6 +80,8 @@ def load(
     except CheckpointError:
         raise
     except Exception as error:  # safetensors, json and torch each have their own ways to say "damaged"
+        if is_out_of_memory(error):
+            raise
         raise CheckpointError(f"{path} is damaged: {error}") from error
     return progress, {name: value.cpu() for name, value in _under("generator.", tensors).items()}
 
@@ -103,7 +108,10 @@ def holds(path: Path, identity: str) -> bool:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Writes a safetensors file under a temporary name, brings it to disk, then renames it."""
+    """Writes a safetensors file under a temporary name, brings it to disk, then renames it.
+
+    Raises OSError, naming `path`, if it cannot be written.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -111,8 +119,33 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        raise _as_os_error(error, path) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def set_aside(path: Path) -> Path:
+    """Renames a file that cannot be used, in place of an earlier one, and gives the new name."""
+    damaged = path.with_name(f"{path.name}.damaged")
+    os.replace(path, damaged)
+    return damaged
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Deletes what a process that was killed in write_tensors has left in the folder."""
+    for temporary in folder.glob(".*.tmp"):
+        temporary.unlink(missing_ok=True)
+
+
+def _as_os_error(error: OSError | SafetensorError, path: Path) -> Exception:
+    """The error with its number and the file's name; safetensors tells the number in its text alone."""
+    if isinstance(error, OSError):
+        number = error.errno
+    else:
+        told = re.search(r"\(os error (\d+)\)", str(error))
+        number = int(told[1]) if told else None
+    return error if number is None else OSError(number, os.strerror(number), str(path))
 
 
 def _laid_out_like(parameter: Tensor, value: Any) -> Any:

@@ -1,5 +1,6 @@
 """Images and labels on the training device, and their scaling into a batch."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -57,10 +58,16 @@ def on_device(
     device: torch.device,
     layout: torch.memory_format,
 ) -> TrainingData:
-    """Moves (images, labels) pairs of arrays to `device`; `mean` and `std` are per channel, pixels in [0, 1]."""
+    """Moves (images, labels) pairs of arrays to `device`; `mean` and `std` are per channel, pixels in [0, 1].
+
+    Nothing is copied for a CPU: the arrays may be mapped from files, and read-only.
+    """
 
     def part(images: np.ndarray, labels: np.ndarray) -> Part:
-        return Part(torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device))
+        with warnings.catch_warnings():
+            # torch warns of what writing to read-only arrays would do. Nothing here writes to its data.
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+            return Part(torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device))
 
     def per_channel(values: Sequence[float]) -> Tensor:
         return (255 * torch.tensor(values, dtype=torch.float32, device=device)).view(1, -1, 1, 1)

@@ -70,8 +70,8 @@ def test_finalists_are_retrained_ordered_estimated_refitted_and_registered(workp
 
     # Neither the fresh seeds' workers nor those of the search had the confirm part; the refits had everything.
     seeds, refits = InlinePool.made
-    assert [len(part[1]) for part in (seeds.train, seeds.validation)] == [210, 30]
-    assert [len(part[1]) for part in (refits.train, refits.validation)] == [300, 0]
+    assert [len(part[1]) for part in (seeds.train_part, seeds.validation_part)] == [210, 30]
+    assert [len(part[1]) for part in (refits.train_part, refits.validation_part)] == [300, 0]
 
     made = versions_of(workplace, "whole")
     assert set(made) == {f["version"] for f in finalists}

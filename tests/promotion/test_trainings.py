@@ -4,16 +4,18 @@ from dataclasses import replace
 
 import pytest
 
+from sweeper import store as stores
 from sweeper.config import Configuration, ModelConfig, TrainConfig
 from sweeper.errors import SweeperError
 from sweeper.promotion.trainings import Trainer, Training, key_of
 from sweeper.search.coordinator import StopRequest
 from sweeper.search.events import EpochEnded, Note, SweepStarted, TrialEnded, TrialInterrupted, TrialStarted
 from sweeper.search.trial import TrialJob
-from sweeper.search.workers import Died, Failure
+from sweeper.search.worker import Failure
+from sweeper.search.workers import Died
 from tests.search.fakes import FakePool, FakeTracker, metrics
 
-OUT_OF_MEMORY = Failure("out_of_memory", "CUDA out of memory", own_fault=True)
+OUT_OF_MEMORY = Failure("out_of_memory", "CUDA out of memory", own_fault=False)
 
 
 def steady(job, epoch):
@@ -40,7 +42,7 @@ class Promotion:
     """Three trainings, seeds 1 to 3, and the tracker that the commands of one store share."""
 
     def __init__(self, folder):
-        self.folder = folder
+        self.folder, self.store = folder, stores.resolve(folder, None, None, {})
         self.tracker = FakeTracker()
         self.trainings = [self.training(seed) for seed in (1, 2, 3)]
 
@@ -66,7 +68,7 @@ class Promotion:
                 prepare(self.pool)
             return self.pool
 
-        self.trainer = Trainer("study", self.tracker, tell, self.stop)
+        self.trainer = Trainer(self.store, "study", self.tracker, tell, self.stop)
         return self.trainer.run(trainings or self.trainings, "fresh seeds", start_workers)
 
     @property
@@ -243,6 +245,28 @@ def test_stop_before_the_workers_are_there_trains_nothing(promotion):
     assert not promotion.tracker.states
 
 
+def test_stop_that_another_process_requests_ends_with_the_running_epochs(promotion):
+    def listener(event):
+        if isinstance(event, EpochEnded) and (event.number, event.metrics.epoch) == (1, 1):
+            promotion.store.request_stop("study")
+
+    (promotion.folder / "locks").mkdir()
+    assert not promotion.run(listener=listener)
+    assert promotion.stop.reason == "sweeper stop"
+    assert promotion.states(2)[-1] == ("interrupted", "sweeper stop")
+    assert promotion.trained == [1, 2]
+
+
+def test_full_disk_ends_the_promotion_and_the_next_command_goes_on(promotion):
+    full = Failure("disk_full", "model.safetensors cannot be written: No space left on device")
+    with pytest.raises(SweeperError, match=r"^model\.safetensors cannot be written: .* goes on once there is room"):
+        promotion.run(at(2, 2, full), n_workers=2)
+    assert promotion.states(2)[-1][0] == "interrupted"
+    assert promotion.pool.closed
+    assert promotion.run()
+    assert promotion.epochs(2) == [1, 2, 3]
+
+
 @pytest.mark.parametrize("message", [Died(-15), OUT_OF_MEMORY])
 def test_training_put_back_in_line_is_interrupted_when_a_stop_comes(promotion, message):
     stop = StopRequest()
@@ -299,10 +323,10 @@ def test_training_that_diverges_in_its_first_epoch_is_pruned_too(promotion):
     assert (ended.state, ended.value, ended.epochs) == ("pruned", None, 0)
 
 
-def test_error_ends_the_promotion_and_names_the_training(promotion):
-    with pytest.raises(SweeperError, match=r"^trial 4, seed 1 failed: KeyError: 'x'$"):
+def test_error_ends_the_promotion_and_names_the_training_and_the_log(promotion):
+    with pytest.raises(SweeperError, match=r"^trial 4, seed 1 failed: KeyError: 'x'; see worker-0\.log$"):
         promotion.run(every_time(1, 2, Failure("error", "KeyError: 'x'", "trace")), n_workers=2)
-    assert promotion.states(1)[-1] == ("failed", "KeyError: 'x'")
+    assert promotion.states(1)[-1] == ("failed", "KeyError: 'x'; see worker-0.log")
     assert promotion.states(2)[-1][0] == "interrupted"  # it is running in the other worker
     assert [e.number for e in promotion.told(TrialInterrupted)] == [1]
     assert promotion.states(3) == []
@@ -327,7 +351,7 @@ def test_out_of_memory_twice_ends_the_promotion(promotion):
     with pytest.raises(SweeperError, match="trial 4, seed 1 failed: CUDA out of memory"):
         promotion.run(at(1, 2, OUT_OF_MEMORY, OUT_OF_MEMORY))
     assert promotion.trained == [1, 1]
-    assert promotion.states(1)[-1] == ("failed", "CUDA out of memory")
+    assert promotion.states(1)[-1] == ("failed", "CUDA out of memory; see worker-0.log")
     assert promotion.pool.closed
 
 
@@ -343,10 +367,10 @@ def test_every_training_has_its_own_second_try(promotion):
 
 
 def test_training_whose_worker_died_goes_on_and_is_told_of(promotion):
-    assert promotion.run(at(2, 3, Died(-9)))
+    assert promotion.run(at(2, 3, Died(-11)))
     assert promotion.trained == [1, 2, 2, 3]
     [note] = promotion.told(Note)
-    assert note.text == "trial 4, seed 2: the worker ended with exit code -9; going on from its last epoch"
+    assert note.text == "trial 4, seed 2: the worker ended with exit code -11; going on from its last epoch"
     assert promotion.epochs(2) == [1, 2, 3]
     assert [e.metrics.epoch for e in promotion.told(EpochEnded) if e.number == 1] == [1, 2, 3]
     [ended] = [e for e in promotion.told(TrialEnded) if e.number == 1]
@@ -355,10 +379,13 @@ def test_training_whose_worker_died_goes_on_and_is_told_of(promotion):
 
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_three_deaths_without_an_epoch_between_them_end_the_promotion(promotion, epoch):
-    with pytest.raises(SweeperError, match=r"^trial 4, seed 2: .* exit code -11, 3 times without finishing an epoch"):
+    with pytest.raises(
+        SweeperError, match=r"^trial 4, seed 2 failed: .* code -11, 3 times without finishing an epoch; see "
+    ):
         promotion.run(every_time(2, epoch, Died(-11)))
     assert promotion.trained == [1, 2, 2, 2]
-    assert promotion.states(2)[-1] == ("failed", "the worker ended with exit code -11")
+    reason = "the worker ended with exit code -11, 3 times without finishing an epoch; see worker-0.log"
+    assert promotion.states(2)[-1] == ("failed", reason)
     assert promotion.pool.closed
 
 

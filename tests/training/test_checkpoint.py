@@ -1,4 +1,6 @@
+import errno
 import os
+import resource
 
 import pytest
 import torch
@@ -19,6 +21,42 @@ def test_failed_write_leaves_the_earlier_file_and_nothing_else(tmp_path, monkeyp
         checkpoint.write_tensors(path, {"a": torch.zeros(3)}, {})
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["model.safetensors"]
+
+
+def test_file_that_is_too_large_is_named_with_its_number_and_no_part_of_it_stays(tmp_path):
+    path = tmp_path / "model.safetensors"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            checkpoint.write_tensors(path, {"a": torch.ones(10_000)}, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(path))
+    assert os.listdir(tmp_path) == []
+
+
+def test_file_set_aside_takes_the_place_of_an_earlier_one(tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    for content in ("first", "second"):
+        path.write_text(content)
+        assert checkpoint.set_aside(path) == tmp_path / "checkpoint.safetensors.damaged"
+    assert (tmp_path / "checkpoint.safetensors.damaged").read_text() == "second"
+    assert not path.exists()
+
+
+def test_lack_of_memory_is_not_taken_for_damage(tmp_path, monkeypatch):
+    path = tmp_path / "checkpoint.safetensors"
+    network = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.SGD(network.parameters())
+    checkpoint.save(path, checkpoint.Progress("x"), network, optimizer, {})
+
+    def refuse(*args, **kwargs):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 16 bytes.")
+
+    monkeypatch.setattr(checkpoint, "safe_open", refuse)
+    with pytest.raises(RuntimeError, match="can't allocate memory"):
+        checkpoint.load(path, "x", network, optimizer)
 
 
 @pytest.fixture
