@@ -4,14 +4,19 @@ import fcntl
 import os
 import re
 import socket
+import stat
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
-from sweeper.errors import SweeperError, UsageError
+from sweeper.errors import SweeperError, UsageError, plain, shortened
 
 DEFAULT_STORE = Path("mlruns")
+# Somebody who only asks whether a study is owned holds its lock for a moment.
+TRIES, TRY_SECONDS = 20, 0.05
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -36,6 +41,10 @@ class Store:
     def artifacts(self) -> Path:
         return self.root / "artifacts"
 
+    @property
+    def spools(self) -> Path:
+        return self.root / "spool"
+
     def trial_folder(self, study: str, study_id: str, number: int) -> Path:
         """Where a trial's checkpoint lives until the trial is finished; a study of the same name has another."""
         return self.root / "checkpoints" / f"{study}-{study_id[:8]}" / str(number)
@@ -44,8 +53,21 @@ class Store:
         """Where a promotion's training keeps its checkpoint, and then its weights."""
         return self.root / "promotions" / f"{study}-{study_id[:8]}" / key
 
+    def spool(self, study: str, study_id: str, kind: str) -> Path:
+        """Where the writes wait that MLflow has not taken yet; `kind` is study or promotion."""
+        return self.spools / f"{study}-{study_id[:8]}-{kind}.db"
+
+    def parts_folder(self, study: str, study_id: str) -> Path:
+        """Where the images lie that the study's workers may see, while they work."""
+        return self.root / "parts" / f"{study}-{study_id[:8]}"
+
     def log_folder(self, study: str) -> Path:
         return self.root / "logs" / study
+
+    def belongings(self, study: str, study_id: str) -> list[Path]:
+        """All of the study's own in the store, its lock left out; what is not there yet may be named too."""
+        folders = [self.root / kind / f"{study}-{study_id[:8]}" for kind in ("checkpoints", "promotions", "parts")]
+        return [*folders, self.log_folder(study), *(self.root / "spool").glob(f"{study}-{study_id[:8]}-*")]
 
     def prepare(self) -> None:
         """Makes the folder; SweeperError if it cannot be written to."""
@@ -53,8 +75,10 @@ class Store:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SweeperError(f"the store {self.root} cannot be made: {error.strerror}") from error
-        if not os.access(self.root, os.W_OK):
-            raise SweeperError(f"the store {self.root} cannot be written to")
+        databases = [self.root / name for name in ("optuna.db", "mlflow.db")]
+        for path in [self.root, *(path for path in databases if path.exists())]:
+            if not os.access(path, os.W_OK):
+                raise SweeperError(f"the store {self.root} cannot be written to: {path} is read-only")
 
     @contextmanager
     def initialising(self, *, embedded: bool) -> Iterator[None]:
@@ -70,35 +94,67 @@ class Store:
 
     @contextmanager
     def owning(self, study: str) -> Iterator[None]:
-        """Held by the one process that runs a study; SweeperError, naming the owner, if another holds it."""
+        """Held by the one process that runs or changes a study; SweeperError, naming the owner, if another holds it.
+
+        Whatever was asked of the owner before is forgotten.
+        """
         path = self._lock(study)
-        path.parent.mkdir(exist_ok=True)
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
         with _locked(path, wait=False):
+            self._stop(study).unlink(missing_ok=True)
             path.write_text(f"process {os.getpid()} on {socket.gethostname()}")
             yield
 
-    def is_owned(self, study: str) -> bool:
-        """Whether some process runs the study now."""
-        path = self._lock(study)
-        if not path.exists():
-            return False
-        with open(path) as file:
+    def owner(self, study: str) -> str | None:
+        """The process that runs the study now, and its machine; None where nobody does."""
+        with suppress(FileNotFoundError), open(self._lock(study)) as file:
             try:
                 # Shared, so that two askers at once do not take each other for an owner.
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                return True
-        return False
+                return file.read() or "another process"
+        return None
+
+    def request_stop(self, study: str) -> None:
+        """Asks the study's owner, on whatever machine, to end with the running epochs."""
+        path = self._stop(study)
+        with _writing(path):
+            path.touch()
+
+    def stop_requested(self, study: str) -> bool:
+        """Whether the study's owner is asked to end."""
+        return self._stop(study).exists()
+
+    def forget(self, study: str) -> None:
+        """Deletes the study's lock, by its owner: the study is no more."""
+        self._stop(study).unlink(missing_ok=True)
+        self._lock(study).unlink(missing_ok=True)
 
     def _lock(self, study: str) -> Path:
         return self.root / "locks" / f"{study}.lock"
+
+    def _stop(self, study: str) -> Path:
+        return self.root / "locks" / f"{study}.stop"
 
 
 def resolve(store: Path | None, storage: str | None, tracking_uri: str | None, environment: Mapping[str, str]) -> Store:
     """The store of a command line: each flag goes over the ecosystem's variable, and that over the folder."""
     root = Path(os.path.abspath(store or DEFAULT_STORE))
-    if root.exists() and not root.is_dir():
-        raise UsageError(f"the store must be a folder, got {root} (--store)")
+    # SQLite's addresses end at a question mark and take what follows a percent sign for a code: the databases would
+    # lie elsewhere.
+    if not str(root).isprintable() or set("?%") & set(str(root)):
+        raise UsageError(f"the store's path must be printable, without ? and %, got {plain(repr(str(root)))} (--store)")
+    try:
+        if not stat.S_ISDIR(root.stat().st_mode):
+            raise UsageError(f"the store must be a folder, got {plain(str(root))} (--store)")
+    except FileNotFoundError:
+        pass  # a search makes it
+    except OSError as error:
+        raise UsageError(f"{plain(str(root))} cannot be the store: {error.strerror} (--store)") from error
+    for option, url in (("--storage", storage), ("--tracking-uri", tracking_uri)):
+        if url and not url.isprintable():
+            raise UsageError(f"an address must be printable, got {shortened(repr(redact(url)))} ({option})")
     return Store(
         root,
         storage or environment.get("OPTUNA_STORAGE") or _sqlite(root / "optuna.db"),
@@ -110,7 +166,8 @@ def check_study_name(name: str) -> str:
     """The name, if it can name a folder; else UsageError."""
     if not STUDY_NAME.fullmatch(name):
         raise UsageError(
-            f"a study's name must be 1 to 100 letters, digits, dots, dashes and underscores, got {name!r} (--study)"
+            "a study's name must be 1 to 100 letters, digits, dots, dashes and underscores, "
+            f"got {shortened(repr(name))} (--study)"
         )
     return name
 
@@ -127,11 +184,35 @@ def _sqlite(path: Path) -> str:
 
 
 @contextmanager
-def _locked(path: Path, *, wait: bool) -> Iterator[None]:
-    with open(path, "a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            file.seek(0)
-            raise SweeperError(f"{path.stem} is being run by {file.read() or 'another process'}") from None
+def _writing(path: Path) -> Iterator[None]:
+    try:
         yield
+    except OSError as error:
+        raise SweeperError(f"{path} in the store cannot be written to: {error.strerror}") from error
+
+
+@contextmanager
+def _locked(path: Path, *, wait: bool) -> Iterator[None]:
+    while True:
+        with _writing(path):
+            path.touch()
+        with open(path, "a+") as file:
+            if wait:
+                fcntl.flock(file, fcntl.LOCK_EX)
+            elif not _take(file):
+                file.seek(0)
+                raise SweeperError(f"{path.stem} is being run by {file.read() or 'another process'}")
+            # A lock that was deleted with its study before we had it keeps nobody out.
+            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                yield
+                return
+
+
+def _take(file: IO[str]) -> bool:
+    """Whether the lock could be had, within a second."""
+    for _ in range(TRIES):
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(TRY_SECONDS)
+    return False

@@ -17,10 +17,10 @@ FILES = {
 # A part of sweeper may import what stands on a line above its own.
 LEVELS = (
     {"errors"},
-    {"config", "layers", "store", "evaluation", "plots"},
+    {"config", "layers", "store", "databases", "evaluation", "plots"},
     {"data", "models", "training", "tracking", "space", "space_file", "overrides", "space_shapes"},
     {"search"},
-    {"promotion", "report"},
+    {"promotion", "report", "doctor"},
     {"cli"},
     {"__main__"},
 )
@@ -29,6 +29,7 @@ LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}
 # The only imports along a line: (part, what it may import).
 SIDEWAYS = {
     ("layers", "config"),
+    ("databases", "store"),
     ("plots", "evaluation"),
     ("space_file", "space"),
     ("space_file", "space_shapes"),

@@ -1,3 +1,9 @@
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+
 import pytest
 
 from sweeper import store as stores
@@ -28,18 +34,99 @@ def test_store_that_is_a_file_is_refused(tmp_path):
         stores.resolve(tmp_path / "file", None, None, {})
 
 
+@pytest.mark.parametrize("name", ["a?b", "a%20b", "a\nb", "\udcff", "a\0b"])
+def test_path_that_no_sqlite_address_can_hold_is_refused(tmp_path, name):
+    with pytest.raises(UsageError, match=r"the store's path must be printable, without \? and %, got .*\(--store\)"):
+        stores.resolve(tmp_path / name, None, None, {})
+
+
+@pytest.mark.parametrize(("name", "reason"), [("x" * 300, "File name too long"), ("file/child", "Not a directory")])
+def test_path_that_can_be_no_folder_is_refused(tmp_path, name, reason):
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=f"cannot be the store: {reason}"):
+        stores.resolve(tmp_path / name, None, None, {})
+
+
+def test_address_of_two_lines_is_refused_without_its_password(tmp_path):
+    with pytest.raises(UsageError, match="an address must be printable") as refused:
+        stores.resolve(tmp_path, None, "http://me:secret@host\n", {})
+    assert "secret" not in str(refused.value)
+
+
 def test_second_owner_of_a_study_is_refused_and_told_of_the_first(tmp_path):
     store = stores.resolve(tmp_path, None, None, {})
-    assert not store.is_owned("study")
+    assert store.owner("study") is None
     with store.owning("study"):
-        assert store.is_owned("study")
+        assert store.owner("study") == f"process {os.getpid()} on {socket.gethostname()}"
         with pytest.raises(SweeperError, match=r"study is being run by process \d+ on "), store.owning("study"):
             pass
         with store.owning("other"):
             pass
-    assert not store.is_owned("study")
+    assert store.owner("study") is None
     with store.owning("study"):
         pass
+
+
+def test_request_to_stop_reaches_the_owner_and_not_the_next_one(tmp_path):
+    store = stores.resolve(tmp_path, None, None, {})
+    with store.owning("study"):
+        assert not store.stop_requested("study")
+        store.request_stop("study")
+        assert store.stop_requested("study")
+        assert not store.stop_requested("other")
+    with store.owning("study"):
+        assert not store.stop_requested("study")
+
+
+def test_lock_that_was_deleted_while_it_was_waited_for_keeps_nobody_out(tmp_path):
+    path, entered, leave = tmp_path / "lock", threading.Event(), threading.Event()
+
+    def wait_for_it():
+        with stores._locked(path, wait=True):
+            entered.set()
+            leave.wait(30)
+
+    with stores._locked(path, wait=True):
+        waiting = threading.Thread(target=wait_for_it)
+        waiting.start()
+        time.sleep(0.3)  # it has the file open, and waits for the lock
+        path.unlink()
+    assert entered.wait(30)
+    with pytest.raises(SweeperError, match="is being run by"), stores._locked(path, wait=False):
+        pass
+    leave.set()
+    waiting.join()
+
+
+def test_forgotten_study_leaves_no_lock(tmp_path):
+    store = stores.resolve(tmp_path, None, None, {})
+    with store.owning("study"):
+        store.request_stop("study")
+        store.forget("study")
+    assert list((tmp_path / "locks").iterdir()) == []
+
+
+def test_belongings_are_the_studys_own_and_not_those_of_a_namesake(tmp_path):
+    store = stores.resolve(tmp_path, None, None, {})
+    own = [
+        store.trial_folder("a", "0123456789", 3).parent,
+        store.training_folder("a", "0123456789", "refit").parent,
+        store.log_folder("a"),
+        store.parts_folder("a", "0123456789"),
+        store.spool("a", "0123456789", "study"),
+    ]
+    for path in [*own, tmp_path / "spool" / "a-76543210-study.db", tmp_path / "spool" / "a-b-01234567-study.db"]:
+        path.mkdir(parents=True)
+    assert sorted(store.belongings("a", "0123456789")) == sorted(own)
+
+
+@pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="needs a folder where even root makes no files")
+def test_store_that_cannot_be_written_to_is_refused_in_one_line():
+    store = stores.resolve(Path("/sys/kernel"), None, None, {})
+    with pytest.raises(SweeperError, match="in the store cannot be written to"), store.owning("study"):
+        pass
+    with pytest.raises(SweeperError, match="in the store cannot be written to"):
+        store.request_stop("study")
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "-x", "a" * 101, "a b", "é"])

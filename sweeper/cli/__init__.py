@@ -7,12 +7,17 @@ from typing import Any
 import click
 
 from sweeper.cli.data import data
+from sweeper.cli.delete import delete
+from sweeper.cli.doctor import doctor
 from sweeper.cli.ledger import ledger
 from sweeper.cli.promote import promote
+from sweeper.cli.retry import retry
 from sweeper.cli.search import search
 from sweeper.cli.spaces import spaces
 from sweeper.cli.status import status
+from sweeper.cli.stop import stop
 from sweeper.cli.studies import studies
+from sweeper.cli.sync import sync
 from sweeper.cli.trials import trials
 from sweeper.cli.ui import ui
 from sweeper.errors import SweeperError
@@ -64,5 +69,7 @@ def main(debug: bool) -> None:
     """
 
 
-for command in (search, promote, ledger, studies, trials, status, spaces, data, ui):
+for command in (
+    search, promote, ledger, studies, trials, status, stop, retry, sync, delete, doctor, spaces, data, ui,
+):  # fmt: skip
     main.add_command(command)

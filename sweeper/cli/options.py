@@ -47,9 +47,24 @@ class Jobs(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
         if value is None or value == "auto":
             return None
-        if not str(value).isdigit() or int(value) < 1:
-            self.fail(f"must be auto or an integer of at least 1, got {value!r}", param, ctx)
+        if not re.fullmatch("0*[1-9][0-9]{0,3}", str(value)):
+            self.fail(f"must be auto or an integer of at least 1 and at most 9999, got {value!r}", param, ctx)
         return int(value)
+
+
+class Size(click.ParamType):
+    """Bytes, from 800MB, 4GB or 1.5GiB, or auto (None)."""
+
+    name = "auto|size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        if value is None or value == "auto" or isinstance(value, int):
+            return value if isinstance(value, int) else None
+        parts = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([MG])(i?)B", str(value), re.ASCII | re.IGNORECASE)
+        if not parts:
+            self.fail(f"must be auto or a size such as 4GB or 1.5GiB, got {value!r}", param, ctx)
+        base = 1024 if parts[3] else 1000
+        return round(float(parts[1]) * base ** (2 if parts[2].upper() == "M" else 3))
 
 
 def store_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -79,17 +94,19 @@ def store_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+data_dir_option: Decorator = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    envvar="SWEEPER_DATA_DIR",
+    show_envvar=True,
+    help="Folder of the data files, plain or .gz, directly or in torchvision's layout.",
+)
+
+
 def place_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """--data-dir and --offline: where data may come from."""
-    data_dir = click.option(
-        "--data-dir",
-        type=click.Path(path_type=Path),
-        envvar="SWEEPER_DATA_DIR",
-        show_envvar=True,
-        help="Folder of the data files, plain or .gz, directly or in torchvision's layout.",
-    )
     offline = click.option("--offline", is_flag=True, help="Never use the network.")
-    return data_dir(offline(function))
+    return data_dir_option(offline(function))
 
 
 def progress_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -105,6 +122,14 @@ device_option: Decorator = click.option(
     show_default=True,
     metavar="auto|cpu|cuda|cuda:N|mps",
     help="Where to train; cuda means every visible GPU.",
+)
+
+worker_memory_option: Decorator = click.option(
+    "--worker-memory",
+    type=Size(),
+    metavar="auto|SIZE",
+    help="Most memory of a worker on a CPU, such as 4GB: a larger trial is pruned. auto is an equal share of what is "
+    "available.  [default: auto]",
 )
 
 json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,8 +20,9 @@ from sweeper.cli.options import (
     resolve_store,
     store_arguments,
     store_options,
+    worker_memory_option,
 )
-from sweeper.cli.signals import signals_to
+from sweeper.cli.signals import exit_code, signals_to
 from sweeper.errors import SweeperError, UsageError
 from sweeper.store import redact
 
@@ -67,6 +67,7 @@ PREFERENCES = ("accuracy", "small", "fast")
     "--jobs", "-j", type=Jobs(), help="Trainings at once: auto is one a usable core, or one a GPU.  [default: auto]"
 )
 @device_option
+@worker_memory_option
 @place_options
 @store_options
 @json_option
@@ -126,7 +127,7 @@ def _run(request: "Request", *, quiet: bool, verbose: bool) -> "Outcome":
         if stop.reason and outcome is None:
             note(f"To go on: {_typed(request)}")
     if outcome is None:
-        sys.exit(128 + signal.Signals[stop.reason])
+        sys.exit(exit_code(stop.reason))
     return outcome
 
 

@@ -1,8 +1,6 @@
 """`sweeper search`: the main job."""
 
 import json
-import shlex
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,11 +20,14 @@ from sweeper.cli.options import (
     resolve_store,
     store_arguments,
     store_options,
+    worker_memory_option,
 )
-from sweeper.cli.signals import signals_to
+from sweeper.cli.signals import exit_code, signals_to
+from sweeper.config import MOST_INTEGER
 from sweeper.errors import SweeperError, UsageError
 
 if TYPE_CHECKING:
+    from sweeper.search.events import Event
     from sweeper.search.sweep import Outcome, Request
 
 # Each name is also that of an Optuna sampler or pruner in sweeper/search/study.py, which is too slow to import
@@ -56,7 +57,7 @@ DEFAULT_SPACES = {"fashion_mnist": "lenet5"}
     show_default=True,
     help="Distinct configurations tried in all, earlier runs of the study included.",
 )
-@click.option("--epochs", type=click.IntRange(min=1), help="Epochs a trial.  [default: the space's, or 15]")
+@click.option("--epochs", type=click.IntRange(1, MOST_INTEGER), help="Epochs a trial.  [default: the space's, or 15]")
 @click.option("--timeout", type=Duration(), help="Stop after this time, such as 90m or 2h.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--study", "--study-name", help="Name of the study.  [default: DATASET-SPACE]")
@@ -68,6 +69,7 @@ DEFAULT_SPACES = {"fashion_mnist": "lenet5"}
     help="Trials at once: auto is one a usable core, as far as memory goes, or one a GPU.  [default: auto]",
 )
 @device_option
+@worker_memory_option
 @click.option("--sampler", type=click.Choice(SAMPLERS), default="tpe", show_default=True)
 @click.option(
     "--pruner",
@@ -154,7 +156,7 @@ def search(
     if dry_run:
         _show_plan(request, as_json)
         return
-    from sweeper.search.study_run import DONE
+    from sweeper.search.study import DONE
 
     outcome = _run(request, quiet=quiet, verbose=verbose)
     if as_json:
@@ -169,25 +171,40 @@ def search(
 def _run(request: "Request", *, quiet: bool, verbose: bool) -> "Outcome":
     from sweeper.cli.progress import progress
     from sweeper.search.coordinator import StopRequest
+    from sweeper.search.events import SweepStarted
     from sweeper.search.sweep import run
 
     stop = StopRequest()
     if not quiet:
         note_store(request.store)
-    with signals_to(stop), progress(quiet=quiet, verbose=verbose) as listener:
-        return run(request, listener, stop)
+    study = request.study
+    try:
+        with signals_to(stop), progress(quiet=quiet, verbose=verbose) as show:
+
+            def listener(event: "Event") -> None:
+                nonlocal study
+                if isinstance(event, SweepStarted):
+                    study = event.study  # with --new, another than was asked for
+                show(event)
+
+            return run(request, listener, stop)
+    except SystemExit:
+        note(f"To go on: {_command(request, study)}")
+        raise
 
 
 def _leave(outcome: "Outcome", request: "Request") -> None:
-    """Exit code 130 or 143 after a signal, 1 where no trial completed or MLflow lacks something, else 0."""
+    """Exit code 130 or 143 after a signal, 1 where MLflow lacks something or no trial completed by the end, else 0."""
     if outcome.undelivered:
         from sweeper.tracking.runs import shortfall
 
         raise SweeperError(shortfall(outcome.undelivered))
-    if outcome.stopped in ("SIGINT", "SIGTERM"):
+    if code := exit_code(outcome.stopped):
         sys.stdout.flush()
-        sys.exit(128 + signal.Signals[outcome.stopped])
-    if not outcome.summary()["n_trials"]["complete"]:
+        sys.exit(code)
+    from sweeper.search.study import DONE
+
+    if outcome.stopped in DONE and not outcome.summary()["n_trials"]["complete"]:
         raise SweeperError(
             f"no trial of {outcome.study_name} completed; `sweeper trials {outcome.study_name}"
             f"{store_arguments(request.store)}` shows them"
@@ -196,7 +213,7 @@ def _leave(outcome: "Outcome", request: "Request") -> None:
 
 def _show(outcome: "Outcome", request: "Request") -> None:
     from sweeper.cli.tables import ranking_table, stdout_console
-    from sweeper.search.study_run import DONE
+    from sweeper.search.study import DONE
 
     n = outcome.summary()["n_trials"]
     if n["complete"]:
@@ -223,16 +240,11 @@ def _show(outcome: "Outcome", request: "Request") -> None:
 
 
 def _command(request: "Request", study: str) -> str:
-    """The command that goes on with this study: the same, but for --new and the name that it led to."""
+    """The command that goes on with this study."""
+    from sweeper.search.commands import resuming
     from sweeper.store import redact
 
-    words = [word for word in request.command if word != "--new"]
-    if request.new:
-        for option in ("--study", "--study-name"):
-            while option in words:
-                del words[words.index(option) : words.index(option) + 2]
-        words = [word for word in words if not word.startswith(("--study=", "--study-name="))] + ["--study", study]
-    return redact(shlex.join(words))
+    return redact(resuming(request.command, study))
 
 
 def _show_plan(request: "Request", as_json: bool) -> None:

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 SAME_SIGNAL_SECONDS = 0.5
 
 
+def exit_code(reason: str) -> int:
+    """What a command ends with that was stopped for this reason: 128 and the signal's number, else 0."""
+    return 128 + signal.Signals[reason] if reason in signal.Signals.__members__ else 0
+
+
 @contextmanager
 def signals_to(stop: "StopRequest") -> Iterator[None]:
     """The first SIGINT or SIGTERM lets the running epochs end; a second ends the process where it is."""

@@ -2,10 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
-from sweeper.cli.options import json_option, resolve_store, store_options
+from sweeper.cli.options import json_option, resolve_store, store_arguments, store_options
 
 
 @click.command()
@@ -13,7 +14,10 @@ from sweeper.cli.options import json_option, resolve_store, store_options
 @store_options
 @json_option
 def status(study: str | None, store: Path | None, storage: str | None, tracking_uri: str | None, as_json: bool) -> None:
-    """Show how far STUDY (the latest, if not given) is: running or stopped, trials by state, the best so far.
+    """Show how far STUDY (the latest, if not given) is: its state, trials by state, the best so far.
+
+    A running study is held by a process; a stopped one was ended on purpose; the process of a dead one was
+    killed, or its machine lost. Both go on with the command that is shown.
 
     \b
     Example:
@@ -27,7 +31,7 @@ def status(study: str | None, store: Path | None, storage: str | None, tracking_
         click.echo(json.dumps({"schema_version": 1, **found}))
         return
     n, best = found["n_trials"], found["best_trial"]
-    click.echo(f"{found['study_name']}: {found['state']}")
+    click.echo(f"{found['study_name']}: {_state(found)}")
     click.echo(
         f"{n['complete']} complete, {n['pruned']} pruned, {n['fail']} failed, {n['running']} unfinished "
         f"of {found['trials']} trials"
@@ -37,3 +41,25 @@ def status(study: str | None, store: Path | None, storage: str | None, tracking_
         click.echo(f"trial {trial['number']}: epoch {trial['epochs']} of {found['epochs']}{value}")
     if best is not None:
         click.echo(f"best: trial {best['number']}, validation {found['metric']} {best['value']:.4f}")
+    if found["undelivered"]:
+        click.echo(
+            f"{found['undelivered']} writes wait for MLflow: `sweeper sync{store_arguments(where)}` delivers them"
+        )
+    if found["state"] in ("stopped", "dead") and found["command"]:
+        click.echo(f"To go on: {found['command']}")
+    if found["state"] == "deleting":
+        click.echo(f"To go on: sweeper delete {found['study_name']}{store_arguments(where)}")
+
+
+def _state(found: dict[str, Any]) -> str:
+    """The state with what is to be known of it."""
+    match found["state"]:
+        case "running":
+            return f"running, {found['owner']}"
+        case "stopped":
+            return f"stopped by {found['ended']}"
+        case "dead":
+            return "dead: its process was killed, or its machine lost"
+        case "deleting":
+            return "half deleted"
+    return str(found["state"])

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from sweeper.cli.options import json_option, resolve_store, store_options
+from sweeper.cli.options import json_option, note, resolve_store, store_options
+from sweeper.errors import SweeperError
 
 
 @click.command()
@@ -20,9 +21,17 @@ def studies(store: Path | None, storage: str | None, tracking_uri: str | None, a
       sweeper studies
     """
     from sweeper.search.inspect import status_of, studies_in
+    from sweeper.search.study import check_schema
 
     where = resolve_store(store, storage, tracking_uri)
-    found = [status_of(where, study) for study in studies_in(where)]
+    found = []
+    for study in studies_in(where):
+        try:
+            check_schema(study)
+        except SweeperError as error:
+            note(f"Not shown: {error}")
+        else:
+            found.append(status_of(where, study))
     if as_json:
         click.echo(json.dumps({"schema_version": 1, "studies": found}))
     elif not found:
@@ -36,12 +45,14 @@ def _print(found: list[dict[str, Any]]) -> None:
 
     from sweeper.cli.tables import stdout_console
 
-    table = Table("study", "state", "data set", "space", "complete", "pruned", "failed", "running", "best")
+    table = Table()
+    for name in ("study", "state", "data set", "space", "trials", "best"):
+        # At 80 columns names fold, and the rest stays whole.
+        table.add_column(name, no_wrap=name in ("state", "trials", "best"), overflow="fold")
     for status in found:
         n, best = status["n_trials"], status["best_trial"]
-        shown = "" if best is None else f"{best['value']:.4f} (trial {best['number']})"
         table.add_row(
             status["study_name"], status["state"], status["dataset"], status["space"],
-            *(str(n[state]) for state in ("complete", "pruned", "fail", "running")), shown,
+            f"{n['complete'] + n['pruned']} of {status['trials']}", "" if best is None else f"{best['value']:.4f}",
         )  # fmt: skip
     stdout_console().print(table)

@@ -41,6 +41,9 @@ def ui(
         raise UsageError("runs are on an MLflow server of your own: open its address in a browser (--tracking-uri)")
     if not (where.root / "mlflow.db").exists():
         raise SweeperError(f"no runs in {where.root} yet: `sweeper search` makes them")
+    from sweeper.tracking.client import check_database
+
+    check_database(where)  # MLflow would bring an older one to its own schema, without a copy
     if host not in LOOPBACK and not allowed_hosts:
         raise UsageError(f"to listen on {host}, name the hosts that browsers may use (--allowed-hosts)")
     arguments = ["ui", "--backend-store-uri", where.tracking_uri, "--host", host, "--port", str(port)]

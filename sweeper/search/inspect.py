@@ -9,6 +9,7 @@ from sweeper.errors import SweeperError, UsageError
 from sweeper.search import study as studies
 from sweeper.search.study import TrialRecord
 from sweeper.store import Store
+from sweeper.tracking.spool import waiting
 
 
 def studies_in(store: Store) -> list[optuna.Study]:
@@ -20,42 +21,59 @@ def studies_in(store: Store) -> list[optuna.Study]:
 
 
 def find_study(store: Store, name: str | None) -> optuna.Study:
-    """The study of this name, or (None) the latest; SweeperError where there is none, UsageError for another name."""
+    """The study of this name, or (None) the latest.
+
+    Raises SweeperError where there is none, or a newer sweeper has written it, and UsageError for another name.
+    """
     found = studies_in(store)
     if not found:
         raise SweeperError(f"no studies in {store.root} yet: `sweeper search` makes them")
-    if name is None:
-        return found[-1]
     by_name = {study.study_name: study for study in found}
-    if name not in by_name:
+    if name is not None and name not in by_name:
         raise UsageError(f"no study {name!r} in this store; it has {', '.join(by_name)}")
-    return by_name[name]
+    study = found[-1] if name is None else by_name[name]
+    studies.check_schema(study)
+    return study
 
 
 def status_of(store: Store, study: optuna.Study) -> dict[str, Any]:
-    """A study as plain data. Its state is running (some process owns it), finished, or stopped."""
+    """A study as plain data.
+
+    Its `state` is running (a process, its `owner`, holds it), finished, stopped (`ended` says by what), deleting
+    (a `sweeper delete` was cut short), or dead: nobody runs it, though its last process never said that it ended.
+    `command` goes on with it. `undelivered` counts the writes that wait for MLflow, where no process is at it.
+    """
     spec, trials = studies.spec_of(study), studies.records(study)
     counts = studies.counts(trials)
     best = studies.best(trials, spec["metric"])
-    wanted = study.user_attrs.get("trials", 0)
-    if store.is_owned(study.study_name):
-        state = "running"
-    elif study.user_attrs.get("finished"):
-        state = "finished"
-    else:
-        state = "stopped"
+    attributes = study.user_attrs
+    owner = store.owner(study.study_name)
+    spools = store.spools.glob(f"{study.study_name}-{studies.id_of(study)[:8]}-*.db")
     return {
         "study_name": study.study_name,
-        "state": state,
+        "state": "running" if owner else _left_state(attributes.get(studies.ENDED)),
+        "ended": attributes.get(studies.ENDED),
+        "owner": owner,
+        "command": attributes.get(studies.COMMAND),
         "dataset": spec["dataset"],
         "space": spec["space_name"],
         "metric": spec["metric"],
         "epochs": spec["epochs"],
-        "trials": wanted,
+        "undelivered": 0 if owner else sum(waiting(path) for path in spools),
+        "trials": attributes.get("trials", 0),
         "n_trials": counts,
         "running_trials": [described(trial) for trial in trials if trial.state == "running"],
         "best_trial": best and described(best),
     }
+
+
+def _left_state(ended: str | None) -> str:
+    """The state of a study that nobody runs, by how its last process left it."""
+    if ended is None:
+        return "dead"
+    if ended == studies.DELETING:
+        return "deleting"
+    return "finished" if ended in studies.DONE else "stopped"
 
 
 def described(trial: TrialRecord) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
+from sweeper import databases
 from sweeper.config import Configuration
 from sweeper.errors import SweeperError, UsageError
 from sweeper.space import Space
@@ -24,6 +26,20 @@ METRICS = {
     "loss": "validation_loss",
 }
 _SPEC, _ID, TRIAL, RESULT, _RUN_ID = "spec", "study_id", "trial", "result", "run_id"
+# How the last process left the study: None while it has not said so, "" where nothing is left to be done, else what
+# ended it. And the command that goes on with it.
+ENDED, COMMAND = "ended", "command"
+# Ends that leave nothing to be gone on with: the trials are done, or the target is reached.
+DONE = ("", "target")
+DELETING = "sweeper delete"
+LIBRARY = databases.Library(
+    "Optuna",
+    "studies",
+    Path(optuna.__file__).parent / "storages" / "_rdb" / "alembic",
+    "optuna storage upgrade --storage",
+)
+# What of a study's attributes means what. A study of a higher number cannot be read.
+_SCHEMA, SCHEMA = "schema", 1
 
 
 @dataclass(frozen=True)
@@ -76,10 +92,16 @@ def open_storage(store: Store) -> RDBStorage:
     options = {"connect_args": {"timeout": 60}} if store.storage.startswith("sqlite") else {}
     try:
         with store.initialising(embedded=store.embedded_storage):
+            check_database(store)
             return RDBStorage(store.storage, engine_kwargs=options)
     except (SQLAlchemyError, ImportError, RuntimeError, ValueError, OSError) as error:
         message = redact(str(error).splitlines()[0])
         raise SweeperError(f"Optuna's storage {redact(store.storage)} cannot be used: {message}") from error
+
+
+def check_database(store: Store) -> bool:
+    """Whether there is a database of Optuna's already; SweeperError where it is no such thing, or of another schema."""
+    return databases.check(store.storage, LIBRARY)
 
 
 def study_names(storage: RDBStorage) -> list[str]:
@@ -102,15 +124,18 @@ def open_study(storage: RDBStorage, name: str, spec: Mapping[str, Any], space: S
     existing = optuna.get_all_study_names(storage)
     if name in existing:
         study = optuna.load_study(study_name=name, storage=storage)
+        check_usable(study)
         if _SPEC in study.user_attrs:
             _refuse_changes(name, spec_of(study), json.loads(json.dumps(spec)))
         elif study.get_trials(deepcopy=False) or study.direction.name.lower() != direction(spec["metric"]):
             raise UsageError(f"study {name!r} in this storage is not one of sweeper's (--study)")
     else:
         study = optuna.create_study(study_name=name, storage=storage, direction=direction(spec["metric"]))
-    study.set_user_attr(_SPEC, dict(spec))
     if _ID not in study.user_attrs:
         study.set_user_attr(_ID, uuid4().hex)
+    study.set_user_attr(_SCHEMA, SCHEMA)
+    # What a study of sweeper's is known by comes last: one that is found has all of these.
+    study.set_user_attr(_SPEC, dict(spec))
     _enqueue_variants(study, space)
     return study
 
@@ -119,6 +144,36 @@ def id_of(study: optuna.Study) -> str:
     """A random name that no other study has, in whatever storage."""
     study_id: str = study.user_attrs[_ID]
     return study_id
+
+
+def mark_running(study: optuna.Study, trials: int, command: str) -> None:
+    """Notes that a process works on the study from now on, up to so many trials; `command` goes on with it."""
+    study.set_user_attr("trials", trials)
+    study.set_user_attr(COMMAND, redact(command))
+    study.set_user_attr(ENDED, None)
+
+
+def mark_ended(study: optuna.Study, reason: str) -> None:
+    """Notes why the process no longer works on the study; one of DONE where nothing is left to be done."""
+    study.set_user_attr(ENDED, redact(reason))
+
+
+def check_schema(study: optuna.Study) -> None:
+    """Raises SweeperError for a study that a newer sweeper has written."""
+    schema = study.user_attrs.get(_SCHEMA, SCHEMA)
+    if schema > SCHEMA:
+        raise SweeperError(
+            f"study {study.study_name} was written by a newer sweeper (its schema is {schema}, this one knows "
+            f"{SCHEMA}): upgrade sweeper, or take another study"
+        )
+
+
+def check_usable(study: optuna.Study) -> None:
+    """Raises SweeperError for a study that must not be worked on: a newer sweeper's, or one that is half deleted."""
+    check_schema(study)
+    if study.user_attrs.get(ENDED) == DELETING:
+        name = study.study_name
+        raise SweeperError(f"study {name} is half deleted: `sweeper delete {name}` deletes the rest of it")
 
 
 def _enqueue_variants(study: optuna.Study, space: Space) -> None:

@@ -6,17 +6,16 @@ import platform
 import shlex
 import subprocess
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
 import optuna
-from matplotlib.figure import Figure
 from optuna.importance import get_param_importances
 
-from sweeper import plots
 from sweeper.data.splits import Split
+from sweeper.plots import Plot
 from sweeper.search import study as studies
 from sweeper.search.resources import Execution
 from sweeper.search.study import TrialRecord
@@ -24,8 +23,6 @@ from sweeper.store import redact
 from sweeper.tracking.runs import Tracker, table
 
 PACKAGES = ("cnn-sweeper", "torch", "torchvision", "optuna", "mlflow", "numpy", "scikit-learn", "timm")
-# Ways to stop that leave nothing to be gone on with: the trials are done, or the target is reached.
-DONE = ("", "target")
 
 
 def tags(command: Sequence[str], execution: Execution, data_sha256: str) -> dict[str, str]:
@@ -69,23 +66,25 @@ def log_end(tracker: Tracker, study: optuna.Study, metric: str, stopped: str, se
     trials = studies.records(study)
     counted = [t for t in trials if t.state in ("complete", "pruned", "failed")]
     tracker.log_text(None, {"ranking.csv": ranking_table(counted, metric)})
-    history = [(t.number, t.value, t.state) for t in counted if t.feasible]
+    feasible = [t for t in counted if t.feasible]
+    history = {
+        "numbers": [t.number for t in feasible],
+        "values": [t.value for t in feasible],
+        "states": [t.state for t in feasible],
+        "metric": metric,
+        "direction": studies.direction(metric),
+    }
+    figures = {"optimization_history.png": Plot("optimization_history", history)}
     shares, basis = importances(study, trials)
-
-    def draw_history() -> Figure:
-        numbers, values, states = zip(*history, strict=True) if history else ((), (), ())
-        return plots.optimization_history(numbers, values, states, metric, studies.direction(metric))
-
-    figures: dict[str, Callable[[], Figure]] = {"optimization_history.png": draw_history}
     if shares:
-        figures["parameter_importance.png"] = lambda: plots.parameter_importance(shares, basis)
+        figures["parameter_importance.png"] = Plot("parameter_importance", {"importances": shares, "basis": basis})
     tracker.log_figures(None, figures)
     counts = studies.counts(trials)
     metrics: dict[str, float] = {f"n_{state}": number for state, number in counts.items()} | {"seconds": seconds}
     best = studies.best(trials, metric)
     if best is not None and best.value is not None:
         metrics |= {"best_value": best.value, "best_trial": best.number}
-    tracker.finish(None, "complete" if stopped in DONE else "interrupted", reason=stopped, metrics=metrics)
+    tracker.finish(None, "complete" if stopped in studies.DONE else "interrupted", reason=stopped, metrics=metrics)
 
 
 def ranking_table(trials: Sequence[TrialRecord], metric: str) -> str:

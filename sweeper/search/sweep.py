@@ -3,8 +3,8 @@
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from sweeper.config import Protocol
 from sweeper.data.pool import TrainingPool, load_training_pool
 from sweeper.data.splits import Split, split_pool
 from sweeper.data.summary import channel_statistics
-from sweeper.errors import UsageError
-from sweeper.search import proposals, study_run
+from sweeper.errors import SweeperError, UsageError
+from sweeper.search import commands, mishaps, proposals, study_run
 from sweeper.search import study as studies
 from sweeper.search.coordinator import Coordinator, Limits, StopRequest
 from sweeper.search.events import Listener, Note
@@ -26,6 +26,7 @@ from sweeper.search.study import TrialRecord
 from sweeper.search.workers import WorkerPool, setup_for
 from sweeper.space import Space
 from sweeper.store import Store, redact
+from sweeper.tracking.client import check_tracking
 from sweeper.tracking.runs import DataRecord, Tracker
 
 
@@ -45,6 +46,7 @@ class Request:
     metric: str
     device: str
     jobs: int | None
+    worker_memory: int | None  # bytes; None is an equal share
     subset: int | None
     max_parameters: int | None
     target: float | None
@@ -68,7 +70,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a sweep ended. `stopped` is "" when it is done, else timeout, target, or a signal's name.
+    """How a sweep ended. `stopped` is "" when it is done, else timeout, target, sweeper stop, or a signal's name.
 
     `undelivered` are the reasons of writes that MLflow would not take; the study itself is whole without them.
     """
@@ -125,7 +127,7 @@ def plan(request: Request, notify: Listener) -> Plan:
     _check_baseline(request.space, pool)
     if request.sampler == "grid":
         proposals.shuffled_grid(request.space, request.seed)  # refused now rather than when a study is begun
-    execution = plan_execution(request.device, request.jobs, pool.images.nbytes, os.environ)
+    execution = plan_execution(request.device, request.jobs, pool.images.nbytes, os.environ, request.worker_memory)
     # Of the train part alone, so that nothing of the other parts leaks in.
     mean, std = channel_statistics(pool.images[split.train])
     if protocol.pixels == "unit":
@@ -165,15 +167,18 @@ def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome:
     started = time.monotonic()
     planned = plan(request, listener)
     pool, spec, store = planned.pool, planned.spec, request.store
+    check_tracking(store, pool.name)
     store.prepare()
     storage = studies.open_storage(store)
     name = studies.free_name(storage, request.study) if request.new else request.study
     with ExitStack() as stack:
+        stack.enter_context(mishaps.in_one_line(store))
         stack.enter_context(store.owning(name))
         study = studies.open_study(storage, name, spec, request.space)
-        study.set_user_attr("trials", request.trials)
-        study.set_user_attr("finished", False)
-        setup = setup_for(pool, planned.split.train, planned.split.validation, spec, planned.execution)
+        stack.enter_context(_telling_of_failure(study, stop))
+        studies.mark_running(study, request.trials, commands.resuming(request.command, name))
+        parts = store.parts_folder(name, studies.id_of(study))
+        setup = setup_for(pool, planned.split.train, planned.split.validation, spec, planned.execution, parts)
         workers = WorkerPool(setup, planned.execution.devices, store.log_folder(name))
         stack.callback(workers.close)
         # The workers import torch while MLflow makes or opens its tables.
@@ -211,26 +216,40 @@ def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome:
                 stop=stop,
             ).run()
             stopped = stop.reason  # a signal during what follows no longer changes how the sweep ended
-            study.set_user_attr("finished", stopped in study_run.DONE)
             # Over all commands that worked on the study.
             total = study.user_attrs.get("seconds", 0.0) + time.monotonic() - started
             study.set_user_attr("seconds", total)
             study_run.log_end(tracker, study, spec["metric"], stopped, total)
         except Exception as error:
-            tracker.finish(None, "failed", reason=redact(str(error)))
-            tracker.close()
+            with suppress(SweeperError):  # of the spool, which a full disk keeps from being written too
+                tracker.finish(None, "failed", reason=redact(str(error)))
+                tracker.close()
             raise
         undelivered = tracker.close()
+        trials = _with_run_ids(study, tracker)
+        studies.mark_ended(study, stopped)
         return Outcome(
             study_name=name,
             experiment_id=tracker.experiment_id,
             run_id=tracker.run_id,
-            trials=_with_run_ids(study, tracker),
+            trials=trials,
             metric=spec["metric"],
             stopped=stopped,
             seconds=time.monotonic() - started,
             undelivered=undelivered,
         )
+
+
+@contextmanager
+def _telling_of_failure(study: optuna.Study, stop: StopRequest) -> Iterator[None]:
+    """Lets the study know what ended the command before its time; a process that is killed tells nothing."""
+    try:
+        yield
+    except BaseException as error:
+        # SystemExit is a signal's. What ended the command may be in the storage's way too, and comes first.
+        with suppress(Exception):
+            studies.mark_ended(study, f"error: {error}" if isinstance(error, Exception) else stop.reason or "a signal")
+        raise
 
 
 def _with_run_ids(study: optuna.Study, tracker: Tracker) -> list[TrialRecord]:

@@ -235,6 +235,12 @@ def test_timeout_is_exit_code_0_and_says_how_to_go_on(tiny, tmp_path):
     assert "goes on from here" in result.stdout
 
 
+def test_sweep_that_was_stopped_before_any_trial_completed_has_not_failed(tiny, tmp_path):
+    result = tiny_search(tiny, tmp_path / "store", "--timeout", "0.001s")
+    assert result.exit_code == 0, result.output
+    assert "stopped by timeout" in result.stdout
+
+
 def test_altered_training_file_is_refused_by_name_before_anything_is_written(tiny, tmp_path):
     path = next(tiny.glob("train-images*"))
     content = bytearray(path.read_bytes())

@@ -1,16 +1,19 @@
 """Stand-ins for the workers and for MLflow, so that whoever trains with them is tested in milliseconds."""
 
+import json
 import shutil
 from collections import deque
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from sweeper.plots import Plot
 from sweeper.search.trial import TrialJob, TrialResult
-from sweeper.tracking.runs import Key
+from sweeper.tracking.spool import Key
 from sweeper.training.fit import EpochMetrics
 
 Script = Callable[[TrialJob, int], Any]
@@ -101,9 +104,9 @@ class FakeTracker:
     def log_text(self, key: Key, texts: dict[str, str]) -> None:
         self.texts.setdefault(key, {}).update(texts)
 
-    def log_figures(self, key: Key, figures: dict[str, Callable[[], Any]]) -> None:
-        for draw in figures.values():
-            draw()
+    def log_figures(self, key: Key, figures: dict[str, Plot]) -> None:
+        for plot in figures.values():
+            Plot(**json.loads(json.dumps(asdict(plot)))).draw()
         self.figures.setdefault(key, []).extend(figures)
 
     def log_weights(self, key: Key, path: Path) -> None:

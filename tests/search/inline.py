@@ -5,22 +5,25 @@ from typing import Any, ClassVar
 
 import torch
 
+from sweeper.search import parts
 from sweeper.search.trial import train_trial
-from sweeper.search.workers import Failure
+from sweeper.search.worker import Failure
 from sweeper.training.fit import Diverged
 from sweeper.training.tensors import on_device
 
 
 class InlinePool:
-    """One worker without a process, with WorkerPool's signature; `made` remembers the setups of all pools."""
+    """One worker without a process, with WorkerPool's signature; `made` remembers all pools and what they could see."""
 
     made: ClassVar[list[Any]] = []
 
     def __init__(self, setup, devices, log_folder) -> None:
-        InlinePool.made.append(setup)
+        InlinePool.made.append(self)
+        self.parts = setup.parts
+        self.train_part, self.validation_part = parts.read(setup.parts)
         self.data = on_device(
-            setup.train,
-            setup.validation,
+            self.train_part,
+            self.validation_part,
             n_classes=setup.n_classes,
             mean=setup.mean,
             std=setup.std,
@@ -48,7 +51,7 @@ class InlinePool:
         return [(0, self.messages.popleft())] if self.messages else []
 
     def close(self) -> None:
-        pass
+        parts.remove(self.parts)
 
     def _advance(self) -> None:
         try:

@@ -1,17 +1,20 @@
 import math
+import sqlite3
 import time
 from dataclasses import replace
 
 import optuna
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from sweeper import store as stores
 from sweeper.errors import SweeperError
 from sweeper.search import proposals
 from sweeper.search import study as studies
 from sweeper.search.coordinator import Coordinator, Limits, StopRequest
-from sweeper.search.events import EpochEnded, TrialInterrupted
-from sweeper.search.workers import Died, Failure
+from sweeper.search.events import EpochEnded, Note, TrialInterrupted
+from sweeper.search.worker import Failure
+from sweeper.search.workers import Died
 from tests.search.fakes import FakePool, FakeTracker
 from tests.test_space_file import EXAMPLE, parse
 
@@ -238,6 +241,114 @@ def test_out_of_memory_that_the_trial_explains_itself_is_believed_at_once(tmp_pa
 
     assert not Sweep(tmp_path).run(script)[3].feasible
     assert len(tries) == 1
+
+
+def test_failure_names_the_log_of_its_worker(tmp_path):
+    trials = Sweep(tmp_path).run(lambda job, epoch: Failure("error", "oops", "t") if job.number == 2 else 0.5)
+    assert (trials[2].state, trials[2].reason) == ("failed", "oops; see worker-0.log")
+
+
+def test_full_disk_ends_the_sweep_and_fails_no_trial(tmp_path):
+    sweep, tries = Sweep(tmp_path), []
+
+    def script(job, epoch):
+        if job.number == 3 and epoch == 2 and not tries:
+            tries.append(epoch)
+            return Failure("disk_full", "checkpoint.safetensors cannot be written: No space left on device")
+        return steady(job, epoch)
+
+    with pytest.raises(
+        SweeperError,
+        match=r"^checkpoint\.safetensors cannot be written: No space left on device; nothing is lost, the same command "
+        r"goes on once there is room \(see worker-0\.log\)$",
+    ):
+        sweep.run(script)
+    assert studies.records(sweep.study)[3].state == "running"
+    assert sweep.tracker.states[3][-1] == ("interrupted", "SweeperError")
+    trials = sweep.run(script)
+    assert studies.counts(trials) == {"complete": 8, "pruned": 0, "fail": 0, "running": 0}
+    assert sweep.tracker.epochs[3] == [1, 2, 3]
+
+
+def database_refuses_once(monkeypatch, method):
+    """Optuna's storage fails in one call of `method`, for the trial 3, as SQLite does on a full disk."""
+    original, calls = getattr(optuna.storages.InMemoryStorage, method), []
+
+    def refuse(self, trial_id, *args, **kwargs):
+        if self.get_trial(trial_id).number == 3 and not calls:
+            calls.append(args)
+            full = sqlite3.OperationalError("database or disk is full")
+            raise optuna.exceptions.StorageInternalError("An exception is raised") from OperationalError("", {}, full)
+        return original(self, trial_id, *args, **kwargs)
+
+    monkeypatch.setattr(optuna.storages.InMemoryStorage, method, refuse)
+
+
+@pytest.mark.parametrize("method", ["set_trial_intermediate_value", "set_trial_state_values"])
+def test_storage_that_refuses_a_write_ends_the_sweep_and_loses_nothing(tmp_path, monkeypatch, method):
+    sweep = Sweep(tmp_path)
+    sweep.run(trials=3)
+    database_refuses_once(monkeypatch, method)
+    with pytest.raises(
+        SweeperError, match=r"^Optuna's storage sqlite:.* does not answer: database or disk is full; nothing is lost"
+    ):
+        sweep.run()
+    assert studies.records(sweep.study)[3].state == "running"
+    assert sweep.tracker.states[3][-1][0] == "interrupted"
+    assert studies.counts(sweep.run()) == {"complete": 8, "pruned": 0, "fail": 0, "running": 0}
+    assert sweep.tracker.states[3][-1] == ("complete", "")
+
+
+def test_trial_that_was_told_its_result_but_not_ended_ends_with_that_very_result(tmp_path, monkeypatch):
+    sweep = Sweep(tmp_path, pruner="halving")
+
+    class Killed(BaseException):
+        pass
+
+    def killed(study, number, result, *, comparator):
+        if result["state"] == "pruned":
+            raise Killed
+        end(study, number, result, comparator=comparator)
+
+    end = proposals._end
+    with monkeypatch.context() as patch:
+        patch.setattr(proposals, "_end", killed)
+        with pytest.raises(Killed):
+            sweep.run(lambda job, epoch: 0.9 - 0.01 * job.number + 0.001 * epoch, trials=20)
+    [cut] = [t for t in studies.records(sweep.study) if t.state == "running"]
+    trials = sweep.run(steady, trials=20)
+    assert (trials[cut.number].state, trials[cut.number].reason) == ("pruned", "pruner")
+    assert trials[cut.number].epochs == cut.epochs
+    assert cut.number not in {job.number for job in sweep.pool.jobs}
+    assert sweep.tracker.states[cut.number][-1] == ("pruned", "pruner")
+
+
+def test_note_of_a_worker_is_told_with_the_trials_name(tmp_path):
+    told = []
+
+    def script(job, epoch):
+        if job.number == 1 and not told:
+            told.append(epoch)
+            return Note("checkpoint.safetensors is damaged; the training starts anew")
+        return steady(job, epoch)
+
+    sweep = Sweep(tmp_path)
+    with pytest.raises(AssertionError, match="waits for ever"):  # the script sends nothing behind the note
+        sweep.run(script)
+    assert Note("trial 1 (4.0): checkpoint.safetensors is damaged; the training starts anew") in sweep.events
+
+
+def test_stop_that_another_process_requests_ends_with_the_running_epochs(tmp_path):
+    sweep = Sweep(tmp_path)
+    (tmp_path / "locks").mkdir()
+
+    def listener(event):
+        if isinstance(event, EpochEnded) and (event.number, event.metrics.epoch) == (3, 1):
+            sweep.store.request_stop("study")
+
+    sweep.run(listener=listener)
+    assert sweep.stop.reason == "sweeper stop"
+    assert sweep.tracker.states[3][-1] == ("interrupted", "sweeper stop")
 
 
 def test_five_failures_in_a_row_stop_the_sweep_with_cause_and_log(tmp_path):

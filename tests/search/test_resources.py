@@ -87,3 +87,36 @@ def test_gpus_have_a_worker_each(monkeypatch):
 def test_unknown_device_is_refused_by_name(device):
     with pytest.raises(UsageError, match=f"device {device}|got '{device}'"):
         resources.plan_execution(device, None, 0, {})
+
+
+def test_workers_on_a_cpu_share_the_memory_equally_but_none_has_too_little(machine):
+    assert resources.plan_execution("cpu", 8, 0, {}).worker_memory == 8 * GIB
+    assert resources.plan_execution("cpu", 6, 4 * GIB, {}).worker_memory == 10 * GIB
+    assert resources.plan_execution("cpu", 100, 0, {}).worker_memory == resources.WORKER_BYTES
+    assert resources.plan_execution("cpu", 4, 0, {}, 2 * GIB).worker_memory == 2 * GIB
+
+
+def test_workers_with_memory_of_a_given_size_are_as_many_as_fit(machine):
+    assert len(resources.plan_execution("cpu", None, 0, {}, 20 * GIB).devices) == 3
+    assert len(resources.plan_execution("cpu", None, 5 * GIB, {}, 20 * GIB).devices) == 2
+    assert len(resources.plan_execution("cpu", None, 0, {}, 100 * GIB).devices) == 1
+
+
+def test_memory_that_nobody_tells_of_limits_nothing(machine):
+    machine.setattr(resources, "available_memory", lambda: None)
+    execution = resources.plan_execution("cpu", None, 0, {})
+    assert (len(execution.devices), execution.worker_memory) == (8, None)
+
+
+def test_too_little_memory_for_a_worker_is_refused_with_the_least(machine):
+    least = resources.LEAST_WORKER_BYTES
+    assert resources.plan_execution("cpu", 1, 0, {}, least).worker_memory == least
+    with pytest.raises(UsageError, match=r"must be at least 1 GiB, .*, got 0\.5 GiB \(--worker-memory\)"):
+        resources.plan_execution("cpu", 1, 0, {}, least // 2)
+
+
+def test_memory_of_workers_on_a_gpu_is_not_limited(monkeypatch):
+    monkeypatch.setattr(resources, "_devices", lambda device: ["cuda:0"])
+    assert resources.plan_execution("cuda", 2, 0, {}).worker_memory is None
+    with pytest.raises(UsageError, match=r"on a CPU only, got cuda:0 \(--worker-memory\)"):
+        resources.plan_execution("cuda", 2, 0, {}, 4 * GIB)

@@ -1,36 +1,54 @@
 """Real processes on tiny data."""
 
 import os
+import resource
 import signal
+import subprocess
+import sys
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sweeper.config import Configuration, ModelConfig, TrainConfig
+from sweeper.search import parts
+from sweeper.search.events import Note
+from sweeper.search.resources import LEAST_WORKER_BYTES
 from sweeper.search.trial import TrialJob, TrialResult
-from sweeper.search.workers import Died, Failure, WorkerPool, WorkerSetup
+from sweeper.search.worker import Failure, WorkerSetup
+from sweeper.search.workers import Died, WorkerPool
 from sweeper.training.fit import EpochMetrics
 from tests.fake_data import fake_images
 from tests.training.tiny import MODEL
 
+ROOT = Path(__file__).parent.parent.parent
 
-@pytest.fixture(scope="module")
-def pool(tmp_path_factory):
+
+def tiny_setup(folder, memory=None):
     images, labels = fake_images(170, 4, 8, seed=0)
     images, labels = images[:, None], labels.astype(np.int64)
-    setup = WorkerSetup(
-        train=(images[:130], labels[:130]),
-        validation=(images[130:], labels[130:]),
+    parts.write(folder / "parts", (images[:130], labels[:130]), (images[130:], labels[130:]))
+    return WorkerSetup(
+        parts=folder / "parts",
         n_classes=4,
         mean=[0.2],
         std=[0.2],
         threads=1,
         layout="channels_last",
+        memory=memory,
     )
-    pool = WorkerPool(setup, ["cpu", "cpu"], tmp_path_factory.mktemp("logs"))
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pool")
+    # As little memory as a worker may be given: whatever these tests train must do with it.
+    pool = WorkerPool(tiny_setup(folder, LEAST_WORKER_BYTES), ["cpu", "cpu"], folder / "logs")
     yield pool
     pool.close()
+    assert not (folder / "parts").exists()
 
 
 def job(folder, number=0, *, model=MODEL, train=None, epochs=3):
@@ -128,3 +146,179 @@ def test_workers_do_not_heed_signals_meant_for_the_coordinator(pool, tmp_path):
     for number in (signal.SIGINT, signal.SIGTERM):
         os.kill(pool._workers[0][0].pid, number)
     assert isinstance(finish(pool, 0)[1], TrialResult)
+
+
+def epochs_in_log(pool, index, number):
+    """The epochs that the worker's log says were trained of the trial."""
+    lines = pool.log(index).read_text().splitlines()
+    return [
+        int(line.split("epoch ")[1].split(":")[0]) for line in lines if line.startswith(f"trial {number}, seed 5, ep")
+    ]
+
+
+def pid(pool, index):
+    return pool._workers[index][0].pid
+
+
+def test_log_tells_of_every_epoch_that_was_trained_and_of_none_that_a_checkpoint_brought_back(pool, tmp_path):
+    pool.train(0, job(tmp_path, number=71))
+    receive(pool, 0)
+    pool.answer(0, go_on=False)
+    pool.train(0, job(tmp_path, number=71))
+    finish(pool, 0)
+    assert epochs_in_log(pool, 0, 71) == [1, 2, 3]
+    log = pool.log(0).read_text()
+    assert f"trial 71, seed 5: begins, 0 of 3 epochs are done already, pid {pid(pool, 0)}\n" in log
+    assert "trial 71, seed 5: begins, 1 of 3 epochs are done already" in log
+
+
+def test_log_that_cannot_be_written_ends_no_trial(tmp_path):
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "worker-0.log").symlink_to("/dev/full")
+    pool = WorkerPool(tiny_setup(tmp_path), ["cpu"], tmp_path / "logs")
+    try:
+        pool.train(0, job(tmp_path / "trial", train=TrainConfig(optimizer="sgd", lr=1e30)))
+        assert finish(pool, 0)[1].kind == "diverged"
+        pool.train(0, job(tmp_path / "next"))
+        assert isinstance(finish(pool, 0)[1], TrialResult)
+    finally:
+        pool.close()
+
+
+def test_workers_have_process_groups_of_their_own(pool, tmp_path):
+    pool.train(0, job(tmp_path, epochs=1))
+    finish(pool, 0)
+    assert os.getpgid(pid(pool, 0)) == pid(pool, 0)
+
+
+ORPHANING = """
+import sys
+from pathlib import Path
+
+from sweeper.config import Configuration, ModelConfig, TrainConfig
+from sweeper.search.trial import TrialJob
+from sweeper.search.workers import WorkerPool
+from tests.search.test_workers import tiny_setup
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    pool = WorkerPool(tiny_setup(folder), ["cpu"], folder / "logs")
+    # Its epoch lasts half a minute.
+    wide = ModelConfig(filters=(1024, 1024, 1024), kernel_size=3, padding=1, pool_after=())
+    pool.train(0, TrialJob(0, Configuration(wide, TrainConfig(batch_size=1)), 3, 5, folder / "trial", "data"))
+    print(pool._workers[0][0].pid, flush=True)
+    pool.wait(600)
+"""
+
+
+def is_alive(process):
+    try:
+        return "State:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def test_worker_ends_with_its_killed_coordinator_in_the_middle_of_an_epoch(tmp_path):
+    (tmp_path / "orphaning.py").write_text(ORPHANING)
+    command = [sys.executable, str(tmp_path / "orphaning.py"), str(tmp_path)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as coordinator:
+        worker = int(coordinator.stdout.readline())
+        log, deadline = tmp_path / "logs" / "worker-0.log", time.monotonic() + 60
+        while not (log.exists() and "begins" in log.read_text()):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(0.5)
+        coordinator.kill()
+        deadline = time.monotonic() + 10
+        while (alive := is_alive(worker)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if alive:
+            os.kill(worker, signal.SIGKILL)
+    assert not alive
+    assert "epoch 1:" not in log.read_text()
+
+
+DAMAGES = {
+    "cut short": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "empty": lambda path: path.write_bytes(b""),
+    "another training's": lambda path: path.write_bytes((path.parent.parent / "other" / path.name).read_bytes()),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_checkpoint_that_cannot_be_used_is_set_aside_and_the_trial_trained_from_its_start(pool, tmp_path, damage):
+    pool.train(0, job(tmp_path / "whole", number=72))
+    whole, _ = finish(pool, 0)
+    pool.train(0, job(tmp_path / "other", train=TrainConfig(lr=1e-3)))
+    finish(pool, 0)
+    cut = job(tmp_path / "cut", number=73)
+    pool.train(0, cut)
+    receive(pool, 0)
+    pool.answer(0, go_on=False)
+    before = len(epochs_in_log(pool, 0, 73))
+    DAMAGES[damage](cut.checkpoint)
+    pool.train(0, cut)
+    note = receive(pool, 0)
+    assert isinstance(note, Note)
+    assert note.text.startswith(f"{cut.checkpoint} {'belongs to another' if 'another' in damage else 'is damaged'}")
+    assert note.text.endswith("; set aside as checkpoint.safetensors.damaged, the training starts anew")
+    epochs, result = finish(pool, 0)
+    assert isinstance(result, TrialResult)
+    assert scores(epochs) == scores(whole)
+    assert epochs_in_log(pool, 0, 73)[before:] == [1, 2, 3]
+    assert cut.checkpoint.with_name("checkpoint.safetensors.damaged").exists()
+
+
+def test_full_disk_is_told_as_such_and_leaves_no_part_of_a_file(pool, tmp_path):
+    pool.train(1, job(tmp_path / "whole"))
+    whole, _ = finish(pool, 1)
+    cut = job(tmp_path / "cut")
+    pool.train(1, cut)
+    first = receive(pool, 1)
+    size = cut.checkpoint.stat().st_size
+    assert size > 1000
+    before = resource.prlimit(pid(pool, 1), resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+    try:
+        _, failure = finish(pool, 1, first)
+    finally:
+        resource.prlimit(pid(pool, 1), resource.RLIMIT_FSIZE, before)
+    assert (failure.kind, failure.message) == ("disk_full", f"{cut.checkpoint} cannot be written: File too large")
+    assert os.listdir(cut.folder) == ["checkpoint.safetensors"]
+    assert cut.checkpoint.stat().st_size == size
+    pool.train(1, cut)
+    assert scores(finish(pool, 1)[0]) == scores(whole)
+
+
+def test_what_a_killed_worker_was_writing_is_deleted(pool, tmp_path):
+    (tmp_path / ".checkpoint.safetensors.1.tmp").write_bytes(b"half")
+    pool.train(0, job(tmp_path, epochs=1))
+    finish(pool, 0)
+    assert sorted(os.listdir(tmp_path)) == ["checkpoint.safetensors", "model.safetensors"]
+
+
+def test_trial_too_large_for_its_worker_is_told_so_and_the_next_one_trains_there(pool, tmp_path):
+    worker = pid(pool, 0)
+    pool.train(0, job(tmp_path / "before"))
+    before, _ = finish(pool, 0)
+    for number, hidden in enumerate([(20_000, 20_000), (9_000, 9_000)]):  # at once, and after a few steps
+        pool.train(0, job(tmp_path / str(number), model=replace(MODEL, hidden=hidden)))
+        _, failure = finish(pool, 0)
+        assert isinstance(failure, Failure)
+        assert (failure.kind, failure.own_fault) == ("out_of_memory", True), failure.trace
+        pool.train(0, job(tmp_path / f"after {number}"))
+        after, result = finish(pool, 0)
+        assert isinstance(result, TrialResult)
+        assert scores(after) == scores(before)
+    assert pid(pool, 0) == worker
+
+
+def test_death_by_the_systems_hand_says_what_may_be_the_cause():
+    assert str(Died(-9)) == "the worker ended with exit code -9 (killed, maybe by the system for lack of memory)"
+    assert str(Died(1)) == "the worker ended with exit code 1"
+
+
+def test_worker_imports_no_pools_of_threads_before_it_limits_them():
+    code = "import sys, sweeper.search.worker; print(*{'numpy', 'torch', 'optuna'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == ""

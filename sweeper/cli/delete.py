@@ -1,0 +1,67 @@
+"""`sweeper delete`: a study, with all that belongs to it."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sweeper.cli.options import json_option, resolve_store, store_options
+from sweeper.errors import UsageError
+
+if TYPE_CHECKING:
+    from sweeper.search.removal import Removal
+
+
+@click.command()
+@click.argument("study")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@store_options
+@json_option
+def delete(
+    study: str, yes: bool, store: Path | None, storage: str | None, tracking_uri: str | None, as_json: bool
+) -> None:
+    """Delete STUDY, its runs in MLflow, and all their files.
+
+    What stays: its looks at a test set, which count for ever (`sweeper ledger`), and the runs that registered
+    models were made from.
+
+    \b
+    Example:
+      sweeper delete fashion_mnist-lenet5
+    """
+    from dataclasses import asdict
+
+    from sweeper.search.inspect import find_study
+    from sweeper.search.removal import plan, remove
+
+    where = resolve_store(store, storage, tracking_uri)
+    found = find_study(where, study)
+    removal = plan(where, found)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UsageError(f"{_described(removal)} would be deleted: without a terminal to ask on, give --yes")
+        click.echo(f"{_described(removal)} will be deleted, for ever.", err=True)
+        _tell_kept(removal, err=True)
+        click.confirm("Delete?", abort=True, err=True)
+    remove(where, found)
+    if as_json:
+        click.echo(json.dumps({"schema_version": 1, **asdict(removal)}))
+        return
+    click.echo(f"Deleted: {_described(removal)}.")
+    _tell_kept(removal)
+
+
+def _described(removal: "Removal") -> str:
+    size = f"{removal.n_bytes / 1e6:.1f} MB" + (" here, and what the server holds," if removal.bytes_on_server else "")
+    return f"{removal.study_name}: {_count(removal.n_trials, 'trial')}, {_count(removal.n_runs, 'MLflow run')}, {size}"
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}" + "s" * (n != 1)
+
+
+def _tell_kept(removal: "Removal", *, err: bool = False) -> None:
+    for run_id, versions in removal.kept.items():
+        click.echo(f"Kept: run {run_id}, from which {', '.join(versions)} was registered", err=err)

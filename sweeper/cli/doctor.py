@@ -1,0 +1,61 @@
+"""`sweeper doctor`: whether everything is fit for a search."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sweeper.cli.options import data_dir_option, json_option, resolve_store, store_options
+
+if TYPE_CHECKING:
+    from sweeper.doctor import Check
+
+STYLES = {"ok": "green", "warning": "yellow", "error": "bold red"}
+
+
+@click.command()
+@data_dir_option
+@store_options
+@json_option
+def doctor(
+    data_dir: Path | None, store: Path | None, storage: str | None, tracking_uri: str | None, as_json: bool
+) -> None:
+    """Check libraries, devices, memory, store, databases, disk and data, and say what to do about each.
+
+    Nothing is written. Exit code 1 if there is an error.
+
+    \b
+    Example:
+      sweeper doctor
+    """
+    from dataclasses import asdict
+
+    from sweeper.doctor import ERROR, examine
+
+    checks = list(examine(resolve_store(store, storage, tracking_uri), data_dir, os.environ))
+    if as_json:
+        click.echo(json.dumps({"schema_version": 1, "checks": [asdict(check) for check in checks]}))
+    else:
+        _print(checks)
+    if any(check.status == ERROR for check in checks):
+        sys.stdout.flush()
+        sys.exit(1)
+
+
+def _print(checks: "list[Check]") -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from sweeper.cli.tables import stdout_console
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for check in checks:
+        text = check.found + (f"\nWhat to do: {check.advice}" if check.advice else "")
+        table.add_row(Text(check.status, STYLES[check.status]), Text(check.name), Text(text))
+    stdout_console().print(table)

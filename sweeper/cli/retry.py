@@ -1,0 +1,50 @@
+"""`sweeper retry`: try again what has failed."""
+
+import json
+from pathlib import Path
+
+import click
+
+from sweeper.cli.options import json_option, resolve_store, store_options
+from sweeper.errors import UsageError
+
+
+@click.command()
+@click.argument("study", required=False)
+@click.option("--failed", is_flag=True, help="Every configuration that has nothing but failed trials.")
+@store_options
+@json_option
+def retry(
+    study: str | None,
+    failed: bool,
+    store: Path | None,
+    storage: str | None,
+    tracking_uri: str | None,
+    as_json: bool,
+) -> None:
+    """Put the failed trials of STUDY (the latest, if not given) in line again, for the next search to begin with.
+
+    Trials that were pruned, diverged or ran out of memory have a result, and are not tried again.
+
+    \b
+    Example:
+      sweeper retry --failed
+    """
+    if not failed:
+        raise UsageError("say what is to be tried again: --failed")
+    from dataclasses import asdict
+
+    from sweeper.search.inspect import find_study
+    from sweeper.search.retry import retry_failed
+
+    where = resolve_store(store, storage, tracking_uri)
+    retried = retry_failed(where, find_study(where, study))
+    if as_json:
+        click.echo(json.dumps({"schema_version": 1, **asdict(retried)}))
+        return
+    name, n = retried.study_name, len(retried.numbers)
+    if not n:
+        click.echo(f"{name}: nothing to be tried again")
+        return
+    click.echo(f"{name}: {n} failed {'trial is' if n == 1 else 'trials are'} in line again")
+    click.echo(f"To run them: {retried.command}")

@@ -1,0 +1,201 @@
+"""Whether this machine, the store and the data are fit for a search; looking writes nothing."""
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+from sweeper import databases
+from sweeper.data import catalog, sources
+from sweeper.errors import SweeperError
+from sweeper.search import resources
+from sweeper.search import study as studies
+from sweeper.store import Store, redact
+from sweeper.tracking import client
+
+OK, WARNING, ERROR = "ok", "warning", "error"
+LIBRARIES = ("torch", "torchvision", "optuna", "mlflow", "numpy", "scikit-learn", "timm")
+# Where several machines may write at once, and locks are not what SQLite takes them for.
+NETWORK_FILE_SYSTEMS = {
+    "9p", "afs", "beegfs", "ceph", "cifs", "fuse.ceph", "fuse.gcsfuse", "fuse.glusterfs", "fuse.rclone", "fuse.s3fs",
+    "fuse.sshfs", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "panfs", "smb2", "smb3", "smbfs", "wekafs",
+}  # fmt: skip
+MOUNTS = Path("/proc/self/mounts")
+# A store with a promoted 50-trial search of small networks holds about 100 MB; a checkpoint and the databases must
+# always find room.
+LITTLE_DISK, NO_DISK = 2 << 30, 200 << 20
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was found of one thing: its status is ok, warning or error, and the advice what to do about it."""
+
+    name: str
+    status: str
+    found: str
+    advice: str = ""
+
+
+def examine(store: Store, data_dir: Path | None, environment: Mapping[str, str]) -> Iterator[Check]:
+    """Every check. None raises: one that breaks is an error of its own."""
+    checks: dict[str, Callable[[], Check]] = {
+        "sweeper": _sweeper,
+        "libraries": _libraries,
+        "device": _device,
+        "cores": partial(_cores, environment),
+        "memory": _memory,
+        "store": partial(_store, store),
+        "file system": partial(_file_system, store),
+        "disk": partial(_disk, store),
+        "optuna": partial(_optuna, store),
+        "mlflow": partial(_mlflow, store),
+    }
+    checks |= {f"data {name}": partial(_data, dataset, data_dir) for name, dataset in catalog.DATASETS.items()}
+    for name, check in checks.items():
+        yield _safely(name, check)
+
+
+def _safely(name: str, check: Callable[[], Check]) -> Check:
+    try:
+        return check()
+    except SweeperError as error:
+        return Check(name, ERROR, redact(str(error)))  # what to do stands in its message
+    except Exception as error:
+        return Check(name, ERROR, redact(f"{type(error).__name__}: {error}"), "this check itself does not work here")
+
+
+def _sweeper() -> Check:
+    return Check("sweeper", OK, f"{version('cnn-sweeper')}, Python {platform.python_version()}, {sys.platform}")
+
+
+def _libraries() -> Check:
+    return Check("libraries", OK, ", ".join(f"{name} {version(name)}" for name in LIBRARIES))
+
+
+def _device() -> Check:
+    import torch
+
+    if torch.cuda.is_available():
+        names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+        return Check("device", OK, f"{len(names)} CUDA device{'s' * (len(names) > 1)}: {', '.join(names)}")
+    if torch.backends.mps.is_available():
+        return Check("device", OK, "Apple GPU (mps)")
+    return Check("device", OK, "CPU; torch sees no GPU")
+
+
+def _cores(environment: Mapping[str, str]) -> Check:
+    return Check("cores", OK, f"{resources.usable_cores(environment)} usable of {os.cpu_count()}")
+
+
+def _memory() -> Check:
+    memory = resources.available_memory()
+    if memory is None:
+        return Check("memory", OK, "unknown on this system")
+    found = f"{memory / 2**30:.1f} GiB available"
+    if memory < resources.WORKER_BYTES:
+        advice = f"a worker may take {resources.WORKER_BYTES / 2**30:.1f} GiB: end other programs, or give --jobs 1"
+        return Check("memory", WARNING, found, advice)
+    return Check("memory", OK, found)
+
+
+def _store(store: Store) -> Check:
+    place = _existing(store.root)
+    found = f"{store.root}" + ("" if store.root.exists() else ", not there yet")
+    if not os.access(place, os.W_OK | os.X_OK):
+        return Check("store", ERROR, f"{found}; {place} cannot be written to", "give another --store")
+    read_only = [path.name for path in (store.root / "optuna.db", store.root / "mlflow.db") if _is_read_only(path)]
+    if read_only:
+        return Check("store", ERROR, f"{found}; {' and '.join(read_only)} cannot be written to", "make it writable")
+    return Check("store", OK, found)
+
+
+def _is_read_only(path: Path) -> bool:
+    return path.exists() and not os.access(path, os.W_OK)
+
+
+def _file_system(store: Store) -> Check:
+    kind = file_system(store.root, MOUNTS)
+    if kind is None:
+        return Check("file system", OK, "unknown on this system")
+    if kind in NETWORK_FILE_SYSTEMS and (store.embedded_storage or store.embedded_tracking):
+        return Check(
+            "file system",
+            WARNING,
+            f"{kind}, over the network: SQLite may lose writes or lock for ever there",
+            "give --store a local folder, or --storage and --tracking-uri servers",
+        )
+    return Check("file system", OK, kind)
+
+
+def file_system(path: Path, mounts: Path) -> str | None:
+    """The type of the file system that holds the path, or will; None where there is no such list of mounts."""
+    try:
+        lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return None
+    real = _existing(path).resolve()
+    found, longest = None, -1
+    for line in lines:
+        _, point, kind, *_ = line.split(" ")
+        # Spaces and the like are written as octal numbers.
+        point = point.encode("utf-8", "surrogateescape").decode("unicode_escape")
+        if real.is_relative_to(point) and len(point) >= longest:  # of two mounts on one place the later is seen
+            found, longest = kind, len(point)
+    return found
+
+
+def _disk(store: Store) -> Check:
+    free = shutil.disk_usage(_existing(store.root)).free
+    found = f"{free / 1e9:.1f} GB free"
+    if free < NO_DISK:
+        return Check("disk", ERROR, found, "make room: databases and checkpoints could not be written")
+    if free < LITTLE_DISK:
+        return Check("disk", WARNING, found, "make room: a long search with a promotion may not fit")
+    return Check("disk", OK, found)
+
+
+def _optuna(store: Store) -> Check:
+    place = "" if store.embedded_storage else f"{redact(store.storage)}: "
+    if not studies.check_database(store):
+        return Check("optuna", OK, f"{place}no database yet; the first search makes it")
+    n = len(databases.rows(store.storage, "studies", "study_id"))
+    return Check("optuna", OK, f"{place}{n} {'study' if n == 1 else 'studies'}")
+
+
+def _mlflow(store: Store) -> Check:
+    place = "" if store.embedded_tracking else f"{redact(store.tracking_uri)}: "
+    if client.is_server(store):
+        client.check_server(store)
+        return Check("mlflow", OK, f"{place}the server answers")
+    if not client.check_database(store):
+        return Check("mlflow", OK, f"{place}no database yet; the first search makes it")
+    for name, location in databases.rows(store.tracking_uri, "experiments", "name", "artifact_location"):
+        # Others' experiments in this database may lie where they like.
+        if location and location.endswith(f"/artifacts/{name}"):
+            client.check_place(location, store)
+    n = databases.rows(store.tracking_uri, "runs", "lifecycle_stage").count(("active",))
+    return Check("mlflow", OK, f"{place}{n} {'run' if n == 1 else 'runs'}")
+
+
+def _data(dataset: catalog.Dataset, data_dir: Path | None) -> Check:
+    name, notes = f"data {dataset.name}", list[str]()
+    found = sources.find(dataset, dataset.files, data_dir=data_dir, notify=notes.append)
+    if found is None:
+        option = "" if data_dir is None else f" --data-dir {data_dir}"
+        text = "; ".join(notes) or "not on this machine"
+        return Check(name, WARNING, text, f"sweeper data fetch {dataset.name}{option}")
+    if notes:
+        return Check(name, WARNING, f"{found.folder}; {'; '.join(notes)}", "delete the bad file")
+    return Check(name, OK, str(found.folder))
+
+
+def _existing(path: Path) -> Path:
+    """The path, or the nearest folder above it that exists."""
+    while not path.exists():
+        path = path.parent
+    return path

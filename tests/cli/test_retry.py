@@ -1,0 +1,58 @@
+import json
+import shlex
+
+import pytest
+
+from sweeper import store as stores
+from sweeper.search import study as studies
+from sweeper.search.inspect import find_study
+from sweeper.search.worker import Failure
+from tests.promotion.conftest import workplace  # noqa: F401
+from tests.search.inline import InlinePool
+
+
+class FailingPool(InlinePool):
+    """Workers on which trial 2 fails."""
+
+    def train(self, index, job):
+        if job.number == 2:
+            self.messages.append(Failure("error", "oops", "trace"))
+        else:
+            super().train(index, job)
+
+
+@pytest.fixture(scope="module")
+def failed(workplace):  # noqa: F811
+    """A study of three trials in which a fourth one has failed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sweeper.search.sweep.WorkerPool", FailingPool)
+        found = workplace.search("failed")
+    assert found["n_trials"] == {"complete": 3, "pruned": 0, "fail": 1, "running": 0}
+    return "failed"
+
+
+def test_retry_without_failed_says_what_to_give(workplace):  # noqa: F811
+    assert "--failed" in workplace.run("retry", "--store", workplace.store, code=2).stderr
+
+
+def test_failed_trial_is_put_in_line_and_the_printed_command_runs_it(workplace, failed):  # noqa: F811
+    places = ["--store", workplace.store]
+    study = find_study(stores.resolve(workplace.store, None, None, {}), failed)
+    # The command of the test run itself stands there otherwise.
+    space = workplace.folder / "tiny_space.toml"
+    typed = f"sweeper search tiny --space {space} --study failed --trials 3 --pruner none --keep 0 --jobs 1 --seed 2"
+    studies.mark_running(study, 3, f"{typed} {shlex.join(map(str, workplace.places))}")
+    studies.mark_ended(study, "")
+
+    shown = json.loads(workplace.run("retry", failed, "--failed", "--json", *places).stdout)
+    assert (shown["schema_version"], shown["study_name"], shown["numbers"], shown["trials"]) == (1, failed, [2], 4)
+    assert "nothing to be tried again" in workplace.run("retry", failed, "--failed", *places).stdout
+    status = workplace.run("status", failed, *places).stdout
+    assert f"{failed}: stopped by sweeper retry\n" in status
+    assert f"To go on: {shown['command']}\n" in status
+
+    workplace.run(*shlex.split(shown["command"])[1:], "-q")
+    trials = json.loads(workplace.run("trials", failed, *places, "--json").stdout)["trials"]
+    assert [t["state"] for t in trials] == ["complete", "complete", "failed", "complete", "complete"]
+    assert trials[4]["params"] == trials[2]["params"]
+    assert f"{failed}: finished\n" in workplace.run("status", failed, *places).stdout

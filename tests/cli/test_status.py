@@ -1,0 +1,65 @@
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from sweeper import store as stores
+from tests.promotion.conftest import workplace  # noqa: F401
+
+
+@pytest.fixture(scope="module")
+def killed(workplace):  # noqa: F811
+    """A study whose process was killed in the first trial; the words that it was started with."""
+    words = ["search", "fashion_mnist", "--subset", "2000", "--epochs", "50", "--trials", "2", "--jobs", "1", "-v"]
+    words += ["--study", "killed", "--store", str(workplace.store)]
+    process = subprocess.Popen([sys.executable, "-m", "sweeper", *words], stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if " epoch 1" in line:
+            break
+    running = workplace.run("status", "killed", "--store", workplace.store)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    return process.pid, words, running.stdout
+
+
+def test_running_study_names_its_owner(killed):
+    pid, _, running = killed
+    assert running.startswith(f"killed: running, process {pid} on ")
+    assert "To go on" not in running
+
+
+def test_dead_study_is_told_from_a_stopped_one_and_comes_with_its_command(workplace, killed):  # noqa: F811
+    _, words, _ = killed
+    shown = workplace.run("status", "killed", "--store", workplace.store).stdout
+    assert shown.startswith("killed: dead: its process was killed, or its machine lost\n")
+    assert shown.splitlines()[-1].startswith("To go on: ")
+    assert shown.splitlines()[-1].endswith(" ".join(words))
+    status = json.loads(workplace.run("status", "killed", "--store", workplace.store, "--json").stdout)
+    assert (status["state"], status["owner"], status["ended"]) == ("dead", None, None)
+    assert status["command"].endswith(" ".join(words))
+    studies = json.loads(workplace.run("studies", "--store", workplace.store, "--json").stdout)["studies"]
+    assert next(s["state"] for s in studies if s["study_name"] == "killed") == "dead"
+
+
+def test_study_that_ended_by_an_error_says_which(workplace, monkeypatch):  # noqa: F811
+    def broken(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("sweeper.search.coordinator.Coordinator.run", broken)
+    with pytest.raises(AssertionError):
+        workplace.search("full")
+    status = json.loads(workplace.run("status", "full", "--store", workplace.store, "--json").stdout)
+    assert status["state"] == "stopped"
+    assert "No space left on device" in status["ended"]
+
+
+def test_study_of_a_newer_sweeper_is_left_out_of_the_list_with_a_word(workplace):  # noqa: F811
+    from sweeper.search.inspect import find_study
+
+    workplace.search("newer", "--trials", 1, "--epochs", 1)
+    find_study(stores.resolve(workplace.store, None, None, {}), "newer").set_user_attr("schema", 2)
+    listed = workplace.run("studies", "--store", workplace.store)
+    assert "newer" not in listed.stdout
+    assert "Not shown: study newer was written by a newer sweeper" in listed.stderr

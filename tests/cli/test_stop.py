@@ -1,0 +1,66 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from sweeper import store as stores
+from sweeper.search import study as studies
+from sweeper.search.inspect import find_study
+from tests.promotion.conftest import workplace  # noqa: F401
+
+
+@pytest.fixture(scope="module")
+def study(workplace):  # noqa: F811
+    workplace.search("halted", "--trials", 1, "--epochs", 1)
+    return "halted"
+
+
+@pytest.fixture
+def store(workplace):  # noqa: F811
+    return stores.resolve(workplace.store, None, None, {})
+
+
+def test_study_that_nobody_runs_is_refused_in_one_line(workplace, study):  # noqa: F811
+    refused = workplace.run("stop", study, "--store", workplace.store, code=1)
+    assert refused.stderr == "Error: nobody runs halted: it is finished\n"
+
+
+def test_no_wait_asks_and_returns(workplace, study, store):  # noqa: F811
+    with store.owning(study):
+        told = workplace.run("stop", study, "--no-wait", "--store", workplace.store).stdout
+        assert told == f"halted: process {os.getpid()} on {os.uname().nodename} is asked to stop\n"
+        assert store.stop_requested(study)
+
+
+def test_it_waits_for_the_end_and_says_how_to_go_on(workplace, study, store):  # noqa: F811
+    owned = threading.Event()
+
+    def own():
+        with store.owning(study):
+            owned.set()
+            while not store.stop_requested(study):
+                threading.Event().wait(0.05)
+            in_storage = find_study(store, study)
+            studies.mark_running(in_storage, 5, "sweeper search tiny --study halted")
+            studies.mark_ended(in_storage, "sweeper stop")
+
+    owner = threading.Thread(target=own)
+    owner.start()
+    owned.wait()
+    told = workplace.run("stop", study, "--store", workplace.store)
+    owner.join()
+    assert told.stdout == "halted: stopped by sweeper stop\nTo go on: sweeper search tiny --study halted\n"
+
+
+def test_ctrl_c_ends_the_waiting_and_leaves_the_request(workplace, study, store):  # noqa: F811
+    with store.owning(study):
+        command = [sys.executable, "-m", "sweeper", "stop", study, "--store", str(workplace.store)]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        process.stderr.readline()  # it has asked, and waits
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert store.stop_requested(study)

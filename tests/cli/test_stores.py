@@ -1,0 +1,89 @@
+"""Stores that cannot be used, or only be read, as every command meets them."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.promotion.conftest import workplace  # noqa: F401
+
+# Runs each command line of a JSON list in one process; prints exit codes and outputs as JSON.
+RUN = """
+import json, sys
+from click.testing import CliRunner
+from sweeper.cli import main
+results = [CliRunner().invoke(main, line) for line in json.loads(sys.argv[1])]
+print(json.dumps([[result.exit_code, result.output] for result in results]))
+"""
+READ_ONLY = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
+
+
+def run_read_only(root, lines):
+    """Exit code and output of each command line, on a store that is mounted read-only for them alone."""
+    for tool in ("unshare", "mount"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not here")
+    space = ["unshare", "--mount", "sh", "-c", READ_ONLY, str(root)]
+    if subprocess.run([*space, "true"], capture_output=True).returncode:
+        pytest.skip("nothing can be mounted here")
+    done = subprocess.run([*space, sys.executable, "-c", RUN, json.dumps(lines)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_read_only_store_can_be_looked_at_but_not_changed(workplace):  # noqa: F811
+    workplace.search("kept", "--trials", 1, "--epochs", 1)
+    place = ["--store", str(workplace.store)]
+    readers = [["status", *place], ["studies", *place], ["trials", *place], ["ledger", *place]]
+    writers = [
+        ["search", "fashion_mnist", "--subset", "500", *place],
+        ["promote", *place],
+        ["retry", "--failed", *place],
+        ["delete", "kept", "--yes", *place],
+    ]
+    before = sorted((path, path.stat().st_mtime_ns) for path in workplace.store.rglob("*"))
+    results = run_read_only(workplace.store, [*readers, *writers])
+    for line, (code, output) in zip(readers, results, strict=False):
+        assert code == 0, (line, output)
+    for line, (code, output) in zip(writers, results[len(readers) :], strict=True):
+        assert code == 1, (line, output)
+        assert "cannot be written to" in output.splitlines()[-1], (line, output)
+    assert sorted((path, path.stat().st_mtime_ns) for path in workplace.store.rglob("*")) == before
+
+
+def test_moved_store_is_refused_before_anything_is_written(workplace, tmp_path):  # noqa: F811
+    workplace.search("moving", "--trials", 1, "--epochs", 1)
+    shutil.copytree(workplace.store, tmp_path / "copy")
+    place = ["--data-dir", workplace.folder / "data", "--store", tmp_path / "copy"]
+    files = sorted(path for path in tmp_path.rglob("*"))
+    databases = [(tmp_path / "copy" / name).read_bytes() for name in ("optuna.db", "mlflow.db")]
+    for line in (
+        ["search", "tiny", "--space", workplace.folder / "tiny_space.toml", "--study", "moving", *place],
+        ["promote", "moving", *place],
+        ["delete", "moving", "--yes", *place[2:]],
+    ):
+        refused = workplace.run(*line, code=1).stderr.splitlines()[-1]
+        assert f"the store {tmp_path / 'copy'} was moved or copied" in refused
+        assert str(workplace.store) in refused
+    left = sorted(path for path in tmp_path.rglob("*") if path.parent.name != "locks")
+    assert left == [path for path in files if path.parent.name != "locks"]
+    assert [(tmp_path / "copy" / name).read_bytes() for name in ("optuna.db", "mlflow.db")] == databases
+    assert "moving" in workplace.run("status", "moving", *place[2:]).stdout
+
+
+@pytest.mark.parametrize("name", ["optuna.db", "mlflow.db"])
+def test_file_that_is_no_database_is_refused_by_every_command_that_needs_it(workplace, tmp_path, name):  # noqa: F811
+    (tmp_path / name).write_text("no database at all" * 1000)
+    place = ["--store", tmp_path]
+    needing = {
+        "optuna.db": (["status"], ["studies"], ["trials"], ["retry", "--failed"], ["stop"], ["delete", "x", "-y"]),
+        "mlflow.db": (["ledger"], ["ui"]),
+    }
+    space = workplace.folder / "tiny_space.toml"
+    search = ["search", "tiny", "--space", space, "--data-dir", workplace.folder / "data"]
+    for line in (*needing[name], search):
+        refused = workplace.run(*line, *place, code=1)
+        assert f"{tmp_path / name} is not a SQLite database" in refused.stderr.splitlines()[-1]
+    assert (tmp_path / name).read_text().startswith("no database")

@@ -1,0 +1,27 @@
+import pytest
+
+from sweeper.search import commands
+
+
+@pytest.mark.parametrize(
+    ("typed", "resumed"),
+    [
+        ("sweeper search x --trials 5", "sweeper search x --trials 5"),
+        ("sweeper search x --new --trials 5", "sweeper search x --trials 5 --study x-2"),
+        ("sweeper search x --study a --new", "sweeper search x --study x-2"),
+        ("sweeper search x --study-name=a --new -q", "sweeper search x -q --study x-2"),
+        ("sweeper search x --study a", "sweeper search x --study a"),
+    ],
+)
+def test_command_that_goes_on_is_the_same_but_for_new(typed, resumed):
+    assert commands.resuming(typed.split(), "x-2") == resumed
+
+
+def test_words_with_spaces_stay_one_word():
+    assert commands.resuming(["sweeper", "search", "x", "--store", "a b"], "x") == "sweeper search x --store 'a b'"
+
+
+@pytest.mark.parametrize("typed", ["--trials 5", "--n-trials 5", "--trials=5", "--n-trials=5", ""])
+def test_number_of_trials_is_replaced_however_it_was_given(typed):
+    changed = commands.with_trials(f"sweeper search x {typed} --store 'a b'", 8)
+    assert changed == "sweeper search x --store 'a b' --trials 8"

@@ -1,0 +1,122 @@
+import pytest
+
+from sweeper.config import Configuration, ModelConfig, TrainConfig
+from sweeper.errors import SweeperError
+from sweeper.search.crew import Crew, Epoch, Task
+from sweeper.search.events import Note
+from sweeper.search.trial import TrialJob, TrialResult
+from sweeper.search.worker import Failure
+from sweeper.search.workers import Died
+from tests.search.fakes import FakePool, metrics
+
+NOT_GUILTY = Failure("out_of_memory", "CUDA out of memory", own_fault=False)
+
+
+class Shift:
+    """A crew with tasks, run to their ends; `script` gives what each task's next message is, by number and epoch."""
+
+    def __init__(self, folder, script, n_tasks=1, n_workers=1):
+        self.notes, self.heard = [], []
+        self.pool = FakePool(lambda job, epoch: script(job.number, epoch), n_workers)
+        self.crew = Crew(self.pool, self.notes.append)
+        configuration = Configuration(ModelConfig(), TrainConfig())
+        jobs = [TrialJob(number, configuration, 3, 5, folder / str(number), "data") for number in range(n_tasks)]
+        self.tasks = [Task(f"trial {job.number}", job, None) for job in jobs]
+
+    def work(self):
+        waiting = list(self.tasks)
+        while True:
+            for worker in self.crew.idle():
+                if self.crew.requeued or waiting:
+                    self.crew.begin(worker, self.crew.requeued.popleft() if self.crew.requeued else waiting.pop(0))
+            if not self.crew.running:
+                return
+            for task, event in self.crew.wait(0):
+                self.heard.append((task.job.number, event))
+                if isinstance(event, Epoch):
+                    self.crew.answer(task, go_on=True)
+
+    def ends(self):
+        return [(number, event) for number, event in self.heard if not isinstance(event, Epoch)]
+
+    def epochs(self, number):
+        return [(e.metrics.epoch, e.new) for n, e in self.heard if n == number and isinstance(e, Epoch)]
+
+
+def once(at, message):
+    left = [message]
+    return lambda number, epoch: left.pop() if left and (number, epoch) == at else metrics(epoch, 0.5)
+
+
+def test_tasks_are_worked_on_side_by_side_until_their_results(tmp_path):
+    shift = Shift(tmp_path, lambda number, epoch: metrics(epoch, 0.5), n_tasks=3, n_workers=2)
+    shift.work()
+    assert {number for number, event in shift.ends() if isinstance(event, TrialResult)} == {0, 1, 2}
+    assert all(shift.epochs(number) == [(1, True), (2, True), (3, True)] for number in range(3))
+    assert shift.crew.unfinished() == []
+
+
+@pytest.mark.parametrize("message", [Died(-11), NOT_GUILTY])
+def test_task_that_is_gone_on_with_has_each_epoch_once_in_its_history_and_is_new_once(tmp_path, message):
+    shift = Shift(tmp_path, once((0, 3), message))
+    shift.work()
+    assert shift.epochs(0) == [(1, True), (2, True), (1, False), (2, False), (3, True)]
+    assert [m.epoch for m in shift.tasks[0].history] == [1, 2, 3]
+
+
+def test_epochs_that_the_owner_knows_are_not_new(tmp_path):
+    shift = Shift(tmp_path, lambda number, epoch: metrics(epoch, 0.5))
+    shift.tasks[0].reported = 2
+    shift.work()
+    assert shift.epochs(0) == [(1, False), (2, False), (3, True)]
+
+
+def test_task_cut_short_is_gone_on_with_before_any_other(tmp_path):
+    shift = Shift(tmp_path, once((0, 2), Died(-11)), n_tasks=3)
+    shift.work()
+    assert [job.number for job in shift.pool.jobs] == [0, 0, 1, 2]
+    assert shift.notes == [Note("trial 0: the worker ended with exit code -11; going on from its last epoch")]
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_three_deaths_without_a_new_epoch_fail_the_task_naming_the_log(tmp_path, epoch):
+    shift = Shift(tmp_path, lambda number, now: Died(-11) if now == epoch else metrics(now, 0.5))
+    shift.work()
+    [(_, failure)] = shift.ends()
+    assert failure.message == "the worker ended with exit code -11, 3 times without finishing an epoch"
+    assert (failure.kind, failure.log) == ("error", shift.pool.log(0))
+
+
+def test_deaths_with_new_epochs_between_them_are_forgiven(tmp_path):
+    left = {epoch: [Died(-9), Died(-9)] for epoch in (1, 2, 3)}
+    shift = Shift(tmp_path, lambda number, epoch: left[epoch].pop() if left[epoch] else metrics(epoch, 0.5))
+    shift.work()
+    assert isinstance(shift.ends()[0][1], TrialResult)
+
+
+def test_memory_that_a_neighbour_may_have_taken_is_asked_for_once_more_and_its_own_never(tmp_path):
+    shift = Shift(tmp_path, lambda number, epoch: NOT_GUILTY)
+    shift.work()
+    assert len(shift.pool.jobs) == 2
+    shift = Shift(tmp_path, lambda number, epoch: Failure("out_of_memory", "too large"))
+    shift.work()
+    assert len(shift.pool.jobs) == 1
+    assert [event.kind for _, event in shift.ends()] == ["out_of_memory"]
+
+
+def test_full_disk_ends_the_work_but_not_the_task(tmp_path):
+    shift = Shift(tmp_path, once((0, 2), Failure("disk_full", "a cannot be written: No space left on device")))
+    with pytest.raises(SweeperError, match=r"^a cannot be written: .*; nothing is lost, .* \(see worker-0\.log\)$"):
+        shift.work()
+    assert shift.crew.unfinished() == [shift.tasks[0]]
+
+
+def test_workers_that_die_without_a_task_are_replaced_but_not_for_ever(tmp_path):
+    for n_deaths in (2, 3):
+        shift = Shift(tmp_path, lambda number, epoch: metrics(epoch, 0.5), n_workers=2)
+        shift.pool.messages.extend([(1, Died(1))] * n_deaths)
+        if n_deaths == 2:
+            shift.work()
+        else:
+            with pytest.raises(SweeperError, match=r"end before they train \(exit code 1\); see worker-1\.log"):
+                shift.work()

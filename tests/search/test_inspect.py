@@ -1,0 +1,79 @@
+import pytest
+
+from sweeper.errors import SweeperError
+from sweeper.search import inspect
+from sweeper.search import study as studies
+from sweeper.tracking.spool import Spool
+from tests.search.test_coordinator import Sweep
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    """A study in the store's own database, on which nobody works."""
+    sweep = Sweep(tmp_path, space_name="example")
+    sweep.storage = studies.open_storage(sweep.store)
+    sweep.run(trials=2)
+    studies.mark_running(sweep.study, 2, "sweeper search tiny --storage postgresql://me:secret@host/db")
+    return sweep
+
+
+def status(sweep):
+    return inspect.status_of(sweep.store, inspect.find_study(sweep.store, None))
+
+
+@pytest.mark.parametrize(
+    ("ended", "state"),
+    [
+        (None, "dead"),
+        ("", "finished"),
+        ("target", "finished"),
+        ("SIGTERM", "stopped"),
+        ("timeout", "stopped"),
+        ("sweeper stop", "stopped"),
+        ("error: no space left", "stopped"),
+        (studies.DELETING, "deleting"),
+    ],
+)
+def test_state_is_how_the_last_process_left_the_study(sweep, ended, state):
+    if ended is not None:
+        studies.mark_ended(sweep.study, ended)
+    found = status(sweep)
+    assert (found["state"], found["ended"], found["owner"]) == (state, ended, None)
+
+
+def test_study_that_is_held_is_running_whatever_was_said_before(sweep):
+    studies.mark_ended(sweep.study, "SIGTERM")
+    with sweep.store.owning("study"):
+        found = status(sweep)
+    assert found["state"] == "running"
+    assert found["owner"].startswith("process ")
+
+
+def test_writes_that_wait_for_mlflow_are_counted(sweep):
+    assert status(sweep)["undelivered"] == 0
+    spool = Spool(sweep.store.spool("study", studies.id_of(sweep.study), "study"))
+    spool.put(0, "start", {})
+    spool.put(0, "finish", {})
+    spool.close()
+    Spool(sweep.store.spool("study", "0" * 32, "study")).put(0, "start", {})  # another study's of that name
+    assert status(sweep)["undelivered"] == 2
+
+
+def test_command_is_kept_without_its_password(sweep):
+    assert status(sweep)["command"] == "sweeper search tiny --storage postgresql://me:***@host/db"
+
+
+def test_study_of_a_newer_sweeper_is_refused_and_not_changed(sweep):
+    sweep.study.set_user_attr("schema", 2)
+    refusal = r"study study was written by a newer sweeper \(its schema is 2, this one knows 1\): upgrade sweeper"
+    with pytest.raises(SweeperError, match=refusal):
+        inspect.find_study(sweep.store, "study")
+    with pytest.raises(SweeperError, match=refusal):
+        sweep.run(trials=3)
+    assert sweep.study.user_attrs["schema"] == 2
+
+
+def test_study_that_is_half_deleted_is_not_gone_on_with(sweep):
+    studies.mark_ended(sweep.study, studies.DELETING)
+    with pytest.raises(SweeperError, match="study study is half deleted: `sweeper delete study` deletes the rest"):
+        sweep.run(trials=3)

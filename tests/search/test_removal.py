@@ -1,0 +1,176 @@
+from pkgutil import resolve_name
+
+import mlflow
+import numpy as np
+import pytest
+from mlflow.entities import ViewType
+
+from sweeper import store as stores
+from sweeper.errors import SweeperError
+from sweeper.search import removal
+from sweeper.search.inspect import find_study, studies_in
+from tests.promotion.conftest import workplace  # noqa: F401
+
+
+class Place:
+    """The workplace's store, seen from outside."""
+
+    def __init__(self, root) -> None:
+        self.store = stores.resolve(root, None, None, {})
+        self.client = mlflow.MlflowClient(self.store.tracking_uri, self.store.tracking_uri)
+
+    def runs(self, study_id, view=ViewType.ACTIVE_ONLY):
+        """The runs of the study in MLflow."""
+        experiment = self.client.get_experiment_by_name("tiny").experiment_id
+        parents = self.client.search_runs([experiment], f"tags.`sweeper.study_id` = '{study_id}'", ViewType.ALL)
+        queries = [f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'" for parent in parents]
+        found = [run for query in queries for run in self.client.search_runs([experiment], query, view)]
+        wanted = [p for p in parents if view == ViewType.ALL or p.info.lifecycle_stage == "active"]
+        return {run.info.run_id: run for run in [*wanted, *found]}
+
+    def files_of(self, run_ids):
+        """What is left of the artifacts of these runs."""
+        return [path for run_id in run_ids for path in (self.store.artifacts / "tiny").glob(f"{run_id}/**/*")]
+
+    def local(self, study):
+        """The paths in the store, but for MLflow's and the databases, that are named for the study."""
+        parts = [path.relative_to(self.store.root).parts for path in self.store.root.rglob("*")]
+        return [p for p in parts if p[0] != "artifacts" and any(name.startswith(study) for name in p)]
+
+
+@pytest.fixture(scope="module")
+def place(workplace):  # noqa: F811
+    return Place(workplace.store)
+
+
+def study_id(study):
+    return study.user_attrs["study_id"]
+
+
+def test_nothing_of_the_study_is_left_and_others_are_as_before(workplace, place):  # noqa: F811
+    for name in ("gone", "other"):
+        workplace.search(name)
+    study, other = (find_study(place.store, name) for name in ("gone", "other"))
+    my_id, their_id = study_id(study), study_id(other)
+    mine, theirs = place.runs(my_id), place.runs(their_id)
+    files_of_theirs = place.files_of(theirs)
+    assert place.files_of(mine)
+    assert place.local("gone")
+
+    planned = removal.plan(place.store, study)
+    assert (planned.n_trials, planned.n_runs, planned.kept) == (3, 4, {})
+    assert 1_000 < planned.n_bytes < 10_000_000
+    assert not planned.bytes_on_server
+    removal.remove(place.store, study)
+
+    assert "gone" not in [s.study_name for s in studies_in(place.store)]
+    assert place.runs(my_id) == {}
+    assert place.runs(my_id, ViewType.ALL).keys() == mine.keys()  # MLflow can still restore them, or `mlflow gc`
+    assert place.files_of(mine) == []
+    assert place.local("gone") == []
+    assert place.runs(their_id).keys() == theirs.keys()
+    assert place.files_of(theirs) == files_of_theirs
+    assert place.local("other")
+
+
+def test_registered_models_and_looks_at_the_test_set_stay(workplace, place):  # noqa: F811
+    workplace.search("champions")
+    workplace.promoted("champions", "--top", 1, "--seeds", 1, "--test")
+    study = find_study(place.store, "champions")
+    runs = place.runs(study_id(study), ViewType.ALL)
+    versions = {v.run_id: f"{v.name}/{v.version}" for v in place.client.search_model_versions() if v.run_id in runs}
+    assert len(versions) == 2
+
+    planned = removal.plan(place.store, study)
+    assert planned.kept == {run_id: [name] for run_id, name in versions.items()}
+    assert planned.n_runs == len(runs) - 2
+    sid = study_id(study)
+    removal.remove(place.store, study)
+
+    assert place.runs(sid).keys() == versions.keys()
+    assert place.files_of(runs.keys() - versions.keys()) == []
+    for name in versions.values():
+        model = mlflow.pyfunc.load_model(place.client.get_model_version(*name.split("/")).source)
+        assert model.predict(np.zeros((2, 1, 28, 28), np.uint8)).shape == (2, 10)
+    looks = workplace.run("ledger", "--store", workplace.store, "--json").stdout
+    assert sid in looks
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("target", "calls"),
+    [
+        ("sweeper.tracking.removal.StudyRuns._free", 0),
+        ("sweeper.tracking.removal.StudyRuns._free", 1),
+        ("mlflow.MlflowClient.delete_run", 0),
+        ("mlflow.MlflowClient.delete_run", 1),
+        ("shutil.rmtree", 2),
+        ("optuna.delete_study", 0),
+        ("sweeper.store.Store.forget", 0),
+    ],
+)
+def test_deletion_that_was_killed_is_finished_by_the_same_command(workplace, place, monkeypatch, target, calls):  # noqa: F811
+    name = f"killed-{target.rpartition('.')[2].strip('_')}-{calls}"
+    workplace.search(name, "--trials", 1, "--epochs", 1)
+    study = find_study(place.store, name)
+    mine, sid = place.runs(study_id(study)), study_id(study)
+    done = []
+
+    def kill(*arguments, **options):
+        if len(done) == calls:
+            raise Killed
+        done.append(arguments)
+        return original(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        original = resolve_name(target)
+        patch.setattr(target, kill)
+        with pytest.raises(Killed):
+            removal.remove(place.store, study)
+    if target != "sweeper.store.Store.forget":
+        status = workplace.run("status", name, "--store", workplace.store).stdout
+        assert f"{name}: half deleted\n" in status
+        assert f"To go on: sweeper delete {name} --store {workplace.store}" in status
+        refused = workplace.run("promote", name, *workplace.places, code=1)
+        assert f"study {name} is half deleted" in refused.stderr
+        workplace.run("delete", name, "--yes", "--store", workplace.store)
+        assert place.local(name) == []
+    assert name not in [s.study_name for s in studies_in(place.store)]
+    assert place.runs(sid) == {}
+    assert place.files_of(mine) == []
+
+
+def test_running_study_is_not_deleted(workplace, place):  # noqa: F811
+    workplace.search("busy", "--trials", 1, "--epochs", 1)
+    study = find_study(place.store, "busy")
+    with place.store.owning("busy"):
+        with pytest.raises(SweeperError, match=r"busy is being run by process .*: `sweeper stop` ends it"):
+            removal.plan(place.store, study)
+        with pytest.raises(SweeperError, match="busy is being run by process"):
+            removal.remove(place.store, study)
+    assert place.files_of(place.runs(study_id(study)))
+
+
+def test_nothing_is_deleted_here_while_mlflow_is_away(workplace, place):  # noqa: F811
+    workplace.search("away", "--trials", 1, "--epochs", 1)
+    away = stores.resolve(workplace.store, None, "postgresql://me:secret@127.0.0.1:1/none", {})
+    local, study = place.local("away"), find_study(place.store, "away")
+    with pytest.raises(SweeperError, match=r"^.*postgresql://me:\*\*\*@127.0.0.1:1/none.*$"):
+        removal.remove(away, study)
+    assert place.local("away") == local
+    assert study.user_attrs["ended"] == ""
+
+
+def test_study_without_any_mlflow_database_is_deleted_and_none_is_made(workplace, place):  # noqa: F811
+    workplace.search("lonely", "--trials", 1, "--epochs", 1)
+    moved = place.store.root / "mlflow.db.away"
+    (place.store.root / "mlflow.db").rename(moved)
+    try:
+        removal.remove(place.store, find_study(place.store, "lonely"))
+        assert not (place.store.root / "mlflow.db").exists()
+    finally:
+        moved.rename(place.store.root / "mlflow.db")
+    assert place.local("lonely") == []

@@ -1,0 +1,133 @@
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import optuna
+import pytest
+
+from sweeper import doctor
+from sweeper import store as stores
+from sweeper.data import catalog
+from sweeper.search import resources
+from sweeper.search import study as studies
+from tests.fake_data import write_fake_dataset
+
+MOUNTS = r"""
+/dev/sda1 / ext4 rw 0 0
+server:/home /home nfs4 rw 0 0
+/dev/sdb1 /home/me ext4 rw 0 0
+//server/share /mnt/two\040words cifs rw 0 0
+tmpfs /mnt/over tmpfs rw 0 0
+server:/x /mnt/over nfs rw 0 0
+""".strip()
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    """A folder with the only data set that is known."""
+    dataset = write_fake_dataset(tmp_path / "data")
+    monkeypatch.setattr(catalog, "DATASETS", {dataset.name: dataset})
+    return tmp_path / "data"
+
+
+def examined(root, data_dir=None, storage=None, tracking_uri=None):
+    """The checks by name."""
+    store = stores.resolve(root, storage, tracking_uri, {})
+    return {check.name: check for check in doctor.examine(store, data_dir, {})}
+
+
+def test_sound_machine_without_a_store_has_no_errors_and_stays_as_it_is(tiny, tmp_path):
+    before = sorted(tmp_path.rglob("*"))
+    checks = examined(tmp_path / "store", tiny)
+    assert list(checks) == [
+        "sweeper", "libraries", "device", "cores", "memory", "store", "file system", "disk", "optuna", "mlflow",
+        "data tiny",
+    ]  # fmt: skip
+    assert not [check for check in checks.values() if check.status == "error"]
+    assert checks["data tiny"].found == str(tiny)
+    assert "not there yet" in checks["store"].found
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_studies_are_counted_and_nothing_is_written(tiny, tmp_path):
+    store = stores.resolve(tmp_path / "store", None, None, {})
+    store.prepare()
+    optuna.create_study(study_name="one", storage=studies.open_storage(store))
+    (store.root / ".initialising.lock").unlink()
+    checks = examined(store.root, tiny)
+    assert (checks["optuna"].status, checks["optuna"].found) == ("ok", "1 study")
+    assert [path.name for path in store.root.iterdir()] == ["optuna.db"]
+
+
+def test_file_in_a_databases_place_is_an_error_that_names_it(tiny, tmp_path):
+    (tmp_path / "mlflow.db").write_text("no database" * 1000)
+    check = examined(tmp_path, tiny)["mlflow"]
+    assert check.status == "error"
+    assert f"{tmp_path / 'mlflow.db'} is not a SQLite database" in check.found
+
+
+def test_check_that_breaks_is_an_error_and_the_others_go_on(tiny, tmp_path, monkeypatch):
+    def broken(environment):
+        raise ZeroDivisionError("no core at all")
+
+    monkeypatch.setattr(resources, "usable_cores", broken)
+    checks = examined(tmp_path, tiny)
+    assert (checks["cores"].status, checks["cores"].found) == ("error", "ZeroDivisionError: no core at all")
+    assert len(checks) == 11
+
+
+def test_password_of_a_server_is_not_shown(tiny, tmp_path):
+    check = examined(tmp_path, tiny, storage="postgresql://me:secret@127.0.0.1:1/none")["optuna"]
+    assert check.status == "error"
+    assert "secret" not in check.found
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/srv/x", "ext4"),
+        ("/home/other", "nfs4"),
+        ("/home/me/mlruns", "ext4"),
+        ("/home/meander", "nfs4"),
+        ("/mnt/two words/x", "cifs"),
+        ("/mnt/over/x", "nfs"),
+    ],
+)
+def test_file_system_is_that_of_the_longest_mount(tmp_path, monkeypatch, path, kind):
+    (tmp_path / "mounts").write_text(MOUNTS)
+    monkeypatch.setattr(doctor, "_existing", lambda path: path)
+    assert doctor.file_system(Path(path), tmp_path / "mounts") == kind
+    assert doctor.file_system(Path(path), tmp_path / "none") is None
+
+
+def test_sqlite_on_the_network_is_warned_of_and_servers_are_not(tiny, tmp_path, monkeypatch):
+    (tmp_path / "mounts").write_text("server:/ / nfs4 rw 0 0\n")
+    monkeypatch.setattr(doctor, "MOUNTS", tmp_path / "mounts")
+    check = examined(tmp_path, tiny)["file system"]
+    assert check.status == "warning"
+    assert check.found.startswith("nfs4, over the network")
+    assert "--storage and --tracking-uri" in check.advice
+    elsewhere = examined(tmp_path, tiny, "postgresql://127.0.0.1:1/none", "postgresql://127.0.0.1:1/none")
+    assert elsewhere["file system"].status == "ok"
+
+
+@pytest.mark.parametrize(("free", "status"), [(1 << 40, "ok"), (1 << 30, "warning"), (1 << 20, "error")])
+def test_little_disk_is_warned_of_and_none_is_an_error(tiny, tmp_path, monkeypatch, free, status):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: namedtuple("usage", "free")(free))
+    assert examined(tmp_path, tiny)["disk"].status == status
+
+
+def test_missing_data_come_with_the_command_that_fetches_them(tiny, tmp_path):
+    next(tiny.glob("train-labels*")).unlink()
+    check = examined(tmp_path, tiny)["data tiny"]
+    assert (check.status, check.found) == ("warning", "not on this machine")
+    assert check.advice == f"sweeper data fetch tiny --data-dir {tiny}"
+    assert examined(tmp_path)["data tiny"].advice == "sweeper data fetch tiny"
+
+
+def test_bad_file_in_the_data_folder_is_an_error_that_names_it(tiny, tmp_path):
+    path = next(tiny.glob("train-images*"))
+    path.write_bytes(path.read_bytes()[:-1])
+    check = examined(tmp_path, tiny)["data tiny"]
+    assert check.status == "error"
+    assert str(path) in check.found
