@@ -28,3 +28,19 @@ def plain(name: str) -> str:
 def shortened(text: str) -> str:
     """The text, or its beginning and end where it is longer than MOST_SHOWN characters."""
     return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN * 2 // 3]} ... {text[-MOST_SHOWN // 4 :]}"
+
+
+def said(error: BaseException) -> str:
+    """The first line of what went wrong, in the words of the database or the system where it is theirs.
+
+    Optuna, MLflow, SQLAlchemy and urllib3 each wrap that in what they were about to do.
+    """
+    text = str(error).strip()
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(original := getattr(inner, "orig", None), BaseException):  # SQLAlchemy's name for it
+            return said(original)
+        if isinstance(inner, OSError) and inner.strerror:
+            return inner.strerror if inner.filename is None else str(inner)
+        inner = inner.__cause__ or inner.__context__
+    return text.splitlines()[0] if text else type(error).__name__

@@ -108,7 +108,8 @@ def promote(
     if outcome.undelivered:
         from sweeper.tracking.runs import shortfall
 
-        raise SweeperError(shortfall(outcome.undelivered))
+        command = f"sweeper sync{store_arguments(request.store)}"
+        raise SweeperError(f"{shortfall(outcome.undelivered)}; nothing is lost, `{command}` tries again")
 
 
 def _run(request: "Request", *, quiet: bool, verbose: bool) -> "Outcome":

@@ -1,6 +1,7 @@
 """`sweeper search`: the main job."""
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -138,6 +139,8 @@ def search(
     catalog.get(dataset)
     space = space_file.load(space_name or DEFAULT_SPACES[dataset], overrides)
     name = check_study_name(study or f"{dataset}-{space.name}")
+    if not math.isfinite(options["target"] or 0.0):
+        raise UsageError(f"--target must be a finite number, got {options['target']}")
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other")
 
@@ -195,15 +198,20 @@ def _run(request: "Request", *, quiet: bool, verbose: bool) -> "Outcome":
 
 def _leave(outcome: "Outcome", request: "Request") -> None:
     """Exit code 130 or 143 after a signal, 1 where MLflow lacks something or no trial completed by the end, else 0."""
-    if outcome.undelivered:
-        from sweeper.tracking.runs import shortfall
+    from sweeper.search.study import DONE
+    from sweeper.tracking.runs import shortfall
 
-        raise SweeperError(shortfall(outcome.undelivered))
+    lacking = ""
+    if outcome.undelivered:
+        command = f"sweeper sync{store_arguments(request.store)}"
+        lacking = f"{shortfall(outcome.undelivered)}; nothing is lost, `{command}` tries again"
     if code := exit_code(outcome.stopped):
+        if lacking:
+            note(lacking)
         sys.stdout.flush()
         sys.exit(code)
-    from sweeper.search.study import DONE
-
+    if lacking:
+        raise SweeperError(lacking)
     if outcome.stopped in DONE and not outcome.summary()["n_trials"]["complete"]:
         raise SweeperError(
             f"no trial of {outcome.study_name} completed; `sweeper trials {outcome.study_name}"
@@ -232,6 +240,8 @@ def _show(outcome: "Outcome", request: "Request") -> None:
     click.echo("\nNext:")
     if outcome.stopped not in DONE:
         click.echo(f"  {_command(request, outcome.study_name)}   # goes on from here")
+    if outcome.undelivered:
+        click.echo(f"  sweeper sync{options}")
     if request.store.embedded_tracking:
         click.echo(f"  sweeper ui{options}")
     if n["complete"]:

@@ -24,10 +24,14 @@ def sync(study: str | None, store: Path | None, storage: str | None, tracking_ur
     Example:
       sweeper sync
     """
+    from sweeper.search.inspect import find_study
     from sweeper.tracking.runs import shortfall
     from sweeper.tracking.sync import sync as deliver
 
-    results = deliver(resolve_store(store, storage, tracking_uri), study, note)
+    where = resolve_store(store, storage, tracking_uri)
+    results = deliver(where, study, note)
+    if study is not None and not results:
+        find_study(where, study)  # nothing waits, or there is no such study
     if as_json:
         click.echo(json.dumps({"schema_version": 1, "spools": [asdict(result) for result in results]}))
     elif not results:
@@ -36,6 +40,9 @@ def sync(study: str | None, store: Path | None, storage: str | None, tracking_ur
         for result in results:
             kind = " (promotion)" if result.kind == "promotion" else ""
             click.echo(f"{result.study}{kind}: {result.delivered} writes delivered")
-    undelivered = [reason for result in results for reason in result.undelivered]
-    if undelivered:
-        raise SweeperError(shortfall(undelivered))
+    errors = [f"{result.study}: {result.error}" for result in results if result.error]
+    errors += [f"{result.study}: {shortfall(result.undelivered)}" for result in results if result.undelivered]
+    for error in errors[1:]:
+        note(error)
+    if errors:
+        raise SweeperError(errors[0])

@@ -252,9 +252,9 @@ class Coordinator:
 
     def _fail(self, task: Task[Candidate], failure: Failure) -> None:
         text = f"{failure.message}; see {failure.log}"
-        self.endings.trained(task, "failed", text)
         if failure.trace:
             self.tracker.log_text(task.job.number, {"error.txt": failure.trace})
+        self.endings.trained(task, "failed", text)
         self.failures += 1
         if self.failures >= MOST_FAILURES:
             raise SweeperError(f"{MOST_FAILURES} trials in a row failed, the last with: {text}")

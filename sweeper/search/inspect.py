@@ -59,7 +59,7 @@ def status_of(store: Store, study: optuna.Study) -> dict[str, Any]:
         "space": spec["space_name"],
         "metric": spec["metric"],
         "epochs": spec["epochs"],
-        "undelivered": 0 if owner else sum(waiting(path) for path in spools),
+        "undelivered": 0 if owner else sum(waiting(path) or 0 for path in spools),
         "trials": attributes.get("trials", 0),
         "n_trials": counts,
         "running_trials": [described(trial) for trial in trials if trial.state == "running"],

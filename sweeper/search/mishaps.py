@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import SQLAlchemyError
 
-from sweeper.errors import DISK_FULL, SweeperError
+from sweeper.errors import DISK_FULL, SweeperError, said
 from sweeper.store import Store, redact
 
 GOES_ON = "nothing is lost, the same command goes on once there is room"
@@ -23,14 +23,6 @@ def in_one_line(store: Store) -> Iterator[None]:
         raise SweeperError(f"{error.filename or store.root} cannot be written: {error.strerror}; {GOES_ON}") from error
     except (SQLAlchemyError, StorageInternalError) as error:
         raise SweeperError(
-            f"Optuna's storage {redact(store.storage)} does not answer: {redact(_said(error))}; nothing is lost, the "
+            f"Optuna's storage {redact(store.storage)} does not answer: {redact(said(error))}; nothing is lost, the "
             "same command goes on once it does"
         ) from error
-
-
-def _said(error: BaseException) -> str:
-    """The database's own words, which Optuna and SQLAlchemy wrap in theirs."""
-    inner = getattr(error, "orig", None) or error.__cause__
-    if isinstance(inner, BaseException):
-        return _said(inner)
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -97,10 +97,7 @@ class Recorder:
             for number in self._kept - best:
                 self.tracker.drop_weights(number)
             self._kept = best
-        metrics = {name: value for name, value in record.metrics.items() if name.startswith("best_")}
-        metrics |= {"n_parameters": record.n_parameters or 0, "seconds": record.seconds}
-        self.tracker.finish(job.number, record.state, reason=record.reason, metrics=metrics)
-        self.tracker.forget(job.number, job.folder)
+        self._finish(job, record)
 
     def catch_up(self, record: TrialRecord) -> None:
         """Brings to MLflow what a process that was killed had told the study, but not yet MLflow, of an ended trial."""
@@ -114,12 +111,21 @@ class Recorder:
             self.epoch(job.number, EpochMetrics(**values))  # type: ignore[arg-type]
         if job.number in self._kept and job.weights.exists():
             self.tracker.log_weights(job.number, job.weights)
-        self.tracker.finish(job.number, record.state, reason=record.reason)
+            for number in self._ranked()[self.keep : self.keep + 1]:  # the one whose place it has taken
+                self.tracker.drop_weights(number)
+        self._finish(job, record)
+
+    def _finish(self, job: TrialJob, record: TrialRecord) -> None:
+        metrics = {name: value for name, value in record.metrics.items() if name.startswith("best_")}
+        metrics |= {"n_parameters": record.n_parameters or 0, "seconds": record.seconds}
+        self.tracker.finish(job.number, record.state, reason=record.reason, metrics=metrics)
         self.tracker.forget(job.number, job.folder)
 
     def _best(self) -> set[int]:
-        ranked = studies.ranking(studies.records(self.study), self.spec["metric"])
-        return {record.number for record in ranked[: self.keep]}
+        return set(self._ranked()[: self.keep])
+
+    def _ranked(self) -> list[int]:
+        return [record.number for record in studies.ranking(studies.records(self.study), self.spec["metric"])]
 
     def _seed(self, number: int) -> int:
         return studies.derive_seed(self.spec["seed"], "trial", number)

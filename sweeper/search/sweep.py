@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -28,6 +29,9 @@ from sweeper.space import Space
 from sweeper.store import Store, redact
 from sweeper.tracking.client import check_tracking
 from sweeper.tracking.runs import DataRecord, Tracker
+
+# For MLflow, when it does not take what it is told and a signal has ended the sweep.
+HURRIED_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -225,7 +229,8 @@ def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome:
                 tracker.finish(None, "failed", reason=redact(str(error)))
                 tracker.close()
             raise
-        undelivered = tracker.close()
+        # Who sent the signal may not wait long, and what is left is on disk.
+        undelivered = tracker.close(HURRIED_SECONDS if stopped in signal.Signals.__members__ else None)
         trials = _with_run_ids(study, tracker)
         studies.mark_ended(study, stopped)
         return Outcome(

@@ -13,10 +13,10 @@ from mlflow.entities import Param, Run, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.uri import is_local_uri
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from sweeper import databases
-from sweeper.errors import SweeperError
+from sweeper.errors import SweeperError, said
 from sweeper.store import Store, redact
 
 PAGE = 1000
@@ -33,7 +33,7 @@ def reaching(uri: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, ImportError, OSError, ValueError) as error:
-        raise SweeperError(f"MLflow at {redact(uri)} cannot be used: {redacted(error)}") from error
+        raise SweeperError(f"MLflow at {redact(uri)} cannot be used: {redact(said(error))}") from error
 
 
 def connect(store: Store) -> MlflowClient:
@@ -55,7 +55,8 @@ def check_database(store: Store) -> bool:
     """
     if is_server(store):
         return True
-    return databases.check(store.tracking_uri, LIBRARY)
+    with reaching(store.tracking_uri):
+        return databases.check(store.tracking_uri, LIBRARY)
 
 
 def check_server(store: Store) -> None:
@@ -149,11 +150,3 @@ def _same(one: Path, other: Path) -> bool:
         return one.samefile(other)
     except OSError:
         return False
-
-
-def redacted(error: Exception) -> str:
-    """The first line of an error's message, a database's own where it is one's, without passwords."""
-    cause = error.__cause__ if isinstance(error, MlflowException) else error
-    if isinstance(cause, DBAPIError) and cause.orig is not None:
-        error = cause.orig  # MLflow and SQLAlchemy begin with what they were about to do
-    return redact(str(error).splitlines()[0] if str(error) else type(error).__name__)

@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
@@ -15,9 +14,10 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID, MLFLOW_USER
 from sqlalchemy.exc import SQLAlchemyError
 
-from sweeper.errors import SweeperError
+from sweeper.errors import SweeperError, said
 from sweeper.plots import Plot
-from sweeper.tracking.client import params_of, redacted, search_runs, tags_of
+from sweeper.store import Store, redact
+from sweeper.tracking.client import params_of, search_runs, tags_of
 from sweeper.tracking.spool import Key, Spool, Target, Write
 
 # How a trial's state appears to MLflow, so that "best finished run" never meets a partial one.
@@ -44,10 +44,10 @@ class Delivery:
     """
 
     def __init__(
-        self, client: MlflowClient, uri: str, spool: Spool, run_ids: dict[Key, str], notify: Callable[[str], None]
+        self, client: MlflowClient, store: Store, spool: Spool, run_ids: dict[Key, str], notify: Callable[[str], None]
     ) -> None:
         self.run_ids = run_ids  # of the children that MLflow has
-        self._client, self._uri, self._spool, self._notify = client, uri, spool, notify
+        self._client, self._store, self._spool, self._notify = client, store, spool, notify
         self._target = spool.target
         self._actions: dict[str, Callable[..., None]] = {
             "start": self._start, "metrics": self._metrics, "texts": self._texts, "figures": self._figures,
@@ -56,6 +56,7 @@ class Delivery:
         }  # fmt: skip
         self._refused: dict[int, str] = {}  # why MLflow will never take a write, by its number
         self._incomplete: set[Key | None] = set()  # children with refused writes
+        self._unstarted: dict[Key | None, str] = {}  # why the run of a child could not be made or opened
         self._position = 0  # the last write that was delivered or refused
         self._failure = ""  # of the write that is tried now
         self._idle = self._closing = False
@@ -73,9 +74,9 @@ class Delivery:
             self._idle = False
             self._changed.notify_all()
 
-    def flush(self) -> list[str]:
-        """Waits until all is delivered, or what fails has failed for a time; gives the reasons of what was not."""
-        deadline = time.monotonic() + CLOSING_SECONDS
+    def flush(self, patience: float | None = None) -> list[str]:
+        """Waits until all is delivered, but for what fails only so many seconds; gives the reasons of what was not."""
+        deadline = time.monotonic() + (CLOSING_SECONDS if patience is None else patience)
         with self._changed:
             while not self._idle and self._thread.is_alive():
                 if self._failure and time.monotonic() > deadline:
@@ -85,13 +86,13 @@ class Delivery:
                 raise self._broken
             waiting = self._spool.writes()
             reasons = [self._refused.get(write.number, self._failure) for write in waiting]
-        # Neither refused nor waiting behind one that fails: a file that is kept because of what was refused.
+        # Some are neither refused nor waiting behind one that fails: files that are kept because of what was refused.
         return [reason for reason in reasons if reason]
 
-    def close(self) -> list[str]:
+    def close(self, patience: float | None = None) -> list[str]:
         """As `flush`, and ends the thread; what is left stays in the spool for `sync` or the next command."""
         try:
-            return self.flush()
+            return self.flush(patience)
         finally:
             with self._changed:
                 self._closing = True
@@ -106,6 +107,8 @@ class Delivery:
                 self._deliver(write)
         except SweeperError as error:  # the spool cannot be read or written: whoever writes next has to know
             self._broken = error
+        except Exception as error:
+            self._broken = SweeperError(f"the delivery to MLflow broke off: {said(error)} ({self._spool.path})")
 
     def _next(self) -> Write | None:
         with self._changed:
@@ -119,15 +122,18 @@ class Delivery:
         return None
 
     def _deliver(self, write: Write) -> None:
+        if write.key in self._unstarted:
+            # Delivered when the start is, and not before it: the start would open a run again that had ended.
+            self._pass_over(write, self._unstarted[write.key])
+            return
         if write.action == "forget" and write.key in self._incomplete:
-            with self._changed:
-                self._position = write.number  # MLflow lacks what only this file holds: both stay
+            self._pass_over(write, "")  # MLflow lacks what only this file holds: both stay
             return
         while True:
             try:
                 self._actions[write.action](write.key, **write.arguments)
             except Exception as error:  # whatever it is, the writes behind this one must go on
-                reason = redacted(error)
+                reason = redact(said(error))
                 if not _may_pass(error):
                     self._refuse(write, reason)
                     return
@@ -149,9 +155,14 @@ class Delivery:
     def _refuse(self, write: Write, reason: str) -> None:
         if write.key not in self._incomplete:  # what follows for the same run is mostly refused because of the first
             self._tell(f"MLflow refused a write: {reason}")
+        self._incomplete.add(write.key)
+        if write.action == "start":
+            self._unstarted[write.key] = reason
+        self._pass_over(write, reason)
+
+    def _pass_over(self, write: Write, reason: str) -> None:
         with self._changed:
             self._refused[write.number] = reason
-            self._incomplete.add(write.key)
             self._position, self._failure = write.number, ""
 
     def _tell(self, text: str) -> None:
@@ -176,7 +187,7 @@ class Delivery:
             }  # fmt: skip
             # There is one where MLflow had made it, but its answer was lost.
             found = search_runs(self._client, target.experiment_id, query)
-            run = found[0] if found else self._client.create_run(target.experiment_id, time, identity, run_name=name)
+            run = found[-1] if found else self._client.create_run(target.experiment_id, time, identity, run_name=name)
             self.run_ids[key] = run.info.run_id
         run_id = self.run_ids[key]
         self._client.update_run(run_id, status="RUNNING")
@@ -196,21 +207,23 @@ class Delivery:
             self._client.log_figure(self._of(key), Plot(**plot).draw(), name)
 
     def _weights(self, key: Key, path: str) -> None:
-        self._client.log_artifact(self._of(key), path, WEIGHTS)
+        self._client.log_artifact(self._of(key), str(self._store.root / path), WEIGHTS)
 
     def _drop_weights(self, key: Key) -> None:
         run_id = self._of(key)
         uri = self._client.get_run(run_id).info.artifact_uri
         assert uri is not None
         if self._client.list_artifacts(run_id, WEIGHTS):
-            get_artifact_repository(uri, tracking_uri=self._uri).delete_artifacts(WEIGHTS)
+            get_artifact_repository(uri, tracking_uri=self._store.tracking_uri).delete_artifacts(WEIGHTS)
         self._client.set_tag(run_id, "sweeper.weights", "dropped")
 
     def _forget(self, key: Key, path: str) -> None:
-        if Path(path).is_dir():
-            shutil.rmtree(path)
-        else:
-            Path(path).unlink(missing_ok=True)
+        with suppress(OSError):  # what cannot be deleted is no reason to keep MLflow waiting
+            place = self._store.root / path
+            if place.is_dir():
+                shutil.rmtree(place)
+            else:
+                place.unlink(missing_ok=True)
 
     def _finish(self, key: Key | None, state: str, time: int, reason: str, metrics: Mapping[str, float]) -> None:
         run_id = self._of(key)

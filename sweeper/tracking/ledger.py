@@ -14,7 +14,7 @@ from mlflow.entities import Metric, Run, ViewType
 from mlflow.utils.mlflow_tags import MLFLOW_USER
 
 from sweeper.store import Store
-from sweeper.tracking.client import connect, experiment_id, reaching, search_runs
+from sweeper.tracking.client import check_database, connect, experiment_id, reaching, search_runs
 
 EXPERIMENT = "sweeper-ledger"
 RESULT = "result.json"
@@ -55,7 +55,7 @@ class Ledger:
 
     def looks(self) -> list[Look]:
         """All looks, the earliest first; those that somebody deleted are counted too."""
-        if self._store.embedded_tracking and not (self._store.root / "mlflow.db").exists():
+        if not check_database(self._store):
             return []
         with reaching(self._uri):
             experiment = self._client.get_experiment_by_name(EXPERIMENT)

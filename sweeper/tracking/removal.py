@@ -13,7 +13,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from mlflow.utils.uri import is_local_uri
 
 from sweeper.store import Store
-from sweeper.tracking.client import PAGE, check_place, connect, reaching, search_runs
+from sweeper.tracking.client import PAGE, check_database, check_place, connect, reaching, search_runs
 
 
 class StudyRuns:
@@ -28,7 +28,7 @@ class StudyRuns:
         self._runs: list[Run] = []  # the study's own last, so that what is left of a deletion is found again by it
         self._models: list[LoggedModel] = []
         self._versions: list[ModelVersion] = []
-        if store.embedded_tracking and not (store.root / "mlflow.db").exists():
+        if not check_database(store):
             return
         self._client = connect(store)
         with reaching(self._uri):

@@ -87,18 +87,18 @@ class Tracker:
         spool.target = target
         self._learn_waiting(spool)
         run_ids = {key: child.info.run_id for key, child in children.items()}
-        self._delivery = Delivery(self._client, uri, spool, run_ids, self._notify)
+        self._delivery = Delivery(self._client, self._store, spool, run_ids, self._notify)
 
     def child_run_id(self, key: Key) -> str | None:
         """The run of a child; None as long as MLflow has not made it."""
         return self._delivery.run_ids.get(key)
 
     def state(self, key: Key) -> str | None:
-        """The state that the child was in when the parent was opened, or running if it was started since."""
+        """The state that the child was last given, by this process or an earlier one; None where it was never started."""
         return self._states.get(key)
 
     def is_ended(self, key: Key) -> bool:
-        """Whether the child had a run, and that had been ended, when the parent was opened."""
+        """Whether the child has ended, and is not to be gone on with."""
         return self._states.get(key) in ENDED
 
     def last_epoch(self, key: Key) -> int:
@@ -125,7 +125,7 @@ class Tracker:
 
     def log_weights(self, key: Key, path: Path) -> None:
         """The weights as an artifact of the child; the file must stay until `forget` takes it."""
-        self._delivery.put(key, "weights", path=str(path))
+        self._delivery.put(key, "weights", path=self._kept(path))
 
     def drop_weights(self, key: Key) -> None:
         """Deletes a child's weights: it is no longer among the best."""
@@ -133,7 +133,7 @@ class Tracker:
 
     def forget(self, key: Key, path: Path) -> None:
         """Deletes a child's local file or folder, once all that was asked before is delivered; else it stays."""
-        self._delivery.put(key, "forget", path=str(path))
+        self._delivery.put(key, "forget", path=self._kept(path))
 
     def finish(
         self,
@@ -144,15 +144,25 @@ class Tracker:
         metrics: Mapping[str, float] | None = None,
     ) -> None:
         """Ends the run of a child, or (None) of the parent, in `state` (a key of delivery.STATUS)."""
+        if key is not None:
+            self._states[key] = state
         self._delivery.put(key, "finish", state=state, time=_now(), reason=reason, metrics=dict(metrics or {}))
 
     def flush(self) -> list[str]:
         """Waits until everything so far is delivered, but not for ever; gives the reasons of what was not."""
         return self._delivery.flush()
 
-    def close(self) -> list[str]:
-        """As `flush`, and ends the delivery; what was not delivered waits in the spool."""
-        return self._delivery.close()
+    def close(self, patience: float | None = None) -> list[str]:
+        """As `flush`, and ends the delivery; what was not delivered waits in the spool.
+
+        `patience` are the seconds for which a write that fails is tried again, if not the usual ones.
+        """
+        return self._delivery.close(patience)
+
+    def _kept(self, path: Path) -> str:
+        """The path as the spool keeps it: a copied store must not touch the files of the first."""
+        root = self._store.root
+        return str(path.relative_to(root) if path.is_relative_to(root) else path)
 
     def _make_parent(self, study: str, study_id: str) -> str:
         identity = {
@@ -194,10 +204,7 @@ class Tracker:
 
 def shortfall(undelivered: Sequence[str]) -> str:
     """What to say of writes that were not delivered, from their reasons."""
-    return (
-        f"{len(undelivered)} writes wait for MLflow, the first because: {undelivered[0]}; nothing of them is lost, "
-        "`sweeper sync` delivers them"
-    )
+    return f"{len(undelivered)} writes wait for MLflow, the first because: {undelivered[0]}"
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

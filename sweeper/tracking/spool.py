@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sweeper.errors import SweeperError
 
@@ -115,7 +116,8 @@ class Spool:
         with self._using():
             self._database.close()
             if empty:
-                self.path.unlink(missing_ok=True)
+                for path in self.path.parent.glob(f"{self.path.name}*"):  # and what SQLite puts beside it
+                    path.unlink(missing_ok=True)
 
     @contextmanager
     def _using(self) -> Iterator[None]:
@@ -129,14 +131,13 @@ class Spool:
                 ) from error
 
 
-def waiting(path: Path) -> int:
-    """How many writes wait in the file of a study that no process runs; 0 where there is none or it is in use."""
-    if not path.exists():
-        return 0
-    with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+def waiting(path: Path) -> int | None:
+    """How many writes wait in the file of a study that no process runs; None where it cannot be read."""
+    # Not read-only: what a killed process left beside the file has to be taken in.
+    with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True)) as database:
         [(count,)] = database.execute("SELECT count(*) FROM writes")
         return int(count)
-    return 0
+    return None
 
 
 def _write(number: int, text: str) -> Write:

@@ -2,57 +2,64 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from sweeper.errors import SweeperError
 from sweeper.store import Store
-from sweeper.tracking.client import connect, reaching
+from sweeper.tracking.client import check_place, connect, reaching
 from sweeper.tracking.delivery import Delivery, children_of
 from sweeper.tracking.spool import Spool
 
 
 @dataclass(frozen=True)
 class Synced:
-    """What became of one spool: writes delivered, and the reasons of those that still wait."""
+    """What became of one spool: writes delivered, and the reasons of those that still wait.
+
+    `error` says why the spool as a whole could not be delivered, or is empty.
+    """
 
     study: str
     kind: str
     delivered: int
     undelivered: list[str]
+    error: str = ""
 
 
 def sync(store: Store, study: str | None, notify: Callable[[str], None]) -> list[Synced]:
-    """Delivers what waits for MLflow, of one study or (None) of all; a study that is being run does so itself.
-
-    Raises SweeperError when MLflow cannot be used, or knows nothing of the study.
-    """
+    """Delivers what waits for MLflow, of one study or (None) of all; a study that is being run does so itself."""
     results = []
     for path in sorted(store.spools.glob("*.db")):
-        name = path.stem.rsplit("-", 2)[0]
+        name, _, kind = path.stem.rsplit("-", 2)
         if study not in (None, name):
             continue
         if store.owner(name) is not None:
             notify(f"{name} is being run: its own process delivers what it writes")
             continue
-        with store.owning(name):
-            result = _deliver(store, name, Spool(path), notify)
-        if result.delivered or result.undelivered:
+        try:
+            with store.owning(name):
+                result = _deliver(store, name, kind, path, notify)
+        except SweeperError as error:
+            result = Synced(name, kind, 0, [], str(error))
+        if result.delivered or result.undelivered or result.error:
             results.append(result)
     return results
 
 
-def _deliver(store: Store, study: str, spool: Spool, notify: Callable[[str], None]) -> Synced:
+def _deliver(store: Store, study: str, kind: str, path: Path, notify: Callable[[str], None]) -> Synced:
+    spool = Spool(path)
     waiting = len(spool)
     if not waiting:
         spool.close()
-        return Synced(study, "", 0, [])
+        return Synced(study, kind, 0, [])
     try:
         target = spool.target
         client = connect(store)
         with reaching(store.tracking_uri):
+            check_place(client.get_experiment(target.experiment_id).artifact_location, store)
             client.get_run(target.run_id)
             run_ids = {key: run.info.run_id for key, run in children_of(client, target).items()}
     except SweeperError:
         spool.close()
         raise
-    undelivered = Delivery(client, store.tracking_uri, spool, run_ids, notify).close()
-    return Synced(study, target.kind, waiting - len(undelivered), undelivered)
+    undelivered = Delivery(client, store, spool, run_ids, notify).close()
+    return Synced(study, kind, waiting - len(undelivered), undelivered)

@@ -275,6 +275,7 @@ def test_dry_run_writes_nothing(tiny, tmp_path):
         (["fashion_mnist", "--sampler", "grid"], "dropout has infinitely many values"),
         (["fashion_mnist", "--data-dir", "/nowhere/at/all"], "/nowhere/at/all"),
         (["fashion_mnist", "--quiet", "--verbose"], "contradict"),
+        (["fashion_mnist", "--target", "nan"], "--target must be a finite number, got nan"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2_and_leaves_nothing(tmp_path, monkeypatch, arguments, message):
@@ -284,6 +285,16 @@ def test_wrong_usage_is_one_line_and_exit_code_2_and_leaves_nothing(tmp_path, mo
     assert message in result.stderr
     assert result.stdout == ""
     assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("address", ["http://me:secret@127.0.0.1:9", "foo://x"])
+def test_unusable_mlflow_is_one_line_and_leaves_nothing(tiny, tmp_path, monkeypatch, address):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    result = tiny_search(tiny, tmp_path / "store", "--tracking-uri", address)
+    assert result.exit_code == 1
+    assert "cannot be used" in result.stderr.splitlines()[-1]
+    assert "secret" not in result.output
+    assert not (tmp_path / "store").exists()
 
 
 def test_fault_of_ours_is_one_line_unless_debug_is_asked_for(monkeypatch, tmp_path):

@@ -89,6 +89,7 @@ class FakeTracker:
         self.texts: dict[Key, dict[str, str]] = {}
         self.figures: dict[Key, list[str]] = {}
         self.weights: set[Key] = set()
+        self.summaries: dict[Key, dict[str, float]] = {}  # what a run ends with
 
     def child_run_id(self, key: Key) -> str | None:
         return f"run-{key}"
@@ -114,7 +115,7 @@ class FakeTracker:
         self.weights.add(key)
 
     def drop_weights(self, key: Key) -> None:
-        self.weights.remove(key)
+        self.weights.discard(key)
 
     def forget(self, key: Key, path: Path) -> None:
         assert self.is_ended(key), "what has not ended is gone on with from its files"
@@ -134,3 +135,4 @@ class FakeTracker:
 
     def finish(self, key: Key, state: str, *, reason: str = "", metrics: Any = None) -> None:
         self.states[key].append((state, reason))
+        self.summaries[key] = dict(metrics or {})

@@ -13,6 +13,7 @@ from sweeper.search import proposals
 from sweeper.search import study as studies
 from sweeper.search.coordinator import Coordinator, Limits, StopRequest
 from sweeper.search.events import EpochEnded, Note, TrialInterrupted
+from sweeper.search.recorder import Recorder
 from sweeper.search.worker import Failure
 from sweeper.search.workers import Died
 from tests.search.fakes import FakePool, FakeTracker
@@ -413,6 +414,35 @@ def test_end_that_mlflow_has_not_heard_of_is_told_at_the_next_start(tmp_path):
     assert sweep.tracker.states[1][-1] == ("complete", "")
     assert sweep.tracker.states[2] == [("running", ""), ("complete", "")]
     assert len(sweep.pool.jobs) == 1
+
+
+class Killed(BaseException):
+    """Nothing but the test hears of it."""
+
+
+def test_trial_that_ended_when_the_sweep_was_killed_is_told_to_mlflow_whole(tmp_path, monkeypatch):
+    whole = Sweep(tmp_path / "whole")
+    trials = whole.run(trials=8, keep=1)
+    last = studies.ranking(trials, "accuracy")[0].number  # it takes the place of the one before it
+    sweep = Sweep(tmp_path / "killed")
+    end = Recorder.end
+
+    def killed_at_the_best(recorder, job, record):
+        if record.number == last:
+            raise Killed
+        end(recorder, job, record)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Recorder, "end", killed_at_the_best)
+        with pytest.raises(Killed):
+            sweep.run(trials=8, keep=1)
+    sweep.tracker.states[last] = [("running", "")]
+    sweep.run(trials=8, keep=1)
+    assert sweep.tracker.weights == whole.tracker.weights == {last}
+    for tracker in (sweep.tracker, whole.tracker):
+        del tracker.summaries[last]["seconds"]
+    assert sweep.tracker.summaries[last] == whole.tracker.summaries[last]
+    assert {"best_epoch", "best_validation_accuracy", "n_parameters"} <= set(sweep.tracker.summaries[last])
 
 
 def test_equal_comparators_stay_unknown_to_the_sampler(tmp_path):

@@ -8,12 +8,14 @@ import time
 import mlflow
 import pytest
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from sweeper import store as stores
 from sweeper.errors import SweeperError
 from sweeper.plots import Plot
 from sweeper.tracking import delivery, runs
 from sweeper.tracking.runs import DataRecord, Tracker
+from sweeper.tracking.spool import Spool
 
 DATA = DataRecord("tiny", "ab" * 32, "/data", (60, 1, 28, 28))
 
@@ -230,6 +232,40 @@ def test_run_that_was_made_though_the_answer_was_lost_is_not_made_twice(store, c
     query = f"tags.`mlflow.parentRunId` = '{tracker.run_id}'"
     assert len(client.search_runs([tracker.experiment_id], query)) == 1
     assert next(losses) is True  # the second try found it
+
+
+def test_child_whose_start_was_refused_is_held_back_whole_and_delivered_in_order_later(store, client, monkeypatch):
+    notes = []
+    tracker = opened(store, "held back", notes)
+    with monkeypatch.context() as patch:
+
+        def refuse(*arguments, **options):
+            raise MlflowException("no such thing here", INVALID_PARAMETER_VALUE)
+
+        patch.setattr(tracker._client, "log_inputs", refuse)
+        tracker.start_child(0, "trial 0", {}, {})
+        tracker.log_epoch(0, 1, {"train_loss": 1.0})
+        tracker.finish(0, "complete")
+        tracker.finish(None, "complete")
+        assert tracker.close() == ["no such thing here"] * 3
+    assert len(notes) == 1
+    assert client.get_run(tracker.run_id).info.status == "FINISHED"
+    assert client.get_metric_history(tracker.child_run_id(0), "train_loss") == []
+
+    again = opened(store, "held back")
+    assert again.is_ended(0)
+    assert again.close() == []
+    assert client.get_run(again.child_run_id(0)).info.status == "FINISHED"
+    assert len(client.get_metric_history(again.child_run_id(0), "train_loss")) == 1
+
+
+def test_files_in_the_store_are_kept_by_their_place_in_it(store):
+    """A copied store must not touch the files of the first."""
+    tracker = opened(store, "relative")
+    tracker._delivery.close()
+    tracker._delivery._spool = spool = Spool(store.spool("relative", "id-relative", "study"))
+    tracker.log_weights(0, store.root / "checkpoints" / "0" / "model.safetensors")
+    assert [write.arguments for write in spool.writes()] == [{"path": "checkpoints/0/model.safetensors"}]
 
 
 def test_what_was_refused_is_tried_again_by_the_next_process(store, client):

@@ -74,16 +74,19 @@ def test_killed_process_leaves_all_that_it_had_put(path):
     killed = subprocess.run([sys.executable, "-c", FILL, str(path)])
     assert killed.returncode == -9
     assert waiting(path) == 100
+    assert [file.name for file in path.parent.iterdir()] == ["s.db"]  # a look takes in what SQLite had put beside it
     assert [write.key for write in Spool(path).writes()] == list(range(100))
 
 
-def test_waiting_counts_without_opening_for_writing(path):
-    assert waiting(path) == 0
+def test_waiting_counts_and_makes_nothing(path):
+    assert waiting(path) is None
+    assert not path.parent.exists()
     spool = Spool(path)
     spool.put(0, "start", {})
     spool.close()
     assert waiting(path) == 1
-    assert not path.parent.joinpath("missing.db").exists()
+    path.write_bytes(b"something else" * 100)
+    assert waiting(path) is None
 
 
 def test_second_process_is_refused_while_the_first_has_it(path, monkeypatch):

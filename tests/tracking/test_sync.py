@@ -1,6 +1,7 @@
 """Delivering later, against a real MLflow store in SQLite."""
 
 import json
+import shutil
 from uuid import uuid4
 
 import mlflow
@@ -74,11 +75,33 @@ def test_sync_of_one_study_leaves_the_others(store, left):
     found = json.loads(sync(store, "a-study", "--json").stdout)
     assert found == {
         "schema_version": 1,
-        "spools": [{"study": "a-study", "kind": "study", "delivered": 2, "undelivered": []}],
+        "spools": [{"study": "a-study", "kind": "study", "delivered": 2, "undelivered": [], "error": ""}],
     }
     assert steps(store, ours) == [1, 2]
     assert steps(store, other) == [1]
     assert "other: 2" in sync(store).stdout
+
+
+def test_spool_that_cannot_be_read_is_told_of_and_does_not_hold_up_the_others(store, left):
+    run_id = left("zzz")
+    bad = store.spool("aaa", "0" * 8, "study")
+    bad.write_bytes(b"something else" * 100)
+    assert "Error: aaa: what MLflow is to be told cannot be kept" in sync(store, code=1).stderr
+    assert steps(store, run_id) == [1, 2]
+    bad.unlink()
+
+
+def test_unknown_study_is_refused(store, left):
+    assert "no studies in" in sync(store, "nosuch", code=1).stderr
+
+
+def test_copied_store_writes_nothing_to_the_first_ones_place(store, left, tmp_path):
+    run_id = left("copied")
+    shutil.copytree(store.root, tmp_path / "copy")
+    copy = stores.resolve(tmp_path / "copy", None, None, {})
+    assert "was moved or copied" in sync(copy, code=1).stderr
+    sync(store)
+    assert steps(store, run_id) == [1, 2]
 
 
 def test_sync_leaves_a_study_that_is_being_run_to_its_process(store, left):
@@ -90,7 +113,7 @@ def test_sync_leaves_a_study_that_is_being_run_to_its_process(store, left):
 
 
 def test_sync_where_mlflow_is_still_away_is_one_line_and_loses_nothing(store, left, monkeypatch):
-    run_id = left("still away")
+    run_id = left("still-away")
     with monkeypatch.context() as patch:
         patch.setattr(mlflow.MlflowClient, "get_run", away)
         assert sync(store, code=1).stderr.endswith("cannot be used: server away\n")

@@ -1,0 +1,60 @@
+"""A tiny data set, a driver for commands on it, and one study that nothing has disturbed."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import optuna
+import pytest
+
+from tests.fake_data import write_fake_dataset
+from tests.faults.processes import Driver
+from tests.faults.workplace import FIXED_LIST, N_TRIALS, Workplace
+
+
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    folder = tmp_path_factory.mktemp("driver")
+    dataset = write_fake_dataset(folder / "data", training=4000, test=100)
+    (folder / "space.toml").write_text(FIXED_LIST)
+    driver = Driver(folder, dataset)
+    yield driver
+    driver.close()
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with the tables of both databases and nothing in them: making these takes longer than most tests."""
+    store = tmp_path_factory.mktemp("empty") / "store"
+    store.mkdir()
+    optuna.storages.RDBStorage(f"sqlite:///{store}/optuna.db").engine.dispose()
+    mlflow.MlflowClient(f"sqlite:///{store}/mlflow.db").search_experiments()
+    return store
+
+
+def made(driver: Driver, empty_store: Path, folder: Path) -> Workplace:
+    """A workplace whose store has the tables, and nothing in them."""
+    shutil.copytree(empty_store, folder / "store")
+    return Workplace(driver, driver.folder / "data", driver.folder / "space.toml", folder / "store")
+
+
+@pytest.fixture
+def workplace(driver: Driver, empty_store: Path, tmp_path: Path) -> Iterator[Workplace]:
+    """A store of the test's own. Whatever still runs at its end is ended."""
+    yield made(driver, empty_store, tmp_path)
+    driver.clear()
+
+
+@pytest.fixture(scope="module")
+def workplace_of_module(driver: Driver, empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """A store that the tests of a file share."""
+    return made(driver, empty_store, tmp_path_factory.mktemp("module"))
+
+
+@pytest.fixture(scope="session")
+def undisturbed(driver: Driver, empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """The study of the fixed list, run to its end by one command."""
+    place = made(driver, empty_store, tmp_path_factory.mktemp("undisturbed"))
+    place.search("--trials", N_TRIALS, jobs=2).ended()
+    return place

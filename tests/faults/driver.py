@@ -1,0 +1,126 @@
+"""Runs `sweeper` in forks of one process that has imported what is slow, and kills a fork at an exact point.
+
+    python driver.py DATASET.json
+
+reads requests from stdin, one JSON object a line, and answers each with the fork's process id. A fork is a command like
+any other: a session of its own, its own signals, its own workers; only its imports are done already. When it ends, its
+exit code (negative for a signal) stands in the request's `exit` file.
+
+Importing this file costs nothing: every spawned worker does it.
+"""
+
+import json
+import os
+import resource
+import select
+import signal
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+SLOW = ("mlflow", "optuna", "sweeper.cli", "sweeper.promotion.promote", "sweeper.search.sweep", "sweeper.cli.tables")
+
+
+def register(description):
+    """Makes the tiny data set known by its name."""
+    from sweeper.data import catalog
+
+    fields = json.loads(description.read_text())
+    for part in ("training", "test"):
+        fields[part] = tuple(catalog.DataFile(**file) for file in fields[part])
+    dataset = catalog.Dataset(**{**fields, "input_shape": tuple(fields["input_shape"])})
+    catalog.DATASETS[dataset.name] = dataset
+
+
+def die_at(point):
+    """Kills this process, as kill -9 does, at the n-th call of a function: `before` or `after`, module:function, n."""
+    when, place, number = point
+    module_name, _, name = place.partition(":")
+    *path, last = name.split(".")
+    owner = import_module(module_name)
+    for part in path:
+        owner = getattr(owner, part)
+    function, calls = getattr(owner, last), 0
+
+    def counted(*arguments, **options):
+        nonlocal calls
+        calls += 1
+        this = calls
+        if (when, this) == ("before", number):
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = function(*arguments, **options)
+        if (when, this) == ("after", number):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    setattr(owner, last, counted)
+
+
+def run(request):
+    """The command of a request, in this process; never returns."""
+    os.setsid()
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        file = os.open(request[name], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        os.dup2(file, number)
+        os.close(file)
+    empty = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty, 0)
+    os.chdir(request["folder"])
+    if request["dataset"]:
+        register(Path(request["dataset"]))
+    sys.argv = ["sweeper", *request["arguments"]]
+    for point in request["die"]:
+        die_at(point)
+    if limit := request["largest_file"]:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    gate = request["gate"]
+    while gate and not os.path.exists(gate):
+        time.sleep(0.001)
+    from sweeper.cli import main
+
+    code = 1
+    try:
+        main()
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    # As at the end of any command: threads are waited for and exit handlers run.
+    sys.exit(code)
+
+
+def serve():
+    """Forks a command for every request, and notes how each ended."""
+    ends = {}
+    pending = b""
+    while True:
+        if select.select([0], [], [], 0.05)[0]:
+            chunk = os.read(0, 1 << 16)
+            if not chunk:
+                return
+            pending += chunk
+        while b"\n" in pending:
+            line, pending = pending.split(b"\n", 1)
+            request = json.loads(line)
+            process = os.fork()
+            if not process:
+                run(request)
+            ends[process] = Path(request["exit"])
+            print(process, flush=True)
+        while ends:
+            process, status = os.waitpid(-1, os.WNOHANG)
+            if not process:
+                break
+            path = ends.pop(process)
+            path.with_suffix(".part").write_text(str(os.waitstatus_to_exitcode(status)))
+            path.with_suffix(".part").rename(path)
+
+
+if __name__ == "__main__":
+    register(Path(sys.argv[1]))
+    for name in SLOW:
+        import_module(name)
+    serve()

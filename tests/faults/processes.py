@@ -1,0 +1,198 @@
+"""Commands as processes that can be watched and killed: started by the driver, ended by the test at the latest."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+DRIVER = Path(__file__).with_name("driver.py")
+# Generous: a deadline that is met by a slow machine, and only by a broken sweep missed.
+DEADLINE = 240.0
+STUDY = "tiny"
+
+
+def wait_for(what: str, found: Callable[[], Any], seconds: float = DEADLINE) -> Any:
+    """The first true value of `found()`; AssertionError, saying `what` was waited for, if there is none in time."""
+    end = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < end, f"waited {seconds} s in vain for {what}"
+        time.sleep(0.02)
+    return value
+
+
+def is_alive(process: int) -> bool:
+    """Whether it runs; one that has ended and that nobody has asked after does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def children(process: int) -> list[int]:
+    """The living child processes."""
+    found: list[int] = []
+    for path in Path(f"/proc/{process}/task").glob("*/children"):
+        try:
+            found += [int(child) for child in path.read_text().split()]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return [child for child in found if is_alive(child)]
+
+
+def command_line(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def kill(process: int) -> None:
+    """kill -9; it may have ended by itself."""
+    with suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
+
+
+class Command:
+    """One command that was started. Its output is in files, so that nobody need read it while it runs."""
+
+    def __init__(self, process: int, folder: Path) -> None:
+        self.process, self.folder = process, folder
+
+    @property
+    def out(self) -> str:
+        return (self.folder / "stdout").read_text()
+
+    @property
+    def err(self) -> str:
+        path = self.folder / "stderr"
+        return path.read_text() if path.exists() else ""
+
+    @property
+    def exit_code(self) -> int | None:
+        """Negative for a signal that ended it; None while it runs."""
+        path = self.folder / "exit"
+        return int(path.read_text()) if path.exists() else None
+
+    def workers(self) -> list[int]:
+        """The living worker processes."""
+        return [child for child in children(self.process) if "spawn_main" in command_line(child)]
+
+    def says(self, text: str, seconds: float = DEADLINE, times: int = 1) -> None:
+        """Waits until `text` stands on its stderr, so often."""
+
+        def found() -> bool:
+            said = self.err.count(text) >= times
+            assert said or self.exit_code is None, f"ended with {self.exit_code} before saying {text!r}:\n{self.err}"
+            return said
+
+        wait_for(f"{text!r} on stderr", found, seconds)
+
+    def signal_group(self, number: int) -> None:
+        """A signal to the whole process group, as a terminal's Ctrl-C is."""
+        os.killpg(self.process, number)
+
+    def kill(self) -> None:
+        """kill -9 of this process alone: its workers are orphans."""
+        kill(self.process)
+        assert self.wait() == -signal.SIGKILL
+
+    def wait(self, seconds: float = DEADLINE) -> int:
+        """Its exit code, when it has ended; nobody is shown a traceback, but by Python where a start was cut short."""
+        wait_for(f"the end of {self.folder.name}; it said:\n{self.err}", lambda: self.exit_code is not None, seconds)
+        code = self.exit_code
+        assert code is not None
+        assert code < 0 or "Traceback" not in self.err, self.err
+        return code
+
+    def ended(self, code: int = 0, seconds: float = DEADLINE) -> "Command":
+        """Waits for its end, which must have this exit code."""
+        assert self.wait(seconds) == code, f"exit code {self.exit_code}, not {code}:\n{self.out}\n{self.err}"
+        return self
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class Driver:
+    """The process that commands are forked from, and all that it has started."""
+
+    def __init__(self, folder: Path, dataset: Any) -> None:
+        self.folder, self.mark, self.started = folder, f"fault-test-{uuid4().hex}", 0
+        description = folder / "dataset.json"
+        description.write_text(json.dumps(asdict(dataset)))
+        without = ("MLFLOW_TRACKING_URI", "OPTUNA_STORAGE", "SWEEPER_STORE", "SWEEPER_DATA_DIR")
+        environment = {name: value for name, value in os.environ.items() if name not in without}
+        # Whatever is started below carries the mark in its environment: so is every orphan found.
+        environment |= {"FAULT_TEST_MARK": self.mark, "DO_NOT_TRACK": "true", "COLUMNS": "200"}
+        self._process = subprocess.Popen(
+            [sys.executable, str(DRIVER), str(description)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            start_new_session=True,
+        )
+
+    def start(
+        self,
+        *arguments: object,
+        die: tuple[str, str, int] | None = None,
+        largest_file: int | None = None,
+        gate: Path | None = None,
+        dataset: Path | None = None,
+    ) -> Command:
+        """Starts `sweeper ARGUMENTS`.
+
+        `die` is where it kills itself, `largest_file` its RLIMIT_FSIZE in bytes; it waits for the file `gate` to be.
+        `dataset` describes what the tiny data set is for this command, where that is another than for the rest.
+        """
+        self.started += 1
+        folder = self.folder / f"command-{self.started}-{arguments[0]}"
+        (folder / "cwd").mkdir(parents=True)
+        request = {
+            **{name: str(folder / name) for name in ("stdout", "stderr", "exit")},
+            "folder": str(folder / "cwd"),
+            "arguments": [str(argument) for argument in arguments],
+            "die": [die] if die else [],
+            "largest_file": largest_file,
+            "gate": str(gate) if gate else None,
+            "dataset": str(dataset) if dataset else None,
+        }
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(request).encode() + b"\n")
+        self._process.stdin.flush()
+        return Command(int(self._process.stdout.readline()), folder)
+
+    def survivors(self) -> list[int]:
+        """All living processes that carry the mark, but for the driver itself."""
+        return [process for process in self._marked() if process != self._process.pid]
+
+    def clear(self) -> None:
+        """Ends whatever a test has left running."""
+        for process in self.survivors():
+            kill(process)
+
+    def close(self) -> None:
+        """Ends everything."""
+        self.clear()
+        self._process.kill()
+        self._process.wait()
+
+    def _marked(self) -> Iterator[int]:
+        mark = f"FAULT_TEST_MARK={self.mark}".encode()
+        for path in Path("/proc").glob("[0-9]*/environ"):
+            try:
+                marked = mark in path.read_bytes()
+            except OSError:
+                continue
+            if marked and is_alive(int(path.parent.name)):
+                yield int(path.parent.name)

@@ -1,0 +1,104 @@
+"""What becomes of a study whose own process is killed."""
+
+import random
+import time
+
+import pytest
+
+from tests.faults import outcomes
+from tests.faults.processes import STUDY, is_alive, kill, wait_for
+from tests.faults.workplace import EPOCHS, N_TRIALS, assert_same
+
+pytestmark = pytest.mark.fault
+
+# After this long no worker may be left of a search that was killed.
+ORPHANS_SECONDS = 10.0
+
+
+def cpu_seconds(process):
+    """The time that the process has computed for."""
+    with open(f"/proc/{process}/stat") as file:
+        user, system = file.read().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / 100
+
+
+def test_orphaned_workers_end_within_ten_seconds_in_the_middle_of_an_epoch(workplace):
+    search = workplace.search("--trials", 2, "--set", "filters=[128,512,16]", jobs=2)
+    search.says("trial 1 started")
+    workers = search.workers()
+    assert len(workers) == 2
+    # More than what their imports take, and less than an epoch does.
+    wait_for("both to train", lambda: all(cpu_seconds(worker) > 12 for worker in workers))
+    search.kill()
+    killed = time.monotonic()
+    wait_for("the orphans' end", lambda: not any(map(is_alive, workers)), ORPHANS_SECONDS)
+    print(f"the orphans were gone after {time.monotonic() - killed:.1f} s")
+    assert workplace.epochs() == 0, "not in the middle of an epoch: it was too short"
+    wait_for("the end of all else", lambda: not workplace.driver.survivors(), ORPHANS_SECONDS)
+
+
+def test_search_that_was_killed_goes_on_with_its_trials_and_runs(workplace, undisturbed):
+    search = workplace.search("--trials", 4, jobs=2)
+    search.says("trial 1 epoch 2")
+    status = workplace.status()
+    assert status["state"] == "running"
+    assert str(search.process) in status["owner"]
+    workers = search.workers()
+    search.kill()
+    wait_for("the orphans' end", lambda: not any(map(is_alive, workers)), ORPHANS_SECONDS)
+    status = workplace.status()
+    assert status["state"] == "dead"
+    left = {trial["number"]: trial["epochs"] for trial in status["running_trials"]}
+    assert left
+    assert "To go on: " in workplace.run("status").out
+
+    again = workplace.search("--trials", 4, jobs=2).ended()
+    for number, epochs in left.items():
+        assert f"trial {number}{' (baseline)' * (not number)} goes on behind epoch {epochs}" in again.err
+    assert workplace.status()["state"] == "finished"
+    assert_same(workplace, undisturbed, 4)
+    [parent] = outcomes.parents(workplace.store, STUDY)
+    assert parent.info.status == "FINISHED"
+    # Each of the two workers may have ended its epoch unheard.
+    assert 4 * EPOCHS <= workplace.epochs() <= 4 * EPOCHS + 2
+
+
+def test_what_the_study_knows_and_mlflow_does_not_is_reconciled_at_the_next_start(workplace, undisturbed):
+    # Each later command starts with what the one before left in between.
+    for point in (
+        ("after", "sweeper.search.proposals:tell", 1),
+        ("before", "mlflow:MlflowClient.set_terminated", 1),
+        ("after", "mlflow:MlflowClient.create_run", 1),
+        ("before", "mlflow:MlflowClient.log_batch", 6),
+        ("after", "sweeper.search.proposals:tell", 1),
+    ):
+        assert workplace.search("--trials", 3, die=point).wait() == -9, point
+    workplace.search("--trials", 3).ended()
+    assert_same(workplace, undisturbed, 3)
+    [parent] = outcomes.parents(workplace.store, STUDY)
+    assert parent.info.status == "FINISHED"
+
+
+def test_twenty_kills_at_random_moments_change_nothing_of_the_result(workplace, undisturbed):
+    moments = random.Random(4)
+    starts = [trial.times for trial in undisturbed.trials()]
+    epoch = min((times[-1] - times[0]) / (len(times) - 1) for times in starts) / 1000
+
+    # A worker, then the coordinator, and so on: the third death of a trial's worker in one epoch would fail the trial.
+    for pair in range(10):
+        search = workplace.search("--trials", N_TRIALS, jobs=2)
+        # Half of them die while they start, the others while they train.
+        if pair % 2:
+            workplace.trains(search)
+        worker = moments.choice(wait_for("a worker", search.workers))
+        time.sleep(moments.uniform(0, 1.5 * epoch))
+        kill(worker)
+        time.sleep(moments.uniform(0, 1.5 * epoch))
+        search.kill()
+    workplace.search("--trials", N_TRIALS, jobs=2).ended()
+    assert_same(workplace, undisturbed, N_TRIALS)
+    trained = workplace.epochs()
+    print(f"{trained} epochs trained, {N_TRIALS * EPOCHS} undisturbed")
+    assert trained <= 1.5 * N_TRIALS * EPOCHS
+    [parent] = outcomes.parents(workplace.store, STUDY)
+    assert parent.info.status == "FINISHED"

@@ -1,0 +1,66 @@
+"""A promotion with its one test, killed at every step of its way."""
+
+import mlflow
+import pytest
+
+from tests.faults import outcomes
+from tests.faults.processes import STUDY
+
+pytestmark = pytest.mark.fault
+
+MODEL = "sweeper-tiny-space"
+# In the order in which a promotion comes by. Each command starts with what the ones before have left.
+KILL_POINTS = (
+    ("after", "sweeper.promotion.trainings:log_epoch", 3),  # in the first training with a fresh seed
+    ("before", "mlflow:MlflowClient.set_terminated", 2),  # between a training's end and MLflow's word of it
+    ("after", "sweeper.promotion.retraining:Retraining.correct", 1),  # all fresh seeds are trained
+    ("after", "sweeper.promotion.trainings:log_epoch", 3),  # in a refit
+    ("before", "sweeper.tracking.registry:Registry.register", 1),  # all refits are trained
+    ("after", "mlflow:MlflowClient.create_logged_model", 1),  # the model is begun, its files are not there
+    ("before", "mlflow:MlflowClient.create_registered_model", 1),  # the model is logged
+    ("before", "mlflow:MlflowClient.create_model_version", 1),
+    ("after", "mlflow:MlflowClient.create_model_version", 1),  # one of two versions is there
+    ("before", "sweeper.tracking.registry:Registry.set_aliases", 1),
+    ("after", "mlflow:MlflowClient.set_registered_model_alias", 1),  # one of two aliases is set
+    ("before", "sweeper.tracking.ledger:Ledger.begin", 1),
+    ("after", "sweeper.tracking.ledger:Ledger.begin", 1),  # the look is announced
+    ("before", "sweeper.tracking.ledger:Ledger.complete", 1),  # the test set was seen
+    ("after", "mlflow:MlflowClient.log_figure", 1),  # the look is half written down
+    ("after", "sweeper.tracking.ledger:Ledger.complete", 1),
+)
+
+
+def test_promotion_killed_at_each_step_registers_and_tests_once(workplace):
+    workplace.search("--trials", 2, "--epochs", 3).ended()
+    arguments = ("promote", STUDY, "--top", 2, "--seeds", 1, "--jobs", 1, "--device", "cpu")
+    places = ("--data-dir", workplace.data, "--store", workplace.store)
+    for point in KILL_POINTS:
+        assert workplace.driver.start(*arguments, "--test", *places, die=point).wait() == -9, point
+    # The last of them had completed the look: it is shown, and not taken again.
+    repeated = workplace.driver.start(*arguments, "--test", *places).wait()
+    assert repeated == 2
+    outcome = workplace.driver.start(*arguments, *places, "--json").ended().json
+
+    finalists = outcome["finalists"]
+    assert len(finalists) == 2
+    client = mlflow.MlflowClient(*[f"sqlite:///{workplace.store}/mlflow.db"] * 2)
+    versions = {str(v.version): v for v in client.search_model_versions(f"name = '{MODEL}'")}
+    assert set(versions) == {f["version"] for f in finalists} == {"1", "2"}
+    aliases = {alias: str(v) for alias, v in client.get_registered_model(MODEL).aliases.items()}
+    assert aliases == {f["alias"]: f["version"] for f in finalists}
+    assert set(aliases) == {"champion", "challenger"}
+    looks = workplace.run("ledger", "--json").json["looks"]
+    assert [(look["study"], look["complete"]) for look in looks] == [(STUDY, True)]
+    assert outcome["test_looks"] == 1
+    assert all(f["test"]["accuracy"] is not None for f in finalists)
+
+    # Two fresh seeds and a refit for each finalist, each one run with each epoch once.
+    [promotion] = outcomes.parents(workplace.store, STUDY, "promotion")
+    assert promotion.info.status == "FINISHED"
+    query = f"tags.`mlflow.parentRunId` = '{promotion.info.run_id}'"
+    trainings = client.search_runs([promotion.info.experiment_id], query)
+    assert len({run.data.tags["sweeper.training"] for run in trainings}) == len(trainings) == 6
+    for run in trainings:
+        assert run.info.status == "FINISHED"
+        steps = [metric.step for metric in client.get_metric_history(run.info.run_id, "train_loss")]
+        assert steps == [1, 2, 3]

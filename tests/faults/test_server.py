@@ -1,0 +1,117 @@
+"""An MLflow server that is lost while a search runs: it comes back in time, after the search's death, or too late."""
+
+import time
+from itertools import pairwise
+
+import pytest
+
+from tests.faults import outcomes
+from tests.faults.processes import STUDY
+from tests.faults.servers import SECRET, Server
+
+pytestmark = pytest.mark.fault
+
+GONE_SECONDS = 60.0
+
+
+@pytest.fixture(scope="module")
+def running_server(empty_store, tmp_path_factory):
+    server = Server(tmp_path_factory.mktemp("server") / "mlflow", empty_store / "mlflow.db")
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def server(running_server, workplace):
+    """A server that answers; afterwards nothing that was written anywhere holds its password."""
+    running_server.start()
+    yield running_server
+    commands = list(workplace.driver.folder.glob("command-*"))
+    written = [path for place in (workplace.store, running_server.folder, *commands) for path in place.rglob("*")]
+    assert len(written) > 20
+    assert [path for path in written if path.is_file() and SECRET in outcomes.text_of(path)] == []
+
+
+def assert_delivered(trials):
+    """MLflow has what the study has: every epoch in order and once, at the time of its end; and each trial once."""
+    for trial in trials:
+        [_] = trial.runs
+        steps = list(trial.values)
+        assert trial.histories["validation_accuracy"] == list(trial.values.items())
+        assert {name: len(h) for name, h in trial.histories.items() if name in ("train_loss", "lr")} == {
+            "train_loss": len(steps),
+            "lr": len(steps),
+        }
+        assert len(set(trial.times)) == len(steps)
+        assert trial.times == sorted(trial.times)
+
+
+def test_training_goes_on_while_the_server_is_gone_for_a_minute_and_its_metrics_follow(workplace, server):
+    search = workplace.search("--trials", 1, "--epochs", 100_000, "--tracking-uri", server.uri)
+    search.says("trial 0 (baseline) epoch 3")
+    server.kill()
+    gone = time.time()
+    search.says("MLflow does not take what it is told")
+    trained = workplace.epochs()
+    time.sleep(max(0.0, gone + GONE_SECONDS - time.time()))
+    assert workplace.epochs() >= trained + 20
+    server.start()
+    back = time.time()
+    search.says("MLflow takes what it is told again")
+    workplace.run("stop", STUDY)
+    search.ended()
+    [trial] = workplace.trials(tracking_uri=server.plain_uri)
+    assert_delivered([trial])
+    assert len(trial.values) == workplace.epochs()
+    # Spread over the outage as the epochs were, rather than at its end.
+    during = [moment / 1000 for moment in trial.times if gone < moment / 1000 < back]
+    assert len(during) >= 20
+    assert max(after - before for before, after in pairwise(during)) < GONE_SECONDS / 4
+    assert [run.info.status for run in trial.runs] == ["KILLED"]
+
+
+def test_search_that_is_killed_while_the_server_is_gone_loses_nothing_of_what_it_was_to_tell(
+    workplace, server, undisturbed
+):
+    arguments = ("--trials", 3, "--tracking-uri", server.uri)
+    search = workplace.search(*arguments)
+    search.says("trial 0 (baseline) epoch 3")
+    server.kill()
+    gone = time.time()
+    search.says("trial 1 complete")
+    search.kill()
+    back = time.time()
+    refused = workplace.search(*arguments).ended(1)
+    assert "MLflow at http://sweeper:***@127.0.0.1" in refused.err
+    server.start()
+    workplace.search(*arguments).ended()
+    trials = workplace.trials(tracking_uri=server.plain_uri)
+    assert_delivered(trials)
+    assert outcomes.differences(trials, undisturbed.trials()[:3]) == []
+    assert [[run.info.status for run in trial.runs] for trial in trials] == [["FINISHED"]] * 3
+    assert all(gone < moment / 1000 < back for moment in trials[1].times)
+
+
+def test_what_a_server_missed_that_did_not_come_back_is_delivered_by_sync(workplace, server, undisturbed):
+    search = workplace.search("--trials", 2, "--tracking-uri", server.uri)
+    search.says("trial 0 (baseline) epoch 3")
+    server.kill()
+    search.wait()
+    assert search.exit_code == 1
+    assert "Ranking" in search.out
+    assert "2 complete" in search.out
+    assert "sweeper sync" in search.err + search.out
+    ended = time.time()
+    assert workplace.status()["state"] == "finished"
+    places = ("sync", "--tracking-uri", server.uri)
+    refused = workplace.run(*places, code=1)
+    assert "MLflow at http://sweeper:***@127.0.0.1" in refused.err
+
+    server.start()
+    assert f"{STUDY}: " in workplace.run(*places).out
+    assert workplace.run(*places).out == "Nothing waits for MLflow.\n"
+    trials = workplace.trials(tracking_uri=server.plain_uri)
+    assert_delivered(trials)
+    assert outcomes.differences(trials, undisturbed.trials()[:2]) == []
+    assert all(moment / 1000 < ended for trial in trials for moment in trial.times)
+    assert list((workplace.store / "spool").glob("*")) == []

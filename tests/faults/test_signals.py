@@ -1,0 +1,60 @@
+"""SIGTERM and Ctrl-C, as a batch system and a terminal send them: to the whole process group."""
+
+import signal
+import time
+
+import pytest
+
+from tests.faults.processes import is_alive, wait_for
+from tests.faults.workplace import EPOCHS, assert_same
+
+pytestmark = pytest.mark.fault
+
+# Epochs of some seconds: there is time for a second Ctrl-C in them.
+SLOW = ("--set", "filters=[48,128,16]", "--epochs", 3, "--trials", 1)
+
+
+def is_resumable(workplace, search, workers):
+    """The command that goes on was shown, nobody was left behind, and the study is known to be stopped."""
+    shown = search.out + search.err
+    assert "sweeper search" in shown
+    assert f"--store {workplace.store}" in shown
+    # Workers that had died of the signal would have lost their epoch.
+    assert "the worker ended" not in shown
+    wait_for("the workers' end", lambda: not any(map(is_alive, workers)), 10)
+    status = workplace.status()
+    return (status["state"], status["n_trials"]["running"]) == ("stopped", 1)
+
+
+def test_study_stopped_by_a_signal_goes_on_as_if_nothing_had_been(workplace, undisturbed):
+    recorded = []
+    for number, exit_code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+        search = workplace.search("--trials", 1)
+        workplace.trains(search)
+        workers = search.workers()
+        search.signal_group(number)
+        search.ended(exit_code)
+        assert "trial 0 (baseline) interrupted" in search.err
+        assert is_resumable(workplace, search, workers)
+        recorded.append(workplace.status()["running_trials"][0]["epochs"])
+    assert 1 <= recorded[0] < recorded[1] < EPOCHS
+    workplace.search("--trials", 1).ended()
+    assert_same(workplace, undisturbed, 1)
+    assert workplace.epochs() == EPOCHS
+
+
+def test_second_ctrl_c_stops_at_once_and_loses_the_running_epoch_only(workplace):
+    search = workplace.search(*SLOW)
+    search.says("trial 0 (baseline) epoch 1")
+    workers = search.workers()
+    search.signal_group(signal.SIGINT)
+    search.says("once more stops at once")
+    time.sleep(0.7)  # sooner, it is taken for the first: some send a signal to the process and to its group
+    assert search.exit_code is None, "the epoch was too short for a second Ctrl-C"
+    search.signal_group(signal.SIGINT)
+    search.ended(130, seconds=10)
+    assert is_resumable(workplace, search, workers)
+    assert workplace.epochs() == 1
+    again = workplace.search(*SLOW).ended()
+    assert "trial 0 (baseline) goes on behind epoch 1" in again.err
+    assert workplace.epochs() == 3

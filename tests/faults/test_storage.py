@@ -1,0 +1,159 @@
+"""Full disks, locked databases, and two sweeps that want the same store at the same instant."""
+
+import shutil
+import sqlite3
+import subprocess
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from tests.faults import outcomes
+from tests.faults.processes import STUDY
+from tests.faults.workplace import EPOCHS, Workplace, assert_same
+
+pytestmark = pytest.mark.fault
+
+LOCKED_SECONDS = 30.0
+# The dense layer makes a checkpoint of some megabytes: more than both databases and the mapped images.
+LARGE = ("--set", "hidden=[40000]", "--set", "filters=[2,2,2]", "--epochs", 2, "--trials", 1)
+
+
+def is_whole(store):
+    """No file under a temporary name, and every weights file readable by its name."""
+    assert outcomes.partial_files(store) == []
+    for path in store.rglob("*.safetensors"):
+        outcomes.load_file(path)
+    return True
+
+
+def said_once(search, *parts):
+    """The one line of an error, which must hold all the parts."""
+    errors = [line for line in search.err.splitlines() if line.startswith("Error: ")]
+    assert len(errors) == 1, search.err
+    assert all(part in errors[0] for part in parts), errors[0]
+    return errors[0]
+
+
+def test_file_that_cannot_grow_stops_the_search_with_one_message_and_leaves_nothing_half(workplace):
+    # RLIMIT_FSIZE: the databases and images still fit, the checkpoint of the first epoch does not.
+    search = workplace.search(*LARGE, largest_file=5_000_000).ended(1)
+    said_once(search, "checkpoint", str(workplace.store))
+    assert is_whole(workplace.store)
+    [trial] = workplace.trials()
+    assert trial.state.name in ("RUNNING", "FAIL")
+    workplace.search(*LARGE).ended()
+    assert workplace.trials()[-1].state.name == "COMPLETE"
+    assert sum(t.state.name == "COMPLETE" for t in workplace.trials()) == 1
+    assert is_whole(workplace.store)
+
+
+def test_search_without_room_from_the_start_says_so_and_begins_when_there_is_room(workplace, undisturbed):
+    search = workplace.search("--trials", 1, largest_file=50_000).ended(1)
+    said_once(search, str(workplace.store))
+    assert is_whole(workplace.store)
+    workplace.search("--trials", 1).ended()
+    assert_same(workplace, undisturbed, 1)
+
+
+@contextmanager
+def small_disk(folder, megabytes):
+    """A file system of this size in the folder, where this process may mount one."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", str(folder)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a file system cannot be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_full_disk_stops_the_search_and_it_goes_on_when_there_is_room(
+    driver, empty_store, undisturbed, workplace, tmp_path
+):
+    with small_disk(tmp_path / "disk", 24) as disk:
+        place = Workplace(driver, workplace.data, workplace.space, disk / "store")
+        shutil.copytree(empty_store, place.store)
+        search = place.search("--trials", 2)
+        search.says("trial 0 (baseline) epoch 2")
+        filler = disk / "filler"
+        with open(filler, "wb", buffering=0) as file:
+            try:
+                while file.write(bytes(4096)):
+                    pass
+            except OSError:
+                pass
+        search.ended(1)
+        said_once(search, str(place.store))
+        assert is_whole(place.store)
+        driver.clear()
+        filler.unlink()
+        again = place.search("--trials", 2).ended()
+        assert "trial 0 (baseline) goes on behind epoch" in again.err
+        assert_same(place, undisturbed, 2)
+        assert is_whole(place.store)
+
+
+def test_databases_locked_for_half_a_minute_are_waited_for(driver, empty_store, workplace, undisturbed, tmp_path):
+    # Two searches side by side: in each another of the databases is locked.
+    places = {}
+    for name in ("optuna.db", "mlflow.db"):
+        places[name] = Workplace(driver, workplace.data, workplace.space, tmp_path / name / "store")
+        shutil.copytree(empty_store, places[name].store)
+    searches = {name: place.search("--trials", 2) for name, place in places.items()}
+    for search in searches.values():
+        search.says("trial 0 (baseline) epoch 2")
+    connections = []
+    for name, place in places.items():
+        connection = sqlite3.connect(place.store / name, timeout=60, isolation_level=None)
+        connection.execute("BEGIN EXCLUSIVE")
+        connections.append(connection)
+    began = time.monotonic()
+    # What tells MLflow is not what trains: with its database locked, training goes on.
+    searches["mlflow.db"].says("trial 1 epoch 2", seconds=LOCKED_SECONDS)
+    time.sleep(began + LOCKED_SECONDS - time.monotonic())
+    assert all(search.exit_code is None for search in searches.values())
+    for connection in connections:
+        connection.execute("ROLLBACK")
+        connection.close()
+    for name, place in places.items():
+        searches[name].ended()
+        assert_same(place, undisturbed, 2)
+        assert place.epochs() == 2 * EPOCHS
+
+
+def test_searches_started_at_one_instant_on_no_store_share_it_and_a_study_has_one_owner(driver, workplace, undisturbed):
+    shutil.rmtree(workplace.store)
+    gate = workplace.store.parent / "gate"
+    searches = [workplace.search("--trials", 1, study=study, gate=gate) for study in (STUDY, "another", STUDY)]
+    gate.touch()
+    for search in searches:
+        search.wait()
+    same, other = [searches[0], searches[2]], searches[1]
+    other.ended()
+    assert sorted(search.exit_code for search in same) == [0, 1]
+    first, second = sorted(same, key=lambda search: search.exit_code)
+    message = said_once(second, f"{STUDY} is being run by process {first.process} on ")
+    assert "\n" not in message
+    for study in (STUDY, "another"):
+        assert_same(workplace, undisturbed, 1, study)
+    names = {s["study_name"]: s["state"] for s in workplace.run("studies", "--json").json["studies"]}
+    assert names == {STUDY: "finished", "another": "finished"}
+
+
+def test_study_that_is_being_run_can_be_stopped_and_no_other_command_may_change_it(workplace):
+    search = workplace.search("--trials", 1, "--epochs", 100_000)
+    search.says("trial 0 (baseline) epoch 1")
+    for command in (["retry", STUDY, "--failed"], ["delete", STUDY, "--yes"]):
+        refused = workplace.driver.start(*command, "--store", workplace.store).ended(1)
+        said_once(refused, f"{STUDY} is being run by process {search.process} on ")
+    workplace.run("stop", STUDY)
+    search.wait()
+    assert "trial 0 (baseline) interrupted" in search.err
+    assert "goes on from here" in search.out
+    status = workplace.status()
+    assert (status["state"], status["ended"], status["n_trials"]["running"]) == ("stopped", "sweeper stop", 1)
+    workplace.run("delete", STUDY, "--yes")
+    assert list((workplace.store / "checkpoints").rglob("*.safetensors")) == []
+    assert workplace.run("studies", "--json").json["studies"] == []

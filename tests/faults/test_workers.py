@@ -1,0 +1,154 @@
+"""What becomes of trials whose worker is killed, fails, or has no memory left."""
+
+import json
+
+import pytest
+import torch
+
+from tests.faults import outcomes
+from tests.faults.processes import STUDY, kill, wait_for
+from tests.faults.workplace import EPOCHS, N_TRIALS, assert_same
+
+pytestmark = pytest.mark.fault
+
+
+def test_undisturbed_study_is_whole(undisturbed):
+    """What all others are compared with."""
+    found = undisturbed.trials()
+    assert len(found) == N_TRIALS
+    for trial in found:
+        assert [step for step, _ in trial.histories["train_loss"]] == list(range(1, EPOCHS + 1))
+        assert trial.times == sorted(trial.times)
+    assert len({json.dumps(trial.histories) for trial in found}) == N_TRIALS
+    assert undisturbed.epochs() == N_TRIALS * EPOCHS
+    assert undisturbed.status()["state"] == "finished"
+    assert_same(undisturbed, undisturbed, N_TRIALS)
+
+
+def test_trial_of_a_killed_worker_goes_on_from_its_last_epoch_bitwise(workplace, undisturbed):
+    search = workplace.search("--trials", 2)
+    search.says("trial 0 (baseline) epoch 3")
+    [worker] = search.workers()
+    kill(worker)
+    search.says("trial 0 (baseline): the worker ended with exit code -9")
+    search.ended()
+    assert_same(workplace, undisturbed, 2)
+    # The epoch in which it was killed may have ended unheard; all before it are not trained again.
+    assert 2 * EPOCHS <= workplace.epochs() <= 2 * EPOCHS + 1
+    assert outcomes.partial_files(workplace.store) == []
+
+
+def test_trial_whose_workers_die_three_times_in_one_epoch_fails_and_the_sweep_goes_on(workplace, tmp_path):
+    space = tmp_path / "slow.toml"
+    # The baseline's epoch takes half a minute, the other network's a moment.
+    space.write_text(
+        workplace.space.read_text()
+        .replace("[[4, 8, 16], [6, 8, 16]]", "[[128, 512, 16], [4, 8, 16]]")
+        .replace("filters = [4, 8, 16]\n", "filters = [128, 512, 16]\n")
+    )
+    few = ("--set", "activation=relu", "--set", "lr=0.001", "--epochs", 1, "--sampler", "grid", "--trials", 1)
+    deaths = "trial 0 (baseline): the worker ended with exit code -9"
+
+    def kill_a_worker(search, after):
+        [worker] = wait_for("a worker", lambda: [w for w in search.workers() if w != after])
+        kill(worker)
+        return worker
+
+    search = workplace.search(*few, space=space)
+    search.says("trial 0 (baseline) started")
+    first = kill_a_worker(search, None)
+    search.says(deaths)
+    kill_a_worker(search, first)
+    search.says(deaths, times=2)
+    search.kill()
+
+    # Had the coordinator's death counted, it were the third.
+    search = workplace.search(*few, space=space)
+    search.says("trial 0 (baseline) started")
+    assert workplace.status()["n_trials"]["running"] == 1
+    worker = None
+    for death in range(1, 4):
+        worker = kill_a_worker(search, worker)
+        search.says(deaths if death < 3 else "trial 0 (baseline) failed", times=min(death, 2) if death < 3 else 1)
+    search.ended()
+    failed, *others = workplace.trials()
+    assert failed.state.name == "FAIL"
+    assert failed.reason.startswith("the worker ended with exit code -9")
+    assert "3 times without finishing an epoch" in failed.reason
+    assert str(workplace.store / "logs" / STUDY / "worker-0.log") in failed.reason
+    assert [run.info.status for run in failed.runs] == ["FAILED"]
+    assert [trial.state.name for trial in others] == ["COMPLETE"]
+
+
+def test_fault_that_fails_every_trial_stops_after_five_and_names_cause_and_log(workplace):
+    (workplace.store / "checkpoints").write_text("not a folder")
+    search = workplace.search("--trials", N_TRIALS).ended(1)
+    assert [trial.state.name for trial in workplace.trials()][:5] == ["FAIL"] * 5
+    assert sum(trial.state.name == "FAIL" for trial in workplace.trials()) == 5
+    last = search.err.splitlines()[-1]
+    assert last.startswith("Error: 5 trials in a row failed, the last with: ")
+    assert str(workplace.store / "checkpoints") in last
+    log = workplace.store / "logs" / STUDY / "worker-0.log"
+    assert str(log) in last
+    assert "Traceback" in log.read_text()
+
+
+def test_diverged_and_impossible_trials_are_pruned_with_their_reasons_and_never_ranked(workplace, tmp_path):
+    space = tmp_path / "hard.toml"
+    # With both pools, the last convolution's map is smaller than the larger kernel; lr 1e30 overflows the loss.
+    space.write_text(
+        workplace.space.read_text()
+        .replace("kernel_size = 5", "kernel_size = { choices = [3, 5] }\npool_after = { choices = [[1, 2], [1]] }")
+        .replace("padding = [2, 0, 0]", "padding = 0")
+        .replace("lr = { choices = [0.001, 0.004] }", 'lr = { choices = [0.001, 1e30] }\noptimizer = "sgd"')
+        .replace("lr = 0.001\n", "lr = 0.001\nkernel_size = 3\npool_after = [1, 2]\n")
+    )
+    few = ("--set", "activation=relu", "--set", "filters=[4,8,16]", "--epochs", 2, "--sampler", "grid")
+    workplace.search(*few, "--trials", 8, space=space).ended()
+    for trial in workplace.trials():
+        impossible = (trial.params["kernel_size"], trial.params["pool_after"]) == (5, "[1,2]")
+        diverged = trial.params["lr"] == 1e30 and not impossible
+        assert trial.infeasible == (impossible or diverged)
+        assert trial.state.name == ("PRUNED" if trial.infeasible else "COMPLETE")
+        assert trial.reason.startswith("impossible_shape" if impossible else "diverged" if diverged else "")
+        [run] = trial.runs
+        assert (run.info.status == "FINISHED") == (not trial.infeasible)
+        assert run.data.tags.get("sweeper.reason", "") == trial.reason
+    ranked = [t for t in workplace.run("trials", STUDY, "--json").json["trials"] if t["feasible"]]
+    assert {t["params"]["lr"] for t in ranked} == {0.001}
+    assert len(ranked) == 3
+    assert workplace.status()["best_trial"]["number"] in [t["number"] for t in ranked]
+
+
+@pytest.mark.parametrize(
+    ("limits", "filters"),
+    [
+        (("--worker-memory", "2GB"), "[2000, 8, 16]"),
+        pytest.param(
+            ("--device", "cuda"),
+            "[40000, 8, 16]",
+            marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU"),
+        ),
+    ],
+)
+def test_network_without_enough_memory_is_pruned_with_a_constraint_and_the_next_trial_runs(
+    workplace, tmp_path, limits, filters
+):
+    space = tmp_path / "large.toml"
+    # A batch's first maps alone are more than there may be.
+    space.write_text(
+        workplace.space.read_text()
+        .replace("[[4, 8, 16], [6, 8, 16]]", f"[[4, 8, 16], {filters}, [6, 8, 16]]")
+        .replace("batch_size = 32", "batch_size = 3000")
+    )
+    few = ("--set", "activation=relu", "--set", "lr=0.001", "--epochs", 1, "--sampler", "grid", "--trials", 3)
+    search = workplace.search(*few, *limits, space=space).ended()
+    trials = {trial.params["filters"]: trial for trial in workplace.trials()}
+    large = trials.pop(filters.replace(" ", ""))
+    assert large.state.name == "PRUNED"
+    assert large.infeasible
+    assert large.reason.startswith("out_of_memory")
+    assert [run.info.status for run in large.runs] == ["KILLED"]
+    assert [trial.state.name for trial in trials.values()] == ["COMPLETE"] * 2
+    # No worker died of it: what the trial held was given back.
+    assert "the worker ended" not in search.err

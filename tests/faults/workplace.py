@@ -1,0 +1,87 @@
+"""The commands on one store, and the fixed list of configurations that most faults befall."""
+
+from pathlib import Path
+
+from tests.faults import outcomes
+from tests.faults.processes import STUDY, Command, Driver, wait_for
+
+# Eight networks, the smallest grid that takes long enough to be killed in; dropout draws from torch's global generator.
+FIXED_LIST = """
+[space]
+title = "tiny"
+datasets = ["fashion_mnist"]
+
+[protocol]
+epochs = 8
+
+[model]
+filters = { choices = [[4, 8, 16], [6, 8, 16]] }
+kernel_size = 5
+padding = [2, 0, 0]
+hidden = [8]
+activation = { choices = ["relu", "tanh"] }
+dropout = 0.2
+
+[train]
+lr = { choices = [0.001, 0.004] }
+batch_size = 32
+
+[variants.baseline]
+filters = [4, 8, 16]
+activation = "relu"
+lr = 0.001
+"""
+N_TRIALS, EPOCHS = 8, 8
+
+
+class Workplace:
+    """The commands on one store."""
+
+    def __init__(self, driver: Driver, data: Path, space: Path, store: Path) -> None:
+        self.driver, self.data, self.space, self.store = driver, data, space, store
+
+    def search(self, *more: object, study: str = STUDY, jobs: int = 1, space: Path | None = None, **how) -> Command:
+        """Starts a search over the fixed list, or over another space."""
+        listed = ("--sampler", "grid") if space is None else ()
+        places = ("--space", space or self.space, "--data-dir", self.data, "--store", self.store)
+        arguments = ("--pruner", "none", "--keep", N_TRIALS, "--study", study, "--jobs", jobs, "--device", "cpu")
+        return self.driver.start("search", "tiny", *listed, *places, *arguments, "--verbose", *more, **how)
+
+    def run(self, name: str, *more: object, code: int = 0, **how) -> Command:
+        """A command on the store that must end with this exit code."""
+        return self.driver.start(name, *more, "--store", self.store, **how).ended(code)
+
+    def status(self, study: str = STUDY):
+        return self.run("status", study, "--json").json
+
+    def trials(self, study: str = STUDY, tracking_uri: str | None = None) -> list[outcomes.Trial]:
+        return outcomes.trials(self.store, study, tracking_uri)
+
+    def trains(self, search: Command) -> None:
+        """Waits until the search has trained one more epoch, which it must before it ends."""
+        known = self.epochs()
+
+        def found() -> bool:
+            trained = self.epochs() > known
+            assert trained or search.exit_code is None, (
+                f"ended with {search.exit_code} before it trained:\n{search.err}"
+            )
+            return trained
+
+        wait_for("an epoch", found)
+
+    def epochs(self, study: str = STUDY, trial: int | None = None) -> int:
+        return outcomes.epoch_lines(self.store, study, trial)
+
+
+def assert_same(place: Workplace, undisturbed: Workplace, n_trials: int, study: str = STUDY) -> None:
+    """The study has just these trials, each once in both databases, and each bitwise as in the undisturbed one."""
+    found, expected = place.trials(study), undisturbed.trials()[:n_trials]
+    assert not (different := outcomes.differences(found, expected)), "\n".join(different)
+    ends = [[run.info.status for run in trial.runs] for trial in found]
+    assert ends == [["FINISHED"]] * n_trials, ends
+    for trial, other in zip(found, expected, strict=True):
+        assert outcomes.weights(place.store, trial) == outcomes.weights(undisturbed.store, other), trial.number
+    # Nothing of a trial that has ended stays behind.
+    left = list((place.store / "checkpoints").rglob("*.safetensors*"))
+    assert left == [], left
