@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -143,7 +144,7 @@ def file_system(path: Path, mounts: Path) -> str | None:
     for line in lines:
         _, point, kind, *_ = line.split(" ")
         # Spaces and the like are written as octal numbers.
-        point = point.encode("utf-8", "surrogateescape").decode("unicode_escape")
+        point = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), point)
         if real.is_relative_to(point) and len(point) >= longest:  # of two mounts on one place the later is seen
             found, longest = kind, len(point)
     return found

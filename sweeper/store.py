@@ -7,7 +7,7 @@ import socket
 import stat
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -17,6 +17,23 @@ from sweeper.errors import SweeperError, UsageError, plain, shortened
 DEFAULT_STORE = Path("mlruns")
 # Somebody who only asks whether a study is owned holds its lock for a moment.
 TRIES, TRY_SECONDS = 20, 0.05
+# What follows the name of a user: as far as the last @ of its word; or, where it is neither a port nor the rest of an
+# IPv6 address, over spaces to the next @, for SQLAlchemy takes such passwords.
+_PASSWORD = re.compile(
+    r"""(://[^:/\s]*):
+        (?: \S*@
+          | (?! \d{1,5} ['"),.;:\]]* (?:[/?\#\s]|$) | [\da-f:.]*\] ) (?:(?!://)[^@\n])* @ (?:\S*@)?
+        )""",
+    re.VERBOSE | re.IGNORECASE,
+)
+# To the end of the value, but for what closes a quotation or a sentence around the address. ODBC's own connection
+# string has spaces in braces and behind semicolons.
+_SECRET_VALUE = re.compile(
+    r"""([?&] (?: odbc_connect | [^=&\s]*(?:pass|pwd|key|token|secret|sig)[^=&\s]* ) =)
+        (?: \{[^}]*\} | ;[\w\ ]+= | [^&\s] )+?
+        (?! ;[\w\ ]+= ) (?= ['")\].,;:]* (?:[&\s]|$))""",
+    re.VERBOSE | re.IGNORECASE,
+)
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -61,13 +78,16 @@ class Store:
         """Where the images lie that the study's workers may see, while they work."""
         return self.root / "parts" / f"{study}-{study_id[:8]}"
 
-    def log_folder(self, study: str) -> Path:
-        return self.root / "logs" / study
+    def log_folder(self, study: str, study_id: str) -> Path:
+        """Where the study's workers write what they do."""
+        return self.root / "logs" / f"{study}-{study_id[:8]}"
 
     def belongings(self, study: str, study_id: str) -> list[Path]:
         """All of the study's own in the store, its lock left out; what is not there yet may be named too."""
-        folders = [self.root / kind / f"{study}-{study_id[:8]}" for kind in ("checkpoints", "promotions", "parts")]
-        return [*folders, self.log_folder(study), *(self.root / "spool").glob(f"{study}-{study_id[:8]}-*")]
+        own = f"{study}-{study_id[:8]}"
+        folders = [self.root / kind / own for kind in ("checkpoints", "promotions", "parts", "logs")]
+        # Parts that a killed process was writing begin with a dot.
+        return [*folders, *(self.root / "parts").glob(f".{own}.*"), *self.spools.glob(f"{own}-*")]
 
     def prepare(self) -> None:
         """Makes the folder; SweeperError if it cannot be written to."""
@@ -101,9 +121,14 @@ class Store:
         path = self._lock(study)
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(path, wait=False):
-            self._stop(study).unlink(missing_ok=True)
-            path.write_text(f"process {os.getpid()} on {socket.gethostname()}")
+        with ExitStack() as owned:
+            with self._changing_owners():
+                owned.enter_context(_locked(path, wait=False))
+                # Over the name of the owner before: on a full disk there is no room but that.
+                with _writing(path), open(path, "r+") as file:
+                    file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+                    file.truncate()
+                self._stop(study).unlink(missing_ok=True)
             yield
 
     def owner(self, study: str) -> str | None:
@@ -113,14 +138,26 @@ class Store:
                 # Shared, so that two askers at once do not take each other for an owner.
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                return file.read() or "another process"
+                return _name_in(file)
         return None
 
-    def request_stop(self, study: str) -> None:
-        """Asks the study's owner, on whatever machine, to end with the running epochs."""
+    def wait_for_owner(self, study: str) -> None:
+        """Returns when the process that runs the study now, if there is one, has ended."""
+        with suppress(FileNotFoundError), open(self._lock(study)) as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+
+    def request_stop(self, study: str) -> str | None:
+        """Asks the study's owner, on whatever machine, to end with the running epochs.
+
+        The owner that is asked, or None where nobody runs the study, and nobody is asked.
+        """
         path = self._stop(study)
-        with _writing(path):
-            path.touch()
+        with self._changing_owners():
+            owner = self.owner(study)
+            if owner is not None:
+                with _writing(path):
+                    path.touch()
+            return owner
 
     def stop_requested(self, study: str) -> bool:
         """Whether the study's owner is asked to end."""
@@ -130,6 +167,10 @@ class Store:
         """Deletes the study's lock, by its owner: the study is no more."""
         self._stop(study).unlink(missing_ok=True)
         self._lock(study).unlink(missing_ok=True)
+
+    def _changing_owners(self) -> AbstractContextManager[None]:
+        """Held while an owner comes, and while one is asked to stop: the new one would forget what it is asked."""
+        return _locked(self.root / ".owners.lock", wait=True)
 
     def _lock(self, study: str) -> Path:
         return self.root / "locks" / f"{study}.lock"
@@ -172,11 +213,14 @@ def check_study_name(name: str) -> str:
     return name
 
 
-def redact(url: str) -> str:
-    """The text with what is secret in its addresses hidden: passwords, tokens before an @ and in queries."""
-    url = re.sub(r"(://[^:/@\s]*):\S*@", r"\1:***@", url)
-    url = re.sub(r"://[^:/@\s]+@", "://***@", url)
-    return re.sub(r"([?&](?:password|passwd|token|secret)=)[^&\s]+", r"\1***", url, flags=re.IGNORECASE)
+def redact(text: str) -> str:
+    """The text with what is secret in its addresses hidden: passwords, tokens before an @ and in queries.
+
+    Where a password with spaces cannot be told from the words around an address, they are hidden too.
+    """
+    text = _PASSWORD.sub(r"\1:***@", text)
+    text = re.sub(r"://[^:/@\s]+@", "://***@", text)
+    return _SECRET_VALUE.sub(r"\1***", text)
 
 
 def _sqlite(path: Path) -> str:
@@ -201,11 +245,16 @@ def _locked(path: Path, *, wait: bool) -> Iterator[None]:
                 fcntl.flock(file, fcntl.LOCK_EX)
             elif not _take(file):
                 file.seek(0)
-                raise SweeperError(f"{path.stem} is being run by {file.read() or 'another process'}")
+                raise SweeperError(f"{path.stem} is being run by {_name_in(file)}")
             # A lock that was deleted with its study before we had it keeps nobody out.
             if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
                 yield
                 return
+
+
+def _name_in(file: IO[str]) -> str:
+    """The owner that a lock names; none yet, maybe, in the moment after it was taken."""
+    return file.readline().strip() or "another process"
 
 
 def _take(file: IO[str]) -> bool:

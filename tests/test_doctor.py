@@ -17,6 +17,7 @@ MOUNTS = r"""
 server:/home /home nfs4 rw 0 0
 /dev/sdb1 /home/me ext4 rw 0 0
 //server/share /mnt/two\040words cifs rw 0 0
+/dev/sdc1 /mnt/größe\x41\134n xfs rw 0 0
 tmpfs /mnt/over tmpfs rw 0 0
 server:/x /mnt/over nfs rw 0 0
 """.strip()
@@ -90,11 +91,12 @@ def test_password_of_a_server_is_not_shown(tiny, tmp_path):
         ("/home/me/mlruns", "ext4"),
         ("/home/meander", "nfs4"),
         ("/mnt/two words/x", "cifs"),
+        (r"/mnt/größe\x41\n/x", "xfs"),
         ("/mnt/over/x", "nfs"),
     ],
 )
 def test_file_system_is_that_of_the_longest_mount(tmp_path, monkeypatch, path, kind):
-    (tmp_path / "mounts").write_text(MOUNTS)
+    (tmp_path / "mounts").write_text(MOUNTS, encoding="utf-8")
     monkeypatch.setattr(doctor, "_existing", lambda path: path)
     assert doctor.file_system(Path(path), tmp_path / "mounts") == kind
     assert doctor.file_system(Path(path), tmp_path / "none") is None

@@ -1,10 +1,13 @@
 import os
+import shlex
 import socket
 import threading
 import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sweeper import store as stores
 from sweeper.errors import SweeperError, UsageError
@@ -78,6 +81,66 @@ def test_request_to_stop_reaches_the_owner_and_not_the_next_one(tmp_path):
         assert not store.stop_requested("study")
 
 
+def test_request_to_stop_that_comes_with_a_new_owner_reaches_it_and_names_it(tmp_path, monkeypatch):
+    store, asked = stores.resolve(tmp_path, None, None, {}), []
+    with store.owning("study"):
+        pass
+    asker = threading.Thread(target=lambda: asked.append(store.request_stop("study")))
+
+    def ask():
+        asker.start()
+        asker.join(0.3)
+        return "new"
+
+    monkeypatch.setattr(socket, "gethostname", ask)  # what the new owner asks for once the lock is its own
+    with store.owning("study"):
+        asker.join(30)
+        assert asked == [f"process {os.getpid()} on new"]
+        assert store.stop_requested("study")
+
+
+def test_nobody_is_asked_to_stop_where_nobody_runs_the_study(tmp_path):
+    store = stores.resolve(tmp_path, None, None, {})
+    with store.owning("study"):
+        pass
+    assert store.request_stop("study") is None
+    assert not store.stop_requested("study")
+
+
+def test_end_of_an_owner_is_waited_for_whatever_its_lock_says(tmp_path):
+    store, ended = stores.resolve(tmp_path, None, None, {}), threading.Event()
+    waiting = threading.Thread(target=lambda: (store.wait_for_owner("study"), ended.set()))
+    with store.owning("study"):
+        waiting.start()
+        (tmp_path / "locks" / "study.lock").write_text("process 1 on another")
+        assert not ended.wait(0.7)
+    assert ended.wait(30)
+    waiting.join()
+    store.wait_for_owner("nobody's")
+
+
+def test_longer_name_of_the_owner_before_leaves_no_trace(tmp_path, monkeypatch):
+    store = stores.resolve(tmp_path, None, None, {})
+    for host in ("a-machine-of-a-long-name", "b"):
+        monkeypatch.setattr(socket, "gethostname", lambda host=host: host)
+        with store.owning("study"):
+            assert store.owner("study") == f"process {os.getpid()} on {host}"
+    assert (tmp_path / "locks" / "study.lock").read_text() == f"process {os.getpid()} on b\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+def test_lock_without_room_for_its_owner_is_told_in_one_line_and_not_kept(tmp_path):
+    store, path = stores.resolve(tmp_path, None, None, {}), tmp_path / "locks" / "study.lock"
+    path.parent.mkdir()
+    path.symlink_to("/dev/full")
+    for _ in range(2):
+        with (
+            pytest.raises(SweeperError, match=r"study\.lock in the store cannot be written to: No space left"),
+            store.owning("study"),
+        ):
+            pass
+
+
 def test_lock_that_was_deleted_while_it_was_waited_for_keeps_nobody_out(tmp_path):
     path, entered, leave = tmp_path / "lock", threading.Event(), threading.Event()
 
@@ -111,11 +174,18 @@ def test_belongings_are_the_studys_own_and_not_those_of_a_namesake(tmp_path):
     own = [
         store.trial_folder("a", "0123456789", 3).parent,
         store.training_folder("a", "0123456789", "refit").parent,
-        store.log_folder("a"),
+        store.log_folder("a", "0123456789"),
         store.parts_folder("a", "0123456789"),
+        store.parts_folder("a", "0123456789").with_name(".a-01234567.tmp"),
         store.spool("a", "0123456789", "study"),
     ]
-    for path in [*own, tmp_path / "spool" / "a-76543210-study.db", tmp_path / "spool" / "a-b-01234567-study.db"]:
+    others = [
+        tmp_path / "spool" / "a-76543210-study.db",
+        tmp_path / "spool" / "a-b-01234567-study.db",
+        tmp_path / "parts" / ".a-b-01234567.tmp",
+        store.log_folder("a", "7654321000"),
+    ]
+    for path in [*own, *others]:
         path.mkdir(parents=True)
     assert sorted(store.belongings("a", "0123456789")) == sorted(own)
 
@@ -142,9 +212,57 @@ def test_study_name_that_could_leave_the_store_is_refused(name):
         ("https://me:sec:r@t@host", "https://me:***@host"),
         ("https://TOKEN@host/x", "https://***@host/x"),
         ("postgresql://host/db?user=me&password=secret&x=1", "postgresql://host/db?user=me&password=***&x=1"),
-        ("sqlite:////tmp/x.db", "sqlite:////tmp/x.db"),
-        ("http://host:5000", "http://host:5000"),
+        ("postgresql://me:my secret@host/db", "postgresql://me:***@host/db"),
+        ("postgresql://me:a/b c@host/db", "postgresql://me:***@host/db"),
+        ("postgresql://me@server:secret@host/db", "postgresql://***@server:***@host/db"),
+        ("mssql+pyodbc:///?odbc_connect=UID%3Dme%3BPWD%3Dsecret", "mssql+pyodbc:///?odbc_connect=***"),
+        ("mssql:///?odbc_connect=Driver={A 17};UID=me; PWD=se cret=1&x=1", "mssql:///?odbc_connect=***&x=1"),
+        ("s3://bucket?access_key=secret&x=1", "s3://bucket?access_key=***&x=1"),
+        ("https://host?api_key=secret", "https://host?api_key=***"),
+        ("https://host?x=1&sig=secret", "https://host?x=1&sig=***"),
+        (
+            "postgresql://host/db?sslpassword=secret&sslmode=require",
+            "postgresql://host/db?sslpassword=***&sslmode=require",
+        ),
+        ("mysql://host/db?PWD=secret", "mysql://host/db?PWD=***"),
     ],
 )
 def test_password_in_an_address_is_hidden(url, shown):
     assert stores.redact(url) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sqlite:////tmp/x.db",
+        "http://host:5000",
+        "MLflow at http://127.0.0.1:5000 cannot be used: ask me@example.com",
+        "MLflow at http://127.0.0.1:5000/x cannot be used: ask me@example.com",
+        "http://[::1]:5000 does not answer; ask me@example.com",
+        "sweeper search tiny --tracking-uri http://host:5000 --set a=b@c --storage postgresql://host:5432/db?sslmode=require",
+    ],
+)
+def test_text_without_a_secret_stays_as_it_is(text):
+    assert stores.redact(text) == text
+
+
+def test_words_around_a_secret_stay():
+    assert stores.redact("postgresql://me:secret@host/db cannot be used: ask me@example.com") == (
+        "postgresql://me:***@host/db cannot be used: ask me@example.com"
+    )
+    assert stores.redact("(see https://host/?token=secret), then") == "(see https://host/?token=***), then"
+
+
+@given(
+    password=st.text("abc12 '\"/:.,;?&=#\\é").filter(lambda text: "://" not in text),
+    key=st.text("abc12'\"/:.,;?=#\\@%é"),
+    host=st.sampled_from(["host", "host:5432", "[::1]:5432", ""]),
+)
+def test_no_secret_is_left_in_a_command_and_its_words_stay(password, key, host):
+    address = f"postgresql://me:x{password}hunter2{password}@{host}/db?api_key=hunter2{key}&x=1"
+    command = shlex.join(["sweeper", "search", "tiny", "--storage", address, "--set", "kernel_size=5"])
+    shown = stores.redact(command)
+    assert "hunter2" not in shown
+    assert shlex.split(shown)[:4] == ["sweeper", "search", "tiny", "--storage"]
+    assert shlex.split(shown)[5:] == ["--set", "kernel_size=5"]
+    assert stores.redact(shown) == shown

@@ -45,7 +45,7 @@ def delete(
         click.echo(f"{_described(removal)} will be deleted, for ever.", err=True)
         _tell_kept(removal, err=True)
         click.confirm("Delete?", abort=True, err=True)
-    remove(where, found)
+    remove(where, removal)
     if as_json:
         click.echo(json.dumps({"schema_version": 1, **asdict(removal)}))
         return

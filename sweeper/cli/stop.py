@@ -1,14 +1,11 @@
 """`sweeper stop`: end a running study with the epochs that run now."""
 
-import time
 from pathlib import Path
 
 import click
 
 from sweeper.cli.options import note, resolve_store, store_options
 from sweeper.errors import SweeperError
-
-POLL_SECONDS = 0.5
 
 
 @click.command()
@@ -29,16 +26,14 @@ def stop(study: str | None, no_wait: bool, store: Path | None, storage: str | No
     where = resolve_store(store, storage, tracking_uri)
     found = find_study(where, study)
     name = found.study_name
-    owner = where.owner(name)
+    owner = where.request_stop(name)
     if owner is None:
         raise SweeperError(f"nobody runs {name}: it is {status_of(where, found)['state']}")
-    where.request_stop(name)
     if no_wait:
         click.echo(f"{name}: {owner} is asked to stop")
         return
     note(f"{name}: {owner} records the running epochs; Ctrl-C stops waiting, not the stop")
-    while where.owner(name) == owner:
-        time.sleep(POLL_SECONDS)
+    where.wait_for_owner(name)
     status = status_of(where, found)
     click.echo(f"{name}: {status['state']}" + (f" by {status['ended']}" if status["state"] == "stopped" else ""))
     if status["state"] in ("stopped", "dead") and status["command"]:

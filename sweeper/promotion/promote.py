@@ -26,7 +26,7 @@ from sweeper.search import study as studies
 from sweeper.search import study_run
 from sweeper.search.coordinator import StopRequest
 from sweeper.search.events import Listener, Note
-from sweeper.search.inspect import find_study
+from sweeper.search.inspect import find_again, find_study
 from sweeper.search.resources import plan_execution
 from sweeper.store import Store, redact
 from sweeper.tracking.client import check_tracking
@@ -66,7 +66,10 @@ def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome | No
     studies.check_usable(study)
     check_tracking(store, studies.spec_of(study)["dataset"])
     store.prepare()
+    study_id = studies.id_of(study)
     with store.owning(study.study_name):
+        study = find_again(store, study.study_name, study_id)
+        studies.check_usable(study)
         ledger = Ledger(store)
         if request.test:
             _check_test(request, study, ledger, listener)

@@ -58,7 +58,7 @@ class Retraining:
         """Workers that see these images of the pool, and no others. Raises SweeperError without room for them."""
         folder = self.store.parts_folder(self.study_name, self.study_id)
         setup = setup_for(self.pool, train, validation, self.spec, self.execution, folder)
-        return WorkerPool(setup, self.execution.devices, self.store.log_folder(self.study_name))
+        return WorkerPool(setup, self.execution.devices, self.store.log_folder(self.study_name, self.study_id))
 
     def network(self, training: Training) -> RawPixels:
         """The trained network. Raises SweeperError if its weights cannot be read."""

@@ -35,7 +35,10 @@ class Task(Generic[Subject]):
 
 @dataclass(frozen=True)
 class Epoch:
-    """An epoch of a task, to be answered. One that is not `new` was heard of before, and comes from a checkpoint."""
+    """An epoch of a task, to be answered.
+
+    One that is not `new` was heard of before: a checkpoint brought it back, or it was trained again without one.
+    """
 
     metrics: EpochMetrics
     new: bool
@@ -48,7 +51,7 @@ class Crew(Generic[Subject]):
         self.pool, self.tell_user = pool, listener
         self.running: dict[int, Task[Subject]] = {}  # by worker
         self.requeued: deque[Task[Subject]] = deque()  # to be gone on with, before any other
-        self._idle_deaths = 0
+        self._deaths = 0  # in a row, of workers that no task has ended
 
     def idle(self) -> list[int]:
         """The workers without a task."""
@@ -59,7 +62,9 @@ class Crew(Generic[Subject]):
         return [*self.running.values(), *self.requeued]
 
     def begin(self, worker: int, task: Task[Subject]) -> None:
-        """Gives an idle worker a task."""
+        """Gives an idle worker a task; to one that ran out of memory before, a process that holds nothing else."""
+        if task.tried_again:
+            self.pool.renew(worker)
         self.running[worker] = task
         self.pool.train(worker, task.job)
 
@@ -78,7 +83,8 @@ class Crew(Generic[Subject]):
         for worker, message in self.pool.wait(seconds):
             task = self.running.get(worker)
             if task is None:
-                self._idle_death(worker, message)
+                assert isinstance(message, Died), message  # nothing else comes from who has nothing to do
+                self._machines_death(worker, message)
                 continue
             match message:
                 case EpochMetrics():
@@ -93,12 +99,22 @@ class Crew(Generic[Subject]):
             match message:
                 case TrialResult():
                     yield task, message
-                case Failure(kind="out_of_memory", own_fault=False) if not task.tried_again:
-                    # A neighbour may have taken the memory.
-                    task.tried_again = True
-                    self._requeue(task)
+                case Failure(kind="out_of_memory"):
+                    self.pool.renew(worker)  # not all that a failed trial took comes back
+                    if message.own_fault:
+                        yield task, replace(message, log=self.pool.log(worker))
+                    elif task.tried_again:
+                        text = f"out of memory twice, which the trial itself does not explain: {message.message}"
+                        yield task, Failure("error", text, message.trace, log=self.pool.log(worker))
+                    else:
+                        # A neighbour may have taken the memory, or the trials that this worker trained before.
+                        task.tried_again = True
+                        self._requeue(task)
                 case Failure():
                     yield task, replace(message, log=self.pool.log(worker))
+                case Died(is_of_the_machine=True):
+                    self._requeue(task)
+                    self._machines_death(worker, message)
                 case Died():
                     task.deaths += 1
                     if task.deaths >= MOST_DEATHS:
@@ -112,17 +128,16 @@ class Crew(Generic[Subject]):
         task.history.append(metrics)
         new = metrics.epoch > task.reported
         if new:
-            task.reported, task.deaths, self._idle_deaths = metrics.epoch, 0, 0
+            task.reported, task.deaths, self._deaths = metrics.epoch, 0, 0
         return Epoch(metrics, new)
 
     def _requeue(self, task: Task[Subject]) -> None:
         task.history.clear()  # the checkpoint brings it back
         self.requeued.append(task)
 
-    def _idle_death(self, worker: int, message: object) -> None:
-        assert isinstance(message, Died), message  # nothing else comes from who has nothing to do
-        self._idle_deaths += 1
-        if self._idle_deaths >= MOST_DEATHS:
+    def _machines_death(self, worker: int, died: Died) -> None:
+        self._deaths += 1
+        if self._deaths >= MOST_DEATHS:
             raise SweeperError(
-                f"workers end before they train (exit code {message.exit_code}); see {self.pool.log(worker)}"
+                f"workers end before they train (exit code {died.exit_code}); see {self.pool.log(worker)}"
             )

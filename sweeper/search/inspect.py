@@ -36,6 +36,18 @@ def find_study(store: Store, name: str | None) -> optuna.Study:
     return study
 
 
+def find_again(store: Store, name: str, study_id: str) -> optuna.Study:
+    """The study as it is now, for whoever has become its owner; SweeperError if it was deleted meanwhile.
+
+    One that was found before is not to be changed: it knows the study by the database's number, and SQLite gives the
+    number of a deleted study to the next.
+    """
+    for study in studies_in(store):
+        if study.study_name == name and studies.id_of(study) == study_id:
+            return study
+    raise SweeperError(f"study {name} was deleted meanwhile, by another command")
+
+
 def status_of(store: Store, study: optuna.Study) -> dict[str, Any]:
     """A study as plain data.
 

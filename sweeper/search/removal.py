@@ -1,14 +1,18 @@
 """A study and all that belongs to it, deleted so that a deletion which was cut short can be finished."""
 
 import shutil
+import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
+from optuna.exceptions import StorageInternalError
 
 from sweeper.errors import SweeperError
+from sweeper.search import mishaps
 from sweeper.search import study as studies
+from sweeper.search.inspect import find_again
 from sweeper.store import Store
 from sweeper.tracking.removal import StudyRuns, folder_bytes
 
@@ -21,6 +25,7 @@ class Removal:
     """
 
     study_name: str
+    study_id: str
     n_trials: int
     n_runs: int
     n_bytes: int
@@ -37,6 +42,7 @@ def plan(store: Store, study: optuna.Study) -> Removal:
     in_mlflow = runs.n_bytes()
     return Removal(
         study_name=study.study_name,
+        study_id=studies.id_of(study),
         n_trials=len(study.get_trials(deepcopy=False)),
         n_runs=runs.n_runs,
         n_bytes=(in_mlflow or 0) + sum(_size(path) for path in _local(store, study)),
@@ -45,24 +51,35 @@ def plan(store: Store, study: optuna.Study) -> Removal:
     )
 
 
-def remove(store: Store, study: optuna.Study) -> None:
-    """Deletes the study, its runs in MLflow, and its files here. Raises SweeperError while a process runs it.
+def remove(store: Store, planned: Removal) -> None:
+    """Deletes the study that was planned to be, its runs in MLflow, and its files here.
 
-    By the study it is found again what is still to be deleted, so that goes last.
+    By the study it is found again what is still to be deleted, so that goes last. Raises SweeperError while a process
+    runs it, and where it is no more.
     """
-    name = study.study_name
-    with store.owning(name):
+    name = planned.study_name
+    with mishaps.in_one_line(store), store.owning(name):
+        study = find_again(store, name, planned.study_id)
         # Before anything else, for MLflow may be away.
         runs = _runs(store, study)
-        studies.mark_ended(study, studies.DELETING)
+        try:
+            studies.mark_ended(study, studies.DELETING)
+        except StorageInternalError as error:
+            if not _is_of_a_full_disk(error):
+                raise
+            _free(store, study)
+            studies.mark_ended(study, studies.DELETING)
+        # The databases need room for what is written to them next.
+        _free(store, study)
         runs.delete()
-        for path in _local(store, study):
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
         optuna.delete_study(study_name=name, storage=study._storage)
         store.forget(name)
+
+
+def _is_of_a_full_disk(error: BaseException) -> bool:
+    """Whether Optuna's error comes of SQLite's that there is no room."""
+    cause = getattr(error.__cause__, "orig", None)
+    return isinstance(cause, sqlite3.Error) and cause.sqlite_errorcode == sqlite3.SQLITE_FULL
 
 
 def _runs(store: Store, study: optuna.Study) -> StudyRuns:
@@ -72,6 +89,14 @@ def _runs(store: Store, study: optuna.Study) -> StudyRuns:
 def _local(store: Store, study: optuna.Study) -> list[Path]:
     """The study's own files and folders in the store."""
     return [path for path in store.belongings(study.study_name, studies.id_of(study)) if path.exists()]
+
+
+def _free(store: Store, study: optuna.Study) -> None:
+    for path in _local(store, study):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _size(path: Path) -> int:

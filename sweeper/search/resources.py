@@ -12,8 +12,9 @@ from sweeper.errors import UsageError, plain
 MOST_CPU_WORKERS = 8
 # The largest process of the 50-trial search on Fashion-MNIST peaked at 1.3 GiB (benchmarks/README.md).
 WORKER_BYTES = 3 << 29
-# What torch's libraries and the training of a LeNet-5 take of a limit, 0.95 GiB, with a little to spare.
-LEAST_WORKER_BYTES = 1 << 30
+# What torch's libraries and the training of LeNets take of a limit, 0.95 GiB with what oneDNN keeps of 200 of them, and
+# a third to spare.
+LEAST_WORKER_BYTES = 5 << 28
 CGROUP = Path("/sys/fs/cgroup")
 
 

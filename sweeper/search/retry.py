@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import optuna
 from optuna.trial import FrozenTrial
 
-from sweeper.search import commands
+from sweeper.search import commands, mishaps
 from sweeper.search import study as studies
+from sweeper.search.inspect import find_again
 from sweeper.search.study import TrialRecord
 from sweeper.store import Store
 
@@ -31,23 +32,26 @@ def retry_failed(store: Store, study: optuna.Study) -> Retried:
     What is waiting or running already, or has been told a result since, is passed over. Raises SweeperError while a
     process runs the study.
     """
-    with store.owning(study.study_name):
+    name, study_id = study.study_name, studies.id_of(study)
+    with mishaps.in_one_line(store), store.owning(name):
+        study = find_again(store, name, study_id)
         studies.check_usable(study)
         trials, frozen = studies.records(study), study.get_trials(deepcopy=False)
         numbers = _failed(trials, frozen)
-        for number in numbers:
-            _enqueue(study, frozen[number])
         attributes = study.user_attrs
         total, command = attributes.get("trials", 0), attributes.get(studies.COMMAND)
         if numbers:
             n = studies.counts(trials)
             waiting = sum(trial.state == "waiting" for trial in trials)
             needed = n["complete"] + n["pruned"] + n["running"] + waiting + len(numbers)
-            if needed > total:
-                total, command = needed, command and commands.with_trials(command, needed)
+            total = max(total, needed)
+            command = command and commands.with_trials(command, total)
+            # First, for a trial in line would wait for ever in a study that is thought finished.
             studies.mark_running(study, total, command or "")
             studies.mark_ended(study, ENDED_BY)
-    return Retried(study.study_name, tuple(numbers), total, command)
+        for number in numbers:
+            _enqueue(study, frozen[number])
+    return Retried(name, tuple(numbers), total, command)
 
 
 def _failed(trials: Sequence[TrialRecord], frozen: Sequence[FrozenTrial]) -> list[int]:

@@ -183,7 +183,7 @@ def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome:
         studies.mark_running(study, request.trials, commands.resuming(request.command, name))
         parts = store.parts_folder(name, studies.id_of(study))
         setup = setup_for(pool, planned.split.train, planned.split.validation, spec, planned.execution, parts)
-        workers = WorkerPool(setup, planned.execution.devices, store.log_folder(name))
+        workers = WorkerPool(setup, planned.execution.devices, store.log_folder(name, studies.id_of(study)))
         stack.callback(workers.close)
         # The workers import torch while MLflow makes or opens its tables.
         data = DataRecord(pool.name, pool.sha256, pool.source, pool.images.shape)

@@ -14,7 +14,8 @@ from sweeper.data.splits import Indices
 from sweeper.search import parts
 from sweeper.search.resources import Execution
 from sweeper.search.trial import TrialJob
-from sweeper.search.worker import SIGNALS, WorkerSetup, serve
+from sweeper.errors import SweeperError
+from sweeper.search.worker import SIGNALS, Ready, WorkerSetup, serve
 
 LEAVING_SECONDS = 5.0
 
@@ -45,9 +46,18 @@ def setup_for(
 
 @dataclass(frozen=True)
 class Died:
-    """The worker is gone; it has been replaced."""
+    """The worker is gone; it has been replaced. `ready` tells that it had its data."""
 
     exit_code: int | None
+    ready: bool = True
+
+    @property
+    def is_of_the_machine(self) -> bool:
+        """Whether it ended by itself before it had its data: no trial is why.
+
+        A signal may be meant for the trial that it was to train.
+        """
+        return not self.ready and self.exit_code is not None and self.exit_code > 0
 
     def __str__(self) -> str:
         text = f"the worker ended with exit code {self.exit_code}"
@@ -62,10 +72,18 @@ class WorkerPool:
     def __init__(self, setup: WorkerSetup, devices: Sequence[str], log_folder: Path) -> None:
         self._setup, self._devices, self._log_folder = setup, devices, log_folder
         self._context = get_context("spawn")
-        log_folder.mkdir(parents=True, exist_ok=True)
-        self._workers = [self._spawn(index) for index in range(len(devices))]
-        for index in range(len(devices)):
-            self._send(index, setup)
+        self._workers: list[tuple[Any, Connection]] = []
+        self._ready: set[int] = set()
+        self._used: set[int] = set()  # given a trial
+        try:
+            log_folder.mkdir(parents=True, exist_ok=True)
+            for index in range(len(devices)):
+                self._workers.append(self._spawn(index))
+            for index in range(len(devices)):
+                self._send(index, setup)
+        except BaseException:
+            self.close()
+            raise
 
     def __len__(self) -> int:
         return len(self._workers)
@@ -76,11 +94,18 @@ class WorkerPool:
 
     def train(self, index: int, job: TrialJob) -> None:
         """Gives the worker a trial."""
+        self._used.add(index)
         self._send(index, job)
 
     def answer(self, index: int, *, go_on: bool) -> None:
         """Lets the worker go on with its trial behind the epoch that it sent, or ends the trial."""
         self._send(index, go_on)
+
+    def renew(self, index: int) -> None:
+        """Lets an idle worker go on as a process that was given no trial yet."""
+        if index in self._used:
+            self._workers[index][0].kill()  # it has nothing to save
+            self._replace(index)
 
     def wait(self, seconds: float) -> list[tuple[int, Any]]:
         """What has come from the workers (index, message); empty after `seconds` without anything."""
@@ -90,9 +115,13 @@ class WorkerPool:
             assert isinstance(ready, Connection)
             index = connections[ready]
             try:
-                messages.append((index, ready.recv()))
+                message = ready.recv()
             except (EOFError, OSError):
-                messages.append((index, self._replace(index)))
+                message = self._replace(index)
+            if isinstance(message, Ready):
+                self._ready.add(index)
+            else:
+                messages.append((index, message))
         return messages
 
     def close(self) -> None:
@@ -109,7 +138,10 @@ class WorkerPool:
             self._workers[index][1].send(message)
 
     def _spawn(self, index: int) -> tuple[Any, Connection]:
-        ours, theirs = self._context.Pipe()
+        try:
+            ours, theirs = self._context.Pipe()
+        except OSError as error:
+            raise _not_started(error) from error
         process = self._context.Process(
             target=serve,
             args=(theirs, self._devices[index], self.log(index)),
@@ -120,6 +152,8 @@ class WorkerPool:
         held = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
             process.start()
+        except OSError as error:
+            raise _not_started(error) from error
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, held)
         theirs.close()
@@ -129,7 +163,15 @@ class WorkerPool:
         process, connection = self._workers[index]
         connection.close()
         process.join(LEAVING_SECONDS)
-        died = Died(process.exitcode)
+        process.kill()  # one that hangs on its way out
+        process.join()
+        died = Died(process.exitcode, index in self._ready)
+        self._ready.discard(index)
+        self._used.discard(index)
         self._workers[index] = self._spawn(index)
         self._send(index, self._setup)
         return died
+
+
+def _not_started(error: OSError) -> SweeperError:
+    return SweeperError(f"no worker can be started: {error.strerror or error}; nothing is lost, the same command goes on")

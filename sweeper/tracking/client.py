@@ -1,11 +1,11 @@
 """What every part of the tracking needs of MLflow's client: its errors as ours, experiments, runs page by page."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import mlflow
 from mlflow import MlflowClient
@@ -53,10 +53,8 @@ def check_database(store: Store) -> bool:
     MLflow itself would make its tables in anybody's database, and change an older one without a copy. A server
     looks after its own.
     """
-    if is_server(store):
-        return True
     with reaching(store.tracking_uri):
-        return databases.check(store.tracking_uri, LIBRARY)
+        return is_server(store) or databases.check(store.tracking_uri, LIBRARY)
 
 
 def check_server(store: Store) -> None:
@@ -67,7 +65,7 @@ def check_server(store: Store) -> None:
 
 def is_server(store: Store) -> bool:
     """Whether runs go to a server, rather than straight into a database."""
-    return urlsplit(store.tracking_uri).scheme.partition("+")[0] not in DATABASES
+    return re.split(r"[+:]", store.tracking_uri)[0] not in DATABASES
 
 
 def check_tracking(store: Store, name: str) -> None:

@@ -11,9 +11,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # the limit is set before torch is imported
     import torch
 
-# A trial that ran out of memory and held this share of what there is, with what it asked for, explains it by itself.
-OWN_PEAK = 0.5
-_ASKED = re.compile(r"tried to allocate (\d+) bytes")
+# A trial that ran out of memory and took this share of what there was for it, with what it asked for, explains it alone.
+OWN_SHARE = 0.5
+# As torch tells it of a CPU, and of a card.
+_ASKED = re.compile(r"tried to allocate ([\d.]+) (bytes|KiB|MiB|GiB)", re.IGNORECASE)
+_UNITS = {"bytes": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
+_LACKING = (
+    "allocate memory",
+    "bad_alloc",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
+# oneDNN does not tell why: under a limit it is nearly always memory, without one it may be anything.
+_LACKING_IF_LIMITED = ("could not create a primitive", "could not execute a primitive")
 
 
 def limit(n_bytes: int) -> None:
@@ -27,40 +38,44 @@ def limit(n_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
 
 
-def reset_peak(device: "torch.device") -> None:
-    """Forgets the peak so far: what comes next has its own."""
-    import torch
+def is_out_of_memory(error: BaseException, *, limited: bool = False) -> bool:
+    """Whether an error says that memory was not to be had, in any of the ways that Python and torch have for it.
 
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    elif sys.platform == "linux":
-        with suppress(OSError):  # some containers hide it: the peak is then that of the whole process
-            Path("/proc/self/clear_refs").write_text("5")
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory was not to be had, in any of the ways that Python and torch have for it."""
-    import torch
-
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and any(text in str(error) for text in ("allocate memory", "bad_alloc"))
-    )
-
-
-def explains(error: Exception, device: "torch.device", limited_to: int | None) -> bool:
-    """Whether what this process took since reset_peak accounts for the error by itself.
-
-    On a CPU that needs the limit; without one nobody can tell, and the answer is no.
+    `limited` tells that the process has a limit.
     """
     import torch
 
-    if device.type == "cuda":
-        total = torch.cuda.get_device_properties(device).total_memory
-        return torch.cuda.max_memory_reserved(device) >= OWN_PEAK * total
-    if limited_to is None:
-        return False
-    asked = _ASKED.search(str(error))
-    return _peak() + (int(asked[1]) if asked else 0) >= OWN_PEAK * limited_to
+    texts = (*_LACKING, *_LACKING_IF_LIMITED) if limited else _LACKING
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
+    )
+
+
+class Share:
+    """What this process takes of the memory from now on, out of what there is for it: its limit's rest, or the card.
+
+    For a process that has trained nothing before: what others have left behind would count as taken.
+    """
+
+    def __init__(self, device: "torch.device", limited_to: int | None) -> None:
+        self._device = device
+        self._rest = None if limited_to is None else limited_to - _status("VmData")
+        self._before = _status("VmPeak")
+
+    def explains(self, error: Exception) -> bool:
+        """Whether what was taken at most, with what the error says was asked for, accounts for the error alone.
+
+        On a CPU that needs the limit; without one nobody can tell, and the answer is no.
+        """
+        import torch
+
+        asked = _asked(error)
+        if self._device.type == "cuda":
+            total = torch.cuda.get_device_properties(self._device).total_memory
+            return torch.cuda.max_memory_reserved(self._device) + asked >= OWN_SHARE * total
+        # By the address space, which has a peak: that of what is resident counts the pages of torch's libraries too,
+        # and what counts against the limit has none.
+        return self._rest is not None and _status("VmPeak") - self._before + asked >= OWN_SHARE * self._rest
 
 
 def give_back(device: "torch.device") -> None:
@@ -75,10 +90,16 @@ def give_back(device: "torch.device") -> None:
             ctypes.CDLL(None).malloc_trim(0)
 
 
-def _peak() -> int:
-    """The most memory held, in bytes."""
+def _asked(error: Exception) -> float:
+    """The bytes that an allocation failed of; 0 where the error does not tell."""
+    asked = _ASKED.search(str(error))
+    return float(asked[1]) * _UNITS[asked[2].lower()] if asked else 0.0
+
+
+def _status(name: str) -> int:
+    """What Linux tells of this process under a name, in bytes; 0 elsewhere."""
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
+            if line.startswith(f"{name}:"):
                 return int(line.split()[1]) * 1024
     return 0

@@ -74,7 +74,7 @@ def test_any_study_name_is_a_folder_in_the_store_or_refused(name):
         assert "--study" in line
     else:
         line = name
-        folders = [store.trial_folder(name, "0" * 32, 0).parent, store.log_folder(name)]
+        folders = [store.trial_folder(name, "0" * 32, 0).parent, store.log_folder(name, "0" * 32)]
         assert all(folder.resolve().parent.parent == store.root for folder in folders)
     assert line.isprintable()
     assert len(line) < 1000

@@ -79,7 +79,7 @@ def weights(store: Path, trial: Trial) -> dict[str, bytes]:
 def epoch_lines(store: Path, study: str, trial: int | None = None) -> int:
     """How many epochs workers have trained by their logs, of one trial or of all."""
     number = r"\d+" if trial is None else trial
-    logs = (store / "logs" / study).glob("worker-*.log")
+    logs = (store / "logs").glob(f"{study}-????????/worker-*.log")
     return sum(len(re.findall(rf"^trial {number}, .*\bepoch \d+:", log.read_text(), re.M)) for log in logs)
 
 

@@ -260,10 +260,14 @@ def kill_once(monkeypatch, owner, name, *, after):
     monkeypatch.setattr(owner, name, call)
 
 
-def lose_what_was_not_written(promotion, state, reason):
-    """What becomes of a killed process's writes: those in the queue never reach MLflow."""
-    promotion.tracker._queue.queue.clear()
-    promotion.tracker.close()
+def leave_what_was_not_written(promotion, state, reason):
+    """What becomes of a killed process's writes: those that MLflow has not got stay on disk."""
+    delivery = promotion.tracker._delivery
+    with delivery._changed:
+        delivery._closing = True
+        delivery._changed.notify_all()
+    delivery._thread.join()
+    delivery._spool.close()
 
 
 STEPS = [
@@ -289,7 +293,7 @@ def test_killed_at_every_step_the_repeated_command_does_nothing_twice(workplace)
     workplace.search("killed", "--trials", 2)
     for _, owner, name, after in STEPS:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(promote._Promotion, "end", lose_what_was_not_written)
+            patch.setattr(promote._Promotion, "end", leave_what_was_not_written)
             kill_once(patch, owner, name, after=after)
             with pytest.raises(Killed):
                 workplace.promote("killed", *arguments)
@@ -350,9 +354,9 @@ def test_stop_in_the_last_epoch_of_the_last_refit_takes_no_look(workplace, monke
     stops = []
     finish = promote.Trainer._finish
 
-    def stopping_finish(self, current, state, reason=""):
-        finish(self, current, state, reason)
-        if "refit" in current.training.key and not current.number:
+    def stopping_finish(self, task, state, reason=""):
+        finish(self, task, state, reason)
+        if "refit" in task.subject.training.key and not task.subject.number:
             stops.append(self.stop)
             self.stop.reason = "SIGINT"
 

@@ -1,9 +1,13 @@
+import sqlite3
 from pkgutil import resolve_name
 
 import mlflow
 import numpy as np
+import optuna
 import pytest
 from mlflow.entities import ViewType
+from optuna.exceptions import StorageInternalError
+from sqlalchemy.exc import OperationalError
 
 from sweeper import store as stores
 from sweeper.errors import SweeperError
@@ -43,6 +47,10 @@ def place(workplace):  # noqa: F811
     return Place(workplace.store)
 
 
+def remove(store, study):
+    removal.remove(store, removal.plan(store, study))
+
+
 def study_id(study):
     return study.user_attrs["study_id"]
 
@@ -61,7 +69,7 @@ def test_nothing_of_the_study_is_left_and_others_are_as_before(workplace, place)
     assert (planned.n_trials, planned.n_runs, planned.kept) == (3, 4, {})
     assert 1_000 < planned.n_bytes < 10_000_000
     assert not planned.bytes_on_server
-    removal.remove(place.store, study)
+    removal.remove(place.store, planned)
 
     assert "gone" not in [s.study_name for s in studies_in(place.store)]
     assert place.runs(my_id) == {}
@@ -85,7 +93,7 @@ def test_registered_models_and_looks_at_the_test_set_stay(workplace, place):  # 
     assert planned.kept == {run_id: [name] for run_id, name in versions.items()}
     assert planned.n_runs == len(runs) - 2
     sid = study_id(study)
-    removal.remove(place.store, study)
+    removal.remove(place.store, planned)
 
     assert place.runs(sid).keys() == versions.keys()
     assert place.files_of(runs.keys() - versions.keys()) == []
@@ -129,7 +137,7 @@ def test_deletion_that_was_killed_is_finished_by_the_same_command(workplace, pla
         original = resolve_name(target)
         patch.setattr(target, kill)
         with pytest.raises(Killed):
-            removal.remove(place.store, study)
+            remove(place.store, study)
     if target != "sweeper.store.Store.forget":
         status = workplace.run("status", name, "--store", workplace.store).stdout
         assert f"{name}: half deleted\n" in status
@@ -146,11 +154,12 @@ def test_deletion_that_was_killed_is_finished_by_the_same_command(workplace, pla
 def test_running_study_is_not_deleted(workplace, place):  # noqa: F811
     workplace.search("busy", "--trials", 1, "--epochs", 1)
     study = find_study(place.store, "busy")
+    planned = removal.plan(place.store, study)
     with place.store.owning("busy"):
         with pytest.raises(SweeperError, match=r"busy is being run by process .*: `sweeper stop` ends it"):
             removal.plan(place.store, study)
         with pytest.raises(SweeperError, match="busy is being run by process"):
-            removal.remove(place.store, study)
+            removal.remove(place.store, planned)
     assert place.files_of(place.runs(study_id(study)))
 
 
@@ -159,7 +168,7 @@ def test_nothing_is_deleted_here_while_mlflow_is_away(workplace, place):  # noqa
     away = stores.resolve(workplace.store, None, "postgresql://me:secret@127.0.0.1:1/none", {})
     local, study = place.local("away"), find_study(place.store, "away")
     with pytest.raises(SweeperError, match=r"^.*postgresql://me:\*\*\*@127.0.0.1:1/none.*$"):
-        removal.remove(away, study)
+        removal.remove(away, removal.plan(place.store, study))
     assert place.local("away") == local
     assert study.user_attrs["ended"] == ""
 
@@ -169,8 +178,70 @@ def test_study_without_any_mlflow_database_is_deleted_and_none_is_made(workplace
     moved = place.store.root / "mlflow.db.away"
     (place.store.root / "mlflow.db").rename(moved)
     try:
-        removal.remove(place.store, find_study(place.store, "lonely"))
+        remove(place.store, find_study(place.store, "lonely"))
         assert not (place.store.root / "mlflow.db").exists()
     finally:
         moved.rename(place.store.root / "mlflow.db")
     assert place.local("lonely") == []
+
+
+@pytest.mark.parametrize("name", ["heir", "mortal"])
+def test_study_that_was_deleted_meanwhile_is_refused_and_the_one_of_its_number_stays(workplace, place, name):  # noqa: F811
+    workplace.search("mortal", "--trials", 1, "--epochs", 1)
+    study = find_study(place.store, "mortal")
+    planned = removal.plan(place.store, study)
+    removal.remove(place.store, planned)
+    with pytest.raises(SweeperError, match="^study mortal was deleted meanwhile, by another command$"):
+        removal.remove(place.store, planned)
+
+    workplace.search(name, "--trials", 1, "--epochs", 1)
+    other = find_study(place.store, name)
+    assert other._study_id == study._study_id  # SQLite's number of the deleted one
+    with pytest.raises(SweeperError, match="study mortal was deleted meanwhile"):
+        removal.remove(place.store, planned)
+    assert other.user_attrs["ended"] == ""
+    assert len(place.runs(study_id(other))) == 2
+    assert place.local(name)
+
+
+def full_disk():
+    """SQLite's own error where there is no room, as Optuna passes it on."""
+    database = sqlite3.connect(":memory:")
+    database.execute("PRAGMA max_page_count = 1")
+    with pytest.raises(sqlite3.OperationalError) as full:
+        database.execute("CREATE TABLE t (x)")
+    error = StorageInternalError("An exception is raised during the commit.")
+    error.__cause__ = OperationalError("UPDATE", {}, full.value)
+    return error
+
+
+def test_study_frees_its_own_files_where_the_disk_has_no_room_to_mark_it(workplace, place, monkeypatch):  # noqa: F811
+    workplace.search("ample", "--trials", 1, "--epochs", 1)
+    logs = place.store.log_folder("ample", study_id(find_study(place.store, "ample")))
+    (logs / "large").write_bytes(bytes(10_000))
+    write = optuna.Study.set_user_attr
+
+    def full(*arguments):
+        if logs.exists():
+            raise full_disk()
+        write(*arguments)
+
+    monkeypatch.setattr(optuna.Study, "set_user_attr", full)
+    remove(place.store, find_study(place.store, "ample"))
+    assert "ample" not in [s.study_name for s in studies_in(place.store)]
+    assert place.local("ample") == []
+
+
+def test_storage_that_takes_no_mark_keeps_the_study_whole_and_is_told_of_in_one_line(workplace, place, monkeypatch):  # noqa: F811
+    workplace.search("stuck", "--trials", 1, "--epochs", 1)
+    study, local = find_study(place.store, "stuck"), place.local("stuck")
+
+    def refuse(*arguments):
+        raise StorageInternalError("locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(optuna.Study, "set_user_attr", refuse)
+        with pytest.raises(SweeperError, match=r"Optuna's storage .* does not answer: locked"):
+            remove(place.store, study)
+    assert place.local("stuck") == local
+    assert len(place.runs(study_id(study))) == 2

@@ -1,8 +1,11 @@
 import optuna
 import pytest
+from optuna.exceptions import StorageInternalError
 
+from sweeper import store as stores
 from sweeper.errors import SweeperError
 from sweeper.search import study as studies
+from sweeper.search.inspect import studies_in
 from sweeper.search.retry import retry_failed
 from sweeper.search.worker import Failure
 from tests.search.test_coordinator import EXAMPLE, Sweep, steady
@@ -21,7 +24,14 @@ def failing(*numbers):
 
 @pytest.fixture
 def sweep(tmp_path):
-    return Sweep(tmp_path)
+    return stored(tmp_path)
+
+
+def stored(tmp_path, *more):
+    """A sweep whose study is in its store."""
+    sweep = Sweep(tmp_path, *more)
+    sweep.storage = studies.open_storage(sweep.store)
+    return sweep
 
 
 def retry(sweep):
@@ -82,7 +92,7 @@ def test_variant_that_the_search_put_in_line_itself_is_passed_over(sweep):
 
 
 def test_comparator_stays_unknown_to_the_sampler(tmp_path):
-    sweep = Sweep(tmp_path, EXAMPLE + "\n[variants.wide]\nfilters = [20, 50, 120]\n")
+    sweep = stored(tmp_path, EXAMPLE + "\n[variants.wide]\nfilters = [20, 50, 120]\n")
     wide = next(t.number for t in searched(sweep, failing(3)) if t.variant == "wide")
     assert retry(sweep).numbers == (wide,)
     after = sweep.run(trials=9)
@@ -92,7 +102,7 @@ def test_comparator_stays_unknown_to_the_sampler(tmp_path):
 
 
 def test_comparator_that_the_search_put_in_line_itself_is_passed_over(tmp_path):
-    sweep = Sweep(tmp_path, EXAMPLE + "\n[variants.wide]\nfilters = [20, 50, 120]\n")
+    sweep = stored(tmp_path, EXAMPLE + "\n[variants.wide]\nfilters = [20, 50, 120]\n")
     searched(sweep, failing(3))
     studies.open_study(sweep.storage, "study", sweep.spec, sweep.space)
     assert retry(sweep).numbers == ()
@@ -113,6 +123,68 @@ def test_study_that_had_finished_is_one_to_be_gone_on_with(sweep):
     attributes = sweep.study.user_attrs
     assert attributes[studies.ENDED] == "sweeper retry"
     assert attributes[studies.COMMAND] == "sweeper search tiny --trials 9"
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("calls", range(5))
+def test_retry_that_was_killed_is_finished_by_the_same_command(sweep, monkeypatch, calls):
+    searched(sweep, failing(4, 6))
+    done = []
+
+    def killing(write):
+        def killed(*arguments, **options):
+            if len(done) == calls:
+                raise Killed
+            done.append(arguments)
+            return write(*arguments, **options)
+
+        return killed
+
+    with monkeypatch.context() as patch:
+        for name in ("set_user_attr", "enqueue_trial"):
+            patch.setattr(optuna.Study, name, killing(getattr(optuna.Study, name)))
+        with pytest.raises(Killed):
+            retry(sweep)
+    retry(sweep)
+    attributes = sweep.study.user_attrs
+    assert (attributes["trials"], attributes[studies.ENDED]) == (10, "sweeper retry")
+    assert attributes[studies.COMMAND] == "sweeper search tiny --trials 10"
+    after = sweep.run(trials=10)
+    assert [trial.state for trial in after].count("complete") == 10
+    assert retry(sweep).numbers == ()
+
+
+@pytest.mark.parametrize("name", ["another", "study"])
+def test_study_that_was_deleted_meanwhile_is_refused_and_the_one_of_its_number_stays(sweep, monkeypatch, name):
+    searched(sweep, failing(4))
+    owning = stores.Store.owning
+
+    def late(store, study_name):
+        optuna.delete_study(study_name="study", storage=sweep.storage)
+        studies.open_study(sweep.storage, name, sweep.spec, sweep.space)
+        return owning(store, study_name)
+
+    study = sweep.study
+    monkeypatch.setattr(stores.Store, "owning", late)
+    with pytest.raises(SweeperError, match="^study study was deleted meanwhile, by another command$"):
+        retry_failed(sweep.store, study)
+    [other] = studies_in(sweep.store)
+    assert other._study_id == study._study_id
+    assert studies.ENDED not in other.user_attrs
+
+
+def test_storage_that_takes_nothing_is_told_of_in_one_line(sweep, monkeypatch):
+    searched(sweep, failing(4))
+
+    def refuse(*arguments):
+        raise StorageInternalError("full")
+
+    monkeypatch.setattr(optuna.Study, "set_user_attr", refuse)
+    with pytest.raises(SweeperError, match=r"Optuna's storage .* does not answer: full"):
+        retry(sweep)
 
 
 def test_running_study_is_refused_and_its_owner_named(sweep):
