@@ -22,8 +22,8 @@ from sweeper.promotion.outcome import Entrant, Outcome
 from sweeper.promotion.retraining import Retraining
 from sweeper.promotion.trainings import Trainer, Training
 from sweeper.promotion.verdict import Correct
+from sweeper.search import mishaps, study_run
 from sweeper.search import study as studies
-from sweeper.search import study_run
 from sweeper.search.coordinator import StopRequest
 from sweeper.search.events import Listener, Note
 from sweeper.search.inspect import find_again, find_study
@@ -67,7 +67,7 @@ def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome | No
     check_tracking(store, studies.spec_of(study)["dataset"])
     store.prepare()
     study_id = studies.id_of(study)
-    with store.owning(study.study_name):
+    with mishaps.in_one_line(store), store.owning(study.study_name):
         study = find_again(store, study.study_name, study_id)
         studies.check_usable(study)
         ledger = Ledger(store)

@@ -60,7 +60,7 @@ class Trainer:
         False where a stop was requested before the end. Raises SweeperError for a training that fails in another way.
         """
         waiting = deque(
-            Task(training.name, training.job, _Entry(training, number))
+            Task(training.name, training.job, _Entry(training, number), reported=self.tracker.last_epoch(training.key))
             for number, training in enumerate(trainings)
             if not self._is_done(training)
         )
@@ -74,12 +74,12 @@ class Trainer:
                 self.stop.saving = True
                 return self._train(crew, waiting)
             finally:
-                self.stop.saving = False
                 pool.close()
                 for task in [*crew.unfinished(), *waiting]:
                     # Of the waiting ones, those that an earlier process was killed in.
                     if self.tracker.state(task.subject.training.key) == "running":
                         self._interrupt(task.subject)
+                self.stop.saving = False
 
     def _train(self, crew: Crew[_Entry], waiting: deque[Task[_Entry]]) -> bool:
         """Trains what is waiting; whether nothing is left."""
@@ -153,7 +153,8 @@ class Trainer:
             self.tracker.log_figures(training.key, {"learning_curves.png": curves})
         self.tracker.finish(training.key, state, reason=reason)
         if state == "complete":
-            self.tracker.forget(training.key, training.job.checkpoint)
+            for path in (training.job.checkpoint, checkpoint.aside(training.job.checkpoint)):
+                self.tracker.forget(training.key, path)
         last = history[-1].validation_accuracy if history else math.nan
         value = None if math.isnan(last) else last
         self.tell_user(TrialEnded(task.subject.number, training.name, state, value, len(history), reason))

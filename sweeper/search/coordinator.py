@@ -81,7 +81,7 @@ class Coordinator:
         self.metric = METRICS[spec["metric"]]
         self.crew: Crew[Candidate] = Crew(pool, listener)
         self.unfinished = deque(self.proposer.unfinished())
-        self.in_hand: Task[Candidate] | None = None  # the one of which something is being written
+        self.in_hand: int | None = None  # the trial of which something is being written
         self.duplicates = 0
         self.failures = 0  # in a row
         self.exhausted = False
@@ -89,16 +89,16 @@ class Coordinator:
     def run(self) -> None:
         """Trains until done; raises SweeperError after too many failures in a row, and where nothing can be written."""
         with mishaps.in_one_line(self.store):
-            self._tell_start()
-            self.stop.saving = True
             try:
+                self._tell_start()
+                self.stop.saving = True
                 while True:
                     self._heed_limits()
                     self._fill_workers()
                     if not self.crew.running:
                         return
                     for task, event in self.crew.wait(POLL_SECONDS):
-                        self.in_hand = task
+                        self.in_hand = task.job.number
                         self._handle(task, event)
                         self.in_hand = None
             except Exception as error:
@@ -127,11 +127,15 @@ class Coordinator:
         for record in trials:
             ended = record.state in ("complete", "pruned", "failed") and record.configuration is not None
             if ended and not self.tracker.is_ended(record.number):
+                self.in_hand = record.number
                 self.recorder.catch_up(record)
+                self.in_hand = None
 
     def _interrupt_the_rest(self) -> None:
         """Whatever has not ended by now is for the next command; its run must not look as if it were going on."""
-        left = {task.job.number for task in [*self.crew.unfinished(), self.in_hand] if task}
+        left = {task.job.number for task in self.crew.unfinished()}
+        if self.in_hand is not None and self.tracker.state(self.in_hand) == "running":
+            left.add(self.in_hand)
         left |= {proposal.number for proposal in self.unfinished if self.tracker.child_run_id(proposal.number)}
         for number in sorted(left):
             if not self.tracker.is_ended(number):
@@ -160,7 +164,9 @@ class Coordinator:
                     self.exhausted = True
                     return None
                 proposal = asked
+            self.in_hand = proposal.number
             task = self._place(proposal)
+            self.in_hand = None
             if task is not None:
                 self.duplicates = 0
                 return task

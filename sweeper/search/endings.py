@@ -37,8 +37,10 @@ class Endings:
         self.tracker, self.recorder, self.tell_user = tracker, recorder, listener
         self.metric = METRICS[spec["metric"]]
 
-    def trained(self, task: Task[Candidate], state: str, reason: str = "") -> TrialRecord:
-        """Ends a trial that has trained: complete, pruned or failed."""
+    def trained(
+        self, task: Task[Candidate], state: str, reason: str = "", violated: Mapping[str, float] | None = None
+    ) -> TrialRecord:
+        """Ends a trial that has trained: complete, pruned or failed; with the constraints that it has `violated`."""
         candidate = task.subject
         summary: dict[str, Any] = {
             "reason": reason,
@@ -51,21 +53,19 @@ class Endings:
             top = min(task.history, key=lambda m: sign * getattr(m, self.metric))
             best_epoch = {"best_epoch": top.epoch, f"best_{self.metric}": getattr(top, self.metric)}
             summary |= {"value": getattr(last, self.metric), "metrics": asdict(last) | best_epoch}
-        proposals.tell(self.study, candidate.proposal, state, summary)
+        proposals.tell(self.study, candidate.proposal, state, summary, violated)
         self.recorder.end(task.job, self._record(candidate.proposal))
         return self._tell_everybody(candidate.proposal, candidate.followers)
 
     def infeasible(self, task: Task[Candidate], kind: str, reason: str) -> None:
         """Prunes a trial that has trained, with a constraint, so that the sampler learns to stay away."""
-        task.subject.proposal.trial.set_constraint(kind, 1.0)
-        self.trained(task, "pruned", f"{kind}: {reason}")
+        self.trained(task, "pruned", f"{kind}: {reason}", {kind: 1.0})
 
     def untrainable(self, proposal: Proposal, kind: str, reason: str, violation: float) -> None:
         """Prunes a trial that is known to be infeasible before it has trained."""
         self.recorder.start(proposal)
-        proposal.trial.set_constraint(kind, violation)
         text = f"{kind}: {reason}"
-        proposals.tell(self.study, proposal, "pruned", {"reason": text})
+        proposals.tell(self.study, proposal, "pruned", {"reason": text}, {kind: violation})
         self.tracker.finish(proposal.number, "pruned", reason=text)
         self._tell_everybody(proposal, [])
 

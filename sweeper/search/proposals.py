@@ -146,11 +146,19 @@ def shuffled_grid(space: Space, seed: int) -> list[dict[str, Any]]:
     return points
 
 
-def tell(study: optuna.Study, proposal: Proposal, state: str, result: Mapping[str, Any]) -> None:
-    """Ends a trial in the storage: `state` is complete, pruned or failed, `result` what a record shows of it."""
-    told = {**result, "state": state}
-    proposal.trial.set_user_attr(RESULT, told)
-    _end(study, proposal.number, told, comparator=proposal.comparator)
+def tell(
+    study: optuna.Study,
+    proposal: Proposal,
+    state: str,
+    result: Mapping[str, Any],
+    violated: Mapping[str, float] | None = None,
+) -> None:
+    """Ends a trial in the storage: `state` is complete, pruned or failed, `result` what a record shows of it.
+
+    `violated` are constraints, each with by how much, from which the sampler learns to stay away.
+    """
+    proposal.trial.set_user_attr(RESULT, {**result, "state": state, "violated": dict(violated or {})})
+    _end(study, proposal.trial)
 
 
 def end_told(study: optuna.Study) -> None:
@@ -160,18 +168,23 @@ def end_told(study: optuna.Study) -> None:
     """
     for frozen in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if RESULT in frozen.user_attrs:
-            comparator = frozen.user_attrs.get("comparator", False)
-            _end(study, frozen.number, frozen.user_attrs[RESULT], comparator=comparator)
+            with _quiet():
+                _end(study, Trial(study, frozen._trial_id))
 
 
-def _end(study: optuna.Study, number: int, result: Mapping[str, Any], *, comparator: bool) -> None:
-    if comparator or result["state"] == "failed":
+def _end(study: optuna.Study, trial: Trial) -> None:
+    """Ends a trial as its result says."""
+    result = trial.user_attrs[RESULT]
+    for name, by in result.get("violated", {}).items():
+        if name not in trial.constraints:
+            trial.set_constraint(name, by)
+    if trial.user_attrs.get("comparator", False) or result["state"] == "failed":
         # Optuna's samplers and pruners pass over failed trials: for them a comparator has never been.
-        study.tell(number, state=TrialState.FAIL)
+        study.tell(trial, state=TrialState.FAIL)
     elif result["state"] == "pruned":
-        study.tell(number, state=TrialState.PRUNED)
+        study.tell(trial, state=TrialState.PRUNED)
     else:
-        study.tell(number, result["value"])
+        study.tell(trial, result["value"])
 
 
 def tell_duplicate(study: optuna.Study, proposal: Proposal, original: TrialRecord) -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -18,8 +19,8 @@ from sweeper.search.trial import TrialJob, TrialResult
 from sweeper.store import Store
 from sweeper.tracking.runs import Tracker, table
 from sweeper.tracking.spool import Key
-from sweeper.training.checkpoint import CheckpointError, read_history
-from sweeper.training.fit import EpochMetrics
+from sweeper.training.checkpoint import CheckpointError, read_history, reading
+from sweeper.training.fit import EpochMetrics, epochs_of
 
 
 class Recorder:
@@ -103,12 +104,11 @@ class Recorder:
         """Brings to MLflow what a process that was killed had told the study, but not yet MLflow, of an ended trial."""
         job = self.job(record)
         self.start(record)
-        try:
-            history = read_history(job.checkpoint)
-        except CheckpointError:
-            history = []
-        for values in history:
-            self.epoch(job.number, EpochMetrics(**values))  # type: ignore[arg-type]
+        history = []
+        with suppress(CheckpointError), reading(job.checkpoint):
+            history = epochs_of(read_history(job.checkpoint))
+        for metrics in history:
+            self.epoch(job.number, metrics)
         if job.number in self._kept and job.weights.exists():
             self.tracker.log_weights(job.number, job.weights)
             for number in self._ranked()[self.keep : self.keep + 1]:  # the one whose place it has taken

@@ -67,9 +67,11 @@ def remove(store: Store, planned: Removal) -> None:
         except StorageInternalError as error:
             if not _is_of_a_full_disk(error):
                 raise
+            # Its own files make the room. Without the mark the study seems whole, but deleting it again goes on.
             _free(store, study)
+            runs.free()
             studies.mark_ended(study, studies.DELETING)
-        # The databases need room for what is written to them next.
+        # Before MLflow's database, which needs room too for what is written to it.
         _free(store, study)
         runs.delete()
         optuna.delete_study(study_name=name, storage=study._storage)

@@ -12,8 +12,8 @@ from sweeper.errors import UsageError, plain
 MOST_CPU_WORKERS = 8
 # The largest process of the 50-trial search on Fashion-MNIST peaked at 1.3 GiB (benchmarks/README.md).
 WORKER_BYTES = 3 << 29
-# What torch's libraries and the training of LeNets take of a limit, 0.95 GiB with what oneDNN keeps of 200 of them, and
-# a third to spare.
+# What torch's libraries, the training of a LeNet-5 and what 150 others have left behind take of a limit, 1 GiB, with a
+# quarter to spare.
 LEAST_WORKER_BYTES = 5 << 28
 CGROUP = Path("/sys/fs/cgroup")
 

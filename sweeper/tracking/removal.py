@@ -61,14 +61,20 @@ class StudyRuns:
             return None
         return sum(folder_bytes(Path(local_file_uri_to_path(place))) for place in places)
 
+    def free(self) -> None:
+        """Deletes the files that the runs hold, and writes nothing. May be repeated."""
+        with reaching(self._uri):
+            for run in self._runs:
+                for place in [] if self._needed_by(run) else self._places(run):
+                    self._free(place)
+
     def delete(self) -> None:
         """Frees what the runs hold, and then moves them to MLflow's deleted runs. May be repeated."""
+        self.free()
         with reaching(self._uri):
             for run in self._runs:
                 if self._needed_by(run):
                     continue
-                for place in self._places(run):
-                    self._free(place)
                 for model in self._models_of(run):
                     self._client.delete_logged_model(model.model_id)
                 if run.info.lifecycle_stage == "active":

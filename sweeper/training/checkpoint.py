@@ -3,7 +3,8 @@
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ def save(
         "identity": progress.identity,
         "progress": json.dumps({"epoch": progress.epoch, "history": progress.history}),
         "optimizer": json.dumps(plain),
+        "tensors": json.dumps(sorted(tensors)),
     }
     write_tensors(path, tensors, metadata)
 
@@ -62,27 +64,30 @@ def load(
     Raises CheckpointError if the file is damaged or belongs to a training with another identity.
     """
     device = next(model.parameters()).device
-    try:
+    with reading(path):
         with safe_open(path, framework="pt", device=str(device)) as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no iteration)
         if metadata["identity"] != identity:
             raise CheckpointError(f"{path} belongs to another training")
+        # Torch would train on without complaint from an optimizer that has lost its state.
+        if missing := set(json.loads(metadata["tensors"])) - set(tensors):
+            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
         progress = Progress(identity, **json.loads(metadata["progress"]))
+        if [past["epoch"] for past in progress.history] != list(range(1, progress.epoch + 1)):
+            raise ValueError(f"its history is not of the epochs 1 to {progress.epoch}")
         plain: dict[str, Any] = json.loads(metadata["optimizer"])
         model.load_state_dict(_under("model.", tensors))
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         state: dict[int, dict[str, Any]] = {}
         for key, value in (_under("optimizer.", tensors) | plain).items():
             index, name = key.split(".", 1)
-            state.setdefault(int(index), {})[name] = _laid_out_like(parameters[int(index)], value)
+            parameter = parameters[int(index)]
+            shape = () if name == "step" else tuple(parameter.shape)
+            if isinstance(value, Tensor) and tuple(value.shape) != shape:
+                raise ValueError(f"optimizer.{key} has shape {tuple(value.shape)}, not {shape}")
+            state.setdefault(int(index), {})[name] = _laid_out_like(parameter, value)
         optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-    except CheckpointError:
-        raise
-    except Exception as error:  # safetensors, json and torch each have their own ways to say "damaged"
-        if is_out_of_memory(error):
-            raise
-        raise CheckpointError(f"{path} is damaged: {error}") from error
     return progress, {name: value.cpu() for name, value in _under("generator.", tensors).items()}
 
 
@@ -90,12 +95,22 @@ def read_history(path: Path) -> list[dict[str, float]]:
     """The epochs that a checkpoint holds, whosever it is; none without a file. Raises CheckpointError."""
     if not path.exists():
         return []
-    try:
-        with safe_open(path, framework="pt") as file:
-            history: list[dict[str, float]] = json.loads((file.metadata() or {})["progress"])["history"]
-    except Exception as error:  # as in load
-        raise CheckpointError(f"{path} is damaged: {error}") from error
+    with reading(path), safe_open(path, framework="pt") as file:
+        history: list[dict[str, float]] = json.loads((file.metadata() or {})["progress"])["history"]
     return history
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Makes a CheckpointError of whatever comes of using what a file holds, but for lack of memory."""
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except Exception as error:  # safetensors, json and torch each have their own ways to say "damaged"
+        if is_out_of_memory(error):
+            raise
+        raise CheckpointError(f"{path} is damaged: {error}") from error
 
 
 def holds(path: Path, identity: str) -> bool:
@@ -127,9 +142,13 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
 
 def set_aside(path: Path) -> Path:
     """Renames a file that cannot be used, in place of an earlier one, and gives the new name."""
-    damaged = path.with_name(f"{path.name}.damaged")
-    os.replace(path, damaged)
-    return damaged
+    os.replace(path, aside(path))
+    return aside(path)
+
+
+def aside(path: Path) -> Path:
+    """Where `set_aside` brings a file."""
+    return path.with_name(f"{path.name}.damaged")
 
 
 def remove_leftovers(folder: Path) -> None:

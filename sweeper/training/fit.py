@@ -2,9 +2,10 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -72,10 +73,11 @@ def fit(
     order_generator = torch.Generator(device).manual_seed(seed)
     progress = checkpoint.Progress(identity)
     if checkpoint_path and checkpoint_path.exists():
-        progress, generators = checkpoint.load(checkpoint_path, identity, model, optimizer)
-        _restore_generators(generators, order_generator, device)
-        for past in progress.history:
-            yield EpochMetrics(**past)  # type: ignore[arg-type]
+        with checkpoint.reading(checkpoint_path):
+            progress, generators = checkpoint.load(checkpoint_path, identity, model, optimizer)
+            _restore_generators(generators, order_generator, device)
+            history = epochs_of(progress.history)
+        yield from history
 
     batches = batch_bounds(len(data.train), config.batch_size)
     for epoch in range(progress.epoch + 1, epochs + 1):
@@ -110,6 +112,11 @@ def fit(
             generators = _generator_states(order_generator, device)
             checkpoint.save(checkpoint_path, progress, model, optimizer, generators)
         yield metrics
+
+
+def epochs_of(history: Iterable[Mapping[str, Any]]) -> list[EpochMetrics]:
+    """The epochs of a checkpoint's history. Raises TypeError where they have other figures."""
+    return [EpochMetrics(**past) for past in history]
 
 
 def evaluate(model: nn.Module, data: TrainingData, part: Part) -> tuple[float, np.ndarray]:

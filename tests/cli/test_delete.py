@@ -1,6 +1,7 @@
 import json
 import os
 import pty
+import resource
 import subprocess
 import sys
 
@@ -67,3 +68,18 @@ def test_registered_versions_that_keep_runs_are_named(workplace):  # noqa: F811
 
 def test_study_that_is_not_there_is_refused_by_name(workplace, study):  # noqa: F811
     assert "no study 'other'" in workplace.run("delete", "other", "--yes", "--store", workplace.store, code=2).stderr
+
+
+@pytest.mark.parametrize("arguments", [["delete", "doomed", "--yes"], ["retry", "doomed", "--failed"]])
+def test_process_that_may_write_nothing_says_so_in_one_line(workplace, study, arguments):  # noqa: F811
+    done = subprocess.run(
+        [sys.executable, "-m", "sweeper", *arguments, "--store", str(workplace.store)],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: {workplace.store}/locks/doomed.lock in the store cannot be written to: ")
+    assert done.stderr.count("\n") == 1
+    assert study in names(workplace)

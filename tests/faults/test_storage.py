@@ -69,6 +69,18 @@ def small_disk(folder, megabytes):
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+def fill(disk):
+    """The file that takes all room there is."""
+    filler = disk / "filler"
+    with open(filler, "wb", buffering=0) as file:
+        try:
+            while file.write(bytes(4096)):
+                pass
+        except OSError:
+            pass
+    return filler
+
+
 def test_full_disk_stops_the_search_and_it_goes_on_when_there_is_room(
     driver, empty_store, undisturbed, workplace, tmp_path
 ):
@@ -77,13 +89,7 @@ def test_full_disk_stops_the_search_and_it_goes_on_when_there_is_room(
         shutil.copytree(empty_store, place.store)
         search = place.search("--trials", 2)
         search.says("trial 0 (baseline) epoch 2")
-        filler = disk / "filler"
-        with open(filler, "wb", buffering=0) as file:
-            try:
-                while file.write(bytes(4096)):
-                    pass
-            except OSError:
-                pass
+        filler = fill(disk)
         search.ended(1)
         said_once(search, str(place.store))
         assert is_whole(place.store)
@@ -93,6 +99,18 @@ def test_full_disk_stops_the_search_and_it_goes_on_when_there_is_room(
         assert "trial 0 (baseline) goes on behind epoch" in again.err
         assert_same(place, undisturbed, 2)
         assert is_whole(place.store)
+
+
+def test_study_is_deleted_from_a_full_disk_and_makes_room(driver, empty_store, workplace, tmp_path):
+    with small_disk(tmp_path / "disk", 24) as disk:
+        place = Workplace(driver, workplace.data, workplace.space, disk / "store")
+        shutil.copytree(empty_store, place.store)
+        place.search("--trials", 2).ended()
+        fill(disk)
+        assert not shutil.disk_usage(disk).free
+        place.run("delete", STUDY, "--yes")
+        assert shutil.disk_usage(disk).free
+        assert place.run("studies", "--json").json["studies"] == []
 
 
 def test_databases_locked_for_half_a_minute_are_waited_for(driver, empty_store, workplace, undisturbed, tmp_path):

@@ -14,7 +14,7 @@ from sweeper.errors import SweeperError
 from sweeper.promotion import promote
 from sweeper.search.coordinator import StopRequest
 from sweeper.search.trial import train_trial
-from sweeper.store import resolve
+from sweeper.store import Store, resolve
 from sweeper.tracking.ledger import Ledger
 from sweeper.tracking.registry import Registry
 from sweeper.training.fit import Diverged
@@ -441,6 +441,23 @@ def test_study_in_use_is_refused_with_its_owner(workplace):
     with resolve(workplace.store, None, None, {}).owning("busy"):
         refused = workplace.promote("busy", code=1)
     assert "busy is being run by process" in refused.stderr
+
+
+def test_study_that_is_deleted_before_it_is_owned_is_refused_in_one_line(workplace, monkeypatch):
+    workplace.search("fleeting", "--trials", 1)
+    workplace.search("heir", "--trials", 1)
+    store = resolve(workplace.store, None, None, {})
+    owning = Store.owning
+
+    def late(store, study):
+        monkeypatch.undo()
+        workplace.run("delete", "fleeting", "--yes", "--store", workplace.store)
+        return owning(store, study)
+
+    monkeypatch.setattr(Store, "owning", late)
+    refused = workplace.promote("fleeting", code=1)
+    assert refused.stderr.splitlines()[-1] == "Error: study fleeting was deleted meanwhile, by another command"
+    assert not list(store.spools.glob("fleeting-*"))
 
 
 def test_ledger_is_empty_where_nothing_was_tested(workplace, tmp_path):

@@ -13,6 +13,7 @@ from sweeper.search.events import EpochEnded, Note, SweepStarted, TrialEnded, Tr
 from sweeper.search.trial import TrialJob
 from sweeper.search.worker import Failure
 from sweeper.search.workers import Died
+from sweeper.training.checkpoint import aside
 from tests.search.fakes import FakePool, FakeTracker, metrics
 
 OUT_OF_MEMORY = Failure("out_of_memory", "CUDA out of memory", own_fault=False)
@@ -222,6 +223,8 @@ def test_stop_interrupts_what_is_running_and_the_next_command_goes_on_with_it(pr
     assert promotion.run()
     assert promotion.trained == [1, 2, 3]
     assert promotion.told(TrialStarted)[0].from_epoch == 2
+    # What a checkpoint brings back is no news.
+    assert [e.metrics.epoch for e in promotion.told(EpochEnded) if e.number == 0] == [3]
     assert [promotion.epochs(seed) for seed in (1, 2, 3)] == [[1, 2, 3]] * 3  # no epoch is logged twice
 
 
@@ -250,8 +253,8 @@ def test_stop_that_another_process_requests_ends_with_the_running_epochs(promoti
         if isinstance(event, EpochEnded) and (event.number, event.metrics.epoch) == (1, 1):
             promotion.store.request_stop("study")
 
-    (promotion.folder / "locks").mkdir()
-    assert not promotion.run(listener=listener)
+    with promotion.store.owning("study"):
+        assert not promotion.run(listener=listener)
     assert promotion.stop.reason == "sweeper stop"
     assert promotion.states(2)[-1] == ("interrupted", "sweeper stop")
     assert promotion.trained == [1, 2]
@@ -348,10 +351,10 @@ def test_out_of_memory_gets_one_more_try(promotion):
 
 
 def test_out_of_memory_twice_ends_the_promotion(promotion):
-    with pytest.raises(SweeperError, match="trial 4, seed 1 failed: CUDA out of memory"):
+    with pytest.raises(SweeperError, match="seed 1 failed: out of memory twice, .*: CUDA out of memory; see"):
         promotion.run(at(1, 2, OUT_OF_MEMORY, OUT_OF_MEMORY))
     assert promotion.trained == [1, 1]
-    assert promotion.states(1)[-1] == ("failed", "CUDA out of memory; see worker-0.log")
+    assert promotion.states(1)[-1][0] == "failed"
     assert promotion.pool.closed
 
 
@@ -432,6 +435,26 @@ def test_checkpoint_is_forgotten_once_the_training_is_complete_and_not_before(pr
     assert (second.weights.exists(), second.checkpoint.exists()) == (False, True)
     promotion.run()
     assert (second.weights.exists(), second.checkpoint.exists()) == (True, False)
+
+
+def test_checkpoint_that_was_set_aside_is_forgotten_with_the_training(promotion):
+    def damaged(job, epoch):
+        aside(job.checkpoint).touch()
+        return steady(job, epoch)
+
+    promotion.run(damaged)
+    assert not any(aside(training.job.checkpoint).exists() for training in promotion.trainings)
+
+
+def test_signal_during_the_saving_does_not_end_the_process(promotion):
+    saving = []
+
+    def prepare(pool):
+        close = pool.close
+        pool.close = lambda: (saving.append(promotion.stop.saving), close())
+
+    promotion.run(prepare=prepare)
+    assert saving == [True]
 
 
 @pytest.mark.parametrize("message", [Failure("error", "oops"), Died(-9)])

@@ -36,6 +36,7 @@ class FakePool:
         self.epochs: dict[int, int] = {}  # finished ones by trial: what a checkpoint would hold
         self.sent: dict[int, int] = {}
         self.messages: deque[tuple[int, Any]] = deque()
+        self.renewed: list[int] = []
         self.closed = False
 
     def __len__(self) -> int:
@@ -54,9 +55,14 @@ class FakePool:
         if go_on:
             self._advance(index)
 
+    def renew(self, index: int) -> None:
+        self.renewed.append(index)
+
     def wait(self, seconds: float) -> list[tuple[int, Any]]:
+        """All that has come: as with real workers, of several at once."""
         assert self.messages, "whoever waits now waits for ever"
-        return [self.messages.popleft()]
+        came, self.messages = [*self.messages], deque()
+        return came
 
     def close(self) -> None:
         self.closed = True

@@ -217,7 +217,7 @@ def test_too_large_networks_cannot_win_but_the_baseline_is_trained(tmp_path):
     assert all(t.n_parameters <= 61_000 for t in trials if t.state == "complete" and t.number)
 
 
-def test_out_of_memory_is_tried_once_more_before_it_is_believed(tmp_path):
+def test_out_of_memory_that_nothing_explains_is_tried_once_more_and_then_a_failure_but_no_constraint(tmp_path):
     tries = []
 
     def script(job, epoch):
@@ -228,7 +228,10 @@ def test_out_of_memory_is_tried_once_more_before_it_is_believed(tmp_path):
 
     trials = Sweep(tmp_path).run(script)
     assert len(tries) == 2
-    assert (trials[3].state, trials[3].feasible) == ("pruned", False)
+    assert (trials[3].state, trials[3].feasible) == ("failed", True)
+    assert trials[3].reason == (
+        "out of memory twice, which the trial itself does not explain: can't allocate memory; see worker-0.log"
+    )
 
 
 def test_out_of_memory_that_the_trial_explains_itself_is_believed_at_once(tmp_path):
@@ -306,10 +309,10 @@ def test_trial_that_was_told_its_result_but_not_ended_ends_with_that_very_result
     class Killed(BaseException):
         pass
 
-    def killed(study, number, result, *, comparator):
-        if result["state"] == "pruned":
+    def killed(study, trial):
+        if trial.user_attrs[studies.RESULT]["state"] == "pruned":
             raise Killed
-        end(study, number, result, comparator=comparator)
+        end(study, trial)
 
     end = proposals._end
     with monkeypatch.context() as patch:
@@ -322,6 +325,27 @@ def test_trial_that_was_told_its_result_but_not_ended_ends_with_that_very_result
     assert trials[cut.number].epochs == cut.epochs
     assert cut.number not in {job.number for job in sweep.pool.jobs}
     assert sweep.tracker.states[cut.number][-1] == ("pruned", "pruner")
+
+
+@pytest.mark.parametrize("before", ["set_constraint", "tell"])
+def test_infeasible_trial_that_was_told_its_result_but_not_ended_is_infeasible(tmp_path, monkeypatch, before):
+    sweep = Sweep(tmp_path)
+
+    def killed(*args, **kwargs):
+        raise Killed
+
+    def script(job, epoch):
+        if job.number == 4:
+            patch.setattr(optuna.trial.Trial if before == "set_constraint" else optuna.Study, before, killed)
+            return Failure("diverged", "the training loss of epoch 1 is nan")
+        return steady(job, epoch)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        sweep.run(script)
+    trials = sweep.run()
+    assert (trials[4].state, trials[4].feasible) == ("pruned", False)
+    assert sweep.study.trials[4].constraints == {"diverged": 1.0}
+    assert 4 not in {job.number for job in sweep.pool.jobs}
 
 
 def test_note_of_a_worker_is_told_with_the_trials_name(tmp_path):
@@ -341,13 +365,13 @@ def test_note_of_a_worker_is_told_with_the_trials_name(tmp_path):
 
 def test_stop_that_another_process_requests_ends_with_the_running_epochs(tmp_path):
     sweep = Sweep(tmp_path)
-    (tmp_path / "locks").mkdir()
 
     def listener(event):
         if isinstance(event, EpochEnded) and (event.number, event.metrics.epoch) == (3, 1):
             sweep.store.request_stop("study")
 
-    sweep.run(listener=listener)
+    with sweep.store.owning("study"):
+        sweep.run(listener=listener)
     assert sweep.stop.reason == "sweeper stop"
     assert sweep.tracker.states[3][-1] == ("interrupted", "sweeper stop")
 
@@ -360,6 +384,8 @@ def test_five_failures_in_a_row_stop_the_sweep_with_cause_and_log(tmp_path):
         sweep.run(lambda job, epoch: Failure("error", "KeyError: 'x'", "trace"), trials=50)
     assert studies.counts(studies.records(sweep.study))["fail"] == 5
     assert sweep.tracker.texts[0]["error.txt"] == "trace"
+    assert sweep.tracker.states[4][-1][0] == "failed"
+    assert TrialInterrupted(4) not in sweep.events
 
 
 def test_scattered_failures_are_replaced_and_do_not_stop_the_sweep(tmp_path):
@@ -443,6 +469,48 @@ def test_trial_that_ended_when_the_sweep_was_killed_is_told_to_mlflow_whole(tmp_
         del tracker.summaries[last]["seconds"]
     assert sweep.tracker.summaries[last] == whole.tracker.summaries[last]
     assert {"best_epoch", "best_validation_accuracy", "n_parameters"} <= set(sweep.tracker.summaries[last])
+
+
+def refusing_once(monkeypatch, owner, method, number):
+    """A write that fails once, for want of room, of the trial with this number."""
+    original, calls = getattr(owner, method), []
+
+    def refuse(self, key, *args, **kwargs):
+        if key == number and not calls:
+            calls.append(key)
+            raise OSError(28, "No space left on device", "spool.db")
+        return original(self, key, *args, **kwargs)
+
+    monkeypatch.setattr(owner, method, refuse)
+
+
+@pytest.mark.parametrize("when", ["at the start", "with an impossible shape"])
+def test_run_that_a_refused_write_leaves_open_is_interrupted(tmp_path, monkeypatch, when):
+    if when == "at the start":
+        sweep, number = Sweep(tmp_path), 3
+    else:
+        text = EXAMPLE.replace("[[6, 16, 120], [8, 24, 120], [12, 32, 120]]", "[[6, 16, 120], [6, 16]]")
+        sweep = Sweep(tmp_path, text, overrides=["padding=2", "kernel_size={choices=[5,[5,5,5]]}"])
+        number = next(t.number for t in Sweep(tmp_path, text, ["padding=2", "kernel_size={choices=[5,[5,5,5]]}"]).run()
+                      if not t.feasible)
+    refusing_once(monkeypatch, FakeTracker, "log_text" if when == "at the start" else "finish", number)
+    with pytest.raises(SweeperError, match="No space left"):
+        sweep.run()
+    assert sweep.tracker.states[number][-1][0] == "interrupted"
+    assert studies.counts(sweep.run())["running"] == 0
+    assert sweep.tracker.states[number][-1][0] in ("complete", "pruned")
+
+
+def test_run_that_cannot_be_caught_up_with_is_not_left_open(tmp_path, monkeypatch):
+    sweep = Sweep(tmp_path)
+    sweep.run(trials=4)
+    sweep.tracker.states[1] = [("running", "")]
+    refusing_once(monkeypatch, FakeTracker, "log_text", 1)
+    with pytest.raises(SweeperError, match="No space left"):
+        sweep.run(trials=5)
+    assert sweep.tracker.states[1][-1][0] == "interrupted"
+    sweep.run(trials=5)
+    assert sweep.tracker.states[1][-1] == ("complete", "")
 
 
 def test_equal_comparators_stay_unknown_to_the_sampler(tmp_path):

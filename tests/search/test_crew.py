@@ -94,14 +94,55 @@ def test_deaths_with_new_epochs_between_them_are_forgiven(tmp_path):
     assert isinstance(shift.ends()[0][1], TrialResult)
 
 
-def test_memory_that_a_neighbour_may_have_taken_is_asked_for_once_more_and_its_own_never(tmp_path):
+def test_out_of_memory_that_nothing_explains_is_tried_once_more_in_a_new_process_and_fails_then(tmp_path):
     shift = Shift(tmp_path, lambda number, epoch: NOT_GUILTY)
     shift.work()
     assert len(shift.pool.jobs) == 2
-    shift = Shift(tmp_path, lambda number, epoch: Failure("out_of_memory", "too large"))
+    [(_, failure)] = shift.ends()
+    assert (failure.kind, failure.log) == ("error", shift.pool.log(0))
+    assert failure.message == "out of memory twice, which the trial itself does not explain: CUDA out of memory"
+    assert shift.pool.renewed == [0, 0, 0]  # after each failure, and before the second try
+
+
+def test_out_of_memory_that_the_task_explains_is_believed_at_once_and_its_worker_renewed(tmp_path):
+    shift = Shift(tmp_path, once((0, 1), Failure("out_of_memory", "too large")), n_tasks=2)
     shift.work()
-    assert len(shift.pool.jobs) == 1
-    assert [event.kind for _, event in shift.ends()] == ["out_of_memory"]
+    assert [job.number for job in shift.pool.jobs] == [0, 1]
+    assert [getattr(event, "kind", "") for _, event in shift.ends()] == ["out_of_memory", ""]
+    assert shift.pool.renewed == [0]
+    assert shift.notes == []
+
+
+def test_full_disk_beside_another_workers_result_ends_no_task_that_was_not_heard_of(tmp_path):
+    full = Failure("disk_full", "a cannot be written: No space left on device")
+    shift = Shift(tmp_path, once((0, 2), full), n_tasks=2, n_workers=2)
+    with pytest.raises(SweeperError, match="nothing is lost"):
+        shift.work()
+    assert shift.crew.unfinished() == shift.tasks
+    assert shift.ends() == []
+
+
+def test_workers_that_end_before_they_have_their_data_fail_no_task_but_end_the_work_after_three(tmp_path):
+    for n_deaths in (2, 3):
+        left = [Died(1, ready=False)] * n_deaths
+        shift = Shift(tmp_path, lambda number, epoch: left.pop() if left else metrics(epoch, 0.5))  # noqa: B023
+        if n_deaths == 2:
+            shift.work()
+            assert isinstance(shift.ends()[0][1], TrialResult)
+        else:
+            with pytest.raises(SweeperError, match=r"end before they train \(exit code 1\); see worker-0\.log"):
+                shift.work()
+            assert shift.ends() == []
+            assert shift.crew.unfinished() == [shift.tasks[0]]
+        assert shift.tasks[0].deaths == 0
+
+
+def test_three_kills_of_a_tasks_workers_fail_it_though_they_had_no_data_yet(tmp_path):
+    shift = Shift(tmp_path, lambda number, epoch: Died(-9, ready=False) if number == 0 else metrics(epoch, 0.5), 2)
+    shift.work()
+    (_, failure), (_, result) = shift.ends()
+    assert "3 times without finishing an epoch" in failure.message
+    assert isinstance(result, TrialResult)
 
 
 def test_full_disk_ends_the_work_but_not_the_task(tmp_path):

@@ -191,7 +191,7 @@ def test_study_that_was_deleted_meanwhile_is_refused_and_the_one_of_its_number_s
     study = find_study(place.store, "mortal")
     planned = removal.plan(place.store, study)
     removal.remove(place.store, planned)
-    with pytest.raises(SweeperError, match="^study mortal was deleted meanwhile, by another command$"):
+    with pytest.raises(SweeperError, match=r"^study mortal was deleted meanwhile, by another command$"):
         removal.remove(place.store, planned)
 
     workplace.search(name, "--trials", 1, "--epochs", 1)
@@ -217,17 +217,20 @@ def full_disk():
 
 def test_study_frees_its_own_files_where_the_disk_has_no_room_to_mark_it(workplace, place, monkeypatch):  # noqa: F811
     workplace.search("ample", "--trials", 1, "--epochs", 1)
-    logs = place.store.log_folder("ample", study_id(find_study(place.store, "ample")))
-    (logs / "large").write_bytes(bytes(10_000))
+    study = find_study(place.store, "ample")
+    mine = place.runs(study_id(study))
+    checkpoint = place.store.trial_folder("ample", study_id(study), 0)
+    checkpoint.mkdir(parents=True)
     write = optuna.Study.set_user_attr
 
     def full(*arguments):
-        if logs.exists():
+        if checkpoint.exists() or place.files_of(mine):
             raise full_disk()
         write(*arguments)
 
     monkeypatch.setattr(optuna.Study, "set_user_attr", full)
-    remove(place.store, find_study(place.store, "ample"))
+    assert place.files_of(mine)
+    remove(place.store, study)
     assert "ample" not in [s.study_name for s in studies_in(place.store)]
     assert place.local("ample") == []
 

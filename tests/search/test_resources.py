@@ -111,7 +111,7 @@ def test_memory_that_nobody_tells_of_limits_nothing(machine):
 def test_too_little_memory_for_a_worker_is_refused_with_the_least(machine):
     least = resources.LEAST_WORKER_BYTES
     assert resources.plan_execution("cpu", 1, 0, {}, least).worker_memory == least
-    with pytest.raises(UsageError, match=r"must be at least 1 GiB, .*, got 0\.5 GiB \(--worker-memory\)"):
+    with pytest.raises(UsageError, match=r"must be at least 1\.25 GiB, .*, got 0\.625 GiB \(--worker-memory\)"):
         resources.plan_execution("cpu", 1, 0, {}, least // 2)
 
 

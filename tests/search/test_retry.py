@@ -23,15 +23,20 @@ def failing(*numbers):
 
 
 @pytest.fixture
-def sweep(tmp_path):
-    return stored(tmp_path)
+def make(tmp_path, monkeypatch):
+    """Makes a sweep whose study is in memory, and found again there."""
+
+    def made(*more):
+        sweep = Sweep(tmp_path, *more)
+        monkeypatch.setattr("sweeper.search.retry.find_again", lambda store, name, study_id: sweep.study)
+        return sweep
+
+    return made
 
 
-def stored(tmp_path, *more):
-    """A sweep whose study is in its store."""
-    sweep = Sweep(tmp_path, *more)
-    sweep.storage = studies.open_storage(sweep.store)
-    return sweep
+@pytest.fixture
+def sweep(make):
+    return make()
 
 
 def retry(sweep):
@@ -91,8 +96,8 @@ def test_variant_that_the_search_put_in_line_itself_is_passed_over(sweep):
     assert retry(sweep).numbers == ()
 
 
-def test_comparator_stays_unknown_to_the_sampler(tmp_path):
-    sweep = stored(tmp_path, EXAMPLE + "\n[variants.wide]\nfilters = [20, 50, 120]\n")
+def test_comparator_stays_unknown_to_the_sampler(make):
+    sweep = make(EXAMPLE + "\n[variants.wide]\nfilters = [20, 50, 120]\n")
     wide = next(t.number for t in searched(sweep, failing(3)) if t.variant == "wide")
     assert retry(sweep).numbers == (wide,)
     after = sweep.run(trials=9)
@@ -101,8 +106,8 @@ def test_comparator_stays_unknown_to_the_sampler(tmp_path):
     assert sweep.study.trials[again[1].number].state == optuna.trial.TrialState.FAIL
 
 
-def test_comparator_that_the_search_put_in_line_itself_is_passed_over(tmp_path):
-    sweep = stored(tmp_path, EXAMPLE + "\n[variants.wide]\nfilters = [20, 50, 120]\n")
+def test_comparator_that_the_search_put_in_line_itself_is_passed_over(make):
+    sweep = make(EXAMPLE + "\n[variants.wide]\nfilters = [20, 50, 120]\n")
     searched(sweep, failing(3))
     studies.open_study(sweep.storage, "study", sweep.spec, sweep.space)
     assert retry(sweep).numbers == ()
@@ -158,8 +163,10 @@ def test_retry_that_was_killed_is_finished_by_the_same_command(sweep, monkeypatc
 
 
 @pytest.mark.parametrize("name", ["another", "study"])
-def test_study_that_was_deleted_meanwhile_is_refused_and_the_one_of_its_number_stays(sweep, monkeypatch, name):
-    searched(sweep, failing(4))
+def test_study_that_was_deleted_meanwhile_is_refused_and_the_one_of_its_number_stays(tmp_path, monkeypatch, name):
+    sweep = Sweep(tmp_path)
+    sweep.storage = studies.open_storage(sweep.store)
+    searched(sweep, failing(0), trials=1)
     owning = stores.Store.owning
 
     def late(store, study_name):
@@ -169,7 +176,7 @@ def test_study_that_was_deleted_meanwhile_is_refused_and_the_one_of_its_number_s
 
     study = sweep.study
     monkeypatch.setattr(stores.Store, "owning", late)
-    with pytest.raises(SweeperError, match="^study study was deleted meanwhile, by another command$"):
+    with pytest.raises(SweeperError, match=r"^study study was deleted meanwhile, by another command$"):
         retry_failed(sweep.store, study)
     [other] = studies_in(sweep.store)
     assert other._study_id == study._study_id

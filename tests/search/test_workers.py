@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sweeper.config import Configuration, ModelConfig, TrainConfig
+from sweeper.errors import SweeperError
 from sweeper.search import parts
 from sweeper.search.events import Note
 from sweeper.search.resources import LEAST_WORKER_BYTES
@@ -297,20 +299,86 @@ def test_what_a_killed_worker_was_writing_is_deleted(pool, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["checkpoint.safetensors", "model.safetensors"]
 
 
-def test_trial_too_large_for_its_worker_is_told_so_and_the_next_one_trains_there(pool, tmp_path):
-    worker = pid(pool, 0)
+def test_trial_too_large_for_its_worker_is_told_so_and_believed_in_a_new_process_alone(pool, tmp_path):
     pool.train(0, job(tmp_path / "before"))
     before, _ = finish(pool, 0)
     for number, hidden in enumerate([(20_000, 20_000), (9_000, 9_000)]):  # at once, and after a few steps
-        pool.train(0, job(tmp_path / str(number), model=replace(MODEL, hidden=hidden)))
-        _, failure = finish(pool, 0)
-        assert isinstance(failure, Failure)
-        assert (failure.kind, failure.own_fault) == ("out_of_memory", True), failure.trace
+        for own_fault in (False, True):
+            pool.train(0, job(tmp_path / str(number), model=replace(MODEL, hidden=hidden)))
+            _, failure = finish(pool, 0)
+            assert isinstance(failure, Failure)
+            assert (failure.kind, failure.own_fault) == ("out_of_memory", own_fault), failure.trace
+            pool.renew(0)
         pool.train(0, job(tmp_path / f"after {number}"))
         after, result = finish(pool, 0)
         assert isinstance(result, TrialResult)
         assert scores(after) == scores(before)
-    assert pid(pool, 0) == worker
+
+
+def test_renewed_worker_is_another_process_unless_it_was_given_nothing(pool, tmp_path):
+    pool.train(0, job(tmp_path, epochs=1))
+    finish(pool, 0)
+    old = pid(pool, 0)
+    pool.renew(0)
+    new = pid(pool, 0)
+    assert not is_alive(old)
+    pool.renew(0)
+    assert pid(pool, 0) == new != old
+    assert pool.wait(0) == []
+
+
+def test_worker_stays_small_however_many_different_networks_it_trains(pool, tmp_path):
+    def held():
+        lines = Path(f"/proc/{pid(pool, 0)}/status").read_text().splitlines()
+        return next(int(line.split()[1]) >> 10 for line in lines if line.startswith("VmData:"))  # MiB
+
+    pool.renew(0)
+    sizes = []
+    for number in range(60):
+        model = ModelConfig(filters=(6 + number, 70 - number, 40 + number), kernel_size=3, padding=1, pool_after=(1,))
+        pool.train(0, job(tmp_path / str(number), number, model=model, epochs=1))
+        assert isinstance(finish(pool, 0)[1], TrialResult)
+        sizes.append(held())
+    assert sizes[-1] - sizes[0] < 150, sizes
+
+
+def test_worker_that_cannot_read_its_data_dies_before_it_is_ready(tmp_path):
+    setup = replace(tiny_setup(tmp_path), parts=tmp_path / "gone")
+    pool = WorkerPool(setup, ["cpu"], tmp_path / "logs")
+    try:
+        pool.train(0, job(tmp_path / "trial"))
+        died = receive(pool, 0)
+        assert (died, died.is_of_the_machine) == (Died(1, ready=False), True)
+        assert "gone" in pool.log(0).read_text()
+    finally:
+        pool.close()
+
+
+@pytest.mark.parametrize(
+    ("died", "expected"), [(Died(1, ready=False), True), (Died(1), False), (Died(-9, ready=False), False)]
+)
+def test_death_is_of_the_machine_if_the_worker_ended_by_itself_without_its_data(died, expected):
+    assert died.is_of_the_machine is expected
+
+
+@pytest.mark.parametrize("n_started", [0, 1])
+def test_workers_that_cannot_be_started_leave_no_parts_and_no_processes(tmp_path, monkeypatch, n_started):
+    setup, started, start = tiny_setup(tmp_path), [], SpawnProcess.start
+
+    def refuse(process):
+        if len(started) == n_started:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        start(process)
+        started.append(process)
+
+    monkeypatch.setattr(SpawnProcess, "start", refuse)
+    with pytest.raises(
+        SweeperError,
+        match=r"^no worker can be started: Resource temporarily unavailable; nothing is lost, the same command goes on$",
+    ):
+        WorkerPool(setup, ["cpu", "cpu"], tmp_path / "logs")
+    assert not (tmp_path / "parts").exists()
+    assert not any(process.is_alive() for process in started)
 
 
 def test_death_by_the_systems_hand_says_what_may_be_the_cause():

@@ -59,6 +59,12 @@ def test_lack_of_memory_is_not_taken_for_damage(tmp_path, monkeypatch):
         checkpoint.load(path, "x", network, optimizer)
 
 
+def test_where_a_file_is_set_aside_is_known_beforehand(tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    path.touch()
+    assert checkpoint.aside(path) == checkpoint.set_aside(path)
+
+
 @pytest.fixture
 def written(tmp_path):
     """Weights of the training "x"."""

@@ -1,3 +1,4 @@
+import json
 import math
 from dataclasses import replace
 
@@ -5,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from sweeper.config import Configuration, ModelConfig, TrainConfig
 from sweeper.evaluation.metrics import macro_f1
@@ -100,6 +102,45 @@ def test_damaged_checkpoint_is_refused_by_name(tmp_path, damage):
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(CheckpointError, match=r"checkpoint\.safetensors is damaged"):
         train(epochs=1, checkpoint_path=path, identity="x")
+
+
+def rewritten(path, *, tensors=None, **changes):
+    """Writes a checkpoint again, whole, with other tensors or another progress; None takes a tensor away."""
+    with safe_open(path, framework="pt") as file:
+        metadata = dict(file.metadata())
+    progress = json.loads(metadata["progress"])
+    for name, change in changes.items():
+        progress[name] = change(progress[name])
+    kept = {name: value for name, value in (load_file(path) | (tensors or {})).items() if value is not None}
+    save_file(kept, path, metadata | {"progress": json.dumps(progress)})
+
+
+FOREIGN = {
+    "a metric more": lambda path: rewritten(path, history=lambda h: [past | {"top5": 1.0} for past in h]),
+    "a metric less": lambda path: rewritten(path, history=lambda h: [{"epoch": past["epoch"]} for past in h]),
+    "fewer epochs than it says": lambda path: rewritten(path, history=lambda h: h[:-1]),
+    "another number of epochs": lambda path: rewritten(path, epoch=lambda n: n + 1),
+    "epochs out of order": lambda path: rewritten(path, history=lambda h: h[::-1]),
+    "no state of a generator": lambda path: rewritten(path, tensors={"generator.order": None}),
+    "another size of generator": lambda path: rewritten(
+        path, tensors={"generator.global": torch.zeros(7, dtype=torch.uint8)}
+    ),
+    "no moments": lambda path: rewritten(path, tensors={f"optimizer.{i}.exp_avg": None for i in range(10)}),
+    "moments of another shape": lambda path: rewritten(path, tensors={"optimizer.0.exp_avg": torch.zeros(3)}),
+    "a single moment": lambda path: rewritten(path, tensors={"optimizer.0.exp_avg": torch.zeros(())}),
+    "a step for each weight": lambda path: rewritten(path, tensors={"optimizer.0.step": torch.ones(4, 1, 3, 3)}),
+}
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
+def test_whole_checkpoint_that_does_not_fit_is_refused_before_an_epoch_is_yielded(tmp_path, foreign):
+    path = tmp_path / "checkpoint.safetensors"
+    train(epochs=2, checkpoint_path=path, identity="x")
+    FOREIGN[foreign](path)
+    torch.manual_seed(5)
+    epochs = fit(build(MODEL, SHAPE, CLASSES), tiny_data(), CONFIG, epochs=3, seed=5, checkpoint_path=path, identity="x")
+    with pytest.raises(CheckpointError, match=r"checkpoint\.safetensors is damaged: "):
+        next(epochs)
 
 
 def test_loss_that_is_not_finite_ends_the_training():

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -20,6 +21,9 @@ REFUSED = "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: ca
         (torch.OutOfMemoryError("CUDA out of memory"), True),
         (RuntimeError(f"{REFUSED}allocate 1600 bytes. Error code 12 (Cannot allocate memory)"), True),
         (RuntimeError("std::bad_alloc"), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
         (ValueError("cannot allocate memory"), False),
         (OSError(28, "No space left on device"), False),
@@ -29,57 +33,76 @@ def test_lack_of_memory_is_known_by_every_name_it_has(error, expected):
     assert memory.is_out_of_memory(error) is expected
 
 
-def test_error_is_a_trials_own_if_it_held_and_asked_for_half_of_the_limit(monkeypatch):
-    monkeypatch.setattr(memory, "_peak", lambda: 300 * MIB)
-    plain = RuntimeError("std::bad_alloc")
+@pytest.mark.parametrize("text", ["could not create a primitive", "could not execute a primitive"])
+def test_what_onednn_says_is_lack_of_memory_in_a_limited_process_alone(text):
+    assert memory.is_out_of_memory(RuntimeError(text), limited=True)
+    assert not memory.is_out_of_memory(RuntimeError(text))
+    assert not memory.is_out_of_memory(RuntimeError("shapes cannot be multiplied"), limited=True)
+
+
+@pytest.fixture
+def status(monkeypatch):
+    """A process that holds 200 MiB before its trial."""
+    values = {"VmData": 200 * MIB, "VmPeak": 3000 * MIB}
+    monkeypatch.setattr(memory, "_status", values.__getitem__)
+    return values
+
+
+def test_error_is_a_trials_own_if_it_took_and_asked_for_half_of_what_the_limit_left(status):
+    plain = RuntimeError("could not create a primitive")
     asking = RuntimeError(f"{REFUSED}allocate {250 * MIB} bytes. Error code 12 (Cannot allocate memory)")
-    assert memory.explains(plain, CPU, 600 * MIB)
-    assert not memory.explains(plain, CPU, 601 * MIB)
-    assert memory.explains(asking, CPU, 1100 * MIB)
-    assert not memory.explains(asking, CPU, 1101 * MIB)
+    for limit, error, expected in [
+        (800, plain, True), (801, plain, False), (1300, asking, True), (1301, asking, False)
+    ]:  # fmt: skip
+        status["VmPeak"] = 3000 * MIB
+        share = memory.Share(CPU, limit * MIB)
+        status["VmPeak"] = 3300 * MIB
+        assert share.explains(error) is expected, (limit, error)
 
 
 def test_without_a_limit_nobody_can_tell_whose_fault_it_was():
-    assert not memory.explains(RuntimeError(f"{REFUSED}allocate {1 << 50} bytes."), CPU, None)
+    assert not memory.Share(CPU, None).explains(RuntimeError(f"{REFUSED}allocate {1 << 50} bytes."))
+
+
+@pytest.mark.parametrize(("asked", "expected"), [("1.50 GiB", True), ("512.00 MiB", False), ("20 bytes", False)])
+def test_what_was_asked_of_a_card_counts_with_what_was_held_of_it(monkeypatch, asked, expected):
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=4000 * MIB))
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda device: 800 * MIB)
+    error = torch.OutOfMemoryError(f"CUDA out of memory. Tried to allocate {asked}. GPU 0 has a total capacity of 4 GiB")
+    assert memory.Share(torch.device("cuda:0"), None).explains(error) is expected
 
 
 LIMITED = """
 import torch
-from pathlib import Path
 from sweeper.training import memory
 
 MIB = 1 << 20
-
-def status(name):
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
-
 cpu = torch.device("cpu")
-memory.limit(status("VmData:") + 300 * MIB)
+limit = memory._status("VmData") + 300 * MIB
+memory.limit(limit)
+small_share, share = memory.Share(cpu, limit), memory.Share(cpu, limit)
+assert not small_share.explains(RuntimeError("could not create a primitive"))
 held = torch.zeros(200 * MIB, dtype=torch.uint8)
 try:
     torch.zeros(200 * MIB, dtype=torch.uint8)
 except RuntimeError as error:
     assert memory.is_out_of_memory(error), error
-    assert memory._ASKED.search(str(error))[1] == str(200 * MIB), error
+    assert memory._asked(error) == 200 * MIB, error
 else:
     raise AssertionError("the limit does not hold")
-high = memory._peak()
+high = memory._status("VmRSS")
 del held
+assert share.explains(RuntimeError("could not create a primitive")), "the peak is not remembered"
 small = [bytes(50_000) for _ in range(1000)]
 small = small[-1:]  # the end of the heap is in use: malloc keeps the rest for itself unless it is told to give it back
-memory.reset_peak(cpu)
-assert memory._peak() < high - 100 * MIB, (memory._peak(), high)
 memory.give_back(cpu)
-memory.reset_peak(cpu)
-assert memory._peak() < high - 180 * MIB, (memory._peak(), high)
-held = torch.zeros(200 * MIB, dtype=torch.uint8)
-assert memory._peak() > high - 20 * MIB, (memory._peak(), high)
+assert memory._status("VmRSS") < high - 180 * MIB, (memory._status("VmRSS"), high)
+torch.zeros(200 * MIB, dtype=torch.uint8)
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits and tells a process's memory so")
-def test_limit_holds_and_what_was_given_back_can_be_had_again_with_a_peak_of_its_own():
+def test_limit_holds_and_what_was_given_back_can_be_had_again():
     done = subprocess.run(
         [sys.executable, "-c", LIMITED], capture_output=True, text=True, cwd=Path(__file__).parent.parent.parent
     )
