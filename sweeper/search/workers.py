@@ -11,10 +11,10 @@ from typing import Any
 
 from sweeper.data.pool import TrainingPool
 from sweeper.data.splits import Indices
+from sweeper.errors import SweeperError
 from sweeper.search import parts
 from sweeper.search.resources import Execution
 from sweeper.search.trial import TrialJob
-from sweeper.errors import SweeperError
 from sweeper.search.worker import SIGNALS, Ready, WorkerSetup, serve
 
 LEAVING_SECONDS = 5.0
@@ -174,4 +174,6 @@ class WorkerPool:
 
 
 def _not_started(error: OSError) -> SweeperError:
-    return SweeperError(f"no worker can be started: {error.strerror or error}; nothing is lost, the same command goes on")
+    return SweeperError(
+        f"no worker can be started: {error.strerror or error}; nothing is lost, the same command goes on"
+    )

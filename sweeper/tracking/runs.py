@@ -94,7 +94,7 @@ class Tracker:
         return self._delivery.run_ids.get(key)
 
     def state(self, key: Key) -> str | None:
-        """The state that the child was last given, by this process or an earlier one; None where it was never started."""
+        """The state that the child was last given, by this process or an earlier one; None if it was never started."""
         return self._states.get(key)
 
     def is_ended(self, key: Key) -> bool:

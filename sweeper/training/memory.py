@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # the limit is set before torch is imported
     import torch
 
-# A trial that ran out of memory and took this share of what there was for it, with what it asked for, explains it alone.
+# Of what there was for it: a trial that took this share, with what it asked for, explains by itself that it ran out.
 OWN_SHARE = 0.5
 # As torch tells it of a CPU, and of a card.
 _ASKED = re.compile(r"tried to allocate ([\d.]+) (bytes|KiB|MiB|GiB)", re.IGNORECASE)

@@ -151,5 +151,5 @@ def test_network_without_enough_memory_is_pruned_with_a_constraint_and_the_next_
     assert large.reason.startswith("out_of_memory")
     assert [run.info.status for run in large.runs] == ["KILLED"]
     assert [trial.state.name for trial in trials.values()] == ["COMPLETE"] * 2
-    # No worker died of it: what the trial held was given back.
+    # It is an end of its own, and no death of a worker.
     assert "the worker ended" not in search.err

@@ -351,7 +351,7 @@ def test_out_of_memory_gets_one_more_try(promotion):
 
 
 def test_out_of_memory_twice_ends_the_promotion(promotion):
-    with pytest.raises(SweeperError, match="seed 1 failed: out of memory twice, .*: CUDA out of memory; see"):
+    with pytest.raises(SweeperError, match=r"seed 1 failed: out of memory twice, .*: CUDA out of memory; see"):
         promotion.run(at(1, 2, OUT_OF_MEMORY, OUT_OF_MEMORY))
     assert promotion.trained == [1, 1]
     assert promotion.states(1)[-1][0] == "failed"

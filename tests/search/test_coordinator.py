@@ -491,8 +491,11 @@ def test_run_that_a_refused_write_leaves_open_is_interrupted(tmp_path, monkeypat
     else:
         text = EXAMPLE.replace("[[6, 16, 120], [8, 24, 120], [12, 32, 120]]", "[[6, 16, 120], [6, 16]]")
         sweep = Sweep(tmp_path, text, overrides=["padding=2", "kernel_size={choices=[5,[5,5,5]]}"])
-        number = next(t.number for t in Sweep(tmp_path, text, ["padding=2", "kernel_size={choices=[5,[5,5,5]]}"]).run()
-                      if not t.feasible)
+        number = next(
+            t.number
+            for t in Sweep(tmp_path, text, ["padding=2", "kernel_size={choices=[5,[5,5,5]]}"]).run()
+            if not t.feasible
+        )
     refusing_once(monkeypatch, FakeTracker, "log_text" if when == "at the start" else "finish", number)
     with pytest.raises(SweeperError, match="No space left"):
         sweep.run()

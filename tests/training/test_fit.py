@@ -138,7 +138,9 @@ def test_whole_checkpoint_that_does_not_fit_is_refused_before_an_epoch_is_yielde
     train(epochs=2, checkpoint_path=path, identity="x")
     FOREIGN[foreign](path)
     torch.manual_seed(5)
-    epochs = fit(build(MODEL, SHAPE, CLASSES), tiny_data(), CONFIG, epochs=3, seed=5, checkpoint_path=path, identity="x")
+    epochs = fit(
+        build(MODEL, SHAPE, CLASSES), tiny_data(), CONFIG, epochs=3, seed=5, checkpoint_path=path, identity="x"
+    )
     with pytest.raises(CheckpointError, match=r"checkpoint\.safetensors is damaged: "):
         next(epochs)
 

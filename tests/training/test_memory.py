@@ -68,7 +68,9 @@ def test_without_a_limit_nobody_can_tell_whose_fault_it_was():
 def test_what_was_asked_of_a_card_counts_with_what_was_held_of_it(monkeypatch, asked, expected):
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=4000 * MIB))
     monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda device: 800 * MIB)
-    error = torch.OutOfMemoryError(f"CUDA out of memory. Tried to allocate {asked}. GPU 0 has a total capacity of 4 GiB")
+    error = torch.OutOfMemoryError(
+        f"CUDA out of memory. Tried to allocate {asked}. GPU 0 has a total capacity of 4 GiB"
+    )
     assert memory.Share(torch.device("cuda:0"), None).explains(error) is expected
 
 
