@@ -243,8 +243,8 @@ def _record(frozen: FrozenTrial, run_id: str | None) -> TrialRecord:
         TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed",
         TrialState.RUNNING: "running", TrialState.WAITING: "waiting",
     }[frozen.state]  # fmt: skip
-    if frozen.state.is_finished():
-        state = result.get("state", state)
+    # Also of one that Optuna calls running still: a process was killed between the two writes that end a trial.
+    state = result.get("state", state)
     if attributes.get("duplicate_of") is not None:
         state = "duplicate"
     searched = values if values and not attributes.get("comparator") else {}
@@ -256,7 +256,7 @@ def _record(frozen: FrozenTrial, run_id: str | None) -> TrialRecord:
         variant=attributes.get("variant"),
         configuration=configuration,
         reason=result.get("reason", ""),
-        feasible=not any(value > 0 for value in frozen.constraints.values()),
+        feasible=not any(value > 0 for value in (*frozen.constraints.values(), *result.get("violated", {}).values())),
         epochs=frozen.last_step or 0,
         values=dict(frozen.intermediate_values),
         metrics=result.get("metrics", {}),

@@ -297,7 +297,7 @@ def test_storage_that_refuses_a_write_ends_the_sweep_and_loses_nothing(tmp_path,
         SweeperError, match=r"^Optuna's storage sqlite:.* does not answer: database or disk is full; nothing is lost"
     ):
         sweep.run()
-    assert studies.records(sweep.study)[3].state == "running"
+    assert sweep.study.trials[3].state == optuna.trial.TrialState.RUNNING
     assert sweep.tracker.states[3][-1][0] == "interrupted"
     assert studies.counts(sweep.run()) == {"complete": 8, "pruned": 0, "fail": 0, "running": 0}
     assert sweep.tracker.states[3][-1] == ("complete", "")
@@ -319,7 +319,9 @@ def test_trial_that_was_told_its_result_but_not_ended_ends_with_that_very_result
         patch.setattr(proposals, "_end", killed)
         with pytest.raises(Killed):
             sweep.run(lambda job, epoch: 0.9 - 0.01 * job.number + 0.001 * epoch, trials=20)
-    [cut] = [t for t in studies.records(sweep.study) if t.state == "running"]
+    [number] = [t.number for t in sweep.study.trials if t.state == optuna.trial.TrialState.RUNNING]
+    cut = studies.records(sweep.study)[number]
+    assert cut.state == "pruned"  # as it will end
     trials = sweep.run(steady, trials=20)
     assert (trials[cut.number].state, trials[cut.number].reason) == ("pruned", "pruner")
     assert trials[cut.number].epochs == cut.epochs
