@@ -64,27 +64,31 @@ class Store:
 
     def trial_folder(self, study: str, study_id: str, number: int) -> Path:
         """Where a trial's checkpoint lives until the trial is finished; a study of the same name has another."""
-        return self.root / "checkpoints" / f"{study}-{study_id[:8]}" / str(number)
+        return self.root / "checkpoints" / _own(study, study_id) / str(number)
 
     def training_folder(self, study: str, study_id: str, key: str) -> Path:
         """Where a promotion's training keeps its checkpoint, and then its weights."""
-        return self.root / "promotions" / f"{study}-{study_id[:8]}" / key
+        return self.root / "promotions" / _own(study, study_id) / key
 
     def spool(self, study: str, study_id: str, kind: str) -> Path:
         """Where the writes wait that MLflow has not taken yet; `kind` is study or promotion."""
-        return self.spools / f"{study}-{study_id[:8]}-{kind}.db"
+        return self.spools / f"{_own(study, study_id)}-{kind}.db"
+
+    def spools_of(self, study: str, study_id: str) -> list[Path]:
+        """The spools that the study has."""
+        return list(self.spools.glob(f"{_own(study, study_id)}-*.db"))
 
     def parts_folder(self, study: str, study_id: str) -> Path:
         """Where the images lie that the study's workers may see, while they work."""
-        return self.root / "parts" / f"{study}-{study_id[:8]}"
+        return self.root / "parts" / _own(study, study_id)
 
     def log_folder(self, study: str, study_id: str) -> Path:
         """Where the study's workers write what they do."""
-        return self.root / "logs" / f"{study}-{study_id[:8]}"
+        return self.root / "logs" / _own(study, study_id)
 
     def belongings(self, study: str, study_id: str) -> list[Path]:
         """All of the study's own in the store, its lock left out; what is not there yet may be named too."""
-        own = f"{study}-{study_id[:8]}"
+        own = _own(study, study_id)
         folders = [self.root / kind / own for kind in ("checkpoints", "promotions", "parts", "logs")]
         # Parts that a killed process was writing begin with a dot.
         return [*folders, *(self.root / "parts").glob(f".{own}.*"), *self.spools.glob(f"{own}-*")]
@@ -221,6 +225,11 @@ def redact(text: str) -> str:
     text = _PASSWORD.sub(r"\1:***@", text)
     text = re.sub(r"://[^:/@\s]+@", "://***@", text)
     return _SECRET_VALUE.sub(r"\1***", text)
+
+
+def _own(study: str, study_id: str) -> str:
+    """What a study's folders and files are called: another study may have its name, but not its id."""
+    return f"{study}-{study_id[:8]}"
 
 
 def _sqlite(path: Path) -> str:

@@ -4,7 +4,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +160,13 @@ def note_store(store: stores.Store) -> None:
     note(f"Store: {store.root}")
     if not store.embedded_storage or not store.embedded_tracking:
         note(f"Optuna: {stores.redact(store.storage)}  MLflow: {stores.redact(store.tracking_uri)}")
+
+
+def lacking(undelivered: Sequence[str], store: stores.Store) -> str:
+    """What to say at a command's end of the writes that MLflow has not taken, from their reasons."""
+    from sweeper.tracking.runs import shortfall
+
+    return f"{shortfall(undelivered)}; nothing is lost, `sweeper sync{store_arguments(store)}` tries again"
 
 
 def note(text: str) -> None:

@@ -13,6 +13,7 @@ from sweeper.cli.options import (
     debug_option,
     device_option,
     json_option,
+    lacking,
     note,
     note_store,
     place_options,
@@ -106,10 +107,7 @@ def promote(
     else:
         _show(outcome, request)
     if outcome.undelivered:
-        from sweeper.tracking.runs import shortfall
-
-        command = f"sweeper sync{store_arguments(request.store)}"
-        raise SweeperError(f"{shortfall(outcome.undelivered)}; nothing is lost, `{command}` tries again")
+        raise SweeperError(lacking(outcome.undelivered, request.store))
 
 
 def _run(request: "Request", *, quiet: bool, verbose: bool) -> "Outcome":

@@ -14,6 +14,7 @@ from sweeper.cli.options import (
     debug_option,
     device_option,
     json_option,
+    lacking,
     note,
     note_store,
     place_options,
@@ -199,19 +200,15 @@ def _run(request: "Request", *, quiet: bool, verbose: bool) -> "Outcome":
 def _leave(outcome: "Outcome", request: "Request") -> None:
     """Exit code 130 or 143 after a signal, 1 where MLflow lacks something or no trial completed by the end, else 0."""
     from sweeper.search.study import DONE
-    from sweeper.tracking.runs import shortfall
 
-    lacking = ""
-    if outcome.undelivered:
-        command = f"sweeper sync{store_arguments(request.store)}"
-        lacking = f"{shortfall(outcome.undelivered)}; nothing is lost, `{command}` tries again"
+    undelivered = lacking(outcome.undelivered, request.store) if outcome.undelivered else ""
     if code := exit_code(outcome.stopped):
-        if lacking:
-            note(lacking)
+        if undelivered:
+            note(undelivered)
         sys.stdout.flush()
         sys.exit(code)
-    if lacking:
-        raise SweeperError(lacking)
+    if undelivered:
+        raise SweeperError(undelivered)
     if outcome.stopped in DONE and not outcome.summary()["n_trials"]["complete"]:
         raise SweeperError(
             f"no trial of {outcome.study_name} completed; `sweeper trials {outcome.study_name}"

@@ -84,8 +84,7 @@ class Trainer:
     def _train(self, crew: Crew[_Entry], waiting: deque[Task[_Entry]]) -> bool:
         """Trains what is waiting; whether nothing is left."""
         while True:
-            if self.store.stop_requested(self.study):
-                self.stop.reason = self.stop.reason or "sweeper stop"
+            self.stop.heed(self.store, self.study)
             for worker in crew.idle():
                 line = crew.requeued or waiting
                 if line and not self.stop.reason:

@@ -31,7 +31,7 @@ MOST_FAILURES = 5
 
 @dataclass
 class StopRequest:
-    """Set from a signal handler; the sweep ends with the epochs now running.
+    """Set from a signal handler, or by `sweeper stop`; the sweep ends with the epochs now running.
 
     `saving` tells the handler that there is something to save: before, a signal may end the process at once.
     `at_once` tells that the user has asked twice, and waits for nothing any more.
@@ -40,6 +40,11 @@ class StopRequest:
     reason: str = ""
     saving: bool = False
     at_once: bool = False
+
+    def heed(self, store: Store, study: str) -> None:
+        """Takes note of a `sweeper stop` of the study."""
+        if store.stop_requested(study):
+            self.reason = self.reason or "sweeper stop"
 
 
 @dataclass(frozen=True)
@@ -278,8 +283,7 @@ class Coordinator:
     def _heed_limits(self) -> None:
         if self.limits.deadline is not None and time.monotonic() >= self.limits.deadline:
             self.stop.reason = self.stop.reason or "timeout"
-        if self.store.stop_requested(self.study.study_name):
-            self.stop.reason = self.stop.reason or "sweeper stop"
+        self.stop.heed(self.store, self.study.study_name)
 
     def _n_counted(self) -> int:
         counted = studies.counts(studies.records(self.study))

@@ -60,7 +60,7 @@ def status_of(store: Store, study: optuna.Study) -> dict[str, Any]:
     best = studies.best(trials, spec["metric"])
     attributes = study.user_attrs
     owner = store.owner(study.study_name)
-    spools = store.spools.glob(f"{study.study_name}-{studies.id_of(study)[:8]}-*.db")
+    spools = store.spools_of(study.study_name, studies.id_of(study))
     return {
         "study_name": study.study_name,
         "state": "running" if owner else _left_state(attributes.get(studies.ENDED)),

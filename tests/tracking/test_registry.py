@@ -11,7 +11,6 @@ from mlflow.entities import LoggedModelStatus
 from mlflow.exceptions import MlflowException
 from torch import nn
 
-from sweeper import store as stores
 from sweeper.config import ModelConfig
 from sweeper.errors import SweeperError
 from sweeper.models import build
@@ -36,13 +35,6 @@ def tiny_network(**fields):
 def logits(network, images):
     with torch.inference_mode():
         return network.eval()(torch.from_numpy(images)).numpy()
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    store = stores.resolve(tmp_path_factory.mktemp("store"), None, None, {})
-    store.prepare()
-    return store
 
 
 @pytest.fixture(scope="module")

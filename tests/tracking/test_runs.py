@@ -14,17 +14,9 @@ from sweeper import store as stores
 from sweeper.errors import SweeperError
 from sweeper.plots import Plot
 from sweeper.tracking import delivery, runs
-from sweeper.tracking.runs import DataRecord, Tracker
+from sweeper.tracking.runs import Tracker
 from sweeper.tracking.spool import Spool
-
-DATA = DataRecord("tiny", "ab" * 32, "/data", (60, 1, 28, 28))
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    store = stores.resolve(tmp_path_factory.mktemp("store"), None, None, {})
-    store.prepare()
-    return store
+from tests.tracking.conftest import DATA
 
 
 @pytest.fixture

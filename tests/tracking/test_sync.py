@@ -12,16 +12,8 @@ from mlflow.exceptions import MlflowException
 from sweeper import store as stores
 from sweeper.cli import main
 from sweeper.tracking import delivery
-from sweeper.tracking.runs import DataRecord, Tracker
-
-DATA = DataRecord("tiny", "ab" * 32, "/data", (60, 1, 28, 28))
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    store = stores.resolve(tmp_path_factory.mktemp("store"), None, None, {})
-    store.prepare()
-    return store
+from sweeper.tracking.runs import Tracker
+from tests.tracking.conftest import DATA
 
 
 def away(*arguments, **options):
