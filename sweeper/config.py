@@ -1,6 +1,7 @@
 """What a network is and how it is trained: frozen dataclasses whose fields check their own values."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -11,8 +12,8 @@ Rule = Callable[[Any], Any]
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "elu", "gelu", "silu")
 POOLINGS = ("max", "avg")
 INITS = ("torch", "glorot", "he")
-OPTIMIZERS = ("adam", "adamw", "sgd")
-SCHEDULES = ("constant", "step", "cosine", "one_cycle", "exponential")
+OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
+SCHEDULES = ("constant", "step", "exponential", "cosine", "cyclic", "one_cycle")
 PIXELS = ("unit", "standard")
 
 # What torch takes as a size everywhere.
@@ -41,6 +42,12 @@ def _integer(minimum: int) -> Rule:
 def _share(value: Any) -> float:
     if not _is_number(value) or not 0 <= value < 1:
         raise ValueError(f"must be in [0, 1), got {value!r}")
+    return float(value)
+
+
+def _positive_share(value: Any) -> float:
+    if not _is_number(value) or not 0 < value < 1:
+        raise ValueError(f"must be in (0, 1), got {value!r}")
     return float(value)
 
 
@@ -104,16 +111,22 @@ def _layer_numbers(value: Any) -> tuple[int, ...]:
     return numbers
 
 
-def _head_names(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list | tuple):
-        raise ValueError(f'must be an array of names such as "conv2" or "pool1", got {value!r}')
-    for name in value:
-        stem = name.rstrip("0123456789") if isinstance(name, str) else ""
-        if stem not in ("conv", "pool") or stem == name:
-            raise ValueError(f'must hold names such as "conv2" or "pool1", got {name!r}')
-    if len(set(value)) != len(value):
-        raise ValueError(f"must not name a layer twice, got {value!r}")
-    return tuple(value)
+def _names(pattern: str, examples: str) -> Rule:
+    def check(value: Any) -> tuple[str, ...]:
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"must be an array of names such as {examples}, got {value!r}")
+        for name in value:
+            if not isinstance(name, str) or not re.fullmatch(pattern, name):
+                raise ValueError(f"must hold names such as {examples}, got {name!r}")
+        if len(set(value)) != len(value):
+            raise ValueError(f"must not name a layer twice, got {value!r}")
+        return tuple(value)
+
+    return check
+
+
+_head_names = _names(r"(conv|pool)[1-9][0-9]*", '"conv2" or "pool1"')
+_layer_names = _names(r"((aux_)?conv|aux_pool|hidden)[1-9][0-9]*|output", '"conv2", "hidden1", "output" or "aux_conv2"')
 
 
 def _part(*, empty: bool) -> Rule:
@@ -127,6 +140,13 @@ def _part(*, empty: bool) -> Rule:
         return _bounded(value) if isinstance(value, int) else value
 
     return check
+
+
+def _folds(value: Any) -> int:
+    folds: int = _integer(0)(value)
+    if folds == 1:
+        raise ValueError(f"must be 0 for none, or at least 2, got {value!r}")
+    return folds
 
 
 def _field(default: Any, rule: Rule) -> Any:
@@ -170,6 +190,7 @@ class ModelConfig(_Checked):
     pooling: str = _field("max", _one_of(*POOLINGS))
     batch_norm: bool = _field(False, _boolean)
     activation: str = _field("relu", _one_of(*ACTIVATIONS))
+    leaky_relu_slope: float = _field(0.01, _share)  # of leaky_relu below 0
     hidden: tuple[int, ...] = _field((84,), _sequence(_integer(1), empty=True))
     hidden_activation: bool = _field(True, _boolean)
     dropout: float | tuple[float, ...] = _field(0.0, _per_layer(_share))
@@ -187,24 +208,48 @@ class TrainConfig(_Checked):
 
     optimizer: str = _field("adam", _one_of(*OPTIMIZERS))
     lr: float = _field(1e-3, _positive)
-    momentum: float = _field(0.0, _share)  # sgd only
+    momentum: float = _field(0.0, _share)  # sgd and rmsprop
+    nesterov: bool = _field(False, _boolean)  # sgd with momentum
+    # As torch's: the gradient gets weight_decay * w, that of a penalty of weight_decay / 2 * sum(w ** 2).
     weight_decay: float = _field(0.0, _not_negative)
+    # Empty: every parameter decays, as in torch; else the weights of these layers, and no bias.
+    weight_decay_layers: tuple[str, ...] = _field((), _layer_names)
+    decoupled_weight_decay: bool = _field(False, _boolean)  # w *= 1 - lr * weight_decay; always so for adamw
     schedule: str = _field("constant", _one_of(*SCHEDULES))
     step_size: int = _field(5, _integer(1))  # epochs between two steps of schedule "step"
     step_gamma: float = _field(0.5, _positive)
     exponential_gamma: float = _field(0.9, _positive)  # per epoch; 0.9 ** 14 = 0.23 in the 15th
+    warmup_epochs: int = _field(0, _integer(0))  # of a linear rise before the cosine
+    # One-cycle as in Smith & Topin (2019), with the proportions of torch's OneCycleLR; shares of lr and of the steps.
+    cycle_start: float = _field(0.04, _positive_share)  # cyclic's lowest, too
+    cycle_end: float = _field(4e-6, _positive_share)
+    cycle_rise: float = _field(0.3, _share)
+    cycle_epochs: int = _field(2, _integer(1))  # of one rise or fall of cyclic: Smith (2017) has 2 to 10
+    # Momentum (adam, adamw: beta1) against the learning rate, in cyclic and one_cycle: high where that is low.
+    cycle_momentum: bool = _field(False, _boolean)
+    momentum_low: float = _field(0.85, _positive_share)
+    momentum_high: float = _field(0.95, _positive_share)
     batch_size: int = _field(64, _integer(1))
+    clip_norm: float = _field(0.0, _not_negative)  # 0: gradients are not clipped
+    label_smoothing: float = _field(0.0, _share)
+    patience: int = _field(0, _integer(0))  # epochs without a lower validation loss before the end; 0: never
     # Weight of each auxiliary head's loss: 0.3 as in GoogLeNet (Szegedy et al., 2015, section 5).
     aux_weight: float = _field(0.3, _not_negative)
 
 
 @dataclass(frozen=True)
 class Protocol(_Checked):
-    """How a trial is scored: epochs, the parts cut off the training pool, and the scaling of pixels."""
+    """How a trial is scored: epochs, the parts cut off the training pool, and the scaling of pixels.
+
+    With `folds`, a trial is trained once a fold and `validation` has no meaning; with `repeats`, once a seed; its
+    score is the mean.
+    """
 
     epochs: int = _field(15, _integer(1))
     validation: int | float = _field(0.1, _part(empty=False))
     confirm: int | float = _field(0.1, _part(empty=True))
+    folds: int = _field(0, _folds)  # 0: none
+    repeats: int = _field(1, _integer(1))
     pixels: str = _field("standard", _one_of(*PIXELS))
 
     def __post_init__(self) -> None:

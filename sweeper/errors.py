@@ -1,6 +1,9 @@
 """The errors a user sees as one line, with the exit code each stands for."""
 
+import difflib
 import errno
+from collections.abc import Iterable
+from typing import NoReturn
 
 # What a reader takes in of a value: the rest would bury the rule that it breaks.
 MOST_SHOWN = 300
@@ -20,6 +23,11 @@ class UsageError(SweeperError):
     exit_code = 2
 
 
+def refuse(message: str, place: str) -> NoReturn:
+    """Raises the UsageError that gives rule and value in `message`, and then the place."""
+    raise UsageError(f"{shortened(message)} ({place})")
+
+
 def plain(name: str) -> str:
     """A name from outside as it can stand in a one-line message: quoted where it is not printable, cut where long."""
     return shortened(name if name.isprintable() and name.strip() else repr(name))
@@ -28,6 +36,12 @@ def plain(name: str) -> str:
 def shortened(text: str) -> str:
     """The text, or its beginning and end where it is longer than MOST_SHOWN characters."""
     return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN * 2 // 3]} ... {text[-MOST_SHOWN // 4 :]}"
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown word: the known one that it is close to, if any."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {plain(near[0])}?" if near else ""
 
 
 def said(error: BaseException) -> str:

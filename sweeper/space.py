@@ -16,6 +16,7 @@ from optuna.distributions import (
 )
 
 from sweeper.config import Configuration, Protocol
+from sweeper.errors import UsageError, nearest, plain, shortened
 
 
 class Suggester(TypingProtocol):
@@ -130,6 +131,16 @@ class Space:
     @property
     def has_conditions(self) -> bool:
         return any(parameter.when for parameter in self.parameters.values())
+
+    def variant(self, name: str) -> Variant:
+        """The variant of this name; UsageError with the names that there are (and a close match) if there is none."""
+        if name not in self.variants:
+            known = ", ".join(map(plain, self.variants))
+            raise UsageError(
+                f"no variant {shortened(repr(name))} in {plain(self.name)}, which has {shortened(known)}"
+                f"{nearest(name, self.variants)}"
+            )
+        return self.variants[name]
 
     def suggest(self, trial: Suggester) -> Configuration:
         """Draws a configuration, parameter by parameter."""

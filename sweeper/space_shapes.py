@@ -7,6 +7,7 @@ from typing import Any
 
 from sweeper.config import Configuration, ModelConfig
 from sweeper.data.catalog import INPUT_SHAPES
+from sweeper.errors import nearest
 from sweeper.layers import trace
 from sweeper.space import Parameter
 
@@ -28,36 +29,68 @@ def check_network(config: ModelConfig, dataset: str) -> None:
         raise ValueError(f"{error}, with images of {dataset}") from None
 
 
+def check_decayed_layers(configuration: Configuration, dataset: str) -> None:
+    """Raises ValueError, naming the layer, when `weight_decay_layers` has one that the network lacks."""
+    known = [
+        layer.name
+        for layer in trace(configuration.model, *INPUT_SHAPES[dataset])
+        if layer.n_parameters and layer.kind != "batch_norm"
+    ]
+    for name in configuration.train.weight_decay_layers:
+        if name not in known:
+            there = ", ".join(known)
+            raise ValueError(f"weight_decay_layers must be among {there} here, got {name!r}{nearest(name, known)}")
+
+
 def unusable(fixed: Mapping[str, Any], parameters: Mapping[str, Parameter], dataset: str) -> tuple[str, str] | None:
     """The first parameter with a value that fits no network of the space, and why; None where all do.
 
-    The name is empty when nothing that shapes the network is searched, and the fixed values do not fit.
+    `parameters` are in an order in which conditions refer to earlier ones. The name is empty when the fixed
+    values, with no parameter that shapes the network, do not fit.
     """
-    # An infinite axis is a range of one dropout for all layers: it shapes nothing.
-    axes = {name: p for name, p in parameters.items() if name in SHAPE_FIELDS and p.n_values is not None}
+    axes = _axes(parameters)
     # Counted before anything is listed: an axis may have billions of values.
     n_networks = math.prod(p.n_values or 1 for p in axes.values())
     if n_networks * _n_entries(fixed, axes) > MOST_ENTRIES:
         return None
-    values = [[(name, value) for value in p.choices or p.grid()] for name, p in axes.items()]
+    defaults = Configuration.from_values(fixed).values()
+    unsearched = {name: value for name, value in defaults.items() if name not in parameters}
+    values = {name: list(p.choices or p.grid()) for name, p in axes.items()}
     # By the value's place on its axis.
     works: set[tuple[str, int]] = set()
     reason: dict[tuple[str, int], str] = {}
-    for places in product(*(range(len(axis)) for axis in values)):
-        point = dict(axis[place] for axis, place in zip(values, places, strict=True))
-        marks = list(zip(axes, places, strict=True))
+    for places in product(*(range(len(axis)) for axis in values.values())):
+        point: dict[str, Any] = {}
+        for (name, parameter), place in zip(axes.items(), places, strict=True):
+            if parameter.is_active(unsearched | point):
+                point[name] = values[name][place]
+        marks = [
+            (name, place) for name, place in zip(axes, places, strict=True) if name in point and name in SHAPE_FIELDS
+        ] or [("", 0)]
         try:
             check_network(Configuration.from_values({**fixed, **point}).model, dataset)
             works.update(marks)
         except ValueError as error:
-            if not point:
-                return "", f"the fixed values make no network: {error}"
             reason.update(dict.fromkeys(marks, str(error)))
-    for axis in values:
-        for place, (name, value) in enumerate(axis):
-            if (name, place) not in works:
-                return name, f"{name} {value!r} fits no network of this space: {reason[name, place]}"
-    return None
+    # A value whose condition never holds is in neither.
+    unfit = [mark for mark in reason if mark not in works]
+    if not unfit:
+        return None
+    name, place = min(unfit, key=lambda mark: (["", *axes].index(mark[0]), mark[1]))
+    if not name:
+        return "", f"the fixed values make no network: {reason[name, place]}"
+    return name, f"{name} {values[name][place]!r} fits no network of this space: {reason[name, place]}"
+
+
+def _axes(parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
+    """The parameters that decide whether a network can take an image, and those that decide whether they exist."""
+    wanted: set[str] = set()
+    # Backwards: a condition names earlier parameters.
+    for name, parameter in reversed(list(parameters.items())):
+        # An infinite axis is a range of one dropout for all layers: it shapes nothing.
+        if name in wanted or (name in SHAPE_FIELDS and parameter.n_values is not None):
+            wanted |= {name, *parameter.when}
+    return {name: parameter for name, parameter in parameters.items() if name in wanted}
 
 
 def _n_entries(fixed: Mapping[str, Any], axes: Mapping[str, Parameter]) -> int:

@@ -70,8 +70,12 @@ class Store:
         """Where a promotion's training keeps its checkpoint, and then its weights."""
         return self.root / "promotions" / _own(study, study_id) / key
 
+    def single_folder(self, name: str) -> Path:
+        """Where a training by itself keeps its checkpoints, and then what came of it."""
+        return self.root / "trainings" / name
+
     def spool(self, study: str, study_id: str, kind: str) -> Path:
-        """Where the writes wait that MLflow has not taken yet; `kind` is study or promotion."""
+        """Where the writes wait that MLflow has not taken yet; `kind` is study, promotion or training."""
         return self.spools / f"{_own(study, study_id)}-{kind}.db"
 
     def spools_of(self, study: str, study_id: str) -> list[Path]:

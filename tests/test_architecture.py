@@ -18,7 +18,8 @@ FILES = {
 LEVELS = (
     {"errors"},
     {"config", "layers", "store", "databases", "evaluation", "plots"},
-    {"data", "models", "training", "tracking", "space", "space_file", "overrides", "space_shapes"},
+    {"data", "models", "training", "tracking", "space", "space_file", "space_parameters", "space_variants"}
+    | {"space_figures", "space_shapes", "overrides"},
     {"search"},
     {"promotion", "report", "doctor"},
     {"cli"},
@@ -32,8 +33,14 @@ SIDEWAYS = {
     ("databases", "store"),
     ("plots", "evaluation"),
     ("space_file", "space"),
+    ("space_file", "space_parameters"),
+    ("space_file", "space_variants"),
     ("space_file", "space_shapes"),
     ("space_file", "overrides"),
+    ("space_parameters", "space"),
+    ("space_variants", "space"),
+    ("space_variants", "space_figures"),
+    ("space_variants", "space_parameters"),
     ("space_shapes", "space"),
     ("space_shapes", "data.catalog"),
     ("space_file", "data.catalog"),
@@ -46,7 +53,7 @@ RESERVED = {
     "mlflow": {"sweeper.tracking"},
     # A promotion is handed the study that it promotes.
     "optuna": {"sweeper.search", "sweeper.promotion"},
-    "optuna.distributions": {"sweeper.space", "sweeper.space_file"},
+    "optuna.distributions": {"sweeper.space", "sweeper.space_parameters"},
     # The search cannot see the test set: nothing that chooses anything stands here.
     "sweeper.data.test_set": {"sweeper.cli.data", "sweeper.promotion.look"},
 }
@@ -58,8 +65,8 @@ CHOOSING = (
     "sweeper.models",
     "sweeper.tracking",
     "sweeper.promotion.finalists",
-    "sweeper.promotion.trainings",
     "sweeper.cli.search",
+    "sweeper.cli.train",
 )
 CHOOSING_PREFIX = "sweeper.space"
 TEST_FILES = ("test", "files")
@@ -287,9 +294,9 @@ def test_an_import_that_points_upward_is_found(path, source, violation):
             "sweeper.search.sweep imports sweeper.data.test_set",
         ),
         (
-            "sweeper/promotion/trainings.py",
+            "sweeper/promotion/finalists.py",
             "from sweeper.data import test_set",
-            "sweeper.promotion.trainings imports sweeper.data.test_set",
+            "sweeper.promotion.finalists imports sweeper.data.test_set",
         ),
         (
             "sweeper/data/pool.py",

@@ -26,12 +26,13 @@ DEEP = {
     ("fields", "data", "expected"),
     [
         (LENET5, GRAY, 61_706),
+        (LENET5 | {"dropout_conv": (0.0, 0.0, 0.1)}, GRAY, 61_706),
         (LENET5 | {"padding": 0, "input_padding": 2}, GRAY, 61_706),
         (LENET5 | {"pooling": "avg", "activation": "tanh"}, GRAY, 61_706),
         (STEP_3, GRAY, 65_818),
         (STEP_4, GRAY, 65_722),
         (STEP_4 | {"batch_norm": True}, GRAY, 66_038),
-        (LENET5 | {"filters": (32, 64, 120)}, GRAY, 255_230),
+        (LENET5 | {"filters": (32, 64, 120), "padding": 0, "input_padding": 2}, GRAY, 255_230),
         (EXTRA_CONV, GRAY, 22_186),
         # By hand: convs 896 + 9,248 + 18,496 + 36,928 + 73,856 + 147,584 + 295,168 + 590,080; the 2x2x256 map
         # into 512 units 524,800; 5,130 for the classes.

@@ -2,11 +2,8 @@ import tracemalloc
 
 import pytest
 
-from sweeper import layers, space_file
-from sweeper.config import Configuration
-from sweeper.data.catalog import INPUT_SHAPES
+from sweeper import space_file
 from sweeper.errors import UsageError
-from sweeper.models import build
 
 # The example of the documentation, whole.
 EXAMPLE = """
@@ -71,35 +68,6 @@ def test_documented_example_loads():
     five = space.variants["5.0"].configuration.model
     assert (five.pooling, five.batch_norm, five.filters) == ("avg", True, (6, 16, 120))
     assert space.variants["5.0"].reported == ({"split": "validation", "accuracy": 0.9126, "train_accuracy": 0.9296},)
-
-
-@pytest.mark.parametrize("name", space_file.names())
-def test_every_space_that_ships_builds_its_networks(name):
-    space = space_file.load(name)
-    for variant in space.variants.values():
-        build(variant.configuration.model, *INPUT_SHAPES[space.datasets[0]])
-
-
-def test_lenet5_baseline_is_lenet5_and_a_point_of_the_space():
-    space = space_file.load("lenet5")
-    baseline = space.variants["baseline"].configuration
-    assert layers.n_parameters(layers.trace(baseline.model, (1, 28, 28), 10)) == 61_706
-    assert space.point(baseline) is not None
-
-
-def test_largest_network_of_lenet5_stays_under_four_times_the_baseline():
-    space = space_file.load("lenet5")
-
-    def cost(configuration):
-        return layers.n_multiply_adds(layers.trace(configuration.model, (1, 28, 28), 10))
-
-    sizes = [
-        cost(Configuration.from_values({**space.fixed, "filters": filters, "kernel_size": kernel}))
-        for filters in space.parameters["filters"].choices
-        for kernel in space.parameters["kernel_size"].choices
-    ]
-    assert len(sizes) == 6
-    assert max(sizes) < 4 * cost(space.variants["baseline"].configuration)
 
 
 @pytest.mark.parametrize(
@@ -167,6 +135,19 @@ def test_largest_network_of_lenet5_stays_under_four_times_the_baseline():
         (
             minimal(rest="[variants.baseline]\nreported = { split = 'test', accuracy = nan }\n"),
             "reported.accuracy must be a finite number, got nan",
+        ),
+        (
+            minimal(rest="[variants.baseline]\nreported = { split = 'test', acuracy = 0.9 }\n"),
+            "unknown key reported.acuracy; did you mean accuracy? (mine.toml, [variants.baseline])",
+        ),
+        (
+            minimal(rest="[variants.baseline]\n[variants.b]\n"),
+            "variants must differ, got baseline and b equal (mine.toml, [variants])",
+        ),
+        (
+            minimal(train="weight_decay_layers = ['conv2', 'conv4']"),
+            "weight_decay_layers must be among conv1, conv2, conv3, hidden1, output here, got 'conv4'; did you mean "
+            "conv3? (mine.toml, [variants.baseline])",
         ),
         (minimal(rest="[variants.baseline]\nextend = 'c'\n"), "unknown key extend; did you mean extends?"),
         (minimal(rest="[variants.baseline]\nreport = 3\n"), "unknown key report; did you mean reported?"),
@@ -337,8 +318,22 @@ def test_shape_that_an_override_spoils_names_variant_and_override():
     assert str(refused.value).endswith("(mine.toml, [variants.baseline], --set kernel_size=31)")
 
 
+def test_variants_that_an_override_makes_equal_are_taken():
+    variants = parse(EXAMPLE, "pooling=max").variants
+    assert variants["baseline"].configuration == variants["4.0"].configuration
+
+
+def test_decayed_layer_that_an_override_spoils_names_variant_and_override():
+    text = minimal(train="weight_decay_layers = ['hidden1']")
+    assert parse(text).variants["baseline"].configuration.train.weight_decay_layers == ("hidden1",)
+    for override in ("hidden=[]", "weight_decay_layers=['hidden2']"):
+        with pytest.raises(UsageError) as refused:
+            parse(text, override)
+        assert str(refused.value).endswith(f"(mine.toml, [variants.baseline], --set {override})")
+
+
 def test_baseline_comes_first_wherever_it_stands():
-    space = parse(minimal(rest="[variants.a]\n[variants.b]\n[variants.baseline]\n"))
+    space = parse(minimal(rest="[variants.a]\nlr = 0.1\n[variants.b]\nlr = 0.2\n[variants.baseline]\n"))
     assert list(space.variants) == ["baseline", "a", "b"]
 
 

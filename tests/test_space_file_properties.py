@@ -164,8 +164,8 @@ def test_hundred_thousand_choices_are_compared_in_no_time():
 
 
 def test_long_chain_of_variants_is_followed_once():
-    links = [f'[variants.v{n}]\nextends = "v{n + 1}"\n' for n in range(3000)]
-    assert_is_space_or_one_line("".join(links) + "[variants.v3000]\n[variants.baseline]\n")
+    links = [f'[variants.v{n}]\nextends = "v{n + 1}"\nbatch_size = {n + 100}\n' for n in range(3000)]
+    assert_is_space_or_one_line("".join(links) + "[variants.v3000]\nlr = 0.5\n[variants.baseline]\n")
     with within(), pytest.raises(UsageError, match="extends goes round in a circle: v0 -> v1 -> "):
         space_file.parse(
             "".join(links) + '[variants.v3000]\nextends = "v0"\n[variants.baseline]\n', name="mine", file="mine.toml"

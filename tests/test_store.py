@@ -185,6 +185,7 @@ def test_belongings_are_the_studys_own_and_not_those_of_a_namesake(tmp_path):
         tmp_path / "spool" / "a-b-01234567-study.db",
         tmp_path / "parts" / ".a-b-01234567.tmp",
         store.log_folder("a", "7654321000"),
+        store.single_folder("a"),
     ]
     for path in [*own, *others]:
         path.mkdir(parents=True)

@@ -171,8 +171,8 @@ def test_weights_with_a_payload_are_refused(tmp_path, touched, form):
 @pytest.mark.parametrize("form", ["pickle", "npy"])
 def test_images_of_the_workers_with_a_payload_are_refused(tmp_path, touched, form):
     image, label = np.zeros((1, 1, 2, 2), np.uint8), np.zeros(1, np.int64)
-    parts.write(tmp_path / "parts", (image, label), (image, label))
-    parts.read(tmp_path / "parts")
-    pickled(tmp_path / "parts" / "train_images.npy", touched, form)
+    parts.write(tmp_path / "parts", [((image, label), (image, label))])
+    parts.read(tmp_path / "parts", 0)
+    pickled(tmp_path / "parts" / "0" / "train_images.npy", touched, form)
     with pytest.raises(ValueError, match=r"pickle|memory-mapped"):
-        parts.read(tmp_path / "parts")
+        parts.read(tmp_path / "parts", 0)

@@ -10,6 +10,7 @@ from sweeper.cli.data import data
 from sweeper.cli.delete import delete
 from sweeper.cli.doctor import doctor
 from sweeper.cli.ledger import ledger
+from sweeper.cli.models import models
 from sweeper.cli.promote import promote
 from sweeper.cli.retry import retry
 from sweeper.cli.search import search
@@ -18,6 +19,7 @@ from sweeper.cli.status import status
 from sweeper.cli.stop import stop
 from sweeper.cli.studies import studies
 from sweeper.cli.sync import sync
+from sweeper.cli.train import train
 from sweeper.cli.trials import trials
 from sweeper.cli.ui import ui
 from sweeper.errors import SweeperError
@@ -70,6 +72,7 @@ def main(debug: bool) -> None:
 
 
 for command in (
-    search, promote, ledger, studies, trials, status, stop, retry, sync, delete, doctor, spaces, data, ui,
+    search, train, promote, ledger, studies, trials, status, stop, retry, sync, delete, doctor, spaces, models, data,
+    ui,
 ):  # fmt: skip
     main.add_command(command)

@@ -5,16 +5,24 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sweeper import store as stores
+from sweeper.config import MOST_INTEGER, Protocol
+
+if TYPE_CHECKING:
+    from sweeper.space import Space
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
+MOST_REPEATS = 1000
+# A data set's own space where --space is not given.
+DEFAULT_SPACES = {"fashion_mnist": "lenet5"}
 SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 
 
@@ -49,6 +57,17 @@ class Jobs(click.ParamType):
             return None
         if not re.fullmatch("0*[1-9][0-9]{0,3}", str(value)):
             self.fail(f"must be auto or an integer of at least 1 and at most 9999, got {value!r}", param, ctx)
+        return int(value)
+
+
+class Folds(click.ParamType):
+    """A number of folds: 0 for none, or at least 2."""
+
+    name = "integer"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        if not re.fullmatch("0|[2-9]|[1-9][0-9]{1,3}", str(value)):
+            self.fail(f"must be 0 for none, or an integer of at least 2 and at most 9999, got {value!r}", param, ctx)
         return int(value)
 
 
@@ -116,6 +135,43 @@ def progress_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return quiet(verbose(function))
 
 
+space_option: Decorator = click.option(
+    "--space", "space_name", metavar="NAME|FILE", help="Search space.  [default: the data set's own]"
+)
+
+subset_option: Decorator = click.option(
+    "--subset", type=click.IntRange(min=1), metavar="N", help="Use N stratified images only, for a quick try."
+)
+
+
+def protocol_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--epochs, --folds and --repeats."""
+    for option in reversed(
+        (
+            click.option(
+                "--epochs",
+                type=click.IntRange(1, MOST_INTEGER),
+                help="Epochs a training.  [default: the space's, or 15]",
+            ),
+            click.option(
+                "--folds",
+                type=Folds(),
+                metavar="K",
+                help="Score on K stratified folds rather than one validation part; 0 is none.  [default: the space's, "
+                "or 0]",
+            ),
+            click.option(
+                "--repeats",
+                type=click.IntRange(1, MOST_REPEATS),
+                metavar="N",
+                help="Train each configuration with N seeds, and take the mean.  [default: the space's, or 1]",
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
 device_option: Decorator = click.option(
     "--device",
     default="auto",
@@ -133,6 +189,21 @@ worker_memory_option: Decorator = click.option(
 )
 
 json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+def load_space(dataset: str, space_name: str | None, overrides: Sequence[str]) -> "Space":
+    """The space that the options name, for a data set that there is. Raises UsageError."""
+    from sweeper import space_file
+    from sweeper.data import catalog
+
+    catalog.get(dataset)
+    return space_file.load(space_name or DEFAULT_SPACES[dataset], overrides)
+
+
+def asked_protocol(space: "Space", epochs: int | None, folds: int | None, repeats: int | None) -> Protocol:
+    """The space's protocol, but for what the options say."""
+    asked: dict[str, Any] = {"epochs": epochs, "folds": folds, "repeats": repeats}
+    return replace(space.protocol, **{name: value for name, value in asked.items() if value is not None})
 
 
 def resolve_store(store: Path | None, storage: str | None, tracking_uri: str | None) -> stores.Store:

@@ -18,6 +18,7 @@ from sweeper.search.events import (
     Listener,
     Note,
     SweepStarted,
+    TrainingEnded,
     TrialEnded,
     TrialInterrupted,
     TrialStarted,
@@ -95,7 +96,8 @@ class _LiveView:
     def __init__(self) -> None:
         self.study = ""
         self.tally = _Tally()
-        self.running: dict[int, tuple[str, EpochEnded | None, int]] = {}
+        # By name: a trial's folds and repeats may run at once.
+        self.running: dict[str, tuple[int, EpochEnded | None, int]] = {}
 
     def update(self, event: Event) -> None:
         self.tally.update(event)
@@ -103,13 +105,13 @@ class _LiveView:
             case SweepStarted(study=study):
                 self.study = study
             case TrialStarted(number=number, name=name, from_epoch=epoch):
-                self.running[number] = (name, None, epoch)
-            case EpochEnded(number=number, metrics=metrics) if number in self.running:
-                self.running[number] = (self.running[number][0], event, metrics.epoch)
-            case TrialEnded(number=number):
-                self.running.pop(number, None)
-            case TrialInterrupted(number=number):
-                self.running.pop(number, None)
+                self.running[name] = (number, None, epoch)
+            case EpochEnded(name=name, metrics=metrics) if name in self.running:
+                self.running[name] = (event.number, event, metrics.epoch)
+            case TrainingEnded(name=name):
+                self.running.pop(name, None)
+            case TrialEnded(number=number) | TrialInterrupted(number=number):
+                self.running = {name: row for name, row in self.running.items() if row[0] != number}
 
     def render(self) -> Group:
         if not self.study:
@@ -120,7 +122,7 @@ class _LiveView:
             f"{_clock(time.monotonic() - tally.started)} gone, {tally.time_left()} left{tally.best_so_far()}"
         )
         table = Table("trial", "epoch", "train loss", "val. loss", "val. accuracy", "images/s")
-        for name, last, epoch in list(self.running.values()):
+        for name, (_, last, epoch) in list(self.running.items()):
             row = ["", "", "", ""]
             if last is not None:
                 m = last.metrics
@@ -151,17 +153,19 @@ class _PlainLines:
                     self._say(f"{name} goes on behind epoch {epoch}")
                 elif self.verbose:
                     self._say(f"{name} started")
-            case EpochEnded(number=number, metrics=m) if self.verbose:
+            case EpochEnded(name=name, metrics=m) if self.verbose:
                 self._say(
-                    f"{self.names[number]} epoch {m.epoch}: train loss {m.train_loss:.4f}, validation loss "
+                    f"{name} epoch {m.epoch}: train loss {m.train_loss:.4f}, validation loss "
                     f"{_decimals(m.validation_loss)}, validation accuracy {_decimals(m.validation_accuracy)}, "
                     f"{m.images_per_second:,.0f} images/s"
                 )
+            case TrainingEnded(name=name, value=value):
+                self._say(f"{name} done: {value:.4f}")
             case TrialEnded(name=name, state=state, epochs=epochs):
-                value = "" if event.value is None else f" {event.value:.4f}"
+                shown = "" if event.value is None else f" {event.value:.4f}"
                 reason = f" ({event.reason})" if event.reason not in ("", "pruner") else ""
                 self._say(
-                    f"[{self.tally.done}/{self.tally.total}] {name} {state}{value} after "
+                    f"[{self.tally.done}/{self.tally.total}] {name} {state}{shown} after "
                     f"{epochs} epochs{reason}{self.tally.best_so_far()}, {self.tally.time_left()} left"
                 )
             case TrialInterrupted(number=number):

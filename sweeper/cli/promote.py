@@ -113,7 +113,7 @@ def promote(
 def _run(request: "Request", *, quiet: bool, verbose: bool) -> "Outcome":
     from sweeper.cli.progress import progress
     from sweeper.promotion.promote import run
-    from sweeper.search.coordinator import StopRequest
+    from sweeper.search.limits import StopRequest
 
     stop = StopRequest()
     if not quiet:

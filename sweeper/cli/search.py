@@ -7,25 +7,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from sweeper.cli.options import (
     Duration,
     Jobs,
+    asked_protocol,
     debug_option,
     device_option,
     json_option,
     lacking,
+    load_space,
     note,
     note_store,
     place_options,
     progress_options,
+    protocol_options,
     resolve_store,
+    space_option,
     store_arguments,
     store_options,
+    subset_option,
     worker_memory_option,
 )
 from sweeper.cli.signals import exit_code, signals_to
-from sweeper.config import MOST_INTEGER
 from sweeper.errors import SweeperError, UsageError
 
 if TYPE_CHECKING:
@@ -37,13 +42,11 @@ if TYPE_CHECKING:
 SAMPLERS = ("tpe", "random", "grid")
 PRUNERS = ("halving", "median", "hyperband", "none")
 METRICS = ("accuracy", "macro_f1", "loss")
-# A data set's own space where --space is not given.
-DEFAULT_SPACES = {"fashion_mnist": "lenet5"}
 
 
 @click.command()
 @click.argument("dataset")
-@click.option("--space", "space_name", metavar="NAME|FILE", help="Search space.  [default: the data set's own]")
+@space_option
 @click.option(
     "--set",
     "overrides",
@@ -59,7 +62,12 @@ DEFAULT_SPACES = {"fashion_mnist": "lenet5"}
     show_default=True,
     help="Distinct configurations tried in all, earlier runs of the study included.",
 )
-@click.option("--epochs", type=click.IntRange(1, MOST_INTEGER), help="Epochs a trial.  [default: the space's, or 15]")
+@protocol_options
+@click.option(
+    "--variants-only",
+    is_flag=True,
+    help="Train exactly the space's named variants, each to its end, and compare them with what was reported.",
+)
 @click.option("--timeout", type=Duration(), help="Stop after this time, such as 90m or 2h.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--study", "--study-name", help="Name of the study.  [default: DATASET-SPACE]")
@@ -97,9 +105,7 @@ DEFAULT_SPACES = {"fashion_mnist": "lenet5"}
     metavar="K",
     help="Keep the weights of the best K trials.",
 )
-@click.option(
-    "--subset", type=click.IntRange(min=1), metavar="N", help="Use N stratified images only, for a quick try."
-)
+@subset_option
 @place_options
 @store_options
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
@@ -114,6 +120,9 @@ def search(
     storage: str | None,
     tracking_uri: str | None,
     epochs: int | None,
+    folds: int | None,
+    repeats: int | None,
+    variants_only: bool,
     study: str | None,
     max_params: int | None,
     dry_run: bool,
@@ -130,16 +139,15 @@ def search(
     Example:
       sweeper search fashion_mnist --trials 50
       sweeper search fashion_mnist --subset 2000 --epochs 2 --trials 6 --set activation=relu,gelu
+      sweeper search fashion_mnist --space lenet5_steps --variants-only
     """
-    from dataclasses import replace
-
-    from sweeper import space_file
-    from sweeper.data import catalog
     from sweeper.store import check_study_name
 
-    catalog.get(dataset)
-    space = space_file.load(space_name or DEFAULT_SPACES[dataset], overrides)
-    name = check_study_name(study or f"{dataset}-{space.name}")
+    space = load_space(dataset, space_name, overrides)
+    name = check_study_name(study or f"{dataset}-{space.name}" + "-variants" * variants_only)
+    if variants_only:
+        _refuse_what_searches()
+        options |= {"trials": len(space.variants), "pruner": "none"}
     if not math.isfinite(options["target"] or 0.0):
         raise UsageError(f"--target must be a finite number, got {options['target']}")
     if quiet and verbose:
@@ -150,15 +158,18 @@ def search(
     request = Request(
         dataset=dataset,
         space=space,
-        protocol=space.protocol if epochs is None else replace(space.protocol, epochs=epochs),
+        protocol=asked_protocol(space, epochs, folds, repeats),
         study=name,
+        variants_only=variants_only,
         max_parameters=max_params,
         store=resolve_store(store, storage, tracking_uri),
         command=["sweeper", *sys.argv[1:]],
         **options,
     )
     if dry_run:
-        _show_plan(request, as_json)
+        from sweeper.cli.dry_run import show_plan
+
+        show_plan(request, as_json=as_json)
         return
     from sweeper.search.study import DONE
 
@@ -172,10 +183,18 @@ def search(
     _leave(outcome, request)
 
 
+def _refuse_what_searches() -> None:
+    """Options that a comparison of named variants has no use for, given all the same."""
+    context = click.get_current_context()
+    for option in ("trials", "sampler", "pruner"):
+        if context.get_parameter_source(option) is ParameterSource.COMMANDLINE:
+            raise UsageError(f"--variants-only trains each variant to its end, and takes no --{option}")
+
+
 def _run(request: "Request", *, quiet: bool, verbose: bool) -> "Outcome":
     from sweeper.cli.progress import progress
-    from sweeper.search.coordinator import StopRequest
     from sweeper.search.events import SweepStarted
+    from sweeper.search.limits import StopRequest
     from sweeper.search.sweep import run
 
     stop = StopRequest()
@@ -217,11 +236,13 @@ def _leave(outcome: "Outcome", request: "Request") -> None:
 
 
 def _show(outcome: "Outcome", request: "Request") -> None:
-    from sweeper.cli.tables import ranking_table, stdout_console
+    from sweeper.cli.tables import ranking_table, stdout_console, variants_table
     from sweeper.search.study import DONE
 
     n = outcome.summary()["n_trials"]
-    if n["complete"]:
+    if outcome.variants:
+        stdout_console().print(variants_table(outcome.variants))
+    elif n["complete"]:
         stdout_console().print(ranking_table(outcome.trials, outcome.metric))
     told = [f"{n['complete']} complete", f"{n['pruned']} pruned"]
     told += [f"{n['fail']} failed"] * bool(n["fail"]) + [f"{n['running']} unfinished"] * bool(n["running"])
@@ -229,8 +250,9 @@ def _show(outcome: "Outcome", request: "Request") -> None:
     minutes, seconds = divmod(round(outcome.seconds), 60)
     click.echo(f"{', '.join(told)}, {minutes} min {seconds:02d} s{ended}")
     if n["complete"] > 1:
+        one = "Each score is one seed's" if outcome.n_trainings == 1 else "Each score is a mean"
         click.echo(
-            "Each score is one seed's, on the validation images that also chose it: the best of many is "
+            f"{one}, on the validation images that also chose it: the best of many is "
             "flattered, and neighbours in the table may well change places."
         )
     options = store_arguments(request.store)
@@ -252,42 +274,3 @@ def _command(request: "Request", study: str) -> str:
     from sweeper.store import redact
 
     return redact(resuming(request.command, study))
-
-
-def _show_plan(request: "Request", as_json: bool) -> None:
-    from sweeper.data import catalog, sources
-    from sweeper.search.sweep import plan
-
-    shown: dict[str, Any] = {
-        "schema_version": 1,
-        "dry_run": True,
-        "study_name": request.study,
-        "dataset": request.dataset,
-        "space": request.space.name,
-        "searched": list(request.space.parameters),
-        "variants": list(request.space.variants),
-        "trials": request.trials,
-        "epochs": request.protocol.epochs,
-        "sampler": request.sampler,
-        "pruner": request.pruner,
-        "store": str(request.store.root),
-        "data_source": None,
-    }
-    dataset = catalog.get(request.dataset)
-    # Data that are not here yet are not downloaded for a look.
-    if request.offline or sources.find(dataset, dataset.training, data_dir=request.data_dir, notify=note):
-        planned = plan(request, lambda event: note(getattr(event, "text", "")))
-        shown["data_source"] = planned.pool.source
-        shown["images"] = {part: len(getattr(planned.split, part)) for part in ("train", "validation", "confirm")}
-        shown["workers"] = list(planned.execution.devices)
-    if as_json:
-        click.echo(json.dumps(shown))
-        return
-    for key, value in shown.items():
-        if key in ("schema_version", "dry_run"):
-            continue
-        if isinstance(value, dict):
-            value = [f"{part} {number:,}" for part, number in value.items()]
-        text = ", ".join(value) if isinstance(value, list) else value
-        click.echo(f"{key:12} {'would be downloaded' if text is None else text}")
-    click.echo("Nothing was written.")

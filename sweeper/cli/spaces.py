@@ -1,6 +1,7 @@
 """`sweeper spaces`: what can be searched."""
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -46,7 +47,7 @@ def list_spaces(as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def show(name: str, as_json: bool) -> None:
-    """Show the parameters and variants of a space, by name or file.
+    """Show a space, by name or file: its protocol, parameters, and variants with the figures reported for them.
 
     \b
     Example:
@@ -89,6 +90,7 @@ def _described(space: "Space") -> dict[str, Any]:
     return {
         "schema_version": 1,
         "name": space.name,
+        "protocol": asdict(space.protocol),
         "parameters": described["parameters"],
         "variants": variants,
     }
@@ -119,6 +121,10 @@ def _print(space: "Space") -> None:
 
     console = stdout_console()
     console.print(Text(f"{space.name}: {space.title}"))
+    protocol = asdict(space.protocol)
+    if space.protocol.folds:
+        del protocol["validation"]  # it has no meaning beside folds
+    console.print(Text("Protocol: " + ", ".join(f"{name} {value}" for name, value in protocol.items())))
     described = space.describe()
     # Cells are Text: a name such as [v1] would be taken for markup.
     searched = Table("parameter", "values", "only when", title="Searched", title_justify="left")
@@ -130,13 +136,15 @@ def _print(space: "Space") -> None:
     for name, value in described["fixed"].items():
         fixed.add_row(*map(Text, (name, json.dumps(value))))
     console.print(fixed)
-    variants = Table("variant", "parameters", "differs from the baseline", "reported", title="Variants")
+    variants = Table(
+        "variant", "parameters", "differs from the baseline", "reported", title="Variants", title_justify="left"
+    )
     baseline = described["variants"]["baseline"]
     for name, variant in space.variants.items():
         own = described["variants"][name]
         differences = [f"{k} = {json.dumps(v)}" for k, v in own.items() if baseline.get(k) != v]
         n_parameters = _n_parameters(space, name)
-        reported = "; ".join(
+        reported = "\n".join(
             f"{entry['split']}: " + ", ".join(f"{k} {v}" for k, v in entry.items() if k != "split")
             for entry in variant.reported
         )

@@ -1,6 +1,7 @@
 """Trials, finalists, test figures and looks as tables for people."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from sweeper.search.study import TrialRecord
 
 if TYPE_CHECKING:
     from sweeper.promotion.outcome import Outcome
+    from sweeper.search.variants import VariantResult
     from sweeper.tracking.ledger import Look
 
 # Where output goes to a file, no terminal says how wide a line may be.
@@ -28,7 +30,9 @@ def stdout_console() -> Console:
 def ranking_table(trials: Sequence[TrialRecord], metric: str, top: int = 10) -> Table:
     """The best complete trials, and the baseline wherever it ranks."""
     ranked = studies.ranking(trials, metric)
-    table = Table(title="Ranking by the last epoch's validation score", title_justify="left")
+    several = any(f"{studies.METRICS[metric]}_sd" in trial.metrics for trial in ranked)
+    spread = ", mean +- standard deviation over folds and repeats" * several
+    table = Table(title="Ranking by the last epoch's validation score" + spread, title_justify="left")
     for name in ("rank", "trial", metric, "best epoch", "parameters"):
         table.add_column(name, justify="right" if name != "trial" else "left", no_wrap=True)
     table.add_column("differs from the baseline in", ratio=1)
@@ -39,12 +43,59 @@ def ranking_table(trials: Sequence[TrialRecord], metric: str, top: int = 10) -> 
         table.add_row(
             str(rank) if trial.feasible else f"{rank} (too large)",
             escape(_label(trial)),
-            f"{trial.value:.4f}",
+            _score(trial, metric),
             "" if best_value is None else f"{best_value:.4f} ({trial.metrics['best_epoch']})",
             f"{trial.n_parameters:,}",
             escape(_differences(trial, trials)),
         )
     return table
+
+
+def variants_table(
+    found: "Sequence[VariantResult]", title: str = "Variants by the last epoch's validation accuracy"
+) -> Table:
+    """The named variants by validation accuracy, beside what was reported of it.
+
+    Accuracies are in percent, and under each stands its loss in nats.
+    """
+    n_trainings = found[0].n_trainings
+    spread = f": means of {n_trainings} trainings, +- one standard deviation" if n_trainings > 1 else ""
+    table = Table(title=escape(f"{title}{spread}"), title_justify="left")
+    # The least widths, at which lines break at spaces alone, fit 80 columns.
+    table.add_column("variant", min_width=8, overflow="fold")
+    for name, width in (
+        ("validation accuracy loss", 10), ("train accuracy loss", 9), ("against baseline", 8),
+        ("parameters mult-adds", 10), ("time, s", 5), ("reported accuracy loss", 8),
+    ):  # fmt: skip
+        table.add_column(name, justify="right", min_width=width)
+    for result in found:
+        # A figure of another split does not belong beside these.
+        reported = [entry for entry in result.reported if entry["split"] == "validation"]
+        table.add_row(
+            escape(result.variant),
+            _accuracy_and_loss(result.figures, "validation"),
+            _accuracy_and_loss(result.figures, "train"),
+            "" if result.difference is None else f"{100 * result.difference:+.2f}",
+            f"{result.n_parameters:,}\n{result.n_multiply_adds:,}",
+            f"{result.seconds:,.0f}",
+            "\n".join(_reported(entry) for entry in reported),
+        )
+    return table
+
+
+def _accuracy_and_loss(figures: Mapping[str, float], part: str) -> str:
+    """Both of a part, with their standard deviations where there are several trainings."""
+    lines = []
+    for name, factor, digits in ((f"{part}_accuracy", 100, 2), (f"{part}_loss", 1, 4)):
+        sd = figures.get(f"{name}_sd")
+        lines.append(f"{factor * figures[name]:.{digits}f}" + ("" if sd is None else f" +- {factor * sd:.{digits}f}"))
+    return "\n".join(lines)
+
+
+def _reported(entry: Mapping[str, Any]) -> str:
+    """The accuracy above the loss, where they are known."""
+    said = [f"{100 * entry['accuracy']:.2f}"] if "accuracy" in entry else []
+    return "\n".join(said + ([f"{entry['loss']:.4f}"] if "loss" in entry else []))
 
 
 def trials_table(trials: Sequence[TrialRecord], metric: str) -> Table:
@@ -58,7 +109,7 @@ def trials_table(trials: Sequence[TrialRecord], metric: str) -> Table:
         table.add_row(
             escape(_label(trial)),
             trial.state,
-            "" if trial.value is None else f"{trial.value:.4f}",
+            "" if trial.value is None else _score(trial, metric),
             str(trial.epochs),
             "" if trial.n_parameters is None else f"{trial.n_parameters:,}",
             f"{trial.seconds:.0f}" if trial.seconds else "",
@@ -154,6 +205,12 @@ def _percent(figures: Mapping[str, Any]) -> str:
         return ""
     text = f"{100 * figures['accuracy']:.2f}"
     return text if figures["low"] is None else f"{text} [{100 * figures['low']:.2f}, {100 * figures['high']:.2f}]"
+
+
+def _score(trial: TrialRecord, metric: str) -> str:
+    """The score, with its standard deviation over folds and repeats where there are any."""
+    sd = trial.metrics.get(f"{studies.METRICS[metric]}_sd")
+    return f"{trial.value:.4f}" + ("" if sd is None or math.isnan(sd) else f" +- {sd:.4f}")
 
 
 def _label(trial: TrialRecord) -> str:

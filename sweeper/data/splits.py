@@ -1,13 +1,14 @@
-"""The training pool cut into train, validation and confirm: stratified, by seed, duplicates together."""
+"""The training pool cut into train, validation (or folds) and confirm: stratified, by seed, duplicates together."""
 
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedKFold
 from sklearn.utils import resample
 
 Indices = NDArray[np.int64]
@@ -24,11 +25,17 @@ class Split:
     @property
     def sha256(self) -> str:
         """One hash of which image is in which part, the same on every machine."""
-        digest = hashlib.sha256()
-        for part in (self.train, self.validation, self.confirm):
+        return splits_sha256([self])
+
+
+def splits_sha256(splits: Sequence[Split]) -> str:
+    """One hash of which image is in which part of each split, in their order; of a single split, that split's own."""
+    digest = hashlib.sha256()
+    for split in splits:
+        for part in (split.train, split.validation, split.confirm):
             digest.update(len(part).to_bytes(8, "little"))
             digest.update(part.astype("<i8").tobytes())
-        return digest.hexdigest()
+    return digest.hexdigest()
 
 
 def split_pool(
@@ -52,31 +59,64 @@ def split_pool(
 
     ValueError if a value is out of range or a part would be left without an image of some class.
     """
-    if len(images) != len(labels):
-        raise ValueError(f"there must be one label an image, got {len(images)} and {len(labels)}")
-    if seed < 0:
-        raise ValueError(f"seed must not be negative, got {seed}")
-    size = len(labels) if subset is None else subset
-    if not 1 <= size <= len(labels):
-        raise ValueError(f"subset must be in 1..{len(labels)} (the size of the pool), got {subset}")
+    size = _pool_size(images, labels, seed, subset)
     n_validation = _count("validation", validation, size, least=1)
     n_confirm = _count("confirm", confirm, size, least=0)
     if n_validation + n_confirm >= size:
         raise ValueError(
             f"validation and confirm must leave images to train on, got {n_validation} + {n_confirm} of {size} images"
         )
-    draws = (int(state) for state in np.random.SeedSequence(seed).generate_state(4))
-    everything = np.arange(len(labels))
-    pool = _stratified(everything, labels, size, next(draws))
-    part = np.zeros(len(labels), dtype=np.int64)  # 0 train, 1 validation, 2 confirm
-    # confirm first: it then holds the same images whatever share validation takes, duplicates aside.
-    part[_stratified(pool, labels, n_confirm, next(draws))] = 2
-    part[_stratified(pool[part[pool] == 0], labels, n_validation, next(draws))] = 1
-    groups = list(duplicate_groups(images, pool))
-    _bring_together(groups, pool, part, labels, next(draws))
-    split = Split(*(pool[part[pool] == number] for number in range(3)))
-    _require_every_class(split, labels, with_confirm=n_confirm > 0)
-    return split
+
+    def cut(rest: Indices, state: int) -> dict[str, Indices]:
+        drawn = _stratified(rest, labels, n_validation, state)
+        return {"train": np.setdiff1d(rest, drawn), "validation": drawn}
+
+    return Split(**_parts(images, labels, size, n_confirm, seed, cut))
+
+
+def fold_pool(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    *,
+    folds: int,
+    confirm: float | int,
+    seed: int,
+    subset: int | None = None,
+) -> list[Split]:
+    """Cut a pool of images (N, C, H, W) and labels (N,) into a confirm part and `folds` folds, for cross-validation.
+
+    One split a fold: the fold is its validation part, the other folds together are its train part, and the confirm
+    part is the same in all. `confirm`, `subset` and `seed` are as for `split_pool`, whose confirm part for the same
+    values has the same images, but for those traded to bring duplicates together.
+
+    Guaranteed: the folds are disjoint and make up the whole (sub)pool but confirm; exact duplicates share a fold, or
+    are all in confirm, even under different labels. Confirm has exactly its count, the sizes of the folds differ by at
+    most one, and so do their counts of each class, as long as there are unduplicated images to trade for the
+    duplicates brought together; where they run out, sizes are off by the images that could not be traded.
+
+    ValueError if a value is out of range or a part would be left without an image of some class.
+    """
+    size = _pool_size(images, labels, seed, subset)
+    if folds < 2:
+        raise ValueError(f"folds must be at least 2, got {folds}")
+    n_confirm = _count("confirm", confirm, size, least=0)
+    if n_confirm >= size:
+        raise ValueError(f"confirm must leave images to train on, got {n_confirm} of {size} images")
+
+    def cut(rest: Indices, state: int) -> dict[str, Indices]:
+        for label in np.unique(labels):
+            n_images = int((labels[rest] == label).sum())
+            if n_images < folds:
+                raise ValueError(
+                    f"each of {folds} folds must hold an image of each class, got {n_images} images of class {label}"
+                )
+        folding = StratifiedKFold(folds, shuffle=True, random_state=state).split(rest, labels[rest])
+        return {f"fold {number}": rest[fold] for number, (_, fold) in enumerate(folding, start=1)}
+
+    parts = _parts(images, labels, size, n_confirm, seed, cut)
+    confirmed = parts.pop("confirm")
+    pool = np.concatenate(list(parts.values()))
+    return [Split(np.setdiff1d(pool, fold), fold, confirmed) for fold in parts.values()]
 
 
 def duplicate_groups(images: NDArray[np.uint8], among: Indices) -> Iterator[Indices]:
@@ -86,6 +126,48 @@ def duplicate_groups(images: NDArray[np.uint8], among: Indices) -> Iterator[Indi
         key = hashlib.blake2b(images[index].tobytes(), digest_size=32).digest()
         groups.setdefault(key, []).append(index)
     return (np.array(group) for group in groups.values() if len(group) > 1)
+
+
+def _pool_size(images: NDArray[np.uint8], labels: NDArray[np.int64], seed: int, subset: int | None) -> int:
+    """The number of images to cut, of a pool, seed and subset that make sense."""
+    if len(images) != len(labels):
+        raise ValueError(f"there must be one label an image, got {len(images)} and {len(labels)}")
+    if seed < 0:
+        raise ValueError(f"seed must not be negative, got {seed}")
+    size = len(labels) if subset is None else subset
+    if not 1 <= size <= len(labels):
+        raise ValueError(f"subset must be in 1..{len(labels)} (the size of the pool), got {subset}")
+    return size
+
+
+def _parts(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    size: int,
+    n_confirm: int,
+    seed: int,
+    cut: Callable[[Indices, int], dict[str, Indices]],
+) -> dict[str, Indices]:
+    """The parts that `cut` makes with a random state of all but confirm, and confirm; duplicates together."""
+    draws = (int(state) for state in np.random.SeedSequence(seed).generate_state(4))
+    pool = _stratified(np.arange(len(labels)), labels, size, next(draws))
+    # confirm first: it then holds the same images however the rest is cut, duplicates aside.
+    confirmed = _stratified(pool, labels, n_confirm, next(draws))
+    parts = cut(np.setdiff1d(pool, confirmed), next(draws)) | {"confirm": confirmed}
+    part = np.zeros(len(labels), dtype=np.int64)
+    for number, members in enumerate(parts.values()):
+        part[members] = number
+    _bring_together(list(duplicate_groups(images, pool)), pool, part, labels, next(draws))
+    parts = {name: pool[part[pool] == number] for number, name in enumerate(parts)}
+    present = np.unique(labels)
+    for name, members in parts.items():
+        absent = np.setdiff1d(present, labels[members])
+        if len(absent) and (name != "confirm" or n_confirm):
+            raise ValueError(
+                f"{name} must hold an image of each of the {len(present)} classes, "
+                f"got {len(members)} images without class {absent[0]}"
+            )
+    return parts
 
 
 def _count(name: str, value: float | int, size: int, least: int) -> int:
@@ -156,16 +238,3 @@ def _can_trade(
     """Whether part `target` has a single image of the right class for each image that the group would bring."""
     brought = Counter(labels[group[part[group] != target]].tolist())
     return all(count <= len(singles.get((target, label), ())) for label, count in brought.items())
-
-
-def _require_every_class(split: Split, labels: NDArray[np.int64], *, with_confirm: bool) -> None:
-    """Refuse a split in which a part misses a class of the pool."""
-    present = np.unique(labels)
-    for name in ("train", "validation", "confirm") if with_confirm else ("train", "validation"):
-        part = getattr(split, name)
-        absent = np.setdiff1d(present, labels[part])
-        if len(absent):
-            raise ValueError(
-                f"{name} must hold an image of each of the {len(present)} classes, "
-                f"got {len(part)} images without class {absent[0]}"
-            )

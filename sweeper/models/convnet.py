@@ -90,7 +90,7 @@ def _features(config: ModelConfig, n_channels: int) -> nn.Sequential:
         modules[f"conv{number}"] = Conv(n_channels, n_filters, kernel, padding=padding)
         if config.batch_norm:
             modules[f"norm{number}"] = nn.BatchNorm2d(n_filters)
-        activation = ACTIVATIONS[config.activation]()
+        activation = _activation(config)
         if number in config.pool_after and _may_pool_first(config, number, dropout):
             modules[f"pool{number}"] = POOLINGS[config.pooling](2)
             modules[f"activation{number}"] = activation
@@ -124,7 +124,7 @@ def _classifier(config: ModelConfig, width: int, n_classes: int) -> nn.Sequentia
     for number, (units, dropout) in enumerate(zip(config.hidden, dropouts, strict=True), start=1):
         modules[f"hidden{number}"] = nn.Linear(width, units)
         if config.hidden_activation:
-            modules[f"hidden_activation{number}"] = ACTIVATIONS[config.activation]()
+            modules[f"hidden_activation{number}"] = _activation(config)
         if dropout:
             modules[f"dropout{number}"] = nn.Dropout(dropout)
         width = units
@@ -132,6 +132,12 @@ def _classifier(config: ModelConfig, width: int, n_classes: int) -> nn.Sequentia
     if config.softmax_output:
         modules["softmax"] = nn.Softmax(dim=1)
     return nn.Sequential(modules)
+
+
+def _activation(config: ModelConfig) -> nn.Module:
+    if config.activation == "leaky_relu":
+        return nn.LeakyReLU(config.leaky_relu_slope)
+    return ACTIVATIONS[config.activation]()
 
 
 def _initialise(model: nn.Module, init: str) -> None:

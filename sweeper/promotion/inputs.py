@@ -6,16 +6,20 @@ from pathlib import Path
 import optuna
 
 from sweeper.data.pool import TrainingPool, load_training_pool
-from sweeper.data.splits import Split, split_pool
+from sweeper.data.splits import Split, splits_sha256
 from sweeper.errors import SweeperError
 from sweeper.promotion.finalists import Finalist, distinct
 from sweeper.search import study as studies
+from sweeper.search.cuts import cut
 from sweeper.search.events import Listener, Note
 from sweeper.search.study import TrialRecord
 
 
 def load(study: optuna.Study, data_dir: Path | None, offline: bool, listener: Listener) -> tuple[TrainingPool, Split]:
-    """The study's training data, cut as the search cut them. Raises SweeperError where they are others."""
+    """The study's training data, cut as the search cut them, into its first fold where it had several.
+
+    Raises SweeperError where they are others.
+    """
     spec = studies.spec_of(study)
     pool = load_training_pool(
         spec["dataset"],
@@ -23,18 +27,11 @@ def load(study: optuna.Study, data_dir: Path | None, offline: bool, listener: Li
         offline=offline,
         notify=lambda text: listener(Note(text)),
     )
-    split = split_pool(
-        pool.images,
-        pool.labels,
-        validation=spec["validation"],
-        confirm=spec["confirm"],
-        seed=studies.derive_seed(spec["seed"], "split"),
-        subset=spec["subset"],
-    )
-    for name, found in (("data_sha256", pool.sha256), ("split_sha256", split.sha256)):
+    splits = cut(pool, spec)
+    for name, found in (("data_sha256", pool.sha256), ("split_sha256", splits_sha256(splits))):
         if found != spec[name]:
             raise SweeperError(f"study {study.study_name} has {name} {spec[name]}, the data here {found}")
-    return pool, split
+    return pool, splits[0]
 
 
 def notes(
@@ -61,5 +58,9 @@ def notes(
         yield f"The search is not done: {done} of {study.user_attrs.get('trials')} trials"
     if spec["metric"] != "accuracy":
         yield f"The search ranked by {spec['metric']}; the final is by accuracy"
+    if spec["folds"]:
+        yield f"The search scored on {spec['folds']} folds; fresh seeds train on the first one's train part"
+    if any(finalist.configuration.train.patience for finalist in finalists):
+        yield "Refits have no validation part, so no patience ends them early"
     if device != spec["device"]:
         yield f"The search ran on {spec['device']}, this runs on {device}"

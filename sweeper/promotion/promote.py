@@ -20,14 +20,14 @@ from sweeper.promotion import inputs, look, verdict
 from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.outcome import Entrant, Outcome
 from sweeper.promotion.retraining import Retraining
-from sweeper.promotion.trainings import Trainer, Training
 from sweeper.promotion.verdict import Correct
 from sweeper.search import mishaps, study_run
 from sweeper.search import study as studies
-from sweeper.search.coordinator import StopRequest
 from sweeper.search.events import Listener, Note
 from sweeper.search.inspect import find_again, find_study
+from sweeper.search.limits import StopRequest
 from sweeper.search.resources import plan_execution
+from sweeper.search.trainer import Trainer, Training
 from sweeper.store import Store, redact
 from sweeper.tracking.client import check_tracking
 from sweeper.tracking.ledger import Ledger
@@ -131,7 +131,7 @@ class _Promotion:
         choices = {f"sweeper.{name}": str(getattr(request, name)) for name in ("top", "seeds", "prefer")}
         tags = study_run.tags(request.command, execution, self.pool.sha256) | choices
         self.tracker.open(self.study_name, self.study_id, tags, {})
-        self.trainer = Trainer(request.store, self.study_name, self.tracker, listener, stop)
+        self.trainer = Trainer(request.store, self.study_name, self.pool.classes, self.tracker, listener, stop)
 
     def run(self, ledger: Ledger) -> Outcome | None:
         """All steps; None where a stop was requested."""

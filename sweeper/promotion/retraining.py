@@ -15,11 +15,11 @@ from sweeper.data.splits import Indices
 from sweeper.errors import SweeperError
 from sweeper.models.raw_pixels import RawPixels, load_network, logits_of
 from sweeper.promotion.finalists import Finalist
-from sweeper.promotion.trainings import Training, key_of
 from sweeper.promotion.verdict import Correct
 from sweeper.search import study as studies
 from sweeper.search.recorder import texts
 from sweeper.search.resources import Execution
+from sweeper.search.trainer import Training, key_of
 from sweeper.search.trial import TrialJob
 from sweeper.search.workers import WorkerPool, setup_for
 from sweeper.store import Store
@@ -57,7 +57,9 @@ class Retraining:
     def workers(self, train: Indices, validation: Indices) -> WorkerPool:
         """Workers that see these images of the pool, and no others. Raises SweeperError without room for them."""
         folder = self.store.parts_folder(self.study_name, self.study_id)
-        setup = setup_for(self.pool, train, validation, self.spec, self.execution, folder)
+        setup = setup_for(
+            self.pool, [(train, validation)], [(self.spec["mean"], self.spec["std"])], self.execution, folder
+        )
         return WorkerPool(setup, self.execution.devices, self.store.log_folder(self.study_name, self.study_id))
 
     def network(self, training: Training) -> RawPixels:

@@ -1,21 +1,28 @@
 """The one process that owns a sweep: it asks Optuna, hands trials to workers, and hears what comes of them."""
 
 import time
-from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import optuna
 
-from sweeper import layers
 from sweeper.errors import SweeperError
 from sweeper.search import mishaps, proposals
 from sweeper.search import study as studies
 from sweeper.search.crew import POLL_SECONDS, Crew, Epoch, Task
-from sweeper.search.endings import Candidate, Endings
-from sweeper.search.events import EpochEnded, Leader, Listener, Note, SweepStarted, TrialInterrupted, TrialStarted
-from sweeper.search.proposals import Proposal, Proposer
+from sweeper.search.endings import Candidate, Endings, Verdict
+from sweeper.search.events import (
+    EpochEnded,
+    Leader,
+    Listener,
+    SweepStarted,
+    TrainingEnded,
+    TrialInterrupted,
+    TrialStarted,
+)
+from sweeper.search.limits import Limits, StopRequest
+from sweeper.search.lineup import Lineup
 from sweeper.search.recorder import Recorder
 from sweeper.search.study import METRICS, TrialRecord
 from sweeper.search.trial import TrialResult
@@ -27,35 +34,6 @@ from sweeper.tracking.runs import Tracker
 
 # Failures in a row that stop the sweep: by then it is the code or the machine, not the configuration.
 MOST_FAILURES = 5
-
-
-@dataclass
-class StopRequest:
-    """Set from a signal handler, or by `sweeper stop`; the sweep ends with the epochs now running.
-
-    `saving` tells the handler that there is something to save: before, a signal may end the process at once.
-    `at_once` tells that the user has asked twice, and waits for nothing any more.
-    """
-
-    reason: str = ""
-    saving: bool = False
-    at_once: bool = False
-
-    def heed(self, store: Store, study: str) -> None:
-        """Takes note of a `sweeper stop` of the study."""
-        if store.stop_requested(study):
-            self.reason = self.reason or "sweeper stop"
-
-
-@dataclass(frozen=True)
-class Limits:
-    """When the sweep is over, and which trials may win."""
-
-    trials: int
-    deadline: float | None = None  # on time.monotonic()
-    target: float | None = None
-    max_parameters: int | None = None
-    keep: int = 5
 
 
 class Coordinator:
@@ -82,14 +60,23 @@ class Coordinator:
         proposals.end_told(study)
         self.recorder = Recorder(tracker, study, spec, input_shape, classes, store, limits.keep)
         self.endings = Endings(study, spec, tracker, self.recorder, listener)
-        self.proposer = Proposer(study, space, spec)
         self.metric = METRICS[spec["metric"]]
         self.crew: Crew[Candidate] = Crew(pool, listener)
-        self.unfinished = deque(self.proposer.unfinished())
+        self.lineup = Lineup(
+            study,
+            space,
+            spec,
+            input_shape,
+            len(classes),
+            limits,
+            self.crew,
+            self.recorder,
+            self.endings,
+            listener,
+            stop,
+        )
         self.in_hand: int | None = None  # the trial of which something is being written
-        self.duplicates = 0
         self.failures = 0  # in a row
-        self.exhausted = False
 
     def run(self) -> None:
         """Trains until done; raises SweeperError after too many failures in a row, and where nothing can be written."""
@@ -121,7 +108,7 @@ class Coordinator:
         self.tell_user(
             SweepStarted(
                 study=self.study.study_name,
-                done=self._n_counted(),
+                done=studies.n_counted(self.study),
                 total=self.limits.trials,
                 epochs=self.spec["epochs"],
                 n_workers=len(self.crew.pool),
@@ -138,137 +125,116 @@ class Coordinator:
 
     def _interrupt_the_rest(self) -> None:
         """Whatever has not ended by now is for the next command; its run must not look as if it were going on."""
-        left = {task.job.number for task in self.crew.unfinished()}
-        if self.in_hand is not None and self.tracker.state(self.in_hand) == "running":
-            left.add(self.in_hand)
-        left |= {proposal.number for proposal in self.unfinished if self.tracker.child_run_id(proposal.number)}
+        left = {candidate.proposal.number for candidate in self.lineup.open()}
+        left |= {number for number in (self.in_hand, self.lineup.in_hand) if number is not None}
+        left |= {proposal.number for proposal in self.lineup.unfinished}
+        for candidate in self.lineup.open():
+            for task in candidate.tasks:
+                self.recorder.interrupt(task.job, self.stop.reason)
         for number in sorted(left):
-            if not self.tracker.is_ended(number):
+            if self.tracker.state(number) == "running":
                 self._interrupt(number)
 
     def _fill_workers(self) -> None:
         for worker in self.crew.idle():
-            task = self._next_task()
+            task = self.lineup.next()
             if task is None:
                 return
+            self.recorder.start_training(task.subject.proposal, task.job)
             self.crew.begin(worker, task)
             self.tell_user(TrialStarted(task.job.number, task.name, task.reported))
 
-    def _next_task(self) -> Task[Candidate] | None:
-        """The next trial to train: one cut short, else a new configuration; None when there is none to start."""
-        while not self.stop.reason:
-            if self.crew.requeued:
-                return self.crew.requeued.popleft()
-            if self.unfinished:
-                proposal = self.unfinished.popleft()
-            elif self.exhausted or self._n_counted() + len(self.crew.running) >= self.limits.trials:
-                return None
-            else:
-                asked = self.proposer.ask()
-                if asked is None:
-                    self.exhausted = True
-                    return None
-                proposal = asked
-            self.in_hand = proposal.number
-            task = self._place(proposal)
-            self.in_hand = None
-            if task is not None:
-                self.duplicates = 0
-                return task
-            if self.duplicates >= proposals.MOST_DUPLICATES:
-                self.exhausted = True
-                self.tell_user(Note(f"the space is exhausted: {self.duplicates} proposals in a row were known"))
-                return None
-        return None
-
-    def _place(self, proposal: Proposal) -> Task[Candidate] | None:
-        """The trial to train for a proposal; None where its result is known, expected, or known to be impossible."""
-        if self._is_known(proposal):
-            self.duplicates += 1
-            return None
-        try:
-            network = layers.trace(proposal.configuration.model, self.input_shape, len(self.classes))
-        except ValueError as error:
-            self.endings.untrainable(proposal, "impossible_shape", str(error), 1.0)
-            return None
-        n_parameters = layers.n_parameters(network)
-        most = self.limits.max_parameters
-        if most is not None and n_parameters > most:
-            # The baseline is trained all the same: it is what everything is measured against.
-            if proposal.variant != "baseline":
-                reason = f"{n_parameters:,} parameters, more than {most:,}"
-                self.endings.untrainable(proposal, "n_parameters", reason, float(n_parameters - most))
-                return None
-            proposal.trial.set_constraint("n_parameters", float(n_parameters - most))
-        if proposal.trial.user_attrs.get("duplicate_of") is not None:
-            proposal.trial.set_user_attr("duplicate_of", None)  # the trial that it repeated has failed since
-        self.recorder.start(proposal)
-        frozen = self.study._storage.get_trial(proposal.trial._trial_id)
-        candidate = Candidate(proposal, n_parameters, time.monotonic())
-        return Task(proposal.name, self.recorder.job(proposal), candidate, reported=frozen.last_step or 0)
-
-    def _is_known(self, proposal: Proposal) -> bool:
-        """Whether the proposal repeats a trial in training, whose result it then waits for, or a finished one."""
-        for task in self.crew.unfinished():
-            if task.job.configuration.key() == proposal.configuration.key():
-                proposal.trial.set_user_attr("duplicate_of", task.job.number)
-                task.subject.followers.append(proposal)
-                return True
-        for record in studies.records(self.study):
-            if (
-                record.state in ("complete", "pruned")
-                and record.number != proposal.number
-                and record.configuration == proposal.configuration
-            ):
-                proposals.tell_duplicate(self.study, proposal, record)
-                return True
-        return False
-
     def _handle(self, task: Task[Candidate], event: Epoch | TrialResult | Failure) -> None:
+        candidate = task.subject
         match event:
             case Epoch():
                 self._epoch(task, event)
-                return
             case TrialResult():
-                self.recorder.figures(task.subject.proposal, task.history, event)
-                record = self.endings.trained(task, "complete")
-                if record.feasible and self._reaches_target(record):
-                    self.stop.reason = self.stop.reason or "target"
+                self._result(task, event)
             case Failure(kind="diverged" | "out_of_memory" as kind, message=text):
-                self.endings.infeasible(task, kind, text)
+                self._decide(candidate, Verdict("pruned", f"{kind}: {text}", {kind: 1.0}))
             case Failure():
-                self._fail(task, event)
-                return
-        self.failures = 0
+                text = f"{event.message}; see {event.log}"
+                if event.trace:
+                    self.tracker.log_text(task.job.key, {"error.txt": event.trace})
+                self._decide(candidate, Verdict("failed", text))
+        if candidate.verdict is not None and task not in self.crew.running.values():
+            self._end(candidate, candidate.verdict)
 
     def _epoch(self, task: Task[Candidate], event: Epoch) -> None:
-        metrics, proposal = event.metrics, task.subject.proposal
-        self.recorder.epoch(task.job.number, metrics)
+        candidate, metrics = task.subject, event.metrics
+        if candidate.verdict is not None:  # by another of its trainings
+            self.crew.answer(task, go_on=False)
+            return
+        self.recorder.epoch(task.job, metrics)
         last = metrics.epoch == task.job.epochs
         if event.new:
-            proposal.trial.report(getattr(metrics, self.metric), metrics.epoch)
-            self.tell_user(EpochEnded(task.job.number, metrics))
-            # The baseline takes its place among the pruner's rungs, but is never pruned itself; nor is a
-            # comparator, of which the pruner must not know.
-            prune = not last and not proposal.comparator and proposal.trial.should_prune()
-            if prune and proposal.variant != "baseline":
+            self.tell_user(EpochEnded(task.job.number, task.name, metrics))
+            if len(candidate.tasks) == 1 and self._report(candidate, metrics.epoch, last):
                 self.crew.answer(task, go_on=False)
-                self.endings.trained(task, "pruned", "pruner")
-                self.failures = 0
                 return
         go_on = last or not self.stop.reason
         self.crew.answer(task, go_on=go_on)
         if not go_on:
-            self._interrupt(task.job.number)
+            self.recorder.interrupt(task.job, self.stop.reason)
+            if not self._is_running(candidate):
+                self._interrupt(task.job.number)
 
-    def _fail(self, task: Task[Candidate], failure: Failure) -> None:
-        text = f"{failure.message}; see {failure.log}"
-        if failure.trace:
-            self.tracker.log_text(task.job.number, {"error.txt": failure.trace})
-        self.endings.trained(task, "failed", text)
-        self.failures += 1
+    def _result(self, task: Task[Candidate], result: TrialResult) -> None:
+        candidate = task.subject
+        if candidate.verdict is not None:
+            return
+        self.recorder.training_ended(task.name, task.job, task.history, result)
+        before = candidate.n_scored()
+        candidate.results[candidate.tasks.index(task)] = result
+        n_scored, n_trainings = candidate.n_scored(), len(candidate.tasks)
+        if n_trainings > 1:
+            score = getattr(task.history[-1], self.metric)
+            self.tell_user(TrainingEnded(task.job.number, task.name, score))
+            # What a process that was killed has reported already is passed over.
+            for step in range(max(before, candidate.proposal.last_step) + 1, n_scored + 1):
+                if self._report(candidate, step, step == n_trainings):
+                    return
+        if n_scored == n_trainings:
+            if n_trainings > 1:
+                results = [candidate.results[place] for place in range(n_trainings)]
+                self.recorder.figures(candidate.proposal, candidate.histories, results)
+            self._decide(candidate, Verdict("complete"))
+        elif candidate.prunable:
+            self.lineup.further.append(candidate.tasks[n_scored])
+
+    def _report(self, candidate: Candidate, step: int, last: bool) -> bool:
+        """Lets the pruner see the score at a new step; whether it has ended the trial, which it may before the last.
+
+        The score is that of the epoch, or of several trainings the running mean over those that are complete.
+        """
+        trial, histories = candidate.proposal.trial, [task.history for task in candidate.tasks]
+        done = histories if len(histories) == 1 else histories[:step]
+        trial.report(fmean(getattr(history[-1], self.metric) for history in done), step)
+        # The last training or epoch is not worth stopping at.
+        if not last and candidate.prunable and trial.should_prune():
+            self._decide(candidate, Verdict("pruned", "pruner"))
+            return True
+        return False
+
+    def _decide(self, candidate: Candidate, verdict: Verdict) -> None:
+        """How the trial ends; the first of its trainings to say so holds, and those not begun are left out."""
+        candidate.verdict = candidate.verdict or verdict
+        self.lineup.drop(candidate)
+
+    def _end(self, candidate: Candidate, verdict: Verdict) -> None:
+        """Ends a trial as decided, once none of its trainings runs any more."""
+        if self._is_running(candidate):
+            return
+        record = self.endings.trained(candidate, verdict)
+        if verdict.state == "complete" and record.feasible and self._reaches_target(record):
+            self.stop.reason = self.stop.reason or "target"
+        self.failures = self.failures + 1 if verdict.state == "failed" else 0
         if self.failures >= MOST_FAILURES:
-            raise SweeperError(f"{MOST_FAILURES} trials in a row failed, the last with: {text}")
+            raise SweeperError(f"{MOST_FAILURES} trials in a row failed, the last with: {verdict.reason}")
+
+    def _is_running(self, candidate: Candidate) -> bool:
+        return any(task.subject is candidate for task in self.crew.running.values())
 
     def _interrupt(self, number: int) -> None:
         self.tracker.finish(number, "interrupted", reason=self.stop.reason)
@@ -284,7 +250,3 @@ class Coordinator:
         if self.limits.deadline is not None and time.monotonic() >= self.limits.deadline:
             self.stop.reason = self.stop.reason or "timeout"
         self.stop.heed(self.store, self.study.study_name)
-
-    def _n_counted(self) -> int:
-        counted = studies.counts(studies.records(self.study))
-        return counted["complete"] + counted["pruned"]

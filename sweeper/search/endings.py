@@ -2,29 +2,54 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
 
-from sweeper.search import proposals
+from sweeper.search import curves, proposals
 from sweeper.search import study as studies
+from sweeper.search.averages import figures_of
 from sweeper.search.crew import Task
 from sweeper.search.events import Listener, TrialEnded
 from sweeper.search.proposals import Proposal
 from sweeper.search.recorder import Recorder
 from sweeper.search.study import METRICS, TrialRecord
+from sweeper.search.trial import TrialResult
 from sweeper.tracking.runs import Tracker
+from sweeper.training.fit import EpochMetrics
 
 
-@dataclass
+@dataclass(frozen=True)
+class Verdict:
+    """How a trial ends: complete, pruned or failed, why, and the constraints that it has violated, by how much."""
+
+    state: str
+    reason: str = ""
+    violated: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
 class Candidate:
-    """A proposal in training, with those that repeat it and wait for its result."""
+    """A proposal in training: its trainings, and the proposals that repeat it and wait for its result."""
 
     proposal: Proposal
     n_parameters: int
     started: float  # on time.monotonic()
+    prunable: bool
+    tasks: list["Task[Candidate]"] = field(default_factory=list)
+    results: dict[int, TrialResult] = field(default_factory=dict)  # by the training's place
+    verdict: Verdict | None = None
     followers: list[Proposal] = field(default_factory=list)
+
+    @property
+    def histories(self) -> list[list[EpochMetrics]]:
+        """The epochs of the trainings that have any."""
+        return [task.history for task in self.tasks if task.history]
+
+    def n_scored(self) -> int:
+        """How many trainings are complete, up to the first that is not: the order in which they are scored."""
+        return next((place for place in range(len(self.tasks)) if place not in self.results), len(self.tasks))
 
 
 class Endings:
@@ -37,29 +62,32 @@ class Endings:
         self.tracker, self.recorder, self.tell_user = tracker, recorder, listener
         self.metric = METRICS[spec["metric"]]
 
-    def trained(
-        self, task: Task[Candidate], state: str, reason: str = "", violated: Mapping[str, float] | None = None
-    ) -> TrialRecord:
-        """Ends a trial that has trained: complete, pruned or failed; with the constraints that it has `violated`."""
-        candidate = task.subject
+    def trained(self, candidate: Candidate, verdict: Verdict) -> TrialRecord:
+        """Ends a trial that has trained."""
         summary: dict[str, Any] = {
-            "reason": reason,
+            "reason": verdict.reason,
             "seconds": time.monotonic() - candidate.started,
             "n_parameters": candidate.n_parameters,
         }
-        if task.history:
-            last = task.history[-1]
-            sign = 1 if studies.direction(self.spec["metric"]) == "minimize" else -1
-            top = min(task.history, key=lambda m: sign * getattr(m, self.metric))
-            best_epoch = {"best_epoch": top.epoch, f"best_{self.metric}": getattr(top, self.metric)}
-            summary |= {"value": getattr(last, self.metric), "metrics": asdict(last) | best_epoch}
-        proposals.tell(self.study, candidate.proposal, state, summary, violated)
-        self.recorder.end(task.job, self._record(candidate.proposal))
+        histories = candidate.histories
+        if histories:
+            metrics = figures_of(
+                histories,
+                [result.figures for result in candidate.results.values()],
+                self.metric,
+                minimize=studies.direction(self.spec["metric"]) == "minimize",
+            )
+            summary |= {
+                "value": metrics[self.metric],
+                "metrics": metrics,
+                "epochs": sum(map(len, histories)),
+            }
+        if candidate.proposal.variant is not None:
+            curves.keep(candidate.proposal.trial, histories)
+        proposals.tell(self.study, candidate.proposal, verdict.state, summary, verdict.violated)
+        jobs = [task.job for task in candidate.tasks]
+        self.recorder.end(jobs, self._record(candidate.proposal), histories)
         return self._tell_everybody(candidate.proposal, candidate.followers)
-
-    def infeasible(self, task: Task[Candidate], kind: str, reason: str) -> None:
-        """Prunes a trial that has trained, with a constraint, so that the sampler learns to stay away."""
-        self.trained(task, "pruned", f"{kind}: {reason}", {kind: 1.0})
 
     def untrainable(self, proposal: Proposal, kind: str, reason: str, violation: float) -> None:
         """Prunes a trial that is known to be infeasible before it has trained."""

@@ -35,6 +35,8 @@ class SweepStarted:
 
 @dataclass(frozen=True)
 class TrialStarted:
+    """A trial is begun, or another of its trainings, which then is named too."""
+
     number: int
     name: str
     from_epoch: int  # epochs recorded before: above 0 where a trial is gone on with
@@ -42,13 +44,28 @@ class TrialStarted:
 
 @dataclass(frozen=True)
 class EpochEnded:
+    """An epoch of a trial, or of one of its trainings, which then is named too."""
+
     number: int
+    name: str
     metrics: "EpochMetrics"
 
 
 @dataclass(frozen=True)
+class TrainingEnded:
+    """One of a trial's several trainings is complete; `value` is its last epoch's score."""
+
+    number: int
+    name: str
+    value: float
+
+
+@dataclass(frozen=True)
 class TrialEnded:
-    """`value` is the last epoch's score; one that is not `feasible` cannot lead. Duplicates end too, uncounted."""
+    """`value` is the last epoch's score, the mean where there are several trainings.
+
+    One that is not `feasible` cannot lead. Duplicates end too, uncounted.
+    """
 
     number: int
     name: str
@@ -71,5 +88,5 @@ class Note:
     text: str
 
 
-Event = SweepStarted | TrialStarted | EpochEnded | TrialEnded | TrialInterrupted | Note
+Event = SweepStarted | TrialStarted | EpochEnded | TrainingEnded | TrialEnded | TrialInterrupted | Note
 Listener = Callable[[Event], None]

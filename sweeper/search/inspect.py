@@ -95,7 +95,7 @@ def described(trial: TrialRecord) -> dict[str, Any]:
         "number": trial.number,
         "state": trial.state,
         "variant": trial.variant,
-        "value": values[trial.epochs] if trial.value is None and trial.epochs in values else trial.value,
+        "value": values[max(values)] if trial.value is None and values else trial.value,
         "params": dict(trial.params),
         "reason": trial.reason,
         "feasible": trial.feasible,

@@ -17,6 +17,7 @@ from optuna.trial import Trial, TrialState
 
 from sweeper.config import Configuration
 from sweeper.errors import UsageError
+from sweeper.search.cuts import trainings_of
 from sweeper.search.study import RESULT, TRIAL, TrialRecord, derive_seed, trial_name
 from sweeper.space import Space
 
@@ -50,15 +51,20 @@ class Proposal:
     def name(self) -> str:
         return trial_name(self.number, self.variant)
 
+    @property
+    def last_step(self) -> int:
+        """The last step that the pruner has seen of the trial; 0 before the first."""
+        return self.trial.study._storage.get_trial(self.trial._trial_id).last_step or 0
 
-def make_pruner(name: str, epochs: int) -> BasePruner:
-    """The pruner; its steps are epochs, counted from 1."""
+
+def make_pruner(name: str, steps: int) -> BasePruner:
+    """The pruner; its steps are a trial's epochs, or its trainings where there are several, counted from 1."""
     match name:
         case "halving":
             # From epoch 1 with factor 3: measured best of its kind, a third of the median pruner's cost.
             return SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)
         case "hyperband":
-            return HyperbandPruner(min_resource=1, max_resource=epochs, reduction_factor=3)
+            return HyperbandPruner(min_resource=1, max_resource=steps, reduction_factor=3)
         case "median":
             return MedianPruner(n_startup_trials=5, n_warmup_steps=2)
         case "none":
@@ -80,7 +86,9 @@ class Proposer:
     def __init__(self, study: optuna.Study, space: Space, spec: Mapping[str, Any]) -> None:
         self.study, self.space = study, space
         self._seed, self._sampler = spec["seed"], spec["sampler"]
-        study.pruner = make_pruner(spec["pruner"], spec["epochs"])
+        n_trainings = len(trainings_of(spec))
+        study.pruner = make_pruner(spec["pruner"], spec["epochs"] if n_trainings == 1 else n_trainings)
+        self._variants_only = spec["variants_only"]
         self._grid: dict[str, dict[str, Any]] | None = None
         if self._sampler == "grid":
             self._grid = {_key(point): point for point in shuffled_grid(space, self._seed)}
@@ -96,9 +104,11 @@ class Proposer:
         return proposals
 
     def ask(self) -> Proposal | None:
-        """The next proposal, already recorded as running; None when a grid has no point left."""
+        """The next proposal, already recorded as running; None when a grid, or what is enqueued, is at its end."""
         trials = self.study.get_trials(deepcopy=False)
         waiting = any(t.state == TrialState.WAITING for t in trials)
+        if self._variants_only and not waiting:
+            return None
         if self._grid is not None and not waiting:
             asked = {_key(t.params) for t in trials}
             point = next((point for key, point in self._grid.items() if key not in asked), None)

@@ -2,20 +2,24 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 
 from sweeper import layers
 from sweeper.config import Configuration
 from sweeper.plots import Plot
 from sweeper.search import study as studies
+from sweeper.search.averages import mean_epochs
+from sweeper.search.cuts import scalings_of, trainings_of
 from sweeper.search.proposals import Proposal
 from sweeper.search.study import TrialRecord
-from sweeper.search.trial import TrialJob, TrialResult
+from sweeper.search.trial import FIGURES, TrialJob, TrialResult
 from sweeper.store import Store
 from sweeper.tracking.runs import Tracker, table
 from sweeper.tracking.spool import Key
@@ -42,84 +46,107 @@ class Recorder:
         self._store = store
         self._kept = self._best()
 
-    def job(self, trial: Proposal | TrialRecord) -> TrialJob:
-        """The trial as a worker gets it."""
+    def jobs(self, trial: Proposal | TrialRecord) -> list[TrialJob]:
+        """The trial's trainings as workers get them: one a fold and repeat, the folds of the first repeat first."""
         assert trial.configuration is not None
-        spec = self.spec
-        decisive = ("data_sha256", "split_sha256", "mean", "std", "device", "threads", "layout")
-        return TrialJob(
-            number=trial.number,
-            configuration=trial.configuration,
-            epochs=spec["epochs"],
-            seed=self._seed(trial.number),
-            folder=self._store.trial_folder(self.study.study_name, studies.id_of(self.study), trial.number),
-            data_key=json.dumps([spec.get(name) for name in decisive]),
-        )
+        spec, number = self.spec, trial.number
+        folder = self._store.trial_folder(self.study.study_name, studies.id_of(self.study), number)
+        return jobs_of(spec, trial.configuration, number, folder, lambda repeat: self._seed(number, repeat))
 
     def start(self, trial: Proposal | TrialRecord) -> None:
         """Makes the trial's run, or opens it again."""
-        assert trial.configuration is not None
-        number, spec = trial.number, self.spec
-        tags = {"sweeper.study": self.study.study_name}
-        if trial.variant:
-            tags["sweeper.variant"] = trial.variant
-        params = {**trial.configuration.values(), "epochs": spec["epochs"], "seed": self._seed(number)}
-        self.tracker.start_child(number, trial.name, params, tags)
-        self.tracker.log_text(
-            number, texts(trial.configuration, self._seed(number), spec, self.input_shape, self.classes)
-        )
+        self._start(trial, trial.number, self._seed(trial.number), self.spec)
 
-    def epoch(self, number: int, metrics: EpochMetrics) -> None:
-        """One epoch of a trial; one that MLflow has already is passed over."""
-        log_epoch(self.tracker, number, metrics)
+    def start_training(self, trial: Proposal | TrialRecord, job: TrialJob) -> None:
+        """Makes the run of one of a trial's trainings, or opens it again; the only one has the trial's own."""
+        if job.label:
+            mean, std = scalings_of(self.spec)[job.fold]
+            self._start(trial, job.key, job.seed, {**self.spec, "mean": mean, "std": std}, job.label)
 
-    def figures(self, proposal: Proposal, history: Sequence[EpochMetrics], result: TrialResult) -> None:
-        """The learning curves and the validation part's confusion matrix of a complete trial."""
-        assert result.confusion is not None  # a search always has a validation part
-        confusion = {
-            "matrix": result.confusion.tolist(),
-            "classes": self.classes,
-            "title": f"Validation confusion matrix, {proposal.name}",
-        }
-        self.tracker.log_figures(
-            proposal.number,
-            {
-                "learning_curves.png": learning_curves(proposal.name, history),
-                "validation_confusion_matrix.png": Plot("confusion_matrix", confusion),
-            },
-        )
+    def epoch(self, job: TrialJob, metrics: EpochMetrics) -> None:
+        """One epoch of a training; one that MLflow has already is passed over."""
+        log_epoch(self.tracker, job.key, metrics)
 
-    def end(self, job: TrialJob, record: TrialRecord) -> None:
+    def training_ended(self, name: str, job: TrialJob, history: Sequence[EpochMetrics], result: TrialResult) -> None:
+        """The figures of a complete training, and the end of its run where it has one of its own."""
+        self.tracker.log_figures(job.key, figures_of_training(name, history, result, self.classes))
+        if job.label:
+            self.tracker.finish(job.key, "complete", metrics=result.figures)
+
+    def figures(
+        self, proposal: Proposal, histories: Sequence[Sequence[EpochMetrics]], results: Sequence[TrialResult]
+    ) -> None:
+        """The figures of a complete trial over its several trainings; the confusion matrix is their sum."""
+        self.tracker.log_figures(proposal.number, figures_of_means(proposal.name, histories, results, self.classes))
+
+    def end(self, jobs: Sequence[TrialJob], record: TrialRecord, histories: Sequence[Sequence[EpochMetrics]]) -> None:
         """Ends the run of a trial that has trained, and keeps its weights if it is among the best."""
         if record.state == "complete":
             best = self._best()
-            if job.number in best:
-                self.tracker.log_weights(job.number, job.weights)
-            for number in self._kept - best:
-                self.tracker.drop_weights(number)
+            if record.number in best:
+                self._log_weights(jobs)
+            self._drop_weights(self._kept - best)
             self._kept = best
-        self._finish(job, record)
+        self._finish(jobs, record, histories)
 
     def catch_up(self, record: TrialRecord) -> None:
         """Brings to MLflow what a process that was killed had told the study, but not yet MLflow, of an ended trial."""
-        job = self.job(record)
+        jobs = self.jobs(record)
         self.start(record)
-        history = []
-        with suppress(CheckpointError), reading(job.checkpoint):
-            history = epochs_of(read_history(job.checkpoint))
-        for metrics in history:
-            self.epoch(job.number, metrics)
-        if job.number in self._kept and job.weights.exists():
-            self.tracker.log_weights(job.number, job.weights)
-            for number in self._ranked()[self.keep : self.keep + 1]:  # the one whose place it has taken
-                self.tracker.drop_weights(number)
-        self._finish(job, record)
+        histories = []
+        for job in jobs:
+            history = []
+            with suppress(CheckpointError), reading(job.checkpoint):
+                history = epochs_of(read_history(job.checkpoint))
+            if history:
+                self.start_training(record, job)
+                histories.append(history)
+            for metrics in history:
+                self.epoch(job, metrics)
+        if record.number in self._kept and all(job.weights.exists() for job in jobs):
+            self._log_weights(jobs)
+            self._drop_weights(self._ranked()[self.keep : self.keep + 1])  # the one whose place it has taken
+        self._finish(jobs, record, histories)
 
-    def _finish(self, job: TrialJob, record: TrialRecord) -> None:
-        metrics = {name: value for name, value in record.metrics.items() if name.startswith("best_")}
-        metrics |= {"n_parameters": record.n_parameters or 0, "seconds": record.seconds}
-        self.tracker.finish(job.number, record.state, reason=record.reason, metrics=metrics)
-        self.tracker.forget(job.number, job.folder)
+    def interrupt(self, job: TrialJob, reason: str) -> None:
+        """Ends a training's own run as one that is to be gone on with."""
+        if job.label and self.tracker.state(job.key) == "running":
+            self.tracker.finish(job.key, "interrupted", reason=reason)
+
+    def _start(
+        self, trial: Proposal | TrialRecord, key: Key, seed: int, spec: Mapping[str, Any], label: str = ""
+    ) -> None:
+        assert trial.configuration is not None
+        tags = {"sweeper.study": self.study.study_name}
+        if trial.variant:
+            tags["sweeper.variant"] = trial.variant
+        params = {**trial.configuration.values(), "epochs": spec["epochs"], "seed": seed}
+        name = f"{trial.name}, {label}" if label else trial.name
+        self.tracker.start_child(key, name, params, tags, trial.number if label else None)
+        self.tracker.log_text(key, texts(trial.configuration, seed, spec, self.input_shape, self.classes))
+
+    def _log_weights(self, jobs: Sequence[TrialJob]) -> None:
+        for job in jobs:
+            self.tracker.log_weights(job.key, job.weights)
+
+    def _drop_weights(self, numbers: Iterable[int]) -> None:
+        records = {record.number: record for record in studies.records(self.study)}
+        for number in numbers:
+            for job in self.jobs(records[number]):
+                self.tracker.drop_weights(job.key)
+
+    def _finish(
+        self, jobs: Sequence[TrialJob], record: TrialRecord, histories: Sequence[Sequence[EpochMetrics]]
+    ) -> None:
+        number = record.number
+        metrics = final_figures(record.metrics, record.n_parameters or 0, record.seconds)
+        if len(jobs) > 1:
+            log_means(self.tracker, number, histories)
+            for job in jobs:
+                if self.tracker.state(job.key) in ("running", "interrupted"):
+                    self.tracker.finish(job.key, record.state, reason=record.reason)
+        self.tracker.finish(number, record.state, reason=record.reason, metrics=metrics)
+        self.tracker.forget(number, jobs[0].folder.parent if jobs[0].label else jobs[0].folder)
 
     def _best(self) -> set[int]:
         return set(self._ranked()[: self.keep])
@@ -127,21 +154,95 @@ class Recorder:
     def _ranked(self) -> list[int]:
         return [record.number for record in studies.ranking(studies.records(self.study), self.spec["metric"])]
 
-    def _seed(self, number: int) -> int:
-        return studies.derive_seed(self.spec["seed"], "trial", number)
+    def _seed(self, number: int, repeat: int = 0) -> int:
+        return studies.derive_seed(self.spec["seed"], "trial", number, *([repeat] if repeat else []))
 
 
-def learning_curves(name: str, history: Sequence[EpochMetrics]) -> Plot:
-    """The learning curves of a trial or training."""
-    epochs = [asdict(metrics) for metrics in history]
-    return Plot("learning_curves", {"epochs": epochs, "title": f"Learning curves, {name}"})
+def jobs_of(
+    spec: Mapping[str, Any],
+    configuration: Configuration,
+    number: int,
+    folder: Path,
+    seed_of: Callable[[int], int],
+) -> list[TrialJob]:
+    """A configuration's trainings as workers get them: one a fold and repeat, the folds of the first repeat first.
+
+    `seed_of` gives the seed of a repeat, counted from 0; each training has a folder of its own in `folder`.
+    """
+    decisive = ("data_sha256", "split_sha256", "mean", "std", "device", "threads", "layout")
+    data_key = json.dumps([spec.get(name) for name in decisive])
+    return [
+        TrialJob(
+            number=number,
+            configuration=configuration,
+            epochs=spec["epochs"],
+            seed=seed_of(part.repeat),
+            folder=folder / part.label,
+            data_key=data_key,
+            fold=part.fold,
+            label=part.label,
+        )
+        for part in trainings_of(spec)
+    ]
 
 
-def log_epoch(tracker: Tracker, key: Key, metrics: EpochMetrics) -> None:
+def figures_of_training(
+    name: str, history: Sequence[EpochMetrics], result: TrialResult, classes: Sequence[str]
+) -> dict[str, Plot]:
+    """The figures of a complete training by file name; the confusion matrix where there is a validation part."""
+    epochs = [metrics.values() for metrics in history]
+    figures = {"learning_curves.png": Plot("learning_curves", {"epochs": epochs, "title": f"Learning curves, {name}"})}
+    heads = [metrics.values() for metrics in history if metrics.heads]
+    if heads:
+        title = f"Accuracy of the auxiliary heads, {name}"
+        figures["head_accuracies.png"] = Plot("head_accuracies", {"epochs": heads, "title": title})
+    return figures | _confusion(name, [result], classes)
+
+
+def figures_of_means(
+    name: str, histories: Sequence[Sequence[EpochMetrics]], results: Sequence[TrialResult], classes: Sequence[str]
+) -> dict[str, Plot]:
+    """The figures of several complete trainings together, by file name; the confusion matrix is their sum."""
+    trainings = [[metrics.values() for metrics in history] for history in histories]
+    curves = {"trainings": trainings, "title": f"Learning curves, {name}"}
+    return {"learning_curves.png": Plot("mean_learning_curves", curves), **_confusion(name, results, classes)}
+
+
+def _confusion(name: str, results: Sequence[TrialResult], classes: Sequence[str]) -> dict[str, Plot]:
+    matrices = [result.confusion for result in results if result.confusion is not None]
+    if not matrices:
+        return {}
+    title = f"Validation confusion matrix, {name}"
+    arguments = {"matrix": np.sum(matrices, axis=0).tolist(), "classes": classes, "title": title}
+    return {"validation_confusion_matrix.png": Plot("confusion_matrix", arguments)}
+
+
+def final_figures(metrics: Mapping[str, float], n_parameters: int, seconds: float) -> dict[str, float]:
+    """Of a configuration's figures those that its run's epochs do not hold: the best epoch's, FIGURES, and spreads."""
+    known = {
+        name: value
+        for name, value in metrics.items()
+        if (name.startswith("best_") or name in FIGURES or name.endswith("_sd")) and not math.isnan(value)
+    }
+    return known | {"n_parameters": n_parameters, "seconds": seconds}
+
+
+def log_means(tracker: Tracker, key: Key | None, histories: Sequence[Sequence[EpochMetrics]]) -> None:
+    """The epochs of several trainings together: means over those that reached an epoch."""
+    for epoch in mean_epochs(histories):
+        log_values(tracker, key, int(epoch["epoch"]), epoch)
+
+
+def log_epoch(tracker: Tracker, key: Key | None, metrics: EpochMetrics) -> None:
     """One epoch of a trial or training; one that MLflow has already is passed over, as are values that are none."""
-    if metrics.epoch > tracker.last_epoch(key):
-        values = {name: value for name, value in asdict(metrics).items() if name != "epoch" and not math.isnan(value)}
-        tracker.log_epoch(key, metrics.epoch, values)
+    log_values(tracker, key, metrics.epoch, metrics.values())
+
+
+def log_values(tracker: Tracker, key: Key | None, epoch: int, values: Mapping[str, float]) -> None:
+    """The values of an epoch of a trial or training; as `log_epoch`."""
+    if epoch > tracker.last_epoch(key):
+        known = {name: value for name, value in values.items() if name != "epoch" and not math.isnan(value)}
+        tracker.log_epoch(key, epoch, known)
 
 
 def texts(

@@ -47,7 +47,9 @@ class TrialRecord:
     """A trial as sweeper counts it.
 
     `state` is complete, pruned, failed, running, waiting, or duplicate (told another trial's result; not counted).
-    `value` is the last epoch's objective. `params` are field values of the searched parameters. A trial that
+    `value` is the last epoch's objective, the mean over folds and repeats where there are several trainings, whose
+    epochs `epochs` then counts all. `values` are what the pruner saw: by epoch, or of several trainings their running
+    mean, by how many were complete. `params` are field values of the searched parameters. A trial that
     was pruned for a constraint is not `feasible`.
     """
 
@@ -257,7 +259,7 @@ def _record(frozen: FrozenTrial, run_id: str | None) -> TrialRecord:
         configuration=configuration,
         reason=result.get("reason", ""),
         feasible=not any(value > 0 for value in (*frozen.constraints.values(), *result.get("violated", {}).values())),
-        epochs=frozen.last_step or 0,
+        epochs=result.get("epochs", frozen.last_step or 0),
         values=dict(frozen.intermediate_values),
         metrics=result.get("metrics", {}),
         n_parameters=result.get("n_parameters"),
@@ -277,6 +279,12 @@ def counts(trials: Sequence[TrialRecord]) -> dict[str, int]:
             ("running", "running"),
         )
     }
+
+
+def n_counted(study: optuna.Study) -> int:
+    """How many trials count in `--trials`: those that were trained to their end, or pruned."""
+    counted = counts(records(study))
+    return counted["complete"] + counted["pruned"]
 
 
 def ranking(trials: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:

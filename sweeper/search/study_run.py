@@ -17,8 +17,12 @@ from optuna.importance import get_param_importances
 from sweeper.data.splits import Split
 from sweeper.plots import Plot
 from sweeper.search import study as studies
+from sweeper.search import variants
+from sweeper.search.cuts import trainings_of
 from sweeper.search.resources import Execution
 from sweeper.search.study import TrialRecord
+from sweeper.search.variants import VariantResult
+from sweeper.space import Space
 from sweeper.store import redact
 from sweeper.tracking.runs import Tracker, table
 
@@ -41,10 +45,14 @@ def tags(command: Sequence[str], execution: Execution, data_sha256: str) -> dict
 
 
 def params(spec: Mapping[str, Any], split: Split) -> dict[str, Any]:
-    """What the study's results depend on; the space itself is an artifact, and here its hash."""
-    space = hashlib.sha256(json.dumps(spec["space"], sort_keys=True).encode()).hexdigest()
-    sizes = {f"n_{name}": len(getattr(split, name)) for name in ("train", "validation", "confirm")}
-    return {name: value for name, value in spec.items() if name != "space"} | {"space_sha256": space} | sizes
+    """What the results of a study or training depend on; a study's space is an artifact, and here its hash.
+
+    `split` is the first fold, where there are several.
+    """
+    found = {name: value for name, value in spec.items() if name not in ("space", "fold_scalings")}
+    if "space" in spec:
+        found["space_sha256"] = hashlib.sha256(json.dumps(spec["space"], sort_keys=True).encode()).hexdigest()
+    return found | {f"n_{name}": len(getattr(split, name)) for name in ("train", "validation", "confirm")}
 
 
 def environment(execution: Execution) -> str:
@@ -87,6 +95,19 @@ def log_end(tracker: Tracker, study: optuna.Study, metric: str, stopped: str, se
     tracker.finish(None, "complete" if stopped in studies.DONE else "interrupted", reason=stopped, metrics=metrics)
 
 
+def log_variants(
+    tracker: Tracker,
+    study: optuna.Study,
+    found: Sequence[VariantResult],
+    space: Space,
+    n_train: int,
+) -> None:
+    """The table and the figures of the named variants, on the parent run."""
+    if found:
+        tracker.log_text(None, {"variants.csv": variants.results_table(found)})
+        tracker.log_figures(None, variants.figures(study, found, space, n_train))
+
+
 def ranking_table(trials: Sequence[TrialRecord], metric: str) -> str:
     """All ended trials as CSV: the complete ones first, by rank, then the others by number."""
     ranked = studies.ranking(trials, metric)
@@ -96,12 +117,13 @@ def ranking_table(trials: Sequence[TrialRecord], metric: str) -> str:
         rank = ranked.index(trial) + 1 if trial in ranked else ""
         columns = (
             rank, trial.number, trial.variant or "", trial.state, trial.value,
+            trial.metrics.get(f"{studies.METRICS[metric]}_sd"),
             trial.metrics.get(f"best_{studies.METRICS[metric]}"), trial.metrics.get("best_epoch"), trial.epochs,
             trial.n_parameters, round(trial.seconds, 1), trial.reason,
         )  # fmt: skip
         rows.append((*columns, *(_cell(trial.params.get(name)) for name in names)))
     head = (
-        "rank", "trial", "variant", "state", metric, f"best_epoch_{metric}", "best_epoch", "epochs",
+        "rank", "trial", "variant", "state", metric, f"{metric}_sd", f"best_epoch_{metric}", "best_epoch", "epochs",
         "n_parameters", "seconds", "reason",
     )  # fmt: skip
     return table((*head, *names), rows)
@@ -114,20 +136,22 @@ def _cell(value: Any) -> Any:
 def importances(study: optuna.Study, trials: Sequence[TrialRecord]) -> tuple[dict[str, float], str]:
     """Shares by PED-ANOVA, and what they are of; no shares where trials are too few or too alike to tell.
 
-    Over the scores at the last epoch that all trials reached: pruning leaves too few that reached the end.
+    Over the scores at the last epoch, or number of trainings, that all trials reached: pruning leaves too few that
+    reached the end.
     """
-    ended = [t for t in trials if t.state in ("complete", "pruned") and t.feasible and t.params and t.epochs]
-    epoch = min((t.epochs for t in ended), default=0)
+    ended = [t for t in trials if t.state in ("complete", "pruned") and t.feasible and t.params and t.values]
+    step = min((max(t.values) for t in ended), default=0)
     level = optuna.create_study(direction=studies.direction(studies.spec_of(study)["metric"]))
     all_trials = study.get_trials(deepcopy=False)
     for trial in ended:
         frozen = all_trials[trial.number]
         level.add_trial(
             optuna.create_trial(
-                params=frozen.params, distributions=frozen.distributions, value=frozen.intermediate_values[epoch]
+                params=frozen.params, distributions=frozen.distributions, value=frozen.intermediate_values[step]
             )
         )
-    basis = f"score after epoch {epoch}, {len(ended)} trials"
+    what = "epoch" if len(trainings_of(studies.spec_of(study))) == 1 else "training"
+    basis = f"score after {what} {step}, {len(ended)} trials"
     with warnings.catch_warnings():
         # Optuna warns where it would give every parameter the same share: that is no finding.
         warnings.simplefilter("error", UserWarning)

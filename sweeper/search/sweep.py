@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,18 @@ import optuna
 
 from sweeper import layers
 from sweeper.config import Protocol
-from sweeper.data.pool import TrainingPool, load_training_pool
-from sweeper.data.splits import Split, split_pool
-from sweeper.data.summary import channel_statistics
+from sweeper.data.pool import TrainingPool
+from sweeper.data.splits import Split
 from sweeper.errors import SweeperError, UsageError
-from sweeper.search import commands, mishaps, proposals, study_run
+from sweeper.search import commands, mishaps, proposals, study_run, variants
 from sweeper.search import study as studies
-from sweeper.search.coordinator import Coordinator, Limits, StopRequest
+from sweeper.search.coordinator import Coordinator
+from sweeper.search.cuts import prepare, scalings_of, trainings_of
 from sweeper.search.events import Listener, Note
+from sweeper.search.limits import Limits, StopRequest
 from sweeper.search.resources import Execution, plan_execution
 from sweeper.search.study import TrialRecord
+from sweeper.search.variants import VariantResult
 from sweeper.search.workers import WorkerPool, setup_for
 from sweeper.space import Space
 from sweeper.store import Store, redact
@@ -43,6 +45,7 @@ class Request:
     protocol: Protocol
     study: str
     new: bool
+    variants_only: bool
     trials: int
     seed: int
     sampler: str
@@ -67,7 +70,7 @@ class Plan:
     """What a search will do, known before anything is written."""
 
     pool: TrainingPool
-    split: Split
+    splits: Sequence[Split]  # one a fold, or the only one
     execution: Execution
     spec: Mapping[str, Any]
 
@@ -76,6 +79,7 @@ class Plan:
 class Outcome:
     """How a sweep ended. `stopped` is "" when it is done, else timeout, target, sweeper stop, or a signal's name.
 
+    `variants` are the results of a comparison of named variants; each trial has `n_trainings`.
     `undelivered` are the reasons of writes that MLflow would not take; the study itself is whole without them.
     """
 
@@ -87,10 +91,13 @@ class Outcome:
     stopped: str
     seconds: float
     undelivered: Sequence[str]
+    n_trainings: int
+    variants: Sequence[VariantResult]
 
     def summary(self) -> dict[str, Any]:
-        """The object that `sweeper search --json` prints."""
+        """The object that `sweeper search --json` prints; `variants` stands in that of a comparison of variants."""
         best = studies.best(self.trials, self.metric)
+        variants = {"variants": [result.described() for result in self.variants]} if self.variants else {}
         return {
             "schema_version": 1,
             "study_name": self.study_name,
@@ -105,63 +112,49 @@ class Outcome:
                 "run_id": best.run_id,
             },
             "seconds": round(self.seconds, 1),
+            **variants,
         }
 
 
 def plan(request: Request, notify: Listener) -> Plan:
     """Obtains and cuts the data, and fixes what the study's results depend on. Raises SweeperError."""
-    pool = load_training_pool(
+    data = prepare(
         request.dataset,
+        request.protocol,
+        request.seed,
+        request.subset,
         data_dir=request.data_dir,
         offline=request.offline,
         notify=lambda text: notify(Note(text)),
     )
-    protocol = request.protocol
-    try:
-        split = split_pool(
-            pool.images,
-            pool.labels,
-            validation=protocol.validation,
-            confirm=protocol.confirm,
-            seed=studies.derive_seed(request.seed, "split"),
-            subset=request.subset,
-        )
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    _check_baseline(request.space, pool)
+    check_fit(request.space, "baseline", data.pool)
     if request.sampler == "grid":
         proposals.shuffled_grid(request.space, request.seed)  # refused now rather than when a study is begun
-    execution = plan_execution(request.device, request.jobs, pool.images.nbytes, os.environ, request.worker_memory)
-    # Of the train part alone, so that nothing of the other parts leaks in.
-    mean, std = channel_statistics(pool.images[split.train])
-    if protocol.pixels == "unit":
-        mean, std = [0.0] * len(mean), [1.0] * len(std)
+    execution = plan_execution(request.device, request.jobs, data.pool.images.nbytes, os.environ, request.worker_memory)
     spec = {
         "dataset": request.dataset,
         "space_name": request.space.name,
         "space": request.space.describe(),
-        "seed": request.seed,
+        "variants_only": request.variants_only,
         "metric": request.metric,
         "sampler": request.sampler,
         "pruner": request.pruner,
         "max_params": request.max_parameters,
-        **asdict(protocol),
-        "subset": request.subset,
-        "data_sha256": pool.sha256,
-        "split_sha256": split.sha256,
-        "mean": mean,
-        "std": [value or 1.0 for value in std],  # a constant channel has no spread to divide by
+        **data.spec,
         "device": execution.device_type,
         "threads": execution.threads,
         "layout": execution.layout,
     }
-    return Plan(pool, split, execution, json.loads(json.dumps(spec)))
+    return Plan(data.pool, data.splits, execution, json.loads(json.dumps(spec)))
 
 
-def _check_baseline(space: Space, pool: TrainingPool) -> None:
-    """The file was checked against the data set that it names first; these may be others."""
+def check_fit(space: Space, variant: str, pool: TrainingPool) -> None:
+    """Raises UsageError for a variant whose network cannot take the images.
+
+    The file was checked against the data set that it names first; these may be others.
+    """
     try:
-        layers.trace(space.variants["baseline"].configuration.model, pool.images.shape[1:], len(pool.classes))
+        layers.trace(space.variant(variant).configuration.model, pool.images.shape[1:], len(pool.classes))
     except ValueError as error:
         raise UsageError(f"space {space.name} does not fit {pool.name}: {error}") from error
 
@@ -182,7 +175,8 @@ def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome:
         stack.enter_context(_telling_of_failure(study, stop))
         studies.mark_running(study, request.trials, commands.resuming(request.command, name))
         parts = store.parts_folder(name, studies.id_of(study))
-        setup = setup_for(pool, planned.split.train, planned.split.validation, spec, planned.execution, parts)
+        folds = [(split.train, split.validation) for split in planned.splits]
+        setup = setup_for(pool, folds, scalings_of(spec), planned.execution, parts)
         workers = WorkerPool(setup, planned.execution.devices, store.log_folder(name, studies.id_of(study)))
         stack.callback(workers.close)
         # The workers import torch while MLflow makes or opens its tables.
@@ -193,7 +187,7 @@ def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome:
             name,
             study_id,
             study_run.tags(request.command, planned.execution, pool.sha256),
-            study_run.params(spec, planned.split),
+            study_run.params(spec, planned.splits[0]),
         )
         # Not on KeyboardInterrupt and SystemExit: a second signal ends the process where it is.
         try:
@@ -223,6 +217,10 @@ def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome:
             # Over all commands that worked on the study.
             total = study.user_attrs.get("seconds", 0.0) + time.monotonic() - started
             study.set_user_attr("seconds", total)
+            compared = []
+            if request.variants_only:
+                compared = variants.results(study, request.space, pool.images.shape[1:], len(pool.classes))
+                study_run.log_variants(tracker, study, compared, request.space, len(planned.splits[0].train))
             study_run.log_end(tracker, study, spec["metric"], stopped, total)
         except Exception as error:
             with suppress(SweeperError):  # of the spool, which a full disk keeps from being written too
@@ -242,6 +240,8 @@ def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome:
             stopped=stopped,
             seconds=time.monotonic() - started,
             undelivered=undelivered,
+            n_trainings=len(trainings_of(spec)),
+            variants=compared,
         )
 
 

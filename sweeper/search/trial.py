@@ -1,7 +1,8 @@
 """One trial in a worker: a configuration in, metrics epoch by epoch and a final result out."""
 
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+import math
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,11 @@ if TYPE_CHECKING:  # a worker imports this module before it limits its threads: 
 
 @dataclass(frozen=True)
 class TrialJob:
-    """What a worker needs to know to train a trial. The folder is the trial's own."""
+    """What a worker needs to know for one training of a trial, which has several with folds or repeats.
+
+    The folder is the training's own. `label` tells it from the trial's others, such as "fold 2"; it is empty for the
+    only one. `fold`, counted from 0, is what it is trained on.
+    """
 
     number: int
     configuration: Configuration
@@ -26,6 +31,13 @@ class TrialJob:
     seed: int
     folder: Path
     data_key: str  # of the data and the arithmetic: a checkpoint made with others is not gone on with
+    fold: int = 0
+    label: str = ""
+
+    @property
+    def key(self) -> int | str:
+        """What the training's run is called: the trial itself where this is its only training."""
+        return f"{self.number}, {self.label}" if self.label else self.number
 
     @property
     def weights(self) -> Path:
@@ -39,17 +51,23 @@ class TrialJob:
     @property
     def identity(self) -> str:
         """All that decides the weights: files that carry another identity are another training's."""
-        return f"{self.configuration.key()} seed={self.seed} epochs={self.epochs} {self.data_key}"
+        return f"{self.configuration.key()} seed={self.seed} epochs={self.epochs} fold={self.fold} {self.data_key}"
+
+
+# What is known of the validation part at a training's end, beside the figures of its epochs.
+FIGURES = ("macro_precision", "macro_recall", "thresholded_precision", "thresholded_recall")
 
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What a finished trial leaves beside its metrics: the validation part's confusion matrix (classes, classes).
+    """What a finished training leaves beside its epochs.
 
-    None where there is no validation part.
+    The validation part's confusion matrix (classes, classes), None where there is no such part, and of FIGURES those
+    that are defined, shares of 1.
     """
 
     confusion: "np.ndarray | None"
+    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 def train_trial(job: TrialJob, data: "TrainingData") -> Iterator["EpochMetrics | Note | TrialResult"]:
@@ -59,7 +77,9 @@ def train_trial(job: TrialJob, data: "TrainingData") -> Iterator["EpochMetrics |
 
     Raises Diverged, ValueError for a network that cannot take the images, and OSError where a file cannot be written.
     """
-    from sweeper.evaluation.metrics import confusion_matrix
+    from scipy.special import softmax
+
+    from sweeper.evaluation.metrics import confusion_matrix, macro_precision_recall_f1, thresholded_precision_recall
     from sweeper.training.checkpoint import CheckpointError, remove_leftovers, set_aside, write_tensors
     from sweeper.training.fit import evaluate
 
@@ -76,9 +96,14 @@ def train_trial(job: TrialJob, data: "TrainingData") -> Iterator["EpochMetrics |
     if not len(data.validation):
         yield TrialResult(None)
         return
-    _, predictions = evaluate(model, data, data.validation)
+    _, outputs = evaluate(model, data, data.validation)
+    probabilities = outputs if job.configuration.model.softmax_output else softmax(outputs, axis=1)
     labels = data.validation.labels.cpu().numpy()
-    yield TrialResult(confusion_matrix(labels, predictions, data.n_classes))
+    predictions = outputs.argmax(1)
+    precision, recall, _ = macro_precision_recall_f1(labels, predictions, data.n_classes)
+    figures = zip(FIGURES, (precision, recall, *thresholded_precision_recall(labels, probabilities)), strict=True)
+    defined = {name: value for name, value in figures if not math.isnan(value)}
+    yield TrialResult(confusion_matrix(labels, predictions, data.n_classes), defined)
 
 
 def _fit(job: TrialJob, data: "TrainingData") -> Generator["EpochMetrics", None, "nn.Module"]:

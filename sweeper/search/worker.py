@@ -19,6 +19,8 @@ from sweeper.search.trial import TrialJob, TrialResult, train_trial
 from sweeper.training import memory
 
 if TYPE_CHECKING:  # imported before the process limits its threads and its memory: nothing here that takes either
+    import torch
+
     from sweeper.training.fit import EpochMetrics
     from sweeper.training.tensors import TrainingData
 
@@ -33,13 +35,13 @@ PRIMITIVES = 256
 class WorkerSetup:
     """What every worker is given once: the folder of the parts that it may see, and how to compute.
 
-    `memory` is the most private memory that it may hold, in bytes; None is as much as there is.
+    `scalings` holds (mean, std) by channel for each fold, of which there is one where the data are cut once.
+    `memory` is the most private memory that a worker may hold, in bytes; None is as much as there is.
     """
 
     parts: Path
     n_classes: int
-    mean: Sequence[float]
-    std: Sequence[float]
+    scalings: Sequence[tuple[Sequence[float], Sequence[float]]]
     threads: int
     layout: str
     memory: int | None = None
@@ -112,32 +114,42 @@ def _work(connection: Connection, setup: WorkerSetup, device_name: str) -> None:
     os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = str(PRIMITIVES)
     import torch
 
-    from sweeper.training.tensors import on_device
-
     torch.set_num_threads(setup.threads)
     device = torch.device(device_name)
     if device.type == "cuda":
         torch.cuda.set_device(device)
         torch.use_deterministic_algorithms(True, warn_only=True)
-    data = on_device(
-        *parts.read(setup.parts),
-        n_classes=setup.n_classes,
-        mean=setup.mean,
-        std=setup.std,
-        device=device,
-        layout=getattr(torch, setup.layout),
-    )
+    fold, data = 0, data_of(setup, 0, device)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the coordinator is gone; checkpoints hold all
         connection.send(Ready())
         share: memory.Share | None = memory.Share(device, setup.memory)
         while True:
             job = connection.recv()
+            if job.fold != fold:
+                fold, data = job.fold, data_of(setup, job.fold, device)
             failure = _train(connection, job, data, share, limited=setup.memory is not None)
             share = None
             memory.give_back(device)  # now that no traceback holds the network any more
             if failure is not None:
                 _note(f"{_called(job)} failed: {failure.trace or failure.message}")
                 connection.send(failure)
+
+
+def data_of(setup: WorkerSetup, fold: int, device: "torch.device") -> "TrainingData":
+    """What a trial may see of a fold, on the device."""
+    import torch
+
+    from sweeper.training.tensors import on_device
+
+    mean, std = setup.scalings[fold]
+    return on_device(
+        *parts.read(setup.parts, fold),
+        n_classes=setup.n_classes,
+        mean=mean,
+        std=std,
+        device=device,
+        layout=getattr(torch, setup.layout),
+    )
 
 
 def _train(
@@ -181,7 +193,7 @@ def _train(
 
 
 def _called(job: TrialJob) -> str:
-    return f"trial {job.number}, seed {job.seed}"
+    return ", ".join([f"trial {job.number}", *([job.label] if job.label else []), f"seed {job.seed}"])
 
 
 def _epoch_line(job: TrialJob, metrics: "EpochMetrics") -> str:

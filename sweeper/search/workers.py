@@ -1,7 +1,7 @@
 """The worker processes of this machine: started, spoken to, and replaced when they die."""
 
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -22,22 +22,20 @@ LEAVING_SECONDS = 5.0
 
 def setup_for(
     pool: TrainingPool,
-    train: Indices,
-    validation: Indices,
-    spec: Mapping[str, Any],
+    folds: Sequence[tuple[Indices, Indices]],
+    scalings: Sequence[tuple[Sequence[float], Sequence[float]]],
     execution: Execution,
     folder: Path,
 ) -> WorkerSetup:
-    """Workers that see these images of the pool, and no others, scaled as the study's `spec` says.
+    """Workers that see these images of the pool, (train, validation) for each fold, and no others.
 
     Writes the images to `folder`, from which the workers map them. Raises SweeperError if that cannot be done.
     """
-    parts.write(folder, (pool.images[train], pool.labels[train]), (pool.images[validation], pool.labels[validation]))
+    parts.write(folder, (tuple((pool.images[part], pool.labels[part]) for part in fold) for fold in folds))
     return WorkerSetup(
         parts=folder,
         n_classes=len(pool.classes),
-        mean=spec["mean"],
-        std=spec["std"],
+        scalings=scalings,
         threads=execution.threads,
         layout=execution.layout,
         memory=execution.worker_memory,

@@ -25,8 +25,10 @@ STATUS = {
     "running": "RUNNING", "complete": "FINISHED", "pruned": "KILLED", "interrupted": "KILLED", "failed": "FAILED",
 }  # fmt: skip
 WEIGHTS = "weights"
-# The runs that a parent run of either kind has under it: what each is called, and its key's tag.
-CHILDREN = {"study": "trial", "promotion": "training"}
+# The runs that a parent run of each kind has under it: what each is called, and its key's tag.
+CHILDREN = {"study": "trial", "promotion": "training", "training": "training"}
+# The tag of all these, and of those under them, with the parent run's id.
+ROOT = "sweeper.root"
 # Between two tries of a write that failed, and how long a failing write is waited for when the study ends.
 RETRY_SECONDS = 5.0
 CLOSING_SECONDS = 30.0
@@ -176,14 +178,23 @@ class Delivery:
             raise ValueError(f"the run of {CHILDREN[self._target.kind]} {key} was not made")
         return self.run_ids[key]
 
-    def _start(self, key: Key, name: str, time: int, params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
+    def _start(
+        self,
+        key: Key,
+        name: str,
+        time: int,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+        under: Key | None,
+    ) -> None:
         target = self._target
+        parent = self._of(under)
         if key not in self.run_ids:
             tag = _key_tag(target.kind)
-            query = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{target.run_id}' AND tags.`{tag}` = '{key}'"
+            query = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent}' AND tags.`{tag}` = '{key}'"
             identity = {
-                MLFLOW_PARENT_RUN_ID: target.run_id, "sweeper.kind": CHILDREN[target.kind], tag: str(key),
-                MLFLOW_USER: "sweeper",
+                MLFLOW_PARENT_RUN_ID: parent, ROOT: target.run_id, tag: str(key), MLFLOW_USER: "sweeper",
+                "sweeper.kind": CHILDREN[target.kind] if under is None else "training",
             }  # fmt: skip
             # There is one where MLflow had made it, but its answer was lost.
             found = search_runs(self._client, target.experiment_id, query)
@@ -194,7 +205,7 @@ class Delivery:
         self._client.log_batch(run_id, params=params_of(params), tags=tags_of({**tags, "sweeper.state": "running"}))
         log_data(self._client, run_id, target, "training")
 
-    def _metrics(self, key: Key, epoch: int, time: int, values: Mapping[str, float]) -> None:
+    def _metrics(self, key: Key | None, epoch: int, time: int, values: Mapping[str, float]) -> None:
         batch = [Metric(name, value, time, epoch) for name, value in values.items()]
         self._client.log_batch(self._of(key), metrics=batch)
 
@@ -206,7 +217,7 @@ class Delivery:
         for name, plot in figures.items():
             self._client.log_figure(self._of(key), Plot(**plot).draw(), name)
 
-    def _weights(self, key: Key, path: str) -> None:
+    def _weights(self, key: Key | None, path: str) -> None:
         self._client.log_artifact(self._of(key), str(self._store.root / path), WEIGHTS)
 
     def _drop_weights(self, key: Key) -> None:
@@ -217,7 +228,7 @@ class Delivery:
             get_artifact_repository(uri, tracking_uri=self._store.tracking_uri).delete_artifacts(WEIGHTS)
         self._client.set_tag(run_id, "sweeper.weights", "dropped")
 
-    def _forget(self, key: Key, path: str) -> None:
+    def _forget(self, key: Key | None, path: str) -> None:
         with suppress(OSError):  # what cannot be deleted is no reason to keep MLflow waiting
             place = self._store.root / path
             if place.is_dir():
@@ -234,13 +245,13 @@ class Delivery:
 
 
 def children_of(client: MlflowClient, target: Target) -> dict[Key, Run]:
-    """The runs under the target's parent, by key."""
-    query = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{target.run_id}'"
+    """The runs under the target's parent, at any depth, by key."""
+    query = f"tags.`{ROOT}` = '{target.run_id}'"
     tag = _key_tag(target.kind)
     found = {}
     for run in search_runs(client, target.experiment_id, query):
         if text := run.data.tags.get(tag):
-            found[int(text) if target.kind == "study" else text] = run
+            found[int(text) if target.kind == "study" and text.isdigit() else text] = run
     return found
 
 

@@ -9,11 +9,11 @@ from mlflow.entities import LoggedModel, Run, ViewType
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.utils.file_utils import local_file_uri_to_path
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from mlflow.utils.uri import is_local_uri
 
 from sweeper.store import Store
 from sweeper.tracking.client import PAGE, check_database, check_place, connect, reaching, search_runs
+from sweeper.tracking.delivery import ROOT
 
 
 class StudyRuns:
@@ -87,11 +87,8 @@ class StudyRuns:
         children = [
             run
             for parent in parents
-            for run in search_runs(
-                self._client, experiment, f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent.info.run_id}'", ViewType.ALL
-            )
+            for run in search_runs(self._client, experiment, f"tags.`{ROOT}` = '{parent.info.run_id}'", ViewType.ALL)
         ]
-        # A promotion is a parent, and the study's child too.
         found = {run.info.run_id: run for run in [*children, *parents]}
         return sorted(found.values(), key=lambda run: run.data.tags.get("sweeper.kind") == "study")
 

@@ -23,9 +23,9 @@ CREATE TABLE IF NOT EXISTS target (id INTEGER PRIMARY KEY CHECK (id = 1), target
 
 @dataclass(frozen=True)
 class Target:
-    """Where a spool's writes go: the parent run of a study or of its promotion, and what its children say of the data.
+    """Where a spool's writes go: the parent run of a study, its promotion or a training, and what is said of the data.
 
-    `kind` is study or promotion; `data_source` and `data_profile` are JSON text.
+    `kind` is study, promotion or training; `data_source` and `data_profile` are JSON text.
     """
 
     kind: str

@@ -27,7 +27,7 @@ class Progress:
 
     identity: str  # of the training: configuration, seed, epochs; another training's checkpoint is refused
     epoch: int = 0
-    history: list[dict[str, float]] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
 
 
 def save(
@@ -91,12 +91,12 @@ def load(
     return progress, {name: value.cpu() for name, value in _under("generator.", tensors).items()}
 
 
-def read_history(path: Path) -> list[dict[str, float]]:
+def read_history(path: Path) -> list[dict[str, Any]]:
     """The epochs that a checkpoint holds, whosever it is; none without a file. Raises CheckpointError."""
     if not path.exists():
         return []
     with reading(path), safe_open(path, framework="pt") as file:
-        history: list[dict[str, float]] = json.loads((file.metadata() or {})["progress"])["history"]
+        history: list[dict[str, Any]] = json.loads((file.metadata() or {})["progress"])["history"]
     return history
 
 

@@ -1,35 +1,94 @@
-"""Optimizers, and learning rates as a function of the step."""
+"""Optimizers, and learning rates and momenta as functions of the step."""
 
 import math
-from collections.abc import Iterable
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sweeper.config import TrainConfig
 
-# One-cycle as in Smith & Topin (2019), with the proportions of torch's OneCycleLR: from a 25th of the peak up to
-# it over 30 % of the steps, then down to a 10,000th of the start, both along a cosine. The momentum is left
-# alone, so that the searched value is the one used.
-ONE_CYCLE_RISE = 0.3
-ONE_CYCLE_START = 1 / 25
-ONE_CYCLE_END = ONE_CYCLE_START / 1e4
 
+def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """The optimizer of `config` for the parameters of `model`; rmsprop has torch's defaults.
 
-def build_optimizer(parameters: Iterable[nn.Parameter], config: TrainConfig) -> torch.optim.Optimizer:
-    """The optimizer of `config`; weight decay is decoupled for adamw, else part of the gradient."""
+    Raises ValueError where `weight_decay_layers` names a layer that the network lacks.
+    """
+    decayed = _decayed(model, config)
+    chosen = {id(parameter) for parameter in decayed}
+    others = [parameter for parameter in model.parameters() if id(parameter) not in chosen]
+    # AdamW's update is torch's own; the others have no such switch.
+    by_hand = config.decoupled_weight_decay and config.optimizer in ("sgd", "rmsprop")
+    weight_decay = 0.0 if by_hand else config.weight_decay
+    # Every group is a call more in each step.
+    groups: list[dict[str, Any]] = [{"params": decayed, "weight_decay": weight_decay}]
+    if weight_decay and others:
+        groups.append({"params": others, "weight_decay": 0.0})
+    else:
+        groups[0]["params"] = list(model.parameters())
+    momentum_start = config.momentum if momentum(config, 0, 1, 1) is None else config.momentum_high
+    optimizer: torch.optim.Optimizer
     # The fused kernels update all parameters in one call: small networks are bound by the number of calls.
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(parameters, config.lr, config.momentum, weight_decay=config.weight_decay, fused=True)
-    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-    return kind(parameters, config.lr, weight_decay=config.weight_decay, fused=True)
+    match config.optimizer:
+        case "sgd":
+            nesterov = config.nesterov and momentum_start > 0
+            optimizer = torch.optim.SGD(groups, config.lr, momentum_start, nesterov=nesterov, fused=True)
+        case "rmsprop":
+            # Torch has no fused kernel for it, and takes this one by itself on cards alone.
+            optimizer = torch.optim.RMSprop(groups, config.lr, momentum=momentum_start, foreach=True)
+        case _:
+            kind = torch.optim.AdamW if _is_decoupled(config) else torch.optim.Adam
+            optimizer = kind(groups, config.lr, fused=True)
+    if by_hand and config.weight_decay:
+
+        @torch.no_grad()
+        def decay(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+            """w *= 1 - lr * weight_decay before the step, as AdamW has it (Loshchilov & Hutter, 2019)."""
+            torch._foreach_mul_(decayed, 1 - optimizer.param_groups[0]["lr"] * config.weight_decay)
+
+        optimizer.register_step_pre_hook(decay)
+    return optimizer
+
+
+def penalty(model: nn.Module, config: TrainConfig) -> float:
+    """weight_decay / 2 * the sum of squares of what decays: the term whose gradient weight decay adds.
+
+    0 where weight decay is decoupled: that minimises no term.
+    """
+    if not config.weight_decay or _is_decoupled(config):
+        return 0.0
+    squares = torch.stack([parameter.detach().square().sum() for parameter in _decayed(model, config)])
+    return config.weight_decay / 2 * squares.sum().item()
+
+
+def _is_decoupled(config: TrainConfig) -> bool:
+    return config.decoupled_weight_decay or config.optimizer == "adamw"
+
+
+def _decayed(model: nn.Module, config: TrainConfig) -> list[Tensor]:
+    """The parameters that decay."""
+    if not config.weight_decay_layers:
+        return list(model.parameters())
+    weights = {
+        path.replace("aux.", "aux_").rpartition(".")[2]: module.weight
+        for path, module in model.named_modules()
+        if isinstance(module, nn.Conv2d | nn.Linear)
+    }
+    for name in config.weight_decay_layers:
+        if name not in weights:
+            raise ValueError(f"weight_decay_layers names {name}, which this network lacks")
+    return [weights[name] for name in config.weight_decay_layers]
 
 
 def learning_rate(config: TrainConfig, step: int, steps_per_epoch: int, epochs: int) -> float:
     """The learning rate of a step, counted from 0 over the whole training.
 
-    "step" and "exponential" change between epochs, "cosine" (to 0, without restarts) and "one_cycle" with
-    every step. A pure function of the step, so resuming needs no state.
+    "step" and "exponential" change between epochs, the others with every step:
+    "cosine" falls to 0 without restarts, cos(pi * t) of SGDR (Loshchilov & Hutter, 2017, eq. 5), behind a warm-up
+    of w steps (Goyal et al., 2017, section 2.2) at (step + 1) / (w + 1) of the rate;
+    "cyclic" rises and falls along straight lines (Smith, 2017), as torch's CyclicLR;
+    "one_cycle" does so once along a cosine, as torch's OneCycleLR.
+    A pure function of the step, so resuming needs no state.
     """
     epoch, n_steps = step // steps_per_epoch, epochs * steps_per_epoch
     match config.schedule:
@@ -40,17 +99,55 @@ def learning_rate(config: TrainConfig, step: int, steps_per_epoch: int, epochs: 
         case "exponential":
             factor = config.exponential_gamma**epoch
         case "cosine":
-            factor = _cosine(1.0, 0.0, step / n_steps)
-        case "one_cycle":
-            # The last step reaches the end, and the rise ends between two steps, as in torch.
-            rise = ONE_CYCLE_RISE * n_steps - 1
-            if step <= rise:
-                factor = _cosine(ONE_CYCLE_START, 1.0, step / rise)
+            warmup = config.warmup_epochs * steps_per_epoch
+            if step < warmup:
+                factor = (step + 1) / (warmup + 1)
             else:
-                factor = _cosine(1.0, ONE_CYCLE_END, (step - rise) / (n_steps - 1 - rise))
+                factor = _cosine(1.0, 0.0, (step - warmup) / (n_steps - warmup))
+        case "cyclic":
+            factor = config.cycle_start + (1 - config.cycle_start) * _triangle(config, step, steps_per_epoch)
+        case "one_cycle":
+            rises, share = _half(config, step, n_steps)
+            factor = _cosine(config.cycle_start, 1.0, share) if rises else _cosine(1.0, config.cycle_end, share)
         case _:
             raise AssertionError(config.schedule)
     return config.lr * factor
+
+
+def momentum(config: TrainConfig, step: int, steps_per_epoch: int, epochs: int) -> float | None:
+    """The momentum of a step (adam, adamw: beta1), as in CyclicLR and OneCycleLR; None where it does not change."""
+    low, high = config.momentum_low, config.momentum_high
+    if config.cycle_momentum and config.schedule == "cyclic":
+        return high - (high - low) * _triangle(config, step, steps_per_epoch)
+    if config.cycle_momentum and config.schedule == "one_cycle":
+        rises, share = _half(config, step, epochs * steps_per_epoch)
+        return _cosine(high, low, share) if rises else _cosine(low, high, share)
+    return None
+
+
+def set_rates(optimizer: torch.optim.Optimizer, learning_rate: float, momentum: float | None) -> None:
+    """Gives the next step its learning rate and, unless None, its momentum."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
+        if momentum is None:
+            continue
+        if "betas" in group:
+            group["betas"] = (momentum, group["betas"][1])
+        else:
+            group["momentum"] = momentum
+
+
+def _triangle(config: TrainConfig, step: int, steps_per_epoch: int) -> float:
+    """How high a step of "cyclic" stands between its lowest (0) and highest (1) point."""
+    place = step / (config.cycle_epochs * steps_per_epoch) % 2
+    return 1 - abs(1 - place)
+
+
+def _half(config: TrainConfig, step: int, n_steps: int) -> tuple[bool, float]:
+    """Whether a step of "one_cycle" belongs to the rise, and how much of the rise or fall lies behind it."""
+    # The last step reaches the end, and the rise ends between two steps, as in torch.
+    rise = config.cycle_rise * n_steps - 1
+    return (True, step / rise) if step < rise else (False, (step - rise) / (n_steps - 1 - rise))
 
 
 def _cosine(start: float, end: float, share: float) -> float:

@@ -13,7 +13,7 @@ def events(maximize=True):
         SweepStarted("study", 1, 4, 2, 2, maximize, Leader("trial 0 (baseline)", 0.5)),
         TrialStarted(1, "trial 1", 0),
         TrialStarted(2, "trial 2", 1),
-        EpochEnded(1, metrics(1, 0.625)),
+        EpochEnded(1, "trial 1", metrics(1, 0.625)),
         Note("a note"),
         TrialEnded(1, "trial 1", "complete", 0.7, 2),
         TrialEnded(3, "trial 3", "pruned", 0.1, 2, "diverged: the loss is nan", feasible=False),

@@ -2,10 +2,8 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import mlflow
@@ -154,43 +152,6 @@ def test_changed_command_is_refused_and_new_starts_another_study(finished):
     assert "was started with seed 0, this command has 1" in refused.stderr
     outcome = json.loads(sweeper("search", *changed, "--new", "--trials", 1, "--json", "--quiet").stdout)
     assert outcome["study_name"] == "fashion_mnist-lenet5-2"
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signal_saves_the_running_epochs_and_the_same_command_goes_on_bitwise(tmp_path, number, code):
-    def arguments(store):
-        return ("search", "fashion_mnist", "--subset", 3000, "--epochs", 8, "--trials", 1, "--store", tmp_path / store)
-
-    process = subprocess.Popen(
-        command(*arguments("cut"), "--verbose"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    timer = threading.Timer(120, process.kill)
-    timer.start()
-    for line in process.stderr:
-        if line.startswith("trial 0 (baseline) epoch 2"):
-            process.send_signal(number)
-            break
-    printed, rest = process.communicate()
-    timer.cancel()
-    assert process.returncode == code, rest
-    assert "trial 0 (baseline) interrupted" in rest
-    assert f"--store {tmp_path / 'cut'}" in printed  # the command that goes on
-    status = json.loads(sweeper("status", "--store", tmp_path / "cut", "--json").stdout)
-    assert (status["state"], status["n_trials"]["running"]) == ("stopped", 1)
-    assert 2 <= status["running_trials"][0]["epochs"] < 8
-
-    resumed = sweeper(*arguments("cut"), "--json")
-    assert "trial 0 (baseline) goes on behind epoch" in resumed.stderr
-    whole = sweeper(*arguments("whole"), "--json")
-    cut_run, whole_run = (json.loads(done.stdout)["best_trial"]["run_id"] for done in (resumed, whole))
-    for metric in ("train_loss", "validation_loss", "gradient_norm"):
-        histories = [
-            mlflow.MlflowClient(tracking_uri=f"sqlite:///{tmp_path / store}/mlflow.db").get_metric_history(run, metric)
-            for store, run in (("cut", cut_run), ("whole", whole_run))
-        ]
-        cut, undisturbed = ([(m.step, m.value) for m in history] for history in histories)
-        assert cut == undisturbed
-        assert len(cut) == 8
 
 
 def files_opened():

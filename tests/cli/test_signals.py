@@ -5,7 +5,7 @@ import pytest
 
 from sweeper.cli import signals
 from sweeper.cli.signals import signals_to
-from sweeper.search.coordinator import StopRequest
+from sweeper.search.limits import StopRequest
 
 
 def send(number=signal.SIGINT):

@@ -22,7 +22,7 @@ def test_list_names_the_spaces_that_ship():
 
 def test_show_as_json_keeps_its_shape():
     shown = json.loads(run("show", "lenet5", "--json").stdout)
-    assert set(shown) == {"schema_version", "name", "parameters", "variants"}
+    assert set(shown) == {"schema_version", "name", "protocol", "parameters", "variants"}
     assert (shown["schema_version"], shown["name"]) == (1, "lenet5")
     assert shown["parameters"]["lr"] == {"type": "float", "low": 1e-4, "high": 0.3, "step": None, "log": True}
     assert shown["parameters"]["momentum"]["when"] == {"optimizer": "sgd"}
@@ -40,6 +40,17 @@ def test_show_takes_a_file_with_its_reported_figures(tmp_path):
     printed = run("show", str(tmp_path / "mine.toml")).stdout
     assert "batch_norm = true" in printed
     assert "0.9126" in printed
+
+
+def test_study_is_shown_with_its_protocol_and_the_figures_of_each_split():
+    shown = json.loads(run("show", "lenet5_activations", "--json").stdout)
+    assert shown["protocol"]["folds"] == 5
+    assert [entry["split"] for entry in shown["variants"]["relu"]["reported"]] == ["validation", "test"]
+    printed = run("show", "lenet5_activations").stdout
+    assert "Protocol: epochs 15, confirm 0.0, folds 5, repeats 1, pixels unit\n" in printed
+    assert "validation: accuracy 0.8955, thresholded_precision 0.9098" in printed
+    assert "test: accuracy 0.8974, thresholded_precision 0.9089" in printed
+    assert "Protocol: epochs 15, validation 0.2, confirm 0.0, folds 0" in run("show", "lenet5_steps").stdout
 
 
 def test_parameters_cannot_be_counted_without_a_data_set(tmp_path):

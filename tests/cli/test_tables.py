@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from sweeper.cli.tables import confusions, finalists_table, tested_table
+from sweeper.cli.tables import confusions, finalists_table, ranking_table, tested_table, trials_table, variants_table
 from sweeper.config import Configuration, ModelConfig, TrainConfig
 from sweeper.evaluation.statistics import Estimate
 from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.outcome import Entrant, Outcome
+from sweeper.search.study import TrialRecord
+from sweeper.search.variants import VariantResult
 
 TESTED = {
     "accuracy": 0.921, "low": 0.9156, "high": 0.9261, "loss": 0.3024, "macro_precision": 0.9216,
@@ -49,3 +51,41 @@ def test_no_figure_is_cut_off_in_a_narrow_terminal(outcome, width):
 
 def test_confusions_are_told_of_the_tested_networks_in_words(outcome):
     assert confusions(outcome) == ["champion: [b]Shirt taken for Coat 71 times"]
+
+
+def trial(number, **metrics):
+    configuration = Configuration(ModelConfig(), TrainConfig())
+    return TrialRecord(
+        number, "complete", 0.9123, {}, None, configuration, "", True, 30, metrics=metrics, n_parameters=61_706
+    )
+
+
+def test_spread_over_folds_and_repeats_stands_beside_the_score():
+    folded = trial(3, validation_accuracy_sd=0.0041, best_validation_accuracy=0.92, best_epoch=7)
+    for table in (ranking_table([folded], "accuracy"), trials_table([folded], "accuracy")):
+        assert "0.9123 +- 0.0041" in shown(table, 160)
+    assert "mean +- standard deviation" in shown(ranking_table([folded], "accuracy"), 160)
+    for table in (ranking_table([trial(3)], "accuracy"), trials_table([trial(3)], "accuracy")):
+        assert "+-" not in shown(table, 160)
+
+
+def variant(name, **figures):
+    known = {"validation_accuracy": 0.91234, "validation_loss": 0.25678, "train_accuracy": 0.95, "train_loss": 0.125}
+    reported = ({"split": "validation", "accuracy": 0.8936, "loss": 0.3212}, {"split": "test", "accuracy": 0.8765})
+    return VariantResult(name, 0, known | figures, 5, -0.0126, 255_230, 5_950_120, 1234.5, reported)
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_variants_are_whole_in_a_narrow_terminal_and_beside_figures_of_their_split_alone(width):
+    spread = {
+        "validation_accuracy_sd": 0.0031, "validation_loss_sd": 0.0123, "train_accuracy_sd": 0.0022,
+        "train_loss_sd": 0.001,
+    }  # fmt: skip
+    text = shown(variants_table([variant("[b]max_pool", **spread), variant("relu", **spread)]), width)
+    for figure in ("91.23", "0.31", "0.2568", "0.0123", "95.00", "0.1250", "-1.26", "255,230", "5,950,120", "1,234"):
+        assert figure in text
+    for figure in ("89.36", "0.3212", "[b]max_p"):
+        assert figure in text
+    assert "87.65" not in text
+    assert "\u2026" not in text
+    assert "means of 5 trainings" in " ".join(text.split())

@@ -146,13 +146,16 @@ def test_seed_decides_all():
     assert len({digest(seed) for seed in range(10)}) == 10
 
 
+def unchanging_pool() -> tuple[np.ndarray, np.ndarray]:
+    """300 images with twenty pairs; no random numbers, since numpy may change those of its generators."""
+    pixels = np.arange(300, dtype=">u4")
+    pixels[1:40:2] = pixels[0:40:2]
+    return pixels.view(np.uint8).reshape(300, 1, 2, 2), np.arange(300) % 3
+
+
 def test_split_does_not_change_between_versions():
     # Recorded once: a study resumed after an upgrade must not train on what it validated with.
-    # No random numbers in the pool, since numpy may change those of its generators.
-    labels = np.arange(300) % 3
-    pixels = np.arange(300, dtype=">u4")
-    pixels[1:40:2] = pixels[0:40:2]  # twenty pairs
-    images = pixels.view(np.uint8).reshape(300, 1, 2, 2)
+    images, labels = unchanging_pool()
     split = split_pool(images, labels, validation=0.2, confirm=0.1, seed=7, subset=250)
     assert split.sha256 == "4dc4ad3ff46dd414d6255a5cf83f2b4326272f4d3a4d3df4471018c94de89a84"
 

@@ -11,10 +11,10 @@ pytestmark = pytest.mark.fault
 MODEL = "sweeper-tiny-space"
 # In the order in which a promotion comes by. Each command starts with what the ones before have left.
 KILL_POINTS = (
-    ("after", "sweeper.promotion.trainings:log_epoch", 3),  # in the first training with a fresh seed
+    ("after", "sweeper.search.trainer:log_epoch", 3),  # in the first training with a fresh seed
     ("before", "mlflow:MlflowClient.set_terminated", 2),  # between a training's end and MLflow's word of it
     ("after", "sweeper.promotion.retraining:Retraining.correct", 1),  # all fresh seeds are trained
-    ("after", "sweeper.promotion.trainings:log_epoch", 3),  # in a refit
+    ("after", "sweeper.search.trainer:log_epoch", 3),  # in a refit
     ("before", "sweeper.tracking.registry:Registry.register", 1),  # all refits are trained
     ("after", "mlflow:MlflowClient.create_logged_model", 1),  # the model is begun, its files are not there
     ("before", "mlflow:MlflowClient.create_registered_model", 1),  # the model is logged

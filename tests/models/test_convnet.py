@@ -5,7 +5,7 @@ from torch import nn
 from sweeper.config import ModelConfig
 from sweeper.layers import n_parameters, trace
 from sweeper.models import build
-from sweeper.models.convnet import ACTIVATIONS, POOLINGS
+from sweeper.models.convnet import POOLINGS
 from tests.test_layers import COLOUR, DEEP, EXTRA_CONV, GRAY, LENET5, STEP_3, STEP_4
 
 
@@ -159,6 +159,14 @@ def test_activation_is_the_one_named(activation, kind):
     assert type(model.classifier.hidden_activation1) is kind
 
 
+@pytest.mark.parametrize("slope", [0.0, 0.3])
+def test_leaky_relu_has_the_slope_that_is_asked_for_in_every_layer(slope):
+    model = build(ModelConfig(**LENET5, activation="leaky_relu", leaky_relu_slope=slope), *GRAY)
+    leaky = [module for module in model.modules() if isinstance(module, nn.LeakyReLU)]
+    assert [module.negative_slope for module in leaky] == [slope] * 4
+    torch.testing.assert_close(leaky[0](torch.tensor([-2.0, 2.0])), torch.tensor([-2 * slope, 2.0]))
+
+
 @pytest.mark.parametrize(("pooling", "kind"), [("max", nn.MaxPool2d), ("avg", nn.AvgPool2d)])
 def test_pooling_is_the_one_named(pooling, kind):
     assert type(build(ModelConfig(**LENET5, pooling=pooling), *GRAY).features.pool2) is kind
@@ -174,13 +182,25 @@ def test_glorot_is_uniform_and_he_is_normal():
     assert he.abs().max().item() > 3 * he.std().item()
 
 
-@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "tanh", "elu", "gelu", "silu"])
+@pytest.mark.parametrize(
+    ("activation", "plain_activation"),
+    [
+        ({"activation": "relu"}, nn.ReLU()),
+        ({"activation": "leaky_relu"}, nn.LeakyReLU()),
+        ({"activation": "leaky_relu", "leaky_relu_slope": 0.0}, nn.LeakyReLU(0.0)),
+        ({"activation": "leaky_relu", "leaky_relu_slope": 0.9}, nn.LeakyReLU(0.9)),
+        ({"activation": "tanh"}, nn.Tanh()),
+        ({"activation": "elu"}, nn.ELU()),
+        ({"activation": "gelu"}, nn.GELU()),
+        ({"activation": "silu"}, nn.SiLU()),
+    ],
+)
 @pytest.mark.parametrize("pooling", ["max", "avg"])
-def test_pooling_first_where_it_may_changes_no_output_and_no_gradient(activation, pooling):
+def test_pooling_first_where_it_may_changes_no_output_and_no_gradient(activation, plain_activation, pooling):
     torch.manual_seed(0)
-    model = build(ModelConfig(**{**LENET5, "activation": activation, "pooling": pooling}), *GRAY)
+    model = build(ModelConfig(**LENET5, **activation, pooling=pooling), *GRAY)
     images = torch.randn(4, 1, 28, 28)
-    maps, act = images, ACTIVATIONS[activation]()
+    maps, act = images, plain_activation
     pool = POOLINGS[pooling](2)
     for number in (1, 2, 3):
         maps = act(getattr(model.features, f"conv{number}")(maps))

@@ -77,10 +77,10 @@ def test_loaded_network_predicts_bitwise_what_was_saved(weights):
     loaded = load_network(CONFIG, SHAPE, CLASSES, weights, MEAN, STD)
     assert not any(module.training for module in loaded.modules())
     data = training_data(pixels(300))
-    _, predictions = evaluate(network(), data, data.validation)
+    _, outputs = evaluate(network(), data, data.validation)
     logits = logits_of(loaded, pixels(300), CPU)
     assert (logits.shape, logits.dtype) == ((300, CLASSES), np.float32)
-    np.testing.assert_array_equal(logits.argmax(1), predictions)
+    np.testing.assert_array_equal(logits.argmax(1), outputs.argmax(1))
     with torch.inference_mode():
         expected = network()(data.scale(data.train.images[256:])).numpy()
     np.testing.assert_array_equal(logits[256:], expected)

@@ -12,7 +12,7 @@ from sweeper.data.splits import Split
 from sweeper.data.test_set import load_test_set
 from sweeper.errors import SweeperError
 from sweeper.promotion import promote
-from sweeper.search.coordinator import StopRequest
+from sweeper.search.limits import StopRequest
 from sweeper.search.trial import train_trial
 from sweeper.store import Store, resolve
 from sweeper.tracking.ledger import Ledger
@@ -272,7 +272,7 @@ def leave_what_was_not_written(promotion, state, reason):
 
 STEPS = [
     ("an epoch of a fresh seed", InlinePool, "answer", True),
-    ("the end of a fresh seed", promote.Trainer, "_finish", True),
+    ("the end of a fresh seed", promote.Trainer, "_complete", True),
     ("the order", promote.final, "ordered", True),
     ("an epoch of a refit", InlinePool, "answer", False),
     ("the first registration", Registry, "_log_files", True),
@@ -352,16 +352,16 @@ def test_stop_saves_what_is_done_and_names_the_command_that_goes_on(workplace, m
 def test_stop_in_the_last_epoch_of_the_last_refit_takes_no_look(workplace, monkeypatch):
     workplace.search("late", "--trials", 2)
     stops = []
-    finish = promote.Trainer._finish
+    complete = promote.Trainer._complete
 
-    def stopping_finish(self, task, state, reason=""):
-        finish(self, task, state, reason)
+    def stopping_complete(self, task, result):
+        complete(self, task, result)
         if "refit" in task.subject.training.key and not task.subject.number:
             stops.append(self.stop)
             self.stop.reason = "SIGINT"
 
     with monkeypatch.context() as patch:
-        patch.setattr(promote.Trainer, "_finish", stopping_finish)
+        patch.setattr(promote.Trainer, "_complete", stopping_complete)
         workplace.promote("late", "--top", 1, "--seeds", 1, "--test", code=130)
     assert stops
     assert versions_of(workplace, "late") == {}

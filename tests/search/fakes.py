@@ -88,7 +88,9 @@ class FakeTracker:
     """Remembers what it is asked to write."""
 
     def __init__(self) -> None:
+        self.run_id = "run"
         self.children: dict[Key, tuple[str, dict[str, Any], dict[str, str]]] = {}  # name, parameters, tags
+        self.under: dict[Key, Key | None] = {}
         self.states: dict[Key, list[tuple[str, str]]] = {}
         self.epochs: dict[Key, list[int]] = {}
         self.values: dict[Key, list[dict[str, float]]] = {}  # by epoch
@@ -100,8 +102,10 @@ class FakeTracker:
     def child_run_id(self, key: Key) -> str | None:
         return f"run-{key}"
 
-    def start_child(self, key: Key, name: str, params: Any, tags: Any) -> None:
+    def start_child(self, key: Key, name: str, params: Any, tags: Any, under: Key | None = None) -> None:
+        assert under is None or under in self.children, "MLflow cannot put a run under one that it has not"
         self.children[key] = (name, dict(params), dict(tags))
+        self.under[key] = under
         self.states.setdefault(key, []).append(("running", ""))
 
     def log_epoch(self, key: Key, epoch: int, values: dict[str, float]) -> None:

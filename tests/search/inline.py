@@ -7,9 +7,8 @@ import torch
 
 from sweeper.search import parts
 from sweeper.search.trial import train_trial
-from sweeper.search.worker import Failure
+from sweeper.search.worker import Failure, data_of
 from sweeper.training.fit import Diverged
-from sweeper.training.tensors import on_device
 
 
 class InlinePool:
@@ -20,16 +19,8 @@ class InlinePool:
     def __init__(self, setup, devices, log_folder) -> None:
         InlinePool.made.append(self)
         self.parts = setup.parts
-        self.train_part, self.validation_part = parts.read(setup.parts)
-        self.data = on_device(
-            self.train_part,
-            self.validation_part,
-            n_classes=setup.n_classes,
-            mean=setup.mean,
-            std=setup.std,
-            device=torch.device("cpu"),
-            layout=getattr(torch, setup.layout),
-        )
+        self.setup = setup
+        self.train_part, self.validation_part = parts.read(setup.parts, 0)
         self.messages: deque[Any] = deque()
         self.log_folder = log_folder
 
@@ -40,7 +31,7 @@ class InlinePool:
         return self.log_folder / f"worker-{index}.log"
 
     def train(self, index: int, job) -> None:
-        self.training = train_trial(job, self.data)
+        self.training = train_trial(job, data_of(self.setup, job.fold, torch.device("cpu")))
         self._advance()
 
     def answer(self, index: int, *, go_on: bool) -> None:

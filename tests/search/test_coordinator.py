@@ -7,67 +7,23 @@ import optuna
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from sweeper import store as stores
 from sweeper.errors import SweeperError
 from sweeper.search import proposals
 from sweeper.search import study as studies
-from sweeper.search.coordinator import Coordinator, Limits, StopRequest
 from sweeper.search.events import EpochEnded, Note, TrialInterrupted
+from sweeper.search.limits import StopRequest
 from sweeper.search.recorder import Recorder
 from sweeper.search.worker import Failure
 from sweeper.search.workers import Died
-from tests.search.fakes import FakePool, FakeTracker
+from tests.search.fakes import FakeTracker
+from tests.search.sweeps import SPEC, Sweep, steady
 from tests.test_space_file import EXAMPLE, parse
 
-SPEC = {
-    "dataset": "tiny", "seed": 3, "metric": "accuracy", "sampler": "tpe", "pruner": "none", "epochs": 3,
-    "pixels": "unit", "mean": [0.0], "std": [1.0], "data_sha256": "0",
-}  # fmt: skip
 # Two points: the baseline and one more.
 TWO_POINTS = (
     "filters=[6,16,120]", "kernel_size=5", "pooling=max,avg", "batch_norm=false", "activation=relu", "dropout=0",
     "optimizer=adam", "lr=0.001", "schedule=constant", "weight_decay=0.0", "batch_size=64", "momentum=0",
 )  # fmt: skip
-
-
-def steady(job, epoch):
-    """Every trial has an accuracy of its own, rising with the epochs."""
-    return 0.5 + 0.01 * (job.number % 30) + 0.001 * epoch
-
-
-class Sweep:
-    """A study in memory and a coordinator on it, with everything faked around it."""
-
-    def __init__(self, tmp_path, text=EXAMPLE, overrides=(), **spec):
-        self.space = parse(text, *overrides)
-        self.spec = SPEC | spec
-        self.store = stores.resolve(tmp_path, None, None, {})
-        self.storage = optuna.storages.InMemoryStorage()
-        self.tracker = FakeTracker()
-        self.events = []
-
-    def run(self, script=steady, *, n_workers=1, stop=None, listener=None, **limits):
-        study = studies.open_study(self.storage, "study", self.spec, self.space)
-        self.pool = FakePool(script, n_workers)
-        self.stop = stop or StopRequest()
-        Coordinator(
-            study=study,
-            space=self.space,
-            spec=self.spec,
-            input_shape=(1, 28, 28),
-            classes=("a", "b"),
-            limits=Limits(**({"trials": 8} | limits)),
-            store=self.store,
-            pool=self.pool,
-            tracker=self.tracker,
-            listener=lambda event: (self.events.append(event), listener and listener(event)),
-            stop=self.stop,
-        ).run()
-        return studies.records(study)
-
-    @property
-    def study(self):
-        return optuna.load_study(study_name="study", storage=self.storage)
 
 
 def test_baseline_is_trial_0_then_the_variants_then_proposals(tmp_path):
@@ -455,10 +411,10 @@ def test_trial_that_ended_when_the_sweep_was_killed_is_told_to_mlflow_whole(tmp_
     sweep = Sweep(tmp_path / "killed")
     end = Recorder.end
 
-    def killed_at_the_best(recorder, job, record):
+    def killed_at_the_best(recorder, jobs, record, histories):
         if record.number == last:
             raise Killed
-        end(recorder, job, record)
+        end(recorder, jobs, record, histories)
 
     with monkeypatch.context() as patch:
         patch.setattr(Recorder, "end", killed_at_the_best)
@@ -519,8 +475,8 @@ def test_run_that_cannot_be_caught_up_with_is_not_left_open(tmp_path, monkeypatc
 
 
 def test_equal_comparators_stay_unknown_to_the_sampler(tmp_path):
-    text = EXAMPLE + "\n[variants.a]\nfilters = [20, 50, 120]\n[variants.b]\nfilters = [20, 50, 120]\n"
-    sweep = Sweep(tmp_path, text)
+    text = EXAMPLE + "\n[variants.a]\nfilters = [20, 50, 120]\n[variants.b]\nextends = 'a'\nkernel_size = 3\n"
+    sweep = Sweep(tmp_path, text, ("kernel_size=5",))
     trials = sweep.run()
     b = next(t for t in trials if t.variant == "b")
     assert b.state == "duplicate"

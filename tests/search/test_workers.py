@@ -31,12 +31,11 @@ ROOT = Path(__file__).parent.parent.parent
 def tiny_setup(folder, memory=None):
     images, labels = fake_images(170, 4, 8, seed=0)
     images, labels = images[:, None], labels.astype(np.int64)
-    parts.write(folder / "parts", (images[:130], labels[:130]), (images[130:], labels[130:]))
+    parts.write(folder / "parts", [((images[:130], labels[:130]), (images[130:], labels[130:]))])
     return WorkerSetup(
         parts=folder / "parts",
         n_classes=4,
-        mean=[0.2],
-        std=[0.2],
+        scalings=[([0.2], [0.2])],
         threads=1,
         layout="channels_last",
         memory=memory,

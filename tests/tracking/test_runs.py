@@ -77,6 +77,27 @@ def test_study_and_trials_become_parent_and_children(store, client, tmp_path):
     assert (pruned.info.status, pruned.data.tags["sweeper.state"]) == ("KILLED", "pruned")
 
 
+def test_training_by_itself_is_all_on_its_own_run_which_stays_as_it_is_once_complete(store, client):
+    first = opened(store, "alone", kind="training")
+    assert (first.state(None), first.last_epoch(None)) == ("running", 0)
+    first.log_epoch(None, 1, {"train_loss": 0.5})
+    first.finish(None, "interrupted", reason="SIGINT")
+    first.close()
+    again = opened(store, "alone", kind="training")
+    assert again.run_id == first.run_id
+    assert (again.state(None), again.last_epoch(None)) == ("running", 1)
+    assert client.get_run(first.run_id).info.status == "RUNNING"
+    again.log_epoch(None, 2, {"train_loss": 0.4})
+    again.finish(None, "complete")
+    again.close()
+
+    ended = client.get_run(first.run_id)
+    assert ended.data.tags["sweeper.training_id"] == "id-alone"
+    assert not {"sweeper.study", "sweeper.study_id"} & set(ended.data.tags)
+    assert opened(store, "alone", kind="training").state(None) == "complete"
+    assert client.get_run(first.run_id).info == ended.info
+
+
 def test_artifacts_are_in_the_store_wherever_the_command_is_started(store, client, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     tracker = opened(store, "elsewhere")

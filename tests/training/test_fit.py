@@ -1,6 +1,6 @@
 import json
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from sweeper.evaluation.metrics import macro_f1
 from sweeper.models import build
 from sweeper.search.trial import TrialJob, TrialResult, train_trial
 from sweeper.training.checkpoint import CheckpointError, holds
-from sweeper.training.fit import Diverged, batch_bounds, evaluate, fit
+from sweeper.training.fit import Diverged, EpochMetrics, batch_bounds, evaluate, fit
 from sweeper.training.optim import learning_rate
 from sweeper.training.tensors import TrainingData
 from tests.training.tiny import CLASSES, MODEL, SHAPE, tiny_data
@@ -59,22 +59,28 @@ def test_same_seed_gives_bitwise_the_same_numbers_and_another_seed_does_not():
         replace(CONFIG, optimizer="adamw", schedule="one_cycle", weight_decay=1e-2),
         replace(CONFIG, optimizer="sgd", momentum=0.9, schedule="cosine"),
         replace(CONFIG, optimizer="sgd", schedule="exponential"),
+        replace(CONFIG, schedule="one_cycle", cycle_momentum=True, clip_norm=0.5),
+        replace(CONFIG, optimizer="rmsprop", schedule="cyclic", cycle_momentum=True, weight_decay=1e-2),
+        replace(CONFIG, optimizer="rmsprop", weight_decay=0.1, decoupled_weight_decay=True, label_smoothing=0.1),
+        replace(CONFIG, optimizer="sgd", momentum=0.9, nesterov=True, weight_decay=0.1, weight_decay_layers=("conv2",)),
+        replace(CONFIG, schedule="cosine", warmup_epochs=3, weight_decay=0.1, weight_decay_layers=("aux_conv1",)),
     ],
-    ids=lambda config: f"{config.optimizer}-{config.schedule}",
+    ids=lambda config: f"{config.optimizer}-{config.schedule}-{config.weight_decay}",
 )
 def test_training_cut_short_goes_on_bitwise_from_its_checkpoint(tmp_path, config):
-    whole, model = train(config, epochs=4)
+    with_heads = replace(MODEL, aux_heads=("conv1",))
+    whole, model = train(config, epochs=4, model_config=with_heads)
 
     path = tmp_path / "checkpoint.safetensors"
     torch.manual_seed(5)
-    cut = build(MODEL, SHAPE, CLASSES).to(memory_format=torch.channels_last)
+    cut = build(with_heads, SHAPE, CLASSES).to(memory_format=torch.channels_last)
     epochs = fit(cut, tiny_data(), config, epochs=4, seed=5, checkpoint_path=path, identity="x")
     next(epochs), next(epochs)
     epochs.close()
 
     torch.manual_seed(99)  # another process has drawn other numbers by now
     torch.rand(7)
-    resumed, resumed_model = train(config, epochs=4, checkpoint_path=path, identity="x")
+    resumed, resumed_model = train(config, epochs=4, model_config=with_heads, checkpoint_path=path, identity="x")
     assert resumed == whole
     for name, value in model.state_dict().items():
         assert torch.equal(value, resumed_model.state_dict()[name]), name
@@ -156,15 +162,16 @@ def test_metrics_are_those_worked_out_by_hand_from_the_final_network():
     model.eval()
     with torch.no_grad():
         logits = model(data.scale(data.validation.images))
-    loss, predictions = evaluate(model, data, data.validation)
+    loss, outputs = evaluate(model, data, data.validation)
     expected = torch.nn.functional.cross_entropy(logits, data.validation.labels).item()
     assert loss == pytest.approx(expected, abs=1e-6)
     assert history[-1].validation_loss == pytest.approx(expected, abs=1e-6)
-    assert np.array_equal(predictions, logits.argmax(1).numpy())
+    np.testing.assert_allclose(outputs, logits.numpy(), atol=1e-5)
+    assert (outputs.shape, outputs.dtype) == ((40, CLASSES), np.float32)
     share = (logits.argmax(1) == data.validation.labels).float().mean().item()
     assert history[-1].validation_accuracy == pytest.approx(share)
     labels = data.validation.labels.numpy()
-    assert history[-1].validation_macro_f1 == pytest.approx(macro_f1(labels, predictions, CLASSES))
+    assert history[-1].validation_macro_f1 == pytest.approx(macro_f1(labels, outputs.argmax(1), CLASSES))
     assert len({m.validation_macro_f1 for m in history}) > 1
 
 
@@ -173,9 +180,9 @@ def test_running_train_loss_is_the_mean_over_images_although_batches_differ_in_s
     still = ModelConfig(filters=(4,), kernel_size=3, padding=1, pool_after=(1,), hidden=())
     history, model = train(TrainConfig(optimizer="sgd", lr=1e-12, batch_size=48), epochs=1, model_config=still)
     data = tiny_data()
-    loss, predictions = evaluate(model, data, data.train)
+    loss, outputs = evaluate(model, data, data.train)
     assert history[0].train_loss == pytest.approx(loss, rel=1e-5)
-    assert history[0].train_accuracy == pytest.approx(np.mean(predictions == data.train.labels.numpy()))
+    assert history[0].train_accuracy == pytest.approx(np.mean(outputs.argmax(1) == data.train.labels.numpy()))
 
 
 def test_softmax_output_is_trained_on_its_probabilities():
@@ -343,6 +350,151 @@ def test_weight_of_the_auxiliary_heads_reaches_the_gradient_and_not_the_train_lo
         )
         seen[weight] = history[0].gradient_norm
     assert len(set(seen.values())) == 3
+
+
+def log_probabilities(logits):
+    return logits - logits.logsumexp(1, keepdim=True)
+
+
+def smoothed(logits, labels, smoothing):
+    """Cross-entropy with (1 - s) on the label and s spread over all classes (Szegedy et al., 2016, section 7)."""
+    logs = log_probabilities(logits)
+    return -((1 - smoothing) * logs[range(len(labels)), labels] + smoothing * logs.mean(1)).mean()
+
+
+def after_one_step(objective, model, lr, clip_norm=math.inf):
+    """The parameters by name after a step of gradient descent by hand."""
+    named = dict(model.named_parameters())
+    gradients = torch.autograd.grad(objective, list(named.values()))
+    norm = torch.cat([gradient.flatten() for gradient in gradients]).norm()
+    scale = lr * min(1, clip_norm / norm.item())
+    return {
+        name: (parameter - scale * gradient).detach()
+        for (name, parameter), gradient in zip(named.items(), gradients, strict=True)
+    }
+
+
+def assert_close(model, expected):
+    for name, value in model.named_parameters():
+        torch.testing.assert_close(value, expected[name], atol=1e-6, rtol=1e-4)
+
+
+ONE_STEP = TrainConfig(optimizer="sgd", lr=0.5, batch_size=130)
+
+
+@pytest.mark.parametrize("clip_norm", [0.01, 100.0])
+def test_gradients_are_clipped_to_the_norm_and_reported_as_they_were(clip_norm):
+    data, model = tiny_data(), initial(PLAIN)
+    loss = F.cross_entropy(model(data.scale(data.train.images)), data.train.labels)
+    norm = total_norm(loss, model)
+    assert 0.01 < norm < 100
+    history, stepped = train(replace(ONE_STEP, clip_norm=clip_norm), epochs=1, model_config=PLAIN)
+    assert history[0].gradient_norm == pytest.approx(norm, rel=1e-4)
+    assert_close(stepped, after_one_step(loss, model, 0.5, clip_norm))
+
+
+def test_smoothed_labels_reach_the_steps_of_output_and_heads_and_not_the_reported_loss():
+    with_heads = replace(PLAIN, aux_heads=("pool1",))
+    data, model = tiny_data(), initial(with_heads)
+    output, heads = model.forward_heads(data.scale(data.train.images))
+    labels = data.train.labels
+    objective = smoothed(output, labels, 0.2) + 0.3 * smoothed(heads["pool1"], labels, 0.2)
+    history, stepped = train(replace(ONE_STEP, label_smoothing=0.2), epochs=1, model_config=with_heads)
+    assert_close(stepped, after_one_step(objective, model, 0.5))
+    assert history[0].train_loss == pytest.approx(smoothed(output, labels, 0).item(), rel=1e-5)
+    logits = stepped.eval()(data.scale(data.validation.images))
+    expected = smoothed(logits, data.validation.labels, 0).item()
+    assert history[0].validation_loss == pytest.approx(expected, rel=1e-4)
+
+
+def test_loss_of_a_network_with_softmax_is_the_cross_entropy_of_its_probabilities():
+    config = replace(PLAIN, softmax_output=True)
+    data, model = tiny_data(), initial(config)
+    probabilities = model(data.scale(data.train.images))
+    torch.testing.assert_close(probabilities.sum(1), torch.ones(130))
+    loss = smoothed(probabilities, data.train.labels, 0)
+    history, stepped = train(ONE_STEP, epochs=1, model_config=config)
+    assert history[0].train_loss == pytest.approx(loss.item(), rel=1e-5)
+    assert_close(stepped, after_one_step(loss, model, 0.5))
+    validation_loss, outputs = evaluate(stepped, data, data.validation)
+    np.testing.assert_allclose(outputs.sum(1), 1, rtol=1e-5)
+    expected = smoothed(torch.from_numpy(outputs), data.validation.labels, 0).item()
+    assert validation_loss == history[0].validation_loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_heads_have_their_accuracies_on_both_parts():
+    with_heads = replace(PLAIN, aux_heads=("conv1", "pool1"))
+    history, model = train(STILL, epochs=1, model_config=with_heads)
+    data = tiny_data()
+    expected = {}
+    for split, part in (("train", data.train), ("validation", data.validation)):
+        _, heads = model.forward_heads(data.scale(part.images))
+        for name, logits in heads.items():
+            expected[f"{name}_{split}_accuracy"] = (logits.argmax(1) == part.labels).float().mean().item()
+    assert history[0].heads == pytest.approx(expected)
+    assert len(set(expected.values())) > 2
+    assert {name: value for name, value in history[0].values().items() if name.startswith("aux_")} == {
+        f"aux_{name}": value for name, value in history[0].heads.items()
+    }
+
+
+def test_figures_of_an_epoch_are_flat_and_the_penalty_is_there_where_it_is_not_zero():
+    history, model = train(replace(CONFIG, weight_decay=0.3, weight_decay_layers=("conv2",)), epochs=2)
+    by_hand = 0.15 * model.features.conv2.weight.square().sum().item()
+    assert history[1].penalty == pytest.approx(by_hand)
+    assert history[1].values()["penalty"] == history[1].penalty
+    assert history[0].penalty != history[1].penalty
+    plain = train(epochs=1)[0][0]
+    assert plain.penalty == 0
+    assert set(plain.values()) == {f.name for f in fields(EpochMetrics)} - {"penalty", "heads"}
+    assert all(isinstance(value, int | float) for value in plain.values().values())
+
+
+# Its validation loss goes up and down.
+RESTLESS = TrainConfig(lr=0.1, batch_size=16)
+PATIENCE = 3
+
+
+def last_epoch(losses, patience):
+    """Where a training ends whose last `patience` losses are no lower than the lowest before them."""
+    for n_epochs in range(patience + 1, len(losses)):
+        if min(losses[n_epochs - patience : n_epochs]) >= min(losses[: n_epochs - patience]):
+            return n_epochs
+    raise AssertionError("this training never waits so long")
+
+
+def test_training_ends_after_as_many_epochs_without_a_lower_validation_loss_as_it_has_patience():
+    whole, _ = train(RESTLESS, epochs=25)
+    losses = [m.validation_loss for m in whole]
+    stopped, _ = train(replace(RESTLESS, patience=PATIENCE), epochs=25)
+    assert stopped == whole[: last_epoch(losses, PATIENCE)]
+
+
+@pytest.mark.parametrize("behind", [0, 1, 2])
+def test_training_that_ran_out_of_patience_ends_at_the_same_epoch_when_it_was_cut_short(tmp_path, behind):
+    config = replace(RESTLESS, patience=PATIENCE)
+    whole, model = train(config, epochs=25)
+    path = tmp_path / "checkpoint.safetensors"
+    cut = fit(initial(MODEL), tiny_data(), config, epochs=25, seed=5, checkpoint_path=path, identity="x")
+    for _ in range(len(whole) - behind):
+        next(cut)
+    cut.close()
+    resumed, resumed_model = train(config, epochs=25, checkpoint_path=path, identity="x")
+    assert resumed == whole
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, resumed_model.state_dict()[name]), name
+
+
+def test_loss_that_stays_the_same_is_no_lower_one():
+    history, _ = train(replace(STILL, patience=2), epochs=9, model_config=PLAIN)
+    assert len({m.validation_loss for m in history}) == 1
+    assert len(history) == 3
+
+
+def test_without_validation_part_nothing_ends_a_training_early():
+    config = replace(STILL, patience=1)
+    history = list(fit(initial(PLAIN), without_validation(), config, epochs=4, seed=5))
+    assert [m.epoch for m in history] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(

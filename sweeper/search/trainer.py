@@ -1,4 +1,4 @@
-"""Finished configurations trained once more: on the search's workers, each a run under the promotion's run."""
+"""A list of trainings that all are wanted to their end: on the search's workers, each an MLflow run."""
 
 import hashlib
 import math
@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweeper.errors import SweeperError
-from sweeper.search import mishaps
-from sweeper.search.coordinator import StopRequest
+from sweeper.search import mishaps, trained
 from sweeper.search.crew import POLL_SECONDS, Crew, Epoch, Task
 from sweeper.search.events import EpochEnded, Listener, SweepStarted, TrialEnded, TrialInterrupted, TrialStarted
-from sweeper.search.recorder import learning_curves, log_epoch
+from sweeper.search.limits import StopRequest
+from sweeper.search.recorder import figures_of_training, log_epoch
+from sweeper.search.trained import Trained
 from sweeper.search.trial import TrialJob, TrialResult
 from sweeper.search.worker import Failure
 from sweeper.search.workers import WorkerPool
@@ -23,13 +24,23 @@ from sweeper.training import checkpoint
 
 @dataclass(frozen=True)
 class Training:
-    """A training that the promotion needs; `key` names its run and its folder, `texts` are artifacts of the run."""
+    """A training; `key` names its run under the tracker's own, and is empty where it is that run itself.
+
+    Of the run, `texts` are artifacts. The weights stay in the store. Or, with `to_mlflow`, they are artifacts too and
+    leave the store with the checkpoint, and what came of the training stays there instead.
+    """
 
     key: str
     name: str
     job: TrialJob
     tags: Mapping[str, str]
     texts: Mapping[str, str]
+    to_mlflow: bool = False
+
+    @property
+    def run(self) -> str | None:
+        """The training's run, as a tracker knows it."""
+        return self.key or None
 
 
 def key_of(stem: str, identity: str) -> str:
@@ -39,7 +50,7 @@ def key_of(stem: str, identity: str) -> str:
 
 @dataclass
 class _Entry:
-    """A training of a promotion's list, and its place in it."""
+    """A training of the list, and its place in it."""
 
     training: Training
     number: int
@@ -47,10 +58,18 @@ class _Entry:
 
 
 class Trainer:
-    """Runs the trainings of one study's promotion."""
+    """Runs the trainings of one owner in the store: a study that is promoted, or a training by itself."""
 
-    def __init__(self, store: Store, study: str, tracker: Tracker, listener: Listener, stop: StopRequest) -> None:
-        self.store, self.study = store, study
+    def __init__(
+        self,
+        store: Store,
+        owner: str,
+        classes: Sequence[str],
+        tracker: Tracker,
+        listener: Listener,
+        stop: StopRequest,
+    ) -> None:
+        self.store, self.owner, self.classes = store, owner, classes
         self.tracker, self.tell_user, self.stop = tracker, listener, stop
         self.diverged: dict[str, str] = {}  # why a training has no result, by key
 
@@ -60,7 +79,7 @@ class Trainer:
         False where a stop was requested before the end. Raises SweeperError for a training that fails in another way.
         """
         waiting = deque(
-            Task(training.name, training.job, _Entry(training, number), reported=self.tracker.last_epoch(training.key))
+            Task(training.name, training.job, _Entry(training, number), reported=self.tracker.last_epoch(training.run))
             for number, training in enumerate(trainings)
             if not self._is_done(training)
         )
@@ -77,14 +96,15 @@ class Trainer:
                 pool.close()
                 for task in [*crew.unfinished(), *waiting]:
                     # Of the waiting ones, those that an earlier process was killed in.
-                    if self.tracker.state(task.subject.training.key) == "running":
+                    if self.tracker.state(task.subject.training.run) == "running":
                         self._interrupt(task.subject)
                 self.stop.saving = False
 
     def _train(self, crew: Crew[_Entry], waiting: deque[Task[_Entry]]) -> bool:
         """Trains what is waiting; whether nothing is left."""
+        interrupted = False
         while True:
-            self.stop.heed(self.store, self.study)
+            self.stop.heed(self.store, self.owner)
             for worker in crew.idle():
                 line = crew.requeued or waiting
                 if line and not self.stop.reason:
@@ -92,24 +112,30 @@ class Trainer:
                     crew.begin(worker, task)
                     self._start(task)
             if not crew.running:
-                return not waiting and not crew.requeued
+                return not (waiting or crew.requeued or interrupted)
             for task, event in crew.wait(POLL_SECONDS):
                 match event:
                     case Epoch():
-                        self._epoch(crew, task, event)
+                        interrupted |= not self._epoch(crew, task, event)
                     case TrialResult():
-                        self._finish(task, "complete")
+                        self._complete(task, event)
                     case Failure():
                         self._fail(task, event)
 
+    def outcome(self, training: Training) -> Trained | None:
+        """What came of a complete training that is `to_mlflow`; None before its end."""
+        return trained.read(training.job.folder, training.job.identity, self.tracker.run_id)
+
     def _is_done(self, training: Training) -> bool:
-        complete = self.tracker.state(training.key) == "complete"
+        if training.to_mlflow:
+            return self.outcome(training) is not None
+        complete = self.tracker.state(training.run) == "complete"
         return complete and checkpoint.holds(training.job.weights, training.job.identity)
 
     def _tell_start(self, trainings: Sequence[Training], n_left: int, what: str, n_workers: int) -> None:
         self.tell_user(
             SweepStarted(
-                study=self.study,
+                study=self.owner,
                 done=len(trainings) - n_left,
                 total=len(trainings),
                 epochs=trainings[0].job.epochs,
@@ -122,43 +148,63 @@ class Trainer:
 
     def _start(self, task: Task[_Entry]) -> None:
         training, job, task.subject.started = task.subject.training, task.job, True
-        params: dict[str, Any] = {**job.configuration.values(), "epochs": job.epochs, "seed": job.seed}
-        self.tracker.start_child(training.key, training.name, params, training.tags)
-        self.tracker.log_text(training.key, training.texts)
-        self.tell_user(TrialStarted(task.subject.number, training.name, self.tracker.last_epoch(training.key)))
+        if training.run is not None:
+            params: dict[str, Any] = {**job.configuration.values(), "epochs": job.epochs, "seed": job.seed}
+            self.tracker.start_child(training.run, training.name, params, training.tags)
+        self.tracker.log_text(training.run, training.texts)
+        self.tell_user(TrialStarted(task.subject.number, training.name, self.tracker.last_epoch(training.run)))
 
-    def _epoch(self, crew: Crew[_Entry], task: Task[_Entry], event: Epoch) -> None:
+    def _epoch(self, crew: Crew[_Entry], task: Task[_Entry], event: Epoch) -> bool:
+        """Records an epoch; whether the training goes on behind it."""
+        training = task.subject.training
         if event.new:
-            log_epoch(self.tracker, task.subject.training.key, event.metrics)
-            self.tell_user(EpochEnded(task.subject.number, event.metrics))
+            log_epoch(self.tracker, training.run, event.metrics)
+            self.tell_user(EpochEnded(task.subject.number, training.name, event.metrics))
         go_on = not self.stop.reason or event.metrics.epoch == task.job.epochs
         crew.answer(task, go_on=go_on)
         if not go_on:
             self._interrupt(task.subject)
+        return go_on
 
     def _fail(self, task: Task[_Entry], failure: Failure) -> None:
         if failure.kind == "diverged":
             self.diverged[task.subject.training.key] = failure.message
-            self._finish(task, "pruned", f"diverged: {failure.message}")
+            self._end(task, "pruned", f"diverged: {failure.message}")
             return
         text = f"{failure.message}; see {failure.log}"
-        self._finish(task, "failed", text)
+        if failure.trace:
+            self.tracker.log_text(task.subject.training.run, {"error.txt": failure.trace})
+        self._end(task, "failed", text)
         raise SweeperError(f"{task.name} failed: {text}")
 
-    def _finish(self, task: Task[_Entry], state: str, reason: str = "") -> None:
+    def _complete(self, task: Task[_Entry], result: TrialResult) -> None:
+        training, job = task.subject.training, task.job
+        figures = figures_of_training(training.name, task.history, result, self.classes)
+        self.tracker.log_figures(training.run, figures)
+        leaving = [job.checkpoint, checkpoint.aside(job.checkpoint)]
+        if training.to_mlflow:
+            self.tracker.log_weights(training.run, job.weights)
+            leaving.append(job.weights)
+        self._end(task, "complete", figures=result.figures)
+        if training.to_mlflow:
+            # Once it is there, nothing is trained again; so all that MLflow is to have of the training comes before.
+            trained.write(job.folder, job.identity, self.tracker.run_id, Trained(task.history, result))
+        for path in leaving:
+            self.tracker.forget(training.run, path)
+
+    def _end(
+        self, task: Task[_Entry], state: str, reason: str = "", figures: Mapping[str, float] | None = None
+    ) -> None:
         training, history = task.subject.training, task.history
-        if state == "complete":
-            curves = learning_curves(training.name, history)
-            self.tracker.log_figures(training.key, {"learning_curves.png": curves})
-        self.tracker.finish(training.key, state, reason=reason)
-        if state == "complete":
-            for path in (training.job.checkpoint, checkpoint.aside(training.job.checkpoint)):
-                self.tracker.forget(training.key, path)
+        if training.run is not None:  # the tracker's own run is ended by whoever opened it
+            self.tracker.finish(training.run, state, reason=reason, metrics=figures)
         last = history[-1].validation_accuracy if history else math.nan
         value = None if math.isnan(last) else last
         self.tell_user(TrialEnded(task.subject.number, training.name, state, value, len(history), reason))
 
     def _interrupt(self, entry: _Entry) -> None:
-        self.tracker.finish(entry.training.key, "interrupted", reason=self.stop.reason or "the promotion ended")
+        if entry.training.run is not None:
+            reason = self.stop.reason or "the command ended"
+            self.tracker.finish(entry.training.run, "interrupted", reason=reason)
         if entry.started:
             self.tell_user(TrialInterrupted(entry.number))

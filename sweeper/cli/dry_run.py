@@ -1,0 +1,52 @@
+"""What `sweeper search --dry-run` prints: what would be done."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sweeper.cli.options import note
+
+if TYPE_CHECKING:
+    from sweeper.search.sweep import Request
+
+
+def show_plan(request: "Request", *, as_json: bool) -> None:
+    """Prints the plan, as text or as one JSON object; data that are not here yet are not downloaded for it."""
+    from sweeper.data import catalog, sources
+    from sweeper.search.sweep import plan
+
+    shown: dict[str, Any] = {
+        "schema_version": 1,
+        "dry_run": True,
+        "study_name": request.study,
+        "dataset": request.dataset,
+        "space": request.space.name,
+        "searched": list(request.space.parameters),
+        "variants": list(request.space.variants),
+        "trials": request.trials,
+        "epochs": request.protocol.epochs,
+        "folds": request.protocol.folds,
+        "repeats": request.protocol.repeats,
+        "sampler": request.sampler,
+        "pruner": request.pruner,
+        "store": str(request.store.root),
+        "data_source": None,
+    }
+    dataset = catalog.get(request.dataset)
+    if request.offline or sources.find(dataset, dataset.training, data_dir=request.data_dir, notify=note):
+        planned = plan(request, lambda event: note(getattr(event, "text", "")))
+        shown["data_source"] = planned.pool.source
+        shown["images"] = {part: len(getattr(planned.splits[0], part)) for part in ("train", "validation", "confirm")}
+        shown["workers"] = list(planned.execution.devices)
+    if as_json:
+        click.echo(json.dumps(shown))
+        return
+    for key, value in shown.items():
+        if key in ("schema_version", "dry_run"):
+            continue
+        if isinstance(value, dict):
+            value = [f"{part} {number:,}" for part, number in value.items()]
+        text = ", ".join(value) if isinstance(value, list) else value
+        click.echo(f"{key:12} {'would be downloaded' if text is None else text}")
+    click.echo("Nothing was written.")

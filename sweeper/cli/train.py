@@ -1,0 +1,169 @@
+"""`sweeper train`: one configuration, without a search."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sweeper.cli.options import (
+    Jobs,
+    asked_protocol,
+    debug_option,
+    device_option,
+    json_option,
+    lacking,
+    load_space,
+    note,
+    note_store,
+    place_options,
+    progress_options,
+    protocol_options,
+    resolve_store,
+    space_option,
+    store_arguments,
+    store_options,
+    subset_option,
+    worker_memory_option,
+)
+from sweeper.cli.signals import exit_code, signals_to
+from sweeper.config import MOST_INTEGER
+from sweeper.errors import SweeperError, UsageError, refuse
+from sweeper.store import redact
+
+if TYPE_CHECKING:
+    from sweeper.search.train import Outcome, Request
+    from sweeper.space import Space
+
+
+@click.command()
+@click.argument("dataset")
+@space_option
+@click.option("--variant", default="baseline", show_default=True, metavar="NAME", help="Variant of the space.")
+@click.option(
+    "--set",
+    "overrides",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Redefine a parameter: a TOML value or a word. Repeatable.",
+)
+@protocol_options
+@click.option("--seed", type=click.IntRange(0, MOST_INTEGER), default=0, show_default=True)
+@click.option(
+    "--jobs",
+    "-j",
+    type=Jobs(),
+    help="Folds and repeats at once: auto is one a usable core, or one a GPU.  [default: auto]",
+)
+@device_option
+@worker_memory_option
+@subset_option
+@place_options
+@store_options
+@json_option
+@progress_options
+@debug_option
+def train(
+    dataset: str,
+    space_name: str | None,
+    variant: str,
+    overrides: tuple[str, ...],
+    epochs: int | None,
+    folds: int | None,
+    repeats: int | None,
+    store: Path | None,
+    storage: str | None,
+    tracking_uri: str | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
+) -> None:
+    """Train one configuration on DATASET: a variant of a space, by the space's protocol.
+
+    It becomes a run in MLflow, with one under it for each fold and repeat, and no study; the test data are never
+    opened. The same command goes on where it stopped, and after the end shows the result again.
+
+    \b
+    Example:
+      sweeper train fashion_mnist --space lenet5_steps --variant 5.0
+      sweeper train fashion_mnist --set activation=gelu --epochs 3 --subset 5000
+    """
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose contradict each other")
+    space = load_space(dataset, space_name, overrides)
+    _refuse_ranges(space, overrides)
+    found = space.variant(variant)
+    from sweeper.search.train import Request
+
+    request = Request(
+        dataset=dataset,
+        space=space,
+        variant=found,
+        protocol=asked_protocol(space, epochs, folds, repeats),
+        store=resolve_store(store, storage, tracking_uri),
+        command=["sweeper", *sys.argv[1:]],
+        **options,
+    )
+    outcome = _run(request, quiet=quiet, verbose=verbose)
+    if as_json:
+        click.echo(json.dumps(outcome.summary()))
+    elif outcome.result is not None:
+        _show(outcome)
+    if outcome.stopped:
+        note(f"To go on: {_typed(request)}")
+    undelivered = lacking(outcome.undelivered, request.store) if outcome.undelivered else ""
+    if outcome.stopped:
+        if undelivered:
+            note(undelivered)
+        sys.stdout.flush()
+        sys.exit(exit_code(outcome.stopped))
+    if undelivered:
+        raise SweeperError(undelivered)
+
+
+def _refuse_ranges(space: "Space", overrides: tuple[str, ...]) -> None:
+    """What redefines the search for a parameter would change nothing here."""
+    from sweeper.overrides import parse_override
+
+    for override in map(parse_override, overrides):
+        if override.key in space.parameters:
+            refuse(f"{override.key} must be a single value, for nothing is searched here", override.place)
+
+
+def _run(request: "Request", *, quiet: bool, verbose: bool) -> "Outcome":
+    from sweeper.cli.progress import progress
+    from sweeper.search.limits import StopRequest
+    from sweeper.search.train import run
+
+    stop = StopRequest()
+    if not quiet:
+        note_store(request.store)
+    try:
+        with signals_to(stop), progress(quiet=quiet, verbose=verbose) as listener:
+            return run(request, listener, stop)
+    except SystemExit:
+        note(f"To go on: {_typed(request)}")
+        raise
+
+
+def _typed(request: "Request") -> str:
+    return redact(shlex.join(request.command))
+
+
+def _show(outcome: "Outcome") -> None:
+    from sweeper.cli.tables import stdout_console, variants_table
+
+    request = outcome.request
+    assert outcome.result is not None
+    title = f"{request.space.name} {request.variant.name} on {request.dataset}, last epoch"
+    stdout_console().print(variants_table([outcome.result], title))
+    click.echo(f"MLflow run {outcome.run_id}, experiment {request.dataset}")
+    next_commands = [f"sweeper sync{store_arguments(request.store)}"] * bool(outcome.undelivered)
+    next_commands += [f"sweeper ui{store_arguments(request.store)}"] * request.store.embedded_tracking
+    if next_commands:
+        click.echo("\nNext:")
+    for command in next_commands:
+        click.echo(f"  {command}")

@@ -1,0 +1,39 @@
+"""Figures of trainings and studies: plain data in, a matplotlib Figure out, with no global state touched."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from sweeper.plots.confusion import confusion_matrix
+from sweeper.plots.curves import head_accuracies, learning_curves, mean_learning_curves, overlaid_curves
+from sweeper.plots.rates import learning_rates
+from sweeper.plots.study import optimization_history, parameter_importance
+
+# Spools on disk hold these names until their figures are drawn.
+FUNCTIONS: Mapping[str, Callable[..., Figure]] = {
+    function.__name__: function
+    for function in (
+        confusion_matrix,
+        head_accuracies,
+        learning_curves,
+        learning_rates,
+        mean_learning_curves,
+        optimization_history,
+        overlaid_curves,
+        parameter_importance,
+    )
+}
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure that is drawn later, maybe by another process: one of FUNCTIONS, and arguments that JSON can hold."""
+
+    function: str
+    arguments: Mapping[str, Any]
+
+    def draw(self) -> Figure:
+        """The figure. Raises ValueError as its function does."""
+        return FUNCTIONS[self.function](**self.arguments)

@@ -1,0 +1,66 @@
+"""The confusion matrix of a network on one part of the data."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from sweeper.evaluation.metrics import largest_confusions
+from sweeper.plots.panels import empty_figure
+
+# Counts stay readable in a cell of this figure's size up to here; beyond it the colours speak alone.
+MOST_CLASSES_WITH_COUNTS = 20
+MOST_CLASS_NAMES = 100
+# Letters of a class name, the rest is cut.
+LONGEST_CLASS_NAME = 24
+
+
+def confusion_matrix(matrix: npt.ArrayLike, classes: Sequence[str], title: str) -> Figure:
+    """A confusion matrix coloured by the share of each true class, its largest confusions in words below.
+
+    `matrix` holds counts of shape (n, n), rows true and columns predicted; `classes` the n names. With up to
+    20 classes the counts stand in the cells, zeros left blank. Raises ValueError where the shapes disagree.
+    """
+    n = len(classes)
+    matrix = np.asarray(matrix)
+    if matrix.shape != (n, n):
+        raise ValueError(f"matrix must have shape ({n}, {n}) for {n} classes, got {matrix.shape}")
+    totals = matrix.sum(axis=1, keepdims=True)
+    shares = matrix / np.maximum(totals, 1)
+
+    with_counts = n <= MOST_CLASSES_WITH_COUNTS
+    side = max(4.0, 0.56 * n) if with_counts else min(0.16 * n, 16.0)
+    size, angle = (9, 45) if with_counts else (6, 90)
+    shown = range(0, n, math.ceil(n / MOST_CLASS_NAMES))
+    classes = [name if len(name) <= LONGEST_CLASS_NAME else f"{name[: LONGEST_CLASS_NAME - 3]}..." for name in classes]
+    names = [classes[i] for i in shown]
+    # A letter is about 0.6 of its font size wide; a point is 1/72 inch.
+    longest = max(len(name) for name in names) * 0.6 * size / 72
+    width, height = side + longest + 1.6, side + longest * math.sin(math.radians(angle)) + 2.0
+    figure = empty_figure(width, height, title)
+    axes = figure.add_subplot()
+    # With a linear scale a confusion of 2 % could not be told from none beside a diagonal near 100 %.
+    image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1), interpolation="nearest")
+    bar = figure.colorbar(image, ax=axes, shrink=0.8, aspect=30, pad=0.02, ticks=[0, 0.01, 0.05, 0.1, 0.2, 0.5, 1])
+    bar.ax.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
+    bar.set_label("Share of the true class (%)")
+
+    axes.set_xticks(shown, names, rotation=angle, ha="right", rotation_mode="anchor", fontsize=size, parse_math=False)
+    axes.set_yticks(shown, names, fontsize=size, parse_math=False)
+    axes.set_xlabel("Predicted class")
+    axes.set_ylabel("True class")
+    if with_counts:
+        for i, j in np.argwhere(matrix):
+            dark = math.sqrt(shares[i, j]) > 0.6
+            axes.text(j, i, str(matrix[i, j]), ha="center", va="center", fontsize=8, color="w" if dark else "k")
+
+    confusions = [
+        f"{classes[i]} taken for {classes[j]}: {count} of {totals[i, 0]}" for i, j, count in largest_confusions(matrix)
+    ]
+    words = "Largest confusions\n" + "\n".join(confusions) if confusions else "No confusions"
+    figure.supxlabel(words, fontsize=9, parse_math=False)
+    return figure

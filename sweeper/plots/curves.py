@@ -1,0 +1,229 @@
+"""Loss and accuracy by epoch: of one training, of repeated ones, of several variants, of auxiliary heads."""
+
+import math
+import re
+import textwrap
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import PercentFormatter
+
+from sweeper.plots.panels import (
+    BLUE,
+    GREY,
+    MOST_POINTS_WITH_MARKERS,
+    ORANGE,
+    add_legend,
+    empty_figure,
+    label_epochs,
+    line_style,
+)
+
+Training = Sequence[Mapping[str, float]]
+
+PARTS = {"train": "training", "validation": "validation"}
+HEAD = re.compile(r"aux_(.+)_(?:train|validation)_accuracy")
+
+
+def learning_curves(epochs: Training, title: str) -> Figure:
+    """Loss and accuracy by epoch, training against validation, with the epoch of best validation accuracy.
+
+    Each mapping holds `epoch`, `train_loss`, `validation_loss` (nats), `train_accuracy` and
+    `validation_accuracy` (shares of 1); other keys are ignored, and values that are not finite leave a gap.
+    Raises ValueError without an epoch.
+    """
+    _require_epochs([epochs])
+    figure = empty_figure(9, 4.0, title)
+    loss, accuracy = _training_against_validation(figure, [epochs])
+    scored = [e for e in epochs if math.isfinite(e["validation_accuracy"])]
+    if scored:
+        best = max(scored, key=lambda e: e["validation_accuracy"])
+        for axes in (loss, accuracy):
+            axes.axvline(best["epoch"], color=GREY, linestyle=":", linewidth=1.2, zorder=1)
+        accuracy.plot(
+            [best["epoch"]],
+            [best["validation_accuracy"]],
+            "o",
+            markersize=11,
+            markerfacecolor="none",
+            markeredgecolor="black",
+            label=f"best: {best['validation_accuracy']:.2%}, epoch {best['epoch']:g}",
+        )
+    # Below the panels, where no curve can run under it.
+    add_legend(figure, *accuracy.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+def mean_learning_curves(trainings: Sequence[Training], title: str) -> Figure:
+    """Loss and accuracy by epoch, training against validation, as means over trainings of one configuration.
+
+    `trainings` are folds or repeats, each as the epochs of `learning_curves`, of any lengths: an epoch's mean and
+    band (one standard deviation, ddof = 1, either side) are over those that reached it. A value that is not
+    finite in one training leaves a gap. Raises ValueError without a training, or for one without an epoch.
+    """
+    _require_epochs(trainings)
+    figure = empty_figure(9, 4.4, title)
+    _, accuracy = _training_against_validation(figure, trainings)
+    handles, labels = accuracy.get_legend_handles_labels()
+    note = textwrap.fill("; ".join(_spread([trainings])), 90)
+    legend = add_legend(figure, handles, labels, loc="outside lower center", ncols=2, title=note)
+    legend.get_title().set_multialignment("center")
+    return figure
+
+
+def overlaid_curves(variants: Sequence[Mapping[str, Any]], title: str) -> Figure:
+    """Loss and accuracy by epoch of all variants, training on the left and validation on the right.
+
+    Each variant holds its `name` and its `trainings` as those of `mean_learning_curves`: a line is their mean,
+    with a light band of one standard deviation either side where there are several. Raises ValueError without a
+    variant, and for one without a training or epoch.
+    """
+    if not variants:
+        raise ValueError("variants must hold at least one variant, got none")
+    for variant in variants:
+        _require_epochs(variant["trainings"], f" (variant {variant['name']})")
+    spread = _spread([variant["trainings"] for variant in variants])
+    note = "\n".join(textwrap.fill(line, 34) for line in spread)
+    names = [textwrap.fill(variant["name"], 34) for variant in variants]
+    n_lines = sum(1 + text.count("\n") for text in (note, *names))
+    # Where the title ends above the panels, the legend begins beside them.
+    figure = empty_figure(13, max(7.5, 0.21 * n_lines + 1), title, 5.5)
+    panels = figure.subplots(2, 2, sharex=True, sharey="row", squeeze=False)
+
+    handles: list[Line2D] = []
+    for i, variant in enumerate(variants):
+        longest = max(len(training) for training in variant["trainings"])
+        style = line_style(i, len(variants), longest)
+        drawn = [
+            _draw_mean(axes, variant["trainings"], f"{part}_{quantity}", 0.18, **style)
+            for row, quantity in zip(panels, ("loss", "accuracy"), strict=True)
+            for axes, part in zip(row, PARTS, strict=True)
+        ]
+        handles.append(drawn[0])
+    every = [training for variant in variants for training in variant["trainings"]]
+    unit = _scale_loss(panels[0, 0], every)
+    for column, part in enumerate(PARTS.values()):
+        panels[0, column].set_ylabel(f"{part.capitalize()} loss ({unit})")
+        panels[1, column].set_ylabel(f"{part.capitalize()} accuracy (% of images)")
+    panels[1, 0].yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    for axes in panels.flat:
+        label_epochs(axes)
+    for axes in panels[0]:
+        axes.set_xlabel("")
+    add_legend(figure, handles, names, loc="outside right upper", title=note, alignment="left", handlelength=3)
+    return figure
+
+
+def head_accuracies(epochs: Training, title: str) -> Figure:
+    """Accuracy by epoch of each auxiliary head beside the output's, training on the left and validation on the right.
+
+    Beside `epoch`, `train_accuracy` and `validation_accuracy` of the output, each mapping holds
+    `aux_<layer>_train_accuracy` and `aux_<layer>_validation_accuracy` (shares of 1) of every head; values that
+    are not finite leave a gap. Raises ValueError without an epoch, or without a head.
+    """
+    _require_epochs([epochs])
+    heads = list(dict.fromkeys(found[1] for key in epochs[0] if (found := HEAD.fullmatch(key))))
+    if not heads:
+        raise ValueError("epochs must hold the accuracy of at least one auxiliary head, got none")
+    parts = {part: label for part, label in PARTS.items() if not _left_out([epochs], part, "accuracy")}
+    n_columns = 2 * len(parts)
+    figure = empty_figure(1.5 + 4 * len(parts), 3.9 + 0.25 * math.ceil((1 + len(heads)) / n_columns), title)
+    (panels,) = figure.subplots(1, len(parts), sharey=True, squeeze=False)
+    for axes, (part, label) in zip(panels, parts.items(), strict=True):
+        for i, prefix in enumerate(("", *(f"aux_{head}_" for head in heads))):
+            _draw_mean(axes, [epochs], f"{prefix}{part}_accuracy", 0, **line_style(i, len(heads) + 1, len(epochs)))
+        axes.set_ylabel(f"{label.capitalize()} accuracy (% of images)")
+        label_epochs(axes)
+    panels[0].yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    labels = ["output", *(f"head at {head}" for head in heads)]
+    add_legend(figure, panels[0].get_lines(), labels, loc="outside lower center", ncols=n_columns, handlelength=3)
+    return figure
+
+
+def _require_epochs(trainings: Sequence[Training], place: str = "") -> None:
+    if not trainings:
+        raise ValueError(f"trainings must hold at least one training, got none{place}")
+    if not all(trainings):
+        raise ValueError(f"epochs must hold at least one epoch, got none{place}")
+
+
+def _training_against_validation(figure: Figure, trainings: Sequence[Training]) -> tuple[Axes, Axes]:
+    """Panels of loss and accuracy, each with two lines that differ in colour, dash and marker."""
+    loss, accuracy = figure.subplots(1, 2)
+    few = max(len(training) for training in trainings) <= MOST_POINTS_WITH_MARKERS
+    for axes, quantity in ((loss, "loss"), (accuracy, "accuracy")):
+        for part, colour, dash, marker in (("train", ORANGE, "--", "s"), ("validation", BLUE, "-", "o")):
+            if not _left_out(trainings, part, quantity):
+                style = {"color": colour, "linestyle": dash, "marker": marker if few else "", "markersize": 4}
+                _draw_mean(axes, trainings, f"{part}_{quantity}", 0.25, label=PARTS[part], **style)
+        label_epochs(axes)
+    loss.set_ylabel(f"Loss ({_scale_loss(loss, trainings)})")
+    accuracy.set_ylabel("Accuracy (% of images)")
+    accuracy.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    return loss, accuracy
+
+
+def _left_out(trainings: Sequence[Training], part: str, quantity: str) -> bool:
+    """Whether the trainings had no such part: they have numbers of the training part alone."""
+    finite = {p for p in PARTS for training in trainings for e in training if math.isfinite(e[f"{p}_{quantity}"])}
+    return part == "validation" and finite == {"train"}
+
+
+def _draw_mean(axes: Axes, trainings: Sequence[Training], key: str, band: float, **style: Any) -> Line2D:
+    """The mean over `trainings` by epoch, with a band of this opacity."""
+    numbers, mean, deviation = _mean_and_deviation(trainings, key)
+    (line,) = axes.plot(numbers, mean, **style)
+    known = np.isfinite(deviation)
+    if known.any():
+        low, high = mean - deviation, mean + deviation
+        colour = line.get_color()
+        axes.fill_between(numbers, low, high, where=known, color=colour, alpha=band, linewidth=0)
+        # A band has no width where neither neighbour has one.
+        alone = known & ~np.append(known[1:], False) & ~np.append(False, known[:-1])
+        axes.vlines(numbers[alone], low[alone], high[alone], color=colour, alpha=3 * band, linewidth=4)
+    return line
+
+
+def _mean_and_deviation(trainings: Sequence[Training], key: str) -> tuple[npt.NDArray[np.float64], ...]:
+    """Epochs, and over the trainings that reached each the mean and standard deviation (NaN for fewer than two)."""
+    by_epoch: defaultdict[float, list[float]] = defaultdict(list)
+    for training in trainings:
+        for e in training:
+            by_epoch[e["epoch"]].append(e[key])
+    numbers = sorted(by_epoch)
+    mean, deviation = np.full((2, len(numbers)), math.nan)
+    for i, number in enumerate(numbers):
+        values = by_epoch[number]
+        if np.isfinite(values).all():
+            mean[i] = np.mean(values)
+            deviation[i] = np.std(values, ddof=1) if len(values) > 1 else math.nan
+    return np.array(numbers, dtype=float), mean, deviation
+
+
+def _scale_loss(axes: Axes, trainings: Iterable[Training]) -> str:
+    """Makes the axis logarithmic where the losses need it; its unit."""
+    losses = [e[f"{part}_loss"] for training in trainings for e in training for part in PARTS]
+    losses = [loss for loss in losses if math.isfinite(loss)]
+    # A run that nearly diverges starts so high that its useful part would lie flat on the axis.
+    if losses and 0 < 100 * min(losses) < max(losses):
+        axes.set_yscale("log")
+        return "nats, logarithmic"
+    return "nats"
+
+
+def _spread(groups: Sequence[Sequence[Training]]) -> list[str]:
+    """What a line and its band are, in words; `groups` holds the trainings of each line."""
+    counts = sorted(len(trainings) for trainings in groups)
+    if counts[-1] == 1:
+        return ["1 training" if len(groups) == 1 else "1 training each"]
+    number = f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
+    lines = [f"mean of {number} trainings", "band: one standard deviation either side"]
+    if any(len({len(training) for training in trainings}) > 1 for trainings in groups):
+        lines.append("each epoch over the trainings that reached it")
+    return lines

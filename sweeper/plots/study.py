@@ -1,0 +1,123 @@
+"""Figures of a whole study: its trials one after the other, and what their scores depend on."""
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from sweeper.plots.panels import BLUE, GREY, ORANGE, empty_figure
+
+METRIC_LABELS = {
+    "accuracy": "Validation accuracy (share of images)",
+    "macro_f1": "Validation macro F1 (share of 1)",
+    "loss": "Validation loss (nats)",
+}
+
+
+def optimization_history(
+    numbers: Sequence[int],
+    values: Sequence[float | None],
+    states: Sequence[str],
+    metric: str,
+    direction: str,
+) -> Figure:
+    """Each trial's value by its number, and the best so far among the completed ones.
+
+    `numbers`, `values` and `states` are parallel; trials whose state is neither `complete` nor `pruned`, or
+    whose value is None or not finite, are left out. `metric` is `accuracy`, `macro_f1` or `loss` (another
+    is shown as it is). Trials far worse than the rest stand as arrows at the edge: to scale, they would
+    squeeze all the others into a line. Raises ValueError for a `direction` that is neither `maximize` nor
+    `minimize`.
+    """
+    if direction not in ("maximize", "minimize"):
+        raise ValueError(f"direction must be maximize or minimize, got {direction!r}")
+    points: dict[str, list[tuple[int, float]]] = {"complete": [], "pruned": []}
+    for number, value, state in sorted(zip(numbers, values, states, strict=True), key=lambda t: t[0]):
+        if state in points and value is not None and math.isfinite(value):
+            points[state].append((number, value))
+
+    figure = empty_figure(8, 4.2)
+    axes = figure.add_subplot()
+    axes.set_title("Optimization history")
+    axes.set_xlabel("Trial number")
+    axes.set_ylabel(METRIC_LABELS.get(metric, metric))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.grid(alpha=0.25)
+    if not points["complete"] and not points["pruned"]:
+        axes.text(0.5, 0.5, "No trial has a value yet", ha="center", transform=axes.transAxes, color=GREY)
+        axes.set(xticks=[], yticks=[])
+        return figure
+
+    low, high = _view([v for _, v in points["complete"]], [v for _, v in points["pruned"]], direction)
+    edge, beyond = (low, "v") if direction == "maximize" else (high, "^")
+    for state, colour, marker in (("pruned", ORANGE, "x"), ("complete", BLUE, "o")):
+        inside = [(x, y) for x, y in points[state] if low <= y <= high]
+        outside = [(x, edge) for x, y in points[state] if not low <= y <= high]
+        for group, shape, label in (
+            (inside, marker, f"{state} ({len(points[state])})"),
+            (outside, beyond, f"{state}, worse than shown ({len(outside)})"),
+        ):
+            if group:
+                x, y = zip(*group, strict=True)
+                axes.scatter(x, y, s=28, c=colour, marker=shape, label=label, zorder=3)
+    if points["complete"]:
+        best = max if direction == "maximize" else min
+        completed = [x for x, _ in points["complete"]]
+        so_far = list(accumulate((y for _, y in points["complete"]), best))
+        last = max(x for group in points.values() for x, _ in group)
+        axes.step(
+            [*completed, last],
+            [*so_far, so_far[-1]],
+            where="post",
+            color=BLUE,
+            linewidth=1.8,
+            label=f"best completed: {so_far[-1]:.4f}",
+        )
+    margin = 0.06 * (high - low)
+    axes.set_ylim(low - margin, high + margin)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    return figure
+
+
+def parameter_importance(importances: Mapping[str, float], basis: str) -> Figure:
+    """A bar for each parameter's share of the score's variation, largest on top, undefined ones (NaN) last.
+
+    `basis` says what the shares are of, such as "score after epoch 1, 50 trials".
+    Raises ValueError without a parameter.
+    """
+    if not importances:
+        raise ValueError("importances must hold at least one parameter, got none")
+    ranked = sorted(importances.items(), key=lambda item: (math.isnan(item[1]), -item[1]))
+    figure = empty_figure(7, 1.2 + 0.34 * len(ranked))
+    axes = figure.add_subplot()
+    bars = axes.barh(
+        [name for name, _ in ranked],
+        [0.0 if math.isnan(share) else share for _, share in ranked],
+        color=BLUE,
+        height=0.7,
+    )
+    axes.bar_label(bars, ["undefined" if math.isnan(share) else f"{share:.3f}" for _, share in ranked], padding=4)
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.set_title("Parameter importance")
+    axes.set_xlabel(f"Importance (share of 1; {basis})")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _view(completed: list[float], pruned: list[float], direction: str) -> tuple[float, float]:
+    """The values to show: completed trials within Tukey's fence, and the better half of the pruned ones."""
+    sign = 1 if direction == "maximize" else -1
+    good = sign * np.array(completed or pruned)
+    first, third = np.quantile(good, [0.25, 0.75])
+    worst = good[good >= first - 1.5 * (third - first)].min()
+    if pruned:
+        worst = min(worst, np.median(sign * np.array(pruned)))
+    best = max(good.max(), (sign * np.array(pruned)).max(initial=-math.inf))
+    ends = sorted((sign * float(worst), sign * float(best)))
+    # A single value has no range of its own.
+    spread = 0.0 if ends[1] > ends[0] else 0.01 * max(abs(ends[0]), 1.0)
+    return ends[0] - spread, ends[1] + spread

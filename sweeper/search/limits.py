@@ -1,0 +1,34 @@
+"""When a sweep ends: what it is limited by, and what asks it to stop."""
+
+from dataclasses import dataclass
+
+from sweeper.store import Store
+
+
+@dataclass
+class StopRequest:
+    """Set from a signal handler, or by `sweeper stop`; the sweep ends with the epochs now running.
+
+    `saving` tells the handler that there is something to save: before, a signal may end the process at once.
+    `at_once` tells that the user has asked twice, and waits for nothing any more.
+    """
+
+    reason: str = ""
+    saving: bool = False
+    at_once: bool = False
+
+    def heed(self, store: Store, study: str) -> None:
+        """Takes note of a `sweeper stop` of the study."""
+        if store.stop_requested(study):
+            self.reason = self.reason or "sweeper stop"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When the sweep is over, and which trials may win."""
+
+    trials: int
+    deadline: float | None = None  # on time.monotonic()
+    target: float | None = None
+    max_parameters: int | None = None
+    keep: int = 5

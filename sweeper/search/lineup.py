@@ -1,0 +1,149 @@
+"""What is trained next in a sweep: what was cut short, what trials in training have left, else a new proposal."""
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+
+from sweeper import layers
+from sweeper.search import proposals
+from sweeper.search import study as studies
+from sweeper.search.crew import Crew, Task
+from sweeper.search.endings import Candidate, Endings
+from sweeper.search.events import Listener, Note
+from sweeper.search.limits import Limits, StopRequest
+from sweeper.search.proposals import Proposal, Proposer
+from sweeper.search.recorder import Recorder
+from sweeper.search.trial import TrialJob
+from sweeper.space import Space
+
+
+class Lineup:
+    """The trainings to come of one study; a proposal whose result is known, or cannot be had, is ended here."""
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        space: Space,
+        spec: Mapping[str, Any],
+        input_shape: tuple[int, int, int],
+        n_classes: int,
+        limits: Limits,
+        crew: Crew[Candidate],
+        recorder: Recorder,
+        endings: Endings,
+        listener: Listener,
+        stop: StopRequest,
+    ) -> None:
+        self.study, self.spec, self.limits = study, spec, limits
+        self.input_shape, self.n_classes = input_shape, n_classes
+        self.crew, self.recorder, self.endings = crew, recorder, endings
+        self.tell_user, self.stop = listener, stop
+        self.proposer = Proposer(study, space, spec)
+        self.unfinished = deque(self.proposer.unfinished())
+        self.further: deque[Task[Candidate]] = deque()  # trainings that trials in training have left
+        self.in_hand: int | None = None  # the trial that is being placed
+        self.duplicates = 0
+        self.exhausted = False
+
+    def next(self) -> Task[Candidate] | None:
+        """The next training; None when there is none to start now."""
+        while not self.stop.reason:
+            if self.crew.requeued:
+                return self.crew.requeued.popleft()
+            if self.further:
+                return self.further.popleft()
+            if self.unfinished:
+                proposal = self.unfinished.popleft()
+            elif self.exhausted or studies.n_counted(self.study) + len(self.open()) >= self.limits.trials:
+                return None
+            else:
+                asked = self.proposer.ask()
+                if asked is None:
+                    self.exhausted = True
+                    return None
+                proposal = asked
+            self.in_hand = proposal.number
+            task = self._place(proposal)
+            self.in_hand = None
+            if task is not None:
+                self.duplicates = 0
+                return task
+            if self.duplicates >= proposals.MOST_DUPLICATES:
+                self.exhausted = True
+                self.tell_user(Note(f"the space is exhausted: {self.duplicates} proposals in a row were known"))
+                return None
+        return None
+
+    def open(self) -> list[Candidate]:
+        """The trials in training."""
+        return list(dict.fromkeys(task.subject for task in (*self.crew.unfinished(), *self.further)))
+
+    def drop(self, candidate: Candidate) -> None:
+        """Leaves out what of a trial's trainings is not running."""
+        for line in (self.further, self.crew.requeued):
+            for task in [task for task in line if task.subject is candidate]:
+                line.remove(task)
+
+    def _place(self, proposal: Proposal) -> Task[Candidate] | None:
+        """The first training of a proposal; None where its result is known, expected, or known to be impossible."""
+        if self._is_known(proposal):
+            self.duplicates += 1
+            return None
+        try:
+            network = layers.trace(proposal.configuration.model, self.input_shape, self.n_classes)
+        except ValueError as error:
+            self.endings.untrainable(proposal, "impossible_shape", str(error), 1.0)
+            return None
+        n_parameters = layers.n_parameters(network)
+        most = self.limits.max_parameters
+        if most is not None and n_parameters > most:
+            # The baseline is trained all the same: it is what everything is measured against.
+            if proposal.variant != "baseline":
+                reason = f"{n_parameters:,} parameters, more than {most:,}"
+                self.endings.untrainable(proposal, "n_parameters", reason, float(n_parameters - most))
+                return None
+            proposal.trial.set_constraint("n_parameters", float(n_parameters - most))
+        if proposal.trial.user_attrs.get("duplicate_of") is not None:
+            proposal.trial.set_user_attr("duplicate_of", None)  # the trial that it repeated has failed since
+        self.recorder.start(proposal)
+        candidate = Candidate(proposal, n_parameters, time.monotonic(), prunable=self._is_prunable(proposal))
+        candidate.tasks = [self._task(candidate, job) for job in self.recorder.jobs(proposal)]
+        if not candidate.prunable:
+            # Where no fold decides whether there is to be another, all may be trained at once.
+            self.further.extend(candidate.tasks[1:])
+        return candidate.tasks[0]
+
+    def _task(self, candidate: Candidate, job: TrialJob) -> Task[Candidate]:
+        proposal = candidate.proposal
+        if job.label:
+            reported = self.recorder.tracker.last_epoch(job.key)
+            return Task(f"{proposal.name}, {job.label}", job, candidate, reported=reported)
+        return Task(proposal.name, job, candidate, reported=proposal.last_step)
+
+    def _is_prunable(self, proposal: Proposal) -> bool:
+        """Whether the pruner decides over the trial.
+
+        The baseline takes its place among the pruner's rungs, but is never pruned itself; nor is a comparator, of which
+        the pruner must not know.
+        """
+        return self.spec["pruner"] != "none" and not proposal.comparator and proposal.variant != "baseline"
+
+    def _is_known(self, proposal: Proposal) -> bool:
+        """Whether the proposal repeats a trial in training, whose result it then waits for, or a finished one."""
+        for candidate in self.open():
+            if candidate.proposal.configuration.key() == proposal.configuration.key():
+                proposal.trial.set_user_attr("duplicate_of", candidate.proposal.number)
+                candidate.followers.append(proposal)
+                return True
+        for record in studies.records(self.study):
+            if (
+                record.state in ("complete", "pruned")
+                and record.number != proposal.number
+                and record.configuration == proposal.configuration
+            ):
+                proposals.tell_duplicate(self.study, proposal, record)
+                return True
+        return False

@@ -1,0 +1,49 @@
+"""The figures that somebody reported for a variant: which there are, and what they may be."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from sweeper.errors import nearest, plain
+
+SPLITS = ("train", "validation", "test")
+# Of the split that stands beside them; those named train_... are of the same run's training images.
+SHARES = (
+    "accuracy", "train_accuracy", "macro_precision", "macro_recall", "macro_f1", "thresholded_precision",
+    "thresholded_recall",
+)  # fmt: skip
+FIGURES = (*SHARES, "loss", "train_loss")
+
+
+def read_reported(raw: Any) -> tuple[Mapping[str, Any], ...]:
+    """The entries of a variant's `reported`: one table, or an array of tables with one a split.
+
+    Raises ValueError with key, rule and value.
+    """
+    entries = [raw] if isinstance(raw, dict) else raw
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ValueError(f"reported must be a table or an array of tables, got {raw!r}")
+    splits = []
+    for entry in entries:
+        split = entry.get("split")
+        if split not in SPLITS:
+            raise ValueError(f"reported.split must be one of {', '.join(SPLITS)}, got {split!r}")
+        if split in splits:
+            raise ValueError(f"reported.split must differ from entry to entry, got {split!r} twice")
+        splits.append(split)
+        for key, value in entry.items():
+            if key != "split":
+                _check_figure(key, value)
+    return tuple(entries)
+
+
+def _check_figure(key: str, value: Any) -> None:
+    if key not in FIGURES:
+        raise ValueError(f"unknown key reported.{plain(key)}{nearest(key, FIGURES)}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"reported.{key} must be a finite number, got {value!r}")
+    if value < 0:
+        raise ValueError(f"reported.{key} must be at least 0, got {value!r}")
+    if key in SHARES and value > 1:
+        hint = f"; did you mean {value / 100:g}?" if value <= 100 else ""
+        raise ValueError(f"reported.{key} must be a share in [0, 1], got {value!r}{hint}")

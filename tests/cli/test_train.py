@@ -1,0 +1,366 @@
+"""`sweeper train` on a tiny data set, mostly with the workers in this process."""
+
+import json
+import os
+import re
+import signal
+import socket
+
+import mlflow
+import pytest
+from click.testing import CliRunner
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
+
+from sweeper import store as stores
+from sweeper.cli import main
+from sweeper.config import Configuration
+from sweeper.data import catalog
+from sweeper.search import trainer
+from sweeper.search.workers import WorkerPool
+from sweeper.tracking import delivery
+from tests.fake_data import write_fake_dataset
+from tests.search.inline import InlinePool
+
+SPACE = """
+[space]
+title = "tiny"
+datasets = ["fashion_mnist"]
+
+[protocol]
+epochs = 3
+
+[model]
+filters = [2, 4, 8]
+kernel_size = 5
+padding = [2, 0, 0]
+hidden = [8]
+activation = { choices = ["relu", "tanh"] }
+dropout = 0.1
+
+[train]
+lr = { type = "float", low = 1e-5, high = 1e30, log = true }
+batch_size = 16
+
+[variants.baseline]
+lr = 1e-3
+reported = { split = "validation", accuracy = 0.8765 }
+
+[variants.twin]                  # another configuration, that computes the same
+leaky_relu_slope = 0.2
+
+[variants.headed]
+aux_heads = ["conv1"]
+
+[variants.hopeless]
+optimizer = "sgd"
+lr = 1e30
+"""
+
+
+class Workplace:
+    """The command on one store, which is for the whole module: MLflow takes seconds to make another."""
+
+    def __init__(self, folder):
+        self.folder, self.store = folder, stores.resolve(folder / "store", None, None, {})
+        self.space = folder / "tiny_space.toml"
+        self.space.write_text(SPACE)
+        self.client = mlflow.MlflowClient(tracking_uri=self.store.tracking_uri)
+
+    def run(self, command, *arguments, code=0):
+        words = [command, *map(str, arguments), "--store", str(self.store.root)]
+        result = CliRunner().invoke(main, words)
+        assert result.exit_code == code, result.output
+        assert "Traceback" not in result.output
+        return result
+
+    def train(self, *arguments, code=0):
+        places = ("--space", self.space, "--data-dir", self.folder / "data")
+        return self.run("train", "tiny", *places, "--jobs", 1, *arguments, code=code)
+
+    def trained(self, *arguments):
+        """The command's --json object."""
+        return json.loads(self.train(*arguments, "--json", "-q").stdout)
+
+    def history(self, run_id, metric="train_loss"):
+        return [(m.step, m.value) for m in self.client.get_metric_history(run_id, metric)]
+
+    def children(self, outcome):
+        query = f"tags.`mlflow.parentRunId` = '{outcome['run_id']}'"
+        found = self.client.search_runs([outcome["experiment_id"]], query, order_by=["start_time"])
+        return {run.info.run_name: run for run in found}
+
+    def artifacts(self, run_id):
+        found = {entry.path for entry in self.client.list_artifacts(run_id)}
+        return found | {entry.path for entry in self.client.list_artifacts(run_id, "weights")} - {"weights"}
+
+    def runs(self, variant):
+        """The runs that are no parts of others."""
+        [experiment] = [e for e in self.client.search_experiments() if e.name == "tiny"]
+        query = f"tags.`sweeper.kind` = 'training' AND tags.`sweeper.variant` = '{variant}'"
+        found = self.client.search_runs([experiment.experiment_id], query)
+        return [run for run in found if "mlflow.parentRunId" not in run.data.tags]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("train")
+    dataset = write_fake_dataset(folder / "data", training=300)
+    for path in (folder / "data").glob("t10k*"):
+        path.unlink()  # nothing here may ask for the test set
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(catalog.DATASETS, dataset.name, dataset)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def shared(folder):
+    return Workplace(folder)
+
+
+@pytest.fixture
+def workplace(shared, monkeypatch):
+    monkeypatch.setattr("sweeper.search.train.WorkerPool", InlinePool)
+    monkeypatch.setattr(InlinePool, "made", [])
+    return shared
+
+
+def signal_at(monkeypatch, count, number=signal.SIGINT):
+    """Sends this process the signal when so many epochs have been logged."""
+    log, logged = trainer.log_epoch, []
+
+    def log_epoch(tracker, key, metrics):
+        log(tracker, key, metrics)
+        logged.append(metrics)
+        if len(logged) == count:
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(trainer, "log_epoch", log_epoch)
+
+
+SINGLE = {
+    "space.toml", "environment.json", "config.json", "layers.csv", "learning_curves.png",
+    "validation_confusion_matrix.png", "weights", "weights/model.safetensors",
+}  # fmt: skip
+
+
+def test_training_is_one_run_with_all_that_belongs_to_it_and_no_study(workplace):
+    outcome = workplace.trained("--seed", 1)
+    assert set(outcome) == {
+        "schema_version", "dataset", "space", "variant", "run_id", "experiment_id", "epochs", "seed", "stopped",
+        "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "validation_macro_f1",
+        "macro_precision", "macro_recall", "n_trainings", "n_parameters", "n_multiply_adds", "seconds", "reported",
+    } | (set(outcome) & {"thresholded_precision", "thresholded_recall"})  # fmt: skip
+    assert (outcome["schema_version"], outcome["dataset"], outcome["space"]) == (1, "tiny", "tiny_space")
+    assert (outcome["variant"], outcome["epochs"], outcome["seed"], outcome["stopped"]) == ("baseline", 3, 1, "")
+    assert outcome["reported"] == [{"split": "validation", "accuracy": 0.8765}]
+
+    run = workplace.client.get_run(outcome["run_id"])
+    assert (run.info.run_name, run.info.status) == ("tiny_space baseline", "FINISHED")
+    tags = {name: run.data.tags[f"sweeper.{name}"] for name in ("kind", "variant", "state")}
+    assert tags == {"kind": "training", "variant": "baseline", "state": "complete"}
+    assert not {"sweeper.study", "sweeper.study_id"} & set(run.data.tags)
+    assert run.data.params["seed"] == "1"
+    assert {"data_sha256", "split_sha256", "epochs", "folds", "n_train", "device", "threads"} <= set(run.data.params)
+    assert set(Configuration.from_values({}).values()) <= set(run.data.params)
+    assert [step for step, _ in workplace.history(outcome["run_id"])] == [1, 2, 3]
+    assert run.data.metrics["validation_accuracy"] == outcome["validation_accuracy"]
+    assert run.data.metrics["n_parameters"] == outcome["n_parameters"]
+    assert {"best_epoch", "best_validation_accuracy", "macro_recall", "seconds"} <= set(run.data.metrics)
+    assert workplace.artifacts(outcome["run_id"]) == SINGLE
+    assert workplace.children(outcome) == {}
+
+    assert "No studies" in workplace.run("studies").stdout
+    assert not (workplace.store.root / "optuna.db").exists()
+    left = {path.name for path in (workplace.store.root / "trainings").rglob("*") if path.is_file()}
+    assert left == {"trained.json"}
+    assert not list(workplace.store.spools.iterdir())
+
+
+def test_same_command_after_the_end_shows_the_result_again_and_trains_nothing(workplace):
+    first = workplace.trained("--epochs", 1)
+    run = workplace.client.get_run(first["run_id"])
+    assert len(InlinePool.made) == 1
+    assert workplace.trained("--epochs", 1) == first
+    shown = workplace.train("--epochs", 1)
+    assert "0 of 1" not in shown.stderr
+    assert len(InlinePool.made) == 1
+    again = workplace.client.get_run(first["run_id"])
+    assert (again.info.status, again.info.end_time) == ("FINISHED", run.info.end_time)
+    # What it prints for people is the variant's row beside what was reported, and where the run is.
+    assert "tiny_space baseline on tiny, last epoch" in shown.stdout
+    assert f"{100 * first['validation_accuracy']:.2f}" in shown.stdout
+    assert "87.65" in shown.stdout
+    assert f"MLflow run {first['run_id']}, experiment tiny" in shown.stdout
+    assert f"sweeper ui --store {workplace.store.root}" in shown.stdout
+
+
+@pytest.mark.parametrize("change", [("--seed", 5), ("--set", "hidden=[6]"), ("--subset", 200), ("--set", "confirm=0")])
+def test_command_that_changes_the_figures_is_another_run(workplace, change):
+    first = workplace.trained("--epochs", 1)
+    assert workplace.trained("--epochs", 1, *change)["run_id"] != first["run_id"]
+
+
+def test_run_that_was_deleted_in_mlflow_is_made_anew(workplace):
+    first = workplace.trained("--epochs", 1, "--seed", 2)
+    workplace.client.delete_run(first["run_id"])
+    second = workplace.trained("--epochs", 1, "--seed", 2)
+    assert second["run_id"] != first["run_id"]
+    assert second["validation_loss"] == first["validation_loss"]
+    assert len(workplace.history(second["run_id"])) == 1
+
+
+def test_each_fold_and_repeat_is_a_run_under_it_and_it_has_the_means(workplace):
+    outcome = workplace.trained("--set", "folds=2", "--repeats", 2, "--epochs", 2)
+    children = workplace.children(outcome)
+    names = [f"fold {fold}, repeat {repeat}" for repeat in (1, 2) for fold in (1, 2)]
+    assert sorted(children) == sorted(f"tiny_space baseline, {name}" for name in names)
+    seeds = [child.data.params["seed"] for child in children.values()]
+    assert (seeds.count("0"), len(set(seeds))) == (2, 2)
+    accuracies = []
+    for child in children.values():
+        assert (child.info.status, child.data.tags["sweeper.state"]) == ("FINISHED", "complete")
+        assert workplace.artifacts(child.info.run_id) == SINGLE - {"space.toml", "environment.json"}
+        assert {"macro_recall", "validation_loss"} <= set(child.data.metrics)
+        accuracies.append(child.data.metrics["validation_accuracy"])
+    assert outcome["n_trainings"] == 4
+    assert outcome["validation_accuracy"] == pytest.approx(sum(accuracies) / 4)
+    run = workplace.client.get_run(outcome["run_id"])
+    assert run.data.metrics["validation_accuracy_sd"] == outcome["validation_accuracy_sd"]
+    assert [step for step, _ in workplace.history(outcome["run_id"], "validation_accuracy")] == [1, 2]
+    assert workplace.artifacts(outcome["run_id"]) == {name for name in SINGLE if not name.startswith("weights")}
+    assert workplace.trained("--set", "folds=2", "--repeats", 2, "--epochs", 2) == outcome
+    assert len(InlinePool.made) == 1
+
+
+def test_heads_are_logged_by_epoch_and_drawn(workplace):
+    outcome = workplace.trained("--variant", "headed", "--epochs", 2)
+    assert [step for step, _ in workplace.history(outcome["run_id"], "aux_conv1_validation_accuracy")] == [1, 2]
+    assert "head_accuracies.png" in workplace.artifacts(outcome["run_id"])
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_saves_and_the_same_command_goes_on_bitwise(workplace, monkeypatch, number, code):
+    arguments = ("--seed", code)
+    with monkeypatch.context() as patch:
+        signal_at(patch, 2, number)
+        cut = workplace.train(*arguments, "--json", code=code)
+    assert "To go on: sweeper" in cut.stderr
+    stopped = json.loads(cut.stdout)
+    assert stopped["stopped"] == signal.Signals(number).name
+    assert "validation_accuracy" not in stopped
+    run = workplace.client.get_run(stopped["run_id"])
+    assert (run.info.status, run.data.tags["sweeper.state"]) == ("KILLED", "interrupted")
+    assert run.data.tags["sweeper.reason"] == signal.Signals(number).name
+
+    resumed = workplace.train(*arguments, "--json", "-v")
+    assert "goes on behind epoch 2" in resumed.stderr
+    gone_on = json.loads(resumed.stdout)
+    assert gone_on["run_id"] == stopped["run_id"]
+    twin = workplace.trained(*arguments, "--variant", "twin")
+    for metric in ("train_loss", "validation_loss", "gradient_norm"):
+        histories = [workplace.history(outcome["run_id"], metric) for outcome in (gone_on, twin)]
+        assert histories[0] == histories[1]
+        assert len(histories[0]) == 3
+    same = ("validation_accuracy", "validation_loss", "train_loss", "macro_recall")
+    assert {name: gone_on[name] for name in same} == {name: twin[name] for name in same}
+    assert workplace.artifacts(gone_on["run_id"]) == SINGLE
+
+
+def test_fold_that_was_complete_when_the_command_was_stopped_is_not_trained_again(workplace, monkeypatch):
+    arguments = ("--folds", 2, "--seed", 3)
+    with monkeypatch.context() as patch:
+        signal_at(patch, 5)
+        workplace.train(*arguments, code=130)
+    resumed = workplace.train(*arguments, "--json")
+    assert "1 of 2 trainings done" in resumed.stderr
+    assert "fold 2 goes on behind epoch 2" in resumed.stderr
+    assert "fold 1" not in resumed.stderr
+    outcome = json.loads(resumed.stdout)
+    twin = workplace.trained(*arguments, "--variant", "twin")
+    assert outcome["validation_loss"] == twin["validation_loss"]
+    assert outcome["validation_loss_sd"] == twin["validation_loss_sd"]
+    assert {run.info.status for run in workplace.children(outcome).values()} == {"FINISHED"}
+
+
+def test_training_that_diverges_is_one_line_and_a_failed_run(workplace):
+    failed = workplace.train("--variant", "hopeless", code=1)
+    assert re.fullmatch(r"Error: tiny_space hopeless diverged: .+", failed.stderr.splitlines()[-1])
+    [run] = workplace.runs("hopeless")
+    assert run.info.status == "FAILED"
+
+
+def test_second_process_with_the_same_command_is_refused_and_the_owner_named(workplace):
+    workplace.trained("--epochs", 1, "--seed", 7)
+    folders = {path.name for path in (workplace.store.root / "trainings").iterdir()}
+    workplace.trained("--epochs", 1, "--seed", 8)
+    [name] = {path.name for path in (workplace.store.root / "trainings").iterdir()} - folders
+    with workplace.store.owning(name):
+        refused = workplace.train("--epochs", 1, "--seed", 8, code=1)
+        assert f"is being run by process {os.getpid()} on {socket.gethostname()}" in refused.stderr
+        workplace.train("--epochs", 1, "--seed", 7)
+
+
+def test_what_mlflow_would_not_take_is_told_of_and_sync_delivers_it(workplace, monkeypatch):
+    def away(*arguments, **named):
+        raise MlflowException("server away", error_code=TEMPORARILY_UNAVAILABLE)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(delivery, "CLOSING_SECONDS", 0.0)
+        patch.setattr(mlflow.MlflowClient, "log_figure", away)
+        lacking = workplace.train("--epochs", 1, "--seed", 9, "--json", code=1)
+    assert "writes wait for MLflow, the first because: server away" in lacking.stderr
+    outcome = json.loads(lacking.stdout)
+    assert workplace.client.get_run(outcome["run_id"]).info.status == "RUNNING"
+    [spool] = json.loads(workplace.run("sync", "--json").stdout)["spools"]
+    assert (spool["kind"], spool["undelivered"], spool["error"]) == ("training", [], "")
+    assert workplace.client.get_run(outcome["run_id"]).info.status == "FINISHED"
+    assert workplace.artifacts(outcome["run_id"]) == SINGLE
+    assert workplace.trained("--epochs", 1, "--seed", 9) == outcome
+
+
+def test_deletion_of_a_study_leaves_trainings_alone(workplace, monkeypatch):
+    outcome = workplace.trained("--epochs", 1)
+    monkeypatch.setattr("sweeper.search.sweep.WorkerPool", InlinePool)
+    places = ("--space", workplace.space, "--data-dir", workplace.folder / "data", "--jobs", 1)
+    workplace.run("search", "tiny", *places, "--study", "doomed", "--trials", 1, "--epochs", 1, "--quiet")
+    workplace.run("delete", "doomed", "--yes")
+    assert workplace.client.get_run(outcome["run_id"]).info.lifecycle_stage == "active"
+    n_made = len(InlinePool.made)
+    assert workplace.trained("--epochs", 1) == outcome
+    assert len(InlinePool.made) == n_made
+    # So that the test above, of a store without studies, does not depend on the order.
+    (workplace.store.root / "optuna.db").unlink()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["--variant", "basline"],
+            "no variant 'basline' in tiny_space, which has baseline, twin, headed, ",
+        ),
+        (["--set", "dropout=1.5"], "dropout must be in [0, 1), got 1.5 (--set dropout=1.5)"),
+        (["--set", "lr=1e-4:1e-2"], "lr must be a single value, for nothing is searched here (--set lr=1e-4:1e-2)"),
+        (["--set", "folds=1"], "folds must be"),
+        (["--epochs", "0"], "--epochs"),
+        (["--subset", "100000"], "100000"),
+        (["--device", "tpu"], "device must be auto, cpu, cuda, cuda:N or mps, got 'tpu'"),
+        (["--quiet", "--verbose"], "contradict"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(workplace, arguments, message):
+    before = len(workplace.runs("baseline")) if (workplace.store.root / "mlflow.db").exists() else 0
+    refused = workplace.train(*arguments, code=2)
+    assert message in refused.stderr
+    assert refused.stdout == ""
+    assert before == (len(workplace.runs("baseline")) if before else 0)
+
+
+def test_real_workers_train_the_folds_to_the_same_figures(workplace, monkeypatch):
+    arguments = ("--folds", 2, "--epochs", 1, "--seed", 11)
+    inline = workplace.trained(*arguments, "--variant", "twin")
+    monkeypatch.setattr("sweeper.search.train.WorkerPool", WorkerPool)
+    real = workplace.trained(*arguments)
+    assert real["validation_loss"] == pytest.approx(inline["validation_loss"], rel=1e-4)
+    assert real["n_trainings"] == 2

@@ -1,0 +1,56 @@
+"""A sweep with everything faked around the coordinator: the study is in memory, workers answer by a script."""
+
+import optuna
+
+from sweeper import store as stores
+from sweeper.search import study as studies
+from sweeper.search.coordinator import Coordinator
+from sweeper.search.limits import Limits, StopRequest
+from tests.search.fakes import FakePool, FakeTracker
+from tests.test_space_file import EXAMPLE, parse
+
+SPEC = {
+    "dataset": "tiny", "seed": 3, "metric": "accuracy", "sampler": "tpe", "pruner": "none", "epochs": 3,
+    "folds": 0, "repeats": 1, "variants_only": False, "pixels": "unit", "mean": [0.0], "std": [1.0],
+    "fold_scalings": [[[0.0], [1.0]]], "data_sha256": "0",
+}  # fmt: skip
+
+
+def steady(job, epoch):
+    """Every trial has an accuracy of its own, rising with the epochs."""
+    return 0.5 + 0.01 * (job.number % 30) + 0.001 * epoch
+
+
+class Sweep:
+    """A study in memory and a coordinator on it, with everything faked around it."""
+
+    def __init__(self, tmp_path, text=EXAMPLE, overrides=(), **spec):
+        self.space = parse(text, *overrides)
+        self.spec = SPEC | spec
+        self.store = stores.resolve(tmp_path, None, None, {})
+        self.storage = optuna.storages.InMemoryStorage()
+        self.tracker = FakeTracker()
+        self.events = []
+
+    def run(self, script=steady, *, n_workers=1, stop=None, listener=None, **limits):
+        study = studies.open_study(self.storage, "study", self.spec, self.space)
+        self.pool = FakePool(script, n_workers)
+        self.stop = stop or StopRequest()
+        Coordinator(
+            study=study,
+            space=self.space,
+            spec=self.spec,
+            input_shape=(1, 28, 28),
+            classes=("a", "b"),
+            limits=Limits(**({"trials": 8} | limits)),
+            store=self.store,
+            pool=self.pool,
+            tracker=self.tracker,
+            listener=lambda event: (self.events.append(event), listener and listener(event)),
+            stop=self.stop,
+        ).run()
+        return studies.records(study)
+
+    @property
+    def study(self):
+        return optuna.load_study(study_name="study", storage=self.storage)
