@@ -65,7 +65,7 @@ def variants_table(
     table.add_column("variant", min_width=8, overflow="fold")
     for name, width in (
         ("validation accuracy loss", 10), ("train accuracy loss", 9), ("against baseline", 8),
-        ("parameters mult-adds", 10), ("time, s", 5), ("reported accuracy loss", 8),
+        ("parameters mult-adds seconds", 10), ("reported accuracy loss", 8),
     ):  # fmt: skip
         table.add_column(name, justify="right", min_width=width)
     for result in found:
@@ -76,8 +76,7 @@ def variants_table(
             _accuracy_and_loss(result.figures, "validation"),
             _accuracy_and_loss(result.figures, "train"),
             "" if result.difference is None else f"{100 * result.difference:+.2f}",
-            f"{result.n_parameters:,}\n{result.n_multiply_adds:,}",
-            f"{result.seconds:,.0f}",
+            f"{result.n_parameters:,}\n{result.n_multiply_adds:,}\n{result.seconds:,.0f} s",
             "\n".join(_reported(entry) for entry in reported),
         )
     return table

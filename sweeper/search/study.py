@@ -38,8 +38,8 @@ LIBRARY = databases.Library(
     Path(optuna.__file__).parent / "storages" / "_rdb" / "alembic",
     "optuna storage upgrade --storage",
 )
-# What of a study's attributes means what. A study of a higher number cannot be read.
-_SCHEMA, SCHEMA = "schema", 1
+# What of a study's attributes means what. A study of a higher number cannot be read, one of a lower only looked at.
+_SCHEMA, SCHEMA = "schema", 2
 
 
 @dataclass(frozen=True)
@@ -171,8 +171,14 @@ def check_schema(study: optuna.Study) -> None:
 
 
 def check_usable(study: optuna.Study) -> None:
-    """Raises SweeperError for a study that must not be worked on: a newer sweeper's, or one that is half deleted."""
+    """Raises SweeperError for a study that must not be worked on: another sweeper's, or one that is half deleted."""
     check_schema(study)
+    schema = study.user_attrs.get(_SCHEMA, SCHEMA)
+    if schema < SCHEMA:
+        raise SweeperError(
+            f"study {study.study_name} was written by an older sweeper (its schema is {schema}, this one writes "
+            f"{SCHEMA}): it can be looked at, but not gone on with"
+        )
     if study.user_attrs.get(ENDED) == DELETING:
         name = study.study_name
         raise SweeperError(f"study {name} is half deleted: `sweeper delete {name}` deletes the rest of it")
@@ -270,15 +276,8 @@ def _record(frozen: FrozenTrial, run_id: str | None) -> TrialRecord:
 
 def counts(trials: Sequence[TrialRecord]) -> dict[str, int]:
     """Trials by state, duplicates left out."""
-    return {
-        name: sum(trial.state == state for trial in trials)
-        for name, state in (
-            ("complete", "complete"),
-            ("pruned", "pruned"),
-            ("fail", "failed"),
-            ("running", "running"),
-        )
-    }
+    states = {"complete": "complete", "pruned": "pruned", "fail": "failed", "running": "running"}
+    return {name: sum(trial.state == state for trial in trials) for name, state in states.items()}
 
 
 def n_counted(study: optuna.Study) -> int:

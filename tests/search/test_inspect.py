@@ -64,13 +64,21 @@ def test_command_is_kept_without_its_password(sweep):
 
 
 def test_study_of_a_newer_sweeper_is_refused_and_not_changed(sweep):
-    sweep.study.set_user_attr("schema", 2)
-    refusal = r"study study was written by a newer sweeper \(its schema is 2, this one knows 1\): upgrade sweeper"
+    sweep.study.set_user_attr("schema", studies.SCHEMA + 1)
+    refusal = r"study study was written by a newer sweeper \(its schema is 3, this one knows 2\): upgrade sweeper"
     with pytest.raises(SweeperError, match=refusal):
         inspect.find_study(sweep.store, "study")
     with pytest.raises(SweeperError, match=refusal):
         sweep.run(trials=3)
-    assert sweep.study.user_attrs["schema"] == 2
+    assert sweep.study.user_attrs["schema"] == studies.SCHEMA + 1
+
+
+def test_study_of_an_older_sweeper_can_be_looked_at_but_not_gone_on_with(sweep):
+    sweep.study.set_user_attr("schema", 1)
+    assert status(sweep)["study_name"] == "study"
+    with pytest.raises(SweeperError, match=r"study study was written by an older sweeper \(its schema is 1"):
+        sweep.run(trials=3)
+    assert sweep.study.user_attrs["schema"] == 1
 
 
 def test_study_that_is_half_deleted_is_not_gone_on_with(sweep):
