@@ -18,6 +18,8 @@ PIXELS = ("unit", "standard")
 
 # What torch takes as a size everywhere.
 MOST_INTEGER = 2**31 - 1
+# Each fold's images lie on disk for the workers while a study runs.
+MOST_FOLDS = 100
 
 
 def _is_number(value: Any) -> bool:
@@ -54,6 +56,12 @@ def _positive_share(value: Any) -> float:
 def _positive(value: Any) -> float:
     if not _is_number(value) or not 0 < value <= sys.float_info.max:
         raise ValueError(f"must be a positive number, got {value!r}")
+    return float(value)
+
+
+def _factor(value: Any) -> float:
+    if not _is_number(value) or not 0 < value <= 1:
+        raise ValueError(f"must be in (0, 1], got {value!r}")
     return float(value)
 
 
@@ -144,8 +152,8 @@ def _part(*, empty: bool) -> Rule:
 
 def _folds(value: Any) -> int:
     folds: int = _integer(0)(value)
-    if folds == 1:
-        raise ValueError(f"must be 0 for none, or at least 2, got {value!r}")
+    if folds == 1 or folds > MOST_FOLDS:
+        raise ValueError(f"must be 0 for none, or at least 2 and at most {MOST_FOLDS}, got {value!r}")
     return folds
 
 
@@ -217,8 +225,8 @@ class TrainConfig(_Checked):
     decoupled_weight_decay: bool = _field(False, _boolean)  # w *= 1 - lr * weight_decay; always so for adamw
     schedule: str = _field("constant", _one_of(*SCHEDULES))
     step_size: int = _field(5, _integer(1))  # epochs between two steps of schedule "step"
-    step_gamma: float = _field(0.5, _positive)
-    exponential_gamma: float = _field(0.9, _positive)  # per epoch; 0.9 ** 14 = 0.23 in the 15th
+    step_gamma: float = _field(0.5, _factor)
+    exponential_gamma: float = _field(0.9, _factor)  # per epoch; 0.9 ** 14 = 0.23 in the 15th
     warmup_epochs: int = _field(0, _integer(0))  # of a linear rise before the cosine
     # One-cycle as in Smith & Topin (2019), with the proportions of torch's OneCycleLR; shares of lr and of the steps.
     cycle_start: float = _field(0.04, _positive_share)  # cyclic's lowest, too

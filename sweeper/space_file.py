@@ -9,6 +9,7 @@ from typing import Any
 from sweeper.config import MODEL_FAMILIES, Configuration, ModelConfig, Protocol, TrainConfig
 from sweeper.data.catalog import INPUT_SHAPES
 from sweeper.errors import UsageError, nearest, plain, refuse, shortened
+from sweeper.layers import trace
 from sweeper.overrides import Override, parse_override, read_toml
 from sweeper.space import Parameter, Space
 from sweeper.space_parameters import read_parameter, read_value, with_checked_condition
@@ -88,6 +89,7 @@ class _Reader:
         variants = read_variants(self._table("variants"), fixed | self._kept_values(), self.file)
         space = Space(self.name, title, datasets, protocol, fixed, parameters, variants, self.text)
         self._check_shapes(space)
+        self._check_cycles(space)
         self._check_variants_differ(space)
         return space
 
@@ -218,7 +220,8 @@ class _Reader:
         for variant in space.variants.values():
             try:
                 check_network(variant.configuration.model, dataset)
-                check_decayed_layers(variant.configuration, dataset)
+                network = trace(variant.configuration.model, *INPUT_SHAPES[dataset])
+                check_decayed_layers(variant.configuration, network)
             except ValueError as error:
                 blamed = (*SHAPE_FIELDS, "weight_decay_layers")
                 causes = [place for key, place in self.overridden.items() if key in blamed]
@@ -226,6 +229,18 @@ class _Reader:
         if misfit := unusable(space.fixed, space.parameters, dataset):
             name, reason = misfit
             refuse(reason, self._place("model", name))
+
+    def _check_cycles(self, space: Space) -> None:
+        """Refuses a variant whose momentum would run with the learning rate, and not against it."""
+        for variant in space.variants.values():
+            train = variant.configuration.train
+            if train.momentum_low > train.momentum_high:
+                low, high = train.momentum_low, train.momentum_high
+                causes = [self.overridden[key] for key in ("momentum_low", "momentum_high") if key in self.overridden]
+                refuse(
+                    f"momentum_low must be at most momentum_high, got {low!r} and {high!r}",
+                    ", ".join([variant_place(self.file, variant.name), *causes]),
+                )
 
     def _check_variants_differ(self, space: Space) -> None:
         """Refuses a file with one configuration under two names; overrides may well make two variants equal."""

@@ -1,14 +1,14 @@
 """Whether the networks of a space can take its images, by arithmetic alone."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
 from sweeper.config import Configuration, ModelConfig
 from sweeper.data.catalog import INPUT_SHAPES
 from sweeper.errors import nearest
-from sweeper.layers import trace
+from sweeper.layers import Layer, trace
 from sweeper.space import Parameter
 
 # The fields that decide whether a network can take an image.
@@ -29,13 +29,9 @@ def check_network(config: ModelConfig, dataset: str) -> None:
         raise ValueError(f"{error}, with images of {dataset}") from None
 
 
-def check_decayed_layers(configuration: Configuration, dataset: str) -> None:
+def check_decayed_layers(configuration: Configuration, network: Sequence[Layer]) -> None:
     """Raises ValueError, naming the layer, when `weight_decay_layers` has one that the network lacks."""
-    known = [
-        layer.name
-        for layer in trace(configuration.model, *INPUT_SHAPES[dataset])
-        if layer.n_parameters and layer.kind != "batch_norm"
-    ]
+    known = [layer.name for layer in network if layer.n_parameters and layer.kind != "batch_norm"]
     for name in configuration.train.weight_decay_layers:
         if name not in known:
             there = ", ".join(known)

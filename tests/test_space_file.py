@@ -125,6 +125,10 @@ def test_documented_example_loads():
         (minimal(rest="[variants.baseline]\n[variants.b]\nextends = 'c'\n"), "extends names unknown variant 'c'"),
         (minimal(rest="[variants.baseline]\nextends = 'b'\n[variants.b]\n"), "circle: baseline -> b -> baseline"),
         (
+            minimal(rest="[variants.baseline]\nmomentum_low = 0.9\nmomentum_high = 0.8\n"),
+            "momentum_low must be at most momentum_high, got 0.9 and 0.8",
+        ),
+        (
             minimal(rest="[variants.baseline]\nreported = { accuracy = 0.9 }\n"),
             "reported.split must be one of train, validation, test, got None",
         ),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sweeper import store as stores
-from sweeper.config import MOST_INTEGER, Protocol
+from sweeper.config import MOST_FOLDS, MOST_INTEGER, Protocol
 
 if TYPE_CHECKING:
     from sweeper.space import Space
@@ -66,8 +66,9 @@ class Folds(click.ParamType):
     name = "integer"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
-        if not re.fullmatch("0|[2-9]|[1-9][0-9]{1,3}", str(value)):
-            self.fail(f"must be 0 for none, or an integer of at least 2 and at most 9999, got {value!r}", param, ctx)
+        if not re.fullmatch("[0-9]{1,4}", str(value)) or int(value) == 1 or int(value) > MOST_FOLDS:
+            text = f"must be 0 for none, or an integer of at least 2 and at most {MOST_FOLDS}, got {value!r}"
+            self.fail(text, param, ctx)
         return int(value)
 
 

@@ -139,7 +139,6 @@ class _PlainLines:
 
     def __init__(self, console: Console, verbose: bool) -> None:
         self.console, self.verbose, self.tally = console, verbose, _Tally()
-        self.names: dict[int, str] = {}
 
     def __call__(self, event: Event) -> None:
         self.tally.update(event)
@@ -147,8 +146,7 @@ class _PlainLines:
             case SweepStarted(study=study, done=done, total=total, n_workers=workers, what=what):
                 plural = "worker" if workers == 1 else "workers"
                 self._say(f"{study}: {done} of {total} {what} done, {workers} {plural}")
-            case TrialStarted(number=number, name=name, from_epoch=epoch):
-                self.names[number] = name
+            case TrialStarted(name=name, from_epoch=epoch):
                 if epoch:
                     self._say(f"{name} goes on behind epoch {epoch}")
                 elif self.verbose:
@@ -168,8 +166,8 @@ class _PlainLines:
                     f"[{self.tally.done}/{self.tally.total}] {name} {state}{shown} after "
                     f"{epochs} epochs{reason}{self.tally.best_so_far()}, {self.tally.time_left()} left"
                 )
-            case TrialInterrupted(number=number):
-                self._say(f"{self.names.get(number, f'trial {number}')} interrupted")
+            case TrialInterrupted(name=name):
+                self._say(f"{name} interrupted")
             case Note(text=text):
                 self._say(text)
 

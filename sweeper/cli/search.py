@@ -86,7 +86,7 @@ METRICS = ("accuracy", "macro_f1", "loss")
     type=click.Choice(PRUNERS),
     default="halving",
     show_default=True,
-    help="halving: asynchronous successive halving from epoch 1, factor 3.",
+    help="halving: asynchronous successive halving from the first epoch (fold, repeat), factor 3.",
 )
 @click.option(
     "--metric",

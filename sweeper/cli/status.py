@@ -38,7 +38,10 @@ def status(study: str | None, store: Path | None, storage: str | None, tracking_
     )
     for trial in found["running_trials"]:
         value = "" if trial["value"] is None else f", validation {found['metric']} {trial['value']:.4f}"
-        click.echo(f"trial {trial['number']}: epoch {trial['epochs']} of {found['epochs']}{value}")
+        done = f"epoch {trial['epochs']} of {found['epochs']}"
+        if found["trainings"] > 1:
+            done = f"{trial['scored']} of {found['trainings']} trainings"
+        click.echo(f"trial {trial['number']}: {done}{value}")
     if best is not None:
         click.echo(f"best: trial {best['number']}, validation {found['metric']} {best['value']:.4f}")
     if found["undelivered"]:

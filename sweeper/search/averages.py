@@ -26,16 +26,17 @@ def mean_of(figures: Sequence[Figures]) -> dict[str, float]:
 
 
 def mean_epochs(histories: "Sequence[Sequence[EpochMetrics]]") -> list[dict[str, float]]:
-    """Each epoch's means over the trainings that reached it; `epoch` counts from 1."""
+    """Each epoch's means over all trainings; `epoch` counts from 1.
+
+    A training that ended before has its last epoch's figures: else the means of late epochs would be of those that were
+    left, and the last would not be the score.
+    """
     last = max((len(history) for history in histories), default=0)
-    return [
-        {
-            name: value
-            for name, value in mean_of([history[i].values() for history in histories if len(history) > i]).items()
-            if not name.endswith("_sd")
-        }
-        for i in range(last)
-    ]
+    found = []
+    for i in range(last):
+        means = mean_of([history[min(i, len(history) - 1)].values() for history in histories])
+        found.append({name: value for name, value in means.items() if not name.endswith("_sd")} | {"epoch": i + 1})
+    return found
 
 
 def figures_of(

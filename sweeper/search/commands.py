@@ -16,7 +16,9 @@ def resuming(command: Sequence[str], study: str) -> str:
 
 
 def with_trials(command: str, trials: int) -> str:
-    """The command with this number of trials in all."""
+    """The command with this number of trials in all; one for the named variants alone has no such number."""
+    if "--variants-only" in shlex.split(command):
+        return command
     return shlex.join([*_without(shlex.split(command), _TRIALS), "--trials", str(trials)])
 
 

@@ -125,10 +125,9 @@ class Coordinator:
 
     def _interrupt_the_rest(self) -> None:
         """Whatever has not ended by now is for the next command; its run must not look as if it were going on."""
-        left = {candidate.proposal.number for candidate in self.lineup.open()}
+        left = {*self.lineup.open, *(proposal.number for proposal in self.lineup.unfinished)}
         left |= {number for number in (self.in_hand, self.lineup.in_hand) if number is not None}
-        left |= {proposal.number for proposal in self.lineup.unfinished}
-        for candidate in self.lineup.open():
+        for candidate in self.lineup.open.values():
             for task in candidate.tasks:
                 self.recorder.interrupt(task.job, self.stop.reason)
         for number in sorted(left):
@@ -211,8 +210,10 @@ class Coordinator:
         trial, histories = candidate.proposal.trial, [task.history for task in candidate.tasks]
         done = histories if len(histories) == 1 else histories[:step]
         trial.report(fmean(getattr(history[-1], self.metric) for history in done), step)
-        # The last training or epoch is not worth stopping at.
-        if not last and candidate.prunable and trial.should_prune():
+        # The last training or epoch is not worth stopping at. The question alone gives the baseline its place among
+        # the pruner's rungs; of a comparator the pruner must not know.
+        prune = not last and not candidate.proposal.comparator and trial.should_prune()
+        if prune and candidate.prunable:
             self._decide(candidate, Verdict("pruned", "pruner"))
             return True
         return False
@@ -227,6 +228,7 @@ class Coordinator:
         if self._is_running(candidate):
             return
         record = self.endings.trained(candidate, verdict)
+        del self.lineup.open[record.number]
         if verdict.state == "complete" and record.feasible and self._reaches_target(record):
             self.stop.reason = self.stop.reason or "target"
         self.failures = self.failures + 1 if verdict.state == "failed" else 0
@@ -238,7 +240,8 @@ class Coordinator:
 
     def _interrupt(self, number: int) -> None:
         self.tracker.finish(number, "interrupted", reason=self.stop.reason)
-        self.tell_user(TrialInterrupted(number))
+        variant = self.study.get_trials(deepcopy=False)[number].user_attrs.get("variant")
+        self.tell_user(TrialInterrupted(number, studies.trial_name(number, variant)))
 
     def _reaches_target(self, record: TrialRecord) -> bool:
         target, value = self.limits.target, record.value

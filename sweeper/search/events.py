@@ -81,6 +81,7 @@ class TrialInterrupted:
     """The trial stays recorded as running; the same command goes on with it."""
 
     number: int
+    name: str
 
 
 @dataclass(frozen=True)

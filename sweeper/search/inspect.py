@@ -51,9 +51,10 @@ def find_again(store: Store, name: str, study_id: str) -> optuna.Study:
 def status_of(store: Store, study: optuna.Study) -> dict[str, Any]:
     """A study as plain data.
 
-    Its `state` is running (a process, its `owner`, holds it), finished, stopped (`ended` says by what), deleting
-    (a `sweeper delete` was cut short), or dead: nobody runs it, though its last process never said that it ended.
-    `command` goes on with it. `undelivered` counts the writes that wait for MLflow, where no process is at it.
+    Its `state` is running (a process, its `owner`, holds it), finished, stopped (`ended` says by what), deleting (a
+    `sweeper delete` was cut short), or dead: nobody runs it, though its last process never said that it ended.
+    `trainings` is how many each trial has. `command` goes on with it. `undelivered` counts the writes that wait for
+    MLflow, where no process is at it.
     """
     spec, trials = studies.spec_of(study), studies.records(study)
     counts = studies.counts(trials)
@@ -71,6 +72,7 @@ def status_of(store: Store, study: optuna.Study) -> dict[str, Any]:
         "space": spec["space_name"],
         "metric": spec["metric"],
         "epochs": spec["epochs"],
+        "trainings": max(spec.get("folds", 0), 1) * spec.get("repeats", 1),
         "undelivered": 0 if owner else sum(waiting(path) or 0 for path in spools),
         "trials": attributes.get("trials", 0),
         "n_trials": counts,
@@ -100,6 +102,7 @@ def described(trial: TrialRecord) -> dict[str, Any]:
         "reason": trial.reason,
         "feasible": trial.feasible,
         "epochs": trial.epochs,
+        "scored": len(values),
         "n_parameters": trial.n_parameters,
         # JSON knows no infinity, and a gradient can have one.
         "metrics": {name: value if math.isfinite(value) else None for name, value in trial.metrics.items()},

@@ -18,6 +18,7 @@ from sweeper.search.proposals import Proposal, Proposer
 from sweeper.search.recorder import Recorder
 from sweeper.search.trial import TrialJob
 from sweeper.space import Space
+from sweeper.space_shapes import check_decayed_layers
 
 
 class Lineup:
@@ -43,7 +44,8 @@ class Lineup:
         self.tell_user, self.stop = listener, stop
         self.proposer = Proposer(study, space, spec)
         self.unfinished = deque(self.proposer.unfinished())
-        self.further: deque[Task[Candidate]] = deque()  # trainings that trials in training have left
+        self.open: dict[int, Candidate] = {}  # the trials that were begun and have not ended
+        self.further: deque[Task[Candidate]] = deque()  # trainings that these have left
         self.in_hand: int | None = None  # the trial that is being placed
         self.duplicates = 0
         self.exhausted = False
@@ -57,7 +59,7 @@ class Lineup:
                 return self.further.popleft()
             if self.unfinished:
                 proposal = self.unfinished.popleft()
-            elif self.exhausted or studies.n_counted(self.study) + len(self.open()) >= self.limits.trials:
+            elif self.exhausted or studies.n_counted(self.study) + len(self.open) >= self.limits.trials:
                 return None
             else:
                 asked = self.proposer.ask()
@@ -77,10 +79,6 @@ class Lineup:
                 return None
         return None
 
-    def open(self) -> list[Candidate]:
-        """The trials in training."""
-        return list(dict.fromkeys(task.subject for task in (*self.crew.unfinished(), *self.further)))
-
     def drop(self, candidate: Candidate) -> None:
         """Leaves out what of a trial's trainings is not running."""
         for line in (self.further, self.crew.requeued):
@@ -94,6 +92,7 @@ class Lineup:
             return None
         try:
             network = layers.trace(proposal.configuration.model, self.input_shape, self.n_classes)
+            check_decayed_layers(proposal.configuration, network)
         except ValueError as error:
             self.endings.untrainable(proposal, "impossible_shape", str(error), 1.0)
             return None
@@ -111,6 +110,7 @@ class Lineup:
         self.recorder.start(proposal)
         candidate = Candidate(proposal, n_parameters, time.monotonic(), prunable=self._is_prunable(proposal))
         candidate.tasks = [self._task(candidate, job) for job in self.recorder.jobs(proposal)]
+        self.open[proposal.number] = candidate
         if not candidate.prunable:
             # Where no fold decides whether there is to be another, all may be trained at once.
             self.further.extend(candidate.tasks[1:])
@@ -124,16 +124,12 @@ class Lineup:
         return Task(proposal.name, job, candidate, reported=proposal.last_step)
 
     def _is_prunable(self, proposal: Proposal) -> bool:
-        """Whether the pruner decides over the trial.
-
-        The baseline takes its place among the pruner's rungs, but is never pruned itself; nor is a comparator, of which
-        the pruner must not know.
-        """
+        """Whether the pruner may end the trial: neither the baseline nor a comparator."""
         return self.spec["pruner"] != "none" and not proposal.comparator and proposal.variant != "baseline"
 
     def _is_known(self, proposal: Proposal) -> bool:
         """Whether the proposal repeats a trial in training, whose result it then waits for, or a finished one."""
-        for candidate in self.open():
+        for candidate in self.open.values():
             if candidate.proposal.configuration.key() == proposal.configuration.key():
                 proposal.trial.set_user_attr("duplicate_of", candidate.proposal.number)
                 candidate.followers.append(proposal)

@@ -99,8 +99,9 @@ class Recorder:
             with suppress(CheckpointError), reading(job.checkpoint):
                 history = epochs_of(read_history(job.checkpoint))
             if history:
-                self.start_training(record, job)
                 histories.append(history)
+                if not self.tracker.is_ended(job.key):
+                    self.start_training(record, job)
             for metrics in history:
                 self.epoch(job, metrics)
         if record.number in self._kept and all(job.weights.exists() for job in jobs):
@@ -146,7 +147,10 @@ class Recorder:
                 if self.tracker.state(job.key) in ("running", "interrupted"):
                     self.tracker.finish(job.key, record.state, reason=record.reason)
         self.tracker.finish(number, record.state, reason=record.reason, metrics=metrics)
-        self.tracker.forget(number, jobs[0].folder.parent if jobs[0].label else jobs[0].folder)
+        # Each under the run that its files are for: they stay where MLflow has refused one of them.
+        for job in jobs:
+            if self.tracker.is_ended(job.key):  # a training that was not begun has none
+                self.tracker.forget(job.key, job.folder)
 
     def _best(self) -> set[int]:
         return set(self._ranked()[: self.keep])

@@ -48,9 +48,9 @@ class TrialRecord:
 
     `state` is complete, pruned, failed, running, waiting, or duplicate (told another trial's result; not counted).
     `value` is the last epoch's objective, the mean over folds and repeats where there are several trainings, whose
-    epochs `epochs` then counts all. `values` are what the pruner saw: by epoch, or of several trainings their running
-    mean, by how many were complete. `params` are field values of the searched parameters. A trial that
-    was pruned for a constraint is not `feasible`.
+    epochs `epochs` then counts all, once the trial has ended. `values` are what the pruner saw: by epoch, or of
+    several trainings their running mean, by how many were complete. `params` are field values of the searched
+    parameters. A trial that was pruned for a constraint is not `feasible`.
     """
 
     number: int
@@ -232,8 +232,10 @@ def free_name(storage: RDBStorage, name: str) -> str:
 def records(study: optuna.Study) -> list[TrialRecord]:
     """All trials in the order of their numbers."""
     attributes = study.user_attrs
+    several = bool(attributes[_SPEC].get("folds")) or attributes[_SPEC].get("repeats", 1) > 1
     return [
-        _record(frozen, attributes.get(f"{_RUN_ID}:{frozen.number}")) for frozen in study.get_trials(deepcopy=False)
+        _record(frozen, attributes.get(f"{_RUN_ID}:{frozen.number}"), several)
+        for frozen in study.get_trials(deepcopy=False)
     ]
 
 
@@ -242,7 +244,7 @@ def set_run_id(study: optuna.Study, number: int, run_id: str) -> None:
     study.set_user_attr(f"{_RUN_ID}:{number}", run_id)
 
 
-def _record(frozen: FrozenTrial, run_id: str | None) -> TrialRecord:
+def _record(frozen: FrozenTrial, run_id: str | None, several: bool) -> TrialRecord:
     attributes = frozen.user_attrs
     result = attributes.get(RESULT, {})
     values = attributes.get(TRIAL, {}).get("configuration")
@@ -265,7 +267,7 @@ def _record(frozen: FrozenTrial, run_id: str | None) -> TrialRecord:
         configuration=configuration,
         reason=result.get("reason", ""),
         feasible=not any(value > 0 for value in (*frozen.constraints.values(), *result.get("violated", {}).values())),
-        epochs=result.get("epochs", frozen.last_step or 0),
+        epochs=result.get("epochs", 0 if several else frozen.last_step or 0),
         values=dict(frozen.intermediate_values),
         metrics=result.get("metrics", {}),
         n_parameters=result.get("n_parameters"),

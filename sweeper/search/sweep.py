@@ -79,7 +79,7 @@ class Plan:
 class Outcome:
     """How a sweep ended. `stopped` is "" when it is done, else timeout, target, sweeper stop, or a signal's name.
 
-    `variants` are the results of a comparison of named variants; each trial has `n_trainings`.
+    `variants` are the results of a comparison of named variants, else None; each trial has `n_trainings`.
     `undelivered` are the reasons of writes that MLflow would not take; the study itself is whole without them.
     """
 
@@ -92,12 +92,12 @@ class Outcome:
     seconds: float
     undelivered: Sequence[str]
     n_trainings: int
-    variants: Sequence[VariantResult]
+    variants: Sequence[VariantResult] | None
 
     def summary(self) -> dict[str, Any]:
         """The object that `sweeper search --json` prints; `variants` stands in that of a comparison of variants."""
         best = studies.best(self.trials, self.metric)
-        variants = {"variants": [result.described() for result in self.variants]} if self.variants else {}
+        variants = {} if self.variants is None else {"variants": [result.described() for result in self.variants]}
         return {
             "schema_version": 1,
             "study_name": self.study_name,
@@ -217,7 +217,7 @@ def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome:
             # Over all commands that worked on the study.
             total = study.user_attrs.get("seconds", 0.0) + time.monotonic() - started
             study.set_user_attr("seconds", total)
-            compared = []
+            compared = None
             if request.variants_only:
                 compared = variants.results(study, request.space, pool.images.shape[1:], len(pool.classes))
                 study_run.log_variants(tracker, study, compared, request.space, len(planned.splits[0].train))

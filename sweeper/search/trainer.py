@@ -207,4 +207,4 @@ class Trainer:
             reason = self.stop.reason or "the command ended"
             self.tracker.finish(entry.training.run, "interrupted", reason=reason)
         if entry.started:
-            self.tell_user(TrialInterrupted(entry.number))
+            self.tell_user(TrialInterrupted(entry.number, entry.training.name))

@@ -185,7 +185,7 @@ class Delivery:
         time: int,
         params: Mapping[str, Any],
         tags: Mapping[str, str],
-        under: Key | None,
+        under: Key | None = None,
     ) -> None:
         target = self._target
         parent = self._of(under)

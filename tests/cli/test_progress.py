@@ -17,7 +17,7 @@ def events(maximize=True):
         Note("a note"),
         TrialEnded(1, "trial 1", "complete", 0.7, 2),
         TrialEnded(3, "trial 3", "pruned", 0.1, 2, "diverged: the loss is nan", feasible=False),
-        TrialInterrupted(2),
+        TrialInterrupted(2, "trial 2"),
     ]
 
 

@@ -131,7 +131,8 @@ def test_other_folds_are_another_study(place, compared):
     [
         (("--folds", 1), "must be 0 for none, or an integer of at least 2"),
         (("--folds", "two"), "must be 0 for none"),
-        (("--folds", 9999), "9999 folds"),
+        (("--folds", 101), "at most 100"),
+        (("--folds", 50), "each of 50 folds must hold an image of each class"),
         (("--repeats", 0), "repeats"),
         (("--variants-only", "--trials", 5), "takes no --trials"),
         (("--variants-only", "--pruner", "median"), "takes no --pruner"),

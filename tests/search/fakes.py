@@ -90,6 +90,7 @@ class FakeTracker:
     def __init__(self) -> None:
         self.run_id = "run"
         self.children: dict[Key, tuple[str, dict[str, Any], dict[str, str]]] = {}  # name, parameters, tags
+        self.forgotten: list[tuple[Key, str]] = []
         self.under: dict[Key, Key | None] = {}
         self.states: dict[Key, list[tuple[str, str]]] = {}
         self.epochs: dict[Key, list[int]] = {}
@@ -129,6 +130,7 @@ class FakeTracker:
 
     def forget(self, key: Key, path: Path) -> None:
         assert self.is_ended(key), "what has not ended is gone on with from its files"
+        self.forgotten.append((key, path.name))
         if path.is_dir():
             shutil.rmtree(path)
         else:

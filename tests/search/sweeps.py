@@ -14,6 +14,11 @@ SPEC = {
     "folds": 0, "repeats": 1, "variants_only": False, "pixels": "unit", "mean": [0.0], "std": [1.0],
     "fold_scalings": [[[0.0], [1.0]]], "data_sha256": "0",
 }  # fmt: skip
+# Two points: the baseline and one more.
+TWO_POINTS = (
+    "filters=[6,16,120]", "kernel_size=5", "pooling=max,avg", "batch_norm=false", "activation=relu", "dropout=0",
+    "optimizer=adam", "lr=0.001", "schedule=constant", "weight_decay=0.0", "batch_size=64", "momentum=0",
+)  # fmt: skip
 
 
 def steady(job, epoch):

@@ -25,11 +25,12 @@ def test_what_is_not_finite_has_no_spread_and_raises_nothing(value):
     assert math.isnan(mean_of([{"a": value}, {"a": 1.0}])["a_sd"])
 
 
-def test_epochs_are_means_over_the_trainings_that_reached_them():
+def test_training_that_ended_early_counts_with_its_last_epoch_in_the_means_of_later_ones():
     long, short = [metrics(epoch, 0.1 * epoch) for epoch in (1, 2, 3)], [metrics(1, 0.5)]
     found = mean_epochs([long, short])
     assert [epoch["epoch"] for epoch in found] == [1, 2, 3]
-    assert [epoch["validation_accuracy"] for epoch in found] == pytest.approx([0.3, 0.2, 0.3])
+    assert [epoch["validation_accuracy"] for epoch in found] == pytest.approx([0.3, 0.35, 0.4])
+    assert found[-1]["validation_accuracy"] == pytest.approx(last_epochs([long, short])["validation_accuracy"])
     assert not any(name.endswith("_sd") for epoch in found for name in epoch)
     assert mean_epochs([]) == []
 

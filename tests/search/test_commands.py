@@ -25,3 +25,8 @@ def test_words_with_spaces_stay_one_word():
 def test_number_of_trials_is_replaced_however_it_was_given(typed):
     changed = commands.with_trials(f"sweeper search x {typed} --store 'a b'", 8)
     assert changed == "sweeper search x --store 'a b' --trials 8"
+
+
+def test_command_for_the_named_variants_alone_gets_no_number():
+    command = "sweeper search x --variants-only --store s"
+    assert commands.with_trials(command, 8) == command

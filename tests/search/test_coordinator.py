@@ -16,14 +16,8 @@ from sweeper.search.recorder import Recorder
 from sweeper.search.worker import Failure
 from sweeper.search.workers import Died
 from tests.search.fakes import FakeTracker
-from tests.search.sweeps import SPEC, Sweep, steady
+from tests.search.sweeps import SPEC, TWO_POINTS, Sweep, steady
 from tests.test_space_file import EXAMPLE, parse
-
-# Two points: the baseline and one more.
-TWO_POINTS = (
-    "filters=[6,16,120]", "kernel_size=5", "pooling=max,avg", "batch_norm=false", "activation=relu", "dropout=0",
-    "optimizer=adam", "lr=0.001", "schedule=constant", "weight_decay=0.0", "batch_size=64", "momentum=0",
-)  # fmt: skip
 
 
 def test_baseline_is_trial_0_then_the_variants_then_proposals(tmp_path):

@@ -1,6 +1,7 @@
 """Trials of several trainings: one a fold and repeat."""
 
 import json
+from dataclasses import asdict
 from statistics import fmean, stdev
 
 import pytest
@@ -12,7 +13,8 @@ from sweeper.search.limits import StopRequest
 from sweeper.search.recorder import Recorder
 from sweeper.search.worker import Failure
 from sweeper.search.workers import Died
-from tests.search.sweeps import Sweep
+from tests.search.fakes import metrics
+from tests.search.sweeps import TWO_POINTS, Sweep
 
 SCALINGS = [[[0.1 * fold], [1.0]] for fold in range(3)]
 
@@ -56,7 +58,9 @@ def test_each_fold_is_a_run_under_its_trials_and_the_trials_has_the_means(tmp_pa
     assert tracker.summaries[0]["validation_accuracy_sd"] == pytest.approx(0.1)
     assert tracker.states[0] == [("running", ""), ("complete", "")]
     assert tracker.weights == set(keys)
-    assert not sweep.store.trial_folder("study", studies.id_of(sweep.study), 0).exists()
+    # Under the run that has its weights: where MLflow refuses them, they stay.
+    assert tracker.forgotten == [(key, key.removeprefix("0, ")) for key in keys]
+    assert not list(sweep.store.trial_folder("study", studies.id_of(sweep.study), 0).iterdir())
 
 
 def test_pruner_sees_the_running_mean_fold_by_fold(tmp_path):
@@ -208,16 +212,26 @@ def test_folds_that_ended_when_the_sweep_was_killed_are_told_to_mlflow_whole(tmp
         patch.setattr(Recorder, "end", killed)
         with pytest.raises(Killed):
             sweep.run(folded, trials=2)
+    tracker = sweep.tracker
     for key in (0, "0, fold 2"):
-        sweep.tracker.states[key] = [("running", "")]
-    sweep.tracker.epochs["0, fold 2"] = [1]
+        tracker.states[key] = [("running", "")]
+    tracker.epochs["0, fold 2"], tracker.values["0, fold 2"] = [1], tracker.values["0, fold 2"][:1]
+    # The checkpoints of faked workers are empty.
+    monkeypatch.setattr(
+        "sweeper.search.recorder.read_history",
+        lambda path: [asdict(metrics(epoch, 0.5 + 0.1 * int(path.parent.name[-1]))) for epoch in (1, 2, 3)],
+    )
     sweep.run(folded, trials=2)
-    for key in (0, "0, fold 1", "0, fold 2", "0, fold 3"):
-        assert sweep.tracker.states[key][-1] == ("complete", ""), key
-    summary, expected = dict(sweep.tracker.summaries[0]), dict(whole.tracker.summaries[0])
+    assert tracker.epochs["0, fold 2"] == [1, 2, 3]
+    assert [values["validation_accuracy"] for values in tracker.values["0, fold 2"][1:]] == [0.7, 0.7]
+    assert tracker.epochs[0] == [1, 2, 3]
+    assert tracker.states["0, fold 1"] == [("running", ""), ("complete", "")], "a complete run was opened again"
+    for key in (0, "0, fold 2", "0, fold 3"):
+        assert tracker.states[key][-1] == ("complete", ""), key
+    summary, expected = dict(tracker.summaries[0]), dict(whole.tracker.summaries[0])
     del summary["seconds"], expected["seconds"]
     assert summary == expected
-    assert sweep.tracker.weights == whole.tracker.weights
+    assert tracker.weights == whole.tracker.weights
     assert len(sweep.pool.jobs) == 3  # those of the second trial
 
 
@@ -229,14 +243,63 @@ def test_weights_of_all_folds_are_kept_and_dropped_together(tmp_path):
 
 
 def test_proposal_equal_to_a_trial_whose_folds_are_in_training_waits_for_its_result(tmp_path):
-    two_points = [
-        "filters=[6,16,120]", "kernel_size=5", "pooling=max,avg", "batch_norm=false", "activation=relu", "dropout=0",
-        "optimizer=adam", "lr=0.001", "schedule=constant", "weight_decay=0.0", "batch_size=64", "momentum=0",
-    ]  # fmt: skip
-    sweep = Sweep(tmp_path, overrides=two_points, folds=2, fold_scalings=SCALINGS[:2])
-    trials = sweep.run(folded, trials=10, n_workers=2)
-    configurations = {trial.configuration.key() for trial in trials if trial.state == "complete"}
-    assert len(configurations) == len([trial for trial in trials if trial.state == "complete"])
+    sweep = folds(tmp_path)
+    study = studies.open_study(sweep.storage, "study", sweep.spec, sweep.space)
+    equal = sweep.space.point(sweep.space.variants["baseline"].configuration)
+    study.enqueue_trial(equal)
+    twin = study.trials[-1].number
+
+    # The third worker is free for it while the baseline's last fold is in training.
+    trials = sweep.run(folded, trials=4, n_workers=4)
+    assert trials[twin].state == "duplicate"
+    assert study.trials[twin].user_attrs["duplicate_of"] == 0
+    assert study.trials[twin].value == trials[0].value == pytest.approx(0.603)
+    assert twin not in {job.number for job in sweep.pool.jobs}
+
+
+def test_stop_leaves_no_run_open_when_one_fold_is_cut_and_another_ends(tmp_path):
+    stop, left = StopRequest(), [Died(-9)]
+
+    def script(job, epoch):
+        return left.pop() if left and (job.fold, epoch) == (0, 1) else folded(job, epoch)
+
+    def interrupt(event):
+        if isinstance(event, EpochEnded) and event.name.endswith("fold 1") and event.metrics.epoch == 2:
+            stop.reason = "SIGTERM"
+
+    sweep = folds(tmp_path, n=2)
+    sweep.run(script, trials=1, stop=stop, listener=interrupt, n_workers=2)
+    states = {key: states[-1][0] for key, states in sweep.tracker.states.items()}
+    assert states == {0: "interrupted", "0, fold 1": "interrupted", "0, fold 2": "complete"}
+    assert [(event.number, event.name) for event in sweep.events if isinstance(event, TrialInterrupted)] == [
+        (0, "trial 0 (baseline)")
+    ]
+
+
+@pytest.mark.parametrize("n_folds", [0, 3])
+def test_baseline_takes_its_place_among_the_pruners_rungs_and_comparators_take_none(tmp_path, n_folds):
+    sweep = folds(tmp_path, n=n_folds, pruner="halving") if n_folds else Sweep(tmp_path, pruner="halving")
+    sweep.run(folded, trials=8)
+    rungs = [
+        trial.user_attrs.get("variant")
+        for trial in sweep.study.trials
+        if any(name.startswith("completed_rung") for name in trial.system_attrs)
+    ]
+    assert "baseline" in rungs
+    comparators = {t.user_attrs["variant"] for t in sweep.study.trials if t.user_attrs.get("comparator")}
+    assert not comparators & set(rungs)
+
+
+def test_weight_decay_of_a_layer_that_a_proposal_lacks_is_known_before_it_trains(tmp_path):
+    deep = [*TWO_POINTS, "filters={choices=[[6,16,120],[6,16,120,8]]}", "kernel_size=1", "padding=0"]
+    sweep = Sweep(tmp_path, overrides=[*deep, "weight_decay=0.1"])
+    object.__setattr__(sweep.space, "fixed", {**sweep.space.fixed, "weight_decay_layers": ("conv4",)})
+    trials = sweep.run(trials=6)
+    lacking = [t for t in trials if t.configuration and len(t.configuration.model.filters) == 3 and not t.variant]
+    assert lacking
+    for trial in lacking:
+        assert (trial.state, trial.feasible) == ("pruned", False)
+        assert "weight_decay_layers must be among" in trial.reason
 
 
 def test_user_hears_of_every_fold(tmp_path):
