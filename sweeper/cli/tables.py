@@ -64,8 +64,8 @@ def variants_table(
     # The least widths, at which lines break at spaces alone, fit 80 columns.
     table.add_column("variant", min_width=8, overflow="fold")
     for name, width in (
-        ("validation accuracy loss", 10), ("train accuracy loss", 9), ("against baseline", 8),
-        ("parameters mult-adds seconds", 10), ("reported accuracy loss", 8),
+        ("validation\naccuracy\nloss", 10), ("train\naccuracy\nloss", 9), ("against\nbaseline", 8),
+        ("parameters\nmult-adds\nseconds", 10), ("reported\naccuracy\nloss", 8),
     ):  # fmt: skip
         table.add_column(name, justify="right", min_width=width)
     for result in found:
