@@ -84,7 +84,8 @@ def log_end(tracker: Tracker, study: optuna.Study, metric: str, stopped: str, se
     }
     figures = {"optimization_history.png": Plot("optimization_history", history)}
     shares, basis = importances(study, trials)
-    if shares:
+    # Variants were picked by hand: a share of their scores' variation says nothing of a parameter.
+    if shares and not studies.spec_of(study)["variants_only"]:
         figures["parameter_importance.png"] = Plot("parameter_importance", {"importances": shares, "basis": basis})
     tracker.log_figures(None, figures)
     counts = studies.counts(trials)

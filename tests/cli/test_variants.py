@@ -105,6 +105,7 @@ def test_parent_run_has_the_table_and_the_figures(place, compared):
     client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{place}/store/mlflow.db")
     files = {artifact.path for artifact in client.list_artifacts(compared["run_id"])}
     assert {"variants.csv", "learning_curves.png", "learning_rates.png", "learning_curves"} <= files
+    assert "parameter_importance.png" not in files
     each = {artifact.path for artifact in client.list_artifacts(compared["run_id"], "learning_curves")}
     assert each == {"learning_curves/0-baseline.png", "learning_curves/1-with__markup_.png"}
 
