@@ -1,4 +1,4 @@
-"""How a study cuts its training pool, and the trainings that a trial has by that: one a fold and repeat."""
+"""How a training pool is cut, and what of a spec that decides."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,17 +11,7 @@ from sweeper.data.splits import Split, fold_pool, split_pool, splits_sha256
 from sweeper.data.summary import channel_statistics
 from sweeper.errors import UsageError
 from sweeper.search.study import derive_seed
-
-Scaling = tuple[list[float], list[float]]
-
-
-@dataclass(frozen=True)
-class Part:
-    """One of a trial's trainings: its fold and repeat, counted from 0, and its name, empty for the only one."""
-
-    fold: int
-    repeat: int
-    label: str
+from sweeper.search.trainings import Scaling
 
 
 @dataclass(frozen=True)
@@ -73,22 +63,3 @@ def scalings(pool: TrainingPool, splits: Sequence[Split], pixels: str) -> list[S
             mean, std = [0.0] * len(mean), [1.0] * len(std)
         found.append((mean, [value or 1.0 for value in std]))  # a constant channel has no spread to divide by
     return found
-
-
-def scalings_of(spec: Mapping[str, Any]) -> list[Scaling]:
-    """The scalings of the study's folds, or its only one."""
-    return spec["fold_scalings"]
-
-
-def trainings_of(spec: Mapping[str, Any]) -> list[Part]:
-    """The trainings of a trial of the study, the folds of the first repeat first."""
-    folds, repeats = spec["folds"], spec["repeats"]
-    return [
-        Part(
-            fold,
-            repeat,
-            ", ".join([f"fold {fold + 1}"] * bool(folds) + [f"repeat {repeat + 1}"] * (repeats > 1)),
-        )
-        for repeat in range(repeats)
-        for fold in range(folds or 1)
-    ]

@@ -17,8 +17,8 @@ from optuna.trial import Trial, TrialState
 
 from sweeper.config import Configuration
 from sweeper.errors import UsageError
-from sweeper.search.cuts import trainings_of
 from sweeper.search.study import RESULT, TRIAL, TrialRecord, derive_seed, trial_name
+from sweeper.search.trainings import trainings_of
 from sweeper.space import Space
 
 SAMPLERS = ("tpe", "random", "grid")

@@ -16,9 +16,9 @@ from sweeper.config import Configuration
 from sweeper.plots import Plot
 from sweeper.search import study as studies
 from sweeper.search.averages import mean_epochs
-from sweeper.search.cuts import scalings_of, trainings_of
 from sweeper.search.proposals import Proposal
 from sweeper.search.study import TrialRecord
+from sweeper.search.trainings import scalings_of, trainings_of
 from sweeper.search.trial import FIGURES, TrialJob, TrialResult
 from sweeper.store import Store
 from sweeper.tracking.runs import Tracker, table

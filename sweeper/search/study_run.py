@@ -18,9 +18,9 @@ from sweeper.data.splits import Split
 from sweeper.plots import Plot
 from sweeper.search import study as studies
 from sweeper.search import variants
-from sweeper.search.cuts import trainings_of
 from sweeper.search.resources import Execution
 from sweeper.search.study import TrialRecord
+from sweeper.search.trainings import trainings_of
 from sweeper.search.variants import VariantResult
 from sweeper.space import Space
 from sweeper.store import redact

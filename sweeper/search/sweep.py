@@ -20,11 +20,12 @@ from sweeper.errors import SweeperError, UsageError
 from sweeper.search import commands, mishaps, proposals, study_run, variants
 from sweeper.search import study as studies
 from sweeper.search.coordinator import Coordinator
-from sweeper.search.cuts import prepare, scalings_of, trainings_of
+from sweeper.search.cuts import prepare
 from sweeper.search.events import Listener, Note
 from sweeper.search.limits import Limits, StopRequest
 from sweeper.search.resources import Execution, plan_execution
 from sweeper.search.study import TrialRecord
+from sweeper.search.trainings import scalings_of, trainings_of
 from sweeper.search.variants import VariantResult
 from sweeper.search.workers import WorkerPool, setup_for
 from sweeper.space import Space

@@ -18,7 +18,7 @@ from sweeper.errors import SweeperError
 from sweeper.search import mishaps, study_run
 from sweeper.search import study as studies
 from sweeper.search.averages import figures_of
-from sweeper.search.cuts import Data, prepare, scalings_of, trainings_of
+from sweeper.search.cuts import Data, prepare
 from sweeper.search.events import Listener, Note
 from sweeper.search.limits import StopRequest
 from sweeper.search.recorder import figures_of_means, final_figures, jobs_of, log_means, texts
@@ -26,6 +26,7 @@ from sweeper.search.resources import Execution, plan_execution
 from sweeper.search.sweep import HURRIED_SECONDS, check_fit
 from sweeper.search.trained import Trained
 from sweeper.search.trainer import Trainer, Training
+from sweeper.search.trainings import scalings_of, trainings_of
 from sweeper.search.trial import TrialJob
 from sweeper.search.variants import VariantResult
 from sweeper.search.workers import WorkerPool, setup_for

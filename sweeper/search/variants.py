@@ -12,7 +12,7 @@ from sweeper.config import TrainConfig
 from sweeper.plots import Plot
 from sweeper.search import curves
 from sweeper.search import study as studies
-from sweeper.search.cuts import trainings_of
+from sweeper.search.trainings import trainings_of
 from sweeper.space import Space
 from sweeper.tracking.runs import table
 from sweeper.training.fit import batch_bounds

@@ -20,6 +20,8 @@ from sweeper.errors import SweeperError, said
 from sweeper.store import Store, redact
 
 PAGE = 1000
+# The tag of every run below a parent run, at any depth, with that one's id.
+ROOT = "sweeper.root"
 # Addresses of databases rather than of servers.
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 LIBRARY = databases.Library(

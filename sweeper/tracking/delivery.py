@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sweeper.errors import SweeperError, said
 from sweeper.plots import Plot
 from sweeper.store import Store, redact
-from sweeper.tracking.client import params_of, search_runs, tags_of
+from sweeper.tracking.client import ROOT, params_of, search_runs, tags_of
 from sweeper.tracking.spool import Key, Spool, Target, Write
 
 # How a trial's state appears to MLflow, so that "best finished run" never meets a partial one.
@@ -27,8 +27,6 @@ STATUS = {
 WEIGHTS = "weights"
 # The runs that a parent run of each kind has under it: what each is called, and its key's tag.
 CHILDREN = {"study": "trial", "promotion": "training", "training": "training"}
-# The tag of all these, and of those under them, with the parent run's id.
-ROOT = "sweeper.root"
 # Between two tries of a write that failed, and how long a failing write is waited for when the study ends.
 RETRY_SECONDS = 5.0
 CLOSING_SECONDS = 30.0

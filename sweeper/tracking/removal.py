@@ -12,8 +12,7 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.uri import is_local_uri
 
 from sweeper.store import Store
-from sweeper.tracking.client import PAGE, check_database, check_place, connect, reaching, search_runs
-from sweeper.tracking.delivery import ROOT
+from sweeper.tracking.client import PAGE, ROOT, check_database, check_place, connect, reaching, search_runs
 
 
 class StudyRuns:

@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from safetensors.numpy import load_file
 
 # What a clock says differs from run to run.
-TIMES = ("images_per_second", "epoch_seconds", "seconds")
+TIMES = ("images_per_second", "epoch_seconds", "training_seconds", "seconds")
 EPOCH_METRIC = "train_loss"
 
 

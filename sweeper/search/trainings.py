@@ -1,0 +1,35 @@
+"""The trainings that a trial has, one a fold and repeat, from a study's spec."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Scaling = tuple[list[float], list[float]]  # mean and standard deviation by channel
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of a trial's trainings: its fold and repeat, counted from 0, and its name, empty for the only one."""
+
+    fold: int
+    repeat: int
+    label: str
+
+
+def scalings_of(spec: Mapping[str, Any]) -> list[Scaling]:
+    """The scalings of the study's folds, or its only one."""
+    return spec["fold_scalings"]
+
+
+def trainings_of(spec: Mapping[str, Any]) -> list[Part]:
+    """The trainings of a trial of the study, the folds of the first repeat first."""
+    folds, repeats = spec["folds"], spec["repeats"]
+    return [
+        Part(
+            fold,
+            repeat,
+            ", ".join([f"fold {fold + 1}"] * bool(folds) + [f"repeat {repeat + 1}"] * (repeats > 1)),
+        )
+        for repeat in range(repeats)
+        for fold in range(folds or 1)
+    ]
