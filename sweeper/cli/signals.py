@@ -22,7 +22,10 @@ def exit_code(reason: str) -> int:
 
 @contextmanager
 def signals_to(stop: "StopRequest") -> Iterator[None]:
-    """The first SIGINT or SIGTERM lets the running epochs end; a second ends the process where it is."""
+    """The first SIGINT or SIGTERM lets the running epochs end; a second ends the process where it is.
+
+    Behind the block, where one came, no signal means anything: all is saved, and the process is on its way out.
+    """
     first = 0.0
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -42,4 +45,4 @@ def signals_to(stop: "StopRequest") -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if first else handler)

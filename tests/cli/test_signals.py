@@ -45,6 +45,14 @@ def test_signal_that_reaches_the_process_twice_at_once_is_one(saving):
     assert not stop.at_once
 
 
+def test_signal_on_the_way_out_means_nothing_any_more():
+    stop = StopRequest(saving=True)
+    with signals_to(stop):
+        send()
+    send()  # a KeyboardInterrupt otherwise
+    send(signal.SIGTERM)
+
+
 def test_handlers_are_what_they_were_afterwards():
     before = signal.getsignal(signal.SIGINT)
     with signals_to(StopRequest()):
