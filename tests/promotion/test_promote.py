@@ -331,7 +331,7 @@ def test_stop_saves_what_is_done_and_names_the_command_that_goes_on(workplace, m
             super().__init__()
             stops.append(self)
 
-    monkeypatch.setattr("sweeper.search.coordinator.StopRequest", Stopping)
+    monkeypatch.setattr("sweeper.search.limits.StopRequest", Stopping)
     original = InlinePool.wait
 
     def wait(self, seconds):
@@ -409,7 +409,7 @@ def test_deleted_ledger_is_met_before_anything_is_trained(workplace, monkeypatch
 
 def test_other_data_than_the_study_had_are_refused(workplace, monkeypatch):
     workplace.search("elsewhere", "--trials", 1)
-    monkeypatch.setattr("sweeper.promotion.inputs.split_pool", lambda *a, **o: _other_split())
+    monkeypatch.setattr("sweeper.promotion.inputs.cut", lambda *a: [_other_split()])
     refused = workplace.promote("elsewhere", "--seeds", 1, code=1)
     assert "split_sha256" in refused.stderr
 
