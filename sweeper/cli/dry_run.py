@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def show_plan(request: "Request", *, as_json: bool) -> None:
     """Prints the plan, as text or as one JSON object; data that are not here yet are not downloaded for it."""
     from sweeper.data import catalog, sources
-    from sweeper.search.sweep import plan
+    from sweeper.search.sweep import make_plan
 
     shown: dict[str, Any] = {
         "schema_version": 1,
@@ -35,7 +35,7 @@ def show_plan(request: "Request", *, as_json: bool) -> None:
     }
     dataset = catalog.get(request.dataset)
     if request.offline or sources.find(dataset, dataset.training, data_dir=request.data_dir, notify=note):
-        planned = plan(request, lambda event: note(getattr(event, "text", "")))
+        planned = make_plan(request, lambda event: note(getattr(event, "text", "")))
         shown["data_source"] = planned.pool.source
         shown["images"] = {part: len(getattr(planned.splits[0], part)) for part in ("train", "validation", "confirm")}
         shown["workers"] = list(planned.execution.devices)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sweeper.cli.options import json_option
+from sweeper.cli.options import json_option, set_option, variant_option
 from sweeper.errors import UsageError, nearest, plain, shortened
 
 if TYPE_CHECKING:
@@ -29,14 +29,8 @@ def models() -> None:
 
 @models.command()
 @click.option("--space", "space_name", metavar="NAME|FILE", required=True, help="Search space.")
-@click.option("--variant", default="baseline", show_default=True, metavar="NAME", help="Variant of the space.")
-@click.option(
-    "--set",
-    "overrides",
-    metavar="KEY=VALUE",
-    multiple=True,
-    help="Redefine a parameter: a TOML value or a word. Repeatable.",
-)
+@variant_option
+@set_option("a TOML value or a word")
 @click.option("--dataset", metavar="NAME", help="Data set of the images.  [default: the space's first]")
 @json_option
 def summary(space_name: str, variant: str, overrides: tuple[str, ...], dataset: str | None, as_json: bool) -> None:

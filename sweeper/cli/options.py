@@ -140,6 +140,17 @@ space_option: Decorator = click.option(
     "--space", "space_name", metavar="NAME|FILE", help="Search space.  [default: the data set's own]"
 )
 
+variant_option: Decorator = click.option(
+    "--variant", default="baseline", show_default=True, metavar="NAME", help="Variant of the space."
+)
+
+
+def set_option(values: str) -> Decorator:
+    """--set, which takes these values."""
+    text = f"Redefine a parameter: {values}. Repeatable."
+    return click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help=text)
+
+
 subset_option: Decorator = click.option(
     "--subset", type=click.IntRange(min=1), metavar="N", help="Use N stratified images only, for a quick try."
 )
@@ -232,13 +243,6 @@ def note_store(store: stores.Store) -> None:
     note(f"Store: {store.root}")
     if not store.embedded_storage or not store.embedded_tracking:
         note(f"Optuna: {stores.redact(store.storage)}  MLflow: {stores.redact(store.tracking_uri)}")
-
-
-def lacking(undelivered: Sequence[str], store: stores.Store) -> str:
-    """What to say at a command's end of the writes that MLflow has not taken, from their reasons."""
-    from sweeper.tracking.runs import shortfall
-
-    return f"{shortfall(undelivered)}; nothing is lost, `sweeper sync{store_arguments(store)}` tries again"
 
 
 def note(text: str) -> None:

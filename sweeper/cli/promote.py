@@ -13,9 +13,7 @@ from sweeper.cli.options import (
     debug_option,
     device_option,
     json_option,
-    lacking,
     note,
-    note_store,
     place_options,
     progress_options,
     resolve_store,
@@ -23,8 +21,9 @@ from sweeper.cli.options import (
     store_options,
     worker_memory_option,
 )
-from sweeper.cli.signals import exit_code, signals_to
-from sweeper.errors import SweeperError, UsageError
+from sweeper.cli.running import leave, running
+from sweeper.cli.signals import exit_code
+from sweeper.errors import UsageError
 from sweeper.store import redact
 
 if TYPE_CHECKING:
@@ -106,21 +105,17 @@ def promote(
         click.echo(json.dumps(outcome.summary()))
     else:
         _show(outcome, request)
-    if outcome.undelivered:
-        raise SweeperError(lacking(outcome.undelivered, request.store))
+    leave("", outcome.undelivered, request.store)
 
 
 def _run(request: "Request", *, quiet: bool, verbose: bool) -> "Outcome":
-    from sweeper.cli.progress import progress
     from sweeper.promotion.promote import run
     from sweeper.search.limits import StopRequest
 
     stop = StopRequest()
-    if not quiet:
-        note_store(request.store)
     outcome = None
     try:
-        with signals_to(stop), progress(quiet=quiet, verbose=verbose) as listener:
+        with running(stop, request.store, quiet=quiet, verbose=verbose) as listener:
             outcome = run(request, listener, stop)
     finally:
         if stop.reason and outcome is None:

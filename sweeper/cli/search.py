@@ -16,21 +16,20 @@ from sweeper.cli.options import (
     debug_option,
     device_option,
     json_option,
-    lacking,
     load_space,
     note,
-    note_store,
     place_options,
     progress_options,
     protocol_options,
     resolve_store,
+    set_option,
     space_option,
     store_arguments,
     store_options,
     subset_option,
     worker_memory_option,
 )
-from sweeper.cli.signals import exit_code, signals_to
+from sweeper.cli.running import leave, running
 from sweeper.errors import SweeperError, UsageError
 
 if TYPE_CHECKING:
@@ -47,13 +46,7 @@ METRICS = ("accuracy", "macro_f1", "loss")
 @click.command()
 @click.argument("dataset")
 @space_option
-@click.option(
-    "--set",
-    "overrides",
-    metavar="KEY=VALUE",
-    multiple=True,
-    help="Redefine a parameter: a TOML value, a word, LOW:HIGH (keeps a log scale), or A,B,C. Repeatable.",
-)
+@set_option("a TOML value, a word, LOW:HIGH (keeps a log scale), or A,B,C")
 @click.option(
     "--trials",
     "--n-trials",
@@ -192,17 +185,14 @@ def _refuse_what_searches() -> None:
 
 
 def _run(request: "Request", *, quiet: bool, verbose: bool) -> "Outcome":
-    from sweeper.cli.progress import progress
     from sweeper.search.events import SweepStarted
     from sweeper.search.limits import StopRequest
     from sweeper.search.sweep import run
 
     stop = StopRequest()
-    if not quiet:
-        note_store(request.store)
     study = request.study
     try:
-        with signals_to(stop), progress(quiet=quiet, verbose=verbose) as show:
+        with running(stop, request.store, quiet=quiet, verbose=verbose) as show:
 
             def listener(event: "Event") -> None:
                 nonlocal study
@@ -220,14 +210,7 @@ def _leave(outcome: "Outcome", request: "Request") -> None:
     """Exit code 130 or 143 after a signal, 1 where MLflow lacks something or no trial completed by the end, else 0."""
     from sweeper.search.study import DONE
 
-    undelivered = lacking(outcome.undelivered, request.store) if outcome.undelivered else ""
-    if code := exit_code(outcome.stopped):
-        if undelivered:
-            note(undelivered)
-        sys.stdout.flush()
-        sys.exit(code)
-    if undelivered:
-        raise SweeperError(undelivered)
+    leave(outcome.stopped, outcome.undelivered, request.store)
     if outcome.stopped in DONE and not outcome.summary()["n_trials"]["complete"]:
         raise SweeperError(
             f"no trial of {outcome.study_name} completed; `sweeper trials {outcome.study_name}"

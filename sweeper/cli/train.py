@@ -14,23 +14,23 @@ from sweeper.cli.options import (
     debug_option,
     device_option,
     json_option,
-    lacking,
     load_space,
     note,
-    note_store,
     place_options,
     progress_options,
     protocol_options,
     resolve_store,
+    set_option,
     space_option,
     store_arguments,
     store_options,
     subset_option,
+    variant_option,
     worker_memory_option,
 )
-from sweeper.cli.signals import exit_code, signals_to
+from sweeper.cli.running import leave, running
 from sweeper.config import MOST_INTEGER
-from sweeper.errors import SweeperError, UsageError, refuse
+from sweeper.errors import UsageError, refuse
 from sweeper.store import redact
 
 if TYPE_CHECKING:
@@ -41,14 +41,8 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("dataset")
 @space_option
-@click.option("--variant", default="baseline", show_default=True, metavar="NAME", help="Variant of the space.")
-@click.option(
-    "--set",
-    "overrides",
-    metavar="KEY=VALUE",
-    multiple=True,
-    help="Redefine a parameter: a TOML value or a word. Repeatable.",
-)
+@variant_option
+@set_option("a TOML value or a word")
 @protocol_options
 @click.option("--seed", type=click.IntRange(0, MOST_INTEGER), default=0, show_default=True)
 @click.option(
@@ -114,14 +108,7 @@ def train(
         _show(outcome)
     if outcome.stopped:
         note(f"To go on: {_typed(request)}")
-    undelivered = lacking(outcome.undelivered, request.store) if outcome.undelivered else ""
-    if outcome.stopped:
-        if undelivered:
-            note(undelivered)
-        sys.stdout.flush()
-        sys.exit(exit_code(outcome.stopped))
-    if undelivered:
-        raise SweeperError(undelivered)
+    leave(outcome.stopped, outcome.undelivered, request.store)
 
 
 def _refuse_ranges(space: "Space", overrides: tuple[str, ...]) -> None:
@@ -134,15 +121,12 @@ def _refuse_ranges(space: "Space", overrides: tuple[str, ...]) -> None:
 
 
 def _run(request: "Request", *, quiet: bool, verbose: bool) -> "Outcome":
-    from sweeper.cli.progress import progress
     from sweeper.search.limits import StopRequest
     from sweeper.search.train import run
 
     stop = StopRequest()
-    if not quiet:
-        note_store(request.store)
     try:
-        with signals_to(stop), progress(quiet=quiet, verbose=verbose) as listener:
+        with running(stop, request.store, quiet=quiet, verbose=verbose) as listener:
             return run(request, listener, stop)
     except SystemExit:
         note(f"To go on: {_typed(request)}")

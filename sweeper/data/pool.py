@@ -22,6 +22,12 @@ class TrainingPool:
     sha256: str  # of the training files only: the test files cannot change it
     source: str  # the folder the files were in
 
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of each image."""
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
+
 
 def load_training_pool(
     name: str,

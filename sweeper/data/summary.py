@@ -39,7 +39,7 @@ def summarise(pool: TrainingPool) -> dict[str, Any]:
     mean, std = channel_statistics(pool.images)
     return {
         "name": pool.name,
-        "input_shape": list(pool.images.shape[1:]),
+        "input_shape": list(pool.input_shape),
         "classes": list(pool.classes),
         "mean": mean,
         "std": std,

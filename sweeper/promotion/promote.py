@@ -32,7 +32,7 @@ from sweeper.store import Store, redact
 from sweeper.tracking.client import check_tracking
 from sweeper.tracking.ledger import Ledger
 from sweeper.tracking.registry import Registry
-from sweeper.tracking.runs import DataRecord, Tracker, shortfall
+from sweeper.tracking.runs import Tracker, shortfall
 
 
 @dataclass(frozen=True)
@@ -119,14 +119,12 @@ class _Promotion:
         )
         self.retraining = Retraining(self.study_name, self.study_id, self.spec, self.pool, execution, request.store)
         trials = studies.records(study)
-        self.finalists = final.select(
-            trials, self.spec, request.top, self.retraining.input_shape, len(self.pool.classes)
-        )
+        self.finalists = final.select(trials, self.spec, request.top, self.pool.input_shape, len(self.pool.classes))
         self.dropped: list[str] = []
         for text in inputs.notes(study, trials, self.finalists, request.top, request.seeds, execution.device_type):
             listener(Note(text))
         self.registry = Registry(request.store)
-        data = DataRecord(self.pool.name, self.pool.sha256, self.pool.source, self.pool.images.shape)
+        data = study_run.data_record(self.pool)
         self.tracker = Tracker(request.store, data, lambda text: listener(Note(text)), kind="promotion")
         choices = {f"sweeper.{name}": str(getattr(request, name)) for name in ("top", "seeds", "prefer")}
         tags = study_run.tags(request.command, execution, self.pool.sha256) | choices
@@ -284,7 +282,7 @@ class _Promotion:
                 {"model.safetensors": refit.job.weights, "config.json": refit.texts["config.json"]},
                 tags,
                 f"{finalist.name} of study {self.study_name}, refitted on all its training images. Takes raw pixels "
-                f"(batch, {', '.join(str(size) for size in self.retraining.input_shape)}) as uint8, gives logits.",
+                f"(batch, {', '.join(str(size) for size in self.pool.input_shape)}) as uint8, gives logits.",
             )
         champion, *others = (versions[f.trial] for f in order)
         self.registry.set_aliases(self.model_name, champion, others[0] if others else None)

@@ -1,5 +1,6 @@
 """What the retrainings of a study have in common: their data, seeds, arithmetic and places, and how right they are."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,13 +20,18 @@ from sweeper.promotion.verdict import Correct
 from sweeper.search import study as studies
 from sweeper.search.recorder import texts
 from sweeper.search.resources import Execution
-from sweeper.search.trainer import Training, key_of
+from sweeper.search.trainer import Training
 from sweeper.search.trial import TrialJob
-from sweeper.search.workers import WorkerPool, setup_for
+from sweeper.search.workers import WorkerPool, start_workers
 from sweeper.store import Store
 
 # What decides a training's weights beside its configuration, seed, epochs, part of the pool, and arithmetic.
 DECISIVE = ("data_sha256", "split_sha256", "mean", "std")
+
+
+def key_of(stem: str, identity: str) -> str:
+    """`stem` with a hash of what decides the weights: another configuration, seed or data is another training."""
+    return f"{stem}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True)
@@ -39,11 +45,6 @@ class Retraining:
     execution: Execution
     store: Store
 
-    @property
-    def input_shape(self) -> tuple[int, int, int]:
-        channels, height, width = self.pool.images.shape[1:]
-        return channels, height, width
-
     def fresh_seed(self, finalist: Finalist, number: int) -> Training:
         """The finalist on the train part, with a seed that the search did not have; numbers count from 1."""
         seed = studies.derive_seed(self.spec["seed"], "fresh", number)
@@ -56,18 +57,16 @@ class Retraining:
 
     def workers(self, train: Indices, validation: Indices) -> WorkerPool:
         """Workers that see these images of the pool, and no others. Raises SweeperError without room for them."""
-        folder = self.store.parts_folder(self.study_name, self.study_id)
-        setup = setup_for(
-            self.pool, [(train, validation)], [(self.spec["mean"], self.spec["std"])], self.execution, folder
-        )
-        return WorkerPool(setup, self.execution.devices, self.store.log_folder(self.study_name, self.study_id))
+        scalings = [(self.spec["mean"], self.spec["std"])]
+        folds = [(train, validation)]
+        return start_workers(self.pool, folds, scalings, self.execution, self.store, self.study_name, self.study_id)
 
     def network(self, training: Training) -> RawPixels:
         """The trained network. Raises SweeperError if its weights cannot be read."""
         try:
             return load_network(
                 training.job.configuration.model,
-                self.input_shape,
+                self.pool.input_shape,
                 len(self.pool.classes),
                 training.job.weights,
                 self.spec["mean"],
@@ -99,5 +98,5 @@ class Retraining:
         key = key_of(f"trial-{finalist.trial}-{stem}", job.identity)
         job = replace(job, folder=self.store.training_folder(self.study_name, self.study_id, key))
         tags = {"sweeper.study": self.study_name, "sweeper.trial": str(finalist.trial), "sweeper.part": part}
-        artifacts = texts(finalist.configuration, seed, self.spec, self.input_shape, self.pool.classes)
+        artifacts = texts(finalist.configuration, seed, self.spec, self.pool.input_shape, self.pool.classes)
         return Training(key, name, job, tags, artifacts)

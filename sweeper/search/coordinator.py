@@ -1,36 +1,28 @@
 """The one process that owns a sweep: it asks Optuna, hands trials to workers, and hears what comes of them."""
 
 import time
-from collections.abc import Mapping
 from statistics import fmean
-from typing import Any
-
-import optuna
 
 from sweeper.errors import SweeperError
 from sweeper.search import mishaps, proposals
 from sweeper.search import study as studies
+from sweeper.search.context import Context
 from sweeper.search.crew import POLL_SECONDS, Crew, Epoch, Task
 from sweeper.search.endings import Candidate, Endings, Verdict
 from sweeper.search.events import (
     EpochEnded,
     Leader,
-    Listener,
     SweepStarted,
     TrainingEnded,
     TrialInterrupted,
     TrialStarted,
 )
-from sweeper.search.limits import Limits, StopRequest
 from sweeper.search.lineup import Lineup
 from sweeper.search.recorder import Recorder
 from sweeper.search.study import METRICS, TrialRecord
 from sweeper.search.trial import TrialResult
 from sweeper.search.worker import Failure
 from sweeper.search.workers import WorkerPool
-from sweeper.space import Space
-from sweeper.store import Store
-from sweeper.tracking.runs import Tracker
 
 # Failures in a row that stop the sweep: by then it is the code or the machine, not the configuration.
 MOST_FAILURES = 5
@@ -39,42 +31,15 @@ MOST_FAILURES = 5
 class Coordinator:
     """Runs one study until a limit is reached or a stop is requested."""
 
-    def __init__(
-        self,
-        *,
-        study: optuna.Study,
-        space: Space,
-        spec: Mapping[str, Any],
-        input_shape: tuple[int, int, int],
-        classes: tuple[str, ...],
-        limits: Limits,
-        store: Store,
-        pool: WorkerPool,
-        tracker: Tracker,
-        listener: Listener,
-        stop: StopRequest,
-    ) -> None:
-        self.study, self.spec, self.limits, self.store = study, spec, limits, store
-        self.input_shape, self.classes = input_shape, classes
-        self.tracker, self.tell_user, self.stop = tracker, listener, stop
-        proposals.end_told(study)
-        self.recorder = Recorder(tracker, study, spec, input_shape, classes, store, limits.keep)
-        self.endings = Endings(study, spec, tracker, self.recorder, listener)
-        self.metric = METRICS[spec["metric"]]
-        self.crew: Crew[Candidate] = Crew(pool, listener)
-        self.lineup = Lineup(
-            study,
-            space,
-            spec,
-            input_shape,
-            len(classes),
-            limits,
-            self.crew,
-            self.recorder,
-            self.endings,
-            listener,
-            stop,
-        )
+    def __init__(self, context: Context, pool: WorkerPool) -> None:
+        self.study, self.spec, self.limits, self.store = context.study, context.spec, context.limits, context.store
+        self.tracker, self.tell_user, self.stop = context.tracker, context.tell_user, context.stop
+        proposals.end_told(self.study)
+        self.recorder = Recorder(context)
+        self.endings = Endings(context, self.recorder)
+        self.metric = METRICS[self.spec["metric"]]
+        self.crew: Crew[Candidate] = Crew(pool, self.tell_user)
+        self.lineup = Lineup(context, self.crew, self.recorder, self.endings)
         self.in_hand: int | None = None  # the trial of which something is being written
         self.failures = 0  # in a row
 

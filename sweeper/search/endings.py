@@ -10,13 +10,13 @@ import optuna
 from sweeper.search import curves, proposals
 from sweeper.search import study as studies
 from sweeper.search.averages import figures_of
+from sweeper.search.context import Context
 from sweeper.search.crew import Task
-from sweeper.search.events import Listener, TrialEnded
+from sweeper.search.events import TrialEnded
 from sweeper.search.proposals import Proposal
 from sweeper.search.recorder import Recorder
 from sweeper.search.study import METRICS, TrialRecord
 from sweeper.search.trial import TrialResult
-from sweeper.tracking.runs import Tracker
 from sweeper.training.fit import EpochMetrics
 
 
@@ -55,12 +55,10 @@ class Candidate:
 class Endings:
     """Ends trials; what is written about one is there before the next is written about."""
 
-    def __init__(
-        self, study: optuna.Study, spec: Mapping[str, Any], tracker: Tracker, recorder: Recorder, listener: Listener
-    ) -> None:
-        self.study, self.spec = study, spec
-        self.tracker, self.recorder, self.tell_user = tracker, recorder, listener
-        self.metric = METRICS[spec["metric"]]
+    def __init__(self, context: Context, recorder: Recorder) -> None:
+        self.study, self.spec = context.study, context.spec
+        self.tracker, self.recorder, self.tell_user = context.tracker, recorder, context.tell_user
+        self.metric = METRICS[self.spec["metric"]]
 
     def trained(self, candidate: Candidate, verdict: Verdict) -> TrialRecord:
         """Ends a trial that has trained."""

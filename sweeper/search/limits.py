@@ -1,8 +1,12 @@
 """When a sweep ends: what it is limited by, and what asks it to stop."""
 
+import signal
 from dataclasses import dataclass
 
 from sweeper.store import Store
+
+# For MLflow, when it does not take what it is told and a signal has ended the command.
+HURRIED_SECONDS = 2.0
 
 
 @dataclass
@@ -32,3 +36,11 @@ class Limits:
     target: float | None = None
     max_parameters: int | None = None
     keep: int = 5
+
+
+def closing_patience(stopped: str) -> float | None:
+    """For how many seconds a command that was stopped so waits for MLflow; None is as long as any other.
+
+    Who sent a signal may not wait long, and what is left is on disk.
+    """
+    return HURRIED_SECONDS if stopped in signal.Signals.__members__ else None

@@ -2,47 +2,29 @@
 
 import time
 from collections import deque
-from collections.abc import Mapping
-from typing import Any
-
-import optuna
 
 from sweeper import layers
 from sweeper.search import proposals
 from sweeper.search import study as studies
+from sweeper.search.context import Context
 from sweeper.search.crew import Crew, Task
 from sweeper.search.endings import Candidate, Endings
-from sweeper.search.events import Listener, Note
-from sweeper.search.limits import Limits, StopRequest
+from sweeper.search.events import Note
 from sweeper.search.proposals import Proposal, Proposer
 from sweeper.search.recorder import Recorder
 from sweeper.search.trial import TrialJob
-from sweeper.space import Space
 from sweeper.space_shapes import check_decayed_layers
 
 
 class Lineup:
     """The trainings to come of one study; a proposal whose result is known, or cannot be had, is ended here."""
 
-    def __init__(
-        self,
-        study: optuna.Study,
-        space: Space,
-        spec: Mapping[str, Any],
-        input_shape: tuple[int, int, int],
-        n_classes: int,
-        limits: Limits,
-        crew: Crew[Candidate],
-        recorder: Recorder,
-        endings: Endings,
-        listener: Listener,
-        stop: StopRequest,
-    ) -> None:
-        self.study, self.spec, self.limits = study, spec, limits
-        self.input_shape, self.n_classes = input_shape, n_classes
+    def __init__(self, context: Context, crew: Crew[Candidate], recorder: Recorder, endings: Endings) -> None:
+        self.study, self.spec, self.limits = context.study, context.spec, context.limits
+        self.input_shape, self.classes = context.input_shape, context.classes
         self.crew, self.recorder, self.endings = crew, recorder, endings
-        self.tell_user, self.stop = listener, stop
-        self.proposer = Proposer(study, space, spec)
+        self.tell_user, self.stop = context.tell_user, context.stop
+        self.proposer = Proposer(context.study, context.space, context.spec)
         self.unfinished = deque(self.proposer.unfinished())
         self.open: dict[int, Candidate] = {}  # the trials that were begun and have not ended
         self.further: deque[Task[Candidate]] = deque()  # trainings that these have left
@@ -91,7 +73,7 @@ class Lineup:
             self.duplicates += 1
             return None
         try:
-            network = layers.trace(proposal.configuration.model, self.input_shape, self.n_classes)
+            network = layers.trace(proposal.configuration.model, self.input_shape, len(self.classes))
             check_decayed_layers(proposal.configuration, network)
         except ValueError as error:
             self.endings.untrainable(proposal, "impossible_shape", str(error), 1.0)

@@ -9,18 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import optuna
 
 from sweeper import layers
 from sweeper.config import Configuration
 from sweeper.plots import Plot
 from sweeper.search import study as studies
 from sweeper.search.averages import mean_epochs
+from sweeper.search.context import Context
 from sweeper.search.proposals import Proposal
 from sweeper.search.study import TrialRecord
 from sweeper.search.trainings import scalings_of, trainings_of
 from sweeper.search.trial import FIGURES, TrialJob, TrialResult
-from sweeper.store import Store
 from sweeper.tracking.runs import Tracker, table
 from sweeper.tracking.spool import Key
 from sweeper.training.checkpoint import CheckpointError, read_history, reading
@@ -30,20 +29,11 @@ from sweeper.training.fit import EpochMetrics, epochs_of
 class Recorder:
     """Writes a study's trials to its tracker."""
 
-    def __init__(
-        self,
-        tracker: Tracker,
-        study: optuna.Study,
-        spec: Mapping[str, Any],
-        input_shape: tuple[int, int, int],
-        classes: tuple[str, ...],
-        store: Store,
-        keep: int,
-    ) -> None:
-        self.tracker, self.study, self.spec = tracker, study, spec
-        self.input_shape, self.classes = input_shape, classes
-        self.keep = keep
-        self._store = store
+    def __init__(self, context: Context) -> None:
+        self.tracker, self.study, self.spec = context.tracker, context.study, context.spec
+        self.input_shape, self.classes = context.input_shape, context.classes
+        self.keep = context.limits.keep
+        self._store = context.store
         self._kept = self._best()
 
     def jobs(self, trial: Proposal | TrialRecord) -> list[TrialJob]:
@@ -232,7 +222,7 @@ def final_figures(metrics: Mapping[str, float], n_parameters: int, seconds: floa
 
 
 def log_means(tracker: Tracker, key: Key | None, histories: Sequence[Sequence[EpochMetrics]]) -> None:
-    """The epochs of several trainings together: means over those that reached an epoch."""
+    """The epochs of several trainings together, as mean_epochs has them."""
     for epoch in mean_epochs(histories):
         log_values(tracker, key, int(epoch["epoch"]), epoch)
 

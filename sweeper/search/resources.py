@@ -41,10 +41,12 @@ def plan_execution(
     data_bytes: int,
     environment: Mapping[str, str],
     worker_memory: int | None = None,
+    most_jobs: int | None = None,
 ) -> Execution:
     """The workers for `--device`, `--jobs` (None: as many as the machine bears) and `--worker-memory`.
 
-    None for the latter is an equal share of the memory for each worker on a CPU. Raises UsageError.
+    None for the latter is an equal share of the memory for each worker on a CPU. There are `most_jobs` workers at the
+    most, where that is given. Raises UsageError.
     """
     found = _devices(device)
     if worker_memory is not None:
@@ -55,10 +57,12 @@ def plan_execution(
         if jobs is None:
             bearable = MOST_CPU_WORKERS if left is None else left // (worker_memory or WORKER_BYTES)
             jobs = max(1, min(usable_cores(environment), MOST_CPU_WORKERS, bearable))
+        jobs = min(jobs, most_jobs or jobs)
         if worker_memory is None and left is not None and sys.platform == "linux":
             worker_memory = max(WORKER_BYTES, left // jobs)
         return Execution(("cpu",) * jobs, threads=1, layout="channels_last", worker_memory=worker_memory)
     jobs = jobs or len(found)
+    jobs = min(jobs, most_jobs or jobs)
     return Execution(tuple(found[i % len(found)] for i in range(jobs)), threads=1, layout="channels_last")
 
 

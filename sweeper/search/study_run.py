@@ -14,6 +14,7 @@ from typing import Any
 import optuna
 from optuna.importance import get_param_importances
 
+from sweeper.data.pool import TrainingPool
 from sweeper.data.splits import Split
 from sweeper.plots import Plot
 from sweeper.search import study as studies
@@ -24,9 +25,14 @@ from sweeper.search.trainings import trainings_of
 from sweeper.search.variants import VariantResult
 from sweeper.space import Space
 from sweeper.store import redact
-from sweeper.tracking.runs import Tracker, table
+from sweeper.tracking.runs import DataRecord, Tracker, table
 
 PACKAGES = ("cnn-sweeper", "torch", "torchvision", "optuna", "mlflow", "numpy", "scikit-learn", "timm")
+
+
+def data_record(pool: TrainingPool) -> DataRecord:
+    """What MLflow is told of the data."""
+    return DataRecord(pool.name, pool.sha256, pool.source, pool.images.shape)
 
 
 def tags(command: Sequence[str], execution: Execution, data_sha256: str) -> dict[str, str]:

@@ -1,79 +1,43 @@
 """One sweep from its request to its outcome: data, study, workers, tracking, and the ranking at the end."""
 
-import json
-import os
-import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import optuna
 
-from sweeper import layers
-from sweeper.config import Protocol
-from sweeper.data.pool import TrainingPool
-from sweeper.data.splits import Split
-from sweeper.errors import SweeperError, UsageError
-from sweeper.search import commands, mishaps, proposals, study_run, variants
+from sweeper.errors import SweeperError
+from sweeper.search import commands, mishaps, plan, proposals, study_run, variants
 from sweeper.search import study as studies
+from sweeper.search.context import Context
 from sweeper.search.coordinator import Coordinator
-from sweeper.search.cuts import prepare
 from sweeper.search.events import Listener, Note
-from sweeper.search.limits import Limits, StopRequest
-from sweeper.search.resources import Execution, plan_execution
+from sweeper.search.limits import Limits, StopRequest, closing_patience
 from sweeper.search.study import TrialRecord
-from sweeper.search.trainings import scalings_of, trainings_of
+from sweeper.search.trainings import trainings_of
 from sweeper.search.variants import VariantResult
-from sweeper.search.workers import WorkerPool, setup_for
-from sweeper.space import Space
-from sweeper.store import Store, redact
+from sweeper.store import redact
 from sweeper.tracking.client import check_tracking
-from sweeper.tracking.runs import DataRecord, Tracker
-
-# For MLflow, when it does not take what it is told and a signal has ended the sweep.
-HURRIED_SECONDS = 2.0
+from sweeper.tracking.runs import Tracker
 
 
-@dataclass(frozen=True)
-class Request:
+@dataclass(frozen=True, kw_only=True)
+class Request(plan.Request):
     """A search as asked for on the command line."""
 
-    dataset: str
-    space: Space
-    protocol: Protocol
     study: str
     new: bool
     variants_only: bool
     trials: int
-    seed: int
     sampler: str
     pruner: str
     metric: str
-    device: str
-    jobs: int | None
-    worker_memory: int | None  # bytes; None is an equal share
-    subset: int | None
     max_parameters: int | None
     target: float | None
     keep: int
     timeout: float | None  # seconds
-    data_dir: Path | None
-    offline: bool
-    store: Store
-    command: Sequence[str]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a search will do, known before anything is written."""
-
-    pool: TrainingPool
-    splits: Sequence[Split]  # one a fold, or the only one
-    execution: Execution
-    spec: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -117,53 +81,25 @@ class Outcome:
         }
 
 
-def plan(request: Request, notify: Listener) -> Plan:
-    """Obtains and cuts the data, and fixes what the study's results depend on. Raises SweeperError."""
-    data = prepare(
-        request.dataset,
-        request.protocol,
-        request.seed,
-        request.subset,
-        data_dir=request.data_dir,
-        offline=request.offline,
-        notify=lambda text: notify(Note(text)),
-    )
-    check_fit(request.space, "baseline", data.pool)
+def make_plan(request: Request, listener: Listener) -> plan.Plan:
+    """What the search will do. Raises SweeperError, and UsageError for what it cannot."""
     if request.sampler == "grid":
         proposals.shuffled_grid(request.space, request.seed)  # refused now rather than when a study is begun
-    execution = plan_execution(request.device, request.jobs, data.pool.images.nbytes, os.environ, request.worker_memory)
-    spec = {
-        "dataset": request.dataset,
-        "space_name": request.space.name,
+    decisive = {
         "space": request.space.describe(),
         "variants_only": request.variants_only,
         "metric": request.metric,
         "sampler": request.sampler,
         "pruner": request.pruner,
         "max_params": request.max_parameters,
-        **data.spec,
-        "device": execution.device_type,
-        "threads": execution.threads,
-        "layout": execution.layout,
     }
-    return Plan(data.pool, data.splits, execution, json.loads(json.dumps(spec)))
-
-
-def check_fit(space: Space, variant: str, pool: TrainingPool) -> None:
-    """Raises UsageError for a variant whose network cannot take the images.
-
-    The file was checked against the data set that it names first; these may be others.
-    """
-    try:
-        layers.trace(space.variant(variant).configuration.model, pool.images.shape[1:], len(pool.classes))
-    except ValueError as error:
-        raise UsageError(f"space {space.name} does not fit {pool.name}: {error}") from error
+    return plan.make(request, "baseline", decisive, listener)
 
 
 def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome:
     """Runs the search to its end, or to `stop`. Raises SweeperError and UsageError."""
     started = time.monotonic()
-    planned = plan(request, listener)
+    planned = make_plan(request, listener)
     pool, spec, store = planned.pool, planned.spec, request.store
     check_tracking(store, pool.name)
     store.prepare()
@@ -175,15 +111,11 @@ def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome:
         study = studies.open_study(storage, name, spec, request.space)
         stack.enter_context(_telling_of_failure(study, stop))
         studies.mark_running(study, request.trials, commands.resuming(request.command, name))
-        parts = store.parts_folder(name, studies.id_of(study))
-        folds = [(split.train, split.validation) for split in planned.splits]
-        setup = setup_for(pool, folds, scalings_of(spec), planned.execution, parts)
-        workers = WorkerPool(setup, planned.execution.devices, store.log_folder(name, studies.id_of(study)))
+        study_id = studies.id_of(study)
+        workers = planned.start_workers(name, study_id, store)
         stack.callback(workers.close)
         # The workers import torch while MLflow makes or opens its tables.
-        data = DataRecord(pool.name, pool.sha256, pool.source, pool.images.shape)
-        tracker = Tracker(store, data, lambda text: listener(Note(text)))
-        study_id = studies.id_of(study)
+        tracker = Tracker(store, study_run.data_record(pool), lambda text: listener(Note(text)))
         tracker.open(
             name,
             study_id,
@@ -195,32 +127,33 @@ def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome:
             tracker.log_text(
                 None, {"space.toml": request.space.text, "environment.json": study_run.environment(planned.execution)}
             )
-            Coordinator(
+            limits = Limits(
+                trials=request.trials,
+                deadline=None if request.timeout is None else started + request.timeout,
+                target=request.target,
+                max_parameters=request.max_parameters,
+                keep=request.keep,
+            )
+            context = Context(
                 study=study,
                 space=request.space,
                 spec=spec,
-                input_shape=pool.images.shape[1:],
+                input_shape=pool.input_shape,
                 classes=pool.classes,
-                limits=Limits(
-                    trials=request.trials,
-                    deadline=None if request.timeout is None else started + request.timeout,
-                    target=request.target,
-                    max_parameters=request.max_parameters,
-                    keep=request.keep,
-                ),
+                limits=limits,
                 store=store,
-                pool=workers,
                 tracker=tracker,
-                listener=listener,
+                tell_user=listener,
                 stop=stop,
-            ).run()
+            )
+            Coordinator(context, workers).run()
             stopped = stop.reason  # a signal during what follows no longer changes how the sweep ended
             # Over all commands that worked on the study.
             total = study.user_attrs.get("seconds", 0.0) + time.monotonic() - started
             study.set_user_attr("seconds", total)
             compared = None
             if request.variants_only:
-                compared = variants.results(study, request.space, pool.images.shape[1:], len(pool.classes))
+                compared = variants.results(study, request.space, pool.input_shape, len(pool.classes))
                 study_run.log_variants(tracker, study, compared, request.space, len(planned.splits[0].train))
             study_run.log_end(tracker, study, spec["metric"], stopped, total)
         except Exception as error:
@@ -228,8 +161,7 @@ def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome:
                 tracker.finish(None, "failed", reason=redact(str(error)))
                 tracker.close()
             raise
-        # Who sent the signal may not wait long, and what is left is on disk.
-        undelivered = tracker.close(HURRIED_SECONDS if stopped in signal.Signals.__members__ else None)
+        undelivered = tracker.close(closing_patience(stopped))
         trials = _with_run_ids(study, tracker)
         studies.mark_ended(study, stopped)
         return Outcome(

@@ -2,60 +2,40 @@
 
 import hashlib
 import json
-import os
 import re
-import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from sweeper import layers
-from sweeper.config import Protocol
-from sweeper.data.pool import TrainingPool
 from sweeper.errors import SweeperError
-from sweeper.search import mishaps, study_run
+from sweeper.search import mishaps, plan, study_run
 from sweeper.search import study as studies
 from sweeper.search.averages import figures_of
-from sweeper.search.cuts import Data, prepare
 from sweeper.search.events import Listener, Note
-from sweeper.search.limits import StopRequest
+from sweeper.search.limits import StopRequest, closing_patience
 from sweeper.search.recorder import figures_of_means, final_figures, jobs_of, log_means, texts
-from sweeper.search.resources import Execution, plan_execution
-from sweeper.search.sweep import HURRIED_SECONDS, check_fit
 from sweeper.search.trained import Trained
 from sweeper.search.trainer import Trainer, Training
 from sweeper.search.trainings import scalings_of, trainings_of
 from sweeper.search.trial import TrialJob
 from sweeper.search.variants import VariantResult
-from sweeper.search.workers import WorkerPool, setup_for
-from sweeper.space import Space, Variant
-from sweeper.store import Store, redact
+from sweeper.space import Variant
+from sweeper.store import redact
 from sweeper.tracking.client import check_tracking
-from sweeper.tracking.runs import DataRecord, Tracker
+from sweeper.tracking.runs import Tracker
 
 # The best epoch is that of the highest validation accuracy.
 METRIC = studies.METRICS["accuracy"]
 
 
-@dataclass(frozen=True)
-class Request:
+@dataclass(frozen=True, kw_only=True)
+class Request(plan.Request):
     """A training as asked for on the command line."""
 
-    dataset: str
-    space: Space
     variant: Variant
-    protocol: Protocol
-    seed: int
-    subset: int | None
-    device: str
-    jobs: int | None
-    worker_memory: int | None  # bytes; None is an equal share
-    data_dir: Path | None
-    offline: bool
-    store: Store
-    command: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -95,20 +75,12 @@ def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome:
 
     Raises SweeperError and UsageError.
     """
-    data = prepare(
-        request.dataset,
-        request.protocol,
-        request.seed,
-        request.subset,
-        data_dir=request.data_dir,
-        offline=request.offline,
-        notify=lambda text: listener(Note(text)),
-    )
-    check_fit(request.space, request.variant.name, data.pool)
-    execution = _execution(request, data)
-    check_tracking(request.store, data.pool.name)
+    # Of more workers than there are trainings there is no use.
+    most_jobs = len(trainings_of(asdict(request.protocol)))
+    planned = plan.make(request, request.variant.name, {}, listener, most_jobs)
+    check_tracking(request.store, planned.pool.name)
     request.store.prepare()
-    single = _Single(request, data, execution, listener, stop)
+    single = _Single(request, planned, listener, stop)
     with mishaps.in_one_line(request.store), request.store.owning(single.name):
         single.open()
         try:
@@ -121,22 +93,8 @@ def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome:
                     single.end("failed" if failed else "interrupted", redact(str(error)) if failed else stop.reason)
             raise
         stopped = "" if result else stop.reason
-        # Who sent the signal may not wait long, and what is left is on disk.
-        hurried = HURRIED_SECONDS if stopped in signal.Signals.__members__ else None
-        undelivered = single.end(state, stopped, hurried)
+        undelivered = single.end(state, stopped, closing_patience(stopped))
         return Outcome(request, single.tracker.experiment_id, single.tracker.run_id, result, stopped, undelivered)
-
-
-def _execution(request: Request, data: Data) -> Execution:
-    """Workers for all trainings that there are, and no more."""
-    most = len(trainings_of(data.spec))
-    n_bytes = data.pool.images.nbytes
-
-    def planned(jobs: int | None) -> Execution:
-        return plan_execution(request.device, jobs, n_bytes, os.environ, request.worker_memory)
-
-    execution = planned(request.jobs)
-    return execution if len(execution.devices) <= most else planned(most)
 
 
 class _Single:
@@ -145,43 +103,24 @@ class _Single:
     What decides the figures names the run and the folder, so that the same command finds both again.
     """
 
-    def __init__(
-        self, request: Request, data: Data, execution: Execution, listener: Listener, stop: StopRequest
-    ) -> None:
-        self.request, self.data, self.execution = request, data, execution
+    def __init__(self, request: Request, planned: plan.Plan, listener: Listener, stop: StopRequest) -> None:
+        self.request, self.planned = request, planned
+        self.pool, self.spec = planned.pool, planned.spec
         self.tell_user, self.stop = listener, stop
         self.title = f"{request.space.name} {request.variant.name}"
-        spec = {
-            **data.spec,
-            "space_name": request.space.name,
-            "device": execution.device_type,
-            "threads": execution.threads,
-            "layout": execution.layout,
-        }
-        self.spec: dict[str, Any] = json.loads(json.dumps(spec))
         decisive = json.dumps([self.spec, request.variant.name, request.variant.configuration.key()], sort_keys=True)
         self.id = hashlib.sha256(decisive.encode()).hexdigest()
         # A space and a variant may be called anything printable.
         plain = re.sub(r"[^A-Za-z0-9._]", "-", f"{request.space.name}-{request.variant.name}")[:60]
         self.name = f"train-{plain}-{self.id[:12]}"
-        pool = data.pool
-        record = DataRecord(pool.name, pool.sha256, pool.source, pool.images.shape)
-        self.tracker = Tracker(request.store, record, lambda text: listener(Note(text)), kind="training")
-
-    @property
-    def input_shape(self) -> tuple[int, int, int]:
-        channels, height, width = self.pool.images.shape[1:]
-        return channels, height, width
-
-    @property
-    def pool(self) -> TrainingPool:
-        return self.data.pool
+        data = study_run.data_record(self.pool)
+        self.tracker = Tracker(request.store, data, lambda text: listener(Note(text)), kind="training")
 
     def open(self) -> None:
         """Makes the run, or opens it again."""
         request = self.request
-        tags = study_run.tags(request.command, self.execution, self.pool.sha256)
-        params = {**request.variant.configuration.values(), **study_run.params(self.spec, self.data.splits[0])}
+        tags = study_run.tags(request.command, self.planned.execution, self.pool.sha256)
+        params = {**request.variant.configuration.values(), **study_run.params(self.spec, self.planned.splits[0])}
         own = {"sweeper.variant": request.variant.name}
         self.tracker.open(self.name, self.id, tags | own, params, run_name=self.title)
 
@@ -199,11 +138,12 @@ class _Single:
         jobs = jobs_of(self.spec, self.request.variant.configuration, 0, folder, self._seed)
         trainings = [self._training(job) for job in jobs]
         if self.tracker.state(None) != "complete":
-            own = {"space.toml": space.text, "environment.json": study_run.environment(self.execution)}
+            own = {"space.toml": space.text, "environment.json": study_run.environment(self.planned.execution)}
             if len(trainings) > 1:
                 own |= self._texts(self.spec, self.request.seed)
             self.tracker.log_text(None, own)
-        done = trainer.run(trainings, "trainings", self._workers)
+        start_workers = partial(self.planned.start_workers, self.name, self.id, store)
+        done = trainer.run(trainings, "trainings", start_workers)
         for training in trainings:
             if reason := trainer.diverged.get(training.key):
                 raise SweeperError(f"{training.name} diverged: {reason}")
@@ -218,7 +158,7 @@ class _Single:
         request, histories = self.request, [trained.history for trained in outcomes]
         results = [trained.result for trained in outcomes]
         figures = figures_of(histories, [result.figures for result in results], METRIC, minimize=False)
-        network = layers.trace(request.variant.configuration.model, self.input_shape, len(self.pool.classes))
+        network = layers.trace(request.variant.configuration.model, self.pool.input_shape, len(self.pool.classes))
         result = VariantResult(
             variant=request.variant.name,
             trial=None,
@@ -250,16 +190,9 @@ class _Single:
         )
 
     def _texts(self, spec: Mapping[str, Any], seed: int) -> dict[str, str]:
-        return texts(self.request.variant.configuration, seed, spec, self.input_shape, self.pool.classes)
+        return texts(self.request.variant.configuration, seed, spec, self.pool.input_shape, self.pool.classes)
 
     def _seed(self, repeat: int) -> int:
         """The command's own seed for the first repeat: what MLflow shows gives the same training again."""
         seed = self.request.seed
         return studies.derive_seed(seed, "repeat", repeat) if repeat else seed
-
-    def _workers(self) -> WorkerPool:
-        store, splits = self.request.store, self.data.splits
-        parts = store.parts_folder(self.name, self.id)
-        folds = [(split.train, split.validation) for split in splits]
-        setup = setup_for(self.pool, folds, scalings_of(self.spec), self.execution, parts)
-        return WorkerPool(setup, self.execution.devices, store.log_folder(self.name, self.id))

@@ -1,6 +1,5 @@
 """A list of trainings that all are wanted to their end: on the search's workers, each an MLflow run."""
 
-import hashlib
 import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -41,11 +40,6 @@ class Training:
     def run(self) -> str | None:
         """The training's run, as a tracker knows it."""
         return self.key or None
-
-
-def key_of(stem: str, identity: str) -> str:
-    """`stem` with a hash of what decides the weights: another configuration, seed or data is another training."""
-    return f"{stem}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
 @dataclass

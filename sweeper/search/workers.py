@@ -14,32 +14,12 @@ from sweeper.data.splits import Indices
 from sweeper.errors import SweeperError
 from sweeper.search import parts
 from sweeper.search.resources import Execution
+from sweeper.search.trainings import Scaling
 from sweeper.search.trial import TrialJob
 from sweeper.search.worker import SIGNALS, Ready, WorkerSetup, serve
+from sweeper.store import Store
 
 LEAVING_SECONDS = 5.0
-
-
-def setup_for(
-    pool: TrainingPool,
-    folds: Sequence[tuple[Indices, Indices]],
-    scalings: Sequence[tuple[Sequence[float], Sequence[float]]],
-    execution: Execution,
-    folder: Path,
-) -> WorkerSetup:
-    """Workers that see these images of the pool, (train, validation) for each fold, and no others.
-
-    Writes the images to `folder`, from which the workers map them. Raises SweeperError if that cannot be done.
-    """
-    parts.write(folder, (tuple((pool.images[part], pool.labels[part]) for part in fold) for fold in folds))
-    return WorkerSetup(
-        parts=folder,
-        n_classes=len(pool.classes),
-        scalings=scalings,
-        threads=execution.threads,
-        layout=execution.layout,
-        memory=execution.worker_memory,
-    )
 
 
 @dataclass(frozen=True)
@@ -175,3 +155,30 @@ def _not_started(error: OSError) -> SweeperError:
     return SweeperError(
         f"no worker can be started: {error.strerror or error}; nothing is lost, the same command goes on"
     )
+
+
+def start_workers(
+    pool: TrainingPool,
+    folds: Sequence[tuple[Indices, Indices]],
+    scalings: Sequence[Scaling],
+    execution: Execution,
+    store: Store,
+    owner: str,
+    owner_id: str,
+) -> WorkerPool:
+    """Workers that see these images of the pool, (train, validation) for each fold, and no others.
+
+    The images are written to the folder that the owner of this id has for them in the store, from which the workers
+    map them. Raises SweeperError if that cannot be done.
+    """
+    folder = store.parts_folder(owner, owner_id)
+    parts.write(folder, (tuple((pool.images[part], pool.labels[part]) for part in fold) for fold in folds))
+    setup = WorkerSetup(
+        parts=folder,
+        n_classes=len(pool.classes),
+        scalings=scalings,
+        threads=execution.threads,
+        layout=execution.layout,
+        memory=execution.worker_memory,
+    )
+    return WorkerPool(setup, execution.devices, store.log_folder(owner, owner_id))

@@ -25,7 +25,7 @@ class FailingPool(InlinePool):
 def failed(workplace):  # noqa: F811
     """A study of three trials in which a fourth one has failed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sweeper.search.sweep.WorkerPool", FailingPool)
+        patch.setattr("sweeper.search.workers.WorkerPool", FailingPool)
         found = workplace.search("failed")
     assert found["n_trials"] == {"complete": 3, "pruned": 0, "fail": 1, "running": 0}
     return "failed"

@@ -120,7 +120,7 @@ def shared(folder):
 
 @pytest.fixture
 def workplace(shared, monkeypatch):
-    monkeypatch.setattr("sweeper.search.train.WorkerPool", InlinePool)
+    monkeypatch.setattr("sweeper.search.workers.WorkerPool", InlinePool)
     monkeypatch.setattr(InlinePool, "made", [])
     return shared
 
@@ -319,9 +319,8 @@ def test_what_mlflow_would_not_take_is_told_of_and_sync_delivers_it(workplace, m
     assert workplace.trained("--epochs", 1, "--seed", 9) == outcome
 
 
-def test_deletion_of_a_study_leaves_trainings_alone(workplace, monkeypatch):
+def test_deletion_of_a_study_leaves_trainings_alone(workplace):
     outcome = workplace.trained("--epochs", 1)
-    monkeypatch.setattr("sweeper.search.sweep.WorkerPool", InlinePool)
     places = ("--space", workplace.space, "--data-dir", workplace.folder / "data", "--jobs", 1)
     workplace.run("search", "tiny", *places, "--study", "doomed", "--trials", 1, "--epochs", 1, "--quiet")
     workplace.run("delete", "doomed", "--yes")
@@ -360,7 +359,7 @@ def test_wrong_usage_is_one_line_and_exit_code_2(workplace, arguments, message):
 def test_real_workers_train_the_folds_to_the_same_figures(workplace, monkeypatch):
     arguments = ("--folds", 2, "--epochs", 1, "--seed", 11)
     inline = workplace.trained(*arguments, "--variant", "twin")
-    monkeypatch.setattr("sweeper.search.train.WorkerPool", WorkerPool)
+    monkeypatch.setattr("sweeper.search.workers.WorkerPool", WorkerPool)
     real = workplace.trained(*arguments)
     assert real["validation_loss"] == pytest.approx(inline["validation_loss"], rel=1e-4)
     assert real["n_trainings"] == 2

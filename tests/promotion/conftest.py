@@ -76,6 +76,5 @@ def workplace(tmp_path_factory):
     dataset = write_fake_dataset(folder / "data", training=300, test=50)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(catalog.DATASETS, dataset.name, dataset)
-        patch.setattr("sweeper.search.sweep.WorkerPool", InlinePool)
-        patch.setattr("sweeper.promotion.retraining.WorkerPool", InlinePool)
+        patch.setattr("sweeper.search.workers.WorkerPool", InlinePool)
         yield Workplace(folder)

@@ -4,6 +4,7 @@ import optuna
 
 from sweeper import store as stores
 from sweeper.search import study as studies
+from sweeper.search.context import Context
 from sweeper.search.coordinator import Coordinator
 from sweeper.search.limits import Limits, StopRequest
 from tests.search.fakes import FakePool, FakeTracker
@@ -41,7 +42,7 @@ class Sweep:
         study = studies.open_study(self.storage, "study", self.spec, self.space)
         self.pool = FakePool(script, n_workers)
         self.stop = stop or StopRequest()
-        Coordinator(
+        context = Context(
             study=study,
             space=self.space,
             spec=self.spec,
@@ -49,11 +50,11 @@ class Sweep:
             classes=("a", "b"),
             limits=Limits(**({"trials": 8} | limits)),
             store=self.store,
-            pool=self.pool,
             tracker=self.tracker,
-            listener=lambda event: (self.events.append(event), listener and listener(event)),
+            tell_user=lambda event: (self.events.append(event), listener and listener(event)),
             stop=self.stop,
-        ).run()
+        )
+        Coordinator(context, self.pool).run()
         return studies.records(study)
 
     @property

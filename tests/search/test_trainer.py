@@ -7,9 +7,10 @@ import pytest
 from sweeper import store as stores
 from sweeper.config import Configuration, ModelConfig, TrainConfig
 from sweeper.errors import SweeperError
+from sweeper.promotion.retraining import key_of
 from sweeper.search.events import EpochEnded, Note, SweepStarted, TrialEnded, TrialInterrupted, TrialStarted
 from sweeper.search.limits import StopRequest
-from sweeper.search.trainer import Trainer, Training, key_of
+from sweeper.search.trainer import Trainer, Training
 from sweeper.search.trial import TrialJob
 from sweeper.search.worker import Failure
 from sweeper.search.workers import Died

@@ -1,0 +1,32 @@
+"""What all that works on one sweep is given."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+
+from sweeper.search.events import Listener
+from sweeper.search.limits import Limits, StopRequest
+from sweeper.space import Space
+from sweeper.store import Store
+from sweeper.tracking.runs import Tracker
+
+
+@dataclass(frozen=True)
+class Context:
+    """One sweep: its study, what that is of, where it is kept and tracked, when it ends, and who hears of it.
+
+    `input_shape` is (channels, height, width).
+    """
+
+    study: optuna.Study
+    space: Space
+    spec: Mapping[str, Any]
+    input_shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+    limits: Limits
+    store: Store
+    tracker: Tracker
+    tell_user: Listener
+    stop: StopRequest

@@ -1,0 +1,106 @@
+"""What a search, or a training by itself, is asked for and starts from: data as they are cut, workers, and a spec."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sweeper import layers
+from sweeper.config import Protocol
+from sweeper.data.pool import TrainingPool, load_training_pool
+from sweeper.data.splits import Split, splits_sha256
+from sweeper.errors import UsageError
+from sweeper.search.cuts import cut, scalings
+from sweeper.search.events import Listener, Note
+from sweeper.search.resources import Execution, plan_execution
+from sweeper.search.trainings import scalings_of
+from sweeper.search.workers import WorkerPool, start_workers
+from sweeper.space import Space
+from sweeper.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the command line says of a search and of a training by itself alike."""
+
+    dataset: str
+    space: Space
+    protocol: Protocol
+    seed: int
+    subset: int | None
+    device: str
+    jobs: int | None
+    worker_memory: int | None  # bytes; None is an equal share
+    data_dir: Path | None
+    offline: bool
+    store: Store
+    command: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be done, known before anything is written; `spec` is all that the results depend on, as plain data."""
+
+    pool: TrainingPool
+    splits: Sequence[Split]  # one a fold, or the only one
+    execution: Execution
+    spec: Mapping[str, Any]
+
+    def start_workers(self, owner: str, owner_id: str, store: Store) -> WorkerPool:
+        """Workers that see the train and validation parts; they are `owner`'s, whom `owner_id` tells from namesakes."""
+        folds = [(split.train, split.validation) for split in self.splits]
+        return start_workers(self.pool, folds, scalings_of(self.spec), self.execution, store, owner, owner_id)
+
+
+def make(
+    request: Request, variant: str, decisive: Mapping[str, Any], listener: Listener, most_jobs: int | None = None
+) -> Plan:
+    """Obtains and cuts the data, which the network of `variant` must be able to take.
+
+    `decisive` is what else the results depend on, for the spec; of more workers than `most_jobs` there is no use.
+    Raises SweeperError, and UsageError where the data are too few, or other than the space is for.
+    """
+    pool = load_training_pool(
+        request.dataset,
+        data_dir=request.data_dir,
+        offline=request.offline,
+        notify=lambda text: listener(Note(text)),
+    )
+    spec: dict[str, Any] = {**asdict(request.protocol), "seed": request.seed, "subset": request.subset}
+    try:
+        splits = cut(pool, spec)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    _check_fit(request.space, variant, pool)
+    fold_scalings = scalings(pool, splits, request.protocol.pixels)
+    mean, std = fold_scalings[0]
+    execution = plan_execution(
+        request.device, request.jobs, pool.images.nbytes, os.environ, request.worker_memory, most_jobs
+    )
+    spec |= {
+        "dataset": request.dataset,
+        "space_name": request.space.name,
+        "data_sha256": pool.sha256,
+        "split_sha256": splits_sha256(splits),
+        "mean": mean,
+        "std": std,
+        "fold_scalings": fold_scalings,
+        "device": execution.device_type,
+        "threads": execution.threads,
+        "layout": execution.layout,
+        **decisive,
+    }
+    return Plan(pool, splits, execution, json.loads(json.dumps(spec)))
+
+
+def _check_fit(space: Space, variant: str, pool: TrainingPool) -> None:
+    """Raises UsageError for a variant whose network cannot take the images.
+
+    The file was checked against the data set that it names first; these may be others.
+    """
+    try:
+        layers.trace(space.variant(variant).configuration.model, pool.input_shape, len(pool.classes))
+    except ValueError as error:
+        raise UsageError(f"space {space.name} does not fit {pool.name}: {error}") from error
