@@ -105,7 +105,7 @@ def promote(
         click.echo(json.dumps(outcome.summary()))
     else:
         _show(outcome, request)
-    leave("", outcome.undelivered, request.store)
+    leave(outcome.undelivered, request.store)
 
 
 def _run(request: "Request", *, quiet: bool, verbose: bool) -> "Outcome":

@@ -26,10 +26,11 @@ def running(stop: "StopRequest", store: Store, *, quiet: bool, verbose: bool) ->
         yield listener
 
 
-def leave(stopped: str, undelivered: Sequence[str], store: Store) -> None:
+def leave(undelivered: Sequence[str], store: Store, stopped: str = "") -> None:
     """Ends the process with 130 or 143 where a signal has stopped the command.
 
-    Raises SweeperError where MLflow has not taken all writes: `undelivered` has the reasons.
+    `undelivered` are the reasons of the writes that MLflow has not taken. Where there are any, raises SweeperError, or
+    after a signal says so on stderr.
     """
     lacking = _lacking(undelivered, store) if undelivered else ""
     if code := exit_code(stopped):

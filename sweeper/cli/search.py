@@ -210,7 +210,7 @@ def _leave(outcome: "Outcome", request: "Request") -> None:
     """Exit code 130 or 143 after a signal, 1 where MLflow lacks something or no trial completed by the end, else 0."""
     from sweeper.search.study import DONE
 
-    leave(outcome.stopped, outcome.undelivered, request.store)
+    leave(outcome.undelivered, request.store, outcome.stopped)
     if outcome.stopped in DONE and not outcome.summary()["n_trials"]["complete"]:
         raise SweeperError(
             f"no trial of {outcome.study_name} completed; `sweeper trials {outcome.study_name}"

@@ -108,7 +108,7 @@ def train(
         _show(outcome)
     if outcome.stopped:
         note(f"To go on: {_typed(request)}")
-    leave(outcome.stopped, outcome.undelivered, request.store)
+    leave(outcome.undelivered, request.store, outcome.stopped)
 
 
 def _refuse_ranges(space: "Space", overrides: tuple[str, ...]) -> None:

@@ -58,8 +58,15 @@ class Retraining:
     def workers(self, train: Indices, validation: Indices) -> WorkerPool:
         """Workers that see these images of the pool, and no others. Raises SweeperError without room for them."""
         scalings = [(self.spec["mean"], self.spec["std"])]
-        folds = [(train, validation)]
-        return start_workers(self.pool, folds, scalings, self.execution, self.store, self.study_name, self.study_id)
+        return start_workers(
+            self.pool,
+            [(train, validation)],
+            scalings,
+            self.execution,
+            store=self.store,
+            owner=self.study_name,
+            owner_id=self.study_id,
+        )
 
     def network(self, training: Training) -> RawPixels:
         """The trained network. Raises SweeperError if its weights cannot be read."""

@@ -1,4 +1,4 @@
-"""When a sweep ends: what it is limited by, and what asks it to stop."""
+"""When a sweep ends: what it is limited by, what asks it to stop, and how long it then waits for MLflow."""
 
 import signal
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Limits:
 
 
 def closing_patience(stopped: str) -> float | None:
-    """For how many seconds a command that was stopped so waits for MLflow; None is as long as any other.
+    """For how many seconds a command that was stopped so waits for MLflow; None is the usual time.
 
     Who sent a signal may not wait long, and what is left is on disk.
     """

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -41,21 +42,25 @@ class Request:
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be done, known before anything is written; `spec` is all that the results depend on, as plain data."""
+    """What will be done, known before anything is written.
+
+    `spec` is all that the results depend on, as plain data: of a training by itself, beside its configuration.
+    """
 
     pool: TrainingPool
     splits: Sequence[Split]  # one a fold, or the only one
     execution: Execution
     spec: Mapping[str, Any]
 
-    def start_workers(self, owner: str, owner_id: str, store: Store) -> WorkerPool:
+    def start_workers(self, store: Store, owner: str, owner_id: str) -> WorkerPool:
         """Workers that see the train and validation parts; they are `owner`'s, whom `owner_id` tells from namesakes."""
         folds = [(split.train, split.validation) for split in self.splits]
-        return start_workers(self.pool, folds, scalings_of(self.spec), self.execution, store, owner, owner_id)
+        scalings = scalings_of(self.spec)
+        return start_workers(self.pool, folds, scalings, self.execution, store=store, owner=owner, owner_id=owner_id)
 
 
 def make(
-    request: Request, variant: str, decisive: Mapping[str, Any], listener: Listener, most_jobs: int | None = None
+    request: Request, variant: str, decisive: Mapping[str, Any], listener: Listener, most_jobs: int = sys.maxsize
 ) -> Plan:
     """Obtains and cuts the data, which the network of `variant` must be able to take.
 
@@ -79,9 +84,12 @@ def make(
     execution = plan_execution(
         request.device, request.jobs, pool.images.nbytes, os.environ, request.worker_memory, most_jobs
     )
-    spec |= {
+    # Where a command differs from the study that it names, the first difference is told: the broadest stands first.
+    spec = {
         "dataset": request.dataset,
         "space_name": request.space.name,
+        **decisive,
+        **spec,
         "data_sha256": pool.sha256,
         "split_sha256": splits_sha256(splits),
         "mean": mean,
@@ -90,7 +98,6 @@ def make(
         "device": execution.device_type,
         "threads": execution.threads,
         "layout": execution.layout,
-        **decisive,
     }
     return Plan(pool, splits, execution, json.loads(json.dumps(spec)))
 

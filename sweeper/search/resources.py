@@ -41,12 +41,12 @@ def plan_execution(
     data_bytes: int,
     environment: Mapping[str, str],
     worker_memory: int | None = None,
-    most_jobs: int | None = None,
+    most_jobs: int = sys.maxsize,
 ) -> Execution:
     """The workers for `--device`, `--jobs` (None: as many as the machine bears) and `--worker-memory`.
 
     None for the latter is an equal share of the memory for each worker on a CPU. There are `most_jobs` workers at the
-    most, where that is given. Raises UsageError.
+    most. Raises UsageError.
     """
     found = _devices(device)
     if worker_memory is not None:
@@ -57,12 +57,11 @@ def plan_execution(
         if jobs is None:
             bearable = MOST_CPU_WORKERS if left is None else left // (worker_memory or WORKER_BYTES)
             jobs = max(1, min(usable_cores(environment), MOST_CPU_WORKERS, bearable))
-        jobs = min(jobs, most_jobs or jobs)
+        jobs = min(jobs, most_jobs)
         if worker_memory is None and left is not None and sys.platform == "linux":
             worker_memory = max(WORKER_BYTES, left // jobs)
         return Execution(("cpu",) * jobs, threads=1, layout="channels_last", worker_memory=worker_memory)
-    jobs = jobs or len(found)
-    jobs = min(jobs, most_jobs or jobs)
+    jobs = min(jobs or len(found), most_jobs)
     return Execution(tuple(found[i % len(found)] for i in range(jobs)), threads=1, layout="channels_last")
 
 

@@ -82,9 +82,9 @@ class Outcome:
 
 
 def make_plan(request: Request, listener: Listener) -> plan.Plan:
-    """What the search will do. Raises SweeperError, and UsageError for what it cannot."""
+    """Obtains and cuts the data, and fixes what the study's results depend on. Raises SweeperError and UsageError."""
     if request.sampler == "grid":
-        proposals.shuffled_grid(request.space, request.seed)  # refused now rather than when a study is begun
+        proposals.shuffled_grid(request.space, request.seed)  # refused before the data are obtained
     decisive = {
         "space": request.space.describe(),
         "variants_only": request.variants_only,
@@ -112,7 +112,7 @@ def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome:
         stack.enter_context(_telling_of_failure(study, stop))
         studies.mark_running(study, request.trials, commands.resuming(request.command, name))
         study_id = studies.id_of(study)
-        workers = planned.start_workers(name, study_id, store)
+        workers = planned.start_workers(store, name, study_id)
         stack.callback(workers.close)
         # The workers import torch while MLflow makes or opens its tables.
         tracker = Tracker(store, study_run.data_record(pool), lambda text: listener(Note(text)))

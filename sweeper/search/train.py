@@ -142,7 +142,7 @@ class _Single:
             if len(trainings) > 1:
                 own |= self._texts(self.spec, self.request.seed)
             self.tracker.log_text(None, own)
-        start_workers = partial(self.planned.start_workers, self.name, self.id, store)
+        start_workers = partial(self.planned.start_workers, store, self.name, self.id)
         done = trainer.run(trainings, "trainings", start_workers)
         for training in trainings:
             if reason := trainer.diverged.get(training.key):

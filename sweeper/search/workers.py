@@ -162,6 +162,7 @@ def start_workers(
     folds: Sequence[tuple[Indices, Indices]],
     scalings: Sequence[Scaling],
     execution: Execution,
+    *,
     store: Store,
     owner: str,
     owner_id: str,
@@ -169,7 +170,7 @@ def start_workers(
     """Workers that see these images of the pool, (train, validation) for each fold, and no others.
 
     The images are written to the folder that the owner of this id has for them in the store, from which the workers
-    map them. Raises SweeperError if that cannot be done.
+    map them. Raises SweeperError if they cannot be written, or a worker cannot be started.
     """
     folder = store.parts_folder(owner, owner_id)
     parts.write(folder, (tuple((pool.images[part], pool.labels[part]) for part in fold) for fold in folds))

@@ -150,6 +150,9 @@ def test_changed_command_is_refused_and_new_starts_another_study(finished):
     changed = [*arguments[:-1], store, "--seed", 1]
     refused = sweeper("search", *changed, code=2)
     assert "was started with seed 0, this command has 1" in refused.stderr
+    # Of several differences, such as the space and with it the protocol, the one that was asked for is told.
+    refused = sweeper("search", *arguments, "--space", "lenet5_steps", "--study", "fashion_mnist-lenet5", code=2)
+    assert "was started with space_name 'lenet5', this command has 'lenet5_steps'" in refused.stderr
     outcome = json.loads(sweeper("search", *changed, "--new", "--trials", 1, "--json", "--quiet").stdout)
     assert outcome["study_name"] == "fashion_mnist-lenet5-2"
 

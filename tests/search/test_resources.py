@@ -66,6 +66,15 @@ def test_jobs_override_what_the_machine_bears(machine):
     assert len(resources.plan_execution("cpu", 12, 0, {}).devices) == 12
 
 
+def test_no_more_workers_than_there_is_work_and_each_has_its_share_of_all_memory(machine):
+    execution = resources.plan_execution("cpu", None, 4 * GIB, {}, most_jobs=3)
+    assert (len(execution.devices), execution.worker_memory) == (3, 20 * GIB)
+    assert len(resources.plan_execution("cpu", 12, 0, {}, most_jobs=3).devices) == 3
+    assert len(resources.plan_execution("cpu", 2, 0, {}, most_jobs=3).devices) == 2
+    machine.setattr(resources, "_devices", lambda device: ["cuda:0", "cuda:1"])
+    assert resources.plan_execution("cuda", None, 0, {}, most_jobs=1).devices == ("cuda:0",)
+
+
 def test_memory_of_a_control_group_counts(monkeypatch, tmp_path):
     group(monkeypatch, tmp_path / "g", memory_max="1000000", memory_current="400000")
     assert resources.available_memory() == 600_000
