@@ -216,7 +216,9 @@ def final_figures(metrics: Mapping[str, float], n_parameters: int, seconds: floa
     known = {
         name: value
         for name, value in metrics.items()
-        if (name.startswith("best_") or name in FIGURES or name.endswith("_sd")) and not math.isnan(value)
+        if (name.startswith("best_") or name in FIGURES or name.endswith("_sd"))
+        and name != "epoch_sd"  # the epochs' own numbers are no figures
+        and not math.isnan(value)
     }
     return known | {"n_parameters": n_parameters, "seconds": seconds}
 

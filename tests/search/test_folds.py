@@ -56,6 +56,7 @@ def test_each_fold_is_a_run_under_its_trials_and_the_trials_has_the_means(tmp_pa
     assert [values["validation_accuracy"] for values in tracker.values[0]] == pytest.approx([0.601, 0.602, 0.603])
     assert tracker.figures[0] == ["learning_curves.png", "validation_confusion_matrix.png"]
     assert tracker.summaries[0]["validation_accuracy_sd"] == pytest.approx(0.1)
+    assert "epoch_sd" not in tracker.summaries[0]
     assert tracker.states[0] == [("running", ""), ("complete", "")]
     assert tracker.weights == set(keys)
     # Under the run that has its weights: where MLflow refuses them, they stay.
