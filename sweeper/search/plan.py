@@ -73,9 +73,9 @@ def make(
         offline=request.offline,
         notify=lambda text: listener(Note(text)),
     )
-    spec: dict[str, Any] = {**asdict(request.protocol), "seed": request.seed, "subset": request.subset}
+    protocol = {**asdict(request.protocol), "seed": request.seed, "subset": request.subset}
     try:
-        splits = cut(pool, spec)
+        splits = cut(pool, protocol)
     except ValueError as error:
         raise UsageError(str(error)) from error
     _check_fit(request.space, variant, pool)
@@ -89,7 +89,7 @@ def make(
         "dataset": request.dataset,
         "space_name": request.space.name,
         **decisive,
-        **spec,
+        **protocol,
         "data_sha256": pool.sha256,
         "split_sha256": splits_sha256(splits),
         "mean": mean,

@@ -7,7 +7,6 @@ import pytest
 from sweeper import store as stores
 from sweeper.config import Configuration, ModelConfig, TrainConfig
 from sweeper.errors import SweeperError
-from sweeper.promotion.retraining import key_of
 from sweeper.search.events import EpochEnded, Note, SweepStarted, TrialEnded, TrialInterrupted, TrialStarted
 from sweeper.search.limits import StopRequest
 from sweeper.search.trainer import Trainer, Training
@@ -50,7 +49,7 @@ class Commands:
 
     def training(self, seed):
         job = TrialJob(4, Configuration(ModelConfig(), TrainConfig()), 3, seed, self.folder, "data")
-        key = key_of(f"trial-4-seed-{seed}", job.identity)
+        key = f"trial-4-seed-{seed}"
         job = replace(job, folder=self.folder / key)
         return Training(key, f"trial 4, seed {seed}", job, {"sweeper.part": "train"}, {"config.json": "{}"})
 
@@ -471,12 +470,6 @@ def test_checkpoint_of_a_training_that_failed_stays(commands, message):
     with pytest.raises(SweeperError):
         commands.run(every_time(1, 2, message))
     assert commands.trainings[0].job.checkpoint.exists()
-
-
-def test_key_is_of_what_decides_the_weights():
-    assert key_of("trial-4-refit", "a").startswith("trial-4-refit-")
-    assert key_of("trial-4-refit", "a") == key_of("trial-4-refit", "a")
-    assert key_of("trial-4-refit", "a") != key_of("trial-4-refit", "b")
 
 
 def test_training_that_is_for_mlflow_alone_leaves_only_what_came_of_it(commands):
