@@ -264,8 +264,14 @@ def log_data(client: MlflowClient, run_id: str, target: Target, context: str) ->
         source=target.data_source,
         profile=target.data_profile,
     )
-    tag = InputTag(MLFLOW_DATASET_CONTEXT, context)
-    client.log_inputs(run_id, datasets=[DatasetInput(dataset, [tag])])
+    inputs = [DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, context)])]
+    try:
+        client.log_inputs(run_id, datasets=inputs)
+    except MlflowException as error:
+        # Of processes that name new data at once, MLflow refuses all but one: for their second try the data are known.
+        if error.error_code != "BAD_REQUEST":
+            raise
+        client.log_inputs(run_id, datasets=inputs)
 
 
 def _key_tag(kind: str) -> str:

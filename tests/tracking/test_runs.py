@@ -4,6 +4,7 @@ import json
 import math
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import mlflow
 import pytest
@@ -15,7 +16,7 @@ from sweeper.errors import SweeperError
 from sweeper.plots import Plot
 from sweeper.tracking import delivery, runs
 from sweeper.tracking.runs import Tracker
-from sweeper.tracking.spool import Spool
+from sweeper.tracking.spool import Spool, Target
 from tests.tracking.conftest import DATA
 
 
@@ -503,6 +504,23 @@ def test_studies_of_one_name_on_one_server_have_runs_of_their_own(store):
         tracker.open("same name", f"id-{number}", {}, {"seed": number})
         tracker.close()
     assert trackers[0].run_id != trackers[1].run_id
+
+
+def test_new_data_that_several_name_at_the_same_moment_become_an_input_of_each(store, client):
+    experiment = client.create_experiment("racing", artifact_location=(store.artifacts / "racing").as_uri())
+    for attempt in range(5):
+        run_ids = [client.create_run(experiment).info.run_id for _ in range(4)]
+        target = Target("study", "racing", "id", experiment, run_ids[0], f"new {attempt}", "ab" * 32, "{}", "{}")
+        together = threading.Barrier(len(run_ids))
+
+        def log(run_id, together=together, target=target):
+            together.wait()
+            delivery.log_data(mlflow.MlflowClient(store.tracking_uri), run_id, target, "training")
+
+        with ThreadPoolExecutor(len(run_ids)) as threads:
+            list(threads.map(log, run_ids))
+        named = [[given.dataset.name for given in client.get_run(run_id).inputs.dataset_inputs] for run_id in run_ids]
+        assert named == [[target.data_name]] * len(run_ids)
 
 
 def test_unreachable_server_is_one_line_without_its_password(store, monkeypatch):
