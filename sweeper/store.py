@@ -150,9 +150,10 @@ class Store:
         return None
 
     def wait_for_owner(self, study: str) -> None:
-        """Returns when the process that runs the study now, if there is one, has ended."""
-        with suppress(FileNotFoundError), open(self._lock(study)) as file:
-            fcntl.flock(file, fcntl.LOCK_SH)
+        """Returns when nobody runs the study any more."""
+        # In short steps: a Ctrl-C in the moment before one long wait would be heard only after it.
+        while self.owner(study) is not None:
+            time.sleep(TRY_SECONDS)
 
     def request_stop(self, study: str) -> str | None:
         """Asks the study's owner, on whatever machine, to end with the running epochs.
