@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from sweeper.config import ModelConfig
+from sweeper.config import ConvNetConfig, MlpConfig, ModelConfig
 
 Shape = tuple[int, ...]
 
@@ -34,10 +34,20 @@ def spread(value: Any, n_layers: int, name: str, layers: str = "conv layers") ->
 
 
 def trace(config: ModelConfig, input_shape: Shape, n_classes: int) -> list[Layer]:
-    """The layers of the network for images of `input_shape` (channels, height, width), in order.
+    """The layers of a convnet or mlp for images of `input_shape` (channels, height, width), in order.
 
-    Raises ValueError, naming the layer and the sizes, when the network cannot take such images.
+    Raises ValueError, naming the layer and the sizes, when the network cannot take such images, and TypeError for a
+    family whose networks are not known by arithmetic.
     """
+    match config:
+        case ConvNetConfig():
+            return _convnet(config, input_shape, n_classes)
+        case MlpConfig():
+            return _mlp(config, input_shape, n_classes)
+    raise TypeError(f"networks of family {config.family} must be built to be known")
+
+
+def _convnet(config: ConvNetConfig, input_shape: Shape, n_classes: int) -> list[Layer]:
     n_convs = len(config.filters)
     kernels = spread(config.kernel_size, n_convs, "kernel_size")
     paddings = spread(config.padding, n_convs, "padding")
@@ -81,6 +91,18 @@ def trace(config: ModelConfig, input_shape: Shape, n_classes: int) -> list[Layer
             raise ValueError(f"aux_heads names {name}, which this network lacks")
         layers.append(_linear(f"aux_{name}", maps[name], n_classes))
     return layers
+
+
+def _mlp(config: MlpConfig, input_shape: Shape, n_classes: int) -> list[Layer]:
+    spread(config.dropout, len(config.hidden), "dropout", "hidden layers")
+    width = prod(input_shape)
+    layers = [Layer("flatten", "flatten", (width,))]
+    for number, units in enumerate(config.hidden, start=1):
+        layers.append(_linear(f"hidden{number}", width, units))
+        if config.batch_norm:
+            layers.append(Layer(f"norm{number}", "batch_norm", (units,), 2 * units))
+        width = units
+    return [*layers, _linear("output", width, n_classes)]
 
 
 def n_parameters(layers: Sequence[Layer]) -> int:

@@ -15,7 +15,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from sweeper.config import Configuration, Protocol
+from sweeper.config import Configuration, Protocol, TimmConfig
 from sweeper.errors import UsageError, nearest, plain, shortened
 
 
@@ -102,11 +102,15 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Variant:
-    """A named, whole configuration, with the figures somebody reported for it."""
+    """A named, whole configuration, with the figures somebody reported for it.
+
+    `epochs` are its own, for where it is compared and nothing is searched; None are the protocol's.
+    """
 
     name: str
     configuration: Configuration
     reported: tuple[Mapping[str, Any], ...] = ()
+    epochs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,14 @@ class Space:
     @property
     def has_conditions(self) -> bool:
         return any(parameter.when for parameter in self.parameters.values())
+
+    @property
+    def model_names(self) -> list[str]:
+        """The networks of timm that the variants and choices name."""
+        models = [variant.configuration.model for variant in self.variants.values()]
+        named = [model.model_name for model in models if isinstance(model, TimmConfig)]
+        searched = self.parameters["model_name"].choices if "model_name" in self.parameters else ()
+        return list(dict.fromkeys([*named, *searched]))
 
     def variant(self, name: str) -> Variant:
         """The variant of this name; UsageError with the names that there are (and a close match) if there is none."""

@@ -7,10 +7,11 @@ from typing import Any
 from sweeper.errors import nearest, plain
 
 SPLITS = ("train", "validation", "test")
-# Of the split that stands beside them; those named train_... are of the same run's training images.
+# Of the split that stands beside them; those named train_... are of the same run's training images. After the last
+# epoch, but for best_accuracy, which is the best epoch's.
 SHARES = (
-    "accuracy", "train_accuracy", "macro_precision", "macro_recall", "macro_f1", "thresholded_precision",
-    "thresholded_recall",
+    "accuracy", "best_accuracy", "train_accuracy", "macro_precision", "macro_recall", "macro_f1",
+    "thresholded_precision", "thresholded_recall",
 )  # fmt: skip
 FIGURES = (*SHARES, "loss", "train_loss")
 

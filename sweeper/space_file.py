@@ -1,6 +1,6 @@
 """Reading a space file: every mistake in it is found here, and named by file, table, key, rule and value."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from importlib.resources import files
 from pathlib import Path
@@ -9,7 +9,6 @@ from typing import Any
 from sweeper.config import MODEL_FAMILIES, Configuration, ModelConfig, Protocol, TrainConfig
 from sweeper.data.catalog import INPUT_SHAPES
 from sweeper.errors import UsageError, nearest, plain, refuse, shortened
-from sweeper.layers import trace
 from sweeper.overrides import Override, parse_override, read_toml
 from sweeper.space import Parameter, Space
 from sweeper.space_parameters import read_parameter, read_value, with_checked_condition
@@ -95,12 +94,12 @@ class _Reader:
 
     def _place(self, table: str, key: str = "") -> str:
         """Where a value of [table] comes from: an override replaces values of all tables but a variant's."""
-        override = self.overridden.get(key) if table in _kinds() else None
+        override = self.overridden.get(key) if table in _fields_by_table() else None
         return override or f"{self.file}, [{table}]"
 
     def _override(self, override: Override) -> None:
         key, value = override.key, override.value
-        homes = {f.name: table for table, kind in _kinds().items() for f in fields(kind)}
+        homes = {name: table for table, names in _fields_by_table().items() for name in names}
         if key not in homes:
             refuse(f"unknown key {plain(key)}{nearest(key, homes)}", override.place)
         table = self.document.setdefault(homes[key], {})
@@ -161,15 +160,21 @@ class _Reader:
         """The fixed values, and the parameters in an order in which conditions refer to earlier ones."""
         fixed: dict[str, Any] = {}
         parameters: dict[str, Parameter] = {}
-        family = self._value(ModelConfig, "model", "family", self._table("model").get("family", "convnet"))
-        for table, kind in (("model", MODEL_FAMILIES[family]), ("train", TrainConfig)):
+        for table in ("model", "train"):
+            kind = self._kind(table)
             for key, value in self._table(table).items():
                 if isinstance(value, dict):
                     parameters[key] = self._parameter(kind, table, key, value)
                 else:
                     fixed[key] = self._value(kind, table, key, value)
-        defaults = Configuration.from_values(fixed).values()
-        return fixed, self._in_order(parameters, defaults)
+        return fixed, self._in_order(parameters)
+
+    def _kind(self, table: str) -> type:
+        """The dataclass of the fields of a table."""
+        if table != "model":
+            return {"protocol": Protocol, "train": TrainConfig}[table]
+        family = self._table("model").get("family", ModelConfig.family)
+        return MODEL_FAMILIES[self._value(ModelConfig, "model", "family", family)]
 
     def _table(self, name: str) -> dict[str, Any]:
         table: dict[str, Any] = self.document.get(name, {})
@@ -182,11 +187,11 @@ class _Reader:
         except ValueError as error:
             refuse(str(error), self._place(table, key))
 
-    def _in_order(self, parameters: dict[str, Parameter], defaults: Mapping[str, Any]) -> dict[str, Parameter]:
+    def _in_order(self, parameters: dict[str, Parameter]) -> dict[str, Parameter]:
         checked = {}
         for name, parameter in parameters.items():
             try:
-                checked[name] = with_checked_condition(parameter, parameters, defaults, self.overridden)
+                checked[name] = with_checked_condition(parameter, parameters, self._kind("model"), self.overridden)
             except ValueError as error:
                 refuse(str(error), self._place(parameter.table, name))
         ordered: dict[str, Parameter] = {}
@@ -205,9 +210,9 @@ class _Reader:
     def _kept_values(self) -> dict[str, Any]:
         values = {}
         for key, value in self.kept.items():
-            table, kind = next((t, kind) for t, kind in _kinds().items() if key in {f.name for f in fields(kind)})
+            table = next(table for table, names in _fields_by_table().items() if key in names)
             try:
-                values[key] = read_value(kind, key, value)
+                values[key] = read_value(self._kind(table), key, value)
             except ValueError as error:
                 refuse(str(error), f"{self.file}, [{table}]")
         return values
@@ -219,9 +224,7 @@ class _Reader:
         dataset = space.datasets[0]
         for variant in space.variants.values():
             try:
-                check_network(variant.configuration.model, dataset)
-                network = trace(variant.configuration.model, *INPUT_SHAPES[dataset])
-                check_decayed_layers(variant.configuration, network)
+                check_decayed_layers(variant.configuration, check_network(variant.configuration.model, dataset))
             except ValueError as error:
                 blamed = (*SHAPE_FIELDS, "weight_decay_layers")
                 causes = [place for key, place in self.overridden.items() if key in blamed]
@@ -253,5 +256,11 @@ class _Reader:
                 refuse(f"variants must differ, got {plain(first)} and {plain(name)} equal", f"{self.file}, [variants]")
 
 
-def _kinds() -> dict[str, type]:
-    return {"protocol": Protocol, "model": ModelConfig, "train": TrainConfig}
+def _fields_by_table() -> dict[str, list[str]]:
+    """The keys that each table may have, [model] those of any family."""
+    families: list[type[ModelConfig]] = list(MODEL_FAMILIES.values())
+    return {
+        "protocol": [f.name for f in fields(Protocol)],
+        "model": list(dict.fromkeys(f.name for kind in families for f in fields(kind))),
+        "train": [f.name for f in fields(TrainConfig)],
+    }

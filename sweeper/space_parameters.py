@@ -46,21 +46,21 @@ def read_value(kind: type, key: str, raw: Any) -> Any:
 def with_checked_condition(
     parameter: Parameter,
     parameters: Mapping[str, Parameter],
-    defaults: Mapping[str, Any],
+    model: type[ModelConfig],
     overridden: Container[str],
 ) -> Parameter:
     """The parameter with its condition's values checked as those of the fields that they name.
 
-    `defaults` has every field that there is. A condition on one of the `overridden` may name a value that is not
-    among its choices: the parameter then never exists. Raises ValueError with key, rule and value.
+    These are the training's or those of `model`, the family's. A condition on one of the `overridden` may name a value
+    that is not among its choices: the parameter then never exists. Raises ValueError with key, rule and value.
     """
     when = {}
+    kinds = {f.name: kind for kind in (model, TrainConfig) for f in fields(kind)}
     for name, raw in parameter.when.items():
-        if name not in defaults:
-            raise ValueError(f"{parameter.name}.when names unknown key {plain(name)}{nearest(name, defaults)}")
-        kind = TrainConfig if name in {f.name for f in fields(TrainConfig)} else ModelConfig
+        if name not in kinds:
+            raise ValueError(f"{parameter.name}.when names unknown key {plain(name)}{nearest(name, kinds)}")
         try:
-            value = check_value(kind, name, raw)
+            value = check_value(kinds[name], name, raw)
         except ValueError as error:
             raise ValueError(f"{parameter.name}.when.{name} {error}") from None
         other = parameters.get(name)

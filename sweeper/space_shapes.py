@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from sweeper.config import Configuration, ModelConfig
+from sweeper.config import Configuration, ModelConfig, TimmConfig
 from sweeper.data.catalog import INPUT_SHAPES
 from sweeper.errors import nearest
 from sweeper.layers import Layer, trace
@@ -21,16 +21,24 @@ SHAPE_FIELDS = (
 MOST_ENTRIES = 400_000
 
 
-def check_network(config: ModelConfig, dataset: str) -> None:
-    """Raises ValueError, naming layer, sizes and data set, when the network cannot take the images."""
+def check_network(config: ModelConfig, dataset: str) -> list[Layer]:
+    """The layers, for images of the data set; none of a timm network, which must be built to be known.
+
+    Raises ValueError, naming layer, sizes and data set, when the network cannot take the images.
+    """
+    if isinstance(config, TimmConfig):
+        return []
     try:
-        trace(config, *INPUT_SHAPES[dataset])
+        return trace(config, *INPUT_SHAPES[dataset])
     except ValueError as error:
         raise ValueError(f"{error}, with images of {dataset}") from None
 
 
 def check_decayed_layers(configuration: Configuration, network: Sequence[Layer]) -> None:
     """Raises ValueError, naming the layer, when `weight_decay_layers` has one that the network lacks."""
+    if configuration.train.weight_decay_layers and isinstance(configuration.model, TimmConfig):
+        # Its layers have names within names, and several the same last one.
+        raise ValueError("weight_decay_layers must be empty for networks of timm, in which every parameter decays")
     known = [layer.name for layer in network if layer.n_parameters and layer.kind != "batch_norm"]
     for name in configuration.train.weight_decay_layers:
         if name not in known:
@@ -95,6 +103,7 @@ def _n_entries(fixed: Mapping[str, Any], axes: Mapping[str, Parameter]) -> int:
     return sum(
         max(len(value) if isinstance(value, tuple) else 1 for value in _possible(name, defaults, axes))
         for name in SHAPE_FIELDS
+        if name in defaults
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from sweeper.config import MODEL_FAMILIES, Configuration, ModelConfig, TrainConfig
+from sweeper.config import MODEL_FAMILIES, Configuration, ModelConfig, Protocol, TrainConfig
 from sweeper.errors import nearest, plain, refuse
 from sweeper.space import Variant
 from sweeper.space_figures import read_reported
@@ -68,19 +68,19 @@ def _variant(
         reported = read_reported(tables[name].get("reported", []))
     except ValueError as error:
         refuse(str(error), variant_place(file, name))
-    return Variant(name, Configuration.from_values(values), reported)
+    return Variant(name, Configuration.from_values(values), reported, values.get("epochs"))
 
 
 def _own_values(table: Mapping[str, Any], family: str) -> dict[str, Any]:
     """The values that the variant's own table gives; ValueError with key, rule and value."""
     family = read_value(ModelConfig, "family", table.get("family", family))
-    model, train = ({f.name for f in fields(kind)} for kind in (MODEL_FAMILIES[family], TrainConfig))
+    kinds: dict[str, type] = {f.name: kind for kind in (MODEL_FAMILIES[family], TrainConfig) for f in fields(kind)}
+    kinds["epochs"] = Protocol  # of the protocol, the one thing that a variant may have its own way
     own = {}
     for key, value in table.items():
         if key in ("extends", "reported"):
             continue
-        if key not in model | train:
-            known = [*sorted(model | train), "extends", "reported"]
-            raise ValueError(f"unknown key {plain(key)}{nearest(key, known)}")
-        own[key] = read_value(MODEL_FAMILIES[family] if key in model else TrainConfig, key, value)
+        if key not in kinds:
+            raise ValueError(f"unknown key {plain(key)}{nearest(key, [*sorted(kinds), 'extends', 'reported'])}")
+        own[key] = read_value(kinds[key], key, value)
     return own

@@ -74,6 +74,10 @@ class Store:
         """Where a training by itself keeps its checkpoints, and then what came of it."""
         return self.root / "trainings" / name
 
+    def initial_weights(self, run_id: str) -> Path:
+        """Where the weights of an MLflow run lie that trainings by themselves have started from."""
+        return self.root / "initial" / f"{run_id}.safetensors"
+
     def spool(self, study: str, study_id: str, kind: str) -> Path:
         """Where the writes wait that MLflow has not taken yet; `kind` is study, promotion or training."""
         return self.spools / f"{_own(study, study_id)}-{kind}.db"

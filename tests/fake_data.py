@@ -2,11 +2,14 @@
 
 import gzip
 import hashlib
+import io
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.io import savemat
 
 from sweeper.data.catalog import FASHION_MNIST, DataFile, Dataset
 
@@ -64,9 +67,98 @@ def write_fake_dataset(
         training=parts[0],
         test=parts[1],
         torchvision="FakeMNIST",
+        folder="FakeMNIST/raw",
         debian_package="dataset-fake",
         debian_folder=str(folder.parent / "debian" / "fake"),
     )
+
+
+def cifar_batch(images: np.ndarray, labels: Mapping[str, Sequence[int]], fortran: bool = False) -> bytes:
+    """The batch file of images (N, 3, 32, 32) as Python 2 pickles it with protocol 2, labels in pieces of 1,000."""
+    rows = images.reshape(len(images), -1).astype(np.uint8)
+    shape = b"".join(b"M" + size.to_bytes(2, "little") for size in rows.shape) + b"\x86"
+    dtype = b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNN" + b"J\xff\xff\xff\xff" * 2 + b"K\x00tb"
+    values = rows.tobytes("F" if fortran else "C")
+    array = (
+        b"cnumpy.core.multiarray\n_reconstruct\nq\x03cnumpy\nndarray\nq\x04K\x00\x85U\x01b\x87Rq\x05(K\x01"
+        + shape
+        + dtype
+        + (b"\x88" if fortran else b"\x89")
+        + b"T"
+        + len(values).to_bytes(4, "little")
+        + values
+        + b"q\x06tb"
+    )
+    names = b"]q\x07(" + b"".join(_python2_string(f"data_s_{n:06}.png") for n in range(len(images))) + b"e"
+    entries = _python2_string("batch_label") + _python2_string("training batch 1 of 5")
+    for key, numbers in labels.items():
+        entries += _python2_string(key) + b"]r\x08\x00\x00\x00"
+        for start in range(0, len(numbers), 1000):
+            entries += b"(" + b"".join(b"K" + bytes((number,)) for number in numbers[start : start + 1000]) + b"e"
+    entries += _python2_string("data") + array + _python2_string("filenames") + names
+    return b"\x80\x02}q\x01(" + entries + b"u."
+
+
+def _python2_string(text: str) -> bytes:
+    return b"U" + bytes((len(text),)) + text.encode() + b"q\x02"
+
+
+def svhn_file(images: np.ndarray, labels: Sequence[int]) -> bytes:
+    """The .mat file of images (N, 3, H, W); the digit 0 is labelled 10."""
+    numbers = [[label or 10] for label in labels]
+    stream = io.BytesIO()
+    x = images.transpose(2, 3, 1, 0).astype(np.uint8)
+    savemat(stream, {"X": x, "y": np.array(numbers, np.uint8)}, do_compression=True)
+    return stream.getvalue()
+
+
+def fake_contents(dataset: Dataset, seed: int = 0) -> dict[str, bytes]:
+    """Small contents for the files of a known data set, by name, in its format: noise, and labels that go around."""
+    rng = np.random.default_rng(seed)
+    contents = {}
+    channels, height, width = dataset.input_shape
+    for part in (dataset.training, dataset.test):
+        n_images = 40 if dataset.format == "idx" else 12
+        for file in part if dataset.format in ("cifar", "svhn") else part[:1]:
+            images = rng.integers(0, 256, (n_images, channels, height, width), dtype=np.uint8)
+            labels = rng.integers(0, len(dataset.classes), n_images).tolist()
+            match dataset.format:
+                case "idx":
+                    pair = [idx_bytes(images[:, 0]), idx_bytes(np.array(labels))]
+                    for file_, content in zip(part, pair, strict=True):
+                        contents[file_.name] = gzip.compress(content) if file_.name.endswith(".gz") else content
+                case "cifar":
+                    keys = {"fine_labels": labels, "coarse_labels": [label // 5 for label in labels]}
+                    contents[file.name] = cifar_batch(images, keys if file.labels else {"labels": labels})
+                case "svhn":
+                    contents[file.name] = svhn_file(images, labels)
+                case "stl10":
+                    contents[part[0].name] = images.transpose(0, 1, 3, 2).tobytes()
+                    contents[part[1].name] = bytes(label + 1 for label in labels)
+    return contents
+
+
+def with_contents(dataset: Dataset, contents: Mapping[str, bytes]) -> Dataset:
+    """The data set whose files have these contents."""
+
+    def part(files: Sequence[DataFile]) -> tuple[DataFile, ...]:
+        return tuple(
+            replace(
+                file,
+                size=len(contents[file.name]),
+                digest=hashlib.new(file.algorithm, contents[file.name]).hexdigest(),
+            )
+            for file in files
+        )
+
+    return replace(dataset, training=part(dataset.training), test=part(dataset.test))
+
+
+def put(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write each of the contents under its name into the folder, which is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
 
 
 def isolate(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

@@ -16,7 +16,7 @@ FILES = {
 
 # A part of sweeper may import what stands on a line above its own.
 LEVELS = (
-    {"errors"},
+    {"errors", "rules"},
     {"config", "layers", "store", "databases", "evaluation", "plots"},
     {"data", "models", "training", "tracking", "space", "space_file", "space_parameters", "space_variants"}
     | {"space_figures", "space_shapes", "overrides"},
@@ -75,7 +75,7 @@ TEST_FILES = ("test", "files")
 STANDARD_LIBRARY_ONLY = {"sweeper.config", "sweeper.layers", "sweeper.data.catalog"}
 
 # Distributions whose import has another name.
-IMPORT_NAMES = {"scikit-learn": "sklearn"}
+IMPORT_NAMES = {"scikit-learn": "sklearn", "pillow": "PIL"}
 
 
 def module_name(path: str) -> str:

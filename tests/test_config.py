@@ -2,41 +2,84 @@ from dataclasses import asdict, fields
 
 import pytest
 
-from sweeper.config import Configuration, ModelConfig, Protocol, TrainConfig, check_value
+from sweeper.config import (
+    MODEL_FAMILIES,
+    Configuration,
+    ConvNetConfig,
+    MlpConfig,
+    Protocol,
+    TimmConfig,
+    TrainConfig,
+    check_value,
+)
 from sweeper.layers import trace
 
 BAD_VALUES = [
-    (ModelConfig, "family", "resnet", "one of convnet"),
-    (ModelConfig, "filters", [], "a non-empty array"),
-    (ModelConfig, "filters", 6, "a non-empty array"),
-    (ModelConfig, "filters", [6, 0], "an integer of at least 1"),
-    (ModelConfig, "kernel_size", True, "an integer of at least 1"),
-    (ModelConfig, "kernel_size", [3, 2.0], "an integer of at least 1"),
-    (ModelConfig, "padding", "valid", '"same"'),
-    (ModelConfig, "padding", -1, "at least 0"),
-    (ModelConfig, "input_padding", -1, "at least 0"),
-    (ModelConfig, "pool_after", [2, 1], "rising order"),
-    (ModelConfig, "pool_after", [0], "at least 1"),
-    (ModelConfig, "pooling", "min", "max, avg"),
-    (ModelConfig, "batch_norm", 1, "true or false"),
-    (ModelConfig, "activation", "swish", "relu"),
-    (ModelConfig, "leaky_relu_slope", 1, "[0, 1)"),
-    (ModelConfig, "leaky_relu_slope", -0.01, "[0, 1)"),
-    (ModelConfig, "hidden", 84, "an array"),
-    (ModelConfig, "hidden", [84, 0], "an integer of at least 1"),
-    (ModelConfig, "hidden_activation", "tanh", "true or false"),
-    (ModelConfig, "dropout", 1.0, "[0, 1)"),
-    (ModelConfig, "dropout", [0.1, -0.1], "[0, 1)"),
-    (ModelConfig, "dropout_conv", "0.1", "[0, 1)"),
-    (ModelConfig, "dropout_pool", True, "[0, 1)"),
-    (ModelConfig, "dropout_flatten", [0.1], "[0, 1)"),
-    (ModelConfig, "softmax_output", 0, "true or false"),
-    (ModelConfig, "aux_heads", "conv1", "an array of names"),
-    (ModelConfig, "aux_heads", ["conv0"], "conv2"),
-    (ModelConfig, "aux_heads", ["dense1"], "conv2"),
-    (ModelConfig, "aux_heads", ["conv"], "conv2"),
-    (ModelConfig, "aux_heads", ["conv1", "conv1"], "twice"),
-    (ModelConfig, "init", "zeros", "torch, glorot, he"),
+    (ConvNetConfig, "family", "resnet", "one of convnet, mlp, timm"),
+    (ConvNetConfig, "filters", [], "a non-empty array"),
+    (ConvNetConfig, "filters", 6, "a non-empty array"),
+    (ConvNetConfig, "filters", [6, 0], "an integer of at least 1"),
+    (ConvNetConfig, "kernel_size", True, "an integer of at least 1"),
+    (ConvNetConfig, "kernel_size", [3, 2.0], "an integer of at least 1"),
+    (ConvNetConfig, "padding", "valid", '"same"'),
+    (ConvNetConfig, "padding", -1, "at least 0"),
+    (ConvNetConfig, "input_padding", -1, "at least 0"),
+    (ConvNetConfig, "pool_after", [2, 1], "rising order"),
+    (ConvNetConfig, "pool_after", [0], "at least 1"),
+    (ConvNetConfig, "pooling", "min", "max, avg"),
+    (ConvNetConfig, "batch_norm", 1, "true or false"),
+    (ConvNetConfig, "activation", "swish", "relu"),
+    (ConvNetConfig, "leaky_relu_slope", 1, "[0, 1)"),
+    (ConvNetConfig, "leaky_relu_slope", -0.01, "[0, 1)"),
+    (ConvNetConfig, "hidden", 84, "an array"),
+    (ConvNetConfig, "hidden", [84, 0], "an integer of at least 1"),
+    (ConvNetConfig, "hidden_activation", "tanh", "true or false"),
+    (ConvNetConfig, "dropout", 1.0, "[0, 1)"),
+    (ConvNetConfig, "dropout", [0.1, -0.1], "[0, 1)"),
+    (ConvNetConfig, "dropout_conv", "0.1", "[0, 1)"),
+    (ConvNetConfig, "dropout_pool", True, "[0, 1)"),
+    (ConvNetConfig, "dropout_flatten", [0.1], "[0, 1)"),
+    (ConvNetConfig, "softmax_output", 0, "true or false"),
+    (ConvNetConfig, "aux_heads", "conv1", "an array of names"),
+    (ConvNetConfig, "aux_heads", ["conv0"], "conv2"),
+    (ConvNetConfig, "aux_heads", ["dense1"], "conv2"),
+    (ConvNetConfig, "aux_heads", ["conv"], "conv2"),
+    (ConvNetConfig, "aux_heads", ["conv1", "conv1"], "twice"),
+    (ConvNetConfig, "init", "zeros", "torch, glorot, he"),
+    (MlpConfig, "family", "perceptron", "one of convnet, mlp, timm"),
+    (MlpConfig, "softmax_output", 1, "true or false"),
+    (MlpConfig, "hidden", 1024, "an array"),
+    (MlpConfig, "hidden", [1024, 0], "an integer of at least 1"),
+    (MlpConfig, "batch_norm", "yes", "true or false"),
+    (MlpConfig, "activation", "swish", "relu"),
+    (MlpConfig, "leaky_relu_slope", 1, "[0, 1)"),
+    (MlpConfig, "dropout", [0.1, 1.0], "[0, 1)"),
+    (MlpConfig, "dropout_flatten", [0.1], "[0, 1)"),
+    (MlpConfig, "init", "zeros", "torch, glorot, he"),
+    (TimmConfig, "family", "resnet", "one of convnet, mlp, timm"),
+    (TimmConfig, "softmax_output", 1, "true or false"),
+    (TimmConfig, "model_name", 18, "the name of a timm model"),
+    (TimmConfig, "model_name", "hf-hub:somebody/model", "the name of a timm model"),
+    (TimmConfig, "model_name", "local-dir:/tmp", "the name of a timm model"),
+    (TimmConfig, "model_name", "resnet18\n", "the name of a timm model"),
+    (TimmConfig, "model_name", "r" * 61, "the name of a timm model"),
+    (TimmConfig, "pretrained", "yes", "true or false"),
+    (TimmConfig, "drop_rate", 1.0, "[0, 1)"),
+    (TimmConfig, "drop_path_rate", -0.1, "[0, 1)"),
+    (TrainConfig, "flip_p", 1.1, "[0, 1]"),
+    (TrainConfig, "flip_p", True, "[0, 1]"),
+    (TrainConfig, "rotation", 181, "[0, 180]"),
+    (TrainConfig, "rotation_p", -0.1, "[0, 1]"),
+    (TrainConfig, "translation", 1, "[0, 1)"),
+    (TrainConfig, "crop_padding", -1, "at least 0"),
+    (TrainConfig, "brightness", -0.1, "[0, 255]"),
+    (TrainConfig, "contrast", float("inf"), "[0, 255]"),
+    (TrainConfig, "saturation", float("nan"), "[0, 255]"),
+    (TrainConfig, "jitter_p", "always", "[0, 1]"),
+    (TrainConfig, "sharpness", 256, "[0, 255]"),
+    (TrainConfig, "sharpness_p", 2, "[0, 1]"),
+    (TrainConfig, "erasing_area", 0, "(0, 1)"),
+    (TrainConfig, "erasing_p", float("nan"), "[0, 1]"),
     (TrainConfig, "optimizer", "lion", "adam, adamw, sgd, rmsprop"),
     (TrainConfig, "lr", 0, "positive"),
     (TrainConfig, "lr", float("inf"), "positive"),
@@ -77,7 +120,7 @@ BAD_VALUES = [
     (TrainConfig, "aux_weight", -0.3, "at least 0"),
     (TrainConfig, "lr", 10**400, "positive"),
     (TrainConfig, "weight_decay", 10**400, "at least 0"),
-    (ModelConfig, "padding", 2**31, "at most 2147483647"),
+    (ConvNetConfig, "padding", 2**31, "at most 2147483647"),
     (Protocol, "validation", 2**31, "at most 2147483647"),
     (Protocol, "epochs", 1.5, "at least 1"),
     (Protocol, "validation", 0, "a share below 1 or a count"),
@@ -105,12 +148,12 @@ def test_bad_value_is_refused_with_field_rule_and_value(kind, field, value, rule
 
 
 def test_every_field_has_a_bad_value_here():
-    kinds = (ModelConfig, TrainConfig, Protocol)
+    kinds = (*MODEL_FAMILIES.values(), TrainConfig, Protocol)
     assert {(kind, f.name) for kind in kinds for f in fields(kind)} == {(kind, name) for kind, name, *_ in BAD_VALUES}
 
 
 def test_every_layer_with_weights_can_be_named_for_weight_decay():
-    network = trace(ModelConfig(aux_heads=("conv1", "pool2"), batch_norm=True), (1, 32, 32), 10)
+    network = trace(ConvNetConfig(aux_heads=("conv1", "pool2"), batch_norm=True), (1, 32, 32), 10)
     names = [layer.name for layer in network if layer.kind in ("conv", "linear")]
     assert names == ["conv1", "conv2", "conv3", "hidden1", "output", "aux_conv1", "aux_pool2"]
     assert TrainConfig(weight_decay_layers=names).weight_decay_layers == tuple(names)
@@ -119,7 +162,7 @@ def test_every_layer_with_weights_can_be_named_for_weight_decay():
 def test_whole_numbers_become_floats_and_arrays_tuples_so_that_equal_configurations_compare_equal():
     assert TrainConfig(lr=1).lr == 1.0
     assert isinstance(TrainConfig(lr=1).lr, float)
-    assert ModelConfig(filters=[6, 16, 120]) == ModelConfig(filters=(6, 16, 120))
+    assert ConvNetConfig(filters=[6, 16, 120]) == ConvNetConfig(filters=(6, 16, 120))
 
 
 def test_confirm_may_be_empty_and_parts_may_be_counts():
@@ -127,10 +170,16 @@ def test_confirm_may_be_empty_and_parts_may_be_counts():
     assert check_value(Protocol, "validation", 5000) == 5000
 
 
-def test_configuration_survives_its_flat_values():
-    configuration = Configuration(
-        ModelConfig(filters=(8, 24), kernel_size=(5, 3), dropout=(0.1,)), TrainConfig(optimizer="sgd", momentum=0.9)
-    )
+@pytest.mark.parametrize(
+    "model",
+    [
+        ConvNetConfig(filters=(8, 24), kernel_size=(5, 3), dropout=(0.1,)),
+        MlpConfig(hidden=(64, 32), dropout=(0.1, 0.2)),
+        TimmConfig(model_name="convnext_atto", drop_rate=0.1),
+    ],
+)
+def test_configuration_survives_its_flat_values(model):
+    configuration = Configuration(model, TrainConfig(optimizer="sgd", momentum=0.9))
     again = Configuration.from_values(configuration.values())
     assert again == configuration
     assert again.key() == configuration.key()
@@ -138,20 +187,29 @@ def test_configuration_survives_its_flat_values():
 
 def test_keys_tell_configurations_apart():
     configurations = [
-        Configuration(ModelConfig(), TrainConfig()),
-        Configuration(ModelConfig(), TrainConfig(lr=2e-3)),
-        Configuration(ModelConfig(batch_norm=True), TrainConfig()),
+        Configuration(ConvNetConfig(), TrainConfig()),
+        Configuration(ConvNetConfig(), TrainConfig(lr=2e-3)),
+        Configuration(ConvNetConfig(batch_norm=True), TrainConfig()),
+        Configuration(MlpConfig(), TrainConfig()),
+        Configuration(TimmConfig(), TrainConfig()),
     ]
-    assert len({configuration.key() for configuration in configurations}) == 3
+    assert len({configuration.key() for configuration in configurations}) == 5
 
 
-def test_field_names_are_unique_across_model_training_and_protocol():
-    names = [*ModelConfig.__dataclass_fields__, *TrainConfig.__dataclass_fields__, *Protocol.__dataclass_fields__]
+def test_values_of_fields_that_the_family_lacks_are_dropped():
+    values = Configuration(ConvNetConfig(filters=(8,), hidden=(7,)), TrainConfig(lr=0.1)).values()
+    configuration = Configuration.from_values(values | {"family": "mlp"})
+    assert configuration == Configuration(MlpConfig(hidden=(7,)), TrainConfig(lr=0.1))
+
+
+@pytest.mark.parametrize("model", MODEL_FAMILIES.values())
+def test_field_names_are_unique_across_model_training_and_protocol(model):
+    names = [*model.__dataclass_fields__, *TrainConfig.__dataclass_fields__, *Protocol.__dataclass_fields__]
     assert len(names) == len(set(names))
 
 
 def test_unknown_family_is_refused():
-    with pytest.raises(ValueError, match="family must be one of convnet, got 'resnet'"):
+    with pytest.raises(ValueError, match="family must be one of convnet, mlp, timm, got 'resnet'"):
         Configuration.from_values({"family": "resnet"})
 
 
@@ -172,6 +230,19 @@ def test_defaults_are_the_documented_ones():
         "pixels": "standard",
     }
     assert asdict(TrainConfig()) == {
+        "flip_p": 0.0,
+        "rotation": 0.0,
+        "rotation_p": 1.0,
+        "translation": 0.0,
+        "crop_padding": 0,
+        "brightness": 0.0,
+        "contrast": 0.0,
+        "saturation": 0.0,
+        "jitter_p": 1.0,
+        "sharpness": 2.0,
+        "sharpness_p": 0.0,
+        "erasing_area": 0.33,
+        "erasing_p": 0.0,
         "optimizer": "adam",
         "lr": 1e-3,
         "momentum": 0.0,
@@ -197,7 +268,7 @@ def test_defaults_are_the_documented_ones():
         "patience": 0,
         "aux_weight": 0.3,
     }
-    assert asdict(ModelConfig()) == {
+    assert asdict(ConvNetConfig()) == {
         "family": "convnet",
         "filters": (6, 16, 120),
         "kernel_size": 5,
@@ -217,4 +288,23 @@ def test_defaults_are_the_documented_ones():
         "softmax_output": False,
         "aux_heads": (),
         "init": "torch",
+    }
+    assert asdict(MlpConfig()) == {
+        "family": "mlp",
+        "softmax_output": False,
+        "hidden": (1024,),
+        "batch_norm": False,
+        "activation": "relu",
+        "leaky_relu_slope": 0.01,
+        "dropout": 0.0,
+        "dropout_flatten": 0.0,
+        "init": "torch",
+    }
+    assert asdict(TimmConfig()) == {
+        "family": "timm",
+        "softmax_output": False,
+        "model_name": "resnet18",
+        "pretrained": False,
+        "drop_rate": 0.0,
+        "drop_path_rate": 0.0,
     }

@@ -1,5 +1,6 @@
 import shutil
 from collections import namedtuple
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -42,10 +43,10 @@ def test_sound_machine_without_a_store_has_no_errors_and_stays_as_it_is(tiny, tm
     checks = examined(tmp_path / "store", tiny)
     assert list(checks) == [
         "sweeper", "libraries", "device", "cores", "memory", "store", "file system", "disk", "optuna", "mlflow",
-        "data tiny",
+        "data",
     ]  # fmt: skip
     assert not [check for check in checks.values() if check.status == "error"]
-    assert checks["data tiny"].found == str(tiny)
+    assert checks["data"].found == f"tiny in {tiny}"
     assert "not there yet" in checks["store"].found
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -121,15 +122,37 @@ def test_little_disk_is_warned_of_and_none_is_an_error(tiny, tmp_path, monkeypat
 
 def test_missing_data_come_with_the_command_that_fetches_them(tiny, tmp_path):
     next(tiny.glob("train-labels*")).unlink()
-    check = examined(tmp_path, tiny)["data tiny"]
-    assert (check.status, check.found) == ("warning", "not on this machine")
+    check = examined(tmp_path, tiny)["data"]
+    assert (check.status, check.found) == ("warning", "not here: tiny")
     assert check.advice == f"sweeper data fetch tiny --data-dir {tiny}"
-    assert examined(tmp_path)["data tiny"].advice == "sweeper data fetch tiny"
+    assert examined(tmp_path)["data"].advice == "sweeper data fetch tiny"
 
 
-def test_bad_file_in_the_data_folder_is_an_error_that_names_it(tiny, tmp_path):
+def test_data_that_are_here_and_that_are_not_stand_in_one_line_and_none_is_opened(tiny, tmp_path, monkeypatch):
+    cifar10 = catalog.CIFAR10
+    same = replace(cifar10, name="same", cached_as="cifar10")
+    monkeypatch.setattr(
+        catalog, "DATASETS", catalog.DATASETS | {"cifar10": cifar10, "same": same, "stl10": catalog.STL10}
+    )
+    monkeypatch.setenv("SWEEPER_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "cache" / "cifar10"
+    folder.mkdir(parents=True)
+    for file in cifar10.files:
+        with (folder / file.name).open("wb") as stream:
+            stream.truncate(file.size)
+    check = examined(tmp_path)["data"]
+    assert (check.status, check.found) == ("ok", f"cifar10, same in {folder}; not here: tiny, stl10")
+
+
+def test_file_of_another_size_is_not_the_data_sets(tiny, tmp_path):
     path = next(tiny.glob("train-images*"))
     path.write_bytes(path.read_bytes()[:-1])
-    check = examined(tmp_path, tiny)["data tiny"]
+    assert examined(tmp_path, tiny)["data"].found == "not here: tiny"
+
+
+def test_data_folder_that_is_missing_is_an_error_that_names_it(tiny, tmp_path):
+    check = examined(tmp_path, tmp_path / "nowhere")["data"]
     assert check.status == "error"
-    assert str(path) in check.found
+    assert f"must exist, got {tmp_path / 'nowhere'}" in check.found

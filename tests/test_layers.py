@@ -1,6 +1,6 @@
 import pytest
 
-from sweeper.config import ModelConfig
+from sweeper.config import ConvNetConfig
 from sweeper.layers import n_multiply_adds, n_parameters, trace
 
 GRAY = ((1, 28, 28), 10)
@@ -40,16 +40,16 @@ DEEP = {
     ],
 )
 def test_published_architectures_have_their_parameter_counts(fields, data, expected):
-    assert n_parameters(trace(ModelConfig(**fields), *data)) == expected
+    assert n_parameters(trace(ConvNetConfig(**fields), *data)) == expected
 
 
 def test_multiply_adds_of_lenet5_are_those_worked_out_by_hand():
     # conv1 28*28*6*25, conv2 10*10*16*150, conv3 120*400, linear 120*84 and 84*10
-    assert n_multiply_adds(trace(ModelConfig(**LENET5), *GRAY)) == 117_600 + 240_000 + 48_000 + 10_080 + 840
+    assert n_multiply_adds(trace(ConvNetConfig(**LENET5), *GRAY)) == 117_600 + 240_000 + 48_000 + 10_080 + 840
 
 
 def test_same_padding_keeps_the_map():
-    layers = trace(ModelConfig(filters=(4,), kernel_size=4, padding="same", pool_after=()), *GRAY)
+    layers = trace(ConvNetConfig(filters=(4,), kernel_size=4, padding="same", pool_after=()), *GRAY)
     assert layers[0].output_shape == (4, 28, 28)
 
 
@@ -70,4 +70,4 @@ def test_same_padding_keeps_the_map():
 )
 def test_impossible_network_is_refused_with_the_layer(fields, message):
     with pytest.raises(ValueError, match=message):
-        trace(ModelConfig(**fields), *GRAY)
+        trace(ConvNetConfig(**fields), *GRAY)

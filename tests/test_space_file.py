@@ -279,7 +279,7 @@ def test_condition_on_a_parameter_fixed_by_an_override_follows_it():
 def test_file_by_path_is_read_and_a_missing_one_is_named(tmp_path):
     (tmp_path / "mine.toml").write_text(EXAMPLE)
     assert space_file.load(str(tmp_path / "mine.toml")).name == "mine"
-    with pytest.raises(UsageError, match=r"no space 'missing\.toml': neither a file nor one of lenet5"):
+    with pytest.raises(UsageError, match=r"no space 'missing\.toml': neither a file nor one of .*, lenet5,"):
         space_file.load("missing.toml")
 
 
@@ -336,6 +336,16 @@ def test_decayed_layer_that_an_override_spoils_names_variant_and_override():
         assert str(refused.value).endswith(f"(mine.toml, [variants.baseline], --set {override})")
 
 
+def test_decayed_layers_of_a_timm_network_are_refused_on_loading():
+    text = EXAMPLE + "\n[variants.timm]\nfamily = 'timm'\nweight_decay_layers = ['conv1']\n"
+    with pytest.raises(UsageError) as refused:
+        parse(text)
+    assert str(refused.value) == (
+        "weight_decay_layers must be empty for networks of timm, in which every parameter decays "
+        "(mine.toml, [variants.timm])"
+    )
+
+
 def test_baseline_comes_first_wherever_it_stands():
     space = parse(minimal(rest="[variants.a]\nlr = 0.1\n[variants.b]\nlr = 0.2\n[variants.baseline]\n"))
     assert list(space.variants) == ["baseline", "a", "b"]
@@ -359,3 +369,72 @@ def test_range_of_a_billion_values_loads_at_once():
 def test_path_too_long_for_the_system_is_refused():
     with pytest.raises(UsageError, match="cannot be read"):
         space_file.load("x" * 5000)
+
+
+def test_variant_may_have_epochs_of_its_own_which_those_that_extend_it_share():
+    longer = EXAMPLE.replace('[variants."4.0"]\n', '[variants."4.0"]\nepochs = 25\n')
+    assert {name: v.epochs for name, v in parse(longer).variants.items()} == {"baseline": None, "4.0": 25, "5.0": 25}
+    assert parse(longer).variants["4.0"].configuration == parse(EXAMPLE).variants["4.0"].configuration
+    space = parse(longer, "epochs=2")
+    assert (space.protocol.epochs, {v.epochs for v in space.variants.values()}) == (2, {None})
+    with pytest.raises(UsageError, match=r"epochs must be an integer of at least 1, got 0 \(mine.toml, \[variants.4.0"):
+        parse(longer.replace("epochs = 25", "epochs = 0"))
+
+
+def test_variants_that_differ_in_their_epochs_alone_are_refused():
+    with pytest.raises(UsageError, match="variants must differ, got baseline and longer equal"):
+        parse(EXAMPLE + "[variants.longer]\nepochs = 60\n")
+
+
+PERCEPTRON = """
+[space]
+datasets = ["cifar10"]
+[model]
+family = "mlp"
+hidden = { choices = [[16], [16, 8]] }
+dropout_flatten = 0.1
+[variants.baseline]
+hidden = [16]
+[variants.conv]
+family = "convnet"
+filters = [4]
+pool_after = [1]
+[variants.big]
+family = "timm"
+model_name = "resnet18"
+"""
+
+
+def test_variant_of_another_family_is_a_comparator_and_loses_what_its_family_lacks():
+    space = parse(PERCEPTRON)
+    model = {name: variant.configuration.model for name, variant in space.variants.items()}
+    assert [type(config).__name__ for config in model.values()] == ["MlpConfig", "ConvNetConfig", "TimmConfig"]
+    assert (model["conv"].hidden, model["conv"].dropout_flatten) == ((16,), 0.1)
+    points = {name: space.point(variant.configuration) for name, variant in space.variants.items()}
+    assert points == {"baseline": {"hidden": "[16]"}, "conv": None, "big": None}
+    assert space.model_names == ["resnet18"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            ('family = "mlp"', 'family = { choices = ["mlp", "convnet"] }'),
+            "family must be one of convnet, mlp, timm, got",
+        ),
+        (("dropout_flatten = 0.1", "filters = [6]"), r"unknown key filters \(mine.toml, \[model\]\)"),
+        (("pool_after = [1]", "model_name = 'x'"), r"unknown key model_name \(mine.toml, \[variants.conv\]\)"),
+        (('"resnet18"', '"hf-hub:a/b"'), "model_name must be the name of a timm model, such as .*'hf-hub:a/b'"),
+        (("[16, 8]]", "[16, 0]]"), "hidden must be an integer of at least 1, got 0"),
+        (("filters = [4]", "kernel_size = 40\nfilters = [4]"), "conv1: kernel_size 40 is larger than its 32x32 map"),
+    ],
+)
+def test_mistake_in_a_space_of_several_families_is_named(change, message):
+    with pytest.raises(UsageError, match=message):
+        parse(PERCEPTRON.replace(*change))
+
+
+def test_space_for_any_images_is_not_checked_against_some():
+    space = parse(PERCEPTRON.replace('["cifar10"]', "[]").replace("[4]", "[4]\nkernel_size = 400"))
+    assert space.datasets == ()
+    assert space.variants["conv"].configuration.model.kernel_size == 400

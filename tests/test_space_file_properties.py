@@ -14,27 +14,44 @@ from hypothesis import strategies as st
 
 from sweeper import space_file
 from sweeper.cli import main
-from sweeper.config import ModelConfig, Protocol, TrainConfig
+from sweeper.config import MODEL_FAMILIES, ConvNetConfig, Protocol, TrainConfig
 from sweeper.errors import UsageError
 from tests.hostile import document, error_line, within
 from tests.test_space_file import EXAMPLE
 
 VALID = tomllib.loads(EXAMPLE)
 KEYS = sorted(
-    {name for kind in (ModelConfig, TrainConfig, Protocol) for name in kind.__dataclass_fields__}
+    {name for kind in (*MODEL_FAMILIES.values(), TrainConfig, Protocol) for name in kind.__dataclass_fields__}
     | {"title", "datasets", "space", "protocol", "model", "train", "variants", "baseline", "extends", "reported"}
     | {"choices", "low", "high", "log", "step", "type", "when", "split"}
 )
 OF_TABLE = {
     name: list(kind.__dataclass_fields__)
-    for name, kind in (("model", ModelConfig), ("train", TrainConfig), ("protocol", Protocol))
+    for name, kind in (("model", ConvNetConfig), ("train", TrainConfig), ("protocol", Protocol))
 }
 
 keys = st.sampled_from(KEYS) | st.text(max_size=8) | st.sampled_from(["", " ", "\x00", "a\nb", "\x1b[2J", "x" * 5000])
 extremes = st.sampled_from(
     [0, 1, -1, 2, 3, 5, 28, 10**4, 2**31 - 1, 2**31, 10**9, 10**12, 2**63 - 1, 2**63, -(2**63) - 1, 10**400]
 ) | st.sampled_from([0.0, -0.0, 0.1, 0.5, 0.999, 1.0, 1.5, 1e-99, 5e-324, 1.7e308, math.inf, -math.inf, math.nan])
-words = st.sampled_from([*KEYS, "same", "sgd", "adam", "relu", "max", "mnist", "convnet", "conv1", "pool2", "int"])
+words = st.sampled_from(
+    [
+        *KEYS,
+        "same",
+        "sgd",
+        "adam",
+        "relu",
+        "max",
+        "mnist",
+        "convnet",
+        "mlp",
+        "timm",
+        "resnet18",
+        "conv1",
+        "pool2",
+        "int",
+    ]
+)
 dates = st.sampled_from([date(1999, 1, 1), datetime(1999, 1, 1, 12), time(1, 2)])
 numbers = st.integers(-1, 40) | st.floats(0, 1) | extremes
 leaves = numbers | words | st.text(max_size=8) | st.booleans() | dates

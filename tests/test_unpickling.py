@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from sweeper import space_file
-from sweeper.config import ModelConfig
+from sweeper.config import ConvNetConfig
 from sweeper.data.formats import read_idx
 from sweeper.errors import SweeperError
 from sweeper.models import build
@@ -39,7 +39,7 @@ LOADING = {
 }
 UNPICKLING = ("torch.load", "jit.load", "hub.load", "read_pickle", "load_checkpoint", "load_state_dict_from_url")
 BUILTINS = ("eval", "exec", "compile")
-LENET = ModelConfig(padding=(2, 0, 0))
+LENET = ConvNetConfig(padding=(2, 0, 0))
 
 
 def calls(source):

@@ -1,12 +1,21 @@
 """`sweeper data`: fetch a data set, and show what it holds."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 
-from sweeper.cli.options import json_option, note, place_options
+from sweeper.cli.options import (
+    data_options,
+    json_option,
+    note,
+    note_store,
+    place_options,
+    resolve_store,
+    store_options,
+)
+from sweeper.data.options import DataOptions
 
 
 @click.group()
@@ -25,8 +34,9 @@ def data() -> None:
 def fetch(name: str, data_dir: Path | None, offline: bool) -> None:
     """Make the data set NAME available on this machine and check its files.
 
-    Nothing is downloaded if it is here already. With --data-dir, what is missing in that
-    folder is added to it.
+    NAME is one of fashion_mnist, mnist, kmnist, cifar10, cifar100 (100 fine labels),
+    cifar100_coarse (20 coarse ones), svhn, stl10. Nothing is downloaded if it
+    is here already. With --data-dir, what is missing in that folder is added to it.
 
     \b
     Example:
@@ -41,53 +51,52 @@ def fetch(name: str, data_dir: Path | None, offline: bool) -> None:
 
 
 @data.command()
-@click.argument("name")
+@click.argument("dataset")
+@click.option("--log", "logged", is_flag=True, help="Log it to MLflow too, with its figures.")
+@data_options
 @place_options
+@store_options
 @json_option
-def info(name: str, data_dir: Path | None, offline: bool, as_json: bool) -> None:
-    """Show the counts, shape, class balance, pixel statistics and hashes of the data set NAME.
+def info(
+    dataset: str,
+    data_options: DataOptions,
+    data_dir: Path | None,
+    offline: bool,
+    logged: bool,
+    store: Path | None,
+    storage: str | None,
+    tracking_uri: str | None,
+    as_json: bool,
+) -> None:
+    """Show what DATASET holds: counts, class balance, pixel statistics, exact duplicates, hashes.
+
+    With --log it becomes a run in the experiment of the data set's name, with the mean and standard deviation of each
+    pixel as images, a grid of training images and the classes' counts as figures. The same data are logged once.
 
     \b
     Example:
-      sweeper data info fashion_mnist --json
+      sweeper data info fashion_mnist --log
     """
+    from sweeper.cli import data_info
+    from sweeper.data.duplicates import duplicate_summary
     from sweeper.data.pool import load_training_pool
     from sweeper.data.summary import part_summary, summarise
     from sweeper.data.test_set import find_test_set
 
-    summary = summarise(load_training_pool(name, data_dir=data_dir, offline=offline, notify=note))
-    test = find_test_set(name, data_dir=data_dir, notify=note)
+    pool = load_training_pool(dataset, options=data_options, data_dir=data_dir, offline=offline, notify=note)
+    test = find_test_set(dataset, input_shape=pool.input_shape, options=data_options, data_dir=data_dir, notify=note)
+    summary = summarise(pool) | {"options": asdict(data_options)}
     if test is not None:
         summary["test"] = part_summary(test.labels, test.classes, test.sha256, test.source)
+    tested = (test.images, test.labels) if test is not None else None
+    summary["duplicates"] = duplicate_summary((pool.images, pool.labels), tested, pool.classes, pool.own_validation)
+    if logged:
+        where = resolve_store(store, storage, tracking_uri)
+        note_store(where)
+        summary["mlflow_run_id"] = data_info.log(where, summary, pool)
     if as_json:
         click.echo(json.dumps({"schema_version": 1, **summary}, indent=2))
-    else:
-        click.echo("\n".join(_table(summary)))
-
-
-def _table(summary: dict[str, Any]) -> list[str]:
-    """The lines that show a summary to a person."""
-    training, test = summary["training"], summary["test"]
-    shape = " x ".join(str(size) for size in summary["input_shape"])
-    rows = [
-        ("shape", f"{shape}, {len(summary['classes'])} classes"),
-        ("mean", _decimals(summary["mean"]) + "  (training images, pixels in [0, 1])"),
-        ("std", _decimals(summary["std"])),
-    ]
-    for title, part in (("training", training), ("test", test)):
-        if part is None:
-            rows.append((title, "absent"))
-        else:
-            rows.append((title, f"{part['images']:,} images"))
-            rows += [("", part["source"]), ("", f"SHA-256 {part['sha256']}")]
-    lines = [summary["name"], *(f"  {title:<9} {text}" for title, text in rows), ""]
-    width = max(len(name) for name in summary["classes"])
-    lines.append(f"  {'class':<{width}}  {'training':>9}  {'test':>9}")
-    for name in summary["classes"]:
-        counts = [f"{part['class_counts'][name]:,}" if part else "-" for part in (training, test)]
-        lines.append(f"  {name:<{width}}  {counts[0]:>9}  {counts[1]:>9}")
-    return lines
-
-
-def _decimals(values: list[float]) -> str:
-    return ", ".join(f"{value:.4f}" for value in values)
+        return
+    click.echo("\n".join(data_info.lines_of(summary)))
+    if logged:
+        click.echo(f"\nMLflow run {summary['mlflow_run_id']}, experiment {pool.name}")

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 def show_plan(request: "Request", *, as_json: bool) -> None:
     """Prints the plan, as text or as one JSON object; data that are not here yet are not downloaded for it."""
-    from sweeper.data import catalog, sources
+    from sweeper.data.pool import is_here
     from sweeper.search.sweep import make_plan
 
     shown: dict[str, Any] = {
         "schema_version": 1,
         "dry_run": True,
         "study_name": request.study,
-        "dataset": request.dataset,
+        "dataset": request.data_name,
         "space": request.space.name,
         "searched": [] if request.variants_only else list(request.space.parameters),
         "variants": list(request.space.variants),
@@ -33,8 +33,7 @@ def show_plan(request: "Request", *, as_json: bool) -> None:
         "store": str(request.store.root),
         "data_source": None,
     }
-    dataset = catalog.get(request.dataset)
-    if request.offline or sources.find(dataset, dataset.training, data_dir=request.data_dir, notify=note):
+    if request.offline or is_here(request.dataset, data_dir=request.data_dir, notify=note):
         planned = make_plan(request, lambda event: note(getattr(event, "text", "")))
         shown["data_source"] = planned.pool.source
         shown["images"] = {part: len(getattr(planned.splits[0], part)) for part in ("train", "validation", "confirm")}

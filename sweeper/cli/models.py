@@ -36,13 +36,15 @@ def models() -> None:
 def summary(space_name: str, variant: str, overrides: tuple[str, ...], dataset: str | None, as_json: bool) -> None:
     """Show the layers of a variant's network: output shapes, parameters, multiply-adds, and sizes.
 
-    All for one image's forward pass, auxiliary heads included, by arithmetic: nothing is built.
+    All for one image's forward pass, auxiliary heads included, by arithmetic: nothing is built, or a network of timm
+    without its weights.
 
     \b
     Example:
       sweeper models summary --space lenet5 --set filters=[12,32,120]
     """
     from sweeper import layers, space_file
+    from sweeper import models as families
     from sweeper.data.catalog import INPUT_SHAPES
 
     space = space_file.load(space_name, overrides)
@@ -58,7 +60,7 @@ def summary(space_name: str, variant: str, overrides: tuple[str, ...], dataset: 
         )
     input_shape, n_classes = INPUT_SHAPES[dataset]
     try:
-        network = layers.trace(config, input_shape, n_classes)
+        network = families.trace(config, input_shape, n_classes)
     except ValueError as error:
         raise UsageError(
             f"{error}, with images of {dataset} ({plain(space.name)}, [variants.{plain(variant)}])"

@@ -1,18 +1,21 @@
-"""Options that several commands share, and the values that click has no type for."""
+"""Options that several commands share, and what the commands make of them."""
 
 import os
-import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sweeper import store as stores
-from sweeper.config import MOST_FOLDS, MOST_INTEGER, Protocol
+from sweeper.cli.values import Folds, Names, Size
+from sweeper.config import Protocol
+from sweeper.data.options import MOST_SIDE, DataOptions
+from sweeper.rules import MOST_INTEGER
 
 if TYPE_CHECKING:
     from sweeper.space import Space
@@ -21,70 +24,6 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 MOST_REPEATS = 1000
-# A data set's own space where --space is not given.
-DEFAULT_SPACES = {"fashion_mnist": "lenet5"}
-SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
-
-
-class Duration(click.ParamType):
-    """Seconds, from 90, 90s, 45m, 2h, 1d or 1h30m."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        text = str(value).strip().lower()
-        parts = re.findall(r"(\d+(?:\.\d+)?)([dhms])", text)
-        if re.fullmatch(r"\d+(\.\d+)?", text):
-            seconds = float(text)
-        elif parts and "".join(number + unit for number, unit in parts) == text:
-            seconds = sum(float(number) * SECONDS[unit] for number, unit in parts)
-        else:
-            self.fail(f"must be a duration such as 90s, 45m, 2h or 1h30m, got {value!r}", param, ctx)
-        if seconds <= 0:
-            self.fail(f"must be longer than nothing, got {value!r}", param, ctx)
-        return seconds
-
-
-class Jobs(click.ParamType):
-    """A number of workers, or auto (None)."""
-
-    name = "auto|integer"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
-        if value is None or value == "auto":
-            return None
-        if not re.fullmatch("0*[1-9][0-9]{0,3}", str(value)):
-            self.fail(f"must be auto or an integer of at least 1 and at most 9999, got {value!r}", param, ctx)
-        return int(value)
-
-
-class Folds(click.ParamType):
-    """A number of folds: 0 for none, or at least 2."""
-
-    name = "integer"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
-        if not re.fullmatch("[0-9]{1,4}", str(value)) or int(value) == 1 or int(value) > MOST_FOLDS:
-            text = f"must be 0 for none, or an integer of at least 2 and at most {MOST_FOLDS}, got {value!r}"
-            self.fail(text, param, ctx)
-        return int(value)
-
-
-class Size(click.ParamType):
-    """Bytes, from 800MB, 4GB or 1.5GiB, or auto (None)."""
-
-    name = "auto|size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
-        if value is None or value == "auto" or isinstance(value, int):
-            return value if isinstance(value, int) else None
-        parts = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([MG])(i?)B", str(value), re.ASCII | re.IGNORECASE)
-        if not parts:
-            self.fail(f"must be auto or a size such as 4GB or 1.5GiB, got {value!r}", param, ctx)
-        base = 1024 if parts[3] else 1000
-        return round(float(parts[1]) * base ** (2 if parts[2].upper() == "M" else 3))
 
 
 def store_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -129,6 +68,35 @@ def place_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return data_dir_option(offline(function))
 
 
+def data_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--classes, --resize, --grayscale and --skip-bad, as one `data_options`."""
+
+    @wraps(function)
+    def with_options(
+        *args: Any, classes: tuple[str, ...], resize: int | None, grayscale: bool, skip_bad: bool, **others: Any
+    ) -> Any:
+        return function(*args, data_options=DataOptions(classes, resize, grayscale, skip_bad), **others)
+
+    decorated: Callable[..., Any] = with_options
+    for option in reversed(
+        (
+            click.option(
+                "--classes", type=Names(), default=(), metavar="NAME,NAME,...", help="Use these classes only."
+            ),
+            click.option(
+                "--resize",
+                type=click.IntRange(1, MOST_SIDE),
+                metavar="N",
+                help="Make all images N x N pixels: the shorter side scaled to N, the middle kept.",
+            ),
+            click.option("--grayscale", is_flag=True, help="Make all images grey."),
+            click.option("--skip-bad", is_flag=True, help="Leave out files that are no images of the right kind."),
+        )
+    ):
+        decorated = option(decorated)
+    return decorated
+
+
 def progress_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """--quiet and --verbose."""
     quiet = click.option("--quiet", "-q", is_flag=True, help="No progress.")
@@ -137,7 +105,7 @@ def progress_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 space_option: Decorator = click.option(
-    "--space", "space_name", metavar="NAME|FILE", help="Search space.  [default: the data set's own]"
+    "--space", "space_name", metavar="NAME|FILE", help="Search space.  [default: one for the images' size and channels]"
 )
 
 variant_option: Decorator = click.option(
@@ -203,13 +171,28 @@ worker_memory_option: Decorator = click.option(
 json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
-def load_space(dataset: str, space_name: str | None, overrides: Sequence[str]) -> "Space":
-    """The space that the options name, for a data set that there is. Raises UsageError."""
+def load_space(dataset: str, options: DataOptions, space_name: str | None, overrides: Sequence[str]) -> "Space":
+    """The space that is named, or one for the images of the data set, which there must be. Raises UsageError."""
     from sweeper import space_file
-    from sweeper.data import catalog
+    from sweeper.data import brought
 
-    catalog.get(dataset)
-    return space_file.load(space_name or DEFAULT_SPACES[dataset], overrides)
+    shape = brought.input_shape(dataset, options)
+    if space_name is None:
+        space_name = default_space(shape)
+        colour = "grey" if shape[0] == 1 else "colour"
+        note(f"Space: {space_name}, the one for {colour} images of {shape[1]}x{shape[2]}")
+    return space_file.load(space_name, overrides)
+
+
+def default_space(input_shape: tuple[int, int, int]) -> str:
+    """The space for images of this shape (channels, height, width) where none is named."""
+    channels, height, width = input_shape
+    shorter, longer = sorted((height, width))
+    # Two pools and three convs of 5x5 leave nothing of smaller maps, and much too much of larger ones.
+    if channels == 1 and shorter >= 28 and longer <= 32:
+        return "lenet5"
+    # Three pools; from 64 on, the first linear layer would hold nearly all parameters.
+    return "vgg_small" if shorter >= 8 and longer <= 64 else "timm_small"
 
 
 def asked_protocol(space: "Space", epochs: int | None, folds: int | None, repeats: int | None) -> Protocol:

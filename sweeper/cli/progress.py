@@ -50,7 +50,7 @@ class _Tally:
     """What both views show: trials done, the best so far, and the time left."""
 
     def __init__(self) -> None:
-        self.done = self.done_before = self.total = self.epochs = 0
+        self.done = self.done_before = self.total = 0
         self.started = time.monotonic()
         self.what = "trials"
         self.maximize: bool | None = None
@@ -60,7 +60,7 @@ class _Tally:
         match event:
             case SweepStarted():
                 self.done = self.done_before = event.done
-                self.total, self.epochs, self.what = event.total, event.epochs, event.what
+                self.total, self.what = event.total, event.what
                 self.maximize, self.best = event.maximize, event.best
                 self.started = time.monotonic()
             case TrialEnded(state=state, value=value):
@@ -97,21 +97,21 @@ class _LiveView:
         self.study = ""
         self.tally = _Tally()
         # By name: a trial's folds and repeats may run at once.
-        self.running: dict[str, tuple[int, EpochEnded | None, int]] = {}
+        self.running: dict[str, tuple[TrialStarted, EpochEnded | None]] = {}
 
     def update(self, event: Event) -> None:
         self.tally.update(event)
         match event:
             case SweepStarted(study=study):
                 self.study = study
-            case TrialStarted(number=number, name=name, from_epoch=epoch):
-                self.running[name] = (number, None, epoch)
-            case EpochEnded(name=name, metrics=metrics) if name in self.running:
-                self.running[name] = (event.number, event, metrics.epoch)
+            case TrialStarted(name=name):
+                self.running[name] = (event, None)
+            case EpochEnded(name=name) if name in self.running:
+                self.running[name] = (self.running[name][0], event)
             case TrainingEnded(name=name):
                 self.running.pop(name, None)
             case TrialEnded(number=number) | TrialInterrupted(number=number):
-                self.running = {name: row for name, row in self.running.items() if row[0] != number}
+                self.running = {name: row for name, row in self.running.items() if row[0].number != number}
 
     def render(self) -> Group:
         if not self.study:
@@ -122,15 +122,16 @@ class _LiveView:
             f"{_clock(time.monotonic() - tally.started)} gone, {tally.time_left()} left{tally.best_so_far()}"
         )
         table = Table("trial", "epoch", "train loss", "val. loss", "val. accuracy", "images/s")
-        for name, (_, last, epoch) in list(self.running.items()):
-            row = ["", "", "", ""]
+        for name, (start, last) in list(self.running.items()):
+            epoch, row = start.from_epoch, ["", "", "", ""]
             if last is not None:
                 m = last.metrics
+                epoch = m.epoch
                 row = [
                     f"{m.train_loss:.4f}", _decimals(m.validation_loss), _decimals(m.validation_accuracy),
                     f"{m.images_per_second:,.0f}",
                 ]  # fmt: skip
-            table.add_row(Text(name), f"{epoch} of {tally.epochs}", *row)
+            table.add_row(Text(name), f"{epoch} of {start.epochs}", *row)
         return Group(head, table)
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sweeper.cli.options import (
-    Jobs,
     debug_option,
     device_option,
     json_option,
@@ -23,6 +22,7 @@ from sweeper.cli.options import (
 )
 from sweeper.cli.running import leave, running
 from sweeper.cli.signals import exit_code
+from sweeper.cli.values import Jobs
 from sweeper.errors import UsageError
 from sweeper.store import redact
 
@@ -149,7 +149,7 @@ def _show(outcome: "Outcome", request: "Request") -> None:
     click.echo("\nNext:")
     if outcome.looks[0]:
         click.echo(f"  sweeper ledger{options}")
-    else:
+    elif outcome.has_test_data:
         click.echo(f"  {_typed(request, '--test')}")
     if request.store.embedded_tracking:
         click.echo(f"  sweeper ui{options}")

@@ -10,9 +10,8 @@ import click
 from click.core import ParameterSource
 
 from sweeper.cli.options import (
-    Duration,
-    Jobs,
     asked_protocol,
+    data_options,
     debug_option,
     device_option,
     json_option,
@@ -30,7 +29,9 @@ from sweeper.cli.options import (
     worker_memory_option,
 )
 from sweeper.cli.running import leave, running
-from sweeper.errors import SweeperError, UsageError
+from sweeper.cli.values import Duration, Jobs
+from sweeper.data.options import DataOptions
+from sweeper.errors import SweeperError, UsageError, plain, shortened
 
 if TYPE_CHECKING:
     from sweeper.search.events import Event
@@ -99,6 +100,7 @@ METRICS = ("accuracy", "macro_f1", "loss")
     help="Keep the weights of the best K trials.",
 )
 @subset_option
+@data_options
 @place_options
 @store_options
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
@@ -107,6 +109,7 @@ METRICS = ("accuracy", "macro_f1", "loss")
 @debug_option
 def search(
     dataset: str,
+    data_options: DataOptions,
     space_name: str | None,
     overrides: tuple[str, ...],
     store: Path | None,
@@ -134,10 +137,11 @@ def search(
       sweeper search fashion_mnist --subset 2000 --epochs 2 --trials 6 --set activation=relu,gelu
       sweeper search fashion_mnist --space lenet5_steps --variants-only
     """
+    from sweeper.data.brought import name_of
     from sweeper.store import check_study_name
 
-    space = load_space(dataset, space_name, overrides)
-    name = check_study_name(study or f"{dataset}-{space.name}" + "-variants" * variants_only)
+    space = load_space(dataset, data_options, space_name, overrides)
+    name = check_study_name(study or f"{name_of(dataset)}-{space.name}" + "-variants" * variants_only)
     if variants_only:
         _refuse_what_searches()
         options |= {"trials": len(space.variants), "pruner": "none"}
@@ -148,12 +152,19 @@ def search(
 
     from sweeper.search.sweep import Request
 
+    # What the command line says holds for all.
+    own_epochs = {} if epochs else {name: v.epochs for name, v in space.variants.items() if v.epochs}
+    if own_epochs and not variants_only:
+        named = ", ".join(f"{plain(name)} ({number})" for name, number in own_epochs.items())
+        note(f"In a search every trial has {space.protocol.epochs} epochs, these variants too: {shortened(named)}")
     request = Request(
         dataset=dataset,
+        data_options=data_options,
         space=space,
         protocol=asked_protocol(space, epochs, folds, repeats),
         study=name,
         variants_only=variants_only,
+        variant_epochs=own_epochs if variants_only else {},
         max_parameters=max_params,
         store=resolve_store(store, storage, tracking_uri),
         command=["sweeper", *sys.argv[1:]],

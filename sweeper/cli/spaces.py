@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sweeper.cli.options import json_option
-from sweeper.errors import plain
+from sweeper.errors import plain, refuse
 
 if TYPE_CHECKING:
-    from sweeper.space import Space
+    from sweeper.space import Space, Variant
 
 
 @click.group()
@@ -40,7 +40,7 @@ def list_spaces(as_json: bool) -> None:
         click.echo(json.dumps({"schema_version": 1, "spaces": entries}))
         return
     for space in found:
-        click.echo(f"{space.name}  {space.title} ({', '.join(space.datasets)})")
+        click.echo(f"{space.name}  {space.title} ({', '.join(space.datasets) or 'any images'})")
 
 
 @spaces.command()
@@ -71,9 +71,14 @@ def check(file: str) -> None:
     Example:
       sweeper spaces check my_space.toml
     """
-    from sweeper import space_file
+    from sweeper import models, space_file
 
     space = space_file.load(file)
+    for name in space.model_names:
+        try:
+            models.check_name(name)
+        except ValueError as error:
+            refuse(str(error), plain(file))
     click.echo(f"{plain(file)}: {len(space.parameters)} parameters, {len(space.variants)} variants, no mistakes")
 
 
@@ -82,6 +87,7 @@ def _described(space: "Space") -> dict[str, Any]:
     variants = {
         name: {
             "values": described["variants"][name],
+            "epochs": variant.epochs or space.protocol.epochs,
             "n_parameters": _n_parameters(space, name),
             "reported": _reported(variant.reported),
         }
@@ -104,12 +110,12 @@ def _reported(entries: Any) -> Any:
 
 
 def _n_parameters(space: "Space", variant: str) -> int | None:
-    from sweeper import layers
+    from sweeper import layers, models
     from sweeper.data.catalog import INPUT_SHAPES
 
     if not space.datasets:
         return None
-    network = layers.trace(space.variants[variant].configuration.model, *INPUT_SHAPES[space.datasets[0]])
+    network = models.trace(space.variants[variant].configuration.model, *INPUT_SHAPES[space.datasets[0]])
     return layers.n_parameters(network)
 
 
@@ -139,10 +145,8 @@ def _print(space: "Space") -> None:
     variants = Table(
         "variant", "parameters", "differs from the baseline", "reported", title="Variants", title_justify="left"
     )
-    baseline = described["variants"]["baseline"]
     for name, variant in space.variants.items():
-        own = described["variants"][name]
-        differences = [f"{k} = {json.dumps(v)}" for k, v in own.items() if baseline.get(k) != v]
+        differences = [f"{key} = {json.dumps(value)}" for key, value in _differences(space, variant).items()]
         n_parameters = _n_parameters(space, name)
         reported = "\n".join(
             f"{entry['split']}: " + ", ".join(f"{k} {v}" for k, v in entry.items() if k != "split")
@@ -151,6 +155,17 @@ def _print(space: "Space") -> None:
         count = "" if n_parameters is None else f"{n_parameters:,}"
         variants.add_row(*map(Text, (name, count, ", ".join(differences), reported)))
     console.print(variants)
+
+
+def _differences(space: "Space", variant: "Variant") -> dict[str, Any]:
+    """What sets the variant apart from the baseline, or from the defaults of its family where that is another."""
+    model, baseline = variant.configuration.model, space.variants["baseline"].configuration
+    usual = baseline.values()
+    if type(model) is not type(baseline.model):
+        usual = asdict(type(model)()) | asdict(baseline.train) | {"family": baseline.model.family}
+    own = variant.configuration.values()
+    found = {key: value for key, value in own.items() if usual[key] != value}
+    return found | ({"epochs": variant.epochs} if variant.epochs else {})
 
 
 def _values(words: dict[str, Any]) -> str:

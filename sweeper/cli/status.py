@@ -38,7 +38,7 @@ def status(study: str | None, store: Path | None, storage: str | None, tracking_
     )
     for trial in found["running_trials"]:
         value = "" if trial["value"] is None else f", validation {found['metric']} {trial['value']:.4f}"
-        done = f"epoch {trial['epochs']} of {found['epochs']}"
+        done = f"epoch {trial['epochs']} of {trial['of_epochs']}"
         if found["trainings"] > 1:
             done = f"{trial['scored']} of {found['trainings']} trainings"
         click.echo(f"trial {trial['number']}: {done}{value}")

@@ -56,9 +56,9 @@ def variants_table(
 ) -> Table:
     """The named variants by validation accuracy, beside what was reported of it.
 
-    Accuracies are in percent, and under each stands its loss in nats.
+    Accuracies are in percent, and under each stands its loss in nats; epochs are told where they differ.
     """
-    n_trainings = found[0].n_trainings
+    n_trainings, differing = found[0].n_trainings, len({result.epochs for result in found}) > 1
     spread = f": means of {n_trainings} trainings, +- one standard deviation" if n_trainings > 1 else ""
     table = Table(title=escape(f"{title}{spread}"), title_justify="left")
     # The least widths, at which lines break at spaces alone, fit 80 columns.
@@ -72,7 +72,7 @@ def variants_table(
         # A figure of another split does not belong beside these.
         reported = [entry for entry in result.reported if entry["split"] == "validation"]
         table.add_row(
-            escape(result.variant),
+            escape(result.variant) + f"\n{result.epochs} epochs" * differing,
             _accuracy_and_loss(result.figures, "validation"),
             _accuracy_and_loss(result.figures, "train"),
             "" if result.difference is None else f"{100 * result.difference:+.2f}",
@@ -94,6 +94,7 @@ def _accuracy_and_loss(figures: Mapping[str, float], part: str) -> str:
 def _reported(entry: Mapping[str, Any]) -> str:
     """The accuracy above the loss, where they are known."""
     said = [f"{100 * entry['accuracy']:.2f}"] if "accuracy" in entry else []
+    said += [f"best {100 * entry['best_accuracy']:.2f}"] if "best_accuracy" in entry else []
     return "\n".join(said + ([f"{entry['loss']:.4f}"] if "loss" in entry else []))
 
 

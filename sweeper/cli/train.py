@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sweeper.cli.options import (
-    Jobs,
     asked_protocol,
+    data_options,
     debug_option,
     device_option,
     json_option,
@@ -29,8 +29,10 @@ from sweeper.cli.options import (
     worker_memory_option,
 )
 from sweeper.cli.running import leave, running
-from sweeper.config import MOST_INTEGER
+from sweeper.cli.values import Jobs
+from sweeper.data.options import DataOptions
 from sweeper.errors import UsageError, refuse
+from sweeper.rules import MOST_INTEGER
 from sweeper.store import redact
 
 if TYPE_CHECKING:
@@ -46,6 +48,20 @@ if TYPE_CHECKING:
 @protocol_options
 @click.option("--seed", type=click.IntRange(0, MOST_INTEGER), default=0, show_default=True)
 @click.option(
+    "--init",
+    metavar="RUN|MODEL",
+    help="Start from the weights of an MLflow run (its id) or a registered model (NAME@ALIAS, NAME/VERSION): every "
+    "tensor whose name and shape match is taken, the others are random.",
+)
+@click.option("--freeze", is_flag=True, help="Train only what is not taken by --init.")
+@click.option(
+    "--compare",
+    metavar="RUN",
+    multiple=True,
+    help="Draw the learning curves beside those of this MLflow run, in comparison.png of this one; on a training that "
+    "is complete too. Repeatable.",
+)
+@click.option(
     "--jobs",
     "-j",
     type=Jobs(),
@@ -54,6 +70,7 @@ if TYPE_CHECKING:
 @device_option
 @worker_memory_option
 @subset_option
+@data_options
 @place_options
 @store_options
 @json_option
@@ -61,6 +78,7 @@ if TYPE_CHECKING:
 @debug_option
 def train(
     dataset: str,
+    data_options: DataOptions,
     space_name: str | None,
     variant: str,
     overrides: tuple[str, ...],
@@ -84,19 +102,23 @@ def train(
     Example:
       sweeper train fashion_mnist --space lenet5_steps --variant 5.0
       sweeper train fashion_mnist --set activation=gelu --epochs 3 --subset 5000
+      sweeper train path/to/folder --init sweeper-fashion_mnist-lenet5@champion
     """
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other")
-    space = load_space(dataset, space_name, overrides)
+    if options["freeze"] and options["init"] is None:
+        raise UsageError("--freeze keeps the weights that --init loads, and needs it")
+    space = load_space(dataset, data_options, space_name, overrides)
     _refuse_ranges(space, overrides)
     found = space.variant(variant)
     from sweeper.search.train import Request
 
     request = Request(
         dataset=dataset,
+        data_options=data_options,
         space=space,
         variant=found,
-        protocol=asked_protocol(space, epochs, folds, repeats),
+        protocol=asked_protocol(space, epochs or found.epochs, folds, repeats),
         store=resolve_store(store, storage, tracking_uri),
         command=["sweeper", *sys.argv[1:]],
         **options,
@@ -142,9 +164,11 @@ def _show(outcome: "Outcome") -> None:
 
     request = outcome.request
     assert outcome.result is not None
-    title = f"{request.space.name} {request.variant.name} on {request.dataset}, last epoch"
+    title = f"{request.space.name} {request.variant.name} on {request.data_name}, last epoch"
     stdout_console().print(variants_table([outcome.result], title))
-    click.echo(f"MLflow run {outcome.run_id}, experiment {request.dataset}")
+    click.echo(f"MLflow run {outcome.run_id}, experiment {request.data_name}")
+    if request.compare:
+        click.echo(f"Learning curves beside those of {', '.join(request.compare)}: comparison.png in its artifacts")
     next_commands = [f"sweeper sync{store_arguments(request.store)}"] * bool(outcome.undelivered)
     next_commands += [f"sweeper ui{store_arguments(request.store)}"] * request.store.embedded_tracking
     if next_commands:

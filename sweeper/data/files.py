@@ -13,8 +13,18 @@ from sweeper.errors import SweeperError
 
 def candidates(folder: Path, file: DataFile) -> list[Path]:
     """The paths in `folder` under which `file` exists, plain before .gz."""
-    names = (file.name, f"{file.name}.gz")
+    names = (file.name,) if file.name.endswith(".gz") else (file.name, f"{file.name}.gz")
     return [folder / name for name in names if os.path.lexists(folder / name)]
+
+
+def may_be(path: Path, file: DataFile) -> bool:
+    """Whether `path` is a file of a size that `file` can have there; it is not opened."""
+    try:
+        found = path.stat()
+    except OSError:
+        return False
+    compressed = path.name != file.name and 0 < found.st_size <= read_limit(file)
+    return stat.S_ISREG(found.st_mode) and (compressed or found.st_size == file.size)
 
 
 def read_limit(file: DataFile) -> int:
@@ -23,7 +33,7 @@ def read_limit(file: DataFile) -> int:
 
 
 def read(path: Path, file: DataFile) -> bytes:
-    """The decompressed content of `path`; SweeperError naming it unless it is exactly `file`."""
+    """The content of `path`; SweeperError naming it unless it is exactly `file`."""
     try:
         # Before it is opened: a named pipe would wait for a writer.
         if not stat.S_ISREG(path.stat().st_mode):
@@ -36,16 +46,24 @@ def read(path: Path, file: DataFile) -> bytes:
 
 
 def check(data: bytes, file: DataFile, place: str) -> bytes:
-    """The decompressed `data`; SweeperError naming `place` unless size and SHA-256 are those of `file`."""
-    content = formats.decompress(data, place, file.size)
+    """The content of `data`; SweeperError naming `place` unless size and digest are those of `file`.
+
+    That is the decompressed `data`, save for a file whose very name ends in .gz.
+    """
+    content = data if file.name.endswith(".gz") else formats.decompress(data, place, file.size)
     if len(content) < file.size:
         raise SweeperError(f"size must be {file.size:,} bytes, it is truncated to {len(content):,} ({place})")
     if len(content) > file.size:
         raise SweeperError(f"size must be {file.size:,} bytes, got more ({place})")
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != file.sha256:
-        raise SweeperError(f"SHA-256 must be {file.sha256}, got {digest}: the content was altered ({place})")
+    check_digest(hashlib.new(file.algorithm, content), file, place)
     return content
+
+
+def check_digest(digest: "hashlib._Hash", file: DataFile, place: str) -> None:
+    """SweeperError naming `place` unless the digest of all its content is that of `file`."""
+    if digest.hexdigest() != file.digest:
+        kind = {"sha256": "SHA-256", "md5": "MD5"}[file.algorithm]
+        raise SweeperError(f"{kind} must be {file.digest}, got {digest.hexdigest()}: the content was altered ({place})")
 
 
 def write(folder: Path, name: str, content: bytes) -> Path:

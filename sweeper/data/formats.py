@@ -1,4 +1,4 @@
-"""Bytes to arrays: gzip within a bound, and the idx format of the MNIST family."""
+"""Bytes to arrays: gzip within a bound, the idx format of the MNIST family, and the binary files of STL-10."""
 
 import gzip
 import io
@@ -12,6 +12,9 @@ from sweeper.errors import SweeperError
 
 GZIP_MAGIC = b"\x1f\x8b"
 IDX_UINT8 = 0x08
+# Deflate makes at most 1032 bytes of one (zlib's technical details); a header that claims more is not its content's.
+MOST_EXPANSION = 1040
+STL10_IMAGE = (3, 96, 96)
 
 
 def decompress(data: bytes, place: str, limit: int) -> bytes:
@@ -54,3 +57,21 @@ def read_idx(data: bytes, place: str, ndim: int) -> NDArray[np.uint8]:
             f"idx header says {sizes} = {math.prod(shape):,} bytes, got {len(data) - start:,} bytes ({place})"
         )
     return np.frombuffer(data, dtype=np.uint8, offset=start).reshape(shape).copy()
+
+
+def read_stl10(
+    images: bytes, labels: bytes, images_place: str, labels_place: str
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The images (N, 3, 96, 96) and labels (N,) of a pair of STL-10's binary files.
+
+    Layout (A. Coates et al., "STL-10 dataset"): a byte a pixel, channel by channel, each by its columns; a byte a
+    label, counted from 1. SweeperError names the place.
+    """
+    size = math.prod(STL10_IMAGE)
+    if len(images) % size:
+        raise SweeperError(f"there must be {size:,} bytes an image, got {len(images):,} in all ({images_place})")
+    pixels = np.frombuffer(images, np.uint8).reshape(-1, *STL10_IMAGE).transpose(0, 1, 3, 2)
+    numbers = np.frombuffer(labels, np.uint8).astype(np.int64)
+    if 0 in numbers:
+        raise SweeperError(f"labels must count from 1, got 0 for image {np.argmin(numbers)} ({labels_place})")
+    return np.ascontiguousarray(pixels), numbers - 1

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeper.data import catalog, sources
-from sweeper.data.arrays import combined_sha256, decode
+from sweeper.data import brought, catalog, sources
+from sweeper.data.known import known_part
+from sweeper.data.options import AS_IT_IS, DataOptions
+from sweeper.errors import plain
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,11 +18,12 @@ class TrainingPool:
     """The training images and labels of a data set, not yet cut into train, validation and confirm."""
 
     name: str
-    images: NDArray[np.uint8]  # (N, C, H, W)
+    images: NDArray[np.uint8]  # (N, C, H, W); may be mapped and read-only
     labels: NDArray[np.int64]  # (N,), in 0..len(classes)-1
     classes: tuple[str, ...]
-    sha256: str  # of the training files only: the test files cannot change it
-    source: str  # the folder the files were in
+    sha256: str  # of the training files only, as they lie there: the test files cannot change it
+    source: str  # where the files were
+    own_validation: NDArray[np.int64] | None = None  # indices of the images that the data set keeps for validation
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -30,25 +33,43 @@ class TrainingPool:
 
 
 def load_training_pool(
-    name: str,
+    dataset: str,
     *,
+    options: DataOptions = AS_IT_IS,
     data_dir: Path | None = None,
     offline: bool = False,
     notify: Callable[[str], None] = lambda note: None,
 ) -> TrainingPool:
-    """The training pool of the data set `name`, downloaded if it must be and may be.
+    """The training pool of a data set: a known name, downloaded if it must be and may be, or a folder or .npz file.
 
-    The test files are never opened. `notify` gets a line for each download and each bad file passed over.
-    UsageError for an unknown name or a missing `data_dir`; SweeperError for files that are bad or not found.
+    The test files are never opened. `notify` gets a line for each download, each bad file passed over, and a `data_dir`
+    that is not used: it and `offline` are for known names. UsageError for what is neither, or a missing `data_dir`;
+    SweeperError for files that are bad or not found.
     """
-    dataset = catalog.get(name)
-    found = sources.read(dataset, dataset.training, data_dir=data_dir, offline=offline, notify=notify)
-    images, labels = decode(dataset, found)
+    path = brought.path_of(dataset)
+    if path is not None:
+        if data_dir is not None:
+            notify(f"the data folder {data_dir} is for known data sets; {plain(dataset)} is a path of its own")
+        part = brought.training_part(path, options, notify)
+    else:
+        known = catalog.get(dataset)
+        found = sources.read(known, known.training, data_dir=data_dir, offline=offline, notify=notify)
+        part = known_part(known, known.training, found, options)
+    n_images = len(part.labels)
     return TrainingPool(
-        name=dataset.name,
-        images=images,
-        labels=labels,
-        classes=dataset.classes,
-        sha256=combined_sha256(dataset.training),
-        source=str(found.folder),
+        name=brought.name_of(dataset),
+        images=part.images,
+        labels=part.labels,
+        classes=part.classes,
+        sha256=part.sha256,
+        source=part.source,
+        own_validation=np.arange(n_images - part.n_validation, n_images) if part.n_validation else None,
     )
+
+
+def is_here(dataset: str, *, data_dir: Path | None, notify: Callable[[str], None]) -> bool:
+    """Whether the training pool can be loaded without the network. Raises UsageError for what is no data set."""
+    if brought.path_of(dataset) is not None:
+        return True
+    known = catalog.get(dataset)
+    return sources.find(known, known.training, data_dir=data_dir, notify=notify) is not None

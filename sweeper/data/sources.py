@@ -5,20 +5,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
 from sweeper.data import download, files
+from sweeper.data.cache import cache_root
 from sweeper.data.catalog import DataFile, Dataset
 from sweeper.errors import SweeperError, UsageError, plain
 
-# torchvision puts its files under ROOT/<class>/raw and has no default for ROOT. These are what its users
+# torchvision puts its files into a folder under ROOT and has no default for ROOT. These are what its users
 # write: "data" (PyTorch's tutorials), "../data" (its examples), "." and "~/data".
 TORCHVISION_ROOTS = ("data", "../data", ".", "~/data")
 
 
 @dataclass(frozen=True)
 class Found:
-    """The checked, decompressed contents of the files asked for, in that order, and where each was."""
+    """The checked contents of the files asked for, in that order, and where each was."""
 
     contents: tuple[bytes, ...]
     paths: tuple[Path, ...]
@@ -30,9 +29,8 @@ class Found:
 
 
 def cache_folder(dataset: Dataset) -> Path:
-    """Where downloads of `dataset` go: under SWEEPER_CACHE_DIR if that is set, else the user's cache."""
-    chosen = os.environ.get("SWEEPER_CACHE_DIR")
-    return (Path(chosen) if chosen else platformdirs.user_cache_path("sweeper")) / dataset.name
+    """Where downloads of `dataset` go."""
+    return cache_root() / (dataset.cached_as or dataset.name)
 
 
 def find(
@@ -69,10 +67,11 @@ def read(
         found = _find_in_data_dir(dataset, wanted, data_dir)
         if found is None:
             absent = [file.name for file in wanted if not _paths_in_data_dir(dataset, file, data_dir)]
+            its_folder = f" or its {dataset.folder}" if dataset.folder else ""
             raise SweeperError(
-                f"{' and '.join(absent)} must be in the data folder or its {dataset.torchvision}/raw, plain "
-                f"or as .gz, got neither ({data_dir}). What to do: `sweeper data fetch {dataset.name} "
-                f"--data-dir {data_dir}` puts what is missing there"
+                f"{_listed(absent)} must be in the data folder{its_folder}{_as_gz(wanted)}, got "
+                f"{'neither' if its_folder else 'no such file'} ({data_dir}). What to do: `sweeper data fetch "
+                f"{dataset.name} --data-dir {data_dir}` puts what is missing there"
             )
         return found
     found, tried = _find_in_known_places(dataset, wanted, notify)
@@ -87,13 +86,30 @@ def read(
         found = _read_all(cache, wanted, [], lambda note: None)  # if it fails, `tried` already says why
         if found is not None:
             return found
+    package = f"or `apt install {dataset.debian_package}`; " if dataset.debian_package else ""
+    unpacked = f", as {dataset.archive.name} has them" if dataset.archive else ""
     raise SweeperError(
         f"{dataset.name} could not be found. Tried:\n"
         + "".join(f"  {line}\n" for line in tried)
-        + f"What to do: `sweeper data fetch {dataset.name}` where there is a network; or `apt install "
-        f"{dataset.debian_package}`; or `--data-dir FOLDER` with "
-        f"{' and '.join(file.name for file in wanted)} in it, plain or as .gz."
+        + f"What to do: `sweeper data fetch {dataset.name}` where there is a network; {package}"
+        f"or `--data-dir FOLDER` with {_listed([file.name for file in wanted])} in it{unpacked or _as_gz(wanted)}."
     )
+
+
+def locate(dataset: Dataset, *, data_dir: Path | None = None) -> Path | None:
+    """The folder that has all files of `dataset` by name and size, as `find` would take it; no file is opened.
+
+    None if there is none; UsageError if there is no `data_dir`.
+    """
+    if data_dir is None:
+        folders = _known_places(dataset)
+    else:
+        _check_data_dir(data_dir)
+        folders = [data_dir, data_dir / dataset.folder]
+    for folder in folders:
+        if all(any(files.may_be(path, file) for path in files.candidates(folder, file)) for file in dataset.files):
+            return folder
+    return None
 
 
 def fetch(
@@ -114,8 +130,10 @@ def fetch(
             missing = [file for file in part if not _paths_in_data_dir(dataset, file, data_dir)]
             if missing:
                 fetched = read(dataset, missing, offline=offline, notify=notify)
+                # Names as plain as "train" stand in the folder that the archive has them in.
+                folder = data_dir / dataset.folder if dataset.archive else data_dir
                 for file, content in zip(missing, fetched.contents, strict=True):
-                    _add(data_dir, file, content)
+                    _add(folder, file, content)
         found = read(dataset, part, data_dir=data_dir, offline=offline, notify=notify)
         paths += found.paths
     return paths
@@ -123,12 +141,16 @@ def fetch(
 
 def _find_in_data_dir(dataset: Dataset, wanted: Sequence[DataFile], data_dir: Path) -> Found | None:
     """The files from `data_dir`; None if one is missing, but a SweeperError if one is bad."""
-    if not os.path.isdir(data_dir):
-        raise UsageError(f"the data folder must exist, got {plain(str(data_dir))}")
+    _check_data_dir(data_dir)
     choices = [(_paths_in_data_dir(dataset, file, data_dir), file) for file in wanted]
     present = [(paths[0], file) for paths, file in choices if paths]
     contents = tuple(files.read(path, file) for path, file in present)
     return Found(contents, tuple(path for path, _ in present)) if len(present) == len(wanted) else None
+
+
+def _check_data_dir(data_dir: Path) -> None:
+    if not os.path.isdir(data_dir):
+        raise UsageError(f"the data folder must exist, got {plain(str(data_dir))}")
 
 
 def _paths_in_data_dir(dataset: Dataset, file: DataFile, data_dir: Path) -> list[Path]:
@@ -136,7 +158,7 @@ def _paths_in_data_dir(dataset: Dataset, file: DataFile, data_dir: Path) -> list
     if not str(data_dir).isprintable():
         # Every message about the files in it names it.
         raise UsageError(f"the data folder's path must be printable, got {plain(str(data_dir))}")
-    layouts = (data_dir, data_dir / dataset.torchvision / "raw")
+    layouts = dict.fromkeys((data_dir, data_dir / dataset.folder))
     return [path for folder in layouts for path in files.candidates(folder, file)]
 
 
@@ -145,13 +167,18 @@ def _find_in_known_places(
 ) -> tuple[Found | None, list[str]]:
     """The files from the first folder that has them all, and why each folder before it did not serve."""
     tried: list[str] = []
-    roots = dict.fromkeys(os.path.abspath(os.path.expanduser(root)) for root in TORCHVISION_ROOTS)
-    raw = [Path(root, dataset.torchvision, "raw") for root in roots]
-    for folder in (cache_folder(dataset), *raw, Path(dataset.debian_folder)):
+    for folder in _known_places(dataset):
         found = _read_all(folder, wanted, tried, notify)
         if found is not None:
             return found, tried
     return None, tried
+
+
+def _known_places(dataset: Dataset) -> list[Path]:
+    """The folders of this machine that may have the files, in the order in which they are tried."""
+    roots = dict.fromkeys(os.path.abspath(os.path.expanduser(root)) for root in TORCHVISION_ROOTS)
+    debian = [Path(dataset.debian_folder)] if dataset.debian_folder else []
+    return [cache_folder(dataset), *(Path(root, dataset.folder) for root in roots), *debian]
 
 
 def _read_all(
@@ -183,3 +210,12 @@ def _add(data_dir: Path, file: DataFile, content: bytes) -> None:
         files.write(data_dir, file.name, content)
     except OSError as error:
         raise SweeperError(f"{file.name} must be stored, got: {error.strerror} ({data_dir})") from None
+
+
+def _listed(names: Sequence[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _as_gz(wanted: Sequence[DataFile]) -> str:
+    return "" if any(file.name.endswith(".gz") for file in wanted) else ", plain or as .gz"

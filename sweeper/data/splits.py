@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 from sklearn.utils import resample
 
+from sweeper.errors import plain
+
 Indices = NDArray[np.int64]
 
 
@@ -46,20 +48,28 @@ def split_pool(
     confirm: float | int,
     seed: int,
     subset: int | None = None,
+    own_validation: Indices | None = None,
+    classes: Sequence[str] | None = None,
 ) -> Split:
     """Cut a pool of images (N, C, H, W) and labels (N,) into train, validation and confirm parts.
 
     A float is a share of the pool (of the subset, if there is one), an int a count; `confirm` may be 0.
     `subset` first takes that many images, stratified by class. The seed decides everything.
 
+    `own_validation` are the images that came as a validation part: these, or their proportion of the subset, are it
+    whatever `validation` says. They are the user's own cut, of which duplicates in the other parts move nothing.
+
     Guaranteed: the parts are disjoint and make up the whole (sub)pool, whose size is exactly `subset`; exact
     duplicates share a part, even under different labels. Each part has exactly its count, and of each class
     its proportional share to within two images, as long as there are unduplicated images to trade for the
     duplicates brought together; where they run out, sizes are off by the images that could not be traded.
 
-    ValueError if a value is out of range or a part would be left without an image of some class.
+    ValueError if a value is out of range or a part would be left without an image of some class, which it calls by its
+    label or, of `classes`, its name.
     """
     size = _pool_size(images, labels, seed, subset)
+    if own_validation is not None:
+        return _split_around(images, labels, own_validation, classes, size=size, confirm=confirm, seed=seed)
     n_validation = _count("validation", validation, size, least=1)
     n_confirm = _count("confirm", confirm, size, least=0)
     if n_validation + n_confirm >= size:
@@ -71,7 +81,32 @@ def split_pool(
         drawn = _stratified(rest, labels, n_validation, state)
         return {"train": np.setdiff1d(rest, drawn), "validation": drawn}
 
-    return Split(**_parts(images, labels, size, n_confirm, seed, cut))
+    return Split(**_parts(images, labels, classes, np.arange(len(labels)), size, n_confirm, seed, cut))
+
+
+def _split_around(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    validation: Indices,
+    classes: Sequence[str] | None,
+    *,
+    size: int,
+    confirm: float | int,
+    seed: int,
+) -> Split:
+    """The split with these images, or the proportion of them that `size` is of the pool, for validation."""
+    rest = np.setdiff1d(np.arange(len(labels)), validation)
+    n_validation = math.floor(len(validation) * size / len(labels) + 0.5)
+    n_confirm = _count("confirm", confirm, size, least=0)
+    if not n_validation or n_validation + n_confirm >= size:
+        raise ValueError(
+            "validation and confirm must hold images and leave some to train on, "
+            f"got {n_validation} + {n_confirm} of {size} images"
+        )
+    validation = _stratified(validation, labels, n_validation, seed)
+    _refuse_absent("validation", validation, labels, classes)
+    parts = _parts(images, labels, classes, rest, size - n_validation, n_confirm, seed, lambda left, _: {"train": left})
+    return Split(validation=validation, **parts)
 
 
 def fold_pool(
@@ -82,6 +117,7 @@ def fold_pool(
     confirm: float | int,
     seed: int,
     subset: int | None = None,
+    classes: Sequence[str] | None = None,
 ) -> list[Split]:
     """Cut a pool of images (N, C, H, W) and labels (N,) into a confirm part and `folds` folds, for cross-validation.
 
@@ -94,7 +130,7 @@ def fold_pool(
     most one, and so do their counts of each class, as long as there are unduplicated images to trade for the
     duplicates brought together; where they run out, sizes are off by the images that could not be traded.
 
-    ValueError if a value is out of range or a part would be left without an image of some class.
+    ValueError if a value is out of range or a part would be left without an image of some class; `classes` as there.
     """
     size = _pool_size(images, labels, seed, subset)
     if folds < 2:
@@ -107,19 +143,20 @@ def fold_pool(
         for label in np.unique(labels):
             n_images = int((labels[rest] == label).sum())
             if n_images < folds:
+                name = _name(label, classes)
                 raise ValueError(
-                    f"each of {folds} folds must hold an image of each class, got {n_images} images of class {label}"
+                    f"each of {folds} folds must hold an image of each class, got {n_images} images of class {name}"
                 )
         folding = StratifiedKFold(folds, shuffle=True, random_state=state).split(rest, labels[rest])
         return {f"fold {number}": rest[fold] for number, (_, fold) in enumerate(folding, start=1)}
 
-    parts = _parts(images, labels, size, n_confirm, seed, cut)
+    parts = _parts(images, labels, classes, np.arange(len(labels)), size, n_confirm, seed, cut)
     confirmed = parts.pop("confirm")
     pool = np.concatenate(list(parts.values()))
     return [Split(np.setdiff1d(pool, fold), fold, confirmed) for fold in parts.values()]
 
 
-def duplicate_groups(images: NDArray[np.uint8], among: Indices) -> Iterator[Indices]:
+def duplicate_groups(images: NDArray[np.uint8] | Sequence[NDArray[np.uint8]], among: Indices) -> Iterator[Indices]:
     """The groups of two or more identical images `among` these indices, in order of their first."""
     groups: dict[bytes, list[int]] = {}
     for index in among.tolist():
@@ -143,14 +180,16 @@ def _pool_size(images: NDArray[np.uint8], labels: NDArray[np.int64], seed: int, 
 def _parts(
     images: NDArray[np.uint8],
     labels: NDArray[np.int64],
+    classes: Sequence[str] | None,
+    among: Indices,
     size: int,
     n_confirm: int,
     seed: int,
     cut: Callable[[Indices, int], dict[str, Indices]],
 ) -> dict[str, Indices]:
-    """The parts that `cut` makes with a random state of all but confirm, and confirm; duplicates together."""
+    """The parts that `cut` makes of `size` images with a random state, and confirm before them; duplicates together."""
     draws = (int(state) for state in np.random.SeedSequence(seed).generate_state(4))
-    pool = _stratified(np.arange(len(labels)), labels, size, next(draws))
+    pool = _stratified(among, labels, size, next(draws))
     # confirm first: it then holds the same images however the rest is cut, duplicates aside.
     confirmed = _stratified(pool, labels, n_confirm, next(draws))
     parts = cut(np.setdiff1d(pool, confirmed), next(draws)) | {"confirm": confirmed}
@@ -159,15 +198,24 @@ def _parts(
         part[members] = number
     _bring_together(list(duplicate_groups(images, pool)), pool, part, labels, next(draws))
     parts = {name: pool[part[pool] == number] for number, name in enumerate(parts)}
-    present = np.unique(labels)
     for name, members in parts.items():
-        absent = np.setdiff1d(present, labels[members])
-        if len(absent) and (name != "confirm" or n_confirm):
-            raise ValueError(
-                f"{name} must hold an image of each of the {len(present)} classes, "
-                f"got {len(members)} images without class {absent[0]}"
-            )
+        if name != "confirm" or n_confirm:
+            _refuse_absent(name, members, labels, classes)
     return parts
+
+
+def _refuse_absent(name: str, members: Indices, labels: NDArray[np.int64], classes: Sequence[str] | None) -> None:
+    present = np.unique(labels)
+    absent = np.setdiff1d(present, labels[members])
+    if len(absent):
+        raise ValueError(
+            f"{name} must hold an image of each of the {len(present)} classes, "
+            f"got {len(members)} images without class {_name(absent[0], classes)}"
+        )
+
+
+def _name(label: int, classes: Sequence[str] | None) -> str:
+    return str(label) if classes is None else plain(classes[label])
 
 
 def _count(name: str, value: float | int, size: int, least: int) -> int:

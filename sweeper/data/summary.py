@@ -1,11 +1,15 @@
-"""What a data set holds, as plain values: counts, shape, class balance, pixel statistics, hashes."""
+"""What a data set holds, as plain values: counts, shape, class balance, pixel statistics, hashes, a few images."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sweeper.data.pool import TrainingPool
+
+# Of uint8 images held at once, which may lie on disk; sums over them take a few times as much.
+CHUNK_BYTES = 16_000_000
 
 
 def channel_statistics(images: NDArray[np.uint8]) -> tuple[list[float], list[float]]:
@@ -16,33 +20,82 @@ def channel_statistics(images: NDArray[np.uint8]) -> tuple[list[float], list[flo
     values = np.arange(256) / 255
     means, deviations = [], []
     for channel in range(images.shape[1]):
-        counts = np.bincount(images[:, channel].ravel(), minlength=256)
+        counts = np.zeros(256, dtype=np.int64)
+        for chunk in _chunks(images):
+            counts += np.bincount(chunk[:, channel].ravel(), minlength=256)
         mean = np.average(values, weights=counts)
         means.append(float(mean))
         deviations.append(float(np.sqrt(np.average((values - mean) ** 2, weights=counts))))
     return means, deviations
 
 
+def pixel_statistics(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation (ddof = 0) of each pixel over uint8 images (N, C, H, W), with pixels in [0, 1].
+
+    Two arrays (C, H, W), rounded only at the end: sums of values and of squares are integers. Below 11 million images
+    none of them can overflow.
+    """
+    sums, squares = np.zeros((2, *images.shape[1:]), dtype=np.int64)
+    for chunk in _chunks(images):
+        sums += chunk.sum(axis=0, dtype=np.int64)
+        squares += np.square(chunk, dtype=np.uint16).sum(axis=0, dtype=np.int64)
+    n = len(images)
+    return sums / (255 * n), np.sqrt(n * squares - sums**2) / (255 * n)
+
+
+def sample_indices(labels: NDArray[np.int64], n_classes: int, per_class: int, seed: int) -> list[NDArray[np.int64]]:
+    """Up to `per_class` images of each class, drawn without replacement, as sorted indices."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for label in range(n_classes):
+        members = np.flatnonzero(labels == label)
+        found.append(np.sort(rng.choice(members, min(per_class, len(members)), replace=False)))
+    return found
+
+
+def class_counts(labels: NDArray[np.int64], classes: tuple[str, ...]) -> dict[str, int]:
+    """The number of images of each class."""
+    return dict(zip(classes, np.bincount(labels, minlength=len(classes)).tolist(), strict=True))
+
+
 def part_summary(labels: NDArray[np.int64], classes: tuple[str, ...], sha256: str, source: str) -> dict[str, Any]:
     """The counts of one part, in all and by class, with its hash and where it was found."""
-    counts = np.bincount(labels, minlength=len(classes)).tolist()
     return {
         "images": len(labels),
-        "class_counts": dict(zip(classes, counts, strict=True)),
+        "class_counts": class_counts(labels, classes),
         "sha256": sha256,
         "source": source,
     }
 
 
 def summarise(pool: TrainingPool) -> dict[str, Any]:
-    """The data set as `sweeper data info` shows it, but for its test part (null), unseen here."""
+    """The data set as `sweeper data info` shows it, but for its test part (null), unseen here.
+
+    The training part's counts include those of the validation part that the data set brings along, if it does.
+    """
     mean, std = channel_statistics(pool.images)
+    _, deviations = pixel_statistics(pool.images)
+    own = pool.own_validation
     return {
         "name": pool.name,
         "input_shape": list(pool.input_shape),
         "classes": list(pool.classes),
         "mean": mean,
         "std": std,
+        "pixel_std": {
+            "smallest": float(deviations.min()),
+            "largest": float(deviations.max()),
+            "pixels": deviations.size,
+            "constant": int((deviations == 0).sum()),
+        },
         "training": part_summary(pool.labels, pool.classes, pool.sha256, pool.source),
+        "own_validation": None
+        if own is None
+        else {"images": len(own), "class_counts": class_counts(pool.labels[own], pool.classes)},
         "test": None,
     }
+
+
+def _chunks(images: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    size = max(1, CHUNK_BYTES // max(1, images[:1].nbytes))
+    return (images[start : start + size] for start in range(0, len(images), size))

@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeper.data import catalog, sources
-from sweeper.data.arrays import combined_sha256, decode
+from sweeper.data import brought, catalog, sources
+from sweeper.data.known import combined_sha256, known_part
+from sweeper.data.options import AS_IT_IS, DataOptions
+from sweeper.data.part import NoTestPart, Part
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,43 +24,69 @@ class TestSet:
     __test__ = False  # pytest takes a class of this name for tests
 
     name: str
-    images: NDArray[np.uint8]  # (N, C, H, W)
+    images: NDArray[np.uint8]  # (N, C, H, W); may be mapped and read-only
     labels: NDArray[np.int64]  # (N,), in 0..len(classes)-1
     classes: tuple[str, ...]
-    sha256: str  # of the test files only: the key of the ledger of looks
-    source: str  # the folder the files were in
+    sha256: str  # of the test files only, as they lie there: the key of the ledger of looks
+    source: str  # where the files were
 
 
 def load_test_set(
-    name: str,
+    dataset: str,
     *,
+    input_shape: tuple[int, int, int],
+    options: DataOptions = AS_IT_IS,
     data_dir: Path | None = None,
     offline: bool = False,
     notify: Callable[[str], None] = lambda note: None,
 ) -> TestSet:
-    """The test set of the data set `name`, as load_training_pool gives the training pool."""
-    dataset = catalog.get(name)
-    found = sources.read(dataset, dataset.test, data_dir=data_dir, offline=offline, notify=notify)
-    return _test_set(dataset, found)
+    """The test set of a data set, as load_training_pool gives the training pool.
+
+    `input_shape` (channels, height, width) is that of the training images, which the images of a folder are given.
+    """
+    path = brought.path_of(dataset)
+    if path is not None:
+        return _test_set(dataset, brought.test_part(path, options, input_shape, notify))
+    known = catalog.get(dataset)
+    found = sources.read(known, known.test, data_dir=data_dir, offline=offline, notify=notify)
+    return _test_set(dataset, known_part(known, known.test, found, options))
 
 
 def find_test_set(
-    name: str, *, data_dir: Path | None = None, notify: Callable[[str], None] = lambda note: None
+    dataset: str,
+    *,
+    input_shape: tuple[int, int, int],
+    options: DataOptions = AS_IT_IS,
+    data_dir: Path | None = None,
+    notify: Callable[[str], None] = lambda note: None,
 ) -> TestSet | None:
-    """The test set of the data set `name` if it is on this machine, else None; never downloads."""
-    dataset = catalog.get(name)
-    found = sources.find(dataset, dataset.test, data_dir=data_dir, notify=notify)
-    return None if found is None else _test_set(dataset, found)
+    """The test set of a data set if it has one that is on this machine, else None; never downloads."""
+    path = brought.path_of(dataset)
+    if path is not None:
+        try:
+            return _test_set(dataset, brought.test_part(path, options, input_shape, notify))
+        except NoTestPart:
+            return None
+    known = catalog.get(dataset)
+    found = sources.find(known, known.test, data_dir=data_dir, notify=notify)
+    return None if found is None else _test_set(dataset, known_part(known, known.test, found, options))
 
 
-def _test_set(dataset: catalog.Dataset, found: sources.Found) -> TestSet:
-    """The files' arrays with what is known of them."""
-    images, labels = decode(dataset, found)
+def test_sha256(dataset: str) -> str | None:
+    """The hash that the test set has, without decoding any of it; None where there is none.
+
+    That of a known data set stands in the catalog; the files of another are read for it.
+    """
+    path = brought.path_of(dataset)
+    return combined_sha256(catalog.get(dataset).test) if path is None else brought.test_sha256(path)
+
+
+def _test_set(dataset: str, part: Part) -> TestSet:
     return TestSet(
-        name=dataset.name,
-        images=images,
-        labels=labels,
-        classes=dataset.classes,
-        sha256=combined_sha256(dataset.test),
-        source=str(found.folder),
+        name=brought.name_of(dataset),
+        images=part.images,
+        labels=part.labels,
+        classes=part.classes,
+        sha256=part.sha256,
+        source=part.source,
     )

@@ -1,4 +1,4 @@
-"""The convolutional family: LeNet-5 and its relatives, from a `ModelConfig`."""
+"""The convolutional family: LeNet-5 and its relatives, from a `ConvNetConfig`."""
 
 from collections import OrderedDict
 
@@ -6,17 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sweeper.config import ModelConfig
+from sweeper.config import ConvNetConfig
 from sweeper.layers import spread, trace
+from sweeper.models.parts import activation_of, initialise
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU,
-    "leaky_relu": nn.LeakyReLU,
-    "tanh": nn.Tanh,
-    "elu": nn.ELU,
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
-}
 # Never falling; gelu and silu dip below 0.
 RISING = ("relu", "leaky_relu", "tanh", "elu")
 POOLINGS: dict[str, type[nn.MaxPool2d] | type[nn.AvgPool2d]] = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
@@ -41,7 +34,7 @@ class ConvNet(nn.Module):
     probabilities with `softmax_output`. `forward_heads` gives those of the auxiliary heads as well.
     """
 
-    def __init__(self, config: ModelConfig, input_shape: tuple[int, int, int], n_classes: int) -> None:
+    def __init__(self, config: ConvNetConfig, input_shape: tuple[int, int, int], n_classes: int) -> None:
         super().__init__()
         shapes = {layer.name: layer.output_shape for layer in trace(config, input_shape, n_classes)}
         self.features = _features(config, input_shape[0])
@@ -53,7 +46,7 @@ class ConvNet(nn.Module):
         self._taps = {
             name if name.startswith("pool") else name.replace("conv", "activation"): name for name in config.aux_heads
         }
-        _initialise(self, config.init)
+        initialise(self, config.init)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.classifier(self.features(images))
@@ -70,7 +63,7 @@ class ConvNet(nn.Module):
         return self.classifier(maps), heads
 
 
-def _features(config: ModelConfig, n_channels: int) -> nn.Sequential:
+def _features(config: ConvNetConfig, n_channels: int) -> nn.Sequential:
     modules: OrderedDict[str, nn.Module] = OrderedDict()
     n_convs = len(config.filters)
     dropouts = spread(config.dropout_conv, n_convs, "dropout_conv")
@@ -90,7 +83,7 @@ def _features(config: ModelConfig, n_channels: int) -> nn.Sequential:
         modules[f"conv{number}"] = Conv(n_channels, n_filters, kernel, padding=padding)
         if config.batch_norm:
             modules[f"norm{number}"] = nn.BatchNorm2d(n_filters)
-        activation = _activation(config)
+        activation = activation_of(config)
         if number in config.pool_after and _may_pool_first(config, number, dropout):
             modules[f"pool{number}"] = POOLINGS[config.pooling](2)
             modules[f"activation{number}"] = activation
@@ -106,7 +99,7 @@ def _features(config: ModelConfig, n_channels: int) -> nn.Sequential:
     return nn.Sequential(modules)
 
 
-def _may_pool_first(config: ModelConfig, number: int, dropout: float) -> bool:
+def _may_pool_first(config: ConvNetConfig, number: int, dropout: float) -> bool:
     """Whether pooling before the activation gives the same map: then the activation has a quarter of the work.
 
     The maximum of a rising function's values is its value at the maximum. A training step of LeNet-5 on one CPU
@@ -116,7 +109,7 @@ def _may_pool_first(config: ModelConfig, number: int, dropout: float) -> bool:
     return config.pooling == "max" and config.activation in RISING and not dropout and not tapped
 
 
-def _classifier(config: ModelConfig, width: int, n_classes: int) -> nn.Sequential:
+def _classifier(config: ConvNetConfig, width: int, n_classes: int) -> nn.Sequential:
     modules: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
     if config.dropout_flatten:
         modules["dropout_flatten"] = nn.Dropout(config.dropout_flatten)
@@ -124,7 +117,7 @@ def _classifier(config: ModelConfig, width: int, n_classes: int) -> nn.Sequentia
     for number, (units, dropout) in enumerate(zip(config.hidden, dropouts, strict=True), start=1):
         modules[f"hidden{number}"] = nn.Linear(width, units)
         if config.hidden_activation:
-            modules[f"hidden_activation{number}"] = _activation(config)
+            modules[f"hidden_activation{number}"] = activation_of(config)
         if dropout:
             modules[f"dropout{number}"] = nn.Dropout(dropout)
         width = units
@@ -132,23 +125,3 @@ def _classifier(config: ModelConfig, width: int, n_classes: int) -> nn.Sequentia
     if config.softmax_output:
         modules["softmax"] = nn.Softmax(dim=1)
     return nn.Sequential(modules)
-
-
-def _activation(config: ModelConfig) -> nn.Module:
-    if config.activation == "leaky_relu":
-        return nn.LeakyReLU(config.leaky_relu_slope)
-    return ACTIVATIONS[config.activation]()
-
-
-def _initialise(model: nn.Module, init: str) -> None:
-    """Glorot (2010) or He (2015) weights with zero biases; "torch" leaves torch's own."""
-    if init == "torch":
-        return
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            if init == "glorot":
-                nn.init.xavier_uniform_(module.weight)
-            else:
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            assert module.bias is not None
-            nn.init.zeros_(module.bias)

@@ -1,6 +1,7 @@
 """A trained network together with its preprocessing, so that it can be used without knowing how it was trained."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from sweeper.config import ModelConfig
+from sweeper.config import ModelConfig, TimmConfig
 from sweeper.models import build
 
 # As in training: small enough that the maps of a LeNet stay in the cache.
@@ -60,6 +61,8 @@ def load_network(
     `input_shape` is (channels, height, width). Raises ValueError, naming the file, when it cannot be read or holds
     other tensors than the network has.
     """
+    if isinstance(config, TimmConfig):
+        config = replace(config, pretrained=False)  # what these weights began from need not be downloaded
     network = build(config, input_shape, n_classes)
     try:
         network.load_state_dict(load_file(weights))

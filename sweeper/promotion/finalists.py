@@ -7,25 +7,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeper import layers
+from sweeper import layers, models
 from sweeper.config import Configuration
 from sweeper.errors import SweeperError
 from sweeper.evaluation.statistics import over_seeds_and_images
 from sweeper.search import study as studies
 from sweeper.search.study import TrialRecord
+from sweeper.search.trainings import n_epochs
 
 
 @dataclass(frozen=True)
 class Finalist:
     """A configuration of the search that is trained anew.
 
-    `score` is its search score, in the study's metric, and `search_accuracy` the validation accuracy beside it; both
-    are None for a baseline that the search did not finish. One that is not `eligible` is too large to win.
+    `epochs` are those of its trial. `score` is its search score, in the study's metric, and `search_accuracy` the
+    validation accuracy beside it; both are None for a baseline that the search did not finish. One that is not
+    `eligible` is too large to win.
     """
 
     trial: int
     configuration: Configuration
     params: Mapping[str, Any]
+    epochs: int
     is_baseline: bool
     eligible: bool
     score: float | None
@@ -67,13 +70,14 @@ def select(
     found = []
     for trial in chosen:
         configuration = trial.configuration or baseline
-        network = layers.trace(configuration.model, input_shape, n_classes)
+        network = models.trace(configuration.model, input_shape, n_classes)
         n_parameters = layers.n_parameters(network)
         found.append(
             Finalist(
                 trial=trial.number,
                 configuration=configuration,
                 params=dict(trial.params) or {n: v for n, v in configuration.values().items() if n in searched},
+                epochs=n_epochs(spec, trial.variant),
                 is_baseline=configuration == baseline,
                 eligible=spec["max_params"] is None or n_parameters <= spec["max_params"],
                 score=trial.value if trial.state == "complete" else None,

@@ -1,10 +1,13 @@
 """What a promotion starts from: the study's own data, cut as the search cut them, and what to know beforehand."""
 
+import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import optuna
 
+from sweeper.data.options import DataOptions
 from sweeper.data.pool import TrainingPool, load_training_pool
 from sweeper.data.splits import Split, splits_sha256
 from sweeper.errors import SweeperError
@@ -15,16 +18,48 @@ from sweeper.search.events import Listener, Note
 from sweeper.search.study import TrialRecord
 
 
-def load(study: optuna.Study, data_dir: Path | None, offline: bool, listener: Listener) -> tuple[TrainingPool, Split]:
+@dataclass(frozen=True)
+class Data:
+    """What a study's data are obtained by: `dataset` is a known name, or the path where they lie now."""
+
+    dataset: str
+    options: DataOptions
+    data_dir: Path | None
+    offline: bool
+
+
+def data_of(study: optuna.Study, data_dir: Path | None, offline: bool) -> Data:
+    """The study's data; `data_dir` says where they are now if they are no longer where the search had them.
+
+    Raises SweeperError where they are in neither place.
+    """
+    spec = studies.spec_of(study)
+    values = {field.name: spec[field.name] for field in fields(DataOptions)}
+    options = DataOptions(**{**values, "classes": tuple(values["classes"])})
+    path: str | None = study.user_attrs.get(studies.DATA_PATH)
+    if path is None:
+        return Data(spec["dataset"], options, data_dir, offline)
+    if os.path.exists(path):
+        return Data(path, options, None, offline)
+    if data_dir is None:
+        raise SweeperError(
+            f"the data of study {study.study_name} must be where they were, got nothing at {path}; "
+            "--data-dir says where they are now"
+        )
+    return Data(os.path.abspath(data_dir), options, None, offline)  # a folder may be called as a known data set is
+
+
+def load(study: optuna.Study, data: Data, listener: Listener) -> tuple[TrainingPool, Split]:
     """The study's training data, cut as the search cut them, into its first fold where it had several.
 
     Raises SweeperError where they are others.
     """
     spec = studies.spec_of(study)
     pool = load_training_pool(
-        spec["dataset"],
-        data_dir=data_dir,
-        offline=offline,
+        data.dataset,
+        options=data.options,
+        data_dir=data.data_dir,
+        offline=data.offline,
         notify=lambda text: listener(Note(text)),
     )
     splits = cut(pool, spec)

@@ -2,18 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeper.data import catalog
-from sweeper.data.arrays import combined_sha256
-from sweeper.data.test_set import TestSet, load_test_set
+from sweeper.data.test_set import TestSet, load_test_set, test_sha256
 from sweeper.errors import SweeperError, UsageError
 from sweeper.promotion import verdict
 from sweeper.promotion.finalists import Finalist
+from sweeper.promotion.inputs import Data
 from sweeper.promotion.tested import Logits, figures, measure, tables
 from sweeper.promotion.verdict import Comparison
 from sweeper.search.events import Listener, Note
@@ -40,17 +38,34 @@ class Recorded:
     notes: Sequence[str]
 
 
-def known_sha256(dataset: str) -> str:
-    """The hash that the data set's test files must have; opens none of them."""
-    return combined_sha256(catalog.get(dataset).test)
+def known_sha256(data: Data) -> str | None:
+    """The hash that the test set has; None where there is none. Decodes nothing of it."""
+    return test_sha256(data.dataset)
 
 
-def load(dataset: str, data_dir: Path | None, offline: bool, listener: Listener) -> TestSet:
-    """The test set. Raises SweeperError and UsageError."""
-    return load_test_set(dataset, data_dir=data_dir, offline=offline, notify=lambda text: listener(Note(text)))
+def load(data: Data, input_shape: tuple[int, int, int], listener: Listener) -> TestSet:
+    """The test set, its images of the shape of the training images. Raises SweeperError and UsageError."""
+    return load_test_set(
+        data.dataset,
+        input_shape=input_shape,
+        options=data.options,
+        data_dir=data.data_dir,
+        offline=data.offline,
+        notify=lambda text: listener(Note(text)),
+    )
 
 
-def refuse_retest(ledger: Ledger, study: str, study_id: str, sha256: str) -> None:
+def check(
+    ledger: Ledger, study: str, study_id: str, sha256: str | None, allow_retest: bool, listener: Listener
+) -> None:
+    """Refuses a test that is not to be taken, and tells of one that was begun. Raises UsageError."""
+    if not allow_retest:
+        refuse_retest(ledger, study, study_id, sha256)
+    for look in begun(ledger, study_id, sha256):
+        listener(Note(f"A test begun at {look.time} is gone on with if the final is the same; if not, it was a look"))
+
+
+def refuse_retest(ledger: Ledger, study: str, study_id: str, sha256: str | None) -> None:
     """UsageError if the study has seen these test data: a second look could choose among test results."""
     for look in ledger.looks():
         if look.complete and look.study_id == study_id and look.test_sha256 == sha256:
@@ -61,7 +76,7 @@ def refuse_retest(ledger: Ledger, study: str, study_id: str, sha256: str) -> Non
             )
 
 
-def begun(ledger: Ledger, study_id: str, sha256: str) -> list[Look]:
+def begun(ledger: Ledger, study_id: str, sha256: str | None) -> list[Look]:
     """The study's looks at these test data that were never completed."""
     return [
         look
@@ -145,9 +160,12 @@ def _entry(
     return ledger.begin(networks=networks, study_id=study_id, test_sha256=test_sha256, **other)
 
 
-def recorded(ledger: Ledger, study_id: str, dataset: str, networks: Mapping[str, str]) -> Recorded:
-    """What the study's complete looks have shown; `networks` would be tested now, by role. Evaluates nothing."""
-    sha256, looks = known_sha256(dataset), ledger.looks()
+def recorded(ledger: Ledger, study_id: str, sha256: str | None, networks: Mapping[str, str]) -> Recorded:
+    """What the study's complete looks at the test data of this hash have shown. Evaluates nothing.
+
+    `networks` would be tested now, by role; without test data the hash is None.
+    """
+    looks = ledger.looks()
     complete = [look for look in looks if look.complete and look.study_id == study_id and look.test_sha256 == sha256]
     tested: dict[str, Any] = {}
     comparisons: list[Comparison] = []

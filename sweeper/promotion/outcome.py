@@ -44,6 +44,7 @@ class Entrant:
             "trial": finalist.trial,
             "is_baseline": finalist.is_baseline,
             "params": dict(finalist.params),
+            "epochs": finalist.epochs,
             "n_parameters": finalist.n_parameters,
             "n_multiply_adds": finalist.n_multiply_adds,
             "search_score": finalist.score,
@@ -62,8 +63,8 @@ class Outcome:
     """A whole promotion.
 
     `entrants` are in final order, the champion first. `verdict` are sentences. `looks` count those at the test data by
-    this study, and by all studies of the store. `dropped` tells of finalists that have no result. `undelivered` are the
-    reasons of writes that MLflow would not take.
+    this study, and by all studies of the store; there may be no test data to look at. `dropped` tells of finalists that
+    have no result. `undelivered` are the reasons of writes that MLflow would not take.
     """
 
     study_name: str
@@ -74,6 +75,7 @@ class Outcome:
     verdict: Sequence[str]
     looks: tuple[int, int]
     dropped: Sequence[str]
+    has_test_data: bool = True
     undelivered: Sequence[str] = ()
 
     def summary(self) -> dict[str, Any]:

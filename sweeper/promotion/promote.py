@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import optuna
 
-from sweeper.data.splits import Indices
+from sweeper.data.pool import TrainingPool
+from sweeper.data.splits import Indices, Split
 from sweeper.errors import SweeperError, UsageError
 from sweeper.evaluation.statistics import Estimate, over_seeds_and_images
 from sweeper.promotion import finalists as final
@@ -71,9 +72,16 @@ def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome | No
         study = find_again(store, study.study_name, study_id)
         studies.check_usable(study)
         ledger = Ledger(store)
+        data = inputs.data_of(study, request.data_dir, request.offline)
+        test_sha256 = look.known_sha256(data)
         if request.test:
-            _check_test(request, study, ledger, listener)
-        promotion = _Promotion(request, study, listener, stop)
+            look.check(ledger, study.study_name, study_id, test_sha256, request.allow_retest, listener)
+            ledger.prepare()
+        pool, split = inputs.load(study, data, listener)
+        if request.test:
+            # What could not be tested is refused before hours of training rather than after.
+            look.load(data, pool.input_shape, listener)
+        promotion = _Promotion(request, study, data, test_sha256, pool, split, listener, stop)
         try:
             outcome = promotion.run(ledger)
         except BaseException as error:
@@ -94,26 +102,25 @@ def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome | No
         return outcome and replace(outcome, undelivered=undelivered)
 
 
-def _check_test(request: Request, study: optuna.Study, ledger: Ledger, listener: Listener) -> None:
-    """Refuses a test that is not to be, or could not be, taken: before hours of training rather than after."""
-    dataset = studies.spec_of(study)["dataset"]
-    if not request.allow_retest:
-        look.refuse_retest(ledger, study.study_name, studies.id_of(study), look.known_sha256(dataset))
-    for begun in look.begun(ledger, studies.id_of(study), look.known_sha256(dataset)):
-        listener(Note(f"A test begun at {begun.time} is gone on with if the final is the same; if not, it was a look"))
-    ledger.prepare()
-    look.load(dataset, request.data_dir, request.offline, listener)
-
-
 class _Promotion:
     """One study's promotion: its data, its runs in MLflow, and its steps."""
 
-    def __init__(self, request: Request, study: optuna.Study, listener: Listener, stop: StopRequest) -> None:
+    def __init__(
+        self,
+        request: Request,
+        study: optuna.Study,
+        data: inputs.Data,
+        test_sha256: str | None,
+        pool: TrainingPool,
+        split: Split,
+        listener: Listener,
+        stop: StopRequest,
+    ) -> None:
         self.request, self.tell_user, self.stop = request, listener, stop
         self.study_name, self.study_id, self.spec = study.study_name, studies.id_of(study), studies.spec_of(study)
         # MLflow takes no slashes and colons in a model's name, and a space may be named after any file.
         self.model_name = re.sub(r"[^A-Za-z0-9._-]", "-", f"sweeper-{self.spec['dataset']}-{self.spec['space_name']}")
-        self.pool, self.split = inputs.load(study, request.data_dir, request.offline, listener)
+        self.data, self.test_sha256, self.pool, self.split = data, test_sha256, pool, split
         execution = plan_execution(
             request.device, request.jobs, self.pool.images.nbytes, os.environ, request.worker_memory
         )
@@ -124,8 +131,8 @@ class _Promotion:
         for text in inputs.notes(study, trials, self.finalists, request.top, request.seeds, execution.device_type):
             listener(Note(text))
         self.registry = Registry(request.store)
-        data = study_run.data_record(self.pool)
-        self.tracker = Tracker(request.store, data, lambda text: listener(Note(text)), kind="promotion")
+        record = study_run.data_record(self.pool)
+        self.tracker = Tracker(request.store, record, lambda text: listener(Note(text)), kind="promotion")
         choices = {f"sweeper.{name}": str(getattr(request, name)) for name in ("top", "seeds", "prefer")}
         tags = study_run.tags(request.command, execution, self.pool.sha256) | choices
         self.tracker.open(self.study_name, self.study_id, tags, {})
@@ -167,7 +174,7 @@ class _Promotion:
         if self.request.test:
             look.take(
                 ledger,
-                look.load(self.spec["dataset"], self.request.data_dir, self.request.offline, self.tell_user),
+                look.load(self.data, self.pool.input_shape, self.tell_user),
                 order,
                 {f.trial: f"{self.model_name}/{versions[f.trial]}" for f in order},
                 networks,
@@ -178,7 +185,7 @@ class _Promotion:
                 allow_retest=self.request.allow_retest,
             )
         by_role = {role: networks[f.trial] for role, f in look.roles_of(order).items()}
-        seen = look.recorded(ledger, self.study_id, self.spec["dataset"], by_role)
+        seen = look.recorded(ledger, self.study_id, self.test_sha256, by_role)
         comparisons = verdict.compare_configurations(part, order, correct)
         entrants = [
             Entrant(
@@ -210,6 +217,7 @@ class _Promotion:
             shrinkage=verdict.shrinkage(order, comparisons),
             verdict=[*said, *verdict.on_networks(tested, seen.comparisons, seen.looks), *seen.notes],
             looks=seen.looks,
+            has_test_data=self.test_sha256 is not None,
             dropped=self.dropped,
         )
         self.tracker.log_text(None, {"promotion.json": json.dumps(outcome.summary(), indent=2)})

@@ -97,7 +97,7 @@ class Retraining:
         job = TrialJob(
             number=finalist.trial,
             configuration=finalist.configuration,
-            epochs=self.spec["epochs"],
+            epochs=finalist.epochs,
             seed=seed,
             folder=Path(),
             data_key=json.dumps([part, *(self.spec[name] for name in DECISIVE), *arithmetic]),
@@ -105,5 +105,6 @@ class Retraining:
         key = key_of(f"trial-{finalist.trial}-{stem}", job.identity)
         job = replace(job, folder=self.store.training_folder(self.study_name, self.study_id, key))
         tags = {"sweeper.study": self.study_name, "sweeper.trial": str(finalist.trial), "sweeper.part": part}
-        artifacts = texts(finalist.configuration, seed, self.spec, self.pool.input_shape, self.pool.classes)
+        spec = {**self.spec, "epochs": finalist.epochs}
+        artifacts = texts(finalist.configuration, seed, spec, self.pool.input_shape, self.pool.classes)
         return Training(key, name, job, tags, artifacts)

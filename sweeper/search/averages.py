@@ -55,4 +55,5 @@ def figures_of(
 def last_epochs(histories: "Sequence[Sequence[EpochMetrics]]") -> dict[str, float]:
     """The means and standard deviations of the trainings' last epochs, and the seconds that all epochs took."""
     found = mean_of([history[-1].values() for history in histories])
+    found.pop("epoch_sd", None)  # the epochs' own numbers are no figures
     return found | {"training_seconds": sum(metrics.epoch_seconds for history in histories for metrics in history)}

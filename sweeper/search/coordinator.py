@@ -75,7 +75,6 @@ class Coordinator:
                 study=self.study.study_name,
                 done=studies.n_counted(self.study),
                 total=self.limits.trials,
-                epochs=self.spec["epochs"],
                 n_workers=len(self.crew.pool),
                 maximize=studies.direction(self.spec["metric"]) == "maximize",
                 best=None if leader is None or leader.value is None else Leader(leader.name, leader.value),
@@ -106,7 +105,7 @@ class Coordinator:
                 return
             self.recorder.start_training(task.subject.proposal, task.job)
             self.crew.begin(worker, task)
-            self.tell_user(TrialStarted(task.job.number, task.name, task.reported))
+            self.tell_user(TrialStarted(task.job.number, task.name, task.reported, task.job.epochs))
 
     def _handle(self, task: Task[Candidate], event: Epoch | TrialResult | Failure) -> None:
         candidate = task.subject

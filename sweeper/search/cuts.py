@@ -13,9 +13,11 @@ from sweeper.search.trainings import Scaling
 def cut(pool: TrainingPool, spec: Mapping[str, Any]) -> list[Split]:
     """The splits of the study's folds, or its only one. Raises ValueError where the pool is too small for that."""
     common = {"confirm": spec["confirm"], "seed": derive_seed(spec["seed"], "split"), "subset": spec["subset"]}
+    common["classes"] = pool.classes
     if spec["folds"]:
         return fold_pool(pool.images, pool.labels, folds=spec["folds"], **common)
-    return [split_pool(pool.images, pool.labels, validation=spec["validation"], **common)]
+    own = pool.own_validation
+    return [split_pool(pool.images, pool.labels, validation=spec["validation"], own_validation=own, **common)]
 
 
 def scalings(pool: TrainingPool, splits: Sequence[Split], pixels: str) -> list[Scaling]:

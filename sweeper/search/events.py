@@ -26,7 +26,6 @@ class SweepStarted:
     study: str
     done: int
     total: int
-    epochs: int
     n_workers: int
     maximize: bool | None
     best: Leader | None
@@ -40,6 +39,7 @@ class TrialStarted:
     number: int
     name: str
     from_epoch: int  # epochs recorded before: above 0 where a trial is gone on with
+    epochs: int  # in all
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import optuna
 from sweeper.errors import SweeperError, UsageError
 from sweeper.search import study as studies
 from sweeper.search.study import TrialRecord
+from sweeper.search.trainings import n_epochs
 from sweeper.store import Store
 from sweeper.tracking.spool import waiting
 
@@ -76,7 +77,11 @@ def status_of(store: Store, study: optuna.Study) -> dict[str, Any]:
         "undelivered": 0 if owner else sum(waiting(path) or 0 for path in spools),
         "trials": attributes.get("trials", 0),
         "n_trials": counts,
-        "running_trials": [described(trial) for trial in trials if trial.state == "running"],
+        "running_trials": [
+            {**described(trial), "of_epochs": n_epochs(spec, trial.variant)}
+            for trial in trials
+            if trial.state == "running"
+        ],
         "best_trial": best and described(best),
     }
 

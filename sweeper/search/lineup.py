@@ -3,7 +3,7 @@
 import time
 from collections import deque
 
-from sweeper import layers
+from sweeper import layers, models
 from sweeper.search import proposals
 from sweeper.search import study as studies
 from sweeper.search.context import Context
@@ -73,7 +73,7 @@ class Lineup:
             self.duplicates += 1
             return None
         try:
-            network = layers.trace(proposal.configuration.model, self.input_shape, len(self.classes))
+            network = models.trace(proposal.configuration.model, self.input_shape, len(self.classes))
             check_decayed_layers(proposal.configuration, network)
         except ValueError as error:
             self.endings.untrainable(proposal, "impossible_shape", str(error), 1.0)

@@ -8,17 +8,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sweeper import layers
-from sweeper.config import Protocol
+from sweeper import models
+from sweeper.config import Protocol, TimmConfig
+from sweeper.data import brought
+from sweeper.data.options import DataOptions
 from sweeper.data.pool import TrainingPool, load_training_pool
 from sweeper.data.splits import Split, splits_sha256
-from sweeper.errors import UsageError
+from sweeper.errors import UsageError, plain, refuse
 from sweeper.search.cuts import cut, scalings
 from sweeper.search.events import Listener, Note
 from sweeper.search.resources import Execution, plan_execution
 from sweeper.search.trainings import scalings_of
 from sweeper.search.workers import WorkerPool, start_workers
 from sweeper.space import Space
+from sweeper.space_shapes import check_decayed_layers
 from sweeper.store import Store
 
 
@@ -26,7 +29,8 @@ from sweeper.store import Store
 class Request:
     """What the command line says of a search and of a training by itself alike."""
 
-    dataset: str
+    dataset: str  # a known name, or the path of a folder or .npz file
+    data_options: DataOptions
     space: Space
     protocol: Protocol
     seed: int
@@ -38,6 +42,11 @@ class Request:
     offline: bool
     store: Store
     command: Sequence[str]
+
+    @property
+    def data_name(self) -> str:
+        """What the data set is called."""
+        return brought.name_of(self.dataset)
 
 
 @dataclass(frozen=True)
@@ -60,25 +69,35 @@ class Plan:
 
 
 def make(
-    request: Request, variant: str, decisive: Mapping[str, Any], listener: Listener, most_jobs: int = sys.maxsize
+    request: Request,
+    variants: Sequence[str],
+    decisive: Mapping[str, Any],
+    listener: Listener,
+    most_jobs: int = sys.maxsize,
 ) -> Plan:
-    """Obtains and cuts the data, which the network of `variant` must be able to take.
+    """Obtains and cuts the data, which the networks of `variants` must be able to take.
 
     `decisive` is what else the results depend on, for the spec; of more workers than `most_jobs` there is no use.
     Raises SweeperError, and UsageError where the data are too few, or other than the space is for.
     """
     pool = load_training_pool(
         request.dataset,
+        options=request.data_options,
         data_dir=request.data_dir,
         offline=request.offline,
         notify=lambda text: listener(Note(text)),
     )
     protocol = {**asdict(request.protocol), "seed": request.seed, "subset": request.subset}
+    if pool.own_validation is not None:
+        used = "the folds hold its images, too" if request.protocol.folds else "it is what scores"
+        listener(Note(f"{pool.name} has a validation part of its own, of {len(pool.own_validation):,} images: {used}"))
     try:
         splits = cut(pool, protocol)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    _check_fit(request.space, variant, pool)
+    if request.offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"  # of pretrained weights: the hub's library in this process and the workers'
+    _check_fit(request.space, variants, pool)
     fold_scalings = scalings(pool, splits, request.protocol.pixels)
     mean, std = fold_scalings[0]
     execution = plan_execution(
@@ -86,7 +105,8 @@ def make(
     )
     # Where a command differs from the study that it names, the first difference is told: the broadest stands first.
     spec = {
-        "dataset": request.dataset,
+        "dataset": pool.name,
+        **asdict(request.data_options),
         "space_name": request.space.name,
         **decisive,
         **protocol,
@@ -102,12 +122,25 @@ def make(
     return Plan(pool, splits, execution, json.loads(json.dumps(spec)))
 
 
-def _check_fit(space: Space, variant: str, pool: TrainingPool) -> None:
-    """Raises UsageError for a variant whose network cannot take the images.
+def _check_fit(space: Space, variants: Sequence[str], pool: TrainingPool) -> None:
+    """Raises UsageError for a variant whose network cannot take the images, or is not to be had.
 
-    The file was checked against the data set that it names first; these may be others.
+    The file was checked against the data set that it names first, if it names one; these may be others.
     """
-    try:
-        layers.trace(space.variant(variant).configuration.model, pool.input_shape, len(pool.classes))
-    except ValueError as error:
-        raise UsageError(f"space {space.name} does not fit {pool.name}: {error}") from error
+    for model_name in space.model_names:
+        try:
+            models.check_name(model_name)
+        except ValueError as error:
+            refuse(str(error), f"space {plain(space.name)}")
+    shapes = pool.input_shape, len(pool.classes)
+    for name in variants:
+        configuration = space.variant(name).configuration
+        try:
+            check_decayed_layers(configuration, models.trace(configuration.model, *shapes))
+        except ValueError as error:
+            refuse(f"space {plain(space.name)} does not fit {plain(pool.name)}: {error}", f"variant {plain(name)}")
+        if isinstance(configuration.model, TimmConfig) and configuration.model.pretrained:
+            try:
+                models.build(configuration.model, *shapes)  # every worker would find out for itself
+            except ValueError as error:
+                refuse(str(error), f"variant {plain(name)}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sweeper import layers
+from sweeper import layers, models
 from sweeper.config import Configuration
 from sweeper.plots import Plot
 from sweeper.search import study as studies
@@ -18,7 +18,7 @@ from sweeper.search.averages import mean_epochs
 from sweeper.search.context import Context
 from sweeper.search.proposals import Proposal
 from sweeper.search.study import TrialRecord
-from sweeper.search.trainings import scalings_of, trainings_of
+from sweeper.search.trainings import n_epochs, scalings_of, trainings_of
 from sweeper.search.trial import FIGURES, TrialJob, TrialResult
 from sweeper.tracking.runs import Tracker, table
 from sweeper.tracking.spool import Key
@@ -39,19 +39,19 @@ class Recorder:
     def jobs(self, trial: Proposal | TrialRecord) -> list[TrialJob]:
         """The trial's trainings as workers get them: one a fold and repeat, the folds of the first repeat first."""
         assert trial.configuration is not None
-        spec, number = self.spec, trial.number
+        spec, number = self._spec(trial), trial.number
         folder = self._store.trial_folder(self.study.study_name, studies.id_of(self.study), number)
         return jobs_of(spec, trial.configuration, number, folder, lambda repeat: self._seed(number, repeat))
 
     def start(self, trial: Proposal | TrialRecord) -> None:
         """Makes the trial's run, or opens it again."""
-        self._start(trial, trial.number, self._seed(trial.number), self.spec)
+        self._start(trial, trial.number, self._seed(trial.number), self._spec(trial))
 
     def start_training(self, trial: Proposal | TrialRecord, job: TrialJob) -> None:
         """Makes the run of one of a trial's trainings, or opens it again; the only one has the trial's own."""
         if job.label:
             mean, std = scalings_of(self.spec)[job.fold]
-            self._start(trial, job.key, job.seed, {**self.spec, "mean": mean, "std": std}, job.label)
+            self._start(trial, job.key, job.seed, {**self._spec(trial), "mean": mean, "std": std}, job.label)
 
     def epoch(self, job: TrialJob, metrics: EpochMetrics) -> None:
         """One epoch of a training; one that MLflow has already is passed over."""
@@ -115,6 +115,10 @@ class Recorder:
         name = f"{trial.name}, {label}" if label else trial.name
         self.tracker.start_child(key, name, params, tags, trial.number if label else None)
         self.tracker.log_text(key, texts(trial.configuration, seed, spec, self.input_shape, self.classes))
+
+    def _spec(self, trial: Proposal | TrialRecord) -> dict[str, Any]:
+        """What the trial's trainings are started with: the study's spec, with their own number of epochs."""
+        return {**self.spec, "epochs": n_epochs(self.spec, trial.variant)}
 
     def _log_weights(self, jobs: Sequence[TrialJob]) -> None:
         for job in jobs:
@@ -216,9 +220,7 @@ def final_figures(metrics: Mapping[str, float], n_parameters: int, seconds: floa
     known = {
         name: value
         for name, value in metrics.items()
-        if (name.startswith("best_") or name in FIGURES or name.endswith("_sd"))
-        and name != "epoch_sd"  # the epochs' own numbers are no figures
-        and not math.isnan(value)
+        if (name.startswith("best_") or name in FIGURES or name.endswith("_sd")) and not math.isnan(value)
     }
     return known | {"n_parameters": n_parameters, "seconds": seconds}
 
@@ -259,9 +261,11 @@ def texts(
         "pixels": {"scaling": spec["pixels"], "mean": spec["mean"], "std": spec["std"]},
         "data": {"name": spec["dataset"], "sha256": spec["data_sha256"]},
     }
+    if "init_sha256" in spec:
+        config["init"] = {"sha256": spec["init_sha256"], "freeze": spec["freeze"]}
     found = {"config.json": json.dumps(config, indent=2)}
     try:
-        network = layers.trace(configuration.model, input_shape, len(classes))
+        network = models.trace(configuration.model, input_shape, len(classes))
     except ValueError:
         return found
     rows = [(y.name, y.kind, y.output_shape, y.n_parameters, y.n_multiply_adds) for y in network]

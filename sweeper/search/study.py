@@ -27,8 +27,8 @@ METRICS = {
 }
 _SPEC, _ID, TRIAL, RESULT, _RUN_ID = "spec", "study_id", "trial", "result", "run_id"
 # How the last process left the study: None while it has not said so, "" where nothing is left to be done, else what
-# ended it. And the command that goes on with it.
-ENDED, COMMAND = "ended", "command"
+# ended it; the command that goes on with it; and where its data lay then, if they have no name that is known.
+ENDED, COMMAND, DATA_PATH = "ended", "command", "data_path"
 # Ends that leave nothing to be gone on with: the trials are done, or the target is reached.
 DONE = ("", "target")
 DELETING = "sweeper delete"
@@ -39,7 +39,7 @@ LIBRARY = databases.Library(
     "optuna storage upgrade --storage",
 )
 # What of a study's attributes means what. A study of a higher number cannot be read, one of a lower only looked at.
-_SCHEMA, SCHEMA = "schema", 2
+_SCHEMA, SCHEMA = "schema", 3
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,15 @@
 """One sweep from its request to its outcome: data, study, workers, tracking, and the ranking at the end."""
 
+import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import optuna
 
+from sweeper.data import brought
 from sweeper.errors import SweeperError
 from sweeper.search import commands, mishaps, plan, proposals, study_run, variants
 from sweeper.search import study as studies
@@ -30,6 +32,7 @@ class Request(plan.Request):
     study: str
     new: bool
     variants_only: bool
+    variant_epochs: Mapping[str, int]  # of variants that are compared, where they have epochs of their own
     trials: int
     sampler: str
     pruner: str
@@ -93,7 +96,9 @@ def make_plan(request: Request, listener: Listener) -> plan.Plan:
         "pruner": request.pruner,
         "max_params": request.max_parameters,
     }
-    return plan.make(request, "baseline", decisive, listener)
+    if request.variant_epochs:
+        decisive["variant_epochs"] = dict(request.variant_epochs)
+    return plan.make(request, list(request.space.variants), decisive, listener)
 
 
 def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome:
@@ -111,6 +116,8 @@ def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome:
         study = studies.open_study(storage, name, spec, request.space)
         stack.enter_context(_telling_of_failure(study, stop))
         studies.mark_running(study, request.trials, commands.resuming(request.command, name))
+        path = brought.path_of(request.dataset)
+        study.set_user_attr(studies.DATA_PATH, None if path is None else os.path.abspath(path))
         study_id = studies.id_of(study)
         workers = planned.start_workers(store, name, study_id)
         stack.callback(workers.close)

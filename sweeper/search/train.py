@@ -5,13 +5,14 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
-from sweeper import layers
+from sweeper import layers, models
 from sweeper.errors import SweeperError
-from sweeper.search import mishaps, plan, study_run
+from sweeper.plots import Plot
+from sweeper.search import initial, mishaps, plan, study_run
 from sweeper.search import study as studies
 from sweeper.search.averages import figures_of
 from sweeper.search.events import Listener, Note
@@ -25,29 +26,40 @@ from sweeper.search.variants import VariantResult
 from sweeper.space import Variant
 from sweeper.store import redact
 from sweeper.tracking.client import check_tracking
+from sweeper.tracking.histories import INIT, Curves, curves_of
 from sweeper.tracking.runs import Tracker
 
+# The figure of a training's curves beside those of others.
+COMPARISON = "comparison.png"
 # The best epoch is that of the highest validation accuracy.
 METRIC = studies.METRICS["accuracy"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request(plan.Request):
-    """A training as asked for on the command line."""
+    """A training as asked for on the command line.
+
+    `init` names the run or model whose weights it starts from, which `freeze` keeps as they are; `compare` names runs.
+    """
 
     variant: Variant
+    init: str | None = None
+    freeze: bool = False
+    compare: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Outcome:
     """How a training ended. `stopped` is "" when it is done, else a signal's name, and `result` is None.
 
-    `undelivered` are the reasons of writes that MLflow would not take.
+    `init` is what it started from, if not from scratch; `undelivered` are the reasons of writes that MLflow would not
+    take.
     """
 
     request: Request
     experiment_id: str
     run_id: str
+    init: initial.Initial | None
     result: VariantResult | None
     stopped: str
     undelivered: Sequence[str]
@@ -57,7 +69,7 @@ class Outcome:
         figures = self.result.described() if self.result else {}
         return {
             "schema_version": 1,
-            "dataset": self.request.dataset,
+            "dataset": self.request.data_name,
             "space": self.request.space.name,
             "variant": self.request.variant.name,
             "run_id": self.run_id,
@@ -65,6 +77,7 @@ class Outcome:
             "epochs": self.request.protocol.epochs,
             "seed": self.request.seed,
             "stopped": self.stopped,
+            **({"init": self.init.described()} if self.init else {}),
             # These two are of a variant among others.
             **{name: value for name, value in figures.items() if name not in ("trial", "difference")},
         }
@@ -77,10 +90,15 @@ def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome:
     """
     # Of more workers than there are trainings there is no use.
     most_jobs = len(trainings_of(asdict(request.protocol)))
-    planned = plan.make(request, request.variant.name, {}, listener, most_jobs)
+    # Before the data, which may have to be downloaded.
+    found = initial.find(request.init, request.store) if request.init is not None else None
+    decisive = {"init_sha256": found.sha256, "freeze": request.freeze} if found else {}
+    planned = plan.make(request, [request.variant.name], decisive, listener, most_jobs)
+    init = _matched(found, request, planned, listener) if found else None
     check_tracking(request.store, planned.pool.name)
+    others = [curves_of(request.store, run_id, planned.pool.sha256, "--compare") for run_id in request.compare]
     request.store.prepare()
-    single = _Single(request, planned, listener, stop)
+    single = _Single(request, planned, init, others, listener, stop)
     with mishaps.in_one_line(request.store), request.store.owning(single.name):
         single.open()
         try:
@@ -94,7 +112,16 @@ def run(request: Request, listener: Listener, stop: StopRequest) -> Outcome:
             raise
         stopped = "" if result else stop.reason
         undelivered = single.end(state, stopped, closing_patience(stopped))
-        return Outcome(request, single.tracker.experiment_id, single.tracker.run_id, result, stopped, undelivered)
+        return Outcome(request, single.tracker.experiment_id, single.tracker.run_id, init, result, stopped, undelivered)
+
+
+def _matched(found: initial.Found, request: Request, planned: plan.Plan, listener: Listener) -> initial.Initial:
+    """What of the weights the network takes, which the listener is told."""
+    config, pool = request.variant.configuration.model, planned.pool
+    init = initial.match(found, config, pool.input_shape, len(pool.classes), freeze=request.freeze)
+    for line in init.told():
+        listener(Note(line))
+    return init
 
 
 class _Single:
@@ -103,11 +130,24 @@ class _Single:
     What decides the figures names the run and the folder, so that the same command finds both again.
     """
 
-    def __init__(self, request: Request, planned: plan.Plan, listener: Listener, stop: StopRequest) -> None:
+    def __init__(
+        self,
+        request: Request,
+        planned: plan.Plan,
+        init: initial.Initial | None,
+        others: Sequence[Curves],
+        listener: Listener,
+        stop: StopRequest,
+    ) -> None:
         self.request, self.planned = request, planned
         self.pool, self.spec = planned.pool, planned.spec
+        self.init, self.others = init, others
         self.tell_user, self.stop = listener, stop
         self.title = f"{request.space.name} {request.variant.name}"
+        self.tags = {"sweeper.variant": request.variant.name}
+        if init:
+            self.title += f" from {init.found.source.short}" + ", frozen" * init.freeze
+            self.tags[INIT] = init.found.source.name
         decisive = json.dumps([self.spec, request.variant.name, request.variant.configuration.key()], sort_keys=True)
         self.id = hashlib.sha256(decisive.encode()).hexdigest()
         # A space and a variant may be called anything printable.
@@ -121,8 +161,7 @@ class _Single:
         request = self.request
         tags = study_run.tags(request.command, self.planned.execution, self.pool.sha256)
         params = {**request.variant.configuration.values(), **study_run.params(self.spec, self.planned.splits[0])}
-        own = {"sweeper.variant": request.variant.name}
-        self.tracker.open(self.name, self.id, tags | own, params, run_name=self.title)
+        self.tracker.open(self.name, self.id, tags | self.tags, params, run_name=self.title)
 
     def end(self, state: str, reason: str, patience: float | None = None) -> list[str]:
         """Ends the run, if that was not done yet; gives the reasons of what MLflow would not take."""
@@ -141,6 +180,8 @@ class _Single:
             own = {"space.toml": space.text, "environment.json": study_run.environment(self.planned.execution)}
             if len(trainings) > 1:
                 own |= self._texts(self.spec, self.request.seed)
+            if self.init:
+                own["init.json"] = json.dumps(self.init.described(), indent=2)
             self.tracker.log_text(None, own)
         start_workers = partial(self.planned.start_workers, store, self.name, self.id)
         done = trainer.run(trainings, "trainings", start_workers)
@@ -151,18 +192,30 @@ class _Single:
             return None
         outcomes = [outcome for training in trainings if (outcome := trainer.outcome(training))]
         assert len(outcomes) == len(trainings)
+        if self.others:
+            self.tracker.log_figures(None, {COMPARISON: self._comparison(outcomes)})
         return self._result(outcomes)
+
+    def _comparison(self, outcomes: Sequence[Trained]) -> Plot:
+        """The learning curves beside those of the other runs."""
+        own = [[metrics.values() for metrics in trained.history] for trained in outcomes]
+        pretrained = self.request.variant.configuration.values().get("pretrained")
+        start = "" if self.init or pretrained else ", from scratch"
+        lines = [{"name": f"{self.title}{start} (this run)", "trainings": own}]
+        lines += [asdict(other) for other in self.others]
+        return Plot("overlaid_curves", {"variants": lines, "title": f"Learning curves on {self.pool.name}"})
 
     def _result(self, outcomes: Sequence[Trained]) -> VariantResult:
         """What the complete trainings come to, which MLflow is told once."""
         request, histories = self.request, [trained.history for trained in outcomes]
         results = [trained.result for trained in outcomes]
         figures = figures_of(histories, [result.figures for result in results], METRIC, minimize=False)
-        network = layers.trace(request.variant.configuration.model, self.pool.input_shape, len(self.pool.classes))
+        network = models.trace(request.variant.configuration.model, self.pool.input_shape, len(self.pool.classes))
         result = VariantResult(
             variant=request.variant.name,
             trial=None,
             figures=figures,
+            epochs=request.protocol.epochs,
             n_trainings=len(outcomes),
             difference=None,
             n_parameters=layers.n_parameters(network),
@@ -183,8 +236,8 @@ class _Single:
         return Training(
             key=job.label,
             name=f"{self.title}, {job.label}" if job.label else self.title,
-            job=job,
-            tags={"sweeper.variant": self.request.variant.name},
+            job=replace(job, initial=self.init.for_job()) if self.init else job,
+            tags=self.tags,
             texts=self._texts({**self.spec, "mean": mean, "std": std}, job.seed),
             to_mlflow=True,
         )

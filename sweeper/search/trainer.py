@@ -132,7 +132,6 @@ class Trainer:
                 study=self.owner,
                 done=len(trainings) - n_left,
                 total=len(trainings),
-                epochs=trainings[0].job.epochs,
                 n_workers=n_workers,
                 maximize=None,
                 best=None,
@@ -146,7 +145,8 @@ class Trainer:
             params: dict[str, Any] = {**job.configuration.values(), "epochs": job.epochs, "seed": job.seed}
             self.tracker.start_child(training.run, training.name, params, training.tags)
         self.tracker.log_text(training.run, training.texts)
-        self.tell_user(TrialStarted(task.subject.number, training.name, self.tracker.last_epoch(training.run)))
+        known = self.tracker.last_epoch(training.run)
+        self.tell_user(TrialStarted(task.subject.number, training.name, known, job.epochs))
 
     def _epoch(self, crew: Crew[_Entry], task: Task[_Entry], event: Epoch) -> bool:
         """Records an epoch; whether the training goes on behind it."""

@@ -21,6 +21,12 @@ def scalings_of(spec: Mapping[str, Any]) -> list[Scaling]:
     return spec["fold_scalings"]
 
 
+def n_epochs(spec: Mapping[str, Any], variant: str | None) -> int:
+    """The epochs of a trial's trainings: the study's, but where variants are compared each may have its own."""
+    epochs: int = spec.get("variant_epochs", {}).get(variant, spec["epochs"])
+    return epochs
+
+
 def trainings_of(spec: Mapping[str, Any]) -> list[Part]:
     """The trainings of a trial of the study, the folds of the first repeat first."""
     folds, repeats = spec["folds"], spec["repeats"]

@@ -18,6 +18,19 @@ if TYPE_CHECKING:  # a worker imports this module before it limits its threads: 
 
 
 @dataclass(frozen=True)
+class InitialWeights:
+    """What a training takes over before its first step: tensors of a safetensors file that has this SHA-256.
+
+    `tensors` are their names; with `freeze` they stay as they are, the others alone are trained.
+    """
+
+    path: Path
+    sha256: str
+    tensors: tuple[str, ...]
+    freeze: bool
+
+
+@dataclass(frozen=True)
 class TrialJob:
     """What a worker needs to know for one training of a trial, which has several with folds or repeats.
 
@@ -33,6 +46,7 @@ class TrialJob:
     data_key: str  # of the data and the arithmetic: a checkpoint made with others is not gone on with
     fold: int = 0
     label: str = ""
+    initial: InitialWeights | None = None
 
     @property
     def key(self) -> int | str:
@@ -51,7 +65,10 @@ class TrialJob:
     @property
     def identity(self) -> str:
         """All that decides the weights: files that carry another identity are another training's."""
-        return f"{self.configuration.key()} seed={self.seed} epochs={self.epochs} fold={self.fold} {self.data_key}"
+        own = f"{self.configuration.key()} seed={self.seed} epochs={self.epochs} fold={self.fold} {self.data_key}"
+        if self.initial is None:
+            return own
+        return f"{own} initial={self.initial.sha256} freeze={self.initial.freeze}"
 
 
 # What is known of the validation part at a training's end, beside the figures of its epochs.
@@ -110,11 +127,13 @@ def _fit(job: TrialJob, data: "TrainingData") -> Generator["EpochMetrics", None,
     """The epochs of a new network, which it gives when it is trained."""
     import torch
 
-    from sweeper.models import build
+    from sweeper.models import build, transfer
     from sweeper.training.fit import fit
 
     torch.manual_seed(job.seed)
     model = build(job.configuration.model, data.input_shape, data.n_classes)
+    if job.initial is not None:
+        transfer.load(model, job.initial.path, job.initial.tensors)
     model = model.to(data.device).to(memory_format=data.layout)
     yield from fit(
         model,
@@ -124,5 +143,6 @@ def _fit(job: TrialJob, data: "TrainingData") -> Generator["EpochMetrics", None,
         seed=job.seed,
         checkpoint_path=job.checkpoint,
         identity=job.identity,
+        frozen=job.initial.tensors if job.initial is not None and job.initial.freeze else (),
     )
     return model

@@ -7,12 +7,12 @@ from typing import Any
 
 import optuna
 
-from sweeper import layers
+from sweeper import layers, models
 from sweeper.config import TrainConfig
 from sweeper.plots import Plot
 from sweeper.search import curves
 from sweeper.search import study as studies
-from sweeper.search.trainings import trainings_of
+from sweeper.search.trainings import n_epochs, trainings_of
 from sweeper.space import Space
 from sweeper.tracking.runs import table
 from sweeper.training.fit import batch_bounds
@@ -29,13 +29,15 @@ class VariantResult:
     """A variant that was trained to its end.
 
     `figures` holds FIGURES and others, and their standard deviations under NAME_sd where there were several trainings;
-    `difference` is from the baseline's validation accuracy, None where that has not ended; `seconds` is the time of
-    all trainings; `reported` is what the space says of it. Without a study there is no `trial`.
+    `epochs` are a training's, were it not stopped early; `difference` is from the baseline's validation accuracy, None
+    where that has not ended; `seconds` is the time of all trainings; `reported` is what the space says of it. Without a
+    study there is no `trial`.
     """
 
     variant: str
     trial: int | None
     figures: Mapping[str, float]
+    epochs: int
     n_trainings: int
     difference: float | None
     n_parameters: int
@@ -55,6 +57,7 @@ class VariantResult:
             "variant": self.variant,
             "trial": self.trial,
             **shown,
+            "epochs": self.epochs,
             "n_trainings": self.n_trainings,
             "difference": self.difference,
             "n_parameters": self.n_parameters,
@@ -81,19 +84,21 @@ def results(
         if trial.state == "complete" and trial.configuration is not None
     }
     baseline = complete.get(space.variants["baseline"].configuration.key())
-    n_trainings = len(trainings_of(studies.spec_of(study)))
+    spec = studies.spec_of(study)
+    n_trainings = len(trainings_of(spec))
     found = []
     for name, variant in space.variants.items():
         trial = complete.get(variant.configuration.key())
         if trial is None:
             continue
-        network = layers.trace(variant.configuration.model, input_shape, n_classes)
+        network = models.trace(variant.configuration.model, input_shape, n_classes)
         accuracy = trial.metrics["validation_accuracy"]
         found.append(
             VariantResult(
                 variant=name,
                 trial=trial.number,
                 figures=trial.metrics,
+                epochs=n_epochs(spec, trial.variant),
                 n_trainings=n_trainings,
                 difference=accuracy - baseline.metrics["validation_accuracy"] if baseline else None,
                 n_parameters=layers.n_parameters(network),
@@ -115,14 +120,15 @@ def results_table(found: Sequence[VariantResult]) -> str:
     measured = [name for name in _SHOWN if any(name in result.figures for result in found)]
     spread = [name for name in measured if any(f"{name}_sd" in result.figures for result in found)]
     head = (
-        "rank", "variant", "trial", *measured, *(f"{name}_sd" for name in spread), "difference", "n_trainings",
-        "n_parameters", "n_multiply_adds", "seconds", *names,
+        "rank", "variant", "trial", *measured, *(f"{name}_sd" for name in spread), "difference", "epochs",
+        "n_trainings", "n_parameters", "n_multiply_adds", "seconds", *names,
     )  # fmt: skip
     rows = [
         (
             rank, result.variant, result.trial, *(result.figures.get(name) for name in measured),
-            *(result.figures.get(f"{name}_sd") for name in spread), result.difference, result.n_trainings,
-            result.n_parameters, result.n_multiply_adds, round(result.seconds, 1), *(row.get(name) for name in names),
+            *(result.figures.get(f"{name}_sd") for name in spread), result.difference, result.epochs,
+            result.n_trainings, result.n_parameters, result.n_multiply_adds, round(result.seconds, 1),
+            *(row.get(name) for name in names),
         )
         for rank, (result, row) in enumerate(zip(found, reported, strict=True), start=1)
     ]  # fmt: skip
@@ -134,7 +140,7 @@ def figures(study: optuna.Study, found: Sequence[VariantResult], space: Space, n
 
     `n_train` is how many images an epoch trains on.
     """
-    plots, epochs = {}, studies.spec_of(study)["epochs"]
+    plots = {}
     overlaid, rates = [], []
     for result in found:
         assert result.trial is not None
@@ -144,7 +150,7 @@ def figures(study: optuna.Study, found: Sequence[VariantResult], space: Space, n
             "mean_learning_curves", {"trainings": trainings, "title": title}
         )
         overlaid.append({"name": name, "trainings": trainings})
-        rates.append({"name": name, **_rates(space.variants[name].configuration.train, epochs, n_train)})
+        rates.append({"name": name, **_rates(space.variants[name].configuration.train, result.epochs, n_train)})
     return plots | {
         "learning_curves.png": Plot("overlaid_curves", {"variants": overlaid, "title": f"{space.name}: all variants"}),
         "learning_rates.png": Plot("learning_rates", {"variants": rates, "title": f"{space.name}: learning rates"}),

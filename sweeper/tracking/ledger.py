@@ -131,7 +131,7 @@ class Ledger:
         return found
 
 
-def count(looks: Sequence[Look], study_id: str, test_sha256: str) -> tuple[int, int]:
+def count(looks: Sequence[Look], study_id: str, test_sha256: str | None) -> tuple[int, int]:
     """How often these test data were looked at by the study, and by all studies of the store."""
     same_data = [look for look in looks if look.test_sha256 == test_sha256]
     return sum(look.study_id == study_id for look in same_data), len(same_data)

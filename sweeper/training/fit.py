@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sweeper.config import TrainConfig
 from sweeper.evaluation.metrics import macro_f1
-from sweeper.training import checkpoint
+from sweeper.training import augment, checkpoint
 from sweeper.training.optim import build_optimizer, learning_rate, momentum, penalty, set_rates
 from sweeper.training.tensors import Part, TrainingData
 
@@ -29,7 +29,7 @@ class EpochMetrics:
     The train figures are running ones, taken while the weights change, with dropout on; `train_loss` is that of
     the output alone, without the auxiliary heads', label smoothing and penalty, so that it compares with
     `validation_loss`. `lr` is that of the epoch's last step; `gradient_norm` the mean over steps of the 2-norm over all
-    parameters, before clipping; `images_per_second` counts training images over the time spent training;
+    parameters that train, before clipping; `images_per_second` counts training images over the time spent training;
     `epoch_seconds` is that time with the validation pass. The validation figures are NaN where there is no validation
     part.
 
@@ -73,9 +73,11 @@ def fit(
     seed: int,
     checkpoint_path: Path | None = None,
     identity: str = "",
+    frozen: Collection[str] = (),
 ) -> Iterator[EpochMetrics]:
     """Trains `model` in place, yielding after each epoch; with `patience`, it may end before the last one.
 
+    `frozen` names tensors that stay as they are: a batch norm whose running statistics these are goes on using them.
     With `checkpoint_path`, the whole state is written there before each yield, under `identity`; where that
     file exists already, the epochs that it holds are yielded again and training goes on behind them, bitwise
     as if it had never stopped. Seeds torch's global generator, which dropout draws from.
@@ -84,15 +86,18 @@ def fit(
     network lacks, and CheckpointError for an unusable checkpoint.
     """
     device = data.device
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad &= name not in frozen
+    norms = [module for name, module in model.named_modules() if f"{name}.running_mean" in frozen]
     optimizer = build_optimizer(model, config)
     torch.manual_seed(seed)
-    order_generator = torch.Generator(device).manual_seed(seed)
+    generator = torch.Generator(device).manual_seed(seed)
     progress = checkpoint.Progress(identity)
     history: list[EpochMetrics] = []
     if checkpoint_path and checkpoint_path.exists():
         with checkpoint.reading(checkpoint_path):
             progress, generators = checkpoint.load(checkpoint_path, identity, model, optimizer)
-            _restore_generators(generators, order_generator, device)
+            _restore_generators(generators, generator, device)
             history = epochs_of(progress.history)
         yield from history
 
@@ -100,14 +105,17 @@ def fit(
     for epoch in range(progress.epoch + 1, epochs + 1):
         if _has_stalled(history, config.patience):
             return
-        order = torch.randperm(len(data.train), generator=order_generator, device=device)
+        order = torch.randperm(len(data.train), generator=generator, device=device)
         rates = [
             (learning_rate(config, step, len(batches), epochs), momentum(config, step, len(batches), epochs))
             for step in range((epoch - 1) * len(batches), epoch * len(batches))
         ]
+        model.train()
+        for norm in norms:
+            norm.training = False  # not norm.eval(), for a norm of timm's may hold a dropout
         started = time.perf_counter()
-        loss, accuracy, norm, train_heads = _train_epoch(
-            model, data, config, optimizer, [order[start:stop] for start, stop in batches], rates
+        loss, accuracy, gradient_norm, train_heads = _train_epoch(
+            model, data, config, optimizer, [order[start:stop] for start, stop in batches], rates, generator
         )
         seconds = time.perf_counter() - started
         if not math.isfinite(loss):
@@ -122,7 +130,7 @@ def fit(
             validation_macro_f1=validation_macro_f1,
             lr=rates[-1][0],
             images_per_second=len(data.train) / seconds,
-            gradient_norm=norm,
+            gradient_norm=gradient_norm,
             epoch_seconds=time.perf_counter() - started,
             penalty=penalty(model, config),
             heads={f"{name}_train_accuracy": share for name, share in train_heads.items()}
@@ -132,7 +140,7 @@ def fit(
         if checkpoint_path:
             progress.epoch = epoch
             progress.history.append(asdict(metrics))
-            generators = _generator_states(order_generator, device)
+            generators = _generator_states(generator, device)
             checkpoint.save(checkpoint_path, progress, model, optimizer, generators)
         yield metrics
 
@@ -205,19 +213,19 @@ def _train_epoch(
     optimizer: torch.optim.Optimizer,
     batches: list[Tensor],
     rates: list[tuple[float, float | None]],
+    generator: torch.Generator,
 ) -> tuple[float, float, float, dict[str, float]]:
     """Running loss and accuracy over the epoch's images, the mean gradient norm, and the heads' accuracies.
 
-    `rates` are the steps' learning rates and momenta. The sums stay on the device and are read once: reading them in
-    a step would make it wait.
+    The model is in training mode, and `rates` are the steps' learning rates and momenta. The sums stay on the device
+    and are read once: reading them in a step would make it wait.
     """
-    model.train()
     parameters = list(model.parameters())
     loss_sum, correct, norm_sum = torch.zeros(3, device=data.device).unbind()
     heads_correct: dict[str, Tensor] = {}
     for batch, step_rates in zip(batches, rates, strict=True):
         labels = data.train.labels[batch]
-        output, heads = _outputs(model, data.scale(data.train.images[batch]))
+        output, heads = _outputs(model, _inputs(data, batch, config, generator))
         loss = F.cross_entropy(output, labels)
         optimizer.zero_grad(set_to_none=True)
         _objective(loss, output, heads, labels, config).backward()
@@ -233,6 +241,15 @@ def _train_epoch(
     n_images = len(data.train)
     shares = {name: count.item() / n_images for name, count in heads_correct.items()}
     return loss_sum.item() / n_images, correct.item() / n_images, norm_sum.item() / len(batches), shares
+
+
+def _inputs(data: TrainingData, batch: Tensor, config: TrainConfig, generator: torch.Generator) -> Tensor:
+    """The training images of a batch as the network's input, changed at random if the training wants it."""
+    images = data.train.images[batch]
+    if not augment.is_on(config):
+        return data.scale(images)
+    draws = augment.draw(config, len(batch), *data.input_shape[1:], generator)
+    return augment.erased(data.scale(augment.augmented(images, draws)), draws)
 
 
 def _outputs(model: nn.Module, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

@@ -10,13 +10,13 @@ from sweeper.config import TrainConfig
 
 
 def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """The optimizer of `config` for the parameters of `model`; rmsprop has torch's defaults.
+    """The optimizer of `config` for the parameters of `model` that train; rmsprop has torch's defaults.
 
     Raises ValueError where `weight_decay_layers` names a layer that the network lacks.
     """
-    decayed = _decayed(model, config)
+    decayed, trained = _decayed(model, config), _trained(model)
     chosen = {id(parameter) for parameter in decayed}
-    others = [parameter for parameter in model.parameters() if id(parameter) not in chosen]
+    others = [parameter for parameter in trained if id(parameter) not in chosen]
     # AdamW's update is torch's own; the others have no such switch.
     by_hand = config.decoupled_weight_decay and config.optimizer in ("sgd", "rmsprop")
     weight_decay = 0.0 if by_hand else config.weight_decay
@@ -25,7 +25,7 @@ def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimi
     if weight_decay and others:
         groups.append({"params": others, "weight_decay": 0.0})
     else:
-        groups[0]["params"] = list(model.parameters())
+        groups[0]["params"] = trained
     momentum_start = config.momentum if momentum(config, 0, 1, 1) is None else config.momentum_high
     optimizer: torch.optim.Optimizer
     # The fused kernels update all parameters in one call: small networks are bound by the number of calls.
@@ -39,7 +39,7 @@ def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimi
         case _:
             kind = torch.optim.AdamW if _is_decoupled(config) else torch.optim.Adam
             optimizer = kind(groups, config.lr, fused=True)
-    if by_hand and config.weight_decay:
+    if by_hand and config.weight_decay and decayed:
 
         @torch.no_grad()
         def decay(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
@@ -57,8 +57,8 @@ def penalty(model: nn.Module, config: TrainConfig) -> float:
     """
     if not config.weight_decay or _is_decoupled(config):
         return 0.0
-    squares = torch.stack([parameter.detach().square().sum() for parameter in _decayed(model, config)])
-    return config.weight_decay / 2 * squares.sum().item()
+    squares = [parameter.detach().square().sum() for parameter in _decayed(model, config)]
+    return config.weight_decay / 2 * torch.stack(squares).sum().item() if squares else 0.0
 
 
 def _is_decoupled(config: TrainConfig) -> bool:
@@ -66,9 +66,9 @@ def _is_decoupled(config: TrainConfig) -> bool:
 
 
 def _decayed(model: nn.Module, config: TrainConfig) -> list[Tensor]:
-    """The parameters that decay."""
+    """The parameters that decay: of those that train."""
     if not config.weight_decay_layers:
-        return list(model.parameters())
+        return _trained(model)
     weights = {
         path.replace("aux.", "aux_").rpartition(".")[2]: module.weight
         for path, module in model.named_modules()
@@ -77,7 +77,12 @@ def _decayed(model: nn.Module, config: TrainConfig) -> list[Tensor]:
     for name in config.weight_decay_layers:
         if name not in weights:
             raise ValueError(f"weight_decay_layers names {name}, which this network lacks")
-    return [weights[name] for name in config.weight_decay_layers]
+    return [weights[name] for name in config.weight_decay_layers if weights[name].requires_grad]
+
+
+def _trained(model: nn.Module) -> list[Tensor]:
+    """The parameters that are not frozen."""
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
 def learning_rate(config: TrainConfig, step: int, steps_per_epoch: int, epochs: int) -> float:

@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -6,6 +7,8 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from mlflow import MlflowClient
+from PIL import Image
 
 from sweeper.cli.data import data
 from sweeper.data import catalog
@@ -53,6 +56,115 @@ def test_info_shows_a_person_the_same(tmp_path):
     assert "class 7" in shown
 
 
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of images: grey squares by part and class, with copies between them."""
+    greys = {
+        "train/cat": [10, 20, 30, 40], "train/dog": [10, 60], "val/cat": [20, 71], "val/dog": [72],
+        "test/cat": [30, 81], "test/dog": [40, 82, 82],
+    }  # fmt: skip
+    for place, values in greys.items():
+        (tmp_path / "pets" / place).mkdir(parents=True)
+        for number, grey in enumerate(values):
+            Image.new("L", (4, 4), grey).save(tmp_path / "pets" / place / f"{number}.png")
+    return tmp_path / "pets"
+
+
+def test_info_of_a_folder_tells_its_parts_and_their_copies(folder):
+    told = json.loads(invoke("info", str(folder), "--json").stdout)
+    assert told["training"]["class_counts"] == {"cat": 6, "dog": 3}
+    assert told["own_validation"] == {"images": 3, "class_counts": {"cat": 2, "dog": 1}}
+    assert told["test"]["class_counts"] == {"cat": 2, "dog": 3}
+    duplicates = told["duplicates"]
+    assert duplicates["training"]["groups"] == 2
+    assert duplicates["training"]["groups_of_several_classes"] == 1
+    assert duplicates["validation_in_training"]["images"] == 1
+    assert duplicates["test"]["images"] == 2
+    assert (duplicates["test_in_training"]["images"], duplicates["test_in_training"]["share"]) == (2, 0.4)
+    assert duplicates["test_in_training"]["images_of_another_class"] == 1
+
+
+def test_info_shows_a_person_the_copies_and_what_is_not_seen(folder):
+    shown = " ".join(invoke("info", str(folder)).stdout.split())
+    for text in (
+        "9 images 3 of them kept for validation by the data set itself",
+        "class training validation test share of training cat 6 2 2 66.7% #################### dog 3 1 3 33.3% ######",
+        "The smallest class has 3 training images, the largest 6.",
+        "within training: 4 images in 2 groups of equal ones (1 with different labels) 0 (cat), 4 (dog)",
+        "within test: 2 images in 1 group of equal ones (0 with different labels)",
+        "validation images that are in training too: 1 (33.33% of validation); 0 of them under another label there",
+        "test images that are in training too: 2 (40.00% of test); 1 of them under another label there",
+        "test 0 (cat) = training 2 (cat)",
+        "Only copies that agree in every pixel are found",
+        "3.3 % of CIFAR-10's test images have a near-duplicate",
+    ):
+        assert text in shown
+
+
+def test_info_follows_the_options_and_says_them(folder):
+    arguments = ("info", str(folder), "--classes", "dog,cat", "--resize", "2")
+    told = json.loads(invoke(*arguments, "--json").stdout)
+    assert (told["classes"], told["input_shape"]) == (["dog", "cat"], [1, 2, 2])
+    assert told["options"] == {"classes": ["dog", "cat"], "resize": 2, "grayscale": False, "skip_bad": False}
+    assert "options   classes dog, cat; resize 2\n" in invoke(*arguments).stdout
+
+
+def test_pixels_that_never_change_are_told(folder):
+    for path in folder.rglob("*.png"):
+        image = Image.open(path)
+        image.putpixel((0, 0), 5)
+        image.save(path)
+    assert "1 of 16 are alike in all training images" in invoke("info", str(folder)).stdout
+
+
+def test_without_a_test_part_nothing_is_said_of_its_copies(folder):
+    shutil.rmtree(folder / "test")
+    shown = invoke("info", str(folder)).stdout
+    assert "test      absent" in shown
+    assert "within training" in shown
+    assert "within test" not in shown
+    assert "test images that" not in shown
+
+
+def test_logged_data_are_one_run_that_a_second_time_stays_as_it_is(folder, tmp_path):
+    arguments = ("info", str(folder), "--log", "--store", str(tmp_path / "store"), "--json")
+    first = invoke(*arguments)
+    assert first.exit_code == 0, first.output
+    told = json.loads(first.stdout)
+    artifacts = tmp_path / "store" / "artifacts" / "pets" / told["mlflow_run_id"] / "artifacts"
+    pictures = ["class_distribution.png", "pixel_mean_std.png", "samples.png"]
+    assert sorted(path.name for path in artifacts.iterdir()) == [*pictures, "summary.json"]
+    assert all((artifacts / name).read_bytes().startswith(b"\x89PNG") for name in pictures)
+    summary = json.loads((artifacts / "summary.json").read_text())
+    assert summary == {key: value for key, value in told.items() if key not in ("mlflow_run_id", "schema_version")}
+
+    folder.rename(tmp_path / "elsewhere")
+    (tmp_path / "again").mkdir()
+    (tmp_path / "elsewhere").rename(tmp_path / "again" / "pets")
+    arguments = ("info", str(tmp_path / "again" / "pets"), "--log", "--store", str(tmp_path / "store"))
+    assert f"MLflow run {told['mlflow_run_id']}, experiment pets" in invoke(*arguments, "--skip-bad").stdout
+    other = invoke(*arguments, "--resize", "2", "--json")
+    assert json.loads(other.stdout)["mlflow_run_id"] != told["mlflow_run_id"]
+    # A file that is left out, or made like the others, makes another set of images of the same files.
+    Image.new("L", (6, 6), 9).save(tmp_path / "again" / "pets" / "train" / "cat" / "large.png")
+    runs = [json.loads(invoke(*arguments, *more, "--json").stdout) for more in (["--skip-bad"], ["--resize", "4"])]
+    assert runs[0]["training"]["sha256"] == runs[1]["training"]["sha256"]
+    assert runs[0]["mlflow_run_id"] != runs[1]["mlflow_run_id"]
+
+    # The same numbers as metrics, for whoever compares data sets.
+    run = tracked_run(tmp_path / "store", told["mlflow_run_id"])
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["sweeper.kind"] == "data"
+    assert run.data.tags["sweeper.test_sha256"] == told["test"]["sha256"]
+    assert run.data.params["input_shape"] == "[1, 4, 4]"
+    assert run.data.metrics["mean_0"] == pytest.approx(told["mean"][0])
+    assert run.data.metrics["duplicates_test_in_training"] == 2
+
+
+def tracked_run(store: Path, run_id: str):
+    return MlflowClient(tracking_uri=f"sqlite:///{store}/mlflow.db").get_run(run_id)
+
+
 def test_info_says_that_the_test_files_are_absent(tmp_path, dataset):
     for file in dataset.test:
         (tmp_path / "data" / file.name).unlink()
@@ -83,6 +195,11 @@ def test_notes_go_to_stderr_and_leave_the_json_whole(tmp_path, dataset):
     result = invoke("info", "tiny", "--json")
     assert "skipped a bad file" in result.stderr
     assert json.loads(result.stdout)["training"]["source"] == str(dataset_folder)
+
+
+def test_help_of_fetch_names_every_data_set():
+    help_text = invoke("fetch", "--help").stdout.replace(",", " ").replace(".", " ").split()
+    assert set(catalog.INPUT_SHAPES) <= set(help_text)
 
 
 @pytest.mark.parametrize("command", ["fetch", "info"])

@@ -45,14 +45,17 @@ def summary(*arguments):
 def counted(network, input_shape):
     """The multiply-adds of one image's forward pass, heads included, as torch counts them."""
     with FlopCounterMode(display=False) as counter:
-        network.eval().forward_heads(torch.zeros(1, *input_shape))
+        images = torch.zeros(1, *input_shape)
+        forward = getattr(network.eval(), "forward_heads", network)
+        forward(images)
     return counter.get_total_flops() // 2
 
 
 def assert_as_built(space, source):
     for name, variant in space.variants.items():
-        network = build(variant.configuration.model, *INPUT_SHAPES[space.datasets[0]])
-        shown = json.loads(summary("--space", source, "--variant", name, "--json"))
+        dataset = space.datasets[0] if space.datasets else "cifar10"
+        network = build(variant.configuration.model, *INPUT_SHAPES[dataset])
+        shown = json.loads(summary("--space", source, "--variant", name, "--dataset", dataset, "--json"))
         assert shown["n_parameters"] == sum(p.numel() for p in network.parameters()), name
         assert shown["n_multiply_adds"] == counted(network, shown["input_shape"]), name
         for figure in ("n_parameters", "n_multiply_adds"):

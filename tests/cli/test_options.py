@@ -1,7 +1,8 @@
 import click
 import pytest
 
-from sweeper.cli.options import Duration, Jobs, Size
+from sweeper.cli.options import default_space
+from sweeper.cli.values import Duration, Jobs, Names, Size
 
 
 @pytest.mark.parametrize(
@@ -47,3 +48,34 @@ def test_size_is_in_bytes(text, n_bytes):
 def test_what_is_no_size_is_refused(text):
     with pytest.raises(click.BadParameter, match="must be auto or a size such as 4GB"):
         Size().convert(text, None, None)
+
+
+def test_names_have_commas_between_them():
+    assert Names().convert("car, deer,sea ship", None, None) == ("car", "deer", "sea ship")
+    for text in ("", "car,", ",", "car,,deer"):
+        with pytest.raises(click.BadParameter, match="must be names with commas between them"):
+            Names().convert(text, None, None)
+
+
+@pytest.mark.parametrize(
+    ("input_shape", "space"),
+    [
+        ((1, 28, 28), "lenet5"),
+        ((1, 32, 32), "lenet5"),
+        ((1, 28, 33), "vgg_small"),
+        ((1, 27, 28), "vgg_small"),
+        ((3, 8, 65), "timm_small"),
+        ((1, 27, 27), "vgg_small"),
+        ((1, 33, 33), "vgg_small"),
+        ((1, 8, 8), "vgg_small"),
+        ((3, 28, 28), "vgg_small"),
+        ((3, 32, 32), "vgg_small"),
+        ((3, 64, 64), "vgg_small"),
+        ((3, 8, 64), "vgg_small"),
+        ((3, 65, 65), "timm_small"),
+        ((3, 7, 32), "timm_small"),
+        ((1, 224, 224), "timm_small"),
+    ],
+)
+def test_space_where_none_is_named_suits_the_images(input_shape, space):
+    assert default_space(input_shape) == space

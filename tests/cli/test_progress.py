@@ -10,9 +10,9 @@ from tests.search.fakes import metrics
 
 def events(maximize=True):
     return [
-        SweepStarted("study", 1, 4, 2, 2, maximize, Leader("trial 0 (baseline)", 0.5)),
-        TrialStarted(1, "trial 1", 0),
-        TrialStarted(2, "trial 2", 1),
+        SweepStarted("study", 1, 4, 2, maximize, Leader("trial 0 (baseline)", 0.5)),
+        TrialStarted(1, "trial 1", 0, 2),
+        TrialStarted(2, "trial 2", 1, 3),
         EpochEnded(1, "trial 1", metrics(1, 0.625)),
         Note("a note"),
         TrialEnded(1, "trial 1", "complete", 0.7, 2),
@@ -81,6 +81,7 @@ def test_live_view_shows_trials_time_and_the_best(monkeypatch):
     assert "study: 1 of 4 trials" in text
     assert "best 0.5000 (trial 0 (baseline))" in text
     assert "trial 1 │ 1 of 2 │ 1.0000" in text
+    assert "trial 2 │ 1 of 3 │" in text
     assert "0.6250" in text
     for event in events()[4:]:
         view.update(event)

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from safetensors.torch import load_file
 
 from sweeper.cli import main
-from sweeper.config import ModelConfig, TrainConfig
+from sweeper.config import ConvNetConfig, TrainConfig
 from sweeper.data import catalog
 from sweeper.data.pool import load_training_pool
 from sweeper.data.splits import split_pool
@@ -89,7 +89,7 @@ def test_runs_are_in_mlflow_with_all_that_belongs_to_them(finished):
         [outcome["experiment_id"]], f"tags.`mlflow.parentRunId` = '{outcome['run_id']}'", order_by=["start_time"]
     )
     assert {c.data.tags["sweeper.trial"] for c in children} == {"0", "1", "2"}
-    fields = {*ModelConfig.__dataclass_fields__, *TrainConfig.__dataclass_fields__, "epochs", "seed"}
+    fields = {*ConvNetConfig.__dataclass_fields__, *TrainConfig.__dataclass_fields__, "epochs", "seed"}
     with_weights = 0
     for child in children:
         assert (child.info.status, child.data.tags["sweeper.state"]) == ("FINISHED", "complete")
@@ -107,7 +107,7 @@ def test_kept_weights_give_the_logged_score_again(finished):
     client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{store}/mlflow.db")
     best = outcome["best_trial"]
     config = json.loads(Path(client.download_artifacts(best["run_id"], "config.json")).read_text())
-    model = build(ModelConfig(**config["model"]), tuple(config["input_shape"]), len(config["classes"])).eval()
+    model = build(ConvNetConfig(**config["model"]), tuple(config["input_shape"]), len(config["classes"])).eval()
     model.load_state_dict(load_file(client.download_artifacts(best["run_id"], "weights/model.safetensors")))
     pool = load_training_pool("fashion_mnist")
     split = split_pool(

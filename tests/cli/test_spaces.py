@@ -27,7 +27,7 @@ def test_show_as_json_keeps_its_shape():
     assert shown["parameters"]["lr"] == {"type": "float", "low": 1e-4, "high": 0.3, "step": None, "log": True}
     assert shown["parameters"]["momentum"]["when"] == {"optimizer": "sgd"}
     baseline = shown["variants"]["baseline"]
-    assert set(baseline) == {"values", "n_parameters", "reported"}
+    assert set(baseline) == {"values", "epochs", "n_parameters", "reported"}
     assert (baseline["n_parameters"], baseline["reported"]) == (61_706, {})
     assert baseline["values"]["filters"] == [6, 16, 120]
 
@@ -108,3 +108,42 @@ def test_file_name_that_no_terminal_can_show_is_quoted(tmp_path):
 @pytest.mark.parametrize("name", ["x" * 5000, "no\nsuch"])
 def test_hostile_file_name_is_one_line_and_exit_code_2(name):
     assert run("check", name, code=2).stderr.count("\n") == 1
+
+
+TIMM = """
+[model]
+family = "timm"
+model_name = { choices = ["resnet18", "resnet_26"] }
+[variants.baseline]
+[variants.longer]
+epochs = 30
+drop_rate = 0.1
+[variants.perceptron]
+family = "mlp"
+hidden = [7]
+"""
+
+
+def test_unknown_network_of_timm_is_named_with_the_nearest(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(TIMM)
+    message = f"model_name must be one of timm's, got 'resnet_26'; did you mean resnet26? ({path})"
+    assert message in run("check", str(path), code=2).stderr
+    path.write_text(TIMM.replace("resnet_26", "resnet26"))
+    assert "1 parameters, 3 variants, no mistakes" in run("check", str(path)).stdout
+
+
+def test_variant_is_shown_with_its_epochs_and_one_of_another_family_against_that_familys_defaults(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(TIMM)
+    shown = json.loads(run("show", str(path), "--json").stdout)["variants"]
+    assert {name: variant["epochs"] for name, variant in shown.items()} == {
+        "baseline": 15, "longer": 30, "perceptron": 15
+    }  # fmt: skip
+    printed = run("show", str(path)).stdout
+    assert "drop_rate = 0.1, epochs = 30" in printed
+    assert 'family = "mlp", hidden = [7] ' in printed
+
+
+def test_space_for_any_images_is_listed_as_such():
+    assert "timm_small  Small networks of the timm library (any images)" in run("list").stdout

@@ -57,9 +57,10 @@ def test_study_that_ended_by_an_error_says_which(workplace, monkeypatch):  # noq
 
 def test_study_of_a_newer_sweeper_is_left_out_of_the_list_with_a_word(workplace):  # noqa: F811
     from sweeper.search.inspect import find_study
+    from sweeper.search.study import SCHEMA
 
     workplace.search("newer", "--trials", 1, "--epochs", 1)
-    find_study(stores.resolve(workplace.store, None, None, {}), "newer").set_user_attr("schema", 3)
+    find_study(stores.resolve(workplace.store, None, None, {}), "newer").set_user_attr("schema", SCHEMA + 1)
     listed = workplace.run("studies", "--store", workplace.store)
     assert "newer" not in listed.stdout
     assert "Not shown: study newer was written by a newer sweeper" in listed.stderr

@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from sweeper.cli.tables import confusions, finalists_table, ranking_table, tested_table, trials_table, variants_table
-from sweeper.config import Configuration, ModelConfig, TrainConfig
+from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.evaluation.statistics import Estimate
 from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.outcome import Entrant, Outcome
@@ -20,8 +20,8 @@ TESTED = {
 
 
 def entrant(alias, *, is_baseline=False, tested=None):
-    configuration = Configuration(ModelConfig(), TrainConfig())
-    finalist = Finalist(48, configuration, {}, is_baseline, True, 0.9238, 0.9238, 200_830, 10)
+    configuration = Configuration(ConvNetConfig(), TrainConfig())
+    finalist = Finalist(48, configuration, {}, 15, is_baseline, True, 0.9238, 0.9238, 200_830, 10)
     estimate = Estimate(0.9238, 0.0027, 50.0)
     return Entrant(finalist, alias, "1", np.array([0.92, 0.924, 0.926]), estimate, tested)
 
@@ -54,7 +54,7 @@ def test_confusions_are_told_of_the_tested_networks_in_words(outcome):
 
 
 def trial(number, **metrics):
-    configuration = Configuration(ModelConfig(), TrainConfig())
+    configuration = Configuration(ConvNetConfig(), TrainConfig())
     return TrialRecord(
         number, "complete", 0.9123, {}, None, configuration, "", True, 30, metrics=metrics, n_parameters=61_706
     )
@@ -69,10 +69,10 @@ def test_spread_over_folds_and_repeats_stands_beside_the_score():
         assert "+-" not in shown(table, 160)
 
 
-def variant(name, **figures):
+def variant(name, epochs=15, **figures):
     known = {"validation_accuracy": 0.91234, "validation_loss": 0.25678, "train_accuracy": 0.95, "train_loss": 0.125}
     reported = ({"split": "validation", "accuracy": 0.8936, "loss": 0.3212}, {"split": "test", "accuracy": 0.8765})
-    return VariantResult(name, 0, known | figures, 5, -0.0126, 255_230, 5_950_120, 1234.5, reported)
+    return VariantResult(name, 0, known | figures, epochs, 5, -0.0126, 255_230, 5_950_120, 1234.5, reported)
 
 
 @pytest.mark.parametrize("width", [80, 160])
@@ -89,3 +89,5 @@ def test_variants_are_whole_in_a_narrow_terminal_and_beside_figures_of_their_spl
     assert "87.65" not in text
     assert "\u2026" not in text
     assert "means of 5 trainings" in " ".join(text.split())
+    assert "epochs" not in text
+    assert "25 epochs" in shown(variants_table([variant("relu"), variant("deep", epochs=25)]), width)

@@ -3,15 +3,20 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
+from pathlib import Path
 
 import mlflow
 import pytest
+import torch
 from click.testing import CliRunner
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
+from safetensors.torch import load_file
 
+from sweeper import plots
 from sweeper import store as stores
 from sweeper.cli import main
 from sweeper.config import Configuration
@@ -55,6 +60,10 @@ aux_heads = ["conv1"]
 [variants.hopeless]
 optimizer = "sgd"
 lr = 1e30
+
+[variants.perceptron]
+family = "mlp"
+epochs = 2
 """
 
 
@@ -363,3 +372,166 @@ def test_real_workers_train_the_folds_to_the_same_figures(workplace, monkeypatch
     real = workplace.trained(*arguments)
     assert real["validation_loss"] == pytest.approx(inline["validation_loss"], rel=1e-4)
     assert real["n_trainings"] == 2
+
+
+@pytest.fixture(scope="module")
+def source(shared):
+    """A training whose weights the others start from: the run's id."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sweeper.search.workers.WorkerPool", InlinePool)
+        return shared.trained("--epochs", 1, "--seed", 21)["run_id"]
+
+
+def weights(place, run_id):
+    return load_file(place.client.download_artifacts(run_id, "weights/model.safetensors"))
+
+
+LEFT = {"classifier.hidden1.weight", "classifier.hidden1.bias", "classifier.output.weight"}
+
+
+def test_tensors_that_match_are_taken_and_all_is_told_and_logged(workplace, source):
+    arguments = ("--epochs", 1, "--set", "hidden=[6]", "--init", source)
+    shown = workplace.train(*arguments)
+    outcome = workplace.trained(*arguments)
+    init = outcome["init"]
+    assert set(init) == {"source", "run_id", "sha256", "freeze", "taken", "left"}
+    assert (init["source"], init["run_id"], init["freeze"]) == (f"run {source}", source, False)
+    assert {entry["name"] for entry in init["left"]} == LEFT
+    assert {"name": "classifier.output.weight", "reason": "10x6 here, 10x8 in the weights"} in init["left"]
+    # The bias of the output has the shape of the classes alone.
+    assert len(init["taken"]) == 7
+    assert f"Initial weights: of run {source}, SHA-256 {init['sha256'][:12]}" in shown.stderr
+    assert f"taken (7): {', '.join(init['taken'])}" in shown.stderr
+    assert "not taken (3): classifier.hidden1.weight (6x8 here, 8x8 in the weights), " in shown.stderr
+
+    run = workplace.client.get_run(outcome["run_id"])
+    assert run.info.run_name == f"tiny_space baseline from run {source[:8]}"
+    assert (run.data.params["init_sha256"], run.data.params["freeze"]) == (init["sha256"], "false")
+    assert run.data.tags["sweeper.init"] == f"run {source}"
+    logged = {name: json.loads(Path(path(workplace, run, name)).read_text()) for name in ("init.json", "config.json")}
+    assert logged["init.json"] == init
+    assert logged["config.json"]["init"] == {"sha256": init["sha256"], "freeze": False}
+    assert len(InlinePool.made) == 1
+    scratch = workplace.trained(*arguments[:4])
+    assert "init" not in scratch
+    # Without weights, with others, and with the same but frozen, it is another training.
+    others = [scratch, workplace.trained(*arguments[:4], "--init", scratch["run_id"])]
+    others.append(workplace.trained(*arguments, "--freeze"))
+    assert len({result["run_id"] for result in (outcome, *others)}) == 4
+    assert len({result["train_loss"] for result in (outcome, *others)}) == 4
+
+
+def path(place, run, name):
+    return place.client.download_artifacts(run.info.run_id, name)
+
+
+def test_frozen_tensors_are_the_source_s_in_every_fold_and_the_others_are_trained(workplace, source):
+    arguments = ("--epochs", 1, "--set", "hidden=[6]", "--folds", 2, "--init", source)
+    outcome = workplace.trained(*arguments, "--freeze")
+    theirs = weights(workplace, source)
+    found = [weights(workplace, child.info.run_id) for child in workplace.children(outcome).values()]
+    assert len(found) == 2
+    for own in found:
+        alike = {name for name in theirs if torch.equal(theirs[name], own[name])}
+        assert alike == set(theirs) - LEFT
+    assert not torch.equal(found[0]["classifier.output.weight"], found[1]["classifier.output.weight"])
+    assert {child.data.tags["sweeper.init"] for child in workplace.children(outcome).values()} == {f"run {source}"}
+    # The parent's own weights are nobody's: it is told whose there are.
+    refused = workplace.train("--init", outcome["run_id"], code=2)
+    for name, child in workplace.children(outcome).items():
+        assert f"{child.info.run_id} ({name[-6:]})" in refused.stderr
+
+
+def test_training_goes_on_bitwise_when_its_source_is_gone(workplace, source, monkeypatch):
+    gone = workplace.trained("--epochs", 1, "--seed", 22)["run_id"]
+    arguments = ("--init", gone, "--freeze", "--set", "hidden=[6]", "--epochs", 2)
+    twin = workplace.trained(*arguments, "--variant", "twin")
+    with monkeypatch.context() as patch:
+        signal_at(patch, 1)
+        workplace.train(*arguments, code=130)
+    uri = workplace.client.get_run(gone).info.artifact_uri
+    shutil.rmtree(uri.removeprefix("file://"))
+    workplace.client.delete_run(gone)
+    resumed = workplace.train(*arguments, "--json", "-v")
+    assert "goes on behind epoch 1" in resumed.stderr
+    outcome = json.loads(resumed.stdout)
+    for metric in ("train_loss", "validation_loss", "gradient_norm"):
+        assert workplace.history(outcome["run_id"], metric) == workplace.history(twin["run_id"], metric)
+
+
+def test_curves_are_drawn_beside_those_of_others_after_the_end_too(workplace, source, monkeypatch):
+    drawn = []
+    overlaid = plots.FUNCTIONS["overlaid_curves"]
+    functions = {**plots.FUNCTIONS, "overlaid_curves": lambda **given: drawn.append(given) or overlaid(**given)}
+    monkeypatch.setattr(plots, "FUNCTIONS", functions)
+    other = workplace.trained("--epochs", 1, "--folds", 2, "--seed", 23)
+    arguments = ("--epochs", 1, "--set", "hidden=[6]", "--init", source)
+    outcome = workplace.trained(*arguments)
+    assert "comparison.png" not in workplace.artifacts(outcome["run_id"])
+    n_made = len(InlinePool.made)
+    shown = workplace.train(*arguments, "--compare", source, "--compare", other["run_id"])
+    assert f"beside those of {source}, {other['run_id']}: comparison.png" in shown.stdout
+    assert len(InlinePool.made) == n_made
+    assert "comparison.png" in workplace.artifacts(outcome["run_id"])
+    [lines] = [given["variants"] for given in drawn]
+    assert [line["name"] for line in lines] == [
+        f"tiny_space baseline from run {source[:8]} (this run)",
+        f"tiny_space baseline, from scratch (run {source[:8]})",
+        f"tiny_space baseline, from scratch (run {other['run_id'][:8]})",
+    ]
+    assert [[len(epochs) for epochs in line["trainings"]] for line in lines] == [[1], [1], [1, 1]]
+    assert lines[0]["trainings"][0][0]["validation_accuracy"] == outcome["validation_accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--freeze"], "--freeze keeps the weights that --init loads, and needs it"),
+        (["--init", ""], "weights must be named by a run's id (32 hexadecimal digits)"),
+        (["--init", "nosuch@champion"], "MLflow has no registered model nosuch@champion (--init)"),
+        (["--init", "0" * 32], f"MLflow has no run {'0' * 32} (--init)"),
+        (["--init", "SOURCE", "--freeze"], "all 10 parameters of this network are in the weights of run SOURCE"),
+        (
+            ["--init", "SOURCE", "--variant", "perceptron"],
+            "no parameter of this network has the name and shape of one of run SOURCE",
+        ),
+        (["--compare", "nosuch"], "a run must be named by its id, 32 hexadecimal digits, got 'nosuch' (--compare)"),
+        (["--compare", "0" * 32], f"MLflow has no run {'0' * 32} (--compare)"),
+    ],
+)
+def test_weights_and_runs_that_are_of_no_use_are_one_line_and_exit_code_2(workplace, source, arguments, message):
+    before = len(workplace.runs("baseline"))
+    refused = workplace.train(*(word.replace("SOURCE", source) for word in arguments), code=2)
+    assert message.replace("SOURCE", source) in refused.stderr
+    assert refused.stdout == ""
+    assert len(workplace.runs("baseline")) == before
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x80\x04K\x01.", b"\x10" + bytes(7) + b"{}"], ids=["empty", "pickle", "header"]
+)
+def test_weights_that_cannot_be_read_are_one_line_and_not_kept(workplace, source, content):
+    run = workplace.client.get_run(source)
+    file = Path(run.info.artifact_uri.removeprefix("file://"), "weights", "model.safetensors")
+    kept = workplace.store.initial_weights(source)
+    kept.unlink(missing_ok=True)
+    whole = file.read_bytes()
+    file.write_bytes(content)
+    refused = workplace.train("--init", source, code=1)
+    file.write_bytes(whole)
+    [line] = [line for line in refused.stderr.splitlines() if line.startswith("Error")]
+    assert f"the weights of run {source} cannot be used: it is no whole safetensors file" in line
+    assert not kept.exists()
+    assert not [path for path in kept.parent.iterdir() if path.name.startswith(".")]
+    kept.write_bytes(content)
+    assert f"cannot be read from {kept}" in workplace.train("--init", source, code=1).stderr
+    kept.unlink()
+
+
+def test_variant_has_epochs_of_its_own_unless_the_command_says_otherwise(workplace):
+    outcome = workplace.trained("--variant", "perceptron")
+    assert outcome["epochs"] == 2
+    assert len(workplace.history(outcome["run_id"])) == 2
+    outcome = workplace.trained("--variant", "perceptron", "--epochs", 1)
+    assert outcome["epochs"] == 1
+    assert len(workplace.history(outcome["run_id"])) == 1

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from sweeper.cli import main
 from sweeper.data import catalog
+from sweeper.errors import UsageError
 from tests.fake_data import write_fake_dataset
 
 SPACE = """
@@ -40,6 +41,7 @@ reported = { split = "validation", accuracy = 0.5, loss = 1.25 }
 
 [variants."with [markup]"]
 activation = "tanh"
+epochs = 3
 reported = { split = "test", accuracy = 0.9191 }
 """
 
@@ -80,6 +82,7 @@ def test_json_is_a_searchs_with_the_variants(compared):
     baseline = by_name["baseline"]
     assert baseline["difference"] == 0
     assert baseline["n_trainings"] == 4
+    assert (baseline["epochs"], by_name["with [markup]"]["epochs"]) == (2, 3)
     assert baseline["reported"] == [{"split": "validation", "accuracy": 0.5, "loss": 1.25}]
     for name in ("validation_accuracy", "validation_loss", "train_accuracy", "train_loss"):
         assert {name, f"{name}_sd"} <= set(baseline)
@@ -108,6 +111,39 @@ def test_parent_run_has_the_table_and_the_figures(place, compared):
     assert "parameter_importance.png" not in files
     each = {artifact.path for artifact in client.list_artifacts(compared["run_id"], "learning_curves")}
     assert each == {"learning_curves/0-baseline.png", "learning_curves/1-with__markup_.png"}
+
+
+def test_variant_is_trained_for_epochs_of_its_own(place, compared):
+    children = runs_under(place, compared["experiment_id"], compared["run_id"])
+    assert [run.data.params["epochs"] for run in children] == ["2", "3"]
+    [first, *_] = runs_under(place, compared["experiment_id"], children[1].info.run_id)
+    assert (first.data.params["epochs"], first.data.metrics["epoch_seconds"] > 0) == ("3", True)
+    client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{place}/store/mlflow.db")
+    assert [m.step for m in client.get_metric_history(first.info.run_id, "train_loss")] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "epochs", "own"),
+    [
+        (("--variants-only",), 2, {"with [markup]": 3}),
+        (("--variants-only", "--epochs", 2), 2, {}),
+        (("--variants-only", "--set", "epochs=4"), 4, {}),
+        ((), 2, {}),
+    ],
+)
+def test_epochs_of_the_command_line_and_those_of_a_search_hold_for_all(place, monkeypatch, arguments, epochs, own):
+    asked = []
+
+    def noting(request, *arguments):
+        asked.append(request)
+        raise UsageError("enough")
+
+    monkeypatch.setattr("sweeper.search.sweep.run", noting)
+    done = search(place, *arguments, code=2)
+    [request] = asked
+    assert (request.protocol.epochs, request.variant_epochs) == (epochs, own)
+    told = "In a search every trial has 2 epochs, these variants too: with [markup] (3)"
+    assert (told in done.stderr) == (not arguments)
 
 
 def test_same_command_trains_nothing_again_and_prints_the_table(place, compared):

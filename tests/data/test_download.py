@@ -1,19 +1,17 @@
 import gzip
-import http.server
 import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from sweeper.data import download, sources
-from sweeper.data.catalog import FASHION_MNIST
+from sweeper.data.catalog import DATASETS, FASHION_MNIST
 from sweeper.errors import SweeperError
+from tests.data.mirrors import served, use_mirrors
 
 real_mirrors = download.mirrors  # every test replaces it
 
@@ -25,27 +23,9 @@ def mirror(dataset, tmp_path, monkeypatch):
     folder.mkdir()
     for file in dataset.files:
         (folder / f"{file.name}.gz").write_bytes(gzip.compress((tmp_path / "data" / file.name).read_bytes()))
-    asked = []
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_request(self, *arguments):
-            asked.append(self.path)
-
-        def log_error(self, *arguments):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    use_mirrors(monkeypatch, f"http://127.0.0.1:{server.server_address[1]}/")
-    yield asked
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def use_mirrors(monkeypatch, *urls: str) -> None:
-    monkeypatch.setattr("sweeper.data.download.mirrors", lambda dataset: list(urls))
+    with served(folder) as (url, asked):
+        use_mirrors(monkeypatch, url)
+        yield asked
 
 
 def cached(tmp_path: Path) -> list[str]:
@@ -56,8 +36,12 @@ def test_mirrors_are_torchvisions():
     from torchvision.datasets import FashionMNIST
 
     assert real_mirrors(FASHION_MNIST) == FashionMNIST.mirrors
-    names = [name for name, _ in FashionMNIST.resources]
-    assert names == [f"{file.name}.gz" for file in FASHION_MNIST.files]
+    assert [real_mirrors(DATASETS[name]) for name in ("kmnist", "cifar100_coarse", "svhn", "stl10")] == [
+        ["http://codh.rois.ac.jp/kmnist/dataset/kmnist/"],
+        ["https://www.cs.toronto.edu/~kriz/"],
+        ["http://ufldl.stanford.edu/housenumbers/"],
+        ["http://ai.stanford.edu/~acoates/stl10/"],
+    ]
 
 
 def test_download_brings_all_files_and_the_next_read_needs_no_network(dataset, tmp_path, mirror, notes):

@@ -27,10 +27,10 @@ def test_content_is_read_plain_or_gzipped_whatever_the_name(tmp_path, content, n
         (b"", "size must be 200 bytes, it is truncated to 0"),
         (CONTENT[:-1], "size must be 200 bytes, it is truncated to 199"),
         (CONTENT + b"x", "size must be 200 bytes, got more"),
-        (CONTENT[:-1] + b"x", f"SHA-256 must be {FILE.sha256}, got "),
+        (CONTENT[:-1] + b"x", f"SHA-256 must be {FILE.digest}, got "),
         (gzip.compress(CONTENT)[:-9], "it is truncated"),
         (gzip.compress(CONTENT + b"x"), "at most 200 bytes"),
-        (gzip.compress(CONTENT[:-1] + b"x"), f"SHA-256 must be {FILE.sha256}, got "),
+        (gzip.compress(CONTENT[:-1] + b"x"), f"SHA-256 must be {FILE.digest}, got "),
     ],
 )
 def test_bad_content_is_refused_with_rule_and_path(tmp_path, content, rule):

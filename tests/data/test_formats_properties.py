@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import os
-import re
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -14,34 +13,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sweeper.data import files, sources
-from sweeper.data.arrays import decode
 from sweeper.data.catalog import FASHION_MNIST, DataFile
 from sweeper.data.formats import decompress, read_idx
+from sweeper.data.known import decode
 from sweeper.errors import SweeperError
+from tests.data.damage import assert_one_line, damaged
 from tests.fake_data import idx_bytes
 from tests.hostile import refused, within
 
 VALID = idx_bytes(np.arange(60).reshape(5, 4, 3))
 # The most that a few kilobytes may take to be refused.
 MOST_BYTES = 1_000_000
-
-
-@st.composite
-def damaged(draw, content):
-    """The content with a few bytes changed, cut off, put in or doubled."""
-    data = bytearray(content)
-    for _ in range(draw(st.integers(1, 4))):
-        at = draw(st.integers(0, len(data)))
-        match draw(st.sampled_from(["flip", "cut", "put", "double"])):
-            case "flip" if at < len(data):
-                data[at] ^= draw(st.integers(1, 255))
-            case "cut":
-                del data[at:]
-            case "put":
-                data[at:at] = draw(st.binary(max_size=8))
-            case "double":
-                data += data[at:]
-    return bytes(data)
 
 
 headers = st.builds(
@@ -53,12 +35,6 @@ headers = st.builds(
 contents = (
     st.binary(max_size=200) | headers | damaged(VALID) | damaged(gzip.compress(VALID)) | headers.map(gzip.compress)
 )
-
-
-def assert_one_line(error, places="file"):
-    message = str(error)
-    assert re.search(rf"\(some/({places})\)$", message)
-    assert message.isprintable()
 
 
 @settings(max_examples=1000)
@@ -125,7 +101,7 @@ def test_data_info_names_the_damaged_file(dataset, tmp_path, change, compress):
     content = path.read_bytes()
     match change:
         case "flip":
-            content, rule = content[:-1] + bytes((content[-1] ^ 1,)), f"SHA-256 must be {dataset.training[0].sha256}"
+            content, rule = content[:-1] + bytes((content[-1] ^ 1,)), f"SHA-256 must be {dataset.training[0].digest}"
         case "cut":
             content, rule = content[:1000], "truncated to 1,000"
         case "bomb":

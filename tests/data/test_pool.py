@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from sweeper.data import catalog
-from sweeper.data.pool import load_training_pool
+from sweeper.data.options import DataOptions
+from sweeper.data.pool import is_here, load_training_pool
+from sweeper.data.test_set import load_test_set
 from sweeper.errors import SweeperError, UsageError
+from tests.data.pictures import write_folder
 from tests.fake_data import fake_images, write_fake_dataset
 
 
@@ -71,3 +74,45 @@ def test_bad_file_passed_over_is_told(dataset, tmp_path, notes):
 def test_unknown_name_is_a_usage_error():
     with pytest.raises(UsageError, match="unknown data set 'nothing'"):
         load_training_pool("nothing")
+
+
+def test_options_make_other_images_of_the_same_hash(dataset, tmp_path):
+    whole = load_training_pool("tiny", data_dir=tmp_path / "data")
+    options = DataOptions(("class 7", "class 2"), resize=14)
+    pool = load_training_pool("tiny", options=options, data_dir=tmp_path / "data")
+    assert (pool.classes, pool.input_shape, pool.sha256) == (("class 7", "class 2"), (1, 14, 14), whole.sha256)
+    assert pool.labels.tolist() == [0 if label == 7 else 1 for label in whole.labels if label in (7, 2)]
+
+
+def test_unknown_class_of_a_known_data_set_is_named(dataset, tmp_path):
+    with pytest.raises(UsageError, match=r"unknown class class7; did you mean class 7\?"):
+        load_training_pool("tiny", options=DataOptions(("class7", "class 1")), data_dir=tmp_path / "data")
+
+
+def test_files_that_a_person_brings_are_always_here(dataset, tmp_path):
+    root = write_folder(tmp_path / "pets", {"a/1.png": 1, "b/1.png": 2})
+    assert is_here(str(root), data_dir=None, notify=lambda note: None)
+    assert not is_here("tiny", data_dir=None, notify=lambda note: None)
+    assert is_here("tiny", data_dir=tmp_path / "data", notify=lambda note: None)
+    with pytest.raises(UsageError, match="unknown data set 'nothing'"):
+        is_here("nothing", data_dir=None, notify=lambda note: None)
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_test_images_of_a_folder_are_not_opened(tmp_path, single):
+    contents = {f"{name}/{number}.png": number for name in "ab" for number in range(20)}
+    parts = (
+        contents
+        if single
+        else {f"{part}/{name}": grey for part in ("train", "test") for name, grey in contents.items()}
+    )
+    root = write_folder(tmp_path / "pets", parts)
+    opened.clear()
+    load_training_pool(str(root))
+    trained = {path for path in opened if path.endswith(".png")}
+    opened.clear()
+    load_test_set(str(root), input_shape=(1, 4, 4))
+    tested = {path for path in opened if path.endswith(".png")}
+    assert trained
+    assert tested
+    assert not trained & tested

@@ -14,7 +14,7 @@ TRAINING = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
 def places(dataset, tmp_path: Path) -> list[Path]:
     """All known places of this machine, in the documented order."""
     work, home = tmp_path / "work", tmp_path / "home"
-    raw = Path(dataset.torchvision) / "raw"
+    raw = dataset.folder
     return [
         tmp_path / "cache" / dataset.name,
         work / "data" / raw,

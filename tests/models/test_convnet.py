@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from sweeper.config import ModelConfig
+from sweeper.config import ConvNetConfig
 from sweeper.layers import n_parameters, trace
 from sweeper.models import build
 from sweeper.models.convnet import POOLINGS
@@ -23,7 +23,7 @@ from tests.test_layers import COLOUR, DEEP, EXTRA_CONV, GRAY, LENET5, STEP_3, ST
     ],
 )
 def test_network_has_the_shapes_and_parameters_that_the_arithmetic_says(fields, data):
-    config = ModelConfig(**fields)
+    config = ConvNetConfig(**fields)
     layers = {layer.name: layer for layer in trace(config, *data)}
     model = build(config, *data)
     assert sum(p.numel() for p in model.parameters()) == n_parameters(list(layers.values()))
@@ -39,7 +39,7 @@ def test_network_has_the_shapes_and_parameters_that_the_arithmetic_says(fields, 
 
 def test_conv_over_the_whole_map_gives_what_a_plain_conv_gives():
     torch.manual_seed(0)
-    model = build(ModelConfig(**LENET5), *GRAY)
+    model = build(ConvNetConfig(**LENET5), *GRAY)
     third = model.features.conv3
     maps = torch.randn(4, 16, 5, 5)
     plain = nn.functional.conv2d(maps, third.weight, third.bias)
@@ -47,12 +47,12 @@ def test_conv_over_the_whole_map_gives_what_a_plain_conv_gives():
 
 
 def test_softmax_output_gives_probabilities():
-    output = build(ModelConfig(**LENET5, softmax_output=True), *GRAY)(torch.randn(5, 1, 28, 28))
+    output = build(ConvNetConfig(**LENET5, softmax_output=True), *GRAY)(torch.randn(5, 1, 28, 28))
     torch.testing.assert_close(output.sum(1), torch.ones(5))
 
 
 def test_heads_see_the_maps_of_the_layers_that_they_are_named_for():
-    model = build(ModelConfig(**LENET5, aux_heads=("conv2", "pool2")), *GRAY).eval()
+    model = build(ConvNetConfig(**LENET5, aux_heads=("conv2", "pool2")), *GRAY).eval()
     images = torch.randn(2, 1, 28, 28)
     output, heads = model.forward_heads(images)
     torch.testing.assert_close(output, model(images))
@@ -65,7 +65,7 @@ def test_heads_see_the_maps_of_the_layers_that_they_are_named_for():
 
 def test_activation_between_linear_layers_can_be_left_out():
     names = [
-        name for name, _ in build(ModelConfig(**LENET5, hidden_activation=False), *GRAY).classifier.named_children()
+        name for name, _ in build(ConvNetConfig(**LENET5, hidden_activation=False), *GRAY).classifier.named_children()
     ]
     assert names == ["flatten", "hidden1", "output"]
 
@@ -73,7 +73,7 @@ def test_activation_between_linear_layers_can_be_left_out():
 @pytest.mark.parametrize("init", ["glorot", "he"])
 def test_initialisation_sets_spread_and_zero_biases(init):
     torch.manual_seed(0)
-    model = build(ModelConfig(filters=(64, 64), kernel_size=3, pool_after=(), hidden=(256,), init=init), *GRAY)
+    model = build(ConvNetConfig(filters=(64, 64), kernel_size=3, pool_after=(), hidden=(256,), init=init), *GRAY)
     weight = model.features.conv2.weight
     fan = 64 * 9
     expected = (2 / (fan + fan)) ** 0.5 if init == "glorot" else (2 / fan) ** 0.5
@@ -82,7 +82,7 @@ def test_initialisation_sets_spread_and_zero_biases(init):
 
 
 def test_per_layer_dropout_stands_where_it_is_asked_for():
-    model = build(ModelConfig(**LENET5, dropout_conv=(0, 0, 0.1), dropout_pool=(0.2, 0), dropout=0.5), *GRAY)
+    model = build(ConvNetConfig(**LENET5, dropout_conv=(0, 0, 0.1), dropout_pool=(0.2, 0), dropout=0.5), *GRAY)
     dropouts = {name: m.p for name, m in model.named_modules() if isinstance(m, nn.Dropout)}
     assert dropouts == {
         "features.dropout_pool1": 0.2,
@@ -92,7 +92,7 @@ def test_per_layer_dropout_stands_where_it_is_asked_for():
 
 
 def test_layers_of_a_fully_dressed_network_stand_in_their_order():
-    config = ModelConfig(
+    config = ConvNetConfig(
         filters=(2, 3),
         kernel_size=3,
         input_padding=1,
@@ -154,14 +154,14 @@ def test_layers_of_a_fully_dressed_network_stand_in_their_order():
     ],
 )
 def test_activation_is_the_one_named(activation, kind):
-    model = build(ModelConfig(**LENET5, activation=activation), *GRAY)
+    model = build(ConvNetConfig(**LENET5, activation=activation), *GRAY)
     assert type(model.features.activation1) is kind
     assert type(model.classifier.hidden_activation1) is kind
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.3])
 def test_leaky_relu_has_the_slope_that_is_asked_for_in_every_layer(slope):
-    model = build(ModelConfig(**LENET5, activation="leaky_relu", leaky_relu_slope=slope), *GRAY)
+    model = build(ConvNetConfig(**LENET5, activation="leaky_relu", leaky_relu_slope=slope), *GRAY)
     leaky = [module for module in model.modules() if isinstance(module, nn.LeakyReLU)]
     assert [module.negative_slope for module in leaky] == [slope] * 4
     torch.testing.assert_close(leaky[0](torch.tensor([-2.0, 2.0])), torch.tensor([-2 * slope, 2.0]))
@@ -169,16 +169,16 @@ def test_leaky_relu_has_the_slope_that_is_asked_for_in_every_layer(slope):
 
 @pytest.mark.parametrize(("pooling", "kind"), [("max", nn.MaxPool2d), ("avg", nn.AvgPool2d)])
 def test_pooling_is_the_one_named(pooling, kind):
-    assert type(build(ModelConfig(**LENET5, pooling=pooling), *GRAY).features.pool2) is kind
+    assert type(build(ConvNetConfig(**LENET5, pooling=pooling), *GRAY).features.pool2) is kind
 
 
 def test_glorot_is_uniform_and_he_is_normal():
     torch.manual_seed(0)
     fields = {"filters": (64, 64), "kernel_size": 3, "pool_after": (), "hidden": ()}
-    glorot = build(ModelConfig(**fields, init="glorot"), *GRAY).features.conv2.weight
+    glorot = build(ConvNetConfig(**fields, init="glorot"), *GRAY).features.conv2.weight
     bound = (6 / (64 * 9 * 2)) ** 0.5
     assert 0.99 * bound < glorot.abs().max().item() <= bound
-    he = build(ModelConfig(**fields, init="he"), *GRAY).features.conv2.weight
+    he = build(ConvNetConfig(**fields, init="he"), *GRAY).features.conv2.weight
     assert he.abs().max().item() > 3 * he.std().item()
 
 
@@ -198,7 +198,7 @@ def test_glorot_is_uniform_and_he_is_normal():
 @pytest.mark.parametrize("pooling", ["max", "avg"])
 def test_pooling_first_where_it_may_changes_no_output_and_no_gradient(activation, plain_activation, pooling):
     torch.manual_seed(0)
-    model = build(ModelConfig(**LENET5, **activation, pooling=pooling), *GRAY)
+    model = build(ConvNetConfig(**LENET5, **activation, pooling=pooling), *GRAY)
     images = torch.randn(4, 1, 28, 28)
     maps, act = images, plain_activation
     pool = POOLINGS[pooling](2)
@@ -218,7 +218,7 @@ def test_pooling_first_where_it_may_changes_no_output_and_no_gradient(activation
 
 def test_pool_comes_first_only_where_that_is_the_same():
     def order(**fields):
-        names = [name for name, _ in build(ModelConfig(**{**LENET5, **fields}), *GRAY).features.named_children()]
+        names = [name for name, _ in build(ConvNetConfig(**{**LENET5, **fields}), *GRAY).features.named_children()]
         return names.index("pool1") < names.index("activation1")
 
     assert order()

@@ -4,13 +4,13 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from sweeper.config import ModelConfig
+from sweeper.config import ConvNetConfig
 from sweeper.models import build
 from sweeper.models.raw_pixels import RawPixels, load_network, logits_of
 from sweeper.training.fit import evaluate
 from sweeper.training.tensors import on_device
 
-CONFIG = ModelConfig(filters=(4, 8), kernel_size=3, hidden=(16,), dropout=0.5, batch_norm=True)
+CONFIG = ConvNetConfig(filters=(4, 8), kernel_size=3, hidden=(16,), dropout=0.5, batch_norm=True)
 SHAPE, CLASSES = (3, 12, 12), 5
 MEAN, STD = (0.1, 0.5, 0.7), (0.3, 0.2, 0.1)
 CPU = torch.device("cpu")
@@ -53,7 +53,7 @@ def test_raw_images_are_not_changed():
 
 
 def test_logarithms_of_probabilities_give_them_back():
-    model = network(ModelConfig(filters=(4, 8), kernel_size=3, hidden=(16,), softmax_output=True))
+    model = network(ConvNetConfig(filters=(4, 8), kernel_size=3, hidden=(16,), softmax_output=True))
     data = training_data(pixels(20))
     with torch.inference_mode():
         logits = RawPixels(model, MEAN, STD, probabilities=True)(data.train.images)
@@ -87,7 +87,7 @@ def test_loaded_network_predicts_bitwise_what_was_saved(weights):
 
 
 def test_loaded_network_with_softmax_gives_logits(tmp_path):
-    config = ModelConfig(filters=(4, 8), kernel_size=3, hidden=(), softmax_output=True)
+    config = ConvNetConfig(filters=(4, 8), kernel_size=3, hidden=(), softmax_output=True)
     save_file(network(config, torch.contiguous_format).state_dict(), tmp_path / "model.safetensors")
     logits = logits_of(load_network(config, SHAPE, CLASSES, tmp_path / "model.safetensors", MEAN, STD), pixels(3), CPU)
     assert (logits < 0).all()
@@ -110,9 +110,9 @@ def test_images_that_cannot_be_written_to_are_taken_without_a_warning(recwarn):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (ModelConfig(filters=(4, 9), kernel_size=3, hidden=(16,), batch_norm=True), r"size mismatch"),
-        (ModelConfig(filters=(4, 8), kernel_size=3, hidden=(16,)), r"Unexpected key"),
-        (ModelConfig(filters=(4, 8), kernel_size=3, hidden=(16, 7), batch_norm=True), r"Missing key"),
+        (ConvNetConfig(filters=(4, 9), kernel_size=3, hidden=(16,), batch_norm=True), r"size mismatch"),
+        (ConvNetConfig(filters=(4, 8), kernel_size=3, hidden=(16,)), r"Unexpected key"),
+        (ConvNetConfig(filters=(4, 8), kernel_size=3, hidden=(16, 7), batch_norm=True), r"Missing key"),
     ],
 )
 def test_weights_of_another_network_are_refused_in_one_line(weights, config, message):

@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from sweeper.config import Configuration, ModelConfig, TrainConfig
+from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.errors import SweeperError
 from sweeper.promotion.finalists import PREFERENCES, Finalist, ordered, select
 from sweeper.search.study import TrialRecord
@@ -14,7 +14,7 @@ STATES = ("pruned", "failed", "running", "waiting", "duplicate")
 
 
 def configuration(n_filters=4, lr=1e-3):
-    model = ModelConfig(filters=(n_filters,), kernel_size=3, pool_after=(1,), hidden=(8,))
+    model = ConvNetConfig(filters=(n_filters,), kernel_size=3, pool_after=(1,), hidden=(8,))
     return Configuration(model, TrainConfig(lr=lr))
 
 
@@ -25,7 +25,7 @@ def spec(metric="accuracy", max_params=None):
     # As Optuna gives it back: through JSON.
     baseline = json.loads(json.dumps(BASELINE.values()))
     space = {"variants": {"baseline": baseline}, "parameters": {"filters": {}, "lr": {}}}
-    return {"metric": metric, "max_params": max_params, "space": space}
+    return {"metric": metric, "max_params": max_params, "epochs": 15, "space": space}
 
 
 def record(number, value=0.5, lr=None, *, state="complete", feasible=True, **other):
@@ -55,6 +55,12 @@ def numbers(finalists):
 def test_preferences_on_the_command_line_are_those_of_the_final():
     command = importlib.import_module("sweeper.cli.promote")  # the package has the command itself under this name
     assert tuple(PREFERENCES) == command.PREFERENCES
+
+
+def test_a_variant_is_trained_anew_for_epochs_of_its_own():
+    trials = [baseline_record(), record(1, 0.9, variant="deep")]
+    found = select(trials, spec() | {"variant_epochs": {"deep": 25}}, 2, SHAPE, CLASSES)
+    assert {finalist.trial: finalist.epochs for finalist in found} == {0: 15, 1: 25}
 
 
 def test_the_best_by_search_score_are_in_the_final_and_the_baseline_after_them():
@@ -208,7 +214,7 @@ def test_a_search_without_anything_to_promote_is_refused(trials):
 
 
 def finalist(trial, n_parameters=10, n_multiply_adds=10, *, eligible=True, is_baseline=False):
-    return Finalist(trial, BASELINE, {}, is_baseline, eligible, 0.9, 0.9, n_parameters, n_multiply_adds)
+    return Finalist(trial, BASELINE, {}, 15, is_baseline, eligible, 0.9, 0.9, n_parameters, n_multiply_adds)
 
 
 def right(share, seed=0):

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 
 from sweeper import store as stores
-from sweeper.config import Configuration, ModelConfig, TrainConfig
+from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.data import catalog
+from sweeper.data.options import AS_IT_IS, DataOptions
 from sweeper.data.test_set import TestSet, load_test_set
 from sweeper.errors import SweeperError, UsageError
 from sweeper.promotion import look as looks
 from sweeper.promotion import verdict
 from sweeper.promotion.finalists import Finalist
+from sweeper.promotion.inputs import Data
 from sweeper.promotion.look import Recorded
 from sweeper.promotion.tested import measure
 from sweeper.search.events import Note
@@ -26,14 +28,16 @@ CLASSES = ("a", "b", "c")
 LABELS = np.arange(60, dtype=np.int64) % 3
 IMAGES = np.zeros((60, 1, 2, 2), dtype=np.uint8)
 OTHER_SHA256 = "ef" * 32
+TINY = Data("tiny", AS_IT_IS, None, offline=True)
 
 
 def finalist(trial):
     """Trial 0 is the baseline."""
     return Finalist(
         trial=trial,
-        configuration=Configuration(ModelConfig(), TrainConfig(lr=0.001 * (trial + 1))),
+        configuration=Configuration(ConvNetConfig(), TrainConfig(lr=0.001 * (trial + 1))),
         params={},
+        epochs=15,
         is_baseline=trial == 0,
         eligible=True,
         score=0.5,
@@ -88,7 +92,7 @@ def dataset(monkeypatch, tmp_path):
 
 @pytest.fixture
 def test_set(dataset):
-    return TestSet("tiny", IMAGES, LABELS, CLASSES, looks.known_sha256("tiny"), "/data")
+    return TestSet("tiny", IMAGES, LABELS, CLASSES, looks.known_sha256(TINY), "/data")
 
 
 @pytest.fixture
@@ -139,7 +143,7 @@ def interrupted(ledger, test_set, **changes):
 
 
 def recorded(ledger, **models):
-    return looks.recorded(ledger, "id-1", "tiny", models)
+    return looks.recorded(ledger, "id-1", looks.known_sha256(TINY), models)
 
 
 def state(ledger):
@@ -394,21 +398,22 @@ def test_second_look_is_refused_even_where_nobody_asked_beforehand(ledger, test_
 
 
 def test_known_hash_is_that_of_the_loaded_test_set_and_opens_no_file(dataset, tmp_path):
-    loaded = load_test_set("tiny", data_dir=tmp_path / "data")
+    loaded = load_test_set("tiny", input_shape=(1, 28, 28), data_dir=tmp_path / "data")
     for file in dataset.test:
         (tmp_path / "data" / file.name).unlink()
-    assert looks.known_sha256("tiny") == loaded.sha256
+    assert looks.known_sha256(TINY) == loaded.sha256
 
 
 def test_notes_about_the_test_files_reach_the_listener(dataset, tmp_path, monkeypatch):
-    def with_note(name, *, data_dir, offline, notify):
-        notify(f"{name} {data_dir} {offline}")
+    def with_note(name, *, input_shape, options, data_dir, offline, notify):
+        notify(f"{name} {input_shape} {options.resize} {data_dir} {offline}")
         return SimpleNamespace(name=name)
 
     monkeypatch.setattr(looks, "load_test_set", with_note)
     events = []
-    assert looks.load("tiny", tmp_path, True, events.append).name == "tiny"
-    assert events == [Note(f"tiny {tmp_path} True")]
+    data = Data("tiny", DataOptions(resize=20), tmp_path, True)
+    assert looks.load(data, (1, 20, 20), events.append).name == "tiny"
+    assert events == [Note(f"tiny (1, 20, 20) 20 {tmp_path} True")]
 
 
 @pytest.fixture(scope="module")
@@ -438,4 +443,4 @@ def test_deleted_open_entry_does_not_bar_the_test_for_good(real_store, test_set)
     [entry] = [entry for entry in ledger.looks() if entry.study_id == "id-deleted"]
     client.delete_run(entry.run_id)
     take(ledger, test_set, study_id="id-deleted", allow_retest=True)
-    assert looks.recorded(ledger, "id-deleted", "tiny", {}).tested
+    assert looks.recorded(ledger, "id-deleted", test_set.sha256, {}).tested

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sweeper.config import Configuration, ModelConfig, TrainConfig
+from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.evaluation.statistics import Estimate, over_seeds_and_images
 from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.outcome import Entrant, Outcome
@@ -16,8 +16,9 @@ TESTED = {"n": 100, "accuracy": 0.9, "low": 0.82, "high": 0.95, "loss": 0.3, "ma
 def entrant(trial=3, **changes):
     finalist = Finalist(
         trial=trial,
-        configuration=Configuration(ModelConfig(), TrainConfig()),
+        configuration=Configuration(ConvNetConfig(), TrainConfig()),
         params={"filters": (6, 16), "lr": 0.01},
+        epochs=15,
         is_baseline=trial == 0,
         eligible=True,
         score=0.91,
@@ -61,6 +62,7 @@ def test_an_entrant_is_told_of_in_plain_data():
         "trial": 3,
         "is_baseline": False,
         "params": {"filters": (6, 16), "lr": 0.01},
+        "epochs": 15,
         "n_parameters": 61_706,
         "n_multiply_adds": 416_520,
         "search_score": 0.91,

@@ -142,7 +142,7 @@ def test_registered_champion_is_the_network_that_was_tested(workplace, monkeypat
     assert names >= {f"{role}_confusion_matrix.png" for role in roles}
     with open(client.download_artifacts(look["run_id"], "predictions.csv"), encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    data = load_test_set("tiny", data_dir=workplace.folder / "data")
+    data = load_test_set("tiny", input_shape=(1, 28, 28), data_dir=workplace.folder / "data")
     assert [row["label"] for row in rows] == [data.classes[label] for label in data.labels]
 
     version = client.get_model_version_by_alias(MODEL, "champion")

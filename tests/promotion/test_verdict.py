@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sweeper.config import Configuration, ModelConfig, TrainConfig
+from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.evaluation.statistics import Estimate, PairedTest
 from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.verdict import (
@@ -23,8 +23,9 @@ from sweeper.promotion.verdict import (
 def finalist(trial, search_accuracy=0.9, *, is_baseline=False):
     return Finalist(
         trial=trial,
-        configuration=Configuration(ModelConfig(), TrainConfig()),
+        configuration=Configuration(ConvNetConfig(), TrainConfig()),
         params={},
+        epochs=15,
         is_baseline=is_baseline,
         eligible=True,
         score=None if search_accuracy is None else 1 - search_accuracy,  # as a loss: no accuracy

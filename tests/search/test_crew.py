@@ -1,6 +1,6 @@
 import pytest
 
-from sweeper.config import Configuration, ModelConfig, TrainConfig
+from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.errors import SweeperError
 from sweeper.search.crew import Crew, Epoch, Task
 from sweeper.search.events import Note
@@ -19,7 +19,7 @@ class Shift:
         self.notes, self.heard = [], []
         self.pool = FakePool(lambda job, epoch: script(job.number, epoch), n_workers)
         self.crew = Crew(self.pool, self.notes.append)
-        configuration = Configuration(ModelConfig(), TrainConfig())
+        configuration = Configuration(ConvNetConfig(), TrainConfig())
         jobs = [TrialJob(number, configuration, 3, 5, folder / str(number), "data") for number in range(n_tasks)]
         self.tasks = [Task(f"trial {job.number}", job, None) for job in jobs]
 

@@ -3,6 +3,7 @@ import pytest
 from sweeper.errors import SweeperError
 from sweeper.search import inspect
 from sweeper.search import study as studies
+from sweeper.search.limits import StopRequest
 from sweeper.tracking.spool import Spool
 from tests.search.test_coordinator import Sweep
 
@@ -59,13 +60,27 @@ def test_writes_that_wait_for_mlflow_are_counted(sweep):
     assert status(sweep)["undelivered"] == 2
 
 
+def test_running_trial_has_the_epochs_of_its_variant(tmp_path):
+    sweep = Sweep(tmp_path, space_name="example", variants_only=True, variant_epochs={"4.0": 5})
+    sweep.storage = studies.open_storage(sweep.store)
+    stop = StopRequest()
+
+    def stop_after_one(job, epoch):
+        stop.reason = "SIGTERM" if job.number == 1 else ""
+        return 0.5
+
+    sweep.run(stop_after_one, trials=3, stop=stop)
+    [running] = status(sweep)["running_trials"]
+    assert (running["variant"], running["epochs"], running["of_epochs"]) == ("4.0", 1, 5)
+
+
 def test_command_is_kept_without_its_password(sweep):
     assert status(sweep)["command"] == "sweeper search tiny --storage postgresql://me:***@host/db"
 
 
 def test_study_of_a_newer_sweeper_is_refused_and_not_changed(sweep):
     sweep.study.set_user_attr("schema", studies.SCHEMA + 1)
-    refusal = r"study study was written by a newer sweeper \(its schema is 3, this one knows 2\): upgrade sweeper"
+    refusal = r"study study was written by a newer sweeper \(its schema is 4, this one knows 3\): upgrade sweeper"
     with pytest.raises(SweeperError, match=refusal):
         inspect.find_study(sweep.store, "study")
     with pytest.raises(SweeperError, match=refusal):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 
 import pytest
 
@@ -100,7 +101,20 @@ def test_learning_rates_are_those_of_the_training(tmp_path):
     assert rates["momenta"][rates["rates"].index(max(rates["rates"]))] == pytest.approx(min(rates["momenta"]))
 
 
+def test_variant_is_trained_for_epochs_of_its_own_and_told_so(tmp_path):
+    sweep, found = compared(tmp_path, rising, variant_epochs={"5.0": 5})
+    assert {job.number: job.epochs for job in sweep.pool.jobs} == {0: 3, 1: 3, 2: 5}
+    by_name = {result.variant: result for result in found}
+    assert by_name["5.0"].figures["epoch"] == 5
+    told = {number: params["epochs"] for number, (_, params, _) in sweep.tracker.children.items()}
+    assert told == {0: 3, 1: 3, 2: 5}
+    assert json.loads(sweep.tracker.texts[2]["config.json"])["epochs"] == 5
+    assert json.loads(sweep.tracker.texts[1]["config.json"])["epochs"] == 3
+    curves = variants.figures(sweep.study, found, sweep.space, 128)["learning_rates.png"].arguments["variants"]
+    assert {rates["name"]: round(rates["steps"][-1]) for rates in curves} == {"baseline": 3, "4.0": 3, "5.0": 5}
+
+
 @pytest.mark.parametrize(("name", "file"), [("a/../b", "a_.._b"), ("x y$", "x_y_"), ("5.0", "5.0")])
 def test_file_names_have_nothing_of_a_path(name, file):
-    result = variants.VariantResult(name, 7, {}, 1, None, 1, 1, 1.0, ())
+    result = variants.VariantResult(name, 7, {}, 1, 1, None, 1, 1, 1.0, ())
     assert variants._file_name(result) == f"7-{file}"

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sweeper.config import Configuration, ModelConfig, TrainConfig
+from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.errors import SweeperError
 from sweeper.search import parts
 from sweeper.search.events import Note
@@ -96,7 +96,7 @@ def test_trial_sends_its_epochs_and_its_confusion_matrix_and_leaves_its_weights(
 def test_result_does_not_depend_on_the_worker_nor_on_what_it_trained_before(pool, tmp_path):
     pool.train(0, job(tmp_path / "a"))
     first, _ = finish(pool, 0)
-    pool.train(1, job(tmp_path / "b", model=ModelConfig(filters=(3,), kernel_size=3, pool_after=())))
+    pool.train(1, job(tmp_path / "b", model=ConvNetConfig(filters=(3,), kernel_size=3, pool_after=())))
     finish(pool, 1)
     pool.train(1, job(tmp_path / "c"))
     assert scores(finish(pool, 1)[0]) == scores(first)
@@ -196,7 +196,7 @@ ORPHANING = """
 import sys
 from pathlib import Path
 
-from sweeper.config import Configuration, ModelConfig, TrainConfig
+from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.search.trial import TrialJob
 from sweeper.search.workers import WorkerPool
 from tests.search.test_workers import tiny_setup
@@ -205,7 +205,7 @@ if __name__ == "__main__":
     folder = Path(sys.argv[1])
     pool = WorkerPool(tiny_setup(folder), ["cpu"], folder / "logs")
     # Its epoch lasts half a minute.
-    wide = ModelConfig(filters=(1024, 1024, 1024), kernel_size=3, padding=1, pool_after=())
+    wide = ConvNetConfig(filters=(1024, 1024, 1024), kernel_size=3, padding=1, pool_after=())
     pool.train(0, TrialJob(0, Configuration(wide, TrainConfig(batch_size=1)), 3, 5, folder / "trial", "data"))
     print(pool._workers[0][0].pid, flush=True)
     pool.wait(600)
@@ -335,7 +335,7 @@ def test_worker_stays_small_however_many_different_networks_it_trains(pool, tmp_
     sizes = []
     for number in range(25):  # each of 12 layers that are like no other's
         filters = tuple(8 + number + 3 * layer for layer in range(12))
-        model = ModelConfig(filters=filters, kernel_size=3, padding=1, pool_after=(1, 2))
+        model = ConvNetConfig(filters=filters, kernel_size=3, padding=1, pool_after=(1, 2))
         pool.train(0, job(tmp_path / str(number), number, model=model, epochs=1))
         assert isinstance(finish(pool, 0)[1], TrialResult)
         sizes.append(held())

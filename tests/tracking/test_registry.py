@@ -11,7 +11,7 @@ from mlflow.entities import LoggedModelStatus
 from mlflow.exceptions import MlflowException
 from torch import nn
 
-from sweeper.config import ModelConfig
+from sweeper.config import ConvNetConfig
 from sweeper.errors import SweeperError
 from sweeper.models import build
 from sweeper.models.raw_pixels import RawPixels
@@ -27,7 +27,7 @@ def pixels(n_images):
 
 def tiny_network(**fields):
     torch.manual_seed(0)
-    config = ModelConfig(filters=(4, 8), kernel_size=3, padding=1, hidden=(16,), **fields)
+    config = ConvNetConfig(filters=(4, 8), kernel_size=3, padding=1, hidden=(16,), **fields)
     network = build(config, SHAPE, CLASSES).to(memory_format=torch.channels_last)
     return RawPixels(network, [0.3], [0.3], probabilities=config.softmax_output)
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from sweeper import store as stores
-from sweeper.config import ModelConfig
+from sweeper.config import ConvNetConfig
 from sweeper.models import build
 from sweeper.models.raw_pixels import RawPixels, logits_of
 from sweeper.tracking.registry import Registry
@@ -74,7 +74,7 @@ def test_champion_answers_raw_pixels_with_the_logits_of_the_network(tmp_path):
     torch.manual_seed(0)
     shape, n_classes = (3, 8, 8), 4
     network = RawPixels(
-        build(ModelConfig(filters=(4,), kernel_size=3, pool_after=(1,), dropout=0.5), shape, n_classes),
+        build(ConvNetConfig(filters=(4,), kernel_size=3, pool_after=(1,), dropout=0.5), shape, n_classes),
         [0.3, 0.4, 0.5],
         [0.2, 0.3, 0.4],
     )

@@ -1,6 +1,7 @@
 import json
 import math
 from dataclasses import fields, replace
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -9,10 +10,11 @@ import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from sweeper.config import Configuration, ModelConfig, TrainConfig
+from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.evaluation.metrics import macro_f1
 from sweeper.models import build
 from sweeper.search.trial import TrialJob, TrialResult, train_trial
+from sweeper.training import augment
 from sweeper.training.checkpoint import CheckpointError, holds
 from sweeper.training.fit import Diverged, EpochMetrics, batch_bounds, evaluate, fit
 from sweeper.training.optim import learning_rate
@@ -20,6 +22,9 @@ from sweeper.training.tensors import TrainingData
 from tests.training.tiny import CLASSES, MODEL, SHAPE, tiny_data
 
 CONFIG = TrainConfig(lr=1e-2, batch_size=16)
+AUGMENTED = replace(
+    CONFIG, flip_p=0.5, rotation=20, crop_padding=1, brightness=0.3, contrast=0.3, sharpness_p=0.5, erasing_p=0.5
+)
 
 
 def train(config=CONFIG, *, epochs=3, seed=5, model_config=MODEL, **options):
@@ -41,10 +46,11 @@ def test_network_learns():
     assert all(m.gradient_norm > 0 for m in history)
 
 
-def test_same_seed_gives_bitwise_the_same_numbers_and_another_seed_does_not():
-    first, model = train()
-    again, same_model = train()
-    other, _ = train(seed=6)
+@pytest.mark.parametrize("config", [CONFIG, AUGMENTED], ids=["plain", "augmented"])
+def test_same_seed_gives_bitwise_the_same_numbers_and_another_seed_does_not(config):
+    first, model = train(config)
+    again, same_model = train(config)
+    other, _ = train(config, seed=6)
     assert first == again
     assert all(
         torch.equal(a, b) for a, b in zip(model.state_dict().values(), same_model.state_dict().values(), strict=True)
@@ -64,6 +70,7 @@ def test_same_seed_gives_bitwise_the_same_numbers_and_another_seed_does_not():
         replace(CONFIG, optimizer="rmsprop", weight_decay=0.1, decoupled_weight_decay=True, label_smoothing=0.1),
         replace(CONFIG, optimizer="sgd", momentum=0.9, nesterov=True, weight_decay=0.1, weight_decay_layers=("conv2",)),
         replace(CONFIG, schedule="cosine", warmup_epochs=3, weight_decay=0.1, weight_decay_layers=("aux_conv1",)),
+        AUGMENTED,
     ],
     ids=lambda config: f"{config.optimizer}-{config.schedule}-{config.weight_decay}",
 )
@@ -156,8 +163,9 @@ def test_loss_that_is_not_finite_ends_the_training():
         train(TrainConfig(optimizer="sgd", lr=1e30, batch_size=16))
 
 
-def test_metrics_are_those_worked_out_by_hand_from_the_final_network():
-    history, model = train()
+@pytest.mark.parametrize("config", [CONFIG, AUGMENTED], ids=["plain", "augmented"])
+def test_metrics_are_those_worked_out_by_hand_from_the_final_network_and_the_images_as_they_are(config):
+    history, model = train(config)
     data = tiny_data()
     model.eval()
     with torch.no_grad():
@@ -177,7 +185,7 @@ def test_metrics_are_those_worked_out_by_hand_from_the_final_network():
 
 def test_running_train_loss_is_the_mean_over_images_although_batches_differ_in_size():
     # Without dropout, norm and learning (lr near 0), the running loss is the loss of the fixed network.
-    still = ModelConfig(filters=(4,), kernel_size=3, padding=1, pool_after=(1,), hidden=())
+    still = ConvNetConfig(filters=(4,), kernel_size=3, padding=1, pool_after=(1,), hidden=())
     history, model = train(TrainConfig(optimizer="sgd", lr=1e-12, batch_size=48), epochs=1, model_config=still)
     data = tiny_data()
     loss, outputs = evaluate(model, data, data.train)
@@ -267,7 +275,7 @@ def test_trial_with_validation_part_leaves_its_confusions_too(tmp_path):
 
 
 # No dropout and no norm: what a step does can be worked out by hand.
-PLAIN = ModelConfig(filters=(4,), kernel_size=3, padding=1, pool_after=(1,), hidden=())
+PLAIN = ConvNetConfig(filters=(4,), kernel_size=3, padding=1, pool_after=(1,), hidden=())
 STILL = TrainConfig(optimizer="sgd", lr=1e-12, batch_size=48)
 
 
@@ -331,6 +339,40 @@ def test_images_come_in_another_order_every_epoch(monkeypatch):
     assert sorted(first) == sorted(second) == sorted(plain)
     assert first != second
     assert plain not in (first, second)
+
+
+def test_network_sees_the_training_images_changed_as_the_generator_of_their_order_draws():
+    config = replace(AUGMENTED, optimizer="sgd", lr=1e-12, batch_size=48)
+    generator = torch.Generator().manual_seed(5)
+    data, model = tiny_data(), initial(PLAIN)
+    sums = []
+    for _ in range(2):
+        losses = []
+        for batch in torch.randperm(130, generator=generator).split(48):
+            draws = augment.draw(config, len(batch), 8, 8, generator)
+            inputs = augment.erased(data.scale(augment.augmented(data.train.images[batch], draws)), draws)
+            losses.append(F.cross_entropy(model(inputs), data.train.labels[batch], reduction="sum").item())
+        sums.append(sum(losses) / 130)
+    history, _ = train(config, epochs=2, model_config=PLAIN)
+    assert [m.train_loss for m in history] == pytest.approx(sums, rel=1e-5)
+    plain, _ = evaluate(model, data, data.train)
+    assert len({round(loss, 4) for loss in (*sums, plain)}) == 3
+
+
+def test_draws_are_the_same_whatever_dropout_takes_from_torchs_generator(monkeypatch):
+    seen = []
+    draw = augment.draw
+    monkeypatch.setattr(augment, "draw", lambda *args: seen.append(draw(*args)) or seen[-1])
+    for dropout in (0.0, 0.2):
+        train(replace(AUGMENTED, batch_size=130), epochs=2, model_config=replace(MODEL, dropout=dropout))
+    first, second, *with_dropout = (draws.angle for draws in seen)
+    assert not torch.equal(first, second)
+    assert all(torch.equal(a, b) for a, b in zip((first, second), with_dropout, strict=True))
+
+
+def test_training_whose_changes_have_no_probability_is_bitwise_one_without_them():
+    never = replace(CONFIG, rotation=20, rotation_p=0.0, brightness=0.3, saturation=0.3, jitter_p=0.0)
+    assert train(never, epochs=2)[0] == train(epochs=2)[0]
 
 
 def test_weight_of_the_auxiliary_heads_reaches_the_gradient_and_not_the_train_loss():
@@ -509,3 +551,47 @@ def test_without_validation_part_nothing_ends_a_training_early():
 )
 def test_batches_cover_every_image_once(n_images, batch_size, expected):
     assert batch_bounds(n_images, batch_size) == expected
+
+
+NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+FROZEN = ("features.conv1.weight", "features.conv1.bias", *(f"features.norm1.{name}" for name in NORM))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        replace(CONFIG, optimizer="sgd", momentum=0.9, weight_decay=0.1),
+        replace(CONFIG, optimizer="rmsprop", weight_decay=0.1, decoupled_weight_decay=True),
+        replace(CONFIG, optimizer="adamw", weight_decay=0.1, clip_norm=0.5),
+        replace(CONFIG, weight_decay=0.1, weight_decay_layers=("conv1",)),
+    ],
+    ids=lambda config: f"{config.optimizer}-{config.weight_decay_layers}",
+)
+def test_frozen_tensors_stay_as_they_are_through_weight_decay_and_a_resumption(tmp_path, config):
+    def frozen_training(epochs, path):
+        torch.manual_seed(5)
+        model = build(MODEL, SHAPE, CLASSES).to(memory_format=torch.channels_last)
+        before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        options = {"epochs": 3, "seed": 5, "checkpoint_path": path, "identity": "x", "frozen": FROZEN}
+        history = islice(fit(model, tiny_data(), config, **options), epochs)
+        return before, model.state_dict(), [(m.train_loss, m.gradient_norm, m.penalty) for m in list(history)]
+
+    before, after, whole = frozen_training(3, tmp_path / "whole")
+    assert {name for name in after if torch.equal(before[name], after[name])} == set(FROZEN)
+    frozen_training(2, tmp_path / "cut")
+    _, resumed, gone_on = frozen_training(3, tmp_path / "cut")
+    assert gone_on == whole
+    assert all(torch.equal(after[name], resumed[name]) for name in after)
+
+
+def test_dropout_inside_a_frozen_norm_and_behind_it_goes_on_dropping():
+    seen = []
+    torch.manual_seed(5)
+    model = build(MODEL, SHAPE, CLASSES)
+    model.features.norm1.add_module("drop", torch.nn.Dropout(0.5))
+    model.features.norm1.register_forward_hook(lambda module, *_: seen.append((module.training, module.drop.training)))
+    model.classifier.dropout1.register_forward_hook(lambda module, *_: seen.append(module.training))
+    epochs = fit(model, replace(tiny_data(), validation=tiny_data().train), CONFIG, epochs=1, seed=5, frozen=FROZEN)
+    next(epochs)
+    n_steps = len(batch_bounds(130, 16))
+    assert seen[: 2 * n_steps] == [(False, True), True] * n_steps

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch.optim import lr_scheduler
 
-from sweeper.config import SCHEDULES, ModelConfig, TrainConfig
+from sweeper.config import SCHEDULES, ConvNetConfig, TrainConfig
 from sweeper.models import build
 from sweeper.training.optim import build_optimizer, learning_rate, momentum, penalty, set_rates
 from tests.training.tiny import SHAPE
@@ -174,7 +174,7 @@ def test_short_trainings_have_positive_rates_and_momenta_in_their_range(schedule
 
 def network(seed=0):
     torch.manual_seed(seed)
-    return build(ModelConfig(filters=(3,), kernel_size=3, hidden=(5,), pool_after=(), aux_heads=("conv1",)), SHAPE, 4)
+    return build(ConvNetConfig(filters=(3,), kernel_size=3, hidden=(5,), pool_after=(), aux_heads=("conv1",)), SHAPE, 4)
 
 
 def trained(model, optimizer, n_steps=4, *, loss=None, before=lambda step: None):
@@ -314,3 +314,19 @@ def test_cycled_momentum_is_what_the_steps_are_made_with(optimizer, nesterov, sc
         )
 
     assert_same(ours, trained(plain, theirs, 8, before=cycle_by_hand))
+
+
+def test_what_is_frozen_has_no_part_in_the_penalty_and_none_in_the_optimizer():
+    model = build(ConvNetConfig(filters=(2,), kernel_size=3, pool_after=(), hidden=()), SHAPE, 4)
+    model.features.conv1.requires_grad_(False)
+    config = TrainConfig(weight_decay=0.2)
+    output = model.classifier.output
+    expected = 0.1 * sum(parameter.detach().square().sum().item() for parameter in output.parameters())
+    assert penalty(model, config) == pytest.approx(expected)
+    [group] = build_optimizer(model, config).param_groups
+    assert [id(parameter) for parameter in group["params"]] == [id(output.weight), id(output.bias)]
+    of_frozen = replace(config, weight_decay_layers=("conv1",))
+    assert penalty(model, of_frozen) == 0.0
+    model(torch.ones(1, *SHAPE)).sum().backward()
+    for decoupled in (False, True):
+        build_optimizer(model, replace(of_frozen, optimizer="sgd", decoupled_weight_decay=decoupled)).step()

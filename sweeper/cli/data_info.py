@@ -1,0 +1,173 @@
+"""What `sweeper data info` prints of a data set, and what it logs."""
+
+import hashlib
+import json
+import textwrap
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from sweeper.data.pool import TrainingPool
+    from sweeper.store import Store
+
+# Of each class, in the grid: a square of nine.
+SAMPLES, SAMPLE_SEED = 9, 0
+BAR_WIDTH = 20
+# By the summary's key for a part: what a person reads.
+PARTS = {"training": "training", "own_validation": "validation", "test": "test"}
+
+
+def lines_of(summary: Mapping[str, Any]) -> list[str]:
+    """The lines that show a summary to a person."""
+    shape = " x ".join(str(size) for size in summary["input_shape"])
+    varied = summary["pixel_std"]
+    rows = [
+        ("shape", f"{shape}, {len(summary['classes'])} classes"),
+        ("mean", _decimals(summary["mean"]) + "  (training images, pixels in [0, 1])"),
+        ("std", _decimals(summary["std"])),
+        ("pixels", f"std of a single one {varied['smallest']:.4f} to {varied['largest']:.4f}"),
+    ]
+    if varied["constant"]:
+        rows.append(("", f"{varied['constant']:,} of {varied['pixels']:,} are alike in all training images"))
+    asked = [f"{name} {_option(value)}" for name, value in summary["options"].items() if value]
+    if asked:
+        rows.append(("options", "; ".join(asked)))
+    for title in ("training", "test"):
+        part = summary[title]
+        if part is None:
+            rows.append((title, "absent"))
+            continue
+        rows.append((title, f"{part['images']:,} images"))
+        if title == "training" and summary["own_validation"] is not None:
+            rows.append(
+                ("", f"{summary['own_validation']['images']:,} of them kept for validation by the data set itself")
+            )
+        rows += [("", part["source"]), ("", f"SHA-256 {part['sha256']}")]
+    lines = [summary["name"], *(f"  {title:<9} {text}" for title, text in rows), ""]
+    return [*lines, *_class_lines(summary), "", *_duplicate_lines(summary["duplicates"])]
+
+
+def log(store: "Store", summary: Mapping[str, Any], pool: "TrainingPool") -> str:
+    """Logs the summary with its figures to the experiment of the data set's name; the run's id."""
+    from sweeper.tracking.data_sets import log_data_set
+
+    parts = {title: summary[title] and summary[title]["sha256"] for title in ("training", "test")}
+    # These decide every pixel and label, wherever the files lie.
+    counts = [summary[title] and summary[title]["class_counts"] for title in parts]
+    identity = [parts, counts, summary["classes"], summary["input_shape"]]
+    content = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+    tags = {f"sweeper.{title}_sha256": sha256 for title, sha256 in parts.items() if sha256}
+    params = {"input_shape": summary["input_shape"], "n_classes": len(summary["classes"]), **summary["options"]}
+    store.prepare()
+    return log_data_set(
+        store,
+        summary["name"],
+        content,
+        summary=summary,
+        tags=tags,
+        params=params,
+        metrics=_metrics(summary),
+        figures=_figures(summary, pool),
+    )
+
+
+def _figures(summary: Mapping[str, Any], pool: "TrainingPool") -> dict[str, "Callable[[], Figure]"]:
+    from sweeper.data.summary import pixel_statistics, sample_indices
+    from sweeper.plots import dataset
+
+    name, classes = summary["name"], summary["classes"]
+    counts = {
+        title + " (of these)" * (key == "own_validation"): [part["class_counts"][label] for label in classes]
+        for key, title in PARTS.items()
+        if (part := summary[key]) is not None
+    }
+    samples = sample_indices(pool.labels, len(classes), SAMPLES, SAMPLE_SEED)
+    return {
+        "class_distribution.png": lambda: dataset.class_distribution(counts, classes, f"{name}: images of each class"),
+        "pixel_mean_std.png": lambda: dataset.pixel_statistics(
+            *pixel_statistics(pool.images), f"{name}: each pixel over all training images, in [0, 1]"
+        ),
+        "samples.png": lambda: dataset.sample_grid(
+            [pool.images[drawn] for drawn in samples], classes, f"{name}: training images, drawn at random"
+        ),
+    }
+
+
+def _metrics(summary: Mapping[str, Any]) -> dict[str, float]:
+    duplicates = summary["duplicates"]
+    found = {f"{key}_images": part["images"] for key in PARTS if (part := summary[key]) is not None}
+    for statistic in ("mean", "std"):
+        found |= {f"{statistic}_{channel}": value for channel, value in enumerate(summary[statistic])}
+    for key in ("training", "test", "validation_in_training", "test_in_training"):
+        if duplicates[key] is not None:
+            found[f"duplicates_{key}"] = duplicates[key]["images"]
+    return {name: float(value) for name, value in found.items()}
+
+
+def _class_lines(summary: Mapping[str, Any]) -> list[str]:
+    """A line a class: its count in each part, its share of the training part, and a bar of that."""
+    classes, training = summary["classes"], summary["training"]
+    shown = [key for key in PARTS if key != "own_validation" or summary[key] is not None]
+    width = max(len("class"), *(len(name) for name in classes))
+    heads = "".join(f"  {PARTS[key]:>10}" for key in shown)
+    lines = [f"  {'class':<{width}}{heads}   share of training"]
+    most = max(training["class_counts"].values())
+    for name in classes:
+        counts = [f"{summary[key]['class_counts'][name]:,}" if summary[key] else "-" for key in shown]
+        n = training["class_counts"][name]
+        bar = "#" * round(BAR_WIDTH * n / most)
+        share = f"{n / training['images']:.1%}"
+        lines.append(f"  {name:<{width}}{''.join(f'  {count:>10}' for count in counts)}  {share:>6}  {bar}".rstrip())
+    least = min(training["class_counts"].values())
+    if least < most:
+        lines.append(f"  The smallest class has {least:,} training images, the largest {most:,}.")
+    return lines
+
+
+def _duplicate_lines(found: Mapping[str, Any]) -> list[str]:
+    lines = ["  exact duplicates"]
+    for key, title in (("training", "within training"), ("test", "within test")):
+        if (within := found[key]) is None:
+            continue
+        if not within["groups"]:
+            lines.append(f"    {title}: none")
+            continue
+        n, mixed = within["groups"], within["groups_of_several_classes"]
+        groups = f"{n:,} group{'s' * (n > 1)} of equal ones ({mixed:,} with different labels)"
+        lines.append(f"    {title}: {within['images']:,} images in {groups}")
+        for example in within["examples"]:
+            lines.append(f"      {_named(example['first'])}{_more(example['images'], example['first'])}")
+    for key, part in (("validation_in_training", "validation"), ("test_in_training", "test")):
+        if (shared := found[key]) is None:
+            continue
+        n = shared["images"]
+        if not n:
+            lines.append(f"    {part} images that are in training too: none")
+            continue
+        other = shared["images_of_another_class"]
+        lines.append(
+            f"    {part} images that are in training too: {n:,} ({shared['share']:.2%} of {part}); "
+            f"{other:,} of them under another label there"
+        )
+        for example in shared["examples"]:
+            copies = f"{_named(example['first'])}{_more(example['copies'], example['first'])}"
+            lines.append(f"      {part} {_named([example])} = training {copies}")
+    return lines + [f"    {line}" for line in textwrap.wrap(found["limits"], 100)]
+
+
+def _named(images: list[dict[str, Any]]) -> str:
+    return ", ".join(f"{image['index']} ({image['class']})" for image in images)
+
+
+def _more(n_images: int, named: list[dict[str, Any]]) -> str:
+    return f" and {n_images - len(named):,} more" if n_images > len(named) else ""
+
+
+def _option(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, tuple) else "yes" if value is True else str(value)
+
+
+def _decimals(values: list[float]) -> str:
+    return ", ".join(f"{value:.4f}" for value in values)

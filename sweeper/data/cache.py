@@ -1,0 +1,12 @@
+"""Where what is downloaded or decoded is kept between runs."""
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+
+def cache_root() -> Path:
+    """SWEEPER_CACHE_DIR if that is set, else the user's cache."""
+    chosen = os.environ.get("SWEEPER_CACHE_DIR")
+    return Path(chosen) if chosen else platformdirs.user_cache_path("sweeper")

@@ -1,0 +1,89 @@
+"""Exact duplicates of a data set: images that agree in every pixel, within its parts and between them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweeper.data.splits import Indices, duplicate_groups
+
+# Images (N, C, H, W) and their labels (N,).
+Labelled = tuple[NDArray[np.uint8], NDArray[np.int64]]
+
+MOST_EXAMPLES = 5
+# Of one example: a group of blank images may have thousands.
+MOST_NAMED = 5
+
+LIMITS = (
+    "Only copies that agree in every pixel are found: one that was re-encoded, cropped, shifted or brightened is not. "
+    "3.3 % of CIFAR-10's test images have a near-duplicate in its training part (Barz and Denzler 2020, Do we train "
+    "on test data?, ciFAIR); exact hashing finds few of these."
+)
+
+
+def duplicate_summary(
+    training: Labelled, test: Labelled | None, classes: Sequence[str], own_validation: Indices | None = None
+) -> dict[str, Any]:
+    """The exact duplicates within each part, and the images of one part that stand in another too.
+
+    `own_validation` are indices into the training part, and compared with the rest of it; the comparisons of a part
+    that is None are None. Examples name images by their index in their own part and by class.
+    """
+    parts = [training] if test is None else [training, test]
+    images = [image for part, _ in parts for image in np.asarray(part)]  # views: nothing is copied
+    labels = np.concatenate([labels for _, labels in parts])
+    n_training = len(training[1])
+    groups = list(duplicate_groups(images, np.arange(len(labels))))
+    of_training = [group[group < n_training] for group in groups]
+    of_test = [group[group >= n_training] for group in groups]
+
+    def named(indices: Indices) -> list[dict[str, Any]]:
+        return [
+            {"index": index - n_training * (index >= n_training), "class": classes[labels[index]]}
+            for index in indices[:MOST_NAMED].tolist()
+        ]
+
+    def within(found: Sequence[Indices]) -> dict[str, Any]:
+        several = [group for group in found if len(group) > 1]
+        mixed = [len(np.unique(labels[group])) > 1 for group in several]
+        # A copy under another label is a mistake in one of the two: these are shown before the others.
+        order = np.argsort(np.logical_not(mixed), kind="stable")[:MOST_EXAMPLES]
+        return {
+            "groups": len(several),
+            "images": sum(map(len, several)),
+            "groups_of_several_classes": sum(mixed),
+            "examples": [{"images": len(several[i]), "first": named(several[i])} for i in order],
+        }
+
+    def shared(some: Sequence[Indices], others: Sequence[Indices], n_images: int) -> dict[str, Any]:
+        pairs = [
+            (image, other) for group, other in zip(some, others, strict=True) if len(other) for image in group.tolist()
+        ]
+        return {
+            "images": len(pairs),
+            "share": len(pairs) / n_images if n_images else 0.0,
+            "images_of_another_class": sum(bool((labels[other] != labels[image]).any()) for image, other in pairs),
+            "examples": [
+                {**named(np.array([image]))[0], "copies": len(other), "first": named(other)}
+                for image, other in pairs[:MOST_EXAMPLES]
+            ],
+        }
+
+    found: dict[str, Any] = {
+        "limits": LIMITS,
+        "training": within(of_training),
+        "validation_in_training": None,
+        "test": None,
+        "test_in_training": None,
+    }
+    if own_validation is not None:
+        is_own = np.zeros(n_training, dtype=bool)
+        is_own[own_validation] = True
+        of_validation = [group[is_own[group]] for group in of_training]
+        of_rest = [group[~is_own[group]] for group in of_training]
+        found["validation_in_training"] = shared(of_validation, of_rest, len(own_validation))
+    if test is not None:
+        found["test"] = within(of_test)
+        found["test_in_training"] = shared(of_test, of_training, len(test[1]))
+    return found

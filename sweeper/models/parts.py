@@ -1,0 +1,35 @@
+"""What networks of several families are made of."""
+
+from torch import nn
+
+from sweeper.config import ConvNetConfig, MlpConfig
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "tanh": nn.Tanh,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+}
+
+
+def activation_of(config: ConvNetConfig | MlpConfig) -> nn.Module:
+    """A new activation function."""
+    if config.activation == "leaky_relu":
+        return nn.LeakyReLU(config.leaky_relu_slope)
+    return ACTIVATIONS[config.activation]()
+
+
+def initialise(model: nn.Module, init: str) -> None:
+    """Glorot (2010) or He (2015) weights with zero biases; "torch" leaves torch's own."""
+    if init == "torch":
+        return
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            if init == "glorot":
+                nn.init.xavier_uniform_(module.weight)
+            else:
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            assert module.bias is not None
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,57 @@
+"""A data set as an MLflow run of its own: what it holds, in figures and numbers."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from matplotlib.figure import Figure
+from mlflow.entities import Metric
+from mlflow.utils.mlflow_tags import MLFLOW_USER
+
+from sweeper.store import Store
+from sweeper.tracking.client import connect, experiment_id, params_of, reaching, search_runs, tags_of
+
+KIND = "data"
+SUMMARY = "summary.json"
+
+
+def log_data_set(
+    store: Store,
+    name: str,
+    content: str,
+    *,
+    summary: Mapping[str, Any],
+    tags: Mapping[str, str],
+    params: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    figures: Mapping[str, Callable[[], Figure]],
+) -> str:
+    """The id of the run in the experiment `name` that shows this `content` (a hash), made where there is none.
+
+    A run that is complete stays as it is; what was cut short is written again, in the same run. `figures` are by file
+    name, and drawn only where they are written. Raises SweeperError where MLflow cannot be used.
+    """
+    client = connect(store)
+    with reaching(store.tracking_uri):
+        experiment = experiment_id(client, name, store)
+        query = f"tags.`sweeper.kind` = '{KIND}' AND tags.`sweeper.data_content` = '{content}'"
+        found = search_runs(client, experiment, query)
+        complete = [run for run in found if run.data.tags.get("sweeper.state") == "complete"]
+        if complete:
+            return str(complete[0].info.run_id)
+        if found:
+            run_id = str(found[0].info.run_id)
+        else:
+            identity = {"sweeper.kind": KIND, "sweeper.data_content": content, MLFLOW_USER: "sweeper"}
+            run_id = str(client.create_run(experiment, run_name=f"{name} data", tags=identity).info.run_id)
+        now = int(time.time() * 1000)
+        batch = [Metric(metric, value, now, 0) for metric, value in metrics.items()]
+        client.log_batch(run_id, metrics=batch, params=params_of(params), tags=tags_of(tags))
+        client.log_text(run_id, json.dumps(summary, indent=2), SUMMARY)
+        for file, draw in figures.items():
+            client.log_figure(run_id, draw(), file)
+        client.set_terminated(run_id, "FINISHED")
+        # Last of all: nobody comes back to a complete run.
+        client.set_tag(run_id, "sweeper.state", "complete")
+    return run_id

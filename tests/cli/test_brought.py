@@ -1,0 +1,128 @@
+"""The commands on a folder or file that a person brings: exit codes and lines."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from sweeper.cli import main
+from tests.data.pictures import picture, write_folder, write_npz
+from tests.fake_data import isolate
+from tests.hostile import error_line, listing, refused
+
+
+@pytest.fixture(autouse=True)
+def _isolated(monkeypatch, tmp_path):
+    isolate(monkeypatch, tmp_path)
+
+
+def pets(root, size=(28, 28), mode="L", val=False):
+    """A folder with 20 images of each of two classes for training and 2 for the test."""
+    parts = {"train": 20, "test": 2} | ({"val": 5} if val else {})
+    contents = {
+        f"{part}/{name}/{number}.png": picture(
+            1 + number + 60 * label if mode == "L" else (6 * number, 200 * label, 9), size, mode
+        )
+        for part, count in parts.items()
+        for label, name in enumerate(("cat", "dog"))
+        for number in range(count)
+    }
+    return write_folder(root, contents)
+
+
+def dry_run(path, *more):
+    result = CliRunner().invoke(main, ["search", str(path), "--dry-run", "--json", *more])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout), result.stderr
+
+
+@pytest.mark.parametrize(
+    ("size", "mode", "space", "line"),
+    [
+        ((28, 28), "L", "lenet5", "Space: lenet5, the one for grey images of 28x28"),
+        ((32, 40), "RGB", "vgg_small", "Space: vgg_small, the one for colour images of 40x32"),
+    ],
+)
+def test_search_says_which_space_it_picks_and_why(tmp_path, size, mode, space, line):
+    root = pets(tmp_path / "pets", size, mode)
+    before = listing(tmp_path / "work")
+    shown, said = dry_run(root)
+    assert shown["space"] == space
+    assert line in said.splitlines()
+    assert listing(tmp_path / "work") == before
+    assert "Space:" not in dry_run(root, "--space", "vgg_small")[1]
+
+
+def test_options_decide_the_space_and_the_images(tmp_path):
+    root = pets(tmp_path / "pets", (40, 30), "RGB")
+    shown, said = dry_run(root, "--grayscale", "--resize", "28", "--classes", "dog,cat")
+    assert "Space: lenet5, the one for grey images of 28x28" in said.splitlines()
+    assert shown["images"] == {"train": 32, "validation": 4, "confirm": 4}
+
+
+def test_own_validation_is_used_and_said(tmp_path):
+    shown, said = dry_run(pets(tmp_path / "pets", val=True))
+    assert shown["images"]["validation"] == 10
+    assert "pets has a validation part of its own, of 10 images: it is what scores" in said
+
+
+def test_search_takes_an_npz_file(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (40, 28, 28), dtype=np.uint8)
+    path = write_npz(tmp_path / "pets.npz", {"train_images": images, "train_labels": np.arange(40) % 2})
+    shown, said = dry_run(path)
+    assert "Space: lenet5" in said
+    assert sum(shown["images"].values()) == 40
+
+
+@pytest.mark.parametrize("command", [("search",), ("train",), ("data", "info")])
+@pytest.mark.parametrize(
+    ("contents", "arguments", "code", "message"),
+    [
+        ({}, (), 2, "must hold at least two folders of classes, got none"),
+        ({"train/cat/1.png": 1}, (), 2, "at least two folders of classes, got only cat"),
+        ({"train/cat/1.png": 1, "train/dog/.x": b""}, (), 2, "class dog must hold at least one image, got none"),
+        ({"train/cat/1.png": 1, "train/dog/1.png": 2, "test/ox/1.png": 3}, (), 2, "class ox of "),
+        ({"train/cat/1.png": 1, "train/dog/1.png": b""}, (), 1, "1 is not (train/dog/1.png: no image); --skip-bad"),
+        (
+            {"train/cat/1.png": 1, "train/dog/1.png": 2},
+            ("--classes", "cat,dgo"),
+            2,
+            "unknown class dgo; did you mean dog?",
+        ),
+        (
+            {"train/cat/1.png": 1, "train/dog/1.png": 2},
+            ("--classes", "cat"),
+            2,
+            "must be at least two classes, got only cat",
+        ),
+        ({"train/cat/1.png": 1, "train/dog/1.png": 2}, ("--resize", "0"), 2, "0 is not in the range 1<=x<=4096"),
+    ],
+)
+def test_what_is_no_data_set_is_one_line_and_its_exit_code(tmp_path, command, contents, arguments, code, message):
+    (tmp_path / "pets").mkdir()
+    root = write_folder(tmp_path / "pets", contents)
+    assert message in refused(*command, root, *arguments, codes=(code,))
+    assert listing(tmp_path / "work") == []
+
+
+def test_too_few_images_to_cut_are_one_line(tmp_path):
+    root = write_folder(
+        tmp_path / "pets", {"train/cat/1.png": picture(1, (28, 28)), "train/dog/1.png": picture(2, (28, 28))}
+    )
+    line = refused("search", root, "--dry-run", codes=(2,))
+    assert line == "Error: validation must come to at least one image, got 0.1 of 2 images"
+
+
+def test_bad_files_that_are_left_out_are_told_each_time(tmp_path):
+    root = write_folder(pets(tmp_path / "pets"), {"train/cat/x.png": b"junk", "test/dog/y.png": b"junk"})
+    for _ in range(2):
+        result = CliRunner().invoke(main, ["data", "info", str(root), "--skip-bad", "--json"])
+        assert json.loads(result.stdout)["training"]["images"] == 40
+        assert result.stderr.splitlines() == [
+            f"left out files that are no images of one kind: 1 is not ({name}: no image)"
+            for name in ("train/cat/x.png", "test/dog/y.png")
+        ]
+    failed = CliRunner().invoke(main, ["data", "info", str(root)])
+    assert failed.exit_code == 1
+    assert "1 is not (train/cat/x.png: no image)" in error_line(failed)
