@@ -87,7 +87,7 @@ def sweeper_trial(folder: Path, barrier: Barrier) -> float:
     """sweeper's own loop as a search worker runs it: one thread; all at the barrier train the second epoch together."""
     import torch
 
-    from sweeper.config import ModelConfig, TrainConfig
+    from sweeper.config import ConvNetConfig, TrainConfig
     from sweeper.models import build
     from sweeper.training.fit import fit
     from sweeper.training.tensors import on_device
@@ -104,7 +104,7 @@ def sweeper_trial(folder: Path, barrier: Barrier) -> float:
         layout=torch.channels_last,
     )
     torch.manual_seed(0)
-    model = build(ModelConfig(padding=(2, 0, 0)), data.input_shape, 10).to(memory_format=data.layout)
+    model = build(ConvNetConfig(padding=(2, 0, 0)), data.input_shape, 10).to(memory_format=data.layout)
     epochs = fit(model, data, TrainConfig(batch_size=BATCH_SIZE), epochs=2, seed=0)
     next(epochs)
     barrier.wait()
