@@ -176,8 +176,9 @@ def load_space(dataset: str, options: DataOptions, space_name: str | None, overr
     from sweeper import space_file
     from sweeper.data import brought
 
-    shape = brought.input_shape(dataset, options)
+    brought.path_of(dataset)  # a name or path that stands for nothing is refused first
     if space_name is None:
+        shape = brought.input_shape(dataset, options)
         space_name = default_space(shape)
         colour = "grey" if shape[0] == 1 else "colour"
         note(f"Space: {space_name}, the one for {colour} images of {shape[1]}x{shape[2]}")
