@@ -13,6 +13,7 @@ ACTIVATIONS = ("relu", "leaky_relu", "tanh", "elu", "gelu", "silu")
 POOLINGS = ("max", "avg")
 INITS = ("torch", "glorot", "he")
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
+PRECISIONS = ("float32", "bfloat16")
 SCHEDULES = ("constant", "step", "exponential", "cosine", "cyclic", "one_cycle")
 PIXELS = ("unit", "standard")
 
@@ -153,6 +154,8 @@ class TrainConfig(AugmentConfig):
     momentum_high: float = _field(0.95, rules.positive_share)
     batch_size: int = _field(64, rules.integer(1))
     clip_norm: float = _field(0.0, rules.not_negative)  # 0: gradients are not clipped
+    # Of a step's forward pass; weights, their updates, the losses and validation are float32 in any case.
+    precision: str = _field("float32", rules.one_of(*PRECISIONS))
     label_smoothing: float = _field(0.0, rules.share)
     patience: int = _field(0, rules.integer(0))  # epochs without a lower validation loss before the end; 0: never
     # Weight of each auxiliary head's loss: 0.3 as in GoogLeNet (Szegedy et al., 2015, section 5).

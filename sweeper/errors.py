@@ -58,3 +58,8 @@ def said(error: BaseException) -> str:
             return inner.strerror if inner.filename is None else str(inner)
         inner = inner.__cause__ or inner.__context__
     return text.splitlines()[0] if text else type(error).__name__
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, or what kind it is of."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

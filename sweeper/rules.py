@@ -11,6 +11,7 @@ Rule = Callable[[Any], Any]
 MOST_INTEGER = 2**31 - 1
 # Each fold's images lie on disk for the workers while a study runs.
 MOST_FOLDS = 100
+MOST_PER_GPU = 32  # trainings at once: torch has so many streams
 
 
 def is_number(value: Any) -> bool:

@@ -37,7 +37,7 @@ def show_plan(request: "Request", *, as_json: bool) -> None:
         planned = make_plan(request, lambda event: note(getattr(event, "text", "")))
         shown["data_source"] = planned.pool.source
         shown["images"] = {part: len(getattr(planned.splits[0], part)) for part in ("train", "validation", "confirm")}
-        shown["workers"] = list(planned.execution.devices)
+        shown["workers"] = planned.execution.workers
     if as_json:
         click.echo(json.dumps(shown))
         return

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sweeper import store as stores
-from sweeper.cli.values import Folds, Names, Size
+from sweeper.cli.values import Folds, JobsPerGpu, Names, Size
 from sweeper.config import Protocol
 from sweeper.data.options import MOST_SIDE, DataOptions
 from sweeper.rules import MOST_INTEGER
@@ -156,8 +156,16 @@ device_option: Decorator = click.option(
     "--device",
     default="auto",
     show_default=True,
-    metavar="auto|cpu|cuda|cuda:N|mps",
+    metavar="auto|cpu|cuda|cuda:N,...|mps",
     help="Where to train; cuda means every visible GPU.",
+)
+
+jobs_per_gpu_option: Decorator = click.option(
+    "--jobs-per-gpu",
+    type=JobsPerGpu(),
+    metavar="auto|N",
+    help="Trainings at once on each GPU, in one process, from CUDA graphs; auto tries how many are fastest.  "
+    "[default: one, without graphs]",
 )
 
 worker_memory_option: Decorator = click.option(

@@ -11,6 +11,7 @@ import click
 from sweeper.cli.options import (
     debug_option,
     device_option,
+    jobs_per_gpu_option,
     json_option,
     note,
     place_options,
@@ -67,6 +68,7 @@ PREFERENCES = ("accuracy", "small", "fast")
     "--jobs", "-j", type=Jobs(), help="Trainings at once: auto is one a usable core, or one a GPU.  [default: auto]"
 )
 @device_option
+@jobs_per_gpu_option
 @worker_memory_option
 @place_options
 @store_options

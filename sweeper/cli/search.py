@@ -14,6 +14,7 @@ from sweeper.cli.options import (
     data_options,
     debug_option,
     device_option,
+    jobs_per_gpu_option,
     json_option,
     load_space,
     note,
@@ -73,6 +74,7 @@ METRICS = ("accuracy", "macro_f1", "loss")
     help="Trials at once: auto is one a usable core, as far as memory goes, or one a GPU.  [default: auto]",
 )
 @device_option
+@jobs_per_gpu_option
 @worker_memory_option
 @click.option("--sampler", type=click.Choice(SAMPLERS), default="tpe", show_default=True)
 @click.option(

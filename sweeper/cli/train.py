@@ -13,6 +13,7 @@ from sweeper.cli.options import (
     data_options,
     debug_option,
     device_option,
+    jobs_per_gpu_option,
     json_option,
     load_space,
     note,
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     help="Folds and repeats at once: auto is one a usable core, or one a GPU.  [default: auto]",
 )
 @device_option
+@jobs_per_gpu_option
 @worker_memory_option
 @subset_option
 @data_options

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from sweeper.rules import MOST_FOLDS
+from sweeper.rules import MOST_FOLDS, MOST_PER_GPU
 
 SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 
@@ -41,6 +41,19 @@ class Jobs(click.ParamType):
             return None
         if not re.fullmatch("0*[1-9][0-9]{0,3}", str(value)):
             self.fail(f"must be auto or an integer of at least 1 and at most 9999, got {value!r}", param, ctx)
+        return int(value)
+
+
+class JobsPerGpu(click.ParamType):
+    """A number of trainings on a GPU, or auto (0)."""
+
+    name = "auto|integer"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if value == "auto":
+            return 0
+        if not re.fullmatch("[0-9]{1,3}", str(value)) or not 1 <= int(value) <= MOST_PER_GPU:
+            self.fail(f"must be auto or an integer of at least 1 and at most {MOST_PER_GPU}, got {value!r}", param, ctx)
         return int(value)
 
 

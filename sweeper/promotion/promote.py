@@ -49,6 +49,7 @@ class Request:
     device: str
     jobs: int | None
     worker_memory: int | None  # bytes; None is an equal share
+    jobs_per_gpu: int | None
     data_dir: Path | None
     offline: bool
     store: Store
@@ -122,13 +123,13 @@ class _Promotion:
         self.model_name = re.sub(r"[^A-Za-z0-9._-]", "-", f"sweeper-{self.spec['dataset']}-{self.spec['space_name']}")
         self.data, self.test_sha256, self.pool, self.split = data, test_sha256, pool, split
         execution = plan_execution(
-            request.device, request.jobs, self.pool.images.nbytes, os.environ, request.worker_memory
+            request.device, request.jobs, pool.images.nbytes, os.environ, request.worker_memory, request.jobs_per_gpu
         )
         self.retraining = Retraining(self.study_name, self.study_id, self.spec, self.pool, execution, request.store)
         trials = studies.records(study)
         self.finalists = final.select(trials, self.spec, request.top, self.pool.input_shape, len(self.pool.classes))
         self.dropped: list[str] = []
-        for text in inputs.notes(study, trials, self.finalists, request.top, request.seeds, execution.device_type):
+        for text in inputs.notes(study, trials, self.finalists, request.top, request.seeds, execution.kind):
             listener(Note(text))
         self.registry = Registry(request.store)
         record = study_run.data_record(self.pool)

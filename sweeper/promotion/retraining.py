@@ -93,7 +93,7 @@ class Retraining:
         return np.stack([predicted == labels for predicted in predictions], axis=1)
 
     def _training(self, finalist: Finalist, stem: str, name: str, seed: int, part: str) -> Training:
-        arithmetic = (self.execution.device_type, self.execution.threads, self.execution.layout)
+        arithmetic = (self.execution.kind, self.execution.threads, self.execution.layout)
         job = TrialJob(
             number=finalist.trial,
             configuration=finalist.configuration,

@@ -99,7 +99,7 @@ class Coordinator:
                 self._interrupt(number)
 
     def _fill_workers(self) -> None:
-        for worker in self.crew.idle():
+        while (worker := self.crew.idle()) is not None:
             task = self.lineup.next()
             if task is None:
                 return

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from sweeper.errors import SweeperError
 from sweeper.search.events import Listener, Note
 from sweeper.search.mishaps import GOES_ON
+from sweeper.search.ramp import Ramp
 from sweeper.search.trial import TrialJob, TrialResult
 from sweeper.search.worker import Failure
 from sweeper.search.workers import Died, WorkerPool
@@ -49,13 +50,22 @@ class Crew(Generic[Subject]):
 
     def __init__(self, pool: WorkerPool, listener: Listener) -> None:
         self.pool, self.tell_user = pool, listener
+        self._ramps = {workers: Ramp(len(workers)) for workers in pool.processes()} if pool.finds_width else {}
         self.running: dict[int, Task[Subject]] = {}  # by worker
         self.requeued: deque[Task[Subject]] = deque()  # to be gone on with, before any other
         self._deaths = 0  # in a row, of workers that no task has ended
 
-    def idle(self) -> list[int]:
-        """The workers without a task."""
-        return [worker for worker in range(len(self.pool)) if worker not in self.running]
+    def idle(self) -> int | None:
+        """A worker that may be given the next task, of the process that trains fewest; None if there is none."""
+        for workers in sorted(self.pool.processes(), key=lambda workers: len(self._trained(workers))):
+            at_once = self.pool.at_once(workers[0])
+            if any(task.tried_again for task in (*self._trained(workers), *self.requeued)):
+                at_once = 1  # what it takes by itself is to be known
+            if workers in self._ramps:
+                at_once = min(at_once, self._ramps[workers].at_once)
+            if len(self._trained(workers)) < at_once:
+                return next(worker for worker in workers if worker not in self.running)
+        return None
 
     def unfinished(self) -> list[Task[Subject]]:
         """The tasks that have begun and not ended."""
@@ -80,15 +90,24 @@ class Crew(Generic[Subject]):
 
         Raises SweeperError where the machine, and not a task, is why workers cannot train: nothing ends by that.
         """
-        for worker, message in self.pool.wait(seconds):
+        messages = self.pool.wait(seconds)
+        # A process of several workers dies once, whatever they were doing.
+        dead = {self._together(worker) for worker, message in messages if isinstance(message, Died)}
+        deaths = {workers: len(self._trained(workers)) for workers in dead}
+        for worker, message in messages:
             task = self.running.get(worker)
             if task is None:
                 assert isinstance(message, Died), message  # nothing else comes from who has nothing to do
-                self._machines_death(worker, message)
+                if deaths.get(self._together(worker)) == 0:
+                    del deaths[self._together(worker)]
+                    self._machines_death(worker, message)
                 continue
             match message:
                 case EpochMetrics():
-                    yield task, self._epoch(task, message)
+                    event = self._epoch(task, message)
+                    if event.new:
+                        self._climb(worker, message.images_per_second)
+                    yield task, event
                     continue
                 case Note(text=text):
                     self.tell_user(Note(f"{task.name}: {text}"))
@@ -99,8 +118,14 @@ class Crew(Generic[Subject]):
             match message:
                 case TrialResult():
                     yield task, message
+                case Failure(kind="out_of_memory") if n_beside := len(self._trained(self._together(worker))):
+                    self.tell_user(Note(f"{task.name}: out of memory beside others; fewer are trained at once"))
+                    self.pool.narrow(worker, n_beside)
+                    self._requeue(task)
                 case Failure(kind="out_of_memory"):
                     self.pool.renew(worker)  # not all that a failed trial took comes back
+                    if message.own_fault or task.tried_again:
+                        self.pool.widen(worker)
                     if message.own_fault:
                         yield task, replace(message, log=self.pool.log(worker))
                     elif task.tried_again:
@@ -114,10 +139,17 @@ class Crew(Generic[Subject]):
                     yield task, replace(message, log=self.pool.log(worker))
                 case Died(is_of_the_machine=True):
                     self._requeue(task)
-                    self._machines_death(worker, message)
+                    if deaths.pop(self._together(worker), None) is not None:
+                        self._machines_death(worker, message)
+                case Died() if (n_trained := deaths[self._together(worker)]) > 1:
+                    # Which of them ended it is known once each is trained by itself.
+                    self.pool.narrow(worker, n_trained // 2)
+                    self.tell_user(Note(f"{task.name}: {message}; going on from its last epoch, beside fewer"))
+                    self._requeue(task)
                 case Died():
                     task.deaths += 1
                     if task.deaths >= MOST_DEATHS:
+                        self.pool.widen(worker)
                         text = f"{message}, {task.deaths} times without finishing an epoch"
                         yield task, Failure("error", text, log=self.pool.log(worker))
                     else:
@@ -130,6 +162,20 @@ class Crew(Generic[Subject]):
         if new:
             task.reported, task.deaths, self._deaths = metrics.epoch, 0, 0
         return Epoch(metrics, new)
+
+    def _climb(self, worker: int, images_per_second: float) -> None:
+        """Has the process of the worker, where that is to be found out, train more at once if it pays."""
+        workers = self._together(worker)
+        if workers in self._ramps:
+            self._ramps[workers].heard(self.running[worker], images_per_second, self._trained(workers))
+
+    def _trained(self, workers: range) -> list[Task[Subject]]:
+        """The tasks that a process with these workers trains."""
+        return [self.running[worker] for worker in workers if worker in self.running]
+
+    def _together(self, worker: int) -> range:
+        """The workers of the worker's process."""
+        return next(workers for workers in self.pool.processes() if worker in workers)
 
     def _requeue(self, task: Task[Subject]) -> None:
         task.history.clear()  # the checkpoint brings it back

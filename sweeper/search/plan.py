@@ -38,6 +38,7 @@ class Request:
     device: str
     jobs: int | None
     worker_memory: int | None  # bytes; None is an equal share
+    jobs_per_gpu: int | None = None
     data_dir: Path | None
     offline: bool
     store: Store
@@ -101,7 +102,13 @@ def make(
     fold_scalings = scalings(pool, splits, request.protocol.pixels)
     mean, std = fold_scalings[0]
     execution = plan_execution(
-        request.device, request.jobs, pool.images.nbytes, os.environ, request.worker_memory, most_jobs
+        request.device,
+        request.jobs,
+        pool.images.nbytes,
+        os.environ,
+        request.worker_memory,
+        request.jobs_per_gpu,
+        most_jobs,
     )
     # Where a command differs from the study that it names, the first difference is told: the broadest stands first.
     spec = {
@@ -115,7 +122,7 @@ def make(
         "mean": mean,
         "std": std,
         "fold_scalings": fold_scalings,
-        "device": execution.device_type,
+        "device": execution.kind,
         "threads": execution.threads,
         "layout": execution.layout,
     }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweeper.errors import UsageError, plain
+from sweeper.rules import MOST_PER_GPU
 
 MOST_CPU_WORKERS = 8
 # The largest process of the 50-trial search on Fashion-MNIST peaked at 1.3 GiB (benchmarks/README.md).
@@ -20,19 +21,29 @@ CGROUP = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True)
 class Execution:
-    """Where trials are trained: a device a worker, and what decides bitwise results on it.
+    """Where trials are trained: a device a process, and what decides bitwise results on it.
 
-    `worker_memory` is the most private memory that a worker may hold, in bytes; it decides no result. None is no limit.
+    A process trains `at_once` trials, or fewer where `finds_width`, with `graphs` from CUDA graphs. `worker_memory` is
+    the most private memory that it may hold, in bytes; it decides no result. None is no limit.
     """
 
     devices: tuple[str, ...]
     threads: int
     layout: str
     worker_memory: int | None = None
+    at_once: int = 1
+    graphs: bool = False
+    finds_width: bool = False
 
     @property
-    def device_type(self) -> str:
-        return self.devices[0].split(":")[0]
+    def kind(self) -> str:
+        """The type of the devices, and whether the steps are graphs: results of one kind are not quite another's."""
+        return self.devices[0].split(":")[0] + ", graphs" * self.graphs
+
+    @property
+    def workers(self) -> list[str]:
+        """The device of every worker."""
+        return [device for device in self.devices for _ in range(self.at_once)]
 
 
 def plan_execution(
@@ -41,16 +52,27 @@ def plan_execution(
     data_bytes: int,
     environment: Mapping[str, str],
     worker_memory: int | None = None,
+    jobs_per_gpu: int | None = None,
     most_jobs: int = sys.maxsize,
 ) -> Execution:
-    """The workers for `--device`, `--jobs` (None: as many as the machine bears) and `--worker-memory`.
+    """The workers for `--device`, `--jobs` (None: as many as the machine bears), `--worker-memory`, `--jobs-per-gpu`.
 
-    None for the latter is an equal share of the memory for each worker on a CPU. There are `most_jobs` workers at the
-    most. Raises UsageError.
+    None for the memory is an equal share of it for each worker on a CPU. With `jobs_per_gpu`, one process a GPU trains
+    so many trials from CUDA graphs, or with 0 as many as are fastest. Of more workers than `most_jobs` there is no use.
+    Raises UsageError.
     """
     found = _devices(device)
     if worker_memory is not None:
         _check_worker_memory(worker_memory, found)
+    if jobs_per_gpu is not None:
+        if not found[0].startswith("cuda"):
+            raise UsageError(f"trials can share a CUDA device only, got {found[0]} (--jobs-per-gpu)")
+        if jobs is not None:
+            raise UsageError("give one of --jobs and --jobs-per-gpu, got both")
+        used = found[:most_jobs]
+        at_once = min(jobs_per_gpu or MOST_PER_GPU, math.ceil(most_jobs / len(used)))
+        found_out = jobs_per_gpu == 0
+        return Execution(tuple(used), 1, "channels_last", at_once=at_once, graphs=True, finds_width=found_out)
     if found == ["cpu"]:
         memory = available_memory()
         left = None if memory is None else memory - data_bytes  # the workers share one copy of the data
@@ -121,14 +143,17 @@ def _devices(device: str) -> list[str]:
     if device == "cuda" and n_gpus:
         return [f"cuda:{i}" for i in range(n_gpus)]
     if device.startswith("cuda"):
-        index = device.removeprefix("cuda:")
-        if index not in map(str, range(n_gpus)):
-            raise UsageError(f"device {plain(device)} is not here: torch sees {n_gpus} CUDA devices (--device)")
-        return [device]
+        named = device.split(",")
+        for name in named:
+            if not name.startswith("cuda") or name.removeprefix("cuda:") not in map(str, range(n_gpus)):
+                raise UsageError(f"device {plain(name)} is not here: torch sees {n_gpus} CUDA devices (--device)")
+        if len(set(named)) < len(named):
+            raise UsageError(f"each device may be named once, got {plain(device)} (--device)")
+        return named
     if device == "mps" and not torch.backends.mps.is_available():
         raise UsageError("device mps is not here: torch sees no Apple GPU (--device)")
     if device not in ("cpu", "mps"):
-        raise UsageError(f"device must be auto, cpu, cuda, cuda:N or mps, got {device!r} (--device)")
+        raise UsageError(f"device must be auto, cpu, cuda, cuda:N, cuda:N,cuda:M or mps, got {device!r} (--device)")
     return [device]
 
 

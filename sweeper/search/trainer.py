@@ -99,12 +99,10 @@ class Trainer:
         interrupted = False
         while True:
             self.stop.heed(self.store, self.owner)
-            for worker in crew.idle():
-                line = crew.requeued or waiting
-                if line and not self.stop.reason:
-                    task = line.popleft()
-                    crew.begin(worker, task)
-                    self._start(task)
+            while not self.stop.reason and (line := crew.requeued or waiting) and (worker := crew.idle()) is not None:
+                task = line.popleft()
+                crew.begin(worker, task)
+                self._start(task)
             if not crew.running:
                 return not (waiting or crew.requeued or interrupted)
             for task, event in crew.wait(POLL_SECONDS):

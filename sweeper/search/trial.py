@@ -4,6 +4,7 @@ import math
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from sweeper.config import Configuration
@@ -71,6 +72,8 @@ class TrialJob:
         return f"{own} initial={self.initial.sha256} freeze={self.initial.freeze}"
 
 
+# Initial weights are drawn from torch's global generator, which all trials of a process share.
+_building = Lock()
 # What is known of the validation part at a training's end, beside the figures of its epochs.
 FIGURES = ("macro_precision", "macro_recall", "thresholded_precision", "thresholded_recall")
 
@@ -87,8 +90,12 @@ class TrialResult:
     figures: Mapping[str, float] = field(default_factory=dict)
 
 
-def train_trial(job: TrialJob, data: "TrainingData") -> Iterator["EpochMetrics | Note | TrialResult"]:
+def train_trial(
+    job: TrialJob, data: "TrainingData", *, graphs: bool = False
+) -> Iterator["EpochMetrics | Note | TrialResult"]:
     """Trains the trial, going on from its checkpoint if there is one; last comes the result.
+
+    With `graphs`, on a card, its steps are CUDA graphs; where they cannot be, a note tells why.
 
     A checkpoint that is damaged or another training's is set aside, a note tells of it, and the trial starts anew.
 
@@ -103,12 +110,12 @@ def train_trial(job: TrialJob, data: "TrainingData") -> Iterator["EpochMetrics |
     remove_leftovers(job.folder)
     reason = ""
     try:
-        model = yield from _fit(job, data)
+        model = yield from _fit(job, data, graphs)
     except CheckpointError as error:
         reason = str(error)
     if reason:
         yield Note(f"{reason}; set aside as {set_aside(job.checkpoint).name}, the training starts anew")
-        model = yield from _fit(job, data)
+        model = yield from _fit(job, data, graphs)
     write_tensors(job.weights, model.state_dict(), {"identity": job.identity})
     if not len(data.validation):
         yield TrialResult(None)
@@ -123,19 +130,22 @@ def train_trial(job: TrialJob, data: "TrainingData") -> Iterator["EpochMetrics |
     yield TrialResult(confusion_matrix(labels, predictions, data.n_classes), defined)
 
 
-def _fit(job: TrialJob, data: "TrainingData") -> Generator["EpochMetrics", None, "nn.Module"]:
+def _fit(job: TrialJob, data: "TrainingData", graphs: bool) -> Generator["EpochMetrics | Note", None, "nn.Module"]:
     """The epochs of a new network, which it gives when it is trained."""
     import torch
 
     from sweeper.models import build, transfer
     from sweeper.training.fit import fit
 
-    torch.manual_seed(job.seed)
-    model = build(job.configuration.model, data.input_shape, data.n_classes)
+    with _building:
+        # Not torch.manual_seed, which seeds the cards' generators too, from which a neighbour may be drawing.
+        torch.default_generator.manual_seed(job.seed)
+        model = build(job.configuration.model, data.input_shape, data.n_classes)
     if job.initial is not None:
         transfer.load(model, job.initial.path, job.initial.tensors)
     model = model.to(data.device).to(memory_format=data.layout)
-    yield from fit(
+    notes: list[str] = []
+    for metrics in fit(
         model,
         data,
         job.configuration.train,
@@ -144,5 +154,10 @@ def _fit(job: TrialJob, data: "TrainingData") -> Generator["EpochMetrics", None,
         checkpoint_path=job.checkpoint,
         identity=job.identity,
         frozen=job.initial.tensors if job.initial is not None and job.initial.freeze else (),
-    )
+        graphs=graphs,
+        tell=notes.append,
+    ):
+        yield from map(Note, notes)
+        notes.clear()
+        yield metrics
     return model

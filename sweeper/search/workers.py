@@ -24,7 +24,7 @@ LEAVING_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Died:
-    """The worker is gone; it has been replaced. `ready` tells that it had its data."""
+    """The worker is gone, with all of its process; it has been replaced. `ready` tells that it had its data."""
 
     exit_code: int | None
     ready: bool = True
@@ -44,86 +44,138 @@ class Died:
         return text
 
 
-class WorkerPool:
-    """Spawned processes, addressed by index. Every epoch that arrives from `wait` must be answered."""
+@dataclass
+class _Process:
+    """A process with its workers' connections, and how many of them are to train at once at the most.
 
-    def __init__(self, setup: WorkerSetup, devices: Sequence[str], log_folder: Path) -> None:
-        self._setup, self._devices, self._log_folder = setup, devices, log_folder
+    `ready` tells that it has its data, `used` that it was given a trial.
+    """
+
+    process: Any
+    connections: list[Connection]
+    at_once: int
+    ready: bool = False
+    used: bool = False
+
+
+class WorkerPool:
+    """Workers, addressed by index, in spawned processes. Every epoch that arrives from `wait` must be answered.
+
+    There is a process for each of the devices, with `per_process` workers, which are threads there. With `finds_width`,
+    how many of them are best to train at once is still to be found out.
+    """
+
+    def __init__(
+        self,
+        setup: WorkerSetup,
+        devices: Sequence[str],
+        log_folder: Path,
+        per_process: int = 1,
+        finds_width: bool = False,
+    ) -> None:
+        self.finds_width = finds_width
+        self._setup, self._devices, self._log_folder, self._per_process = setup, devices, log_folder, per_process
         self._context = get_context("spawn")
-        self._workers: list[tuple[Any, Connection]] = []
-        self._ready: set[int] = set()
-        self._used: set[int] = set()  # given a trial
+        self._processes: list[_Process] = []
         try:
             log_folder.mkdir(parents=True, exist_ok=True)
-            for index in range(len(devices)):
-                self._workers.append(self._spawn(index))
-            for index in range(len(devices)):
-                self._send(index, setup)
+            for number in range(len(devices)):
+                self._processes.append(self._spawn(number, per_process))
+            for process in self._processes:
+                _send(process.connections[0], setup)
         except BaseException:
             self.close()
             raise
 
     def __len__(self) -> int:
-        return len(self._workers)
+        return len(self._processes) * self._per_process
+
+    def processes(self) -> list[range]:
+        """The workers of each process."""
+        return [range(first, first + self._per_process) for first in range(0, len(self), self._per_process)]
+
+    def at_once(self, index: int) -> int:
+        """How many trials the worker's process is to train at once at the most."""
+        return self._of(index).at_once
+
+    def narrow(self, index: int, at_once: int) -> None:
+        """Has the worker's process train no more than so many at once."""
+        process = self._of(index)
+        process.at_once = max(1, min(process.at_once, at_once))
 
     def log(self, index: int) -> Path:
         """Where the worker's output goes, with a line for every trial begun and every epoch trained."""
-        return self._log_folder / f"worker-{index}.log"
+        return self._log_folder / f"worker-{index // self._per_process}.log"
 
     def train(self, index: int, job: TrialJob) -> None:
         """Gives the worker a trial."""
-        self._used.add(index)
-        self._send(index, job)
+        self._of(index).used = True
+        _send(self._connection(index), job)
 
     def answer(self, index: int, *, go_on: bool) -> None:
         """Lets the worker go on with its trial behind the epoch that it sent, or ends the trial."""
-        self._send(index, go_on)
+        _send(self._connection(index), go_on)
+
+    def widen(self, index: int) -> None:
+        """Has the worker's process train as many at once as it has workers."""
+        self._of(index).at_once = self._per_process
 
     def renew(self, index: int) -> None:
-        """Lets an idle worker go on as a process that was given no trial yet."""
-        if index in self._used:
-            self._workers[index][0].kill()  # it has nothing to save
+        """Lets a worker beside which nothing is trained go on in a process that was given no trial yet."""
+        if self._of(index).used:
+            self._of(index).process.kill()  # it has nothing to save
             self._replace(index)
 
     def wait(self, seconds: float) -> list[tuple[int, Any]]:
-        """What has come from the workers (index, message); empty after `seconds` without anything."""
-        connections = {connection: index for index, (_, connection) in enumerate(self._workers)}
-        messages: list[tuple[int, Any]] = []
+        """What has come from the workers (index, message); empty after `seconds` without anything.
+
+        Of a worker that died there is nothing beside: its epochs are in its checkpoint, and what answered them would
+        reach the new process.
+        """
+        connections = {self._connection(index): index for index in range(len(self))}
+        messages: dict[int, Any] = {}  # a worker waits for an answer before it sends another
         for ready in wait(list(connections), seconds):
             assert isinstance(ready, Connection)
             index = connections[ready]
+            if ready.closed:  # its process was replaced for another worker's death
+                continue
             try:
                 message = ready.recv()
             except (EOFError, OSError):
-                message = self._replace(index)
+                messages |= self._replace(index)
+                continue
             if isinstance(message, Ready):
-                self._ready.add(index)
+                self._of(index).ready = True
             else:
-                messages.append((index, message))
-        return messages
+                messages[index] = message
+        return list(messages.items())
 
     def close(self) -> None:
         """Ends all workers, at once if need be, and deletes the files that they map."""
-        for process, connection in self._workers:
-            connection.close()
-            process.kill()  # they ignore the milder signals, and have nothing to save
-        for process, _ in self._workers:
-            process.join(LEAVING_SECONDS)
+        for process in self._processes:
+            for connection in process.connections:
+                connection.close()
+            process.process.kill()  # they ignore the milder signals, and have nothing to save
+        for process in self._processes:
+            process.process.join(LEAVING_SECONDS)
         parts.remove(self._setup.parts)
 
-    def _send(self, index: int, message: Any) -> None:
-        with suppress(OSError):  # a dead worker is met, and replaced, by wait()
-            self._workers[index][1].send(message)
+    def _of(self, index: int) -> _Process:
+        return self._processes[index // self._per_process]
 
-    def _spawn(self, index: int) -> tuple[Any, Connection]:
+    def _connection(self, index: int) -> Connection:
+        return self._of(index).connections[index % self._per_process]
+
+    def _spawn(self, number: int, at_once: int) -> _Process:
         try:
-            ours, theirs = self._context.Pipe()
+            pairs = [self._context.Pipe() for _ in range(self._per_process)]
         except OSError as error:
             raise _not_started(error) from error
+        ours, theirs = ([pair[side] for pair in pairs] for side in (0, 1))
         process = self._context.Process(
             target=serve,
-            args=(theirs, self._devices[index], self.log(index)),
-            name=f"sweeper-worker-{index}",
+            args=(theirs, self._devices[number], self.log(number * self._per_process)),
+            name=f"sweeper-worker-{number}",
             daemon=True,
         )
         # The child begins with these signals held back, until it has said that it ignores them.
@@ -134,21 +186,26 @@ class WorkerPool:
             raise _not_started(error) from error
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, held)
-        theirs.close()
-        return process, ours
+        for connection in theirs:
+            connection.close()
+        return _Process(process, ours, at_once)
 
-    def _replace(self, index: int) -> Died:
-        process, connection = self._workers[index]
-        connection.close()
-        process.join(LEAVING_SECONDS)
-        process.kill()  # one that hangs on its way out
-        process.join()
-        died = Died(process.exitcode, index in self._ready)
-        self._ready.discard(index)
-        self._used.discard(index)
-        self._workers[index] = self._spawn(index)
-        self._send(index, self._setup)
-        return died
+    def _replace(self, index: int) -> dict[int, Died]:
+        """A new process in the place of the worker's, which is dead; the deaths of its workers."""
+        number, old = index // self._per_process, self._of(index)
+        for connection in old.connections:
+            connection.close()
+        old.process.join(LEAVING_SECONDS)
+        old.process.kill()  # one that hangs on its way out
+        old.process.join()
+        self._processes[number] = self._spawn(number, old.at_once)
+        _send(self._processes[number].connections[0], self._setup)
+        return dict.fromkeys(self.processes()[number], Died(old.process.exitcode, old.ready))
+
+
+def _send(connection: Connection, message: Any) -> None:
+    with suppress(OSError):  # a dead worker is met, and replaced, by wait()
+        connection.send(message)
 
 
 def _not_started(error: OSError) -> SweeperError:
@@ -181,5 +238,7 @@ def start_workers(
         threads=execution.threads,
         layout=execution.layout,
         memory=execution.worker_memory,
+        graphs=execution.graphs,
     )
-    return WorkerPool(setup, execution.devices, store.log_folder(owner, owner_id))
+    logs = store.log_folder(owner, owner_id)
+    return WorkerPool(setup, execution.devices, logs, execution.at_once, execution.finds_width)

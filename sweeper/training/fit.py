@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,15 @@ from torch import Tensor, nn
 
 from sweeper.config import TrainConfig
 from sweeper.evaluation.metrics import macro_f1
-from sweeper.training import augment, checkpoint
+from sweeper.training import checkpoint
+from sweeper.training.graph import GraphedEpoch, Rates
 from sweeper.training.optim import build_optimizer, learning_rate, momentum, penalty, set_rates
+from sweeper.training.step import Step, outputs_of
 from sweeper.training.tensors import Part, TrainingData
 
-# Small enough that the maps of a LeNet stay in the cache: 500 was 4 times slower on a CPU.
-EVALUATION_BATCH = 128
+# On a CPU small enough that the maps of a LeNet stay in the cache: 500 was 4 times slower. A card wants work for all of
+# its cores.
+EVALUATION_BATCH = {"cpu": 128, "cuda": 1024, "mps": 128}
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,8 @@ def fit(
     checkpoint_path: Path | None = None,
     identity: str = "",
     frozen: Collection[str] = (),
+    graphs: bool = False,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> Iterator[EpochMetrics]:
     """Trains `model` in place, yielding after each epoch; with `patience`, it may end before the last one.
 
@@ -82,6 +88,10 @@ def fit(
     file exists already, the epochs that it holds are yielded again and training goes on behind them, bitwise
     as if it had never stopped. Seeds torch's global generator, which dropout draws from.
 
+    With `graphs`, on a card alone, steps are captured and replayed, and dropout draws from a generator that is this
+    training's own: what else the process trains does not change the result, which is the other's but for rounding. Of
+    steps that cannot be captured, and so are made as they come, `tell` gets a line.
+
     Raises Diverged when the loss of an epoch is not finite, ValueError where weight decay names a layer that the
     network lacks, and CheckpointError for an unusable checkpoint.
     """
@@ -89,19 +99,25 @@ def fit(
     for name, parameter in model.named_parameters():
         parameter.requires_grad &= name not in frozen
     norms = [module for name, module in model.named_modules() if f"{name}.running_mean" in frozen]
-    optimizer = build_optimizer(model, config)
-    torch.manual_seed(seed)
+    optimizer = build_optimizer(model, config, capturable=graphs)
     generator = torch.Generator(device).manual_seed(seed)
+    own = torch.Generator(device).manual_seed(seed) if graphs else None
+    if own is None:
+        torch.manual_seed(seed)
     progress = checkpoint.Progress(identity)
     history: list[EpochMetrics] = []
     if checkpoint_path and checkpoint_path.exists():
         with checkpoint.reading(checkpoint_path):
             progress, generators = checkpoint.load(checkpoint_path, identity, model, optimizer)
-            _restore_generators(generators, generator, device)
+            _restore_generators(generators, generator, own, device)
             history = epochs_of(progress.history)
         yield from history
 
     batches = batch_bounds(len(data.train), config.batch_size)
+    step = Step(model, data, config, optimizer, generator)
+    run_epoch: Callable[[Tensor, Rates], None] = partial(_one_by_one, step, batches)
+    if own is not None:
+        run_epoch = GraphedEpoch(step, [stop - start for start, stop in batches], own, tell)
     for epoch in range(progress.epoch + 1, epochs + 1):
         if _has_stalled(history, config.patience):
             return
@@ -114,33 +130,33 @@ def fit(
         for norm in norms:
             norm.training = False  # not norm.eval(), for a norm of timm's may hold a dropout
         started = time.perf_counter()
-        loss, accuracy, gradient_norm, train_heads = _train_epoch(
-            model, data, config, optimizer, [order[start:stop] for start, stop in batches], rates, generator
-        )
+        step.begin_epoch()
+        run_epoch(order, rates)
+        running = step.running(len(batches))
         seconds = time.perf_counter() - started
-        if not math.isfinite(loss):
-            raise Diverged(f"the training loss of epoch {epoch} is {loss}")
+        if not math.isfinite(running.loss):
+            raise Diverged(f"the training loss of epoch {epoch} is {running.loss}")
         validation_loss, validation_accuracy, validation_macro_f1, validation_heads = _validate(model, data, epoch)
         metrics = EpochMetrics(
             epoch=epoch,
-            train_loss=loss,
-            train_accuracy=accuracy,
+            train_loss=running.loss,
+            train_accuracy=running.accuracy,
             validation_loss=validation_loss,
             validation_accuracy=validation_accuracy,
             validation_macro_f1=validation_macro_f1,
             lr=rates[-1][0],
             images_per_second=len(data.train) / seconds,
-            gradient_norm=gradient_norm,
+            gradient_norm=running.gradient_norm,
             epoch_seconds=time.perf_counter() - started,
             penalty=penalty(model, config),
-            heads={f"{name}_train_accuracy": share for name, share in train_heads.items()}
+            heads={f"{name}_train_accuracy": share for name, share in running.heads.items()}
             | {f"{name}_validation_accuracy": share for name, share in validation_heads.items()},
         )
         history.append(metrics)
         if checkpoint_path:
             progress.epoch = epoch
             progress.history.append(asdict(metrics))
-            generators = _generator_states(generator, device)
+            generators = _generator_states(generator, own, device)
             checkpoint.save(checkpoint_path, progress, model, optimizer, generators)
         yield metrics
 
@@ -173,13 +189,16 @@ def _evaluate(model: nn.Module, data: TrainingData, part: Part) -> tuple[float, 
     loss = torch.zeros((), device=data.device)
     outputs = []
     correct: dict[str, Tensor] = {}
+    size = EVALUATION_BATCH[data.device.type]
     with torch.inference_mode():
-        for start in range(0, len(part), EVALUATION_BATCH):
-            output, heads = _outputs(model, data.scale(part.images[start : start + EVALUATION_BATCH]))
-            labels = part.labels[start : start + EVALUATION_BATCH]
+        for start in range(0, len(part), size):
+            output, heads = outputs_of(model, data.scale(part.images[start : start + size]))
+            labels = part.labels[start : start + size]
             loss += F.cross_entropy(output, labels, reduction="sum")
             outputs.append(output)
-            _count(correct, heads, labels)
+            for name, logits in heads.items():
+                right = (logits.argmax(1) == labels).sum()
+                correct[name] = correct[name] + right if name in correct else right
     shares = {name: count.item() / len(part) for name, count in correct.items()}
     return loss.item() / len(part), torch.cat(outputs).float().cpu().numpy(), shares
 
@@ -206,90 +225,31 @@ def batch_bounds(n_images: int, batch_size: int) -> list[tuple[int, int]]:
     return list(zip(starts, [*starts[1:], n_images], strict=True))
 
 
-def _train_epoch(
-    model: nn.Module,
-    data: TrainingData,
-    config: TrainConfig,
-    optimizer: torch.optim.Optimizer,
-    batches: list[Tensor],
-    rates: list[tuple[float, float | None]],
-    generator: torch.Generator,
-) -> tuple[float, float, float, dict[str, float]]:
-    """Running loss and accuracy over the epoch's images, the mean gradient norm, and the heads' accuracies.
-
-    The model is in training mode, and `rates` are the steps' learning rates and momenta. The sums stay on the device
-    and are read once: reading them in a step would make it wait.
-    """
-    parameters = list(model.parameters())
-    loss_sum, correct, norm_sum = torch.zeros(3, device=data.device).unbind()
-    heads_correct: dict[str, Tensor] = {}
-    for batch, step_rates in zip(batches, rates, strict=True):
-        labels = data.train.labels[batch]
-        output, heads = _outputs(model, _inputs(data, batch, config, generator))
-        loss = F.cross_entropy(output, labels)
-        optimizer.zero_grad(set_to_none=True)
-        _objective(loss, output, heads, labels, config).backward()
-        set_rates(optimizer, *step_rates)
-        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-        if config.clip_norm:
-            nn.utils.clip_grads_with_norm_(parameters, config.clip_norm, norm)
-        optimizer.step()
-        norm_sum += norm
-        loss_sum += loss.detach() * len(batch)
-        correct += (output.argmax(1) == labels).sum()
-        _count(heads_correct, heads, labels)
-    n_images = len(data.train)
-    shares = {name: count.item() / n_images for name, count in heads_correct.items()}
-    return loss_sum.item() / n_images, correct.item() / n_images, norm_sum.item() / len(batches), shares
+def _one_by_one(step: Step, batches: Sequence[tuple[int, int]], order: Tensor, rates: Rates) -> None:
+    """Makes the steps of an epoch as they come."""
+    for (start, stop), step_rates in zip(batches, rates, strict=True):
+        set_rates(step.optimizer, *step_rates)
+        step(order[start:stop])
 
 
-def _inputs(data: TrainingData, batch: Tensor, config: TrainConfig, generator: torch.Generator) -> Tensor:
-    """The training images of a batch as the network's input, changed at random if the training wants it."""
-    images = data.train.images[batch]
-    if not augment.is_on(config):
-        return data.scale(images)
-    draws = augment.draw(config, len(batch), *data.input_shape[1:], generator)
-    return augment.erased(data.scale(augment.augmented(images, draws)), draws)
-
-
-def _outputs(model: nn.Module, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-    """The network's output, and those of its auxiliary heads by name."""
-    if not getattr(model, "aux", None):
-        return model(images), {}
-    return model.forward_heads(images)  # type: ignore[operator]
-
-
-def _objective(
-    loss: Tensor, output: Tensor, heads: Mapping[str, Tensor], labels: Tensor, config: TrainConfig
-) -> Tensor:
-    """What a step minimises: the output's and the heads' losses, both with smoothed labels."""
-    smoothing = config.label_smoothing
-    if smoothing:
-        loss = F.cross_entropy(output, labels, label_smoothing=smoothing)
-    if not heads:
-        return loss
-    aux = torch.stack([F.cross_entropy(logits, labels, label_smoothing=smoothing) for logits in heads.values()])
-    return loss + config.aux_weight * aux.sum()
-
-
-def _count(correct: dict[str, Tensor], heads: Mapping[str, Tensor], labels: Tensor) -> None:
-    """Adds the images that each head has right."""
-    for name, logits in heads.items():
-        right = (logits.argmax(1) == labels).sum()
-        correct[name] = correct[name] + right if name in correct else right
-
-
-def _generator_states(order: torch.Generator, device: torch.device) -> dict[str, Tensor]:
+def _generator_states(order: torch.Generator, own: torch.Generator | None, device: torch.device) -> dict[str, Tensor]:
     states = {"order": order.get_state(), "global": torch.get_rng_state()}
-    if device.type == "cuda":
+    if own is not None:
+        states["cuda"] = own.get_state()
+    elif device.type == "cuda":
         states["cuda"] = torch.cuda.get_rng_state(device)
     elif device.type == "mps":
         states["mps"] = torch.mps.get_rng_state()
     return states
 
 
-def _restore_generators(states: dict[str, Tensor], order: torch.Generator, device: torch.device) -> None:
+def _restore_generators(
+    states: dict[str, Tensor], order: torch.Generator, own: torch.Generator | None, device: torch.device
+) -> None:
     order.set_state(states["order"])
+    if own is not None:
+        own.set_state(states["cuda"])
+        return
     torch.set_rng_state(states["global"])
     if device.type == "cuda":
         torch.cuda.set_rng_state(states["cuda"], device)

@@ -6,11 +6,15 @@ import re
 import sys
 from contextlib import suppress
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the limit is set before torch is imported
     import torch
 
+# Held by whoever changes what is one for all trainings of the process: a card's own generator and its memory's pool.
+# Neither may be touched while another training captures a graph.
+of_the_card = RLock()
 # Of what there was for it: a trial that took this share, with what it asked for, explains by itself that it ran out.
 OWN_SHARE = 0.5
 # As torch tells it of a CPU, and of a card.
@@ -41,14 +45,23 @@ def limit(n_bytes: int) -> None:
 def is_out_of_memory(error: BaseException, *, limited: bool = False) -> bool:
     """Whether an error says that memory was not to be had, in any of the ways that Python and torch have for it.
 
-    `limited` tells that the process has a limit.
+    Or that something else failed for that: the end of a graph's capture. `limited` tells that the process has a limit.
     """
     import torch
 
     texts = (*_LACKING, *_LACKING_IF_LIMITED) if limited else _LACKING
+    if error.__context__ is not None and is_out_of_memory(error.__context__, limited=limited):
+        return True
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
     )
+
+
+def is_of_the_device(error: BaseException) -> bool:
+    """Whether the device itself failed, such as by an access beyond its memory: the process can use it no more."""
+    import torch
+
+    return isinstance(error, torch.AcceleratorError)
 
 
 class Share:
@@ -78,14 +91,19 @@ class Share:
         return self._rest is not None and _status("VmPeak") - self._before + asked >= OWN_SHARE * self._rest
 
 
-def give_back(device: "torch.device") -> None:
-    """Returns what nothing holds any more to the system or the card, for the next trial and the neighbours."""
+def give_back(device: "torch.device", *, alone: bool = True) -> None:
+    """Returns what nothing holds any more to the system or the card, for the next trial and the neighbours.
+
+    `alone` tells that the process trains nothing beside.
+    """
     import torch
 
     gc.collect()
-    gc.freeze()  # torch itself, mostly: looking through it again after every trial takes a sixth of a second
+    if alone:
+        gc.freeze()  # torch itself, mostly: looking through it again after every trial takes a sixth of a second
     if device.type == "cuda":
-        torch.cuda.empty_cache()
+        with of_the_card:
+            torch.cuda.empty_cache()
     elif sys.platform == "linux":
         with suppress(OSError, AttributeError):  # musl has no malloc_trim
             ctypes.CDLL(None).malloc_trim(0)

@@ -7,12 +7,15 @@ import torch
 from torch import Tensor, nn
 
 from sweeper.config import TrainConfig
+from sweeper.training import cycled
 
 
-def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+def build_optimizer(model: nn.Module, config: TrainConfig, *, capturable: bool = False) -> torch.optim.Optimizer:
     """The optimizer of `config` for the parameters of `model` that train; rmsprop has torch's defaults.
 
-    Raises ValueError where `weight_decay_layers` names a layer that the network lacks.
+    That of a `capturable` step finds its learning rate, and a momentum that changes, in tensors on the device, to which
+    set_rates writes. Its state is that of the other. Raises ValueError where `weight_decay_layers` names a layer that
+    the network lacks.
     """
     decayed, trained = _decayed(model, config), _trained(model)
     chosen = {id(parameter) for parameter in decayed}
@@ -26,19 +29,35 @@ def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimi
         groups.append({"params": others, "weight_decay": 0.0})
     else:
         groups[0]["params"] = trained
-    momentum_start = config.momentum if momentum(config, 0, 1, 1) is None else config.momentum_high
+    cycles = momentum(config, 0, 1, 1) is not None
+    momentum_start = config.momentum_high if cycles else config.momentum
+    nesterov = config.nesterov and momentum_start > 0
+    on_device = cycles and capturable
+    # Torch's own word for what a graph can hold, which it allows on cards alone.
+    told = capturable and trained[0].device.type != "cpu"
     optimizer: torch.optim.Optimizer
     # The fused kernels update all parameters in one call: small networks are bound by the number of calls.
     match config.optimizer:
+        case "sgd" if on_device:
+            optimizer = cycled.SGD(groups, config.lr, momentum_start, nesterov=nesterov)
         case "sgd":
-            nesterov = config.nesterov and momentum_start > 0
             optimizer = torch.optim.SGD(groups, config.lr, momentum_start, nesterov=nesterov, fused=True)
         case "rmsprop":
             # Torch has no fused kernel for it, and takes this one by itself on cards alone.
-            optimizer = torch.optim.RMSprop(groups, config.lr, momentum=momentum_start, foreach=True)
+            factor = 1.0 if on_device else momentum_start
+            optimizer = torch.optim.RMSprop(groups, config.lr, momentum=factor, foreach=True, capturable=told)
+            if on_device:
+                optimizer.register_step_pre_hook(cycled.scale_buffers)
+        case _ if on_device:
+            optimizer = cycled.Adam(groups, config.lr, capturable=told, decoupled_weight_decay=_is_decoupled(config))
         case _:
             kind = torch.optim.AdamW if _is_decoupled(config) else torch.optim.Adam
-            optimizer = kind(groups, config.lr, fused=True)
+            optimizer = kind(groups, config.lr, fused=True, capturable=told)
+    if capturable:
+        for group in optimizer.param_groups:
+            group["lr"] = torch.tensor(config.lr, device=trained[0].device)
+            if cycles:
+                group[cycled.MOMENTUM] = torch.tensor(momentum_start, device=trained[0].device)
     if by_hand and config.weight_decay and decayed:
 
         @torch.no_grad()
@@ -130,16 +149,28 @@ def momentum(config: TrainConfig, step: int, steps_per_epoch: int, epochs: int) 
     return None
 
 
-def set_rates(optimizer: torch.optim.Optimizer, learning_rate: float, momentum: float | None) -> None:
-    """Gives the next step its learning rate and, unless None, its momentum."""
+def set_rates(optimizer: torch.optim.Optimizer, learning_rate: float | Tensor, momentum: float | Tensor | None) -> None:
+    """Gives the next step its learning rate and, unless None, its momentum.
+
+    For an optimizer of a capturable step both are numbers on the device.
+    """
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate
+        _set(group, "lr", learning_rate)
         if momentum is None:
             continue
-        if "betas" in group:
+        if cycled.MOMENTUM in group:
+            _set(group, cycled.MOMENTUM, momentum)
+        elif "betas" in group:
             group["betas"] = (momentum, group["betas"][1])
         else:
             group["momentum"] = momentum
+
+
+def _set(group: dict[str, Any], name: str, value: float | Tensor) -> None:
+    if isinstance(value, Tensor):
+        group[name].copy_(value)
+    else:
+        group[name] = value
 
 
 def _triangle(config: TrainConfig, step: int, steps_per_epoch: int) -> float:

@@ -70,6 +70,6 @@ def on_device(
             return Part(torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device))
 
     def per_channel(values: Sequence[float]) -> Tensor:
-        return (255 * torch.tensor(values, dtype=torch.float32, device=device)).view(1, -1, 1, 1)
+        return (255 * torch.tensor(values, dtype=torch.float32)).view(1, -1, 1, 1).to(device)
 
     return TrainingData(part(*train), part(*validation), per_channel(mean), per_channel(std), n_classes, layout)

@@ -234,7 +234,7 @@ def test_dry_run_writes_nothing(tiny, tmp_path):
         (["fashion_mnist", "--timeout", "soon"], "must be a duration"),
         (["fashion_mnist", "--jobs", "many"], "must be auto or an integer"),
         (["fashion_mnist", "--study", "../up"], "a study's name must be"),
-        (["fashion_mnist", "--device", "tpu"], "device must be auto, cpu, cuda, cuda:N or mps, got 'tpu'"),
+        (["fashion_mnist", "--device", "tpu"], "cuda:N,cuda:M or mps, got 'tpu'"),
         (["fashion_mnist", "--subset", "100000"], "100000"),
         (["fashion_mnist", "--sampler", "grid"], "dropout has infinitely many values"),
         (["fashion_mnist", "--data-dir", "/nowhere/at/all"], "/nowhere/at/all"),

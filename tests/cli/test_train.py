@@ -353,7 +353,7 @@ def test_deletion_of_a_study_leaves_trainings_alone(workplace):
         (["--set", "folds=1"], "folds must be"),
         (["--epochs", "0"], "--epochs"),
         (["--subset", "100000"], "100000"),
-        (["--device", "tpu"], "device must be auto, cpu, cuda, cuda:N or mps, got 'tpu'"),
+        (["--device", "tpu"], "device must be auto, cpu, cuda, cuda:N, cuda:N,cuda:M or mps, got 'tpu'"),
         (["--quiet", "--verbose"], "contradict"),
     ],
 )

@@ -26,11 +26,14 @@ def metrics(epoch: int, accuracy: float, loss: float = 1.0) -> EpochMetrics:
 class FakePool:
     """Workers that answer by a script: `script(job, epoch)` gives an accuracy or another message to send.
 
-    They leave the files that real ones leave: a checkpoint after every epoch, at last the weights.
+    They leave the files that real ones leave: a checkpoint after every epoch, at last the weights. With `per_process`,
+    so many share a process.
     """
 
-    def __init__(self, script: Script, n_workers: int = 1) -> None:
-        self.script, self.n_workers = script, n_workers
+    def __init__(self, script: Script, n_workers: int = 1, per_process: int = 1, finds_width: bool = False) -> None:
+        self.finds_width = finds_width
+        self.script, self.n_workers, self.per_process = script, n_workers, per_process
+        self.wide = [per_process] * (n_workers // per_process)
         self.jobs: list[TrialJob] = []
         self.current: dict[int, TrialJob] = {}
         self.epochs: dict[int, int] = {}  # finished ones by trial: what a checkpoint would hold
@@ -54,6 +57,18 @@ class FakePool:
     def answer(self, index: int, *, go_on: bool) -> None:
         if go_on:
             self._advance(index)
+
+    def processes(self) -> list[range]:
+        return [range(first, first + self.per_process) for first in range(0, self.n_workers, self.per_process)]
+
+    def at_once(self, index: int) -> int:
+        return self.wide[index // self.per_process]
+
+    def narrow(self, index: int, at_once: int) -> None:
+        self.wide[index // self.per_process] = max(1, min(self.at_once(index), at_once))
+
+    def widen(self, index: int) -> None:
+        self.wide[index // self.per_process] = self.per_process
 
     def renew(self, index: int) -> None:
         self.renewed.append(index)

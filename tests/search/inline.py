@@ -16,7 +16,8 @@ class InlinePool:
 
     made: ClassVar[list[Any]] = []
 
-    def __init__(self, setup, devices, log_folder) -> None:
+    def __init__(self, setup, devices, log_folder, per_process=1, finds_width=False) -> None:
+        self.finds_width = finds_width
         InlinePool.made.append(self)
         self.parts = setup.parts
         self.setup = setup
@@ -37,6 +38,12 @@ class InlinePool:
     def answer(self, index: int, *, go_on: bool) -> None:
         if go_on:
             self._advance()
+
+    def processes(self) -> list[range]:
+        return [range(1)]
+
+    def at_once(self, index: int) -> int:
+        return 1
 
     def renew(self, index: int) -> None:
         raise AssertionError("nothing runs out of memory here")

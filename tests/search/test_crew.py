@@ -1,3 +1,6 @@
+from collections import deque
+from dataclasses import replace
+
 import pytest
 
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
@@ -15,20 +18,19 @@ NOT_GUILTY = Failure("out_of_memory", "CUDA out of memory", own_fault=False)
 class Shift:
     """A crew with tasks, run to their ends; `script` gives what each task's next message is, by number and epoch."""
 
-    def __init__(self, folder, script, n_tasks=1, n_workers=1):
+    def __init__(self, folder, script, n_tasks=1, n_workers=1, per_process=1, finds_width=False, epochs=3):
         self.notes, self.heard = [], []
-        self.pool = FakePool(lambda job, epoch: script(job.number, epoch), n_workers)
+        self.pool = FakePool(lambda job, epoch: script(job.number, epoch), n_workers, per_process, finds_width)
         self.crew = Crew(self.pool, self.notes.append)
         configuration = Configuration(ConvNetConfig(), TrainConfig())
-        jobs = [TrialJob(number, configuration, 3, 5, folder / str(number), "data") for number in range(n_tasks)]
+        jobs = [TrialJob(number, configuration, epochs, 5, folder / str(number), "data") for number in range(n_tasks)]
         self.tasks = [Task(f"trial {job.number}", job, None) for job in jobs]
 
     def work(self):
-        waiting = list(self.tasks)
+        waiting = deque(self.tasks)
         while True:
-            for worker in self.crew.idle():
-                if self.crew.requeued or waiting:
-                    self.crew.begin(worker, self.crew.requeued.popleft() if self.crew.requeued else waiting.pop(0))
+            while (line := self.crew.requeued or waiting) and (worker := self.crew.idle()) is not None:
+                self.crew.begin(worker, line.popleft())
             if not self.crew.running:
                 return
             for task, event in self.crew.wait(0):
@@ -154,10 +156,154 @@ def test_full_disk_ends_the_work_but_not_the_task(tmp_path):
 
 def test_workers_that_die_without_a_task_are_replaced_but_not_for_ever(tmp_path):
     for n_deaths in (2, 3):
-        shift = Shift(tmp_path, lambda number, epoch: metrics(epoch, 0.5), n_workers=2)
-        shift.pool.messages.extend([(1, Died(1))] * n_deaths)
+        shift = Shift(tmp_path, lambda number, epoch: metrics(epoch, 0.5), n_workers=4)
+        shift.pool.messages.extend((worker, Died(1)) for worker in range(1, 1 + n_deaths))
         if n_deaths == 2:
             shift.work()
         else:
-            with pytest.raises(SweeperError, match=r"end before they train \(exit code 1\); see worker-1\.log"):
+            with pytest.raises(SweeperError, match=r"end before they train \(exit code 1\); see worker-3\.log"):
                 shift.work()
+
+
+def test_task_without_memory_beside_others_waits_until_fewer_are_trained(tmp_path):
+    shift = Shift(tmp_path, once((2, 2), Failure("out_of_memory", "CUDA out of memory")), 5, 4, per_process=4)
+    most = []
+    begin = shift.crew.begin
+    shift.crew.begin = lambda worker, task: (begin(worker, task), most.append(len(shift.crew.running)))
+    shift.work()
+    assert {number for number, event in shift.ends() if isinstance(event, TrialResult)} == set(range(5))
+    assert shift.epochs(2) == [(1, True), (1, False), (2, True), (3, True)]
+    assert shift.pool.wide == [3]
+    assert most[:4] == [1, 2, 3, 4]
+    assert max(most[4:]) <= 3
+    assert shift.pool.renewed == []
+    assert "trial 2: out of memory beside others; fewer are trained at once" in [note.text for note in shift.notes]
+
+
+def test_task_without_memory_though_nothing_is_trained_beside_is_what_it_is_elsewhere(tmp_path):
+    shift = Shift(tmp_path, lambda number, epoch: Failure("out_of_memory", "CUDA out of memory"), 1, 4, per_process=4)
+    shift.work()
+    assert shift.ends() == [(0, Failure("out_of_memory", "CUDA out of memory", log=shift.pool.log(0)))]
+    assert (shift.pool.renewed, shift.pool.wide) == ([0], [4])
+
+
+def test_task_that_is_tried_again_has_a_new_process_for_itself(tmp_path):
+    shift = Shift(tmp_path, lambda number, epoch: metrics(epoch, 0.5), 5, 4, per_process=2)
+    busy, other, tried, *_ = shift.tasks
+    tried.tried_again = True
+    for task in (busy, other):
+        shift.crew.begin(shift.crew.idle(), task)
+    assert list(shift.crew.running) == [0, 2]
+    shift.crew.requeued.append(tried)
+    assert shift.crew.idle() is None
+    del shift.crew.running[2]
+    worker = shift.crew.idle()
+    shift.crew.begin(worker, shift.crew.requeued.popleft())
+    assert (worker, shift.pool.renewed) == (2, [2])
+    assert shift.crew.idle() == 1  # nothing joins it
+
+
+def test_task_without_memory_whose_neighbour_ended_is_judged_by_itself_before_any_other_begins(tmp_path):
+    def script(number, epoch):
+        if number != 1:
+            return metrics(epoch, 0.5)
+        # Beside others nothing tells whose fault it was.
+        alone = len(shift.crew.running) == 1 and shift.pool.renewed
+        return Failure("out_of_memory", "CUDA out of memory", own_fault=bool(alone))
+
+    shift = Shift(tmp_path, script, 6, 3, per_process=3)
+    first, guilty = shift.tasks[:2]
+    shift.crew.begin(0, first)
+    shift.crew.begin(1, guilty)
+    shift.pool.messages.clear()
+    shift.pool.messages.extend([(0, TrialResult(None)), (1, NOT_GUILTY)])
+    assert [task for task, _ in shift.crew.wait(0)] == [first]
+    shift.tasks = shift.tasks[2:]
+    shift.work()
+    assert [(number, event.kind) for number, event in shift.ends() if isinstance(event, Failure)] == [
+        (1, "out_of_memory")
+    ]
+    assert shift.pool.wide == [3]
+
+
+def test_tasks_are_spread_over_the_processes(tmp_path):
+    shift = Shift(tmp_path, lambda number, epoch: metrics(epoch, 0.5), 5, 6, per_process=3)
+    for task in shift.tasks:
+        shift.crew.begin(shift.crew.idle(), task)
+    assert list(shift.crew.running) == [0, 3, 1, 4, 2]
+
+
+def killed(shift, *workers):
+    shift.pool.messages.clear()
+    shift.pool.messages.extend((worker, Died(-11)) for worker in workers)
+    assert list(shift.crew.wait(0)) == []
+
+
+def begun_again(shift):
+    """Those that were gone on with."""
+    begun = []
+    while shift.crew.requeued and (worker := shift.crew.idle()) is not None:
+        begun.append(shift.crew.requeued.popleft())
+        shift.crew.begin(worker, begun[-1])
+    return begun
+
+
+def test_tasks_of_a_process_that_died_go_on_beside_fewer_and_none_is_blamed_before_it_is_alone(tmp_path):
+    shift = Shift(tmp_path, lambda number, epoch: metrics(epoch, 0.5), 4, 4, per_process=4)
+    for task in shift.tasks:
+        shift.crew.begin(shift.crew.idle(), task)
+    killed(shift, *range(4))
+    assert begun_again(shift) == shift.tasks[:2]
+    killed(shift, *range(4))
+    assert [task.deaths for task in shift.tasks] == [0, 0, 0, 0]
+    assert begun_again(shift) == shift.tasks[2:3]
+    killed(shift, *range(4))
+    assert [task.deaths for task in shift.tasks] == [0, 0, 1, 0]
+
+
+def test_process_has_its_width_again_once_it_is_known_who_ended_it(tmp_path):
+    shift = Shift(tmp_path, lambda number, epoch: metrics(epoch, 0.5), 1, 4, per_process=4)
+    shift.pool.wide = [1]
+    shift.tasks[0].deaths = 2
+    shift.crew.begin(0, shift.tasks[0])
+    shift.pool.messages.clear()
+    shift.pool.messages.extend((worker, Died(-11)) for worker in range(4))
+    [(_, failure)] = shift.crew.wait(0)
+    assert "3 times without finishing an epoch" in failure.message
+    assert shift.pool.wide == [4]
+
+
+@pytest.mark.parametrize("n_tasks", [0, 1, 3])
+def test_process_that_ends_by_itself_before_it_has_its_data_counts_once(tmp_path, n_tasks):
+    shift = Shift(tmp_path, lambda number, epoch: metrics(epoch, 0.5), 3, 3, per_process=3)
+    for round in range(3):
+        for worker, task in zip(range(3), shift.tasks[:n_tasks], strict=False):
+            shift.crew.begin(worker, task)
+        shift.crew.requeued.clear()
+        shift.pool.messages.clear()
+        # Those without a task first.
+        shift.pool.messages.extend((worker, Died(1, ready=False)) for worker in (2, 1, 0))
+        if round < 2:
+            assert list(shift.crew.wait(0)) == []
+        else:
+            with pytest.raises(SweeperError, match="workers end before they train"):
+                list(shift.crew.wait(0))
+
+
+def test_width_that_is_to_be_found_out_grows_while_it_pays(tmp_path):
+    """Four trials are as fast together as each alone; eight are no faster than four."""
+    widths = []
+
+    def script(number, epoch):
+        n_running = len(shift.crew.running)
+        widths.append(n_running)
+        return replace(metrics(epoch, 0.5), images_per_second=1000.0 * min(1, 4 / max(1, n_running)))
+
+    shift = Shift(tmp_path, script, 8, 8, per_process=8, finds_width=True, epochs=30)
+    shift.work()
+    assert {number for number, event in shift.ends() if isinstance(event, TrialResult)} == set(range(8))
+    assert widths[0] == 1
+    assert max(widths) == 8  # tried
+    for task in shift.tasks[:4]:
+        shift.crew.begin(shift.crew.idle(), task)
+    assert shift.crew.idle() is None

@@ -88,8 +88,37 @@ def test_gpus_have_a_worker_each(monkeypatch):
     assert resources.plan_execution("auto", None, 0, {}).devices == ("cuda:0", "cuda:1")
     assert resources.plan_execution("cuda", 3, 0, {}).devices == ("cuda:0", "cuda:1", "cuda:0")
     assert resources.plan_execution("cuda:1", None, 0, {}).devices == ("cuda:1",)
+    assert resources.plan_execution("cuda:1,cuda:0", 3, 0, {}).devices == ("cuda:1", "cuda:0", "cuda:1")
     with pytest.raises(UsageError, match="device cuda:2 is not here: torch sees 2"):
         resources.plan_execution("cuda:2", None, 0, {})
+    with pytest.raises(UsageError, match="device cuda:5 is not here"):
+        resources.plan_execution("cuda:0,cuda:5", None, 0, {})
+    with pytest.raises(UsageError, match="device cpu is not here: torch sees 2 CUDA devices"):
+        resources.plan_execution("cuda:0,cpu", None, 0, {})
+    with pytest.raises(UsageError, match="each device may be named once, got cuda:0,cuda:0"):
+        resources.plan_execution("cuda:0,cuda:0", None, 0, {})
+
+
+def test_trials_that_share_a_gpu_are_workers_of_one_process_and_trained_from_graphs(monkeypatch):
+    monkeypatch.setattr(resources, "_devices", lambda device: ["cuda:0", "cuda:1"])
+    shared = resources.plan_execution("cuda", None, 0, {}, jobs_per_gpu=3)
+    assert (shared.devices, shared.at_once, shared.kind) == (("cuda:0", "cuda:1"), 3, "cuda, graphs")
+    assert shared.workers == ["cuda:0"] * 3 + ["cuda:1"] * 3
+    assert resources.plan_execution("cuda", None, 0, {}).kind == "cuda"
+    few = resources.plan_execution("cuda", None, 0, {}, most_jobs=5, jobs_per_gpu=8)
+    assert (few.devices, few.at_once) == (("cuda:0", "cuda:1"), 3)
+    assert resources.plan_execution("cuda", None, 0, {}, most_jobs=1, jobs_per_gpu=8).workers == ["cuda:0"]
+    sought = resources.plan_execution("cuda:0", None, 0, {}, jobs_per_gpu=0)
+    assert (sought.at_once, sought.finds_width) == (resources.MOST_PER_GPU, True)
+    with pytest.raises(UsageError, match="give one of --jobs and --jobs-per-gpu, got both"):
+        resources.plan_execution("cuda", 2, 0, {}, jobs_per_gpu=3)
+    with pytest.raises(UsageError, match=r"limited on a CPU only, got cuda:0 \(--worker-memory\)"):
+        resources.plan_execution("cuda", None, 0, {}, worker_memory=2 << 30, jobs_per_gpu=3)
+
+
+def test_trials_share_no_device_but_a_gpu():
+    with pytest.raises(UsageError, match=r"share a CUDA device only, got cpu \(--jobs-per-gpu\)"):
+        resources.plan_execution("cpu", None, 0, {}, jobs_per_gpu=2)
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:x", "cpu:1", ""])

@@ -414,13 +414,13 @@ def test_deaths_with_an_epoch_between_them_are_forgiven(commands):
 
 def test_worker_that_dies_without_a_training_is_replaced_but_not_for_ever(commands):
     def deaths(number):
-        return lambda pool: pool.messages.extend([(3, Died(1))] * number)
+        return lambda pool: pool.messages.extend((3 + n, Died(1)) for n in range(number))
 
-    with pytest.raises(SweeperError, match=r"end before they train \(exit code 1\); see worker-3\.log"):
-        commands.run(n_workers=4, prepare=deaths(3))
+    with pytest.raises(SweeperError, match=r"end before they train \(exit code 1\); see worker-5\.log"):
+        commands.run(n_workers=6, prepare=deaths(3))
     assert all(commands.states(seed)[-1][0] == "interrupted" for seed in (1, 2, 3))
     assert commands.pool.closed
-    assert commands.run(n_workers=4, prepare=deaths(2))
+    assert commands.run(n_workers=6, prepare=deaths(2))
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit(143), RuntimeError("bug")])

@@ -117,7 +117,7 @@ def test_killed_worker_is_replaced_and_its_trial_goes_on_bitwise(pool, tmp_path)
     whole, _ = finish(pool, 0)
     pool.train(1, job(tmp_path / "cut"))
     receive(pool, 1)
-    os.kill(pool._workers[1][0].pid, signal.SIGKILL)
+    os.kill(pool._processes[1].process.pid, signal.SIGKILL)
     died = receive(pool, 1)
     assert died == Died(-signal.SIGKILL)
     pool.train(1, job(tmp_path / "cut"))
@@ -145,7 +145,7 @@ def test_failure_is_told_with_its_trace_and_the_worker_goes_on(pool, tmp_path):
 def test_workers_do_not_heed_signals_meant_for_the_coordinator(pool, tmp_path):
     pool.train(0, job(tmp_path))
     for number in (signal.SIGINT, signal.SIGTERM):
-        os.kill(pool._workers[0][0].pid, number)
+        os.kill(pool._processes[0].process.pid, number)
     assert isinstance(finish(pool, 0)[1], TrialResult)
 
 
@@ -158,7 +158,7 @@ def epochs_in_log(pool, index, number):
 
 
 def pid(pool, index):
-    return pool._workers[index][0].pid
+    return pool._processes[index].process.pid
 
 
 def test_log_tells_of_every_epoch_that_was_trained_and_of_none_that_a_checkpoint_brought_back(pool, tmp_path):
@@ -192,6 +192,76 @@ def test_workers_have_process_groups_of_their_own(pool, tmp_path):
     assert os.getpgid(pid(pool, 0)) == pid(pool, 0)
 
 
+PLAIN = replace(MODEL, dropout=0.0)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shared")
+    pool = WorkerPool(tiny_setup(folder), ["cpu"], folder / "logs", per_process=2)
+    yield pool
+    pool.close()
+
+
+def both(pool, end):
+    """The epochs of two workers' trials, which run on until `end` of what each has sent last is true."""
+    last, epochs = {}, {0: [], 1: []}
+    deadline = time.monotonic() + 60
+    while not (len(last) == 2 and all(map(end, last.values()))):
+        assert time.monotonic() < deadline
+        for index, message in pool.wait(1.0):
+            last[index] = message
+            if isinstance(message, EpochMetrics):
+                epochs[index].append(replace(message, images_per_second=0.0, epoch_seconds=0.0))
+                pool.answer(index, go_on=True)
+    return epochs
+
+
+def test_workers_of_one_process_train_at_once_as_each_by_itself(pool, shared, tmp_path):
+    jobs = [job(tmp_path / str(number), number=number, model=PLAIN, epochs=4) for number in (0, 1)]
+    jobs[1] = replace(jobs[1], seed=6)
+    for index, each in enumerate(jobs):
+        shared.train(index, each)
+    epochs = both(shared, lambda message: isinstance(message, TrialResult))
+    assert shared.processes() == [range(2)]
+    assert shared.log(0) == shared.log(1)
+    pids = {line.rsplit("pid ")[1] for line in shared.log(0).read_text().splitlines() if "pid" in line}
+    assert len(pids) == 1
+    for index, each in enumerate(jobs):
+        pool.train(0, replace(each, folder=tmp_path / f"alone-{index}"))
+        alone, _ = finish(pool, 0)
+        assert epochs[index] == [replace(m, images_per_second=0.0, epoch_seconds=0.0) for m in alone]
+    assert epochs[0] != epochs[1]
+
+
+def test_workers_of_one_process_die_together_and_an_epoch_of_theirs_is_not_heard_of_beside(shared, tmp_path):
+    for index in (0, 1):
+        shared.train(index, job(tmp_path / str(index), number=index, model=PLAIN, epochs=3))
+    first = {}
+    while len(first) < 2:
+        first |= dict(shared.wait(1.0))
+    # One has an epoch to tell of when they die.
+    shared.answer(1, go_on=True)
+    deadline = time.monotonic() + 60
+    while not shared._connection(1).poll():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(shared._processes[0].process.pid, signal.SIGKILL)
+    shared._processes[0].process.join()
+    deaths = {}
+    while len(deaths) < 2:
+        deaths |= dict(shared.wait(1.0))
+    assert deaths == {0: Died(-signal.SIGKILL), 1: Died(-signal.SIGKILL)}
+    assert [shared.at_once(index) for index in (0, 1)] == [2, 2]
+    shared.narrow(1, 1)
+    assert [shared.at_once(index) for index in (0, 1)] == [1, 1]
+    shared.widen(0)
+    shared.train(1, job(tmp_path / "0", number=0, model=PLAIN, epochs=3))
+    epochs, result = finish(shared, 1)
+    assert epochs[0].epoch == 1
+    assert isinstance(result, TrialResult)
+
+
 ORPHANING = """
 import sys
 from pathlib import Path
@@ -207,7 +277,7 @@ if __name__ == "__main__":
     # Its epoch lasts half a minute.
     wide = ConvNetConfig(filters=(1024, 1024, 1024), kernel_size=3, padding=1, pool_after=())
     pool.train(0, TrialJob(0, Configuration(wide, TrainConfig(batch_size=1)), 3, 5, folder / "trial", "data"))
-    print(pool._workers[0][0].pid, flush=True)
+    print(pool._processes[0].process.pid, flush=True)
     pool.wait(600)
 """
 

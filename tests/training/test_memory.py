@@ -33,6 +33,12 @@ def test_lack_of_memory_is_known_by_every_name_it_has(error, expected):
     assert memory.is_out_of_memory(error) is expected
 
 
+def test_error_in_dealing_with_lack_of_memory_is_lack_of_memory():
+    error = torch.AcceleratorError("CUDA error: operation failed due to a previous error during capture")
+    error.__context__ = torch.OutOfMemoryError("CUDA out of memory")
+    assert memory.is_out_of_memory(error)
+
+
 @pytest.mark.parametrize("text", ["could not create a primitive", "could not execute a primitive"])
 def test_what_onednn_says_is_lack_of_memory_in_a_limited_process_alone(text):
     assert memory.is_out_of_memory(RuntimeError(text), limited=True)
