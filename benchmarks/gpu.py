@@ -1,0 +1,226 @@
+"""Training on one card, by every way there is, as shares of what the card can do. In eight minutes.
+
+    python benchmarks/gpu.py
+
+Images are noise of the shapes of Fashion-MNIST and CIFAR-10: speed does not depend on what they show. A measurement is
+of whole epochs behind those that set things up, made once; nothing is validated. The limits are measured too: the rate
+of a large product of matrices, and of a large copy. A network's share of them counts the products of its forward pass
+and, backward, those for the gradients of every layer's weights and of its input, but for the first; and for bytes each
+map of a layer written and read forward, and read again backward, where its gradient is written and read.
+
+Needs what the packages for training, models and data need, not Optuna and MLflow. Where these are too, a whole search
+of 50 trials on Fashion-MNIST, which must be found or downloaded, is timed last. The time to 90 % of CIFAR-10's test
+images needs its files, as `sweeper data fetch cifar10` leaves them.
+"""
+
+import argparse
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import partial
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from gpu_ways import LAYOUT, Case, at_once, beside, cases, network, not_captured, with_loader
+
+from sweeper.config import Configuration, ConvNetConfig, TrainConfig
+from sweeper.errors import first_line
+from sweeper.models import trace
+from sweeper.training.fit import fit
+from sweeper.training.tensors import on_device
+
+# Torch has 32 streams.
+AT_ONCE = (1, 2, 4, 8, 16, 32)
+PROCESSES = (2, 4, 8)
+# Of the search: trials at once.
+JOBS = 16
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the card does at most: floating-point operations a second by precision, and bytes a second of a copy."""
+
+    flops: dict[str, float]
+    bytes: float
+
+
+def limits(device: torch.device, side: int) -> Limits:
+    """The rates of a product of square matrices and of a copy, each the best of several."""
+
+    def wait() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    def best(call: Callable[[], Any], work: float) -> float:
+        rates = []
+        for _ in range(5):
+            call()
+            wait()
+            started = time.perf_counter()
+            for _ in range(10):
+                call()
+            wait()
+            rates.append(10 * work / (time.perf_counter() - started))
+        return max(rates)
+
+    flops = {}
+    # Convolutions of float32 have TF32's products on a card, so that the limit is one of TF32 as well.
+    torch.set_float32_matmul_precision("high")
+    for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
+        a, b = torch.randn((2, side, side), device=device).to(dtype).unbind()
+        flops[name] = best(partial(torch.matmul, a, b), 2.0 * side**3)
+    torch.set_float32_matmul_precision("highest")
+    block = torch.empty(side * side * 16, dtype=torch.uint8, device=device)
+    target = torch.empty_like(block)
+    return Limits(flops, best(partial(target.copy_, block), 2.0 * block.numel()))
+
+
+def work_of(case: Case) -> tuple[float, float]:
+    """The floating-point operations and the bytes that training on an image takes."""
+    layers = trace(case.configuration.model, case.shape, 10)
+    products = [layer.n_multiply_adds for layer in layers if layer.n_multiply_adds]
+    n_numbers = sum(prod(layer.output_shape) for layer in layers if layer.kind != "flatten")
+    n_bytes = 2 if case.configuration.train.precision == "bfloat16" else 4
+    return 2.0 * (3 * sum(products) - products[0]), 5.0 * n_numbers * n_bytes
+
+
+def cells(case: Case, way: Callable[[], float], most: Limits) -> str:
+    """The images a second of a way, and the shares of the limits that they are."""
+    speed, (flops, n_bytes) = way(), work_of(case)
+    rate = most.flops[case.configuration.train.precision]
+    return f"{speed:,.0f} | {speed * flops / rate:.2%} | {speed * n_bytes / most.bytes:.2%}"
+
+
+def to_ninety(device: torch.device, convs: ConvNetConfig) -> str:
+    """Seconds of training until 90 % of CIFAR-10's test images are right.
+
+    A reference for engineers: its epochs were looked at on the test images, and what it ends with estimates nothing.
+    """
+    from sweeper.data.pool import load_training_pool
+    from sweeper.data.test_set import load_test_set
+
+    pool = load_training_pool("cifar10", offline=True)
+    test = load_test_set("cifar10", input_shape=pool.input_shape, offline=True)
+    pixels = pool.images.astype(np.float32) / 255
+    data = on_device(
+        (pool.images, pool.labels),
+        (test.images, test.labels),
+        n_classes=10,
+        mean=pixels.mean((0, 2, 3)).tolist(),
+        std=pixels.std((0, 2, 3)).tolist(),
+        device=device,
+        layout=LAYOUT,
+    )
+    train = TrainConfig(
+        optimizer="sgd", lr=0.2, momentum=0.9, nesterov=True, weight_decay=5e-4, schedule="one_cycle", batch_size=512,
+        label_smoothing=0.1, flip_p=0.5, crop_padding=4, precision="bfloat16",
+    )  # fmt: skip
+    case = Case("", pool.input_shape, len(pool.labels), Configuration(replace(convs, batch_norm=True), train))
+    model = network(case, device, 0)
+    graphs = device.type == "cuda"
+    started = time.perf_counter()
+    for metrics in fit(model, data, train, epochs=24, seed=0, graphs=graphs, tell=not_captured):
+        if metrics.validation_accuracy >= 0.9:
+            return f"{time.perf_counter() - started:.1f} s, in {metrics.epoch} epochs of 24"
+    return f"not reached in 24 epochs: {metrics.validation_accuracy:.2%}, {time.perf_counter() - started:.1f} s"
+
+
+def search(device: str) -> str:
+    """The wall time of a search of 50 trials without pruning, from its command to its end, and what it is made of."""
+    if not all(importlib.util.find_spec(name) for name in ("mlflow", "optuna")):
+        return "not measured: MLflow or Optuna is missing"
+    # A search that is stopped may still write to it.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as store:
+        command = [sys.executable, "-m", "sweeper", "search", "fashion_mnist", "--trials", "50", "--pruner", "none"]
+        command += ["--device", device, "--jobs-per-gpu", str(JOBS), "--store", store, "--quiet"]
+        started = time.perf_counter()
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        seconds = time.perf_counter() - started
+        if done.returncode:
+            return f"failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"
+        command = [sys.executable, str(Path(__file__).with_name("search.py")), "--store", store]
+        return f"{seconds:.1f} s\n\n{subprocess.run(command, capture_output=True, text=True, check=False).stdout}"
+
+
+def attempt(call: Callable[[], str], end: float) -> str:
+    """What a measurement gives, or why it gives nothing: the others are wanted all the same."""
+    seconds = end - time.monotonic()
+    if seconds <= 0:
+        return "not measured: no time left"
+
+    def stop(number: int, frame: Any) -> None:
+        raise TimeoutError("no time left")
+
+    signal.signal(signal.SIGALRM, stop)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, seconds, 5)  # again, should what is interrupted swallow it
+        return call()
+    except Exception as error:
+        return f"not measured: {type(error).__name__}: {first_line(error)}"
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cuda:0", help="cuda:N; or cpu, to see that the script runs")
+    parser.add_argument("--minutes", type=float, default=8.0, help="what is not measured then is left out")
+    parser.add_argument("--images", type=int, default=48_000, help="of an epoch")
+    chosen = parser.parse_args(arguments)
+    device = torch.device(chosen.device)
+    on_card = device.type == "cuda"
+    if on_card and not torch.cuda.is_available():
+        sys.exit("gpu.py: torch sees no CUDA device")
+    end = time.monotonic() + 60 * chosen.minutes
+    # As sweeper's workers have it.
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+    named = torch.cuda.get_device_name(device) if on_card else "a CPU"
+    print(f"{named}, torch {torch.__version__}, CUDA {torch.version.cuda}, {os.cpu_count()} cores, {date.today()}\n")
+    most = limits(device, 8192 if on_card else 512)
+    rates = ", ".join(f"{name} {rate / 1e12:,.1f} TFLOP/s" for name, rate in most.flops.items())
+    print(f"Products of matrices: {rates}; copies: {most.bytes / 1e9:,.0f} GB/s\n")
+    print("| way | images/s | of the matrix rate | of the copy rate |\n|---|---:|---:|---:|", flush=True)
+
+    measured = cases(chosen.images)
+    lenet5 = measured.pop("LeNet-5")
+    workers = min(8, os.cpu_count() or 1) if on_card else 0
+    # The DataLoader first: the others set what sweeper's workers set, which one would not have written.
+    ways: list[tuple[str, Case, Callable[[], float]]] = [
+        ("LeNet-5, DataLoader", lenet5, partial(with_loader, lenet5, device, workers)),
+        ("LeNet-5, eager", lenet5, partial(at_once, lenet5, device, 1, 2, graphs=False)),
+    ]
+    if on_card:
+        ways += [
+            (f"LeNet-5, graphs, {n} at once", lenet5, partial(at_once, lenet5, device, n, 2, graphs=True))
+            for n in AT_ONCE
+        ]
+        ways += [(f"LeNet-5, eager, {n} processes", lenet5, partial(beside, lenet5, device, n)) for n in PROCESSES]
+    for case in measured.values():
+        ways.append((f"{case.name}, eager", case, partial(at_once, case, device, 1, 1, graphs=False)))
+        if on_card:
+            ways.append((f"{case.name}, graph", case, partial(at_once, case, device, 1, 2, graphs=True)))
+    for name, case, way in ways:
+        print(f"| {name} | {attempt(partial(cells, case, way, most), end)} |", flush=True)
+    if on_card:
+        convs = measured["8 convs"].configuration.model
+        assert isinstance(convs, ConvNetConfig)
+        found = attempt(partial(to_ninety, device, convs), end)
+        print(f"\n8 convs with batch norm, to 90 % of CIFAR-10's test images: {found}", flush=True)
+        found = attempt(partial(search, chosen.device), end)
+        print(f"\n50 trials of 15 epochs on Fashion-MNIST, not pruned, logged to MLflow: {found}", flush=True)
+    if time.monotonic() > end:
+        os._exit(0)  # threads that still train, or hang, are not waited for
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+"""Ways to train a network on noise, each a function that gives its images a second."""
+
+import threading
+import time
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sweeper.config import Configuration, ConvNetConfig, TimmConfig, TrainConfig
+from sweeper.models import build
+from sweeper.training.fit import fit
+from sweeper.training.tensors import Part, TrainingData
+
+LAYOUT = torch.channels_last
+# Seconds: a process imports torch, and trains for two epochs beside others.
+LONGEST = 120
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network with its training, and images for it."""
+
+    name: str
+    shape: tuple[int, int, int]
+    n_images: int
+    configuration: Configuration
+
+
+def cases(n_images: int) -> dict[str, Case]:
+    """The networks; those of the spaces lenet5 and cifar10_dropout stand here again: to read a space needs Optuna."""
+    lenet5 = Configuration(ConvNetConfig(padding=(2, 0, 0)), TrainConfig())
+    convs = ConvNetConfig(
+        filters=(32, 32, 64, 64, 128, 128, 256, 256),
+        kernel_size=3,
+        padding=1,
+        pool_after=(2, 4, 6, 8),
+        hidden=(512,),
+        dropout_pool=0.2,
+    )
+    deep = Configuration(convs, TrainConfig(optimizer="sgd", lr=0.05, momentum=0.9, batch_size=32))
+    large = replace(deep, train=replace(deep.train, batch_size=1024))
+    in_bf16 = replace(large, train=replace(large.train, precision="bfloat16"))
+    resnet = Configuration(TimmConfig(model_name="resnet18"), TrainConfig(batch_size=128))
+    colour = (3, 32, 32)
+    return {
+        "LeNet-5": Case("LeNet-5", (1, 28, 28), n_images, lenet5),
+        "8 convs": Case("8 convs, batches of 32", colour, n_images, deep),
+        "8 convs, large": Case("8 convs, batches of 1,024", colour, n_images, large),
+        "8 convs, bfloat16": Case("8 convs, batches of 1,024, bfloat16", colour, n_images, in_bf16),
+        "ResNet-18": Case("ResNet-18 of timm", colour, n_images // 4, resnet),
+    }
+
+
+def with_loader(case: Case, device: torch.device, workers: int) -> float:
+    """What one would otherwise write: a DataLoader with torchvision's transforms, and the loss read every step."""
+    from torch.utils.data import DataLoader, Dataset
+    from torchvision import transforms
+
+    images, labels = _images(case)
+    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize([0.5], [0.25])])
+
+    class Images(Dataset[Any]):
+        def __len__(self) -> int:
+            return len(labels)
+
+        def __getitem__(self, place: int) -> tuple[Tensor, int]:
+            return transform(images[place].transpose(1, 2, 0)), int(labels[place])
+
+    model = build(case.configuration.model, case.shape, 10).to(device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    loader = DataLoader(
+        Images(),
+        case.configuration.train.batch_size,
+        shuffle=True,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        multiprocessing_context="fork" if workers else None,  # Python 3.14 would pickle the images
+    )
+    seconds = 0.0
+    for _ in range(2):  # the first warms up
+        started = time.perf_counter()
+        running = 0.0
+        for batch, targets in loader:
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(model(batch.to(device)), targets.to(device))
+            loss.backward()
+            optimizer.step()
+            running += loss.item()
+        seconds = time.perf_counter() - started
+    return case.n_images / seconds
+
+
+def at_once(case: Case, device: torch.device, n_trials: int, epochs: int, *, graphs: bool) -> float:
+    """Trials that train together, each in a thread, all on one copy of the images: as many images as all train.
+
+    The first two epochs, in which graphs are captured, do not count. Raises RuntimeError where they cannot be.
+    """
+    _settle(device)
+    data = _data(case, device)
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    streams = [torch.cuda.Stream(device) for _ in range(n_trials)] if device.type == "cuda" else []
+    times: list[float] = []
+    # By the last one to come, before any goes on: a thread that only looked on would wait for its turn to read a clock.
+    barrier = threading.Barrier(n_trials, action=lambda: times.append(time.perf_counter()))
+    building = threading.Lock()
+    errors: list[Exception] = []
+
+    def train(seed: int) -> None:
+        try:
+            if device.type == "cuda":
+                torch.cuda.set_device(device)
+                torch.cuda.set_stream(streams[seed])
+            with building:
+                model = network(case, device, seed)
+            training = fit(
+                model, data, case.configuration.train, epochs=2 + epochs, seed=seed, graphs=graphs, tell=not_captured
+            )
+            for _ in range(2):
+                next(training)
+            barrier.wait()
+            for _ in training:
+                pass
+            barrier.wait()
+        except Exception as error:
+            errors.append(error)
+            barrier.abort()
+
+    # Where time ends, they are not waited for.
+    threads = [threading.Thread(target=train, args=(seed,), daemon=True) for seed in range(n_trials)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    started, ended = times
+    return n_trials * epochs * case.n_images / (ended - started)
+
+
+def beside(case: Case, device: torch.device, n_processes: int) -> float:
+    """Trials that train together, each in a process of its own, without graphs: as many images as all train."""
+    context = get_context("spawn")
+    barrier = context.Barrier(n_processes)
+    results = context.Queue()
+    processes = [
+        context.Process(target=_in_process, args=(case, device, seed, barrier, results), daemon=True)
+        for seed in range(n_processes)
+    ]
+    for process in processes:
+        process.start()
+    slowest = float("inf")
+    try:
+        for _ in processes:
+            result = results.get(timeout=LONGEST)
+            if isinstance(result, str):
+                raise RuntimeError(result)
+            slowest = min(slowest, result)
+    finally:
+        for process in processes:
+            process.kill()
+            process.join()
+    return n_processes * slowest  # they begin together, and it is over with the last one
+
+
+def _in_process(case: Case, device: torch.device, seed: int, barrier: Any, results: Any) -> None:
+    try:
+        _settle(device)
+        training = fit(network(case, device, seed), _data(case, device), case.configuration.train, epochs=2, seed=seed)
+        next(training)
+        barrier.wait()
+        results.put(next(training).images_per_second)
+    except Exception as error:
+        results.put(f"{type(error).__name__}: {error}")
+
+
+def network(case: Case, device: torch.device, seed: int) -> nn.Module:
+    """The case's network, on the device."""
+    torch.default_generator.manual_seed(seed)
+    return build(case.configuration.model, case.shape, 10).to(device).to(memory_format=LAYOUT)
+
+
+def not_captured(text: str) -> NoReturn:
+    """For fit's `tell`: what ran without graphs must not stand in the table as theirs."""
+    raise RuntimeError(text)
+
+
+def _settle(device: torch.device) -> None:
+    """What sweeper's workers set."""
+    torch.use_deterministic_algorithms(device.type == "cuda", warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def _data(case: Case, device: torch.device) -> TrainingData:
+    images, labels = (torch.from_numpy(array).to(device) for array in _images(case))
+    mean, std = torch.full((2, 1, case.shape[0], 1, 1), 127.0, device=device)
+    return TrainingData(Part(images, labels), Part(images[:0], labels[:0]), mean, std, 10, LAYOUT)
+
+
+def _images(case: Case) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (case.n_images, *case.shape), dtype=np.uint8)
+    return images, random.integers(0, 10, case.n_images)
