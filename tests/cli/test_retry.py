@@ -39,8 +39,8 @@ def test_failed_trial_is_put_in_line_and_the_printed_command_runs_it(workplace, 
     places = ["--store", workplace.store]
     study = find_study(stores.resolve(workplace.store, None, None, {}), failed)
     # The command of the test run itself stands there otherwise.
-    space = workplace.folder / "tiny_space.toml"
-    typed = f"sweeper search tiny --space {space} --study failed --trials 3 --pruner none --keep 0 --jobs 1 --seed 2"
+    options = "--study failed --trials 3 --pruner none --keep 0 --jobs 1 --seed 2"
+    typed = f"sweeper search tiny --space {workplace.space} {options}"
     studies.mark_running(study, 3, f"{typed} {shlex.join(map(str, workplace.places))}")
     studies.mark_ended(study, "")
 

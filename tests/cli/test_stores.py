@@ -60,7 +60,7 @@ def test_moved_store_is_refused_before_anything_is_written(workplace, tmp_path):
     files = sorted(path for path in tmp_path.rglob("*"))
     databases = [(tmp_path / "copy" / name).read_bytes() for name in ("optuna.db", "mlflow.db")]
     for line in (
-        ["search", "tiny", "--space", workplace.folder / "tiny_space.toml", "--study", "moving", *place],
+        ["search", "tiny", "--space", workplace.space, "--study", "moving", *place],
         ["promote", "moving", *place],
         ["delete", "moving", "--yes", *place[2:]],
     ):
@@ -81,8 +81,7 @@ def test_file_that_is_no_database_is_refused_by_every_command_that_needs_it(work
         "optuna.db": (["status"], ["studies"], ["trials"], ["retry", "--failed"], ["stop"], ["delete", "x", "-y"]),
         "mlflow.db": (["ledger"], ["ui"]),
     }
-    space = workplace.folder / "tiny_space.toml"
-    search = ["search", "tiny", "--space", space, "--data-dir", workplace.folder / "data"]
+    search = ["search", "tiny", "--space", workplace.space, "--data-dir", workplace.folder / "data"]
     for line in (*needing[name], search):
         refused = workplace.run(*line, *place, code=1)
         assert f"{tmp_path / name} is not a SQLite database" in refused.stderr.splitlines()[-1]

@@ -41,7 +41,8 @@ class Workplace:
     """The commands on one store."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.store = folder, folder / "store"
+        self.folder, self.store, self.space = folder, folder / "store", folder / "tiny_space.toml"
+        self.space.write_text(SPACE.format(confirm=0.2))
 
     def run(self, *arguments, code=0):
         result = CliRunner().invoke(main, [str(argument) for argument in arguments])
@@ -51,9 +52,8 @@ class Workplace:
 
     def search(self, study, *more, confirm=0.2):
         """A study of three trials, of which the baseline learns nothing; its --json object."""
-        space = self.folder / "tiny_space.toml"
-        space.write_text(SPACE.format(confirm=confirm))
-        arguments = f"--space {space} --study {study} --trials 3 --pruner none --keep 0 --jobs 1 --seed 2".split()
+        self.space.write_text(SPACE.format(confirm=confirm))
+        arguments = f"--space {self.space} --study {study} --trials 3 --pruner none --keep 0 --jobs 1 --seed 2".split()
         return json.loads(self.run("search", "tiny", *arguments, *more, *self.places, "--json", "-q").stdout)
 
     def promote(self, *arguments, code=0):
