@@ -49,7 +49,6 @@ def said(error: BaseException) -> str:
 
     Optuna, MLflow, SQLAlchemy and urllib3 each wrap that in what they were about to do.
     """
-    text = str(error).strip()
     inner: BaseException | None = error
     while inner is not None:
         if isinstance(original := getattr(inner, "orig", None), BaseException):  # SQLAlchemy's name for it
@@ -57,9 +56,9 @@ def said(error: BaseException) -> str:
         if isinstance(inner, OSError) and inner.strerror:
             return inner.strerror if inner.filename is None else str(inner)
         inner = inner.__cause__ or inner.__context__
-    return text.splitlines()[0] if text else type(error).__name__
+    return first_line(error)
 
 
 def first_line(error: BaseException) -> str:
     """The first line of an error's text, or what kind it is of."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

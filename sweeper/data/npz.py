@@ -17,7 +17,7 @@ from sweeper.data.decoded import decoded, room_for
 from sweeper.data.formats import MOST_EXPANSION
 from sweeper.data.options import DataOptions
 from sweeper.data.part import NoTestPart, Part
-from sweeper.errors import SweeperError, plain
+from sweeper.errors import SweeperError, first_line, plain
 
 CHUNK = 1 << 20
 # Bytes of labels or names, which are held in memory: as int64, the labels of 60 million images.
@@ -258,7 +258,7 @@ def _readable(path: Path, name: str) -> Iterator[None]:
     except SweeperError:
         raise
     except Exception as error:  # zipfile, zlib and numpy let out whatever damaged bytes make them raise
-        text = str(error).splitlines()[0] if str(error) else type(error).__name__
+        text = first_line(error)
         raise SweeperError(
             f"{name} must be readable as of an .npz file, got: {plain(text)} ({plain(str(path))})"
         ) from error

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sweeper import databases
 from sweeper.config import Configuration
-from sweeper.errors import SweeperError, UsageError
+from sweeper.errors import SweeperError, UsageError, first_line
 from sweeper.space import Space
 from sweeper.store import Store, redact
 
@@ -97,7 +97,7 @@ def open_storage(store: Store) -> RDBStorage:
             check_database(store)
             return RDBStorage(store.storage, engine_kwargs=options)
     except (SQLAlchemyError, ImportError, RuntimeError, ValueError, OSError) as error:
-        message = redact(str(error).splitlines()[0])
+        message = redact(first_line(error))
         raise SweeperError(f"Optuna's storage {redact(store.storage)} cannot be used: {message}") from error
 
 
