@@ -2,6 +2,7 @@
 
 import sqlite3
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -64,11 +65,11 @@ def check(url: str, library: Library) -> bool:
             f"{path} is a database, but not {library.name}'s (its tables are {_some(tables)}): move it away, or take "
             "another store"
         )
-    scripts = ScriptDirectory(str(library.migrations))
-    if found == scripts.get_current_head():
+    newest, known = _revisions(library.migrations)
+    if found == newest:
         return True
     name, place = library.name, redact(url)
-    if found is not None and found not in {script.revision for script in scripts.walk_revisions()}:
+    if found is not None and found not in known:
         raise SweeperError(
             f"{name}'s database {place} has a schema ({found}) that {library.release} does not know: a newer {name} "
             f"has written it; upgrade with `pip install -U {name.lower()}`"
@@ -78,7 +79,7 @@ def check(url: str, library: Library) -> bool:
         return False
     raise SweeperError(
         f"{name}'s database {place} has an older schema ({found}) than {library.release} needs "
-        f"({scripts.get_current_head()}): make a copy of it, and then `{library.upgrade} {place}`"
+        f"({newest}): make a copy of it, and then `{library.upgrade} {place}`"
     )
 
 
@@ -116,6 +117,13 @@ def _first(engine: Engine, column: str, name: str) -> str | None:
     """A value of the table's first row; None where it is empty."""
     with engine.connect() as connection:
         return connection.execute(text(f"SELECT {column} FROM {name}")).scalar()
+
+
+@cache
+def _revisions(migrations: Path) -> tuple[str | None, frozenset[str]]:
+    """The newest schema that these scripts lead to, and all of them; reading them takes a fifth of a second."""
+    scripts = ScriptDirectory(str(migrations))
+    return scripts.get_current_head(), frozenset(script.revision for script in scripts.walk_revisions())
 
 
 def _some(names: set[str]) -> str:

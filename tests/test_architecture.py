@@ -3,7 +3,8 @@ import configparser
 import importlib.util
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -82,22 +83,31 @@ def module_name(path: str) -> str:
     return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
-def imported_names(path: str, source: str) -> Iterator[str]:
+@cache
+def nodes(source: str) -> list[ast.AST]:
+    """Every node of a file's syntax tree."""
+    return list(ast.walk(ast.parse(source)))
+
+
+@cache
+def imported_names(path: str, source: str) -> set[str]:
     """The dotted names a file imports anywhere in it, `from a import b` as a.b."""
     module = module_name(path)
     package = module if path.endswith("/__init__.py") else module.rpartition(".")[0]
-    for node in ast.walk(ast.parse(source, path)):
+    names = set()
+    for node in nodes(source):
         match node:
             case ast.Import(names=aliases):
-                yield from (alias.name for alias in aliases)
+                names |= {alias.name for alias in aliases}
             case ast.ImportFrom(module=base, names=aliases, level=level):
                 origin = importlib.util.resolve_name("." * level + (base or ""), package)
-                yield from (f"{origin}.{alias.name}" for alias in aliases)
+                names |= {f"{origin}.{alias.name}" for alias in aliases}
             case ast.Call(
                 func=ast.Name(id="import_module" | "__import__") | ast.Attribute(attr="import_module"),
                 args=[ast.Constant(value=str(name)), *_],
             ):
-                yield name
+                names.add(name)
+    return names
 
 
 def import_graph(files: Mapping[str, str]) -> dict[str, set[str]]:
@@ -171,7 +181,7 @@ def mentions_of_test_files(files: Mapping[str, str]) -> list[str]:
         module = module_name(path)
         if not (module.startswith(CHOOSING_PREFIX) or any(within(module, who) for who in CHOOSING)):
             continue
-        for node in ast.walk(ast.parse(source, path)):
+        for node in nodes(source):
             match node:
                 case ast.Attribute(attr=name) if name in TEST_FILES:
                     found.append(f"{module} reads .{name}")

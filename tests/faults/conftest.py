@@ -1,4 +1,4 @@
-"""A tiny data set, a driver for commands on it, and one study that nothing has disturbed."""
+"""Stores for commands on the tiny data set, and one study that nothing has disturbed."""
 
 import shutil
 from collections.abc import Iterator
@@ -8,19 +8,9 @@ import mlflow
 import optuna
 import pytest
 
-from tests.fake_data import write_fake_dataset
-from tests.faults.processes import Driver
+from tests.commands.processes import Driver
+from tests.once import made_once
 from tests.faults.workplace import FIXED_LIST, N_TRIALS, Workplace
-
-
-@pytest.fixture(scope="session")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
-    folder = tmp_path_factory.mktemp("driver")
-    dataset = write_fake_dataset(folder / "data", training=4000, test=100)
-    (folder / "space.toml").write_text(FIXED_LIST)
-    driver = Driver(folder, dataset)
-    yield driver
-    driver.close()
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +26,13 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def made(driver: Driver, empty_store: Path, folder: Path) -> Workplace:
     """A workplace whose store has the tables, and nothing in them."""
     shutil.copytree(empty_store, folder / "store")
-    return Workplace(driver, driver.folder / "data", driver.folder / "space.toml", folder / "store")
+    (folder / "space.toml").write_text(FIXED_LIST)
+    return at(driver, folder)
+
+
+def at(driver: Driver, folder: Path) -> Workplace:
+    """The workplace that was made in the folder."""
+    return Workplace(driver, driver.folder / "data", folder / "space.toml", folder / "store")
 
 
 @pytest.fixture
@@ -53,8 +49,10 @@ def workplace_of_module(driver: Driver, empty_store: Path, tmp_path_factory: pyt
 
 
 @pytest.fixture(scope="session")
-def undisturbed(driver: Driver, empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+def undisturbed(driver: Driver, empty_store: Path, shared_folder: Path) -> Workplace:
     """The study of the fixed list, run to its end by one command."""
-    place = made(driver, empty_store, tmp_path_factory.mktemp("undisturbed"))
-    place.search("--trials", N_TRIALS, jobs=2).ended()
-    return place
+    folder = shared_folder / "undisturbed"
+    with made_once(folder) as is_first:
+        if is_first:
+            made(driver, empty_store, folder).search("--trials", N_TRIALS, jobs=2).ended()
+    return at(driver, folder)

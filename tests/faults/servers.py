@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from tests.faults.processes import wait_for
+from tests.commands.processes import wait_for
 
 SECRET = "s3cr3t-0f-a-server"
 

@@ -11,7 +11,7 @@ from dataclasses import asdict
 import pytest
 
 from tests.fake_data import write_fake_dataset
-from tests.faults.processes import STUDY, is_alive, wait_for
+from tests.commands.processes import STUDY, is_alive, wait_for
 from tests.faults.workplace import EPOCHS, assert_same
 
 pytestmark = pytest.mark.fault

@@ -4,7 +4,7 @@ import mlflow
 import pytest
 
 from tests.faults import outcomes
-from tests.faults.processes import STUDY
+from tests.commands.processes import STUDY
 
 pytestmark = pytest.mark.fault
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from tests.faults import outcomes
-from tests.faults.processes import STUDY
+from tests.commands.processes import STUDY
 from tests.faults.servers import SECRET, Server
 
 pytestmark = pytest.mark.fault

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.faults.processes import is_alive, wait_for
+from tests.commands.processes import is_alive, wait_for
 from tests.faults.workplace import EPOCHS, assert_same
 
 pytestmark = pytest.mark.fault

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.faults import outcomes
-from tests.faults.processes import STUDY
+from tests.commands.processes import STUDY
 from tests.faults.workplace import EPOCHS, Workplace, assert_same
 
 pytestmark = pytest.mark.fault

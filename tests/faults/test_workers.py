@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.faults import outcomes
-from tests.faults.processes import STUDY, kill, wait_for
+from tests.commands.processes import STUDY, kill, wait_for
 from tests.faults.workplace import EPOCHS, N_TRIALS, assert_same
 
 pytestmark = pytest.mark.fault

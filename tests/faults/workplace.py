@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.faults import outcomes
-from tests.faults.processes import STUDY, Command, Driver, wait_for
+from tests.commands.processes import STUDY, Command, Driver, wait_for
 
 # Eight networks, the smallest grid that takes long enough to be killed in; dropout draws from torch's global generator.
 FIXED_LIST = """

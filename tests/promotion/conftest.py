@@ -10,6 +10,7 @@ from sweeper.cli import main
 from sweeper.data import catalog
 from tests.fake_data import write_fake_dataset
 from tests.search.inline import InlinePool
+from tests.tracking import stand_ins
 
 SPACE = """
 [space]
@@ -29,7 +30,7 @@ activation = {{ choices = ["relu", "tanh"] }}
 
 [train]
 lr = {{ type = "float", low = 1e-5, high = 2e-2, log = true }}
-batch_size = 16
+batch_size = 32
 
 [variants.baseline]
 filters = [2, 4, 8]
@@ -77,4 +78,5 @@ def workplace(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(catalog.DATASETS, dataset.name, dataset)
         patch.setattr("sweeper.search.workers.WorkerPool", InlinePool)
+        stand_ins.use(patch)
         yield Workplace(folder)

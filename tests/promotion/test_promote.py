@@ -15,10 +15,12 @@ from sweeper.promotion import promote
 from sweeper.search.limits import StopRequest
 from sweeper.search.trial import train_trial
 from sweeper.store import Store, resolve
+from sweeper.tracking import registry
 from sweeper.tracking.ledger import Ledger
 from sweeper.tracking.registry import Registry
 from sweeper.training.fit import Diverged
 from tests.search.inline import InlinePool
+from tests.tracking import stand_ins
 
 MODEL = "sweeper-tiny-tiny_space"
 
@@ -132,7 +134,9 @@ def test_one_look_is_taken_recorded_and_not_repeated(workplace):
     assert [f["version"] for f in again["finalists"]] == [f["version"] for f in shown["finalists"]]
 
 
+@pytest.mark.slow
 def test_registered_champion_is_the_network_that_was_tested(workplace, monkeypatch):
+    monkeypatch.setattr(registry, "_export", stand_ins.REAL_EXPORT)
     workplace.search("served", "--trials", 2)
     outcome = workplace.promoted("served", "--top", 1, "--seeds", 1, "--test")
     [look] = looks_of(workplace, "served")

@@ -42,8 +42,9 @@ def test_score_is_the_mean_over_folds_with_its_spread_beside_it(tmp_path):
 
 def test_each_fold_is_a_run_under_its_trials_and_the_trials_has_the_means(tmp_path):
     sweep = folds(tmp_path)
-    sweep.run(folded, trials=1)
     tracker = sweep.tracker
+    tracker.draws = True
+    sweep.run(folded, trials=1)
     keys = [f"0, fold {fold}" for fold in (1, 2, 3)]
     assert {key: under for key, under in tracker.under.items() if key != 0} == dict.fromkeys(keys, 0)
     assert [tracker.children[key][0] for key in keys] == [f"trial 0 (baseline), fold {fold}" for fold in (1, 2, 3)]

@@ -93,6 +93,7 @@ def commands(tmp_path):
 
 
 def test_every_training_is_a_run_with_its_name_parameters_tags_and_texts(commands):
+    commands.tracker.draws = True
     assert commands.run()
     assert commands.trained == [1, 2, 3]
     for training in commands.trainings:

@@ -15,7 +15,9 @@ from sweeper.config import ConvNetConfig
 from sweeper.errors import SweeperError
 from sweeper.models import build
 from sweeper.models.raw_pixels import RawPixels
+from sweeper.tracking import registry as registries
 from sweeper.tracking.registry import Registry
+from tests.tracking import stand_ins
 
 SHAPE, CLASSES = (1, 8, 8), 4
 FILES = {"config.json": '{"filters": [4, 8]}'}
@@ -66,6 +68,12 @@ def registered(registry, store, client, experiment_id):
     return network.eval(), client.get_model_version("fixture", version)
 
 
+@pytest.fixture
+def unexported(monkeypatch):
+    """For tests that look at what is registered, and not into it."""
+    monkeypatch.setattr(registries, "_export", stand_ins.export)
+
+
 def register(registry, run_id, name="model", identity="id", **changes):
     values = {"network": tiny_network(), "example": pixels(2), "files": FILES, "tags": {}, "description": ""}
     return registry.register(name, run_id, identity, **(values | changes))
@@ -82,6 +90,7 @@ def artifacts(client, run_id, path=""):
     return found
 
 
+@pytest.mark.usefixtures("unexported")
 def test_version_has_its_run_its_tags_and_its_description(registry, client, experiment_id, run_id, tmp_path):
     (tmp_path / "refit.safetensors").write_bytes(b"w")
     version = register(
@@ -105,6 +114,7 @@ def test_version_has_its_run_its_tags_and_its_description(registry, client, expe
     assert registry.find_version("unknown", "id") is None
 
 
+@pytest.mark.usefixtures("unexported")
 def test_registering_again_gives_the_same_version_and_logs_nothing(registry, client, experiment_id, run_id):
     first = register(registry, run_id, "again")
     assert register(registry, run_id, "again") == first
@@ -112,6 +122,7 @@ def test_registering_again_gives_the_same_version_and_logs_nothing(registry, cli
     assert len(logged_models(client, experiment_id, run_id)) == 1
 
 
+@pytest.mark.usefixtures("unexported")
 def test_another_identity_is_the_next_version(registry, client, experiment_id, run_id):
     other_run = client.create_run(experiment_id).info.run_id
     assert register(registry, run_id, "next", "first") == "1"
@@ -130,6 +141,7 @@ STEPS = (
 )
 
 
+@pytest.mark.usefixtures("unexported")
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("step", STEPS)
 def test_registration_killed_anywhere_is_finished_by_repeating_it(
@@ -255,6 +267,7 @@ def test_network_that_is_not_the_same_after_export_is_refused_and_leaves_nothing
     assert client.search_registered_models("name = 'unsteady'") == []
 
 
+@pytest.mark.usefixtures("unexported")
 def test_aliases_move_and_a_stale_challenger_goes(registry, client, experiment_id):
     for number in range(3):
         register(registry, client.create_run(experiment_id).info.run_id, "aliased", f"id {number}")
@@ -273,6 +286,7 @@ def test_aliases_move_and_a_stale_challenger_goes(registry, client, experiment_i
     assert aliases() == {"champion": 2}
 
 
+@pytest.mark.usefixtures("unexported")
 def test_champion_is_the_old_one_until_the_challenger_is_set(registry, client, experiment_id, monkeypatch):
     for number in range(2):
         register(registry, client.create_run(experiment_id).info.run_id, "ordered", f"id {number}")
@@ -289,6 +303,7 @@ def test_champion_is_the_old_one_until_the_challenger_is_set(registry, client, e
     assert seen == [("challenger", 1), ("champion", 1)]
 
 
+@pytest.mark.usefixtures("unexported")
 def test_refusal_of_mlflow_is_one_line_without_a_password(registry, run_id, monkeypatch):
     def refuse(*arguments, **options):
         raise MlflowException("no room at http://me:secret@host\nand more")

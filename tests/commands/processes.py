@@ -125,7 +125,7 @@ class Command:
 class Driver:
     """The process that commands are forked from, and all that it has started."""
 
-    def __init__(self, folder: Path, dataset: Any) -> None:
+    def __init__(self, folder: Path, dataset: Any, templates: Path) -> None:
         self.folder, self.mark, self.started = folder, f"fault-test-{uuid4().hex}", 0
         description = folder / "dataset.json"
         description.write_text(json.dumps(asdict(dataset)))
@@ -134,7 +134,7 @@ class Driver:
         # Whatever is started below carries the mark in its environment: so is every orphan found.
         environment |= {"FAULT_TEST_MARK": self.mark, "DO_NOT_TRACK": "true", "COLUMNS": "200"}
         self._process = subprocess.Popen(
-            [sys.executable, str(DRIVER), str(description)],
+            [sys.executable, str(DRIVER), str(description), str(templates)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,

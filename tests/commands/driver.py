@@ -1,10 +1,11 @@
 """Runs `sweeper` in forks of one process that has imported what is slow, and kills a fork at an exact point.
 
-    python driver.py DATASET.json
+    python driver.py DATASET.json TEMPLATES
 
 reads requests from stdin, one JSON object a line, and answers each with the fork's process id. A fork is a command like
-any other: a session of its own, its own signals, its own workers; only its imports are done already. When it ends, its
-exit code (negative for a signal) stands in the request's `exit` file.
+any other: a session of its own, its own signals, its own workers; only its imports are done already, and new databases
+are copied from the folder TEMPLATES. When it ends, its exit code (negative for a signal) stands in the request's `exit`
+file.
 
 Importing this file costs nothing: every spawned worker does it.
 """
@@ -120,7 +121,11 @@ def serve():
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    from tests import databases
+
     register(Path(sys.argv[1]))
     for name in SLOW:
         import_module(name)
+    databases.copy_from(Path(sys.argv[2]))
     serve()

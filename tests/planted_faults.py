@@ -1,0 +1,276 @@
+"""Plants small faults in sweeper, one at a time, and tells which of them the tests catch.
+
+    python tests/planted_faults.py --count 48 --seed 1 --jobs 2 --output planted.json
+
+Each fault is planted in a copy of the checkout, so the checkout stays as it is. The tests beside the changed module run
+first, then its package's, then all that `pytest` runs; the first failure ends the search. A fault that nobody notices is
+a line that no test needs: it wants a test, or a word on why the program means the same with it.
+
+`--only FILE:LINE:COLUMN:KIND` plants just that one again. `--checkout FOLDER` tests another checkout with the same faults,
+provided its `sweeper/` is the same.
+"""
+
+import argparse
+import ast
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from queue import Queue
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+# A suite that takes so long has met a fault that makes it hang.
+HANGING_SECONDS = 1800
+# Factors between units: of time, of sizes, of percentages, of pixels.
+UNITS = {60, 100, 255, 1000, 1024, 3600, 1_000_000, 1e-3, 1e3, 1e6, 1e9, 2**20, 2**30}
+COMPARISONS = {
+    ast.Lt: "<=", ast.LtE: "<", ast.Gt: ">=", ast.GtE: ">", ast.Eq: "!=", ast.NotEq: "==",
+    ast.In: "not in", ast.NotIn: "in", ast.Is: "is not", ast.IsNot: "is",
+}  # fmt: skip
+ARITHMETIC = {ast.Add: "-", ast.Sub: "+", ast.Mult: "/", ast.Div: "*"}
+LOCKS = re.compile(r"lock|owning|initialising|changing_owners|_changed\b|condition", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A place in a file (line and column counted from 1 and 0), what stands there, and what is to stand there."""
+
+    path: str
+    line: int
+    column: int
+    kind: str
+    before: str
+    after: str
+
+    @property
+    def place(self) -> str:
+        return f"{self.path}:{self.line}:{self.column}:{self.kind}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the tests noticed a fault: the first test that failed, or how the run ended."""
+
+    fault: Fault
+    caught: bool
+    by: str
+
+
+def faults_in(path: str, source: str) -> Iterator[Fault]:
+    """Every fault that can be planted in a file. Text after the `assert`s of our own is left alone."""
+    tree = ast.parse(source, path)
+    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+
+    def fault(node: Any, kind: str, after: str) -> Fault:
+        return Fault(path, node.lineno, node.col_offset, kind, text_of(node), after)
+
+    def text_of(node: ast.AST) -> str:
+        text = ast.get_source_segment(source, node)
+        assert text is not None
+        return text
+
+    for node in ast.walk(tree):
+        if _is_no_code(node, parents):
+            continue
+        match node:
+            case ast.Compare(left=left, ops=[operation], comparators=[right]) if type(operation) in COMPARISONS:
+                yield fault(node, "comparison", f"{text_of(left)} {COMPARISONS[type(operation)]} {text_of(right)}")
+            case ast.BinOp(left=left, op=operation, right=right) if type(operation) in ARITHMETIC:
+                if not _is_text(left) and not _is_text(right):
+                    yield fault(node, "arithmetic", f"{text_of(left)} {ARITHMETIC[type(operation)]} {text_of(right)}")
+            case ast.BoolOp(op=operation, values=values):
+                word = " or " if isinstance(operation, ast.And) else " and "
+                yield fault(node, "and/or", f"({word.join(f'({text_of(value)})' for value in values)})")
+            case ast.Constant(value=bool()):
+                pass
+            case ast.Constant(value=int() | float() as number) if number in UNITS:
+                yield fault(node, "unit", f"({text_of(node)} * 10)")
+            case ast.Constant(value=int()) if _counts(parents[node]):
+                yield fault(node, "off by one", f"({text_of(node)} + 1)")
+            case ast.If(test=test) | ast.While(test=test) | ast.IfExp(test=test):
+                yield fault(test, "negated", f"(not ({text_of(test)}))")
+            case ast.Raise() if node.exc is not None:
+                yield fault(node, "swallowed", "pass")
+            case ast.With(items=[ast.withitem(context_expr=context, optional_vars=None)]):
+                if LOCKS.search(text_of(context)):
+                    yield fault(context, "dropped lock", "__import__('contextlib').nullcontext()")
+            case ast.Expr(value=ast.Call()):
+                yield fault(node, "dropped call", "pass")
+
+
+def _is_text(side: ast.expr) -> bool:
+    """Whether an operand is text, whose + joins and whose * repeats."""
+    return isinstance(side, ast.JoinedStr) or (isinstance(side, ast.Constant) and isinstance(side.value, str))
+
+
+def _counts(node: ast.AST) -> bool:
+    """Whether an integer in this expression is an index, a bound or a summand."""
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Name) and node.func.id == "range"
+    return isinstance(node, ast.BinOp | ast.Compare | ast.Slice | ast.Subscript)
+
+
+def _is_no_code(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
+    """Annotations, assertions, module-level declarations of types: nothing that runs and can be wrong."""
+    while node in parents:
+        parent = parents[node]
+        if isinstance(parent, ast.Assert) or isinstance(node, ast.Assert):
+            return True
+        if isinstance(parent, ast.AnnAssign | ast.arg) and parent.annotation is node:
+            return True
+        if isinstance(parent, ast.FunctionDef) and parent.returns is node:
+            return True
+        if isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.BitOr) and isinstance(node, ast.Constant):
+            return True
+        if isinstance(parent, ast.JoinedStr):  # positions in f-strings are not exact
+            return True
+        node = parent
+    return False
+
+
+def planted(source: str, fault: Fault) -> str:
+    """The source with the fault in it; ValueError where the place holds something else."""
+    lines = source.splitlines(keepends=True)
+    start = sum(map(len, lines[: fault.line - 1])) + len(
+        lines[fault.line - 1].encode()[: fault.column].decode()
+    )
+    if not source.startswith(fault.before, start):
+        raise ValueError(f"{fault.place} is not {fault.before!r}")
+    changed = source[:start] + fault.after + source[start + len(fault.before) :]
+    ast.parse(changed)
+    return changed
+
+
+def chosen(root: Path, count: int, seed: int) -> list[Fault]:
+    """So many faults by the seed: packages take turns, and each gives of the kind of which there are fewest yet."""
+    draw = random.Random(seed)
+    waiting: dict[str, dict[str, list[Fault]]] = {}
+    for fault in all_faults(root):
+        parts = fault.path.split("/")
+        package = parts[1] if len(parts) > 2 else "sweeper"
+        waiting.setdefault(package, {}).setdefault(fault.kind, []).append(fault)
+    faults: list[Fault] = []
+    taken: Counter[str] = Counter()
+    while len(faults) < count and waiting:
+        for package in sorted(waiting):
+            kinds = waiting[package]
+            kind = min(draw.sample(sorted(kinds), len(kinds)), key=taken.__getitem__)
+            taken[kind] += 1
+            faults.append(kinds[kind].pop(draw.randrange(len(kinds[kind]))))
+            waiting[package] = {kind: found for kind, found in kinds.items() if found}
+        waiting = {package: kinds for package, kinds in waiting.items() if kinds}
+    return faults[:count]
+
+
+def all_faults(root: Path) -> Iterator[Fault]:
+    """Every fault that can be planted in a checkout."""
+    for file in sorted((root / "sweeper").rglob("*.py")):
+        yield from faults_in(file.relative_to(root).as_posix(), file.read_text(encoding="utf-8"))
+
+
+def stages(copy: Path, fault: Fault, suite: list[str]) -> list[list[str]]:
+    """What pytest is given, one after another, until it fails: the module's own tests, its package's, all."""
+    parts = Path(fault.path).with_suffix("").parts[1:]
+    name = parts[-1] if parts[-1] != "__init__" else (parts[-2] if len(parts) > 1 else "sweeper")
+    folder = copy / "tests" / Path(*parts[:-1])
+    own = sorted(folder.glob(f"test_{name}*.py"))
+    around = [folder] if len(parts) > 1 and folder.exists() else sorted(folder.glob("test_*.py"))
+    narrow = [[str(path.relative_to(copy)) for path in paths] for paths in (own, around) if paths]
+    return [*([*stage, "-n0"] for stage in narrow), suite]
+
+
+def verdict_of(fault: Fault, copy: Path, suite: list[str]) -> Verdict:
+    """Plants the fault in the copy, runs the stages, and puts the file back."""
+    file = copy / fault.path
+    source = file.read_text(encoding="utf-8")
+    file.write_text(planted(source, fault), encoding="utf-8")
+    try:
+        for arguments in stages(copy, fault, suite):
+            if by := _failure(copy, arguments):
+                return Verdict(fault, True, by)
+        return Verdict(fault, False, "")
+    finally:
+        file.write_text(source, encoding="utf-8")
+
+
+def _failure(copy: Path, arguments: list[str]) -> str:
+    """The first test that fails, or how pytest ended; empty where all pass."""
+    # PYTHONPATH: in front of an installed sweeper, in every process that the tests start.
+    environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider", *arguments]
+    process = subprocess.Popen(
+        command, cwd=copy, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        output, _ = process.communicate(timeout=HANGING_SECONDS)
+    except subprocess.TimeoutExpired:
+        output = ""
+    finally:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        process.wait()
+    if process.returncode in (0, 5):  # 5: no test stands there
+        return ""
+    found = re.search(r"^(?:FAILED|ERROR) (\S+)", output, re.MULTILINE)
+    return found.group(1) if found else f"pytest ended with {process.returncode}"
+
+
+def run(root: Path, faults: list[Fault], jobs: int, suite: list[str]) -> Iterator[Verdict]:
+    """The verdicts, as they come, with so many copies of the checkout at once."""
+    with tempfile.TemporaryDirectory(prefix="planted-") as folder:
+        copies: Queue[Path] = Queue()
+        for number in range(jobs):
+            copy = Path(folder) / str(number)
+            shutil.copytree(root, copy, ignore=shutil.ignore_patterns(".git", "__pycache__", "*.egg-info", ".venv"))
+            copies.put(copy)
+
+        def one(fault: Fault) -> Verdict:
+            copy = copies.get()
+            try:
+                return verdict_of(fault, copy, suite)
+            finally:
+                copies.put(copy)
+
+        with ThreadPoolExecutor(jobs) as threads:
+            yield from threads.map(one, faults)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=48)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--only", action="append", default=[], metavar="PLACE")
+    parser.add_argument("--checkout", type=Path, default=ROOT)
+    parser.add_argument("--output", type=Path, help="Where the verdicts go as JSON.")
+    parser.add_argument("suite", nargs="*", help="What pytest is given at last; nothing: what it runs by itself.")
+    given = parser.parse_args()
+    faults = chosen(ROOT, given.count, given.seed)
+    if given.only:
+        faults = [fault for fault in all_faults(ROOT) if fault.place in given.only]
+    verdicts = []
+    for verdict in run(given.checkout, faults, given.jobs, given.suite):
+        verdicts.append(verdict)
+        word = f"caught by {verdict.by}" if verdict.caught else "SURVIVED"
+        print(f"{verdict.fault.place}: {verdict.fault.before!r} -> {verdict.fault.after!r}: {word}", flush=True)
+        if given.output:
+            given.output.write_text(json.dumps([asdict(v) for v in verdicts], indent=1))
+    print(f"{sum(v.caught for v in verdicts)} of {len(verdicts)} caught")
+
+
+if __name__ == "__main__":
+    main()
