@@ -17,7 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Other examples in every run; a failure prints the line that repeats it. No deadline and no health check of slowness: a
 # busy machine must fail nothing. `tests.hostile.within` ends what hangs.
-for name, max_examples in (("local", 10), ("ci", 200)):
+for name, max_examples in (("quick", 10), ("thorough", 200)):
     settings.register_profile(
         name,
         database=None,
@@ -26,7 +26,20 @@ for name, max_examples in (("local", 10), ("ci", 200)):
         max_examples=max_examples,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
-settings.load_profile("local")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--thorough", action="store_true", help="20 times as many examples, and faults that last long")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("thorough" if config.getoption("--thorough") else "quick")
+
+
+@pytest.fixture(scope="session")
+def thorough(request: pytest.FixtureRequest) -> bool:
+    """Whether all is wanted, however long it takes."""
+    return bool(request.config.getoption("--thorough"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,11 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from click.testing import CliRunner, Result
+from hypothesis import settings
 
 from sweeper.cli import main
 
 # For an example that takes a tenth of a second: a machine may be busy, a hang lasts for ever.
-SECONDS = 30
+SECONDS = 240
+
+
+def examples(most: int) -> settings:
+    """So many examples with --thorough, a twentieth of them otherwise."""
+    return settings(
+        max_examples=max(1, most * settings().max_examples // settings.get_profile("thorough").max_examples)
+    )
 
 
 class Hung(BaseException):

@@ -33,7 +33,7 @@ ROOT = Path(__file__).parent.parent
 # A suite that takes so long has met a fault that makes it hang.
 HANGING_SECONDS = 1800
 # Factors between units: of time, of sizes, of percentages, of pixels.
-UNITS = {60, 100, 255, 1000, 1024, 3600, 1_000_000, 1e-3, 1e3, 1e6, 1e9, 2**20, 2**30}
+UNITS = {60, 100, 255, 1000, 1024, 3600, 1_000_000, 1e-3, 1e9, 2**20, 2**30}
 COMPARISONS = {
     ast.Lt: "<=", ast.LtE: "<", ast.Gt: ">=", ast.GtE: ">", ast.Eq: "!=", ast.NotEq: "==",
     ast.In: "not in", ast.NotIn: "in", ast.Is: "is not", ast.IsNot: "is",
@@ -142,9 +142,7 @@ def _is_no_code(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
 def planted(source: str, fault: Fault) -> str:
     """The source with the fault in it; ValueError where the place holds something else."""
     lines = source.splitlines(keepends=True)
-    start = sum(map(len, lines[: fault.line - 1])) + len(
-        lines[fault.line - 1].encode()[: fault.column].decode()
-    )
+    start = sum(map(len, lines[: fault.line - 1])) + len(lines[fault.line - 1].encode()[: fault.column].decode())
     if not source.startswith(fault.before, start):
         raise ValueError(f"{fault.place} is not {fault.before!r}")
     changed = source[:start] + fault.after + source[start + len(fault.before) :]

@@ -4,13 +4,13 @@ import json
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sweeper import space_file
 from sweeper.cli import main
 from sweeper.errors import UsageError
-from tests.hostile import error_line, toml, within
+from tests.hostile import error_line, examples, toml, within
 from tests.test_space_file import EXAMPLE
 from tests.test_space_file_properties import KEYS, anything, keys, numbers
 
@@ -24,7 +24,7 @@ values = anything.map(toml) | shorthands | st.text(max_size=20)
 overrides = st.builds("{}={}".format, st.sampled_from(KEYS) | keys, values) | st.text(max_size=20)
 
 
-@settings(max_examples=600)
+@examples(600)
 @given(st.lists(overrides, min_size=1, max_size=3))
 @example(["lr=" + "1" * 100_000])
 @example(["lr=" + "1," * 100_000 + "2"])
@@ -49,7 +49,7 @@ def test_override_is_taken_or_refused_in_one_line(given):
             json.dumps(space.describe(), allow_nan=False)
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(overrides.filter(lambda override: "\x00" not in override))  # no argument of a process holds one
 @example("-")
 def test_search_says_in_one_line_what_is_wrong_with_an_override(tmp_path_factory, override):

@@ -9,14 +9,14 @@ from itertools import islice
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sweeper import space_file
 from sweeper.cli import main
 from sweeper.config import MODEL_FAMILIES, ConvNetConfig, Protocol, TrainConfig
 from sweeper.errors import UsageError
-from tests.hostile import document, error_line, within
+from tests.hostile import document, error_line, examples, within
 from tests.test_space_file import EXAMPLE
 
 VALID = tomllib.loads(EXAMPLE)
@@ -128,13 +128,13 @@ def test_unspoilt_space_survives_the_way_that_spoilt_ones_are_written():
     )
 
 
-@settings(max_examples=800)
+@examples(800)
 @given(spoilt_spaces())
 def test_spoilt_space_is_loaded_or_refused_in_one_line(text):
     assert_is_space_or_one_line(text)
 
 
-@settings(max_examples=500)
+@examples(500)
 @given(st.text() | st.text(alphabet="[]{}=\"'\\.,#\n ab1-_") | st.builds("{} = {}\n".format, keys, values))
 @example("\x00")
 @example("a" * 100_000)
@@ -189,7 +189,7 @@ def test_long_chain_of_variants_is_followed_once():
         )
 
 
-@settings(max_examples=400)
+@examples(400)
 @given(st.binary(max_size=300) | spoilt_spaces().map(str.encode))
 @example(b"\xff\xfe")
 @example(b"\x00" * 100)

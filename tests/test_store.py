@@ -1,9 +1,10 @@
+import fcntl
 import os
 import shlex
 import socket
 import threading
-import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from sweeper import store as stores
 from sweeper.errors import SweeperError, UsageError
+from tests.commands.processes import DEADLINE
 
 
 def test_flag_goes_over_variable_and_variable_over_store(tmp_path):
@@ -142,20 +144,27 @@ def test_lock_without_room_for_its_owner_is_told_in_one_line_and_not_kept(tmp_pa
             pass
 
 
-def test_lock_that_was_deleted_while_it_was_waited_for_keeps_nobody_out(tmp_path):
+def test_lock_that_was_deleted_while_it_was_waited_for_keeps_nobody_out(tmp_path, monkeypatch):
     path, entered, leave = tmp_path / "lock", threading.Event(), threading.Event()
+    opened = threading.Event()
+
+    def flock(file, operation):
+        if threading.current_thread() is waiting:
+            opened.set()
+        fcntl.flock(file, operation)
 
     def wait_for_it():
         with stores._locked(path, wait=True):
             entered.set()
-            leave.wait(30)
+            leave.wait(DEADLINE)
 
     with stores._locked(path, wait=True):
         waiting = threading.Thread(target=wait_for_it)
+        monkeypatch.setattr(stores, "fcntl", SimpleNamespace(**vars(fcntl) | {"flock": flock}))
         waiting.start()
-        time.sleep(0.3)  # it has the file open, and waits for the lock
+        assert opened.wait(DEADLINE)  # the file is open, and the lock is not to be had
         path.unlink()
-    assert entered.wait(30)
+    assert entered.wait(DEADLINE)
     with pytest.raises(SweeperError, match="is being run by"), stores._locked(path, wait=False):
         pass
     leave.set()

@@ -2,11 +2,11 @@ import json
 import os
 import pty
 import resource
-import subprocess
-import sys
 
 import pytest
+from click.testing import CliRunner
 
+from sweeper.cli import main
 from tests.promotion.conftest import workplace  # noqa: F401
 
 
@@ -22,15 +22,15 @@ def study(workplace):  # noqa: F811
     return "doomed"
 
 
-def answered(workplace, answer):  # noqa: F811
-    """Exit code and output of the command on a terminal on which this is typed."""
+def answered(workplace, driver, answer):  # noqa: F811
+    """The command on a terminal on which this is typed, when it has ended."""
     terminal, end = pty.openpty()
     os.write(terminal, answer.encode())
-    command = [sys.executable, "-m", "sweeper", "delete", "doomed", "--store", str(workplace.store)]
-    done = subprocess.run(command, stdin=end, capture_output=True, text=True, timeout=120)
+    command = driver.start("delete", "doomed", "--store", workplace.store, terminal=os.ttyname(end))
+    command.wait()
     os.close(end)
     os.close(terminal)
-    return done.returncode, done.stdout, done.stderr
+    return command
 
 
 def test_without_a_terminal_nothing_is_deleted_unless_yes_is_given(workplace, study):  # noqa: F811
@@ -40,15 +40,15 @@ def test_without_a_terminal_nothing_is_deleted_unless_yes_is_given(workplace, st
     assert study in names(workplace)
 
 
-def test_on_a_terminal_it_asks_first(workplace, study):  # noqa: F811
-    code, _, asked = answered(workplace, "n\n")
-    assert code == 130
-    assert "doomed: 1 trial, 2 MLflow runs, " in asked
-    assert "Delete? [y/N]" in asked
+def test_on_a_terminal_it_asks_first(workplace, study, driver):  # noqa: F811
+    asked = answered(workplace, driver, "n\n")
+    assert asked.exit_code == 130
+    assert "doomed: 1 trial, 2 MLflow runs, " in asked.stderr
+    assert "Delete? [y/N]" in asked.stderr
     assert study in names(workplace)
-    code, told, _ = answered(workplace, "y\n")
-    assert code == 0
-    assert told.startswith("Deleted: doomed: 1 trial, 2 MLflow runs, ")
+    told = answered(workplace, driver, "y\n")
+    assert told.exit_code == 0
+    assert told.stdout.startswith("Deleted: doomed: 1 trial, 2 MLflow runs, ")
     assert study not in names(workplace)
 
 
@@ -72,14 +72,13 @@ def test_study_that_is_not_there_is_refused_by_name(workplace, study):  # noqa: 
 
 @pytest.mark.parametrize("arguments", [["delete", "doomed", "--yes"], ["retry", "doomed", "--failed"]])
 def test_process_that_may_write_nothing_says_so_in_one_line(workplace, study, arguments):  # noqa: F811
-    done = subprocess.run(
-        [sys.executable, "-m", "sweeper", *arguments, "--store", str(workplace.store)],
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 1
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        done = CliRunner().invoke(main, [*arguments, "--store", str(workplace.store)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert done.exit_code == 1
     assert done.stderr.startswith(f"Error: {workplace.store}/locks/doomed.lock in the store cannot be written to: ")
     assert done.stderr.count("\n") == 1
     assert study in names(workplace)

@@ -2,16 +2,14 @@
 
 import json
 import signal
-import subprocess
-import threading
 
 import pytest
 
-from tests.cli.test_search import command, sweeper
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
+def store(tmp_path_factory, sweeper):
     """A store with one small finished study."""
     store = tmp_path_factory.mktemp("promote") / "store"
     search = ("search", "fashion_mnist", "--subset", 1500, "--epochs", 1, "--trials", 3, "--pruner", "none", "--quiet")
@@ -20,22 +18,14 @@ def store(tmp_path_factory):
     return store
 
 
-def test_promotion_that_is_interrupted_goes_on_to_one_test_and_no_second(store):
+def test_promotion_that_is_interrupted_goes_on_to_one_test_and_no_second(store, sweeper, driver):
     arguments = ("promote", "--top", 1, "--seeds", 1, "--test", "--store", store)
-    process = subprocess.Popen(
-        command(*arguments, "--verbose"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    timer = threading.Timer(120, process.kill)
-    timer.start()
-    for line in process.stderr:
-        if "epoch 1: train loss" in line:
-            process.send_signal(signal.SIGTERM)
-            break
-    printed, rest = process.communicate()
-    timer.cancel()
-    assert process.returncode == 143, rest
-    assert "To go on: sweeper promote" in rest
-    assert printed == ""
+    interrupted = driver.start(*arguments, "--verbose")
+    interrupted.says("epoch 1: train loss")
+    interrupted.signal_group(signal.SIGTERM)
+    interrupted.ended(143)
+    assert "To go on: sweeper promote" in interrupted.stderr
+    assert interrupted.stdout == ""
     assert json.loads(sweeper("ledger", "--store", store, "--json").stdout) == {"schema_version": 1, "looks": []}
 
     done = sweeper(*arguments, "--json")

@@ -1,7 +1,4 @@
 import json
-import signal
-import subprocess
-import sys
 
 import pytest
 
@@ -10,18 +7,15 @@ from tests.promotion.conftest import workplace  # noqa: F401
 
 
 @pytest.fixture(scope="module")
-def killed(workplace):  # noqa: F811
+def killed(workplace, driver):  # noqa: F811
     """A study whose process was killed in the first trial; the words that it was started with."""
-    words = ["search", "fashion_mnist", "--subset", "2000", "--epochs", "50", "--trials", "2", "--jobs", "1", "-v"]
-    words += ["--study", "killed", "--store", str(workplace.store)]
-    process = subprocess.Popen([sys.executable, "-m", "sweeper", *words], stderr=subprocess.PIPE, text=True)
-    for line in process.stderr:
-        if " epoch 1" in line:
-            break
+    words = ["search", "tiny", "--space", "lenet5", "--epochs", "50", "--trials", "2", "--jobs", "1", "-v"]
+    words += ["--data-dir", str(driver.folder / "data"), "--study", "killed", "--store", str(workplace.store)]
+    search = driver.start(*words)
+    search.says(" epoch 1")
     running = workplace.run("status", "killed", "--store", workplace.store)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    return process.pid, words, running.stdout
+    search.kill()
+    return search.process, words, running.stdout
 
 
 def test_running_study_names_its_owner(killed):

@@ -1,7 +1,5 @@
 import os
 import signal
-import subprocess
-import sys
 import threading
 
 import pytest
@@ -23,9 +21,10 @@ def store(workplace):  # noqa: F811
     return stores.resolve(workplace.store, None, None, {})
 
 
-def test_study_that_nobody_runs_is_refused_in_one_line(workplace, study):  # noqa: F811
-    refused = workplace.run("stop", study, "--store", workplace.store, code=1)
-    assert refused.stderr == "Error: nobody runs halted: it is finished\n"
+def test_study_that_nobody_runs_is_refused_in_one_line(workplace):  # noqa: F811
+    workplace.search("ended", "--trials", 1, "--epochs", 1)
+    refused = workplace.run("stop", "ended", "--store", workplace.store, code=1)
+    assert refused.stderr == "Error: nobody runs ended: it is finished\n"
 
 
 def test_no_wait_asks_and_returns(workplace, study, store):  # noqa: F811
@@ -55,12 +54,10 @@ def test_it_waits_for_the_end_and_says_how_to_go_on(workplace, study, store):  #
     assert told.stdout == "halted: stopped by sweeper stop\nTo go on: sweeper search tiny --study halted\n"
 
 
-def test_ctrl_c_ends_the_waiting_and_leaves_the_request(workplace, study, store):  # noqa: F811
+def test_ctrl_c_ends_the_waiting_and_leaves_the_request(workplace, study, store, driver):  # noqa: F811
     with store.owning(study):
-        command = [sys.executable, "-m", "sweeper", "stop", study, "--store", str(workplace.store)]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        process.stderr.readline()  # it has asked, and waits
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
-        assert process.returncode == 130
+        waiting = driver.start("stop", study, "--store", workplace.store)
+        waiting.says("records the running epochs")
+        waiting.signal_group(signal.SIGINT)
+        waiting.ended(130)
         assert store.stop_requested(study)

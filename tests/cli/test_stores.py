@@ -1,36 +1,11 @@
 """Stores that cannot be used, or only be read, as every command meets them."""
 
-import json
 import shutil
-import subprocess
-import sys
 
 import pytest
 
 from tests.promotion.conftest import workplace  # noqa: F401
-
-# Runs each command line of a JSON list in one process; prints exit codes and outputs as JSON.
-RUN = """
-import json, sys
-from click.testing import CliRunner
-from sweeper.cli import main
-results = [CliRunner().invoke(main, line) for line in json.loads(sys.argv[1])]
-print(json.dumps([[result.exit_code, result.output] for result in results]))
-"""
-READ_ONLY = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
-
-
-def run_read_only(root, lines):
-    """Exit code and output of each command line, on a store that is mounted read-only for them alone."""
-    for tool in ("unshare", "mount"):
-        if shutil.which(tool) is None:
-            pytest.skip(f"{tool} is not here")
-    space = ["unshare", "--mount", "sh", "-c", READ_ONLY, str(root)]
-    if subprocess.run([*space, "true"], capture_output=True).returncode:
-        pytest.skip("nothing can be mounted here")
-    done = subprocess.run([*space, sys.executable, "-c", RUN, json.dumps(lines)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+from tests.read_only import read_only
 
 
 def test_read_only_store_can_be_looked_at_but_not_changed(workplace):  # noqa: F811
@@ -38,18 +13,17 @@ def test_read_only_store_can_be_looked_at_but_not_changed(workplace):  # noqa: F
     place = ["--store", str(workplace.store)]
     readers = [["status", *place], ["studies", *place], ["trials", *place], ["ledger", *place]]
     writers = [
-        ["search", "fashion_mnist", "--subset", "500", *place],
-        ["promote", *place],
+        ["search", "tiny", "--space", workplace.space, *map(str, workplace.places)],
+        ["promote", *map(str, workplace.places)],
         ["retry", "--failed", *place],
         ["delete", "kept", "--yes", *place],
     ]
     before = sorted((path, path.stat().st_mtime_ns) for path in workplace.store.rglob("*"))
-    results = run_read_only(workplace.store, [*readers, *writers])
-    for line, (code, output) in zip(readers, results, strict=False):
-        assert code == 0, (line, output)
-    for line, (code, output) in zip(writers, results[len(readers) :], strict=True):
-        assert code == 1, (line, output)
-        assert "cannot be written to" in output.splitlines()[-1], (line, output)
+    with read_only(workplace.store):
+        for line in readers:
+            workplace.run(*line)
+        for line in writers:
+            assert "cannot be written to" in workplace.run(*line, code=1).output.splitlines()[-1], line
     assert sorted((path, path.stat().st_mtime_ns) for path in workplace.store.rglob("*")) == before
 
 

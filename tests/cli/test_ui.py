@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from sweeper import store as stores
 from sweeper.cli import main
 from sweeper.tracking.runs import DataRecord, Tracker
+from tests.commands.processes import DEADLINE
 
 
 @pytest.fixture
@@ -26,6 +27,7 @@ def run(*arguments):
     return CliRunner().invoke(main, ["ui", *map(str, arguments)], catch_exceptions=False)
 
 
+@pytest.mark.slow
 def test_ui_serves_the_store_and_names_the_plain_command(store):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -41,19 +43,19 @@ def test_ui_serves_the_store_and_names_the_plain_command(store):
         assert process.stdout.readline() == f"http://127.0.0.1:{port}\n"
         plain = process.stdout.readline()
         assert f"mlflow ui --backend-store-uri {store.tracking_uri} --host 127.0.0.1 --port {port}" in plain
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + DEADLINE
         while True:
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
                     assert answer.read() == b"OK"
                     break
             except OSError:
-                assert time.monotonic() < deadline, "the UI did not start within two minutes"
+                assert time.monotonic() < deadline, f"the UI did not start within {DEADLINE} s"
                 assert process.poll() is None
                 time.sleep(0.5)
     finally:
         os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
+        process.wait(DEADLINE)
 
 
 def test_store_without_runs_is_named(tmp_path):

@@ -67,11 +67,11 @@ class Command:
         self.process, self.folder = process, folder
 
     @property
-    def out(self) -> str:
+    def stdout(self) -> str:
         return (self.folder / "stdout").read_text()
 
     @property
-    def err(self) -> str:
+    def stderr(self) -> str:
         path = self.folder / "stderr"
         return path.read_text() if path.exists() else ""
 
@@ -89,8 +89,8 @@ class Command:
         """Waits until `text` stands on its stderr, so often."""
 
         def found() -> bool:
-            said = self.err.count(text) >= times
-            assert said or self.exit_code is None, f"ended with {self.exit_code} before saying {text!r}:\n{self.err}"
+            said = self.stderr.count(text) >= times
+            assert said or self.exit_code is None, f"ended with {self.exit_code} before saying {text!r}:\n{self.stderr}"
             return said
 
         wait_for(f"{text!r} on stderr", found, seconds)
@@ -106,20 +106,20 @@ class Command:
 
     def wait(self, seconds: float = DEADLINE) -> int:
         """Its exit code, when it has ended; nobody is shown a traceback, but by Python where a start was cut short."""
-        wait_for(f"the end of {self.folder.name}; it said:\n{self.err}", lambda: self.exit_code is not None, seconds)
+        wait_for(f"the end of {self.folder.name}; it said:\n{self.stderr}", lambda: self.exit_code is not None, seconds)
         code = self.exit_code
         assert code is not None
-        assert code < 0 or "Traceback" not in self.err, self.err
+        assert code < 0 or "Traceback" not in self.stderr, self.stderr
         return code
 
     def ended(self, code: int = 0, seconds: float = DEADLINE) -> "Command":
         """Waits for its end, which must have this exit code."""
-        assert self.wait(seconds) == code, f"exit code {self.exit_code}, not {code}:\n{self.out}\n{self.err}"
+        assert self.wait(seconds) == code, f"exit code {self.exit_code}, not {code}:\n{self.stdout}\n{self.stderr}"
         return self
 
     @property
     def json(self) -> Any:
-        return json.loads(self.out)
+        return json.loads(self.stdout)
 
 
 class Driver:
@@ -148,11 +148,13 @@ class Driver:
         largest_file: int | None = None,
         gate: Path | None = None,
         dataset: Path | None = None,
+        terminal: str | None = None,
     ) -> Command:
         """Starts `sweeper ARGUMENTS`.
 
         `die` is where it kills itself, `largest_file` its RLIMIT_FSIZE in bytes; it waits for the file `gate` to be.
-        `dataset` describes what the tiny data set is for this command, where that is another than for the rest.
+        `dataset` describes what the tiny data set is for this command, where that is another than for the rest;
+        `terminal` is the device that it reads from.
         """
         self.started += 1
         folder = self.folder / f"command-{self.started}-{arguments[0]}"
@@ -165,6 +167,7 @@ class Driver:
             "largest_file": largest_file,
             "gate": str(gate) if gate else None,
             "dataset": str(dataset) if dataset else None,
+            "stdin": terminal or os.devnull,
         }
         assert self._process.stdin is not None
         assert self._process.stdout is not None

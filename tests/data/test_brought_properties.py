@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from click.testing import CliRunner
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sweeper.cli import main
@@ -17,7 +17,7 @@ from sweeper.data.test_set import load_test_set
 from sweeper.errors import SweeperError
 from tests.data.damage import damaged
 from tests.data.pictures import encoded, npy_claiming, picture, write_npz
-from tests.hostile import error_line, listing, within
+from tests.hostile import error_line, examples, listing, within
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000")
 VALID = [encoded(picture(90 + place, mode=mode), kind) for place, kind in enumerate(FORMATS) for mode in ("L", "RGB")]
@@ -153,7 +153,7 @@ def check(place, path, chosen):
     assert not [name for name in after if name.startswith("cache/decoded/.")]
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(trees, options)
 @example(
     {("train", "a", "0"): VALID[0], ("train", "b", "0"): VALID[1], ("train", "a", "link"): "link to the root"},
@@ -166,7 +166,7 @@ def test_a_folder_is_a_data_set_or_refused_in_one_line(tree, chosen):
         check(place, place / "brought", chosen)
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(archives, options, st.none() | st.randoms(use_true_random=False))
 @example(
     {"train_images": npy_claiming((4, -2, -2), content=bytes(16)), "train_labels": GOOD["labels"]}, DataOptions(), None
@@ -187,7 +187,7 @@ def test_an_npz_file_is_a_data_set_or_refused_in_one_line(members, chosen, damag
         check(place, path, chosen)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(st.sampled_from(VALID).flatmap(damaged) | st.sampled_from(ABSURD), options)
 def test_an_image_is_decoded_or_told_among_the_bad_ones(content, chosen):
     with scratch() as place:
@@ -196,7 +196,7 @@ def test_an_image_is_decoded_or_told_among_the_bad_ones(content, chosen):
         check(place, place / "brought", chosen)
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(trees)
 def test_data_info_shows_a_folder_or_gives_one_error_line(tree):
     with scratch() as place:
@@ -204,7 +204,7 @@ def test_data_info_shows_a_folder_or_gives_one_error_line(tree):
         shown(place / "brought")
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(archives)
 def test_data_info_shows_an_npz_file_or_gives_one_error_line(members):
     with scratch() as place:

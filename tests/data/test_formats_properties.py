@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sweeper.data import files, sources
@@ -19,7 +19,7 @@ from sweeper.data.known import decode
 from sweeper.errors import SweeperError
 from tests.data.damage import assert_one_line, damaged
 from tests.fake_data import idx_bytes
-from tests.hostile import refused, within
+from tests.hostile import examples, refused, within
 
 VALID = idx_bytes(np.arange(60).reshape(5, 4, 3))
 # The most that a few kilobytes may take to be refused.
@@ -37,7 +37,7 @@ contents = (
 )
 
 
-@settings(max_examples=1000)
+@examples(1000)
 @given(contents, st.sampled_from([1, 3]))
 @example(VALID, 3)
 @example(gzip.compress(VALID), 3)

@@ -4,14 +4,14 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from scipy.io import savemat
 
 from sweeper.data.svhn import read_svhn
 from sweeper.errors import SweeperError
 from tests.data.damage import assert_one_line, damaged
 from tests.fake_data import svhn_file
-from tests.hostile import within
+from tests.hostile import examples, within
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 3, 5, 6), dtype=np.uint8)
 FILE = svhn_file(IMAGES, [0, 1, 9, 0])
@@ -79,7 +79,7 @@ def test_absurd_claim_is_refused_before_anything_is_allocated(compressed):
         tracemalloc.stop()
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(damaged(FILE))
 @example(FILE)
 def test_bytes_are_as_many_images_as_labels_or_refused_in_one_line(content):

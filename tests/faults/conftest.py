@@ -9,8 +9,8 @@ import optuna
 import pytest
 
 from tests.commands.processes import Driver
-from tests.once import made_once
 from tests.faults.workplace import FIXED_LIST, N_TRIALS, Workplace
+from tests.once import made_once
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +46,12 @@ def workplace(driver: Driver, empty_store: Path, tmp_path: Path) -> Iterator[Wor
 def workplace_of_module(driver: Driver, empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     """A store that the tests of a file share."""
     return made(driver, empty_store, tmp_path_factory.mktemp("module"))
+
+
+@pytest.fixture(scope="session")
+def long_wait(thorough: bool) -> float:
+    """Seconds for which a fault lasts that is to be outlasted."""
+    return 30.0 if thorough else 5.0
 
 
 @pytest.fixture(scope="session")

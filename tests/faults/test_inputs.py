@@ -4,15 +4,15 @@ import json
 import os
 import shutil
 import sqlite3
-import subprocess
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import asdict
 
 import pytest
 
-from tests.fake_data import write_fake_dataset
 from tests.commands.processes import STUDY, is_alive, wait_for
+from tests.fake_data import write_fake_dataset
 from tests.faults.workplace import EPOCHS, assert_same
+from tests.read_only import read_only
 
 pytestmark = pytest.mark.fault
 
@@ -20,9 +20,9 @@ pytestmark = pytest.mark.fault
 def refused(command, *parts, code=1):
     """The command ended with one line of error, which holds all these."""
     command.ended(code)
-    [line] = [line for line in command.err.splitlines() if line.startswith("Error: ")]
+    [line] = [line for line in command.stderr.splitlines() if line.startswith("Error: ")]
     assert all(str(part) in line for part in parts), line
-    assert command.out == ""
+    assert command.stdout == ""
 
 
 def test_damaged_checkpoints_are_set_aside_and_their_trials_begin_again(workplace, undisturbed):
@@ -33,20 +33,20 @@ def test_damaged_checkpoints_are_set_aside_and_their_trials_begin_again(workplac
         wait_for("three epochs", lambda: workplace.epochs() >= before + 3)
         [worker] = search.workers()
         search.kill()
-        wait_for("the orphan's end", lambda: not is_alive(worker), 10)
+        wait_for("the orphan's end", lambda: not is_alive(worker))
         [checkpoint] = (workplace.store / "checkpoints").glob(f"{STUDY}-*/0/checkpoint.safetensors")
         return search, checkpoint, workplace.epochs()
 
     first, checkpoint, _ = killed_in_its_only_trial()
     told = f"{checkpoint} is damaged"
-    assert told not in first.err
+    assert told not in first.stderr
     content = checkpoint.read_bytes()
     checkpoint.write_bytes(content[: len(content) // 2])
     second, again, trained = killed_in_its_only_trial()
     assert again == checkpoint
     checkpoint.write_bytes(b"\xff" * 8 + checkpoint.read_bytes()[8:])
     third = workplace.search("--trials", 1).ended()
-    assert [search.err.count(told) for search in (second, third)] == [1, 1]
+    assert [search.stderr.count(told) for search in (second, third)] == [1, 1]
     assert_same(workplace, undisturbed, 1)
     assert workplace.epochs() == trained + EPOCHS
 
@@ -179,27 +179,8 @@ def test_moved_store_is_refused_and_goes_on_where_it_was(workplace, undisturbed,
     assert_same(workplace, undisturbed, 2)
 
 
-@contextmanager
-def read_only(store):
-    """The store cannot be written to; for root, whom modes do not stop, as a read-only mount."""
-    if os.geteuid():
-        for path in [store, *store.rglob("*")]:
-            path.chmod(path.stat().st_mode & ~0o222)
-        yield
-        for path in [store, *store.rglob("*")]:
-            path.chmod(path.stat().st_mode | 0o200)
-        return
-    if subprocess.run(["mount", "--bind", store, store], capture_output=True).returncode:
-        pytest.skip("a file system cannot be mounted here")
-    try:
-        subprocess.run(["mount", "-o", "remount,bind,ro", store], check=True)
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", store], check=True)
-
-
 def test_read_only_store_is_named_and_can_still_be_looked_at(finished):
     with read_only(finished.store):
         refused(finished.search("--trials", 2, "--epochs", 1), finished.store, "cannot be written to")
         for command in (["status"], ["studies"], ["trials", STUDY]):
-            assert STUDY in finished.run(*command).out
+            assert STUDY in finished.run(*command).stdout

@@ -3,8 +3,8 @@
 import mlflow
 import pytest
 
-from tests.faults import outcomes
 from tests.commands.processes import STUDY
+from tests.faults import outcomes
 
 pytestmark = pytest.mark.fault
 

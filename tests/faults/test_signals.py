@@ -16,12 +16,12 @@ SLOW = ("--set", "filters=[48,128,16]", "--epochs", 3, "--trials", 1)
 
 def is_resumable(workplace, search, workers):
     """The command that goes on was shown, nobody was left behind, and the study is known to be stopped."""
-    shown = search.out + search.err
+    shown = search.stdout + search.stderr
     assert "sweeper search" in shown
     assert f"--store {workplace.store}" in shown
     # Workers that had died of the signal would have lost their epoch.
     assert "the worker ended" not in shown
-    wait_for("the workers' end", lambda: not any(map(is_alive, workers)), 10)
+    wait_for("the workers' end", lambda: not any(map(is_alive, workers)))
     status = workplace.status()
     return (status["state"], status["n_trials"]["running"]) == ("stopped", 1)
 
@@ -34,7 +34,7 @@ def test_study_stopped_by_a_signal_goes_on_as_if_nothing_had_been(workplace, und
         workers = search.workers()
         search.signal_group(number)
         search.ended(exit_code)
-        assert "trial 0 (baseline) interrupted" in search.err
+        assert "trial 0 (baseline) interrupted" in search.stderr
         assert is_resumable(workplace, search, workers)
         recorded.append(workplace.status()["running_trials"][0]["epochs"])
     assert 1 <= recorded[0] < recorded[1] < EPOCHS
@@ -52,9 +52,9 @@ def test_second_ctrl_c_stops_at_once_and_loses_the_running_epoch_only(workplace)
     time.sleep(0.7)  # sooner, it is taken for the first: some send a signal to the process and to its group
     assert search.exit_code is None, "the epoch was too short for a second Ctrl-C"
     search.signal_group(signal.SIGINT)
-    search.ended(130, seconds=10)
+    search.ended(130)
     assert is_resumable(workplace, search, workers)
     assert workplace.epochs() == 1
     again = workplace.search(*SLOW).ended()
-    assert "trial 0 (baseline) goes on behind epoch 1" in again.err
+    assert "trial 0 (baseline) goes on behind epoch 1" in again.stderr
     assert workplace.epochs() == 3

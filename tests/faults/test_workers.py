@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 
-from tests.faults import outcomes
 from tests.commands.processes import STUDY, kill, wait_for
+from tests.faults import outcomes
 from tests.faults.workplace import EPOCHS, N_TRIALS, assert_same
 
 pytestmark = pytest.mark.fault
@@ -86,7 +86,7 @@ def test_fault_that_fails_every_trial_stops_after_five_and_names_cause_and_log(w
     search = workplace.search("--trials", N_TRIALS).ended(1)
     assert [trial.state.name for trial in workplace.trials()][:5] == ["FAIL"] * 5
     assert sum(trial.state.name == "FAIL" for trial in workplace.trials()) == 5
-    last = search.err.splitlines()[-1]
+    last = search.stderr.splitlines()[-1]
     assert last.startswith("Error: 5 trials in a row failed, the last with: ")
     assert str(workplace.store / "checkpoints") in last
     [log] = workplace.store.glob(f"logs/{STUDY}-*/worker-0.log")
@@ -152,4 +152,4 @@ def test_network_without_enough_memory_is_pruned_with_a_constraint_and_the_next_
     assert [run.info.status for run in large.runs] == ["KILLED"]
     assert [trial.state.name for trial in trials.values()] == ["COMPLETE"] * 2
     # It is an end of its own, and no death of a worker.
-    assert "the worker ended" not in search.err
+    assert "the worker ended" not in search.stderr

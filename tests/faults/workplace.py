@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tests.faults import outcomes
 from tests.commands.processes import STUDY, Command, Driver, wait_for
+from tests.faults import outcomes
 
 # Eight networks, the smallest grid that takes long enough to be killed in; dropout draws from torch's global generator.
 FIXED_LIST = """
@@ -64,11 +64,15 @@ class Workplace:
         def found() -> bool:
             trained = self.epochs() > known
             assert trained or search.exit_code is None, (
-                f"ended with {search.exit_code} before it trained:\n{search.err}"
+                f"ended with {search.exit_code} before it trained:\n{search.stderr}"
             )
             return trained
 
         wait_for("an epoch", found)
+
+    def logs(self, study: str = STUDY) -> list[str]:
+        """What the study's workers have written, worker by worker."""
+        return [log.read_text() for log in (self.store / "logs").glob(f"{study}-????????/worker-*.log")]
 
     def epochs(self, study: str = STUDY, trial: int | None = None) -> int:
         return outcomes.epoch_lines(self.store, study, trial)

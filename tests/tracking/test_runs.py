@@ -17,6 +17,7 @@ from sweeper.plots import Plot
 from sweeper.tracking import delivery, runs
 from sweeper.tracking.runs import Tracker
 from sweeper.tracking.spool import Spool, Target
+from tests.commands.processes import wait_for
 from tests.tracking.conftest import DATA
 
 
@@ -321,8 +322,7 @@ def test_write_that_mlflow_refuses_for_good_does_not_hold_up_the_next(store, cli
     tracker = opened(store, "refused", notes)
     tracker.start_child(0, "trial 0", {}, {})
     tracker.start_child(1, "trial 1", {}, {})
-    while tracker.child_run_id(1) is None:
-        time.sleep(0.05)
+    wait_for("the run of trial 1", lambda: tracker.child_run_id(1))
     client.delete_run(tracker.child_run_id(0))
     tracker.log_epoch(0, 1, {"train_loss": 1.0})
     tracker.log_epoch(1, 1, {"train_loss": 0.5})

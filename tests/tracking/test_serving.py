@@ -12,6 +12,7 @@ from pathlib import Path
 
 import mlflow
 import numpy as np
+import pytest
 import torch
 
 from sweeper import store as stores
@@ -19,9 +20,8 @@ from sweeper.config import ConvNetConfig
 from sweeper.models import build
 from sweeper.models.raw_pixels import RawPixels, logits_of
 from sweeper.tracking.registry import Registry
+from tests.commands.processes import DEADLINE
 
-# It takes about 8 on two quiet cores.
-START_SECONDS = 120
 # What is asked for here must not go out, and the server must not look elsewhere.
 FOREIGN = ("http_proxy", "https_proxy", "all_proxy", "mlflow_registry_uri")
 
@@ -34,12 +34,12 @@ def free_port():
 
 def answer(request):
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=30) as response:
+    with opener.open(request, timeout=DEADLINE) as response:
         return response.read()
 
 
 def wait_until_ready(address, process, log):
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + DEADLINE
     while True:
         try:
             answer(f"{address}/ping")
@@ -47,7 +47,7 @@ def wait_until_ready(address, process, log):
         except OSError:
             output = log.read_text(encoding="utf-8", errors="replace")
             assert process.poll() is None, f"the server ended:\n{output}"
-            assert time.monotonic() < deadline, f"the server did not start in {START_SECONDS} seconds:\n{output}"
+            assert time.monotonic() < deadline, f"the server did not start in {DEADLINE} seconds:\n{output}"
             time.sleep(0.5)
 
 
@@ -65,6 +65,7 @@ def end(process):
     process.wait()
 
 
+@pytest.mark.slow
 def test_champion_answers_raw_pixels_with_the_logits_of_the_network(tmp_path):
     store = stores.resolve(tmp_path / "store", None, None, {})
     store.prepare()
