@@ -18,9 +18,8 @@ SECONDS = 240
 
 def examples(most: int) -> settings:
     """So many examples with --thorough, a twentieth of them otherwise."""
-    return settings(
-        max_examples=max(1, most * settings().max_examples // settings.get_profile("thorough").max_examples)
-    )
+    share = settings().max_examples / settings.get_profile("thorough").max_examples
+    return settings(max_examples=max(1, round(most * share)))
 
 
 class Hung(BaseException):

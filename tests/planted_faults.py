@@ -2,12 +2,12 @@
 
     python tests/planted_faults.py --count 48 --seed 1 --jobs 2 --output planted.json
 
-Each fault is planted in a copy of the checkout, so the checkout stays as it is. The tests beside the changed module run
-first, then its package's, then all that `pytest` runs; the first failure ends the search. A fault that nobody notices is
-a line that no test needs: it wants a test, or a word on why the program means the same with it.
+Each fault is planted in a copy of the checkout, which itself stays as it is. The tests of the changed module run first,
+then its package's, then all that `pytest` runs; the first failure ends the run. A fault that no test notices is in code
+that no test needs: it wants a test, or a reason why the program does the same with it.
 
-`--only FILE:LINE:COLUMN:KIND` plants just that one again. `--checkout FOLDER` tests another checkout with the same faults,
-provided its `sweeper/` is the same.
+`--only FILE:LINE:COLUMN:KIND` plants just that one again. `--checkout FOLDER` plants the same faults in another
+checkout, with other tests and the same `sweeper/`.
 """
 
 import argparse
@@ -24,6 +24,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from queue import Queue
@@ -216,10 +217,8 @@ def _failure(copy: Path, arguments: list[str]) -> str:
     except subprocess.TimeoutExpired:
         output = ""
     finally:
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         process.wait()
     if process.returncode in (0, 5):  # 5: no test stands there
         return ""
