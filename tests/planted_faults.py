@@ -26,6 +26,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from pathlib import Path
 from queue import Queue
 from typing import Any
@@ -69,21 +70,18 @@ class Verdict:
 
 
 def faults_in(path: str, source: str) -> Iterator[Fault]:
-    """Every fault that can be planted in a file. Text after the `assert`s of our own is left alone."""
-    tree = ast.parse(source, path)
-    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+    """Every fault that can be planted in a file."""
+    content = source.encode()
+    starts = [0, *accumulate(len(line) for line in content.splitlines(keepends=True))]
+
+    def text_of(node: Any) -> str:
+        start, end = starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset
+        return content[start:end].decode()
 
     def fault(node: Any, kind: str, after: str) -> Fault:
         return Fault(path, node.lineno, node.col_offset, kind, text_of(node), after)
 
-    def text_of(node: ast.AST) -> str:
-        text = ast.get_source_segment(source, node)
-        assert text is not None
-        return text
-
-    for node in ast.walk(tree):
-        if _is_no_code(node, parents):
-            continue
+    for node, parent in _code(ast.parse(source, path)):
         match node:
             case ast.Compare(left=left, ops=[operation], comparators=[right]) if type(operation) in COMPARISONS:
                 yield fault(node, "comparison", f"{text_of(left)} {COMPARISONS[type(operation)]} {text_of(right)}")
@@ -97,7 +95,7 @@ def faults_in(path: str, source: str) -> Iterator[Fault]:
                 pass
             case ast.Constant(value=int() | float() as number) if number in UNITS:
                 yield fault(node, "unit", f"({text_of(node)} * 10)")
-            case ast.Constant(value=int()) if _counts(parents[node]):
+            case ast.Constant(value=int()) if _counts(parent):
                 yield fault(node, "off by one", f"({text_of(node)} + 1)")
             case ast.If(test=test) | ast.While(test=test) | ast.IfExp(test=test):
                 yield fault(test, "negated", f"(not ({text_of(test)}))")
@@ -110,6 +108,17 @@ def faults_in(path: str, source: str) -> Iterator[Fault]:
                 yield fault(node, "dropped call", "pass")
 
 
+def _code(node: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
+    """Each node with its parent, but for assertions, annotations, and f-strings, whose parts have no exact places."""
+    for field, value in ast.iter_fields(node):
+        if field in ("annotation", "returns"):
+            continue
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST) and not isinstance(child, ast.Assert | ast.JoinedStr):
+                yield child, node
+                yield from _code(child)
+
+
 def _is_text(side: ast.expr) -> bool:
     """Whether an operand is text, whose + joins and whose * repeats."""
     return isinstance(side, ast.JoinedStr) or (isinstance(side, ast.Constant) and isinstance(side.value, str))
@@ -120,24 +129,6 @@ def _counts(node: ast.AST) -> bool:
     if isinstance(node, ast.Call):
         return isinstance(node.func, ast.Name) and node.func.id == "range"
     return isinstance(node, ast.BinOp | ast.Compare | ast.Slice | ast.Subscript)
-
-
-def _is_no_code(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
-    """Annotations, assertions, module-level declarations of types: nothing that runs and can be wrong."""
-    while node in parents:
-        parent = parents[node]
-        if isinstance(parent, ast.Assert) or isinstance(node, ast.Assert):
-            return True
-        if isinstance(parent, ast.AnnAssign | ast.arg) and parent.annotation is node:
-            return True
-        if isinstance(parent, ast.FunctionDef) and parent.returns is node:
-            return True
-        if isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.BitOr) and isinstance(node, ast.Constant):
-            return True
-        if isinstance(parent, ast.JoinedStr):  # positions in f-strings are not exact
-            return True
-        node = parent
-    return False
 
 
 def planted(source: str, fault: Fault) -> str:
