@@ -96,7 +96,7 @@ def test_request_to_stop_that_comes_with_a_new_owner_reaches_it_and_names_it(tmp
 
     monkeypatch.setattr(socket, "gethostname", ask)  # what the new owner asks for once the lock is its own
     with store.owning("study"):
-        asker.join(30)
+        asker.join(DEADLINE)
         assert asked == [f"process {os.getpid()} on new"]
         assert store.stop_requested("study")
 
@@ -117,7 +117,7 @@ def test_end_of_an_owner_is_waited_for_whatever_its_lock_says(tmp_path):
         assert not ended.wait(0.3)
         (tmp_path / "locks" / "study.lock").write_text("process 1 on another")
         assert not ended.wait(0.7)
-    assert ended.wait(30)
+    assert ended.wait(DEADLINE)
     waiting.join()
     store.wait_for_owner("nobody's")
 

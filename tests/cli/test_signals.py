@@ -1,3 +1,4 @@
+import math
 import os
 import signal
 
@@ -34,7 +35,8 @@ def test_with_something_to_save_the_first_is_a_request_and_the_second_waits_for_
 
 
 @pytest.mark.parametrize("saving", [True, False])
-def test_signal_that_reaches_the_process_twice_at_once_is_one(saving):
+def test_signal_that_reaches_the_process_twice_at_once_is_one(saving, monkeypatch):
+    monkeypatch.setattr(signals, "SAME_SIGNAL_SECONDS", math.inf)
     stop = StopRequest(saving=saving)
     with signals_to(stop):
         for _ in range(2):

@@ -10,6 +10,7 @@ import pytest
 from sweeper.data import download, sources
 from sweeper.data.catalog import DATASETS, FASHION_MNIST
 from sweeper.errors import SweeperError
+from tests.commands.processes import DEADLINE
 from tests.data.mirrors import served, use_mirrors
 from tests.hostile import within
 
@@ -144,7 +145,7 @@ def test_processes_that_fetch_at_once_all_succeed(dataset, tmp_path, mirror, mon
         process.stdin.write("go\n")
         process.stdin.flush()
     for process in processes:
-        process.communicate(timeout=60)
+        process.communicate(timeout=DEADLINE)
     assert [process.returncode for process in processes] == [0, 0, 0]
     assert cached(tmp_path) == sorted(file.name for file in dataset.files)
     sources.read(dataset, dataset.files, offline=True, notify=notes.append)
