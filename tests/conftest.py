@@ -1,4 +1,4 @@
-"""How many examples hypothesis tries, databases that are copied, and a process that commands are forked from."""
+"""Options and fixtures that all tests share."""
 
 import os
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ from tests import databases
 from tests.commands.processes import Driver
 from tests.fake_data import write_fake_dataset
 
-# Tests train networks of a few numbers, several of them at once: more threads would only wait for each other. Before
-# torch is imported; workers and commands set their own.
+# Set before torch is imported. One thread is enough for such small networks, and test processes share the cores.
+# Workers set their own number.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# Other examples in every run; a failure prints the line that repeats it. No deadline and no health check of slowness: a
-# busy machine must fail nothing. `tests.hostile.within` ends what hangs.
+# Every run tries new examples; a failure prints the decorator that repeats it. No deadline and no health check of
+# slowness, because a busy machine must not fail a test. `tests.hostile.within` ends what hangs.
 for name, max_examples in (("quick", 10), ("thorough", 200)):
     settings.register_profile(
         name,
@@ -29,7 +29,9 @@ for name, max_examples in (("quick", 10), ("thorough", 200)):
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--thorough", action="store_true", help="20 times as many examples, and faults that last long")
+    parser.addoption(
+        "--thorough", action="store_true", help="Try 20 times as many random examples, and let faults last longer."
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -38,17 +40,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def thorough(request: pytest.FixtureRequest) -> bool:
-    """Whether all is wanted, however long it takes."""
+    """Whether --thorough was given."""
     return bool(request.config.getoption("--thorough"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files whose tests take long go first, so that no process is left with one at the end."""
-    items.sort(key=lambda item: not _takes_long(item))
-
-
-def _takes_long(item: pytest.Item) -> bool:
-    return any(item.get_closest_marker(marker) is not None for marker in ("slow", "fault"))
+    """Runs the files with slow tests first, so that no process starts one of them last."""
+    slow = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("fault")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +66,7 @@ def templates(shared_folder: Path) -> Path:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
-    """MLflow may have been imported since the test before."""
+    """Covers MLflow and Optuna where an earlier test has imported them."""
     databases.adopt()
 
 

@@ -9,30 +9,30 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from tests.once import made_once
+from tests.once import made_by_first
 
-# Set by `copy_from`: where the templates lie, which processes may share.
+# The folder of the templates, which several processes may share.
 _folder: Path | None = None
 
 
 def copy_from(folder: Path) -> None:
-    """Keeps the templates in this folder, and has the libraries that are imported already use them."""
+    """Keeps the templates in this folder, and calls `adopt`."""
     global _folder
     _folder = folder
     adopt()
 
 
 def adopt() -> None:
-    """Has MLflow and Optuna copy a template where they would make the tables of a new SQLite database.
+    """Makes MLflow and Optuna copy a template where they would make the tables of a new SQLite database.
 
-    Only of those that are imported, so that tests that need neither do not wait for their imports: to be called again.
+    Patches only what is imported already, because many tests need neither; call it again after later imports.
     """
-    utils, optuna = sys.modules.get("mlflow.store.db.utils"), sys.modules.get("optuna.storages")
+    utils, storages = sys.modules.get("mlflow.store.db.utils"), sys.modules.get("optuna.storages")
     # The function is private to MLflow: without it, databases are made as ever, only more slowly.
     if hasattr(utils, "_initialize_tables") and not hasattr(utils._initialize_tables, "__wrapped__"):
         utils._initialize_tables = _copying_tables(utils._initialize_tables, utils._is_empty_database)
-    if optuna is not None and not hasattr(optuna.RDBStorage.__init__, "__wrapped__"):
-        optuna.RDBStorage.__init__ = _copying_storage(optuna.RDBStorage.__init__)
+    if storages is not None and not hasattr(storages.RDBStorage.__init__, "__wrapped__"):
+        storages.RDBStorage.__init__ = _copying_storage(storages.RDBStorage.__init__)
 
 
 def _copying_tables(initialize: Callable[[Any], None], is_empty: Callable[[Any], bool]) -> Callable[[Any], None]:
@@ -76,7 +76,7 @@ def _template(name: str, make: Callable[[Path], None]) -> Path:
     """The database with all tables and nothing in them; made by the first process that wants it."""
     assert _folder is not None
     path = _folder / name
-    with made_once(path) as is_first:
+    with made_by_first(path) as is_first:
         if is_first:
             path.unlink(missing_ok=True)
             make(path)

@@ -12,18 +12,18 @@ from hypothesis import settings
 
 from sweeper.cli import main
 
-# For an example that takes a tenth of a second: a machine may be busy, a hang lasts for ever.
+# Far more than the tenth of a second that an example takes: only a hang exceeds it.
 SECONDS = 240
 
 
 def examples(most: int) -> settings:
-    """So many examples with --thorough, a twentieth of them otherwise."""
+    """Hypothesis settings: `most` examples with --thorough, a twentieth of them without."""
     share = settings().max_examples / settings.get_profile("thorough").max_examples
     return settings(max_examples=max(1, round(most * share)))
 
 
 class Hung(BaseException):
-    """No Exception: nothing under test may catch it."""
+    """A BaseException, so that `except Exception` does not catch it."""
 
 
 @contextmanager

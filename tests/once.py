@@ -1,4 +1,4 @@
-"""What the processes of a test run make once for all of them."""
+"""What one of the test processes makes for all of them."""
 
 import fcntl
 from collections.abc import Iterator
@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 @contextmanager
-def made_once(place: Path) -> Iterator[bool]:
-    """Whether the block is the first to make what is to lie at `place`; another process waits for its end.
+def made_by_first(place: Path) -> Iterator[bool]:
+    """Gives True to the first process, which must make `place` in the block; the others wait until it has.
 
-    Where the first one fails, the next is the first again: it may find half of it there.
+    If the block fails, the next process gets True, and must clear away what is left.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
     with open(place.with_name(f".{place.name}.lock"), "a+") as lock:

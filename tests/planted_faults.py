@@ -3,8 +3,8 @@
     python tests/planted_faults.py --count 48 --seed 1 --jobs 2 --output planted.json
 
 Each fault is planted in a copy of the checkout, which itself stays as it is. The tests of the changed module run first,
-then its package's, then all that `pytest` runs; the first failure ends the run. A fault that no test notices is in code
-that no test needs: it wants a test, or a reason why the program does the same with it.
+then its package's, then all that `pytest` runs; the first failure ends the run. If no test fails, add one, or explain
+why the fault does not change what the program does.
 
 `--only FILE:LINE:COLUMN:KIND` plants just that one again. `--checkout FOLDER` plants the same faults in another
 checkout, with other tests and the same `sweeper/`.
@@ -142,11 +142,11 @@ def planted(source: str, fault: Fault) -> str:
     return changed
 
 
-def chosen(root: Path, count: int, seed: int) -> list[Fault]:
-    """So many faults by the seed: packages take turns, and each gives of the kind of which there are fewest yet."""
+def chosen(root: Path, count: int, seed: int, within: str = "sweeper") -> list[Fault]:
+    """Draws `count` faults by `seed`: takes packages in turn, from each the kind of which there are fewest so far."""
     draw = random.Random(seed)
     waiting: dict[str, dict[str, list[Fault]]] = {}
-    for fault in all_faults(root):
+    for fault in all_faults(root, within):
         parts = fault.path.split("/")
         package = parts[1] if len(parts) > 2 else "sweeper"
         waiting.setdefault(package, {}).setdefault(fault.kind, []).append(fault)
@@ -163,9 +163,10 @@ def chosen(root: Path, count: int, seed: int) -> list[Fault]:
     return faults[:count]
 
 
-def all_faults(root: Path) -> Iterator[Fault]:
-    """Every fault that can be planted in a checkout."""
-    for file in sorted((root / "sweeper").rglob("*.py")):
+def all_faults(root: Path, within: str = "sweeper") -> Iterator[Fault]:
+    """Every fault that can be planted below a folder of a checkout."""
+    place = root / within
+    for file in [place] if place.is_file() else sorted(place.rglob("*.py")):
         yield from faults_in(file.relative_to(root).as_posix(), file.read_text(encoding="utf-8"))
 
 
@@ -243,13 +244,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", action="append", default=[], metavar="PLACE")
+    parser.add_argument("--within", default="sweeper", help="A folder or file below which faults are planted.")
     parser.add_argument("--checkout", type=Path, default=ROOT)
     parser.add_argument("--output", type=Path, help="Where the verdicts go as JSON.")
     parser.add_argument("suite", nargs="*", help="What pytest is given at last; nothing: what it runs by itself.")
     given = parser.parse_args()
-    faults = chosen(ROOT, given.count, given.seed)
     if given.only:
-        faults = [fault for fault in all_faults(ROOT) if fault.place in given.only]
+        faults = [fault for fault in all_faults(ROOT, given.within) if fault.place in given.only]
+    else:
+        faults = chosen(ROOT, given.count, given.seed, given.within)
     verdicts = []
     for verdict in run(given.checkout, faults, given.jobs, given.suite):
         verdicts.append(verdict)

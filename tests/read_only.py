@@ -1,4 +1,4 @@
-"""A folder that cannot be written to, for root too, whom modes do not stop."""
+"""A folder that cannot be written to, not even by root."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 
 @contextmanager
 def read_only(folder: Path) -> Iterator[None]:
-    """Nothing under the folder can be written to; for root it is a read-only mount, where one can be made."""
+    """Makes the folder read-only: by its files' modes, or for root by a mount. Skips the test if root cannot mount."""
     if os.geteuid():
         for path in [folder, *folder.rglob("*")]:
             path.chmod(path.stat().st_mode & ~0o222)

@@ -1,4 +1,4 @@
-"""The script that plants faults plants what it says, and only where something runs."""
+"""The script plants each fault as described, and leaves assertions, annotations and texts alone."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def test_each_kind_changes_what_it_is_named_for(line, kind, changed):
     "line",
     ["assert a < b", "x: 'int | None' = y", "x = 'a' + b", "x = f'{a - b}'", "with open(p): x = 1", "'''text'''"],
 )
-def test_nothing_is_planted_where_no_wrong_result_could_come_of_it(line):
+def test_assertions_annotations_and_texts_are_left_alone(line):
     assert list(faults_in("file.py", line)) == []
 
 

@@ -1,4 +1,4 @@
-"""`sweeper search` end to end: real processes, a real MLflow store, and mostly the real Fashion-MNIST."""
+"""`sweeper search`: once end to end on the real Fashion-MNIST, then on tiny data with the worker in this process."""
 
 import json
 import os

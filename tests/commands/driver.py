@@ -7,7 +7,7 @@ any other: a session of its own, its own signals, its own workers; only its impo
 are copied from the folder TEMPLATES. When it ends, its exit code (negative for a signal) stands in the request's `exit`
 file.
 
-Importing this file costs nothing: every spawned worker does it.
+Its own imports must stay cheap: multiprocessing imports this file again in every spawned worker.
 """
 
 import json
@@ -20,7 +20,14 @@ import time
 from importlib import import_module
 from pathlib import Path
 
-SLOW = ("mlflow", "optuna", "sweeper.cli", "sweeper.promotion.promote", "sweeper.search.sweep", "sweeper.cli.tables")
+SLOW = (
+    "mlflow.store.db.utils",
+    "optuna",
+    "sweeper.cli",
+    "sweeper.promotion.promote",
+    "sweeper.search.sweep",
+    "sweeper.cli.tables",
+)
 
 
 def register(description):
@@ -35,7 +42,10 @@ def register(description):
 
 
 def die_at(point):
-    """Kills this process, as kill -9 does, at the n-th call of a function: `before` or `after`, module:function, n."""
+    """Kills this process, as kill -9 does, at a call of a function; `point` is ("before" or "after", "module:name", n).
+
+    n counts the function's calls from 1.
+    """
     when, place, number = point
     module_name, _, name = place.partition(":")
     *path, last = name.split(".")
@@ -70,6 +80,10 @@ def run(request):
     if request["dataset"]:
         register(Path(request["dataset"]))
     sys.argv = ["sweeper", *request["arguments"]]
+    if not request["draws"]:
+        from matplotlib.figure import Figure
+
+        import_module("sweeper.plots").Plot.draw = lambda plot: Figure(figsize=(1, 1))
     for point in request["die"]:
         die_at(point)
     if limit := request["largest_file"]:

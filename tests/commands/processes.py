@@ -14,7 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 DRIVER = Path(__file__).with_name("driver.py")
-# Generous: a deadline that is met by a slow machine, and only by a broken sweep missed.
+# Seconds: long enough for a slow machine, so that only a hang exceeds it.
 DEADLINE = 240.0
 STUDY = "tiny"
 
@@ -29,7 +29,7 @@ def wait_for(what: str, found: Callable[[], Any], seconds: float = DEADLINE) -> 
 
 
 def is_alive(process: int) -> bool:
-    """Whether it runs; one that has ended and that nobody has asked after does not."""
+    """Whether the process runs; a zombie does not."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
     except (FileNotFoundError, ProcessLookupError):
@@ -105,8 +105,8 @@ class Command:
         assert self.wait() == -signal.SIGKILL
 
     def wait(self, seconds: float = DEADLINE) -> int:
-        """Its exit code, when it has ended; nobody is shown a traceback, but by Python where a start was cut short."""
-        wait_for(f"the end of {self.folder.name}; it said:\n{self.stderr}", lambda: self.exit_code is not None, seconds)
+        """Waits for the end, and returns the exit code. Stderr holds a traceback only if a signal ended the process."""
+        wait_for(f"the end of the command in {self.folder}", lambda: self.exit_code is not None, seconds)
         code = self.exit_code
         assert code is not None
         assert code < 0 or "Traceback" not in self.stderr, self.stderr
@@ -126,13 +126,13 @@ class Driver:
     """The process that commands are forked from, and all that it has started."""
 
     def __init__(self, folder: Path, dataset: Any, templates: Path) -> None:
-        self.folder, self.mark, self.started = folder, f"fault-test-{uuid4().hex}", 0
+        self.folder, self.mark, self.started = folder, f"test-{uuid4().hex}", 0
         description = folder / "dataset.json"
         description.write_text(json.dumps(asdict(dataset)))
         without = ("MLFLOW_TRACKING_URI", "OPTUNA_STORAGE", "SWEEPER_STORE", "SWEEPER_DATA_DIR")
         environment = {name: value for name, value in os.environ.items() if name not in without}
-        # Whatever is started below carries the mark in its environment: so is every orphan found.
-        environment |= {"FAULT_TEST_MARK": self.mark, "DO_NOT_TRACK": "true", "COLUMNS": "200"}
+        # Child processes inherit the mark, so that orphans can be found by it.
+        environment |= {"SWEEPER_TEST_MARK": self.mark, "DO_NOT_TRACK": "true", "COLUMNS": "200"}
         self._process = subprocess.Popen(
             [sys.executable, str(DRIVER), str(description), str(templates)],
             stdin=subprocess.PIPE,
@@ -149,12 +149,13 @@ class Driver:
         gate: Path | None = None,
         dataset: Path | None = None,
         terminal: str | None = None,
+        draws: bool = True,
     ) -> Command:
         """Starts `sweeper ARGUMENTS`.
 
-        `die` is where it kills itself, `largest_file` its RLIMIT_FSIZE in bytes; it waits for the file `gate` to be.
-        `dataset` describes what the tiny data set is for this command, where that is another than for the rest;
-        `terminal` is the device that it reads from.
+        `die`: the point at which it kills itself, as in driver.die_at. `largest_file`: its RLIMIT_FSIZE in bytes.
+        `gate`: it starts once this file exists. `dataset`: a JSON file that describes another tiny data set.
+        `terminal`: the device that it reads from. Without `draws`, its figures are empty.
         """
         self.started += 1
         folder = self.folder / f"command-{self.started}-{arguments[0]}"
@@ -168,6 +169,7 @@ class Driver:
             "gate": str(gate) if gate else None,
             "dataset": str(dataset) if dataset else None,
             "stdin": terminal or os.devnull,
+            "draws": draws,
         }
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -191,7 +193,7 @@ class Driver:
         self._process.wait()
 
     def _marked(self) -> Iterator[int]:
-        mark = f"FAULT_TEST_MARK={self.mark}".encode()
+        mark = f"SWEEPER_TEST_MARK={self.mark}".encode()
         for path in Path("/proc").glob("[0-9]*/environ"):
             try:
                 marked = mark in path.read_bytes()

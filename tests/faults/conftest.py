@@ -10,12 +10,12 @@ import pytest
 
 from tests.commands.processes import Driver
 from tests.faults.workplace import FIXED_LIST, N_TRIALS, Workplace
-from tests.once import made_once
+from tests.once import made_by_first
 
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with the tables of both databases and nothing in them: making these takes longer than most tests."""
+    """A store with two empty databases, which each test copies."""
     store = tmp_path_factory.mktemp("empty") / "store"
     store.mkdir()
     optuna.storages.RDBStorage(f"sqlite:///{store}/optuna.db").engine.dispose()
@@ -50,7 +50,7 @@ def workplace_of_module(driver: Driver, empty_store: Path, tmp_path_factory: pyt
 
 @pytest.fixture(scope="session")
 def long_wait(thorough: bool) -> float:
-    """Seconds for which a fault lasts that is to be outlasted."""
+    """How many seconds a temporary fault lasts."""
     return 30.0 if thorough else 5.0
 
 
@@ -58,7 +58,8 @@ def long_wait(thorough: bool) -> float:
 def undisturbed(driver: Driver, empty_store: Path, shared_folder: Path) -> Workplace:
     """The study of the fixed list, run to its end by one command."""
     folder = shared_folder / "undisturbed"
-    with made_once(folder) as is_first:
+    with made_by_first(folder) as is_first:
         if is_first:
+            shutil.rmtree(folder, ignore_errors=True)
             made(driver, empty_store, folder).search("--trials", N_TRIALS, jobs=2).ended()
     return at(driver, folder)

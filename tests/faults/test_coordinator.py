@@ -13,7 +13,7 @@ pytestmark = pytest.mark.fault
 
 
 def test_orphaned_workers_end_in_the_middle_of_an_epoch(workplace):
-    # Its epochs take half a minute and more.
+    # An epoch of these networks takes half a minute and more.
     search = workplace.search("--trials", 2, "--set", "filters=[128,512,16]", jobs=2)
     search.says("trial 1 started")
     workers = search.workers()
@@ -23,7 +23,7 @@ def test_orphaned_workers_end_in_the_middle_of_an_epoch(workplace):
     killed = time.monotonic()
     wait_for("the orphans' end", lambda: not any(map(is_alive, workers)))
     print(f"the orphans were gone after {time.monotonic() - killed:.1f} s")
-    # They did not end with their epochs, which nobody would have taken.
+    # No epoch was finished: the workers ended during one.
     assert workplace.epochs() == 0
     wait_for("the end of all else", lambda: not workplace.driver.survivors())
 

@@ -302,7 +302,7 @@ def test_worker_ends_with_its_killed_coordinator_in_the_middle_of_an_epoch(tmp_p
             assert time.monotonic() < deadline
             time.sleep(0.05)
         coordinator.kill()
-        # Longer than its epoch: one that only ends when nobody takes its epoch has a line of it in the log.
+        # The deadline outlasts an epoch. A worker that notices the death only at the epoch's end has logged "epoch 1:".
         deadline = time.monotonic() + DEADLINE
         while (alive := is_alive(worker)) and time.monotonic() < deadline:
             time.sleep(0.05)

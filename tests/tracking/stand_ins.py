@@ -26,6 +26,6 @@ def draw(plot: object) -> Figure:
 
 
 def use(patch: pytest.MonkeyPatch) -> None:
-    """Registers what is not exported, and logs what is not drawn."""
+    """Replaces exporting and drawing by the stand-ins."""
     patch.setattr(registry, "_export", export)
     patch.setattr("sweeper.plots.Plot.draw", draw)
