@@ -29,7 +29,7 @@ def test_orphaned_workers_end_in_the_middle_of_an_epoch(workplace):
 
 
 def test_search_that_was_killed_goes_on_with_its_trials_and_runs(workplace, undisturbed):
-    search = workplace.search("--trials", N_TRIALS, jobs=2)
+    search = workplace.search("--trials", 4, jobs=2)
     search.says("trial 1 epoch 2")
     status = workplace.status()
     assert status["state"] == "running"
@@ -43,16 +43,16 @@ def test_search_that_was_killed_goes_on_with_its_trials_and_runs(workplace, undi
     assert left
     assert "To go on: " in workplace.run("status").stdout
 
-    again = workplace.search("--trials", N_TRIALS, jobs=2).ended()
+    again = workplace.search("--trials", 4, jobs=2).ended()
     for number, epochs in left.items():
         told = f"goes on behind epoch {epochs}" if epochs else "started"
         assert f"trial {number}{' (baseline)' * (not number)} {told}" in again.stderr
     assert workplace.status()["state"] == "finished"
-    assert_same(workplace, undisturbed, N_TRIALS)
+    assert_same(workplace, undisturbed, 4)
     [parent] = outcomes.parents(workplace.store, STUDY)
     assert parent.info.status == "FINISHED"
     # Each of the two workers may have ended its epoch unheard.
-    assert N_TRIALS * EPOCHS <= workplace.epochs() <= N_TRIALS * EPOCHS + 2
+    assert 4 * EPOCHS <= workplace.epochs() <= 4 * EPOCHS + 2
 
 
 def test_what_the_study_knows_and_mlflow_does_not_is_reconciled_at_the_next_start(workplace, undisturbed):
