@@ -23,7 +23,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import accumulate
@@ -235,7 +235,8 @@ def run(root: Path, faults: list[Fault], jobs: int, suite: list[str]) -> Iterato
                 copies.put(copy)
 
         with ThreadPoolExecutor(jobs) as threads:
-            yield from threads.map(one, faults)
+            for verdict in as_completed([threads.submit(one, fault) for fault in faults]):
+                yield verdict.result()
 
 
 def main() -> None:
