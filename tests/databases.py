@@ -1,6 +1,7 @@
 """Empty databases that are copied rather than made: MLflow's migrations take seconds, a copy takes milliseconds."""
 
 import functools
+import inspect
 import shutil
 import sqlite3
 import sys
@@ -27,12 +28,25 @@ def adopt() -> None:
 
     Patches only what is imported already, because many tests need neither; call it again after later imports.
     """
-    utils, storages = sys.modules.get("mlflow.store.db.utils"), sys.modules.get("optuna.storages")
-    # The function is private to MLflow: without it, databases are made as ever, only more slowly.
-    if hasattr(utils, "_initialize_tables") and not hasattr(utils._initialize_tables, "__wrapped__"):
-        utils._initialize_tables = _copying_tables(utils._initialize_tables, utils._is_empty_database)
+    if "mlflow" in sys.modules:  # which imports this part of itself only with its first database
+        from mlflow.store.db import utils
+
+        # Private to MLflow: without them, databases are made as ever, only more slowly.
+        initialize, is_empty = (getattr(utils, name, None) for name in ("_initialize_tables", "_is_empty_database"))
+        if initialize is not None and is_empty is not None and not hasattr(initialize, "__wrapped__"):
+            utils._initialize_tables = _copying_tables(initialize, is_empty)
+    storages = sys.modules.get("optuna.storages")
     if storages is not None and not hasattr(storages.RDBStorage.__init__, "__wrapped__"):
         storages.RDBStorage.__init__ = _copying_storage(storages.RDBStorage.__init__)
+
+
+def make_all() -> None:
+    """Undoes `adopt` in this process: from now on, databases are made as the libraries make them."""
+    from mlflow.store.db import utils
+    from optuna import storages
+
+    for owner, name in ((utils, "_initialize_tables"), (storages.RDBStorage, "__init__")):
+        setattr(owner, name, inspect.unwrap(getattr(owner, name)))
 
 
 def _copying_tables(initialize: Callable[[Any], None], is_empty: Callable[[Any], bool]) -> Callable[[Any], None]:
@@ -65,7 +79,7 @@ def _copying_storage(initialize: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(initialize)
     def copy(self: Any, url: str, *arguments: Any, **options: Any) -> None:
         path = Path(url.removeprefix("sqlite:///"))
-        if url.startswith("sqlite:///") and not path.exists() and path.parent.is_dir():
+        if url.startswith("sqlite:////") and "?" not in url and not path.exists() and path.parent.is_dir():
             shutil.copyfile(_template("optuna.db", make), path)
         initialize(self, url, *arguments, **options)
 

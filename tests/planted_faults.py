@@ -7,7 +7,7 @@ then its package's, then all that `pytest` runs; the first failure ends the run.
 why the fault does not change what the program does.
 
 `--only FILE:LINE:COLUMN:KIND` plants just that one again. `--checkout FOLDER` plants the same faults in another
-checkout, with other tests and the same `sweeper/`.
+checkout, with other tests and the same `sweeper/`. What follows `--` goes to pytest: with `-- -m ''`, all tests run.
 """
 
 import argparse
@@ -84,10 +84,11 @@ def faults_in(path: str, source: str) -> Iterator[Fault]:
     for node, parent in _code(ast.parse(source, path)):
         match node:
             case ast.Compare(left=left, ops=[operation], comparators=[right]) if type(operation) in COMPARISONS:
-                yield fault(node, "comparison", f"{text_of(left)} {COMPARISONS[type(operation)]} {text_of(right)}")
+                yield fault(node, "comparison", f"({text_of(left)}) {COMPARISONS[type(operation)]} ({text_of(right)})")
             case ast.BinOp(left=left, op=operation, right=right) if type(operation) in ARITHMETIC:
-                if not _is_text(left) and not _is_text(right):
-                    yield fault(node, "arithmetic", f"{text_of(left)} {ARITHMETIC[type(operation)]} {text_of(right)}")
+                if not _is_series(left) and not _is_series(right):
+                    after = f"(({text_of(left)}) {ARITHMETIC[type(operation)]} ({text_of(right)}))"
+                    yield fault(node, "arithmetic", after)
             case ast.BoolOp(op=operation, values=values):
                 word = " or " if isinstance(operation, ast.And) else " and "
                 yield fault(node, "and/or", f"({word.join(f'({text_of(value)})' for value in values)})")
@@ -119,9 +120,10 @@ def _code(node: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
                 yield from _code(child)
 
 
-def _is_text(side: ast.expr) -> bool:
-    """Whether an operand is text, whose + joins and whose * repeats."""
-    return isinstance(side, ast.JoinedStr) or (isinstance(side, ast.Constant) and isinstance(side.value, str))
+def _is_series(side: ast.expr) -> bool:
+    """Whether an operand is text or a list, whose + joins and whose * repeats: another sign is a mere TypeError."""
+    series = ast.JoinedStr | ast.List | ast.Tuple | ast.ListComp
+    return isinstance(side, series) or (isinstance(side, ast.Constant) and isinstance(side.value, str))
 
 
 def _counts(node: ast.AST) -> bool:
@@ -181,6 +183,12 @@ def stages(copy: Path, fault: Fault, suite: list[str]) -> list[list[str]]:
     return [*([*stage, "-n0"] for stage in narrow), suite]
 
 
+def check_unchanged(copy: Path, suite: list[str]) -> None:
+    """Raises RuntimeError if the tests fail without any fault: then they could tell nothing of one."""
+    if by := _failure(copy, suite):
+        raise RuntimeError(f"nothing was planted, and the tests fail: {by}")
+
+
 def verdict_of(fault: Fault, copy: Path, suite: list[str]) -> Verdict:
     """Plants the fault in the copy, runs the stages, and puts the file back."""
     file = copy / fault.path
@@ -207,7 +215,7 @@ def _failure(copy: Path, arguments: list[str]) -> str:
     try:
         output, _ = process.communicate(timeout=HANGING_SECONDS)
     except subprocess.TimeoutExpired:
-        output = ""
+        return f"hanging for {HANGING_SECONDS} s"
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -215,17 +223,20 @@ def _failure(copy: Path, arguments: list[str]) -> str:
     if process.returncode in (0, 5):  # 5: no test stands there
         return ""
     found = re.search(r"^(?:FAILED|ERROR) (\S+)", output, re.MULTILINE)
+    # A fault may keep pytest from loading conftest.py.
     return found.group(1) if found else f"pytest ended with {process.returncode}"
 
 
-def run(root: Path, faults: list[Fault], jobs: int, suite: list[str]) -> Iterator[Verdict]:
-    """The verdicts, as they come, with so many copies of the checkout at once."""
+def run(root: Path, faults: list[Fault], jobs: int, suite: list[str], checks: bool) -> Iterator[Verdict]:
+    """The verdicts, as they come, with `jobs` copies of the checkout at once."""
     with tempfile.TemporaryDirectory(prefix="planted-") as folder:
         copies: Queue[Path] = Queue()
         for number in range(jobs):
             copy = Path(folder) / str(number)
             shutil.copytree(root, copy, ignore=shutil.ignore_patterns(".git", "__pycache__", "*.egg-info", ".venv"))
             copies.put(copy)
+        if checks:
+            check_unchanged(copy, suite)
 
         def one(fault: Fault) -> Verdict:
             copy = copies.get()
@@ -247,6 +258,7 @@ def main() -> None:
     parser.add_argument("--only", action="append", default=[], metavar="PLACE")
     parser.add_argument("--within", default="sweeper", help="A folder or file below which faults are planted.")
     parser.add_argument("--checkout", type=Path, default=ROOT)
+    parser.add_argument("--unchecked", action="store_true", help="Do not run the tests without a fault first.")
     parser.add_argument("--output", type=Path, help="Where the verdicts go as JSON.")
     parser.add_argument("suite", nargs="*", help="What pytest is given at last; nothing: what it runs by itself.")
     given = parser.parse_args()
@@ -255,7 +267,7 @@ def main() -> None:
     else:
         faults = chosen(ROOT, given.count, given.seed, given.within)
     verdicts = []
-    for verdict in run(given.checkout, faults, given.jobs, given.suite):
+    for verdict in run(given.checkout, faults, given.jobs, given.suite, not given.unchecked):
         verdicts.append(verdict)
         word = f"caught by {verdict.by}" if verdict.caught else "SURVIVED"
         print(f"{verdict.fault.place}: {verdict.fault.before!r} -> {verdict.fault.after!r}: {word}", flush=True)

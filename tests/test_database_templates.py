@@ -45,7 +45,6 @@ def test_copied_database_has_the_schema_of_a_new_one(tmp_path, monkeypatch, make
 
 @pytest.mark.parametrize("make", [make_mlflow, make_optuna])
 def test_database_that_is_there_already_stays(tmp_path, make):
-    make(tmp_path / "my.db")
     with closing(sqlite3.connect(tmp_path / "my.db")) as connection, connection:
         connection.execute("CREATE TABLE mine (number INTEGER)")
     make(tmp_path / "my.db")

@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sweeper.config import ConvNetConfig
 from sweeper.models import build
+from tests.commands.processes import DEADLINE
 
 ROOT = Path(__file__).parent.parent
 CPU = torch.device("cpu")
@@ -68,7 +69,7 @@ def test_nothing_begins_once_the_time_is_over():
 
 def test_what_runs_when_the_time_is_over_is_stopped(gpu):
     def way():
-        threading.Event().wait()
+        threading.Event().wait(DEADLINE)
 
     assert gpu.attempt(way, time.monotonic() + 0.1) == "not measured: TimeoutError: no time left"
 

@@ -12,10 +12,12 @@ ROOT = Path(__file__).parent.parent
 @pytest.mark.parametrize(
     ("line", "kind", "changed"),
     [
-        ("x = a < b", "comparison", "x = a <= b"),
-        ("x = a == b", "comparison", "x = a != b"),
-        ("x = a is None", "comparison", "x = a is not None"),
-        ("x = a - b", "arithmetic", "x = a + b"),
+        ("x = a < b", "comparison", "x = (a) <= (b)"),
+        ("x = a == b", "comparison", "x = (a) != (b)"),
+        ("x = a is None", "comparison", "x = (a) is not (None)"),
+        ("x = a - b", "arithmetic", "x = ((a) + (b))"),
+        ("x = -(a - b.c)", "arithmetic", "x = -(((a) + (b.c)))"),
+        ("x = (a := b) == c", "comparison", "x = (a := b) != (c)"),
         ("x = a and b", "and/or", "x = ((a) or (b))"),
         ("x = a[1:]", "off by one", "x = a[(1 + 1):]"),
         ("x = range(3)", "off by one", "x = range((3 + 1))"),
@@ -24,7 +26,7 @@ ROOT = Path(__file__).parent.parent
         ("raise ValueError", "swallowed", "pass"),
         ("with self._lock: x = 1", "dropped lock", "with __import__('contextlib').nullcontext(): x = 1"),
         ("print(x)", "dropped call", "pass"),
-        ("ä = 'ä' if a < b else c", "comparison", "ä = 'ä' if a <= b else c"),
+        ("ä = 'ä' if a < b else c", "comparison", "ä = 'ä' if (a) <= (b) else c"),
     ],
 )
 def test_each_kind_changes_what_it_is_named_for(line, kind, changed):
@@ -34,7 +36,15 @@ def test_each_kind_changes_what_it_is_named_for(line, kind, changed):
 
 @pytest.mark.parametrize(
     "line",
-    ["assert a < b", "x: 'int | None' = y", "x = 'a' + b", "x = f'{a - b}'", "with open(p): x = 1", "'''text'''"],
+    [
+        "assert a < b",
+        "x: 'int | None' = y",
+        "x = 'a' + b",
+        "x = a + [b]",
+        "x = f'{a - b}'",
+        "with open(p): x = 1",
+        "'''text'''",
+    ],
 )
 def test_assertions_annotations_and_texts_are_left_alone(line):
     assert list(faults_in("file.py", line)) == []
@@ -52,8 +62,13 @@ def test_choice_is_the_seeds_and_takes_every_package_and_every_kind():
     assert {fault.kind for fault in faults} == {fault.kind for fault in all_faults(ROOT)}
     packages = {path.parent.name for path in (ROOT / "sweeper").glob("*/*.py")}
     assert packages <= {fault.path.split("/")[1] for fault in faults}
-    for fault in faults:
-        planted((ROOT / fault.path).read_text(encoding="utf-8"), fault)
+
+
+def test_every_fault_of_the_project_can_be_planted():
+    sources = {}
+    for fault in all_faults(ROOT):
+        source = sources.setdefault(fault.path, (ROOT / fault.path).read_text(encoding="utf-8"))
+        assert planted(source, fault) != source
 
 
 def test_own_tests_come_before_the_packages_and_those_before_all():

@@ -1,6 +1,7 @@
 """`sweeper promote` end to end, with real worker processes and the real Fashion-MNIST."""
 
 import json
+import os
 import signal
 
 import pytest
@@ -22,7 +23,7 @@ def test_promotion_that_is_interrupted_goes_on_to_one_test_and_no_second(store, 
     arguments = ("promote", "--top", 1, "--seeds", 1, "--test", "--store", store)
     interrupted = driver.start(*arguments, "--verbose")
     interrupted.says("epoch 1: train loss")
-    interrupted.signal_group(signal.SIGTERM)
+    os.kill(interrupted.process, signal.SIGTERM)  # the command alone, as a supervisor does
     interrupted.ended(143)
     assert "To go on: sweeper promote" in interrupted.stderr
     assert interrupted.stdout == ""

@@ -80,13 +80,15 @@ def run(request):
     if request["dataset"]:
         register(Path(request["dataset"]))
     sys.argv = ["sweeper", *request["arguments"]]
+    if not request["templates"]:
+        import_module("tests.databases").make_all()
     if not request["draws"]:
         from matplotlib.figure import Figure
 
         import_module("sweeper.plots").Plot.draw = lambda plot: Figure(figsize=(1, 1))
     for point in request["die"]:
         die_at(point)
-    if limit := request["largest_file"]:
+    if (limit := request["largest_file"]) is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     gate = request["gate"]
     while gate and not os.path.exists(gate):
@@ -113,7 +115,9 @@ def serve():
     while True:
         if select.select([0], [], [], 0.05)[0]:
             chunk = os.read(0, 1 << 16)
-            if not chunk:
+            if not chunk:  # whoever asked is gone
+                for process in ends:
+                    os.kill(process, signal.SIGKILL)
                 return
             pending += chunk
         while b"\n" in pending:

@@ -129,7 +129,7 @@ class Driver:
         self.folder, self.mark, self.started = folder, f"test-{uuid4().hex}", 0
         description = folder / "dataset.json"
         description.write_text(json.dumps(asdict(dataset)))
-        without = ("MLFLOW_TRACKING_URI", "OPTUNA_STORAGE", "SWEEPER_STORE", "SWEEPER_DATA_DIR")
+        without = ("MLFLOW_TRACKING_URI", "OPTUNA_STORAGE", "SWEEPER_STORE")
         environment = {name: value for name, value in os.environ.items() if name not in without}
         # Child processes inherit the mark, so that orphans can be found by it.
         environment |= {"SWEEPER_TEST_MARK": self.mark, "DO_NOT_TRACK": "true", "COLUMNS": "200"}
@@ -150,12 +150,14 @@ class Driver:
         dataset: Path | None = None,
         terminal: str | None = None,
         draws: bool = True,
+        templates: bool = True,
     ) -> Command:
         """Starts `sweeper ARGUMENTS`.
 
         `die`: the point at which it kills itself, as in driver.die_at. `largest_file`: its RLIMIT_FSIZE in bytes.
         `gate`: it starts once this file exists. `dataset`: a JSON file that describes another tiny data set.
         `terminal`: the device that it reads from. Without `draws`, its figures are empty.
+        Without `templates`, it makes the tables of new databases itself.
         """
         self.started += 1
         folder = self.folder / f"command-{self.started}-{arguments[0]}"
@@ -170,6 +172,7 @@ class Driver:
             "dataset": str(dataset) if dataset else None,
             "stdin": terminal or os.devnull,
             "draws": draws,
+            "templates": templates,
         }
         assert self._process.stdin is not None
         assert self._process.stdout is not None

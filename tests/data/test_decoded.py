@@ -10,6 +10,7 @@ import pytest
 
 from sweeper.data.decoded import decoded, room_for
 from sweeper.errors import SweeperError
+from tests.commands.processes import DEADLINE
 from tests.hostile import listing
 
 IMAGES = np.arange(24, dtype=np.uint8).reshape(2, 3, 2, 2)
@@ -90,7 +91,7 @@ def test_processes_that_start_together_agree(tmp_path):
     processes = [context.Process(target=meet, args=(barrier, results)) for _ in range(4)]
     for process in processes:
         process.start()
-    assert [results.get(timeout=60) for _ in processes] == [IMAGES.tobytes()] * 4
+    assert [results.get(timeout=DEADLINE) for _ in processes] == [IMAGES.tobytes()] * 4
     for process in processes:
         process.join()
     assert os.listdir(tmp_path / "cache" / "decoded") == ["key"]

@@ -51,7 +51,8 @@ def workplace_of_module(driver: Driver, empty_store: Path, tmp_path_factory: pyt
 @pytest.fixture(scope="session")
 def long_wait(thorough: bool) -> float:
     """How many seconds a temporary fault lasts."""
-    return 30.0 if thorough else 5.0
+    # sqlite3 itself waits for 5.
+    return 30.0 if thorough else 10.0
 
 
 @pytest.fixture(scope="session")

@@ -51,6 +51,7 @@ def test_training_goes_on_while_the_server_is_gone_for_long_and_its_metrics_foll
     search.says("MLflow does not take what it is told")
     trained = workplace.epochs()
     # A minute in CI.
+    workplace.trains(search)
     wait_for("the wait's end", lambda: time.time() > gone + 2 * long_wait)
     wait_for("20 epochs", lambda: workplace.epochs() >= trained + 20)
     server.start()

@@ -1,5 +1,6 @@
 """Stand-ins for what takes most of a command's time and is tested by itself: exported networks and drawn figures."""
 
+import inspect
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from matplotlib.figure import Figure
 from mlflow.models import Model
 from torch import nn
 
+from sweeper.plots import FUNCTIONS, Plot
 from sweeper.tracking import registry
 
 REAL_EXPORT = registry._export
@@ -20,8 +22,9 @@ def export(network: nn.Module, example: np.ndarray, folder: Path) -> Model:
     return Model()
 
 
-def draw(plot: object) -> Figure:
-    """A figure with nothing on it."""
+def draw(plot: Plot) -> Figure:
+    """A figure with nothing on it; TypeError for arguments that the plot's function does not take."""
+    inspect.signature(FUNCTIONS[plot.function]).bind(**plot.arguments)
     return Figure(figsize=(1, 1))
 
 

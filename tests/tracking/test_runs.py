@@ -17,7 +17,7 @@ from sweeper.plots import Plot
 from sweeper.tracking import delivery, runs
 from sweeper.tracking.runs import Tracker
 from sweeper.tracking.spool import Spool, Target
-from tests.commands.processes import wait_for
+from tests.commands.processes import DEADLINE, wait_for
 from tests.tracking.conftest import DATA
 
 
@@ -145,7 +145,7 @@ def test_dropped_weights_are_gone_and_other_artifacts_stay(store, client, tmp_pa
 def test_callers_do_not_wait_for_mlflow(store, monkeypatch):
     tracker = opened(store, "slow")
     gate = threading.Event()
-    monkeypatch.setattr(tracker._client, "log_batch", lambda *a, **k: gate.wait(30))
+    monkeypatch.setattr(tracker._client, "log_batch", lambda *a, **k: gate.wait(DEADLINE))
     tracker.start_child(0, "trial 0", {}, {})
     for epoch in range(50):
         tracker.log_epoch(0, epoch, {"train_loss": 1.0})
@@ -473,7 +473,7 @@ def test_forgotten_file_goes_once_all_before_is_delivered_and_its_neighbours_sta
     real, gate, seen = tracker._client.set_terminated, threading.Event(), []
 
     def slow(*arguments):
-        gate.wait(30)
+        gate.wait(DEADLINE)
         seen.append(checkpoint.exists())
         real(*arguments)
 

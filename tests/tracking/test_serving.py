@@ -59,7 +59,7 @@ def end(process):
         except ProcessLookupError:
             break
         try:
-            process.wait(30)
+            process.wait(DEADLINE)
         except subprocess.TimeoutExpired:
             continue
     process.wait()
