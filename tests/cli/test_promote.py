@@ -20,7 +20,7 @@ def store(tmp_path_factory, sweeper):
 
 
 def test_promotion_that_is_interrupted_goes_on_to_one_test_and_no_second(store, sweeper, driver):
-    arguments = ("promote", "--top", 1, "--seeds", 1, "--test", "--store", store)
+    arguments = ("promote", "--top", 1, "--seeds", 1, "--test", "--jobs", 1, "--store", store)
     interrupted = driver.start(*arguments, "--verbose")
     interrupted.says("epoch 1: train loss")
     os.kill(interrupted.process, signal.SIGTERM)  # the command alone, as a supervisor does

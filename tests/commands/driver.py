@@ -27,6 +27,7 @@ SLOW = (
     "sweeper.promotion.promote",
     "sweeper.search.sweep",
     "sweeper.cli.tables",
+    "tests.tracking.stand_ins",
 )
 
 
@@ -82,10 +83,8 @@ def run(request):
     sys.argv = ["sweeper", *request["arguments"]]
     if not request["templates"]:
         import_module("tests.databases").make_all()
-    if not request["draws"]:
-        from matplotlib.figure import Figure
-
-        import_module("sweeper.plots").Plot.draw = lambda plot: Figure(figsize=(1, 1))
+    if request["stand_ins"]:
+        import_module("tests.tracking.stand_ins").use(import_module("pytest").MonkeyPatch())
     for point in request["die"]:
         die_at(point)
     if (limit := request["largest_file"]) is not None:

@@ -149,15 +149,15 @@ class Driver:
         gate: Path | None = None,
         dataset: Path | None = None,
         terminal: str | None = None,
-        draws: bool = True,
+        stand_ins: bool = False,
         templates: bool = True,
     ) -> Command:
         """Starts `sweeper ARGUMENTS`.
 
         `die`: the point at which it kills itself, as in driver.die_at. `largest_file`: its RLIMIT_FSIZE in bytes.
         `gate`: it starts once this file exists. `dataset`: a JSON file that describes another tiny data set.
-        `terminal`: the device that it reads from. Without `draws`, its figures are empty.
-        Without `templates`, it makes the tables of new databases itself.
+        `terminal`: the device that it reads from. With `stand_ins`, it draws and exports
+        nothing. Without `templates`, it makes the tables of new databases itself.
         """
         self.started += 1
         folder = self.folder / f"command-{self.started}-{arguments[0]}"
@@ -171,7 +171,7 @@ class Driver:
             "gate": str(gate) if gate else None,
             "dataset": str(dataset) if dataset else None,
             "stdin": terminal or os.devnull,
-            "draws": draws,
+            "stand_ins": stand_ins,
             "templates": templates,
         }
         assert self._process.stdin is not None

@@ -32,9 +32,9 @@ def test_promotion_killed_at_each_step_registers_and_tests_once(workplace):
     arguments = ("promote", STUDY, "--top", 2, "--seeds", 1, "--jobs", 1, "--device", "cpu")
     places = ("--data-dir", workplace.data, "--store", workplace.store)
     for point in KILL_POINTS:
-        assert workplace.driver.start(*arguments, "--test", *places, die=point).wait() == -9, point
+        assert workplace.driver.start(*arguments, "--test", *places, die=point, stand_ins=True).wait() == -9, point
     # The last of them had completed the look: it is shown, and not taken again.
-    repeated = workplace.driver.start(*arguments, "--test", *places).wait()
+    repeated = workplace.driver.start(*arguments, "--test", *places, stand_ins=True).wait()
     assert repeated == 2
     outcome = workplace.driver.start(*arguments, *places, "--json").ended().json
 

@@ -45,7 +45,9 @@ class Workplace:
         listed = ("--sampler", "grid") if space is None else ()
         places = ("--space", space or self.space, "--data-dir", self.data, "--store", self.store)
         arguments = ("--pruner", "none", "--keep", N_TRIALS, "--study", study, "--jobs", jobs, "--device", "cpu")
-        return self.driver.start("search", "tiny", *listed, *places, *arguments, "--verbose", *more, draws=False, **how)
+        return self.driver.start(
+            "search", "tiny", *listed, *places, *arguments, "--verbose", *more, stand_ins=True, **how
+        )
 
     def run(self, name: str, *more: object, code: int = 0, **how) -> Command:
         """A command on the store that must end with this exit code."""
