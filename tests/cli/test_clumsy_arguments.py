@@ -29,12 +29,21 @@ ADDRESSES = [
 ]
 
 
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """The folder of the data set "tiny", which no command here may change."""
+    folder = tmp_path_factory.mktemp("clumsy") / "data"
+    dataset = write_fake_dataset(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(catalog.DATASETS, dataset.name, dataset)
+        yield folder
+
+
 @pytest.fixture(autouse=True)
-def _elsewhere(monkeypatch, tmp_path):
+def _elsewhere(monkeypatch, tmp_path, data):
     """A folder of its own for every test, with a file in it; afterwards it holds what it held."""
     isolate(monkeypatch, tmp_path)
-    dataset = write_fake_dataset(tmp_path / "data")
-    monkeypatch.setitem(catalog.DATASETS, dataset.name, dataset)
+    (tmp_path / "data").symlink_to(data)
     for variable in ("SWEEPER_STORE", "OPTUNA_STORAGE", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(variable, raising=False)
     (tmp_path / "work" / "file").write_text("a file")

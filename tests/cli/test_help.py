@@ -4,6 +4,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -90,3 +91,8 @@ def test_help_imports_nothing_slow(tmp_path):
     loaded = {name.partition(".")[0] for name in json.loads(result.stdout.splitlines()[-1])}
     assert "click" in loaded
     assert not loaded & SLOW
+
+
+def test_module_is_the_command(tmp_path):
+    shown = subprocess.run([sys.executable, "-m", "sweeper", "--version"], capture_output=True, text=True, cwd=tmp_path)
+    assert shown.stdout == f"sweeper, version {version('cnn-sweeper')}\n"

@@ -72,6 +72,10 @@ def die_at(point):
 def run(request):
     """The command of a request, in this process; never returns."""
     os.setsid()
+    # A test run that a shell started in the background ignores SIGINT, and this process would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
     for name, number in (("stdout", 1), ("stderr", 2)):
         file = os.open(request[name], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(file, number)
