@@ -1,4 +1,4 @@
-"""`sweeper search --variants-only`, `--folds` and `--repeats`, on real processes and a real MLflow store."""
+"""`sweeper search --variants-only`, `--folds` and `--repeats`, on a real MLflow store, with the worker in this process."""
 
 import json
 import re
@@ -11,6 +11,7 @@ from sweeper.cli import main
 from sweeper.data import catalog
 from sweeper.errors import UsageError
 from tests.fake_data import write_fake_dataset
+from tests.search.inline import InlinePool
 
 SPACE = """
 [space]
@@ -53,6 +54,7 @@ def place(tmp_path_factory):
     (folder / "two.toml").write_text(SPACE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(catalog.DATASETS, dataset.name, dataset)
+        patch.setattr("sweeper.search.workers.WorkerPool", InlinePool)
         yield folder
 
 

@@ -104,7 +104,7 @@ def test_study_is_deleted_from_a_full_disk_and_makes_room(driver, empty_store, w
     with small_disk(tmp_path / "disk", 24) as disk:
         place = Workplace(driver, workplace.data, workplace.space, disk / "store")
         shutil.copytree(empty_store, place.store)
-        place.search("--trials", 2).ended()
+        place.search("--trials", 2, "--epochs", 1).ended()
         fill(disk)
         assert not shutil.disk_usage(disk).free
         place.run("delete", STUDY, "--yes")
