@@ -1,4 +1,4 @@
-"""`sweeper search --variants-only`, `--folds` and `--repeats`, on a real MLflow store with the worker in this process."""
+"""`sweeper search --variants-only`, `--folds`, `--repeats`, on a real MLflow store with the worker in this process."""
 
 import json
 import re
