@@ -194,23 +194,28 @@ def test_study_without_any_mlflow_database_is_deleted_and_none_is_made(workplace
     assert place.local("lonely") == []
 
 
-@pytest.mark.parametrize("name", ["heir", "mortal"])
-def test_study_that_was_deleted_meanwhile_is_refused_and_the_one_of_its_number_stays(workplace, place, name):  # noqa: F811
-    workplace.search("mortal", "--trials", 1, "--epochs", 1)
-    study = find_study(place.store, "mortal")
+@pytest.mark.parametrize(("name", "later"), [("mortal", "heir"), ("phoenix", "phoenix")])
+def test_study_that_was_deleted_meanwhile_is_refused_and_the_one_of_its_number_stays(
+    workplace,  # noqa: F811
+    place,
+    name,
+    later,
+):
+    workplace.search(name, "--trials", 1, "--epochs", 1)
+    study = find_study(place.store, name)
     planned = removal.plan(place.store, study)
     removal.remove(place.store, planned)
-    with pytest.raises(SweeperError, match=r"^study mortal was deleted meanwhile, by another command$"):
+    with pytest.raises(SweeperError, match=rf"^study {name} was deleted meanwhile, by another command$"):
         removal.remove(place.store, planned)
 
-    workplace.search(name, "--trials", 1, "--epochs", 1)
-    other = find_study(place.store, name)
+    workplace.search(later, "--trials", 1, "--epochs", 1)
+    other = find_study(place.store, later)
     assert other._study_id == study._study_id  # SQLite's number of the deleted one
-    with pytest.raises(SweeperError, match="study mortal was deleted meanwhile"):
+    with pytest.raises(SweeperError, match=f"study {name} was deleted meanwhile"):
         removal.remove(place.store, planned)
     assert other.user_attrs["ended"] == ""
     assert len(place.runs(study_id(other))) == 2
-    assert place.local(name)
+    assert place.local(later)
 
 
 def full_disk():
