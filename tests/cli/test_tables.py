@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -91,3 +92,8 @@ def test_variants_are_whole_in_a_narrow_terminal_and_beside_figures_of_their_spl
     assert "means of 5 trainings" in " ".join(text.split())
     assert "epochs" not in text
     assert "25 epochs" in shown(variants_table([variant("relu"), variant("deep", epochs=25)]), width)
+
+
+def test_single_trainings_have_no_spread_in_the_title():
+    single = replace(variant("relu"), n_trainings=1)
+    assert "standard deviation" not in shown(variants_table([single]), 160)

@@ -375,3 +375,11 @@ def test_holm_refuses_what_is_no_p_value(wrong):
 def test_holm_refuses_an_alpha_that_is_no_share():
     with pytest.raises(ValueError, match=r"alpha must be in \(0, 1\), got 5"):
         holm([0.5], alpha=5)
+
+
+@pytest.mark.parametrize(("standard_error", "degrees_of_freedom"), [(None, None), (0.1, None), (None, 4.0)])
+def test_value_without_an_uncertainty_has_nothing_that_follows_from_one(standard_error, degrees_of_freedom):
+    estimate = Estimate(0.5, standard_error, degrees_of_freedom)
+    assert estimate.interval() is None
+    assert estimate.p_value() is None
+    assert estimate.detectable() is None
