@@ -38,6 +38,12 @@ def test_new_study_gets_the_first_free_name(tmp_path):
     assert studies.free_name(storage, "a") == "a-3"
 
 
+def test_locked_database_is_waited_for_a_minute(tmp_path):
+    storage = studies.open_storage(stores.resolve(tmp_path, None, None, {}))
+    with storage.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 60_000
+
+
 def test_study_of_somebody_elses_is_not_taken_over(tmp_path):
     storage = studies.open_storage(stores.resolve(tmp_path, None, None, {}))
     other = optuna.create_study(study_name="theirs", storage=storage)
