@@ -25,7 +25,7 @@ def test_database_that_another_process_is_making_is_waited_for(tmp_path, open_da
     opening.join()
 
 
-def test_servers_database_and_a_read_only_store_are_not_waited_for(tmp_path):
+def test_servers_database_is_not_waited_for(tmp_path):
     store = stores.resolve(tmp_path, None, None, {})
     with store.initialising(embedded=True), store.initialising(embedded=False):
         pass
