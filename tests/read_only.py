@@ -1,4 +1,4 @@
-"""A folder that cannot be written to, not even by root."""
+"""A folder that cannot be written to, not even by root. A test run that is killed meanwhile leaves the mount behind."""
 
 import os
 import subprocess
