@@ -126,6 +126,13 @@ def test_the_largest_importance_is_on_top_and_undefined_ones_last():
     assert_nothing_is_clipped(figure)
 
 
+def test_label_of_the_longest_bar_stands_within_the_axes():
+    figure = parameter_importance({"lr": 0.9, "dropout": 0.1}, "x")
+    draw(figure)
+    axes = figure.axes[0]
+    assert max(text.get_window_extent().x1 for text in axes.texts) <= axes.get_window_extent().x1
+
+
 @pytest.mark.parametrize("n", [1, 30])
 def test_any_number_of_importances_fits(n):
     assert_nothing_is_clipped(parameter_importance({f"a_long_parameter_name_{i}": 1 / n for i in range(n)}, "x"))
