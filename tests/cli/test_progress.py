@@ -100,3 +100,14 @@ def test_live_view_shows_nothing_before_the_first_trial_is_due():
     console = Console(file=io.StringIO(), width=100)
     console.print(_LiveView().render())
     assert console.file.getvalue().strip() == ""
+
+
+def test_trial_that_has_ended_leaves_the_live_view_with_its_trainings_and_others_stay():
+    view = _LiveView()
+    view.update(SweepStarted("study", 0, 4, 2, True, None))
+    for number, name in ((1, "trial 1, fold 1"), (1, "trial 1, fold 2"), (2, "trial 2")):
+        view.update(TrialStarted(number, name, 0, 2))
+    view.update(TrialEnded(1, "trial 1", "complete", 0.7, 2))
+    assert list(view.running) == ["trial 2"]
+    view.update(TrialInterrupted(2, "trial 2"))
+    assert list(view.running) == []
