@@ -1,3 +1,4 @@
+import threading
 from multiprocessing import Pipe
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ from sweeper.search import worker, workers
 from sweeper.search.trial import TrialJob
 from sweeper.search.worker import Failure, Ready, WorkerSetup
 from sweeper.search.workers import Died, WorkerPool
+from tests.commands.processes import DEADLINE
 
 
 class Ended(Exception):
@@ -81,3 +83,29 @@ def test_process_is_ready_for_all_its_workers_once_one_of_them_is(monkeypatch, t
     theirs[0].close()
     assert pool.wait(1) == [(0, Died(1, ready=False)), (1, Died(1, ready=False))]
     pool.close()
+
+
+def test_threads_that_want_the_same_fold_at_once_share_one_copy(monkeypatch):
+    class Images:
+        """What a weak reference can be made to."""
+
+    loading, loaded, made, found = threading.Event(), threading.Event(), [], []
+
+    def load(setup, fold, device):
+        made.append(Images())
+        loading.set()
+        assert loaded.wait(DEADLINE)
+        return made[-1]
+
+    monkeypatch.setattr(worker, "data_of", load)
+    folds = worker._Folds(None, None)
+    threads = [threading.Thread(target=lambda: found.append(folds.data(0))) for _ in range(2)]
+    threads[0].start()
+    assert loading.wait(DEADLINE)
+    threads[1].start()
+    threads[1].join(0.5)  # it waits for the first; a slow machine only makes the test less likely to notice otherwise
+    loaded.set()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1
+    assert found == made * 2
