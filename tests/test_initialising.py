@@ -1,28 +1,30 @@
-"""Two processes that made the tables of one database at once would end each other: the second waits."""
+"""Two processes that made the tables of one database at once would end each other: only one does at a time."""
 
-import threading
+import fcntl
 
 import pytest
 
 from sweeper import store as stores
 from sweeper.search import study as studies
 from sweeper.tracking import client
-from tests.commands.processes import DEADLINE
-
-# For a negative: nothing is to happen meanwhile. A slow machine only makes the test less likely to notice that it did.
-A_WHILE = 0.5
 
 
-@pytest.mark.parametrize("open_database", [studies.open_storage, client.connect])
-def test_database_that_another_process_is_making_is_waited_for(tmp_path, open_database):
-    store, opened = stores.resolve(tmp_path / "store", None, None, {}), threading.Event()
+@pytest.mark.parametrize(("module", "open_database"), [(studies, studies.open_storage), (client, client.connect)])
+def test_database_is_looked_at_and_made_under_the_stores_lock(tmp_path, monkeypatch, module, open_database):
+    store, check, held = stores.resolve(tmp_path / "store", None, None, {}), module.check_database, []
     store.prepare()
-    opening = threading.Thread(target=lambda: (open_database(store), opened.set()))
-    with store.initialising(embedded=True):
-        opening.start()
-        assert not opened.wait(A_WHILE)
-    assert opened.wait(DEADLINE)
-    opening.join()
+
+    def watched(store):
+        with open(store.root / ".initialising.lock") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                held.append(True)
+        return check(store)
+
+    monkeypatch.setattr(module, "check_database", watched)
+    open_database(store)
+    assert held == [True]
 
 
 def test_servers_database_is_not_waited_for(tmp_path):
