@@ -22,7 +22,7 @@ from sweeper.search.trial import TrialJob, TrialResult
 from sweeper.search.worker import Failure, WorkerSetup
 from sweeper.search.workers import Died, WorkerPool
 from sweeper.training.fit import EpochMetrics
-from tests.commands.processes import DEADLINE
+from tests.commands.processes import DEADLINE, is_alive
 from tests.fake_data import fake_images
 from tests.training.tiny import MODEL
 
@@ -281,13 +281,6 @@ if __name__ == "__main__":
     print(pool._processes[0].process.pid, flush=True)
     pool.wait(600)
 """
-
-
-def is_alive(process):
-    try:
-        return "State:\tZ" not in Path(f"/proc/{process}/status").read_text()
-    except FileNotFoundError:
-        return False
 
 
 @pytest.mark.fault
