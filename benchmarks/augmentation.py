@@ -20,12 +20,12 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
-from sweeper import space_file
 from sweeper.config import AugmentConfig, Configuration, TrainConfig
-from sweeper.models import build
+from sweeper.models.families import build
+from sweeper.spaces import reader
 from sweeper.training import augment
-from sweeper.training.fit import fit
-from sweeper.training.tensors import Part, TrainingData
+from sweeper.training.device_data import DeviceImages, TrainingData
+from sweeper.training.loop import fit
 
 BATCH_SIZE = 64
 # Batches of one measurement of augmentation: tens of milliseconds.
@@ -60,8 +60,8 @@ class Case:
 
 def cases() -> list[Case]:
     plain: dict[str, Any] = {field.name: field.default for field in fields(AugmentConfig)}
-    lenet5 = space_file.load("lenet5").variants["baseline"].configuration
-    vgg = space_file.load("vgg_small").variants["baseline"].configuration
+    lenet5 = reader.load("lenet5").variants["baseline"].configuration
+    vgg = reader.load("vgg_small").variants["baseline"].configuration
     return [
         Case(name, shape, n_steps, replace(found, train=replace(found.train, batch_size=BATCH_SIZE, **plain)))
         for name, shape, n_steps, found in (("LeNet-5", (1, 28, 28), 400, lenet5), ("vgg_small", (3, 32, 32), 20, vgg))
@@ -117,7 +117,9 @@ def step(case: Case, config: TrainConfig) -> float:
     images = torch.randint(0, 256, (case.n_steps * BATCH_SIZE, *case.shape), dtype=torch.uint8, generator=generator)
     labels = torch.randint(0, 10, (len(images),), generator=generator)
     mean, std = torch.full((2, 1, case.shape[0], 1, 1), 127.0)
-    data = TrainingData(Part(images, labels), Part(images[:0], labels[:0]), mean, std, 10, torch.channels_last)
+    data = TrainingData(
+        DeviceImages(images, labels), DeviceImages(images[:0], labels[:0]), mean, std, 10, torch.channels_last
+    )
     torch.manual_seed(0)
     model = build(case.configuration.model, case.shape, 10).to(memory_format=data.layout)
     *_, last = fit(model, data, config, epochs=2, seed=0)

@@ -28,15 +28,15 @@ BATCH_SIZE = 64
 
 def decoding(folder: Path, cache: Path, resize: int | None) -> tuple[float, float]:
     """Images a second the first time, and when they are found again."""
-    from sweeper.data.options import DataOptions
-    from sweeper.data.pool import load_training_pool
+    from sweeper.data.images.options import DataOptions
+    from sweeper.data.training_set import load_training_set
 
     speeds = []
     with tempfile.TemporaryDirectory(dir=cache) as empty:
         os.environ["SWEEPER_CACHE_DIR"] = empty
         for _ in range(2):
             started = time.perf_counter()
-            pool = load_training_pool(str(folder), options=DataOptions(resize=resize))
+            pool = load_training_set(str(folder), options=DataOptions(resize=resize))
             speeds.append(len(pool.labels) / (time.perf_counter() - started))
     return speeds[0], speeds[1]
 
@@ -58,9 +58,9 @@ def training(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
     import torch
 
     from sweeper.config import ConvNetConfig, TrainConfig
-    from sweeper.models import build
-    from sweeper.training.fit import fit
-    from sweeper.training.tensors import on_device
+    from sweeper.models.families import build
+    from sweeper.training.device_data import on_device
+    from sweeper.training.loop import fit
 
     torch.set_num_threads(1)
     data = on_device(
@@ -115,9 +115,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     rounds: int = parser.parse_args().rounds
 
-    from sweeper.data.pool import load_training_pool
+    from sweeper.data.training_set import load_training_set
 
-    built_in = load_training_pool("fashion_mnist")
+    built_in = load_training_set("fashion_mnist")
     images, labels = built_in.images[:N_IMAGES], built_in.labels[:N_IMAGES]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -143,7 +143,7 @@ def main() -> None:
         os.environ["SWEEPER_CACHE_DIR"] = str(folder / "cache")
         pools = {"built in": (images, labels)}
         for title, place in (("folder", folder / "png"), (".npz", folder / "data.npz")):
-            pool = load_training_pool(str(place))
+            pool = load_training_set(str(place))
             pools[title] = (pool.images, pool.labels)
         trained: dict[str, list[float]] = {title: [] for title in pools}
         runs: dict[str, Callable[[], float]] = {title: partial(training, *pool) for title, pool in pools.items()}

@@ -35,9 +35,9 @@ from gpu_ways import LAYOUT, Case, at_once, beside, cases, network, not_captured
 
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.errors import first_line
-from sweeper.models import trace
-from sweeper.training.fit import fit
-from sweeper.training.tensors import on_device
+from sweeper.models.families import trace
+from sweeper.training.device_data import on_device
+from sweeper.training.loop import fit
 
 # Torch has 32 streams.
 AT_ONCE = (1, 2, 4, 8, 16, 32)
@@ -106,10 +106,10 @@ def to_ninety(device: torch.device, convs: ConvNetConfig) -> str:
 
     A reference for engineers: its epochs were looked at on the test images, and what it ends with estimates nothing.
     """
-    from sweeper.data.pool import load_training_pool
     from sweeper.data.test_set import load_test_set
+    from sweeper.data.training_set import load_training_set
 
-    pool = load_training_pool("cifar10", offline=True)
+    pool = load_training_set("cifar10", offline=True)
     test = load_test_set("cifar10", input_shape=pool.input_shape, offline=True)
     pixels = pool.images.astype(np.float32) / 255
     data = on_device(

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from sweeper.config import Configuration, ConvNetConfig, TimmConfig, TrainConfig
-from sweeper.models import build
-from sweeper.training.fit import fit
-from sweeper.training.tensors import Part, TrainingData
+from sweeper.models.families import build
+from sweeper.training.device_data import DeviceImages, TrainingData
+from sweeper.training.loop import fit
 
 LAYOUT = torch.channels_last
 # Seconds: a process imports torch, and trains for two epochs beside others.
@@ -198,7 +198,7 @@ def _settle(device: torch.device) -> None:
 def _data(case: Case, device: torch.device) -> TrainingData:
     images, labels = (torch.from_numpy(array).to(device) for array in _images(case))
     mean, std = torch.full((2, 1, case.shape[0], 1, 1), 127.0, device=device)
-    return TrainingData(Part(images, labels), Part(images[:0], labels[:0]), mean, std, 10, LAYOUT)
+    return TrainingData(DeviceImages(images, labels), DeviceImages(images[:0], labels[:0]), mean, std, 10, LAYOUT)
 
 
 def _images(case: Case) -> tuple[np.ndarray, np.ndarray]:

@@ -11,13 +11,14 @@ import os
 from pathlib import Path
 
 import sweeper.tracking  # noqa: F401 (keeps MLflow quiet; before MLflow)
+from sweeper.studies.attributes import spec_of
 
 # isort: split
 from mlflow import MlflowClient
 
-from sweeper.search import study as studies
-from sweeper.search.inspect import find_study
-from sweeper.store import resolve
+from sweeper.store.layout import resolve
+from sweeper.studies import trial_records
+from sweeper.studies.queries import find_study
 
 
 def main() -> None:
@@ -27,7 +28,7 @@ def main() -> None:
     arguments = parser.parse_args()
     store = resolve(arguments.store, None, None, os.environ)
     study = find_study(store, arguments.study)
-    spec, trials = studies.spec_of(study), studies.records(study)
+    spec, trials = spec_of(study), trial_records.records(study)
     client = MlflowClient(tracking_uri=store.tracking_uri)
     parent = client.search_runs(
         [e.experiment_id for e in client.search_experiments()],
@@ -41,8 +42,8 @@ def main() -> None:
         for metric in client.get_metric_history(trial.run_id, "epoch_seconds")
     )
     seconds, workers = parent.data.metrics["seconds"], int(parent.data.tags["sweeper.workers"])
-    best = studies.best(trials, spec["metric"])
-    n = studies.counts(trials)
+    best = trial_records.best(trials, spec["metric"])
+    n = trial_records.counts(trials)
     rows = [
         ("wall time", f"{seconds / 60:.1f} min on {workers} workers"),
         ("trials", f"{n['complete']} complete, {n['pruned']} pruned"),

@@ -88,9 +88,9 @@ def sweeper_trial(folder: Path, barrier: Barrier) -> float:
     import torch
 
     from sweeper.config import ConvNetConfig, TrainConfig
-    from sweeper.models import build
-    from sweeper.training.fit import fit
-    from sweeper.training.tensors import on_device
+    from sweeper.models.families import build
+    from sweeper.training.device_data import on_device
+    from sweeper.training.loop import fit
 
     torch.set_num_threads(1)
     raw, labels = _arrays(folder)
@@ -136,16 +136,16 @@ def _arrays(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def _prepare(folder: Path) -> None:
     """Fashion-MNIST in the layout that torchvision looks for, and as arrays."""
-    from sweeper.data import catalog, sources
-    from sweeper.data.pool import load_training_pool
+    from sweeper.data.known import catalog, locate
+    from sweeper.data.training_set import load_training_set
 
     dataset = catalog.get("fashion_mnist")
-    found = sources.read(dataset, dataset.files, notify=lambda text: print(text, file=sys.stderr))
+    found = locate.read(dataset, dataset.files, notify=lambda text: print(text, file=sys.stderr))
     raw = folder / "FashionMNIST" / "raw"
     raw.mkdir(parents=True)
     for file, content in zip(dataset.files, found.contents, strict=True):
         (raw / file.name).write_bytes(content)
-    pool = load_training_pool("fashion_mnist")
+    pool = load_training_set("fashion_mnist")
     np.save(folder / "images.npy", pool.images[:N_IMAGES])
     np.save(folder / "labels.npy", pool.labels[:N_IMAGES])
 

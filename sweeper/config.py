@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from sweeper import rules
-from sweeper.rules import Rule
+from sweeper import validators
+from sweeper.validators import Rule
 
 FAMILIES = ("convnet", "mlp", "timm")
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "elu", "gelu", "silu")
@@ -50,56 +50,56 @@ class ModelConfig(_Checked):
     "Per layer" fields take one value for all layers or an array with one a layer; layers count from 1.
     """
 
-    family: str = _field("convnet", rules.one_of(*FAMILIES))
-    softmax_output: bool = _field(False, rules.boolean)
+    family: str = _field("convnet", validators.one_of(*FAMILIES))
+    softmax_output: bool = _field(False, validators.boolean)
 
 
 @dataclass(frozen=True)
 class ConvNetConfig(ModelConfig):
     """A plain convolutional network: convs (each with norm, activation, dropout, pool), then linear layers."""
 
-    filters: tuple[int, ...] = _field((6, 16, 120), rules.sequence(rules.integer(1)))
-    kernel_size: int | tuple[int, ...] = _field(5, rules.per_layer(rules.integer(1)))
-    padding: int | str | tuple[int | str, ...] = _field(0, rules.per_layer(rules.padding))
-    input_padding: int = _field(0, rules.integer(0))
-    pool_after: tuple[int, ...] = _field((1, 2), rules.layer_numbers)
-    pooling: str = _field("max", rules.one_of(*POOLINGS))
-    batch_norm: bool = _field(False, rules.boolean)
-    activation: str = _field("relu", rules.one_of(*ACTIVATIONS))
-    leaky_relu_slope: float = _field(0.01, rules.share)  # of leaky_relu below 0
-    hidden: tuple[int, ...] = _field((84,), rules.sequence(rules.integer(1), empty=True))
-    hidden_activation: bool = _field(True, rules.boolean)
-    dropout: float | tuple[float, ...] = _field(0.0, rules.per_layer(rules.share))
-    dropout_conv: float | tuple[float, ...] = _field(0.0, rules.per_layer(rules.share))
-    dropout_pool: float | tuple[float, ...] = _field(0.0, rules.per_layer(rules.share))
-    dropout_flatten: float = _field(0.0, rules.share)
-    aux_heads: tuple[str, ...] = _field((), rules.head_names)
-    init: str = _field("torch", rules.one_of(*INITS))
+    filters: tuple[int, ...] = _field((6, 16, 120), validators.sequence(validators.integer(1)))
+    kernel_size: int | tuple[int, ...] = _field(5, validators.per_layer(validators.integer(1)))
+    padding: int | str | tuple[int | str, ...] = _field(0, validators.per_layer(validators.padding))
+    input_padding: int = _field(0, validators.integer(0))
+    pool_after: tuple[int, ...] = _field((1, 2), validators.layer_numbers)
+    pooling: str = _field("max", validators.one_of(*POOLINGS))
+    batch_norm: bool = _field(False, validators.boolean)
+    activation: str = _field("relu", validators.one_of(*ACTIVATIONS))
+    leaky_relu_slope: float = _field(0.01, validators.share)  # of leaky_relu below 0
+    hidden: tuple[int, ...] = _field((84,), validators.sequence(validators.integer(1), empty=True))
+    hidden_activation: bool = _field(True, validators.boolean)
+    dropout: float | tuple[float, ...] = _field(0.0, validators.per_layer(validators.share))
+    dropout_conv: float | tuple[float, ...] = _field(0.0, validators.per_layer(validators.share))
+    dropout_pool: float | tuple[float, ...] = _field(0.0, validators.per_layer(validators.share))
+    dropout_flatten: float = _field(0.0, validators.share)
+    aux_heads: tuple[str, ...] = _field((), validators.head_names)
+    init: str = _field("torch", validators.one_of(*INITS))
 
 
 @dataclass(frozen=True)
 class MlpConfig(ModelConfig):
     """A perceptron on the flattened image: linear layers, each with norm, activation and dropout, then the output."""
 
-    family: str = _field("mlp", rules.one_of(*FAMILIES))
-    hidden: tuple[int, ...] = _field((1024,), rules.sequence(rules.integer(1), empty=True))
-    batch_norm: bool = _field(False, rules.boolean)
-    activation: str = _field("relu", rules.one_of(*ACTIVATIONS))
-    leaky_relu_slope: float = _field(0.01, rules.share)
-    dropout: float | tuple[float, ...] = _field(0.0, rules.per_layer(rules.share))
-    dropout_flatten: float = _field(0.0, rules.share)
-    init: str = _field("torch", rules.one_of(*INITS))
+    family: str = _field("mlp", validators.one_of(*FAMILIES))
+    hidden: tuple[int, ...] = _field((1024,), validators.sequence(validators.integer(1), empty=True))
+    batch_norm: bool = _field(False, validators.boolean)
+    activation: str = _field("relu", validators.one_of(*ACTIVATIONS))
+    leaky_relu_slope: float = _field(0.01, validators.share)
+    dropout: float | tuple[float, ...] = _field(0.0, validators.per_layer(validators.share))
+    dropout_flatten: float = _field(0.0, validators.share)
+    init: str = _field("torch", validators.one_of(*INITS))
 
 
 @dataclass(frozen=True)
 class TimmConfig(ModelConfig):
     """A network of the timm library, its input channels and size and its number of classes adapted."""
 
-    family: str = _field("timm", rules.one_of(*FAMILIES))
-    model_name: str = _field("resnet18", rules.timm_name)
-    pretrained: bool = _field(False, rules.boolean)
-    drop_rate: float = _field(0.0, rules.share)  # of dropout before the output
-    drop_path_rate: float = _field(0.0, rules.share)  # of stochastic depth, in the families that have it
+    family: str = _field("timm", validators.one_of(*FAMILIES))
+    model_name: str = _field("resnet18", validators.timm_name)
+    pretrained: bool = _field(False, validators.boolean)
+    drop_rate: float = _field(0.0, validators.share)  # of dropout before the output
+    drop_path_rate: float = _field(0.0, validators.share)  # of stochastic depth, in the families that have it
 
 
 @dataclass(frozen=True)
@@ -109,57 +109,57 @@ class AugmentConfig(_Checked):
     The names and meanings are those of torchvision's transforms; by default nothing is changed.
     """
 
-    flip_p: float = _field(0.0, rules.probability)  # left for right
-    rotation: float = _field(0.0, rules.degrees)  # at most, to either side
-    rotation_p: float = _field(1.0, rules.probability)
-    translation: float = _field(0.0, rules.share)  # at most, of the side, each way
-    crop_padding: int = _field(0, rules.integer(0))  # pixels around the image, of which one of its size is cut
+    flip_p: float = _field(0.0, validators.probability)  # left for right
+    rotation: float = _field(0.0, validators.degrees)  # at most, to either side
+    rotation_p: float = _field(1.0, validators.probability)
+    translation: float = _field(0.0, validators.share)  # at most, of the side, each way
+    crop_padding: int = _field(0, validators.integer(0))  # pixels around the image, of which one of its size is cut
     # A factor drawn from 1 - strength (at least 0) to 1 + strength.
-    brightness: float = _field(0.0, rules.strength)
-    contrast: float = _field(0.0, rules.strength)
-    saturation: float = _field(0.0, rules.strength)
-    jitter_p: float = _field(1.0, rules.probability)  # of these three together
-    sharpness: float = _field(2.0, rules.strength)  # a factor: 0 blurs, 1 changes nothing
-    sharpness_p: float = _field(0.0, rules.probability)
-    erasing_area: float = _field(0.33, rules.positive_share)  # at most, of the image
-    erasing_p: float = _field(0.0, rules.probability)
+    brightness: float = _field(0.0, validators.strength)
+    contrast: float = _field(0.0, validators.strength)
+    saturation: float = _field(0.0, validators.strength)
+    jitter_p: float = _field(1.0, validators.probability)  # of these three together
+    sharpness: float = _field(2.0, validators.strength)  # a factor: 0 blurs, 1 changes nothing
+    sharpness_p: float = _field(0.0, validators.probability)
+    erasing_area: float = _field(0.33, validators.positive_share)  # at most, of the image
+    erasing_p: float = _field(0.0, validators.probability)
 
 
 @dataclass(frozen=True)
 class TrainConfig(AugmentConfig):
     """How a network is trained; the number of epochs belongs to the protocol."""
 
-    optimizer: str = _field("adam", rules.one_of(*OPTIMIZERS))
-    lr: float = _field(1e-3, rules.positive)
-    momentum: float = _field(0.0, rules.share)  # sgd and rmsprop
-    nesterov: bool = _field(False, rules.boolean)  # sgd with momentum
+    optimizer: str = _field("adam", validators.one_of(*OPTIMIZERS))
+    lr: float = _field(1e-3, validators.positive)
+    momentum: float = _field(0.0, validators.share)  # sgd and rmsprop
+    nesterov: bool = _field(False, validators.boolean)  # sgd with momentum
     # As torch's: the gradient gets weight_decay * w, that of a penalty of weight_decay / 2 * sum(w ** 2).
-    weight_decay: float = _field(0.0, rules.not_negative)
+    weight_decay: float = _field(0.0, validators.not_negative)
     # Empty: every parameter decays, as in torch; else the weights of these layers, and no bias.
-    weight_decay_layers: tuple[str, ...] = _field((), rules.layer_names)
-    decoupled_weight_decay: bool = _field(False, rules.boolean)  # w *= 1 - lr * weight_decay; always so for adamw
-    schedule: str = _field("constant", rules.one_of(*SCHEDULES))
-    step_size: int = _field(5, rules.integer(1))  # epochs between two steps of schedule "step"
-    step_gamma: float = _field(0.5, rules.factor)
-    exponential_gamma: float = _field(0.9, rules.factor)  # per epoch; 0.9 ** 14 = 0.23 in the 15th
-    warmup_epochs: int = _field(0, rules.integer(0))  # of a linear rise before the cosine
+    weight_decay_layers: tuple[str, ...] = _field((), validators.layer_names)
+    decoupled_weight_decay: bool = _field(False, validators.boolean)  # w *= 1 - lr * weight_decay; always so for adamw
+    schedule: str = _field("constant", validators.one_of(*SCHEDULES))
+    step_size: int = _field(5, validators.integer(1))  # epochs between two steps of schedule "step"
+    step_gamma: float = _field(0.5, validators.factor)
+    exponential_gamma: float = _field(0.9, validators.factor)  # per epoch; 0.9 ** 14 = 0.23 in the 15th
+    warmup_epochs: int = _field(0, validators.integer(0))  # of a linear rise before the cosine
     # One-cycle as in Smith & Topin (2019), with the proportions of torch's OneCycleLR; shares of lr and of the steps.
-    cycle_start: float = _field(0.04, rules.positive_share)  # cyclic's lowest, too
-    cycle_end: float = _field(4e-6, rules.positive_share)
-    cycle_rise: float = _field(0.3, rules.share)
-    cycle_epochs: int = _field(2, rules.integer(1))  # of one rise or fall of cyclic: Smith (2017) has 2 to 10
+    cycle_start: float = _field(0.04, validators.positive_share)  # cyclic's lowest, too
+    cycle_end: float = _field(4e-6, validators.positive_share)
+    cycle_rise: float = _field(0.3, validators.share)
+    cycle_epochs: int = _field(2, validators.integer(1))  # of one rise or fall of cyclic: Smith (2017) has 2 to 10
     # Momentum (adam, adamw: beta1) against the learning rate, in cyclic and one_cycle: high where that is low.
-    cycle_momentum: bool = _field(False, rules.boolean)
-    momentum_low: float = _field(0.85, rules.positive_share)
-    momentum_high: float = _field(0.95, rules.positive_share)
-    batch_size: int = _field(64, rules.integer(1))
-    clip_norm: float = _field(0.0, rules.not_negative)  # 0: gradients are not clipped
+    cycle_momentum: bool = _field(False, validators.boolean)
+    momentum_low: float = _field(0.85, validators.positive_share)
+    momentum_high: float = _field(0.95, validators.positive_share)
+    batch_size: int = _field(64, validators.integer(1))
+    clip_norm: float = _field(0.0, validators.not_negative)  # 0: gradients are not clipped
     # Of a step's forward pass; weights, their updates, the losses and validation are float32 in any case.
-    precision: str = _field("float32", rules.one_of(*PRECISIONS))
-    label_smoothing: float = _field(0.0, rules.share)
-    patience: int = _field(0, rules.integer(0))  # epochs without a lower validation loss before the end; 0: never
+    precision: str = _field("float32", validators.one_of(*PRECISIONS))
+    label_smoothing: float = _field(0.0, validators.share)
+    patience: int = _field(0, validators.integer(0))  # epochs without a lower validation loss before the end; 0: never
     # Weight of each auxiliary head's loss: 0.3 as in GoogLeNet (Szegedy et al., 2015, section 5).
-    aux_weight: float = _field(0.3, rules.not_negative)
+    aux_weight: float = _field(0.3, validators.not_negative)
 
 
 @dataclass(frozen=True)
@@ -170,12 +170,12 @@ class Protocol(_Checked):
     score is the mean.
     """
 
-    epochs: int = _field(15, rules.integer(1))
-    validation: int | float = _field(0.1, rules.part(empty=False))
-    confirm: int | float = _field(0.1, rules.part(empty=True))
-    folds: int = _field(0, rules.folds)  # 0: none
-    repeats: int = _field(1, rules.integer(1))
-    pixels: str = _field("standard", rules.one_of(*PIXELS))
+    epochs: int = _field(15, validators.integer(1))
+    validation: int | float = _field(0.1, validators.part(empty=False))
+    confirm: int | float = _field(0.1, validators.part(empty=True))
+    folds: int = _field(0, validators.folds)  # 0: none
+    repeats: int = _field(1, validators.integer(1))
+    pixels: str = _field("standard", validators.one_of(*PIXELS))
 
     def __post_init__(self) -> None:
         super().__post_init__()

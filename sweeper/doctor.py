@@ -11,12 +11,13 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from sweeper import databases
-from sweeper.data import catalog, sources
+from sweeper.data.known import catalog, locate
+from sweeper.engine.local import resources
 from sweeper.errors import SweeperError
-from sweeper.search import resources
-from sweeper.search import study as studies
-from sweeper.store import Store, redact
+from sweeper.store import databases
+from sweeper.store.layout import Store
+from sweeper.store.redaction import redact
+from sweeper.studies.storage import check_database
 from sweeper.tracking import client
 
 OK, WARNING, ERROR = "ok", "warning", "error"
@@ -162,7 +163,7 @@ def _disk(store: Store) -> Check:
 
 def _optuna(store: Store) -> Check:
     place = "" if store.embedded_storage else f"{redact(store.storage)}: "
-    if not studies.check_database(store):
+    if not check_database(store):
         return Check("optuna", OK, f"{place}no database yet; the first search makes it")
     n = len(databases.rows(store.storage, "studies", "study_id"))
     return Check("optuna", OK, f"{place}{n} {'study' if n == 1 else 'studies'}")
@@ -191,7 +192,7 @@ def _data(data_dir: Path | None) -> Check:
     here: dict[Path, list[str]] = {}
     absent = []
     for name, dataset in catalog.DATASETS.items():
-        folder = sources.locate(dataset, data_dir=data_dir)
+        folder = locate.locate(dataset, data_dir=data_dir)
         if folder is None:
             absent.append(name)
         else:

@@ -9,6 +9,7 @@ from typing import NoReturn
 MOST_SHOWN = 300
 # The numbers of an OSError that says: no space, no quota left, or a larger file than this process may write.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+RESUME_HINT = "nothing is lost, the same command goes on once there is room"
 
 
 class SweeperError(Exception):

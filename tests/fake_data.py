@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from sweeper.data.catalog import FASHION_MNIST, DataFile, Dataset
+from sweeper.data.known.catalog import FASHION_MNIST, DataFile, Dataset
 
 
 def idx_bytes(array: np.ndarray) -> bytes:
@@ -171,4 +171,4 @@ def isolate(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setenv("PATH", str(folder / "bin"))
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.delenv("SWEEPER_DATA_DIR", raising=False)
-    monkeypatch.setattr("sweeper.data.download.mirrors", lambda dataset: [])
+    monkeypatch.setattr("sweeper.data.known.download.mirrors", lambda dataset: [])

@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Mapping
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -15,53 +16,49 @@ FILES = {
     for path in sorted((ROOT / "sweeper").rglob("*.py"))
 }
 
-# A part of sweeper may import what stands on a line above its own.
-LEVELS = (
-    {"errors", "rules"},
-    {"config", "layers", "store", "databases", "evaluation", "plots"},
-    {"data", "models", "training", "tracking", "space", "space_file", "space_parameters", "space_variants"}
-    | {"space_figures", "space_shapes", "overrides"},
-    {"search"},
-    {"promotion", "report", "doctor"},
-    {"cli"},
+# The floors of the house, the highest first. A module imports only from floors below its own, and from its own package:
+# packages on one floor do not know each other. A package within a package (data.known) has a floor of its own.
+FLOORS = (
     {"__main__"},
+    {"cli"},
+    {"doctor"},
+    {"search", "promotion"},  # a whole sweep; what becomes of its best trials
+    {"runs"},  # trainings that are recorded in MLflow
+    {"engine.local"},  # worker processes of this machine
+    {"engine", "studies"},  # where trainings run; Optuna's state
+    {"events", "spaces", "tracking"},  # what a listener hears; what is searched; MLflow
+    {"data", "models", "plots", "training"},
+    {"data.known", "data.own"},
+    {"data.formats"},
+    {"data.images"},
+    {"config", "evaluation", "store"},
+    {"errors", "validators"},
 )
-LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}
+FLOOR = {package: number for number, packages in enumerate(reversed(FLOORS)) for package in packages}
 
-# The only imports along a line: (part, what it may import).
-SIDEWAYS = {
-    ("layers", "config"),
-    ("databases", "store"),
-    ("plots", "evaluation"),
-    ("space_file", "space"),
-    ("space_file", "space_parameters"),
-    ("space_file", "space_variants"),
-    ("space_file", "space_shapes"),
-    ("space_file", "overrides"),
-    ("space_parameters", "space"),
-    ("space_variants", "space"),
-    ("space_variants", "space_figures"),
-    ("space_variants", "space_parameters"),
-    ("space_shapes", "space"),
-    ("space_shapes", "data.catalog"),
-    ("space_file", "data.catalog"),
-}
+# A sweeper package is small enough to be read at once.
+MOST_LINES = 0.15  # of all
+MOST_MODULES = 8  # in sweeper itself
 
 # Who may import what is not for everyone.
 RESERVED = {
     "click": {"sweeper.cli"},
     "rich": {"sweeper.cli"},
     "mlflow": {"sweeper.tracking"},
-    # A promotion is handed the study that it promotes.
-    "optuna": {"sweeper.search", "sweeper.promotion"},
-    "optuna.distributions": {"sweeper.space", "sweeper.space_parameters"},
+    # A search and a promotion are handed their study.
+    "optuna": {"sweeper.studies", "sweeper.search", "sweeper.promotion"},
+    "optuna.distributions": {"sweeper.spaces"},
     # The search cannot see the test set: nothing that chooses anything stands here.
-    "sweeper.data.test_set": {"sweeper.cli.data", "sweeper.promotion.look"},
+    "sweeper.data.test_set": {"sweeper.cli.data", "sweeper.promotion.test_evaluation"},
 }
 
 # What chooses, and may not even name the test files of a data set, or its files at large.
 CHOOSING = (
     "sweeper.search",
+    "sweeper.studies",
+    "sweeper.engine",
+    "sweeper.runs",
+    "sweeper.spaces",
     "sweeper.training",
     "sweeper.models",
     "sweeper.tracking",
@@ -69,11 +66,10 @@ CHOOSING = (
     "sweeper.cli.search",
     "sweeper.cli.train",
 )
-CHOOSING_PREFIX = "sweeper.space"
 TEST_FILES = ("test", "files")
 
 # What describes a configuration or a data set loads at once, in every process.
-STANDARD_LIBRARY_ONLY = {"sweeper.config", "sweeper.layers", "sweeper.data.catalog"}
+STANDARD_LIBRARY_ONLY = {"sweeper.config", "sweeper.models.layers", "sweeper.data.known.catalog"}
 
 # Distributions whose import has another name.
 IMPORT_NAMES = {"scikit-learn": "sklearn", "pillow": "PIL"}
@@ -127,22 +123,47 @@ def within(name: str, package: str) -> bool:
     return name == package or name.startswith(f"{package}.")
 
 
-def part(module: str) -> str:
-    """`data` for sweeper.data.splits; `` for sweeper itself."""
-    return module.partition(".")[2].partition(".")[0]
+def package_of(module: str) -> str:
+    """`data.known` for sweeper.data.known.catalog, `config` for sweeper.config; empty for sweeper itself."""
+    name = module.partition(".")[2]
+    while name and name not in FLOOR:
+        name = name.rpartition(".")[0]
+    return name or module.partition(".")[2].partition(".")[0]
 
 
 def upward_imports(files: Mapping[str, str]) -> list[str]:
+    """Imports that lead to the importer's own floor or up, unless they stay in its package."""
     found = []
     for importer, names in import_graph(files).items():
-        for name in sorted(n for n in names if within(n, "sweeper") and part(n)):
-            ours, theirs = part(importer), part(name)
-            if ours == theirs or LEVEL.get(theirs, len(LEVELS)) < LEVEL.get(ours, -1):
-                continue
-            if any(ours == who and within(name, f"sweeper.{what}") for who, what in SIDEWAYS):
-                continue
-            found.append(f"{importer} imports {name}")
+        for name in sorted(n for n in names if within(n, "sweeper") and package_of(n)):
+            ours, theirs = package_of(importer), package_of(name)
+            if ours != theirs and FLOOR.get(theirs, len(FLOORS)) >= FLOOR.get(ours, -1):
+                found.append(f"{importer} imports {name}")
     return found
+
+
+def circles(files: Mapping[str, str]) -> list[str]:
+    """Modules that import each other, directly or through others."""
+    graph = {module: {n for n in names if n in files_by_module(files)} for module, names in import_graph(files).items()}
+    sorter = TopologicalSorter(graph)
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        return [" imports ".join(reversed(error.args[1]))]
+    return []
+
+
+def files_by_module(files: Mapping[str, str]) -> dict[str, str]:
+    return {module_name(path): source for path, source in files.items()}
+
+
+def folder_shares(files: Mapping[str, str]) -> dict[str, float]:
+    """The share of all lines that each folder's own modules have."""
+    lines: dict[str, int] = {}
+    for path, source in files.items():
+        folder = path.rpartition("/")[0]
+        lines[folder] = lines.get(folder, 0) + source.count("\n")
+    return {folder: n / sum(lines.values()) for folder, n in lines.items()}
 
 
 def reserved_imports(files: Mapping[str, str]) -> list[str]:
@@ -179,7 +200,7 @@ def mentions_of_test_files(files: Mapping[str, str]) -> list[str]:
     found = []
     for path, source in files.items():
         module = module_name(path)
-        if not (module.startswith(CHOOSING_PREFIX) or any(within(module, who) for who in CHOOSING)):
+        if not any(within(module, who) for who in CHOOSING):
             continue
         for node in nodes(source):
             match node:
@@ -193,13 +214,30 @@ def mentions_of_test_files(files: Mapping[str, str]) -> list[str]:
     return found
 
 
-def test_every_part_has_its_level():
-    parts = {part(module_name(path)) for path in FILES} - {""}
-    assert parts <= LEVEL.keys()
+def test_every_package_has_a_floor():
+    assert {package_of(module_name(path)) for path in FILES} - {""} <= FLOOR.keys()
 
 
 def test_imports_point_downward():
     assert upward_imports(FILES) == []
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    assert circles(FILES) == []
+
+
+def test_a_circle_of_modules_is_found():
+    extra = {
+        "sweeper/data/splits.py": "from sweeper.data.summary import summarise",
+        "sweeper/data/summary.py": "from sweeper.data import splits",
+    }
+    assert circles(FILES | extra) != []
+
+
+def test_no_package_is_too_large_and_few_modules_stand_alone():
+    shares = folder_shares(FILES)
+    assert {folder: share for folder, share in shares.items() if share > MOST_LINES} == {}
+    assert len([path for path in FILES if path.count("/") == 1]) <= MOST_MODULES
 
 
 def test_libraries_and_the_test_set_are_imported_where_they_belong():
@@ -213,11 +251,11 @@ def test_what_chooses_never_names_the_test_files():
 @pytest.mark.parametrize(
     ("path", "source", "violation"),
     [
-        ("sweeper/search/study.py", "dataset.test", "sweeper.search.study reads .test"),
-        ("sweeper/training/fit.py", "def f(d):\n    return d.files", "sweeper.training.fit reads .files"),
+        ("sweeper/studies/lifecycle.py", "dataset.test", "sweeper.studies.lifecycle reads .test"),
+        ("sweeper/training/loop.py", "def f(d):\n    return d.files", "sweeper.training.loop reads .files"),
         ("sweeper/cli/search.py", "getattr(d, 'test')", "sweeper.cli.search reads .test"),
         ("sweeper/promotion/finalists.py", "d.test", "sweeper.promotion.finalists reads .test"),
-        ("sweeper/space_file.py", "operator.attrgetter('test')", "sweeper.space_file reads .test"),
+        ("sweeper/spaces/reader.py", "operator.attrgetter('test')", "sweeper.spaces.reader reads .test"),
     ],
 )
 def test_a_mention_of_the_test_files_is_found(path, source, violation):
@@ -230,13 +268,6 @@ def test_descriptions_need_only_the_standard_library():
 
 def test_every_permission_is_used():
     graph = import_graph(FILES)
-    sideways = {
-        (who, what)
-        for who, what in SIDEWAYS
-        for importer, names in graph.items()
-        if part(importer) == who and any(within(name, f"sweeper.{what}") for name in names)
-    }
-    assert sideways == SIDEWAYS
     for reserved, importers in RESERVED.items():
         users = {
             who
@@ -261,9 +292,9 @@ def test_every_library_imported_is_declared():
 @pytest.mark.parametrize(
     ("path", "source", "violation"),
     [
-        ("sweeper/config.py", "import sweeper.search.study", "sweeper.config imports sweeper.search.study"),
+        ("sweeper/config.py", "import sweeper.studies.storage", "sweeper.config imports sweeper.studies.storage"),
         ("sweeper/config.py", "from sweeper import search", "sweeper.config imports sweeper.search"),
-        ("sweeper/config.py", "from .search import study", "sweeper.config imports sweeper.search.study"),
+        ("sweeper/config.py", "from .search import run", "sweeper.config imports sweeper.search.run"),
         ("sweeper/data/splits.py", "from ..cli import main", "sweeper.data.splits imports sweeper.cli"),
         ("sweeper/data/__init__.py", "from .. import search", "sweeper.data imports sweeper.search"),
         (
@@ -272,11 +303,16 @@ def test_every_library_imported_is_declared():
             "sweeper.data.splits imports sweeper.models.convnet",
         ),
         (
-            "sweeper/training/fit.py",
+            "sweeper/training/loop.py",
             "import importlib\nimportlib.import_module('sweeper.models')",
-            "sweeper.training.fit imports sweeper.models",
+            "sweeper.training.loop imports sweeper.models",
         ),
-        ("sweeper/space_file.py", "import sweeper.data.pool", "sweeper.space_file imports sweeper.data.pool"),
+        ("sweeper/studies/spec.py", "import sweeper.engine.job", "sweeper.studies.spec imports sweeper.engine.job"),
+        (
+            "sweeper/engine/job.py",
+            "import sweeper.engine.local.pool",
+            "sweeper.engine.job imports sweeper.engine.local.pool",
+        ),
         ("sweeper/errors.py", "import sweeper.config", "sweeper.errors imports sweeper.config"),
         ("sweeper/novelty.py", "import sweeper.errors", "sweeper.novelty imports sweeper.errors"),
     ],
@@ -288,20 +324,20 @@ def test_an_import_that_points_upward_is_found(path, source, violation):
 @pytest.mark.parametrize(
     ("path", "source", "violation"),
     [
-        ("sweeper/search/sweep.py", "import click", "sweeper.search.sweep imports click"),
-        ("sweeper/search/sweep.py", "from rich import live", "sweeper.search.sweep imports rich.live"),
-        ("sweeper/search/sweep.py", "import mlflow.entities", "sweeper.search.sweep imports mlflow.entities"),
-        ("sweeper/space.py", "from optuna import Trial", "sweeper.space imports optuna.Trial"),
-        ("sweeper/training/fit.py", "import optuna", "sweeper.training.fit imports optuna"),
+        ("sweeper/search/run.py", "import click", "sweeper.search.run imports click"),
+        ("sweeper/search/run.py", "from rich import live", "sweeper.search.run imports rich.live"),
+        ("sweeper/search/run.py", "import mlflow.entities", "sweeper.search.run imports mlflow.entities"),
+        ("sweeper/spaces/space.py", "from optuna import Trial", "sweeper.spaces.space imports optuna.Trial"),
+        ("sweeper/training/loop.py", "import optuna", "sweeper.training.loop imports optuna"),
         (
-            "sweeper/training/fit.py",
+            "sweeper/training/loop.py",
             "from optuna import distributions",
-            "sweeper.training.fit imports optuna.distributions",
+            "sweeper.training.loop imports optuna.distributions",
         ),
         (
-            "sweeper/search/sweep.py",
+            "sweeper/search/run.py",
             "from sweeper.data import test_set",
-            "sweeper.search.sweep imports sweeper.data.test_set",
+            "sweeper.search.run imports sweeper.data.test_set",
         ),
         (
             "sweeper/promotion/finalists.py",
@@ -309,9 +345,9 @@ def test_an_import_that_points_upward_is_found(path, source, violation):
             "sweeper.promotion.finalists imports sweeper.data.test_set",
         ),
         (
-            "sweeper/data/pool.py",
+            "sweeper/data/training_set.py",
             "from .test_set import find_test_set",
-            "sweeper.data.pool imports sweeper.data.test_set",
+            "sweeper.data.training_set imports sweeper.data.test_set",
         ),
     ],
 )

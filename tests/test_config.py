@@ -12,7 +12,7 @@ from sweeper.config import (
     TrainConfig,
     check_value,
 )
-from sweeper.layers import trace
+from sweeper.models.layers import trace
 
 BAD_VALUES = [
     (ConvNetConfig, "family", "resnet", "one of convnet, mlp, timm"),

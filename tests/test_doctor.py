@@ -7,10 +7,10 @@ import optuna
 import pytest
 
 from sweeper import doctor
-from sweeper import store as stores
-from sweeper.data import catalog
-from sweeper.search import resources
-from sweeper.search import study as studies
+from sweeper.data.known import catalog
+from sweeper.engine.local import resources
+from sweeper.store import layout
+from sweeper.studies.storage import open_storage
 from tests.fake_data import write_fake_dataset
 
 MOUNTS = r"""
@@ -34,7 +34,7 @@ def tiny(tmp_path, monkeypatch):
 
 def examined(root, data_dir=None, storage=None, tracking_uri=None):
     """The checks by name."""
-    store = stores.resolve(root, storage, tracking_uri, {})
+    store = layout.resolve(root, storage, tracking_uri, {})
     return {check.name: check for check in doctor.examine(store, data_dir, {})}
 
 
@@ -52,9 +52,9 @@ def test_sound_machine_without_a_store_has_no_errors_and_stays_as_it_is(tiny, tm
 
 
 def test_studies_are_counted_and_nothing_is_written(tiny, tmp_path):
-    store = stores.resolve(tmp_path / "store", None, None, {})
+    store = layout.resolve(tmp_path / "store", None, None, {})
     store.prepare()
-    optuna.create_study(study_name="one", storage=studies.open_storage(store))
+    optuna.create_study(study_name="one", storage=open_storage(store))
     (store.root / ".initialising.lock").unlink()
     checks = examined(store.root, tiny)
     assert (checks["optuna"].status, checks["optuna"].found) == ("ok", "1 study")

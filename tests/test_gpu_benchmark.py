@@ -14,7 +14,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from sweeper.config import ConvNetConfig
-from sweeper.models import build
+from sweeper.models.families import build
 from tests.commands.processes import DEADLINE
 
 ROOT = Path(__file__).parent.parent

@@ -52,7 +52,7 @@ def install(*arguments: str, prefix: Path) -> Path:
     return metadata.parent
 
 
-def look(site_packages: Path, cwd: Path) -> dict:
+def evaluation(site_packages: Path, cwd: Path) -> dict:
     result = subprocess.run(
         [sys.executable, "-I", "-S", "-c", LOOK, str(site_packages)], capture_output=True, text=True, cwd=cwd
     )
@@ -66,7 +66,7 @@ def spaces_in(folder: Path) -> dict[str, str]:
 
 def test_an_installed_copy_has_everything(source: Path, tmp_path: Path):
     site_packages = install(str(source), prefix=tmp_path / "installed")
-    found = look(site_packages, cwd=tmp_path)
+    found = evaluation(site_packages, cwd=tmp_path)
 
     assert Path(found["module"]).is_relative_to(site_packages)
     assert "lenet5.toml" in found["spaces"]
@@ -82,7 +82,7 @@ def test_an_installed_copy_has_everything(source: Path, tmp_path: Path):
 def test_an_editable_install_follows_the_checkout(source: Path, tmp_path: Path):
     site_packages = install("--editable", str(source), prefix=tmp_path / "editable")
     (source / "search_spaces" / "added.toml").write_text("added = 1\n", encoding="utf-8")
-    found = look(site_packages, cwd=tmp_path)
+    found = evaluation(site_packages, cwd=tmp_path)
 
     assert Path(found["module"]) == source / "sweeper" / "__init__.py"
     assert "lenet5.toml" in found["spaces"]

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from sweeper import space_file
 from sweeper.config import ConvNetConfig
-from sweeper.data.formats import read_idx
+from sweeper.data.formats.idx import read_idx
+from sweeper.engine.local import shared_images
 from sweeper.errors import SweeperError
-from sweeper.models import build
-from sweeper.models.raw_pixels import load_network
-from sweeper.search import parts
+from sweeper.models.families import build
+from sweeper.models.predictor import load_network
+from sweeper.spaces import reader
 from sweeper.training import checkpoint
 from tests.hostile import refused
 from tests.test_architecture import FILES, imported_names
@@ -136,7 +136,7 @@ forms = pytest.mark.parametrize("form", ["pickle", "npy", "npz", "torch"])
 def test_space_file_with_a_payload_is_refused(tmp_path, touched, form):
     path = pickled(tmp_path / "mine.toml", touched, form)
     with pytest.raises(SweeperError, match=r"mine\.toml"):
-        space_file.load(str(path))
+        reader.load(str(path))
     assert "mine.toml" in refused("search", "fashion_mnist", "--space", path, "--store", tmp_path / "store")
     assert not (tmp_path / "store").exists()
 
@@ -171,8 +171,8 @@ def test_weights_with_a_payload_are_refused(tmp_path, touched, form):
 @pytest.mark.parametrize("form", ["pickle", "npy"])
 def test_images_of_the_workers_with_a_payload_are_refused(tmp_path, touched, form):
     image, label = np.zeros((1, 1, 2, 2), np.uint8), np.zeros(1, np.int64)
-    parts.write(tmp_path / "parts", [((image, label), (image, label))])
-    parts.read(tmp_path / "parts", 0)
+    shared_images.write(tmp_path / "parts", [((image, label), (image, label))])
+    shared_images.read(tmp_path / "parts", 0)
     pickled(tmp_path / "parts" / "0" / "train_images.npy", touched, form)
     with pytest.raises(ValueError, match=r"pickle|memory-mapped"):
-        parts.read(tmp_path / "parts", 0)
+        shared_images.read(tmp_path / "parts", 0)

@@ -23,7 +23,7 @@ from sweeper.cli.train import train
 from sweeper.cli.trials import trials
 from sweeper.cli.ui import ui
 from sweeper.errors import SweeperError
-from sweeper.store import redact
+from sweeper.store.redaction import redact
 
 
 class _Main(click.Group):

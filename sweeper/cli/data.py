@@ -6,16 +6,8 @@ from pathlib import Path
 
 import click
 
-from sweeper.cli.options import (
-    data_options,
-    json_option,
-    note,
-    note_store,
-    place_options,
-    resolve_store,
-    store_options,
-)
-from sweeper.data.options import DataOptions
+from sweeper.cli.options import data_options, json_option, note, note_store, place_options, resolve_store, store_options
+from sweeper.data.images.options import DataOptions
 
 
 @click.group()
@@ -42,9 +34,9 @@ def fetch(name: str, data_dir: Path | None, offline: bool) -> None:
     Example:
       sweeper data fetch fashion_mnist
     """
-    from sweeper.data import catalog, sources
+    from sweeper.data.known import catalog, locate
 
-    paths = sources.fetch(catalog.get(name), data_dir=data_dir, offline=offline, notify=note)
+    paths = locate.fetch(catalog.get(name), data_dir=data_dir, offline=offline, notify=note)
     click.echo(f"{name} is ready:")
     for path in paths:
         click.echo(f"  {path}")
@@ -79,24 +71,28 @@ def info(
     """
     from sweeper.cli import data_info
     from sweeper.data.duplicates import duplicate_summary
-    from sweeper.data.pool import load_training_pool
     from sweeper.data.summary import part_summary, summarise
     from sweeper.data.test_set import find_test_set
+    from sweeper.data.training_set import load_training_set
 
-    pool = load_training_pool(dataset, options=data_options, data_dir=data_dir, offline=offline, notify=note)
-    test = find_test_set(dataset, input_shape=pool.input_shape, options=data_options, data_dir=data_dir, notify=note)
-    summary = summarise(pool) | {"options": asdict(data_options)}
+    training_set = load_training_set(dataset, options=data_options, data_dir=data_dir, offline=offline, notify=note)
+    test = find_test_set(
+        dataset, input_shape=training_set.input_shape, options=data_options, data_dir=data_dir, notify=note
+    )
+    summary = summarise(training_set) | {"options": asdict(data_options)}
     if test is not None:
         summary["test"] = part_summary(test.labels, test.classes, test.sha256, test.source)
     tested = (test.images, test.labels) if test is not None else None
-    summary["duplicates"] = duplicate_summary((pool.images, pool.labels), tested, pool.classes, pool.own_validation)
+    summary["duplicates"] = duplicate_summary(
+        (training_set.images, training_set.labels), tested, training_set.classes, training_set.own_validation
+    )
     if logged:
         where = resolve_store(store, storage, tracking_uri)
         note_store(where)
-        summary["mlflow_run_id"] = data_info.log(where, summary, pool)
+        summary["mlflow_run_id"] = data_info.log(where, summary, training_set)
     if as_json:
         click.echo(json.dumps({"schema_version": 1, **summary}, indent=2))
         return
     click.echo("\n".join(data_info.lines_of(summary)))
     if logged:
-        click.echo(f"\nMLflow run {summary['mlflow_run_id']}, experiment {pool.name}")
+        click.echo(f"\nMLflow run {summary['mlflow_run_id']}, experiment {training_set.name}")

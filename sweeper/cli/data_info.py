@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from sweeper.data.pool import TrainingPool
-    from sweeper.store import Store
+    from sweeper.data.training_set import TrainingSet
+    from sweeper.store.layout import Store
 
 # Of each class, in the grid: a square of nine.
 SAMPLES, SAMPLE_SEED = 9, 0
@@ -49,7 +49,7 @@ def lines_of(summary: Mapping[str, Any]) -> list[str]:
     return [*lines, *_class_lines(summary), "", *_duplicate_lines(summary["duplicates"])]
 
 
-def log(store: "Store", summary: Mapping[str, Any], pool: "TrainingPool") -> str:
+def log(store: "Store", summary: Mapping[str, Any], training_set: "TrainingSet") -> str:
     """Logs the summary with its figures to the experiment of the data set's name; the run's id."""
     from sweeper.tracking.data_sets import log_data_set
 
@@ -69,11 +69,11 @@ def log(store: "Store", summary: Mapping[str, Any], pool: "TrainingPool") -> str
         tags=tags,
         params=params,
         metrics=_metrics(summary),
-        figures=_figures(summary, pool),
+        figures=_figures(summary, training_set),
     )
 
 
-def _figures(summary: Mapping[str, Any], pool: "TrainingPool") -> dict[str, "Callable[[], Figure]"]:
+def _figures(summary: Mapping[str, Any], training_set: "TrainingSet") -> dict[str, "Callable[[], Figure]"]:
     from sweeper.data.summary import pixel_statistics, sample_indices
     from sweeper.plots import dataset
 
@@ -83,14 +83,14 @@ def _figures(summary: Mapping[str, Any], pool: "TrainingPool") -> dict[str, "Cal
         for key, title in PARTS.items()
         if (part := summary[key]) is not None
     }
-    samples = sample_indices(pool.labels, len(classes), SAMPLES, SAMPLE_SEED)
+    samples = sample_indices(training_set.labels, len(classes), SAMPLES, SAMPLE_SEED)
     return {
         "class_distribution.png": lambda: dataset.class_distribution(counts, classes, f"{name}: images of each class"),
         "pixel_mean_std.png": lambda: dataset.pixel_statistics(
-            *pixel_statistics(pool.images), f"{name}: each pixel over all training images, in [0, 1]"
+            *pixel_statistics(training_set.images), f"{name}: each pixel over all training images, in [0, 1]"
         ),
         "samples.png": lambda: dataset.sample_grid(
-            [pool.images[drawn] for drawn in samples], classes, f"{name}: training images, drawn at random"
+            [training_set.images[drawn] for drawn in samples], classes, f"{name}: training images, drawn at random"
         ),
     }
 

@@ -11,7 +11,7 @@ from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.errors import UsageError
 
 if TYPE_CHECKING:
-    from sweeper.search.removal import Removal
+    from sweeper.studies.delete import Removal
 
 
 @click.command()
@@ -33,8 +33,8 @@ def delete(
     """
     from dataclasses import asdict
 
-    from sweeper.search.inspect import find_study
-    from sweeper.search.removal import plan, remove
+    from sweeper.studies.delete import plan, remove
+    from sweeper.studies.queries import find_study
 
     where = resolve_store(store, storage, tracking_uri)
     found = find_study(where, study)

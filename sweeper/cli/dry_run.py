@@ -8,13 +8,13 @@ import click
 from sweeper.cli.options import note
 
 if TYPE_CHECKING:
-    from sweeper.search.sweep import Request
+    from sweeper.search.run import SearchRequest
 
 
-def show_plan(request: "Request", *, as_json: bool) -> None:
+def show_plan(request: "SearchRequest", *, as_json: bool) -> None:
     """Prints the plan, as text or as one JSON object; data that are not here yet are not downloaded for it."""
-    from sweeper.data.pool import is_here
-    from sweeper.search.sweep import make_plan
+    from sweeper.data.training_set import is_here
+    from sweeper.search.run import make_plan
 
     shown: dict[str, Any] = {
         "schema_version": 1,
@@ -35,7 +35,7 @@ def show_plan(request: "Request", *, as_json: bool) -> None:
     }
     if request.offline or is_here(request.dataset, data_dir=request.data_dir, notify=note):
         planned = make_plan(request, lambda event: note(getattr(event, "text", "")))
-        shown["data_source"] = planned.pool.source
+        shown["data_source"] = planned.training_set.source
         shown["images"] = {part: len(getattr(planned.splits[0], part)) for part in ("train", "validation", "confirm")}
         shown["workers"] = planned.execution.workers
     if as_json:

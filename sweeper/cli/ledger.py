@@ -23,13 +23,13 @@ def ledger(store: Path | None, storage: str | None, tracking_uri: str | None, as
     """
     from sweeper.tracking.ledger import Ledger
 
-    looks = Ledger(resolve_store(store, storage, tracking_uri)).looks()
+    evaluations = Ledger(resolve_store(store, storage, tracking_uri)).evaluations()
     if as_json:
-        click.echo(json.dumps({"schema_version": 1, "looks": [asdict(look) for look in looks]}))
+        click.echo(json.dumps({"schema_version": 1, "looks": [asdict(evaluation) for evaluation in evaluations]}))
         return
-    if not looks:
+    if not evaluations:
         click.echo("No look at a test set was taken yet.")
         return
     from sweeper.cli.tables import looks_table, stdout_console
 
-    stdout_console().print(looks_table(looks))
+    stdout_console().print(looks_table(evaluations))

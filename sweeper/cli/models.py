@@ -11,7 +11,7 @@ from sweeper.cli.options import json_option, set_option, variant_option
 from sweeper.errors import UsageError, nearest, plain, shortened
 
 if TYPE_CHECKING:
-    from sweeper.layers import Layer, Shape
+    from sweeper.models.layers import Layer, Shape
 
 # Networks hold and compute float32.
 BYTES = 4
@@ -43,11 +43,11 @@ def summary(space_name: str, variant: str, overrides: tuple[str, ...], dataset: 
     Example:
       sweeper models summary --space lenet5 --set filters=[12,32,120]
     """
-    from sweeper import layers, space_file
-    from sweeper import models as families
-    from sweeper.data.catalog import INPUT_SHAPES
+    from sweeper.data.known.catalog import INPUT_SHAPES
+    from sweeper.models import families, layers
+    from sweeper.spaces import reader
 
-    space = space_file.load(space_name, overrides)
+    space = reader.load(space_name, overrides)
     config = space.variant(variant).configuration.model
     if dataset is None:
         if not space.datasets:

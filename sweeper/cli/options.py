@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweeper import store as stores
 from sweeper.cli.values import Folds, JobsPerGpu, Names, Size
 from sweeper.config import Protocol
-from sweeper.data.options import MOST_SIDE, DataOptions
-from sweeper.rules import MOST_INTEGER
+from sweeper.data.images.options import MOST_SIDE, DataOptions
+from sweeper.store import layout
+from sweeper.store.redaction import redact
+from sweeper.validators import MOST_INTEGER
 
 if TYPE_CHECKING:
-    from sweeper.space import Space
+    from sweeper.spaces.space import Space
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -181,16 +182,16 @@ json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="P
 
 def load_space(dataset: str, options: DataOptions, space_name: str | None, overrides: Sequence[str]) -> "Space":
     """The space that is named, or one for the images of the data set, which there must be. Raises UsageError."""
-    from sweeper import space_file
-    from sweeper.data import brought
+    from sweeper.data import lookup
+    from sweeper.spaces import reader
 
-    brought.path_of(dataset)  # a name or path that stands for nothing is refused first
+    lookup.path_of(dataset)  # a name or path that stands for nothing is refused first
     if space_name is None:
-        shape = brought.input_shape(dataset, options)
+        shape = lookup.input_shape(dataset, options)
         space_name = default_space(shape)
         colour = "grey" if shape[0] == 1 else "colour"
         note(f"Space: {space_name}, the one for {colour} images of {shape[1]}x{shape[2]}")
-    return space_file.load(space_name, overrides)
+    return reader.load(space_name, overrides)
 
 
 def default_space(input_shape: tuple[int, int, int]) -> str:
@@ -210,31 +211,31 @@ def asked_protocol(space: "Space", epochs: int | None, folds: int | None, repeat
     return replace(space.protocol, **{name: value for name, value in asked.items() if value is not None})
 
 
-def resolve_store(store: Path | None, storage: str | None, tracking_uri: str | None) -> stores.Store:
+def resolve_store(store: Path | None, storage: str | None, tracking_uri: str | None) -> layout.Store:
     """The store that the options and the environment name."""
-    return stores.resolve(store, storage, tracking_uri, os.environ)
+    return layout.resolve(store, storage, tracking_uri, os.environ)
 
 
-def store_arguments(store: stores.Store) -> str:
+def store_arguments(store: layout.Store) -> str:
     """What a command on this store needs behind it to be typed here; begins with a space, or is empty."""
     words = []
-    if store.root != Path(os.path.abspath(stores.DEFAULT_STORE)):
+    if store.root != Path(os.path.abspath(layout.DEFAULT_STORE)):
         words += ["--store", str(store.root)]
     for option, variable, url, embedded in (
         ("--storage", "OPTUNA_STORAGE", store.storage, store.embedded_storage),
         ("--tracking-uri", "MLFLOW_TRACKING_URI", store.tracking_uri, store.embedded_tracking),
     ):
         # With a password hidden the address would not work, and one in the variable need not be typed.
-        if not embedded and stores.redact(url) == url and os.environ.get(variable) != url:
+        if not embedded and redact(url) == url and os.environ.get(variable) != url:
             words += [option, url]
     return "".join(f" {shlex.quote(word)}" for word in words)
 
 
-def note_store(store: stores.Store) -> None:
+def note_store(store: layout.Store) -> None:
     """Says on stderr which store is used, and which databases where they are not in it."""
     note(f"Store: {store.root}")
     if not store.embedded_storage or not store.embedded_tracking:
-        note(f"Optuna: {stores.redact(store.storage)}  MLflow: {stores.redact(store.tracking_uri)}")
+        note(f"Optuna: {redact(store.storage)}  MLflow: {redact(store.tracking_uri)}")
 
 
 def note(text: str) -> None:

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from sweeper.search.events import (
+from sweeper.events import (
     EpochEnded,
     Event,
     Leader,

@@ -25,11 +25,11 @@ from sweeper.cli.running import leave, running
 from sweeper.cli.signals import exit_code
 from sweeper.cli.values import Jobs
 from sweeper.errors import UsageError
-from sweeper.store import redact
+from sweeper.store.redaction import redact
 
 if TYPE_CHECKING:
-    from sweeper.promotion.outcome import Outcome
-    from sweeper.promotion.promote import Request
+    from sweeper.promotion.outcome import PromotionOutcome
+    from sweeper.promotion.run import PromotionRequest
 
 # Those of sweeper/promotion/finalists.py, which is too slow to import for --help; a test holds the two together.
 PREFERENCES = ("accuracy", "small", "fast")
@@ -99,9 +99,11 @@ def promote(
         raise UsageError("--quiet and --verbose contradict each other")
     if options["allow_retest"] and not options["test"]:
         raise UsageError("--allow-retest needs --test")
-    from sweeper.promotion.promote import Request
+    from sweeper.promotion.run import PromotionRequest
 
-    request = Request(store=resolve_store(store, storage, tracking_uri), command=["sweeper", *sys.argv[1:]], **options)
+    request = PromotionRequest(
+        store=resolve_store(store, storage, tracking_uri), command=["sweeper", *sys.argv[1:]], **options
+    )
     outcome = _run(request, quiet=quiet, verbose=verbose)
     if as_json:
         click.echo(json.dumps(outcome.summary()))
@@ -110,9 +112,9 @@ def promote(
     leave(outcome.undelivered, request.store)
 
 
-def _run(request: "Request", *, quiet: bool, verbose: bool) -> "Outcome":
-    from sweeper.promotion.promote import run
-    from sweeper.search.limits import StopRequest
+def _run(request: "PromotionRequest", *, quiet: bool, verbose: bool) -> "PromotionOutcome":
+    from sweeper.promotion.run import run
+    from sweeper.runs.limits import StopRequest
 
     stop = StopRequest()
     outcome = None
@@ -127,12 +129,12 @@ def _run(request: "Request", *, quiet: bool, verbose: bool) -> "Outcome":
     return outcome
 
 
-def _typed(request: "Request", *more: str) -> str:
+def _typed(request: "PromotionRequest", *more: str) -> str:
     """The command as it was typed, with options that it did not have."""
     return redact(shlex.join([*request.command, *(word for word in more if word not in request.command)]))
 
 
-def _show(outcome: "Outcome", request: "Request") -> None:
+def _show(outcome: "PromotionOutcome", request: "PromotionRequest") -> None:
     from sweeper.cli.tables import confusions, finalists_table, stdout_console, tested_table
 
     console = stdout_console()
@@ -149,7 +151,7 @@ def _show(outcome: "Outcome", request: "Request") -> None:
         click.echo(sentence)
     options = store_arguments(request.store)
     click.echo("\nNext:")
-    if outcome.looks[0]:
+    if outcome.evaluations[0]:
         click.echo(f"  sweeper ledger{options}")
     elif outcome.has_test_data:
         click.echo(f"  {_typed(request, '--test')}")

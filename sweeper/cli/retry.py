@@ -34,8 +34,8 @@ def retry(
         raise UsageError("say what is to be tried again: --failed")
     from dataclasses import asdict
 
-    from sweeper.search.inspect import find_study
-    from sweeper.search.retry import retry_failed
+    from sweeper.studies.queries import find_study
+    from sweeper.studies.retry import retry_failed
 
     where = resolve_store(store, storage, tracking_uri)
     retried = retry_failed(where, find_study(where, study))

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from sweeper.cli.options import note, note_store, store_arguments
 from sweeper.cli.signals import exit_code, signals_to
 from sweeper.errors import SweeperError
-from sweeper.store import Store
+from sweeper.store.layout import Store
 
 if TYPE_CHECKING:
-    from sweeper.search.events import Listener
-    from sweeper.search.limits import StopRequest
+    from sweeper.events import Listener
+    from sweeper.runs.limits import StopRequest
 
 
 @contextmanager

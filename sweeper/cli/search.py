@@ -31,12 +31,12 @@ from sweeper.cli.options import (
 )
 from sweeper.cli.running import leave, running
 from sweeper.cli.values import Duration, Jobs
-from sweeper.data.options import DataOptions
+from sweeper.data.images.options import DataOptions
 from sweeper.errors import SweeperError, UsageError, plain, shortened
 
 if TYPE_CHECKING:
-    from sweeper.search.events import Event
-    from sweeper.search.sweep import Outcome, Request
+    from sweeper.events import Event
+    from sweeper.search.run import SearchOutcome, SearchRequest
 
 # Each name is also that of an Optuna sampler or pruner in sweeper/search/study.py, which is too slow to import
 # for --help; a test holds the two together.
@@ -139,8 +139,8 @@ def search(
       sweeper search fashion_mnist --subset 2000 --epochs 2 --trials 6 --set activation=relu,gelu
       sweeper search fashion_mnist --space lenet5_steps --variants-only
     """
-    from sweeper.data.brought import name_of
-    from sweeper.store import check_study_name
+    from sweeper.data.lookup import name_of
+    from sweeper.store.layout import check_study_name
 
     space = load_space(dataset, data_options, space_name, overrides)
     name = check_study_name(study or f"{name_of(dataset)}-{space.name}" + "-variants" * variants_only)
@@ -152,14 +152,14 @@ def search(
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other")
 
-    from sweeper.search.sweep import Request
+    from sweeper.search.run import SearchRequest
 
     # What the command line says holds for all.
     own_epochs = {} if epochs else {name: v.epochs for name, v in space.variants.items() if v.epochs}
     if own_epochs and not variants_only:
         named = ", ".join(f"{plain(name)} ({number})" for name, number in own_epochs.items())
         note(f"In a search every trial has {space.protocol.epochs} epochs, these variants too: {shortened(named)}")
-    request = Request(
+    request = SearchRequest(
         dataset=dataset,
         data_options=data_options,
         space=space,
@@ -177,7 +177,7 @@ def search(
 
         show_plan(request, as_json=as_json)
         return
-    from sweeper.search.study import DONE
+    from sweeper.studies.lifecycle import DONE
 
     outcome = _run(request, quiet=quiet, verbose=verbose)
     if as_json:
@@ -197,10 +197,10 @@ def _refuse_what_searches() -> None:
             raise UsageError(f"--variants-only trains each variant to its end, and takes no --{option}")
 
 
-def _run(request: "Request", *, quiet: bool, verbose: bool) -> "Outcome":
-    from sweeper.search.events import SweepStarted
-    from sweeper.search.limits import StopRequest
-    from sweeper.search.sweep import run
+def _run(request: "SearchRequest", *, quiet: bool, verbose: bool) -> "SearchOutcome":
+    from sweeper.events import SweepStarted
+    from sweeper.runs.limits import StopRequest
+    from sweeper.search.run import run
 
     stop = StopRequest()
     study = request.study
@@ -219,9 +219,9 @@ def _run(request: "Request", *, quiet: bool, verbose: bool) -> "Outcome":
         raise
 
 
-def _leave(outcome: "Outcome", request: "Request") -> None:
+def _leave(outcome: "SearchOutcome", request: "SearchRequest") -> None:
     """Exit code 130 or 143 after a signal, 1 where MLflow lacks something or no trial completed by the end, else 0."""
-    from sweeper.search.study import DONE
+    from sweeper.studies.lifecycle import DONE
 
     leave(outcome.undelivered, request.store, outcome.stopped)
     if outcome.stopped in DONE and not outcome.summary()["n_trials"]["complete"]:
@@ -231,9 +231,9 @@ def _leave(outcome: "Outcome", request: "Request") -> None:
         )
 
 
-def _show(outcome: "Outcome", request: "Request") -> None:
+def _show(outcome: "SearchOutcome", request: "SearchRequest") -> None:
     from sweeper.cli.tables import ranking_table, stdout_console, variants_table
-    from sweeper.search.study import DONE
+    from sweeper.studies.lifecycle import DONE
 
     n = outcome.summary()["n_trials"]
     if outcome.variants:
@@ -264,9 +264,9 @@ def _show(outcome: "Outcome", request: "Request") -> None:
     click.echo(f"  sweeper trials {outcome.study_name}{options}")
 
 
-def _command(request: "Request", study: str) -> str:
+def _command(request: "SearchRequest", study: str) -> str:
     """The command that goes on with this study."""
-    from sweeper.search.commands import resuming
-    from sweeper.store import redact
+    from sweeper.store.redaction import redact
+    from sweeper.studies.resume_command import resuming
 
     return redact(resuming(request.command, study))

@@ -9,7 +9,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sweeper.search.limits import StopRequest
+    from sweeper.runs.limits import StopRequest
 
 # `timeout` and batch systems send a signal to the process and then to its group: that is one, not two.
 SAME_SIGNAL_SECONDS = 0.5

@@ -10,7 +10,7 @@ from sweeper.cli.options import json_option
 from sweeper.errors import plain, refuse
 
 if TYPE_CHECKING:
-    from sweeper.space import Space, Variant
+    from sweeper.spaces.space import Space, Variant
 
 
 @click.group()
@@ -32,9 +32,9 @@ def list_spaces(as_json: bool) -> None:
     Example:
       sweeper spaces list
     """
-    from sweeper import space_file
+    from sweeper.spaces import reader
 
-    found = [space_file.load(name) for name in space_file.names()]
+    found = [reader.load(name) for name in reader.names()]
     if as_json:
         entries = [{"name": s.name, "title": s.title, "datasets": list(s.datasets)} for s in found]
         click.echo(json.dumps({"schema_version": 1, "spaces": entries}))
@@ -53,9 +53,9 @@ def show(name: str, as_json: bool) -> None:
     Example:
       sweeper spaces show lenet5
     """
-    from sweeper import space_file
+    from sweeper.spaces import reader
 
-    space = space_file.load(name)
+    space = reader.load(name)
     if as_json:
         click.echo(json.dumps(_described(space)))
     else:
@@ -71,12 +71,13 @@ def check(file: str) -> None:
     Example:
       sweeper spaces check my_space.toml
     """
-    from sweeper import models, space_file
+    from sweeper.models import families
+    from sweeper.spaces import reader
 
-    space = space_file.load(file)
+    space = reader.load(file)
     for name in space.model_names:
         try:
-            models.check_name(name)
+            families.check_name(name)
         except ValueError as error:
             refuse(str(error), plain(file))
     click.echo(f"{plain(file)}: {len(space.parameters)} parameters, {len(space.variants)} variants, no mistakes")
@@ -110,12 +111,12 @@ def _reported(entries: Any) -> Any:
 
 
 def _n_parameters(space: "Space", variant: str) -> int | None:
-    from sweeper import layers, models
-    from sweeper.data.catalog import INPUT_SHAPES
+    from sweeper.data.known.catalog import INPUT_SHAPES
+    from sweeper.models import families, layers
 
     if not space.datasets:
         return None
-    network = models.trace(space.variants[variant].configuration.model, *INPUT_SHAPES[space.datasets[0]])
+    network = families.trace(space.variants[variant].configuration.model, *INPUT_SHAPES[space.datasets[0]])
     return layers.n_parameters(network)
 
 

@@ -23,7 +23,7 @@ def status(study: str | None, store: Path | None, storage: str | None, tracking_
     Example:
       sweeper status
     """
-    from sweeper.search.inspect import find_study, status_of
+    from sweeper.studies.queries import find_study, status_of
 
     where = resolve_store(store, storage, tracking_uri)
     found = status_of(where, find_study(where, study))

@@ -21,7 +21,7 @@ def stop(study: str | None, no_wait: bool, store: Path | None, storage: str | No
     Example:
       sweeper stop
     """
-    from sweeper.search.inspect import find_study, status_of
+    from sweeper.studies.queries import find_study, status_of
 
     where = resolve_store(store, storage, tracking_uri)
     found = find_study(where, study)

@@ -20,8 +20,8 @@ def studies(store: Path | None, storage: str | None, tracking_uri: str | None, a
     Example:
       sweeper studies
     """
-    from sweeper.search.inspect import status_of, studies_in
-    from sweeper.search.study import check_schema
+    from sweeper.studies.lifecycle import check_schema
+    from sweeper.studies.queries import status_of, studies_in
 
     where = resolve_store(store, storage, tracking_uri)
     found = []

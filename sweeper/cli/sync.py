@@ -24,7 +24,7 @@ def sync(study: str | None, store: Path | None, storage: str | None, tracking_ur
     Example:
       sweeper sync
     """
-    from sweeper.search.inspect import find_study
+    from sweeper.studies.queries import find_study
     from sweeper.tracking.runs import shortfall
     from sweeper.tracking.sync import sync as deliver
 

@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sweeper.search import study as studies
-from sweeper.search.study import TrialRecord
+from sweeper.studies import trial_records
+from sweeper.studies.objective import METRICS
+from sweeper.studies.trial_records import TrialRecord
 
 if TYPE_CHECKING:
-    from sweeper.promotion.outcome import Outcome
-    from sweeper.search.variants import VariantResult
-    from sweeper.tracking.ledger import Look
+    from sweeper.promotion.outcome import PromotionOutcome
+    from sweeper.runs.variant_result import VariantResult
 
 # Where output goes to a file, no terminal says how wide a line may be.
 FILE_WIDTH = 160
@@ -29,8 +29,8 @@ def stdout_console() -> Console:
 
 def ranking_table(trials: Sequence[TrialRecord], metric: str, top: int = 10) -> Table:
     """The best complete trials, and the baseline wherever it ranks."""
-    ranked = studies.ranking(trials, metric)
-    several = any(f"{studies.METRICS[metric]}_sd" in trial.metrics for trial in ranked)
+    ranked = trial_records.ranking(trials, metric)
+    several = any(f"{METRICS[metric]}_sd" in trial.metrics for trial in ranked)
     spread = ", mean +- standard deviation over folds and repeats" * several
     table = Table(title="Ranking by the last epoch's validation score" + spread, title_justify="left")
     for name in ("rank", "trial", metric, "best epoch", "parameters"):
@@ -39,7 +39,7 @@ def ranking_table(trials: Sequence[TrialRecord], metric: str, top: int = 10) -> 
     for rank, trial in enumerate(ranked, start=1):
         if rank > top and trial.variant != "baseline":
             continue
-        best_value = trial.metrics.get(f"best_{studies.METRICS[metric]}")
+        best_value = trial.metrics.get(f"best_{METRICS[metric]}")
         table.add_row(
             str(rank) if trial.feasible else f"{rank} (too large)",
             escape(_label(trial)),
@@ -119,7 +119,7 @@ def trials_table(trials: Sequence[TrialRecord], metric: str) -> Table:
     return table
 
 
-def finalists_table(outcome: "Outcome") -> Table:
+def finalists_table(outcome: "PromotionOutcome") -> Table:
     """The finalists in final order; accuracies in percent."""
     table = Table(title=f"{outcome.model_name}: the final", title_justify="left")
     # The least widths, at which lines break at spaces alone, fit a terminal of 80 columns.
@@ -143,9 +143,9 @@ def finalists_table(outcome: "Outcome") -> Table:
     return table
 
 
-def tested_table(outcome: "Outcome") -> Table:
+def tested_table(outcome: "PromotionOutcome") -> Table:
     """What the look at the test set has shown, a column a network; shares in percent, the loss in nats."""
-    by_study, by_store = outcome.looks
+    by_study, by_store = outcome.evaluations
     table = Table(
         "",
         title=f"Test set (looks at it: {by_study} by this study, {by_store} in this store)",
@@ -167,7 +167,7 @@ def tested_table(outcome: "Outcome") -> Table:
     return table
 
 
-def confusions(outcome: "Outcome") -> list[str]:
+def confusions(outcome: "PromotionOutcome") -> list[str]:
     """The largest confusions of each tested network, in words."""
     said = []
     for entrant in outcome.entrants:
@@ -177,7 +177,7 @@ def confusions(outcome: "Outcome") -> list[str]:
     return said
 
 
-def looks_table(looks: "Sequence[Look]") -> Table:
+def looks_table(evaluations: "Sequence[TestEvaluation]") -> Table:
     """Every look at a test set; the counts are of looks at the same data so far, by the study and by all."""
     from sweeper.tracking.ledger import count
 
@@ -185,16 +185,16 @@ def looks_table(looks: "Sequence[Look]") -> Table:
     for name in ("time (UTC)", "study", "data", "look", "of store", "state"):
         table.add_column(name, no_wrap=True)
     table.add_column("models", ratio=1)
-    for place, look in enumerate(looks, start=1):
-        by_study, by_store = count(looks[:place], look.study_id, look.test_sha256)
+    for place, evaluation in enumerate(evaluations, start=1):
+        by_study, by_store = count(evaluations[:place], evaluation.study_id, evaluation.test_sha256)
         table.add_row(
-            look.time[:19].replace("T", " "),
-            escape(look.study),
-            f"{look.dataset} {look.test_sha256[:12]}",
+            evaluation.time[:19].replace("T", " "),
+            escape(evaluation.study),
+            f"{evaluation.dataset} {evaluation.test_sha256[:12]}",
             str(by_study),
             str(by_store),
-            ("complete" if look.complete else "begun") + (", deleted" if look.deleted else ""),
-            escape(", ".join(f"{role} {model}" for role, model in look.models.items())),
+            ("complete" if evaluation.complete else "begun") + (", deleted" if evaluation.deleted else ""),
+            escape(", ".join(f"{role} {model}" for role, model in evaluation.models.items())),
         )
     return table
 
@@ -209,7 +209,7 @@ def _percent(figures: Mapping[str, Any]) -> str:
 
 def _score(trial: TrialRecord, metric: str) -> str:
     """The score, with its standard deviation over folds and repeats where there are any."""
-    sd = trial.metrics.get(f"{studies.METRICS[metric]}_sd")
+    sd = trial.metrics.get(f"{METRICS[metric]}_sd")
     return f"{trial.value:.4f}" + ("" if sd is None or math.isnan(sd) else f" +- {sd:.4f}")
 
 

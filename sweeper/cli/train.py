@@ -31,14 +31,14 @@ from sweeper.cli.options import (
 )
 from sweeper.cli.running import leave, running
 from sweeper.cli.values import Jobs
-from sweeper.data.options import DataOptions
+from sweeper.data.images.options import DataOptions
 from sweeper.errors import UsageError, refuse
-from sweeper.rules import MOST_INTEGER
-from sweeper.store import redact
+from sweeper.store.redaction import redact
+from sweeper.validators import MOST_INTEGER
 
 if TYPE_CHECKING:
-    from sweeper.search.train import Outcome, Request
-    from sweeper.space import Space
+    from sweeper.runs.single import TrainingOutcome, TrainingRequest
+    from sweeper.spaces.space import Space
 
 
 @click.command()
@@ -113,9 +113,9 @@ def train(
     space = load_space(dataset, data_options, space_name, overrides)
     _refuse_ranges(space, overrides)
     found = space.variant(variant)
-    from sweeper.search.train import Request
+    from sweeper.runs.single import TrainingRequest
 
-    request = Request(
+    request = TrainingRequest(
         dataset=dataset,
         data_options=data_options,
         space=space,
@@ -137,16 +137,16 @@ def train(
 
 def _refuse_ranges(space: "Space", overrides: tuple[str, ...]) -> None:
     """What redefines the search for a parameter would change nothing here."""
-    from sweeper.overrides import parse_override
+    from sweeper.spaces.overrides import parse_override
 
     for override in map(parse_override, overrides):
         if override.key in space.parameters:
             refuse(f"{override.key} must be a single value, for nothing is searched here", override.place)
 
 
-def _run(request: "Request", *, quiet: bool, verbose: bool) -> "Outcome":
-    from sweeper.search.limits import StopRequest
-    from sweeper.search.train import run
+def _run(request: "TrainingRequest", *, quiet: bool, verbose: bool) -> "TrainingOutcome":
+    from sweeper.runs.limits import StopRequest
+    from sweeper.runs.single import run
 
     stop = StopRequest()
     try:
@@ -157,11 +157,11 @@ def _run(request: "Request", *, quiet: bool, verbose: bool) -> "Outcome":
         raise
 
 
-def _typed(request: "Request") -> str:
+def _typed(request: "TrainingRequest") -> str:
     return redact(shlex.join(request.command))
 
 
-def _show(outcome: "Outcome") -> None:
+def _show(outcome: "TrainingOutcome") -> None:
     from sweeper.cli.tables import stdout_console, variants_table
 
     request = outcome.request

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from sweeper.cli.options import json_option, resolve_store, store_options
+from sweeper.studies.attributes import spec_of
 
 
 @click.command()
@@ -19,12 +20,12 @@ def trials(study: str | None, store: Path | None, storage: str | None, tracking_
     Example:
       sweeper trials fashion_mnist-lenet5
     """
-    from sweeper.search import study as in_storage
-    from sweeper.search.inspect import described, find_study
+    from sweeper.studies import trial_records
+    from sweeper.studies.queries import described, find_study
 
     found = find_study(resolve_store(store, storage, tracking_uri), study)
-    records = in_storage.records(found)
-    metric = in_storage.spec_of(found)["metric"]
+    records = trial_records.records(found)
+    metric = spec_of(found)["metric"]
     if as_json:
         entries = [described(record) for record in records]
         click.echo(

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from sweeper.rules import MOST_FOLDS, MOST_PER_GPU
+from sweeper.validators import MOST_FOLDS, MOST_PER_GPU
 
 SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 

@@ -40,7 +40,7 @@ def splits_sha256(splits: Sequence[Split]) -> str:
     return digest.hexdigest()
 
 
-def split_pool(
+def split_once(
     images: NDArray[np.uint8],
     labels: NDArray[np.int64],
     *,
@@ -67,7 +67,7 @@ def split_pool(
     ValueError if a value is out of range or a part would be left without an image of some class, which it calls by its
     label or, of `classes`, its name.
     """
-    size = _pool_size(images, labels, seed, subset)
+    size = _size(images, labels, seed, subset)
     if own_validation is not None:
         return _split_around(images, labels, own_validation, classes, size=size, confirm=confirm, seed=seed)
     n_validation = _count("validation", validation, size, least=1)
@@ -77,11 +77,11 @@ def split_pool(
             f"validation and confirm must leave images to train on, got {n_validation} + {n_confirm} of {size} images"
         )
 
-    def cut(rest: Indices, state: int) -> dict[str, Indices]:
+    def split(rest: Indices, state: int) -> dict[str, Indices]:
         drawn = _stratified(rest, labels, n_validation, state)
         return {"train": np.setdiff1d(rest, drawn), "validation": drawn}
 
-    return Split(**_parts(images, labels, classes, np.arange(len(labels)), size, n_confirm, seed, cut))
+    return Split(**_parts(images, labels, classes, np.arange(len(labels)), size, n_confirm, seed, split))
 
 
 def _split_around(
@@ -109,7 +109,7 @@ def _split_around(
     return Split(validation=validation, **parts)
 
 
-def fold_pool(
+def split_folds(
     images: NDArray[np.uint8],
     labels: NDArray[np.int64],
     *,
@@ -132,14 +132,14 @@ def fold_pool(
 
     ValueError if a value is out of range or a part would be left without an image of some class; `classes` as there.
     """
-    size = _pool_size(images, labels, seed, subset)
+    size = _size(images, labels, seed, subset)
     if folds < 2:
         raise ValueError(f"folds must be at least 2, got {folds}")
     n_confirm = _count("confirm", confirm, size, least=0)
     if n_confirm >= size:
         raise ValueError(f"confirm must leave images to train on, got {n_confirm} of {size} images")
 
-    def cut(rest: Indices, state: int) -> dict[str, Indices]:
+    def split(rest: Indices, state: int) -> dict[str, Indices]:
         for label in np.unique(labels):
             n_images = int((labels[rest] == label).sum())
             if n_images < folds:
@@ -150,10 +150,10 @@ def fold_pool(
         folding = StratifiedKFold(folds, shuffle=True, random_state=state).split(rest, labels[rest])
         return {f"fold {number}": rest[fold] for number, (_, fold) in enumerate(folding, start=1)}
 
-    parts = _parts(images, labels, classes, np.arange(len(labels)), size, n_confirm, seed, cut)
+    parts = _parts(images, labels, classes, np.arange(len(labels)), size, n_confirm, seed, split)
     confirmed = parts.pop("confirm")
-    pool = np.concatenate(list(parts.values()))
-    return [Split(np.setdiff1d(pool, fold), fold, confirmed) for fold in parts.values()]
+    members = np.concatenate(list(parts.values()))
+    return [Split(np.setdiff1d(members, fold), fold, confirmed) for fold in parts.values()]
 
 
 def duplicate_groups(images: NDArray[np.uint8] | Sequence[NDArray[np.uint8]], among: Indices) -> Iterator[Indices]:
@@ -165,7 +165,7 @@ def duplicate_groups(images: NDArray[np.uint8] | Sequence[NDArray[np.uint8]], am
     return (np.array(group) for group in groups.values() if len(group) > 1)
 
 
-def _pool_size(images: NDArray[np.uint8], labels: NDArray[np.int64], seed: int, subset: int | None) -> int:
+def _size(images: NDArray[np.uint8], labels: NDArray[np.int64], seed: int, subset: int | None) -> int:
     """The number of images to cut, of a pool, seed and subset that make sense."""
     if len(images) != len(labels):
         raise ValueError(f"there must be one label an image, got {len(images)} and {len(labels)}")
@@ -185,19 +185,19 @@ def _parts(
     size: int,
     n_confirm: int,
     seed: int,
-    cut: Callable[[Indices, int], dict[str, Indices]],
+    split: Callable[[Indices, int], dict[str, Indices]],
 ) -> dict[str, Indices]:
     """The parts that `cut` makes of `size` images with a random state, and confirm before them; duplicates together."""
     draws = (int(state) for state in np.random.SeedSequence(seed).generate_state(4))
-    pool = _stratified(among, labels, size, next(draws))
+    members = _stratified(among, labels, size, next(draws))
     # confirm first: it then holds the same images however the rest is cut, duplicates aside.
-    confirmed = _stratified(pool, labels, n_confirm, next(draws))
-    parts = cut(np.setdiff1d(pool, confirmed), next(draws)) | {"confirm": confirmed}
+    confirmed = _stratified(members, labels, n_confirm, next(draws))
+    parts = split(np.setdiff1d(members, confirmed), next(draws)) | {"confirm": confirmed}
     part = np.zeros(len(labels), dtype=np.int64)
     for number, members in enumerate(parts.values()):
         part[members] = number
-    _bring_together(list(duplicate_groups(images, pool)), pool, part, labels, next(draws))
-    parts = {name: pool[part[pool] == number] for number, name in enumerate(parts)}
+    _bring_together(list(duplicate_groups(images, members)), members, part, labels, next(draws))
+    parts = {name: members[part[members] == number] for number, name in enumerate(parts)}
     for name, members in parts.items():
         if name != "confirm" or n_confirm:
             _refuse_absent(name, members, labels, classes)
@@ -247,7 +247,9 @@ def _stratified(indices: Indices, labels: NDArray[np.int64], size: int, state: i
     return np.sort(drawn)
 
 
-def _bring_together(groups: list[Indices], pool: Indices, part: Indices, labels: NDArray[np.int64], state: int) -> None:
+def _bring_together(
+    groups: list[Indices], members: Indices, part: Indices, labels: NDArray[np.int64], state: int
+) -> None:
     """Move each group into one part, trading every moved image for an unduplicated one of its class from there.
 
     So all counts stay as they were. The part is that of the group's first image, or of the next one if the
@@ -258,7 +260,7 @@ def _bring_together(groups: list[Indices], pool: Indices, part: Indices, labels:
         duplicated[group] = True
     singles: dict[tuple[int, int], list[int]] = {}
     # RandomState, whose stream numpy never changes: a split must be the same next year.
-    for index in np.random.RandomState(state).permutation(pool[~duplicated[pool]]).tolist():
+    for index in np.random.RandomState(state).permutation(members[~duplicated[members]]).tolist():
         singles.setdefault((int(part[index]), int(labels[index])), []).append(index)
     for group in groups:
         targets = part[group].tolist()

@@ -6,10 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeper.data.pool import TrainingPool
+from sweeper.data.training_set import TrainingSet
 
 # Of uint8 images held at once, which may lie on disk; sums over them take a few times as much.
 CHUNK_BYTES = 16_000_000
+
+# Mean and standard deviation of the pixels, by channel.
+Scaling = tuple[list[float], list[float]]
 
 
 def channel_statistics(images: NDArray[np.uint8]) -> tuple[list[float], list[float]]:
@@ -68,18 +71,18 @@ def part_summary(labels: NDArray[np.int64], classes: tuple[str, ...], sha256: st
     }
 
 
-def summarise(pool: TrainingPool) -> dict[str, Any]:
+def summarise(training_set: TrainingSet) -> dict[str, Any]:
     """The data set as `sweeper data info` shows it, but for its test part (null), unseen here.
 
     The training part's counts include those of the validation part that the data set brings along, if it does.
     """
-    mean, std = channel_statistics(pool.images)
-    _, deviations = pixel_statistics(pool.images)
-    own = pool.own_validation
+    mean, std = channel_statistics(training_set.images)
+    _, deviations = pixel_statistics(training_set.images)
+    own = training_set.own_validation
     return {
-        "name": pool.name,
-        "input_shape": list(pool.input_shape),
-        "classes": list(pool.classes),
+        "name": training_set.name,
+        "input_shape": list(training_set.input_shape),
+        "classes": list(training_set.classes),
         "mean": mean,
         "std": std,
         "pixel_std": {
@@ -88,10 +91,10 @@ def summarise(pool: TrainingPool) -> dict[str, Any]:
             "pixels": deviations.size,
             "constant": int((deviations == 0).sum()),
         },
-        "training": part_summary(pool.labels, pool.classes, pool.sha256, pool.source),
+        "training": part_summary(training_set.labels, training_set.classes, training_set.sha256, training_set.source),
         "own_validation": None
         if own is None
-        else {"images": len(own), "class_counts": class_counts(pool.labels[own], pool.classes)},
+        else {"images": len(own), "class_counts": class_counts(training_set.labels[own], training_set.classes)},
         "test": None,
     }
 

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeper.data import brought, catalog, sources
-from sweeper.data.known import combined_sha256, known_part
-from sweeper.data.options import AS_IT_IS, DataOptions
-from sweeper.data.part import NoTestPart, Part
+from sweeper.data import lookup
+from sweeper.data.images.image_set import ImageSet, NoTestImages
+from sweeper.data.images.options import AS_IT_IS, DataOptions
+from sweeper.data.known import catalog, locate
+from sweeper.data.known.reader import combined_sha256, known_part
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +45,11 @@ def load_test_set(
 
     `input_shape` (channels, height, width) is that of the training images, which the images of a folder are given.
     """
-    path = brought.path_of(dataset)
+    path = lookup.path_of(dataset)
     if path is not None:
-        return _test_set(dataset, brought.test_part(path, options, input_shape, notify))
+        return _test_set(dataset, lookup.test_part(path, options, input_shape, notify))
     known = catalog.get(dataset)
-    found = sources.read(known, known.test, data_dir=data_dir, offline=offline, notify=notify)
+    found = locate.read(known, known.test, data_dir=data_dir, offline=offline, notify=notify)
     return _test_set(dataset, known_part(known, known.test, found, options))
 
 
@@ -61,14 +62,14 @@ def find_test_set(
     notify: Callable[[str], None] = lambda note: None,
 ) -> TestSet | None:
     """The test set of a data set if it has one that is on this machine, else None; never downloads."""
-    path = brought.path_of(dataset)
+    path = lookup.path_of(dataset)
     if path is not None:
         try:
-            return _test_set(dataset, brought.test_part(path, options, input_shape, notify))
-        except NoTestPart:
+            return _test_set(dataset, lookup.test_part(path, options, input_shape, notify))
+        except NoTestImages:
             return None
     known = catalog.get(dataset)
-    found = sources.find(known, known.test, data_dir=data_dir, notify=notify)
+    found = locate.find(known, known.test, data_dir=data_dir, notify=notify)
     return None if found is None else _test_set(dataset, known_part(known, known.test, found, options))
 
 
@@ -77,13 +78,13 @@ def test_sha256(dataset: str) -> str | None:
 
     That of a known data set stands in the catalog; the files of another are read for it.
     """
-    path = brought.path_of(dataset)
-    return combined_sha256(catalog.get(dataset).test) if path is None else brought.test_sha256(path)
+    path = lookup.path_of(dataset)
+    return combined_sha256(catalog.get(dataset).test) if path is None else lookup.test_sha256(path)
 
 
-def _test_set(dataset: str, part: Part) -> TestSet:
+def _test_set(dataset: str, part: ImageSet) -> TestSet:
     return TestSet(
-        name=brought.name_of(dataset),
+        name=lookup.name_of(dataset),
         images=part.images,
         labels=part.labels,
         classes=part.classes,

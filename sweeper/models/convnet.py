@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sweeper.config import ConvNetConfig
-from sweeper.layers import spread, trace
-from sweeper.models.parts import activation_of, initialise
+from sweeper.models.blocks import activation_of, initialise
+from sweeper.models.layers import spread, trace
 
 # Never falling; gelu and silu dip below 0.
 RISING = ("relu", "leaky_relu", "tanh", "elu")

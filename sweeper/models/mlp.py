@@ -6,8 +6,8 @@ from math import prod
 from torch import nn
 
 from sweeper.config import MlpConfig
-from sweeper.layers import spread
-from sweeper.models.parts import activation_of, initialise
+from sweeper.models.blocks import activation_of, initialise
+from sweeper.models.layers import spread
 
 
 def build(config: MlpConfig, input_shape: tuple[int, int, int], n_classes: int) -> nn.Module:

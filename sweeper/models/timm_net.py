@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sweeper.config import TimmConfig
 from sweeper.errors import nearest
-from sweeper.layers import Layer
+from sweeper.models.layers import Layer
 
 
 def build(config: TimmConfig, input_shape: tuple[int, int, int], n_classes: int) -> nn.Module:

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeper import layers, models
 from sweeper.config import Configuration
 from sweeper.errors import SweeperError
 from sweeper.evaluation.statistics import over_seeds_and_images
-from sweeper.search import study as studies
-from sweeper.search.study import TrialRecord
-from sweeper.search.trainings import n_epochs
+from sweeper.models import families, layers
+from sweeper.studies import trial_records
+from sweeper.studies.spec import n_epochs
+from sweeper.studies.trial_records import TrialRecord
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Finalist:
 
     @property
     def name(self) -> str:
-        return studies.trial_name(self.trial, "baseline" if self.is_baseline else None)
+        return trial_records.trial_name(self.trial, "baseline" if self.is_baseline else None)
 
 
 # What decides among the tied: the least of it wins.
@@ -70,7 +70,7 @@ def select(
     found = []
     for trial in chosen:
         configuration = trial.configuration or baseline
-        network = models.trace(configuration.model, input_shape, n_classes)
+        network = families.trace(configuration.model, input_shape, n_classes)
         n_parameters = layers.n_parameters(network)
         found.append(
             Finalist(
@@ -92,7 +92,7 @@ def select(
 def distinct(trials: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:
     """The complete trials that may win, the best first, each configuration once."""
     found: dict[str, TrialRecord] = {}
-    for trial in studies.ranking(trials, metric):
+    for trial in trial_records.ranking(trials, metric):
         if trial.configuration is not None and trial.feasible:
             found.setdefault(trial.configuration.key(), trial)
     return list(found.values())
@@ -100,7 +100,7 @@ def distinct(trials: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:
 
 def _baseline_trial(trials: Sequence[TrialRecord], baseline: Configuration, metric: str) -> TrialRecord:
     """The baseline's best complete trial; without one, the trial that stands for it."""
-    for trial in studies.ranking(trials, metric):
+    for trial in trial_records.ranking(trials, metric):
         if trial.configuration == baseline:
             return trial
     return next(trial for trial in trials if trial.variant == "baseline")

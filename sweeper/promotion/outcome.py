@@ -59,7 +59,7 @@ class Entrant:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PromotionOutcome:
     """A whole promotion.
 
     `entrants` are in final order, the champion first. `verdict` are sentences. `looks` count those at the test data by
@@ -73,7 +73,7 @@ class Outcome:
     comparisons: Sequence[Comparison]
     shrinkage: float | None
     verdict: Sequence[str]
-    looks: tuple[int, int]
+    evaluations: tuple[int, int]
     dropped: Sequence[str]
     has_test_data: bool = True
     undelivered: Sequence[str] = ()
@@ -89,6 +89,6 @@ class Outcome:
             "shrinkage": self.shrinkage,
             "verdict": "\n".join(self.verdict),
             "dropped": list(self.dropped),
-            "test_looks": self.looks[0],
-            "test_looks_of_store": self.looks[1],
+            "test_looks": self.evaluations[0],
+            "test_looks_of_store": self.evaluations[1],
         }

@@ -195,7 +195,7 @@ def _configurations_sentence(comparison: Comparison) -> str:
 
 
 def on_networks(
-    tested: Mapping[str, Mapping[str, Any]], comparisons: Sequence[Comparison], looks: tuple[int, int]
+    tested: Mapping[str, Mapping[str, Any]], comparisons: Sequence[Comparison], evaluations: tuple[int, int]
 ) -> list[str]:
     """The verdict on the trained networks; `tested` are the fields of Tested by name, none before a test."""
     if not tested:
@@ -205,7 +205,7 @@ def on_networks(
         for name, f in tested.items()
     ]
     n_images = next(iter(tested.values()))["n"]
-    counted = f"looks at these test data: {looks[0]} by this study, {looks[1]} in this store"
+    counted = f"looks at these test data: {evaluations[0]} by this study, {evaluations[1]} in this store"
     head = f"Accuracy of the refitted networks on {n_images:,} test images: {', '.join(figures)} ({counted})."
     return [head, *(_networks_sentence(comparison) for comparison in comparisons)]
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import optuna
 
-from sweeper.search.events import Listener
-from sweeper.search.limits import Limits, StopRequest
-from sweeper.space import Space
-from sweeper.store import Store
+from sweeper.events import Listener
+from sweeper.runs.limits import Limits, StopRequest
+from sweeper.spaces.space import Space
+from sweeper.store.layout import Store
 from sweeper.tracking.runs import Tracker
 
 

@@ -3,26 +3,20 @@
 import time
 from statistics import fmean
 
+from sweeper.engine.base import Failure
+from sweeper.engine.dispatcher import POLL_SECONDS, Dispatcher, Epoch, Task
+from sweeper.engine.job import TrialResult
+from sweeper.engine.local.pool import WorkerPool
 from sweeper.errors import SweeperError
-from sweeper.search import mishaps, proposals
-from sweeper.search import study as studies
+from sweeper.events import EpochEnded, Leader, SweepStarted, TrainingEnded, TrialInterrupted, TrialStarted
 from sweeper.search.context import Context
-from sweeper.search.crew import POLL_SECONDS, Crew, Epoch, Task
-from sweeper.search.endings import Candidate, Endings, Verdict
-from sweeper.search.events import (
-    EpochEnded,
-    Leader,
-    SweepStarted,
-    TrainingEnded,
-    TrialInterrupted,
-    TrialStarted,
-)
-from sweeper.search.lineup import Lineup
+from sweeper.search.queue import TrialQueue
 from sweeper.search.recorder import Recorder
-from sweeper.search.study import METRICS, TrialRecord
-from sweeper.search.trial import TrialResult
-from sweeper.search.worker import Failure
-from sweeper.search.workers import WorkerPool
+from sweeper.search.trial_end import Candidate, TrialFinisher, Verdict
+from sweeper.studies import storage_errors, trial_records
+from sweeper.studies.objective import METRICS, direction
+from sweeper.studies.tell import end_told
+from sweeper.studies.trial_records import TrialRecord
 
 # Failures in a row that stop the sweep: by then it is the code or the machine, not the configuration.
 MOST_FAILURES = 5
@@ -34,30 +28,30 @@ class Coordinator:
     def __init__(self, context: Context, pool: WorkerPool) -> None:
         self.study, self.spec, self.limits, self.store = context.study, context.spec, context.limits, context.store
         self.tracker, self.tell_user, self.stop = context.tracker, context.tell_user, context.stop
-        proposals.end_told(self.study)
+        end_told(self.study)
         self.recorder = Recorder(context)
-        self.endings = Endings(context, self.recorder)
+        self.finisher = TrialFinisher(context, self.recorder)
         self.metric = METRICS[self.spec["metric"]]
-        self.crew: Crew[Candidate] = Crew(pool, self.tell_user)
-        self.lineup = Lineup(context, self.crew, self.recorder, self.endings)
-        self.in_hand: int | None = None  # the trial of which something is being written
+        self.dispatcher: Dispatcher[Candidate] = Dispatcher(pool, self.tell_user)
+        self.queue = TrialQueue(context, self.dispatcher, self.recorder, self.finisher)
+        self.current: int | None = None  # the trial of which something is being written
         self.failures = 0  # in a row
 
     def run(self) -> None:
         """Trains until done; raises SweeperError after too many failures in a row, and where nothing can be written."""
-        with mishaps.in_one_line(self.store):
+        with storage_errors.translated(self.store):
             try:
                 self._tell_start()
                 self.stop.saving = True
                 while True:
                     self._heed_limits()
                     self._fill_workers()
-                    if not self.crew.running:
+                    if not self.dispatcher.running:
                         return
-                    for task, event in self.crew.wait(POLL_SECONDS):
-                        self.in_hand = task.job.number
+                    for task, event in self.dispatcher.wait(POLL_SECONDS):
+                        self.current = task.job.number
                         self._handle(task, event)
-                        self.in_hand = None
+                        self.current = None
             except Exception as error:
                 self.stop.reason = self.stop.reason or type(error).__name__
                 raise
@@ -66,32 +60,32 @@ class Coordinator:
 
     def _tell_start(self) -> None:
         """Tells the user where the study stands, and MLflow of trials that ended when a process was killed."""
-        trials = studies.records(self.study)
-        leader = studies.best(trials, self.spec["metric"])
+        trials = trial_records.records(self.study)
+        leader = trial_records.best(trials, self.spec["metric"])
         if leader is not None and self._reaches_target(leader):
             self.stop.reason = "target"
         self.tell_user(
             SweepStarted(
                 study=self.study.study_name,
-                done=studies.n_counted(self.study),
+                done=trial_records.n_counted(self.study),
                 total=self.limits.trials,
-                n_workers=len(self.crew.pool),
-                maximize=studies.direction(self.spec["metric"]) == "maximize",
+                n_workers=len(self.dispatcher.engine),
+                maximize=direction(self.spec["metric"]) == "maximize",
                 best=None if leader is None or leader.value is None else Leader(leader.name, leader.value),
             )
         )
         for record in trials:
             ended = record.state in ("complete", "pruned", "failed") and record.configuration is not None
             if ended and not self.tracker.is_ended(record.number):
-                self.in_hand = record.number
+                self.current = record.number
                 self.recorder.catch_up(record)
-                self.in_hand = None
+                self.current = None
 
     def _interrupt_the_rest(self) -> None:
         """Whatever has not ended by now is for the next command; its run must not look as if it were going on."""
-        left = {*self.lineup.open, *(proposal.number for proposal in self.lineup.unfinished)}
-        left |= {number for number in (self.in_hand, self.lineup.in_hand) if number is not None}
-        for candidate in self.lineup.open.values():
+        left = {*self.queue.open, *(proposal.number for proposal in self.queue.unfinished)}
+        left |= {number for number in (self.current, self.queue.current) if number is not None}
+        for candidate in self.queue.open.values():
             for task in candidate.tasks:
                 self.recorder.interrupt(task.job, self.stop.reason)
         for number in sorted(left):
@@ -99,12 +93,12 @@ class Coordinator:
                 self._interrupt(number)
 
     def _fill_workers(self) -> None:
-        while (worker := self.crew.idle()) is not None:
-            task = self.lineup.next()
+        while (worker := self.dispatcher.idle()) is not None:
+            task = self.queue.next()
             if task is None:
                 return
             self.recorder.start_training(task.subject.proposal, task.job)
-            self.crew.begin(worker, task)
+            self.dispatcher.begin(worker, task)
             self.tell_user(TrialStarted(task.job.number, task.name, task.reported, task.job.epochs))
 
     def _handle(self, task: Task[Candidate], event: Epoch | TrialResult | Failure) -> None:
@@ -121,24 +115,24 @@ class Coordinator:
                 if event.trace:
                     self.tracker.log_text(task.job.key, {"error.txt": event.trace})
                 self._decide(candidate, Verdict("failed", text))
-        if candidate.verdict is not None and task not in self.crew.running.values():
+        if candidate.verdict is not None and task not in self.dispatcher.running.values():
             self._end(candidate, candidate.verdict)
 
     def _epoch(self, task: Task[Candidate], event: Epoch) -> None:
         candidate, metrics = task.subject, event.metrics
         if candidate.verdict is not None:  # by another of its trainings
-            self.crew.answer(task, go_on=False)
+            self.dispatcher.answer(task, proceed=False)
             return
         self.recorder.epoch(task.job, metrics)
         last = metrics.epoch == task.job.epochs
         if event.new:
             self.tell_user(EpochEnded(task.job.number, task.name, metrics))
             if len(candidate.tasks) == 1 and self._report(candidate, metrics.epoch, last):
-                self.crew.answer(task, go_on=False)
+                self.dispatcher.answer(task, proceed=False)
                 return
-        go_on = last or not self.stop.reason
-        self.crew.answer(task, go_on=go_on)
-        if not go_on:
+        proceed = last or not self.stop.reason
+        self.dispatcher.answer(task, proceed=proceed)
+        if not proceed:
             self.recorder.interrupt(task.job, self.stop.reason)
             if not self._is_running(candidate):
                 self._interrupt(task.job.number)
@@ -164,7 +158,7 @@ class Coordinator:
                 self.recorder.figures(candidate.proposal, candidate.histories, results)
             self._decide(candidate, Verdict("complete"))
         elif candidate.prunable:
-            self.lineup.further.append(candidate.tasks[n_scored])
+            self.queue.further.append(candidate.tasks[n_scored])
 
     def _report(self, candidate: Candidate, step: int, last: bool) -> bool:
         """Lets the pruner see the score at a new step; whether it has ended the trial, which it may before the last.
@@ -176,7 +170,7 @@ class Coordinator:
         trial.report(fmean(getattr(history[-1], self.metric) for history in done), step)
         # The last training or epoch is not worth stopping at. The question alone gives the baseline its place among
         # the pruner's rungs; of a comparator the pruner must not know.
-        prune = not last and not candidate.proposal.comparator and trial.should_prune()
+        prune = not last and not candidate.proposal.outside_space and trial.should_prune()
         if prune and candidate.prunable:
             self._decide(candidate, Verdict("pruned", "pruner"))
             return True
@@ -185,14 +179,14 @@ class Coordinator:
     def _decide(self, candidate: Candidate, verdict: Verdict) -> None:
         """How the trial ends; the first of its trainings to say so holds, and those not begun are left out."""
         candidate.verdict = candidate.verdict or verdict
-        self.lineup.drop(candidate)
+        self.queue.drop(candidate)
 
     def _end(self, candidate: Candidate, verdict: Verdict) -> None:
         """Ends a trial as decided, once none of its trainings runs any more."""
         if self._is_running(candidate):
             return
-        record = self.endings.trained(candidate, verdict)
-        del self.lineup.open[record.number]
+        record = self.finisher.trained(candidate, verdict)
+        del self.queue.open[record.number]
         if verdict.state == "complete" and record.feasible and self._reaches_target(record):
             self.stop.reason = self.stop.reason or "target"
         self.failures = self.failures + 1 if verdict.state == "failed" else 0
@@ -200,18 +194,18 @@ class Coordinator:
             raise SweeperError(f"{MOST_FAILURES} trials in a row failed, the last with: {verdict.reason}")
 
     def _is_running(self, candidate: Candidate) -> bool:
-        return any(task.subject is candidate for task in self.crew.running.values())
+        return any(task.subject is candidate for task in self.dispatcher.running.values())
 
     def _interrupt(self, number: int) -> None:
         self.tracker.finish(number, "interrupted", reason=self.stop.reason)
         variant = self.study.get_trials(deepcopy=False)[number].user_attrs.get("variant")
-        self.tell_user(TrialInterrupted(number, studies.trial_name(number, variant)))
+        self.tell_user(TrialInterrupted(number, trial_records.trial_name(number, variant)))
 
     def _reaches_target(self, record: TrialRecord) -> bool:
         target, value = self.limits.target, record.value
         if target is None or value is None:
             return False
-        return value <= target if studies.direction(self.spec["metric"]) == "minimize" else value >= target
+        return value <= target if direction(self.spec["metric"]) == "minimize" else value >= target
 
     def _heed_limits(self) -> None:
         if self.limits.deadline is not None and time.monotonic() >= self.limits.deadline:

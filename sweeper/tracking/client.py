@@ -15,9 +15,10 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.uri import is_local_uri
 from sqlalchemy.exc import SQLAlchemyError
 
-from sweeper import databases
 from sweeper.errors import SweeperError, said
-from sweeper.store import Store, redact
+from sweeper.store import databases
+from sweeper.store.layout import Store
+from sweeper.store.redaction import redact
 
 PAGE = 1000
 # The tag of every run below a parent run, at any depth, with that one's id.

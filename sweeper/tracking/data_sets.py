@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from mlflow.entities import Metric
 from mlflow.utils.mlflow_tags import MLFLOW_USER
 
-from sweeper.store import Store
+from sweeper.store.layout import Store
 from sweeper.tracking.client import connect, experiment_id, params_of, reaching, search_runs, tags_of
 
 KIND = "data"

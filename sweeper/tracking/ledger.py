@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from mlflow.entities import Metric, Run, ViewType
 from mlflow.utils.mlflow_tags import MLFLOW_USER
 
-from sweeper.store import Store
+from sweeper.store.layout import Store
 from sweeper.tracking.client import check_database, connect, experiment_id, reaching, search_runs
 
 EXPERIMENT = "sweeper-ledger"
@@ -21,7 +21,7 @@ RESULT = "result.json"
 
 
 @dataclass(frozen=True)
-class Look:
+class TestEvaluation:
     """One look at a test set. `models` are registered versions as "name/version", by role; `time` is UTC, ISO 8601.
 
     `networks` tell, by role, what was trained: MLflow gives a version's number anew once the model was deleted.
@@ -53,7 +53,7 @@ class Ledger:
     def _client(self) -> mlflow.MlflowClient:
         return connect(self._store)
 
-    def looks(self) -> list[Look]:
+    def evaluations(self) -> list[TestEvaluation]:
         """All looks, the earliest first; those that somebody deleted are counted too."""
         if not check_database(self._store):
             return []
@@ -63,7 +63,7 @@ class Ledger:
                 return []
             query = "tags.`sweeper.kind` = 'test_look'"
             runs = search_runs(self._client, experiment.experiment_id, query, ViewType.ALL)
-        return sorted((_look(run) for run in runs), key=lambda look: (look.time, look.run_id))
+        return sorted((_look(run) for run in runs), key=lambda evaluation: (evaluation.time, evaluation.run_id))
 
     def prepare(self) -> None:
         """Makes sure that an entry can be written, before anybody waits for hours to write one."""
@@ -80,7 +80,7 @@ class Ledger:
         models: Mapping[str, str],
         networks: Mapping[str, str],
         command: str,
-    ) -> Look:
+    ) -> TestEvaluation:
         """The entry of a look that is about to be taken."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         tags = {
@@ -89,7 +89,7 @@ class Ledger:
             "sweeper.study_id": study_id,
             "sweeper.dataset": dataset,
             "sweeper.test_sha256": test_sha256,
-            "sweeper.models": json.dumps(dict(models)),
+            "sweeper.models.families": json.dumps(dict(models)),
             "sweeper.networks": json.dumps(dict(networks)),
             "sweeper.command": command,
             "sweeper.time": now,
@@ -103,7 +103,7 @@ class Ledger:
 
     def complete(
         self,
-        look: Look,
+        evaluation: TestEvaluation,
         result: Mapping[str, Any],
         metrics: Mapping[str, float],
         texts: Mapping[str, str],
@@ -111,41 +111,41 @@ class Ledger:
     ) -> None:
         """What the look has shown. The entry is complete when all of it is written; done again, it is overwritten."""
         # The entry's own time: what is written again is then the same metric and not another.
-        begun = int(datetime.fromisoformat(look.time).timestamp() * 1000)
+        begun = int(datetime.fromisoformat(evaluation.time).timestamp() * 1000)
         with reaching(self._uri):
             for name, text in {**texts, RESULT: json.dumps(result, indent=2)}.items():
-                self._client.log_text(look.run_id, text, name)
+                self._client.log_text(evaluation.run_id, text, name)
             for name, draw in figures.items():
-                self._client.log_figure(look.run_id, draw(), name)
+                self._client.log_figure(evaluation.run_id, draw(), name)
             batch = [Metric(name, value, begun, 0) for name, value in metrics.items()]
-            self._client.log_batch(look.run_id, metrics=batch)
-            self._client.set_terminated(look.run_id, "FINISHED")
+            self._client.log_batch(evaluation.run_id, metrics=batch)
+            self._client.set_terminated(evaluation.run_id, "FINISHED")
             # Last of all: nobody comes back to a complete entry.
-            self._client.set_tag(look.run_id, "sweeper.state", "complete")
+            self._client.set_tag(evaluation.run_id, "sweeper.state", "complete")
 
-    def result(self, look: Look) -> dict[str, Any]:
+    def result(self, evaluation: TestEvaluation) -> dict[str, Any]:
         """What a complete look has shown."""
         with reaching(self._uri):
-            path = self._client.download_artifacts(look.run_id, RESULT)
+            path = self._client.download_artifacts(evaluation.run_id, RESULT)
             found: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
         return found
 
 
-def count(looks: Sequence[Look], study_id: str, test_sha256: str | None) -> tuple[int, int]:
+def count(evaluations: Sequence[TestEvaluation], study_id: str, test_sha256: str | None) -> tuple[int, int]:
     """How often these test data were looked at by the study, and by all studies of the store."""
-    same_data = [look for look in looks if look.test_sha256 == test_sha256]
-    return sum(look.study_id == study_id for look in same_data), len(same_data)
+    same_data = [evaluation for evaluation in evaluations if evaluation.test_sha256 == test_sha256]
+    return sum(evaluation.study_id == study_id for evaluation in same_data), len(same_data)
 
 
-def _look(run: Run) -> Look:
+def _look(run: Run) -> TestEvaluation:
     tags = run.data.tags
-    return Look(
+    return TestEvaluation(
         run_id=run.info.run_id,
         study=tags["sweeper.study"],
         study_id=tags["sweeper.study_id"],
         dataset=tags["sweeper.dataset"],
         test_sha256=tags["sweeper.test_sha256"],
-        models=json.loads(tags["sweeper.models"]),
+        models=json.loads(tags["sweeper.models.families"]),
         networks=json.loads(tags["sweeper.networks"]),
         command=tags["sweeper.command"],
         time=tags["sweeper.time"],

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sweeper.errors import SweeperError
-from sweeper.store import Store
+from sweeper.store.layout import Store
 from sweeper.tracking.client import connect, reaching
-from sweeper.tracking.delivery import WEIGHTS
+from sweeper.tracking.outbox_worker import WEIGHTS
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"

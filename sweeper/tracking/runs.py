@@ -13,10 +13,10 @@ from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_USER
 
 from sweeper.plots import Plot
-from sweeper.store import Store
+from sweeper.store.layout import Store
 from sweeper.tracking.client import connect, experiment_id, params_of, reaching, search_runs, tags_of
-from sweeper.tracking.delivery import Delivery, children_of, log_data
-from sweeper.tracking.spool import Key, Spool, Target
+from sweeper.tracking.outbox import Key, Outbox, Target
+from sweeper.tracking.outbox_worker import OutboxWorker, children_of, log_data
 
 ENDED = ("complete", "pruned", "failed")
 
@@ -91,17 +91,17 @@ class Tracker:
             children = children_of(self._client, target)
             for key, child in children.items():
                 self._learn(key, child)
-        spool = Spool(self._store.spool(study, study_id, self._kind))
-        spool.target = target
-        self._learn_waiting(spool)
+        outbox = Outbox(self._store.outbox(study, study_id, self._kind))
+        outbox.target = target
+        self._learn_waiting(outbox)
         if self.state(None) != "complete":
             self._states[None] = "running"
         run_ids = {key: child.info.run_id for key, child in children.items()}
-        self._delivery = Delivery(self._client, self._store, spool, run_ids, self._notify)
+        self._outbox_worker = OutboxWorker(self._client, self._store, outbox, run_ids, self._notify)
 
     def child_run_id(self, key: Key) -> str | None:
         """The run of a child; None as long as MLflow has not made it."""
-        return self._delivery.run_ids.get(key)
+        return self._outbox_worker.run_ids.get(key)
 
     def state(self, key: Key | None) -> str | None:
         """The state that the run was last given, by this process or an earlier one; None if it was never started."""
@@ -120,32 +120,32 @@ class Tracker:
     ) -> None:
         """Makes the child's run, or opens it again; `under` another child, where it is a part of that one."""
         self._states[key] = "running"
-        self._delivery.put(key, "start", name=name, time=_now(), params=dict(params), tags=dict(tags), under=under)
+        self._outbox_worker.put(key, "start", name=name, time=_now(), params=dict(params), tags=dict(tags), under=under)
 
     def log_epoch(self, key: Key | None, epoch: int, metrics: Mapping[str, float]) -> None:
         """One epoch's metrics in one batch, with `epoch` as the step."""
         self._last_epochs[key] = epoch
-        self._delivery.put(key, "metrics", epoch=epoch, time=_now(), values=dict(metrics))
+        self._outbox_worker.put(key, "metrics", epoch=epoch, time=_now(), values=dict(metrics))
 
     def log_text(self, key: Key | None, texts: Mapping[str, str]) -> None:
         """Text artifacts by file name, of a child or (None) of the parent."""
-        self._delivery.put(key, "texts", texts=dict(texts))
+        self._outbox_worker.put(key, "texts", texts=dict(texts))
 
-    def log_figures(self, key: Key | None, figures: Mapping[str, Plot]) -> None:
+    def log_plots(self, key: Key | None, figures: Mapping[str, Plot]) -> None:
         """Figures by file name; they are drawn when they are delivered."""
-        self._delivery.put(key, "figures", figures={name: asdict(plot) for name, plot in figures.items()})
+        self._outbox_worker.put(key, "figures", figures={name: asdict(plot) for name, plot in figures.items()})
 
     def log_weights(self, key: Key | None, path: Path) -> None:
         """The weights as an artifact of a child or (None) the parent; the file must stay until `forget` takes it."""
-        self._delivery.put(key, "weights", path=self._kept(path))
+        self._outbox_worker.put(key, "weights", path=self._kept(path))
 
     def drop_weights(self, key: Key) -> None:
         """Deletes a child's weights: it is no longer among the best."""
-        self._delivery.put(key, "drop_weights")
+        self._outbox_worker.put(key, "drop_weights")
 
     def forget(self, key: Key | None, path: Path) -> None:
         """Deletes a run's local file or folder, once all that was asked before is delivered; else it stays."""
-        self._delivery.put(key, "forget", path=self._kept(path))
+        self._outbox_worker.put(key, "forget", path=self._kept(path))
 
     def finish(
         self,
@@ -157,18 +157,18 @@ class Tracker:
     ) -> None:
         """Ends the run of a child, or (None) of the parent, in `state` (a key of delivery.STATUS)."""
         self._states[key] = state
-        self._delivery.put(key, "finish", state=state, time=_now(), reason=reason, metrics=dict(metrics or {}))
+        self._outbox_worker.put(key, "finish", state=state, time=_now(), reason=reason, metrics=dict(metrics or {}))
 
     def flush(self) -> list[str]:
         """Waits until everything so far is delivered, but not for ever; gives the reasons of what was not."""
-        return self._delivery.flush()
+        return self._outbox_worker.flush()
 
     def close(self, patience: float | None = None) -> list[str]:
         """As `flush`, and ends the delivery; what was not delivered waits in the spool.
 
         `patience` are the seconds for which a write that fails is tried again, if not the usual ones.
         """
-        return self._delivery.close(patience)
+        return self._outbox_worker.close(patience)
 
     def _kept(self, path: Path) -> str:
         """The path as the spool keeps it: a copied store must not touch the files of the first."""
@@ -199,9 +199,9 @@ class Tracker:
             steps = [metric.step for metric in self._client.get_metric_history(run.info.run_id, "train_loss")]
             self._last_epochs[key] = max(steps, default=0)
 
-    def _learn_waiting(self, spool: Spool) -> None:
+    def _learn_waiting(self, outbox: Outbox) -> None:
         """What MLflow will know once all that waits is delivered."""
-        for write in spool.writes():
+        for write in outbox.writes():
             if write.action == "start":
                 self._states[write.key] = "running"
             elif write.action == "finish":

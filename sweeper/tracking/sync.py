@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweeper.errors import SweeperError
-from sweeper.store import Store
+from sweeper.store.layout import Store
 from sweeper.tracking.client import check_place, connect, reaching
-from sweeper.tracking.delivery import Delivery, children_of
-from sweeper.tracking.spool import Spool
+from sweeper.tracking.outbox import Outbox
+from sweeper.tracking.outbox_worker import OutboxWorker, children_of
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Synced:
 def sync(store: Store, study: str | None, notify: Callable[[str], None]) -> list[Synced]:
     """Delivers what waits for MLflow, of one study or (None) of all; a study that is being run does so itself."""
     results = []
-    for path in sorted(store.spools.glob("*.db")):
+    for path in sorted(store.outboxes.glob("*.db")):
         name, _, kind = path.stem.rsplit("-", 2)
         if study not in (None, name):
             continue
@@ -46,20 +46,20 @@ def sync(store: Store, study: str | None, notify: Callable[[str], None]) -> list
 
 
 def _deliver(store: Store, study: str, kind: str, path: Path, notify: Callable[[str], None]) -> Synced:
-    spool = Spool(path)
-    waiting = len(spool)
+    outbox = Outbox(path)
+    waiting = len(outbox)
     if not waiting:
-        spool.close()
+        outbox.close()
         return Synced(study, kind, 0, [])
     try:
-        target = spool.target
+        target = outbox.target
         client = connect(store)
         with reaching(store.tracking_uri):
             check_place(client.get_experiment(target.experiment_id).artifact_location, store)
             client.get_run(target.run_id)
             run_ids = {key: run.info.run_id for key, run in children_of(client, target).items()}
     except SweeperError:
-        spool.close()
+        outbox.close()
         raise
-    undelivered = Delivery(client, store, spool, run_ids, notify).close()
+    undelivered = OutboxWorker(client, store, outbox, run_ids, notify).close()
     return Synced(study, kind, waiting - len(undelivered), undelivered)

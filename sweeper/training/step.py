@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from sweeper.config import TrainConfig
 from sweeper.training import augment
-from sweeper.training.tensors import TrainingData
+from sweeper.training.device_data import TrainingData
 
 
 @dataclass(frozen=True)
-class Running:
+class RunningMetrics:
     """An epoch's running figures: mean loss and accuracy over its images, the mean gradient norm over its steps."""
 
     loss: float
@@ -69,12 +69,12 @@ class Step:
         """Sets the running sums to 0."""
         self._sums.zero_()
 
-    def running(self, n_steps: int) -> Running:
+    def running(self, n_steps: int) -> RunningMetrics:
         """The figures of the epoch, which had so many steps: the one time that the device is waited for."""
         loss, correct, norm, *heads_correct = self._sums.tolist()
         n_images = len(self._data.train)
         shares = (count / n_images for count in heads_correct)
-        return Running(
+        return RunningMetrics(
             loss / n_images, correct / n_images, norm / n_steps, dict(zip(self._heads_correct, shares, strict=True))
         )
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sweeper.data import catalog
+from sweeper.data.known import catalog
 from tests.fake_data import isolate, write_fake_dataset
 from tests.hostile import listing, refused
 
@@ -72,12 +72,12 @@ def test_study_name_that_names_no_folder_is_refused(name):
 @example("a" * 101)
 @example("a\n")
 def test_any_study_name_is_a_folder_in_the_store_or_refused(name):
-    from sweeper import store as stores
     from sweeper.errors import UsageError
+    from sweeper.store import layout
 
-    store = stores.resolve(None, None, None, {})
+    store = layout.resolve(None, None, None, {})
     try:
-        stores.check_study_name(name)
+        layout.check_study_name(name)
     except UsageError as error:
         line = str(error)
         assert "--study" in line

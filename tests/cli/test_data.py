@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from sweeper.cli.data import data
-from sweeper.data import catalog
+from sweeper.data.known import catalog
 from sweeper.errors import SweeperError, UsageError
 from tests.fake_data import isolate, write_fake_dataset
 

@@ -7,12 +7,12 @@ import torch
 from click.testing import CliRunner
 from torch.utils.flop_counter import FlopCounterMode
 
-from sweeper import space_file
 from sweeper.cli import main
-from sweeper.data.catalog import INPUT_SHAPES
-from sweeper.models import build
+from sweeper.data.known.catalog import INPUT_SHAPES
+from sweeper.models.families import build
+from sweeper.spaces import reader
 from tests.hostile import refused
-from tests.test_layers import GRAY
+from tests.models.test_layers import GRAY
 
 # Unlike those that ship, with every kind of layer that is counted.
 RICH = """
@@ -62,14 +62,14 @@ def assert_as_built(space, source):
             assert shown[figure] == sum(layer[figure] for layer in shown["layers"])
 
 
-@pytest.mark.parametrize("name", space_file.names())
+@pytest.mark.parametrize("name", reader.names())
 def test_totals_of_every_variant_that_ships_are_those_of_its_network(name):
-    assert_as_built(space_file.load(name), name)
+    assert_as_built(reader.load(name), name)
 
 
 def test_totals_count_norms_and_heads(tmp_path):
     (tmp_path / "rich.toml").write_text(RICH)
-    assert_as_built(space_file.load(str(tmp_path / "rich.toml")), tmp_path / "rich.toml")
+    assert_as_built(reader.load(str(tmp_path / "rich.toml")), tmp_path / "rich.toml")
 
 
 def test_json_keeps_its_shape():
@@ -91,7 +91,7 @@ def test_json_keeps_its_shape():
 
 def test_sizes_are_those_of_the_tensors():
     megabytes = json.loads(summary("--space", "lenet5", "--json"))["megabytes"]
-    network = build(space_file.load("lenet5").variants["baseline"].configuration.model, *GRAY)
+    network = build(reader.load("lenet5").variants["baseline"].configuration.model, *GRAY)
     held = {}
     for module in network.modules():
         if isinstance(module, torch.nn.Conv2d | torch.nn.MaxPool2d | torch.nn.Linear):

@@ -4,8 +4,8 @@ import sys
 from rich.console import Console
 
 from sweeper.cli.progress import _LiveView, progress
-from sweeper.search.events import EpochEnded, Leader, Note, SweepStarted, TrialEnded, TrialInterrupted, TrialStarted
-from tests.search.fakes import metrics
+from sweeper.events import EpochEnded, Leader, Note, SweepStarted, TrialEnded, TrialInterrupted, TrialStarted
+from tests.engine.fakes import metrics
 
 
 def events(maximize=True):

@@ -3,12 +3,12 @@ import shlex
 
 import pytest
 
-from sweeper import store as stores
-from sweeper.search import study as studies
-from sweeper.search.inspect import find_study
-from sweeper.search.worker import Failure
+from sweeper.engine.base import Failure
+from sweeper.store import layout
+from sweeper.studies import lifecycle
+from sweeper.studies.queries import find_study
+from tests.engine.inline import InlinePool
 from tests.promotion.conftest import workplace  # noqa: F401
-from tests.search.inline import InlinePool
 
 
 class FailingPool(InlinePool):
@@ -25,7 +25,7 @@ class FailingPool(InlinePool):
 def failed(workplace):  # noqa: F811
     """A study of three trials in which a fourth one has failed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sweeper.search.workers.WorkerPool", FailingPool)
+        patch.setattr("sweeper.engine.local.pool.WorkerPool", FailingPool)
         found = workplace.search("failed")
     assert found["n_trials"] == {"complete": 3, "pruned": 0, "fail": 1, "running": 0}
     return "failed"
@@ -37,12 +37,12 @@ def test_retry_without_failed_says_what_to_give(workplace):  # noqa: F811
 
 def test_failed_trial_is_put_in_line_and_the_printed_command_runs_it(workplace, failed):  # noqa: F811
     places = ["--store", workplace.store]
-    study = find_study(stores.resolve(workplace.store, None, None, {}), failed)
+    study = find_study(layout.resolve(workplace.store, None, None, {}), failed)
     # The command of the test run itself stands there otherwise.
     options = "--study failed --trials 3 --pruner none --keep 0 --jobs 1 --seed 2"
     typed = f"sweeper search tiny --space {workplace.space} {options}"
-    studies.mark_running(study, 3, f"{typed} {shlex.join(map(str, workplace.places))}")
-    studies.mark_ended(study, "")
+    lifecycle.mark_running(study, 3, f"{typed} {shlex.join(map(str, workplace.places))}")
+    lifecycle.mark_ended(study, "")
 
     shown = json.loads(workplace.run("retry", failed, "--failed", "--json", *places).stdout)
     assert (shown["schema_version"], shown["study_name"], shown["numbers"], shown["trials"]) == (1, failed, [2], 4)

@@ -14,13 +14,13 @@ from safetensors.torch import load_file
 
 from sweeper.cli import main
 from sweeper.config import ConvNetConfig, TrainConfig
-from sweeper.data import catalog
-from sweeper.data.pool import load_training_pool
-from sweeper.data.splits import split_pool
-from sweeper.models import build
-from sweeper.search import study as studies
+from sweeper.data.known import catalog
+from sweeper.data.splits import split_once
+from sweeper.data.training_set import load_training_set
+from sweeper.models.families import build
+from sweeper.studies.seeds import derive_seed
+from tests.engine.inline import InlinePool
 from tests.fake_data import write_fake_dataset
-from tests.search.inline import InlinePool
 
 EPOCH_METRICS = {
     "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "validation_macro_f1", "lr",
@@ -42,7 +42,7 @@ def tiny(tmp_path, monkeypatch):
     """A tiny data set known by name, in a folder to be given as --data-dir; the worker is in this process."""
     dataset = write_fake_dataset(tmp_path / "data", training=300)
     monkeypatch.setitem(catalog.DATASETS, dataset.name, dataset)
-    monkeypatch.setattr("sweeper.search.workers.WorkerPool", InlinePool)
+    monkeypatch.setattr("sweeper.engine.local.pool.WorkerPool", InlinePool)
     return tmp_path / "data"
 
 
@@ -71,7 +71,7 @@ def test_runs_are_in_mlflow_with_all_that_belongs_to_them(finished):
     assert client.get_experiment(outcome["experiment_id"]).name == "fashion_mnist"
     assert parent.info.status == "FINISHED"
     assert parent.data.params["n_train"] == "1200"
-    assert parent.data.params["data_sha256"] == load_training_pool("fashion_mnist").sha256
+    assert parent.data.params["data_sha256"] == load_training_set("fashion_mnist").sha256
     names = {a.path for a in client.list_artifacts(outcome["run_id"])}
     assert names >= {"space.toml", "environment.json", "ranking.csv", "optimization_history.png"}
 
@@ -99,10 +99,8 @@ def test_kept_weights_give_the_logged_score_again(finished):
     config = json.loads(Path(client.download_artifacts(best["run_id"], "config.json")).read_text())
     model = build(ConvNetConfig(**config["model"]), tuple(config["input_shape"]), len(config["classes"])).eval()
     model.load_state_dict(load_file(client.download_artifacts(best["run_id"], "weights/model.safetensors")))
-    pool = load_training_pool("fashion_mnist")
-    split = split_pool(
-        pool.images, pool.labels, validation=0.1, confirm=0.1, seed=studies.derive_seed(0, "split"), subset=1500
-    )
+    pool = load_training_set("fashion_mnist")
+    split = split_once(pool.images, pool.labels, validation=0.1, confirm=0.1, seed=derive_seed(0, "split"), subset=1500)
     mean, std = (np.reshape(config["pixels"][name], (1, -1, 1, 1)) for name in ("mean", "std"))
     images = (pool.images[split.validation] / 255 - mean) / std
     with torch.no_grad():
@@ -261,7 +259,7 @@ def test_fault_of_ours_is_one_line_unless_debug_is_asked_for(monkeypatch, tmp_pa
     def broken(*arguments):
         raise RuntimeError("broken")
 
-    monkeypatch.setattr("sweeper.space_file.load", broken)
+    monkeypatch.setattr("sweeper.spaces.reader.load", broken)
     result = CliRunner().invoke(main, ["search", "fashion_mnist"])
     assert result.exit_code == 1
     assert result.stderr.splitlines()[-1].startswith("Error: RuntimeError: broken")

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from sweeper.cli import main
 from tests.hostile import refused
-from tests.test_space_file import EXAMPLE
+from tests.spaces.test_reader import EXAMPLE
 
 
 def run(*arguments, code=0):

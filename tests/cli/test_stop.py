@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
-from sweeper import store as stores
-from sweeper.search import study as studies
-from sweeper.search.inspect import find_study
+from sweeper.store import layout
+from sweeper.studies import lifecycle
+from sweeper.studies.queries import find_study
 from tests.promotion.conftest import workplace  # noqa: F401
 
 
@@ -18,7 +18,7 @@ def study(workplace):  # noqa: F811
 
 @pytest.fixture
 def store(workplace):  # noqa: F811
-    return stores.resolve(workplace.store, None, None, {})
+    return layout.resolve(workplace.store, None, None, {})
 
 
 def test_study_that_nobody_runs_is_refused_in_one_line(workplace):  # noqa: F811
@@ -43,8 +43,8 @@ def test_it_waits_for_the_end_and_says_how_to_go_on(workplace, study, store):  #
             while not store.stop_requested(study):
                 threading.Event().wait(0.05)
             in_storage = find_study(store, study)
-            studies.mark_running(in_storage, 5, "sweeper search tiny --study halted")
-            studies.mark_ended(in_storage, "sweeper stop")
+            lifecycle.mark_running(in_storage, 5, "sweeper search tiny --study halted")
+            lifecycle.mark_ended(in_storage, "sweeper stop")
 
     owner = threading.Thread(target=own)
     owner.start()

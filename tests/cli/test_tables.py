@@ -9,9 +9,9 @@ from sweeper.cli.tables import confusions, finalists_table, ranking_table, teste
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.evaluation.statistics import Estimate
 from sweeper.promotion.finalists import Finalist
-from sweeper.promotion.outcome import Entrant, Outcome
-from sweeper.search.study import TrialRecord
-from sweeper.search.variants import VariantResult
+from sweeper.promotion.outcome import Entrant, PromotionOutcome
+from sweeper.runs.variant_result import VariantResult
+from sweeper.studies.trial_records import TrialRecord
 
 TESTED = {
     "accuracy": 0.921, "low": 0.9156, "high": 0.9261, "loss": 0.3024, "macro_precision": 0.9216,
@@ -30,7 +30,7 @@ def entrant(alias, *, is_baseline=False, tested=None):
 @pytest.fixture
 def outcome():
     entrants = [entrant("champion", tested=TESTED), entrant(None, is_baseline=True)]
-    return Outcome("study", "sweeper-fashion_mnist-lenet5", entrants, [], None, [], (1, 4), [])
+    return PromotionOutcome("study", "sweeper-fashion_mnist-lenet5", entrants, [], None, [], (1, 4), [])
 
 
 def shown(table, width):

@@ -17,15 +17,15 @@ from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from safetensors.torch import load_file
 
 from sweeper import plots
-from sweeper import store as stores
 from sweeper.cli import main
 from sweeper.config import Configuration
-from sweeper.data import catalog
-from sweeper.search import trainer
-from sweeper.search.workers import WorkerPool
-from sweeper.tracking import delivery
+from sweeper.data.known import catalog
+from sweeper.engine.local.pool import WorkerPool
+from sweeper.runs import batch
+from sweeper.store import layout
+from sweeper.tracking import outbox_worker
+from tests.engine.inline import InlinePool
 from tests.fake_data import write_fake_dataset
-from tests.search.inline import InlinePool
 
 SPACE = """
 [space]
@@ -71,7 +71,7 @@ class Workplace:
     """The command on one store, which is for the whole module: MLflow takes seconds to make another."""
 
     def __init__(self, folder):
-        self.folder, self.store = folder, stores.resolve(folder / "store", None, None, {})
+        self.folder, self.store = folder, layout.resolve(folder / "store", None, None, {})
         self.space = folder / "tiny_space.toml"
         self.space.write_text(SPACE)
         self.client = mlflow.MlflowClient(tracking_uri=self.store.tracking_uri)
@@ -129,14 +129,14 @@ def shared(folder):
 
 @pytest.fixture
 def workplace(shared, monkeypatch):
-    monkeypatch.setattr("sweeper.search.workers.WorkerPool", InlinePool)
+    monkeypatch.setattr("sweeper.engine.local.pool.WorkerPool", InlinePool)
     monkeypatch.setattr(InlinePool, "made", [])
     return shared
 
 
 def signal_at(monkeypatch, count, number=signal.SIGINT):
     """Sends this process the signal when so many epochs have been logged."""
-    log, logged = trainer.log_epoch, []
+    log, logged = batch.log_epoch, []
 
     def log_epoch(tracker, key, metrics):
         log(tracker, key, metrics)
@@ -144,7 +144,7 @@ def signal_at(monkeypatch, count, number=signal.SIGINT):
         if len(logged) == count:
             os.kill(os.getpid(), number)
 
-    monkeypatch.setattr(trainer, "log_epoch", log_epoch)
+    monkeypatch.setattr(batch, "log_epoch", log_epoch)
 
 
 SINGLE = {
@@ -183,7 +183,7 @@ def test_training_is_one_run_with_all_that_belongs_to_it_and_no_study(workplace)
     assert not (workplace.store.root / "optuna.db").exists()
     left = {path.name for path in (workplace.store.root / "trainings").rglob("*") if path.is_file()}
     assert left == {"trained.json"}
-    assert not list(workplace.store.spools.iterdir())
+    assert not list(workplace.store.outboxes.iterdir())
 
 
 def test_same_command_after_the_end_shows_the_result_again_and_trains_nothing(workplace):
@@ -253,9 +253,9 @@ def test_signal_saves_and_the_same_command_goes_on_bitwise(workplace, monkeypatc
     arguments = ("--seed", code)
     with monkeypatch.context() as patch:
         signal_at(patch, 2, number)
-        cut = workplace.train(*arguments, "--json", code=code)
-    assert "To go on: sweeper" in cut.stderr
-    stopped = json.loads(cut.stdout)
+        split = workplace.train(*arguments, "--json", code=code)
+    assert "To go on: sweeper" in split.stderr
+    stopped = json.loads(split.stdout)
     assert stopped["stopped"] == signal.Signals(number).name
     assert "validation_accuracy" not in stopped
     run = workplace.client.get_run(stopped["run_id"])
@@ -315,14 +315,14 @@ def test_what_mlflow_would_not_take_is_told_of_and_sync_delivers_it(workplace, m
         raise MlflowException("server away", error_code=TEMPORARILY_UNAVAILABLE)
 
     with monkeypatch.context() as patch:
-        patch.setattr(delivery, "CLOSING_SECONDS", 0.0)
+        patch.setattr(outbox_worker, "CLOSING_SECONDS", 0.0)
         patch.setattr(mlflow.MlflowClient, "log_figure", away)
         lacking = workplace.train("--epochs", 1, "--seed", 9, "--json", code=1)
     assert "writes wait for MLflow, the first because: server away" in lacking.stderr
     outcome = json.loads(lacking.stdout)
     assert workplace.client.get_run(outcome["run_id"]).info.status == "RUNNING"
-    [spool] = json.loads(workplace.run("sync", "--json").stdout)["spools"]
-    assert (spool["kind"], spool["undelivered"], spool["error"]) == ("training", [], "")
+    [outbox] = json.loads(workplace.run("sync", "--json").stdout)["spools"]
+    assert (outbox["kind"], outbox["undelivered"], outbox["error"]) == ("training", [], "")
     assert workplace.client.get_run(outcome["run_id"]).info.status == "FINISHED"
     assert workplace.artifacts(outcome["run_id"]) == SINGLE
     assert workplace.trained("--epochs", 1, "--seed", 9) == outcome
@@ -369,7 +369,7 @@ def test_wrong_usage_is_one_line_and_exit_code_2(workplace, arguments, message):
 def test_real_workers_train_the_folds_to_the_same_figures(workplace, monkeypatch):
     arguments = ("--folds", 2, "--epochs", 1, "--seed", 11)
     inline = workplace.trained(*arguments, "--variant", "twin")
-    monkeypatch.setattr("sweeper.search.workers.WorkerPool", WorkerPool)
+    monkeypatch.setattr("sweeper.engine.local.pool.WorkerPool", WorkerPool)
     real = workplace.trained(*arguments)
     assert real["validation_loss"] == pytest.approx(inline["validation_loss"], rel=1e-4)
     assert real["n_trainings"] == 2
@@ -379,7 +379,7 @@ def test_real_workers_train_the_folds_to_the_same_figures(workplace, monkeypatch
 def source(shared):
     """A training whose weights the others start from: the run's id."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sweeper.search.workers.WorkerPool", InlinePool)
+        patch.setattr("sweeper.engine.local.pool.WorkerPool", InlinePool)
         return shared.trained("--epochs", 1, "--seed", 21)["run_id"]
 
 

@@ -8,10 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from sweeper.cli import main
-from sweeper.data import catalog
+from sweeper.data.known import catalog
 from sweeper.errors import UsageError
+from tests.engine.inline import InlinePool
 from tests.fake_data import write_fake_dataset
-from tests.search.inline import InlinePool
 
 SPACE = """
 [space]
@@ -54,7 +54,7 @@ def place(tmp_path_factory):
     (folder / "two.toml").write_text(SPACE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(catalog.DATASETS, dataset.name, dataset)
-        patch.setattr("sweeper.search.workers.WorkerPool", InlinePool)
+        patch.setattr("sweeper.engine.local.pool.WorkerPool", InlinePool)
         yield folder
 
 
@@ -140,7 +140,7 @@ def test_epochs_of_the_command_line_and_those_of_a_search_hold_for_all(place, mo
         asked.append(request)
         raise UsageError("enough")
 
-    monkeypatch.setattr("sweeper.search.sweep.run", noting)
+    monkeypatch.setattr("sweeper.search.run.run", noting)
     done = search(place, *arguments, code=2)
     [request] = asked
     assert (request.protocol.epochs, request.variant_epochs) == (epochs, own)

@@ -24,8 +24,8 @@ SLOW = (
     "mlflow.store.db.utils",
     "optuna",
     "sweeper.cli",
-    "sweeper.promotion.promote",
-    "sweeper.search.sweep",
+    "sweeper.promotion.run",
+    "sweeper.search.run",
     "sweeper.cli.tables",
     "tests.tracking.stand_ins",
 )
@@ -33,7 +33,7 @@ SLOW = (
 
 def register(description):
     """Makes the tiny data set known by its name."""
-    from sweeper.data import catalog
+    from sweeper.data.known import catalog
 
     fields = json.loads(description.read_text())
     for part in ("training", "test"):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeper.data import catalog
+from sweeper.data.known import catalog
 from tests.fake_data import isolate, write_fake_dataset
 
 

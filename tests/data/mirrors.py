@@ -35,4 +35,4 @@ def served(folder: Path) -> Iterator[tuple[str, list[str]]]:
 
 def use_mirrors(monkeypatch: pytest.MonkeyPatch, *urls: str) -> None:
     """The only addresses that a download asks."""
-    monkeypatch.setattr("sweeper.data.download.mirrors", lambda dataset: list(urls))
+    monkeypatch.setattr("sweeper.data.known.download.mirrors", lambda dataset: list(urls))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sweeper.data.splits import Split, duplicate_groups, split_pool
+from sweeper.data.splits import Split, duplicate_groups, split_once
 from tests.hostile import within
 
 PARTS = ("train", "validation", "confirm")
@@ -54,7 +54,7 @@ def test_parts_are_a_stratified_partition_of_exact_sizes(seed, validation, confi
     images, labels = make_pool([150, 100, 50])
     if expected == (3, 290, 7):
         images, labels = make_pool([100, 100, 100])
-    split = split_pool(images, labels, validation=validation, confirm=confirm, seed=seed)
+    split = split_once(images, labels, validation=validation, confirm=confirm, seed=seed)
     assert_partition(split, np.arange(300))
     assert sizes(split) == expected
     shares = np.bincount(labels) / 300
@@ -66,7 +66,7 @@ def test_parts_are_a_stratified_partition_of_exact_sizes(seed, validation, confi
 @pytest.mark.parametrize("subset", [30, 50, 299, 300])
 def test_subset_is_stratified_and_of_exact_size(subset):
     images, labels = make_pool([100, 100, 100])
-    split = split_pool(images, labels, validation=0.1, confirm=0.1, seed=0, subset=subset)
+    split = split_once(images, labels, validation=0.1, confirm=0.1, seed=0, subset=subset)
     chosen = np.sort(np.concatenate([getattr(split, name) for name in PARTS]))
     assert len(np.unique(chosen)) == len(chosen) == subset
     counts = class_counts(labels, chosen, 3)
@@ -87,7 +87,7 @@ def with_duplicates(seed: int, n_groups: int, group: int) -> tuple[np.ndarray, n
 @pytest.mark.parametrize(("n_groups", "group"), [(10, 2), (20, 5), (75, 2), (5, 20)])
 def test_duplicates_stay_together_and_leave_the_counts_exact(seed, n_groups, group):
     images, labels = with_duplicates(seed, n_groups, group)
-    split = split_pool(images, labels, validation=0.2, confirm=0.1, seed=seed)
+    split = split_once(images, labels, validation=0.2, confirm=0.1, seed=seed)
     assert_partition(split, np.arange(300))
     assert_together(images, split)
     assert sizes(split) == (210, 60, 30)
@@ -99,14 +99,14 @@ def test_duplicates_of_conflicting_labels_stay_together():
     images, labels = make_pool([50, 50])
     for first, second in zip(np.flatnonzero(labels == 0)[:20], np.flatnonzero(labels == 1)[:20], strict=True):
         images[second] = images[first]
-    split = split_pool(images, labels, validation=0.3, confirm=0.3, seed=1)
+    split = split_once(images, labels, validation=0.3, confirm=0.3, seed=1)
     assert_together(images, split)
     assert sizes(split) == (40, 30, 30)
 
 
 def test_duplicates_inside_a_subset_stay_together():
     images, labels = with_duplicates(0, 75, 2)
-    split = split_pool(images, labels, validation=0.3, confirm=0.2, seed=0, subset=200)
+    split = split_once(images, labels, validation=0.3, confirm=0.2, seed=0, subset=200)
     assert_together(images, split)
     assert sizes(split) == (100, 60, 40)
 
@@ -114,7 +114,7 @@ def test_duplicates_inside_a_subset_stay_together():
 @pytest.mark.parametrize("seed", range(5))
 def test_pool_of_nothing_but_duplicates_is_still_a_partition_with_groups_together(seed):
     images, labels = with_duplicates(seed, 150, 2)
-    split = split_pool(images, labels, validation=0.3, confirm=0.3, seed=seed)
+    split = split_once(images, labels, validation=0.3, confirm=0.3, seed=seed)
     assert_partition(split, np.arange(300))
     assert_together(images, split)
     assert min(sizes(split)) > 40
@@ -123,7 +123,7 @@ def test_pool_of_nothing_but_duplicates_is_still_a_partition_with_groups_togethe
 def test_part_that_duplicates_leave_empty_is_refused():
     labels = np.arange(20) % 2
     with pytest.raises(ValueError, match="must hold an image of each of the 2 classes, got 0 images"):
-        split_pool(np.zeros((20, 1, 2, 2), np.uint8), labels, validation=0.2, confirm=0.2, seed=0)
+        split_once(np.zeros((20, 1, 2, 2), np.uint8), labels, validation=0.2, confirm=0.2, seed=0)
 
 
 def test_duplicate_groups_are_found_by_exact_bytes():
@@ -139,7 +139,7 @@ def test_seed_decides_all():
     images, labels = with_duplicates(0, 10, 3)
 
     def digest(seed: int) -> str:
-        return split_pool(images, labels, validation=0.2, confirm=0.1, seed=seed, subset=250).sha256
+        return split_once(images, labels, validation=0.2, confirm=0.1, seed=seed, subset=250).sha256
 
     assert digest(3) == digest(3)
     assert len({digest(seed) for seed in range(10)}) == 10
@@ -155,24 +155,24 @@ def unchanging_pool() -> tuple[np.ndarray, np.ndarray]:
 def test_split_does_not_change_between_versions():
     # Recorded once: a study resumed after an upgrade must not train on what it validated with.
     images, labels = unchanging_pool()
-    split = split_pool(images, labels, validation=0.2, confirm=0.1, seed=7, subset=250)
+    split = split_once(images, labels, validation=0.2, confirm=0.1, seed=7, subset=250)
     assert split.sha256 == "4dc4ad3ff46dd414d6255a5cf83f2b4326272f4d3a4d3df4471018c94de89a84"
 
 
 def test_global_random_state_is_neither_used_nor_changed():
     images, labels = make_pool([50, 50])
     np.random.seed(1)
-    first = split_pool(images, labels, validation=0.2, confirm=0.1, seed=0).sha256
+    first = split_once(images, labels, validation=0.2, confirm=0.1, seed=0).sha256
     drawn = np.random.random()
     np.random.seed(1)
     assert np.random.random() == drawn
-    assert split_pool(images, labels, validation=0.2, confirm=0.1, seed=0).sha256 == first
+    assert split_once(images, labels, validation=0.2, confirm=0.1, seed=0).sha256 == first
 
 
 def test_confirm_is_the_same_whatever_validation_takes():
     images, labels = make_pool([100, 100])
     confirm = [
-        split_pool(images, labels, validation=validation, confirm=0.1, seed=0).confirm.tolist()
+        split_once(images, labels, validation=validation, confirm=0.1, seed=0).confirm.tolist()
         for validation in (0.1, 0.3, 50)
     ]
     assert confirm[0] == confirm[1] == confirm[2]
@@ -210,19 +210,19 @@ def test_hash_tells_the_parts_apart():
 def test_bad_values_are_refused_with_rule_and_value(options, message):
     images, labels = make_pool([20, 20, 20])
     with pytest.raises(ValueError, match=message):
-        split_pool(images, labels, **{"validation": 0.1, "confirm": 0.1, "seed": 0, **options})
+        split_once(images, labels, **{"validation": 0.1, "confirm": 0.1, "seed": 0, **options})
 
 
 def test_class_with_fewer_images_than_parts_is_refused():
     images, labels = make_pool([100, 100, 2])
     with pytest.raises(ValueError, match=r"must hold an image of each of the 3 classes, .* without class 2"):
-        split_pool(images, labels, validation=0.1, confirm=0.1, seed=0)
+        split_once(images, labels, validation=0.1, confirm=0.1, seed=0)
 
 
 def test_images_and_labels_of_different_length_are_refused():
     images, labels = make_pool([20, 20])
     with pytest.raises(ValueError, match="one label an image, got 40 and 39"):
-        split_pool(images, labels[:-1], validation=0.1, confirm=0.1, seed=0)
+        split_once(images, labels[:-1], validation=0.1, confirm=0.1, seed=0)
 
 
 def test_sixty_thousand_images_are_cut_into_the_wanted_parts():
@@ -230,5 +230,5 @@ def test_sixty_thousand_images_are_cut_into_the_wanted_parts():
     images = rng.integers(0, 256, (60_000, 1, 28, 28), dtype=np.uint8)
     labels = rng.permutation(np.arange(60_000) % 10)
     with within():
-        split = split_pool(images, labels, validation=0.1, confirm=0.1, seed=0)
+        split = split_once(images, labels, validation=0.1, confirm=0.1, seed=0)
     assert sizes(split) == (48_000, 6_000, 6_000)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sweeper.data.splits import Split, fold_pool, split_pool, splits_sha256
+from sweeper.data.splits import Split, split_folds, split_once, splits_sha256
 from tests.data.test_splits import (
     PARTS,
     assert_partition,
@@ -29,7 +29,7 @@ def assert_folds(splits: list[Split], expected: np.ndarray, images: np.ndarray) 
 @pytest.mark.parametrize(("confirm", "n_confirm"), [(0, 0), (0.1, 30), (37, 37)])
 def test_folds_are_stratified_and_disjoint_and_cover_all_but_confirm(seed, folds, confirm, n_confirm):
     images, labels = make_pool([150, 100, 50])
-    splits = fold_pool(images, labels, folds=folds, confirm=confirm, seed=seed)
+    splits = split_folds(images, labels, folds=folds, confirm=confirm, seed=seed)
     assert len(splits) == folds
     assert_folds(splits, np.arange(300), images)
     assert len(splits[0].confirm) == n_confirm
@@ -43,7 +43,7 @@ def test_folds_are_stratified_and_disjoint_and_cover_all_but_confirm(seed, folds
 @pytest.mark.parametrize(("n_groups", "group"), [(10, 2), (20, 5), (75, 2), (5, 20)])
 def test_duplicates_share_a_fold_and_leave_the_counts_alike(seed, folds, n_groups, group):
     images, labels = with_duplicates(seed, n_groups, group)
-    splits = fold_pool(images, labels, folds=folds, confirm=0.1, seed=seed)
+    splits = split_folds(images, labels, folds=folds, confirm=0.1, seed=seed)
     assert_folds(splits, np.arange(300), images)
     counts = np.array([class_counts(labels, split.validation, 3) for split in splits])
     assert counts.sum(axis=1).tolist() == [270 // folds] * folds
@@ -54,7 +54,7 @@ def test_duplicates_share_a_fold_and_leave_the_counts_alike(seed, folds, n_group
 @pytest.mark.parametrize("seed", range(5))
 def test_folds_of_a_pool_of_nothing_but_duplicates_are_still_a_partition_with_groups_together(seed):
     images, labels = with_duplicates(seed, 150, 2)
-    splits = fold_pool(images, labels, folds=3, confirm=0.1, seed=seed)
+    splits = split_folds(images, labels, folds=3, confirm=0.1, seed=seed)
     assert_folds(splits, np.arange(300), images)
     assert min(len(split.validation) for split in splits) > 50
 
@@ -62,18 +62,18 @@ def test_folds_of_a_pool_of_nothing_but_duplicates_are_still_a_partition_with_gr
 @pytest.mark.parametrize("seed", range(3))
 def test_folds_of_a_subset_are_of_its_images(seed):
     images, labels = with_duplicates(seed, 75, 2)
-    splits = fold_pool(images, labels, folds=4, confirm=0.2, seed=seed, subset=200)
-    cut = split_pool(images, labels, validation=0.2, confirm=0.2, seed=seed, subset=200)
-    assert_folds(splits, np.sort(np.concatenate([getattr(cut, name) for name in PARTS])), images)
+    splits = split_folds(images, labels, folds=4, confirm=0.2, seed=seed, subset=200)
+    split = split_once(images, labels, validation=0.2, confirm=0.2, seed=seed, subset=200)
+    assert_folds(splits, np.sort(np.concatenate([getattr(split, name) for name in PARTS])), images)
     assert sizes(splits[0]) == (120, 40, 40)
 
 
 @pytest.mark.parametrize("confirm", [0, 0.1, 50])
 def test_confirm_of_folds_is_that_of_a_single_split(confirm):
     images, labels = make_pool([100, 100])
-    single = split_pool(images, labels, validation=0.2, confirm=confirm, seed=3)
+    single = split_once(images, labels, validation=0.2, confirm=confirm, seed=3)
     for folds in (2, 5):
-        splits = fold_pool(images, labels, folds=folds, confirm=confirm, seed=3)
+        splits = split_folds(images, labels, folds=folds, confirm=confirm, seed=3)
         np.testing.assert_array_equal(splits[0].confirm, single.confirm)
 
 
@@ -81,7 +81,7 @@ def test_seed_decides_all_folds():
     images, labels = make_pool([100, 100])
 
     def digest(seed: int) -> str:
-        return splits_sha256(fold_pool(images, labels, folds=4, confirm=0, seed=seed))
+        return splits_sha256(split_folds(images, labels, folds=4, confirm=0, seed=seed))
 
     assert digest(3) == digest(3)
     assert len({digest(seed) for seed in range(10)}) == 10
@@ -89,13 +89,13 @@ def test_seed_decides_all_folds():
 
 def test_folds_do_not_change_between_versions():
     images, labels = unchanging_pool()
-    splits = fold_pool(images, labels, folds=5, confirm=0.1, seed=7, subset=250)
+    splits = split_folds(images, labels, folds=5, confirm=0.1, seed=7, subset=250)
     assert splits_sha256(splits) == "fd8d10f13085b2b94d69b9b5ead75540cbe5e7072b2120ed040e71c200396675"
 
 
 def test_hash_of_splits_is_that_of_a_single_one_and_tells_their_order_apart():
     images, labels = make_pool([50, 50])
-    splits = fold_pool(images, labels, folds=3, confirm=0.1, seed=0)
+    splits = split_folds(images, labels, folds=3, confirm=0.1, seed=0)
     assert splits_sha256(splits[:1]) == splits[0].sha256
     assert len({splits_sha256(some) for some in (splits, splits[::-1], splits[:2], splits[:1])}) == 4
 
@@ -116,9 +116,9 @@ def test_hash_of_splits_is_that_of_a_single_one_and_tells_their_order_apart():
 def test_bad_values_for_folds_are_refused_with_rule_and_value(options, message):
     images, labels = make_pool([20, 20, 20])
     with pytest.raises(ValueError, match=message):
-        fold_pool(images, labels, **{"folds": 3, "confirm": 0.1, "seed": 0, **options})
+        split_folds(images, labels, **{"folds": 3, "confirm": 0.1, "seed": 0, **options})
 
 
 def test_fold_that_duplicates_leave_empty_is_refused():
     with pytest.raises(ValueError, match=r"fold \d must hold an image of each of the 2 classes, got 0 images"):
-        fold_pool(np.zeros((20, 1, 2, 2), np.uint8), np.arange(20) % 2, folds=2, confirm=0, seed=0)
+        split_folds(np.zeros((20, 1, 2, 2), np.uint8), np.arange(20) % 2, folds=2, confirm=0, seed=0)

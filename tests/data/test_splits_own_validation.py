@@ -1,15 +1,8 @@
 import numpy as np
 import pytest
 
-from sweeper.data.splits import Split, split_pool
-from tests.data.test_splits import (
-    assert_together,
-    class_counts,
-    make_pool,
-    sizes,
-    unchanging_pool,
-    with_duplicates,
-)
+from sweeper.data.splits import Split, split_once
+from tests.data.test_splits import assert_together, class_counts, make_pool, sizes, unchanging_pool, with_duplicates
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -19,7 +12,7 @@ from tests.data.test_splits import (
 def test_own_validation_is_the_validation_part_or_its_share_of_the_subset(seed, subset, validation, confirm):
     images, labels = make_pool([150, 100, 50])
     own = np.sort(np.concatenate([np.flatnonzero(labels == label)[-20:] for label in range(3)]))
-    split = split_pool(images, labels, validation=0.5, confirm=0.1, seed=seed, subset=subset, own_validation=own)
+    split = split_once(images, labels, validation=0.5, confirm=0.1, seed=seed, subset=subset, own_validation=own)
     assert sizes(split) == ((subset or 300) - validation - confirm, validation, confirm)
     assert np.isin(split.validation, own).all()
     assert not np.isin(np.concatenate([split.train, split.confirm]), own).any()
@@ -33,7 +26,7 @@ def test_own_validation_is_the_validation_part_or_its_share_of_the_subset(seed, 
 def test_duplicates_move_nothing_into_or_out_of_own_validation():
     images, labels = with_duplicates(0, 20, 5)
     own = np.flatnonzero(np.arange(300) % 5 == 0)
-    split = split_pool(images, labels, validation=1, confirm=0.2, seed=0, own_validation=own)
+    split = split_once(images, labels, validation=1, confirm=0.2, seed=0, own_validation=own)
     assert split.validation.tolist() == own.tolist()
     rest = Split(split.train, np.array([], dtype=np.int64), split.confirm)
     assert_together(images, rest)
@@ -44,7 +37,7 @@ def test_split_around_own_validation_does_not_change_between_versions():
     # Recorded once: a study resumed after an upgrade must not train on what it validated with.
     images, labels = unchanging_pool()
     own = np.arange(240, 300)
-    split = split_pool(images, labels, validation=0.2, confirm=0.1, seed=7, subset=250, own_validation=own)
+    split = split_once(images, labels, validation=0.2, confirm=0.1, seed=7, subset=250, own_validation=own)
     assert split.sha256 == "983f218ffcb208b4f426cb4e9964d7e4f605a26846548ea5247af11cd60da430"
 
 
@@ -63,7 +56,7 @@ def test_own_validation_that_leaves_a_part_without_a_class_is_refused(own, optio
     images, labels = make_pool([20, 20, 20])
     order = np.argsort(labels)
     with pytest.raises(ValueError, match=message):
-        split_pool(
+        split_once(
             images[order],
             labels[order],
             own_validation=np.array(own),

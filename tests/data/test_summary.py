@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from sweeper.data import summary as summaries
-from sweeper.data.pool import load_training_pool
 from sweeper.data.summary import channel_statistics, pixel_statistics, sample_indices, summarise
+from sweeper.data.training_set import load_training_set
 
 
 @pytest.fixture(params=[1, 300, 10**6])
@@ -48,18 +48,18 @@ def test_samples_are_of_their_class_without_repetition_and_the_same_for_a_seed()
 
 
 def test_class_counts_include_a_class_without_images(dataset, tmp_path):
-    pool = load_training_pool("tiny", data_dir=tmp_path / "data")
-    pool.labels[pool.labels == 9] = 3
-    summary = summarise(pool)["training"]
+    training_set = load_training_set("tiny", data_dir=tmp_path / "data")
+    training_set.labels[training_set.labels == 9] = 3
+    summary = summarise(training_set)["training"]
     assert summary["class_counts"]["class 3"] == 12
     assert summary["class_counts"]["class 9"] == 0
     assert sum(summary["class_counts"].values()) == summary["images"] == 60
 
 
 def test_images_kept_for_validation_are_counted_by_themselves_and_within_training(dataset, tmp_path):
-    pool = load_training_pool("tiny", data_dir=tmp_path / "data")
-    assert summarise(pool)["own_validation"] is None
-    summary = summarise(replace(pool, own_validation=np.array([57, 58, 59])))
+    training_set = load_training_set("tiny", data_dir=tmp_path / "data")
+    assert summarise(training_set)["own_validation"] is None
+    summary = summarise(replace(training_set, own_validation=np.array([57, 58, 59])))
     assert summary["training"]["images"] == 60
     assert summary["own_validation"]["images"] == 3
     kept = {name for name, count in summary["own_validation"]["class_counts"].items() if count}
@@ -67,9 +67,9 @@ def test_images_kept_for_validation_are_counted_by_themselves_and_within_trainin
 
 
 def test_pixels_that_never_change_are_counted(dataset, tmp_path):
-    pool = load_training_pool("tiny", data_dir=tmp_path / "data")
-    images = pool.images.copy()
+    training_set = load_training_set("tiny", data_dir=tmp_path / "data")
+    images = training_set.images.copy()
     images[:, 0, 0, :5] = 7
-    found = summarise(replace(pool, images=images))["pixel_std"]
+    found = summarise(replace(training_set, images=images))["pixel_std"]
     assert (found["constant"], found["pixels"], found["smallest"]) == (5, 784, 0.0)
     assert 0 < found["largest"] < 0.5

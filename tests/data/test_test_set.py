@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from sweeper.data import test_set
-from sweeper.data.options import DataOptions
-from sweeper.data.pool import load_training_pool
+from sweeper.data.images.options import DataOptions
 from sweeper.data.test_set import find_test_set, load_test_set
+from sweeper.data.training_set import load_training_set
 from sweeper.errors import SweeperError
 from tests.data.pictures import write_folder
 from tests.fake_data import fake_images
@@ -21,7 +21,7 @@ def test_test_set_holds_the_test_files(dataset, tmp_path):
 def test_hash_is_not_that_of_the_training_pool(dataset, tmp_path):
     folder = tmp_path / "data"
     test = load_test_set("tiny", input_shape=(1, 28, 28), data_dir=folder)
-    assert test.sha256 != load_training_pool("tiny", data_dir=folder).sha256
+    assert test.sha256 != load_training_set("tiny", data_dir=folder).sha256
 
 
 def test_absent_test_set_is_an_error_to_load_and_none_to_find(dataset, tmp_path):

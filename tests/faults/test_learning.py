@@ -2,7 +2,7 @@
 
 import pytest
 
-from sweeper.search.worker import Failure
+from sweeper.engine.base import Failure
 from tests.search.test_coordinator import Sweep
 
 pytestmark = pytest.mark.fault

@@ -11,10 +11,10 @@ pytestmark = pytest.mark.fault
 MODEL = "sweeper-tiny-space"
 # In the order in which a promotion comes by. Each command starts with what the ones before have left.
 KILL_POINTS = (
-    ("after", "sweeper.search.trainer:log_epoch", 3),  # in the first training with a fresh seed
+    ("after", "sweeper.runs.batch:log_epoch", 3),  # in the first training with a fresh seed
     ("before", "mlflow:MlflowClient.set_terminated", 2),  # between a training's end and MLflow's word of it
-    ("after", "sweeper.promotion.retraining:Retraining.correct", 1),  # all fresh seeds are trained
-    ("after", "sweeper.search.trainer:log_epoch", 3),  # in a refit
+    ("after", "sweeper.promotion.jobs:Retraining.correct", 1),  # all fresh seeds are trained
+    ("after", "sweeper.runs.batch:log_epoch", 3),  # in a refit
     ("before", "sweeper.tracking.registry:Registry.register", 1),  # all refits are trained
     ("after", "mlflow:MlflowClient.create_logged_model", 1),  # the model is begun, its files are not there
     ("before", "mlflow:MlflowClient.create_registered_model", 1),  # the model is logged
@@ -46,8 +46,8 @@ def test_promotion_killed_at_each_step_registers_and_tests_once(workplace):
     aliases = {alias: str(v) for alias, v in client.get_registered_model(MODEL).aliases.items()}
     assert aliases == {f["alias"]: f["version"] for f in finalists}
     assert set(aliases) == {"champion", "challenger"}
-    looks = workplace.run("ledger", "--json").json["looks"]
-    assert [(look["study"], look["complete"]) for look in looks] == [(STUDY, True)]
+    evaluations = workplace.run("ledger", "--json").json["looks"]
+    assert [(evaluation["study"], evaluation["complete"]) for evaluation in evaluations] == [(STUDY, True)]
     assert outcome["test_looks"] == 1
     assert all(f["test"]["accuracy"] is not None for f in finalists)
 

@@ -3,10 +3,10 @@ import torch
 from torch import nn
 
 from sweeper.config import ConvNetConfig
-from sweeper.layers import n_parameters, trace
-from sweeper.models import build
 from sweeper.models.convnet import POOLINGS
-from tests.test_layers import COLOUR, DEEP, EXTRA_CONV, GRAY, LENET5, STEP_3, STEP_4
+from sweeper.models.families import build
+from sweeper.models.layers import n_parameters, trace
+from tests.models.test_layers import COLOUR, DEEP, EXTRA_CONV, GRAY, LENET5, STEP_3, STEP_4
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@ import torch
 from torch import nn
 
 from sweeper.config import MlpConfig
-from sweeper.layers import n_multiply_adds, n_parameters, trace
-from sweeper.models import build
+from sweeper.models.families import build
+from sweeper.models.layers import n_multiply_adds, n_parameters, trace
 
 TINY = ((3, 4, 4), 5)
 

@@ -9,9 +9,9 @@ from huggingface_hub import constants
 from safetensors.torch import load_file
 
 from sweeper.config import TimmConfig
-from sweeper.layers import n_multiply_adds, n_parameters
-from sweeper.models import build, trace
-from sweeper.models.raw_pixels import load_network, logits_of
+from sweeper.models.families import build, trace
+from sweeper.models.layers import n_multiply_adds, n_parameters
+from sweeper.models.predictor import load_network, logits_of
 from sweeper.training.checkpoint import write_tensors
 
 COLOUR, GRAY = ((3, 32, 32), 10), ((1, 28, 28), 10)

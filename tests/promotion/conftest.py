@@ -7,9 +7,9 @@ import pytest
 from click.testing import CliRunner
 
 from sweeper.cli import main
-from sweeper.data import catalog
+from sweeper.data.known import catalog
+from tests.engine.inline import InlinePool
 from tests.fake_data import write_fake_dataset
-from tests.search.inline import InlinePool
 from tests.tracking import stand_ins
 
 SPACE = """
@@ -77,6 +77,6 @@ def workplace(tmp_path_factory):
     dataset = write_fake_dataset(folder / "data", training=300, test=50)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(catalog.DATASETS, dataset.name, dataset)
-        patch.setattr("sweeper.search.workers.WorkerPool", InlinePool)
+        patch.setattr("sweeper.engine.local.pool.WorkerPool", InlinePool)
         stand_ins.use(patch)
         yield Workplace(folder)

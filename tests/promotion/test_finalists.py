@@ -7,7 +7,7 @@ import pytest
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.errors import SweeperError
 from sweeper.promotion.finalists import PREFERENCES, Finalist, ordered, select
-from sweeper.search.study import TrialRecord
+from sweeper.studies.trial_records import TrialRecord
 
 SHAPE, CLASSES = (1, 8, 8), 4
 STATES = ("pruned", "failed", "running", "waiting", "duplicate")
@@ -173,8 +173,8 @@ def test_a_baseline_that_the_search_did_not_finish_is_in_the_final_without_a_sco
 
 def test_a_comparator_without_params_shows_the_values_of_the_searched_fields():
     outside = configuration(n_filters=7, lr=0.3)
-    comparator = record(2, 0.9, configuration=outside, params={}, variant="lecun")
-    found = selected([baseline_record(), record(1, 0.8), comparator])
+    outside_space = record(2, 0.9, configuration=outside, params={}, variant="lecun")
+    found = selected([baseline_record(), record(1, 0.8), outside_space])
     assert json.loads(json.dumps([f.params for f in found])) == [
         {"filters": [7], "lr": 0.3},
         {"lr": 0.02},

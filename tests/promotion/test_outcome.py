@@ -7,7 +7,7 @@ import pytest
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.evaluation.statistics import Estimate, over_seeds_and_images
 from sweeper.promotion.finalists import Finalist
-from sweeper.promotion.outcome import Entrant, Outcome
+from sweeper.promotion.outcome import Entrant, PromotionOutcome
 from sweeper.promotion.verdict import Comparison
 
 TESTED = {"n": 100, "accuracy": 0.9, "low": 0.82, "high": 0.95, "loss": 0.3, "macro_f1": 0.89}
@@ -48,7 +48,7 @@ def outcome(**changes):
         "looks": (1, 4),
         "dropped": ["trial 5, seed 2 diverged (loss is NaN): trial 5 is out of the final"],
     }
-    return Outcome(**fields | changes)
+    return PromotionOutcome(**fields | changes)
 
 
 def test_an_entrant_is_told_of_in_plain_data():

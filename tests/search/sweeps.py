@@ -2,13 +2,13 @@
 
 import optuna
 
-from sweeper import store as stores
-from sweeper.search import study as studies
+from sweeper.runs.limits import Limits, StopRequest
 from sweeper.search.context import Context
 from sweeper.search.coordinator import Coordinator
-from sweeper.search.limits import Limits, StopRequest
-from tests.search.fakes import FakePool, FakeTracker
-from tests.test_space_file import EXAMPLE, parse
+from sweeper.store import layout
+from sweeper.studies import lifecycle, trial_records
+from tests.engine.fakes import FakePool, FakeTracker
+from tests.spaces.test_reader import EXAMPLE, parse
 
 SPEC = {
     "dataset": "tiny", "seed": 3, "metric": "accuracy", "sampler": "tpe", "pruner": "none", "epochs": 3,
@@ -33,13 +33,13 @@ class Sweep:
     def __init__(self, tmp_path, text=EXAMPLE, overrides=(), **spec):
         self.space = parse(text, *overrides)
         self.spec = SPEC | spec
-        self.store = stores.resolve(tmp_path, None, None, {})
+        self.store = layout.resolve(tmp_path, None, None, {})
         self.storage = optuna.storages.InMemoryStorage()
         self.tracker = FakeTracker()
         self.events = []
 
     def run(self, script=steady, *, n_workers=1, stop=None, listener=None, **limits):
-        study = studies.open_study(self.storage, "study", self.spec, self.space)
+        study = lifecycle.open_study(self.storage, "study", self.spec, self.space)
         self.pool = FakePool(script, n_workers)
         self.stop = stop or StopRequest()
         context = Context(
@@ -55,7 +55,7 @@ class Sweep:
             stop=self.stop,
         )
         Coordinator(context, self.pool).run()
-        return studies.records(study)
+        return trial_records.records(study)
 
     @property
     def study(self):

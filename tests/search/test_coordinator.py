@@ -7,24 +7,22 @@ import optuna
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from sweeper.engine.base import Died, Failure
 from sweeper.errors import SweeperError
-from sweeper.search import proposals
-from sweeper.search import study as studies
-from sweeper.search.events import EpochEnded, Note, TrialInterrupted
-from sweeper.search.limits import StopRequest
+from sweeper.events import EpochEnded, Note, TrialInterrupted
+from sweeper.runs.limits import StopRequest
 from sweeper.search.recorder import Recorder
-from sweeper.search.worker import Failure
-from sweeper.search.workers import Died
-from tests.search.fakes import FakeTracker
+from sweeper.studies import proposer, tell, trial_records
+from tests.engine.fakes import FakeTracker
 from tests.search.sweeps import SPEC, TWO_POINTS, Sweep, steady
-from tests.test_space_file import EXAMPLE, parse
+from tests.spaces.test_reader import EXAMPLE, parse
 
 
 def test_baseline_is_trial_0_then_the_variants_then_proposals(tmp_path):
     trials = Sweep(tmp_path).run()
     assert [t.variant for t in trials[:4]] == ["baseline", "4.0", "5.0", None]
-    assert studies.counts(trials) == {"complete": 8, "pruned": 0, "fail": 0, "running": 0}
-    assert [t.number for t in studies.ranking(trials, "accuracy")] == [7, 6, 5, 4, 3, 2, 1, 0]
+    assert trial_records.counts(trials) == {"complete": 8, "pruned": 0, "fail": 0, "running": 0}
+    assert [t.number for t in trial_records.ranking(trials, "accuracy")] == [7, 6, 5, 4, 3, 2, 1, 0]
     assert all(t.epochs == 3 and t.run_id == f"run-{t.number}" for t in trials)
 
 
@@ -38,7 +36,7 @@ def test_score_is_the_last_epochs_and_the_best_epochs_stands_beside_it(tmp_path)
 @pytest.mark.parametrize(("metric", "best"), [("accuracy", 7), ("macro_f1", 7), ("loss", 7)])
 def test_every_metric_ranks_in_its_own_direction(tmp_path, metric, best):
     trials = Sweep(tmp_path, metric=metric).run()
-    assert studies.best(trials, metric).number == best
+    assert trial_records.best(trials, metric).number == best
 
 
 def test_same_seed_proposes_the_same_configurations(tmp_path):
@@ -53,7 +51,7 @@ def test_resumed_study_goes_on_with_new_configurations_to_the_total(tmp_path):
     sweep = Sweep(tmp_path)
     sweep.run(trials=6)
     trials = sweep.run(trials=12)
-    assert studies.counts(trials)["complete"] == 12
+    assert trial_records.counts(trials)["complete"] == 12
     assert len(sweep.pool.jobs) == 6
     assert len({t.configuration.key() for t in trials}) == 12
 
@@ -64,8 +62,8 @@ def test_study_in_parts_with_one_worker_equals_the_study_in_one_go(tmp_path):
         parts.run(trials=total)
     whole = Sweep(tmp_path)
     whole.run(trials=15)
-    assert [(t.configuration, t.value) for t in studies.records(parts.study)] == [
-        (t.configuration, t.value) for t in studies.records(whole.study)
+    assert [(t.configuration, t.value) for t in trial_records.records(parts.study)] == [
+        (t.configuration, t.value) for t in trial_records.records(whole.study)
     ]
 
 
@@ -83,14 +81,14 @@ def test_halving_prunes_but_never_the_baseline_nor_a_trial_at_its_last_epoch(tmp
 
     trials = Sweep(tmp_path, pruner="halving").run(falling, trials=20)
     assert trials[0].state == "complete"
-    assert studies.counts(trials)["pruned"] > 0
+    assert trial_records.counts(trials)["pruned"] > 0
     assert all(t.epochs < 3 for t in trials if t.state == "pruned")
-    assert sum(studies.counts(trials).values()) == 20
+    assert sum(trial_records.counts(trials).values()) == 20
 
 
 def test_single_epoch_trials_are_complete_whatever_the_pruner(tmp_path):
     trials = Sweep(tmp_path, pruner="halving", epochs=1).run(lambda job, epoch: 0.9 - 0.01 * job.number)
-    assert studies.counts(trials)["complete"] == 8
+    assert trial_records.counts(trials)["complete"] == 8
 
 
 def test_comparator_is_ranked_but_unknown_to_the_sampler(tmp_path):
@@ -99,8 +97,8 @@ def test_comparator_is_ranked_but_unknown_to_the_sampler(tmp_path):
     trials = sweep.run(lambda job, epoch: 0.99 if job.configuration.model.filters[0] == 20 else steady(job, epoch))
     wide = next(t for t in trials if t.variant == "wide")
     assert (wide.state, wide.epochs, wide.params) == ("complete", 3, {})
-    assert studies.best(trials, "accuracy") == wide
-    assert studies.counts(trials)["complete"] == 8
+    assert trial_records.best(trials, "accuracy") == wide
+    assert trial_records.counts(trials)["complete"] == 8
     assert sweep.study.trials[wide.number].state == optuna.trial.TrialState.FAIL
     assert sweep.study.best_trial.number != wide.number
 
@@ -108,10 +106,10 @@ def test_comparator_is_ranked_but_unknown_to_the_sampler(tmp_path):
 def test_finite_space_is_exhausted_and_duplicates_are_not_counted(tmp_path):
     sweep = Sweep(tmp_path, overrides=TWO_POINTS, sampler="random", seed=0)
     trials = sweep.run(trials=50)
-    assert studies.counts(trials)["complete"] == 2
+    assert trial_records.counts(trials)["complete"] == 2
     assert len(sweep.pool.jobs) == 2
     duplicates = [t for t in trials if t.state == "duplicate"]
-    assert len(duplicates) >= proposals.MOST_DUPLICATES
+    assert len(duplicates) >= proposer.MOST_DUPLICATES
     told = {sweep.study.trials[t.number].value for t in duplicates}
     assert told <= {t.value for t in trials if t.state == "complete"}
 
@@ -120,7 +118,7 @@ def test_proposal_equal_to_a_running_trial_waits_for_its_result(tmp_path):
     sweep = Sweep(tmp_path, overrides=TWO_POINTS, sampler="random", seed=0)
     trials = sweep.run(trials=50, n_workers=4)
     assert len(sweep.pool.jobs) == 2
-    assert studies.counts(trials) == {"complete": 2, "pruned": 0, "fail": 0, "running": 0}
+    assert trial_records.counts(trials) == {"complete": 2, "pruned": 0, "fail": 0, "running": 0}
     assert all(t.state.is_finished() for t in sweep.study.trials)
 
 
@@ -128,7 +126,7 @@ def test_grid_visits_every_point_once(tmp_path):
     overrides = [o for o in TWO_POINTS if not o.startswith(("activation", "batch_norm"))]
     sweep = Sweep(tmp_path, overrides=[*overrides, "activation=relu,tanh,elu", "batch_norm=false,true"], sampler="grid")
     trials = sweep.run(trials=50, n_workers=2)
-    assert studies.counts(trials)["complete"] == 12
+    assert trial_records.counts(trials)["complete"] == 12
     assert len({t.configuration.key() for t in trials}) == 12
 
 
@@ -141,7 +139,7 @@ def test_diverged_trial_is_pruned_with_a_constraint_and_never_ranked(tmp_path):
     assert (trials[4].state, trials[4].feasible) == ("pruned", False)
     assert "loss of epoch 2 is nan" in trials[4].reason
     assert sweep.study.trials[4].constraints == {"diverged": 1.0}
-    assert trials[4] not in studies.ranking(trials, "accuracy")
+    assert trials[4] not in trial_records.ranking(trials, "accuracy")
     assert sweep.tracker.states[4][-1] == ("pruned", "diverged: the training loss of epoch 2 is nan")
     assert not any(math.isnan(v) for v in sweep.study.trials[4].intermediate_values.values())
 
@@ -154,7 +152,7 @@ def test_impossible_shape_is_pruned_without_training(tmp_path):
     assert impossible
     assert all(t.state == "pruned" and "kernel_size has 3 values for 2 conv layers" in t.reason for t in impossible)
     assert {j.number for j in sweep.pool.jobs}.isdisjoint({t.number for t in impossible})
-    assert studies.counts(trials)["complete"] + studies.counts(trials)["pruned"] == 12
+    assert trial_records.counts(trials)["complete"] + trial_records.counts(trials)["pruned"] == 12
 
 
 def test_too_large_networks_cannot_win_but_the_baseline_is_trained(tmp_path):
@@ -162,7 +160,7 @@ def test_too_large_networks_cannot_win_but_the_baseline_is_trained(tmp_path):
     trials = sweep.run(max_parameters=61_000, trials=12)
     assert trials[0].state == "complete"
     assert not trials[0].feasible
-    best = studies.best(trials, "accuracy")
+    best = trial_records.best(trials, "accuracy")
     assert best is None or best.n_parameters <= 61_000
     assert all(t.n_parameters <= 61_000 for t in trials if t.state == "complete" and t.number)
 
@@ -217,10 +215,10 @@ def test_full_disk_ends_the_sweep_and_fails_no_trial(tmp_path):
         r"goes on once there is room \(see worker-0\.log\)$",
     ):
         sweep.run(script)
-    assert studies.records(sweep.study)[3].state == "running"
+    assert trial_records.records(sweep.study)[3].state == "running"
     assert sweep.tracker.states[3][-1] == ("interrupted", "SweeperError")
     trials = sweep.run(script)
-    assert studies.counts(trials) == {"complete": 8, "pruned": 0, "fail": 0, "running": 0}
+    assert trial_records.counts(trials) == {"complete": 8, "pruned": 0, "fail": 0, "running": 0}
     assert sweep.tracker.epochs[3] == [1, 2, 3]
 
 
@@ -249,7 +247,7 @@ def test_storage_that_refuses_a_write_ends_the_sweep_and_loses_nothing(tmp_path,
         sweep.run()
     assert sweep.study.trials[3].state == optuna.trial.TrialState.RUNNING
     assert sweep.tracker.states[3][-1][0] == "interrupted"
-    assert studies.counts(sweep.run()) == {"complete": 8, "pruned": 0, "fail": 0, "running": 0}
+    assert trial_records.counts(sweep.run()) == {"complete": 8, "pruned": 0, "fail": 0, "running": 0}
     assert sweep.tracker.states[3][-1] == ("complete", "")
 
 
@@ -260,23 +258,23 @@ def test_trial_that_was_told_its_result_but_not_ended_ends_with_that_very_result
         pass
 
     def killed(study, trial):
-        if trial.user_attrs[studies.RESULT]["state"] == "pruned":
+        if trial.user_attrs[trial_records.RESULT]["state"] == "pruned":
             raise Killed
         end(study, trial)
 
-    end = proposals._end
+    end = tell._end
     with monkeypatch.context() as patch:
-        patch.setattr(proposals, "_end", killed)
+        patch.setattr(tell, "_end", killed)
         with pytest.raises(Killed):
             sweep.run(lambda job, epoch: 0.9 - 0.01 * job.number + 0.001 * epoch, trials=20)
     [number] = [t.number for t in sweep.study.trials if t.state == optuna.trial.TrialState.RUNNING]
-    cut = studies.records(sweep.study)[number]
-    assert cut.state == "pruned"  # as it will end
+    split = trial_records.records(sweep.study)[number]
+    assert split.state == "pruned"  # as it will end
     trials = sweep.run(steady, trials=20)
-    assert (trials[cut.number].state, trials[cut.number].reason) == ("pruned", "pruner")
-    assert trials[cut.number].epochs == cut.epochs
-    assert cut.number not in {job.number for job in sweep.pool.jobs}
-    assert sweep.tracker.states[cut.number][-1] == ("pruned", "pruner")
+    assert (trials[split.number].state, trials[split.number].reason) == ("pruned", "pruner")
+    assert trials[split.number].epochs == split.epochs
+    assert split.number not in {job.number for job in sweep.pool.jobs}
+    assert sweep.tracker.states[split.number][-1] == ("pruned", "pruner")
 
 
 @pytest.mark.parametrize("before", ["set_constraint", "tell"])
@@ -334,7 +332,7 @@ def test_five_failures_in_a_row_stop_the_sweep_with_cause_and_log(tmp_path):
         SweeperError, match=r"5 trials in a row failed, the last with: KeyError: 'x'; see worker-0\.log"
     ):
         sweep.run(lambda job, epoch: Failure("error", "KeyError: 'x'", "trace"), trials=50)
-    assert studies.counts(studies.records(sweep.study))["fail"] == 5
+    assert trial_records.counts(trial_records.records(sweep.study))["fail"] == 5
     assert sweep.tracker.texts[0]["error.txt"] == "trace"
     assert sweep.tracker.states[4][-1][0] == "failed"
     assert not [event for event in sweep.events if isinstance(event, TrialInterrupted) and event.number == 4]
@@ -342,7 +340,7 @@ def test_five_failures_in_a_row_stop_the_sweep_with_cause_and_log(tmp_path):
 
 def test_scattered_failures_are_replaced_and_do_not_stop_the_sweep(tmp_path):
     trials = Sweep(tmp_path).run(lambda job, epoch: Failure("error", "oops", "t") if job.number % 2 else 0.5, trials=12)
-    counts = studies.counts(trials)
+    counts = trial_records.counts(trials)
     assert counts["complete"] == 12
     assert counts["fail"] >= 11
 
@@ -366,7 +364,7 @@ def test_trial_whose_worker_died_goes_on(tmp_path):
 def test_trial_that_keeps_killing_its_worker_behind_a_checkpoint_fails_too(tmp_path):
     trials = Sweep(tmp_path).run(lambda job, epoch: Died(-9) if job.number == 2 and epoch == 2 else 0.5)
     assert trials[2].state == "failed"
-    assert studies.counts(trials)["complete"] == 8
+    assert trial_records.counts(trials)["complete"] == 8
 
 
 def test_trial_left_without_a_worker_is_interrupted_when_the_sweep_stops(tmp_path):
@@ -380,7 +378,7 @@ def test_trial_left_without_a_worker_is_interrupted_when_the_sweep_stops(tmp_pat
 
     sweep.run(script, stop=stop)
     assert sweep.tracker.states[2][-1] == ("interrupted", "SIGTERM")
-    assert studies.counts(sweep.run())["complete"] == 8
+    assert trial_records.counts(sweep.run())["complete"] == 8
 
 
 def test_end_that_mlflow_has_not_heard_of_is_told_at_the_next_start(tmp_path):
@@ -401,7 +399,7 @@ class Killed(BaseException):
 def test_trial_that_ended_when_the_sweep_was_killed_is_told_to_mlflow_whole(tmp_path, monkeypatch):
     whole = Sweep(tmp_path / "whole")
     trials = whole.run(trials=8, keep=1)
-    last = studies.ranking(trials, "accuracy")[0].number  # it takes the place of the one before it
+    last = trial_records.ranking(trials, "accuracy")[0].number  # it takes the place of the one before it
     sweep = Sweep(tmp_path / "killed")
     end = Recorder.end
 
@@ -452,7 +450,7 @@ def test_run_that_a_refused_write_leaves_open_is_interrupted(tmp_path, monkeypat
     with pytest.raises(SweeperError, match="No space left"):
         sweep.run()
     assert sweep.tracker.states[number][-1][0] == "interrupted"
-    assert studies.counts(sweep.run())["running"] == 0
+    assert trial_records.counts(sweep.run())["running"] == 0
     assert sweep.tracker.states[number][-1][0] in ("complete", "pruned")
 
 
@@ -488,7 +486,7 @@ def test_trial_whose_workers_keep_dying_fails_and_the_sweep_goes_on(tmp_path):
     trials = Sweep(tmp_path).run(lambda job, epoch: Died(-11) if job.number == 2 else 0.5)
     assert trials[2].state == "failed"
     assert "exit code -11, 3 times" in trials[2].reason
-    assert studies.counts(trials)["complete"] == 8
+    assert trial_records.counts(trials)["complete"] == 8
 
 
 def test_stop_ends_with_the_running_epochs_and_the_next_start_goes_on_with_them(tmp_path):
@@ -499,15 +497,15 @@ def test_stop_ends_with_the_running_epochs_and_the_next_start_goes_on_with_them(
             stop.reason = "SIGINT"
 
     sweep.run(stop=stop, listener=interrupt, n_workers=2)
-    cut = {e.number for e in sweep.events if isinstance(e, TrialInterrupted)}
-    assert 3 in cut
-    before = studies.records(sweep.study)
-    assert {t.number for t in before if t.state == "running"} == cut
-    assert all(sweep.tracker.states[n][-1] == ("interrupted", "SIGINT") for n in cut)
+    split = {e.number for e in sweep.events if isinstance(e, TrialInterrupted)}
+    assert 3 in split
+    before = trial_records.records(sweep.study)
+    assert {t.number for t in before if t.state == "running"} == split
+    assert all(sweep.tracker.states[n][-1] == ("interrupted", "SIGINT") for n in split)
 
     trials = sweep.run(n_workers=2)
-    assert {j.number for j in sweep.pool.jobs} >= cut
-    assert studies.counts(trials) == {"complete": 8, "pruned": 0, "fail": 0, "running": 0}
+    assert {j.number for j in sweep.pool.jobs} >= split
+    assert trial_records.counts(trials) == {"complete": 8, "pruned": 0, "fail": 0, "running": 0}
     assert sweep.tracker.epochs[3] == [1, 2, 3]  # no epoch is logged twice
 
 
@@ -523,7 +521,7 @@ def test_target_stops_the_sweep_and_holds_at_the_next_start(tmp_path, metric, ta
     sweep = Sweep(tmp_path, metric=metric)
     trials = sweep.run(target=target, trials=50)
     assert sweep.stop.reason == "target"
-    assert studies.counts(trials)["complete"] == 4
+    assert trial_records.counts(trials)["complete"] == 4
     sweep.run(target=target, trials=50)
     assert sweep.stop.reason == "target"
     assert not sweep.pool.jobs
@@ -534,7 +532,7 @@ def test_weights_of_the_best_are_kept_over_restarts(tmp_path, keep):
     sweep = Sweep(tmp_path)
     sweep.run(keep=keep, trials=5)
     trials = sweep.run(keep=keep, trials=10)
-    assert sweep.tracker.weights == {t.number for t in studies.ranking(trials, "accuracy")[:keep]}
+    assert sweep.tracker.weights == {t.number for t in trial_records.ranking(trials, "accuracy")[:keep]}
 
 
 def test_changed_study_is_refused_with_both_values(tmp_path):

@@ -6,14 +6,12 @@ from statistics import fmean, stdev
 
 import pytest
 
-from sweeper.search import curves
-from sweeper.search import study as studies
-from sweeper.search.events import EpochEnded, TrainingEnded, TrialInterrupted, TrialStarted
-from sweeper.search.limits import StopRequest
+from sweeper.engine.base import Died, Failure
+from sweeper.events import EpochEnded, TrainingEnded, TrialInterrupted, TrialStarted
+from sweeper.runs.limits import StopRequest
 from sweeper.search.recorder import Recorder
-from sweeper.search.worker import Failure
-from sweeper.search.workers import Died
-from tests.search.fakes import metrics
+from sweeper.studies import lifecycle, trial_records, variant_curves
+from tests.engine.fakes import metrics
 from tests.search.sweeps import TWO_POINTS, Sweep
 
 SCALINGS = [[[0.1 * fold], [1.0]] for fold in range(3)]
@@ -62,7 +60,7 @@ def test_each_fold_is_a_run_under_its_trials_and_the_trials_has_the_means(tmp_pa
     assert tracker.weights == set(keys)
     # Under the run that has its weights: where MLflow refuses them, they stay.
     assert tracker.forgotten == [(key, key.removeprefix("0, ")) for key in keys]
-    assert not list(sweep.store.trial_folder("study", studies.id_of(sweep.study), 0).iterdir())
+    assert not list(sweep.store.trial_folder("study", sweep.study.user_attrs["study_id"], 0).iterdir())
 
 
 def test_pruner_sees_the_running_mean_fold_by_fold(tmp_path):
@@ -129,7 +127,7 @@ def test_spread_of_repeats_is_nothing_that_ranks(tmp_path):
     trials = Sweep(tmp_path, repeats=2).run(
         lambda job, epoch: {0: (0.6, 0.6), 1: (0.5, 0.8)}[job.number][job.label == "repeat 2"], trials=2
     )
-    assert [trial.number for trial in studies.ranking(trials, "accuracy")] == [1, 0]
+    assert [trial.number for trial in trial_records.ranking(trials, "accuracy")] == [1, 0]
     assert trials[0].metrics["validation_accuracy_sd"] == 0
 
 
@@ -155,7 +153,7 @@ def test_fold_that_fails_ends_its_trial_and_the_others_stop(tmp_path, failure, s
     states = sweep.tracker.states
     assert states[0][-1][0] == states["0, fold 1"][-1][0] == states["0, fold 2"][-1][0] == state
     assert "0, fold 3" not in states
-    assert studies.counts(trials)["running"] == 0
+    assert trial_records.counts(trials)["running"] == 0
     assert not any(sweep.store.root.rglob("*.safetensors"))
 
 
@@ -187,8 +185,8 @@ def test_stopped_trial_goes_on_with_its_folds_as_if_it_had_never_stopped(tmp_pat
             stop.reason = "SIGTERM"
 
     sweep.run(folded, trials=2, stop=stop, listener=interrupt, n_workers=n_workers)
-    [cut] = {event.number for event in sweep.events if isinstance(event, TrialInterrupted)}
-    assert cut == 0
+    [split] = {event.number for event in sweep.events if isinstance(event, TrialInterrupted)}
+    assert split == 0
     assert sweep.tracker.states[0][-1] == ("interrupted", "SIGTERM")
     assert sweep.tracker.states["0, fold 2"][-1] == ("interrupted", "SIGTERM")
     trials = sweep.run(folded, trials=2, n_workers=n_workers)
@@ -240,13 +238,13 @@ def test_folds_that_ended_when_the_sweep_was_killed_are_told_to_mlflow_whole(tmp
 def test_weights_of_all_folds_are_kept_and_dropped_together(tmp_path):
     sweep = folds(tmp_path)
     trials = sweep.run(folded, trials=6, keep=1)
-    best = studies.ranking(trials, "accuracy")[0].number
+    best = trial_records.ranking(trials, "accuracy")[0].number
     assert sweep.tracker.weights == {f"{best}, fold {fold}" for fold in (1, 2, 3)}
 
 
 def test_proposal_equal_to_a_trial_whose_folds_are_in_training_waits_for_its_result(tmp_path):
     sweep = folds(tmp_path)
-    study = studies.open_study(sweep.storage, "study", sweep.spec, sweep.space)
+    study = lifecycle.open_study(sweep.storage, "study", sweep.spec, sweep.space)
     equal = sweep.space.point(sweep.space.variants["baseline"].configuration)
     study.enqueue_trial(equal)
     twin = study.trials[-1].number
@@ -327,8 +325,8 @@ def test_curves_are_kept_of_variants_alone_each_training_with_its_epochs(tmp_pat
     sweep = folds(tmp_path)
     trials = sweep.run(folded, trials=4)
     assert [trial.variant for trial in trials] == ["baseline", "4.0", "5.0", None]
-    kept = curves.kept(sweep.study, 1)
+    kept = variant_curves.kept(sweep.study, 1)
     assert [[epoch["epoch"] for epoch in training] for training in kept] == [[1, 2, 3]] * 3
     assert [training[-1]["validation_accuracy"] for training in kept] == pytest.approx([0.513, 0.613, 0.713])
-    assert set(kept[0][0]) == {"epoch", *curves.CURVES}
-    assert curves.kept(sweep.study, 3) == []
+    assert set(kept[0][0]) == {"epoch", *variant_curves.CURVES}
+    assert variant_curves.kept(sweep.study, 3) == []

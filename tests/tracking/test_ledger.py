@@ -8,8 +8,8 @@ import mlflow
 import pytest
 from matplotlib.figure import Figure
 
-from sweeper import store as stores
 from sweeper.errors import SweeperError
+from sweeper.store import layout
 from sweeper.tracking import client as clients
 from sweeper.tracking import ledger as ledgers
 from sweeper.tracking.ledger import EXPERIMENT, Ledger
@@ -25,14 +25,14 @@ RESULT = {"tested": {"m/1": {"accuracy": 0.5}}, "comparisons": []}
 @pytest.fixture(scope="module")
 def empty_store(tmp_path_factory):
     """Copied for every test: MLflow takes seconds to make its tables."""
-    store = stores.resolve(tmp_path_factory.mktemp("empty"), None, None, {})
+    store = layout.resolve(tmp_path_factory.mktemp("empty"), None, None, {})
     mlflow.MlflowClient(tracking_uri=store.tracking_uri).search_experiments()
     return store
 
 
 @pytest.fixture
 def store(empty_store, tmp_path):
-    store = stores.resolve(tmp_path / "store", None, None, {})
+    store = layout.resolve(tmp_path / "store", None, None, {})
     store.prepare()
     shutil.copyfile(empty_store.root / "mlflow.db", store.root / "mlflow.db")
     return store
@@ -65,125 +65,127 @@ def clock(monkeypatch):
 
 
 def completed(ledger, result=RESULT, **changes):
-    look = ledger.begin(**(ENTRY | changes))
-    ledger.complete(look, result, {"champion_accuracy": 0.5}, {"a.csv": "x\n"}, {"m.png": Figure})
-    return look
+    evaluation = ledger.begin(**(ENTRY | changes))
+    ledger.complete(evaluation, result, {"champion_accuracy": 0.5}, {"a.csv": "x\n"}, {"m.png": Figure})
+    return evaluation
 
 
 def test_metrics_of_a_look_are_of_its_own_time(ledger, client, clock):
-    look = completed(ledger)
-    [metric] = client.get_metric_history(look.run_id, "champion_accuracy")
+    evaluation = completed(ledger)
+    [metric] = client.get_metric_history(evaluation.run_id, "champion_accuracy")
     assert metric.timestamp == int(datetime(2026, 5, 1, 12, 1, tzinfo=UTC).timestamp()) * 1000
 
 
 def test_entry_is_there_before_the_evaluation(ledger, client):
-    look = ledger.begin(**ENTRY)
-    assert ledger.looks() == [look]
-    assert not look.complete
-    assert {name: getattr(look, name) for name in ENTRY} == ENTRY
-    assert abs(datetime.now(UTC) - datetime.fromisoformat(look.time)) < timedelta(minutes=1)
-    assert client.get_run(look.run_id).info.status == "RUNNING"
+    evaluation = ledger.begin(**ENTRY)
+    assert ledger.evaluations() == [evaluation]
+    assert not evaluation.complete
+    assert {name: getattr(evaluation, name) for name in ENTRY} == ENTRY
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(evaluation.time)) < timedelta(minutes=1)
+    assert client.get_run(evaluation.run_id).info.status == "RUNNING"
 
 
 def test_entry_completed_twice_has_each_metric_once(ledger, client, monkeypatch):
-    look = ledger.begin(**ENTRY)
+    evaluation = ledger.begin(**ENTRY)
     with monkeypatch.context() as patch:
         patch.setattr(ledger._client, "set_terminated", None)  # as if killed there
         with pytest.raises(TypeError):
-            ledger.complete(look, RESULT, {"champion_accuracy": 0.5}, {}, {})
-    assert not ledger.looks()[0].complete
-    ledger.complete(look, RESULT, {"champion_accuracy": 0.5}, {}, {})
-    assert ledger.looks()[0].complete
-    assert len(client.get_metric_history(look.run_id, "champion_accuracy")) == 1
+            ledger.complete(evaluation, RESULT, {"champion_accuracy": 0.5}, {}, {})
+    assert not ledger.evaluations()[0].complete
+    ledger.complete(evaluation, RESULT, {"champion_accuracy": 0.5}, {}, {})
+    assert ledger.evaluations()[0].complete
+    assert len(client.get_metric_history(evaluation.run_id, "champion_accuracy")) == 1
 
 
 def test_completed_entry_holds_what_was_seen(ledger, client):
-    look = completed(ledger)
-    [found] = ledger.looks()
+    evaluation = completed(ledger)
+    [found] = ledger.evaluations()
     assert found.complete
-    assert found.run_id == look.run_id
+    assert found.run_id == evaluation.run_id
     assert ledger.result(found) == RESULT
-    run = client.get_run(look.run_id)
+    run = client.get_run(evaluation.run_id)
     assert (run.info.status, run.data.metrics) == ("FINISHED", {"champion_accuracy": 0.5})
-    assert sorted(entry.path for entry in client.list_artifacts(look.run_id)) == ["a.csv", "m.png", "result.json"]
+    assert sorted(entry.path for entry in client.list_artifacts(evaluation.run_id)) == ["a.csv", "m.png", "result.json"]
 
 
 def test_another_process_sees_the_same(store, ledger):
     completed(ledger)
     ledger.begin(**ENTRY)
-    assert Ledger(store).looks() == ledger.looks()
-    assert sorted(look.complete for look in ledger.looks()) == [False, True]
+    assert Ledger(store).evaluations() == ledger.evaluations()
+    assert sorted(evaluation.complete for evaluation in ledger.evaluations()) == [False, True]
 
 
 def test_looks_come_in_the_order_they_were_taken(ledger, clock):
     taken = [ledger.begin(**ENTRY | {"study": f"study {number}"}) for number in range(5)]
     ledger.complete(taken[1], RESULT, {}, {}, {})
-    looks = ledger.looks()
-    assert [look.study for look in looks] == [f"study {number}" for number in range(5)]
-    assert [look.complete for look in looks] == [False, True, False, False, False]
+    evaluations = ledger.evaluations()
+    assert [evaluation.study for evaluation in evaluations] == [f"study {number}" for number in range(5)]
+    assert [evaluation.complete for evaluation in evaluations] == [False, True, False, False, False]
 
 
 def test_looks_are_all_found_however_many_pages_they_fill(ledger, monkeypatch):
     monkeypatch.setattr(clients, "PAGE", 2)
     begun = {ledger.begin(**ENTRY).run_id for _ in range(5)}
-    assert {look.run_id for look in ledger.looks()} == begun
+    assert {evaluation.run_id for evaluation in ledger.evaluations()} == begun
 
 
 def test_deleted_looks_are_counted_and_can_be_read(ledger, client):
-    look = completed(ledger)
+    evaluation = completed(ledger)
     opened = ledger.begin(**ENTRY)
-    client.delete_run(look.run_id)
+    client.delete_run(evaluation.run_id)
     client.delete_run(opened.run_id)
-    assert {(found.run_id, found.complete) for found in ledger.looks()} == {
-        (look.run_id, True),
+    assert {(found.run_id, found.complete) for found in ledger.evaluations()} == {
+        (evaluation.run_id, True),
         (opened.run_id, False),
     }
-    assert ledger.result(look) == RESULT
+    assert ledger.result(evaluation) == RESULT
 
 
 def test_looks_of_a_deleted_ledger_are_counted_and_no_other_can_be_begun(ledger, client):
-    look = completed(ledger)
+    evaluation = completed(ledger)
     client.delete_experiment(client.get_experiment_by_name(EXPERIMENT).experiment_id)
-    assert [found.run_id for found in ledger.looks()] == [look.run_id]
+    assert [found.run_id for found in ledger.evaluations()] == [evaluation.run_id]
     with pytest.raises(SweeperError, match=f"the MLflow experiment {EXPERIMENT} was deleted; restore it"):
         ledger.begin(**ENTRY)
 
 
 def test_runs_that_are_no_looks_are_left_out(ledger, client):
-    look = ledger.begin(**ENTRY)
+    evaluation = ledger.begin(**ENTRY)
     experiment = client.get_experiment_by_name(EXPERIMENT).experiment_id
     client.create_run(experiment)
     client.create_run(experiment, tags={"sweeper.kind": "study"})
-    assert ledger.looks() == [look]
+    assert ledger.evaluations() == [evaluation]
 
 
 def test_completion_that_fails_in_the_middle_leaves_the_entry_open_and_can_be_repeated(ledger):
-    look = ledger.begin(**ENTRY)
+    evaluation = ledger.begin(**ENTRY)
 
     def no_space():
         raise OSError(28, "No space left on device")
 
     with pytest.raises(SweeperError, match="No space left"):
-        ledger.complete(look, {"tested": {}}, {"champion_accuracy": 0.1}, {"a.csv": "first\n"}, {"m.png": no_space})
-    assert ledger.looks() == [look]
+        ledger.complete(
+            evaluation, {"tested": {}}, {"champion_accuracy": 0.1}, {"a.csv": "first\n"}, {"m.png": no_space}
+        )
+    assert ledger.evaluations() == [evaluation]
 
-    ledger.complete(look, RESULT, {"champion_accuracy": 0.5}, {"a.csv": "second\n"}, {"m.png": Figure})
-    [found] = ledger.looks()
+    ledger.complete(evaluation, RESULT, {"champion_accuracy": 0.5}, {"a.csv": "second\n"}, {"m.png": Figure})
+    [found] = ledger.evaluations()
     assert found.complete
     assert ledger.result(found) == RESULT
 
 
 def test_result_of_an_open_entry_is_an_error(ledger):
-    look = ledger.begin(**ENTRY)
+    evaluation = ledger.begin(**ENTRY)
     with pytest.raises(SweeperError, match="MLflow at sqlite"):
-        ledger.result(look)
+        ledger.result(evaluation)
 
 
 def test_damaged_result_is_an_error(ledger, client):
-    look = completed(ledger)
-    client.log_text(look.run_id, '{"tested": ', ledgers.RESULT)
+    evaluation = completed(ledger)
+    client.log_text(evaluation.run_id, '{"tested": ', ledgers.RESULT)
     with pytest.raises(SweeperError, match="MLflow at sqlite"):
-        ledger.result(look)
+        ledger.result(evaluation)
 
 
 @pytest.mark.parametrize("exists", [True, False])
@@ -191,29 +193,29 @@ def test_looking_makes_no_database(tmp_path, exists):
     root = tmp_path / "store"
     if exists:
         root.mkdir()
-    assert Ledger(stores.resolve(root, None, None, {})).looks() == []
+    assert Ledger(layout.resolve(root, None, None, {})).evaluations() == []
     assert root.exists() == exists
     assert os.listdir(tmp_path) == (["store"] if exists else [])
     assert not exists or os.listdir(root) == []
 
 
 def test_store_without_a_ledger_has_no_looks(ledger, client):
-    assert ledger.looks() == []
+    assert ledger.evaluations() == []
     assert client.get_experiment_by_name(EXPERIMENT) is None
 
 
 def test_artifacts_are_in_the_store_wherever_the_command_is_started(store, ledger, client, tmp_path, monkeypatch):
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    look = completed(ledger)
-    assert client.get_run(look.run_id).info.artifact_uri.startswith(store.artifacts.as_uri())
+    evaluation = completed(ledger)
+    assert client.get_run(evaluation.run_id).info.artifact_uri.startswith(store.artifacts.as_uri())
     assert os.listdir() == []
 
 
 def test_unreachable_server_is_one_line_without_its_password(store, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    away = Ledger(stores.resolve(store.root, None, "http://me:secret@127.0.0.1:9", {}))
-    for ask in (away.looks, lambda: away.begin(**ENTRY)):
+    away = Ledger(layout.resolve(store.root, None, "http://me:secret@127.0.0.1:9", {}))
+    for ask in (away.evaluations, lambda: away.begin(**ENTRY)):
         with pytest.raises(SweeperError, match=r"MLflow at http://me:.* cannot be used") as refused:
             ask()
         assert "secret" not in str(refused.value)
@@ -222,4 +224,4 @@ def test_unreachable_server_is_one_line_without_its_password(store, monkeypatch)
 
 def test_address_that_mlflow_does_not_know_is_an_error_for_the_user(store):
     with pytest.raises(SweeperError, match="MLflow at nonsense://x cannot be used"):
-        Ledger(stores.resolve(store.root, None, "nonsense://x", {})).looks()
+        Ledger(layout.resolve(store.root, None, "nonsense://x", {})).evaluations()

@@ -13,8 +13,8 @@ from torch import nn
 
 from sweeper.config import ConvNetConfig
 from sweeper.errors import SweeperError
-from sweeper.models import build
-from sweeper.models.raw_pixels import RawPixels
+from sweeper.models.families import build
+from sweeper.models.predictor import RawPixels
 from sweeper.tracking import registry as registries
 from sweeper.tracking.registry import Registry
 from tests.tracking import stand_ins

@@ -11,12 +11,12 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
-from sweeper import store as stores
 from sweeper.errors import SweeperError
 from sweeper.plots import Plot
-from sweeper.tracking import delivery, runs
+from sweeper.store import layout
+from sweeper.tracking import outbox_worker, runs
+from sweeper.tracking.outbox import Outbox, Target
 from sweeper.tracking.runs import Tracker
-from sweeper.tracking.spool import Spool, Target
 from tests.commands.processes import DEADLINE, wait_for
 from tests.tracking.conftest import DATA
 
@@ -47,7 +47,7 @@ def test_study_and_trials_become_parent_and_children(store, client, tmp_path):
     for epoch in (1, 2):
         tracker.log_epoch(0, epoch, {"validation_accuracy": 0.5 + epoch / 10, "train_loss": 1 / epoch})
     tracker.log_text(0, {"config.json": "{}"})
-    tracker.log_figures(0, {"importance.png": Plot("parameter_importance", {"importances": {"lr": 1.0}, "basis": "x"})})
+    tracker.log_plots(0, {"importance.png": Plot("parameter_importance", {"importances": {"lr": 1.0}, "basis": "x"})})
     (tmp_path / "model.safetensors").write_bytes(b"w")
     tracker.log_weights(0, tmp_path / "model.safetensors")
     tracker.finish(0, "complete", metrics={"n_parameters": 61706})
@@ -155,7 +155,7 @@ def test_callers_do_not_wait_for_mlflow(store, monkeypatch):
 
 
 def test_write_that_fails_is_tried_again_until_it_is_delivered_once(store, client, monkeypatch):
-    monkeypatch.setattr(delivery, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(outbox_worker, "RETRY_SECONDS", 0.01)
     notes = []
     tracker = opened(store, "retried", notes)
     tracker.start_child(0, "trial 0", {}, {})
@@ -179,8 +179,8 @@ def away(*arguments, **options):
 
 
 def test_what_was_not_delivered_is_told_and_delivered_by_the_next_process_with_its_time(store, client, monkeypatch):
-    monkeypatch.setattr(delivery, "RETRY_SECONDS", 0.01)
-    monkeypatch.setattr(delivery, "CLOSING_SECONDS", 0.05)
+    monkeypatch.setattr(outbox_worker, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(outbox_worker, "CLOSING_SECONDS", 0.05)
     tracker = opened(store, "left behind")
     with monkeypatch.context() as patch:
         patch.setattr(tracker._client, "create_run", away)
@@ -203,7 +203,7 @@ def test_what_was_not_delivered_is_told_and_delivered_by_the_next_process_with_i
     assert [m.step for m in history] == [1, 2]
     assert all(1000 * before - 1 <= m.timestamp <= 1000 * after + 1 for m in history)
     assert client.get_run(again.child_run_id(0)).info.status == "FINISHED"
-    assert not store.spool("left behind", "id-left behind", "study").exists()
+    assert not store.outbox("left behind", "id-left behind", "study").exists()
 
 
 def test_writes_that_were_delivered_but_not_yet_forgotten_change_nothing_when_they_come_again(
@@ -212,7 +212,7 @@ def test_writes_that_were_delivered_but_not_yet_forgotten_change_nothing_when_th
     (tmp_path / "model.safetensors").write_bytes(b"w")
     tracker = opened(store, "twice")
     with monkeypatch.context() as patch:
-        patch.setattr(tracker._delivery._spool, "remove", lambda number: None)
+        patch.setattr(tracker._outbox_worker._outbox, "remove", lambda number: None)
         tracker.start_child(0, "trial 0", {"lr": 0.1}, {})
         tracker.log_epoch(0, 1, {"train_loss": 1.0, "gradient_norm": math.inf})
         tracker.log_text(0, {"a.txt": "a"})
@@ -231,7 +231,7 @@ def test_writes_that_were_delivered_but_not_yet_forgotten_change_nothing_when_th
 
 
 def test_run_that_was_made_though_the_answer_was_lost_is_not_made_twice(store, client, monkeypatch):
-    monkeypatch.setattr(delivery, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(outbox_worker, "RETRY_SECONDS", 0.01)
     tracker = opened(store, "lost answer")
     real, losses = tracker._client.create_run, iter([True, True])
 
@@ -277,10 +277,10 @@ def test_child_whose_start_was_refused_is_held_back_whole_and_delivered_in_order
 def test_files_in_the_store_are_kept_by_their_place_in_it(store):
     """A copied store must not touch the files of the first."""
     tracker = opened(store, "relative")
-    tracker._delivery.close()
-    tracker._delivery._spool = spool = Spool(store.spool("relative", "id-relative", "study"))
+    tracker._outbox_worker.close()
+    tracker._outbox_worker._outbox = outbox = Outbox(store.outbox("relative", "id-relative", "study"))
     tracker.log_weights(0, store.root / "checkpoints" / "0" / "model.safetensors")
-    assert [write.arguments for write in spool.writes()] == [{"path": "checkpoints/0/model.safetensors"}]
+    assert [write.arguments for write in outbox.writes()] == [{"path": "checkpoints/0/model.safetensors"}]
 
 
 def test_what_was_refused_is_tried_again_by_the_next_process(store, client):
@@ -296,7 +296,7 @@ def test_what_was_refused_is_tried_again_by_the_next_process(store, client):
 
 def test_caller_is_told_when_the_spool_cannot_be_written(store):
     tracker = opened(store, "full")
-    database = tracker._delivery._spool._database
+    database = tracker._outbox_worker._outbox._database
     [(pages,)] = database.execute("PRAGMA page_count")
     database.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(SweeperError, match=r"full .*full-id-full-study\.db"):
@@ -305,8 +305,8 @@ def test_caller_is_told_when_the_spool_cannot_be_written(store):
 
 
 def test_writes_that_are_never_taken_are_an_error_and_not_silence(store, monkeypatch):
-    monkeypatch.setattr(delivery, "RETRY_SECONDS", 0.01)
-    monkeypatch.setattr(delivery, "CLOSING_SECONDS", 0.05)
+    monkeypatch.setattr(outbox_worker, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(outbox_worker, "CLOSING_SECONDS", 0.05)
     tracker = opened(store, "gone")
 
     def refuse(*arguments, **options):
@@ -448,10 +448,10 @@ def test_flush_gives_the_reasons_of_what_mlflow_refused(store, client):
 
 
 def test_flush_does_not_wait_for_ever_and_what_failed_is_delivered_later(store, client, monkeypatch):
-    monkeypatch.setattr(delivery, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(outbox_worker, "RETRY_SECONDS", 0.01)
     tracker = started(opened(store, "bounded"), 0)
     with monkeypatch.context() as patch:
-        patch.setattr(delivery, "CLOSING_SECONDS", 0.05)
+        patch.setattr(outbox_worker, "CLOSING_SECONDS", 0.05)
 
         def refuse(*arguments, **options):
             raise MlflowException("away")
@@ -515,7 +515,7 @@ def test_new_data_that_several_name_at_the_same_moment_become_an_input_of_each(s
 
         def log(run_id, together=together, target=target):
             together.wait()
-            delivery.log_data(mlflow.MlflowClient(store.tracking_uri), run_id, target, "training")
+            outbox_worker.log_data(mlflow.MlflowClient(store.tracking_uri), run_id, target, "training")
 
         with ThreadPoolExecutor(len(run_ids)) as threads:
             list(threads.map(log, run_ids))
@@ -525,7 +525,7 @@ def test_new_data_that_several_name_at_the_same_moment_become_an_input_of_each(s
 
 def test_unreachable_server_is_one_line_without_its_password(store, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    away = stores.resolve(store.root, None, "http://me:secret@127.0.0.1:9", {})
+    away = layout.resolve(store.root, None, "http://me:secret@127.0.0.1:9", {})
     with pytest.raises(SweeperError, match=r"MLflow at http://me:.* cannot be used") as refused:
         Tracker(away, DATA, print)
     assert "secret" not in str(refused.value)

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import torch
 
-from sweeper import store as stores
 from sweeper.config import ConvNetConfig
-from sweeper.models import build
-from sweeper.models.raw_pixels import RawPixels, logits_of
+from sweeper.models.families import build
+from sweeper.models.predictor import RawPixels, logits_of
+from sweeper.store import layout
 from sweeper.tracking.registry import Registry
 from tests.commands.processes import DEADLINE
 
@@ -67,7 +67,7 @@ def end(process):
 
 @pytest.mark.slow
 def test_champion_answers_raw_pixels_with_the_logits_of_the_network(tmp_path):
-    store = stores.resolve(tmp_path / "store", None, None, {})
+    store = layout.resolve(tmp_path / "store", None, None, {})
     store.prepare()
     registry = Registry(store)
     client = mlflow.MlflowClient(tracking_uri=store.tracking_uri)

@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner
 from mlflow.exceptions import MlflowException
 
-from sweeper import store as stores
 from sweeper.cli import main
-from sweeper.tracking import delivery
+from sweeper.store import layout
+from sweeper.tracking import outbox_worker
 from sweeper.tracking.runs import Tracker
 from tests.tracking.conftest import DATA
 
@@ -23,8 +23,8 @@ def away(*arguments, **options):
 @pytest.fixture
 def left(store, monkeypatch):
     """Leaves a study behind of which MLflow has the first epoch and not the second; gives its child's run."""
-    monkeypatch.setattr(delivery, "RETRY_SECONDS", 0.01)
-    monkeypatch.setattr(delivery, "CLOSING_SECONDS", 0.05)
+    monkeypatch.setattr(outbox_worker, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(outbox_worker, "CLOSING_SECONDS", 0.05)
 
     def leave(study):
         tracker = Tracker(store, DATA, print)
@@ -76,7 +76,7 @@ def test_sync_of_one_study_leaves_the_others(store, left):
 
 def test_spool_that_cannot_be_read_is_told_of_and_does_not_hold_up_the_others(store, left):
     run_id = left("zzz")
-    bad = store.spool("aaa", "0" * 8, "study")
+    bad = store.outbox("aaa", "0" * 8, "study")
     bad.write_bytes(b"something else" * 100)
     assert "Error: aaa: what MLflow is to be told cannot be kept" in sync(store, code=1).stderr
     assert steps(store, run_id) == [1, 2]
@@ -90,7 +90,7 @@ def test_unknown_study_is_refused(store, left):
 def test_copied_store_writes_nothing_to_the_first_ones_place(store, left, tmp_path):
     run_id = left("copied")
     shutil.copytree(store.root, tmp_path / "copy")
-    copy = stores.resolve(tmp_path / "copy", None, None, {})
+    copy = layout.resolve(tmp_path / "copy", None, None, {})
     assert "was moved or copied" in sync(copy, code=1).stderr
     sync(store)
     assert steps(store, run_id) == [1, 2]

@@ -3,8 +3,8 @@
 import mlflow
 import pytest
 
-from sweeper import store as stores
 from sweeper.errors import SweeperError, UsageError
+from sweeper.store import layout
 from sweeper.tracking import weights
 from sweeper.tracking.runs import Tracker
 from tests.tracking.conftest import DATA
@@ -124,7 +124,7 @@ def test_run_that_was_deleted_is_refused(store, client, tmp_path):
 
 
 def test_store_without_runs_is_refused_and_nothing_made_in_it(tmp_path):
-    empty = stores.resolve(tmp_path / "none", None, None, {})
+    empty = layout.resolve(tmp_path / "none", None, None, {})
     for reference in (RUN, "x@champion"):
         with pytest.raises(UsageError, match="has no runs yet"):
             fetched(empty, reference, tmp_path)
@@ -132,7 +132,7 @@ def test_store_without_runs_is_refused_and_nothing_made_in_it(tmp_path):
 
 
 def test_store_that_was_moved_is_told_of(store, run, tmp_path):
-    moved = stores.resolve(tmp_path / "moved", None, None, {})
+    moved = layout.resolve(tmp_path / "moved", None, None, {})
     moved.prepare()
     (moved.root / "mlflow.db").write_bytes((store.root / "mlflow.db").read_bytes())
     with pytest.raises(SweeperError, match="was moved or copied"):

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from sweeper.config import ConvNetConfig
-from sweeper.training.tensors import TrainingData, on_device
+from sweeper.training.device_data import TrainingData, on_device
 from tests.fake_data import fake_images
 
 MODEL = ConvNetConfig(filters=(4, 8), kernel_size=3, padding=1, hidden=(16,), dropout=0.2, batch_norm=True)

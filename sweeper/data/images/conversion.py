@@ -1,0 +1,54 @@
+"""Images that came as arrays, with the classes, size and channels that were asked for."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from sweeper.data.images.decoded_cache import decoded, room_for
+from sweeper.data.images.image_set import ImageSet
+from sweeper.data.images.options import DataOptions, chosen_classes
+from sweeper.data.images.resize import fitted
+
+
+def converted(part: ImageSet, options: DataOptions) -> ImageSet:
+    """The part as the options want it, resized and turned grey once for all. Raises SweeperError and UsageError."""
+    classes = chosen_classes(options, part.classes)
+    kept = [part.classes.index(name) for name in classes]  # the names of test labels are not in an .npz file's hash
+    if classes != part.classes:
+        part = _of_classes(part, classes)
+    channels, height, width = part.images.shape[1:]
+    side = options.resize or height, options.resize or width
+    grey = options.grayscale or channels == 1
+    if side == (height, width) and grey == (channels == 1):
+        return part
+    wanted = f"{part.sha256} {len(part.labels)} {classes} {kept} {side} {grey}"
+    found = decoded(hashlib.sha256(wanted.encode()).hexdigest(), lambda folder: _convert(part, side, grey, folder))
+    return replace(part, images=found.images, labels=found.labels)
+
+
+def _of_classes(part: ImageSet, classes: tuple[str, ...]) -> ImageSet:
+    label_of = np.full(len(part.classes), -1, dtype=np.int64)
+    label_of[[part.classes.index(name) for name in classes]] = np.arange(len(classes))
+    labels = label_of[part.labels]
+    kept = labels >= 0
+    n_validation = int(kept[len(kept) - part.n_validation :].sum())
+    return replace(part, images=part.images[kept], labels=labels[kept], classes=classes, n_validation=n_validation)
+
+
+def _convert(part: ImageSet, side: tuple[int, int], grey: bool, folder: Path) -> dict[str, str]:
+    shape = (len(part.images), 1 if grey else part.images.shape[1], *side)
+    room_for(shape, folder)
+    images = np.lib.format.open_memmap(folder / "images.npy", "w+", dtype=np.uint8, shape=shape)
+    for place, image in enumerate(part.images):
+        images[place] = fitted(_picture(image), side[::-1], grey=grey)
+    images.flush()
+    np.save(folder / "labels.npy", part.labels)
+    return {}
+
+
+def _picture(image: NDArray[np.uint8]) -> Image.Image:
+    return Image.fromarray(np.ascontiguousarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)))

@@ -1,0 +1,251 @@
+"""Data files from the network: from where torchvision has them, then Debian's package through apt."""
+
+import hashlib
+import http.client
+import re
+import shutil
+import subprocess
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+from sweeper.data.known import archives, verified_files
+from sweeper.data.known.catalog import DataFile, Dataset
+from sweeper.errors import SweeperError
+
+# A mirror that is silent for this long is given up: behind a firewall the first search must not seem to hang.
+MIRROR_TIMEOUT = 5.0
+# The same for an archive, whose download takes minutes and begins anew after a pause that was too long.
+ARCHIVE_TIMEOUT = 30.0
+# apt needs 5 s on a fast line (package lists and 30 MB); this leaves room for one a hundred times slower.
+APT_TIMEOUT = 600.0
+BLOCK_BYTES = 1 << 20
+# What urllib raises: a URLError, an HTTPError among them, is an OSError.
+NETWORK_ERRORS = (OSError, http.client.HTTPException)
+
+# apt in a private folder. `-c` is read after the system's configuration and so has the last word. The
+# update hooks are cleared: root's would clean the system's package cache and refresh its software catalogue.
+APT_CONFIGURATION = """\
+#clear APT::Update;
+Dir::State::Lists "{folder}/lists";
+Dir::Cache "{folder}/cache";
+Acquire::Languages "none";
+Acquire::Retries "1";
+Acquire::http::Timeout "10";
+Acquire::https::Timeout "10";
+"""
+
+
+def download(dataset: Dataset, wanted: Sequence[DataFile], folder: Path, notify: Callable[[str], None]) -> list[str]:
+    """Write the `wanted` files into `folder`, each only once its digest holds, decompressed if that is of its content.
+
+    Returns why each attempt failed; a file that could not be had is simply not there afterwards.
+    SweeperError if `folder` cannot be written.
+    """
+    missing = list(wanted)
+    failures: list[str] = []
+    for source in (_from_mirrors, _from_debian):
+        if missing and (source is not _from_debian or dataset.debian_package):
+            failures += source(dataset, missing, folder, notify)
+    return failures
+
+
+def mirrors(dataset: Dataset) -> list[str]:
+    """The addresses under which torchvision looks for the files of `dataset`, or for the archive with them."""
+    from torchvision import datasets  # takes seconds, and only a download needs it
+
+    known = getattr(datasets, dataset.torchvision)
+    if dataset.format == "idx":
+        return list(known.mirrors)
+    url = known.split_list["train"][0] if dataset.format == "svhn" else known.url
+    return [f"{url.rpartition('/')[0]}/"]
+
+
+def _from_mirrors(dataset: Dataset, missing: list[DataFile], folder: Path, notify: Callable[[str], None]) -> list[str]:
+    """Download from the mirrors what is `missing`, taking it off that list; returns the failures."""
+    failures = []
+    for mirror in mirrors(dataset):
+        base = mirror.rstrip("/")
+        if dataset.archive is not None:
+            url = f"{base}/{dataset.archive.name}"
+            failures += _from_archive(dataset.archive, url, dataset.folder, missing, folder, notify)
+            continue
+        for file in tuple(missing):
+            compressed = dataset.format == "idx" and not file.name.endswith(".gz")
+            url = f"{base}/{file.name}{'.gz' if compressed else ''}"
+            notify(f"downloading {url}")
+            try:
+                with urllib.request.urlopen(url, timeout=MIRROR_TIMEOUT) as response:
+                    data = response.read(verified_files.read_limit(file))
+                content = verified_files.check(data, file, url)
+            except NETWORK_ERRORS as error:
+                failures.append(f"{url}: {_reason(error)}")
+                if not isinstance(error, urllib.error.HTTPError):
+                    break  # the mirror itself is out of reach: asking for the other files would only take longer
+            except SweeperError as error:
+                failures.append(str(error))
+            else:
+                _keep(folder, file, content)
+                missing.remove(file)
+    return failures
+
+
+def _from_archive(
+    archive: DataFile,
+    url: str,
+    its_folder: str,
+    missing: list[DataFile],
+    folder: Path,
+    notify: Callable[[str], None],
+) -> list[str]:
+    """Download the archive and keep of its folder what is `missing`, taking it off that list; returns the failures."""
+    kept = sum(file.size for file in missing)
+    notify(f"downloading {url} ({archive.size / 1e6:,.0f} MB; the files that are kept take {kept / 1e6:,.0f} MB)")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # A file without a name, where there is room for what is kept: nothing is left however this process ends.
+        with tempfile.TemporaryFile(dir=folder) as stream:
+            _copy(archive, url, stream)
+            stream.seek(0)
+            for file, content in archives.members(stream, its_folder, tuple(missing), url):
+                _keep(folder, file, content)
+                missing.remove(file)
+    except OSError as error:
+        raise _NotStored(archive, folder, error) from None
+    except _NotStored:
+        raise
+    except SweeperError as error:
+        return [str(error)]
+    return [f"{url}: holds no {its_folder}/{file.name}" for file in missing]
+
+
+def _copy(archive: DataFile, url: str, stream: IO[bytes]) -> None:
+    """Write the archive, which may not fit into memory; SweeperError unless its size and digest hold, or OSError."""
+    digest, size = hashlib.new(archive.algorithm), 0
+    for block in _blocks(url):
+        digest.update(block)
+        size += len(block)
+        if size > archive.size:
+            raise SweeperError(f"size must be {archive.size:,} bytes, got more ({url})")
+        stream.write(block)
+    if size < archive.size:
+        raise SweeperError(f"size must be {archive.size:,} bytes, it is truncated to {size:,} ({url})")
+    verified_files.check_digest(digest, archive, url)
+
+
+def _blocks(url: str) -> Iterator[bytes]:
+    """What `url` serves, piece by piece; SweeperError if it does not."""
+    try:
+        with urllib.request.urlopen(url, timeout=ARCHIVE_TIMEOUT) as response:
+            while block := response.read(BLOCK_BYTES):
+                yield block
+    except NETWORK_ERRORS as error:
+        raise SweeperError(f"{url}: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case urllib.error.HTTPError():
+            return f"HTTP {error.code} {error.reason}"
+        case urllib.error.URLError():
+            return str(error.reason)
+    return str(error)
+
+
+def _from_debian(dataset: Dataset, missing: list[DataFile], folder: Path, notify: Callable[[str], None]) -> list[str]:
+    """Unpack Debian's package into a private folder and keep what is `missing`; returns the failures."""
+    place = f"Debian's package {dataset.debian_package}"
+    tools = {name: shutil.which(name) for name in ("apt-get", "dpkg-deb")}
+    absent = [name for name, path in tools.items() if path is None]
+    if absent:
+        return [f"{place}: {' and '.join(absent)} not found on this machine"]
+    notify(f"downloading {place} with apt into a private folder (nothing is installed)")
+    with tempfile.TemporaryDirectory(prefix="sweeper-apt-") as private:
+        try:
+            unpacked = _unpack_package(dataset.debian_package, Path(private), tools)
+        except (SweeperError, OSError) as error:
+            return [f"{place}: {error}"]
+        failures = []
+        for file in tuple(missing):
+            paths = verified_files.candidates(unpacked / dataset.debian_folder.lstrip("/"), file)
+            if not paths:
+                failures.append(f"{place}: holds no {dataset.debian_folder}/{file.name}")
+                continue
+            try:
+                content = verified_files.read(paths[0], file)
+            except SweeperError as error:
+                failures.append(f"{place}: {error}")
+            else:
+                _keep(folder, file, content)
+                missing.remove(file)
+        return failures
+
+
+def _unpack_package(package: str, private: Path, tools: dict[str, str | None]) -> Path:
+    """The folder with the package's files, under `private`; no root is needed, nothing else is changed."""
+    (private / "lists" / "partial").mkdir(parents=True)
+    (private / "cache" / "archives" / "partial").mkdir(parents=True)
+    configuration = private / "apt.conf"
+    configuration.write_text(APT_CONFIGURATION.format(folder=private))
+    apt = [str(tools["apt-get"]), "-q", "-c", str(configuration)]
+    complaint = _run([*apt, "update"], private)
+    try:
+        _run([*apt, "download", package], private)
+    except SweeperError as error:
+        # `apt-get update` ends with 0 even when every server was out of reach; only its complaint tells why.
+        reason = f"; before that, apt-get update: {complaint}" if complaint else ""
+        raise SweeperError(f"{error}{reason}") from None
+    packages = sorted(private.glob("*.deb"))
+    if not packages:
+        raise SweeperError("apt-get download left no package")
+    unpacked = private / "unpacked"
+    _run([str(tools["dpkg-deb"]), "-x", str(packages[0]), str(unpacked)], private)
+    return unpacked
+
+
+def _run(command: list[str], folder: Path) -> str:
+    """Run `command` in `folder` and return its first complaint, if any; SweeperError with it if it fails."""
+    name = Path(command[0]).name
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=APT_TIMEOUT,
+        )
+    except subprocess.TimeoutExpired:
+        raise SweeperError(f"{name} took longer than {APT_TIMEOUT:g} s") from None
+    lines = [line for line in done.stderr.splitlines() if line.startswith(("E:", "W:", "dpkg-deb:"))]
+    complaint = _without_password(lines[0] if lines else "")
+    if done.returncode != 0:
+        raise SweeperError(f"{name} ended with {done.returncode}: {complaint or 'no message'}")
+    return complaint
+
+
+def _without_password(text: str) -> str:
+    """`text` without the user and password that a package source's URL may hold."""
+    return re.sub(r"//[^/@\s]+@", "//", text)
+
+
+def _keep(folder: Path, file: DataFile, content: bytes) -> None:
+    """Write a checked file into `folder`."""
+    try:
+        verified_files.write(folder, file.name, content)
+    except OSError as error:
+        raise _NotStored(file, folder, error) from None
+
+
+class _NotStored(SweeperError):
+    """No other source helps where a download cannot be written."""
+
+    def __init__(self, file: DataFile, folder: Path, error: OSError) -> None:
+        super().__init__(
+            f"{file.name} must be stored, got: {error.strerror} ({folder}); "
+            "SWEEPER_CACHE_DIR names another folder for downloads"
+        )

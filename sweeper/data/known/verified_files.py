@@ -1,0 +1,84 @@
+"""One data file on disk: read with its checks, and written whole or not at all."""
+
+import hashlib
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from sweeper.data.formats.gzipped import decompress
+from sweeper.data.known.catalog import DataFile
+from sweeper.errors import SweeperError
+
+
+def candidates(folder: Path, file: DataFile) -> list[Path]:
+    """The paths in `folder` under which `file` exists, plain before .gz."""
+    names = (file.name,) if file.name.endswith(".gz") else (file.name, f"{file.name}.gz")
+    return [folder / name for name in names if os.path.lexists(folder / name)]
+
+
+def may_be(path: Path, file: DataFile) -> bool:
+    """Whether `path` is a file of a size that `file` can have there; it is not opened."""
+    try:
+        found = path.stat()
+    except OSError:
+        return False
+    compressed = path.name != file.name and 0 < found.st_size <= read_limit(file)
+    return stat.S_ISREG(found.st_mode) and (compressed or found.st_size == file.size)
+
+
+def read_limit(file: DataFile) -> int:
+    """The most bytes `file` can take, plain or gzipped: gzip adds 0.03 % to noise, and a header."""
+    return file.size + file.size // 100 + 4096
+
+
+def read(path: Path, file: DataFile) -> bytes:
+    """The content of `path`; SweeperError naming it unless it is exactly `file`."""
+    try:
+        # Before it is opened: a named pipe would wait for a writer.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise SweeperError(f"the file must be a regular file ({path})")
+        with path.open("rb") as stream:
+            data = stream.read(read_limit(file) + 1)
+    except OSError as error:
+        raise SweeperError(f"the file must be readable, got: {error.strerror} ({path})") from None
+    return check(data, file, str(path))
+
+
+def check(data: bytes, file: DataFile, place: str) -> bytes:
+    """The content of `data`; SweeperError naming `place` unless size and digest are those of `file`.
+
+    That is the decompressed `data`, save for a file whose very name ends in .gz.
+    """
+    content = data if file.name.endswith(".gz") else decompress(data, place, file.size)
+    if len(content) < file.size:
+        raise SweeperError(f"size must be {file.size:,} bytes, it is truncated to {len(content):,} ({place})")
+    if len(content) > file.size:
+        raise SweeperError(f"size must be {file.size:,} bytes, got more ({place})")
+    check_digest(hashlib.new(file.algorithm, content), file, place)
+    return content
+
+
+def check_digest(digest: "hashlib._Hash", file: DataFile, place: str) -> None:
+    """SweeperError naming `place` unless the digest of all its content is that of `file`."""
+    if digest.hexdigest() != file.digest:
+        kind = {"sha256": "SHA-256", "md5": "MD5"}[file.algorithm]
+        raise SweeperError(f"{kind} must be {file.digest}, got {digest.hexdigest()}: the content was altered ({place})")
+
+
+def write(folder: Path, name: str, content: bytes) -> Path:
+    """Write `content` as folder/name in one step: no reader and no second writer ever sees half a file.
+
+    OSError if that fails; nothing is left behind then.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / name
+    temporary = folder / f".{name}.{os.getpid()}.{secrets.token_hex(4)}"
+    try:
+        # Not tempfile: its files are private to the user, and a data folder may be shared.
+        with temporary.open("xb") as stream:
+            stream.write(content)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return target

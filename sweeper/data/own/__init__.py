@@ -1,0 +1,1 @@
+"""Data sets that people bring: folders of images and .npz files."""

@@ -1,0 +1,241 @@
+"""Image files to one array: headers first, so that nothing is decoded that does not fit."""
+
+import hashlib
+import logging
+import os
+import stat
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import BinaryIO, TypeVar
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from sweeper.data.images.decoded_cache import Decoded, decoded, room_for
+from sweeper.data.images.options import DataOptions
+from sweeper.data.images.resize import fitted
+from sweeper.errors import SweeperError, plain
+
+# What cameras, scanners and data sets write. Pillow knows more, some of which it has other programs run for.
+FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+# Modes of 8 bits a channel or fewer; those with one channel but for transparency are grey.
+GREY_MODES = ("1", "L", "LA", "La")
+COLOUR_MODES = ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
+# More pixels than any photograph; a header can claim billions in a few bytes.
+MOST_PIXELS = 64_000_000
+MOST_NAMED = 5
+THREADS = min(8, os.cpu_count() or 1)
+# For less work than that of these, a file is done sooner than handed to a thread.
+MANY_BYTES, MANY_PIXELS = 262_144, 128 * 128
+# Part of the key in the cache: decoding in another way makes other arrays.
+DECODING = 1
+
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """A file that should hold an image of a class; `name` is its path from the folder of the data set."""
+
+    path: Path
+    name: str
+    class_name: str
+
+
+@dataclass(frozen=True)
+class Format:
+    """What an image file says of itself, or what all images become: `size` is (width, height)."""
+
+    size: tuple[int, int]
+    is_grey: bool
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width."""
+        return 1 if self.is_grey else 3, self.size[1], self.size[0]
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """What a file held when it was read, undecoded."""
+
+    file: ImageFile
+    sha256: str  # or why it cannot be read; empty where it was not asked for
+    header: Format | str  # or why it is no image
+
+
+def inspect(files: Sequence[ImageFile], *, hashed: bool = True) -> list[Inspected]:
+    """What each of the files holds, of which only the header is read unless it is to be hashed.
+
+    Raises nothing for bad ones.
+    """
+    sample = [_n_bytes(file) for file in files[:: len(files) // 32 + 1]]
+    with _silent_pillow():
+        in_threads = hashed and bool(sample) and median(sample) >= MANY_BYTES
+        return _each(partial(_inspect, hashed=hashed), files, in_threads=in_threads)
+
+
+def content_sha256(inspected: Sequence[Inspected]) -> str:
+    """One SHA-256 over the names and contents of the files, in their order."""
+    lines = "".join(f"{found.sha256} {found.file.name}\n" for found in inspected)
+    return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def common_format(inspected: Sequence[Inspected], options: DataOptions) -> Format:
+    """The format that the options or else most of the files have; grey only where all are.
+
+    Raises SweeperError where no file is an image.
+    """
+    known = [found.header for found in inspected if isinstance(found.header, Format)]
+    if not known:
+        bad = {found.file.name: found.header for found in inspected if isinstance(found.header, str)}
+        raise SweeperError(f"there must be at least one image, got none: {told(bad)}")
+    usual = Counter(header.size for header in known).most_common(1)[0][0]
+    size = (options.resize, options.resize) if options.resize else usual
+    return Format(size, options.grayscale or all(header.is_grey for header in known))
+
+
+def read(
+    inspected: Sequence[Inspected], content: str, classes: Sequence[str], wanted: Format, options: DataOptions
+) -> Decoded:
+    """The images of the files in the format wanted, decoded now or before, with places in `classes` as labels.
+
+    `content` is a SHA-256 of files among which these are all of the classes. Raises SweeperError, naming the first,
+    where some are bad and are not to be skipped.
+    """
+    identity = f"{DECODING} {content} {classes} {wanted} {options.resize is not None} {options.skip_bad}"
+    key = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()
+    return decoded(key, partial(_decode, inspected, classes, wanted, options))
+
+
+def _decode(
+    inspected: Sequence[Inspected], classes: Sequence[str], wanted: Format, options: DataOptions, folder: Path
+) -> dict[str, str]:
+    bad: dict[str, str] = {}
+    sizes: list[tuple[int, int]] = []
+    for found in inspected:
+        header, name = found.header, found.file.name
+        if isinstance(header, str):
+            bad[name] = header
+        elif header.size != wanted.size and not options.resize:
+            bad[name] = f"{_size(header.size)} rather than {_size(wanted.size)} as most; --resize makes all alike"
+        else:
+            sizes.append(header.size)
+    good = _good([found.file for found in inspected], bad, options)
+    shape = (len(good), *wanted.input_shape)
+    room_for(shape, folder)
+    images = np.lib.format.open_memmap(folder / "images.npy", "w+", dtype=np.uint8, shape=shape)
+
+    def decode(place: int) -> str:
+        try:
+            with Image.open(good[place].path, formats=FORMATS) as image:
+                if image.size != sizes[place]:
+                    return "changed while it was read"
+                images[place] = fitted(image, wanted.size, grey=wanted.is_grey)
+        except Exception as error:  # Pillow lets out whatever damaged bytes make its decoders raise
+            return str(error) or type(error).__name__
+        return ""
+
+    with _silent_pillow():
+        n_pixels = median(width * height for width, height in sizes)
+        reasons = _each(decode, range(len(good)), in_threads=n_pixels >= MANY_PIXELS)
+    bad |= {file.name: reason for file, reason in zip(good, reasons, strict=True) if reason}
+    whole = _good(good, bad, options)
+    if len(whole) < len(good):
+        shape = (len(whole), *wanted.input_shape)
+        room_for(shape, folder)
+        kept = np.lib.format.open_memmap(folder / "kept.npy", "w+", dtype=np.uint8, shape=shape)
+        for place, origin in enumerate(np.flatnonzero([not reason for reason in reasons])):
+            kept[place] = images[origin]
+        kept.flush()
+        (folder / "kept.npy").replace(folder / "images.npy")
+    else:
+        images.flush()
+    label_of = {name: label for label, name in enumerate(classes)}
+    np.save(folder / "labels.npy", np.array([label_of[file.class_name] for file in whole], dtype=np.int64))
+    return bad
+
+
+def _good(files: Sequence[ImageFile], bad: Mapping[str, str], options: DataOptions) -> list[ImageFile]:
+    """The files that are not bad. Raises SweeperError where some are, and are not to be skipped, or all are."""
+    good = [file for file in files if file.name not in bad]
+    if bad and (not good or not options.skip_bad):
+        hint = "; --skip-bad leaves them out" if good else ""
+        raise SweeperError(f"all files must be images of one kind: {told(bad)}{hint}")
+    return good
+
+
+def told(bad: Mapping[str, str]) -> str:
+    """How many files are bad, and the first ones with their reasons."""
+    first = "; ".join(f"{plain(name)}: {plain(reason)}" for name, reason in list(bad.items())[:MOST_NAMED])
+    return f"{len(bad):,} {'is' if len(bad) == 1 else 'are'} not ({first}{'; ...' * (len(bad) > MOST_NAMED)})"
+
+
+def _each(work: Callable[[Item], Result], items: Sequence[Item], *, in_threads: bool) -> list[Result]:
+    if not in_threads:
+        return list(map(work, items))
+    with ThreadPoolExecutor(THREADS) as threads:
+        return list(threads.map(work, items))
+
+
+def _n_bytes(file: ImageFile) -> int:
+    try:
+        return os.stat(file.path).st_size
+    except OSError:
+        return 0
+
+
+def _inspect(file: ImageFile, *, hashed: bool) -> Inspected:
+    try:
+        if not stat.S_ISREG(os.stat(file.path).st_mode):  # before it is opened: a named pipe would wait for a writer
+            return Inspected(file, "no regular file", "no regular file")
+        with open(file.path, "rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest() if hashed else ""
+            stream.seek(0)
+            return Inspected(file, digest, _header(stream))
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        return Inspected(file, reason, reason)
+
+
+def _header(stream: BinaryIO) -> Format | str:
+    try:
+        with Image.open(stream, formats=FORMATS) as image:
+            (width, height), mode = image.size, image.mode
+    except UnidentifiedImageError:
+        return "no image"
+    except Exception as error:  # Pillow lets out whatever damaged bytes make its readers raise
+        return str(error) or type(error).__name__
+    if width * height > MOST_PIXELS:
+        return f"claims {width:,} x {height:,} pixels, more than {MOST_PIXELS:,}"
+    if mode not in GREY_MODES + COLOUR_MODES:
+        return f"pixels of mode {mode}, more than 8 bits a channel"
+    return Format((width, height), mode in GREY_MODES)
+
+
+@contextmanager
+def _silent_pillow() -> Iterator[None]:
+    """Without Pillow's warnings and log: of what matters an error tells, and of odd metadata nobody need know."""
+    logger = logging.getLogger("PIL")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="PIL")
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _size(size: tuple[int, int]) -> str:
+    return "x".join(map(str, size))

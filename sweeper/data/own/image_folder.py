@@ -1,0 +1,211 @@
+"""A folder of images: train/CLASS/*, maybe val/ and test/ beside it, or one folder of classes."""
+
+import hashlib
+import os
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+
+from sweeper.data.images.image_set import ImageSet, NoTestImages
+from sweeper.data.images.options import DataOptions, chosen_classes
+from sweeper.data.own import image_files
+from sweeper.data.own.image_files import Format, ImageFile, Inspected
+from sweeper.errors import SweeperError, UsageError, plain, shortened
+
+# Of a single folder of classes: what is set aside for the one test.
+TEST_SHARE = 0.15
+# Other than training: what people call the parts of a data set, and hardly a class, in small letters.
+PARTS = {"val", "validation", "test", "testing"}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A folder of images as its names tell: its parts are folders of classes, which are in order of their labels."""
+
+    root: Path
+    train: Path
+    val: Path | None
+    test: Path | None
+    classes: tuple[str, ...]
+
+    @property
+    def is_single(self) -> bool:
+        """Whether there are no folders of parts, so that the test part is cut off."""
+        return self.train == self.root
+
+
+def layout_of(root: Path) -> Layout:
+    """How the folder is laid out. Raises UsageError, in one line, for one that holds no classes to tell apart."""
+    if (root / "train").is_dir():
+        train = root / "train"
+        val, test = (root / name if (root / name).is_dir() else None for name in ("val", "test"))
+    else:
+        train, val, test = root, None, None
+    classes = _class_folders(train)
+    if len(classes) < 2:
+        found = "none" if not classes else f"only {plain(classes[0])}"
+        raise UsageError(f"a folder of images must hold at least two folders of classes, got {found} ({train})")
+    if train == root and (parts := [name for name in classes if name.lower() in PARTS]):
+        # No classes of that name: which images are which would be what the network learns.
+        raise UsageError(f"a folder of parts must have a folder train, got {', '.join(parts)} ({root})")
+    for part in (val, test):
+        for name in _class_folders(part) if part is not None else ():
+            if name not in classes:
+                raise UsageError(f"class {plain(name)} of {plain(str(part))} must be in {plain(str(train))} too")
+    return Layout(root, train, val, test, classes)
+
+
+def training_format(root: Path, options: DataOptions) -> Format:
+    """The format that the training images get; decodes none. Raises SweeperError and UsageError."""
+    layout = layout_of(root)
+    classes = chosen_classes(options, layout.classes)
+    files = [file for file in _training_files(layout) if file.class_name in classes]
+    return _training_format(layout, classes, image_files.inspect(files, hashed=False), options)
+
+
+def training_part(root: Path, options: DataOptions, notify: Callable[[str], None]) -> ImageSet:
+    """The images that may be learnt from, those of val/ last. Opens no file of the test part.
+
+    Raises SweeperError and UsageError.
+    """
+    layout = layout_of(root)
+    classes = chosen_classes(options, layout.classes)
+    files = _training_files(layout)
+    if layout.is_single:
+        n_files = len(_files(layout, root))
+        notify(
+            f"{plain(str(root))} has no train folder: {n_files - len(files):,} of its {n_files:,} files, picked by the "
+            "hash of their names, are set aside as the test part"
+        )
+    elif others := [name for name in _folders(root) if name not in ("train", "val", "test")]:
+        names = shortened(", ".join(map(plain, others)))
+        notify(f"{root} has folders that are passed over, being neither train, val nor test: {names}")
+    part = _part(layout, files, classes, None, options, notify)
+    _refuse_empty(layout, classes, {classes[label] for label in np.unique(part.labels)})
+    return part
+
+
+def test_part(root: Path, options: DataOptions, wanted: Format, notify: Callable[[str], None]) -> ImageSet:
+    """The images of test/, or those of a single folder of classes that were set aside, in the training images' format.
+
+    Raises NoTestPart where there are none, and SweeperError and UsageError.
+    """
+    layout = layout_of(root)
+    classes = chosen_classes(options, layout.classes)
+    files = _test_files(layout)
+    if not any(file.class_name in classes for file in files):
+        found = "none set aside" if layout.is_single else "no file in its folder" if layout.test else "no test folder"
+        found = "none of the classes asked for" if files else found
+        raise NoTestImages(f"there must be a test part, got {found} ({plain(str(root))})")
+    return _part(layout, files, classes, wanted, options, notify)
+
+
+def test_sha256(root: Path) -> str | None:
+    """The hash of the test part, whose files are read for it and not decoded; None where there is no test part."""
+    files = _test_files(layout_of(root))
+    return image_files.content_sha256(image_files.inspect(files)) if files else None
+
+
+def _part(
+    layout: Layout,
+    files: Sequence[ImageFile],
+    classes: tuple[str, ...],
+    wanted: Format | None,
+    options: DataOptions,
+    notify: Callable[[str], None],
+) -> ImageSet:
+    """The images of these files that are of the classes, in the format wanted, or else in that of the training part."""
+    inspected = image_files.inspect(files)
+    content = image_files.content_sha256(inspected)
+    chosen = _of_classes(inspected, classes)
+    if wanted is None:
+        wanted = _training_format(layout, classes, chosen, options)
+    found = image_files.read(chosen, content, classes, wanted, options)
+    if found.bad:
+        notify(f"left out files that are no images of one kind: {image_files.told(found.bad)}")
+    validation = [each.file for each in chosen if layout.val and each.file.name.startswith("val/")]
+    return ImageSet(
+        images=found.images,
+        labels=found.labels,
+        classes=classes,
+        sha256=content,
+        source=str(layout.root),
+        n_validation=sum(file.name not in found.bad for file in validation),
+    )
+
+
+def _training_format(
+    layout: Layout, classes: tuple[str, ...], inspected: Sequence[Inspected], options: DataOptions
+) -> Format:
+    _refuse_empty(layout, classes, {found.file.class_name for found in inspected})
+    return image_files.common_format(inspected, options)
+
+
+def _training_files(layout: Layout) -> list[ImageFile]:
+    if layout.is_single:
+        return [file for file in _files(layout, layout.root) if not _is_set_aside(file)]
+    return _files(layout, layout.train) + (_files(layout, layout.val) if layout.val else [])
+
+
+def _test_files(layout: Layout) -> list[ImageFile]:
+    if layout.is_single:
+        return [file for file in _files(layout, layout.root) if _is_set_aside(file)]
+    return _files(layout, layout.test) if layout.test else []
+
+
+def _is_set_aside(file: ImageFile) -> bool:
+    """By the hash of its name: files that are added later move none of the others."""
+    number = int.from_bytes(hashlib.sha256(file.name.encode("utf-8", "surrogateescape")).digest()[:8], "big")
+    return number < TEST_SHARE * 2**64
+
+
+def _files(layout: Layout, part: Path) -> list[ImageFile]:
+    """The files of a part by class and name; hidden ones are passed over, as systems leave them about."""
+    found = []
+    for class_name in filter(lambda name: (part / name).is_dir(), layout.classes):
+        for place, folders, names in os.walk(part / class_name, onerror=_unreadable):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            # A link to a folder is not followed, since it may lead back, but not passed over in silence either.
+            links = [name for name in folders if os.path.islink(os.path.join(place, name))]
+            prefix = Path(place).relative_to(layout.root).as_posix()
+            for name in sorted(names + links):
+                if not name.startswith("."):
+                    found.append(ImageFile(Path(place, name), f"{prefix}/{name}", class_name))
+    return found
+
+
+def _refuse_empty(layout: Layout, classes: Sequence[str], present: Collection[str]) -> None:
+    for name in classes:
+        if name not in present:
+            aside = ", but for what is set aside as the test part" if layout.is_single else ""
+            raise UsageError(
+                f"class {plain(name)} must hold at least one image, got none ({plain(str(layout.train))}{aside})"
+            )
+
+
+def _of_classes(inspected: Sequence[Inspected], classes: Sequence[str]) -> list[Inspected]:
+    """Those of the classes; in the order of the files, not of the classes."""
+    wanted = set(classes)
+    return [found for found in inspected if found.file.class_name in wanted]
+
+
+def _class_folders(part: Path) -> tuple[str, ...]:
+    names = _folders(part)
+    for name in names:
+        if not name.isprintable() or not name.strip():
+            raise UsageError(f"a class must have a printable name, got {plain(name)} ({plain(str(part))})")
+    return tuple(names)
+
+
+def _folders(folder: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+    except OSError as error:
+        _unreadable(error)
+
+
+def _unreadable(error: OSError) -> NoReturn:
+    raise SweeperError(f"the folder must be readable, got: {error.strerror} ({plain(str(error.filename))})") from error

@@ -1,0 +1,1 @@
+"""Where trainings run: jobs, the dispatcher that hands them out, and worker processes."""

@@ -1,0 +1,93 @@
+"""What an engine, the place where trainings run, offers to the dispatcher and reports to it."""
+
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from sweeper.engine.job import TrialJob
+
+
+class Engine(Protocol):
+    """Workers, addressed by index, each of which trains one job at a time.
+
+    What every engine promises: a worker that has sent an epoch sends nothing more until it is answered; the files of
+    an epoch or result are in the store before the message about it arrives; nothing arrives from a worker that was
+    replaced; and a worker's death is reported as Died, never as the failure of its job.
+    """
+
+    # Whether the dispatcher has to find out how many workers of a process are best used at once.
+    finds_width: bool
+
+    def __len__(self) -> int:
+        """The number of workers."""
+
+    def processes(self) -> list[range]:
+        """The workers of each process."""
+
+    def at_once(self, index: int) -> int:
+        """How many jobs the worker's process may train at once."""
+
+    def narrow(self, index: int, at_once: int) -> None:
+        """Limits how many jobs the worker's process may train at once."""
+
+    def widen(self, index: int) -> None:
+        """Lifts the limit that `narrow` has set."""
+
+    def renew(self, index: int) -> None:
+        """Gives an idle worker a process that has trained nothing yet."""
+
+    def train(self, index: int, job: TrialJob) -> None:
+        """Gives an idle worker a job."""
+
+    def answer(self, index: int, *, proceed: bool) -> None:
+        """Lets the worker train the next epoch of its job, or ends the job."""
+
+    def wait(self, seconds: float) -> list[tuple[int, Any]]:
+        """The messages that have arrived, as (index, message); empty after `seconds` without any.
+
+        A message is an EpochMetrics, which must be answered, a Note, a TrialResult, a Failure or a Died.
+        """
+
+    def log(self, index: int) -> Path:
+        """The worker's log file."""
+
+    def close(self) -> None:
+        """Ends all workers at once."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a trial ended without a result. `kind` is diverged, out_of_memory, disk_full or error.
+
+    `own_fault` tells, for out_of_memory, that what the trial itself took explains it: that is known in a process that
+    had trained nothing before. `log` is the worker's.
+    """
+
+    kind: str
+    message: str
+    trace: str = ""
+    own_fault: bool = True
+    log: Path | None = None
+
+
+@dataclass(frozen=True)
+class Died:
+    """The worker is gone, with all of its process; it has been replaced. `ready` tells that it had its data."""
+
+    exit_code: int | None
+    ready: bool = True
+
+    @property
+    def is_of_the_machine(self) -> bool:
+        """Whether it ended by itself before it had its data: no trial is why.
+
+        A signal may be meant for the trial that it was to train.
+        """
+        return not self.ready and self.exit_code is not None and self.exit_code > 0
+
+    def __str__(self) -> str:
+        text = f"the worker ended with exit code {self.exit_code}"
+        if self.exit_code == -signal.SIGKILL:
+            text += " (killed, maybe by the system for lack of memory)"
+        return text

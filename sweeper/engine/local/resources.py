@@ -1,0 +1,191 @@
+"""How many trials this machine can train at once, and on what."""
+
+import math
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweeper.errors import UsageError, plain
+from sweeper.validators import MOST_PER_GPU
+
+MOST_CPU_WORKERS = 8
+# The largest process of the 50-trial search on Fashion-MNIST peaked at 1.3 GiB (benchmarks/README.md).
+WORKER_BYTES = 3 << 29
+# What torch's libraries, the training of a LeNet-5 and what 150 others have left behind take of a limit, 1 GiB, with a
+# quarter to spare.
+LEAST_WORKER_BYTES = 5 << 28
+CGROUP = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Where trials are trained: a device a process, and what decides bitwise results on it.
+
+    A process trains `at_once` trials, or fewer where `finds_width`, with `graphs` from CUDA graphs. `worker_memory` is
+    the most private memory that it may hold, in bytes; it decides no result. None is no limit.
+    """
+
+    devices: tuple[str, ...]
+    threads: int
+    layout: str
+    worker_memory: int | None = None
+    at_once: int = 1
+    graphs: bool = False
+    finds_width: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The type of the devices, and whether the steps are graphs: results of one kind are not quite another's."""
+        return self.devices[0].split(":")[0] + ", graphs" * self.graphs
+
+    @property
+    def workers(self) -> list[str]:
+        """The device of every worker."""
+        return [device for device in self.devices for _ in range(self.at_once)]
+
+
+def plan_execution(
+    device: str,
+    jobs: int | None,
+    data_bytes: int,
+    environment: Mapping[str, str],
+    worker_memory: int | None = None,
+    jobs_per_gpu: int | None = None,
+    most_jobs: int = sys.maxsize,
+) -> Execution:
+    """The workers for `--device`, `--jobs` (None: as many as the machine bears), `--worker-memory`, `--jobs-per-gpu`.
+
+    None for the memory is an equal share of it for each worker on a CPU. With `jobs_per_gpu`, one process a GPU trains
+    so many trials from CUDA graphs, or with 0 as many as are fastest. Of more workers than `most_jobs` there is no use.
+    Raises UsageError.
+    """
+    found = _devices(device)
+    if worker_memory is not None:
+        _check_worker_memory(worker_memory, found)
+    if jobs_per_gpu is not None:
+        if not found[0].startswith("cuda"):
+            raise UsageError(f"trials can share a CUDA device only, got {found[0]} (--jobs-per-gpu)")
+        if jobs is not None:
+            raise UsageError("give one of --jobs and --jobs-per-gpu, got both")
+        used = found[:most_jobs]
+        at_once = min(jobs_per_gpu or MOST_PER_GPU, math.ceil(most_jobs / len(used)))
+        found_out = jobs_per_gpu == 0
+        return Execution(tuple(used), 1, "channels_last", at_once=at_once, graphs=True, finds_width=found_out)
+    if found == ["cpu"]:
+        memory = available_memory()
+        left = None if memory is None else memory - data_bytes  # the workers share one copy of the data
+        if jobs is None:
+            bearable = MOST_CPU_WORKERS if left is None else left // (worker_memory or WORKER_BYTES)
+            jobs = max(1, min(usable_cores(environment), MOST_CPU_WORKERS, bearable))
+        jobs = min(jobs, most_jobs)
+        if worker_memory is None and left is not None and sys.platform == "linux":
+            worker_memory = max(WORKER_BYTES, left // jobs)
+        return Execution(("cpu",) * jobs, threads=1, layout="channels_last", worker_memory=worker_memory)
+    jobs = min(jobs or len(found), most_jobs)
+    return Execution(tuple(found[i % len(found)] for i in range(jobs)), threads=1, layout="channels_last")
+
+
+def _check_worker_memory(n_bytes: int, devices: list[str]) -> None:
+    if devices != ["cpu"]:
+        raise UsageError(f"a worker's memory can be limited on a CPU only, got {devices[0]} (--worker-memory)")
+    if sys.platform != "linux":
+        raise UsageError("a worker's memory can be limited on Linux only (--worker-memory)")
+    if n_bytes < LEAST_WORKER_BYTES:
+        raise UsageError(
+            f"a worker's memory must be at least {LEAST_WORKER_BYTES / (1 << 30):g} GiB, which torch and a LeNet-5 "
+            f"need, got {n_bytes / (1 << 30):.3g} GiB (--worker-memory)"
+        )
+
+
+def usable_cores(environment: Mapping[str, str]) -> int:
+    """The cores that this process may use: affinity, cgroup quota and Slurm's allotment, whichever is least."""
+    limits = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
+    for folder in _cgroup_folders():
+        quota = _cpu_quota(folder)
+        if quota is not None:
+            limits.append(max(1, math.floor(quota)))
+    allotted = environment.get("SLURM_CPUS_PER_TASK", "")
+    if allotted.isdigit() and int(allotted) > 0:
+        limits.append(int(allotted))
+    return min(limits)
+
+
+def available_memory() -> int | None:
+    """Bytes that can still be taken, by the system's and the cgroup's account; None where neither is known."""
+    limits = []
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                limits.append(int(line.split()[1]) * 1024)
+    except OSError:
+        pass
+    for folder in _cgroup_folders():
+        for limit, usage in (
+            ("memory.max", "memory.current"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+        ):
+            most, used = _number(folder / limit), _number(folder / usage)
+            if most is not None and used is not None:
+                limits.append(max(0, most - used))
+    return min(limits, default=None)
+
+
+def _devices(device: str) -> list[str]:
+    import torch
+
+    n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device == "auto":
+        if n_gpus:
+            return [f"cuda:{i}" for i in range(n_gpus)]
+        return ["mps"] if torch.backends.mps.is_available() else ["cpu"]
+    if device == "cuda" and n_gpus:
+        return [f"cuda:{i}" for i in range(n_gpus)]
+    if device.startswith("cuda"):
+        named = device.split(",")
+        for name in named:
+            if not name.startswith("cuda") or name.removeprefix("cuda:") not in map(str, range(n_gpus)):
+                raise UsageError(f"device {plain(name)} is not here: torch sees {n_gpus} CUDA devices (--device)")
+        if len(set(named)) < len(named):
+            raise UsageError(f"each device may be named once, got {plain(device)} (--device)")
+        return named
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise UsageError("device mps is not here: torch sees no Apple GPU (--device)")
+    if device not in ("cpu", "mps"):
+        raise UsageError(f"device must be auto, cpu, cuda, cuda:N, cuda:N,cuda:M or mps, got {device!r} (--device)")
+    return [device]
+
+
+def _cgroup_folders() -> list[Path]:
+    """The control-group folders that bind this process: its own and those above, of either version."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return []
+    folders = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and not {"cpu", "memory"} & set(controllers.split(",")):
+            continue
+        top = CGROUP / controllers
+        folder = top / path.lstrip("/")
+        folders += [folder, *(parent for parent in folder.parents if parent == top or top in parent.parents)]
+    return folders
+
+
+def _cpu_quota(folder: Path) -> float | None:
+    try:
+        quota, period = (folder / "cpu.max").read_text().split()
+        return None if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError):
+        pass
+    old_quota, old_period = _number(folder / "cpu.cfs_quota_us"), _number(folder / "cpu.cfs_period_us")
+    return old_quota / old_period if old_quota is not None and old_quota > 0 and old_period else None
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):  # no such file, or "max"
+        return None

@@ -1,0 +1,54 @@
+"""The images that workers may see, in files that all of them map: one copy in memory, whatever their number."""
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from sweeper.errors import SweeperError
+
+if TYPE_CHECKING:  # a worker imports this module before it limits its threads: nothing that brings pools of them
+    import numpy as np
+
+ImagesAndLabels: TypeAlias = "tuple[np.ndarray, np.ndarray]"  # images, labels
+_NAMES = ("train_images", "train_labels", "validation_images", "validation_labels")
+
+
+def write(folder: Path, folds: Iterable[tuple[ImagesAndLabels, ...]]) -> None:
+    """Writes each fold's train and validation part to `folder`, in place of what a killed process left there.
+
+    Raises SweeperError.
+    """
+    import numpy as np
+
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        for number, (train, validation) in enumerate(folds):
+            (temporary / str(number)).mkdir()
+            for name, array in zip(_NAMES, (*train, *validation), strict=True):
+                np.save(temporary / str(number) / f"{name}.npy", array)
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise SweeperError(f"the workers' images cannot be written to {folder}: {error.strerror or error}") from error
+
+
+def read(folder: Path, fold: int) -> tuple[ImagesAndLabels, ImagesAndLabels]:
+    """The train and the validation part of a fold, counted from 0, mapped and read-only.
+
+    Not copy-on-write, of which every worker's whole mapping would count against its memory limit.
+    """
+    import numpy as np
+
+    train_images, train_labels, *validation = (
+        np.load(folder / str(fold) / f"{name}.npy", mmap_mode="r") for name in _NAMES
+    )
+    return (train_images, train_labels), (validation[0], validation[1])
+
+
+def remove(folder: Path) -> None:
+    """Deletes the parts, if they are there."""
+    shutil.rmtree(folder, ignore_errors=True)

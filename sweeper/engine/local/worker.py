@@ -1,0 +1,284 @@
+"""A worker's process: it trains trials, one or, on a card, several at once, and asks after every epoch of each whether
+to go on."""
+
+import gc
+import os
+import signal
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from threading import Lock, Thread
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+from sweeper.engine.base import Failure
+from sweeper.engine.job import TrialJob, TrialResult, train_trial
+from sweeper.engine.local import shared_images
+from sweeper.errors import DISK_FULL, first_line
+from sweeper.events import Note
+from sweeper.training import memory
+
+if TYPE_CHECKING:  # imported before the process limits its threads and its memory: nothing here that takes either
+    import torch
+
+    from sweeper.training.device_data import TrainingData
+    from sweeper.training.loop import EpochMetrics
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# What oneDNN compiles for a layer it keeps, and nothing gives that back between trials: with its own 1024, 210 LeNets
+# took 0.8 GiB; with these, 150 took 0.15. A network of 24 different convolutions needs no more: with 128 it took thrice
+# the time.
+PRIMITIVES = 256
+
+
+@dataclass(frozen=True)
+class WorkerSetup:
+    """What every worker is given once: the folder of the parts that it may see, and how to compute.
+
+    `scalings` holds (mean, std) by channel for each fold, of which there is one where the data are cut once.
+    `memory` is the most private memory that a worker may hold, in bytes; None is as much as there is. With `graphs`,
+    steps are CUDA graphs.
+    """
+
+    parts: Path
+    n_classes: int
+    scalings: Sequence[tuple[Sequence[float], Sequence[float]]]
+    threads: int
+    layout: str
+    memory: int | None = None
+    graphs: bool = False
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The worker has its data, and trains what it is given."""
+
+
+def serve(connections: Sequence[Connection], device_name: str, log: Path) -> None:
+    """The process's whole life, with as many trials at once as connections. It begins with SIGNALS held back."""
+    # The terminal's Ctrl-C and a batch system's SIGTERM are the coordinator's, which decides what they mean.
+    os.setpgid(0, 0)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    Thread(target=_end_with_parent, daemon=True).start()
+    _write_to(log)
+    with suppress(EOFError, ConnectionResetError):
+        _work(connections, connections[0].recv(), device_name)
+
+
+def _end_with_parent() -> None:
+    """Ends the process, in the middle of an epoch too, when the coordinator is gone: checkpoints hold the rest."""
+    parent = parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
+
+
+def _write_to(log: Path) -> None:
+    """Sends stdout, which is the command's and may be read as JSON, and stderr to the log."""
+    try:
+        descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    except OSError:  # no room for another file: a trial needs no log
+        descriptor = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+def _note(text: str) -> None:
+    """A line in the log, at once. Not print: what did not fit would stay in its buffer and fail again at the end."""
+    with suppress(OSError):
+        os.write(2, f"{text}\n".encode())
+
+
+def _work(connections: Sequence[Connection], setup: WorkerSetup, device_name: str) -> None:
+    if setup.memory is not None:
+        memory.limit(setup.memory)
+    # Read by the thread pools when torch is imported.
+    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(setup.threads)
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+    os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = str(PRIMITIVES)
+    import torch
+
+    torch.set_num_threads(setup.threads)
+    device = torch.device(device_name)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        # It would be a kernel more for every new tensor.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    folds = _Folds(setup, device)
+    share = _FirstShare(device, setup.memory)
+    if len(connections) == 1:
+        if setup.graphs:  # one stream for all trials: torch keeps memory for each that ever multiplied matrices
+            torch.cuda.set_stream(torch.cuda.Stream(device))
+        _train_all(connections[0], setup, folds, share)
+        return
+    _import_all()
+    _first = folds.data(0)  # held, so that all have the same
+    # A stream each and no more: torch has 32, and deals them out again and again.
+    streams = [torch.cuda.Stream(device) if device.type == "cuda" else None for _ in connections]
+    threads = [
+        Thread(target=_train_beside, args=(connection, setup, folds, share, stream))
+        for connection, stream in zip(connections, streams, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+class _Folds:
+    """The images of the folds that are in use, one copy for all trials of the process."""
+
+    def __init__(self, setup: WorkerSetup, device: "torch.device") -> None:
+        self.device = device
+        self._setup = setup
+        self._lock = Lock()
+        self._loaded: WeakValueDictionary[int, TrainingData] = WeakValueDictionary()
+
+    def data(self, fold: int) -> "TrainingData":
+        """What a trial may see of the fold."""
+        with self._lock:
+            data = self._loaded.get(fold)
+            if data is None:
+                data = self._loaded[fold] = data_of(self._setup, fold, self.device)
+            return data
+
+
+class _FirstShare:
+    """Whether what the first trial of the process took explains an error, while no other trial has begun in it."""
+
+    def __init__(self, device: "torch.device", limited_to: int | None) -> None:
+        self._share = memory.Share(device, limited_to)
+        self._n_begun = 0
+
+    def begin(self) -> None:
+        """A trial begins."""
+        self._n_begun += 1
+
+    def explains(self, error: Exception) -> bool:
+        """As memory.Share has it; False where other trials took something as well."""
+        return self._n_begun == 1 and self._share.explains(error)
+
+
+def _import_all() -> None:
+    """What the first trial would import, for threads that would all do so at once, and each look through it later."""
+    import scipy.special  # noqa: F401
+
+    import sweeper.evaluation.metrics
+    import sweeper.models.families
+    import sweeper.training.loop  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
+
+
+def _train_beside(
+    connection: Connection, setup: WorkerSetup, folds: _Folds, share: _FirstShare, stream: "torch.cuda.Stream | None"
+) -> None:
+    """One of several threads that train, on a stream of its own. Its end is the process's.
+
+    A thread that were gone alone would leave its connection open, and the coordinator waiting for its trial for ever.
+    """
+    import torch
+
+    try:
+        if stream is not None:
+            torch.cuda.set_device(folds.device)
+            torch.cuda.set_stream(stream)
+        _train_all(connection, setup, folds, share, alone=False)
+    except BaseException:
+        _note(traceback.format_exc())
+    os._exit(1)
+
+
+def _train_all(
+    connection: Connection, setup: WorkerSetup, folds: _Folds, share: _FirstShare, *, alone: bool = True
+) -> None:
+    """Trains what it is given until the coordinator is gone; `alone` tells that no other thread does."""
+    fold, data = 0, folds.data(0)
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the coordinator is gone; checkpoints hold all
+        connection.send(Ready())
+        while True:
+            job = connection.recv()
+            if job.fold != fold:
+                fold, data = job.fold, folds.data(job.fold)
+            share.begin()
+            failure = _train(connection, job, data, share, setup)
+            memory.give_back(folds.device, alone=alone)  # now that no traceback holds the network any more
+            if failure is not None:
+                _note(f"{_called(job)} failed: {failure.trace or failure.message}")
+                connection.send(failure)
+
+
+def data_of(setup: WorkerSetup, fold: int, device: "torch.device") -> "TrainingData":
+    """What a trial may see of a fold, on the device."""
+    import torch
+
+    from sweeper.training.device_data import on_device
+
+    mean, std = setup.scalings[fold]
+    return on_device(
+        *shared_images.read(setup.parts, fold),
+        n_classes=setup.n_classes,
+        mean=mean,
+        std=std,
+        device=device,
+        layout=getattr(torch, setup.layout),
+    )
+
+
+def _train(
+    connection: Connection, job: TrialJob, data: "TrainingData", share: _FirstShare, setup: WorkerSetup
+) -> Failure | None:
+    """Trains the trial until its end, or until it is told to stop; gives why it failed, if it did."""
+    from sweeper.training.checkpoint import CheckpointError, read_history
+    from sweeper.training.loop import Diverged
+
+    try:
+        known = len(read_history(job.checkpoint))
+    except CheckpointError:
+        known = 0
+    _note(f"{_called(job)}: begins, {known} of {job.epochs} epochs are done already, pid {os.getpid()}")
+    try:
+        for message in train_trial(job, data, graphs=setup.graphs):
+            if isinstance(message, Note):
+                known = 0  # what a checkpoint held was sent before, or is of no use
+                _note(f"{_called(job)}: {message.text}")
+            elif not isinstance(message, TrialResult) and message.epoch > known:
+                _note(_epoch_line(job, message))
+            connection.send(message)
+            if not isinstance(message, TrialResult | Note) and not connection.recv():
+                break
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        raise
+    except Diverged as error:
+        return Failure("diverged", str(error))
+    except Exception as error:  # a trial's failure must not end the worker
+        trace = traceback.format_exc()
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            return Failure("disk_full", f"{error.filename or job.folder} cannot be written: {error.strerror}", trace)
+        if memory.is_out_of_memory(error, limited=setup.memory is not None):
+            return Failure("out_of_memory", first_line(error), trace, share.explains(error))
+        if memory.is_of_the_device(error):
+            raise  # on this card nothing runs any more in this process: no other trial is to be blamed for that
+        return Failure("error", f"{type(error).__name__}: {first_line(error)}", trace)
+    return None
+
+
+def _called(job: TrialJob) -> str:
+    return ", ".join([f"trial {job.number}", *([job.label] if job.label else []), f"seed {job.seed}"])
+
+
+def _epoch_line(job: TrialJob, metrics: "EpochMetrics") -> str:
+    return (
+        f"{_called(job)}, epoch {metrics.epoch}: train loss {metrics.train_loss:.4f}, validation loss "
+        f"{metrics.validation_loss:.4f}, validation accuracy {metrics.validation_accuracy:.4f}, "
+        f"{metrics.epoch_seconds:.2f} s, pid {os.getpid()}"
+    )

@@ -1,0 +1,50 @@
+"""Networks of every family, from their configuration. What a family needs is imported when it is used."""
+
+from typing import TYPE_CHECKING
+
+from sweeper.config import ConvNetConfig, MlpConfig, ModelConfig, TimmConfig
+from sweeper.models import layers
+from sweeper.models.layers import Layer
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def build(config: ModelConfig, input_shape: tuple[int, int, int], n_classes: int) -> "nn.Module":
+    """The network for images of `input_shape` (channels, height, width).
+
+    Its initial weights come from torch's global generator. Raises ValueError when a layer cannot take its map.
+    """
+    match config:
+        case ConvNetConfig():
+            from sweeper.models.convnet import ConvNet
+
+            return ConvNet(config, input_shape, n_classes)
+        case MlpConfig():
+            from sweeper.models import mlp
+
+            return mlp.build(config, input_shape, n_classes)
+        case TimmConfig():
+            from sweeper.models import timm_net
+
+            return timm_net.build(config, input_shape, n_classes)
+    raise AssertionError(config)
+
+
+def check_name(model_name: str) -> None:
+    """Raises ValueError, with the nearest that there is, for a network that timm does not have."""
+    from sweeper.models import timm_net
+
+    timm_net.check_name(model_name)
+
+
+def trace(config: ModelConfig, input_shape: tuple[int, int, int], n_classes: int) -> list[Layer]:
+    """The layers of the network for images of `input_shape` (channels, height, width), in order.
+
+    Raises ValueError, naming the layer and the sizes where it can, when the network cannot take such images.
+    """
+    if isinstance(config, TimmConfig):
+        from sweeper.models import timm_net
+
+        return timm_net.trace(config, input_shape, n_classes)
+    return layers.trace(config, input_shape, n_classes)

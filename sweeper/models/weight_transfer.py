@@ -1,0 +1,80 @@
+"""Weights of one network as the start of another: which tensors of a safetensors file fit, and their loading."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from sweeper.config import ModelConfig, TimmConfig
+from sweeper.models.families import build
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Match:
+    """The tensors that a file and a network have in common, and those that they have not.
+
+    `taken` are alike in name and shape, running statistics of batch norm among them; `left` says of each other one of
+    either side why it is none of these. `parameters` are those of the network, taken or not.
+    """
+
+    taken: tuple[str, ...]
+    left: Mapping[str, str]
+    parameters: tuple[str, ...]
+
+    @property
+    def n_parameters_taken(self) -> int:
+        """How many of the network's parameter tensors are taken."""
+        return len(set(self.parameters) & set(self.taken))
+
+
+def shapes_in(path: Path) -> dict[str, Shape]:
+    """The shapes of the tensors in a safetensors file, by name. Raises ValueError where it is none, or not whole."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 (no iteration)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"it is no whole safetensors file: {error}") from error
+
+
+def match(found: Mapping[str, Shape], config: ModelConfig, input_shape: tuple[int, int, int], n_classes: int) -> Match:
+    """What of the tensors `found` goes into the network of this configuration, which is built without memory.
+
+    Raises ValueError when the network cannot take such images.
+    """
+    if isinstance(config, TimmConfig):
+        config = replace(config, pretrained=False)  # the same tensors, and nothing to be downloaded
+    with torch.device("meta"):
+        network = build(config, input_shape, n_classes)
+    own = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    left = {}
+    for name, shape in own.items():
+        if name not in found:
+            left[name] = "not in the weights"
+        elif found[name] != shape:
+            left[name] = f"{_sizes(shape)} here, {_sizes(found[name])} in the weights"
+    taken = tuple(name for name in own if name not in left)
+    left |= {name: "not in this network" for name in found if name not in own}
+    return Match(taken, left, tuple(name for name, _ in network.named_parameters()))
+
+
+def load(network: nn.Module, path: Path, names: Collection[str]) -> None:
+    """Copies these tensors of a safetensors file into the network, on whatever device it is.
+
+    Raises ValueError where the file cannot be read or lacks one.
+    """
+    tensors = network.state_dict()
+    try:
+        with torch.no_grad(), safe_open(path, framework="pt") as file:
+            for name in names:
+                tensors[name].copy_(file.get_tensor(name))
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"the initial weights {path} cannot be read: {error}") from error
+
+
+def _sizes(shape: Shape) -> str:
+    return "x".join(map(str, shape)) or "a single value"

@@ -1,0 +1,110 @@
+"""What the retrainings of a study have in common: their data, seeds, arithmetic and places, and how right they are."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sweeper.data.splits import Indices
+from sweeper.data.training_set import TrainingSet
+from sweeper.engine.job import TrialJob
+from sweeper.engine.local.pool import WorkerPool, start_workers
+from sweeper.engine.local.resources import Execution
+from sweeper.errors import SweeperError
+from sweeper.models.predictor import RawPixels, load_network, logits_of
+from sweeper.promotion.finalists import Finalist
+from sweeper.promotion.verdict import Correct
+from sweeper.runs.batch import Training
+from sweeper.runs.record import texts
+from sweeper.store.layout import Store
+from sweeper.studies.seeds import derive_seed
+
+# What decides a training's weights beside its configuration, seed, epochs, part of the pool, and arithmetic.
+DECISIVE = ("data_sha256", "split_sha256", "mean", "std")
+
+
+def key_of(stem: str, identity: str) -> str:
+    """`stem` with a hash of what decides the weights: another configuration, seed or data is another training."""
+    return f"{stem}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+
+
+@dataclass(frozen=True)
+class PromotionJobs:
+    """The study's data, and where and how its configurations are trained once more."""
+
+    study_name: str
+    study_id: str
+    spec: dict[str, Any]
+    training_set: TrainingSet
+    execution: Execution
+    store: Store
+
+    def fresh_seed(self, finalist: Finalist, number: int) -> Training:
+        """The finalist on the train part, with a seed that the search did not have; numbers count from 1."""
+        seed = derive_seed(self.spec["seed"], "fresh", number)
+        return self._training(finalist, f"seed-{number}", f"{finalist.name}, seed {number}", seed, "train")
+
+    def refit(self, finalist: Finalist) -> Training:
+        """The finalist on the whole pool."""
+        seed = derive_seed(self.spec["seed"], "refit")
+        return self._training(finalist, "refit", f"{finalist.name}, refit", seed, "pool")
+
+    def workers(self, train: Indices, validation: Indices) -> WorkerPool:
+        """Workers that see these images of the pool, and no others. Raises SweeperError without room for them."""
+        scalings = [(self.spec["mean"], self.spec["std"])]
+        return start_workers(
+            self.training_set,
+            [(train, validation)],
+            scalings,
+            self.execution,
+            store=self.store,
+            owner=self.study_name,
+            owner_id=self.study_id,
+        )
+
+    def network(self, training: Training) -> RawPixels:
+        """The trained network. Raises SweeperError if its weights cannot be read."""
+        try:
+            return load_network(
+                training.job.configuration.model,
+                self.training_set.input_shape,
+                len(self.training_set.classes),
+                training.job.weights,
+                self.spec["mean"],
+                self.spec["std"],
+            )
+        except ValueError as error:
+            raise SweeperError(str(error)) from error
+
+    def logits(self, training: Training, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """What the trained network makes of raw images: (n, classes)."""
+        return logits_of(self.network(training), images, torch.device(self.execution.devices[0]))
+
+    def correct(self, trainings: Sequence[Training], part: Indices) -> Correct:
+        """Whether each of the trainings (columns) is right on each image of the part (rows)."""
+        images, labels = self.training_set.images[part], self.training_set.labels[part]
+        predictions = [self.logits(t, images).argmax(1) for t in trainings]
+        return np.stack([predicted == labels for predicted in predictions], axis=1)
+
+    def _training(self, finalist: Finalist, stem: str, name: str, seed: int, part: str) -> Training:
+        arithmetic = (self.execution.kind, self.execution.threads, self.execution.layout)
+        job = TrialJob(
+            number=finalist.trial,
+            configuration=finalist.configuration,
+            epochs=finalist.epochs,
+            seed=seed,
+            folder=Path(),
+            data_key=json.dumps([part, *(self.spec[name] for name in DECISIVE), *arithmetic]),
+        )
+        key = key_of(f"trial-{finalist.trial}-{stem}", job.identity)
+        job = replace(job, folder=self.store.training_folder(self.study_name, self.study_id, key))
+        tags = {"sweeper.study": self.study_name, "sweeper.trial": str(finalist.trial), "sweeper.part": part}
+        spec = {**self.spec, "epochs": finalist.epochs}
+        artifacts = texts(finalist.configuration, seed, spec, self.training_set.input_shape, self.training_set.classes)
+        return Training(key, name, job, tags, artifacts)

@@ -1,0 +1,95 @@
+"""What a network's predictions on the test set come to: figures, tables and pictures."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from sweeper import plots
+from sweeper.evaluation import metrics
+from sweeper.evaluation.statistics import wilson
+from sweeper.tracking.runs import table
+
+Logits = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class TestMetrics:
+    """What one network's predictions on the test set come to; shares of 1, the loss in nats."""
+
+    n: int
+    accuracy: float
+    low: float
+    high: float
+    loss: float
+    macro_precision: float
+    macro_recall: float
+    macro_f1: float
+    thresholded_precision: float | None
+    thresholded_recall: float
+    per_class_accuracy: Sequence[float | None]
+    confusions: Sequence[tuple[str, str, int]]
+
+
+def measure(labels: NDArray[np.int64], logits: Logits, classes: Sequence[str]) -> TestMetrics:
+    """All test figures of one network; `labels` (n,), `logits` (n, classes)."""
+    predictions = logits.argmax(1)
+    n_correct = int((predictions == labels).sum())
+    low, high = wilson(n_correct, len(labels))
+    precision, recall, f1 = metrics.macro_precision_recall_f1(labels, predictions, len(classes))
+    over, under = metrics.thresholded_precision_recall(labels, softmax(logits, axis=1))
+    matrix = metrics.confusion_matrix(labels, predictions, len(classes))
+    return TestMetrics(
+        n=len(labels),
+        accuracy=n_correct / len(labels),
+        low=low,
+        high=high,
+        loss=metrics.cross_entropy(labels, logits),
+        macro_precision=precision,
+        macro_recall=recall,
+        macro_f1=f1,
+        thresholded_precision=_known(over),
+        thresholded_recall=under,
+        per_class_accuracy=[_known(value) for value in metrics.per_class_accuracy(labels, predictions, len(classes))],
+        confusions=[(classes[i], classes[j], number) for i, j, number in metrics.largest_confusions(matrix)],
+    )
+
+
+def tables(
+    labels: NDArray[np.int64], logits: Mapping[str, Logits], tested: Mapping[str, TestMetrics], classes: Sequence[str]
+) -> dict[str, str]:
+    """Accuracy by class, and every image's predictions, as CSV by file name; `logits` and `tested` by role."""
+    roles = list(logits)
+    per_class = [(name, *(tested[role].per_class_accuracy[i] for role in roles)) for i, name in enumerate(classes)]
+    columns: list[Any] = [range(len(labels)), [classes[label] for label in labels]]
+    names = ["image", "label"]
+    for role in roles:
+        probabilities = softmax(logits[role].astype(np.float64), axis=1)
+        predictions = logits[role].argmax(1)
+        columns += [[classes[p] for p in predictions], [round(float(p), 4) for p in probabilities.max(axis=1)]]
+        names += [f"{role}_prediction", f"{role}_probability"]
+    return {
+        "per_class_accuracy.csv": table(["class", *roles], per_class),
+        "predictions.csv": table(names, list(zip(*columns, strict=True))),
+    }
+
+
+def figures(
+    labels: NDArray[np.int64], logits: Mapping[str, Logits], classes: tuple[str, ...], counted: str
+) -> dict[str, Callable[[], Figure]]:
+    """A confusion matrix a role, by file name; `counted` says which look at the test data it shows."""
+
+    def matrix(role: str) -> Callable[[], Figure]:
+        counts = metrics.confusion_matrix(labels, logits[role].argmax(1), len(classes))
+        return lambda: plots.confusion_matrix(counts, classes, f"Test confusion matrix, {role} ({counted})")
+
+    return {f"{role}_confusion_matrix.png": matrix(role) for role in logits}
+
+
+def _known(value: float) -> float | None:
+    """JSON has no NaN."""
+    return None if np.isnan(value) else float(value)

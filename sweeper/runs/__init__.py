@@ -1,0 +1,1 @@
+"""Recorded trainings: planned, trained to their end, and logged to MLflow."""

@@ -1,0 +1,138 @@
+"""What MLflow is told of a training: its artifacts, epochs, plots and final metrics."""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sweeper.config import Configuration
+from sweeper.engine.job import FIGURES, TrialJob, TrialResult
+from sweeper.models import families, layers
+from sweeper.plots import Plot
+from sweeper.runs.fold_means import mean_epochs
+from sweeper.studies.spec import trainings_of
+from sweeper.tracking.outbox import Key
+from sweeper.tracking.runs import Tracker, table
+from sweeper.training.loop import EpochMetrics
+
+
+def jobs_of(
+    spec: Mapping[str, Any],
+    configuration: Configuration,
+    number: int,
+    folder: Path,
+    seed_of: Callable[[int], int],
+) -> list[TrialJob]:
+    """A configuration's trainings as workers get them: one a fold and repeat, the folds of the first repeat first.
+
+    `seed_of` gives the seed of a repeat, counted from 0; each training has a folder of its own in `folder`.
+    """
+    decisive = ("data_sha256", "split_sha256", "mean", "std", "device", "threads", "layout")
+    data_key = json.dumps([spec.get(name) for name in decisive])
+    return [
+        TrialJob(
+            number=number,
+            configuration=configuration,
+            epochs=spec["epochs"],
+            seed=seed_of(part.repeat),
+            folder=folder / part.label,
+            data_key=data_key,
+            fold=part.fold,
+            label=part.label,
+        )
+        for part in trainings_of(spec)
+    ]
+
+
+def training_plots(
+    name: str, history: Sequence[EpochMetrics], result: TrialResult, classes: Sequence[str]
+) -> dict[str, Plot]:
+    """The figures of a complete training by file name; the confusion matrix where there is a validation part."""
+    epochs = [metrics.values() for metrics in history]
+    figures = {"learning_curves.png": Plot("learning_curves", {"epochs": epochs, "title": f"Learning curves, {name}"})}
+    heads = [metrics.values() for metrics in history if metrics.heads]
+    if heads:
+        title = f"Accuracy of the auxiliary heads, {name}"
+        figures["head_accuracies.png"] = Plot("head_accuracies", {"epochs": heads, "title": title})
+    return figures | _confusion(name, [result], classes)
+
+
+def mean_plots(
+    name: str, histories: Sequence[Sequence[EpochMetrics]], results: Sequence[TrialResult], classes: Sequence[str]
+) -> dict[str, Plot]:
+    """The figures of several complete trainings together, by file name; the confusion matrix is their sum."""
+    trainings = [[metrics.values() for metrics in history] for history in histories]
+    curves = {"trainings": trainings, "title": f"Learning curves, {name}"}
+    return {"learning_curves.png": Plot("mean_learning_curves", curves), **_confusion(name, results, classes)}
+
+
+def _confusion(name: str, results: Sequence[TrialResult], classes: Sequence[str]) -> dict[str, Plot]:
+    matrices = [result.confusion for result in results if result.confusion is not None]
+    if not matrices:
+        return {}
+    title = f"Validation confusion matrix, {name}"
+    arguments = {"matrix": np.sum(matrices, axis=0).tolist(), "classes": classes, "title": title}
+    return {"validation_confusion_matrix.png": Plot("confusion_matrix", arguments)}
+
+
+def final_metrics(metrics: Mapping[str, float], n_parameters: int, seconds: float) -> dict[str, float]:
+    """Of a configuration's figures those that its run's epochs do not hold: the best epoch's, FIGURES, and spreads."""
+    known = {
+        name: value
+        for name, value in metrics.items()
+        if (name.startswith("best_") or name in FIGURES or name.endswith("_sd")) and not math.isnan(value)
+    }
+    return known | {"n_parameters": n_parameters, "seconds": seconds}
+
+
+def log_means(tracker: Tracker, key: Key | None, histories: Sequence[Sequence[EpochMetrics]]) -> None:
+    """The epochs of several trainings together, as mean_epochs has them."""
+    for epoch in mean_epochs(histories):
+        log_values(tracker, key, int(epoch["epoch"]), epoch)
+
+
+def log_epoch(tracker: Tracker, key: Key | None, metrics: EpochMetrics) -> None:
+    """One epoch of a trial or training; one that MLflow has already is passed over, as are values that are none."""
+    log_values(tracker, key, metrics.epoch, metrics.values())
+
+
+def log_values(tracker: Tracker, key: Key | None, epoch: int, values: Mapping[str, float]) -> None:
+    """The values of an epoch of a trial or training; as `log_epoch`."""
+    if epoch > tracker.last_epoch(key):
+        known = {name: value for name, value in values.items() if name != "epoch" and not math.isnan(value)}
+        tracker.log_epoch(key, epoch, known)
+
+
+def texts(
+    configuration: Configuration,
+    seed: int,
+    spec: Mapping[str, Any],
+    input_shape: tuple[int, int, int],
+    classes: tuple[str, ...],
+) -> dict[str, str]:
+    """All that a training started from, and its layers where there can be any: artifacts by file name."""
+    config = {
+        "model": asdict(configuration.model),
+        "train": asdict(configuration.train),
+        "epochs": spec["epochs"],
+        "seed": seed,
+        "input_shape": input_shape,
+        "classes": classes,
+        "pixels": {"scaling": spec["pixels"], "mean": spec["mean"], "std": spec["std"]},
+        "data": {"name": spec["dataset"], "sha256": spec["data_sha256"]},
+    }
+    if "init_sha256" in spec:
+        config["init"] = {"sha256": spec["init_sha256"], "freeze": spec["freeze"]}
+    found = {"config.json": json.dumps(config, indent=2)}
+    try:
+        network = families.trace(configuration.model, input_shape, len(classes))
+    except ValueError:
+        return found
+    rows = [(y.name, y.kind, y.output_shape, y.n_parameters, y.n_multiply_adds) for y in network]
+    total = ("total", "", "", layers.n_parameters(network), layers.n_multiply_adds(network))
+    columns = ("layer", "kind", "output_shape", "n_parameters", "n_multiply_adds")
+    return found | {"layers.csv": table(columns, [*rows, total])}

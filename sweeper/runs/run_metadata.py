@@ -1,0 +1,73 @@
+"""Parameters, tags and environment of a run in MLflow."""
+
+import hashlib
+import json
+import platform
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+from sweeper.data.splits import Split
+from sweeper.data.training_set import TrainingSet
+from sweeper.engine.local.resources import Execution
+from sweeper.store.redaction import redact
+from sweeper.tracking.runs import DataRecord
+
+PACKAGES = ("cnn-sweeper", "torch", "torchvision", "optuna", "mlflow", "numpy", "scikit-learn", "timm")
+
+
+def data_record(training_set: TrainingSet) -> DataRecord:
+    """What MLflow is told of the data."""
+    return DataRecord(training_set.name, training_set.sha256, training_set.source, training_set.images.shape)
+
+
+def tags(command: Sequence[str], execution: Execution, data_sha256: str) -> dict[str, str]:
+    """Where and how the command ran."""
+    found = {
+        "sweeper.command": redact(shlex.join(command)),
+        "sweeper.data_sha256": data_sha256,
+        "sweeper.device": ", ".join(sorted(set(execution.devices))),
+        "sweeper.workers": str(len(execution.workers)),
+        "sweeper.threads": str(execution.threads),
+        "sweeper.version": version("cnn-sweeper"),
+    }
+    if commit := _git_commit():
+        found["mlflow.source.git.commit"] = commit
+    return found
+
+
+def params(spec: Mapping[str, Any], split: Split) -> dict[str, Any]:
+    """What the results of a study or training depend on; a study's space is an artifact, and here its hash.
+
+    `split` is the first fold, where there are several.
+    """
+    found = {name: value for name, value in spec.items() if name not in ("space", "fold_scalings")}
+    if "space" in spec:
+        found["space_sha256"] = hashlib.sha256(json.dumps(spec["space"], sort_keys=True).encode()).hexdigest()
+    return found | {f"n_{name}": len(getattr(split, name)) for name in ("train", "validation", "confirm")}
+
+
+def environment(execution: Execution) -> str:
+    """Versions and machine, as JSON text."""
+    return json.dumps(
+        {
+            "packages": {name: version(name) for name in PACKAGES},
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "execution": asdict(execution),
+            "git_commit": _git_commit(),
+        },
+        indent=2,
+    )
+
+
+def _git_commit() -> str | None:
+    """The commit of the folder that the command is run in, if it is in a git repository."""
+    try:
+        done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

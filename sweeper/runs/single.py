@@ -1,0 +1,263 @@
+"""One configuration trained by itself, without a study: from its request to its outcome."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any
+
+from sweeper.engine.job import TrialJob
+from sweeper.errors import SweeperError
+from sweeper.events import Listener, Note
+from sweeper.models import families, layers
+from sweeper.plots import Plot
+from sweeper.runs import initial_weights, plan, run_metadata
+from sweeper.runs.batch import BatchRunner, Training
+from sweeper.runs.fold_means import metrics_of
+from sweeper.runs.limits import StopRequest, closing_patience
+from sweeper.runs.record import final_metrics, jobs_of, log_means, mean_plots, texts
+from sweeper.runs.result_file import CompletedTraining
+from sweeper.runs.variant_result import VariantResult
+from sweeper.spaces.space import Variant
+from sweeper.store.redaction import redact
+from sweeper.studies import storage_errors
+from sweeper.studies.objective import METRICS
+from sweeper.studies.seeds import derive_seed
+from sweeper.studies.spec import scalings_of, trainings_of
+from sweeper.tracking.client import check_tracking
+from sweeper.tracking.learning_curves import INIT, Curves, curves_of
+from sweeper.tracking.runs import Tracker
+
+# The figure of a training's curves beside those of others.
+COMPARISON = "comparison.png"
+# The best epoch is that of the highest validation accuracy.
+METRIC = METRICS["accuracy"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRequest(plan.Request):
+    """A training as asked for on the command line.
+
+    `init` names the run or model whose weights it starts from, which `freeze` keeps as they are; `compare` names runs.
+    """
+
+    variant: Variant
+    init: str | None = None
+    freeze: bool = False
+    compare: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class TrainingOutcome:
+    """How a training ended. `stopped` is "" when it is done, else a signal's name, and `result` is None.
+
+    `init` is what it started from, if not from scratch; `undelivered` are the reasons of writes that MLflow would not
+    take.
+    """
+
+    request: TrainingRequest
+    experiment_id: str
+    run_id: str
+    init: initial_weights.Initial | None
+    result: VariantResult | None
+    stopped: str
+    undelivered: Sequence[str]
+
+    def summary(self) -> dict[str, Any]:
+        """The object that `sweeper train --json` prints: with figures once there are any."""
+        figures = self.result.described() if self.result else {}
+        return {
+            "schema_version": 1,
+            "dataset": self.request.data_name,
+            "space": self.request.space.name,
+            "variant": self.request.variant.name,
+            "run_id": self.run_id,
+            "experiment_id": self.experiment_id,
+            "epochs": self.request.protocol.epochs,
+            "seed": self.request.seed,
+            "stopped": self.stopped,
+            **({"init": self.init.described()} if self.init else {}),
+            # These two are of a variant among others.
+            **{name: value for name, value in figures.items() if name not in ("trial", "difference")},
+        }
+
+
+def run(request: TrainingRequest, listener: Listener, stop: StopRequest) -> TrainingOutcome:
+    """Trains to the end, or to `stop`, going on from wherever an earlier command was cut short.
+
+    Raises SweeperError and UsageError.
+    """
+    # Of more workers than there are trainings there is no use.
+    most_jobs = len(trainings_of(asdict(request.protocol)))
+    # Before the data, which may have to be downloaded.
+    found = initial_weights.find(request.init, request.store) if request.init is not None else None
+    decisive = {"init_sha256": found.sha256, "freeze": request.freeze} if found else {}
+    planned = plan.make(request, [request.variant.name], decisive, listener, most_jobs)
+    init = _matched(found, request, planned, listener) if found else None
+    check_tracking(request.store, planned.training_set.name)
+    others = [curves_of(request.store, run_id, planned.training_set.sha256, "--compare") for run_id in request.compare]
+    request.store.prepare()
+    single = _Single(request, planned, init, others, listener, stop)
+    with storage_errors.translated(request.store), request.store.owning(single.name):
+        single.open()
+        try:
+            result = single.train()
+            state = "complete" if result else "interrupted"
+        except BaseException as error:
+            failed = isinstance(error, Exception)  # SystemExit is a signal's
+            if not stop.at_once:
+                with suppress(SweeperError):  # of the spool, which a full disk keeps from being written too
+                    single.end("failed" if failed else "interrupted", redact(str(error)) if failed else stop.reason)
+            raise
+        stopped = "" if result else stop.reason
+        undelivered = single.end(state, stopped, closing_patience(stopped))
+        return TrainingOutcome(
+            request, single.tracker.experiment_id, single.tracker.run_id, init, result, stopped, undelivered
+        )
+
+
+def _matched(
+    found: initial_weights.Found, request: TrainingRequest, planned: plan.Plan, listener: Listener
+) -> initial_weights.Initial:
+    """What of the weights the network takes, which the listener is told."""
+    config, training_set = request.variant.configuration.model, planned.training_set
+    init = initial_weights.match(
+        found, config, training_set.input_shape, len(training_set.classes), freeze=request.freeze
+    )
+    for line in init.told():
+        listener(Note(line))
+    return init
+
+
+class _Single:
+    """The trainings of one configuration, and their runs in MLflow.
+
+    What decides the figures names the run and the folder, so that the same command finds both again.
+    """
+
+    def __init__(
+        self,
+        request: TrainingRequest,
+        planned: plan.Plan,
+        init: initial_weights.Initial | None,
+        others: Sequence[Curves],
+        listener: Listener,
+        stop: StopRequest,
+    ) -> None:
+        self.request, self.planned = request, planned
+        self.training_set, self.spec = planned.training_set, planned.spec
+        self.init, self.others = init, others
+        self.tell_user, self.stop = listener, stop
+        self.title = f"{request.space.name} {request.variant.name}"
+        self.tags = {"sweeper.variant": request.variant.name}
+        if init:
+            self.title += f" from {init.found.source.short}" + ", frozen" * init.freeze
+            self.tags[INIT] = init.found.source.name
+        decisive = json.dumps([self.spec, request.variant.name, request.variant.configuration.key()], sort_keys=True)
+        self.id = hashlib.sha256(decisive.encode()).hexdigest()
+        # A space and a variant may be called anything printable.
+        plain = re.sub(r"[^A-Za-z0-9._]", "-", f"{request.space.name}-{request.variant.name}")[:60]
+        self.name = f"train-{plain}-{self.id[:12]}"
+        data = run_metadata.data_record(self.training_set)
+        self.tracker = Tracker(request.store, data, lambda text: listener(Note(text)), kind="training")
+
+    def open(self) -> None:
+        """Makes the run, or opens it again."""
+        request = self.request
+        tags = run_metadata.tags(request.command, self.planned.execution, self.training_set.sha256)
+        params = {**request.variant.configuration.values(), **run_metadata.params(self.spec, self.planned.splits[0])}
+        self.tracker.open(self.name, self.id, tags | self.tags, params, run_name=self.title)
+
+    def end(self, state: str, reason: str, patience: float | None = None) -> list[str]:
+        """Ends the run, if that was not done yet; gives the reasons of what MLflow would not take."""
+        if self.tracker.state(None) != "complete":
+            self.tracker.finish(None, state, reason=reason)
+        return self.tracker.close(patience)
+
+    def train(self) -> VariantResult | None:
+        """What came of the configuration, trained now or before; None where a stop was requested."""
+        store, space = self.request.store, self.request.space
+        runner = BatchRunner(store, self.name, self.training_set.classes, self.tracker, self.tell_user, self.stop)
+        folder = store.single_folder(self.name)
+        jobs = jobs_of(self.spec, self.request.variant.configuration, 0, folder, self._seed)
+        trainings = [self._training(job) for job in jobs]
+        if self.tracker.state(None) != "complete":
+            own = {"space.toml": space.text, "environment.json": run_metadata.environment(self.planned.execution)}
+            if len(trainings) > 1:
+                own |= self._texts(self.spec, self.request.seed)
+            if self.init:
+                own["init.json"] = json.dumps(self.init.described(), indent=2)
+            self.tracker.log_text(None, own)
+        start_workers = partial(self.planned.start_workers, store, self.name, self.id)
+        done = runner.run(trainings, "trainings", start_workers)
+        for training in trainings:
+            if reason := runner.diverged.get(training.key):
+                raise SweeperError(f"{training.name} diverged: {reason}")
+        if not done:
+            return None
+        outcomes = [outcome for training in trainings if (outcome := runner.outcome(training))]
+        assert len(outcomes) == len(trainings)
+        if self.others:
+            self.tracker.log_plots(None, {COMPARISON: self._comparison(outcomes)})
+        return self._result(outcomes)
+
+    def _comparison(self, outcomes: Sequence[CompletedTraining]) -> Plot:
+        """The learning curves beside those of the other runs."""
+        own = [[metrics.values() for metrics in trained.history] for trained in outcomes]
+        pretrained = self.request.variant.configuration.values().get("pretrained")
+        start = "" if self.init or pretrained else ", from scratch"
+        lines = [{"name": f"{self.title}{start} (this run)", "trainings": own}]
+        lines += [asdict(other) for other in self.others]
+        return Plot("overlaid_curves", {"variants": lines, "title": f"Learning curves on {self.training_set.name}"})
+
+    def _result(self, outcomes: Sequence[CompletedTraining]) -> VariantResult:
+        """What the complete trainings come to, which MLflow is told once."""
+        request, histories = self.request, [trained.history for trained in outcomes]
+        results = [trained.result for trained in outcomes]
+        figures = metrics_of(histories, [result.figures for result in results], METRIC, minimize=False)
+        network = families.trace(
+            request.variant.configuration.model, self.training_set.input_shape, len(self.training_set.classes)
+        )
+        result = VariantResult(
+            variant=request.variant.name,
+            trial=None,
+            figures=figures,
+            epochs=request.protocol.epochs,
+            n_trainings=len(outcomes),
+            difference=None,
+            n_parameters=layers.n_parameters(network),
+            n_multiply_adds=layers.n_multiply_adds(network),
+            seconds=figures["training_seconds"],
+            reported=request.variant.reported,
+        )
+        if self.tracker.state(None) != "complete":
+            if len(outcomes) > 1:
+                log_means(self.tracker, None, histories)
+                self.tracker.log_plots(None, mean_plots(self.title, histories, results, self.training_set.classes))
+            final = final_metrics(figures, result.n_parameters, result.seconds)
+            self.tracker.finish(None, "complete", metrics=final)
+        return result
+
+    def _training(self, job: TrialJob) -> Training:
+        mean, std = scalings_of(self.spec)[job.fold]
+        return Training(
+            key=job.label,
+            name=f"{self.title}, {job.label}" if job.label else self.title,
+            job=replace(job, initial=self.init.for_job()) if self.init else job,
+            tags=self.tags,
+            texts=self._texts({**self.spec, "mean": mean, "std": std}, job.seed),
+            to_mlflow=True,
+        )
+
+    def _texts(self, spec: Mapping[str, Any], seed: int) -> dict[str, str]:
+        return texts(
+            self.request.variant.configuration, seed, spec, self.training_set.input_shape, self.training_set.classes
+        )
+
+    def _seed(self, repeat: int) -> int:
+        """The command's own seed for the first repeat: what MLflow shows gives the same training again."""
+        seed = self.request.seed
+        return derive_seed(seed, "repeat", repeat) if repeat else seed

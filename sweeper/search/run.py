@@ -1,0 +1,214 @@
+"""One sweep from its request to its outcome: data, study, workers, tracking, and the ranking at the end."""
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+
+from sweeper.data import lookup
+from sweeper.errors import SweeperError
+from sweeper.events import Listener, Note
+from sweeper.runs import plan, run_metadata
+from sweeper.runs.limits import Limits, StopRequest, closing_patience
+from sweeper.runs.variant_result import VariantResult
+from sweeper.search import study_report, variant_results
+from sweeper.search.context import Context
+from sweeper.search.coordinator import Coordinator
+from sweeper.store.redaction import redact
+from sweeper.studies import lifecycle, proposer, resume_command, storage_errors, trial_records
+from sweeper.studies.attributes import id_of
+from sweeper.studies.spec import trainings_of
+from sweeper.studies.storage import free_name, open_storage
+from sweeper.studies.trial_records import TrialRecord
+from sweeper.tracking.client import check_tracking
+from sweeper.tracking.runs import Tracker
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchRequest(plan.Request):
+    """A search as asked for on the command line."""
+
+    study: str
+    new: bool
+    variants_only: bool
+    variant_epochs: Mapping[str, int]  # of variants that are compared, where they have epochs of their own
+    trials: int
+    sampler: str
+    pruner: str
+    metric: str
+    max_parameters: int | None
+    target: float | None
+    keep: int
+    timeout: float | None  # seconds
+
+
+@dataclass(frozen=True)
+class SearchOutcome:
+    """How a sweep ended. `stopped` is "" when it is done, else timeout, target, sweeper stop, or a signal's name.
+
+    `variants` are the results of a comparison of named variants, else None; each trial has `n_trainings`.
+    `undelivered` are the reasons of writes that MLflow would not take; the study itself is whole without them.
+    """
+
+    study_name: str
+    experiment_id: str
+    run_id: str
+    trials: Sequence[TrialRecord]
+    metric: str
+    stopped: str
+    seconds: float
+    undelivered: Sequence[str]
+    n_trainings: int
+    variants: Sequence[VariantResult] | None
+
+    def summary(self) -> dict[str, Any]:
+        """The object that `sweeper search --json` prints; `variants` stands in that of a comparison of variants."""
+        best = trial_records.best(self.trials, self.metric)
+        variants = {} if self.variants is None else {"variants": [result.described() for result in self.variants]}
+        return {
+            "schema_version": 1,
+            "study_name": self.study_name,
+            "experiment_id": self.experiment_id,
+            "run_id": self.run_id,
+            "n_trials": trial_records.counts(self.trials),
+            "best_trial": best
+            and {
+                "number": best.number,
+                "value": best.value,
+                "params": dict(best.params),
+                "run_id": best.run_id,
+            },
+            "seconds": round(self.seconds, 1),
+            **variants,
+        }
+
+
+def make_plan(request: SearchRequest, listener: Listener) -> plan.Plan:
+    """Obtains and cuts the data, and fixes what the study's results depend on. Raises SweeperError and UsageError."""
+    if request.sampler == "grid":
+        proposer.shuffled_grid(request.space, request.seed)  # refused before the data are obtained
+    decisive = {
+        "space": request.space.describe(),
+        "variants_only": request.variants_only,
+        "metric": request.metric,
+        "sampler": request.sampler,
+        "pruner": request.pruner,
+        "max_params": request.max_parameters,
+    }
+    if request.variant_epochs:
+        decisive["variant_epochs"] = dict(request.variant_epochs)
+    return plan.make(request, list(request.space.variants), decisive, listener)
+
+
+def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> SearchOutcome:
+    """Runs the search to its end, or to `stop`. Raises SweeperError and UsageError."""
+    started = time.monotonic()
+    planned = make_plan(request, listener)
+    training_set, spec, store = planned.training_set, planned.spec, request.store
+    check_tracking(store, training_set.name)
+    store.prepare()
+    storage = open_storage(store)
+    name = free_name(storage, request.study) if request.new else request.study
+    with ExitStack() as stack:
+        stack.enter_context(storage_errors.translated(store))
+        stack.enter_context(store.owning(name))
+        study = lifecycle.open_study(storage, name, spec, request.space)
+        stack.enter_context(_telling_of_failure(study, stop))
+        lifecycle.mark_running(study, request.trials, resume_command.resuming(request.command, name))
+        path = lookup.path_of(request.dataset)
+        study.set_user_attr(lifecycle.DATA_PATH, None if path is None else os.path.abspath(path))
+        study_id = id_of(study)
+        workers = planned.start_workers(store, name, study_id)
+        stack.callback(workers.close)
+        # The workers import torch while MLflow makes or opens its tables.
+        tracker = Tracker(store, run_metadata.data_record(training_set), lambda text: listener(Note(text)))
+        tracker.open(
+            name,
+            study_id,
+            run_metadata.tags(request.command, planned.execution, training_set.sha256),
+            run_metadata.params(spec, planned.splits[0]),
+        )
+        # Not on KeyboardInterrupt and SystemExit: a second signal ends the process where it is.
+        try:
+            tracker.log_text(
+                None,
+                {"space.toml": request.space.text, "environment.json": run_metadata.environment(planned.execution)},
+            )
+            limits = Limits(
+                trials=request.trials,
+                deadline=None if request.timeout is None else started + request.timeout,
+                target=request.target,
+                max_parameters=request.max_parameters,
+                keep=request.keep,
+            )
+            context = Context(
+                study=study,
+                space=request.space,
+                spec=spec,
+                input_shape=training_set.input_shape,
+                classes=training_set.classes,
+                limits=limits,
+                store=store,
+                tracker=tracker,
+                tell_user=listener,
+                stop=stop,
+            )
+            Coordinator(context, workers).run()
+            stopped = stop.reason  # a signal during what follows no longer changes how the sweep ended
+            # Over all commands that worked on the study.
+            total = study.user_attrs.get("seconds", 0.0) + time.monotonic() - started
+            study.set_user_attr("seconds", total)
+            compared = None
+            if request.variants_only:
+                compared = variant_results.results(
+                    study, request.space, training_set.input_shape, len(training_set.classes)
+                )
+                study_report.log_variants(tracker, study, compared, request.space, len(planned.splits[0].train))
+            study_report.log_end(tracker, study, spec["metric"], stopped, total)
+        except Exception as error:
+            with suppress(SweeperError):  # of the spool, which a full disk keeps from being written too
+                tracker.finish(None, "failed", reason=redact(str(error)))
+                tracker.close()
+            raise
+        undelivered = tracker.close(closing_patience(stopped))
+        trials = _with_run_ids(study, tracker)
+        lifecycle.mark_ended(study, stopped)
+        return SearchOutcome(
+            study_name=name,
+            experiment_id=tracker.experiment_id,
+            run_id=tracker.run_id,
+            trials=trials,
+            metric=spec["metric"],
+            stopped=stopped,
+            seconds=time.monotonic() - started,
+            undelivered=undelivered,
+            n_trainings=len(trainings_of(spec)),
+            variants=compared,
+        )
+
+
+@contextmanager
+def _telling_of_failure(study: optuna.Study, stop: StopRequest) -> Iterator[None]:
+    """Lets the study know what ended the command before its time; a process that is killed tells nothing."""
+    try:
+        yield
+    except BaseException as error:
+        # SystemExit is a signal's. What ended the command may be in the storage's way too, and comes first.
+        with suppress(Exception):
+            lifecycle.mark_ended(
+                study, f"error: {error}" if isinstance(error, Exception) else stop.reason or "a signal"
+            )
+        raise
+
+
+def _with_run_ids(study: optuna.Study, tracker: Tracker) -> list[TrialRecord]:
+    """The trials, after giving each its MLflow run where the run was made only after the trial's end."""
+    for trial in trial_records.records(study):
+        run_id = tracker.child_run_id(trial.number)
+        if run_id and run_id != trial.run_id:
+            trial_records.set_run_id(study, trial.number, run_id)
+    return trial_records.records(study)

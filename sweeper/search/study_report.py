@@ -1,0 +1,115 @@
+"""What the study's own run in MLflow holds: where it ran, what it depends on, and at the end its tables and figures."""
+
+import json
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import optuna
+from optuna.importance import get_param_importances
+
+from sweeper.plots import Plot
+from sweeper.runs.variant_result import VariantResult
+from sweeper.search import variant_results
+from sweeper.spaces.space import Space
+from sweeper.studies import lifecycle, trial_records
+from sweeper.studies.attributes import spec_of
+from sweeper.studies.objective import METRICS, direction
+from sweeper.studies.spec import trainings_of
+from sweeper.studies.trial_records import TrialRecord
+from sweeper.tracking.runs import Tracker, table
+
+
+def log_end(tracker: Tracker, study: optuna.Study, metric: str, stopped: str, seconds: float) -> None:
+    """The ranking, the optimization history and the parameter importance, and the parent run's end."""
+    trials = trial_records.records(study)
+    counted = [t for t in trials if t.state in ("complete", "pruned", "failed")]
+    tracker.log_text(None, {"ranking.csv": ranking_table(counted, metric)})
+    feasible = [t for t in counted if t.feasible]
+    history = {
+        "numbers": [t.number for t in feasible],
+        "values": [t.value for t in feasible],
+        "states": [t.state for t in feasible],
+        "metric": metric,
+        "direction": direction(metric),
+    }
+    figures = {"optimization_history.png": Plot("optimization_history", history)}
+    shares, basis = importances(study, trials)
+    # Variants were picked by hand: a share of their scores' variation says nothing of a parameter.
+    if shares and not spec_of(study)["variants_only"]:
+        figures["parameter_importance.png"] = Plot("parameter_importance", {"importances": shares, "basis": basis})
+    tracker.log_plots(None, figures)
+    counts = trial_records.counts(trials)
+    metrics: dict[str, float] = {f"n_{state}": number for state, number in counts.items()} | {"seconds": seconds}
+    best = trial_records.best(trials, metric)
+    if best is not None and best.value is not None:
+        metrics |= {"best_value": best.value, "best_trial": best.number}
+    tracker.finish(None, "complete" if stopped in lifecycle.DONE else "interrupted", reason=stopped, metrics=metrics)
+
+
+def log_variants(
+    tracker: Tracker,
+    study: optuna.Study,
+    found: Sequence[VariantResult],
+    space: Space,
+    n_train: int,
+) -> None:
+    """The table and the figures of the named variants, on the parent run."""
+    if found:
+        tracker.log_text(None, {"variants.csv": variant_results.results_table(found)})
+        tracker.log_plots(None, variant_results.figures(study, found, space, n_train))
+
+
+def ranking_table(trials: Sequence[TrialRecord], metric: str) -> str:
+    """All ended trials as CSV: the complete ones first, by rank, then the others by number."""
+    ranked = trial_records.ranking(trials, metric)
+    names = sorted({name for trial in trials for name in trial.params})
+    rows = []
+    for trial in [*ranked, *(t for t in trials if t not in ranked)]:
+        rank = ranked.index(trial) + 1 if trial in ranked else ""
+        columns = (
+            rank, trial.number, trial.variant or "", trial.state, trial.value,
+            trial.metrics.get(f"{METRICS[metric]}_sd"),
+            trial.metrics.get(f"best_{METRICS[metric]}"), trial.metrics.get("best_epoch"), trial.epochs,
+            trial.n_parameters, round(trial.seconds, 1), trial.reason,
+        )  # fmt: skip
+        rows.append((*columns, *(_cell(trial.params.get(name)) for name in names)))
+    head = (
+        "rank", "trial", "variant", "state", metric, f"{metric}_sd", f"best_epoch_{metric}", "best_epoch", "epochs",
+        "n_parameters", "seconds", "reason",
+    )  # fmt: skip
+    return table((*head, *names), rows)
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, list | tuple | bool) else value
+
+
+def importances(study: optuna.Study, trials: Sequence[TrialRecord]) -> tuple[dict[str, float], str]:
+    """Shares by PED-ANOVA, and what they are of; no shares where trials are too few or too alike to tell.
+
+    Over the scores at the last epoch, or number of trainings, that all trials reached: pruning leaves too few that
+    reached the end.
+    """
+    ended = [t for t in trials if t.state in ("complete", "pruned") and t.feasible and t.params and t.values]
+    step = min((max(t.values) for t in ended), default=0)
+    level = optuna.create_study(direction=direction(spec_of(study)["metric"]))
+    all_trials = study.get_trials(deepcopy=False)
+    for trial in ended:
+        frozen = all_trials[trial.number]
+        level.add_trial(
+            optuna.create_trial(
+                params=frozen.params, distributions=frozen.distributions, value=frozen.intermediate_values[step]
+            )
+        )
+    what = "epoch" if len(trainings_of(spec_of(study))) == 1 else "training"
+    basis = f"score after {what} {step}, {len(ended)} trials"
+    with warnings.catch_warnings():
+        # Optuna warns where it would give every parameter the same share: that is no finding.
+        warnings.simplefilter("error", UserWarning)
+        try:
+            # A conditional parameter is missing in some trials, and would get a share of 0 for that.
+            common = [name for name in ended[0].params if all(name in t.params for t in ended)] if ended else []
+            return get_param_importances(level, params=common), basis
+        except (ValueError, RuntimeError, UserWarning):
+            return {}, basis

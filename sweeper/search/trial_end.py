@@ -1,0 +1,116 @@
+"""How the trials of a study end: told to Optuna first, then to MLflow, then to the user."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import optuna
+
+from sweeper.engine.dispatcher import Task
+from sweeper.engine.job import TrialResult
+from sweeper.events import TrialEnded
+from sweeper.runs.fold_means import metrics_of
+from sweeper.search.context import Context
+from sweeper.search.recorder import Recorder
+from sweeper.studies import trial_records, variant_curves
+from sweeper.studies.objective import METRICS, direction
+from sweeper.studies.proposer import Proposal
+from sweeper.studies.tell import tell, tell_duplicate
+from sweeper.studies.trial_records import TrialRecord
+from sweeper.training.loop import EpochMetrics
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a trial ends: complete, pruned or failed, why, and the constraints that it has violated, by how much."""
+
+    state: str
+    reason: str = ""
+    violated: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class Candidate:
+    """A proposal in training: its trainings, and the proposals that repeat it and wait for its result."""
+
+    proposal: Proposal
+    n_parameters: int
+    started: float  # on time.monotonic()
+    prunable: bool
+    tasks: list["Task[Candidate]"] = field(default_factory=list)
+    results: dict[int, TrialResult] = field(default_factory=dict)  # by the training's place
+    verdict: Verdict | None = None
+    followers: list[Proposal] = field(default_factory=list)
+
+    @property
+    def histories(self) -> list[list[EpochMetrics]]:
+        """The epochs of the trainings that have any."""
+        return [task.history for task in self.tasks if task.history]
+
+    def n_scored(self) -> int:
+        """How many trainings are complete, up to the first that is not: the order in which they are scored."""
+        return next((place for place in range(len(self.tasks)) if place not in self.results), len(self.tasks))
+
+
+class TrialFinisher:
+    """Ends trials; what is written about one is there before the next is written about."""
+
+    def __init__(self, context: Context, recorder: Recorder) -> None:
+        self.study, self.spec = context.study, context.spec
+        self.tracker, self.recorder, self.tell_user = context.tracker, recorder, context.tell_user
+        self.metric = METRICS[self.spec["metric"]]
+
+    def trained(self, candidate: Candidate, verdict: Verdict) -> TrialRecord:
+        """Ends a trial that has trained."""
+        summary: dict[str, Any] = {
+            "reason": verdict.reason,
+            "seconds": time.monotonic() - candidate.started,
+            "n_parameters": candidate.n_parameters,
+        }
+        histories = candidate.histories
+        if histories:
+            metrics = metrics_of(
+                histories,
+                [result.figures for result in candidate.results.values()],
+                self.metric,
+                minimize=direction(self.spec["metric"]) == "minimize",
+            )
+            summary |= {
+                "value": metrics[self.metric],
+                "metrics": metrics,
+                "epochs": sum(map(len, histories)),
+            }
+        if candidate.proposal.variant is not None:
+            variant_curves.keep(candidate.proposal.trial, histories)
+        tell(self.study, candidate.proposal, verdict.state, summary, verdict.violated)
+        jobs = [task.job for task in candidate.tasks]
+        self.recorder.end(jobs, self._record(candidate.proposal), histories)
+        return self._tell_everybody(candidate.proposal, candidate.followers)
+
+    def untrainable(self, proposal: Proposal, kind: str, reason: str, violation: float) -> None:
+        """Prunes a trial that is known to be infeasible before it has trained."""
+        self.recorder.start(proposal)
+        text = f"{kind}: {reason}"
+        tell(self.study, proposal, "pruned", {"reason": text}, {kind: violation})
+        self.tracker.finish(proposal.number, "pruned", reason=text)
+        self._tell_everybody(proposal, [])
+
+    def _tell_everybody(self, proposal: Proposal, followers: Sequence[Proposal]) -> TrialRecord:
+        if run_id := self.tracker.child_run_id(proposal.number):
+            trial_records.set_run_id(self.study, proposal.number, run_id)
+        record = self._record(proposal)
+        for follower in followers:
+            if record.state == "failed":
+                self.study.tell(follower.trial, state=optuna.trial.TrialState.FAIL)
+            else:
+                tell_duplicate(self.study, follower, record)
+        self.tell_user(
+            TrialEnded(
+                record.number, record.name, record.state, record.value, record.epochs, record.reason, record.feasible
+            )
+        )
+        return record
+
+    def _record(self, proposal: Proposal) -> TrialRecord:
+        return next(record for record in trial_records.records(self.study) if record.number == proposal.number)

@@ -1,0 +1,1 @@
+"""Search spaces: what is searched, read from a space file and checked."""

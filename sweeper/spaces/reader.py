@@ -1,0 +1,267 @@
+"""Reading a space file: every mistake in it is found here, and named by file, table, key, rule and value."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from sweeper.config import MODEL_FAMILIES, Configuration, ModelConfig, Protocol, TrainConfig
+from sweeper.data.known.catalog import INPUT_SHAPES
+from sweeper.errors import UsageError, nearest, plain, refuse, shortened
+from sweeper.spaces.feasibility import SHAPE_FIELDS, check_decayed_layers, check_network, unusable
+from sweeper.spaces.overrides import Override, parse_override, read_toml
+from sweeper.spaces.parameter import Parameter
+from sweeper.spaces.parameter_reader import read_parameter, read_value, with_checked_condition
+from sweeper.spaces.space import Space
+from sweeper.spaces.variants import read_variants, variant_place
+
+TABLES = ("space", "protocol", "model", "train", "variants")
+# A hundred times the largest space that ships, and a bound on the time that any file takes to be refused.
+MOST_BYTES = 10**6
+
+
+def names() -> list[str]:
+    """The spaces that ship with sweeper."""
+    entries = files("sweeper.search_spaces").iterdir()
+    return sorted(entry.name.removesuffix(".toml") for entry in entries if entry.name.endswith(".toml"))
+
+
+def load(source: str, overrides: Sequence[str] = ()) -> Space:
+    """The space that ships under this name, or that is in this file, with `KEY=VALUE` overrides applied.
+
+    Raises UsageError with file, table, key, rule and value.
+    """
+    if source in names():
+        name, file = source, f"{source}.toml"
+        text = files("sweeper.search_spaces").joinpath(file).read_text(encoding="utf-8")
+    else:
+        path = Path(source)
+        name, file = path.stem, path.name
+        try:
+            if not path.is_file():
+                raise UsageError(
+                    f"no space {shortened(repr(source))}: neither a file nor one of {', '.join(names())}"
+                    f"{nearest(source, names())}"
+                )
+            with path.open("rb") as stream:
+                content = stream.read(MOST_BYTES + 1)
+            text = content.decode("utf-8")
+        except OSError as error:
+            raise UsageError(f"{plain(source)} cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{plain(source)} cannot be read: {error}") from error
+        if len(content) > MOST_BYTES:
+            raise UsageError(f"a space file must have at most {MOST_BYTES:,} bytes, got more ({plain(file)})")
+    return parse(text, name=name, file=file, overrides=overrides)
+
+
+def parse(text: str, *, name: str, file: str, overrides: Sequence[str] = ()) -> Space:
+    """The space in this TOML text; `file` is named in errors. Raises UsageError."""
+    try:
+        document = read_toml(text)
+    except ValueError as error:
+        raise UsageError(f"not valid TOML: {shortened(str(error))} ({plain(file)})") from error
+    return _Reader(document, name, file, text, overrides).space()
+
+
+class _Reader:
+    """One document on its way to a `Space`."""
+
+    def __init__(self, document: dict[str, Any], name: str, file: str, text: str, overrides: Sequence[str]) -> None:
+        self.name, self.file, self.text = name, plain(file), text
+        self.overridden: dict[str, str] = {}
+        # Fixed values that an override has made a search of: variants that do not name the key keep them.
+        self.kept: dict[str, Any] = {}
+        self.document = document
+        for table, value in document.items():
+            if table not in TABLES:
+                refuse(f"unknown table [{plain(table)}]{nearest(table, TABLES)}", self.file)
+            if not isinstance(value, dict):
+                refuse(f"{table} must be a table, got {value!r}", self.file)
+        for override in overrides:
+            self._override(parse_override(override))
+
+    def space(self) -> Space:
+        title, datasets = self._header()
+        protocol = self._protocol()
+        fixed, parameters = self._fields()
+        variants = read_variants(self._table("variants"), fixed | self._kept_values(), self.file)
+        space = Space(self.name, title, datasets, protocol, fixed, parameters, variants, self.text)
+        self._check_shapes(space)
+        self._check_cycles(space)
+        self._check_variants_differ(space)
+        return space
+
+    def _place(self, table: str, key: str = "") -> str:
+        """Where a value of [table] comes from: an override replaces values of all tables but a variant's."""
+        override = self.overridden.get(key) if table in _fields_by_table() else None
+        return override or f"{self.file}, [{table}]"
+
+    def _override(self, override: Override) -> None:
+        key, value = override.key, override.value
+        homes = {name: table for table, names in _fields_by_table().items() for name in names}
+        if key not in homes:
+            refuse(f"unknown key {plain(key)}{nearest(key, homes)}", override.place)
+        table = self.document.setdefault(homes[key], {})
+        old = table.get(key)
+        if override.is_shorthand and isinstance(old, dict):
+            # Shorthand has no words for these; a table written out is taken as it stands.
+            inherited = ("log", "when") if "low" in value else ("when",)
+            value = value | {word: old[word] for word in inherited if word in old}
+        table[key] = value
+        self.overridden[key] = override.place
+        if isinstance(value, dict):
+            if old is not None and not isinstance(old, dict):
+                self.kept[key] = old
+            return
+        self.kept.pop(key, None)
+        for variant in self._table("variants").values():
+            if isinstance(variant, dict):
+                variant.pop(key, None)
+
+    def _header(self) -> tuple[str, tuple[str, ...]]:
+        header = self.document.get("space", {})
+        place = self._place("space")
+        for key in header:
+            if key not in ("title", "datasets"):
+                refuse(f"unknown key {plain(key)}{nearest(key, ('title', 'datasets'))}", place)
+        title, datasets = header.get("title", self.name), header.get("datasets", [])
+        if not isinstance(title, str):
+            refuse(f"title must be a string, got {title!r}", place)
+        if not title.isprintable():
+            refuse(f"title must be one line of printable text, got {title!r}", place)
+        if not isinstance(datasets, list):
+            refuse(f"datasets must be an array of names, got {datasets!r}", place)
+        for dataset in datasets:
+            if not isinstance(dataset, str) or dataset not in INPUT_SHAPES:
+                refuse(f"datasets must be among {', '.join(INPUT_SHAPES)}, got {dataset!r}", place)
+        return title, tuple(datasets)
+
+    def _protocol(self) -> Protocol:
+        table = self.document.get("protocol", {})
+        values = {key: self._value(Protocol, "protocol", key, value) for key, value in table.items()}
+        try:
+            return Protocol(**values)
+        except ValueError as error:
+            overridden = [self.overridden[key] for key in ("validation", "confirm") if key in self.overridden]
+            refuse(str(error), ", ".join(overridden) or self._place("protocol"))
+
+    def _value(self, kind: type, table: str, key: str, value: Any) -> Any:
+        """A checked field value; refuses unknown keys and bad values."""
+        known = [f.name for f in fields(kind)]
+        if key not in known:
+            refuse(f"unknown key {plain(key)}{nearest(key, known)}", self._place(table, key))
+        try:
+            return read_value(kind, key, value)
+        except ValueError as error:
+            refuse(str(error), self._place(table, key))
+
+    def _fields(self) -> tuple[dict[str, Any], dict[str, Parameter]]:
+        """The fixed values, and the parameters in an order in which conditions refer to earlier ones."""
+        fixed: dict[str, Any] = {}
+        parameters: dict[str, Parameter] = {}
+        for table in ("model", "train"):
+            kind = self._kind(table)
+            for key, value in self._table(table).items():
+                if isinstance(value, dict):
+                    parameters[key] = self._parameter(kind, table, key, value)
+                else:
+                    fixed[key] = self._value(kind, table, key, value)
+        return fixed, self._in_order(parameters)
+
+    def _kind(self, table: str) -> type:
+        """The dataclass of the fields of a table."""
+        if table != "model":
+            return {"protocol": Protocol, "train": TrainConfig}[table]
+        family = self._table("model").get("family", ModelConfig.family)
+        return MODEL_FAMILIES[self._value(ModelConfig, "model", "family", family)]
+
+    def _table(self, name: str) -> dict[str, Any]:
+        table: dict[str, Any] = self.document.get(name, {})
+        return table
+
+    def _parameter(self, kind: type, table: str, key: str, words: dict[str, Any]) -> Parameter:
+        self._value(kind, table, key, getattr(kind, key, None))  # an unknown key is refused first
+        try:
+            return read_parameter(kind, table, key, words)
+        except ValueError as error:
+            refuse(str(error), self._place(table, key))
+
+    def _in_order(self, parameters: dict[str, Parameter]) -> dict[str, Parameter]:
+        checked = {}
+        for name, parameter in parameters.items():
+            try:
+                checked[name] = with_checked_condition(parameter, parameters, self._kind("model"), self.overridden)
+            except ValueError as error:
+                refuse(str(error), self._place(parameter.table, name))
+        ordered: dict[str, Parameter] = {}
+        while len(ordered) < len(checked):
+            ready = [
+                p
+                for p in checked.values()
+                if p.name not in ordered and all(name in ordered or name not in checked for name in p.when)
+            ]
+            if not ready:
+                name, stuck = next((n, p) for n, p in checked.items() if n not in ordered)
+                refuse(f"{name}.when goes round in a circle: {dict(stuck.when)!r}", self._place(stuck.table))
+            ordered |= {p.name: p for p in ready}
+        return ordered
+
+    def _kept_values(self) -> dict[str, Any]:
+        values = {}
+        for key, value in self.kept.items():
+            table = next(table for table, names in _fields_by_table().items() if key in names)
+            try:
+                values[key] = read_value(self._kind(table), key, value)
+            except ValueError as error:
+                refuse(str(error), f"{self.file}, [{table}]")
+        return values
+
+    def _check_shapes(self, space: Space) -> None:
+        """Refuses a variant that cannot take the data, and a choice that can in no combination."""
+        if not space.datasets:
+            return
+        dataset = space.datasets[0]
+        for variant in space.variants.values():
+            try:
+                check_decayed_layers(variant.configuration, check_network(variant.configuration.model, dataset))
+            except ValueError as error:
+                blamed = (*SHAPE_FIELDS, "weight_decay_layers")
+                causes = [place for key, place in self.overridden.items() if key in blamed]
+                refuse(str(error), ", ".join([variant_place(self.file, variant.name), *causes]))
+        if misfit := unusable(space.fixed, space.parameters, dataset):
+            name, reason = misfit
+            refuse(reason, self._place("model", name))
+
+    def _check_cycles(self, space: Space) -> None:
+        """Refuses a variant whose momentum would run with the learning rate, and not against it."""
+        for variant in space.variants.values():
+            train = variant.configuration.train
+            if train.momentum_low > train.momentum_high:
+                low, high = train.momentum_low, train.momentum_high
+                causes = [self.overridden[key] for key in ("momentum_low", "momentum_high") if key in self.overridden]
+                refuse(
+                    f"momentum_low must be at most momentum_high, got {low!r} and {high!r}",
+                    ", ".join([variant_place(self.file, variant.name), *causes]),
+                )
+
+    def _check_variants_differ(self, space: Space) -> None:
+        """Refuses a file with one configuration under two names; overrides may well make two variants equal."""
+        if self.overridden:
+            return
+        names: dict[Configuration, str] = {}
+        for name, variant in space.variants.items():
+            first = names.setdefault(variant.configuration, name)
+            if first != name:
+                refuse(f"variants must differ, got {plain(first)} and {plain(name)} equal", f"{self.file}, [variants]")
+
+
+def _fields_by_table() -> dict[str, list[str]]:
+    """The keys that each table may have, [model] those of any family."""
+    families: list[type[ModelConfig]] = list(MODEL_FAMILIES.values())
+    return {
+        "protocol": [f.name for f in fields(Protocol)],
+        "model": list(dict.fromkeys(f.name for kind in families for f in fields(kind))),
+        "train": [f.name for f in fields(TrainConfig)],
+    }

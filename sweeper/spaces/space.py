@@ -1,0 +1,116 @@
+"""A search space: its parameters and conditions, its named variants, and the configuration of a trial."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from sweeper.config import Configuration, Protocol, TimmConfig
+from sweeper.errors import UsageError, nearest, plain, shortened
+from sweeper.spaces.parameter import Parameter, Suggester, describe_parameter, encode
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A named, whole configuration, with the figures somebody reported for it.
+
+    `epochs` are its own, for where it is compared and nothing is searched; None are the protocol's.
+    """
+
+    name: str
+    configuration: Configuration
+    reported: tuple[Mapping[str, Any], ...] = ()
+    epochs: int | None = None
+
+
+@dataclass(frozen=True)
+class Space:
+    """A checked search space. `parameters` are in an order in which conditions refer to earlier ones."""
+
+    name: str
+    title: str
+    datasets: tuple[str, ...]
+    protocol: Protocol
+    fixed: Mapping[str, Any]
+    parameters: Mapping[str, Parameter]
+    variants: Mapping[str, Variant]
+    text: str  # the file as written, for the record
+
+    @cached_property
+    def _unsearched(self) -> dict[str, Any]:
+        """Every field that no parameter decides, with its fixed or default value."""
+        values = Configuration.from_values(self.fixed).values()
+        return {name: value for name, value in values.items() if name not in self.parameters}
+
+    @property
+    def has_conditions(self) -> bool:
+        return any(parameter.when for parameter in self.parameters.values())
+
+    @property
+    def model_names(self) -> list[str]:
+        """The networks of timm that the variants and choices name."""
+        models = [variant.configuration.model for variant in self.variants.values()]
+        named = [model.model_name for model in models if isinstance(model, TimmConfig)]
+        searched = self.parameters["model_name"].choices if "model_name" in self.parameters else ()
+        return list(dict.fromkeys([*named, *searched]))
+
+    def variant(self, name: str) -> Variant:
+        """The variant of this name; UsageError with the names that there are (and a close match) if there is none."""
+        if name not in self.variants:
+            known = ", ".join(map(plain, self.variants))
+            raise UsageError(
+                f"no variant {shortened(repr(name))} in {plain(self.name)}, which has {shortened(known)}"
+                f"{nearest(name, self.variants)}"
+            )
+        return self.variants[name]
+
+    def suggest(self, trial: Suggester) -> Configuration:
+        """Draws a configuration, parameter by parameter."""
+        values: dict[str, Any] = {}
+        for parameter in self.parameters.values():
+            if parameter.is_active(self._unsearched | values):
+                values[parameter.name] = parameter.suggest(trial)
+        return Configuration.from_values({**self.fixed, **values})
+
+    def decode(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Field values for parameters as Optuna stores them."""
+        return {name: self.parameters[name].decode(stored) for name, stored in params.items()}
+
+    def point(self, configuration: Configuration) -> dict[str, Any] | None:
+        """The parameters, as Optuna stores them, that give this configuration; None where none do."""
+        wanted = configuration.values()
+        values: dict[str, Any] = {}
+        for parameter in self.parameters.values():
+            if parameter.is_active(self._unsearched | values):
+                if parameter.name not in wanted or not parameter.contains(wanted[parameter.name]):
+                    return None
+                values[parameter.name] = wanted[parameter.name]
+        if Configuration.from_values({**self.fixed, **values}) != configuration:
+            return None
+        return {name: encode(value) for name, value in values.items()}
+
+    def grid(self) -> Iterator[dict[str, Any]]:
+        """Every point of a finite space, lazily, as Optuna stores it; ValueError, naming the parameter, if infinite."""
+        for parameter in self.parameters.values():
+            if parameter.n_values is None:
+                raise ValueError(f"{parameter.name} has infinitely many values; give it a step or choices")
+        return self._grid_below(list(self.parameters.values()), {})
+
+    def _grid_below(self, parameters: list[Parameter], params: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        if not parameters:
+            yield params
+            return
+        parameter, *rest = parameters
+        if not parameter.is_active(self._unsearched | self.decode(params)):
+            yield from self._grid_below(rest, params)
+            return
+        for stored in parameter.grid():
+            yield from self._grid_below(rest, {**params, parameter.name: stored})
+
+    def describe(self) -> dict[str, Any]:
+        """Plain data that tells two spaces apart: what is searched, what is fixed, and the variants."""
+        return {
+            "parameters": {name: describe_parameter(p) for name, p in self.parameters.items()},
+            "fixed": dict(self.fixed),
+            "variants": {name: v.configuration.values() for name, v in self.variants.items()},
+        }

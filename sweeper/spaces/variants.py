@@ -1,0 +1,86 @@
+"""The variants of a space file: each a whole configuration, by way of those that it extends."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from sweeper.config import MODEL_FAMILIES, Configuration, ModelConfig, Protocol, TrainConfig
+from sweeper.errors import nearest, plain, refuse
+from sweeper.spaces.parameter_reader import read_value
+from sweeper.spaces.reported import read_reported
+from sweeper.spaces.space import Variant
+
+MOST_NAME = 100
+
+
+def read_variants(tables: Mapping[str, Any], usual: Mapping[str, Any], file: str) -> dict[str, Variant]:
+    """The variants in these tables by name, the baseline first wherever it stands: it is trial 0.
+
+    `usual` has the values that hold where a variant says nothing else. Raises UsageError with file, table, key, rule
+    and value.
+    """
+    if "baseline" not in tables:
+        refuse("a space needs [variants.baseline]", file)
+    for name in tables:
+        # Tables, runs and reports show it as it is.
+        if not (name.isprintable() and name.strip() and len(name) <= MOST_NAME):
+            refuse(
+                f"a variant's name must be 1 to {MOST_NAME} printable characters, got {name!r}", f"{file}, [variants]"
+            )
+    order = ["baseline", *(name for name in tables if name != "baseline")]
+    known: dict[str, dict[str, Any]] = {}
+    return {name: _variant(name, tables, usual, known, file) for name in order}
+
+
+def variant_place(file: str, name: str) -> str:
+    """Where a variant stands, for errors."""
+    return f"{file}, [variants.{plain(name)}]"
+
+
+def _variant(
+    name: str, tables: Mapping[str, Any], usual: Mapping[str, Any], known: dict[str, dict[str, Any]], file: str
+) -> Variant:
+    """The variant; `known` keeps the values of each that it extends for the next one."""
+    chain: dict[str, None] = {}
+    current: str | None = name
+    place = variant_place(file, name)
+    while current is not None and current not in known:
+        if current in chain:
+            refuse(f"extends goes round in a circle: {' -> '.join(map(plain, [*chain, current]))}", place)
+        if current not in tables:
+            refuse(f"extends names unknown variant {current!r}{nearest(current, tables)}", place)
+        if not isinstance(tables[current], dict):
+            refuse(f"{plain(current)} must be a table, got {tables[current]!r}", f"{file}, [variants]")
+        chain[current] = None
+        place = variant_place(file, current)
+        parent = tables[current].get("extends", None if current == "baseline" else "baseline")
+        if parent is not None and not isinstance(parent, str):
+            refuse(f"extends must be a variant's name, got {parent!r}", place)
+        current = parent
+    values = known.get(current or "", dict(usual))
+    for link in reversed(chain):
+        try:
+            values = values | _own_values(tables[link], values.get("family", "convnet"))
+        except ValueError as error:
+            refuse(str(error), variant_place(file, link))
+        known[link] = values
+    try:
+        reported = read_reported(tables[name].get("reported", []))
+    except ValueError as error:
+        refuse(str(error), variant_place(file, name))
+    return Variant(name, Configuration.from_values(values), reported, values.get("epochs"))
+
+
+def _own_values(table: Mapping[str, Any], family: str) -> dict[str, Any]:
+    """The values that the variant's own table gives; ValueError with key, rule and value."""
+    family = read_value(ModelConfig, "family", table.get("family", family))
+    kinds: dict[str, type] = {f.name: kind for kind in (MODEL_FAMILIES[family], TrainConfig) for f in fields(kind)}
+    kinds["epochs"] = Protocol  # of the protocol, the one thing that a variant may have its own way
+    own = {}
+    for key, value in table.items():
+        if key in ("extends", "reported"):
+            continue
+        if key not in kinds:
+            raise ValueError(f"unknown key {plain(key)}{nearest(key, [*sorted(kinds), 'extends', 'reported'])}")
+        own[key] = read_value(kinds[key], key, value)
+    return own

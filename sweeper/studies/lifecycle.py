@@ -1,0 +1,121 @@
+"""The study in Optuna's storage: opening and resuming it, its trials as plain records, and what to try next."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+import optuna
+from optuna.storages import RDBStorage
+from optuna.trial import TrialState
+
+from sweeper.errors import SweeperError, UsageError
+from sweeper.spaces.space import Space
+from sweeper.store.redaction import redact
+from sweeper.studies.attributes import SPEC, STUDY_ID, spec_of
+from sweeper.studies.objective import direction
+from sweeper.studies.trial_records import records
+
+# How the last process left the study: None while it has not said so, "" where nothing is left to be done, else what
+# ended it; the command that goes on with it; and where its data lay then, if they have no name that is known.
+ENDED, COMMAND, DATA_PATH = "ended", "command", "data_path"
+# Ends that leave nothing to be gone on with: the trials are done, or the target is reached.
+DONE = ("", "target")
+DELETING = "sweeper delete"
+# What of a study's attributes means what. A study of a higher number cannot be read, one of a lower only looked at.
+_SCHEMA, SCHEMA = "schema", 3
+
+
+def open_study(storage: RDBStorage, name: str, spec: Mapping[str, Any], space: Space) -> optuna.Study:
+    """Starts the study, its variants first in line, or resumes it.
+
+    Raises UsageError when a study of this name was started with something else: results would not compare.
+    """
+    existing = optuna.get_all_study_names(storage)
+    if name in existing:
+        study = optuna.load_study(study_name=name, storage=storage)
+        check_usable(study)
+        if SPEC in study.user_attrs:
+            _refuse_changes(name, spec_of(study), json.loads(json.dumps(spec)))
+        elif study.get_trials(deepcopy=False) or study.direction.name.lower() != direction(spec["metric"]):
+            raise UsageError(f"study {name!r} in this storage is not one of sweeper's (--study)")
+    else:
+        study = optuna.create_study(study_name=name, storage=storage, direction=direction(spec["metric"]))
+    if STUDY_ID not in study.user_attrs:
+        study.set_user_attr(STUDY_ID, uuid4().hex)
+    study.set_user_attr(_SCHEMA, SCHEMA)
+    # What a study of sweeper's is known by comes last: one that is found has all of these.
+    study.set_user_attr(SPEC, dict(spec))
+    _enqueue_variants(study, space)
+    return study
+
+
+def mark_running(study: optuna.Study, trials: int, command: str) -> None:
+    """Notes that a process works on the study from now on, up to so many trials; `command` goes on with it."""
+    study.set_user_attr("trials", trials)
+    study.set_user_attr(COMMAND, redact(command))
+    study.set_user_attr(ENDED, None)
+
+
+def mark_ended(study: optuna.Study, reason: str) -> None:
+    """Notes why the process no longer works on the study; one of DONE where nothing is left to be done."""
+    study.set_user_attr(ENDED, redact(reason))
+
+
+def check_schema(study: optuna.Study) -> None:
+    """Raises SweeperError for a study that a newer sweeper has written."""
+    schema = study.user_attrs.get(_SCHEMA, SCHEMA)
+    if schema > SCHEMA:
+        raise SweeperError(
+            f"study {study.study_name} was written by a newer sweeper (its schema is {schema}, this one knows "
+            f"{SCHEMA}): upgrade sweeper, or take another study"
+        )
+
+
+def check_usable(study: optuna.Study) -> None:
+    """Raises SweeperError for a study that must not be worked on: another sweeper's, or one that is half deleted."""
+    check_schema(study)
+    schema = study.user_attrs.get(_SCHEMA, SCHEMA)
+    if schema < SCHEMA:
+        raise SweeperError(
+            f"study {study.study_name} was written by an older sweeper (its schema is {schema}, this one writes "
+            f"{SCHEMA}): it can be looked at, but not gone on with"
+        )
+    if study.user_attrs.get(ENDED) == DELETING:
+        name = study.study_name
+        raise SweeperError(f"study {name} is half deleted: `sweeper delete {name}` deletes the rest of it")
+
+
+def _enqueue_variants(study: optuna.Study, space: Space) -> None:
+    # One that failed is tried again: what made it fail may have been mended.
+    present = {trial.variant for trial in records(study) if trial.state != "failed"}
+    for variant in space.variants.values():
+        if variant.name in present:
+            continue
+        params = space.point(variant.configuration)
+        attributes = {"variant": variant.name, "comparator": params is None}
+        if params is None:
+            study.add_trial(optuna.create_trial(state=TrialState.WAITING, user_attrs=attributes))
+        else:
+            study.enqueue_trial(params, user_attrs=attributes)
+
+
+def _refuse_changes(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    for key in [*old, *(key for key in new if key not in old)]:
+        before, now = old.get(key), new.get(key)
+        if before == now:
+            continue
+        what, before, now = _first_difference(key, before, now)
+        raise UsageError(
+            f"study {name} was started with {what} {before!r}, this command has {now!r}: "
+            "give the same, or --new for another study"
+        )
+
+
+def _first_difference(path: str, before: Any, now: Any) -> tuple[str, Any, Any]:
+    """Where two values of a spec part ways, so that the message names a field and not a whole space."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in [*before, *now]:
+            if before.get(key) != now.get(key):
+                return _first_difference(f"{path}.{key}", before.get(key), now.get(key))
+    return path, before, now

@@ -1,0 +1,166 @@
+"""What to try next in a study, and how a trial's end is told to Optuna."""
+
+import json
+import random
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import optuna
+from optuna.exceptions import ExperimentalWarning
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.trial import Trial, TrialState
+
+from sweeper.config import Configuration
+from sweeper.errors import UsageError
+from sweeper.spaces.space import Space
+from sweeper.studies.attributes import TRIAL
+from sweeper.studies.seeds import derive_seed
+from sweeper.studies.spec import trainings_of
+from sweeper.studies.trial_records import trial_name
+
+# In a row without a new configuration, before the space counts as exhausted.
+MOST_DUPLICATES = 100
+MOST_GRID_POINTS = 100_000
+# This coordinator's share of the sampler's seed; a study has one coordinator.
+COORDINATOR = 0
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A configuration to train, with its Optuna trial.
+
+    A comparator is a variant outside the space: it is trained and ranked, but neither the sampler nor the
+    pruner learns of it.
+    """
+
+    trial: Trial
+    configuration: Configuration
+    variant: str | None
+    outside_space: bool
+
+    @property
+    def number(self) -> int:
+        return self.trial.number
+
+    @property
+    def name(self) -> str:
+        return trial_name(self.number, self.variant)
+
+    @property
+    def last_step(self) -> int:
+        """The last step that the pruner has seen of the trial; 0 before the first."""
+        return self.trial.study._storage.get_trial(self.trial._trial_id).last_step or 0
+
+
+def make_pruner(name: str, steps: int) -> BasePruner:
+    """The pruner; its steps are a trial's epochs, or its trainings where there are several, counted from 1."""
+    match name:
+        case "halving":
+            # From epoch 1 with factor 3: measured best of its kind, a third of the median pruner's cost.
+            return SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)
+        case "hyperband":
+            return HyperbandPruner(min_resource=1, max_resource=steps, reduction_factor=3)
+        case "median":
+            return MedianPruner(n_startup_trials=5, n_warmup_steps=2)
+        case "none":
+            return NopPruner()
+    raise AssertionError(name)
+
+
+def make_sampler(name: str, space: Space, seed: int) -> BaseSampler:
+    """The sampler for one proposal; grid points are enqueued, so for them any sampler serves."""
+    if name != "tpe":
+        return RandomSampler(seed=seed)
+    # Without groups, a conditional parameter would be left out of the joint model.
+    return TPESampler(seed=seed, group=space.has_conditions)
+
+
+class Proposer:
+    """What to try next in a study: enqueued variants, then the sampler's proposals."""
+
+    def __init__(self, study: optuna.Study, space: Space, spec: Mapping[str, Any]) -> None:
+        self.study, self.space = study, space
+        self._seed, self._sampler = spec["seed"], spec["sampler"]
+        n_trainings = len(trainings_of(spec))
+        study.pruner = make_pruner(spec["pruner"], spec["epochs"] if n_trainings == 1 else n_trainings)
+        self._variants_only = spec["variants_only"]
+        self._grid: dict[str, dict[str, Any]] | None = None
+        if self._sampler == "grid":
+            self._grid = {_key(point): point for point in shuffled_grid(space, self._seed)}
+
+    def unfinished(self) -> list[Proposal]:
+        """Trials that a process left running, to be gone on with: same number, same seed."""
+        proposals = []
+        for frozen in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            # One that was cut short between two suggestions draws the rest now, by a seed of its own.
+            self._reseed(frozen.number)
+            with _quiet():
+                proposals.append(self._proposal(Trial(self.study, frozen._trial_id)))
+        return proposals
+
+    def ask(self) -> Proposal | None:
+        """The next proposal, already recorded as running; None when a grid, or what is enqueued, is at its end."""
+        trials = self.study.get_trials(deepcopy=False)
+        waiting = any(t.state == TrialState.WAITING for t in trials)
+        if self._variants_only and not waiting:
+            return None
+        if self._grid is not None and not waiting:
+            asked = {_key(t.params) for t in trials}
+            point = next((point for key, point in self._grid.items() if key not in asked), None)
+            if point is None:
+                return None
+            self.study.enqueue_trial(point)
+        # Made afresh with a seed of its own for every proposal: a resumed study would otherwise begin the
+        # sampler's sequence again, and propose its first trials a second time.
+        n_asked = sum(t.state != TrialState.WAITING for t in trials)
+        self._reseed(n_asked)
+        with _quiet():
+            return self._proposal(self.study.ask())
+
+    def _reseed(self, number: int) -> None:
+        with _quiet():
+            seed = derive_seed(self._seed, "sampler", number, COORDINATOR)
+            self.study.sampler = make_sampler(self._sampler, self.space, seed)
+
+    def _proposal(self, trial: Trial) -> Proposal:
+        variant = trial.user_attrs.get("variant")
+        outside_space = trial.user_attrs.get("comparator", False)
+        with _quiet():
+            configuration = (
+                self.space.variants[str(variant)].configuration if outside_space else self.space.suggest(trial)
+            )
+        if TRIAL not in trial.user_attrs:
+            trial.set_user_attr(TRIAL, {"configuration": configuration.values()})
+        return Proposal(trial, configuration, variant, outside_space)
+
+
+def _key(params: Mapping[str, Any]) -> str:
+    return json.dumps(params, sort_keys=True)
+
+
+def shuffled_grid(space: Space, seed: int) -> list[dict[str, Any]]:
+    """Every point of the space, shuffled so that a sweep over a part of it sees all of it.
+
+    Raises UsageError for a space that is infinite, or too large to be listed.
+    """
+    try:
+        points = list(islice(space.grid(), MOST_GRID_POINTS + 1))
+    except ValueError as error:
+        raise UsageError(f"{error} (--sampler grid)") from error
+    if len(points) > MOST_GRID_POINTS:
+        raise UsageError(f"the grid has more than {MOST_GRID_POINTS:,} points (--sampler grid)")
+    random.Random(derive_seed(seed, "grid")).shuffle(points)
+    return points
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Optuna's warnings that `group` is experimental and that an older attribute is kept."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        yield

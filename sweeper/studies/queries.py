@@ -1,0 +1,118 @@
+"""What the storage says of studies and trials, for whoever only looks."""
+
+import math
+from typing import Any
+
+import optuna
+
+from sweeper.errors import SweeperError, UsageError
+from sweeper.store.layout import Store
+from sweeper.studies import lifecycle, trial_records
+from sweeper.studies.attributes import id_of, spec_of
+from sweeper.studies.spec import n_epochs
+from sweeper.studies.storage import open_storage, study_names
+from sweeper.studies.trial_records import TrialRecord
+from sweeper.tracking.outbox import waiting
+
+
+def studies_in(store: Store) -> list[optuna.Study]:
+    """sweeper's studies, the latest last; looking makes no database."""
+    if store.embedded_storage and not (store.root / "optuna.db").exists():
+        return []
+    storage = open_storage(store)
+    return [optuna.load_study(study_name=name, storage=storage) for name in study_names(storage)]
+
+
+def find_study(store: Store, name: str | None) -> optuna.Study:
+    """The study of this name, or (None) the latest.
+
+    Raises SweeperError where there is none, or a newer sweeper has written it, and UsageError for another name.
+    """
+    found = studies_in(store)
+    if not found:
+        raise SweeperError(f"no studies in {store.root} yet: `sweeper search` makes them")
+    by_name = {study.study_name: study for study in found}
+    if name is not None and name not in by_name:
+        raise UsageError(f"no study {name!r} in this store; it has {', '.join(by_name)}")
+    study = found[-1] if name is None else by_name[name]
+    lifecycle.check_schema(study)
+    return study
+
+
+def find_again(store: Store, name: str, study_id: str) -> optuna.Study:
+    """The study as it is now, for whoever has become its owner; SweeperError if it was deleted meanwhile.
+
+    One that was found before is not to be changed: it knows the study by the database's number, and SQLite gives the
+    number of a deleted study to the next.
+    """
+    for study in studies_in(store):
+        if study.study_name == name and id_of(study) == study_id:
+            return study
+    raise SweeperError(f"study {name} was deleted meanwhile, by another command")
+
+
+def status_of(store: Store, study: optuna.Study) -> dict[str, Any]:
+    """A study as plain data.
+
+    Its `state` is running (a process, its `owner`, holds it), finished, stopped (`ended` says by what), deleting (a
+    `sweeper delete` was cut short), or dead: nobody runs it, though its last process never said that it ended.
+    `trainings` is how many each trial has. `command` goes on with it. `undelivered` counts the writes that wait for
+    MLflow, where no process is at it.
+    """
+    spec, trials = spec_of(study), trial_records.records(study)
+    counts = trial_records.counts(trials)
+    best = trial_records.best(trials, spec["metric"])
+    attributes = study.user_attrs
+    owner = store.owner(study.study_name)
+    outboxes = store.outboxes_of(study.study_name, id_of(study))
+    return {
+        "study_name": study.study_name,
+        "state": "running" if owner else _left_state(attributes.get(lifecycle.ENDED)),
+        "ended": attributes.get(lifecycle.ENDED),
+        "owner": owner,
+        "command": attributes.get(lifecycle.COMMAND),
+        "dataset": spec["dataset"],
+        "space": spec["space_name"],
+        "metric": spec["metric"],
+        "epochs": spec["epochs"],
+        "trainings": max(spec.get("folds", 0), 1) * spec.get("repeats", 1),
+        "undelivered": 0 if owner else sum(waiting(path) or 0 for path in outboxes),
+        "trials": attributes.get("trials", 0),
+        "n_trials": counts,
+        "running_trials": [
+            {**described(trial), "of_epochs": n_epochs(spec, trial.variant)}
+            for trial in trials
+            if trial.state == "running"
+        ],
+        "best_trial": best and described(best),
+    }
+
+
+def _left_state(ended: str | None) -> str:
+    """The state of a study that nobody runs, by how its last process left it."""
+    if ended is None:
+        return "dead"
+    if ended == lifecycle.DELETING:
+        return "deleting"
+    return "finished" if ended in lifecycle.DONE else "stopped"
+
+
+def described(trial: TrialRecord) -> dict[str, Any]:
+    """A trial as plain data."""
+    values = trial.values
+    return {
+        "number": trial.number,
+        "state": trial.state,
+        "variant": trial.variant,
+        "value": values[max(values)] if trial.value is None and values else trial.value,
+        "params": dict(trial.params),
+        "reason": trial.reason,
+        "feasible": trial.feasible,
+        "epochs": trial.epochs,
+        "scored": len(values),
+        "n_parameters": trial.n_parameters,
+        # JSON knows no infinity, and a gradient can have one.
+        "metrics": {name: value if math.isfinite(value) else None for name, value in trial.metrics.items()},
+        "seconds": round(trial.seconds, 1),
+        "run_id": trial.run_id,
+    }

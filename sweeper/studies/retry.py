@@ -1,0 +1,88 @@
+"""What has failed in a study, put in line once more."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from sweeper.store.layout import Store
+from sweeper.studies import lifecycle, resume_command, storage_errors, trial_records
+from sweeper.studies.attributes import id_of
+from sweeper.studies.queries import find_again
+from sweeper.studies.trial_records import TrialRecord
+
+RETRY_OF = "retry_of"
+ENDED_BY = "sweeper retry"
+
+
+@dataclass(frozen=True)
+class Retried:
+    """The failed trials, by number, that are tried again, and the total and the command that let all of them run."""
+
+    study_name: str
+    numbers: tuple[int, ...]
+    trials: int
+    command: str | None
+
+
+def retry_failed(store: Store, study: optuna.Study) -> Retried:
+    """Enqueues each configuration of which every trial has failed, once; the next search begins with them.
+
+    What is waiting or running already, or has been told a result since, is passed over. Raises SweeperError while a
+    process runs the study.
+    """
+    name, study_id = study.study_name, id_of(study)
+    with storage_errors.translated(store), store.owning(name):
+        study = find_again(store, name, study_id)
+        lifecycle.check_usable(study)
+        trials, frozen = trial_records.records(study), study.get_trials(deepcopy=False)
+        numbers = _failed(trials, frozen)
+        attributes = study.user_attrs
+        total, command = attributes.get("trials", 0), attributes.get(lifecycle.COMMAND)
+        if numbers:
+            n = trial_records.counts(trials)
+            waiting = sum(trial.state == "waiting" for trial in trials)
+            needed = n["complete"] + n["pruned"] + n["running"] + waiting + len(numbers)
+            total = max(total, needed)
+            command = command and resume_command.with_trials(command, total)
+            # First, for a trial in line would wait for ever in a study that is thought finished.
+            lifecycle.mark_running(study, total, command or "")
+            lifecycle.mark_ended(study, ENDED_BY)
+        for number in numbers:
+            _enqueue(study, frozen[number])
+    return Retried(name, tuple(numbers), total, command)
+
+
+def _failed(trials: Sequence[TrialRecord], frozen: Sequence[FrozenTrial]) -> list[int]:
+    """The last failed trial of each configuration that has nothing but failed ones."""
+    last, answered = {}, set()
+    for trial in trials:
+        if trial.configuration is None or trial.state == "duplicate":
+            continue
+        key = trial.configuration.key()
+        if trial.state == "failed":
+            last[key] = trial.number
+        else:
+            answered.add(key)
+    waiting = [frozen[trial.number] for trial in trials if trial.state == "waiting"]
+    return [
+        number
+        for key, number in sorted(last.items(), key=lambda item: item[1])
+        if key not in answered and not any(_is_for(w, frozen[number]) for w in waiting)
+    ]
+
+
+def _is_for(waiting: FrozenTrial, failed: FrozenTrial) -> bool:
+    """Whether the trial in line, which has no configuration yet, is that of the failed one."""
+    variant = waiting.user_attrs.get("variant")
+    if variant is not None and variant == failed.user_attrs.get("variant"):
+        return True
+    return bool(failed.params) and waiting.system_attrs.get("fixed_params") == failed.params
+
+
+def _enqueue(study: optuna.Study, failed: FrozenTrial) -> None:
+    names = ("variant", "comparator")
+    attributes = {name: failed.user_attrs[name] for name in names if name in failed.user_attrs}
+    # A comparator has no parameters that the sampler knows, and keeps to that.
+    study.enqueue_trial(failed.params, user_attrs={**attributes, RETRY_OF: failed.number})

@@ -1,0 +1,54 @@
+"""Optuna's storage: opened and checked, and the names of its studies."""
+
+from pathlib import Path
+
+import optuna
+from optuna.storages import RDBStorage
+from sqlalchemy.exc import SQLAlchemyError
+
+from sweeper.errors import SweeperError, first_line
+from sweeper.store import databases
+from sweeper.store.layout import Store
+from sweeper.store.redaction import redact
+from sweeper.studies.attributes import SPEC
+
+LIBRARY = databases.Library(
+    "Optuna",
+    "studies",
+    Path(optuna.__file__).parent / "storages" / "_rdb" / "alembic",
+    "optuna storage upgrade --storage",
+)
+
+
+def open_storage(store: Store) -> RDBStorage:
+    """Optuna's storage; SweeperError if its database cannot be used."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    options = {"connect_args": {"timeout": 60}} if store.storage.startswith("sqlite") else {}
+    try:
+        with store.initialising(embedded=store.embedded_storage):
+            check_database(store)
+            return RDBStorage(store.storage, engine_kwargs=options)
+    except (SQLAlchemyError, ImportError, RuntimeError, ValueError, OSError) as error:
+        message = redact(first_line(error))
+        raise SweeperError(f"Optuna's storage {redact(store.storage)} cannot be used: {message}") from error
+
+
+def check_database(store: Store) -> bool:
+    """Whether there is a database of Optuna's already; SweeperError where it is no such thing, or of another schema."""
+    return databases.check(store.storage, LIBRARY)
+
+
+def study_names(storage: RDBStorage) -> list[str]:
+    """sweeper's studies in the storage, the latest last."""
+    found = [s for s in optuna.get_all_study_summaries(storage, include_best_trial=False) if SPEC in s.user_attrs]
+    return [s.study_name for s in sorted(found, key=lambda s: s._study_id)]
+
+
+def free_name(storage: RDBStorage, name: str) -> str:
+    """The name, or the first of NAME-2, NAME-3, ... that no study has."""
+    taken = set(optuna.get_all_study_names(storage))
+    candidate, number = name, 1
+    while candidate in taken:
+        number += 1
+        candidate = f"{name}-{number}"
+    return candidate

@@ -1,0 +1,70 @@
+"""Ends trials in Optuna's storage."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+from optuna.trial import Trial, TrialState
+
+from sweeper.studies.attributes import RESULT
+from sweeper.studies.proposer import Proposal, _quiet
+from sweeper.studies.trial_records import TrialRecord
+
+
+def tell(
+    study: optuna.Study,
+    proposal: Proposal,
+    state: str,
+    result: Mapping[str, Any],
+    violated: Mapping[str, float] | None = None,
+) -> None:
+    """Ends a trial in the storage: `state` is complete, pruned or failed, `result` what a record shows of it.
+
+    `violated` are constraints, each with by how much, from which the sampler learns to stay away.
+    """
+    proposal.trial.set_user_attr(RESULT, {**result, "state": state, "violated": dict(violated or {})})
+    _end(study, proposal.trial)
+
+
+def end_told(study: optuna.Study) -> None:
+    """Ends the trials that were told a result and not ended: a process was killed, or the storage failed, in between.
+
+    What was decided holds: a pruned trial must not be trained further.
+    """
+    for frozen in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if RESULT in frozen.user_attrs:
+            with _quiet():
+                _end(study, Trial(study, frozen._trial_id))
+
+
+def _end(study: optuna.Study, trial: Trial) -> None:
+    """Ends a trial as its result says."""
+    result = trial.user_attrs[RESULT]
+    for name, by in result.get("violated", {}).items():
+        if name not in trial.constraints:
+            trial.set_constraint(name, by)
+    if trial.user_attrs.get("comparator", False) or result["state"] == "failed":
+        # Optuna's samplers and pruners pass over failed trials: for them a comparator has never been.
+        study.tell(trial, state=TrialState.FAIL)
+    elif result["state"] == "pruned":
+        study.tell(trial, state=TrialState.PRUNED)
+    else:
+        study.tell(trial, result["value"])
+
+
+def tell_duplicate(study: optuna.Study, proposal: Proposal, original: TrialRecord) -> None:
+    """Gives a proposal that repeats a finished trial that trial's result: the sampler learns, nobody counts it."""
+    trial = proposal.trial
+    trial.set_user_attr("duplicate_of", original.number)
+    if proposal.outside_space:
+        study.tell(trial, state=TrialState.FAIL)  # unknown to the sampler, as ever
+        return
+    for step, value in original.values.items():
+        trial.report(value, step)
+    if not original.feasible:
+        trial.set_constraint("duplicate", 1.0)
+    if original.state == "complete":
+        assert original.value is not None
+        study.tell(trial, original.value)
+    else:
+        study.tell(trial, state=TrialState.PRUNED)

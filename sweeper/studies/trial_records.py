@@ -1,0 +1,119 @@
+"""A study's trials as plain records: their states, counts and ranking."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from sweeper.config import Configuration
+from sweeper.studies.attributes import RESULT, RUN_ID, SPEC, TRIAL
+from sweeper.studies.objective import direction
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """A trial as sweeper counts it.
+
+    `state` is complete, pruned, failed, running, waiting, or duplicate (told another trial's result; not counted).
+    `value` is the last epoch's objective, the mean over folds and repeats where there are several trainings, whose
+    epochs `epochs` then counts all, once the trial has ended. `values` are what the pruner saw: by epoch, or of
+    several trainings their running mean, by how many were complete. `params` are field values of the searched
+    parameters. A trial that was pruned for a constraint is not `feasible`.
+    """
+
+    number: int
+    state: str
+    value: float | None
+    params: Mapping[str, Any]
+    variant: str | None
+    configuration: Configuration | None
+    reason: str
+    feasible: bool
+    epochs: int
+    values: Mapping[int, float] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    n_parameters: int | None = None
+    seconds: float = 0.0
+    run_id: str | None = None
+
+    @property
+    def name(self) -> str:
+        return trial_name(self.number, self.variant)
+
+
+def trial_name(number: int, variant: str | None) -> str:
+    """What a trial is called, in MLflow as on the terminal."""
+    return f"trial {number}" + (f" ({variant})" if variant else "")
+
+
+def records(study: optuna.Study) -> list[TrialRecord]:
+    """All trials in the order of their numbers."""
+    attributes = study.user_attrs
+    several = bool(attributes[SPEC].get("folds")) or attributes[SPEC].get("repeats", 1) > 1
+    return [
+        _record(frozen, attributes.get(f"{RUN_ID}:{frozen.number}"), several)
+        for frozen in study.get_trials(deepcopy=False)
+    ]
+
+
+def set_run_id(study: optuna.Study, number: int, run_id: str) -> None:
+    """Notes a trial's MLflow run. On the study: Optuna lets nothing be added to a finished trial."""
+    study.set_user_attr(f"{RUN_ID}:{number}", run_id)
+
+
+def _record(frozen: FrozenTrial, run_id: str | None, several: bool) -> TrialRecord:
+    attributes = frozen.user_attrs
+    result = attributes.get(RESULT, {})
+    values = attributes.get(TRIAL, {}).get("configuration")
+    configuration = Configuration.from_values(values) if values else None
+    state = {
+        TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed",
+        TrialState.RUNNING: "running", TrialState.WAITING: "waiting",
+    }[frozen.state]  # fmt: skip
+    # Also of one that Optuna calls running still: a process was killed between the two writes that end a trial.
+    state = result.get("state", state)
+    if attributes.get("duplicate_of") is not None:
+        state = "duplicate"
+    searched = values if values and not attributes.get("comparator") else {}
+    return TrialRecord(
+        number=frozen.number,
+        state=state,
+        value=result.get("value"),
+        params={name: searched[name] for name in frozen.params if name in searched},
+        variant=attributes.get("variant"),
+        configuration=configuration,
+        reason=result.get("reason", ""),
+        feasible=not any(value > 0 for value in (*frozen.constraints.values(), *result.get("violated", {}).values())),
+        epochs=result.get("epochs", 0 if several else frozen.last_step or 0),
+        values=dict(frozen.intermediate_values),
+        metrics=result.get("metrics", {}),
+        n_parameters=result.get("n_parameters"),
+        seconds=result.get("seconds", 0.0),
+        run_id=run_id,
+    )
+
+
+def counts(trials: Sequence[TrialRecord]) -> dict[str, int]:
+    """Trials by state, duplicates left out."""
+    states = {"complete": "complete", "pruned": "pruned", "fail": "failed", "running": "running"}
+    return {name: sum(trial.state == state for trial in trials) for name, state in states.items()}
+
+
+def n_counted(study: optuna.Study) -> int:
+    """How many trials count in `--trials`: those that were trained to their end, or pruned."""
+    counted = counts(records(study))
+    return counted["complete"] + counted["pruned"]
+
+
+def ranking(trials: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:
+    """Complete trials, the best first; the earlier one where values are equal."""
+    sign = 1 if direction(metric) == "minimize" else -1
+    complete = [t for t in trials if t.state == "complete" and t.value is not None]
+    return sorted(complete, key=lambda t: (sign * t.value, t.number))  # type: ignore[operator]
+
+
+def best(trials: Sequence[TrialRecord], metric: str) -> TrialRecord | None:
+    """The best complete trial that keeps to the constraints."""
+    return next((trial for trial in ranking(trials, metric) if trial.feasible), None)

@@ -1,0 +1,144 @@
+"""A study's runs in MLflow, deleted with all that they hold, but for what registered models need."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModel, Run, ViewType
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.utils.file_utils import local_file_uri_to_path
+from mlflow.utils.uri import is_local_uri
+
+from sweeper.store.layout import Store
+from sweeper.tracking.client import PAGE, ROOT, check_database, check_place, connect, reaching, search_runs
+
+
+class StudyRuns:
+    """The runs of one study: its own, its trials', its promotion's and those of that one's trainings.
+
+    Looks at a test set are runs of the ledger's experiment, and none of these: they count for ever. Finding the runs
+    makes no database. Methods raise SweeperError.
+    """
+
+    def __init__(self, store: Store, experiment: str, study_id: str) -> None:
+        self._uri = store.tracking_uri
+        self._runs: list[Run] = []  # the study's own last, so that what is left of a deletion is found again by it
+        self._models: list[LoggedModel] = []
+        self._versions: list[ModelVersion] = []
+        if not check_database(store):
+            return
+        self._client = connect(store)
+        with reaching(self._uri):
+            found = self._client.get_experiment_by_name(experiment)
+            if found is None:
+                return
+            check_place(found.artifact_location, store)
+            self._runs = self._find(found.experiment_id, study_id)
+            ids = {run.info.run_id for run in self._runs}
+            models = _logged_models(self._client, found.experiment_id) if self._runs else []
+            self._models = [model for model in models if model.source_run_id in ids]
+            if self._runs:
+                self._versions = list(_model_versions(self._client))
+
+    @property
+    def n_runs(self) -> int:
+        """How many runs are there to be deleted."""
+        return sum(run.info.lifecycle_stage == "active" and not self._needed_by(run) for run in self._runs)
+
+    @property
+    def kept(self) -> dict[str, list[str]]:
+        """The runs that stay: the registered versions, as "name/version", that need each, by the run's id."""
+        found = {run.info.run_id: self._needed_by(run) for run in self._runs}
+        return {run_id: versions for run_id, versions in found.items() if versions}
+
+    def n_bytes(self) -> int | None:
+        """The size of what the runs hold and that is freed with them; None where it lies on a server."""
+        places = [place for run in self._runs if not self._needed_by(run) for place in self._places(run)]
+        if not all(is_local_uri(place) for place in places):
+            return None
+        return sum(folder_bytes(Path(local_file_uri_to_path(place))) for place in places)
+
+    def free(self) -> None:
+        """Deletes the files that the runs hold, and writes nothing. May be repeated."""
+        with reaching(self._uri):
+            for run in self._runs:
+                for place in [] if self._needed_by(run) else self._places(run):
+                    self._free(place)
+
+    def delete(self) -> None:
+        """Frees what the runs hold, and then moves them to MLflow's deleted runs. May be repeated."""
+        self.free()
+        with reaching(self._uri):
+            for run in self._runs:
+                if self._needed_by(run):
+                    continue
+                for model in self._models_of(run):
+                    self._client.delete_logged_model(model.model_id)
+                if run.info.lifecycle_stage == "active":
+                    self._client.delete_run(run.info.run_id)
+
+    def _find(self, experiment: str, study_id: str) -> list[Run]:
+        """All runs of the study, deleted ones too: what they hold may not be freed yet."""
+        query = f"tags.`sweeper.study_id` = '{study_id}'"
+        parents = search_runs(self._client, experiment, query, ViewType.ALL)
+        children = [
+            run
+            for parent in parents
+            for run in search_runs(self._client, experiment, f"tags.`{ROOT}` = '{parent.info.run_id}'", ViewType.ALL)
+        ]
+        found = {run.info.run_id: run for run in [*children, *parents]}
+        return sorted(found.values(), key=lambda run: run.data.tags.get("sweeper.kind") == "study")
+
+    def _models_of(self, run: Run) -> list[LoggedModel]:
+        return [model for model in self._models if model.source_run_id == run.info.run_id]
+
+    def _places(self, run: Run) -> list[str]:
+        places = [run.info.artifact_uri, *(model.artifact_location for model in self._models_of(run))]
+        return [place for place in places if place]
+
+    def _needed_by(self, run: Run) -> list[str]:
+        """The registered versions that were made from the run."""
+        run_id, models = run.info.run_id, {model.model_id for model in self._models_of(run)}
+        sources = (f"runs:/{run_id}/", *self._places(run))
+        return [
+            f"{version.name}/{version.version}"
+            for version in self._versions
+            if version.run_id == run_id or version.model_id in models or (version.source or "").startswith(sources)
+        ]
+
+    def _free(self, place: str) -> None:
+        get_artifact_repository(place, tracking_uri=self._uri).delete_artifacts()
+        if is_local_uri(place):
+            with suppress(OSError):  # not empty, or never made
+                Path(local_file_uri_to_path(place)).parent.rmdir()
+
+
+def folder_bytes(folder: Path) -> int:
+    """The size of all files below a folder; 0 where there is none."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # deleted meanwhile
+            total += path.lstat().st_size if not path.is_dir() else 0
+    return total
+
+
+def _logged_models(client: MlflowClient, experiment: str) -> Iterator[LoggedModel]:
+    token = None
+    while True:
+        page = client.search_logged_models([experiment], page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _model_versions(client: MlflowClient) -> Iterator[ModelVersion]:
+    token = None
+    while True:
+        page = client.search_model_versions("", PAGE, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return

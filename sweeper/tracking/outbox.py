@@ -1,0 +1,145 @@
+"""What MLflow is still to be told, on disk: first in, first out, and still there when the process is not."""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sweeper.errors import SweeperError
+
+Key = int | str
+# Another process may look into the file for a moment.
+LOCKED_SECONDS = 10.0
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS writes (number INTEGER PRIMARY KEY AUTOINCREMENT, write TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS target (id INTEGER PRIMARY KEY CHECK (id = 1), target TEXT NOT NULL);
+"""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a spool's writes go: the parent run of a study, its promotion or a training, and what is said of the data.
+
+    `kind` is study, promotion or training; `data_source` and `data_profile` are JSON text.
+    """
+
+    kind: str
+    study: str
+    study_id: str
+    experiment_id: str
+    run_id: str
+    data_name: str
+    data_sha256: str
+    data_source: str
+    data_profile: str
+
+
+@dataclass(frozen=True)
+class Write:
+    """One thing to tell MLflow: `action` names what is done, `key` the child that it is about (None: the parent)."""
+
+    number: int
+    key: Key | None
+    action: str
+    arguments: dict[str, Any]
+
+
+class Outbox:
+    """The writes of one parent run, in a SQLite file that one process at a time has open.
+
+    What `put` was given is on disk when it returns. Methods raise SweeperError where the file cannot be used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        with self._using():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(
+                path, timeout=LOCKED_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            # For a single process a write-ahead log needs no shared memory, which network file systems lack. With it,
+            # a write takes well under a millisecond, and a killed process leaves whole writes.
+            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = NORMAL")
+            self._database.executescript(SCHEMA)
+
+    @property
+    def target(self) -> Target:
+        """Where the writes go; it must have been set."""
+        with self._using():
+            [(text,)] = self._database.execute("SELECT target FROM target")
+        return Target(**json.loads(text))
+
+    @target.setter
+    def target(self, target: Target) -> None:
+        with self._using():
+            self._database.execute("INSERT OR REPLACE INTO target VALUES (1, ?)", [json.dumps(asdict(target))])
+
+    def put(self, key: Key | None, action: str, arguments: dict[str, Any]) -> None:
+        """Adds a write behind all others; `arguments` is what JSON can hold."""
+        text = json.dumps([key, action, arguments])
+        with self._using():
+            self._database.execute("INSERT INTO writes (write) VALUES (?)", [text])
+
+    def after(self, number: int) -> Write | None:
+        """The first write behind this number."""
+        with self._using():
+            rows = self._database.execute("SELECT * FROM writes WHERE number > ? ORDER BY number LIMIT 1", [number])
+            found = [_write(*row) for row in rows]
+        return found[0] if found else None
+
+    def writes(self) -> list[Write]:
+        """All writes, the earliest first."""
+        with self._using():
+            return [_write(*row) for row in self._database.execute("SELECT * FROM writes ORDER BY number")]
+
+    def remove(self, number: int) -> None:
+        """Takes out a write that was delivered."""
+        with self._using():
+            self._database.execute("DELETE FROM writes WHERE number = ?", [number])
+
+    def __len__(self) -> int:
+        with self._using():
+            [(count,)] = self._database.execute("SELECT count(*) FROM writes")
+        return int(count)
+
+    def close(self) -> None:
+        """Closes the file, and deletes it when nothing is left in it."""
+        empty = not len(self)
+        with self._using():
+            self._database.close()
+            if empty:
+                for path in self.path.parent.glob(f"{self.path.name}*"):  # and what SQLite puts beside it
+                    path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _using(self) -> Iterator[None]:
+        with self._lock:
+            try:
+                yield
+            except (sqlite3.Error, OSError) as error:
+                raise SweeperError(
+                    f"what MLflow is to be told cannot be kept: {error} ({self.path}); nothing is lost, the same "
+                    "command goes on when this is mended"
+                ) from error
+
+
+def waiting(path: Path) -> int | None:
+    """How many writes wait in the file of a study that no process runs; None where it cannot be read."""
+    # Not read-only: what a killed process left beside the file has to be taken in.
+    with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True)) as database:
+        [(count,)] = database.execute("SELECT count(*) FROM writes")
+        return int(count)
+    return None
+
+
+def _write(number: int, text: str) -> Write:
+    key, action, arguments = json.loads(text)
+    return Write(number, key, action, arguments)

@@ -1,0 +1,75 @@
+"""Images and labels on the training device, and their scaling into a batch."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class DeviceImages:
+    """One part of the data: images uint8 (n, channels, height, width), labels int64 (n,)."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a trial may see: its train and validation parts, resident on one device.
+
+    `mean` and `std` (1, channels, 1, 1) scale pixels in [0, 255] to (pixel - mean) / std.
+    """
+
+    train: DeviceImages
+    validation: DeviceImages
+    mean: Tensor
+    std: Tensor
+    n_classes: int
+    layout: torch.memory_format
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        channels, height, width = self.train.images.shape[1:]
+        return channels, height, width
+
+    @property
+    def device(self) -> torch.device:
+        return self.train.images.device
+
+    def scale(self, images: Tensor) -> Tensor:
+        """A batch of raw pixels as the network's input."""
+        return images.to(torch.float32).sub_(self.mean).div_(self.std).contiguous(memory_format=self.layout)
+
+
+def on_device(
+    train: tuple[np.ndarray, np.ndarray],
+    validation: tuple[np.ndarray, np.ndarray],
+    *,
+    n_classes: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    device: torch.device,
+    layout: torch.memory_format,
+) -> TrainingData:
+    """Moves (images, labels) pairs of arrays to `device`; `mean` and `std` are per channel, pixels in [0, 1].
+
+    Nothing is copied for a CPU: the arrays may be mapped from files, and read-only.
+    """
+
+    def part(images: np.ndarray, labels: np.ndarray) -> DeviceImages:
+        with warnings.catch_warnings():
+            # torch warns of what writing to read-only arrays would do. Nothing here writes to its data.
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+            return DeviceImages(torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device))
+
+    def per_channel(values: Sequence[float]) -> Tensor:
+        return (255 * torch.tensor(values, dtype=torch.float32)).view(1, -1, 1, 1).to(device)
+
+    return TrainingData(part(*train), part(*validation), per_channel(mean), per_channel(std), n_classes, layout)

@@ -1,0 +1,257 @@
+"""The one training loop: a generator of metrics, epoch by epoch, that goes on from its checkpoint."""
+
+import math
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sweeper.config import TrainConfig
+from sweeper.evaluation.metrics import macro_f1
+from sweeper.training import checkpoint
+from sweeper.training.cuda_graphs import GraphedEpoch, Rates
+from sweeper.training.device_data import DeviceImages, TrainingData
+from sweeper.training.optimizers import build_optimizer, learning_rate, momentum, penalty, set_rates
+from sweeper.training.step import Step, outputs_of
+
+# On a CPU small enough that the maps of a LeNet stay in the cache: 500 was 4 times slower. A card wants work for all of
+# its cores.
+EVALUATION_BATCH = {"cpu": 128, "cuda": 1024, "mps": 128}
+
+
+@dataclass(frozen=True)
+class EpochMetrics:
+    """One epoch, counted from 1. Losses are means over images, accuracies shares of 1.
+
+    The train figures are running ones, taken while the weights change, with dropout on; `train_loss` is that of
+    the output alone, without the auxiliary heads', label smoothing and penalty, so that it compares with
+    `validation_loss`. `lr` is that of the epoch's last step; `gradient_norm` the mean over steps of the 2-norm over all
+    parameters that train, before clipping; `images_per_second` counts training images over the time spent training;
+    `epoch_seconds` is that time with the validation pass. The validation figures are NaN where there is no validation
+    part.
+
+    `penalty` is that of weight decay at the epoch's end, as optim.penalty has it: studies that report losses with
+    it add it to both. `heads` holds the accuracies of the auxiliary heads, under names such as
+    "conv2_train_accuracy" and "conv2_validation_accuracy".
+    """
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    validation_macro_f1: float
+    lr: float
+    images_per_second: float
+    gradient_norm: float
+    epoch_seconds: float
+    penalty: float = 0.0
+    heads: Mapping[str, float] = field(default_factory=dict)
+
+    def values(self) -> dict[str, float]:
+        """Every figure by its name, the heads' with "aux_" before it; the penalty only where it is not 0."""
+        values = asdict(self)
+        heads = values.pop("heads")
+        if not self.penalty:
+            del values["penalty"]
+        return values | {f"aux_{name}": value for name, value in heads.items()}
+
+
+class Diverged(Exception):
+    """The loss is no longer finite."""
+
+
+def fit(
+    model: nn.Module,
+    data: TrainingData,
+    config: TrainConfig,
+    *,
+    epochs: int,
+    seed: int,
+    checkpoint_path: Path | None = None,
+    identity: str = "",
+    frozen: Collection[str] = (),
+    graphs: bool = False,
+    tell: Callable[[str], None] = lambda text: None,
+) -> Iterator[EpochMetrics]:
+    """Trains `model` in place, yielding after each epoch; with `patience`, it may end before the last one.
+
+    `frozen` names tensors that stay as they are: a batch norm whose running statistics these are goes on using them.
+    With `checkpoint_path`, the whole state is written there before each yield, under `identity`; where that
+    file exists already, the epochs that it holds are yielded again and training goes on behind them, bitwise
+    as if it had never stopped. Seeds torch's global generator, which dropout draws from.
+
+    With `graphs`, on a card alone, steps are captured and replayed, and dropout draws from a generator that is this
+    training's own: what else the process trains does not change the result, which is the other's but for rounding. Of
+    steps that cannot be captured, and so are made as they come, `tell` gets a line.
+
+    Raises Diverged when the loss of an epoch is not finite, ValueError where weight decay names a layer that the
+    network lacks, and CheckpointError for an unusable checkpoint.
+    """
+    device = data.device
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad &= name not in frozen
+    norms = [module for name, module in model.named_modules() if f"{name}.running_mean" in frozen]
+    optimizer = build_optimizer(model, config, capturable=graphs)
+    generator = torch.Generator(device).manual_seed(seed)
+    own = torch.Generator(device).manual_seed(seed) if graphs else None
+    if own is None:
+        torch.manual_seed(seed)
+    progress = checkpoint.Progress(identity)
+    history: list[EpochMetrics] = []
+    if checkpoint_path and checkpoint_path.exists():
+        with checkpoint.reading(checkpoint_path):
+            progress, generators = checkpoint.load(checkpoint_path, identity, model, optimizer)
+            _restore_generators(generators, generator, own, device)
+            history = epochs_of(progress.history)
+        yield from history
+
+    batches = batch_bounds(len(data.train), config.batch_size)
+    step = Step(model, data, config, optimizer, generator)
+    run_epoch: Callable[[Tensor, Rates], None] = partial(_one_by_one, step, batches)
+    if own is not None:
+        run_epoch = GraphedEpoch(step, [stop - start for start, stop in batches], own, tell)
+    for epoch in range(progress.epoch + 1, epochs + 1):
+        if _has_stalled(history, config.patience):
+            return
+        order = torch.randperm(len(data.train), generator=generator, device=device)
+        rates = [
+            (learning_rate(config, step, len(batches), epochs), momentum(config, step, len(batches), epochs))
+            for step in range((epoch - 1) * len(batches), epoch * len(batches))
+        ]
+        model.train()
+        for norm in norms:
+            norm.training = False  # not norm.eval(), for a norm of timm's may hold a dropout
+        started = time.perf_counter()
+        step.begin_epoch()
+        run_epoch(order, rates)
+        running = step.running(len(batches))
+        seconds = time.perf_counter() - started
+        if not math.isfinite(running.loss):
+            raise Diverged(f"the training loss of epoch {epoch} is {running.loss}")
+        validation_loss, validation_accuracy, validation_macro_f1, validation_heads = _validate(model, data, epoch)
+        metrics = EpochMetrics(
+            epoch=epoch,
+            train_loss=running.loss,
+            train_accuracy=running.accuracy,
+            validation_loss=validation_loss,
+            validation_accuracy=validation_accuracy,
+            validation_macro_f1=validation_macro_f1,
+            lr=rates[-1][0],
+            images_per_second=len(data.train) / seconds,
+            gradient_norm=running.gradient_norm,
+            epoch_seconds=time.perf_counter() - started,
+            penalty=penalty(model, config),
+            heads={f"{name}_train_accuracy": share for name, share in running.heads.items()}
+            | {f"{name}_validation_accuracy": share for name, share in validation_heads.items()},
+        )
+        history.append(metrics)
+        if checkpoint_path:
+            progress.epoch = epoch
+            progress.history.append(asdict(metrics))
+            generators = _generator_states(generator, own, device)
+            checkpoint.save(checkpoint_path, progress, model, optimizer, generators)
+        yield metrics
+
+
+def epochs_of(history: Iterable[Mapping[str, Any]]) -> list[EpochMetrics]:
+    """The epochs of a checkpoint's history. Raises TypeError where they have other figures."""
+    return [EpochMetrics(**past) for past in history]
+
+
+def _has_stalled(history: Sequence[EpochMetrics], patience: int) -> bool:
+    """Whether the lowest validation loss is `patience` epochs old; never without patience or a validation part."""
+    losses = [metrics.validation_loss for metrics in history]
+    if not patience or not losses or math.isnan(losses[-1]):
+        return False
+    return len(losses) - 1 - losses.index(min(losses)) >= patience
+
+
+def evaluate(model: nn.Module, data: TrainingData, part: DeviceImages) -> tuple[float, np.ndarray]:
+    """Mean loss over the part, and the network's outputs, float32 (n, classes), with it in evaluation mode.
+
+    The outputs are logits, or probabilities where the network ends in a softmax.
+    """
+    loss, outputs, _ = _evaluate(model, data, part)
+    return loss, outputs
+
+
+def _evaluate(model: nn.Module, data: TrainingData, part: DeviceImages) -> tuple[float, np.ndarray, dict[str, float]]:
+    """As `evaluate`, with the accuracy of every auxiliary head."""
+    model.eval()
+    loss = torch.zeros((), device=data.device)
+    outputs = []
+    correct: dict[str, Tensor] = {}
+    size = EVALUATION_BATCH[data.device.type]
+    with torch.inference_mode():
+        for start in range(0, len(part), size):
+            output, heads = outputs_of(model, data.scale(part.images[start : start + size]))
+            labels = part.labels[start : start + size]
+            loss += F.cross_entropy(output, labels, reduction="sum")
+            outputs.append(output)
+            for name, logits in heads.items():
+                right = (logits.argmax(1) == labels).sum()
+                correct[name] = correct[name] + right if name in correct else right
+    shares = {name: count.item() / len(part) for name, count in correct.items()}
+    return loss.item() / len(part), torch.cat(outputs).float().cpu().numpy(), shares
+
+
+def _validate(model: nn.Module, data: TrainingData, epoch: int) -> tuple[float, float, float, dict[str, float]]:
+    """Loss, accuracy and macro F1 on the validation part, NaN where there is none, and the heads' accuracies."""
+    if not len(data.validation):
+        return math.nan, math.nan, math.nan, {}
+    loss, outputs, heads = _evaluate(model, data, data.validation)
+    if not math.isfinite(loss):
+        raise Diverged(f"the validation loss of epoch {epoch} is {loss}")
+    labels, predictions = data.validation.labels.cpu().numpy(), outputs.argmax(1)
+    return loss, float(np.mean(predictions == labels)), macro_f1(labels, predictions, data.n_classes), heads
+
+
+def batch_bounds(n_images: int, batch_size: int) -> list[tuple[int, int]]:
+    """Where each batch starts and stops; a last batch of one image joins the one before.
+
+    Batch norm cannot take a single image whose map is 1x1.
+    """
+    starts = list(range(0, n_images, batch_size))
+    if len(starts) > 1 and n_images - starts[-1] == 1:
+        starts.pop()
+    return list(zip(starts, [*starts[1:], n_images], strict=True))
+
+
+def _one_by_one(step: Step, batches: Sequence[tuple[int, int]], order: Tensor, rates: Rates) -> None:
+    """Makes the steps of an epoch as they come."""
+    for (start, stop), step_rates in zip(batches, rates, strict=True):
+        set_rates(step.optimizer, *step_rates)
+        step(order[start:stop])
+
+
+def _generator_states(order: torch.Generator, own: torch.Generator | None, device: torch.device) -> dict[str, Tensor]:
+    states = {"order": order.get_state(), "global": torch.get_rng_state()}
+    if own is not None:
+        states["cuda"] = own.get_state()
+    elif device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    elif device.type == "mps":
+        states["mps"] = torch.mps.get_rng_state()
+    return states
+
+
+def _restore_generators(
+    states: dict[str, Tensor], order: torch.Generator, own: torch.Generator | None, device: torch.device
+) -> None:
+    order.set_state(states["order"])
+    if own is not None:
+        own.set_state(states["cuda"])
+        return
+    torch.set_rng_state(states["global"])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states["cuda"], device)
+    elif device.type == "mps":
+        torch.mps.set_rng_state(states["mps"])

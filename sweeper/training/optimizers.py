@@ -1,0 +1,192 @@
+"""Optimizers, and learning rates and momenta as functions of the step."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sweeper.config import TrainConfig
+from sweeper.training import momentum_optimizers
+
+
+def build_optimizer(model: nn.Module, config: TrainConfig, *, capturable: bool = False) -> torch.optim.Optimizer:
+    """The optimizer of `config` for the parameters of `model` that train; rmsprop has torch's defaults.
+
+    That of a `capturable` step finds its learning rate, and a momentum that changes, in tensors on the device, to which
+    set_rates writes. Its state is that of the other. Raises ValueError where `weight_decay_layers` names a layer that
+    the network lacks.
+    """
+    decayed, trained = _decayed(model, config), _trained(model)
+    chosen = {id(parameter) for parameter in decayed}
+    others = [parameter for parameter in trained if id(parameter) not in chosen]
+    # AdamW's update is torch's own; the others have no such switch.
+    by_hand = config.decoupled_weight_decay and config.optimizer in ("sgd", "rmsprop")
+    weight_decay = 0.0 if by_hand else config.weight_decay
+    # Every group is a call more in each step.
+    groups: list[dict[str, Any]] = [{"params": decayed, "weight_decay": weight_decay}]
+    if weight_decay and others:
+        groups.append({"params": others, "weight_decay": 0.0})
+    else:
+        groups[0]["params"] = trained
+    cycles = momentum(config, 0, 1, 1) is not None
+    momentum_start = config.momentum_high if cycles else config.momentum
+    nesterov = config.nesterov and momentum_start > 0
+    on_device = cycles and capturable
+    # Torch's own word for what a graph can hold, which it allows on cards alone.
+    told = capturable and trained[0].device.type != "cpu"
+    optimizer: torch.optim.Optimizer
+    # The fused kernels update all parameters in one call: small networks are bound by the number of calls.
+    match config.optimizer:
+        case "sgd" if on_device:
+            optimizer = momentum_optimizers.SGD(groups, config.lr, momentum_start, nesterov=nesterov)
+        case "sgd":
+            optimizer = torch.optim.SGD(groups, config.lr, momentum_start, nesterov=nesterov, fused=True)
+        case "rmsprop":
+            # Torch has no fused kernel for it, and takes this one by itself on cards alone.
+            factor = 1.0 if on_device else momentum_start
+            optimizer = torch.optim.RMSprop(groups, config.lr, momentum=factor, foreach=True, capturable=told)
+            if on_device:
+                optimizer.register_step_pre_hook(momentum_optimizers.scale_buffers)
+        case _ if on_device:
+            optimizer = momentum_optimizers.Adam(
+                groups, config.lr, capturable=told, decoupled_weight_decay=_is_decoupled(config)
+            )
+        case _:
+            kind = torch.optim.AdamW if _is_decoupled(config) else torch.optim.Adam
+            optimizer = kind(groups, config.lr, fused=True, capturable=told)
+    if capturable:
+        for group in optimizer.param_groups:
+            group["lr"] = torch.tensor(config.lr, device=trained[0].device)
+            if cycles:
+                group[momentum_optimizers.MOMENTUM] = torch.tensor(momentum_start, device=trained[0].device)
+    if by_hand and config.weight_decay and decayed:
+
+        @torch.no_grad()
+        def decay(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+            """w *= 1 - lr * weight_decay before the step, as AdamW has it (Loshchilov & Hutter, 2019)."""
+            torch._foreach_mul_(decayed, 1 - optimizer.param_groups[0]["lr"] * config.weight_decay)
+
+        optimizer.register_step_pre_hook(decay)
+    return optimizer
+
+
+def penalty(model: nn.Module, config: TrainConfig) -> float:
+    """weight_decay / 2 * the sum of squares of what decays: the term whose gradient weight decay adds.
+
+    0 where weight decay is decoupled: that minimises no term.
+    """
+    if not config.weight_decay or _is_decoupled(config):
+        return 0.0
+    squares = [parameter.detach().square().sum() for parameter in _decayed(model, config)]
+    return config.weight_decay / 2 * torch.stack(squares).sum().item() if squares else 0.0
+
+
+def _is_decoupled(config: TrainConfig) -> bool:
+    return config.decoupled_weight_decay or config.optimizer == "adamw"
+
+
+def _decayed(model: nn.Module, config: TrainConfig) -> list[Tensor]:
+    """The parameters that decay: of those that train."""
+    if not config.weight_decay_layers:
+        return _trained(model)
+    weights = {
+        path.replace("aux.", "aux_").rpartition(".")[2]: module.weight
+        for path, module in model.named_modules()
+        if isinstance(module, nn.Conv2d | nn.Linear)
+    }
+    for name in config.weight_decay_layers:
+        if name not in weights:
+            raise ValueError(f"weight_decay_layers names {name}, which this network lacks")
+    return [weights[name] for name in config.weight_decay_layers if weights[name].requires_grad]
+
+
+def _trained(model: nn.Module) -> list[Tensor]:
+    """The parameters that are not frozen."""
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
+def learning_rate(config: TrainConfig, step: int, steps_per_epoch: int, epochs: int) -> float:
+    """The learning rate of a step, counted from 0 over the whole training.
+
+    "step" and "exponential" change between epochs, the others with every step:
+    "cosine" falls to 0 without restarts, cos(pi * t) of SGDR (Loshchilov & Hutter, 2017, eq. 5), behind a warm-up
+    of w steps (Goyal et al., 2017, section 2.2) at (step + 1) / (w + 1) of the rate;
+    "cyclic" rises and falls along straight lines (Smith, 2017), as torch's CyclicLR;
+    "one_cycle" does so once along a cosine, as torch's OneCycleLR.
+    A pure function of the step, so resuming needs no state.
+    """
+    epoch, n_steps = step // steps_per_epoch, epochs * steps_per_epoch
+    match config.schedule:
+        case "constant":
+            factor = 1.0
+        case "step":
+            factor = config.step_gamma ** (epoch // config.step_size)
+        case "exponential":
+            factor = config.exponential_gamma**epoch
+        case "cosine":
+            warmup = config.warmup_epochs * steps_per_epoch
+            if step < warmup:
+                factor = (step + 1) / (warmup + 1)
+            else:
+                factor = _cosine(1.0, 0.0, (step - warmup) / (n_steps - warmup))
+        case "cyclic":
+            factor = config.cycle_start + (1 - config.cycle_start) * _triangle(config, step, steps_per_epoch)
+        case "one_cycle":
+            rises, share = _half(config, step, n_steps)
+            factor = _cosine(config.cycle_start, 1.0, share) if rises else _cosine(1.0, config.cycle_end, share)
+        case _:
+            raise AssertionError(config.schedule)
+    return config.lr * factor
+
+
+def momentum(config: TrainConfig, step: int, steps_per_epoch: int, epochs: int) -> float | None:
+    """The momentum of a step (adam, adamw: beta1), as in CyclicLR and OneCycleLR; None where it does not change."""
+    low, high = config.momentum_low, config.momentum_high
+    if config.cycle_momentum and config.schedule == "cyclic":
+        return high - (high - low) * _triangle(config, step, steps_per_epoch)
+    if config.cycle_momentum and config.schedule == "one_cycle":
+        rises, share = _half(config, step, epochs * steps_per_epoch)
+        return _cosine(high, low, share) if rises else _cosine(low, high, share)
+    return None
+
+
+def set_rates(optimizer: torch.optim.Optimizer, learning_rate: float | Tensor, momentum: float | Tensor | None) -> None:
+    """Gives the next step its learning rate and, unless None, its momentum.
+
+    For an optimizer of a capturable step both are numbers on the device.
+    """
+    for group in optimizer.param_groups:
+        _set(group, "lr", learning_rate)
+        if momentum is None:
+            continue
+        if momentum_optimizers.MOMENTUM in group:
+            _set(group, momentum_optimizers.MOMENTUM, momentum)
+        elif "betas" in group:
+            group["betas"] = (momentum, group["betas"][1])
+        else:
+            group["momentum"] = momentum
+
+
+def _set(group: dict[str, Any], name: str, value: float | Tensor) -> None:
+    if isinstance(value, Tensor):
+        group[name].copy_(value)
+    else:
+        group[name] = value
+
+
+def _triangle(config: TrainConfig, step: int, steps_per_epoch: int) -> float:
+    """How high a step of "cyclic" stands between its lowest (0) and highest (1) point."""
+    place = step / (config.cycle_epochs * steps_per_epoch) % 2
+    return 1 - abs(1 - place)
+
+
+def _half(config: TrainConfig, step: int, n_steps: int) -> tuple[bool, float]:
+    """Whether a step of "one_cycle" belongs to the rise, and how much of the rise or fall lies behind it."""
+    # The last step reaches the end, and the rise ends between two steps, as in torch.
+    rise = config.cycle_rise * n_steps - 1
+    return (True, step / rise) if step < rise else (False, (step - rise) / (n_steps - 1 - rise))
+
+
+def _cosine(start: float, end: float, share: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2

@@ -1,0 +1,76 @@
+import hashlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sweeper.data.images.conversion import converted
+from sweeper.data.images.image_set import ImageSet
+from sweeper.data.images.options import DataOptions
+from sweeper.data.training_set import load_training_set
+from tests.data.pictures import write_folder, write_npz
+
+RNG = np.random.default_rng(0)
+COLOUR = RNG.integers(0, 256, (6, 3, 5, 8), dtype=np.uint8)
+LABELS = np.array([0, 1, 2, 0, 1, 2])
+
+
+def part(images=COLOUR, classes=("a", "b", "c"), n_validation=0):
+    sha256 = hashlib.sha256(images.tobytes()).hexdigest()
+    return ImageSet(images, LABELS, classes, sha256, "somewhere", n_validation)
+
+
+def test_without_options_the_part_is_left_as_it_is(tmp_path):
+    before = part()
+    assert converted(before, DataOptions()) is before
+    assert converted(part(COLOUR[:, :1]), DataOptions(grayscale=True)).images.shape == (6, 1, 5, 8)
+    assert not (tmp_path / "cache" / "decoded").exists()
+
+
+def test_classes_keep_their_images_in_order_with_labels_by_the_order_asked_for():
+    found = converted(part(n_validation=3), DataOptions(("c", "a")))
+    np.testing.assert_array_equal(found.images, COLOUR[[0, 2, 3, 5]])
+    assert (found.labels.tolist(), found.classes, found.n_validation) == ([1, 0, 1, 0], ("c", "a"), 2)
+    assert found.sha256 == part().sha256
+
+
+def test_grey_is_the_weighted_sum_of_the_channels():
+    found = converted(part(), DataOptions(grayscale=True))
+    expected = np.tensordot([0.299, 0.587, 0.114], COLOUR, (0, 1))
+    assert found.images.shape == (6, 1, 5, 8)
+    assert np.abs(found.images[:, 0] - expected).max() <= 1
+
+
+def test_what_is_made_is_kept_and_told_apart(tmp_path):
+    kept = tmp_path / "cache" / "decoded"
+    for count, options in enumerate(
+        (
+            DataOptions(resize=4),
+            DataOptions(resize=5),
+            DataOptions(resize=4, grayscale=True),
+            DataOptions(("a", "b"), resize=4),
+            DataOptions(("b", "a"), resize=4),
+            DataOptions(("a", "c"), resize=4),
+        ),
+        start=1,
+    ):
+        first = converted(part(), options)
+        assert len(list(kept.iterdir())) == count
+        again = converted(part(), options)
+        assert len(list(kept.iterdir())) == count
+        np.testing.assert_array_equal(again.images, first.images)
+        assert again.labels.tolist() == first.labels.tolist()
+
+
+@pytest.mark.parametrize("options", [DataOptions(), DataOptions(resize=3), DataOptions(resize=12, grayscale=True)])
+def test_a_folder_and_an_npz_file_of_the_same_pixels_are_the_same_images(tmp_path, options):
+    rows = np.ascontiguousarray(COLOUR.transpose(0, 2, 3, 1))
+    order = np.argsort(LABELS, kind="stable")
+    folder = write_folder(
+        tmp_path / "folder", {f"train/{LABELS[n]}/{n}.png": Image.fromarray(rows[n]) for n in order.tolist()}
+    )
+    npz = write_npz(tmp_path / "some.npz", {"train_images": rows[order], "train_labels": LABELS[order]})
+    pools = [load_training_set(str(path), options=options) for path in (folder, npz)]
+    np.testing.assert_array_equal(pools[0].images, pools[1].images)
+    assert pools[0].labels.tolist() == pools[1].labels.tolist()
+    assert pools[0].classes == pools[1].classes

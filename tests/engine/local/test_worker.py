@@ -1,0 +1,112 @@
+import threading
+from multiprocessing import Pipe
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from sweeper.config import Configuration, ConvNetConfig, TrainConfig
+from sweeper.engine.base import Died, Failure
+from sweeper.engine.job import TrialJob
+from sweeper.engine.local import worker
+from sweeper.engine.local.pool import WorkerPool
+from sweeper.engine.local.worker import Ready, WorkerSetup
+from tests.commands.processes import DEADLINE
+
+
+class Ended(Exception):
+    """What _exit does, so that a test survives it."""
+
+
+@pytest.mark.parametrize("error", [None, OSError("no such fold")])
+def test_thread_takes_its_process_with_it_however_it_ends(monkeypatch, error):
+    def train_all(*args, **kwargs):
+        if error is not None:
+            raise error
+
+    def ended(code):
+        raise Ended(code)
+
+    monkeypatch.setattr(worker, "_train_all", train_all)
+    monkeypatch.setattr(worker.os, "_exit", ended)
+    monkeypatch.setattr(worker, "_note", lambda text: None)
+    with pytest.raises(Ended, match="1"):
+        worker._train_beside(None, None, None, None, None)
+
+
+@pytest.fixture
+def trained(monkeypatch, tmp_path):
+    """What becomes of a trial that fails with an error."""
+    job = TrialJob(0, Configuration(ConvNetConfig(), TrainConfig()), 3, 5, tmp_path, "data")
+    setup = WorkerSetup(parts=tmp_path, n_classes=2, scalings=[], threads=1, layout="channels_last")
+    share = SimpleNamespace(explains=lambda error: False)
+    monkeypatch.setattr(worker, "_note", lambda text: None)
+
+    def train(error):
+        def train_trial(*args, **kwargs):
+            raise error
+            yield
+
+        monkeypatch.setattr(worker, "train_trial", train_trial)
+        return worker._train(None, job, None, share, setup)
+
+    return train
+
+
+def test_failure_of_the_device_ends_the_process_and_is_no_trials(trained):
+    with pytest.raises(torch.AcceleratorError, match="illegal memory access"):
+        trained(torch.AcceleratorError("CUDA error: an illegal memory access was encountered"))
+
+
+def test_lack_of_the_devices_memory_is_a_trials(trained):
+    failure = trained(torch.AcceleratorError("CUDA error: out of memory"))
+    assert (failure.kind, failure.own_fault) == ("out_of_memory", False)
+    assert isinstance(trained(RuntimeError("bug")), Failure)
+
+
+def test_process_is_ready_for_all_its_workers_once_one_of_them_is(monkeypatch, tmp_path):
+    """So that all of their deaths are of one kind."""
+    theirs = []
+
+    def spawn(pool, number, at_once):
+        pairs = [Pipe(), Pipe()]
+        theirs[:] = [pair[1] for pair in pairs]
+        process = SimpleNamespace(join=lambda seconds=None: None, kill=lambda: None, exitcode=1)
+        return pool._Process(process, [pair[0] for pair in pairs], at_once)
+
+    monkeypatch.setattr(WorkerPool, "_spawn", spawn)
+    setup = WorkerSetup(parts=tmp_path / "parts", n_classes=2, scalings=[], threads=1, layout="channels_last")
+    workers = WorkerPool(setup, ["cuda:0"], tmp_path, per_process=2)
+    theirs[1].send(Ready())
+    assert workers.wait(1) == []
+    theirs[0].close()
+    assert workers.wait(1) == [(0, Died(1)), (1, Died(1))]
+    theirs[0].close()
+    assert workers.wait(1) == [(0, Died(1, ready=False)), (1, Died(1, ready=False))]
+    workers.close()
+
+
+def test_threads_that_want_the_same_fold_at_once_share_one_copy(monkeypatch):
+    class Images:
+        """What a weak reference can be made to."""
+
+    loading, loaded, made, found = threading.Event(), threading.Event(), [], []
+
+    def load(setup, fold, device):
+        made.append(Images())
+        loading.set()
+        assert loaded.wait(DEADLINE)
+        return made[-1]
+
+    monkeypatch.setattr(worker, "data_of", load)
+    folds = worker._Folds(None, None)
+    threads = [threading.Thread(target=lambda: found.append(folds.data(0))) for _ in range(2)]
+    threads[0].start()
+    assert loading.wait(DEADLINE)
+    threads[1].start()
+    threads[1].join(0.5)  # it waits for the first; a slow machine only makes the test less likely to notice otherwise
+    loaded.set()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1
+    assert found == made * 2

@@ -1,0 +1,130 @@
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from sweeper.config import ConvNetConfig
+from sweeper.models.families import build
+from sweeper.models.predictor import RawPixels, load_network, logits_of
+from sweeper.training.device_data import on_device
+from sweeper.training.loop import evaluate
+
+CONFIG = ConvNetConfig(filters=(4, 8), kernel_size=3, hidden=(16,), dropout=0.5, batch_norm=True)
+SHAPE, CLASSES = (3, 12, 12), 5
+MEAN, STD = (0.1, 0.5, 0.7), (0.3, 0.2, 0.1)
+CPU = torch.device("cpu")
+
+
+def pixels(n_images, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (n_images, *SHAPE), dtype=np.uint8)
+
+
+def network(config=CONFIG, layout=torch.channels_last):
+    torch.manual_seed(0)
+    return build(config, SHAPE, CLASSES).eval().to(memory_format=layout)
+
+
+def training_data(images, layout=torch.channels_last):
+    part = (images, np.zeros(len(images), dtype=np.int64))
+    return on_device(part, part, n_classes=CLASSES, mean=MEAN, std=STD, device=CPU, layout=layout)
+
+
+@pytest.fixture
+def weights(tmp_path):
+    save_file(network(layout=torch.contiguous_format).state_dict(), tmp_path / "model.safetensors")
+    return tmp_path / "model.safetensors"
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_preprocessing_is_bitwise_that_of_training(layout):
+    model, data = network(layout=layout), training_data(pixels(20), layout)
+    images = data.train.images.contiguous(memory_format=layout)
+    with torch.inference_mode():
+        expected = model(data.scale(data.train.images))
+        assert torch.equal(RawPixels(model, MEAN, STD)(images), expected)
+
+
+def test_raw_images_are_not_changed():
+    images = torch.from_numpy(pixels(4))
+    before = images.clone()
+    RawPixels(network(), MEAN, STD)(images)
+    assert torch.equal(images, before)
+
+
+def test_logarithms_of_probabilities_give_them_back():
+    model = network(ConvNetConfig(filters=(4, 8), kernel_size=3, hidden=(16,), softmax_output=True))
+    data = training_data(pixels(20))
+    with torch.inference_mode():
+        logits = RawPixels(model, MEAN, STD, probabilities=True)(data.train.images)
+        torch.testing.assert_close(logits.softmax(1), model(data.scale(data.train.images)))
+
+
+def test_probability_of_zero_has_a_finite_logarithm():
+    certain = RawPixels(nn.Softmax(dim=1), [0.0], [1e-6], probabilities=True)
+    logits = certain(torch.tensor([[255, 0]], dtype=torch.uint8).view(1, 2, 1, 1)).view(1, 2)
+    assert torch.isfinite(logits).all()
+    torch.testing.assert_close(logits.softmax(1), torch.tensor([[1.0, 0.0]]))
+
+
+def test_scaling_is_saved_with_the_network_and_is_not_trained():
+    raw = RawPixels(network(), MEAN, STD)
+    assert {"mean", "std"} <= raw.state_dict().keys()
+    assert not {"mean", "std"} & dict(raw.named_parameters()).keys()
+
+
+def test_loaded_network_predicts_bitwise_what_was_saved(weights):
+    loaded = load_network(CONFIG, SHAPE, CLASSES, weights, MEAN, STD)
+    assert not any(module.training for module in loaded.modules())
+    data = training_data(pixels(300))
+    _, outputs = evaluate(network(), data, data.validation)
+    logits = logits_of(loaded, pixels(300), CPU)
+    assert (logits.shape, logits.dtype) == ((300, CLASSES), np.float32)
+    np.testing.assert_array_equal(logits.argmax(1), outputs.argmax(1))
+    with torch.inference_mode():
+        expected = network()(data.scale(data.train.images[256:])).numpy()
+    np.testing.assert_array_equal(logits[256:], expected)
+
+
+def test_loaded_network_with_softmax_gives_logits(tmp_path):
+    config = ConvNetConfig(filters=(4, 8), kernel_size=3, hidden=(), softmax_output=True)
+    save_file(network(config, torch.contiguous_format).state_dict(), tmp_path / "model.safetensors")
+    logits = logits_of(load_network(config, SHAPE, CLASSES, tmp_path / "model.safetensors", MEAN, STD), pixels(3), CPU)
+    assert (logits < 0).all()
+    np.testing.assert_allclose(np.exp(logits).sum(1), 1, rtol=1e-5)
+
+
+def test_logits_are_of_the_evaluation_mode_whatever_the_network_was_in():
+    raw = RawPixels(network(), MEAN, STD)
+    expected = logits_of(raw, pixels(7), CPU)
+    np.testing.assert_array_equal(logits_of(raw.train(), pixels(7), CPU), expected)
+
+
+def test_images_that_cannot_be_written_to_are_taken_without_a_warning(recwarn):
+    images = pixels(3)
+    images.flags.writeable = False
+    logits_of(RawPixels(network(), MEAN, STD), images, CPU)
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (ConvNetConfig(filters=(4, 9), kernel_size=3, hidden=(16,), batch_norm=True), r"size mismatch"),
+        (ConvNetConfig(filters=(4, 8), kernel_size=3, hidden=(16,)), r"Unexpected key"),
+        (ConvNetConfig(filters=(4, 8), kernel_size=3, hidden=(16, 7), batch_norm=True), r"Missing key"),
+    ],
+)
+def test_weights_of_another_network_are_refused_in_one_line(weights, config, message):
+    with pytest.raises(ValueError, match=rf"model\.safetensors are of another network: .*{message}") as refused:
+        load_network(config, SHAPE, CLASSES, weights, MEAN, STD)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no tensors"])
+def test_file_without_weights_is_refused(tmp_path, content):
+    path = tmp_path / "model.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"model\.safetensors cannot be read"):
+        load_network(CONFIG, SHAPE, CLASSES, path, MEAN, STD)

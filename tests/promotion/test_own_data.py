@@ -1,0 +1,58 @@
+"""Promotions of a study of a folder that a person brought, with the workers in this process."""
+
+import json
+
+import pytest
+
+from tests.data.pictures import picture, write_folder
+from tests.engine.inline import InlinePool
+from tests.promotion.conftest import SPACE
+
+
+@pytest.fixture(scope="module")
+def pets(workplace):
+    """Trained as variants, of which one has epochs of its own; the folder, which has no test part, is moved since."""
+    contents = {
+        f"train/{name}/{number}.png": picture(1 + number + 60 * label, (28, 28))
+        for label, name in enumerate(("cat", "dog"))
+        for number in range(30)
+    }
+    (workplace.folder / "here").mkdir()
+    root = write_folder(workplace.folder / "here" / "pets", contents)
+    space = workplace.folder / "pet_space.toml"
+    space.write_text(SPACE.format(confirm=0.2) + "[variants.long]\nepochs = 3\nactivation = 'tanh'\n")
+    options = ("--space", space, "--variants-only", "--jobs", 1, "--store", workplace.store)
+    workplace.run("search", root, *options, "--study", "pets", "-q")
+    (workplace.folder / "there").mkdir()
+    return root.rename(workplace.folder / "there" / "pets")
+
+
+def promote(workplace, *arguments, code=0):
+    fixed = ("promote", "pets", "--seeds", 1, "--jobs", 1, "-q", "--store", workplace.store)
+    return workplace.run(*fixed, *arguments, code=code)
+
+
+def test_data_that_were_moved_are_asked_for(workplace, pets):
+    refused = promote(workplace, code=1).stderr.splitlines()[-1]
+    place = workplace.folder / "here" / "pets"
+    assert refused.endswith(f"got nothing at {place}; --data-dir says where they are now")
+
+
+def test_finalists_are_retrained_for_their_own_epochs_without_a_test_part(workplace, pets):
+    outcome = json.loads(promote(workplace, "--data-dir", pets, "--json").stdout)
+    assert {f["is_baseline"]: f["epochs"] for f in outcome["finalists"]} == {True: 2, False: 3}
+    assert {f["test"] is None for f in outcome["finalists"]} == {True}
+    assert "--test" not in promote(workplace, "--data-dir", pets).stdout
+
+
+def test_test_that_cannot_be_taken_is_refused_before_anything_is_trained(workplace, pets):
+    InlinePool.made.clear()
+    refused = promote(workplace, "--data-dir", pets, "--top", 1, "--test", code=1).stderr.splitlines()[-1]
+    assert refused == f"Error: there must be a test part, got no test folder ({pets})"
+    assert InlinePool.made == []
+
+
+def test_data_folder_may_be_called_as_a_known_data_set(workplace, pets, monkeypatch):
+    monkeypatch.chdir(workplace.folder)
+    (workplace.folder / "cifar10").symlink_to(pets)
+    assert promote(workplace, "--data-dir", "cifar10", "--json").stdout

@@ -1,0 +1,143 @@
+import csv
+import io
+import json
+import math
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+from sweeper.promotion.test_metrics import figures, measure, tables
+
+CLASSES = ("coat", "shirt, long", "bag", "boot")
+LABELS = np.array([0, 0, 1, 1, 2])
+# The last class has no image and is never predicted.
+PROBABILITIES = np.array(
+    [
+        [0.70, 0.10, 0.10, 0.10],
+        [0.20, 0.60, 0.10, 0.10],
+        [0.10, 0.45, 0.35, 0.10],
+        [0.10, 0.80, 0.05, 0.05],
+        [0.05, 0.75, 0.15, 0.05],
+    ]
+)
+
+
+def logits(probabilities):
+    """Those of which softmax makes the probabilities; an image's logits are free up to a constant."""
+    return np.log(np.asarray(probabilities) * 7).astype(np.float32)
+
+
+def one_hot(predictions, height=3.0):
+    return (height * np.eye(len(CLASSES))[predictions]).astype(np.float32)
+
+
+def test_the_figures_are_those_of_a_calculation_by_hand():
+    tested = measure(LABELS, logits(PROBABILITIES), CLASSES)
+    assert (tested.n, tested.accuracy) == (5, 3 / 5)
+    # Wilson: (p + z^2 / 2n -+ z sqrt(p q / n + z^2 / 4n^2)) / (1 + z^2 / n) with p = 0.6, n = 5.
+    assert (tested.low, tested.high) == pytest.approx((0.2307, 0.8824), abs=5e-5)
+    assert tested.loss == pytest.approx(-sum(math.log(p) for p in (0.70, 0.20, 0.45, 0.80, 0.15)) / 5, rel=1e-6)
+    # coat: TP 1, FP 0, FN 1; shirt: TP 2, FP 2, FN 0; bag: never predicted; boot: left out.
+    assert tested.macro_precision == pytest.approx((1 + 1 / 2 + 0) / 3)
+    assert tested.macro_recall == pytest.approx((1 / 2 + 1 + 0) / 3)
+    assert tested.macro_f1 == pytest.approx((2 / 3 + 2 / 3 + 0) / 3)
+
+
+def test_thresholded_figures_leave_out_what_is_less_than_half_sure():
+    tested = measure(LABELS, logits(PROBABILITIES), CLASSES)
+    # Above 0.5: images 0 and 3 rightly, 1 and 4 wrongly; image 2 is right, but unsure.
+    assert tested.thresholded_precision == pytest.approx(2 / 4)
+    assert tested.thresholded_recall == pytest.approx(2 / 5)
+
+
+def test_a_network_that_is_never_half_sure_has_no_thresholded_precision():
+    unsure = [[0.4, 0.2, 0.2, 0.2]] * 5
+    tested = measure(LABELS, logits(unsure), CLASSES)
+    assert (tested.thresholded_precision, tested.thresholded_recall) == (None, 0.0)
+    assert tested.accuracy == 2 / 5
+
+
+@pytest.mark.parametrize("predicted", [2, 3])
+def test_a_class_without_images_has_no_accuracy_even_where_it_is_predicted(predicted):
+    tested = measure(LABELS, one_hot([0, 1, 1, 1, predicted]), CLASSES)
+    assert tested.per_class_accuracy == [0.5, 1.0, float(predicted == 2), None]
+
+
+def test_the_three_largest_confusions_are_named_true_class_first():
+    labels = np.array([0, 0, 0, 1, 1, 2, 2, 2, 2, 3, 3])
+    predictions = [1, 1, 0, 0, 1, 0, 0, 0, 2, 2, 3]
+    tested = measure(labels, one_hot(predictions), CLASSES)
+    assert list(tested.confusions) == [("bag", "coat", 3), ("coat", "shirt, long", 2), ("shirt, long", "coat", 1)]
+
+
+def test_a_network_that_is_never_wrong_has_no_confusions():
+    tested = measure(LABELS, one_hot(LABELS), CLASSES)
+    assert (tested.accuracy, tested.high, list(tested.confusions)) == (1.0, 1.0, [])
+    assert tested.low < 1
+
+
+@pytest.mark.parametrize(
+    "predicted",
+    [
+        logits(PROBABILITIES),
+        logits([[0.4, 0.2, 0.2, 0.2]] * 5),
+        one_hot([3, 3, 3, 3, 3], height=1e4),
+        np.zeros((5, 4), dtype=np.float32),
+    ],
+)
+def test_the_figures_are_json_and_come_back_as_they_were(predicted):
+    fields = asdict(measure(LABELS, predicted, CLASSES))
+    again = json.loads(json.dumps(fields, allow_nan=False))
+    assert again == fields | {"confusions": [list(confusion) for confusion in fields["confusions"]]}
+
+
+def written(predicted):
+    by_role = {role: measure(LABELS, of_role, CLASSES) for role, of_role in predicted.items()}
+    return tables(LABELS, predicted, by_role, CLASSES)
+
+
+def test_the_predictions_of_every_image_stand_beside_its_label():
+    files = written({"champion": logits(PROBABILITIES), "baseline": one_hot([0, 0, 1, 2, 2])})
+    # e^3 / (e^3 + 3) = 0.87003, to four digits.
+    assert files["predictions.csv"].splitlines() == [
+        "image,label,champion_prediction,champion_probability,baseline_prediction,baseline_probability",
+        "0,coat,coat,0.7,coat,0.87",
+        '1,coat,"shirt, long",0.6,coat,0.87',
+        '2,"shirt, long","shirt, long",0.45,"shirt, long",0.87',
+        '3,"shirt, long","shirt, long",0.8,bag,0.87',
+        '4,bag,"shirt, long",0.75,bag,0.87',
+    ]
+
+
+def test_the_predictions_give_the_accuracy_again():
+    rows = list(csv.DictReader(io.StringIO(written({"champion": logits(PROBABILITIES)})["predictions.csv"])))
+    assert [row["label"] for row in rows] == [CLASSES[label] for label in LABELS]
+    n_correct = sum(row["label"] == row["champion_prediction"] for row in rows)
+    assert n_correct / len(rows) == measure(LABELS, logits(PROBABILITIES), CLASSES).accuracy
+
+
+def test_accuracy_by_class_has_a_column_a_role_and_an_empty_cell_without_images():
+    files = written({"champion": logits(PROBABILITIES), "challenger": one_hot([0, 0, 1, 2, 2])})
+    assert files["per_class_accuracy.csv"].splitlines() == [
+        "class,champion,challenger",
+        "coat,0.5,1.0",
+        '"shirt, long",1.0,0.5',
+        "bag,0.0,1.0",
+        "boot,,",
+    ]
+
+
+def test_every_role_has_a_confusion_matrix_of_its_own_predictions():
+    drawn = figures(LABELS, {"champion": one_hot(LABELS), "baseline": one_hot([3, 3, 3, 3, 3])}, CLASSES, "look 1")
+    assert list(drawn) == ["champion_confusion_matrix.png", "baseline_confusion_matrix.png"]
+    cells = {}
+    for name, draw in drawn.items():
+        figure = draw()
+        title = figure.get_suptitle()
+        assert title.startswith(f"Test confusion matrix, {name.split('_')[0]}")
+        assert "look 1" in title
+        cells[name] = {tuple(text.get_position()): text.get_text() for text in figure.axes[0].texts}
+    # By column (predicted) and row (true).
+    assert cells["champion_confusion_matrix.png"] == {(0, 0): "2", (1, 1): "2", (2, 2): "1"}
+    assert cells["baseline_confusion_matrix.png"] == {(3, 0): "2", (3, 1): "2", (3, 2): "1"}

@@ -1,0 +1,71 @@
+import importlib
+import json
+
+import optuna
+import pytest
+
+from sweeper.errors import SweeperError, UsageError
+from sweeper.store import layout
+from sweeper.studies import lifecycle, proposer
+from sweeper.studies.objective import METRICS, PRUNERS, SAMPLERS
+from sweeper.studies.seeds import derive_seed
+from sweeper.studies.storage import free_name, open_storage, study_names
+
+
+def test_names_on_the_command_line_are_those_of_the_search():
+    command = importlib.import_module("sweeper.cli.search")  # the package has the command itself under this name
+    assert command.SAMPLERS == SAMPLERS
+    assert command.PRUNERS == PRUNERS
+    assert tuple(METRICS) == command.METRICS
+
+
+@pytest.mark.parametrize("name", PRUNERS)
+def test_every_pruner_is_made(name):
+    assert isinstance(proposer.make_pruner(name, 15), optuna.pruners.BasePruner)
+
+
+def test_derived_seeds_are_stable_and_differ_by_every_part():
+    # Recorded: another value here means that earlier studies can no longer be repeated.
+    assert derive_seed(0, "trial", 1) == 1_830_134_009
+    seeds = {derive_seed(s, w, n) for s in range(5) for w in ("trial", "sampler") for n in range(50)}
+    assert len(seeds) == 500
+    assert all(0 <= seed < 2**32 for seed in seeds)
+
+
+def test_new_study_gets_the_first_free_name(tmp_path):
+    storage = open_storage(layout.resolve(tmp_path, None, None, {}))
+    assert free_name(storage, "a") == "a"
+    for taken in ("a", "a-2"):
+        optuna.create_study(study_name=taken, storage=storage)
+    assert free_name(storage, "a") == "a-3"
+
+
+def test_locked_database_is_waited_for_a_minute(tmp_path):
+    storage = open_storage(layout.resolve(tmp_path, None, None, {}))
+    with storage.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 60_000
+
+
+def test_study_of_somebody_elses_is_not_taken_over(tmp_path):
+    storage = open_storage(layout.resolve(tmp_path, None, None, {}))
+    other = optuna.create_study(study_name="theirs", storage=storage)
+    other.add_trial(optuna.create_trial(value=1.0))
+    with pytest.raises(UsageError, match="study 'theirs' in this storage is not one of sweeper's"):
+        lifecycle.open_study(storage, "theirs", {"metric": "accuracy"}, None)
+    assert study_names(storage) == []
+
+
+def test_unusable_storage_is_one_line_without_its_password(tmp_path):
+    for url in ("postgresql://me:secret@127.0.0.1:1/none", "nonsense://x", f"sqlite:///{tmp_path}/missing/optuna.db"):
+        store = layout.resolve(tmp_path, url, None, {})
+        with pytest.raises(SweeperError, match=r"Optuna's storage .* cannot be used") as refused:
+            open_storage(store)
+        assert "secret" not in str(refused.value)
+        assert "\n" not in str(refused.value)
+
+
+def test_first_difference_names_the_field_and_not_the_whole():
+    before = {"parameters": {"lr": {"low": 0.1}}, "fixed": {"hidden": [84]}}
+    now = json.loads(json.dumps(before))
+    now["parameters"]["lr"]["low"] = 0.2
+    assert lifecycle._first_difference("space", before, now) == ("space.parameters.lr.low", 0.1, 0.2)

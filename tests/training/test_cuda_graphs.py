@@ -1,0 +1,299 @@
+"""What a graph would hold, made as it comes on a CPU, and with the shapes alone of tensors on a card."""
+
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
+from torch.torch_version import TorchVersion
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from sweeper.config import ConvNetConfig, MlpConfig, TrainConfig
+from sweeper.models.families import build
+from sweeper.training.cuda_graphs import GraphedEpoch, StepsOnDevice
+from sweeper.training.device_data import DeviceImages, TrainingData
+from sweeper.training.loop import batch_bounds
+from sweeper.training.optimizers import build_optimizer, learning_rate, momentum, set_rates
+from sweeper.training.step import Step
+from tests.training.tiny import CLASSES, SHAPE, tiny_data
+
+EPOCHS = 4
+NETWORK = ConvNetConfig(filters=(4, 8), kernel_size=3, padding=1, hidden=(16,), batch_norm=True, aux_heads=("conv1",))
+DROPPING = replace(NETWORK, dropout=0.2, dropout_conv=0.1, aux_heads=())
+PLAIN = TrainConfig(lr=1e-2, batch_size=16)
+CYCLED = replace(PLAIN, schedule="one_cycle", cycle_momentum=True)
+TRAININGS = {
+    "adam": PLAIN,
+    "adamw": replace(PLAIN, optimizer="adamw", weight_decay=0.1, schedule="cosine"),
+    "sgd": replace(PLAIN, optimizer="sgd", momentum=0.9, nesterov=True, weight_decay=0.01, clip_norm=0.5),
+    "sgd without momentum": replace(PLAIN, optimizer="sgd", schedule="step", step_size=1),
+    "sgd that decays by itself": replace(PLAIN, optimizer="sgd", weight_decay=0.1, decoupled_weight_decay=True),
+    "rmsprop": replace(PLAIN, optimizer="rmsprop", lr=1e-3, momentum=0.5),
+    "adam, cycled": replace(CYCLED, weight_decay=0.01),
+    "adamw, cycled": replace(CYCLED, optimizer="adamw", weight_decay=0.1, weight_decay_layers=("output",)),
+    "sgd, cycled": replace(CYCLED, optimizer="sgd", weight_decay=0.01),
+    "sgd, cycled, nesterov": replace(CYCLED, optimizer="sgd", nesterov=True),
+    "rmsprop, cycled": replace(CYCLED, optimizer="rmsprop", lr=1e-3, schedule="cyclic"),
+    "smoothed": replace(PLAIN, label_smoothing=0.1, schedule="exponential"),
+    "bfloat16": replace(PLAIN, optimizer="sgd", precision="bfloat16"),
+    "augmented": replace(
+        PLAIN, flip_p=0.5, rotation=20, crop_padding=1, translation=0.1, brightness=0.3, contrast=0.3, saturation=0.3,
+        sharpness_p=0.5, erasing_p=0.5,
+    ),
+}  # fmt: skip
+networks = pytest.mark.parametrize("network", [NETWORK, DROPPING, MlpConfig(hidden=(8,), dropout=0.2, batch_norm=True)])
+trainings = pytest.mark.parametrize("config", TRAININGS.values(), ids=TRAININGS)
+
+
+def trained(config, *, on_device):
+    """The network and the running figures of two epochs, made from what the device knows or as they come."""
+    data = tiny_data()
+    torch.manual_seed(1)
+    model = build(NETWORK, SHAPE, CLASSES).to(memory_format=torch.channels_last)
+    generator = torch.Generator().manual_seed(2)
+    step = Step(model, data, config, build_optimizer(model, config, capturable=on_device), generator)
+    bounds = batch_bounds(len(data.train), config.batch_size)
+    lengths = [stop - start for start, stop in bounds]
+    assert len(set(lengths)) == 2
+    steps = StepsOnDevice(step, lengths, data.device)
+    figures = []
+    for epoch in range(2):
+        order = torch.randperm(len(data.train), generator=generator)
+        places = range(epoch * len(bounds), (epoch + 1) * len(bounds))
+        rates = [tuple(of(config, place, len(bounds), EPOCHS) for of in (learning_rate, momentum)) for place in places]
+        step.begin_epoch()
+        if on_device:
+            steps.begin(order, rates)
+        for (start, stop), step_rates in zip(bounds, rates, strict=True):
+            if on_device:
+                steps.make(stop - start)
+            else:
+                set_rates(step.optimizer, *step_rates)
+                step(order[start:stop])
+        figures.append(step.running(len(bounds)))
+    return model, figures
+
+
+@trainings
+def test_steps_that_find_their_images_and_rates_on_the_device_train_as_those_that_are_given_them(config):
+    model, figures = trained(config, on_device=True)
+    expected, expected_figures = trained(config, on_device=False)
+    for (name, tensor), other in zip(model.state_dict().items(), expected.state_dict().values(), strict=True):
+        if name.endswith(("conv1.bias", "conv2.bias", "running_mean")):
+            continue  # the norm takes the bias away: its gradient is rounding, which adam makes as large as any
+        torch.testing.assert_close(tensor, other, rtol=1e-3, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}")
+    for found, wanted in zip(figures, expected_figures, strict=True):
+        assert found.loss == pytest.approx(wanted.loss, rel=1e-4)
+        assert found.accuracy == pytest.approx(wanted.accuracy, abs=1 / 130)
+        assert found.gradient_norm == pytest.approx(wanted.gradient_norm, rel=1e-3)
+        assert found.heads.keys() == wanted.heads.keys() == {"conv1"}
+
+
+class Crossings(TorchDispatchMode):
+    """Notes what is copied from one device to another."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        found = function(*args, **(kwargs or {}))
+        tensors = [each for each in (*args, found) if isinstance(each, torch.Tensor)]
+        # A number on the CPU may be handed to a kernel with the call.
+        if len({each.device.type for each in tensors if each.dim()}) > 1:
+            self.seen.append(str(function))
+        return found
+
+
+def fake_steps(model_config, config, device):
+    """Steps whose tensors have no memory: they know shapes, and refuse what would need values."""
+    shape = (3, 12, 12)
+    with torch.device(device):
+        model = build(model_config, shape, CLASSES)
+        part = DeviceImages(torch.zeros((40, *shape), dtype=torch.uint8), torch.zeros(40, dtype=torch.int64))
+        data = TrainingData(part, part, *torch.ones((2, 1, 3, 1, 1)), CLASSES, torch.channels_last)
+        optimizer = build_optimizer(model, config, capturable=True)
+        if device == "cpu":
+            optimizer.step = lambda: None  # torch's own, which differs by device, is tried on a card
+        steps = StepsOnDevice(Step(model, data, config, optimizer, torch.Generator()), [16, 16, 8], part.labels.device)
+        steps.begin(torch.zeros(40, dtype=torch.int64), [(0.1, momentum(config, 0, 3, EPOCHS))] * 3)
+    steps.make(16)
+    return steps
+
+
+@pytest.fixture
+def fake_kernels(monkeypatch):
+    """What fake tensors cannot do: the updates that are one kernel each, which give nothing."""
+    for name in ("_fused_sgd_", "_fused_adam_", "_fused_adamw_"):
+
+        def update(parameters, *lists, lr, **options):
+            assert isinstance(lr, torch.Tensor)
+            assert not any(isinstance(value, torch.Tensor) for value in options.values())
+
+        monkeypatch.setattr(torch, name, update)
+
+
+@pytest.fixture
+def without_card(monkeypatch):
+    """What fake tensors on a card need a real one for: drawing there, lower precision, and the way back."""
+
+    def zero_gradients(optimizer, set_to_none):
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = torch.zeros_like(parameter)
+
+    monkeypatch.setattr(torch, "autocast", lambda *kind, enabled: nullcontext())
+    monkeypatch.setattr(torch, "rand", lambda size, **options: torch.zeros(size, device="cuda"))
+    monkeypatch.setattr(torch.Tensor, "backward", lambda loss: None)
+    monkeypatch.setattr(torch.optim.Optimizer, "zero_grad", zero_gradients)
+
+
+@trainings
+@networks
+def test_no_step_waits_for_a_value_or_has_shapes_that_depend_on_one(config, network):
+    with FakeTensorMode():
+        steps = fake_steps(network, config, "cpu")
+        steps.make(16)
+        steps.make(8)
+
+
+@trainings
+@networks
+def test_no_step_or_update_sends_anything_to_the_device_or_waits_for_it(config, network, fake_kernels, without_card):
+    with FakeTensorMode():
+        steps = fake_steps(network, config, "cuda")
+        with Crossings() as crossings:
+            steps.make(16)
+            steps.make(8)
+    assert not crossings.seen
+
+
+@pytest.mark.parametrize("act", [lambda x: x.sum().item(), lambda x: x[x > 0], lambda x: x + torch.ones(3)])
+def test_what_would_wait_or_send_is_noticed(act):
+    with FakeTensorMode(), Crossings() as crossings:
+        on_card = torch.ones(3, device="cuda")
+        try:
+            act(on_card)
+        except (DataDependentOutputException, DynamicOutputShapeException, RuntimeError):
+            return
+    assert crossings.seen
+
+
+class Generator:
+    """As much of a card's generator as graphs need; what it draws from is `state`."""
+
+    def __init__(self, state):
+        self.device, self.state = torch.device("cpu", 0), state
+
+    def get_state(self):
+        return torch.Generator().get_state()
+
+    def graphsafe_get_state(self):
+        return self.state
+
+    def graphsafe_set_state(self, state):
+        self.state = state.state if isinstance(state, Generator) else state
+
+
+class Card:
+    """Stands in for a card and a step: it makes again what was captured. `errors` are those of captures, by length."""
+
+    def __init__(self, monkeypatch, errors):
+        self.done, self.told, self.graphs, self._doing, self._errors = [], [], [], "made", errors
+        self.default, self.own, self.order = Generator("default"), Generator("own"), Generator("order")
+        stream = SimpleNamespace(device=self.own.device, wait_stream=lambda other: None)
+        fakes = {
+            "current_stream": lambda device: stream,
+            "default_stream": lambda device: stream,
+            "Stream": lambda device: stream,
+            "stream": lambda stream: nullcontext(),
+            "default_generators": [self.default],
+            "CUDAGraph": self._graph,
+            "graph": self._capture,
+        }
+        for name, fake in fakes.items():
+            monkeypatch.setattr(torch.cuda, name, fake)
+        self.is_augmented, self.generator = True, self.order
+        self.optimizer = SimpleNamespace(param_groups=[])
+        self._epoch = GraphedEpoch(self, [4, 4, 2], self.own, self.told.append)
+
+    def __call__(self, batch):
+        """The step."""
+        if self._doing == "captured" and len(batch) in self._errors:
+            raise self._errors[len(batch)]
+        assert self._doing == "replayed" or self.default.state == self.own.state
+        self.done.append((self._doing, *(batch.tolist() if self._doing != "captured" else [len(batch)])))
+
+    def train(self, order):
+        self._epoch(torch.tensor(order), [(0.1, None)] * 3)
+        assert self.default.state == "default"
+
+    def _graph(self):
+        graph = SimpleNamespace(registered=[], is_reset=False)
+        graph.register_generator_state = graph.registered.append
+        graph.reset = lambda: setattr(graph, "is_reset", True)
+        self.graphs.append(graph)
+        return graph
+
+    @contextmanager
+    def _capture(self, graph, **options):
+        steps = self._epoch._steps
+        before = steps._start.clone(), steps._number.clone()
+        steps._start.zero_()
+        steps._number.zero_()
+        self._doing = "captured"
+        try:
+            yield
+        finally:
+            self._doing, length = "made", int(steps._start)
+            steps._start.copy_(before[0])
+            steps._number.copy_(before[1])
+
+        def replay():
+            self._doing = "replayed"
+            steps.make(length)
+            self._doing = "made"
+
+        graph.replay = replay
+
+
+def test_every_length_of_a_batch_is_captured_behind_the_first_steps_and_replayed_from_then_on(monkeypatch):
+    card = Card(monkeypatch, {})
+    card.train(range(10))
+    card.train(range(9, -1, -1))
+    assert card.done == [
+        ("made", 0, 1, 2, 3), ("made", 4, 5, 6, 7), ("made", 8, 9), ("captured", 2),
+        ("made", 9, 8, 7, 6), ("captured", 4), ("replayed", 5, 4, 3, 2), ("replayed", 1, 0),
+    ]  # fmt: skip
+    assert not card.told
+
+
+def test_training_that_gives_up_replays_nothing_and_draws_from_generators_that_no_graph_knows(monkeypatch):
+    card = Card(monkeypatch, {4: RuntimeError("not permitted\nin a capture")})
+    for _ in range(3):
+        card.train(range(10))
+    images = [("made", 0, 1, 2, 3), ("made", 4, 5, 6, 7), ("made", 8, 9)]
+    assert [each for each in card.done if each[0] != "captured"] == 3 * images
+    assert [graph.is_reset for graph in card.graphs] == [False, True]
+    assert card.own.state not in ("own", card.order.state)
+    assert card.order.state != "order"
+    assert card.told == ["its steps cannot be captured in a graph, and are made as they come: not permitted"]
+
+
+def test_lack_of_memory_in_a_capture_is_the_training_s_end(monkeypatch):
+    card = Card(monkeypatch, {2: torch.OutOfMemoryError("CUDA out of memory")})
+    with pytest.raises(torch.OutOfMemoryError):
+        card.train(range(10))
+    assert card.default.state == "default"
+    assert not card.told
+
+
+@pytest.mark.parametrize(("version", "names"), [("2.11.0+cu130", ["order"]), ("2.13.1", ["order"]), ("2.14.0", [])])
+def test_graph_is_told_of_its_generators_where_torch_does_not_find_them(monkeypatch, version, names):
+    monkeypatch.setattr(torch, "__version__", TorchVersion(version))
+    card = Card(monkeypatch, {})
+    card.train(range(10))
+    (graph,) = card.graphs
+    assert [generator.state for generator in graph.registered] == names
