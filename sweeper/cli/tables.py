@@ -16,6 +16,7 @@ from sweeper.studies.trial_records import TrialRecord
 if TYPE_CHECKING:
     from sweeper.promotion.outcome import PromotionOutcome
     from sweeper.runs.variant_result import VariantResult
+    from sweeper.tracking.ledger import TestEvaluation
 
 # Where output goes to a file, no terminal says how wide a line may be.
 FILE_WIDTH = 160
