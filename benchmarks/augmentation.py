@@ -1,10 +1,11 @@
-"""What augmenting training images costs: microseconds an image on one thread, and as a share of a training step.
+"""The cost of augmenting training images: microseconds an image on one thread, and the share of a training step.
 
     python benchmarks/augmentation.py
 
-Batches of 64 random images: 1x28x28, whose training step is LeNet-5's, and 3x32x32, whose step is that of the baseline
-of the space vgg_small with its own augmentation off. Beside it torchvision's transforms, made for one image after
-another. Everything runs in one process and takes turns, so that a change of the machine's speed meets all of it.
+The images are random, in batches of 64. Those of 1x28x28 are compared with a training step of LeNet-5, those of 3x32x32
+with a step of the baseline of the space vgg_small, without its own augmentation. For comparison, torchvision's
+transforms change one image after another. All measurements run in one process and take turns, so that a change of the
+machine's speed affects all of them.
 """
 
 import argparse
@@ -28,9 +29,9 @@ from sweeper.training.device_data import DeviceImages, TrainingData
 from sweeper.training.loop import fit
 
 BATCH_SIZE = 64
-# Batches of one measurement of augmentation: tens of milliseconds.
+# Batches in one measurement of augmentation, which then takes tens of milliseconds.
 N_BATCHES = 50
-# Strengths as one would choose them for such images.
+# Typical strengths for such images.
 OPERATIONS: dict[str, dict[str, float]] = {
     "horizontal flip": {"flip_p": 0.5},
     "rotation": {"rotation": 10.0},
@@ -54,7 +55,7 @@ class Case:
 
     name: str
     shape: tuple[int, int, int]
-    n_steps: int  # of an epoch: seconds of training
+    n_steps: int  # per epoch, which then takes seconds
     configuration: Configuration
 
 
@@ -69,10 +70,10 @@ def cases() -> list[Case]:
 
 
 def batched(images: Tensor, config: TrainConfig) -> float:
-    """Microseconds an image: the draws and the changes of whole batches."""
+    """Microseconds an image for drawing and making the changes of whole batches."""
     height, width = images.shape[2:]
     generator = torch.Generator().manual_seed(0)
-    # Laid out as a network's inputs are by the time of erasing. The scaling between the two belongs to every step.
+    # Erasing changes a network's inputs, so it gets their layout. Scaling precedes it in every step and is not timed.
     inputs = images.to(torch.float32, memory_format=torch.channels_last)
 
     def change() -> None:
@@ -84,15 +85,15 @@ def batched(images: Tensor, config: TrainConfig) -> float:
 
 
 def one_by_one(images: Tensor, config: TrainConfig) -> float:
-    """Microseconds an image: torchvision's transforms of each image, and their stacking into a batch."""
+    """Microseconds an image for torchvision's transforms of each image and for stacking the images into a batch."""
     height, width = images.shape[2:]
     transform = v2.Compose(transforms(config, height, width))
-    # Tens of times slower: fewer batches.
+    # Fewer batches, because this is tens of times slower.
     return _timed(lambda: torch.stack([transform(image) for image in images]), N_BATCHES // 10) / len(images)
 
 
 def transforms(config: TrainConfig, height: int, width: int) -> list[Callable[[Tensor], Tensor]]:
-    """The transforms with which torchvision does what the configuration says."""
+    """Torchvision's transforms for the configuration."""
     found: list[Callable[[Tensor], Tensor]] = []
     if config.flip_p:
         found.append(v2.RandomHorizontalFlip(config.flip_p))
@@ -112,7 +113,7 @@ def transforms(config: TrainConfig, height: int, width: int) -> list[Callable[[T
 
 
 def step(case: Case, config: TrainConfig) -> float:
-    """Microseconds an image of the second epoch of a training, validation not included."""
+    """Microseconds an image in the second epoch of a training, without validation."""
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (case.n_steps * BATCH_SIZE, *case.shape), dtype=torch.uint8, generator=generator)
     labels = torch.randint(0, 10, (len(images),), generator=generator)
@@ -127,7 +128,7 @@ def step(case: Case, config: TrainConfig) -> float:
 
 
 def _timed(call: Callable[[], object], times: int) -> float:
-    """Microseconds of a call, after one that warms up."""
+    """Microseconds per call, after one call to warm up."""
     call()
     started = time.perf_counter()
     for _ in range(times):

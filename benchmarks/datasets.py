@@ -1,11 +1,10 @@
-"""What a data set costs by the way it comes: decoding it for the first time, finding it again, and training on it.
+"""The cost of a data set by its format: decoding it at first, loading it again from the cache, and training on it.
 
     python benchmarks/datasets.py
 
-The same images of Fashion-MNIST come as the built-in data set, as a folder of PNG files and as an .npz file; in the
-place of photographs there are JPEG files of 256x256 that are resized to 64x64. The peer of decoding is torchvision's
-ImageFolder read once, image after image. All ways take turns within one run; training is of LeNet-5, on
-one thread.
+The same images of Fashion-MNIST come as the built-in data set, as a folder of PNG files and as an .npz file. JPEG files
+of 256x256 that are resized to 64x64 stand for photographs. Decoding is compared with torchvision's ImageFolder, read
+once, image after image. All measurements take turns within one run; training is of LeNet-5, on one thread.
 """
 
 import argparse
@@ -21,13 +20,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sweeper.data.source import DataSource
+
 N_IMAGES, N_PHOTOGRAPHS = 24_000, 2_000
 PHOTOGRAPH, RESIZED = 256, 64
 BATCH_SIZE = 64
 
 
 def decoding(folder: Path, cache: Path, resize: int | None) -> tuple[float, float]:
-    """Images a second the first time, and when they are found again."""
+    """Images a second for the first loading, and for the second, from the cache."""
     from sweeper.data.images.options import DataOptions
     from sweeper.data.training_set import load_training_set
 
@@ -36,13 +37,13 @@ def decoding(folder: Path, cache: Path, resize: int | None) -> tuple[float, floa
         os.environ["SWEEPER_CACHE_DIR"] = empty
         for _ in range(2):
             started = time.perf_counter()
-            pool = load_training_set(str(folder), options=DataOptions(resize=resize))
-            speeds.append(len(pool.labels) / (time.perf_counter() - started))
+            training_set = load_training_set(DataSource(str(folder), options=DataOptions(resize=resize)))
+            speeds.append(len(training_set.labels) / (time.perf_counter() - started))
     return speeds[0], speeds[1]
 
 
 def image_folder(folder: Path, resize: int | None) -> float:
-    """Images a second of torchvision's ImageFolder, each turned into an array of uint8."""
+    """Images a second of torchvision's ImageFolder, with each image converted to an array of uint8."""
     from torchvision import datasets, transforms
 
     steps = [] if resize is None else [transforms.Resize(resize)]
@@ -54,7 +55,7 @@ def image_folder(folder: Path, resize: int | None) -> float:
 
 
 def training(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
-    """Training images a second of LeNet-5, in its second epoch."""
+    """Training images a second of LeNet-5 in its second epoch."""
     import torch
 
     from sweeper.config import ConvNetConfig, TrainConfig
@@ -91,7 +92,7 @@ def _write_images(folder: Path, images: Sequence[NDArray[np.uint8]], labels: Seq
 
 
 def _photographs(number: int) -> list[NDArray[np.uint8]]:
-    """Blocks of colour: noise would be larger as JPEG than any photograph."""
+    """Images of coloured blocks, because noise would be larger as JPEG than any photograph."""
     random = np.random.default_rng(0)
     small = random.integers(0, 256, (number, 16, 16, 3), dtype=np.uint8)
     return [image.repeat(PHOTOGRAPH // 16, axis=0).repeat(PHOTOGRAPH // 16, axis=1) for image in small]
@@ -117,7 +118,7 @@ def main() -> None:
 
     from sweeper.data.training_set import load_training_set
 
-    built_in = load_training_set("fashion_mnist")
+    built_in = load_training_set(DataSource("fashion_mnist"))
     images, labels = built_in.images[:N_IMAGES], built_in.labels[:N_IMAGES]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -141,12 +142,12 @@ def main() -> None:
             _print(f"{title}, images a second", speeds, "ImageFolder" if "ImageFolder" in speeds else "first time")
 
         os.environ["SWEEPER_CACHE_DIR"] = str(folder / "cache")
-        pools = {"built in": (images, labels)}
+        sources = {"built in": (images, labels)}
         for title, place in (("folder", folder / "png"), (".npz", folder / "data.npz")):
-            pool = load_training_set(str(place))
-            pools[title] = (pool.images, pool.labels)
-        trained: dict[str, list[float]] = {title: [] for title in pools}
-        runs: dict[str, Callable[[], float]] = {title: partial(training, *pool) for title, pool in pools.items()}
+            training_set = load_training_set(DataSource(str(place)))
+            sources[title] = (training_set.images, training_set.labels)
+        trained: dict[str, list[float]] = {title: [] for title in sources}
+        runs: dict[str, Callable[[], float]] = {title: partial(training, *source) for title, source in sources.items()}
         for _ in range(rounds):
             for title, run in runs.items():
                 trained[title].append(run())

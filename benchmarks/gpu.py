@@ -1,16 +1,17 @@
-"""Training on one card, by every way there is, as shares of what the card can do. In eight minutes.
+"""Speed of every way to train on one GPU, as shares of the GPU's limits. Takes eight minutes.
 
     python benchmarks/gpu.py
 
-Images are noise of the shapes of Fashion-MNIST and CIFAR-10: speed does not depend on what they show. A measurement is
-of whole epochs behind those that set things up, made once; nothing is validated. The limits are measured too: the rate
-of a large product of matrices, and of a large copy. A network's share of them counts the products of its forward pass
-and, backward, those for the gradients of every layer's weights and of its input, but for the first; and for bytes each
-map of a layer written and read forward, and read again backward, where its gradient is written and read.
+Images are noise of the shapes of Fashion-MNIST and CIFAR-10, because speed does not depend on what they show. Each
+measurement times whole epochs once, after the epochs that set things up, and without validation. The limits are
+measured too: the rate of a large matrix product, and of a large copy. A network's share of the matrix rate counts the
+products of its forward pass and, backward, those for the gradients of each layer's weights and input (except the first
+layer's input). Its share of the copy rate counts the bytes of each layer's map: written and read forward, and read
+again backward, where its gradient is written and read too.
 
-Needs what the packages for training, models and data need, not Optuna and MLflow. Where these are too, a whole search
-of 50 trials on Fashion-MNIST, which must be found or downloaded, is timed last. The time to 90 % of CIFAR-10's test
-images needs its files, as `sweeper data fetch cifar10` leaves them.
+The script needs the dependencies of the packages for training, models and data, but not Optuna and MLflow. If both are
+installed, it ends with a whole search of 50 trials on Fashion-MNIST, which must be found or downloaded. The time to
+90 % of CIFAR-10's test images needs the files that `sweeper data fetch cifar10` downloads.
 """
 
 import argparse
@@ -31,9 +32,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from gpu_ways import LAYOUT, Case, at_once, beside, cases, network, not_captured, with_loader
+from gpu_ways import LAYOUT, Case, cases, in_processes, in_threads, network, not_captured, with_loader
 
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
+from sweeper.data.source import DataSource
 from sweeper.errors import first_line
 from sweeper.models.families import trace
 from sweeper.training.device_data import on_device
@@ -42,20 +44,20 @@ from sweeper.training.loop import fit
 # Torch has 32 streams.
 AT_ONCE = (1, 2, 4, 8, 16, 32)
 PROCESSES = (2, 4, 8)
-# Of the search: trials at once.
+# Trials at once in the search.
 JOBS = 16
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What the card does at most: floating-point operations a second by precision, and bytes a second of a copy."""
+    """The GPU's highest rates: floating-point operations a second by precision, and bytes a second of a copy."""
 
     flops: dict[str, float]
     bytes: float
 
 
 def limits(device: torch.device, side: int) -> Limits:
-    """The rates of a product of square matrices and of a copy, each the best of several."""
+    """The rates of a product of square matrices and of a copy, each the best of five measurements."""
 
     def wait() -> None:
         if device.type == "cuda":
@@ -74,7 +76,7 @@ def limits(device: torch.device, side: int) -> Limits:
         return max(rates)
 
     flops = {}
-    # Convolutions of float32 have TF32's products on a card, so that the limit is one of TF32 as well.
+    # On a GPU, torch computes convolutions of float32 in TF32, so the limit is measured in TF32 too.
     torch.set_float32_matmul_precision("high")
     for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
         a, b = torch.randn((2, side, side), device=device).to(dtype).unbind()
@@ -86,7 +88,7 @@ def limits(device: torch.device, side: int) -> Limits:
 
 
 def work_of(case: Case) -> tuple[float, float]:
-    """The floating-point operations and the bytes that training on an image takes."""
+    """The floating-point operations and the bytes for training on one image."""
     layers = trace(case.configuration.model, case.shape, 10)
     products = [layer.n_multiply_adds for layer in layers if layer.n_multiply_adds]
     n_numbers = sum(prod(layer.output_shape) for layer in layers if layer.kind != "flatten")
@@ -95,25 +97,25 @@ def work_of(case: Case) -> tuple[float, float]:
 
 
 def cells(case: Case, way: Callable[[], float], most: Limits) -> str:
-    """The images a second of a way, and the shares of the limits that they are."""
+    """The images a second of a way to train, and their shares of the limits."""
     speed, (flops, n_bytes) = way(), work_of(case)
     rate = most.flops[case.configuration.train.precision]
     return f"{speed:,.0f} | {speed * flops / rate:.2%} | {speed * n_bytes / most.bytes:.2%}"
 
 
 def to_ninety(device: torch.device, convs: ConvNetConfig) -> str:
-    """Seconds of training until 90 % of CIFAR-10's test images are right.
+    """Seconds of training until 90 % of CIFAR-10's test images are classified correctly.
 
-    A reference for engineers: its epochs were looked at on the test images, and what it ends with estimates nothing.
+    This is a reference for speed only: it checks the test images after every epoch, so its accuracy estimates nothing.
     """
     from sweeper.data.test_set import load_test_set
     from sweeper.data.training_set import load_training_set
 
-    pool = load_training_set("cifar10", offline=True)
-    test = load_test_set("cifar10", input_shape=pool.input_shape, offline=True)
-    pixels = pool.images.astype(np.float32) / 255
+    training_set = load_training_set(DataSource("cifar10", offline=True))
+    test = load_test_set(DataSource("cifar10", offline=True), input_shape=training_set.input_shape)
+    pixels = training_set.images.astype(np.float32) / 255
     data = on_device(
-        (pool.images, pool.labels),
+        (training_set.images, training_set.labels),
         (test.images, test.labels),
         n_classes=10,
         mean=pixels.mean((0, 2, 3)).tolist(),
@@ -125,7 +127,8 @@ def to_ninety(device: torch.device, convs: ConvNetConfig) -> str:
         optimizer="sgd", lr=0.2, momentum=0.9, nesterov=True, weight_decay=5e-4, schedule="one_cycle", batch_size=512,
         label_smoothing=0.1, flip_p=0.5, crop_padding=4, precision="bfloat16",
     )  # fmt: skip
-    case = Case("", pool.input_shape, len(pool.labels), Configuration(replace(convs, batch_norm=True), train))
+    configuration = Configuration(replace(convs, batch_norm=True), train)
+    case = Case("", training_set.input_shape, len(training_set.labels), configuration)
     model = network(case, device, 0)
     graphs = device.type == "cuda"
     started = time.perf_counter()
@@ -136,10 +139,10 @@ def to_ninety(device: torch.device, convs: ConvNetConfig) -> str:
 
 
 def search(device: str) -> str:
-    """The wall time of a search of 50 trials without pruning, from its command to its end, and what it is made of."""
+    """The wall time of a whole search of 50 trials without pruning, and how that time was spent."""
     if not all(importlib.util.find_spec(name) for name in ("mlflow", "optuna")):
         return "not measured: MLflow or Optuna is missing"
-    # A search that is stopped may still write to it.
+    # A stopped search may still write to the folder while it is removed.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as store:
         command = [sys.executable, "-m", "sweeper", "search", "fashion_mnist", "--trials", "50", "--pruner", "none"]
         command += ["--device", device, "--jobs-per-gpu", str(JOBS), "--store", store, "--quiet"]
@@ -153,7 +156,7 @@ def search(device: str) -> str:
 
 
 def attempt(call: Callable[[], str], end: float) -> str:
-    """What a measurement gives, or why it gives nothing: the others are wanted all the same."""
+    """The result of a measurement, or the reason for its failure, after which the other measurements still run."""
     seconds = end - time.monotonic()
     if seconds <= 0:
         return "not measured: no time left"
@@ -163,7 +166,7 @@ def attempt(call: Callable[[], str], end: float) -> str:
 
     signal.signal(signal.SIGALRM, stop)
     try:
-        signal.setitimer(signal.ITIMER_REAL, seconds, 5)  # again, should what is interrupted swallow it
+        signal.setitimer(signal.ITIMER_REAL, seconds, 5)  # repeated, because the measurement may swallow the first
         return call()
     except Exception as error:
         return f"not measured: {type(error).__name__}: {first_line(error)}"
@@ -173,16 +176,16 @@ def attempt(call: Callable[[], str], end: float) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="cuda:0", help="cuda:N; or cpu, to see that the script runs")
-    parser.add_argument("--minutes", type=float, default=8.0, help="what is not measured then is left out")
-    parser.add_argument("--images", type=int, default=48_000, help="of an epoch")
+    parser.add_argument("--device", default="cuda:0", help="cuda:N; or cpu, to check that the script runs")
+    parser.add_argument("--minutes", type=float, default=8.0, help="skip measurements that have not run by then")
+    parser.add_argument("--images", type=int, default=48_000, help="images per epoch")
     chosen = parser.parse_args(arguments)
     device = torch.device(chosen.device)
     on_card = device.type == "cuda"
     if on_card and not torch.cuda.is_available():
         sys.exit("gpu.py: torch sees no CUDA device")
     end = time.monotonic() + 60 * chosen.minutes
-    # As sweeper's workers have it.
+    # As in sweeper's workers.
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
     named = torch.cuda.get_device_name(device) if on_card else "a CPU"
     print(f"{named}, torch {torch.__version__}, CUDA {torch.version.cuda}, {os.cpu_count()} cores, {date.today()}\n")
@@ -194,21 +197,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     measured = cases(chosen.images)
     lenet5 = measured.pop("LeNet-5")
     workers = min(8, os.cpu_count() or 1) if on_card else 0
-    # The DataLoader first: the others set what sweeper's workers set, which one would not have written.
+    # The DataLoader runs first: the others apply the settings of sweeper's workers, which a typical script lacks.
     ways: list[tuple[str, Case, Callable[[], float]]] = [
         ("LeNet-5, DataLoader", lenet5, partial(with_loader, lenet5, device, workers)),
-        ("LeNet-5, eager", lenet5, partial(at_once, lenet5, device, 1, 2, graphs=False)),
+        ("LeNet-5, eager", lenet5, partial(in_threads, lenet5, device, 1, 2, graphs=False)),
     ]
     if on_card:
         ways += [
-            (f"LeNet-5, graphs, {n} at once", lenet5, partial(at_once, lenet5, device, n, 2, graphs=True))
+            (f"LeNet-5, graphs, {n} at once", lenet5, partial(in_threads, lenet5, device, n, 2, graphs=True))
             for n in AT_ONCE
         ]
-        ways += [(f"LeNet-5, eager, {n} processes", lenet5, partial(beside, lenet5, device, n)) for n in PROCESSES]
+        ways += [
+            (f"LeNet-5, eager, {n} processes", lenet5, partial(in_processes, lenet5, device, n)) for n in PROCESSES
+        ]
     for case in measured.values():
-        ways.append((f"{case.name}, eager", case, partial(at_once, case, device, 1, 1, graphs=False)))
+        ways.append((f"{case.name}, eager", case, partial(in_threads, case, device, 1, 1, graphs=False)))
         if on_card:
-            ways.append((f"{case.name}, graph", case, partial(at_once, case, device, 1, 2, graphs=True)))
+            ways.append((f"{case.name}, graph", case, partial(in_threads, case, device, 1, 2, graphs=True)))
     for name, case, way in ways:
         print(f"| {name} | {attempt(partial(cells, case, way, most), end)} |", flush=True)
     if on_card:
@@ -219,7 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found = attempt(partial(search, chosen.device), end)
         print(f"\n50 trials of 15 epochs on Fashion-MNIST, not pruned, logged to MLflow: {found}", flush=True)
     if time.monotonic() > end:
-        os._exit(0)  # threads that still train, or hang, are not waited for
+        os._exit(0)  # without waiting for threads that still train, or hang
 
 
 if __name__ == "__main__":

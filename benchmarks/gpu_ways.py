@@ -1,4 +1,4 @@
-"""Ways to train a network on noise, each a function that gives its images a second."""
+"""Ways to train a network on noise, each a function that returns its images a second."""
 
 import threading
 import time
@@ -16,13 +16,13 @@ from sweeper.training.device_data import DeviceImages, TrainingData
 from sweeper.training.loop import fit
 
 LAYOUT = torch.channels_last
-# Seconds: a process imports torch, and trains for two epochs beside others.
+# Seconds in which a process imports torch and trains for two epochs beside others.
 LONGEST = 120
 
 
 @dataclass(frozen=True)
 class Case:
-    """A network with its training, and images for it."""
+    """A network, its training, and the shape and number of its images."""
 
     name: str
     shape: tuple[int, int, int]
@@ -31,7 +31,7 @@ class Case:
 
 
 def cases(n_images: int) -> dict[str, Case]:
-    """The networks; those of the spaces lenet5 and cifar10_dropout stand here again: to read a space needs Optuna."""
+    """The networks; repeats those of the spaces lenet5 and cifar10_dropout, because reading a space needs Optuna."""
     lenet5 = Configuration(ConvNetConfig(padding=(2, 0, 0)), TrainConfig())
     convs = ConvNetConfig(
         filters=(32, 32, 64, 64, 128, 128, 256, 256),
@@ -56,7 +56,7 @@ def cases(n_images: int) -> dict[str, Case]:
 
 
 def with_loader(case: Case, device: torch.device, workers: int) -> float:
-    """What one would otherwise write: a DataLoader with torchvision's transforms, and the loss read every step."""
+    """A typical script: a DataLoader with torchvision's transforms, and the loss read at every step."""
     from torch.utils.data import DataLoader, Dataset
     from torchvision import transforms
 
@@ -94,10 +94,10 @@ def with_loader(case: Case, device: torch.device, workers: int) -> float:
     return case.n_images / seconds
 
 
-def at_once(case: Case, device: torch.device, n_trials: int, epochs: int, *, graphs: bool) -> float:
-    """Trials that train together, each in a thread, all on one copy of the images: as many images as all train.
+def in_threads(case: Case, device: torch.device, n_trials: int, epochs: int, *, graphs: bool) -> float:
+    """Images a second of trials that train together, each in a thread, all on one copy of the images.
 
-    The first two epochs, in which graphs are captured, do not count. Raises RuntimeError where they cannot be.
+    The first two epochs, in which graphs are captured, do not count. Raises RuntimeError if graphs cannot be captured.
     """
     _settle(device)
     data = _data(case, device)
@@ -105,7 +105,7 @@ def at_once(case: Case, device: torch.device, n_trials: int, epochs: int, *, gra
         torch.cuda.synchronize(device)
     streams = [torch.cuda.Stream(device) for _ in range(n_trials)] if device.type == "cuda" else []
     times: list[float] = []
-    # By the last one to come, before any goes on: a thread that only looked on would wait for its turn to read a clock.
+    # The last thread to arrive reads the clock before any proceeds: an idle thread would have to wait for its turn.
     barrier = threading.Barrier(n_trials, action=lambda: times.append(time.perf_counter()))
     building = threading.Lock()
     errors: list[Exception] = []
@@ -130,7 +130,7 @@ def at_once(case: Case, device: torch.device, n_trials: int, epochs: int, *, gra
             errors.append(error)
             barrier.abort()
 
-    # Where time ends, they are not waited for.
+    # Daemons, so that the script need not wait for them when its time is over.
     threads = [threading.Thread(target=train, args=(seed,), daemon=True) for seed in range(n_trials)]
     for thread in threads:
         thread.start()
@@ -142,8 +142,8 @@ def at_once(case: Case, device: torch.device, n_trials: int, epochs: int, *, gra
     return n_trials * epochs * case.n_images / (ended - started)
 
 
-def beside(case: Case, device: torch.device, n_processes: int) -> float:
-    """Trials that train together, each in a process of its own, without graphs: as many images as all train."""
+def in_processes(case: Case, device: torch.device, n_processes: int) -> float:
+    """Images a second of trials that train together, each in a process of its own, without graphs."""
     context = get_context("spawn")
     barrier = context.Barrier(n_processes)
     results = context.Queue()
@@ -164,7 +164,7 @@ def beside(case: Case, device: torch.device, n_processes: int) -> float:
         for process in processes:
             process.kill()
             process.join()
-    return n_processes * slowest  # they begin together, and it is over with the last one
+    return n_processes * slowest  # they start together, and the slowest ends last
 
 
 def _in_process(case: Case, device: torch.device, seed: int, barrier: Any, results: Any) -> None:
@@ -185,12 +185,12 @@ def network(case: Case, device: torch.device, seed: int) -> nn.Module:
 
 
 def not_captured(text: str) -> NoReturn:
-    """For fit's `tell`: what ran without graphs must not stand in the table as theirs."""
+    """For fit's `tell`: raises, so that a training without graphs is not listed as one with graphs."""
     raise RuntimeError(text)
 
 
 def _settle(device: torch.device) -> None:
-    """What sweeper's workers set."""
+    """Applies the settings of sweeper's workers."""
     torch.use_deterministic_algorithms(device.type == "cuda", warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 

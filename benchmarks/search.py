@@ -1,22 +1,22 @@
-"""What a finished search cost: wall time, epochs, best score, and the share of the workers' time outside training.
+"""Summary of a finished search: wall time, epochs, best score, and the share of the workers' time outside training.
 
     sweeper search fashion_mnist --trials 50
     python benchmarks/search.py
 
-Reads the runs of a study (the latest, if none is named) from its store.
+Reads the runs of a study from its store, by default of the latest study.
 """
 
 import argparse
 import os
 from pathlib import Path
 
-import sweeper.tracking  # noqa: F401 (keeps MLflow quiet; before MLflow)
+import sweeper.tracking  # noqa: F401 (silences MLflow; must come before it)
 from sweeper.studies.attributes import spec_of
 
 # isort: split
 from mlflow import MlflowClient
 
-from sweeper.store.layout import resolve
+from sweeper.store.layout import StoreOptions
 from sweeper.studies import trial_records
 from sweeper.studies.queries import find_study
 
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--store", type=Path)
     parser.add_argument("--study")
     arguments = parser.parse_args()
-    store = resolve(arguments.store, None, None, os.environ)
+    store = StoreOptions(arguments.store).resolve(os.environ)
     study = find_study(store, arguments.study)
     spec, trials = spec_of(study), trial_records.records(study)
     client = MlflowClient(tracking_uri=store.tracking_uri)
@@ -42,12 +42,12 @@ def main() -> None:
         for metric in client.get_metric_history(trial.run_id, "epoch_seconds")
     )
     seconds, workers = parent.data.metrics["seconds"], int(parent.data.tags["sweeper.workers"])
-    best = trial_records.best(trials, spec["metric"])
+    best = trial_records.best(trials, spec.metric)
     n = trial_records.counts(trials)
     rows = [
         ("wall time", f"{seconds / 60:.1f} min on {workers} workers"),
         ("trials", f"{n['complete']} complete, {n['pruned']} pruned"),
-        ("epochs trained", f"{sum(t.epochs for t in counted)} of {len(counted) * spec['epochs']}"),
+        ("epochs trained", f"{sum(t.epochs for t in counted)} of {len(counted) * spec.protocol.epochs}"),
         ("best validation score", f"{best.value:.4f} (trial {best.number})" if best and best.value else "none"),
         ("training, validation included", f"{training:,.0f} s of {seconds * workers:,.0f} worker seconds"),
         ("outside training", f"{100 * (1 - training / (seconds * workers)):.1f} %"),

@@ -1,21 +1,21 @@
-"""What choosing the best of 50 configurations does to its score, and what the confirmation afterwards is worth.
+"""Simulates how choosing the best of 50 configurations biases its score, and how well the confirm estimate corrects it.
 
     python benchmarks/selection.py
 
 Nothing is trained: sweeps are simulated. In one sweep every configuration is trained with one seed and scored on
-6,000 validation images; the K best by that naive score and the baseline (configuration 0) are trained again with S
-new seeds and ordered by their mean validation accuracy over these; the first is the champion. It is trained with S
-seeds more, and the mean accuracy of these networks on 6,000 other images is the confirm estimate. What it should
-estimate is the champion's true mean accuracy, over all seeds and all images. "Same seeds" is what the estimate would be
-if it were made of the networks that also made the order.
+6,000 validation images. The K best by that naive score and the baseline (configuration 0) are trained again with S new
+seeds and ordered by their mean validation accuracy over these seeds. The first is the champion. It is trained with S
+more seeds, and the mean accuracy of these networks on 6,000 other images is the confirm estimate. Its target is the
+champion's true mean accuracy, over all seeds and all images. "Same seeds" is the estimate from the networks that
+determined the order.
 
 The model: configuration c has true mean accuracy m_c, drawn from a normal distribution around 90 %. A network of it
-has true accuracy a = m_c + e, e normal with a standard deviation of 0.27 points, and has an image of difficulty x right
-with probability 1 / (1 + exp(x - t)), t being such that the mean over all difficulties is a; given the difficulty,
-networks are independent. Difficulties are normal, as 30 equally likely values (the midpoints' quantiles), with the
-spread at which two networks of 90 % differ in what they have right on 9 % of the images. All configurations of a sweep
-see the same images. Within one difficulty images are exchangeable, so that counts are drawn and not images: the number
-right is binomial, the 2^S patterns of right and wrong are multinomial. Both are exact.
+has true accuracy a = m_c + e, where e is normal with a standard deviation of 0.27 points. It classifies an image of
+difficulty x correctly with probability 1 / (1 + exp(x - t)), where t makes the mean over all difficulties equal to a.
+Given the difficulty, networks are independent. Difficulties are normal, as 30 equally likely values (the midpoints'
+quantiles), with the spread at which exactly one of two networks of 90 % is right on 9 % of the images. All
+configurations of a sweep see the same images. Images of one difficulty are exchangeable, so counts are drawn instead of
+images: the number right is binomial, and the 2^S patterns of right and wrong are multinomial. Both are exact.
 """
 
 import argparse
@@ -42,13 +42,13 @@ DISCORDANCE = 0.09
 N_DIFFICULTIES = 30
 FINALISTS = (2, 5)
 SEEDS = (1, 3, 5)
-# Sweeps drawn at once: what they hold fits in a few MiB.
+# Sweeps drawn at once: their arrays fit in a few MiB.
 BATCH = 100
 
 
 @dataclass
 class Estimates:
-    """Errors, widths (shares of 1) and hits of one way to estimate, over sweeps."""
+    """Errors, interval widths (shares of 1) and coverage of one estimator, over sweeps."""
 
     errors: list[float] = field(default_factory=list)
     widths: list[float] = field(default_factory=list)
@@ -73,7 +73,7 @@ class Estimates:
 
 @dataclass
 class Cell:
-    """One number of finalists and of seeds, over sweeps. Shares of 1."""
+    """Results for one number of finalists and of seeds, over sweeps. Regrets are shares of 1."""
 
     confirm: Estimates = field(default_factory=Estimates)
     same_seeds: Estimates = field(default_factory=Estimates)
@@ -112,7 +112,7 @@ def main() -> None:
             print(f"| {' | '.join(columns)} |", flush=True)
     print(
         f"\nBias, width, regret and sd in points of accuracy; {arguments.sweeps:,} sweeps a row. Two networks of a "
-        f"champion differed on {', '.join(discordances)} % of the confirm images (one figure for each sd)."
+        f"champion differed on {', '.join(discordances)} % of the confirm images (one value for each sd)."
     )
 
 
@@ -121,7 +121,7 @@ def simulate(
 ) -> tuple[Estimates, dict[tuple[int, int], Cell], float]:
     """The naive estimates, the cells by (finalists, seeds), and the share of images on which two networks differ.
 
-    All cells share a sweep's images, its search, and, as far as both have them, the finalists' networks.
+    All cells share a sweep's images, its search, and the finalists' networks that they have in common.
     """
     naive, cells = Estimates(), defaultdict[tuple[int, int], Cell](Cell)
     discordances: list[float] = []
@@ -168,12 +168,12 @@ def simulate(
 
 
 def trained(generator: np.random.Generator, mean_accuracies: Floats) -> Floats:
-    """True accuracies of networks, one for each of these configurations."""
+    """True accuracies of networks, one network for each mean accuracy."""
     return mean_accuracies + SEED_SPREAD * generator.standard_normal(mean_accuracies.shape)
 
 
 def number_right(generator: np.random.Generator, accuracies: Floats, images: Counts, difficulties: Floats) -> Counts:
-    """How many images networks of these accuracies, shape (sweeps, ...), have right; images by (sweep, difficulty)."""
+    """How many images networks of these accuracies, shape (sweeps, ...), get right; images by (sweep, difficulty)."""
     between = [1] * (accuracies.ndim - 1)
     by_sweep = images.reshape(len(images), *between, -1)
     return generator.binomial(by_sweep, probabilities(accuracies, difficulties)).sum(axis=-1)
@@ -182,20 +182,20 @@ def number_right(generator: np.random.Generator, accuracies: Floats, images: Cou
 def right_and_wrong(
     generator: np.random.Generator, accuracies: Floats, images: Counts, difficulties: Floats
 ) -> Iterator[npt.NDArray[np.bool_]]:
-    """For each sweep what S networks have right, shape (images, S); accuracies are of shape (sweeps, S)."""
+    """Yields, for each sweep, what S networks get right, shape (images, S); accuracies have shape (sweeps, S)."""
     n_seeds = accuracies.shape[1]
     patterns = (np.arange(2**n_seeds)[:, None] >> np.arange(n_seeds)) % 2 == 1
     right = probabilities(accuracies, difficulties)[:, None]
-    # (sweeps, patterns, difficulties), then the patterns last, as the multinomial draw wants them.
+    # (sweeps, patterns, difficulties), then with the patterns last, as the multinomial draw needs them.
     chances = np.where(patterns[None, :, :, None], right, 1 - right).prod(axis=2).swapaxes(1, 2)
     for counts in generator.multinomial(images, chances).sum(axis=1):
         yield np.repeat(patterns, counts, axis=0)
 
 
 def probabilities(accuracies: Floats, difficulties: Floats) -> Floats:
-    """Of having an image of each difficulty right, shape (*accuracies.shape, difficulties); their mean is the accuracy.
+    """The probability of getting an image of each difficulty right, shape (*accuracies.shape, difficulties).
 
-    Newton's method from an interpolated start.
+    The mean over difficulties is the accuracy; solved by Newton's method from an interpolated start.
     """
     grid = np.linspace(-10, 40, 2001)
     t = np.interp(accuracies, special.expit(grid[:, None] - difficulties).mean(axis=1), grid)

@@ -1,9 +1,9 @@
-"""Training images a second of LeNet-5: one sweeper trial, two at once, and what one would otherwise write.
+"""Training images a second of LeNet-5: one sweeper trial, two at once, and typical scripts.
 
     python benchmarks/throughput.py
 
-Every measurement is a process of its own (the two at once: two), and the ways take turns, so that a change of the
-machine's speed meets all of them. Only training is timed: no start-up, no validation.
+Every measurement runs in its own process (two trials at once: in two), and the ways take turns, so that a change of the
+machine's speed affects all of them. Only training is timed, not start-up or validation.
 """
 
 import argparse
@@ -21,13 +21,15 @@ from typing import Any
 
 import numpy as np
 
+from sweeper.data.source import DataSource
+
 BATCH_SIZE = 64
-# A typical script is the slowest: fewer images, so that a round does not take minutes of it.
+# The typical script is the slowest and gets fewer images, so that a round does not take minutes.
 N_IMAGES, N_IMAGES_TYPICAL = 24_000, 9_600
 
 
 def typical(folder: Path, loader_workers: int) -> float:
-    """An Optuna objective with torchvision's data set and transforms behind a DataLoader; torch's own threads."""
+    """An Optuna objective with torchvision's data set and transforms behind a DataLoader; torch's default threads."""
     import optuna
     import torch
     from torch import nn
@@ -61,7 +63,7 @@ def typical(folder: Path, loader_workers: int) -> float:
 
 
 def in_memory(folder: Path) -> float:
-    """Normalised float tensors in memory, sliced by a permutation; torch's own threads."""
+    """Normalised float tensors in memory, sliced by a permutation; torch's default threads."""
     import torch
     import torch.nn.functional as F
 
@@ -84,7 +86,7 @@ def in_memory(folder: Path) -> float:
 
 
 def sweeper_trial(folder: Path, barrier: Barrier) -> float:
-    """sweeper's own loop as a search worker runs it: one thread; all at the barrier train the second epoch together."""
+    """Sweeper's own loop in one thread, as in a search's worker; the barrier makes trials start epoch 2 together."""
     import torch
 
     from sweeper.config import ConvNetConfig, TrainConfig
@@ -135,7 +137,7 @@ def _arrays(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _prepare(folder: Path) -> None:
-    """Fashion-MNIST in the layout that torchvision looks for, and as arrays."""
+    """Writes Fashion-MNIST in the layout that torchvision expects, and as arrays."""
     from sweeper.data.known import catalog, locate
     from sweeper.data.training_set import load_training_set
 
@@ -145,9 +147,9 @@ def _prepare(folder: Path) -> None:
     raw.mkdir(parents=True)
     for file, content in zip(dataset.files, found.contents, strict=True):
         (raw / file.name).write_bytes(content)
-    pool = load_training_set("fashion_mnist")
-    np.save(folder / "images.npy", pool.images[:N_IMAGES])
-    np.save(folder / "labels.npy", pool.labels[:N_IMAGES])
+    training_set = load_training_set(DataSource("fashion_mnist"))
+    np.save(folder / "images.npy", training_set.images[:N_IMAGES])
+    np.save(folder / "labels.npy", training_set.labels[:N_IMAGES])
 
 
 def _in_processes(measure: Callable[..., float], n_processes: int, *arguments: Any, together: bool = False) -> float:

@@ -1,4 +1,4 @@
-"""What a network is and how it is trained: frozen dataclasses whose fields check their own values."""
+"""The configuration of networks, their training and their scoring: frozen dataclasses that check their own fields."""
 
 import json
 from collections.abc import Mapping
@@ -45,9 +45,9 @@ class _Checked:
 
 @dataclass(frozen=True)
 class ModelConfig(_Checked):
-    """What networks of every family have.
+    """The fields of networks of every family.
 
-    "Per layer" fields take one value for all layers or an array with one a layer; layers count from 1.
+    "Per layer" fields take one value for all layers or an array with one value per layer; layers count from 1.
     """
 
     family: str = _field("convnet", validators.one_of(*FAMILIES))
@@ -66,7 +66,7 @@ class ConvNetConfig(ModelConfig):
     pooling: str = _field("max", validators.one_of(*POOLINGS))
     batch_norm: bool = _field(False, validators.boolean)
     activation: str = _field("relu", validators.one_of(*ACTIVATIONS))
-    leaky_relu_slope: float = _field(0.01, validators.share)  # of leaky_relu below 0
+    leaky_relu_slope: float = _field(0.01, validators.share)  # of leaky_relu, for inputs below 0
     hidden: tuple[int, ...] = _field((84,), validators.sequence(validators.integer(1), empty=True))
     hidden_activation: bool = _field(True, validators.boolean)
     dropout: float | tuple[float, ...] = _field(0.0, validators.per_layer(validators.share))
@@ -79,7 +79,7 @@ class ConvNetConfig(ModelConfig):
 
 @dataclass(frozen=True)
 class MlpConfig(ModelConfig):
-    """A perceptron on the flattened image: linear layers, each with norm, activation and dropout, then the output."""
+    """A perceptron on the flattened image: linear layers (each with norm, activation, dropout), then the output."""
 
     family: str = _field("mlp", validators.one_of(*FAMILIES))
     hidden: tuple[int, ...] = _field((1024,), validators.sequence(validators.integer(1), empty=True))
@@ -93,35 +93,35 @@ class MlpConfig(ModelConfig):
 
 @dataclass(frozen=True)
 class TimmConfig(ModelConfig):
-    """A network of the timm library, its input channels and size and its number of classes adapted."""
+    """A network of the timm library, adapted to the images' channels and size and to the number of classes."""
 
     family: str = _field("timm", validators.one_of(*FAMILIES))
     model_name: str = _field("resnet18", validators.timm_name)
     pretrained: bool = _field(False, validators.boolean)
-    drop_rate: float = _field(0.0, validators.share)  # of dropout before the output
-    drop_path_rate: float = _field(0.0, validators.share)  # of stochastic depth, in the families that have it
+    drop_rate: float = _field(0.0, validators.share)  # dropout before the output
+    drop_path_rate: float = _field(0.0, validators.share)  # stochastic depth, in architectures that have it
 
 
 @dataclass(frozen=True)
 class AugmentConfig(_Checked):
-    """How training images are changed, an image and an epoch at a time; `..._p` is the probability that it happens.
+    """Augmentation, drawn anew for every training image in every epoch; `..._p` is an operation's probability.
 
-    The names and meanings are those of torchvision's transforms; by default nothing is changed.
+    The names and meanings are those of torchvision's transforms; the defaults change nothing.
     """
 
-    flip_p: float = _field(0.0, validators.probability)  # left for right
-    rotation: float = _field(0.0, validators.degrees)  # at most, to either side
+    flip_p: float = _field(0.0, validators.probability)  # mirrors left and right
+    rotation: float = _field(0.0, validators.degrees)  # maximum, in both directions
     rotation_p: float = _field(1.0, validators.probability)
-    translation: float = _field(0.0, validators.share)  # at most, of the side, each way
-    crop_padding: int = _field(0, validators.integer(0))  # pixels around the image, of which one of its size is cut
-    # A factor drawn from 1 - strength (at least 0) to 1 + strength.
+    translation: float = _field(0.0, validators.share)  # maximum, as a share of the side, in all four directions
+    crop_padding: int = _field(0, validators.integer(0))  # pixels added around the image before cropping to its size
+    # Strengths: the factor is drawn from 1 - strength (at least 0) to 1 + strength.
     brightness: float = _field(0.0, validators.strength)
     contrast: float = _field(0.0, validators.strength)
     saturation: float = _field(0.0, validators.strength)
-    jitter_p: float = _field(1.0, validators.probability)  # of these three together
+    jitter_p: float = _field(1.0, validators.probability)  # for these three together
     sharpness: float = _field(2.0, validators.strength)  # a factor: 0 blurs, 1 changes nothing
     sharpness_p: float = _field(0.0, validators.probability)
-    erasing_area: float = _field(0.33, validators.positive_share)  # at most, of the image
+    erasing_area: float = _field(0.33, validators.positive_share)  # maximum, as a share of the image
     erasing_p: float = _field(0.0, validators.probability)
 
 
@@ -131,43 +131,44 @@ class TrainConfig(AugmentConfig):
 
     optimizer: str = _field("adam", validators.one_of(*OPTIMIZERS))
     lr: float = _field(1e-3, validators.positive)
-    momentum: float = _field(0.0, validators.share)  # sgd and rmsprop
-    nesterov: bool = _field(False, validators.boolean)  # sgd with momentum
-    # As torch's: the gradient gets weight_decay * w, that of a penalty of weight_decay / 2 * sum(w ** 2).
+    momentum: float = _field(0.0, validators.share)  # of sgd and rmsprop
+    nesterov: bool = _field(False, validators.boolean)  # for sgd with momentum
+    # As in torch: adds weight_decay * w to the gradient, like a penalty of weight_decay / 2 * sum(w ** 2).
     weight_decay: float = _field(0.0, validators.not_negative)
-    # Empty: every parameter decays, as in torch; else the weights of these layers, and no bias.
+    # If empty, every parameter decays, as in torch; otherwise only the weights of these layers, and no bias.
     weight_decay_layers: tuple[str, ...] = _field((), validators.layer_names)
-    decoupled_weight_decay: bool = _field(False, validators.boolean)  # w *= 1 - lr * weight_decay; always so for adamw
+    decoupled_weight_decay: bool = _field(False, validators.boolean)  # w *= 1 - lr * weight_decay; always for adamw
     schedule: str = _field("constant", validators.one_of(*SCHEDULES))
     step_size: int = _field(5, validators.integer(1))  # epochs between two steps of schedule "step"
     step_gamma: float = _field(0.5, validators.factor)
-    exponential_gamma: float = _field(0.9, validators.factor)  # per epoch; 0.9 ** 14 = 0.23 in the 15th
-    warmup_epochs: int = _field(0, validators.integer(0))  # of a linear rise before the cosine
-    # One-cycle as in Smith & Topin (2019), with the proportions of torch's OneCycleLR; shares of lr and of the steps.
-    cycle_start: float = _field(0.04, validators.positive_share)  # cyclic's lowest, too
+    exponential_gamma: float = _field(0.9, validators.factor)  # per epoch; epoch 15 has 0.9 ** 14 = 0.23 of lr
+    warmup_epochs: int = _field(0, validators.integer(0))  # epochs of linear rise before the cosine
+    # One-cycle as in Smith & Topin (2019), with the proportions of torch's OneCycleLR: start and end are shares of lr,
+    # rise is a share of the steps.
+    cycle_start: float = _field(0.04, validators.positive_share)  # also the lowest rate of cyclic
     cycle_end: float = _field(4e-6, validators.positive_share)
     cycle_rise: float = _field(0.3, validators.share)
-    cycle_epochs: int = _field(2, validators.integer(1))  # of one rise or fall of cyclic: Smith (2017) has 2 to 10
-    # Momentum (adam, adamw: beta1) against the learning rate, in cyclic and one_cycle: high where that is low.
+    cycle_epochs: int = _field(2, validators.integer(1))  # per rise or fall of cyclic: Smith (2017) uses 2 to 10
+    # Moves momentum (adam, adamw: beta1) against the learning rate in cyclic and one_cycle: high where the rate is low.
     cycle_momentum: bool = _field(False, validators.boolean)
     momentum_low: float = _field(0.85, validators.positive_share)
     momentum_high: float = _field(0.95, validators.positive_share)
     batch_size: int = _field(64, validators.integer(1))
     clip_norm: float = _field(0.0, validators.not_negative)  # 0: gradients are not clipped
-    # Of a step's forward pass; weights, their updates, the losses and validation are float32 in any case.
+    # Of a step's forward pass; weights, their updates, the losses and validation are always float32.
     precision: str = _field("float32", validators.one_of(*PRECISIONS))
     label_smoothing: float = _field(0.0, validators.share)
-    patience: int = _field(0, validators.integer(0))  # epochs without a lower validation loss before the end; 0: never
+    patience: int = _field(0, validators.integer(0))  # epochs without a lower validation loss before stopping; 0: off
     # Weight of each auxiliary head's loss: 0.3 as in GoogLeNet (Szegedy et al., 2015, section 5).
     aux_weight: float = _field(0.3, validators.not_negative)
 
 
 @dataclass(frozen=True)
 class Protocol(_Checked):
-    """How a trial is scored: epochs, the parts cut off the training pool, and the scaling of pixels.
+    """How a trial is scored: epochs, the parts held out of the training set, and the scaling of pixels.
 
-    With `folds`, a trial is trained once a fold and `validation` has no meaning; with `repeats`, once a seed; its
-    score is the mean.
+    With `folds`, a trial has one training per fold and `validation` is ignored; with `repeats`, one training per seed.
+    The trial's score is the mean over its trainings.
     """
 
     epochs: int = _field(15, validators.integer(1))
@@ -185,6 +186,11 @@ class Protocol(_Checked):
                 f"validation and confirm as shares must sum below 1, got {self.validation!r} and {self.confirm!r}"
             )
 
+    @property
+    def n_trainings(self) -> int:
+        """How many trainings each configuration has: one for each fold and repeat."""
+        return max(self.folds, 1) * self.repeats
+
 
 MODEL_FAMILIES: Mapping[str, type[ModelConfig]] = dict(
     zip(FAMILIES, (ConvNetConfig, MlpConfig, TimmConfig), strict=True)
@@ -193,13 +199,13 @@ MODEL_FAMILIES: Mapping[str, type[ModelConfig]] = dict(
 
 @dataclass(frozen=True)
 class Configuration:
-    """One point that can be trained: a network and its training."""
+    """A network and how to train it: one point of a search space, or a variant outside it."""
 
     model: ModelConfig
     train: TrainConfig
 
     def values(self) -> dict[str, Any]:
-        """All fields in one flat dict (their names are unique across the two)."""
+        """All fields in one flat dict (names are unique across model and training)."""
         return asdict(self.model) | asdict(self.train)
 
     def key(self) -> str:

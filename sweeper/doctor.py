@@ -1,4 +1,4 @@
-"""Whether this machine, the store and the data are fit for a search; looking writes nothing."""
+"""Checks, without writing anything, whether this machine, the store and the data are fit for a search."""
 
 import os
 import platform
@@ -22,20 +22,20 @@ from sweeper.tracking import client
 
 OK, WARNING, ERROR = "ok", "warning", "error"
 LIBRARIES = ("torch", "torchvision", "optuna", "mlflow", "numpy", "scikit-learn", "timm")
-# Where several machines may write at once, and locks are not what SQLite takes them for.
+# Several machines may write to these at once, and their locks may not work as SQLite assumes.
 NETWORK_FILE_SYSTEMS = {
     "9p", "afs", "beegfs", "ceph", "cifs", "fuse.ceph", "fuse.gcsfuse", "fuse.glusterfs", "fuse.rclone", "fuse.s3fs",
     "fuse.sshfs", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "panfs", "smb2", "smb3", "smbfs", "wekafs",
 }  # fmt: skip
 MOUNTS = Path("/proc/self/mounts")
-# A store with a promoted 50-trial search of small networks holds about 100 MB; a checkpoint and the databases must
-# always find room.
+# A store with a promoted 50-trial search of small networks holds about 100 MB; there must always be room for a
+# checkpoint and the databases.
 LITTLE_DISK, NO_DISK = 2 << 30, 200 << 20
 
 
 @dataclass(frozen=True)
 class Check:
-    """What was found of one thing: its status is ok, warning or error, and the advice what to do about it."""
+    """The result of one check: its status (ok, warning or error), what was found, and advice on what to do."""
 
     name: str
     status: str
@@ -44,7 +44,7 @@ class Check:
 
 
 def examine(store: Store, data_dir: Path | None, environment: Mapping[str, str]) -> Iterator[Check]:
-    """Every check. None raises: one that breaks is an error of its own."""
+    """Runs every check. A check that fails to run does not raise: its result is an error."""
     checks: dict[str, Callable[[], Check]] = {
         "sweeper": _sweeper,
         "libraries": _libraries,
@@ -66,7 +66,7 @@ def _safely(name: str, check: Callable[[], Check]) -> Check:
     try:
         return check()
     except SweeperError as error:
-        return Check(name, ERROR, redact(str(error)))  # what to do stands in its message
+        return Check(name, ERROR, redact(str(error)))  # the message itself says what to do
     except Exception as error:
         return Check(name, ERROR, redact(f"{type(error).__name__}: {error}"), "this check itself does not work here")
 
@@ -135,7 +135,7 @@ def _file_system(store: Store) -> Check:
 
 
 def file_system(path: Path, mounts: Path) -> str | None:
-    """The type of the file system that holds the path, or will; None where there is no such list of mounts."""
+    """The type of the file system that holds the path, or will hold it; None if `mounts` cannot be read."""
     try:
         lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
@@ -144,9 +144,9 @@ def file_system(path: Path, mounts: Path) -> str | None:
     found, longest = None, -1
     for line in lines:
         _, point, kind, *_ = line.split(" ")
-        # Spaces and the like are written as octal numbers.
+        # The list writes spaces and the like as octal numbers.
         point = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), point)
-        if real.is_relative_to(point) and len(point) >= longest:  # of two mounts on one place the later is seen
+        if real.is_relative_to(point) and len(point) >= longest:  # the last mount at a point hides the others
             found, longest = kind, len(point)
     return found
 
@@ -177,7 +177,7 @@ def _mlflow(store: Store) -> Check:
     if not client.check_database(store):
         return Check("mlflow", OK, f"{place}no database yet; the first search makes it")
     for name, location in databases.rows(store.tracking_uri, "experiments", "name", "artifact_location"):
-        # Others' experiments in this database may lie where they like.
+        # Experiments of other programs in this database may keep their artifacts anywhere.
         if location and location.endswith(f"/artifacts/{name}"):
             client.check_place(location, store)
     n = databases.rows(store.tracking_uri, "runs", "lifecycle_stage").count(("active",))
@@ -185,9 +185,9 @@ def _mlflow(store: Store) -> Check:
 
 
 def _data(data_dir: Path | None) -> Check:
-    """Which of the known data sets are here, by their files' names and sizes: a hash of all takes many seconds.
+    """Looks for the known data sets by their files' names and sizes, because hashing all files takes many seconds.
 
-    Each command that uses one checks its hashes.
+    Each command that uses a data set checks its hashes.
     """
     here: dict[Path, list[str]] = {}
     absent = []

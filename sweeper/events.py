@@ -1,4 +1,4 @@
-"""What happens in a sweep, told to whoever shows it."""
+"""The events of a sweep, for a listener that shows its progress."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ class Leader:
 
 @dataclass(frozen=True)
 class SweepStarted:
-    """`done` of `total` trials (or other `what`) are finished already, and `best` leads them.
+    """A sweep has started: `done` of `total` trials (or of other `what`) are already finished, and `best` leads them.
 
-    `maximize` is None where the trials do not compete.
+    `maximize` is None if the trials do not compete.
     """
 
     study: str
@@ -34,17 +34,17 @@ class SweepStarted:
 
 @dataclass(frozen=True)
 class TrialStarted:
-    """A trial is begun, or another of its trainings, which then is named too."""
+    """A trial has started, or one of its several trainings, which `name` then includes."""
 
     number: int
     name: str
-    from_epoch: int  # epochs recorded before: above 0 where a trial is gone on with
-    epochs: int  # in all
+    from_epoch: int  # epochs recorded before: above 0 if the trial is resumed
+    epochs: int  # in total
 
 
 @dataclass(frozen=True)
 class EpochEnded:
-    """An epoch of a trial, or of one of its trainings, which then is named too."""
+    """An epoch has ended, of a trial or of one of its several trainings, which `name` then includes."""
 
     number: int
     name: str
@@ -62,9 +62,9 @@ class TrainingEnded:
 
 @dataclass(frozen=True)
 class TrialEnded:
-    """`value` is the last epoch's score, the mean where there are several trainings.
+    """A trial has ended; `value` is the last epoch's score, averaged if there are several trainings.
 
-    One that is not `feasible` cannot lead. Duplicates end too, uncounted.
+    A trial that is not `feasible` cannot lead. Duplicates end too, but are not counted.
     """
 
     number: int
@@ -78,7 +78,7 @@ class TrialEnded:
 
 @dataclass(frozen=True)
 class TrialInterrupted:
-    """The trial stays recorded as running; the same command goes on with it."""
+    """A trial was interrupted; it stays recorded as running, and the same command resumes it."""
 
     number: int
     name: str
@@ -86,6 +86,8 @@ class TrialInterrupted:
 
 @dataclass(frozen=True)
 class Note:
+    """A line of text for the user."""
+
     text: str
 
 

@@ -1,4 +1,4 @@
-"""What a field of a configuration may be: each rule gives the normalised value, or a ValueError with rule and value."""
+"""Rules for a configuration's fields: each returns the normalised value, or raises ValueError with rule and value."""
 
 import re
 import sys
@@ -7,11 +7,11 @@ from typing import Any
 
 Rule = Callable[[Any], Any]
 
-# What torch takes as a size everywhere.
+# The largest size that torch accepts everywhere.
 MOST_INTEGER = 2**31 - 1
-# Each fold's images lie on disk for the workers while a study runs.
+# Limited because each fold's images lie on disk for the workers while a study runs.
 MOST_FOLDS = 100
-MOST_PER_GPU = 32  # trainings at once: torch has so many streams
+MOST_PER_GPU = 32  # trainings at once: the number of torch's streams
 
 
 def is_number(value: Any) -> bool:
@@ -115,7 +115,7 @@ def sequence(rule: Rule, *, empty: bool = False) -> Rule:
 
 
 def per_layer(rule: Rule) -> Rule:
-    """One value for all layers, or an array with one a layer."""
+    """One value for all layers, or an array with one value per layer."""
 
     def check(value: Any) -> Any:
         return sequence(rule)(value) if isinstance(value, list | tuple) else rule(value)
@@ -149,14 +149,14 @@ layer_names = names(r"((aux_)?conv|aux_pool|hidden)[1-9][0-9]*|output", '"conv2"
 
 
 def timm_name(value: Any) -> str:
-    # The longest that timm 1.0.31 knows has 39, its longest tag 37.
+    # In timm 1.0.31 the longest name has 39 characters and the longest tag 37.
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_]{1,60}(\.[A-Za-z0-9_]{1,60})?", value):
         raise ValueError(f'must be the name of a timm model, such as "resnet18" or "resnet18.a1_in1k", got {value!r}')
     return value
 
 
 def part(*, empty: bool) -> Rule:
-    """A share of the training pool (a float), or a count of images (an integer)."""
+    """A share of the training set (a float), or a count of images (an integer)."""
 
     def check(value: Any) -> int | float:
         if not is_number(value) or not (value >= 0 if empty else value > 0):

@@ -11,12 +11,12 @@ from tests import databases
 from tests.commands.processes import Driver
 from tests.fake_data import write_fake_dataset
 
-# Set before torch is imported. One thread is enough for such small networks, and test processes share the cores.
-# Workers set their own number.
+# This must be set before torch is imported. One thread is enough for such small networks, because the test processes
+# share the cores. Workers set their own number of threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# Every run tries new examples; a failure prints the decorator that repeats it. No deadline and no health check of
-# slowness, because a busy machine must not fail a test. `tests.hostile.within` ends what hangs.
+# Every run tries new random examples; a failure prints the decorator that reproduces it. There is no deadline and no
+# health check for slowness, because a busy machine must not fail a test. `tests.hostile.within` ends a test that hangs.
 for name, max_examples in (("quick", 10), ("thorough", 200)):
     settings.register_profile(
         name,
@@ -52,27 +52,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that is the same for all processes of a test run."""
+    """A folder that all processes of a test run share."""
     base = tmp_path_factory.getbasetemp()
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @pytest.fixture(scope="session", autouse=True)
 def templates(shared_folder: Path) -> Path:
-    """Where the empty databases lie."""
+    """The folder of the template databases."""
     databases.copy_from(shared_folder / "databases")
     return shared_folder / "databases"
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
-    """Covers MLflow and Optuna where an earlier test has imported them."""
+    """Makes MLflow and Optuna copy template databases, if an earlier test has imported them."""
     databases.adopt()
 
 
 @pytest.fixture(scope="session")
 def driver(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterator[Driver]:
-    """Runs commands as processes of their own, which know the data set "tiny" of 4,000 images in `driver.folder`."""
+    """Runs commands as separate processes that know the data set "tiny": 4,000 images in `driver.folder`."""
     folder = tmp_path_factory.mktemp("driver")
     driver = Driver(folder, write_fake_dataset(folder / "data", training=4000, test=100), templates)
     yield driver

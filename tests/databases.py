@@ -1,4 +1,4 @@
-"""Empty databases that are copied rather than made: MLflow's migrations take seconds, a copy takes milliseconds."""
+"""Empty template databases for tests to copy: MLflow's migrations take seconds, a copy takes milliseconds."""
 
 import functools
 import inspect
@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.once import made_by_first
 
-# The folder of the templates, which several processes may share.
+# The folder of the templates. Several processes may share it.
 _folder: Path | None = None
 
 
@@ -24,14 +24,14 @@ def copy_from(folder: Path) -> None:
 
 
 def adopt() -> None:
-    """Makes MLflow and Optuna copy a template where they would make the tables of a new SQLite database.
+    """Makes MLflow and Optuna copy a template instead of creating the tables of a new SQLite database.
 
-    Patches only what is imported already, because many tests need neither; call it again after later imports.
+    Patches only what is already imported, because many tests need neither; call it again after later imports.
     """
-    if "mlflow" in sys.modules:  # which imports this part of itself only with its first database
+    if "mlflow" in sys.modules:  # MLflow itself imports this module only with its first database
         from mlflow.store.db import utils
 
-        # Private to MLflow: without them, databases are made as ever, only more slowly.
+        # Both are private to MLflow. If a release lacks them, MLflow creates its tables as usual, only more slowly.
         initialize, is_empty = (getattr(utils, name, None) for name in ("_initialize_tables", "_is_empty_database"))
         if initialize is not None and is_empty is not None and not hasattr(initialize, "__wrapped__"):
             utils._initialize_tables = _copying_tables(initialize, is_empty)
@@ -41,7 +41,7 @@ def adopt() -> None:
 
 
 def make_all() -> None:
-    """Undoes `adopt` in this process: from now on, databases are made as the libraries make them."""
+    """Undoes `adopt` in this process: from now on, the libraries create their tables themselves."""
     from mlflow.store.db import utils
     from optuna import storages
 
@@ -87,7 +87,7 @@ def _copying_storage(initialize: Callable[..., None]) -> Callable[..., None]:
 
 
 def _template(name: str, make: Callable[[Path], None]) -> Path:
-    """The database with all tables and nothing in them; made by the first process that wants it."""
+    """The template with all tables and no rows; the first process that needs it creates it."""
     assert _folder is not None
     path = _folder / name
     with made_by_first(path) as is_first:

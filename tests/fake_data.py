@@ -1,4 +1,4 @@
-"""A tiny learnable data set of idx files with its own hashes, and the isolation that keeps tests off the real ones."""
+"""Small fake data sets with their own hashes, one of them learnable, and the isolation of tests from real data."""
 
 import gzip
 import hashlib
@@ -15,13 +15,13 @@ from sweeper.data.known.catalog import FASHION_MNIST, DataFile, Dataset
 
 
 def idx_bytes(array: np.ndarray) -> bytes:
-    """The idx file of a uint8 array."""
+    """The content of an idx file that holds a uint8 array."""
     header = bytes((0, 0, 8, array.ndim)) + b"".join(size.to_bytes(4, "big") for size in array.shape)
     return header + array.astype(np.uint8).tobytes()
 
 
 def fake_images(n_images: int, classes: int, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Noise with one bright stripe, whose row tells the class: images (N, size, size) and balanced labels (N,)."""
+    """Images (N, size, size) of noise with one bright stripe, whose row gives the class, and balanced labels (N,)."""
     rng = np.random.default_rng(seed)
     labels = np.arange(n_images) % classes
     images = rng.integers(0, 60, (n_images, size, size))
@@ -41,9 +41,9 @@ def write_fake_dataset(
     size: int = 28,
     compress: bool = False,
 ) -> Dataset:
-    """Write the four files, plain or .gz, into `folder` and return the data set they make.
+    """Writes the four idx files, plain or .gz, into `folder` and returns the data set that they form.
 
-    No other place holds it: monkeypatch.setitem(catalog.DATASETS, dataset.name, dataset) makes it known by name.
+    The files are nowhere else; monkeypatch.setitem(catalog.DATASETS, dataset.name, dataset) makes it known by name.
     """
     folder.mkdir(parents=True, exist_ok=True)
     parts = []
@@ -74,7 +74,7 @@ def write_fake_dataset(
 
 
 def cifar_batch(images: np.ndarray, labels: Mapping[str, Sequence[int]], fortran: bool = False) -> bytes:
-    """The batch file of images (N, 3, 32, 32) as Python 2 pickles it with protocol 2, labels in pieces of 1,000."""
+    """A CIFAR batch of images (N, 3, 32, 32): Python 2's pickle of protocol 2, with labels in chunks of 1,000."""
     rows = images.reshape(len(images), -1).astype(np.uint8)
     shape = b"".join(b"M" + size.to_bytes(2, "little") for size in rows.shape) + b"\x86"
     dtype = b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNN" + b"J\xff\xff\xff\xff" * 2 + b"K\x00tb"
@@ -104,7 +104,7 @@ def _python2_string(text: str) -> bytes:
 
 
 def svhn_file(images: np.ndarray, labels: Sequence[int]) -> bytes:
-    """The .mat file of images (N, 3, H, W); the digit 0 is labelled 10."""
+    """An SVHN .mat file of images (N, 3, H, W); the digit 0 has the label 10."""
     numbers = [[label or 10] for label in labels]
     stream = io.BytesIO()
     x = images.transpose(2, 3, 1, 0).astype(np.uint8)
@@ -113,7 +113,7 @@ def svhn_file(images: np.ndarray, labels: Sequence[int]) -> bytes:
 
 
 def fake_contents(dataset: Dataset, seed: int = 0) -> dict[str, bytes]:
-    """Small contents for the files of a known data set, by name, in its format: noise, and labels that go around."""
+    """Small contents for the files of a known data set, by file name, in its format: random images and labels."""
     rng = np.random.default_rng(seed)
     contents = {}
     channels, height, width = dataset.input_shape
@@ -139,7 +139,7 @@ def fake_contents(dataset: Dataset, seed: int = 0) -> dict[str, bytes]:
 
 
 def with_contents(dataset: Dataset, contents: Mapping[str, bytes]) -> Dataset:
-    """The data set whose files have these contents."""
+    """The data set, with its files' sizes and digests replaced by those of these contents."""
 
     def part(files: Sequence[DataFile]) -> tuple[DataFile, ...]:
         return tuple(
@@ -155,14 +155,14 @@ def with_contents(dataset: Dataset, contents: Mapping[str, bytes]) -> Dataset:
 
 
 def put(folder: Path, contents: Mapping[str, bytes]) -> None:
-    """Write each of the contents under its name into the folder, which is made."""
+    """Writes each content to the file of its name in the folder, which is created if missing."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():
         (folder / name).write_bytes(content)
 
 
 def isolate(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Leave a test no data but what it makes under `folder`: no cache, home, mirror, apt or proxy of this machine."""
+    """Hides this machine's cache, home, mirrors, apt and proxy: a test has only the data it makes under `folder`."""
     for name in ("cache", "home", "work", "bin"):
         (folder / name).mkdir()
     monkeypatch.chdir(folder / "work")

@@ -1,4 +1,4 @@
-"""What hostile input must meet: an end within a time, and one printable line that says what is wrong and where."""
+"""Checks for hostile input: the command ends in time, with one printable line that says what is wrong and where."""
 
 import signal
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from hypothesis import settings
 
 from sweeper.cli import main
 
-# Far more than the tenth of a second that an example takes: only a hang exceeds it.
+# Far more than the tenth of a second that an example takes, so that only a hang exceeds it.
 SECONDS = 240
 
 
@@ -23,12 +23,12 @@ def examples(most: int) -> settings:
 
 
 class Hung(BaseException):
-    """A BaseException, so that `except Exception` does not catch it."""
+    """The time of a block is over. This is a BaseException, so that `except Exception` does not catch it."""
 
 
 @contextmanager
 def within(seconds: float = SECONDS) -> Iterator[None]:
-    """Fails the test where the block takes longer; in the main thread only."""
+    """Fails the test if the block takes longer than `seconds`; works in the main thread only."""
 
     def ring(number, frame):
         raise Hung
@@ -45,7 +45,7 @@ def within(seconds: float = SECONDS) -> Iterator[None]:
 
 
 def refused(*arguments: Any, codes: tuple[int, ...] = (1, 2)) -> str:
-    """The error line of a command that must be refused: one, with no traceback and no fault of sweeper's."""
+    """Runs a command that must be refused; returns its only error line, which may not report a fault of sweeper's."""
     with within():
         result = CliRunner().invoke(main, [str(argument) for argument in arguments])
     assert result.exit_code in codes, (result.exit_code, result.output, result.exception)
@@ -53,7 +53,7 @@ def refused(*arguments: Any, codes: tuple[int, ...] = (1, 2)) -> str:
 
 
 def error_line(result: Result) -> str:
-    """The only error line on stderr, and the last one: notes or click's usage may come before it."""
+    """The only error line, which must be the last line on stderr; notes or click's usage may precede it."""
     lines = result.stderr.split("\n")
     errors = [line for line in lines if line.startswith("Error: ")]
     assert len(errors) == 1, result.stderr
@@ -65,12 +65,12 @@ def error_line(result: Result) -> str:
 
 
 def listing(folder: Path) -> list[str]:
-    """Everything under a folder."""
+    """The relative path of everything under a folder."""
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
 
 
 def toml(value: Any) -> str:
-    """A value as TOML writes it, tables inline."""
+    """A value in TOML syntax; tables are inline."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -95,7 +95,7 @@ def quoted(text: str) -> str:
 
 
 def document(tables: dict[str, Any]) -> str:
-    """A TOML document with each table under a header of its own."""
+    """A TOML document in which each table has its own header."""
     lines = [f"{quoted(name)} = {toml(value)}" for name, value in tables.items() if not isinstance(value, dict)]
     for name, table in tables.items():
         if not isinstance(table, dict):

@@ -1,4 +1,4 @@
-"""What one of the test processes makes for all of them."""
+"""Resources that one test process makes for all test processes."""
 
 import fcntl
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ from pathlib import Path
 
 @contextmanager
 def made_by_first(place: Path) -> Iterator[bool]:
-    """Gives True to the first process, which must make `place` in the block; the others wait until it has.
+    """Yields True to the first process, which must make `place` in the block; the others wait until it has.
 
-    If the block fails, the next process gets True, and must clear away what is left.
+    If the block fails, the next process gets True, and must remove what the failed one has left.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
     with open(place.with_name(f".{place.name}.lock"), "a+") as lock:

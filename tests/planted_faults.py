@@ -1,13 +1,13 @@
-"""Plants small faults in sweeper, one at a time, and tells which of them the tests catch.
+"""Plants small faults in sweeper, one at a time, and reports which of them the tests catch.
 
     python tests/planted_faults.py --count 48 --seed 1 --jobs 2 --output planted.json
 
-Each fault is planted in a copy of the checkout, which itself stays as it is. The tests of the changed module run first,
-then its package's, then all that `pytest` runs; the first failure ends the run. If no test fails, add one, or explain
-why the fault does not change what the program does.
+Each fault is planted in a copy of the checkout; the checkout itself does not change. The tests of the changed module
+run first, then those of its package, then all that `pytest` runs; the first failure ends the run. If no test fails, add
+one, or explain why the fault does not change what the program does.
 
-`--only FILE:LINE:COLUMN:KIND` plants just that one again. `--checkout FOLDER` plants the same faults in another
-checkout, with other tests and the same `sweeper/`. What follows `--` goes to pytest: with `-- -m ''`, all tests run.
+`--only FILE:LINE:COLUMN:KIND` plants only that fault. `--checkout FOLDER` plants the same faults in another checkout,
+with other tests and the same `sweeper/`. Arguments after `--` go to pytest: with `-- -m ''`, all tests run.
 """
 
 import argparse
@@ -32,9 +32,9 @@ from queue import Queue
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-# A suite that takes so long has met a fault that makes it hang.
+# A suite that takes this long hangs because of the fault.
 HANGING_SECONDS = 1800
-# Factors between units: of time, of sizes, of percentages, of pixels.
+# Conversion factors between units of time, size, percentage and pixel value.
 UNITS = {60, 100, 255, 1000, 1024, 3600, 1_000_000, 1e-3, 1e9, 2**20, 2**30}
 COMPARISONS = {
     ast.Lt: "<=", ast.LtE: "<", ast.Gt: ">=", ast.GtE: ">", ast.Eq: "!=", ast.NotEq: "==",
@@ -46,7 +46,7 @@ LOCKS = re.compile(r"lock|owning|initialising|changing_owners|_changed\b|conditi
 
 @dataclass(frozen=True)
 class Fault:
-    """A place in a file (line and column counted from 1 and 0), what stands there, and what is to stand there."""
+    """A change of the code: its place (line from 1, column from 0), the text there, and the text that replaces it."""
 
     path: str
     line: int
@@ -62,7 +62,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the tests noticed a fault: the first test that failed, or how the run ended."""
+    """Whether the tests caught a fault, and by what: the first test that failed, or how the run ended."""
 
     fault: Fault
     caught: bool
@@ -110,7 +110,7 @@ def faults_in(path: str, source: str) -> Iterator[Fault]:
 
 
 def _code(node: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
-    """Each node with its parent, but for assertions, annotations, and f-strings, whose parts have no exact places."""
+    """Each node with its parent, except assertions, annotations, and f-strings, whose parts have no exact positions."""
     for field, value in ast.iter_fields(node):
         if field in ("annotation", "returns"):
             continue
@@ -121,7 +121,7 @@ def _code(node: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
 
 
 def _is_series(side: ast.expr) -> bool:
-    """Whether an operand is text or a list, whose + joins and whose * repeats: another sign is a mere TypeError."""
+    """Whether an operand is text or a list: there + joins, * repeats, and another operator is a mere TypeError."""
     series = ast.JoinedStr | ast.List | ast.Tuple | ast.ListComp
     return isinstance(side, series) or (isinstance(side, ast.Constant) and isinstance(side.value, str))
 
@@ -134,7 +134,7 @@ def _counts(node: ast.AST) -> bool:
 
 
 def planted(source: str, fault: Fault) -> str:
-    """The source with the fault in it; ValueError where the place holds something else."""
+    """The source with the fault in it; ValueError if the place holds other text."""
     lines = source.splitlines(keepends=True)
     start = sum(map(len, lines[: fault.line - 1])) + len(lines[fault.line - 1].encode()[: fault.column].decode())
     if not source.startswith(fault.before, start):
@@ -145,7 +145,7 @@ def planted(source: str, fault: Fault) -> str:
 
 
 def chosen(root: Path, count: int, seed: int, within: str = "sweeper") -> list[Fault]:
-    """Draws `count` faults by `seed`: takes packages in turn, from each the kind of which there are fewest so far."""
+    """Draws `count` faults by `seed`: takes packages in turn, and from each the kind drawn least often so far."""
     draw = random.Random(seed)
     waiting: dict[str, dict[str, list[Fault]]] = {}
     for fault in all_faults(root, within):
@@ -173,7 +173,7 @@ def all_faults(root: Path, within: str = "sweeper") -> Iterator[Fault]:
 
 
 def stages(copy: Path, fault: Fault, suite: list[str]) -> list[list[str]]:
-    """What pytest is given, one after another, until it fails: the module's own tests, its package's, all."""
+    """The arguments of pytest for each stage: the module's own tests, its package's tests, all tests."""
     parts = Path(fault.path).with_suffix("").parts[1:]
     name = parts[-1] if parts[-1] != "__init__" else (parts[-2] if len(parts) > 1 else "sweeper")
     folder = copy / "tests" / Path(*parts[:-1])
@@ -184,9 +184,9 @@ def stages(copy: Path, fault: Fault, suite: list[str]) -> list[list[str]]:
 
 
 def check_unchanged(copy: Path, suite: list[str]) -> None:
-    """Raises RuntimeError if the tests fail without any fault: then they could tell nothing of one."""
+    """Raises RuntimeError if the tests fail without a fault: then a failure would prove nothing."""
     if by := _failure(copy, suite):
-        raise RuntimeError(f"nothing was planted, and the tests fail: {by}")
+        raise RuntimeError(f"the tests fail although no fault was planted: {by}")
 
 
 def verdict_of(fault: Fault, copy: Path, suite: list[str]) -> Verdict:
@@ -204,8 +204,8 @@ def verdict_of(fault: Fault, copy: Path, suite: list[str]) -> Verdict:
 
 
 def _failure(copy: Path, arguments: list[str]) -> str:
-    """The first test that fails, or how pytest ended; empty where all pass."""
-    # PYTHONPATH: in front of an installed sweeper, in every process that the tests start.
+    """The first test that fails, or how pytest ended; empty if all pass."""
+    # PYTHONPATH puts the copy before an installed sweeper, in every process that the tests start.
     environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider", *arguments]
     process = subprocess.Popen(
@@ -220,15 +220,15 @@ def _failure(copy: Path, arguments: list[str]) -> str:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    if process.returncode in (0, 5):  # 5: no test stands there
+    if process.returncode in (0, 5):  # 5: pytest found no tests
         return ""
     found = re.search(r"^(?:FAILED|ERROR) (\S+)", output, re.MULTILINE)
-    # A fault may keep pytest from loading conftest.py.
+    # A fault may keep pytest from loading conftest.py; then no test is named.
     return found.group(1) if found else f"pytest ended with {process.returncode}"
 
 
 def run(root: Path, faults: list[Fault], jobs: int, suite: list[str], checks: bool) -> Iterator[Verdict]:
-    """The verdicts, as they come, with `jobs` copies of the checkout at once."""
+    """Yields the verdicts as they arrive, from `jobs` copies of the checkout at once."""
     with tempfile.TemporaryDirectory(prefix="planted-") as folder:
         copies: Queue[Path] = Queue()
         for number in range(jobs):
@@ -256,11 +256,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", action="append", default=[], metavar="PLACE")
-    parser.add_argument("--within", default="sweeper", help="A folder or file below which faults are planted.")
+    parser.add_argument("--within", default="sweeper", help="Plant faults only in this folder or file.")
     parser.add_argument("--checkout", type=Path, default=ROOT)
-    parser.add_argument("--unchecked", action="store_true", help="Do not run the tests without a fault first.")
-    parser.add_argument("--output", type=Path, help="Where the verdicts go as JSON.")
-    parser.add_argument("suite", nargs="*", help="What pytest is given at last; nothing: what it runs by itself.")
+    parser.add_argument("--unchecked", action="store_true", help="Skip the first run, which is without a fault.")
+    parser.add_argument("--output", type=Path, help="A file for the verdicts, as JSON.")
+    parser.add_argument("suite", nargs="*", help="Arguments of pytest in the last stage; the default is plain pytest.")
     given = parser.parse_args()
     if given.only:
         faults = [fault for fault in all_faults(ROOT, given.within) if fault.place in given.only]

@@ -1,4 +1,4 @@
-"""A folder that cannot be written to, not even by root. A test run that is killed meanwhile leaves the mount behind."""
+"""A read-only folder, even for root. A test run that is killed meanwhile leaves the mount behind."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 
 @contextmanager
 def read_only(folder: Path) -> Iterator[None]:
-    """Makes the folder read-only: by its files' modes, or for root by a mount. Skips the test if root cannot mount."""
+    """Makes the folder read-only: by file modes, or for root by a mount. Skips the test if root cannot mount."""
     if os.geteuid():
         for path in [folder, *folder.rglob("*")]:
             path.chmod(path.stat().st_mode & ~0o222)

@@ -16,17 +16,17 @@ FILES = {
     for path in sorted((ROOT / "sweeper").rglob("*.py"))
 }
 
-# The floors of the house, the highest first. A module imports only from floors below its own, and from its own package:
-# packages on one floor do not know each other. A package within a package (data.known) has a floor of its own.
+# The layers ("floors") of sweeper, top first. A module imports only from lower floors and from its own package:
+# packages on one floor do not import each other. A package within a package (data.known) has its own floor.
 FLOORS = (
     {"__main__"},
     {"cli"},
     {"doctor"},
-    {"search", "promotion"},  # a whole sweep; what becomes of its best trials
-    {"runs"},  # trainings that are recorded in MLflow
-    {"engine.local"},  # worker processes of this machine
+    {"search", "promotion"},  # a whole sweep; from its best trials to a champion
+    {"runs"},  # trainings recorded in MLflow
+    {"engine.local"},  # worker processes on this machine
     {"engine", "studies"},  # where trainings run; Optuna's state
-    {"events", "spaces", "tracking"},  # what a listener hears; what is searched; MLflow
+    {"events", "spaces", "tracking"},  # events for listeners; search spaces; MLflow
     {"data", "models", "plots", "training"},
     {"data.known", "data.own"},
     {"data.formats"},
@@ -36,23 +36,23 @@ FLOORS = (
 )
 FLOOR = {package: number for number, packages in enumerate(reversed(FLOORS)) for package in packages}
 
-# A sweeper package is small enough to be read at once.
-MOST_LINES = 0.15  # of all
-MOST_MODULES = 8  # in sweeper itself
+# Limits that keep a package small enough to read in one sitting.
+MOST_LINES = 0.15  # of all lines
+MOST_MODULES = 8  # directly in sweeper/
 
-# Who may import what is not for everyone.
+# Restricted modules, each with the packages that may import it.
 RESERVED = {
     "click": {"sweeper.cli"},
     "rich": {"sweeper.cli"},
     "mlflow": {"sweeper.tracking"},
-    # A search and a promotion are handed their study.
+    # Functions of search and promotion take an Optuna study as an argument.
     "optuna": {"sweeper.studies", "sweeper.search", "sweeper.promotion"},
     "optuna.distributions": {"sweeper.spaces"},
-    # The search cannot see the test set: nothing that chooses anything stands here.
+    # The search cannot see the test set: no module that makes choices may be listed here.
     "sweeper.data.test_set": {"sweeper.cli.data", "sweeper.promotion.test_evaluation"},
 }
 
-# What chooses, and may not even name the test files of a data set, or its files at large.
+# Modules that make choices. They may not even name a data set's test files, or the list of all its files.
 CHOOSING = (
     "sweeper.search",
     "sweeper.studies",
@@ -68,10 +68,10 @@ CHOOSING = (
 )
 TEST_FILES = ("test", "files")
 
-# What describes a configuration or a data set loads at once, in every process.
+# Every process imports the descriptions of configurations and data sets, so their imports must be fast.
 STANDARD_LIBRARY_ONLY = {"sweeper.config", "sweeper.models.layers", "sweeper.data.known.catalog"}
 
-# Distributions whose import has another name.
+# Distributions whose import name differs.
 IMPORT_NAMES = {"scikit-learn": "sklearn", "pillow": "PIL"}
 
 
@@ -87,7 +87,7 @@ def nodes(source: str) -> list[ast.AST]:
 
 @cache
 def imported_names(path: str, source: str) -> set[str]:
-    """The dotted names a file imports anywhere in it, `from a import b` as a.b."""
+    """The dotted names of all imports in a file, also inside functions; `from a import b` gives a.b."""
     module = module_name(path)
     package = module if path.endswith("/__init__.py") else module.rpartition(".")[0]
     names = set()
@@ -107,7 +107,7 @@ def imported_names(path: str, source: str) -> set[str]:
 
 
 def import_graph(files: Mapping[str, str]) -> dict[str, set[str]]:
-    """What each module imports: a module of sweeper by its own name, anything else as written."""
+    """The imports of each module: a module of sweeper by its name, anything else as written."""
     modules = {module_name(path) for path in files}
 
     def known(name: str) -> str:
@@ -132,7 +132,7 @@ def package_of(module: str) -> str:
 
 
 def upward_imports(files: Mapping[str, str]) -> list[str]:
-    """Imports that lead to the importer's own floor or up, unless they stay in its package."""
+    """Imports from the importer's own floor or a higher one, except from its own package."""
     found = []
     for importer, names in import_graph(files).items():
         for name in sorted(n for n in names if within(n, "sweeper") and package_of(n)):
@@ -142,8 +142,8 @@ def upward_imports(files: Mapping[str, str]) -> list[str]:
     return found
 
 
-def circles(files: Mapping[str, str]) -> list[str]:
-    """Modules that import each other, directly or through others."""
+def import_cycles(files: Mapping[str, str]) -> list[str]:
+    """A cycle of modules that import each other, directly or indirectly; empty if there is none."""
     graph = {module: {n for n in names if n in files_by_module(files)} for module, names in import_graph(files).items()}
     sorter = TopologicalSorter(graph)
     try:
@@ -158,7 +158,7 @@ def files_by_module(files: Mapping[str, str]) -> dict[str, str]:
 
 
 def folder_shares(files: Mapping[str, str]) -> dict[str, float]:
-    """The share of all lines that each folder's own modules have."""
+    """Each folder's share of all lines, not counting its subfolders."""
     lines: dict[str, int] = {}
     for path, source in files.items():
         folder = path.rpartition("/")[0]
@@ -176,8 +176,8 @@ def reserved_imports(files: Mapping[str, str]) -> list[str]:
     return found
 
 
-def libraries_behind(start: set[str], files: Mapping[str, str]) -> list[str]:
-    """Imports from outside the standard library in `start`, in what it imports, and in the packages around them."""
+def third_party_imports(start: set[str], files: Mapping[str, str]) -> list[str]:
+    """Third-party imports of the modules `start`, of sweeper modules they import, and of the packages around them."""
     graph = import_graph(files)
     found, seen, waiting = [], set(), sorted(start)
     while waiting:
@@ -196,7 +196,7 @@ def libraries_behind(start: set[str], files: Mapping[str, str]) -> list[str]:
 
 
 def mentions_of_test_files(files: Mapping[str, str]) -> list[str]:
-    """Where a module that chooses reads an attribute named `test` or `files`, plainly or by getattr."""
+    """Where modules that make choices read an attribute `test` or `files`, directly or by getattr or attrgetter."""
     found = []
     for path, source in files.items():
         module = module_name(path)
@@ -223,7 +223,7 @@ def test_imports_point_downward():
 
 
 def test_no_modules_import_each_other_in_a_circle():
-    assert circles(FILES) == []
+    assert import_cycles(FILES) == []
 
 
 def test_a_circle_of_modules_is_found():
@@ -231,7 +231,7 @@ def test_a_circle_of_modules_is_found():
         "sweeper/data/splits.py": "from sweeper.data.summary import summarise",
         "sweeper/data/summary.py": "from sweeper.data import splits",
     }
-    assert circles(FILES | extra) != []
+    assert import_cycles(FILES | extra) != []
 
 
 def test_no_package_is_too_large_and_few_modules_stand_alone():
@@ -263,7 +263,7 @@ def test_a_mention_of_the_test_files_is_found(path, source, violation):
 
 
 def test_descriptions_need_only_the_standard_library():
-    assert libraries_behind(STANDARD_LIBRARY_ONLY, FILES) == []
+    assert third_party_imports(STANDARD_LIBRARY_ONLY, FILES) == []
 
 
 def test_every_permission_is_used():
@@ -364,4 +364,4 @@ def test_an_import_out_of_place_is_found(path, source, violation):
     ],
 )
 def test_a_library_behind_a_description_is_found(path, source, violation):
-    assert violation in libraries_behind(STANDARD_LIBRARY_ONLY, FILES | {path: source})
+    assert violation in third_party_imports(STANDARD_LIBRARY_ONLY, FILES | {path: source})

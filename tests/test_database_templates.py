@@ -1,4 +1,4 @@
-"""A database that the tests copy is what its library makes."""
+"""A template database equals the one that its library creates."""
 
 import sqlite3
 from contextlib import closing
@@ -12,7 +12,7 @@ from tests import databases
 
 
 def schema(path):
-    """The columns of every table and index, and which schema they are said to be of."""
+    """The columns of every table and index, and the recorded version of the schema."""
     with closing(sqlite3.connect(path)) as connection:
         names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master ORDER BY name")]
         columns = {

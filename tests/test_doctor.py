@@ -9,7 +9,7 @@ import pytest
 from sweeper import doctor
 from sweeper.data.known import catalog
 from sweeper.engine.local import resources
-from sweeper.store import layout
+from sweeper.store.layout import StoreOptions
 from sweeper.studies.storage import open_storage
 from tests.fake_data import write_fake_dataset
 
@@ -26,15 +26,15 @@ server:/x /mnt/over nfs rw 0 0
 
 @pytest.fixture
 def tiny(tmp_path, monkeypatch):
-    """A folder with the only data set that is known."""
+    """The folder of "tiny", here the only known data set."""
     dataset = write_fake_dataset(tmp_path / "data")
     monkeypatch.setattr(catalog, "DATASETS", {dataset.name: dataset})
     return tmp_path / "data"
 
 
 def examined(root, data_dir=None, storage=None, tracking_uri=None):
-    """The checks by name."""
-    store = layout.resolve(root, storage, tracking_uri, {})
+    """The doctor's checks by name."""
+    store = StoreOptions(root, storage, tracking_uri).resolve({})
     return {check.name: check for check in doctor.examine(store, data_dir, {})}
 
 
@@ -52,7 +52,7 @@ def test_sound_machine_without_a_store_has_no_errors_and_stays_as_it_is(tiny, tm
 
 
 def test_studies_are_counted_and_nothing_is_written(tiny, tmp_path):
-    store = layout.resolve(tmp_path / "store", None, None, {})
+    store = StoreOptions(tmp_path / "store").resolve({})
     store.prepare()
     optuna.create_study(study_name="one", storage=open_storage(store))
     (store.root / ".initialising.lock").unlink()

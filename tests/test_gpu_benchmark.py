@@ -1,4 +1,4 @@
-"""The measuring script runs where there is no GPU, no Optuna and no MLflow; what it prints there is no measurement."""
+"""benchmarks/gpu.py runs without a GPU, Optuna and MLflow; its numbers there are not measurements."""
 
 import importlib
 import subprocess
@@ -93,7 +93,7 @@ def test_the_operations_are_those_that_torch_counts(gpu, ways, name):
 
 def test_a_map_is_moved_five_times_and_takes_half_the_bytes_in_bfloat16(gpu, ways):
     cases = ways.cases(64)
-    # Of LeNet-5: three convs, two pools, two linear layers.
+    # The outputs of LeNet-5: three convolutions, each of the first two with its pooling, then two linear layers.
     numbers = 6 * 28 * 28 + 6 * 14 * 14 + 16 * 10 * 10 + 16 * 5 * 5 + 120 + 84 + 10
     assert gpu.work_of(cases["LeNet-5"])[1] == 5 * 4 * numbers
     assert gpu.work_of(cases["8 convs, large"])[1] == 2 * gpu.work_of(cases["8 convs, bfloat16"])[1]
@@ -103,8 +103,8 @@ def test_trials_at_once_count_together(ways, monkeypatch):
     clock = iter([10.0, 10.5])
     monkeypatch.setattr(ways, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     monkeypatch.setattr(ways, "fit", lambda *arguments, epochs, **options: iter(range(epochs)))
-    # Three trials of two epochs of 64 images each, in half a second.
-    assert ways.at_once(ways.cases(64)["LeNet-5"], CPU, 3, 2, graphs=True) == 3 * 2 * 64 / 0.5
+    # Three trials train two epochs each, on 64 images, in half a second.
+    assert ways.in_threads(ways.cases(64)["LeNet-5"], CPU, 3, 2, graphs=True) == 3 * 2 * 64 / 0.5
 
 
 def test_what_was_not_captured_is_no_figure_of_graphs(ways, monkeypatch):
@@ -114,11 +114,11 @@ def test_what_was_not_captured_is_no_figure_of_graphs(ways, monkeypatch):
 
     monkeypatch.setattr(ways, "fit", fit)
     with pytest.raises(RuntimeError, match="its steps cannot be captured"):
-        ways.at_once(ways.cases(64)["LeNet-5"], CPU, 3, 2, graphs=True)
+        ways.in_threads(ways.cases(64)["LeNet-5"], CPU, 3, 2, graphs=True)
 
 
 def test_a_process_that_fails_says_why(ways):
     case = ways.cases(64)["LeNet-5"]
     misfit = replace(case, configuration=replace(case.configuration, model=ConvNetConfig(kernel_size=99)))
     with pytest.raises(RuntimeError, match="ValueError: conv1: kernel_size 99 is larger"):
-        ways.beside(misfit, CPU, 1)
+        ways.in_processes(misfit, CPU, 1)

@@ -14,8 +14,8 @@ ROOT = Path(__file__).parent.parent
 SETUP = configparser.ConfigParser(interpolation=None)
 SETUP.read(ROOT / "setup.cfg", encoding="utf-8")
 
-# Runs without site-packages, so that a sweeper installed in the tests' own environment cannot answer instead.
-LOOK = """
+# This runs without site-packages, so that it cannot find a sweeper installed in the tests' own environment.
+PROBE = """
 import importlib.metadata, importlib.resources, json, site, sys
 site.addsitedir(sys.argv[1])
 spaces = importlib.resources.files("sweeper.search_spaces")
@@ -31,7 +31,7 @@ print(json.dumps({
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """The project as a fresh clone has it: what earlier builds left behind could hide a file that is not packed."""
+    """The project as in a fresh clone: leftovers of earlier builds could hide a file that is not packaged."""
     folder = tmp_path / "source"
     folder.mkdir()
     for name in ("pyproject.toml", "setup.cfg", "README.md", "LICENSE"):
@@ -42,7 +42,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def install(*arguments: str, prefix: Path) -> Path:
-    """Installs into a folder of its own, without network, and returns the site-packages in it."""
+    """Installs into `prefix`, without network, and returns its site-packages folder."""
     command = [sys.executable, "-m", "pip", "install", "--prefix", str(prefix), "--ignore-installed", "--no-index"]
     command += ["--no-deps", "--no-build-isolation", "--disable-pip-version-check", *arguments]
     result = subprocess.run(command, capture_output=True, text=True, cwd=prefix.parent)
@@ -52,9 +52,9 @@ def install(*arguments: str, prefix: Path) -> Path:
     return metadata.parent
 
 
-def evaluation(site_packages: Path, cwd: Path) -> dict:
+def probe(site_packages: Path, cwd: Path) -> dict:
     result = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", LOOK, str(site_packages)], capture_output=True, text=True, cwd=cwd
+        [sys.executable, "-I", "-S", "-c", PROBE, str(site_packages)], capture_output=True, text=True, cwd=cwd
     )
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
@@ -66,14 +66,14 @@ def spaces_in(folder: Path) -> dict[str, str]:
 
 def test_an_installed_copy_has_everything(source: Path, tmp_path: Path):
     site_packages = install(str(source), prefix=tmp_path / "installed")
-    found = evaluation(site_packages, cwd=tmp_path)
+    found = probe(site_packages, cwd=tmp_path)
 
     assert Path(found["module"]).is_relative_to(site_packages)
     assert "lenet5.toml" in found["spaces"]
     assert found["spaces"] == spaces_in(ROOT / "search_spaces")
     assert found["command"] == "sweeper.cli:main"
     assert found["version"] == SETUP["metadata"]["version"]
-    # A package that setup.cfg forgets is missing here only: from a checkout it would be found.
+    # Only an installed copy lacks a package that setup.cfg forgets; a checkout would have it.
     written = {path.relative_to(source) for path in (source / "sweeper").rglob("*.py")}
     packed = {path.relative_to(site_packages) for path in (site_packages / "sweeper").rglob("*.py")}
     assert written <= packed
@@ -82,7 +82,7 @@ def test_an_installed_copy_has_everything(source: Path, tmp_path: Path):
 def test_an_editable_install_follows_the_checkout(source: Path, tmp_path: Path):
     site_packages = install("--editable", str(source), prefix=tmp_path / "editable")
     (source / "search_spaces" / "added.toml").write_text("added = 1\n", encoding="utf-8")
-    found = evaluation(site_packages, cwd=tmp_path)
+    found = probe(site_packages, cwd=tmp_path)
 
     assert Path(found["module"]) == source / "sweeper" / "__init__.py"
     assert "lenet5.toml" in found["spaces"]

@@ -1,4 +1,4 @@
-"""Nothing of a user's is ever unpickled: a pickle runs whatever its maker wrote into it."""
+"""sweeper never unpickles a user's files: a pickle runs any code that its author wrote into it."""
 
 import ast
 import pickle
@@ -32,7 +32,8 @@ MODULES = (
     "runpy",
     "code",
 )
-# Whatever these are called on, with how many calls there are: each reads what sweeper itself has just written.
+# Functions that load files, by the end of their name, with the number of calls: each call reads a file that sweeper
+# itself has just written.
 LOADING = {
     "load_model": {"sweeper/tracking/registry.py": 1},
     "export.load": {"sweeper/tracking/registry.py": 1},
@@ -43,14 +44,14 @@ LENET = ConvNetConfig(padding=(2, 0, 0))
 
 
 def calls(source):
-    """Each call's function as it is written, with its keywords."""
+    """The function of each call as written in the source, with its keyword arguments."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call):
             yield ast.unparse(node.func), {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
 
 
 def unpickles(path, source):
-    """What in a file could run code that it reads."""
+    """Imports and calls in a source file that could run code from a file they read."""
     for name in imported_names(path, source):
         if name.partition(".")[0] in MODULES or name in UNPICKLING:
             yield name
@@ -94,7 +95,7 @@ def test_what_unpickles_is_found(source):
 
 
 class Payload:
-    """Unpickled, it makes the file `touched`."""
+    """Creates the file `touched` when it is unpickled."""
 
     def __init__(self, touched: Path) -> None:
         self.touched = touched
@@ -105,7 +106,7 @@ class Payload:
 
 @pytest.fixture
 def touched(tmp_path):
-    """What a payload makes when it runs; that it can is tried on the spot."""
+    """The file that a payload creates; tests first that it can, and at the end that it did not."""
     path = tmp_path / "touched"
     pickle.loads(pickle.dumps(Payload(path)))
     path.unlink()
@@ -114,7 +115,7 @@ def touched(tmp_path):
 
 
 def pickled(path, touched, form):
-    """A file with the payload, as a plain pickle, in numpy's two formats, or in torch's."""
+    """Writes a file with the payload: a plain pickle, one of numpy's two formats, or torch's."""
     payload = np.array([Payload(touched)], dtype=object)
     with open(path, "wb") as file:
         match form:

@@ -6,8 +6,18 @@ from pathlib import Path
 
 import click
 
-from sweeper.cli.options import data_options, json_option, note, note_store, place_options, resolve_store, store_options
-from sweeper.data.images.options import DataOptions
+from sweeper.cli.options import (
+    data_dir_option,
+    json_option,
+    note,
+    note_store,
+    offline_option,
+    resolve_store,
+    source_options,
+    store_options,
+)
+from sweeper.data.source import DataSource
+from sweeper.store.layout import StoreOptions
 
 
 @click.group()
@@ -22,7 +32,8 @@ def data() -> None:
 
 @data.command()
 @click.argument("name")
-@place_options
+@data_dir_option
+@offline_option
 def fetch(name: str, data_dir: Path | None, offline: bool) -> None:
     """Make the data set NAME available on this machine and check its files.
 
@@ -45,19 +56,13 @@ def fetch(name: str, data_dir: Path | None, offline: bool) -> None:
 @data.command()
 @click.argument("dataset")
 @click.option("--log", "logged", is_flag=True, help="Log it to MLflow too, with its figures.")
-@data_options
-@place_options
+@source_options
 @store_options
 @json_option
 def info(
-    dataset: str,
-    data_options: DataOptions,
-    data_dir: Path | None,
-    offline: bool,
+    source: DataSource,
     logged: bool,
-    store: Path | None,
-    storage: str | None,
-    tracking_uri: str | None,
+    store: StoreOptions,
     as_json: bool,
 ) -> None:
     """Show what DATASET holds: counts, class balance, pixel statistics, exact duplicates, hashes.
@@ -75,11 +80,9 @@ def info(
     from sweeper.data.test_set import find_test_set
     from sweeper.data.training_set import load_training_set
 
-    training_set = load_training_set(dataset, options=data_options, data_dir=data_dir, offline=offline, notify=note)
-    test = find_test_set(
-        dataset, input_shape=training_set.input_shape, options=data_options, data_dir=data_dir, notify=note
-    )
-    summary = summarise(training_set) | {"options": asdict(data_options)}
+    training_set = load_training_set(source, notify=note)
+    test = find_test_set(source, input_shape=training_set.input_shape, notify=note)
+    summary = summarise(training_set) | {"options": asdict(source.options)}
     if test is not None:
         summary["test"] = part_summary(test.labels, test.classes, test.sha256, test.source)
     tested = (test.images, test.labels) if test is not None else None
@@ -87,7 +90,7 @@ def info(
         (training_set.images, training_set.labels), tested, training_set.classes, training_set.own_validation
     )
     if logged:
-        where = resolve_store(store, storage, tracking_uri)
+        where = resolve_store(store)
         note_store(where)
         summary["mlflow_run_id"] = data_info.log(where, summary, training_set)
     if as_json:

@@ -2,13 +2,13 @@
 
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.errors import UsageError
+from sweeper.store.layout import StoreOptions
 
 if TYPE_CHECKING:
     from sweeper.studies.delete import Removal
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @store_options
 @json_option
-def delete(
-    study: str, yes: bool, store: Path | None, storage: str | None, tracking_uri: str | None, as_json: bool
-) -> None:
+def delete(study: str, yes: bool, store: StoreOptions, as_json: bool) -> None:
     """Delete STUDY, its runs in MLflow, and all their files.
 
     What stays: its looks at a test set, which count for ever (`sweeper ledger`), and the runs that registered
@@ -36,7 +34,7 @@ def delete(
     from sweeper.studies.delete import plan, remove
     from sweeper.studies.queries import find_study
 
-    where = resolve_store(store, storage, tracking_uri)
+    where = resolve_store(store)
     found = find_study(where, study)
     removal = plan(where, found)
     if not yes:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sweeper.cli.options import data_dir_option, json_option, resolve_store, store_options
+from sweeper.store.layout import StoreOptions
 
 if TYPE_CHECKING:
     from sweeper.doctor import Check
@@ -20,9 +21,7 @@ STYLES = {"ok": "green", "warning": "yellow", "error": "bold red"}
 @data_dir_option
 @store_options
 @json_option
-def doctor(
-    data_dir: Path | None, store: Path | None, storage: str | None, tracking_uri: str | None, as_json: bool
-) -> None:
+def doctor(data_dir: Path | None, store: StoreOptions, as_json: bool) -> None:
     """Check libraries, devices, memory, store, databases, disk and data, and say what to do about each.
 
     Nothing is written. Exit code 1 if there is an error.
@@ -35,7 +34,7 @@ def doctor(
 
     from sweeper.doctor import ERROR, examine
 
-    checks = list(examine(resolve_store(store, storage, tracking_uri), data_dir, os.environ))
+    checks = list(examine(resolve_store(store), data_dir, os.environ))
     if as_json:
         click.echo(json.dumps({"schema_version": 1, "checks": [asdict(check) for check in checks]}))
     else:

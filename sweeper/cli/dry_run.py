@@ -13,28 +13,30 @@ if TYPE_CHECKING:
 
 def show_plan(request: "SearchRequest", *, as_json: bool) -> None:
     """Prints the plan, as text or as one JSON object; data that are not here yet are not downloaded for it."""
+    from sweeper.data.lookup import name_of
     from sweeper.data.training_set import is_here
     from sweeper.search.run import make_plan
 
+    options = request.options
     shown: dict[str, Any] = {
         "schema_version": 1,
         "dry_run": True,
         "study_name": request.study,
-        "dataset": request.data_name,
+        "dataset": name_of(request.source.dataset),
         "space": request.space.name,
-        "searched": [] if request.variants_only else list(request.space.parameters),
+        "searched": [] if options.variants_only else list(request.space.parameters),
         "variants": list(request.space.variants),
-        "trials": request.trials,
+        "trials": options.trials,
         "epochs": request.protocol.epochs,
         "folds": request.protocol.folds,
         "repeats": request.protocol.repeats,
-        "sampler": "none" if request.variants_only else request.sampler,
-        "pruner": request.pruner,
+        "sampler": "none" if options.variants_only else options.sampler,
+        "pruner": options.pruner,
         "store": str(request.store.root),
         "data_source": None,
     }
-    if request.offline or is_here(request.dataset, data_dir=request.data_dir, notify=note):
-        planned = make_plan(request, lambda event: note(getattr(event, "text", "")))
+    if request.source.offline or is_here(request.source, notify=note):
+        planned, _ = make_plan(request, lambda event: note(getattr(event, "text", "")))
         shown["data_source"] = planned.training_set.source
         shown["images"] = {part: len(getattr(planned.splits[0], part)) for part in ("train", "validation", "confirm")}
         shown["workers"] = planned.execution.workers

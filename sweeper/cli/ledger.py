@@ -2,17 +2,17 @@
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 
 from sweeper.cli.options import json_option, resolve_store, store_options
+from sweeper.store.layout import StoreOptions
 
 
 @click.command()
 @store_options
 @json_option
-def ledger(store: Path | None, storage: str | None, tracking_uri: str | None, as_json: bool) -> None:
+def ledger(store: StoreOptions, as_json: bool) -> None:
     """Show every look that was taken at a test set: when, by which study, at which models.
 
     Every look after the first is worth less: what is chosen after it was chosen with the test set in view.
@@ -23,7 +23,7 @@ def ledger(store: Path | None, storage: str | None, tracking_uri: str | None, as
     """
     from sweeper.tracking.ledger import Ledger
 
-    evaluations = Ledger(resolve_store(store, storage, tracking_uri)).evaluations()
+    evaluations = Ledger(resolve_store(store)).evaluations()
     if as_json:
         click.echo(json.dumps({"schema_version": 1, "looks": [asdict(evaluation) for evaluation in evaluations]}))
         return

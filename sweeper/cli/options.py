@@ -4,17 +4,18 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweeper.cli.values import Folds, JobsPerGpu, Names, Size
-from sweeper.config import Protocol
+from sweeper.cli.values import Folds, Jobs, JobsPerGpu, Names, Size
 from sweeper.data.images.options import MOST_SIDE, DataOptions
-from sweeper.store import layout
+from sweeper.data.source import DataSource
+from sweeper.engine.local.resources import DeviceOptions
+from sweeper.runs.options import TrainingOptions
+from sweeper.store.layout import DEFAULT_STORE, Store, StoreOptions
 from sweeper.store.redaction import redact
 from sweeper.validators import MOST_INTEGER
 
@@ -27,31 +28,40 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 MOST_REPEATS = 1000
 
 
-def store_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """--store, --storage and --tracking-uri."""
-    for option in reversed(
-        (
-            click.option(
-                "--store",
-                type=click.Path(path_type=Path),
-                envvar="SWEEPER_STORE",
-                show_envvar=True,
-                help="Folder of the databases, artifacts and checkpoints.  [default: mlruns]",
-            ),
-            click.option(
-                "--storage",
-                metavar="URL",
-                help="Optuna's storage, if not SQLite in the store.  [env var: OPTUNA_STORAGE]",
-            ),
-            click.option(
-                "--tracking-uri",
-                metavar="URL",
-                help="MLflow's server, if not SQLite in the store.  [env var: MLFLOW_TRACKING_URI]",
-            ),
-        )
-    ):
+def _decorated(function: Callable[..., Any], *options: Decorator) -> Callable[..., Any]:
+    """The function with these options, which `--help` lists in this order."""
+    for option in reversed(options):
         function = option(function)
     return function
+
+
+def store_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--store, --storage and --tracking-uri, as one `store`, which is not resolved yet."""
+
+    @wraps(function)
+    def command(*args: Any, store: Path | None, storage: str | None, tracking_uri: str | None, **others: Any) -> Any:
+        return function(*args, store=StoreOptions(store, storage, tracking_uri), **others)
+
+    return _decorated(
+        command,
+        click.option(
+            "--store",
+            type=click.Path(path_type=Path),
+            envvar="SWEEPER_STORE",
+            show_envvar=True,
+            help="Folder of the databases, artifacts and checkpoints.  [default: mlruns]",
+        ),
+        click.option(
+            "--storage",
+            metavar="URL",
+            help="Optuna's storage, if not SQLite in the store.  [env var: OPTUNA_STORAGE]",
+        ),
+        click.option(
+            "--tracking-uri",
+            metavar="URL",
+            help="MLflow's server, if not SQLite in the store.  [env var: MLFLOW_TRACKING_URI]",
+        ),
+    )
 
 
 data_dir_option: Decorator = click.option(
@@ -61,41 +71,50 @@ data_dir_option: Decorator = click.option(
     show_envvar=True,
     help="Folder of the data files, plain or .gz, directly or in torchvision's layout.",
 )
+offline_option: Decorator = click.option("--offline", is_flag=True, help="Never use the network.")
 
 
-def place_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """--data-dir and --offline: where data may come from."""
-    offline = click.option("--offline", is_flag=True, help="Never use the network.")
-    return data_dir_option(offline(function))
+def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The argument DATASET with --classes, --resize, --grayscale, --skip-bad, --data-dir and --offline.
 
-
-def data_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """--classes, --resize, --grayscale and --skip-bad, as one `data_options`."""
+    The command gets them as one `source`; it declares the argument itself, which stands first.
+    """
 
     @wraps(function)
-    def with_options(
-        *args: Any, classes: tuple[str, ...], resize: int | None, grayscale: bool, skip_bad: bool, **others: Any
+    def command(
+        *args: Any,
+        dataset: str,
+        classes: tuple[str, ...],
+        resize: int | None,
+        grayscale: bool,
+        skip_bad: bool,
+        data_dir: Path | None,
+        offline: bool,
+        **others: Any,
     ) -> Any:
-        return function(*args, data_options=DataOptions(classes, resize, grayscale, skip_bad), **others)
+        source = DataSource(dataset, DataOptions(classes, resize, grayscale, skip_bad), data_dir, offline)
+        return function(*args, source=source, **others)
 
-    decorated: Callable[..., Any] = with_options
-    for option in reversed(
-        (
-            click.option(
-                "--classes", type=Names(), default=(), metavar="NAME,NAME,...", help="Use these classes only."
-            ),
-            click.option(
-                "--resize",
-                type=click.IntRange(1, MOST_SIDE),
-                metavar="N",
-                help="Make all images N x N pixels: the shorter side scaled to N, the middle kept.",
-            ),
-            click.option("--grayscale", is_flag=True, help="Make all images grey."),
-            click.option("--skip-bad", is_flag=True, help="Leave out files that are no images of the right kind."),
-        )
-    ):
-        decorated = option(decorated)
-    return decorated
+    return _decorated(
+        command,
+        click.option(
+            "--classes",
+            type=Names(),
+            default=DataOptions.classes,
+            metavar="NAME,NAME,...",
+            help="Use these classes only.",
+        ),
+        click.option(
+            "--resize",
+            type=click.IntRange(1, MOST_SIDE),
+            metavar="N",
+            help="Make all images N x N pixels: the shorter side scaled to N, the middle kept.",
+        ),
+        click.option("--grayscale", is_flag=True, help="Make all images grey."),
+        click.option("--skip-bad", is_flag=True, help="Leave out files that are no images of the right kind."),
+        data_dir_option,
+        offline_option,
+    )
 
 
 def progress_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -120,15 +139,24 @@ def set_option(values: str) -> Decorator:
     return click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help=text)
 
 
-subset_option: Decorator = click.option(
-    "--subset", type=click.IntRange(min=1), metavar="N", help="Use N stratified images only, for a quick try."
-)
+def training_options(*, seeds: click.ParamType) -> Decorator:
+    """--epochs, --folds, --repeats, --seed and --subset, as one `training`; `seeds` is the type of --seed."""
 
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def command(
+            *args: Any,
+            epochs: int | None,
+            folds: int | None,
+            repeats: int | None,
+            seed: int,
+            subset: int | None,
+            **others: Any,
+        ) -> Any:
+            return function(*args, training=TrainingOptions(epochs, folds, repeats, seed, subset), **others)
 
-def protocol_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """--epochs, --folds and --repeats."""
-    for option in reversed(
-        (
+        return _decorated(
+            command,
             click.option(
                 "--epochs",
                 type=click.IntRange(1, MOST_INTEGER),
@@ -147,47 +175,73 @@ def protocol_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 metavar="N",
                 help="Train each configuration with N seeds, and take the mean.  [default: the space's, or 1]",
             ),
+            click.option("--seed", type=seeds, default=TrainingOptions.seed, show_default=True),
+            click.option(
+                "--subset",
+                type=click.IntRange(min=1),
+                metavar="N",
+                help="Use N stratified images only, for a quick try.",
+            ),
         )
-    ):
-        function = option(function)
-    return function
+
+    return decorate
 
 
-device_option: Decorator = click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    metavar="auto|cpu|cuda|cuda:N,...|mps",
-    help="Where to train; cuda means every visible GPU.",
-)
+def device_options(*, jobs_help: str) -> Decorator:
+    """--jobs, --device, --jobs-per-gpu and --worker-memory, as one `device`; `jobs_help` is the help of --jobs."""
 
-jobs_per_gpu_option: Decorator = click.option(
-    "--jobs-per-gpu",
-    type=JobsPerGpu(),
-    metavar="auto|N",
-    help="Trainings at once on each GPU, in one process, from CUDA graphs; auto tries how many are fastest.  "
-    "[default: one, without graphs]",
-)
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def command(
+            *args: Any,
+            jobs: int | None,
+            device: str,
+            jobs_per_gpu: int | None,
+            worker_memory: int | None,
+            **others: Any,
+        ) -> Any:
+            return function(*args, device=DeviceOptions(device, jobs, jobs_per_gpu, worker_memory), **others)
 
-worker_memory_option: Decorator = click.option(
-    "--worker-memory",
-    type=Size(),
-    metavar="auto|SIZE",
-    help="Most memory of a worker on a CPU, such as 4GB: a larger trial is pruned. auto is an equal share of what is "
-    "available.  [default: auto]",
-)
+        return _decorated(
+            command,
+            click.option("--jobs", "-j", type=Jobs(), help=jobs_help),
+            click.option(
+                "--device",
+                default=DeviceOptions.device,
+                show_default=True,
+                metavar="auto|cpu|cuda|cuda:N,...|mps",
+                help="Where to train; cuda means every visible GPU.",
+            ),
+            click.option(
+                "--jobs-per-gpu",
+                type=JobsPerGpu(),
+                metavar="auto|N",
+                help="Trainings at once on each GPU, in one process, from CUDA graphs; auto tries how many are "
+                "fastest.  [default: one, without graphs]",
+            ),
+            click.option(
+                "--worker-memory",
+                type=Size(),
+                metavar="auto|SIZE",
+                help="Most memory of a worker on a CPU, such as 4GB: a larger trial is pruned. auto is an equal share "
+                "of what is available.  [default: auto]",
+            ),
+        )
+
+    return decorate
+
 
 json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
-def load_space(dataset: str, options: DataOptions, space_name: str | None, overrides: Sequence[str]) -> "Space":
-    """The space that is named, or one for the images of the data set, which there must be. Raises UsageError."""
+def load_space(source: DataSource, space_name: str | None, overrides: Sequence[str]) -> "Space":
+    """The space of this name, or the default for the images of the data set, which must exist. Raises UsageError."""
     from sweeper.data import lookup
     from sweeper.spaces import reader
 
-    lookup.path_of(dataset)  # a name or path that stands for nothing is refused first
+    lookup.path_of(source.dataset)  # an unknown data set is refused before an unknown space
     if space_name is None:
-        shape = lookup.input_shape(dataset, options)
+        shape = lookup.input_shape(source.dataset, source.options)
         space_name = default_space(shape)
         colour = "grey" if shape[0] == 1 else "colour"
         note(f"Space: {space_name}, the one for {colour} images of {shape[1]}x{shape[2]}")
@@ -205,21 +259,15 @@ def default_space(input_shape: tuple[int, int, int]) -> str:
     return "vgg_small" if shorter >= 8 and longer <= 64 else "timm_small"
 
 
-def asked_protocol(space: "Space", epochs: int | None, folds: int | None, repeats: int | None) -> Protocol:
-    """The space's protocol, but for what the options say."""
-    asked: dict[str, Any] = {"epochs": epochs, "folds": folds, "repeats": repeats}
-    return replace(space.protocol, **{name: value for name, value in asked.items() if value is not None})
+def resolve_store(options: StoreOptions) -> Store:
+    """The store that the options and the environment name. Raises UsageError."""
+    return options.resolve(os.environ)
 
 
-def resolve_store(store: Path | None, storage: str | None, tracking_uri: str | None) -> layout.Store:
-    """The store that the options and the environment name."""
-    return layout.resolve(store, storage, tracking_uri, os.environ)
-
-
-def store_arguments(store: layout.Store) -> str:
+def store_arguments(store: Store) -> str:
     """What a command on this store needs behind it to be typed here; begins with a space, or is empty."""
     words = []
-    if store.root != Path(os.path.abspath(layout.DEFAULT_STORE)):
+    if store.root != Path(os.path.abspath(DEFAULT_STORE)):
         words += ["--store", str(store.root)]
     for option, variable, url, embedded in (
         ("--storage", "OPTUNA_STORAGE", store.storage, store.embedded_storage),
@@ -231,7 +279,7 @@ def store_arguments(store: layout.Store) -> str:
     return "".join(f" {shlex.quote(word)}" for word in words)
 
 
-def note_store(store: layout.Store) -> None:
+def note_store(store: Store) -> None:
     """Says on stderr which store is used, and which databases where they are not in it."""
     note(f"Store: {store.root}")
     if not store.embedded_storage or not store.embedded_tracking:

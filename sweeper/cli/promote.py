@@ -4,35 +4,33 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from sweeper.cli.options import (
+    data_dir_option,
     debug_option,
-    device_option,
-    jobs_per_gpu_option,
+    device_options,
     json_option,
     note,
-    place_options,
+    offline_option,
     progress_options,
     resolve_store,
     store_arguments,
     store_options,
-    worker_memory_option,
 )
 from sweeper.cli.running import leave, running
 from sweeper.cli.signals import exit_code
-from sweeper.cli.values import Jobs
+from sweeper.engine.local.resources import DeviceOptions
 from sweeper.errors import UsageError
+from sweeper.promotion.options import PREFERENCES, PromotionOptions
+from sweeper.store.layout import StoreOptions
 from sweeper.store.redaction import redact
 
 if TYPE_CHECKING:
     from sweeper.promotion.outcome import PromotionOutcome
     from sweeper.promotion.run import PromotionRequest
-
-# Those of sweeper/promotion/finalists.py, which is too slow to import for --help; a test holds the two together.
-PREFERENCES = ("accuracy", "small", "fast")
 
 
 @click.command()
@@ -40,7 +38,7 @@ PREFERENCES = ("accuracy", "small", "fast")
 @click.option(
     "--top",
     type=click.IntRange(min=1),
-    default=2,
+    default=PromotionOptions.top,
     show_default=True,
     metavar="K",
     help="The best K configurations of the search, beside the baseline.",
@@ -48,7 +46,7 @@ PREFERENCES = ("accuracy", "small", "fast")
 @click.option(
     "--seeds",
     type=click.IntRange(min=1),
-    default=3,
+    default=PromotionOptions.seeds,
     show_default=True,
     metavar="N",
     help="Fresh seeds that each is retrained with for the order, and as many again for the estimate. One gives no "
@@ -57,32 +55,34 @@ PREFERENCES = ("accuracy", "small", "fast")
 @click.option(
     "--prefer",
     type=click.Choice(PREFERENCES),
-    default="accuracy",
+    default=PromotionOptions.prefer,
     show_default=True,
     help="Who wins among those that cannot be told apart: the most accurate, the fewest parameters, or the fewest "
     "multiply-adds.",
 )
 @click.option("--test", is_flag=True, help="Evaluate champion, challenger and baseline on the test set, once.")
 @click.option("--allow-retest", is_flag=True, help="Test a study again; the ledger counts it.")
-@click.option(
-    "--jobs", "-j", type=Jobs(), help="Trainings at once: auto is one a usable core, or one a GPU.  [default: auto]"
-)
-@device_option
-@jobs_per_gpu_option
-@worker_memory_option
-@place_options
+@device_options(jobs_help="Trainings at once: auto is one a usable core, or one a GPU.  [default: auto]")
+@data_dir_option
+@offline_option
 @store_options
 @json_option
 @progress_options
 @debug_option
 def promote(
-    store: Path | None,
-    storage: str | None,
-    tracking_uri: str | None,
+    study: str | None,
+    top: int,
+    seeds: int,
+    prefer: str,
+    test: bool,
+    allow_retest: bool,
+    device: DeviceOptions,
+    data_dir: Path | None,
+    offline: bool,
+    store: StoreOptions,
     as_json: bool,
     quiet: bool,
     verbose: bool,
-    **options: Any,
 ) -> None:
     """Retrain the best of STUDY (the latest, if not given) with fresh seeds, and register a champion and a challenger.
 
@@ -97,12 +97,18 @@ def promote(
     """
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other")
-    if options["allow_retest"] and not options["test"]:
+    if allow_retest and not test:
         raise UsageError("--allow-retest needs --test")
     from sweeper.promotion.run import PromotionRequest
 
     request = PromotionRequest(
-        store=resolve_store(store, storage, tracking_uri), command=["sweeper", *sys.argv[1:]], **options
+        study=study,
+        options=PromotionOptions(top=top, seeds=seeds, prefer=prefer, test=test, allow_retest=allow_retest),
+        device=device,
+        data_dir=data_dir,
+        offline=offline,
+        store=resolve_store(store),
+        command=["sweeper", *sys.argv[1:]],
     )
     outcome = _run(request, quiet=quiet, verbose=verbose)
     if as_json:

@@ -1,12 +1,12 @@
 """`sweeper retry`: try again what has failed."""
 
 import json
-from pathlib import Path
 
 import click
 
 from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.errors import UsageError
+from sweeper.store.layout import StoreOptions
 
 
 @click.command()
@@ -17,9 +17,7 @@ from sweeper.errors import UsageError
 def retry(
     study: str | None,
     failed: bool,
-    store: Path | None,
-    storage: str | None,
-    tracking_uri: str | None,
+    store: StoreOptions,
     as_json: bool,
 ) -> None:
     """Put the failed trials of STUDY (the latest, if not given) in line again, for the next search to begin with.
@@ -37,7 +35,7 @@ def retry(
     from sweeper.studies.queries import find_study
     from sweeper.studies.retry import retry_failed
 
-    where = resolve_store(store, storage, tracking_uri)
+    where = resolve_store(store)
     retried = retry_failed(where, find_study(where, study))
     if as_json:
         click.echo(json.dumps({"schema_version": 1, **asdict(retried)}))

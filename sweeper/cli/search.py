@@ -3,46 +3,40 @@
 import json
 import math
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
 from sweeper.cli.options import (
-    asked_protocol,
-    data_options,
     debug_option,
-    device_option,
-    jobs_per_gpu_option,
+    device_options,
     json_option,
     load_space,
     note,
-    place_options,
     progress_options,
-    protocol_options,
     resolve_store,
     set_option,
+    source_options,
     space_option,
     store_arguments,
     store_options,
-    subset_option,
-    worker_memory_option,
+    training_options,
 )
 from sweeper.cli.running import leave, running
-from sweeper.cli.values import Duration, Jobs
-from sweeper.data.images.options import DataOptions
+from sweeper.cli.values import Duration
+from sweeper.data.source import DataSource
+from sweeper.engine.local.resources import DeviceOptions
 from sweeper.errors import SweeperError, UsageError, plain, shortened
+from sweeper.runs.options import TrainingOptions
+from sweeper.search.options import SearchOptions
+from sweeper.store.layout import StoreOptions
+from sweeper.studies.objective import METRICS, PRUNERS, SAMPLERS
 
 if TYPE_CHECKING:
     from sweeper.events import Event
     from sweeper.search.run import SearchOutcome, SearchRequest
-
-# Each name is also that of an Optuna sampler or pruner in sweeper/search/study.py, which is too slow to import
-# for --help; a test holds the two together.
-SAMPLERS = ("tpe", "random", "grid")
-PRUNERS = ("halving", "median", "hyperband", "none")
-METRICS = ("accuracy", "macro_f1", "loss")
+    from sweeper.spaces.space import Space
 
 
 @click.command()
@@ -53,41 +47,34 @@ METRICS = ("accuracy", "macro_f1", "loss")
     "--trials",
     "--n-trials",
     type=click.IntRange(min=1),
-    default=50,
+    default=SearchOptions.trials,
     show_default=True,
     help="Distinct configurations tried in all, earlier runs of the study included.",
 )
-@protocol_options
+@training_options(seeds=click.IntRange(min=0))
 @click.option(
     "--variants-only",
     is_flag=True,
     help="Train exactly the space's named variants, each to its end, and compare them with what was reported.",
 )
 @click.option("--timeout", type=Duration(), help="Stop after this time, such as 90m or 2h.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--study", "--study-name", help="Name of the study.  [default: DATASET-SPACE]")
 @click.option("--new", is_flag=True, help="Start another study rather than go on with this one.")
-@click.option(
-    "--jobs",
-    "-j",
-    type=Jobs(),
-    help="Trials at once: auto is one a usable core, as far as memory goes, or one a GPU.  [default: auto]",
+@device_options(
+    jobs_help="Trials at once: auto is one a usable core, as far as memory goes, or one a GPU.  [default: auto]"
 )
-@device_option
-@jobs_per_gpu_option
-@worker_memory_option
-@click.option("--sampler", type=click.Choice(SAMPLERS), default="tpe", show_default=True)
+@click.option("--sampler", type=click.Choice(SAMPLERS), default=SearchOptions.sampler, show_default=True)
 @click.option(
     "--pruner",
     type=click.Choice(PRUNERS),
-    default="halving",
+    default=SearchOptions.pruner,
     show_default=True,
     help="halving: asynchronous successive halving from the first epoch (fold, repeat), factor 3.",
 )
 @click.option(
     "--metric",
-    type=click.Choice(METRICS),
-    default="accuracy",
+    type=click.Choice(list(METRICS)),
+    default=SearchOptions.metric,
     show_default=True,
     help="What is optimised, on the validation part.",
 )
@@ -96,40 +83,41 @@ METRICS = ("accuracy", "macro_f1", "loss")
 @click.option(
     "--keep",
     type=click.IntRange(min=0),
-    default=5,
+    default=SearchOptions.keep,
     show_default=True,
     metavar="K",
     help="Keep the weights of the best K trials.",
 )
-@subset_option
-@data_options
-@place_options
+@source_options
 @store_options
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
 @json_option
 @progress_options
 @debug_option
 def search(
-    dataset: str,
-    data_options: DataOptions,
+    source: DataSource,
     space_name: str | None,
     overrides: tuple[str, ...],
-    store: Path | None,
-    storage: str | None,
-    tracking_uri: str | None,
-    epochs: int | None,
-    folds: int | None,
-    repeats: int | None,
+    trials: int,
+    training: TrainingOptions,
     variants_only: bool,
+    timeout: float | None,
     study: str | None,
+    new: bool,
+    device: DeviceOptions,
+    sampler: str,
+    pruner: str,
+    metric: str,
     max_params: int | None,
+    target: float | None,
+    keep: int,
+    store: StoreOptions,
     dry_run: bool,
     as_json: bool,
     quiet: bool,
     verbose: bool,
-    **options: Any,
 ) -> None:
-    """Search DATASET for the best network of a space; the same command goes on where it stopped.
+    """Search DATASET for the best network of a space; the same command resumes an interrupted search.
 
     Every trial is scored on the validation part of the training data; the test data are never opened.
 
@@ -142,35 +130,39 @@ def search(
     from sweeper.data.lookup import name_of
     from sweeper.store.layout import check_study_name
 
-    space = load_space(dataset, data_options, space_name, overrides)
-    name = check_study_name(study or f"{name_of(dataset)}-{space.name}" + "-variants" * variants_only)
+    space = load_space(source, space_name, overrides)
+    name = check_study_name(study or f"{name_of(source.dataset)}-{space.name}" + "-variants" * variants_only)
     if variants_only:
         _refuse_what_searches()
-        options |= {"trials": len(space.variants), "pruner": "none"}
-    if not math.isfinite(options["target"] or 0.0):
-        raise UsageError(f"--target must be a finite number, got {options['target']}")
+        trials, pruner = len(space.variants), "none"
+    if not math.isfinite(target or 0.0):
+        raise UsageError(f"--target must be a finite number, got {target}")
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other")
 
     from sweeper.search.run import SearchRequest
 
-    # What the command line says holds for all.
-    own_epochs = {} if epochs else {name: v.epochs for name, v in space.variants.items() if v.epochs}
-    if own_epochs and not variants_only:
-        named = ", ".join(f"{plain(name)} ({number})" for name, number in own_epochs.items())
-        note(f"In a search every trial has {space.protocol.epochs} epochs, these variants too: {shortened(named)}")
+    _note_unused_epochs(space, training, variants_only=variants_only)
     request = SearchRequest(
-        dataset=dataset,
-        data_options=data_options,
+        source=source,
         space=space,
-        protocol=asked_protocol(space, epochs, folds, repeats),
+        training=training,
+        device=device,
+        options=SearchOptions(
+            trials=trials,
+            variants_only=variants_only,
+            sampler=sampler,
+            pruner=pruner,
+            metric=metric,
+            max_params=max_params,
+            target=target,
+            timeout=timeout,
+            keep=keep,
+        ),
+        store=resolve_store(store),
         study=name,
-        variants_only=variants_only,
-        variant_epochs=own_epochs if variants_only else {},
-        max_parameters=max_params,
-        store=resolve_store(store, storage, tracking_uri),
+        new=new,
         command=["sweeper", *sys.argv[1:]],
-        **options,
     )
     if dry_run:
         from sweeper.cli.dry_run import show_plan
@@ -187,6 +179,14 @@ def search(
     else:
         _show(outcome, request)
     _leave(outcome, request)
+
+
+def _note_unused_epochs(space: "Space", training: TrainingOptions, *, variants_only: bool) -> None:
+    """Tells which variants have epochs of their own, where a search does not use them."""
+    own = {name: variant.epochs for name, variant in space.variants.items() if variant.epochs}
+    if own and training.epochs is None and not variants_only:
+        named = ", ".join(f"{plain(name)} ({number})" for name, number in own.items())
+        note(f"In a search every trial has {space.protocol.epochs} epochs, these variants too: {shortened(named)}")
 
 
 def _refuse_what_searches() -> None:

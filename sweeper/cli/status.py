@@ -1,19 +1,19 @@
 """`sweeper status`: how far a study is."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
 
 from sweeper.cli.options import json_option, resolve_store, store_arguments, store_options
+from sweeper.store.layout import StoreOptions
 
 
 @click.command()
 @click.argument("study", required=False)
 @store_options
 @json_option
-def status(study: str | None, store: Path | None, storage: str | None, tracking_uri: str | None, as_json: bool) -> None:
+def status(study: str | None, store: StoreOptions, as_json: bool) -> None:
     """Show how far STUDY (the latest, if not given) is: its state, trials by state, the best so far.
 
     A running study is held by a process; a stopped one was ended on purpose; the process of a dead one was
@@ -25,7 +25,7 @@ def status(study: str | None, store: Path | None, storage: str | None, tracking_
     """
     from sweeper.studies.queries import find_study, status_of
 
-    where = resolve_store(store, storage, tracking_uri)
+    where = resolve_store(store)
     found = status_of(where, find_study(where, study))
     if as_json:
         click.echo(json.dumps({"schema_version": 1, **found}))

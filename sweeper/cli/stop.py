@@ -1,18 +1,21 @@
 """`sweeper stop`: end a running study with the epochs that run now."""
 
-from pathlib import Path
-
 import click
 
 from sweeper.cli.options import note, resolve_store, store_options
 from sweeper.errors import SweeperError
+from sweeper.store.layout import StoreOptions
 
 
 @click.command()
 @click.argument("study", required=False)
 @click.option("--no-wait", is_flag=True, help="Ask, and do not wait for the end.")
 @store_options
-def stop(study: str | None, no_wait: bool, store: Path | None, storage: str | None, tracking_uri: str | None) -> None:
+def stop(
+    study: str | None,
+    no_wait: bool,
+    store: StoreOptions,
+) -> None:
     """End the running STUDY (the latest, if not given) with the epochs that run now; nothing is lost.
 
     The process that runs it may be on another machine, if that has the same store.
@@ -23,7 +26,7 @@ def stop(study: str | None, no_wait: bool, store: Path | None, storage: str | No
     """
     from sweeper.studies.queries import find_study, status_of
 
-    where = resolve_store(store, storage, tracking_uri)
+    where = resolve_store(store)
     found = find_study(where, study)
     name = found.study_name
     owner = where.request_stop(name)

@@ -1,19 +1,19 @@
 """`sweeper studies`: the studies in a store."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
 
 from sweeper.cli.options import json_option, note, resolve_store, store_options
 from sweeper.errors import SweeperError
+from sweeper.store.layout import StoreOptions
 
 
 @click.command()
 @store_options
 @json_option
-def studies(store: Path | None, storage: str | None, tracking_uri: str | None, as_json: bool) -> None:
+def studies(store: StoreOptions, as_json: bool) -> None:
     """List the studies in the store, the latest last.
 
     \b
@@ -23,7 +23,7 @@ def studies(store: Path | None, storage: str | None, tracking_uri: str | None, a
     from sweeper.studies.lifecycle import check_schema
     from sweeper.studies.queries import status_of, studies_in
 
-    where = resolve_store(store, storage, tracking_uri)
+    where = resolve_store(store)
     found = []
     for study in studies_in(where):
         try:

@@ -2,12 +2,12 @@
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 
 from sweeper.cli.options import debug_option, json_option, note, resolve_store, store_options
 from sweeper.errors import SweeperError
+from sweeper.store.layout import StoreOptions
 
 
 @click.command()
@@ -15,7 +15,7 @@ from sweeper.errors import SweeperError
 @store_options
 @json_option
 @debug_option
-def sync(study: str | None, store: Path | None, storage: str | None, tracking_uri: str | None, as_json: bool) -> None:
+def sync(study: str | None, store: StoreOptions, as_json: bool) -> None:
     """Deliver to MLflow what waits in the store, of STUDY or of all studies, because MLflow was away.
 
     Metrics keep the times of their epochs, and nothing is delivered twice.
@@ -28,7 +28,7 @@ def sync(study: str | None, store: Path | None, storage: str | None, tracking_ur
     from sweeper.tracking.runs import shortfall
     from sweeper.tracking.sync import sync as deliver
 
-    where = resolve_store(store, storage, tracking_uri)
+    where = resolve_store(store)
     results = deliver(where, study, note)
     if study is not None and not results:
         find_study(where, study)  # nothing waits, or there is no such study

@@ -3,36 +3,33 @@
 import json
 import shlex
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
 from sweeper.cli.options import (
-    asked_protocol,
-    data_options,
     debug_option,
-    device_option,
-    jobs_per_gpu_option,
+    device_options,
     json_option,
     load_space,
     note,
-    place_options,
     progress_options,
-    protocol_options,
     resolve_store,
     set_option,
+    source_options,
     space_option,
     store_arguments,
     store_options,
-    subset_option,
+    training_options,
     variant_option,
-    worker_memory_option,
 )
 from sweeper.cli.running import leave, running
-from sweeper.cli.values import Jobs
-from sweeper.data.images.options import DataOptions
+from sweeper.data.source import DataSource
+from sweeper.engine.local.resources import DeviceOptions
 from sweeper.errors import UsageError, refuse
+from sweeper.runs.options import TrainingOptions
+from sweeper.store.layout import StoreOptions
 from sweeper.store.redaction import redact
 from sweeper.validators import MOST_INTEGER
 
@@ -46,8 +43,7 @@ if TYPE_CHECKING:
 @space_option
 @variant_option
 @set_option("a TOML value or a word")
-@protocol_options
-@click.option("--seed", type=click.IntRange(0, MOST_INTEGER), default=0, show_default=True)
+@training_options(seeds=click.IntRange(0, MOST_INTEGER))
 @click.option(
     "--init",
     metavar="RUN|MODEL",
@@ -62,38 +58,26 @@ if TYPE_CHECKING:
     help="Draw the learning curves beside those of this MLflow run, in comparison.png of this one; on a training that "
     "is complete too. Repeatable.",
 )
-@click.option(
-    "--jobs",
-    "-j",
-    type=Jobs(),
-    help="Folds and repeats at once: auto is one a usable core, or one a GPU.  [default: auto]",
-)
-@device_option
-@jobs_per_gpu_option
-@worker_memory_option
-@subset_option
-@data_options
-@place_options
+@device_options(jobs_help="Folds and repeats at once: auto is one a usable core, or one a GPU.  [default: auto]")
+@source_options
 @store_options
 @json_option
 @progress_options
 @debug_option
 def train(
-    dataset: str,
-    data_options: DataOptions,
+    source: DataSource,
     space_name: str | None,
     variant: str,
     overrides: tuple[str, ...],
-    epochs: int | None,
-    folds: int | None,
-    repeats: int | None,
-    store: Path | None,
-    storage: str | None,
-    tracking_uri: str | None,
+    training: TrainingOptions,
+    init: str | None,
+    freeze: bool,
+    compare: tuple[str, ...],
+    device: DeviceOptions,
+    store: StoreOptions,
     as_json: bool,
     quiet: bool,
     verbose: bool,
-    **options: Any,
 ) -> None:
     """Train one configuration on DATASET: a variant of a space, by the space's protocol.
 
@@ -108,22 +92,24 @@ def train(
     """
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other")
-    if options["freeze"] and options["init"] is None:
+    if freeze and init is None:
         raise UsageError("--freeze keeps the weights that --init loads, and needs it")
-    space = load_space(dataset, data_options, space_name, overrides)
+    space = load_space(source, space_name, overrides)
     _refuse_ranges(space, overrides)
     found = space.variant(variant)
     from sweeper.runs.single import TrainingRequest
 
     request = TrainingRequest(
-        dataset=dataset,
-        data_options=data_options,
+        source=source,
         space=space,
         variant=found,
-        protocol=asked_protocol(space, epochs or found.epochs, folds, repeats),
-        store=resolve_store(store, storage, tracking_uri),
+        training=replace(training, epochs=training.epochs or found.epochs),
+        device=device,
+        store=resolve_store(store),
         command=["sweeper", *sys.argv[1:]],
-        **options,
+        init=init,
+        freeze=freeze,
+        compare=compare,
     )
     outcome = _run(request, quiet=quiet, verbose=verbose)
     if as_json:
@@ -163,12 +149,13 @@ def _typed(request: "TrainingRequest") -> str:
 
 def _show(outcome: "TrainingOutcome") -> None:
     from sweeper.cli.tables import stdout_console, variants_table
+    from sweeper.data.lookup import name_of
 
-    request = outcome.request
+    request, data_name = outcome.request, name_of(outcome.request.source.dataset)
     assert outcome.result is not None
-    title = f"{request.space.name} {request.variant.name} on {request.data_name}, last epoch"
+    title = f"{request.space.name} {request.variant.name} on {data_name}, last epoch"
     stdout_console().print(variants_table([outcome.result], title))
-    click.echo(f"MLflow run {outcome.run_id}, experiment {request.data_name}")
+    click.echo(f"MLflow run {outcome.run_id}, experiment {data_name}")
     if request.compare:
         click.echo(f"Learning curves beside those of {', '.join(request.compare)}: comparison.png in its artifacts")
     next_commands = [f"sweeper sync{store_arguments(request.store)}"] * bool(outcome.undelivered)

@@ -1,19 +1,18 @@
 """`sweeper trials`: every trial of a study."""
 
 import json
-from pathlib import Path
 
 import click
 
 from sweeper.cli.options import json_option, resolve_store, store_options
-from sweeper.studies.attributes import spec_of
+from sweeper.store.layout import StoreOptions
 
 
 @click.command()
 @click.argument("study", required=False)
 @store_options
 @json_option
-def trials(study: str | None, store: Path | None, storage: str | None, tracking_uri: str | None, as_json: bool) -> None:
+def trials(study: str | None, store: StoreOptions, as_json: bool) -> None:
     """Show every trial of STUDY (the latest, if not given) with its state, score and parameters.
 
     \b
@@ -21,11 +20,12 @@ def trials(study: str | None, store: Path | None, storage: str | None, tracking_
       sweeper trials fashion_mnist-lenet5
     """
     from sweeper.studies import trial_records
+    from sweeper.studies.attributes import spec_of
     from sweeper.studies.queries import described, find_study
 
-    found = find_study(resolve_store(store, storage, tracking_uri), study)
+    found = find_study(resolve_store(store), study)
     records = trial_records.records(found)
-    metric = spec_of(found)["metric"]
+    metric = spec_of(found).metric
     if as_json:
         entries = [described(record) for record in records]
         click.echo(

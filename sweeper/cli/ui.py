@@ -3,12 +3,12 @@
 import os
 import shlex
 import sys
-from pathlib import Path
 
 import click
 
 from sweeper.cli.options import resolve_store, store_options
 from sweeper.errors import SweeperError, UsageError
+from sweeper.store.layout import StoreOptions
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -26,9 +26,7 @@ def ui(
     host: str,
     port: int,
     allowed_hosts: str | None,
-    store: Path | None,
-    storage: str | None,
-    tracking_uri: str | None,
+    store: StoreOptions,
 ) -> None:
     """Open MLflow's UI on the store; Ctrl-C ends it.
 
@@ -36,7 +34,7 @@ def ui(
     Example:
       sweeper ui --port 5001
     """
-    where = resolve_store(store, storage, tracking_uri)
+    where = resolve_store(store)
     if not where.embedded_tracking:
         raise UsageError("runs are on an MLflow server of your own: open its address in a browser (--tracking-uri)")
     if not (where.root / "mlflow.db").exists():

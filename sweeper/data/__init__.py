@@ -1,1 +1,1 @@
-"""Data sets: where their bytes come from, how they are read, and how the training pool is cut."""
+"""Data sets: where their bytes come from, how they are read, and how the training set is split."""

@@ -1,4 +1,4 @@
-"""Exact duplicates of a data set: images that agree in every pixel, within its parts and between them."""
+"""Finds exact duplicates in a data set: images that agree in every pixel, within one part or in two parts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from sweeper.data.splits import Indices, duplicate_groups
 Labelled = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 MOST_EXAMPLES = 5
-# Of one example: a group of blank images may have thousands.
+# Per example, because a group of blank images may have thousands of copies.
 MOST_NAMED = 5
 
 LIMITS = (
@@ -25,10 +25,10 @@ LIMITS = (
 def duplicate_summary(
     training: Labelled, test: Labelled | None, classes: Sequence[str], own_validation: Indices | None = None
 ) -> dict[str, Any]:
-    """The exact duplicates within each part, and the images of one part that stand in another too.
+    """The exact duplicates within each part, and the images of one part that occur in another part too.
 
-    `own_validation` are indices into the training part, and compared with the rest of it; the comparisons of a part
-    that is None are None. Examples name images by their index in their own part and by class.
+    `own_validation` holds indices into the training part. These images are compared with the rest of that part. The
+    comparisons of a part that is None are None. Examples identify an image by its class and its index in its own part.
     """
     parts = [training] if test is None else [training, test]
     images = [image for part, _ in parts for image in np.asarray(part)]  # views: nothing is copied
@@ -47,7 +47,7 @@ def duplicate_summary(
     def within(found: Sequence[Indices]) -> dict[str, Any]:
         several = [group for group in found if len(group) > 1]
         mixed = [len(np.unique(labels[group])) > 1 for group in several]
-        # A copy under another label is a mistake in one of the two: these are shown before the others.
+        # If copies have different labels, at least one label is wrong: such groups are shown first.
         order = np.argsort(np.logical_not(mixed), kind="stable")[:MOST_EXAMPLES]
         return {
             "groups": len(several),

@@ -1,4 +1,4 @@
-"""The data set that DATASET on a command line means: a known one by its name, or a path that a person brings."""
+"""Finds the data set that DATASET on a command line names: a known data set, or the path of the user's own data."""
 
 import re
 from collections.abc import Callable
@@ -12,25 +12,25 @@ from sweeper.data.own.image_files import Format
 from sweeper.errors import SweeperError, UsageError, plain
 
 NPZ = ".npz"
-# What a data set may not be called too, in small letters: MLflow's own experiment, and that of the ledger.
-TAKEN = {*catalog.DATASETS, "default", "sweeper-ledger"}
+# Lower-case names that the user's own data cannot have: known data sets, MLflow's own experiment, and the ledger's.
+RESERVED_NAMES = {*catalog.DATASETS, "default", "sweeper-ledger"}
 
 
 def path_of(dataset: str) -> Path | None:
-    """The folder of images or .npz file that a person brings; None for a known name. Raises UsageError for neither."""
+    """The path of the user's folder of images or .npz file; None for a known name. Raises UsageError for neither."""
     if dataset in catalog.DATASETS:
         return None
     path = Path(dataset)
     try:
         is_folder, is_file = path.is_dir(), path.is_file()
-    except (OSError, ValueError):  # a name too long for a file, or with a null character
+    except (OSError, ValueError):  # the name is too long for a file, or holds a null character
         is_folder = is_file = False
     if not dataset or not (is_folder or is_file):
         if "/" in dataset or dataset.endswith(NPZ):
             raise UsageError(f"a data set must be a known name, or a folder or file that exists, got {plain(dataset)}")
         catalog.get(dataset)
     if not str(path).isprintable():
-        # Every message about what is in it names it.
+        # Every message about the content names this path.
         raise UsageError(f"a data set's path must be printable, got {plain(dataset)}")
     if is_file and path.suffix != NPZ:
         raise UsageError(
@@ -40,18 +40,18 @@ def path_of(dataset: str) -> Path | None:
 
 
 def name_of(dataset: str) -> str:
-    """What the data set and its experiment are called: its known name, or its path's last part. Raises UsageError."""
+    """The name of the data set and of its experiment: a known name, or the path's last part. Raises UsageError."""
     path = path_of(dataset)
     if path is None:
         return dataset
     kind = "npz" if path.is_file() else "folder"
     last = path.resolve().name.removesuffix(NPZ) if kind == "npz" else path.resolve().name
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip(".-")[:50] or kind
-    return f"{name}-{kind}" if name.lower() in TAKEN else name
+    return f"{name}-{kind}" if name.lower() in RESERVED_NAMES else name
 
 
 def input_shape(dataset: str, options: DataOptions) -> tuple[int, int, int]:
-    """Channels, height and width of the training images, once the options are followed; decodes none of them.
+    """Channels, height and width of the training images after the options are applied; decodes no image.
 
     Raises SweeperError and UsageError.
     """
@@ -64,22 +64,22 @@ def input_shape(dataset: str, options: DataOptions) -> tuple[int, int, int]:
 
 
 def training_part(path: Path, options: DataOptions, notify: Callable[[str], None]) -> ImageSet:
-    """The images that may be learnt from. Raises SweeperError and UsageError."""
+    """The images for training and validation. Raises SweeperError and UsageError."""
     return image_folder.training_part(path, options, notify) if path.is_dir() else npz.training_part(path, options)
 
 
 def test_part(path: Path, options: DataOptions, shape: tuple[int, int, int], notify: Callable[[str], None]) -> ImageSet:
-    """The test images, which must be of the training images' shape. Raises SweeperError and UsageError."""
+    """The test images, which must have the shape of the training images. Raises SweeperError and UsageError."""
     channels, height, width = shape
     if path.is_dir():
         return image_folder.test_part(path, options, Format((width, height), channels == 1), notify)
     part = npz.test_part(path, options)
     if part.images.shape[1:] != shape:
         got, wanted = ("x".join(map(str, sizes)) for sizes in (part.images.shape[1:], shape))
-        raise SweeperError(f"test images must be {wanted} as the training images, got {got} ({plain(str(path))})")
+        raise SweeperError(f"test images must be {wanted} like the training images, got {got} ({plain(str(path))})")
     return part
 
 
 def test_sha256(path: Path) -> str | None:
-    """The hash of the test part, which is read for it and not decoded; None where there is none."""
+    """The hash of the test part, which is read but not decoded; None if there is no test part."""
     return image_folder.test_sha256(path) if path.is_dir() else npz.test_sha256(path)

@@ -1,4 +1,4 @@
-"""The training pool cut into train, validation (or folds) and confirm: stratified, by seed, duplicates together."""
+"""Splits the training set into train, validation (or folds) and confirm: stratified, seeded, duplicates together."""
 
 import hashlib
 import math
@@ -18,7 +18,7 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Three disjoint parts of a pool, as sorted indices into it."""
+    """Three disjoint parts of a training set, as sorted indices into it."""
 
     train: Indices
     validation: Indices
@@ -31,7 +31,7 @@ class Split:
 
 
 def splits_sha256(splits: Sequence[Split]) -> str:
-    """One hash of which image is in which part of each split, in their order; of a single split, that split's own."""
+    """One hash of which image is in which part of each split, in order; a single split gives that split's own hash."""
     digest = hashlib.sha256()
     for split in splits:
         for part in (split.train, split.validation, split.confirm):
@@ -51,21 +51,22 @@ def split_once(
     own_validation: Indices | None = None,
     classes: Sequence[str] | None = None,
 ) -> Split:
-    """Cut a pool of images (N, C, H, W) and labels (N,) into train, validation and confirm parts.
+    """Splits a training set of images (N, C, H, W) and labels (N,) into train, validation and confirm parts.
 
-    A float is a share of the pool (of the subset, if there is one), an int a count; `confirm` may be 0.
-    `subset` first takes that many images, stratified by class. The seed decides everything.
+    A float is a share of the training set (of the subset, if there is one), an int is a count; `confirm` may be 0.
+    `subset` first draws that many images, stratified by class. The seed determines every draw.
 
-    `own_validation` are the images that came as a validation part: these, or their proportion of the subset, are it
-    whatever `validation` says. They are the user's own cut, of which duplicates in the other parts move nothing.
+    `own_validation` holds the images that the data set itself keeps for validation. They become the validation part,
+    whatever `validation` says; with a `subset`, a proportional number of them does. Duplicates in other parts do not
+    move them, because the user chose this part.
 
-    Guaranteed: the parts are disjoint and make up the whole (sub)pool, whose size is exactly `subset`; exact
-    duplicates share a part, even under different labels. Each part has exactly its count, and of each class
-    its proportional share to within two images, as long as there are unduplicated images to trade for the
-    duplicates brought together; where they run out, sizes are off by the images that could not be traded.
+    Guaranteed: the parts are disjoint and together make up the training set, or a subset of exactly `subset` images;
+    exact duplicates share a part, even under different labels. Each part has exactly its count, and its proportional
+    share of each class to within two images, as long as there are unduplicated images to trade for the duplicates
+    brought together. When these run out, sizes are off by the number of images that could not be traded.
 
-    ValueError if a value is out of range or a part would be left without an image of some class, which it calls by its
-    label or, of `classes`, its name.
+    Raises ValueError if a value is out of range or a part would lack an image of some class. The message gives the
+    class by its name in `classes`, or else by its label.
     """
     size = _size(images, labels, seed, subset)
     if own_validation is not None:
@@ -94,7 +95,7 @@ def _split_around(
     confirm: float | int,
     seed: int,
 ) -> Split:
-    """The split with these images, or the proportion of them that `size` is of the pool, for validation."""
+    """The split whose validation part is these images, or a proportional number of them when splitting a subset."""
     rest = np.setdiff1d(np.arange(len(labels)), validation)
     n_validation = math.floor(len(validation) * size / len(labels) + 0.5)
     n_confirm = _count("confirm", confirm, size, least=0)
@@ -104,7 +105,7 @@ def _split_around(
             f"got {n_validation} + {n_confirm} of {size} images"
         )
     validation = _stratified(validation, labels, n_validation, seed)
-    _refuse_absent("validation", validation, labels, classes)
+    _require_every_class("validation", validation, labels, classes)
     parts = _parts(images, labels, classes, rest, size - n_validation, n_confirm, seed, lambda left, _: {"train": left})
     return Split(validation=validation, **parts)
 
@@ -119,18 +120,20 @@ def split_folds(
     subset: int | None = None,
     classes: Sequence[str] | None = None,
 ) -> list[Split]:
-    """Cut a pool of images (N, C, H, W) and labels (N,) into a confirm part and `folds` folds, for cross-validation.
+    """Splits a training set of images (N, C, H, W) and labels (N,) into a confirm part and folds for cross-validation.
 
-    One split a fold: the fold is its validation part, the other folds together are its train part, and the confirm
-    part is the same in all. `confirm`, `subset` and `seed` are as for `split_pool`, whose confirm part for the same
-    values has the same images, but for those traded to bring duplicates together.
+    Returns one split per fold: the fold is its validation part, the other folds together are its train part, and the
+    confirm part is the same in all. `confirm`, `subset` and `seed` mean the same as for `split_once`. With the same
+    values, both functions choose the same confirm images, except those traded to bring duplicates together.
 
-    Guaranteed: the folds are disjoint and make up the whole (sub)pool but confirm; exact duplicates share a fold, or
-    are all in confirm, even under different labels. Confirm has exactly its count, the sizes of the folds differ by at
-    most one, and so do their counts of each class, as long as there are unduplicated images to trade for the
-    duplicates brought together; where they run out, sizes are off by the images that could not be traded.
+    Guaranteed: the folds are disjoint and together make up the training set (or subset) without confirm; exact
+    duplicates share a fold, or are all in confirm, even under different labels. Confirm has exactly its count, the
+    sizes of the folds differ by at most one, and so do their counts of each class, as long as there are unduplicated
+    images to trade for the duplicates brought together. When these run out, sizes are off by the number of images that
+    could not be traded.
 
-    ValueError if a value is out of range or a part would be left without an image of some class; `classes` as there.
+    Raises ValueError if a value is out of range or a part would lack an image of some class; `classes` is as for
+    `split_once`.
     """
     size = _size(images, labels, seed, subset)
     if folds < 2:
@@ -157,7 +160,7 @@ def split_folds(
 
 
 def duplicate_groups(images: NDArray[np.uint8] | Sequence[NDArray[np.uint8]], among: Indices) -> Iterator[Indices]:
-    """The groups of two or more identical images `among` these indices, in order of their first."""
+    """The groups of two or more identical images `among` these indices, in order of their first image."""
     groups: dict[bytes, list[int]] = {}
     for index in among.tolist():
         key = hashlib.blake2b(images[index].tobytes(), digest_size=32).digest()
@@ -166,14 +169,14 @@ def duplicate_groups(images: NDArray[np.uint8] | Sequence[NDArray[np.uint8]], am
 
 
 def _size(images: NDArray[np.uint8], labels: NDArray[np.int64], seed: int, subset: int | None) -> int:
-    """The number of images to cut, of a pool, seed and subset that make sense."""
+    """The number of images to split. Raises ValueError if the images, labels, seed and subset do not make sense."""
     if len(images) != len(labels):
-        raise ValueError(f"there must be one label an image, got {len(images)} and {len(labels)}")
+        raise ValueError(f"there must be one label per image, got {len(images)} images and {len(labels)} labels")
     if seed < 0:
         raise ValueError(f"seed must not be negative, got {seed}")
     size = len(labels) if subset is None else subset
     if not 1 <= size <= len(labels):
-        raise ValueError(f"subset must be in 1..{len(labels)} (the size of the pool), got {subset}")
+        raise ValueError(f"subset must be in 1..{len(labels)} (the size of the training set), got {subset}")
     return size
 
 
@@ -187,24 +190,24 @@ def _parts(
     seed: int,
     split: Callable[[Indices, int], dict[str, Indices]],
 ) -> dict[str, Indices]:
-    """The parts that `cut` makes of `size` images with a random state, and confirm before them; duplicates together."""
+    """Draws `size` images, draws confirm from them, applies `split` to the rest, and brings duplicates together."""
     draws = (int(state) for state in np.random.SeedSequence(seed).generate_state(4))
     members = _stratified(among, labels, size, next(draws))
-    # confirm first: it then holds the same images however the rest is cut, duplicates aside.
+    # Drawn first, confirm holds the same images however the rest is split, apart from those traded for duplicates.
     confirmed = _stratified(members, labels, n_confirm, next(draws))
     parts = split(np.setdiff1d(members, confirmed), next(draws)) | {"confirm": confirmed}
     part = np.zeros(len(labels), dtype=np.int64)
-    for number, members in enumerate(parts.values()):
-        part[members] = number
+    for number, drawn in enumerate(parts.values()):
+        part[drawn] = number
     _bring_together(list(duplicate_groups(images, members)), members, part, labels, next(draws))
     parts = {name: members[part[members] == number] for number, name in enumerate(parts)}
-    for name, members in parts.items():
+    for name, drawn in parts.items():
         if name != "confirm" or n_confirm:
-            _refuse_absent(name, members, labels, classes)
+            _require_every_class(name, drawn, labels, classes)
     return parts
 
 
-def _refuse_absent(name: str, members: Indices, labels: NDArray[np.int64], classes: Sequence[str] | None) -> None:
+def _require_every_class(name: str, members: Indices, labels: NDArray[np.int64], classes: Sequence[str] | None) -> None:
     present = np.unique(labels)
     absent = np.setdiff1d(present, labels[members])
     if len(absent):
@@ -219,7 +222,7 @@ def _name(label: int, classes: Sequence[str] | None) -> str:
 
 
 def _count(name: str, value: float | int, size: int, least: int) -> int:
-    """The number of images that `value` stands for in a pool of `size`."""
+    """The number of images that `value`, a share or a count, means in a training set of `size` images."""
     if isinstance(value, float):
         low = "[0" if least == 0 else "(0"
         if not 0 <= value < 1 or (value == 0 and least > 0):
@@ -234,10 +237,10 @@ def _count(name: str, value: float | int, size: int, least: int) -> int:
 
 
 def _stratified(indices: Indices, labels: NDArray[np.int64], size: int, state: int) -> Indices:
-    """`size` of the indices, sorted, each class in proportion.
+    """Draws `size` of the indices, each class in proportion, and sorts them.
 
-    scikit-learn's stratified resample without replacement: unlike train_test_split it can leave over fewer
-    images than there are classes, so every size of subset can be had.
+    Uses scikit-learn's stratified resample without replacement. Unlike train_test_split, it may leave out fewer images
+    than there are classes, so a subset can have any size.
     """
     if size == len(indices):
         return indices
@@ -250,16 +253,16 @@ def _stratified(indices: Indices, labels: NDArray[np.int64], size: int, state: i
 def _bring_together(
     groups: list[Indices], members: Indices, part: Indices, labels: NDArray[np.int64], state: int
 ) -> None:
-    """Move each group into one part, trading every moved image for an unduplicated one of its class from there.
+    """Moves each group into one part, and trades every moved image for an unduplicated one of its class from there.
 
-    So all counts stay as they were. The part is that of the group's first image, or of the next one if the
-    first's has too few images to trade.
+    The trades keep all counts the same. The part is that of the group's first image; if that part has too few images
+    to trade, it is the part of the next image.
     """
     duplicated = np.zeros(len(part), dtype=bool)
     for group in groups:
         duplicated[group] = True
     singles: dict[tuple[int, int], list[int]] = {}
-    # RandomState, whose stream numpy never changes: a split must be the same next year.
+    # RandomState, because numpy never changes its stream: a split must be the same next year.
     for index in np.random.RandomState(state).permutation(members[~duplicated[members]]).tolist():
         singles.setdefault((int(part[index]), int(labels[index])), []).append(index)
     for group in groups:
@@ -285,6 +288,6 @@ def _can_trade(
     labels: NDArray[np.int64],
     singles: dict[tuple[int, int], list[int]],
 ) -> bool:
-    """Whether part `target` has a single image of the right class for each image that the group would bring."""
+    """Whether part `target` has an unduplicated image of the same class for each image that the group would bring."""
     brought = Counter(labels[group[part[group] != target]].tolist())
     return all(count <= len(singles.get((target, label), ())) for label, count in brought.items())

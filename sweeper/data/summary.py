@@ -1,4 +1,4 @@
-"""What a data set holds, as plain values: counts, shape, class balance, pixel statistics, hashes, a few images."""
+"""Summarises a data set in plain values: counts, shape, class balance, pixel statistics, hashes, a few images."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,17 +8,17 @@ from numpy.typing import NDArray
 
 from sweeper.data.training_set import TrainingSet
 
-# Of uint8 images held at once, which may lie on disk; sums over them take a few times as much.
+# Size of the uint8 images read at once, since they may be mapped from disk. Sums over them take a few times as much.
 CHUNK_BYTES = 16_000_000
 
-# Mean and standard deviation of the pixels, by channel.
+# Mean and standard deviation of the pixels, per channel.
 Scaling = tuple[list[float], list[float]]
 
 
 def channel_statistics(images: NDArray[np.uint8]) -> tuple[list[float], list[float]]:
     """Mean and standard deviation of each channel of uint8 images (N, C, H, W), with pixels in [0, 1].
 
-    Exact: from the 256-bin histogram, so no float copy of the images is made.
+    The result is exact, because it comes from the 256-bin histogram, and no float copy of the images is made.
     """
     values = np.arange(256) / 255
     means, deviations = [], []
@@ -35,8 +35,8 @@ def channel_statistics(images: NDArray[np.uint8]) -> tuple[list[float], list[flo
 def pixel_statistics(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation (ddof = 0) of each pixel over uint8 images (N, C, H, W), with pixels in [0, 1].
 
-    Two arrays (C, H, W), rounded only at the end: sums of values and of squares are integers. Below 11 million images
-    none of them can overflow.
+    Returns two arrays (C, H, W), rounded only at the end: the sums of values and of squares are integers. These cannot
+    overflow with fewer than 11 million images.
     """
     sums, squares = np.zeros((2, *images.shape[1:]), dtype=np.int64)
     for chunk in _chunks(images):
@@ -47,7 +47,7 @@ def pixel_statistics(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], ND
 
 
 def sample_indices(labels: NDArray[np.int64], n_classes: int, per_class: int, seed: int) -> list[NDArray[np.int64]]:
-    """Up to `per_class` images of each class, drawn without replacement, as sorted indices."""
+    """The sorted indices of up to `per_class` images of each class, drawn without replacement."""
     rng = np.random.default_rng(seed)
     found = []
     for label in range(n_classes):
@@ -62,7 +62,7 @@ def class_counts(labels: NDArray[np.int64], classes: tuple[str, ...]) -> dict[st
 
 
 def part_summary(labels: NDArray[np.int64], classes: tuple[str, ...], sha256: str, source: str) -> dict[str, Any]:
-    """The counts of one part, in all and by class, with its hash and where it was found."""
+    """The counts of one part, in total and per class, with its hash and its source."""
     return {
         "images": len(labels),
         "class_counts": class_counts(labels, classes),
@@ -72,9 +72,9 @@ def part_summary(labels: NDArray[np.int64], classes: tuple[str, ...], sha256: st
 
 
 def summarise(training_set: TrainingSet) -> dict[str, Any]:
-    """The data set as `sweeper data info` shows it, but for its test part (null), unseen here.
+    """The summary that `sweeper data info` shows, without the test part (null), which this function never sees.
 
-    The training part's counts include those of the validation part that the data set brings along, if it does.
+    The training part's counts include the data set's own validation part, if it has one.
     """
     mean, std = channel_statistics(training_set.images)
     _, deviations = pixel_statistics(training_set.images)

@@ -1,90 +1,79 @@
 """The test set, which only promotion, evaluation by name and `sweeper data info` may import.
 
-It stands apart from the training pool so that no search can see it: a number that a choice was made on is no
-longer an honest estimate. A test asserts who imports it.
+It is separate from the training set so that no search can see it: a metric that influenced a choice is no longer an
+honest estimate. A test asserts which modules import it.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sweeper.data import lookup
 from sweeper.data.images.image_set import ImageSet, NoTestImages
-from sweeper.data.images.options import AS_IT_IS, DataOptions
 from sweeper.data.known import catalog, locate
 from sweeper.data.known.reader import combined_sha256, known_part
+from sweeper.data.source import DataSource
 
 
 @dataclass(frozen=True, eq=False)
 class TestSet:
     """The test images and labels of a data set."""
 
-    __test__ = False  # pytest takes a class of this name for tests
+    __test__ = False  # pytest would take a class of this name for tests
 
     name: str
     images: NDArray[np.uint8]  # (N, C, H, W); may be mapped and read-only
     labels: NDArray[np.int64]  # (N,), in 0..len(classes)-1
     classes: tuple[str, ...]
-    sha256: str  # of the test files only, as they lie there: the key of the ledger of looks
-    source: str  # where the files were
+    sha256: str  # of the test files only, as stored; the key in the ledger of test evaluations
+    source: str  # where the files were found
 
 
 def load_test_set(
-    dataset: str,
-    *,
-    input_shape: tuple[int, int, int],
-    options: DataOptions = AS_IT_IS,
-    data_dir: Path | None = None,
-    offline: bool = False,
-    notify: Callable[[str], None] = lambda note: None,
+    source: DataSource, *, input_shape: tuple[int, int, int], notify: Callable[[str], None] = lambda note: None
 ) -> TestSet:
-    """The test set of a data set, as load_training_pool gives the training pool.
+    """Loads the test set, downloaded if needed and allowed; arguments and errors are those of load_training_set.
 
-    `input_shape` (channels, height, width) is that of the training images, which the images of a folder are given.
+    `input_shape` (channels, height, width) is that of the training images. A folder's images get its channels; other
+    sizes are refused unless the options resize the images.
     """
-    path = lookup.path_of(dataset)
+    path = lookup.path_of(source.dataset)
     if path is not None:
-        return _test_set(dataset, lookup.test_part(path, options, input_shape, notify))
-    known = catalog.get(dataset)
-    found = locate.read(known, known.test, data_dir=data_dir, offline=offline, notify=notify)
-    return _test_set(dataset, known_part(known, known.test, found, options))
+        return _test_set(source, lookup.test_part(path, source.options, input_shape, notify))
+    known = catalog.get(source.dataset)
+    files = locate.read(known, known.test, data_dir=source.data_dir, offline=source.offline, notify=notify)
+    return _test_set(source, known_part(known, known.test, files, source.options))
 
 
 def find_test_set(
-    dataset: str,
-    *,
-    input_shape: tuple[int, int, int],
-    options: DataOptions = AS_IT_IS,
-    data_dir: Path | None = None,
-    notify: Callable[[str], None] = lambda note: None,
+    source: DataSource, *, input_shape: tuple[int, int, int], notify: Callable[[str], None] = lambda note: None
 ) -> TestSet | None:
-    """The test set of a data set if it has one that is on this machine, else None; never downloads."""
-    path = lookup.path_of(dataset)
+    """Loads the test set if there is one on this machine, else returns None. Never downloads."""
+    path = lookup.path_of(source.dataset)
     if path is not None:
         try:
-            return _test_set(dataset, lookup.test_part(path, options, input_shape, notify))
+            return _test_set(source, lookup.test_part(path, source.options, input_shape, notify))
         except NoTestImages:
             return None
-    known = catalog.get(dataset)
-    found = locate.find(known, known.test, data_dir=data_dir, notify=notify)
-    return None if found is None else _test_set(dataset, known_part(known, known.test, found, options))
+    known = catalog.get(source.dataset)
+    files = locate.find(known, known.test, data_dir=source.data_dir, notify=notify)
+    return None if files is None else _test_set(source, known_part(known, known.test, files, source.options))
 
 
 def test_sha256(dataset: str) -> str | None:
-    """The hash that the test set has, without decoding any of it; None where there is none.
+    """The hash of the test set, computed without decoding any image; None if there is no test set.
 
-    That of a known data set stands in the catalog; the files of another are read for it.
+    The catalog gives the hash of a known data set. The user's own files are read to compute it.
     """
     path = lookup.path_of(dataset)
     return combined_sha256(catalog.get(dataset).test) if path is None else lookup.test_sha256(path)
 
 
-def _test_set(dataset: str, part: ImageSet) -> TestSet:
+def _test_set(source: DataSource, part: ImageSet) -> TestSet:
     return TestSet(
-        name=lookup.name_of(dataset),
+        name=lookup.name_of(source.dataset),
         images=part.images,
         labels=part.labels,
         classes=part.classes,

@@ -1,1 +1,1 @@
-"""How good a set of predictions is: plain arrays in, plain numbers out."""
+"""Metrics and statistics of predictions: plain arrays in, plain numbers out."""

@@ -1,4 +1,4 @@
-"""What a set of predictions says about a classifier, beyond the share that is right."""
+"""Metrics of a classifier's predictions beyond plain accuracy, such as F1, cross-entropy and confusions."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,7 @@ from scipy.special import log_softmax
 def macro_f1(labels: npt.ArrayLike, predictions: npt.ArrayLike, n_classes: int) -> float:
     """The unweighted mean over classes of F1 = 2 TP / (2 TP + FP + FN), a share of 1.
 
-    Classes count, and ValueError is raised, as in `macro_precision_recall_f1`.
+    Counts classes, and raises ValueError, as `macro_precision_recall_f1` does.
     """
     return macro_precision_recall_f1(labels, predictions, n_classes)[2]
 
@@ -20,8 +20,8 @@ def macro_precision_recall_f1(
     """The unweighted means over classes of precision, recall and F1, shares of 1.
 
     `labels` and `predictions` are class indices of shape (n,). A class that is neither present nor predicted
-    is left out of the means; one that is present but never predicted, or the reverse, counts as 0 in each. F1 is
-    the mean of the classes' F1, not that of the two means.
+    is left out of the means; one that is present but never predicted, or the reverse, counts as 0 in each mean. F1 is
+    the mean of the classes' F1, not the F1 of the mean precision and recall.
     Raises ValueError for an index outside [0, n_classes), for no images, and for unequal lengths.
     """
     labels, predictions = _class_indices(labels, predictions, n_classes)
@@ -37,8 +37,8 @@ def thresholded_precision_recall(
     """Precision and recall over all pairs of an image and a class, shares of 1.
 
     `labels` are class indices of shape (n,), `probabilities` have shape (n, n_classes). A pair counts as predicted
-    when its probability is above the threshold, so an image may have no class or several: these are the figures of
-    Keras's Precision and Recall on one-hot labels. The precision is NaN where nothing is predicted.
+    when its probability is above the threshold, so an image may have no predicted class or several: these are the
+    metrics Precision and Recall of Keras on one-hot labels. The precision is NaN where nothing is predicted.
     Raises ValueError as `cross_entropy` does.
     """
     labels, probabilities = _scored(labels, probabilities, "probabilities")
@@ -50,7 +50,7 @@ def thresholded_precision_recall(
 
 
 def per_class_accuracy(labels: npt.ArrayLike, predictions: npt.ArrayLike, n_classes: int) -> npt.NDArray[np.float64]:
-    """The share of each true class's images that are predicted right, of shape (n_classes,); NaN without images.
+    """The share of each class's images that are predicted right, of shape (n_classes,); NaN for a class without images.
 
     Raises ValueError as `macro_f1` does.
     """
@@ -64,15 +64,15 @@ def per_class_accuracy(labels: npt.ArrayLike, predictions: npt.ArrayLike, n_clas
 def cross_entropy(labels: npt.ArrayLike, logits: npt.ArrayLike) -> float:
     """The mean over images of -ln p(true class), in nats, for logits of shape (n, n_classes).
 
-    Finite for all finite logits. Raises ValueError for logits of another shape, for labels that are not one class
-    index an image, and for no images.
+    The mean is finite for all finite logits. Raises ValueError for logits of another shape, for labels that are not one
+    class index per image, and for no images.
     """
     labels, logits = _scored(labels, logits, "logits")
     return float(-log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean())
 
 
 def confusion_matrix(labels: npt.ArrayLike, predictions: npt.ArrayLike, n_classes: int) -> npt.NDArray[np.int64]:
-    """Counts of shape (n_classes, n_classes): rows are true classes, columns predicted ones.
+    """Counts of images of shape (n_classes, n_classes): rows are true classes, columns predicted ones.
 
     Raises ValueError as `macro_f1` does.
     """
@@ -82,7 +82,7 @@ def confusion_matrix(labels: npt.ArrayLike, predictions: npt.ArrayLike, n_classe
 
 
 def largest_confusions(matrix: npt.NDArray[np.int64], k: int = 3) -> list[tuple[int, int, int]]:
-    """The up to `k` largest counts off the diagonal, as (true class, predicted class, count), largest first.
+    """At most `k` largest counts off the diagonal, as (true class, predicted class, count), largest first.
 
     `matrix` has shape (n, n), rows true. Equal counts keep the matrix's order; zeros are left out.
     """
@@ -102,7 +102,7 @@ def _class_indices(
 def _scored(
     labels: npt.ArrayLike, scores: npt.ArrayLike, name: str
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Labels (n,), and the scores (n, n_classes) of all classes for each."""
+    """The labels (n,) and each image's scores of all classes (n, n_classes), checked."""
     scores = np.asarray(scores, dtype=np.float64)
     if scores.ndim != 2 or len(scores) != np.size(labels):
         raise ValueError(f"{name} must have shape ({np.size(labels)}, n_classes), got {scores.shape}")
@@ -110,7 +110,7 @@ def _scored(
 
 
 def _indices(name: str, values: npt.ArrayLike, n_classes: int) -> npt.NDArray[np.int64]:
-    """As an array, checked here because scikit-learn silently drops an index that is not in its list."""
+    """The values as an array, checked here because scikit-learn silently drops an index that is not in its list."""
     array = np.asarray(values)
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"{name} must have shape (n,) with n > 0, got {array.shape}")

@@ -1,4 +1,4 @@
-"""How far measured accuracies and their differences can be trusted: intervals, tests, detectable differences."""
+"""The uncertainty of accuracies and their differences: confidence intervals, tests, detectable differences."""
 
 import math
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ from scipy import optimize, stats
 def wilson(n_correct: int, n: int, level: float = 0.95) -> tuple[float, float]:
     """Wilson's (1927) score interval for the accuracy of one fixed network with `n_correct` of `n` images right.
 
-    Both ends are shares of 1. It covers the drawing of the images only: neither the seed nor the choice of this
-    network for its score on the same images. Raises ValueError unless 0 <= n_correct <= n, n > 0, 0 < level < 1.
+    Both ends are shares of 1. The interval covers the sampling of the images only: neither the seed nor the choice of
+    this network by its score on the same images. Raises ValueError unless 0 <= n_correct <= n, n > 0, 0 < level < 1.
     """
     _check_level(level)
     if not 0 <= n_correct <= n or n == 0:
@@ -26,8 +26,8 @@ def wilson(n_correct: int, n: int, level: float = 0.95) -> tuple[float, float]:
 class Estimate:
     """A mean over seeds and images, with its uncertainty; shares of 1.
 
-    `standard_error` and `degrees_of_freedom` are None where one seed, or no variation at all, gives none. What
-    follows from them is then None too. The methods raise ValueError for a level outside (0, 1).
+    `standard_error` and `degrees_of_freedom` are None with one seed or without any variation. What follows from them
+    is then None too. The methods raise ValueError for a level outside (0, 1).
     """
 
     value: float
@@ -35,7 +35,7 @@ class Estimate:
     degrees_of_freedom: float | None
 
     def interval(self, level: float = 0.95) -> tuple[float, float] | None:
-        """The t interval, value -+ t standard errors; not clipped, so near 0 or 1 it can leave the possible range."""
+        """The t interval, value -+ t standard errors; not clipped: near 0 or 1 it can leave the possible range."""
         _check_level(level)
         if self.standard_error is None or self.degrees_of_freedom is None:
             return None
@@ -43,17 +43,17 @@ class Estimate:
         return self.value - margin, self.value + margin
 
     def p_value(self) -> float | None:
-        """Of the two-sided t test that the true value is 0; for differences. `interval` inverts the same test."""
+        """The p-value of the two-sided t test that the true difference is 0. `interval` inverts the same test."""
         if self.standard_error is None or self.degrees_of_freedom is None:
             return None
         return float(2 * stats.t.sf(abs(self.value) / self.standard_error, self.degrees_of_freedom))
 
     def detectable(self, level: float = 0.95, power: float = 0.8) -> float | None:
-        """The smallest true distance from 0 that a two-sided t test at 1 - level finds with probability `power`.
+        """The smallest true distance from 0 that a two-sided t test at 1 - level detects with probability `power`.
 
-        Takes the standard error and its degrees of freedom as those of the next experiment. The test statistic has
+        Assumes that the next experiment has this standard error and these degrees of freedom. The test statistic has
         a noncentral t distribution (e.g. Cohen 1988, Statistical Power Analysis, section 12.7).
-        Raises ValueError for a power outside (1 - level, 1): with no true difference it is 1 - level already.
+        Raises ValueError for a power outside (1 - level, 1): with no true difference the power is 1 - level already.
         """
         _check_power(level, power)
         if self.standard_error is None or self.degrees_of_freedom is None:
@@ -62,21 +62,21 @@ class Estimate:
 
 
 def over_seeds_and_images(values: npt.ArrayLike) -> Estimate:
-    """The mean of `values`, shape (n_images, n_seeds), as an estimate for other images and other seeds.
+    """Estimates the mean of `values`, shape (n_images, n_seeds), for other images and other seeds.
 
     `values` are 0 and 1 (wrong and right) for one configuration, or -1, 0 and 1 for the difference of two. Each
-    column is one trained network, each row one image that all of them saw.
+    column is one trained network, each row one image that all networks classified.
 
-    The variance of a mean over n images and S seeds is Gallas, Pennello & Myers' for readers (here seeds) and
-    cases (images): "Multireader multicase variance analysis for binary data", J. Opt. Soc. Am. A 24 (2007) B70, as
-    moment estimates of a two-way random-effects analysis of variance without replication, with Satterthwaite's
-    (1946) degrees of freedom nu. From the mean squares of images, seeds and residual:
+    The variance of a mean over n images and S seeds is that of Gallas, Pennello & Myers, whose readers are seeds here
+    and whose cases are images: "Multireader multicase variance analysis for binary data", J. Opt. Soc. Am. A 24 (2007)
+    B70. It uses moment estimates of a two-way random-effects analysis of variance without replication, with
+    Satterthwaite's (1946) degrees of freedom nu. From the mean squares of images, seeds and residual:
 
         V = max(MS_I + MS_S - MS_E, MS_I) / (n S)
         nu = (n S V)^2 / (MS_I^2 / (n - 1) + MS_S^2 / (S - 1) + MS_E^2 / ((n - 1) (S - 1)))
 
     The max counts a negative estimate of the variance between seeds as 0. One seed, and V = 0, give no standard
-    error: neither says how far other seeds or images would differ.
+    error: neither shows how much other seeds or images would differ.
     Raises ValueError for a shape other than (at least 2, at least 1) and for values other than -1, 0 and 1.
     """
     array = np.asarray(values)
@@ -95,7 +95,7 @@ def over_seeds_and_images(values: npt.ArrayLike) -> Estimate:
     if n_seeds == 1:
         return Estimate(value, None, None)
 
-    # Sums of squares times n S, in whole numbers: they are exact, so that no variation is exactly 0.
+    # Sums of squares times n S, in integers: they are exact, so that a lack of variation gives exactly 0.
     squared_total = total**2
     images = n * int((whole.sum(axis=1) ** 2).sum())
     seeds = n_seeds * int((whole.sum(axis=0) ** 2).sum())
@@ -115,9 +115,9 @@ def over_seeds_and_images(values: npt.ArrayLike) -> Estimate:
 
 @dataclass(frozen=True)
 class PairedTest:
-    """Two fixed networks on the same `n` images: `b` that only the first has right, `c` that only the second has.
+    """Two fixed networks on the same `n` images: only the first is right on `b` of them, only the second on `c`.
 
-    It covers the drawing of the images, not the seeds. Raises ValueError for counts that do not fit together.
+    The test covers the sampling of the images, not the seeds. Raises ValueError for counts that do not fit together.
     """
 
     b: int
@@ -130,15 +130,15 @@ class PairedTest:
 
     @property
     def difference(self) -> float:
-        """Accuracy of the first minus that of the second, a share of 1."""
+        """The accuracy of the first network minus that of the second, a share of 1."""
         return (self.b - self.c) / self.n
 
     def p_value(self) -> float:
-        """McNemar's two-sided mid-p: what is more extreme than seen, and half of what is equally extreme.
+        """McNemar's two-sided mid-p: the probability of more extreme counts, plus half that of equally extreme ones.
 
         Fagerland, Lydersen & Laake, "The McNemar test for binary matched-pairs data", BMC Med. Res. Methodol. 13
-        (2013) 91. 1 where no image tells the networks apart. `interval` inverts another test of the same
-        hypothesis, so near the border the two can disagree.
+        (2013) 91. It is 1 where the networks are right on the same images. `interval` inverts another test of the same
+        hypothesis, so the two can disagree near the border of significance.
         """
         n_discordant = self.b + self.c
         if n_discordant == 0:
@@ -153,8 +153,8 @@ class PairedTest:
         """Tango's paired score interval for the true difference, within [-1, 1].
 
         "Equivalence test and confidence interval for the difference in proportions for the paired-sample design",
-        Stat. Med. 17 (1998) 891: the differences d that (b - c - n d)^2 = z^2 n (2 q + d (1 - d)) bounds, where q is
-        the likeliest probability of an image that only the second has right, given d.
+        Stat. Med. 17 (1998) 891: its ends are the solutions d of (b - c - n d)^2 = z^2 n (2 q + d (1 - d)), where q is
+        the maximum-likelihood probability, given d, that only the second network is right on an image.
         Raises ValueError for a level outside (0, 1).
         """
         _check_level(level)
@@ -166,7 +166,7 @@ class PairedTest:
         """The root of Tango's equation above the observed difference."""
         if self.b == self.n:
             return 1.0
-        # The observed difference solves the equation too where its variance is 0. What is left is then linear.
+        # Where its variance is 0, the observed difference solves the equation too. The rest of the equation is linear.
         if self.c == self.n:
             return -(self.n - z**2) / (self.n + z**2)
         if self.b + self.c == 0:
@@ -178,18 +178,18 @@ class PairedTest:
         return float(optimize.brentq(excess, self.difference, 1.0, xtol=1e-14))
 
     def _variance(self, d: float) -> float:
-        """Of b - c where the true difference is `d`, with q as the larger root of 2 n q^2 + linear q + constant."""
+        """The variance of b - c at a true difference `d`; q is the larger root of 2 n q^2 + linear q + constant."""
         linear = (2 * self.n - self.b + self.c) * d - self.b - self.c
         constant = -self.c * d * (1 - d)
         q = (math.sqrt(max(linear**2 - 8 * self.n * constant, 0.0)) - linear) / (4 * self.n)
         return self.n * (2 * q + d * (1 - d))
 
     def detectable(self, level: float = 0.95, power: float = 0.8) -> float | None:
-        """The smallest true difference that McNemar's test at 1 - level finds in n images with probability `power`.
+        """The smallest true difference that McNemar's test at 1 - level detects in n images with probability `power`.
 
         Solves Connor's n d^2 = (z_level sqrt(p) + z_power sqrt(p - d^2))^2 ("Sample size for testing differences in
         proportions for the paired-sample design", Biometrics 43 (1987) 207) for d, with p the observed share of
-        images that only one network has right. None where that is 0, or where not even d = p is enough.
+        images that only one network has right. None where p is 0, or where not even d = p is enough.
         Raises ValueError for a power outside (1 - level, 1).
         """
         _check_power(level, power)
@@ -205,14 +205,14 @@ class PairedTest:
 
 
 def paired(first_correct: npt.ArrayLike, second_correct: npt.ArrayLike) -> PairedTest:
-    """Counts what two networks have right on the same images: boolean arrays of shape (n,), in the same order.
+    """Counts the images on which only one of two networks is right, from boolean arrays (n,) in the same order.
 
     Raises ValueError for other types, for other or unequal shapes, and for no images.
     """
     first, second = np.asarray(first_correct), np.asarray(second_correct)
     if first.ndim != 1 or first.size == 0 or first.shape != second.shape:
         raise ValueError(f"both must have the same shape (n,) with n > 0, got {first.shape} and {second.shape}")
-    # Predicted classes in place of right and wrong would count without complaint.
+    # Predicted classes in place of right and wrong would silently give wrong counts.
     if first.dtype != np.bool_ or second.dtype != np.bool_:
         raise ValueError(f"both must be boolean, got {first.dtype} and {second.dtype}")
     return PairedTest(int((first & ~second).sum()), int((~first & second).sum()), first.size)
@@ -222,8 +222,8 @@ def paired(first_correct: npt.ArrayLike, second_correct: npt.ArrayLike) -> Paire
 class Adjusted:
     """One of several tests after Holm's adjustment.
 
-    `p_value` is decided against the alpha of the whole family. `level` is that of the interval which leaves out 0
-    just where the test is decided, if it inverts the test that gave the p-value.
+    `p_value` is to be compared with the alpha of the whole family. An interval at `level` leaves out 0 exactly where
+    the test is decided, if the interval inverts the test that gave the p-value.
     """
 
     p_value: float
@@ -232,10 +232,10 @@ class Adjusted:
 
 
 def holm(p_values: Sequence[float], alpha: float = 0.05) -> list[Adjusted]:
-    """Holm's step-down adjustment, in the order of `p_values`: a false decision anywhere has probability <= alpha.
+    """Holm's step-down adjustment, in the order of `p_values`: the probability of any false decision is <= alpha.
 
     "A simple sequentially rejective multiple test procedure", Scand. J. Stat. 6 (1979) 65. The k-th smallest of m
-    p-values (k from 0) is compared with alpha / (m - k), until one is larger: that one and all after it stay
+    p-values (k from 0) is compared with alpha / (m - k), until one is larger: this one and all after it stay
     undecided, and share its level. Raises ValueError for a p-value outside [0, 1] and an alpha outside (0, 1).
     """
     if not 0 < alpha < 1:
@@ -257,16 +257,16 @@ def holm(p_values: Sequence[float], alpha: float = 0.05) -> list[Adjusted]:
 def _noncentrality(level: float, power: float, degrees_of_freedom: float) -> float:
     """The noncentrality at which a two-sided t test at 1 - level has this power."""
     critical = float(stats.t.isf((1 - level) / 2, degrees_of_freedom))
-    # Where few degrees of freedom push the critical value this far out, only the standard error's own chi
-    # distribution decides (relative error about 1 / critical), and scipy's noncentral ones break down.
+    # Where few degrees of freedom push the critical value this far out, only the chi distribution of the standard error
+    # matters (relative error about 1 / critical), and scipy's noncentral distributions break down.
     if critical > 1e4:
         return critical * math.sqrt(stats.chi2.ppf(power, degrees_of_freedom) / degrees_of_freedom)
-    # Both halves of the statistic then suffice, each with probability sqrt(power): an upper bound.
+    # An upper bound: here numerator and denominator of the statistic each suffice with probability sqrt(power).
     half = math.sqrt(power)
     upper = critical * math.sqrt(stats.chi2.ppf(half, degrees_of_freedom) / degrees_of_freedom) + stats.norm.ppf(half)
 
     def excess(noncentrality: float) -> float:
-        # The square of a noncentral t is a noncentral F, both tails in one; scipy's nct has gaps (NaN) at small
+        # The square of a noncentral t is a noncentral F, which covers both tails; scipy's nct has gaps (NaN) at small
         # degrees of freedom.
         return float(stats.ncf.sf(critical**2, 1, degrees_of_freedom, noncentrality**2)) - power
 

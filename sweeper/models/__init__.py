@@ -1,1 +1,1 @@
-"""Networks of every family, from their configuration."""
+"""Networks of every family, built from their configuration."""

@@ -1,4 +1,4 @@
-"""What networks of several families are made of."""
+"""Activation functions and weight initialisation for networks of several families."""
 
 from torch import nn
 
@@ -15,14 +15,14 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 def activation_of(config: ConvNetConfig | MlpConfig) -> nn.Module:
-    """A new activation function."""
+    """A new module of the configured activation function."""
     if config.activation == "leaky_relu":
         return nn.LeakyReLU(config.leaky_relu_slope)
     return ACTIVATIONS[config.activation]()
 
 
 def initialise(model: nn.Module, init: str) -> None:
-    """Glorot (2010) or He (2015) weights with zero biases; "torch" leaves torch's own."""
+    """Sets Glorot (2010) or He (2015) weights and zero biases; "torch" keeps torch's own."""
     if init == "torch":
         return
     for module in model.modules():

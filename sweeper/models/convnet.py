@@ -10,15 +10,15 @@ from sweeper.config import ConvNetConfig
 from sweeper.models.blocks import activation_of, initialise
 from sweeper.models.layers import spread, trace
 
-# Never falling; gelu and silu dip below 0.
-RISING = ("relu", "leaky_relu", "tanh", "elu")
+# These never fall; gelu and silu do, where they dip below 0.
+MONOTONE = ("relu", "leaky_relu", "tanh", "elu")
 POOLINGS: dict[str, type[nn.MaxPool2d] | type[nn.AvgPool2d]] = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
 
 
 class Conv(nn.Conv2d):
     """A conv that runs as a linear layer when its kernel covers the whole map.
 
-    LeNet-5's third conv is such a one: it becomes one matrix product instead of a convolution.
+    An example is LeNet-5's third conv: it becomes one matrix product instead of a convolution.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -31,7 +31,7 @@ class ConvNet(nn.Module):
     """Convs, each with its batch norm, activation, dropout and pool, then linear layers.
 
     `forward` takes normalised images (batch, channels, height, width) and gives logits (batch, classes), or
-    probabilities with `softmax_output`. `forward_heads` gives those of the auxiliary heads as well.
+    probabilities with `softmax_output`. `forward_heads` also gives the logits of the auxiliary heads.
     """
 
     def __init__(self, config: ConvNetConfig, input_shape: tuple[int, int, int], n_classes: int) -> None:
@@ -42,7 +42,7 @@ class ConvNet(nn.Module):
         self.aux = nn.ModuleDict(
             {name: nn.Linear(int(torch.Size(shapes[name]).numel()), n_classes) for name in config.aux_heads}
         )
-        # A conv's head sees its map after the activation, a pool's head the pooled map.
+        # The head of a conv sees the map after the activation, the head of a pool the pooled map.
         self._taps = {
             name if name.startswith("pool") else name.replace("conv", "activation"): name for name in config.aux_heads
         }
@@ -52,7 +52,7 @@ class ConvNet(nn.Module):
         return self.classifier(self.features(images))
 
     def forward_heads(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """The output, and the logits of every auxiliary head by the name of its layer."""
+        """The output, and the logits of every auxiliary head by the name of the head's layer."""
         heads = {}
         maps = images
         for name, module in self.features.named_children():
@@ -100,13 +100,13 @@ def _features(config: ConvNetConfig, n_channels: int) -> nn.Sequential:
 
 
 def _may_pool_first(config: ConvNetConfig, number: int, dropout: float) -> bool:
-    """Whether pooling before the activation gives the same map: then the activation has a quarter of the work.
+    """Whether pooling before the activation gives the same map, which leaves the activation a quarter of the work.
 
-    The maximum of a rising function's values is its value at the maximum. A training step of LeNet-5 on one CPU
-    core is about a fifth faster for it. A head must see the maps in the order that its name promises.
+    The maximum of a monotone function's values is its value at the maximum. This makes a training step of LeNet-5 on
+    one CPU core about a fifth faster. A layer with a head keeps the order that the head's name promises.
     """
     tapped = {f"conv{number}", f"pool{number}"} & set(config.aux_heads)
-    return config.pooling == "max" and config.activation in RISING and not dropout and not tapped
+    return config.pooling == "max" and config.activation in MONOTONE and not dropout and not tapped
 
 
 def _classifier(config: ConvNetConfig, width: int, n_classes: int) -> nn.Sequential:

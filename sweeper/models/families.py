@@ -1,4 +1,4 @@
-"""Networks of every family, from their configuration. What a family needs is imported when it is used."""
+"""Builds and traces networks of every family. A family's dependencies are imported only when it is used."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def build(config: ModelConfig, input_shape: tuple[int, int, int], n_classes: int) -> "nn.Module":
     """The network for images of `input_shape` (channels, height, width).
 
-    Its initial weights come from torch's global generator. Raises ValueError when a layer cannot take its map.
+    Its initial weights come from torch's global generator. Raises ValueError when a layer cannot take its input map.
     """
     match config:
         case ConvNetConfig():
@@ -32,7 +32,7 @@ def build(config: ModelConfig, input_shape: tuple[int, int, int], n_classes: int
 
 
 def check_name(model_name: str) -> None:
-    """Raises ValueError, with the nearest that there is, for a network that timm does not have."""
+    """Raises ValueError, suggesting the nearest name, for a network that timm does not have."""
     from sweeper.models import timm_net
 
     timm_net.check_name(model_name)
@@ -41,7 +41,7 @@ def check_name(model_name: str) -> None:
 def trace(config: ModelConfig, input_shape: tuple[int, int, int], n_classes: int) -> list[Layer]:
     """The layers of the network for images of `input_shape` (channels, height, width), in order.
 
-    Raises ValueError, naming the layer and the sizes where it can, when the network cannot take such images.
+    Raises ValueError, naming the layer and the sizes where possible, when the network cannot take such images.
     """
     if isinstance(config, TimmConfig):
         from sweeper.models import timm_net

@@ -1,4 +1,4 @@
-"""The layers of a network by arithmetic alone: shapes, parameters and multiply-adds, without building it."""
+"""A network's layers by arithmetic alone, without building it: shapes, parameters and multiply-adds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Layer:
 
 
 def spread(value: Any, n_layers: int, name: str, layers: str = "conv layers") -> list[Any]:
-    """A per-layer field as a list of `n_layers` values; ValueError if it is an array of another length."""
+    """A per-layer field as a list of `n_layers` values. Raises ValueError for an array of another length."""
     if not isinstance(value, tuple):
         return [value] * n_layers
     if len(value) != n_layers:
@@ -37,14 +37,14 @@ def trace(config: ModelConfig, input_shape: Shape, n_classes: int) -> list[Layer
     """The layers of a convnet or mlp for images of `input_shape` (channels, height, width), in order.
 
     Raises ValueError, naming the layer and the sizes, when the network cannot take such images, and TypeError for a
-    family whose networks are not known by arithmetic.
+    family whose layers arithmetic cannot give.
     """
     match config:
         case ConvNetConfig():
             return _convnet(config, input_shape, n_classes)
         case MlpConfig():
             return _mlp(config, input_shape, n_classes)
-    raise TypeError(f"networks of family {config.family} must be built to be known")
+    raise TypeError(f"the layers of a network of family {config.family} are known only after building it")
 
 
 def _convnet(config: ConvNetConfig, input_shape: Shape, n_classes: int) -> list[Layer]:

@@ -1,4 +1,4 @@
-"""The perceptron: linear layers on the flattened image, from an `MlpConfig`."""
+"""The multilayer perceptron: linear layers on the flattened image, from an `MlpConfig`."""
 
 from collections import OrderedDict
 from math import prod
@@ -13,7 +13,8 @@ from sweeper.models.layers import spread
 def build(config: MlpConfig, input_shape: tuple[int, int, int], n_classes: int) -> nn.Module:
     """The network: normalised images (batch, channels, height, width) in, logits (batch, classes) out.
 
-    Or probabilities, with `softmax_output`. Raises ValueError where a per-layer field has too few or many values.
+    With `softmax_output` it gives probabilities. Raises ValueError where a per-layer field has too few or too many
+    values.
     """
     modules: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
     if config.dropout_flatten:

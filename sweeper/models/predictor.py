@@ -1,4 +1,4 @@
-"""A trained network together with its preprocessing, so that it can be used without knowing how it was trained."""
+"""A trained network together with its preprocessing, so that one can use it without knowing how it was trained."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from sweeper.config import ModelConfig, TimmConfig
 from sweeper.models.families import build
 
-# As in training: small enough that the maps of a LeNet stay in the cache.
+# As in training, small enough that a LeNet's feature maps stay in the cache.
 BATCH = 128
-# The layout that networks are trained in. Another one gives other last bits.
+# The memory layout in training. Another layout changes the last bits of the logits.
 LAYOUT = torch.channels_last
 
 
@@ -24,8 +24,8 @@ class RawPixels(nn.Module):
     """A network with its own preprocessing: raw pixels uint8 (batch, channels, height, width) in, logits out.
 
     The logits are float32 (batch, classes). `mean` and `std` are per channel, for pixels in [0, 1]. With
-    `probabilities` the network's own output is probabilities, and their logarithms are given instead: softmax
-    makes the same probabilities of them.
+    `probabilities` the network's own output is probabilities, and `forward` gives their logarithms: the softmax of
+    these is the same probabilities.
     """
 
     mean: Tensor
@@ -37,7 +37,7 @@ class RawPixels(nn.Module):
         super().__init__()
         self.network = network
         self.probabilities = probabilities
-        # Scaled rather than the pixels divided, as training does it: the same bits reach the network.
+        # As in training, mean and std are multiplied by 255 instead of dividing pixels: the network gets the same bits.
         self.register_buffer("mean", (255 * torch.tensor(mean, dtype=torch.float32)).view(1, -1, 1, 1))
         self.register_buffer("std", (255 * torch.tensor(std, dtype=torch.float32)).view(1, -1, 1, 1))
 
@@ -56,13 +56,13 @@ def load_network(
     mean: Sequence[float],
     std: Sequence[float],
 ) -> RawPixels:
-    """The network of this configuration with the weights of a safetensors file, on the CPU and ready to predict.
+    """Loads the weights of a safetensors file into a configuration's network, on the CPU and ready to predict.
 
-    `input_shape` is (channels, height, width). Raises ValueError, naming the file, when it cannot be read or holds
-    other tensors than the network has.
+    `input_shape` is (channels, height, width). Raises ValueError, naming the file, when the file cannot be read or its
+    tensors differ from the network's.
     """
     if isinstance(config, TimmConfig):
-        config = replace(config, pretrained=False)  # what these weights began from need not be downloaded
+        config = replace(config, pretrained=False)  # the file's weights replace pretrained ones: download nothing
     network = build(config, input_shape, n_classes)
     try:
         network.load_state_dict(load_file(weights))
@@ -81,7 +81,7 @@ def logits_of(network: RawPixels, images: NDArray[np.uint8], device: torch.devic
     logits = []
     with torch.inference_mode():
         for start in range(0, len(images), BATCH):
-            # A copy: torch warns of arrays that cannot be written to, such as memory-mapped ones.
+            # A copy, because torch warns about arrays that are not writable, such as memory-mapped ones.
             batch = torch.tensor(images[start : start + BATCH]).to(device)
             logits.append(network(batch.contiguous(memory_format=LAYOUT)))
     return torch.cat(logits).cpu().numpy()

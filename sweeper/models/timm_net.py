@@ -1,4 +1,4 @@
-"""Networks of the timm library, adapted to the images and classes at hand."""
+"""Networks of the timm library, adapted to the data set's images and classes."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,8 +22,8 @@ from sweeper.models.layers import Layer
 def build(config: TimmConfig, input_shape: tuple[int, int, int], n_classes: int) -> nn.Module:
     """The network: normalised images (batch, channels, height, width) in, logits (batch, classes) out.
 
-    Raises ValueError for a name that timm does not know, with the nearest that it does, for weights that cannot be had
-    and for images that the network cannot take.
+    Raises ValueError for a name that timm does not know, suggesting the nearest one, for pretrained weights that cannot
+    be loaded, and for images that the network cannot take.
     """
     network = _create(config, input_shape, n_classes)
     return nn.Sequential(network, nn.Softmax(dim=1)) if config.softmax_output else network
@@ -32,10 +32,10 @@ def build(config: TimmConfig, input_shape: tuple[int, int, int], n_classes: int)
 def trace(config: TimmConfig, input_shape: tuple[int, int, int], n_classes: int) -> list[Layer]:
     """The layers that hold parameters, in the order in which an image passes them, built without memory for weights.
 
-    What belongs to no such layer, as attention's products and position embeddings do, stands last as "others".
-    Raises ValueError as `build`, but for weights.
+    The rest, such as attention's products and position embeddings, comes last as "others". Raises ValueError as `build`
+    does, except for weights.
     """
-    # All that is alike in its layers is traced once: a search draws rates without end.
+    # Configurations with the same layers share one cached trace: a search draws new dropout rates without end.
     like = replace(
         config,
         pretrained=False,
@@ -47,8 +47,8 @@ def trace(config: TimmConfig, input_shape: tuple[int, int, int], n_classes: int)
 
 
 def check_name(name: str) -> None:
-    """Raises ValueError for a name that timm does not know, with the nearest that it does."""
-    # With a tag that says on what its weights were trained, or without.
+    """Raises ValueError for a name that timm does not know, suggesting the nearest one."""
+    # A name may end in a tag, after a dot, that says on what data its weights were trained.
     known = timm.list_models(pretrained=True) if "." in name else timm.list_models()
     if name not in known:
         raise ValueError(f"model_name must be one of timm's, got {name!r}{nearest(name, known)}")
@@ -57,11 +57,11 @@ def check_name(name: str) -> None:
 @cache
 def _traced(config: TimmConfig, input_shape: tuple[int, int, int], n_classes: int) -> tuple[Layer, ...]:
     with torch.device("meta"):
-        # Torch counts operations through the gradients' graph where it can, and not every network lets it.
+        # With gradients, torch would count operations through the autograd graph, which not every network allows.
         network = _create(config, input_shape, n_classes).eval().requires_grad_(False)
         images = torch.empty(1, *input_shape)
     found: dict[str, Layer] = {}
-    inside: list[str] = []  # the modules that an image has entered and not left
+    inside: list[str] = []  # the modules that the image has entered and not yet left
 
     def enter(name: str) -> Any:
         return lambda module, inputs: inside.append(name)
@@ -69,9 +69,9 @@ def _traced(config: TimmConfig, input_shape: tuple[int, int, int], n_classes: in
     def leave(module: nn.Module, inputs: Sequence[Tensor], output: Any) -> None:
         inside.pop()
 
-    def noting(name: str) -> Any:
-        def note(module: nn.Module, inputs: Sequence[Tensor], output: Any) -> None:
-            # Recurrent layers give their state as well.
+    def recording(name: str) -> Any:
+        def record(module: nn.Module, inputs: Sequence[Tensor], output: Any) -> None:
+            # Recurrent layers return their state as well.
             shape = tuple((output if isinstance(output, Tensor) else output[0]).shape[1:])
             n_products = found[name].n_multiply_adds if name in found else 0
             if isinstance(module, nn.Conv2d):
@@ -81,23 +81,23 @@ def _traced(config: TimmConfig, input_shape: tuple[int, int, int], n_classes: in
             n_parameters = sum(parameter.numel() for parameter in module.parameters())
             found[name] = Layer(name, _kind(module), shape, n_parameters, n_products)
 
-        return note
+        return record
 
     for name, module in network.named_modules():
         module.register_forward_pre_hook(enter(name))
         module.register_forward_hook(leave)
         own = list(module.parameters(recurse=False))
-        # Some norms contain their activation function.
+        # A layer may have submodules without parameters: some norms contain their activation function.
         if own and len(own) == len(list(module.parameters())):
-            module.register_forward_hook(noting(name))
+            module.register_forward_hook(recording(name))
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         try:
             output = network(images)
-        except Exception as error:  # a thousand networks have many ways to fail
+        except Exception as error:  # timm's thousand networks have many ways to fail
             raise ValueError(_misfit(config, input_shape, error, inside[-1])) from error
     layers = list(found.values())
     n_parameters = sum(p.numel() for p in network.parameters()) - sum(layer.n_parameters for layer in layers)
-    # A multiply-add is two of torch's floating-point operations.
+    # Torch counts a multiply-add as two floating-point operations.
     n_products = counter.get_total_flops() // 2 - sum(layer.n_multiply_adds for layer in layers)
     if n_parameters or n_products:
         layers.append(Layer("others", "others", tuple(output.shape[1:]), n_parameters, n_products))
@@ -126,7 +126,7 @@ def _create(config: TimmConfig, input_shape: tuple[int, int, int], n_classes: in
     if settings is not None and settings.fixed_input_size:
         options["img_size"] = (height, width)
     disable_progress_bars()
-    hub_logging.set_verbosity(hub_logging.CRITICAL)  # it warns of each of its tries
+    hub_logging.set_verbosity(hub_logging.CRITICAL)  # the hub's client warns at each of its tries
     try:
         network: nn.Module = timm.create_model(name, pretrained=config.pretrained, **options)
     except TypeError as error:
@@ -140,7 +140,7 @@ def _create(config: TimmConfig, input_shape: tuple[int, int, int], n_classes: in
 
 
 def _check_patches(network: nn.Module, config: TimmConfig, input_shape: tuple[int, int, int]) -> None:
-    """Raises ValueError where patches would leave out the rest of the image, which timm does without a word."""
+    """Raises ValueError where the patches would not cover the whole image; timm silently leaves out the rest."""
     embedding = getattr(network, "patch_embed", None)
     if not isinstance(embedding, PatchEmbed) or embedding.dynamic_img_pad:
         return
@@ -155,7 +155,7 @@ def _misfit(config: TimmConfig, input_shape: Sequence[int], reason: object, laye
 
 
 def _line(reason: object) -> str:
-    """In one line what went wrong, which timm and torch tell in several."""
+    """The reason in one line; timm and torch use several."""
     return " ".join(str(reason).split()) or type(reason).__name__
 
 

@@ -1,4 +1,4 @@
-"""Weights of one network as the start of another: which tensors of a safetensors file fit, and their loading."""
+"""Initial weights from another network: finds the tensors of a safetensors file that fit, and loads them."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -16,10 +16,10 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Match:
-    """The tensors that a file and a network have in common, and those that they have not.
+    """The tensors that a file and a network have in common, and the rest of both.
 
-    `taken` are alike in name and shape, running statistics of batch norm among them; `left` says of each other one of
-    either side why it is none of these. `parameters` are those of the network, taken or not.
+    `taken` names the tensors with the same name and shape, including batch norm's running statistics. `left` gives the
+    reason for every other tensor of either side. `parameters` names the network's parameters, taken or not.
     """
 
     taken: tuple[str, ...]
@@ -28,26 +28,26 @@ class Match:
 
     @property
     def n_parameters_taken(self) -> int:
-        """How many of the network's parameter tensors are taken."""
+        """The number of the network's parameter tensors that are taken."""
         return len(set(self.parameters) & set(self.taken))
 
 
 def shapes_in(path: Path) -> dict[str, Shape]:
-    """The shapes of the tensors in a safetensors file, by name. Raises ValueError where it is none, or not whole."""
+    """The shapes of a safetensors file's tensors by name. Raises ValueError for a damaged file or another format."""
     try:
         with safe_open(path, framework="pt") as file:
             return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 (no iteration)
     except (OSError, SafetensorError) as error:
-        raise ValueError(f"it is no whole safetensors file: {error}") from error
+        raise ValueError(f"it is not a complete safetensors file: {error}") from error
 
 
 def match(found: Mapping[str, Shape], config: ModelConfig, input_shape: tuple[int, int, int], n_classes: int) -> Match:
-    """What of the tensors `found` goes into the network of this configuration, which is built without memory.
+    """Matches the tensors `found` with the network of this configuration, which is built without memory for weights.
 
     Raises ValueError when the network cannot take such images.
     """
     if isinstance(config, TimmConfig):
-        config = replace(config, pretrained=False)  # the same tensors, and nothing to be downloaded
+        config = replace(config, pretrained=False)  # the tensors are the same, and nothing is downloaded
     with torch.device("meta"):
         network = build(config, input_shape, n_classes)
     own = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
@@ -63,9 +63,9 @@ def match(found: Mapping[str, Shape], config: ModelConfig, input_shape: tuple[in
 
 
 def load(network: nn.Module, path: Path, names: Collection[str]) -> None:
-    """Copies these tensors of a safetensors file into the network, on whatever device it is.
+    """Copies the named tensors of a safetensors file into the network, on the network's device.
 
-    Raises ValueError where the file cannot be read or lacks one.
+    Raises ValueError where the file cannot be read or lacks a tensor.
     """
     tensors = network.state_dict()
     try:

@@ -1,4 +1,4 @@
-"""Figures of trainings and studies: plain data in, a matplotlib Figure out, with no global state touched."""
+"""Plots of trainings and studies: plain data in, a matplotlib Figure out, without touching global state."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from sweeper.plots.curves import head_accuracies, learning_curves, mean_learning
 from sweeper.plots.rates import learning_rates
 from sweeper.plots.study import optimization_history, parameter_importance
 
-# Spools on disk hold these names until their figures are drawn.
+# Outboxes on disk hold these function names until their plots are drawn.
 FUNCTIONS: Mapping[str, Callable[..., Figure]] = {
     function.__name__: function
     for function in (
@@ -29,11 +29,11 @@ FUNCTIONS: Mapping[str, Callable[..., Figure]] = {
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure that is drawn later, maybe by another process: one of FUNCTIONS, and arguments that JSON can hold."""
+    """A plot that is drawn later, maybe by another process: one of FUNCTIONS, and arguments that JSON can hold."""
 
     function: str
     arguments: Mapping[str, Any]
 
     def draw(self) -> Figure:
-        """The figure. Raises ValueError as its function does."""
+        """Draws the plot. Raises ValueError as its function does."""
         return FUNCTIONS[self.function](**self.arguments)

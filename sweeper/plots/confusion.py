@@ -1,4 +1,4 @@
-"""The confusion matrix of a network on one part of the data."""
+"""A plot of the confusion matrix of a network on one part of the data."""
 
 import math
 from collections.abc import Sequence
@@ -12,18 +12,18 @@ from matplotlib.ticker import PercentFormatter
 from sweeper.evaluation.metrics import largest_confusions
 from sweeper.plots.panels import empty_figure
 
-# Counts stay readable in a cell of this figure's size up to here; beyond it the colours speak alone.
+# With more classes, counts are not readable in the cells, and only the colours show the shares.
 MOST_CLASSES_WITH_COUNTS = 20
 MOST_CLASS_NAMES = 100
-# Letters of a class name, the rest is cut.
+# In letters; longer class names are cut.
 LONGEST_CLASS_NAME = 24
 
 
 def confusion_matrix(matrix: npt.ArrayLike, classes: Sequence[str], title: str) -> Figure:
-    """A confusion matrix coloured by the share of each true class, its largest confusions in words below.
+    """A confusion matrix coloured by the share of each true class, with the largest confusions in words below.
 
-    `matrix` holds counts of shape (n, n), rows true and columns predicted; `classes` the n names. With up to
-    20 classes the counts stand in the cells, zeros left blank. Raises ValueError where the shapes disagree.
+    `matrix` holds counts of shape (n, n), rows true and columns predicted; `classes` holds the n names. With up to
+    20 classes the cells show the counts, except zeros. Raises ValueError where the shapes disagree.
     """
     n = len(classes)
     matrix = np.asarray(matrix)
@@ -43,7 +43,7 @@ def confusion_matrix(matrix: npt.ArrayLike, classes: Sequence[str], title: str) 
     width, height = side + longest + 1.6, side + longest * math.sin(math.radians(angle)) + 2.0
     figure = empty_figure(width, height, title)
     axes = figure.add_subplot()
-    # With a linear scale a confusion of 2 % could not be told from none beside a diagonal near 100 %.
+    # On a linear scale, a confusion of 2 % would look like none beside a diagonal near 100 %.
     image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1), interpolation="nearest")
     bar = figure.colorbar(image, ax=axes, shrink=0.8, aspect=30, pad=0.02, ticks=[0, 0.01, 0.05, 0.1, 0.2, 0.5, 1])
     bar.ax.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))

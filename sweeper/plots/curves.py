@@ -1,4 +1,4 @@
-"""Loss and accuracy by epoch: of one training, of repeated ones, of several variants, of auxiliary heads."""
+"""Plots of loss and accuracy by epoch: of one training, of repeated ones, of several variants, of auxiliary heads."""
 
 import math
 import re
@@ -32,7 +32,7 @@ HEAD = re.compile(r"aux_(.+)_(?:train|validation)_accuracy")
 
 
 def learning_curves(epochs: Training, title: str) -> Figure:
-    """Loss and accuracy by epoch, training against validation, with the epoch of best validation accuracy.
+    """Loss and accuracy by epoch, training against validation; marks the epoch of the best validation accuracy.
 
     Each mapping holds `epoch`, `train_loss`, `validation_loss` (nats), `train_accuracy` and
     `validation_accuracy` (shares of 1); other keys are ignored, and values that are not finite leave a gap.
@@ -55,7 +55,7 @@ def learning_curves(epochs: Training, title: str) -> Figure:
             markeredgecolor="black",
             label=f"best: {best['validation_accuracy']:.2%}, epoch {best['epoch']:g}",
         )
-    # Below the panels, where no curve can run under it.
+    # Below the panels, where the legend covers no curve.
     add_legend(figure, *accuracy.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
@@ -63,15 +63,15 @@ def learning_curves(epochs: Training, title: str) -> Figure:
 def mean_learning_curves(trainings: Sequence[Training], title: str) -> Figure:
     """Loss and accuracy by epoch, training against validation, as means over trainings of one configuration.
 
-    `trainings` are folds or repeats, each as the epochs of `learning_curves`, of any lengths: an epoch's mean and
-    band (one standard deviation, ddof = 1, either side) are over those that reached it. A value that is not
-    finite in one training leaves a gap. Raises ValueError without a training, or for one without an epoch.
+    `trainings` are folds or repeats of any lengths, each in the form of the epochs of `learning_curves`. An epoch's
+    mean and band (one standard deviation, ddof = 1, either side) are over the trainings that reached it. A value that
+    is not finite in one training leaves a gap. Raises ValueError without a training, or for one without an epoch.
     """
     _require_epochs(trainings)
     figure = empty_figure(9, 4.4, title)
     _, accuracy = _training_against_validation(figure, trainings)
     handles, labels = accuracy.get_legend_handles_labels()
-    note = textwrap.fill("; ".join(_spread([trainings])), 90)
+    note = textwrap.fill("; ".join(_description([trainings])), 90)
     legend = add_legend(figure, handles, labels, loc="outside lower center", ncols=2, title=note)
     legend.get_title().set_multialignment("center")
     return figure
@@ -80,19 +80,19 @@ def mean_learning_curves(trainings: Sequence[Training], title: str) -> Figure:
 def overlaid_curves(variants: Sequence[Mapping[str, Any]], title: str) -> Figure:
     """Loss and accuracy by epoch of all variants, training on the left and validation on the right.
 
-    Each variant holds its `name` and its `trainings` as those of `mean_learning_curves`: a line is their mean,
-    with a light band of one standard deviation either side where there are several. Raises ValueError without a
-    variant, and for one without a training or epoch.
+    Each variant holds its `name` and its `trainings`, in the form of those of `mean_learning_curves`. A line is the
+    mean of a variant's trainings; several trainings also give a light band of one standard deviation either side.
+    Raises ValueError without a variant, and for one without a training or epoch.
     """
     if not variants:
         raise ValueError("variants must hold at least one variant, got none")
     for variant in variants:
         _require_epochs(variant["trainings"], f" (variant {variant['name']})")
-    spread = _spread([variant["trainings"] for variant in variants])
-    note = "\n".join(textwrap.fill(line, 34) for line in spread)
+    description = _description([variant["trainings"] for variant in variants])
+    note = "\n".join(textwrap.fill(line, 34) for line in description)
     names = [textwrap.fill(variant["name"], 34) for variant in variants]
     n_lines = sum(1 + text.count("\n") for text in (note, *names))
-    # Where the title ends above the panels, the legend begins beside them.
+    # A narrow title, because the legend on the right starts at the title's height.
     figure = empty_figure(13, max(7.5, 0.21 * n_lines + 1), title, 5.5)
     panels = figure.subplots(2, 2, sharex=True, sharey="row", squeeze=False)
 
@@ -123,7 +123,7 @@ def overlaid_curves(variants: Sequence[Mapping[str, Any]], title: str) -> Figure
 def head_accuracies(epochs: Training, title: str) -> Figure:
     """Accuracy by epoch of each auxiliary head beside the output's, training on the left and validation on the right.
 
-    Beside `epoch`, `train_accuracy` and `validation_accuracy` of the output, each mapping holds
+    In addition to `epoch`, `train_accuracy` and `validation_accuracy` of the output, each mapping holds
     `aux_<layer>_train_accuracy` and `aux_<layer>_validation_accuracy` (shares of 1) of every head; values that
     are not finite leave a gap. Raises ValueError without an epoch, or without a head.
     """
@@ -131,7 +131,7 @@ def head_accuracies(epochs: Training, title: str) -> Figure:
     heads = list(dict.fromkeys(found[1] for key in epochs[0] if (found := HEAD.fullmatch(key))))
     if not heads:
         raise ValueError("epochs must hold the accuracy of at least one auxiliary head, got none")
-    parts = {part: label for part, label in PARTS.items() if not _left_out([epochs], part, "accuracy")}
+    parts = {part: label for part, label in PARTS.items() if not _is_missing([epochs], part, "accuracy")}
     n_columns = 2 * len(parts)
     figure = empty_figure(1.5 + 4 * len(parts), 3.9 + 0.25 * math.ceil((1 + len(heads)) / n_columns), title)
     (panels,) = figure.subplots(1, len(parts), sharey=True, squeeze=False)
@@ -159,7 +159,7 @@ def _training_against_validation(figure: Figure, trainings: Sequence[Training]) 
     few = max(len(training) for training in trainings) <= MOST_POINTS_WITH_MARKERS
     for axes, quantity in ((loss, "loss"), (accuracy, "accuracy")):
         for part, colour, dash, marker in (("train", ORANGE, "--", "s"), ("validation", BLUE, "-", "o")):
-            if not _left_out(trainings, part, quantity):
+            if not _is_missing(trainings, part, quantity):
                 style = {"color": colour, "linestyle": dash, "marker": marker if few else "", "markersize": 4}
                 _draw_mean(axes, trainings, f"{part}_{quantity}", 0.25, label=PARTS[part], **style)
         label_epochs(axes)
@@ -169,14 +169,14 @@ def _training_against_validation(figure: Figure, trainings: Sequence[Training]) 
     return loss, accuracy
 
 
-def _left_out(trainings: Sequence[Training], part: str, quantity: str) -> bool:
-    """Whether the trainings had no such part: they have numbers of the training part alone."""
+def _is_missing(trainings: Sequence[Training], part: str, quantity: str) -> bool:
+    """Whether `part` is a validation part that the trainings lack: only their training metrics are finite."""
     finite = {p for p in PARTS for training in trainings for e in training if math.isfinite(e[f"{p}_{quantity}"])}
     return part == "validation" and finite == {"train"}
 
 
 def _draw_mean(axes: Axes, trainings: Sequence[Training], key: str, band: float, **style: Any) -> Line2D:
-    """The mean over `trainings` by epoch, with a band of this opacity."""
+    """Draws the mean over `trainings` by epoch, with its band at the opacity `band`."""
     numbers, mean, deviation = _mean_and_deviation(trainings, key)
     (line,) = axes.plot(numbers, mean, **style)
     known = np.isfinite(deviation)
@@ -184,14 +184,14 @@ def _draw_mean(axes: Axes, trainings: Sequence[Training], key: str, band: float,
         low, high = mean - deviation, mean + deviation
         colour = line.get_color()
         axes.fill_between(numbers, low, high, where=known, color=colour, alpha=band, linewidth=0)
-        # A band has no width where neither neighbour has one.
+        # fill_between shows nothing at an epoch without a band on either side, so draw a vertical line there.
         alone = known & ~np.append(known[1:], False) & ~np.append(False, known[:-1])
         axes.vlines(numbers[alone], low[alone], high[alone], color=colour, alpha=3 * band, linewidth=4)
     return line
 
 
 def _mean_and_deviation(trainings: Sequence[Training], key: str) -> tuple[npt.NDArray[np.float64], ...]:
-    """Epochs, and over the trainings that reached each the mean and standard deviation (NaN for fewer than two)."""
+    """Epochs, and the mean and standard deviation (NaN for fewer than two) over the trainings that reached each."""
     by_epoch: defaultdict[float, list[float]] = defaultdict(list)
     for training in trainings:
         for e in training:
@@ -207,18 +207,18 @@ def _mean_and_deviation(trainings: Sequence[Training], key: str) -> tuple[npt.ND
 
 
 def _scale_loss(axes: Axes, trainings: Iterable[Training]) -> str:
-    """Makes the axis logarithmic where the losses need it; its unit."""
+    """Makes the axis logarithmic where the losses need it; returns the axis's unit."""
     losses = [e[f"{part}_loss"] for training in trainings for e in training for part in PARTS]
     losses = [loss for loss in losses if math.isfinite(loss)]
-    # A run that nearly diverges starts so high that its useful part would lie flat on the axis.
+    # A training that nearly diverges starts so high that its useful part would look flat on a linear axis.
     if losses and 0 < 100 * min(losses) < max(losses):
         axes.set_yscale("log")
         return "nats, logarithmic"
     return "nats"
 
 
-def _spread(groups: Sequence[Sequence[Training]]) -> list[str]:
-    """What a line and its band are, in words; `groups` holds the trainings of each line."""
+def _description(groups: Sequence[Sequence[Training]]) -> list[str]:
+    """Describes a line and its band in words; `groups` holds the trainings of each line."""
     counts = sorted(len(trainings) for trainings in groups)
     if counts[-1] == 1:
         return ["1 training" if len(groups) == 1 else "1 training each"]

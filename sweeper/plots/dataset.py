@@ -1,4 +1,4 @@
-"""What a data set looks like: images by class, mean and deviation of each pixel, a few images of each class."""
+"""Plots of a data set: images by class, mean and standard deviation of each pixel, a few images of each class."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,21 +11,21 @@ from matplotlib.ticker import MaxNLocator
 
 from sweeper.plots.panels import BLUE, GREY, ORANGE, empty_figure
 
-# More classes have no room for their names below each other, or for their images on a page.
+# With more classes, their names do not fit below each other, nor their images on a page.
 MOST_CLASSES = 100
-# Letters of a class name, the rest is cut.
+# In letters; longer class names are cut.
 LONGEST_CLASS_NAME = 24
 PART_COLOURS = (BLUE, ORANGE, GREY)
 CHANNEL_NAMES = ("red", "green", "blue")
-# Of a tile of images, in inches.
+# The side of a tile of images, in inches.
 TILE = 1.45
 
 
 def class_distribution(counts: Mapping[str, Sequence[int]], classes: Sequence[str], title: str) -> Figure:
     """The number of images of each class, a panel for each part of the data set.
 
-    `counts` holds by the part's name one number for each of the `classes`. Of more than 100 classes only some are
-    named. Raises ValueError without a part, or where a part has another number of classes.
+    `counts` maps each part's name to one number for each of the `classes`. Of more than 100 classes, the plot names
+    only some. Raises ValueError without a part, or where a part has another number of classes.
     """
     if not counts:
         raise ValueError("counts must hold at least one part, got none")
@@ -45,7 +45,7 @@ def class_distribution(counts: Mapping[str, Sequence[int]], classes: Sequence[st
             axes.stairs(numbers, np.arange(n + 1) - 0.5, orientation="horizontal", fill=True, color=colour)
         axes.set_title(f"{part}: {sum(numbers):,} images", fontsize=10, parse_math=False)
         axes.set_xlabel("Images")
-        # Room for the number behind the longest bar; a part without images still has an axis.
+        # Leaves room for the number after the longest bar; a part without images still gets an axis.
         axes.set_xlim(0, 1.22 * max(1, *numbers))
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
     shown = range(0, n, math.ceil(n / MOST_CLASSES))
@@ -55,10 +55,11 @@ def class_distribution(counts: Mapping[str, Sequence[int]], classes: Sequence[st
 
 
 def pixel_statistics(mean: npt.ArrayLike, std: npt.ArrayLike, title: str) -> Figure:
-    """Images of the mean and of the standard deviation of each pixel, pixels in [0, 1].
+    """Images of the mean and of the standard deviation of each pixel, for pixels in [0, 1].
 
-    `mean` and `std` have shape (C, H, W), with 1 or 3 channels. Three are shown together in colour and each by itself;
-    the colours of the standard deviations are scaled so that the largest is full. Raises ValueError for other shapes.
+    `mean` and `std` have shape (C, H, W), with 1 or 3 channels. Three channels are shown together in colour and each by
+    itself; the colours of the standard deviations are scaled so that the largest value becomes 1. Raises ValueError for
+    other shapes.
     """
     rows = {"mean": np.asarray(mean), "standard deviation": np.asarray(std)}
     shape = rows["mean"].shape
@@ -77,7 +78,7 @@ def pixel_statistics(mean: npt.ArrayLike, std: npt.ArrayLike, title: str) -> Fig
             row[0].imshow((values / full).transpose(1, 2, 0).clip(0, 1))
             row[0].set_title(f"{name}{f' x {1 / full:.3g}' if full < 1 else ', in colour'}", fontsize=10)
             alone, names = row[1:], [f"{name}, {channel}" for channel in CHANNEL_NAMES]
-        # One scale for all channels, from the values that there are: on [0, 1] most means are a flat grey.
+        # One scale for all channels, over the range of the values: on [0, 1] most means would look uniform.
         scale: dict[str, Any] = {"vmin": float(values.min()), "vmax": float(values.max()), "cmap": "viridis"}
         for axes, channel, text in zip(alone, values, names, strict=True):
             image = axes.imshow(channel, **scale)
@@ -92,8 +93,8 @@ def pixel_statistics(mean: npt.ArrayLike, std: npt.ArrayLike, title: str) -> Fig
 def sample_grid(samples: Sequence[npt.NDArray[np.uint8]], classes: Sequence[str], title: str) -> Figure:
     """A tile of images for each class, with its name above.
 
-    `samples` holds uint8 images (n, C, H, W) of each of the `classes`; n may differ, and be 0. Of more than 100
-    classes some are shown, evenly spread. Raises ValueError where there is not one array for each class.
+    `samples` holds one array of uint8 images (n, C, H, W) for each of the `classes`; n may differ, and be 0. Of more
+    than 100 classes, the plot shows 100, evenly spread. Raises ValueError unless there is one array for each class.
     """
     n = len(classes)
     if len(samples) != n or not n:
@@ -123,7 +124,7 @@ def sample_grid(samples: Sequence[npt.NDArray[np.uint8]], classes: Sequence[str]
 
 
 def _tile(images: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
-    """Up to side x side images in one, with white between them: (H, W, 3), or (H, W) where they are grey."""
+    """Up to side x side images in one, with white gaps between them: (H, W, 3), or (H, W) for grey images."""
     _, n_channels, height, width = images.shape
     gap = max(1, height // 16)
     tile = np.full((n_channels, side * (height + gap) - gap, side * (width + gap) - gap), 255, dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""What the figures share: colours and line styles, the empty figure, the legend, the axis of epochs."""
+"""Parts shared by the plots: colours and line styles, the empty Figure, the legend, the axis of epochs."""
 
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -11,24 +11,24 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.legend import Legend
 from matplotlib.ticker import MaxNLocator
 
-# Okabe and Ito's palette: told apart with every common colour-vision deficiency, and in grey by lightness.
+# Okabe and Ito's palette: distinguishable with every common colour-vision deficiency, and in grey by lightness.
 BLUE = "#0072B2"
 ORANGE = "#E69F00"
 GREY = "#767676"
-# Without its yellow, which is too faint on white for a line.
+# The palette without its yellow, which is too faint on white for a line.
 COLOURS = (BLUE, "#D55E00", "#009E73", "#000000", "#CC79A7", ORANGE, "#56B4E9")
 DASHES: tuple[Any, ...] = ("-", "--", "-.", (0, (1, 1)))
 MARKERS = "osD^vP*X<>ph"
 
-# A line with more points than this has no marker at each of them.
+# A line with more points than this has markers at only some of them.
 MOST_POINTS_WITH_MARKERS = 25
 MARKERS_PER_LINE = 8
 
 
 def empty_figure(width: float, height: float, title: str = "", title_width: float | None = None) -> Figure:
-    """A figure (inches) that lays itself out, with a little more air at its edges than by default.
+    """An empty Figure (sizes in inches) that lays itself out, with slightly wider margins than by default.
 
-    The title, in its middle, is as wide as the figure, or at most `title_width` inches.
+    The title is centred and wraps at the width of the Figure, or at `title_width` inches.
     """
     figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
     if title:
@@ -37,9 +37,9 @@ def empty_figure(width: float, height: float, title: str = "", title_width: floa
 
 
 def line_style(index: int, n_lines: int, n_points: int) -> dict[str, Any]:
-    """Colour, dash and marker of one of several lines: twelve markers, and no two lines below 84 alike.
+    """Colour, dash and marker of one of several lines: there are twelve markers, and no two of 84 lines look alike.
 
-    Markers of long lines are spread out, and staggered so that lines that coincide all stay visible.
+    Markers of long lines are spread out, and staggered so that all lines stay visible where they coincide.
     """
     every = -(-n_points // MARKERS_PER_LINE) if n_points > MOST_POINTS_WITH_MARKERS else 1
     return {
@@ -53,16 +53,16 @@ def line_style(index: int, n_lines: int, n_points: int) -> dict[str, Any]:
 
 
 def add_legend(owner: Figure | Axes, handles: Sequence[Artist], labels: Iterable[str], **options: Any) -> Legend:
-    """A legend with one entry for each handle, its texts as they are."""
+    """Adds a legend with one entry for each handle; it shows the texts verbatim."""
     legend = owner.legend(handles, labels, frameon=False, **options)
     for text in (legend.get_title(), *legend.get_texts()):
-        # Names come from people: a pair of $ in one is no formula.
+        # Users choose the names: a pair of $ in a name is no formula.
         text.set_parse_math(False)
     return legend
 
 
 def label_epochs(axes: Axes) -> None:
-    """Whole epochs below the panel, and a light grid in it."""
+    """Labels the panel's horizontal axis with whole epochs, and adds a light grid."""
     axes.set_xlabel("Epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.25)

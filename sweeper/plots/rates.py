@@ -1,4 +1,4 @@
-"""The learning rate over a training, and its momentum where that is cycled."""
+"""A plot of the learning rate over a training, and of the momentum where the schedule cycles it."""
 
 import math
 import textwrap
@@ -10,17 +10,17 @@ from matplotlib.figure import Figure
 
 from sweeper.plots.panels import add_legend, empty_figure, label_epochs, line_style
 
-# What lies further below a variant's own peak leaves through the axis: the last steps of a cosine that falls to zero
-# would take most of it.
+# The logarithmic axis ends at this share of the lowest peak: the last steps of a cosine that falls to zero would
+# otherwise take up most of the axis.
 SMALLEST_SHARE = 1e-3
 
 
 def learning_rates(variants: Sequence[Mapping[str, Any]], title: str) -> Figure:
-    """The learning rate by epoch of each variant, and below it the momentum if any variant cycles it.
+    """The learning rate of each variant by epoch, and below it the momentum if any variant cycles the momentum.
 
     Each variant holds its `name`, `steps` (positions in epochs; a value holds from its position to the next),
     the `rates` there, and `momenta` (beta 1 of adam and adamw) or None. Variants with exactly the same curve
-    share a line. The axis is logarithmic where the rates span more than 30 times. Values that are not finite
+    share a line. The axis is logarithmic where the rates span more than a factor of 30. Values that are not finite
     leave a gap. Raises ValueError without a variant, for one without a step, and for lists of unequal length.
     """
     if not variants:
@@ -31,7 +31,7 @@ def learning_rates(variants: Sequence[Mapping[str, Any]], title: str) -> Figure:
     cycled = any(len(set(variant["momenta"] or ())) > 1 for variant in variants)
     quantities = ["rates", "momenta"] if cycled else ["rates"]
     lines = [_lines(variants, quantity) for quantity in quantities]
-    # A legend stands beside its panel, which is at least as high.
+    # Each panel is at least as high as the legend beside it.
     heights = [max(3.6, 0.21 * sum(1 + label.count("\n") for _, label in shown) + 1) for shown in lines]
     figure = empty_figure(10.5, 0.6 + sum(heights), title)
     panels = figure.subplots(len(lines), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
@@ -46,7 +46,7 @@ def learning_rates(variants: Sequence[Mapping[str, Any]], title: str) -> Figure:
 
 
 def _lines(variants: Sequence[Mapping[str, Any]], quantity: str) -> list[tuple[int, str]]:
-    """The lines to draw: the first of the variants that share one, and a label that names them all."""
+    """The lines to draw: the index of the first variant that shares a line, and a label that names all of these."""
     names: dict[tuple[tuple[float, ...], ...], list[tuple[int, str]]] = {}
     for i, variant in enumerate(variants):
         if variant[quantity] is not None:
@@ -59,7 +59,7 @@ def _draw(axes: Axes, variants: Sequence[Mapping[str, Any]], quantity: str, line
     handles = []
     for i, _ in lines:
         x, y = list(variants[i]["steps"]), list(variants[i][quantity])
-        # The last value holds as long as the one before it.
+        # Draw the last value for as long as the value before it.
         if len(x) > 1:
             x, y = [*x, 2 * x[-1] - x[-2]], [*y, y[-1]]
         handles += axes.plot(x, y, drawstyle="steps-post", **line_style(i, len(variants), len(x)))

@@ -1,4 +1,4 @@
-"""Figures of a whole study: its trials one after the other, and what their scores depend on."""
+"""Plots of a whole study: the values of its trials in order, and the importance of its parameters."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -24,13 +24,13 @@ def optimization_history(
     metric: str,
     direction: str,
 ) -> Figure:
-    """Each trial's value by its number, and the best so far among the completed ones.
+    """Each trial's value by its number, and the best value so far among the completed trials.
 
     `numbers`, `values` and `states` are parallel; trials whose state is neither `complete` nor `pruned`, or
-    whose value is None or not finite, are left out. `metric` is `accuracy`, `macro_f1` or `loss` (another
-    is shown as it is). Trials far worse than the rest stand as arrows at the edge: to scale, they would
-    squeeze all the others into a line. Raises ValueError for a `direction` that is neither `maximize` nor
-    `minimize`.
+    whose value is None or not finite, are left out. `metric` is `accuracy`, `macro_f1` or `loss` (any other
+    name is shown as it is). Trials far worse than the rest appear as arrows at the edge: drawn to scale, they
+    would squeeze all other trials into a line. Raises ValueError for a `direction` that is neither `maximize`
+    nor `minimize`.
     """
     if direction not in ("maximize", "minimize"):
         raise ValueError(f"direction must be maximize or minimize, got {direction!r}")
@@ -83,9 +83,9 @@ def optimization_history(
 
 
 def parameter_importance(importances: Mapping[str, float], basis: str) -> Figure:
-    """A bar for each parameter's share of the score's variation, largest on top, undefined ones (NaN) last.
+    """A bar for each parameter's share of the score's variation, largest on top, undefined shares (NaN) last.
 
-    `basis` says what the shares are of, such as "score after epoch 1, 50 trials".
+    `basis` says which score and trials the shares are of, such as "score after epoch 1, 50 trials".
     Raises ValueError without a parameter.
     """
     if not importances:
@@ -109,7 +109,7 @@ def parameter_importance(importances: Mapping[str, float], basis: str) -> Figure
 
 
 def _view(completed: list[float], pruned: list[float], direction: str) -> tuple[float, float]:
-    """The values to show: completed trials within Tukey's fence, and the better half of the pruned ones."""
+    """The range of values to show: completed trials within Tukey's fence, and the better half of the pruned trials."""
     sign = 1 if direction == "maximize" else -1
     good = sign * np.array(completed or pruned)
     first, third = np.quantile(good, [0.25, 0.75])
@@ -118,6 +118,6 @@ def _view(completed: list[float], pruned: list[float], direction: str) -> tuple[
         worst = min(worst, np.median(sign * np.array(pruned)))
     best = max(good.max(), (sign * np.array(pruned)).max(initial=-math.inf))
     ends = sorted((sign * float(worst), sign * float(best)))
-    # A single value has no range of its own.
+    # A single value has no range, so make one around it.
     spread = 0.0 if ends[1] > ends[0] else 0.01 * max(abs(ends[0]), 1.0)
     return ends[0] - spread, ends[1] + spread

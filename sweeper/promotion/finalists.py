@@ -12,7 +12,7 @@ from sweeper.errors import SweeperError
 from sweeper.evaluation.statistics import over_seeds_and_images
 from sweeper.models import families, layers
 from sweeper.studies import trial_records
-from sweeper.studies.spec import n_epochs
+from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import TrialRecord
 
 
@@ -41,8 +41,8 @@ class Finalist:
         return trial_records.trial_name(self.trial, "baseline" if self.is_baseline else None)
 
 
-# What decides among the tied: the least of it wins.
-PREFERENCES: Mapping[str, Callable[[Finalist], int]] = {
+# The quantity that decides among tied finalists, by PromotionOptions.prefer: the least of it wins.
+TIE_BREAKERS: Mapping[str, Callable[[Finalist], int]] = {
     "accuracy": lambda finalist: 0,
     "small": lambda finalist: finalist.n_parameters,
     "fast": lambda finalist: finalist.n_multiply_adds,
@@ -51,7 +51,7 @@ PREFERENCES: Mapping[str, Callable[[Finalist], int]] = {
 
 def select(
     trials: Sequence[TrialRecord],
-    spec: Mapping[str, Any],
+    spec: StudySpec,
     top: int,
     input_shape: tuple[int, int, int],
     n_classes: int,
@@ -60,13 +60,13 @@ def select(
 
     Fewer where fewer have finished; SweeperError where none has.
     """
-    baseline = Configuration.from_values(spec["space"]["variants"]["baseline"])
-    chosen = distinct(trials, spec["metric"])[:top]
+    baseline = Configuration.from_values(spec.space["variants"]["baseline"])
+    chosen = distinct(trials, spec.metric)[:top]
     if not chosen:
         raise SweeperError("no trial has finished that could be promoted")
     if not any(trial.configuration == baseline for trial in chosen):
-        chosen += [_baseline_trial(trials, baseline, spec["metric"])]
-    searched = spec["space"]["parameters"]
+        chosen += [_baseline_trial(trials, baseline, spec.metric)]
+    searched = spec.space["parameters"]
     found = []
     for trial in chosen:
         configuration = trial.configuration or baseline
@@ -77,9 +77,9 @@ def select(
                 trial=trial.number,
                 configuration=configuration,
                 params=dict(trial.params) or {n: v for n, v in configuration.values().items() if n in searched},
-                epochs=n_epochs(spec, trial.variant),
+                epochs=spec.n_epochs(trial.variant),
                 is_baseline=configuration == baseline,
-                eligible=spec["max_params"] is None or n_parameters <= spec["max_params"],
+                eligible=spec.max_params is None or n_parameters <= spec.max_params,
                 score=trial.value if trial.state == "complete" else None,
                 search_accuracy=trial.metrics.get("validation_accuracy") if trial.state == "complete" else None,
                 n_parameters=n_parameters,
@@ -120,7 +120,7 @@ def ordered(finalists: Sequence[Finalist], correct: Mapping[int, NDArray[np.bool
         tied = [leader]
         if prefer != "accuracy":
             tied += [f for f in left[1:] if f.eligible == leader.eligible and _is_tied(correct, leader, f)]
-        chosen = min(tied, key=PREFERENCES[prefer])  # the first of equals: the more accurate
+        chosen = min(tied, key=TIE_BREAKERS[prefer])  # the first of equals: the more accurate
         order.append(chosen)
         left.remove(chosen)
     return order

@@ -5,7 +5,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,9 +23,7 @@ from sweeper.runs.batch import Training
 from sweeper.runs.record import texts
 from sweeper.store.layout import Store
 from sweeper.studies.seeds import derive_seed
-
-# What decides a training's weights beside its configuration, seed, epochs, part of the pool, and arithmetic.
-DECISIVE = ("data_sha256", "split_sha256", "mean", "std")
+from sweeper.studies.spec import StudySpec
 
 
 def key_of(stem: str, identity: str) -> str:
@@ -40,24 +37,24 @@ class PromotionJobs:
 
     study_name: str
     study_id: str
-    spec: dict[str, Any]
+    spec: StudySpec
     training_set: TrainingSet
     execution: Execution
     store: Store
 
     def fresh_seed(self, finalist: Finalist, number: int) -> Training:
         """The finalist on the train part, with a seed that the search did not have; numbers count from 1."""
-        seed = derive_seed(self.spec["seed"], "fresh", number)
+        seed = derive_seed(self.spec.seed, "fresh", number)
         return self._training(finalist, f"seed-{number}", f"{finalist.name}, seed {number}", seed, "train")
 
     def refit(self, finalist: Finalist) -> Training:
         """The finalist on the whole pool."""
-        seed = derive_seed(self.spec["seed"], "refit")
+        seed = derive_seed(self.spec.seed, "refit")
         return self._training(finalist, "refit", f"{finalist.name}, refit", seed, "pool")
 
     def workers(self, train: Indices, validation: Indices) -> WorkerPool:
         """Workers that see these images of the pool, and no others. Raises SweeperError without room for them."""
-        scalings = [(self.spec["mean"], self.spec["std"])]
+        scalings = [(self.spec.mean, self.spec.std)]
         return start_workers(
             self.training_set,
             [(train, validation)],
@@ -76,8 +73,8 @@ class PromotionJobs:
                 self.training_set.input_shape,
                 len(self.training_set.classes),
                 training.job.weights,
-                self.spec["mean"],
-                self.spec["std"],
+                self.spec.mean,
+                self.spec.std,
             )
         except ValueError as error:
             raise SweeperError(str(error)) from error
@@ -93,6 +90,8 @@ class PromotionJobs:
         return np.stack([predicted == labels for predicted in predictions], axis=1)
 
     def _training(self, finalist: Finalist, stem: str, name: str, seed: int, part: str) -> Training:
+        spec = self.spec
+        data = (spec.data_sha256, spec.split_sha256, spec.mean, spec.std)
         arithmetic = (self.execution.kind, self.execution.threads, self.execution.layout)
         job = TrialJob(
             number=finalist.trial,
@@ -100,11 +99,17 @@ class PromotionJobs:
             epochs=finalist.epochs,
             seed=seed,
             folder=Path(),
-            data_key=json.dumps([part, *(self.spec[name] for name in DECISIVE), *arithmetic]),
+            data_key=json.dumps([part, *data, *arithmetic]),
         )
         key = key_of(f"trial-{finalist.trial}-{stem}", job.identity)
         job = replace(job, folder=self.store.training_folder(self.study_name, self.study_id, key))
         tags = {"sweeper.study": self.study_name, "sweeper.trial": str(finalist.trial), "sweeper.part": part}
-        spec = {**self.spec, "epochs": finalist.epochs}
-        artifacts = texts(finalist.configuration, seed, spec, self.training_set.input_shape, self.training_set.classes)
+        artifacts = texts(
+            spec,
+            finalist.configuration,
+            epochs=finalist.epochs,
+            seed=seed,
+            input_shape=self.training_set.input_shape,
+            classes=self.training_set.classes,
+        )
         return Training(key, name, job, tags, artifacts)

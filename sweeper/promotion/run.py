@@ -5,16 +5,16 @@ import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import optuna
 
+from sweeper.data.source import DataSource
 from sweeper.data.splits import Indices, Split
 from sweeper.data.training_set import TrainingSet
-from sweeper.engine.local.resources import plan_execution
+from sweeper.engine.local.resources import DeviceOptions, plan_execution
 from sweeper.errors import SweeperError, UsageError
 from sweeper.evaluation.statistics import Estimate, over_seeds_and_images
 from sweeper.events import Listener, Note
@@ -22,10 +22,12 @@ from sweeper.promotion import finalists as final
 from sweeper.promotion import study_data, test_evaluation, verdict
 from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.jobs import PromotionJobs
+from sweeper.promotion.options import PromotionOptions
 from sweeper.promotion.outcome import Entrant, PromotionOutcome
 from sweeper.promotion.verdict import Correct
 from sweeper.runs import run_metadata
 from sweeper.runs.batch import BatchRunner, Training
+from sweeper.runs.epilogue import ends_on_failure
 from sweeper.runs.limits import StopRequest
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
@@ -38,20 +40,16 @@ from sweeper.tracking.registry import Registry
 from sweeper.tracking.runs import Tracker, shortfall
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PromotionRequest:
-    """A promotion as asked for on the command line; `study` None is the latest."""
+    """A promotion as a user asks for it. `study` None is the latest. `command` is the command line, for the record.
+
+    `data_dir` and `offline` are those of DataSource: the data set itself is the study's.
+    """
 
     study: str | None
-    top: int
-    seeds: int
-    prefer: str
-    test: bool
-    allow_retest: bool
-    device: str
-    jobs: int | None
-    worker_memory: int | None  # bytes; None is an equal share
-    jobs_per_gpu: int | None
+    options: PromotionOptions
+    device: DeviceOptions
     data_dir: Path | None
     offline: bool
     store: Store
@@ -63,12 +61,13 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
 
     Raises SweeperError and UsageError.
     """
-    if request.seeds < 2 and request.prefer != "accuracy":
-        raise UsageError(f"--prefer {request.prefer} needs --seeds 2 or more: one seed cannot tell what is a tie")
+    options = request.options
+    if options.seeds < 2 and options.prefer != "accuracy":
+        raise UsageError(f"--prefer {options.prefer} needs --seeds 2 or more: one seed cannot tell what is a tie")
     store = request.store
     study = find_study(store, request.study)
     lifecycle.check_usable(study)
-    check_tracking(store, spec_of(study)["dataset"])
+    check_tracking(store, spec_of(study).dataset)
     store.prepare()
     study_id = id_of(study)
     with storage_errors.translated(store), store.owning(study.study_name):
@@ -77,23 +76,16 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
         ledger = Ledger(store)
         data = study_data.data_of(study, request.data_dir, request.offline)
         test_sha256 = test_evaluation.known_sha256(data)
-        if request.test:
-            test_evaluation.check(ledger, study.study_name, study_id, test_sha256, request.allow_retest, listener)
+        if options.test:
+            test_evaluation.check(ledger, study.study_name, study_id, test_sha256, options.allow_retest, listener)
             ledger.prepare()
         training_set, split = study_data.load(study, data, listener)
-        if request.test:
+        if options.test:
             # What could not be tested is refused before hours of training rather than after.
             test_evaluation.load(data, training_set.input_shape, listener)
         promotion = _Promotion(request, study, data, test_sha256, training_set, split, listener, stop)
-        try:
+        with ends_on_failure(promotion.end, stop):
             outcome = promotion.run(ledger)
-        except BaseException as error:
-            # SystemExit is a signal's: what was done so far is found again by the next command.
-            failed = isinstance(error, Exception)
-            if not stop.at_once:
-                with suppress(SweeperError):  # of the spool, which a full disk keeps from being written too
-                    promotion.end("failed" if failed else "interrupted", redact(str(error)) if failed else stop.reason)
-            raise
         try:
             undelivered = promotion.end("complete" if outcome else "interrupted", stop.reason)
         except SystemExit:
@@ -112,7 +104,7 @@ class _Promotion:
         self,
         request: PromotionRequest,
         study: optuna.Study,
-        data: study_data.Data,
+        data: DataSource,
         test_sha256: str | None,
         training_set: TrainingSet,
         split: Split,
@@ -122,30 +114,23 @@ class _Promotion:
         self.request, self.tell_user, self.stop = request, listener, stop
         self.study_name, self.study_id, self.spec = study.study_name, id_of(study), spec_of(study)
         # MLflow takes no slashes and colons in a model's name, and a space may be named after any file.
-        self.model_name = re.sub(r"[^A-Za-z0-9._-]", "-", f"sweeper-{self.spec['dataset']}-{self.spec['space_name']}")
+        self.model_name = re.sub(r"[^A-Za-z0-9._-]", "-", f"sweeper-{self.spec.dataset}-{self.spec.space_name}")
         self.data, self.test_sha256, self.training_set, self.split = data, test_sha256, training_set, split
-        execution = plan_execution(
-            request.device,
-            request.jobs,
-            training_set.images.nbytes,
-            os.environ,
-            request.worker_memory,
-            request.jobs_per_gpu,
-        )
+        execution = plan_execution(request.device, training_set.images.nbytes, os.environ)
         self.jobs = PromotionJobs(
             self.study_name, self.study_id, self.spec, self.training_set, execution, request.store
         )
         trials = trial_records.records(study)
         self.finalists = final.select(
-            trials, self.spec, request.top, self.training_set.input_shape, len(self.training_set.classes)
+            trials, self.spec, request.options.top, self.training_set.input_shape, len(self.training_set.classes)
         )
         self.dropped: list[str] = []
-        for text in study_data.notes(study, trials, self.finalists, request.top, request.seeds, execution.kind):
+        for text in study_data.notes(study, trials, self.finalists, request.options, execution.kind):
             listener(Note(text))
         self.registry = Registry(request.store)
         record = run_metadata.data_record(self.training_set)
         self.tracker = Tracker(request.store, record, lambda text: listener(Note(text)), kind="promotion")
-        choices = {f"sweeper.{name}": str(getattr(request, name)) for name in ("top", "seeds", "prefer")}
+        choices = {f"sweeper.{name}": str(getattr(request.options, name)) for name in ("top", "seeds", "prefer")}
         tags = run_metadata.tags(request.command, execution, self.training_set.sha256) | choices
         self.tracker.open(self.study_name, self.study_id, tags, {})
         self.runner = BatchRunner(
@@ -154,7 +139,7 @@ class _Promotion:
 
     def run(self, ledger: Ledger) -> PromotionOutcome | None:
         """All steps; None where a stop was requested."""
-        seeds = self.request.seeds
+        seeds = self.request.options.seeds
         fresh = {
             f.trial: [self.jobs.fresh_seed(f, number) for number in range(1, 2 * seeds + 1)] for f in self.finalists
         }
@@ -164,7 +149,7 @@ class _Promotion:
             return None
         left = [f for f in self.finalists if self._has_results(f, fresh[f.trial])]
         validation = {f.trial: self.jobs.correct(fresh[f.trial][:seeds], self.split.validation) for f in left}
-        order = final.ordered(left, validation, self.request.prefer)
+        order = final.ordered(left, validation, self.request.options.prefer)
         self._require_eligible(order)
         self.tell_user(Note("Order by fresh seeds: " + ", ".join(f.name for f in order)))
 
@@ -184,7 +169,7 @@ class _Promotion:
         versions = self._register(order, refits, validation, estimates, part)
 
         networks = {f.trial: refits[f.trial].key for f in order}
-        if self.request.test:
+        if self.request.options.test:
             test_evaluation.take(
                 ledger,
                 test_evaluation.load(self.data, self.training_set.input_shape, self.tell_user),
@@ -195,7 +180,7 @@ class _Promotion:
                 study=self.study_name,
                 study_id=self.study_id,
                 command=redact(shlex.join(self.request.command)),
-                allow_retest=self.request.allow_retest,
+                allow_retest=self.request.options.allow_retest,
             )
         by_role = {role: networks[f.trial] for role, f in test_evaluation.roles_of(order).items()}
         seen = test_evaluation.recorded(ledger, self.study_id, self.test_sha256, by_role)
@@ -289,7 +274,7 @@ class _Promotion:
                 "sweeper.baseline": json.dumps(finalist.is_baseline),
                 "sweeper.n_parameters": str(finalist.n_parameters),
                 "sweeper.search_score": json.dumps(finalist.score),
-                "sweeper.n_seeds": str(self.request.seeds),
+                "sweeper.n_seeds": str(self.request.options.seeds),
                 "sweeper.validation_accuracy": f"{validation[finalist.trial].mean():.4f}",
                 f"sweeper.{part}_estimate": f"{estimates[finalist.trial].value:.4f}{bounds}",
                 "sweeper.data_sha256": self.training_set.sha256,

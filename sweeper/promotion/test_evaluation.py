@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sweeper.data.source import DataSource
 from sweeper.data.test_set import TestSet, load_test_set, test_sha256
 from sweeper.errors import SweeperError, UsageError
 from sweeper.events import Listener, Note
 from sweeper.promotion import verdict
 from sweeper.promotion.finalists import Finalist
-from sweeper.promotion.study_data import Data
 from sweeper.promotion.test_metrics import Logits, figures, measure, tables
 from sweeper.promotion.verdict import Comparison
 from sweeper.tracking.ledger import Ledger, TestEvaluation, count
@@ -38,21 +38,14 @@ class Recorded:
     notes: Sequence[str]
 
 
-def known_sha256(data: Data) -> str | None:
+def known_sha256(source: DataSource) -> str | None:
     """The hash that the test set has; None where there is none. Decodes nothing of it."""
-    return test_sha256(data.dataset)
+    return test_sha256(source.dataset)
 
 
-def load(data: Data, input_shape: tuple[int, int, int], listener: Listener) -> TestSet:
+def load(source: DataSource, input_shape: tuple[int, int, int], listener: Listener) -> TestSet:
     """The test set, its images of the shape of the training images. Raises SweeperError and UsageError."""
-    return load_test_set(
-        data.dataset,
-        input_shape=input_shape,
-        options=data.options,
-        data_dir=data.data_dir,
-        offline=data.offline,
-        notify=lambda text: listener(Note(text)),
-    )
+    return load_test_set(source, input_shape=input_shape, notify=lambda text: listener(Note(text)))
 
 
 def check(

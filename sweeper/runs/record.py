@@ -2,50 +2,20 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from sweeper.config import Configuration
-from sweeper.engine.job import FIGURES, TrialJob, TrialResult
+from sweeper.engine.job import FIGURES, TrialResult
 from sweeper.models import families, layers
 from sweeper.plots import Plot
 from sweeper.runs.fold_means import mean_epochs
-from sweeper.studies.spec import trainings_of
+from sweeper.studies.spec import RunSpec
 from sweeper.tracking.outbox import Key
 from sweeper.tracking.runs import Tracker, table
 from sweeper.training.loop import EpochMetrics
-
-
-def jobs_of(
-    spec: Mapping[str, Any],
-    configuration: Configuration,
-    number: int,
-    folder: Path,
-    seed_of: Callable[[int], int],
-) -> list[TrialJob]:
-    """A configuration's trainings as workers get them: one a fold and repeat, the folds of the first repeat first.
-
-    `seed_of` gives the seed of a repeat, counted from 0; each training has a folder of its own in `folder`.
-    """
-    decisive = ("data_sha256", "split_sha256", "mean", "std", "device", "threads", "layout")
-    data_key = json.dumps([spec.get(name) for name in decisive])
-    return [
-        TrialJob(
-            number=number,
-            configuration=configuration,
-            epochs=spec["epochs"],
-            seed=seed_of(part.repeat),
-            folder=folder / part.label,
-            data_key=data_key,
-            fold=part.fold,
-            label=part.label,
-        )
-        for part in trainings_of(spec)
-    ]
 
 
 def training_plots(
@@ -108,25 +78,32 @@ def log_values(tracker: Tracker, key: Key | None, epoch: int, values: Mapping[st
 
 
 def texts(
+    spec: RunSpec,
     configuration: Configuration,
+    *,
+    epochs: int,
     seed: int,
-    spec: Mapping[str, Any],
+    fold: int = 0,
     input_shape: tuple[int, int, int],
     classes: tuple[str, ...],
 ) -> dict[str, str]:
-    """All that a training started from, and its layers where there can be any: artifacts by file name."""
+    """The text artifacts of a training by file name: everything it starts from, and the network's layers.
+
+    `fold` counts from 0. A network that cannot take the images has no layers.csv.
+    """
+    mean, std = spec.fold_scalings[fold]
     config = {
         "model": asdict(configuration.model),
         "train": asdict(configuration.train),
-        "epochs": spec["epochs"],
+        "epochs": epochs,
         "seed": seed,
         "input_shape": input_shape,
         "classes": classes,
-        "pixels": {"scaling": spec["pixels"], "mean": spec["mean"], "std": spec["std"]},
-        "data": {"name": spec["dataset"], "sha256": spec["data_sha256"]},
+        "pixels": {"scaling": spec.protocol.pixels, "mean": mean, "std": std},
+        "data": {"name": spec.dataset, "sha256": spec.data_sha256},
     }
-    if "init_sha256" in spec:
-        config["init"] = {"sha256": spec["init_sha256"], "freeze": spec["freeze"]}
+    if spec.init_sha256:
+        config["init"] = {"sha256": spec.init_sha256, "freeze": spec.freeze}
     found = {"config.json": json.dumps(config, indent=2)}
     try:
         network = families.trace(configuration.model, input_shape, len(classes))

@@ -5,7 +5,7 @@ import json
 import platform
 import shlex
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
@@ -14,6 +14,7 @@ from sweeper.data.splits import Split
 from sweeper.data.training_set import TrainingSet
 from sweeper.engine.local.resources import Execution
 from sweeper.store.redaction import redact
+from sweeper.studies.spec import RunSpec
 from sweeper.tracking.runs import DataRecord
 
 PACKAGES = ("cnn-sweeper", "torch", "torchvision", "optuna", "mlflow", "numpy", "scikit-learn", "timm")
@@ -39,15 +40,17 @@ def tags(command: Sequence[str], execution: Execution, data_sha256: str) -> dict
     return found
 
 
-def params(spec: Mapping[str, Any], split: Split) -> dict[str, Any]:
-    """What the results of a study or training depend on; a study's space is an artifact, and here its hash.
+def params(spec: RunSpec, split: Split) -> dict[str, Any]:
+    """The parameters of a run: what its results depend on, and the sizes of the parts of its (first) split.
 
-    `split` is the first fold, where there are several.
+    A study's space is an artifact of the run; its parameters hold the space's hash.
     """
-    found = {name: value for name, value in spec.items() if name not in ("space", "fold_scalings")}
-    if "space" in spec:
-        found["space_sha256"] = hashlib.sha256(json.dumps(spec["space"], sort_keys=True).encode()).hexdigest()
-    return found | {f"n_{name}": len(getattr(split, name)) for name in ("train", "validation", "confirm")}
+    stored = spec.as_json()
+    space = stored.pop("space", None)
+    del stored["fold_scalings"]
+    if space is not None:
+        stored["space_sha256"] = hashlib.sha256(json.dumps(space, sort_keys=True).encode()).hexdigest()
+    return stored | {f"n_{name}": len(getattr(split, name)) for name in ("train", "validation", "confirm")}
 
 
 def environment(execution: Execution) -> str:

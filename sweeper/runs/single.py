@@ -3,30 +3,35 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
+from sweeper.config import Protocol
+from sweeper.data import lookup
+from sweeper.data.source import DataSource
 from sweeper.engine.job import TrialJob
+from sweeper.engine.local.resources import DeviceOptions
 from sweeper.errors import SweeperError
 from sweeper.events import Listener, Note
 from sweeper.models import families, layers
 from sweeper.plots import Plot
 from sweeper.runs import initial_weights, plan, run_metadata
 from sweeper.runs.batch import BatchRunner, Training
+from sweeper.runs.epilogue import ends_on_failure
 from sweeper.runs.fold_means import metrics_of
+from sweeper.runs.jobs import jobs_of
 from sweeper.runs.limits import StopRequest, closing_patience
-from sweeper.runs.record import final_metrics, jobs_of, log_means, mean_plots, texts
+from sweeper.runs.options import TrainingOptions
+from sweeper.runs.record import final_metrics, log_means, mean_plots, texts
 from sweeper.runs.result_file import CompletedTraining
 from sweeper.runs.variant_result import VariantResult
-from sweeper.spaces.space import Variant
-from sweeper.store.redaction import redact
+from sweeper.spaces.space import Space, Variant
+from sweeper.store.layout import Store
 from sweeper.studies import storage_errors
 from sweeper.studies.objective import METRICS
 from sweeper.studies.seeds import derive_seed
-from sweeper.studies.spec import scalings_of, trainings_of
 from sweeper.tracking.client import check_tracking
 from sweeper.tracking.learning_curves import INIT, Curves, curves_of
 from sweeper.tracking.runs import Tracker
@@ -38,16 +43,28 @@ METRIC = METRICS["accuracy"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingRequest(plan.Request):
-    """A training as asked for on the command line.
+class TrainingRequest:
+    """A training by itself as a user asks for it.
 
-    `init` names the run or model whose weights it starts from, which `freeze` keeps as they are; `compare` names runs.
+    `init` names the run or model whose weights it starts from, and `freeze` keeps these weights as they are. `compare`
+    names runs whose learning curves are drawn beside its own. `command` is the command line, for the record.
     """
 
+    source: DataSource
+    space: Space
     variant: Variant
+    training: TrainingOptions
+    device: DeviceOptions
+    store: Store
+    command: Sequence[str]
     init: str | None = None
     freeze: bool = False
     compare: Sequence[str] = ()
+
+    @property
+    def protocol(self) -> Protocol:
+        """How the training is repeated and scored."""
+        return self.training.protocol(self.space.protocol)
 
 
 @dataclass(frozen=True)
@@ -71,13 +88,13 @@ class TrainingOutcome:
         figures = self.result.described() if self.result else {}
         return {
             "schema_version": 1,
-            "dataset": self.request.data_name,
+            "dataset": lookup.name_of(self.request.source.dataset),
             "space": self.request.space.name,
             "variant": self.request.variant.name,
             "run_id": self.run_id,
             "experiment_id": self.experiment_id,
             "epochs": self.request.protocol.epochs,
-            "seed": self.request.seed,
+            "seed": self.request.training.seed,
             "stopped": self.stopped,
             **({"init": self.init.described()} if self.init else {}),
             # These two are of a variant among others.
@@ -90,12 +107,19 @@ def run(request: TrainingRequest, listener: Listener, stop: StopRequest) -> Trai
 
     Raises SweeperError and UsageError.
     """
-    # Of more workers than there are trainings there is no use.
-    most_jobs = len(trainings_of(asdict(request.protocol)))
     # Before the data, which may have to be downloaded.
     found = initial_weights.find(request.init, request.store) if request.init is not None else None
-    decisive = {"init_sha256": found.sha256, "freeze": request.freeze} if found else {}
-    planned = plan.make(request, [request.variant.name], decisive, listener, most_jobs)
+    planned = plan.make(
+        request.source,
+        request.space,
+        request.training,
+        request.device,
+        listener,
+        variants=[request.variant.name],
+        most_jobs=request.protocol.n_trainings,
+    )
+    if found:
+        planned = replace(planned, spec=replace(planned.spec, init_sha256=found.sha256, freeze=request.freeze))
     init = _matched(found, request, planned, listener) if found else None
     check_tracking(request.store, planned.training_set.name)
     others = [curves_of(request.store, run_id, planned.training_set.sha256, "--compare") for run_id in request.compare]
@@ -103,15 +127,9 @@ def run(request: TrainingRequest, listener: Listener, stop: StopRequest) -> Trai
     single = _Single(request, planned, init, others, listener, stop)
     with storage_errors.translated(request.store), request.store.owning(single.name):
         single.open()
-        try:
+        with ends_on_failure(single.end, stop):
             result = single.train()
-            state = "complete" if result else "interrupted"
-        except BaseException as error:
-            failed = isinstance(error, Exception)  # SystemExit is a signal's
-            if not stop.at_once:
-                with suppress(SweeperError):  # of the spool, which a full disk keeps from being written too
-                    single.end("failed" if failed else "interrupted", redact(str(error)) if failed else stop.reason)
-            raise
+        state = "complete" if result else "interrupted"
         stopped = "" if result else stop.reason
         undelivered = single.end(state, stopped, closing_patience(stopped))
         return TrainingOutcome(
@@ -156,7 +174,9 @@ class _Single:
         if init:
             self.title += f" from {init.found.source.short}" + ", frozen" * init.freeze
             self.tags[INIT] = init.found.source.name
-        decisive = json.dumps([self.spec, request.variant.name, request.variant.configuration.key()], sort_keys=True)
+        decisive = json.dumps(
+            [self.spec.as_json(), request.variant.name, request.variant.configuration.key()], sort_keys=True
+        )
         self.id = hashlib.sha256(decisive.encode()).hexdigest()
         # A space and a variant may be called anything printable.
         plain = re.sub(r"[^A-Za-z0-9._]", "-", f"{request.space.name}-{request.variant.name}")[:60]
@@ -182,12 +202,19 @@ class _Single:
         store, space = self.request.store, self.request.space
         runner = BatchRunner(store, self.name, self.training_set.classes, self.tracker, self.tell_user, self.stop)
         folder = store.single_folder(self.name)
-        jobs = jobs_of(self.spec, self.request.variant.configuration, 0, folder, self._seed)
+        jobs = jobs_of(
+            self.spec,
+            self.request.variant.configuration,
+            number=0,
+            epochs=self.spec.protocol.epochs,
+            folder=folder,
+            seed_of=self._seed,
+        )
         trainings = [self._training(job) for job in jobs]
         if self.tracker.state(None) != "complete":
             own = {"space.toml": space.text, "environment.json": run_metadata.environment(self.planned.execution)}
             if len(trainings) > 1:
-                own |= self._texts(self.spec, self.request.seed)
+                own |= self._texts(self.request.training.seed)
             if self.init:
                 own["init.json"] = json.dumps(self.init.described(), indent=2)
             self.tracker.log_text(None, own)
@@ -242,22 +269,27 @@ class _Single:
         return result
 
     def _training(self, job: TrialJob) -> Training:
-        mean, std = scalings_of(self.spec)[job.fold]
         return Training(
             key=job.label,
             name=f"{self.title}, {job.label}" if job.label else self.title,
             job=replace(job, initial=self.init.for_job()) if self.init else job,
             tags=self.tags,
-            texts=self._texts({**self.spec, "mean": mean, "std": std}, job.seed),
+            texts=self._texts(job.seed, job.fold),
             to_mlflow=True,
         )
 
-    def _texts(self, spec: Mapping[str, Any], seed: int) -> dict[str, str]:
+    def _texts(self, seed: int, fold: int = 0) -> dict[str, str]:
         return texts(
-            self.request.variant.configuration, seed, spec, self.training_set.input_shape, self.training_set.classes
+            self.spec,
+            self.request.variant.configuration,
+            epochs=self.spec.protocol.epochs,
+            seed=seed,
+            fold=fold,
+            input_shape=self.training_set.input_shape,
+            classes=self.training_set.classes,
         )
 
     def _seed(self, repeat: int) -> int:
         """The command's own seed for the first repeat: what MLflow shows gives the same training again."""
-        seed = self.request.seed
+        seed = self.request.training.seed
         return derive_seed(seed, "repeat", repeat) if repeat else seed

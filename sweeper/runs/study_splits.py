@@ -1,30 +1,43 @@
-"""How a spec has a training pool cut, and its images scaled."""
+"""Cuts a training set by a study's protocol, and computes how each fold's images are scaled."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from sweeper.config import Protocol
 from sweeper.data.splits import Split, split_folds, split_once
 from sweeper.data.summary import Scaling, channel_statistics
 from sweeper.data.training_set import TrainingSet
 from sweeper.studies.seeds import derive_seed
 
 
-def splits_of(training_set: TrainingSet, spec: Mapping[str, Any]) -> list[Split]:
-    """The splits of the study's folds, or its only one. Raises ValueError where the pool is too small for that."""
-    common = {"confirm": spec["confirm"], "seed": derive_seed(spec["seed"], "split"), "subset": spec["subset"]}
-    common["classes"] = training_set.classes
-    if spec["folds"]:
-        return split_folds(training_set.images, training_set.labels, folds=spec["folds"], **common)
-    own = training_set.own_validation
-    return [
-        split_once(
-            training_set.images, training_set.labels, validation=spec["validation"], own_validation=own, **common
+def splits_of(training_set: TrainingSet, protocol: Protocol, *, seed: int, subset: int | None) -> list[Split]:
+    """One split for each fold, or the only split. Raises ValueError if the training set is too small for them."""
+    images, labels, classes = training_set.images, training_set.labels, training_set.classes
+    split_seed = derive_seed(seed, "split")
+    if protocol.folds:
+        return split_folds(
+            images,
+            labels,
+            folds=protocol.folds,
+            confirm=protocol.confirm,
+            seed=split_seed,
+            subset=subset,
+            classes=classes,
         )
-    ]
+    split = split_once(
+        images,
+        labels,
+        validation=protocol.validation,
+        confirm=protocol.confirm,
+        seed=split_seed,
+        subset=subset,
+        classes=classes,
+        own_validation=training_set.own_validation,
+    )
+    return [split]
 
 
 def scalings(training_set: TrainingSet, splits: Sequence[Split], pixels: str) -> list[Scaling]:
-    """Each split's mean and standard deviation by channel: of its train part alone, so that nothing else leaks in."""
+    """Each split's mean and standard deviation by channel, of its train part alone, so that no other image leaks in."""
     found = []
     for split in splits:
         mean, std = channel_statistics(training_set.images[split.train])

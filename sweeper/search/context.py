@@ -1,8 +1,6 @@
 """What all that works on one sweep is given."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import optuna
 
@@ -10,6 +8,7 @@ from sweeper.events import Listener
 from sweeper.runs.limits import Limits, StopRequest
 from sweeper.spaces.space import Space
 from sweeper.store.layout import Store
+from sweeper.studies.spec import StudySpec
 from sweeper.tracking.runs import Tracker
 
 
@@ -22,7 +21,7 @@ class Context:
 
     study: optuna.Study
     space: Space
-    spec: Mapping[str, Any]
+    spec: StudySpec
     input_shape: tuple[int, int, int]
     classes: tuple[str, ...]
     limits: Limits

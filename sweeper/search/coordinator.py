@@ -31,7 +31,7 @@ class Coordinator:
         end_told(self.study)
         self.recorder = Recorder(context)
         self.finisher = TrialFinisher(context, self.recorder)
-        self.metric = METRICS[self.spec["metric"]]
+        self.metric = METRICS[self.spec.metric]
         self.dispatcher: Dispatcher[Candidate] = Dispatcher(pool, self.tell_user)
         self.queue = TrialQueue(context, self.dispatcher, self.recorder, self.finisher)
         self.current: int | None = None  # the trial of which something is being written
@@ -61,7 +61,7 @@ class Coordinator:
     def _tell_start(self) -> None:
         """Tells the user where the study stands, and MLflow of trials that ended when a process was killed."""
         trials = trial_records.records(self.study)
-        leader = trial_records.best(trials, self.spec["metric"])
+        leader = trial_records.best(trials, self.spec.metric)
         if leader is not None and self._reaches_target(leader):
             self.stop.reason = "target"
         self.tell_user(
@@ -70,7 +70,7 @@ class Coordinator:
                 done=trial_records.n_counted(self.study),
                 total=self.limits.trials,
                 n_workers=len(self.dispatcher.engine),
-                maximize=direction(self.spec["metric"]) == "maximize",
+                maximize=direction(self.spec.metric) == "maximize",
                 best=None if leader is None or leader.value is None else Leader(leader.name, leader.value),
             )
         )
@@ -205,7 +205,7 @@ class Coordinator:
         target, value = self.limits.target, record.value
         if target is None or value is None:
             return False
-        return value <= target if direction(self.spec["metric"]) == "minimize" else value >= target
+        return value <= target if direction(self.spec.metric) == "minimize" else value >= target
 
     def _heed_limits(self) -> None:
         if self.limits.deadline is not None and time.monotonic() >= self.limits.deadline:

@@ -109,7 +109,7 @@ class TrialQueue:
 
     def _is_prunable(self, proposal: Proposal) -> bool:
         """Whether the pruner may end the trial: neither the baseline nor a comparator."""
-        return self.spec["pruner"] != "none" and not proposal.outside_space and proposal.variant != "baseline"
+        return self.spec.pruner != "none" and not proposal.outside_space and proposal.variant != "baseline"
 
     def _is_known(self, proposal: Proposal) -> bool:
         """Whether the proposal repeats a trial in training, whose result it then waits for, or a finished one."""

@@ -1,13 +1,12 @@
 """What of a trial goes to MLflow: its parameters, its tables and figures, its weights while it is among the best."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Any
 
 from sweeper.engine.job import TrialJob, TrialResult
+from sweeper.runs.jobs import jobs_of
 from sweeper.runs.record import (
     final_metrics,
-    jobs_of,
     log_epoch,
     log_means,
     mean_plots,
@@ -19,7 +18,6 @@ from sweeper.studies import trial_records
 from sweeper.studies.attributes import id_of
 from sweeper.studies.proposer import Proposal
 from sweeper.studies.seeds import derive_seed
-from sweeper.studies.spec import n_epochs, scalings_of
 from sweeper.studies.trial_records import TrialRecord
 from sweeper.tracking.outbox import Key
 from sweeper.training.checkpoint import CheckpointError, read_history, reading
@@ -39,19 +37,24 @@ class Recorder:
     def jobs(self, trial: Proposal | TrialRecord) -> list[TrialJob]:
         """The trial's trainings as workers get them: one a fold and repeat, the folds of the first repeat first."""
         assert trial.configuration is not None
-        spec, number = self._spec(trial), trial.number
-        folder = self._store.trial_folder(self.study.study_name, id_of(self.study), number)
-        return jobs_of(spec, trial.configuration, number, folder, lambda repeat: self._seed(number, repeat))
+        number = trial.number
+        return jobs_of(
+            self.spec,
+            trial.configuration,
+            number=number,
+            epochs=self.spec.n_epochs(trial.variant),
+            folder=self._store.trial_folder(self.study.study_name, id_of(self.study), number),
+            seed_of=lambda repeat: self._seed(number, repeat),
+        )
 
     def start(self, trial: Proposal | TrialRecord) -> None:
         """Makes the trial's run, or opens it again."""
-        self._start(trial, trial.number, self._seed(trial.number), self._spec(trial))
+        self._start(trial, trial.number, self._seed(trial.number))
 
     def start_training(self, trial: Proposal | TrialRecord, job: TrialJob) -> None:
         """Makes the run of one of a trial's trainings, or opens it again; the only one has the trial's own."""
         if job.label:
-            mean, std = scalings_of(self.spec)[job.fold]
-            self._start(trial, job.key, job.seed, {**self._spec(trial), "mean": mean, "std": std}, job.label)
+            self._start(trial, job.key, job.seed, job.fold, job.label)
 
     def epoch(self, job: TrialJob, metrics: EpochMetrics) -> None:
         """One epoch of a training; one that MLflow has already is passed over."""
@@ -104,21 +107,25 @@ class Recorder:
         if job.label and self.tracker.state(job.key) == "running":
             self.tracker.finish(job.key, "interrupted", reason=reason)
 
-    def _start(
-        self, trial: Proposal | TrialRecord, key: Key, seed: int, spec: Mapping[str, Any], label: str = ""
-    ) -> None:
+    def _start(self, trial: Proposal | TrialRecord, key: Key, seed: int, fold: int = 0, label: str = "") -> None:
         assert trial.configuration is not None
         tags = {"sweeper.study": self.study.study_name}
         if trial.variant:
             tags["sweeper.variant"] = trial.variant
-        params = {**trial.configuration.values(), "epochs": spec["epochs"], "seed": seed}
+        epochs = self.spec.n_epochs(trial.variant)
+        params = {**trial.configuration.values(), "epochs": epochs, "seed": seed}
         name = f"{trial.name}, {label}" if label else trial.name
         self.tracker.start_child(key, name, params, tags, trial.number if label else None)
-        self.tracker.log_text(key, texts(trial.configuration, seed, spec, self.input_shape, self.classes))
-
-    def _spec(self, trial: Proposal | TrialRecord) -> dict[str, Any]:
-        """What the trial's trainings are started with: the study's spec, with their own number of epochs."""
-        return {**self.spec, "epochs": n_epochs(self.spec, trial.variant)}
+        artifacts = texts(
+            self.spec,
+            trial.configuration,
+            epochs=epochs,
+            seed=seed,
+            fold=fold,
+            input_shape=self.input_shape,
+            classes=self.classes,
+        )
+        self.tracker.log_text(key, artifacts)
 
     def _log_weights(self, jobs: Sequence[TrialJob]) -> None:
         for job in jobs:
@@ -150,9 +157,7 @@ class Recorder:
         return set(self._ranked()[: self.keep])
 
     def _ranked(self) -> list[int]:
-        return [
-            record.number for record in trial_records.ranking(trial_records.records(self.study), self.spec["metric"])
-        ]
+        return [record.number for record in trial_records.ranking(trial_records.records(self.study), self.spec.metric)]
 
     def _seed(self, number: int, repeat: int = 0) -> int:
-        return derive_seed(self.spec["seed"], "trial", number, *([repeat] if repeat else []))
+        return derive_seed(self.spec.seed, "trial", number, *([repeat] if repeat else []))

@@ -2,26 +2,32 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import optuna
 
+from sweeper.config import Protocol
 from sweeper.data import lookup
-from sweeper.errors import SweeperError
+from sweeper.data.source import DataSource
+from sweeper.engine.local.resources import DeviceOptions
 from sweeper.events import Listener, Note
 from sweeper.runs import plan, run_metadata
+from sweeper.runs.epilogue import ends_on_failure
 from sweeper.runs.limits import Limits, StopRequest, closing_patience
+from sweeper.runs.options import TrainingOptions
 from sweeper.runs.variant_result import VariantResult
 from sweeper.search import study_report, variant_results
 from sweeper.search.context import Context
 from sweeper.search.coordinator import Coordinator
-from sweeper.store.redaction import redact
+from sweeper.search.options import SearchOptions
+from sweeper.spaces.space import Space
+from sweeper.store.layout import Store
 from sweeper.studies import lifecycle, proposer, resume_command, storage_errors, trial_records
 from sweeper.studies.attributes import id_of
-from sweeper.studies.spec import trainings_of
+from sweeper.studies.spec import StudySpec
 from sweeper.studies.storage import free_name, open_storage
 from sweeper.studies.trial_records import TrialRecord
 from sweeper.tracking.client import check_tracking
@@ -29,21 +35,26 @@ from sweeper.tracking.runs import Tracker
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchRequest(plan.Request):
-    """A search as asked for on the command line."""
+class SearchRequest:
+    """A search as a user asks for it. `study` is its name, of which `new` takes the first free one.
 
+    `command` is the command line, for the record and for resuming.
+    """
+
+    source: DataSource
+    space: Space
+    training: TrainingOptions
+    device: DeviceOptions
+    options: SearchOptions
+    store: Store
     study: str
     new: bool
-    variants_only: bool
-    variant_epochs: Mapping[str, int]  # of variants that are compared, where they have epochs of their own
-    trials: int
-    sampler: str
-    pruner: str
-    metric: str
-    max_parameters: int | None
-    target: float | None
-    keep: int
-    timeout: float | None  # seconds
+    command: Sequence[str]
+
+    @property
+    def protocol(self) -> Protocol:
+        """How the trials are scored."""
+        return self.training.protocol(self.space.protocol)
 
 
 @dataclass(frozen=True)
@@ -87,28 +98,34 @@ class SearchOutcome:
         }
 
 
-def make_plan(request: SearchRequest, listener: Listener) -> plan.Plan:
+def make_plan(request: SearchRequest, listener: Listener) -> tuple[plan.Plan, StudySpec]:
     """Obtains and cuts the data, and fixes what the study's results depend on. Raises SweeperError and UsageError."""
-    if request.sampler == "grid":
-        proposer.shuffled_grid(request.space, request.seed)  # refused before the data are obtained
-    decisive = {
-        "space": request.space.describe(),
-        "variants_only": request.variants_only,
-        "metric": request.metric,
-        "sampler": request.sampler,
-        "pruner": request.pruner,
-        "max_params": request.max_parameters,
-    }
-    if request.variant_epochs:
-        decisive["variant_epochs"] = dict(request.variant_epochs)
-    return plan.make(request, list(request.space.variants), decisive, listener)
+    space, options = request.space, request.options
+    if options.sampler == "grid":
+        proposer.shuffled_grid(space, request.training.seed)  # refused before the data are obtained
+    planned = plan.make(
+        request.source, space, request.training, request.device, listener, variants=list(space.variants)
+    )
+    own_epochs = {name: variant.epochs for name, variant in space.variants.items() if variant.epochs}
+    spec = StudySpec(
+        **vars(planned.spec),
+        space=space.describe(),
+        variants_only=options.variants_only,
+        metric=options.metric,
+        sampler=options.sampler,
+        pruner=options.pruner,
+        max_params=options.max_params,
+        # Epochs on the command line hold for all variants.
+        variant_epochs=own_epochs if options.variants_only and request.training.epochs is None else {},
+    )
+    return planned, spec
 
 
 def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> SearchOutcome:
     """Runs the search to its end, or to `stop`. Raises SweeperError and UsageError."""
     started = time.monotonic()
-    planned = make_plan(request, listener)
-    training_set, spec, store = planned.training_set, planned.spec, request.store
+    planned, spec = make_plan(request, listener)
+    training_set, options, store = planned.training_set, request.options, request.store
     check_tracking(store, training_set.name)
     store.prepare()
     storage = open_storage(store)
@@ -118,8 +135,8 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
         stack.enter_context(store.owning(name))
         study = lifecycle.open_study(storage, name, spec, request.space)
         stack.enter_context(_telling_of_failure(study, stop))
-        lifecycle.mark_running(study, request.trials, resume_command.resuming(request.command, name))
-        path = lookup.path_of(request.dataset)
+        lifecycle.mark_running(study, options.trials, resume_command.resuming(request.command, name))
+        path = lookup.path_of(request.source.dataset)
         study.set_user_attr(lifecycle.DATA_PATH, None if path is None else os.path.abspath(path))
         study_id = id_of(study)
         workers = planned.start_workers(store, name, study_id)
@@ -132,18 +149,22 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
             run_metadata.tags(request.command, planned.execution, training_set.sha256),
             run_metadata.params(spec, planned.splits[0]),
         )
-        # Not on KeyboardInterrupt and SystemExit: a second signal ends the process where it is.
-        try:
+
+        def end(state: str, reason: str) -> None:
+            tracker.finish(None, state, reason=reason)
+            tracker.close()
+
+        with ends_on_failure(end, stop):
             tracker.log_text(
                 None,
                 {"space.toml": request.space.text, "environment.json": run_metadata.environment(planned.execution)},
             )
             limits = Limits(
-                trials=request.trials,
-                deadline=None if request.timeout is None else started + request.timeout,
-                target=request.target,
-                max_parameters=request.max_parameters,
-                keep=request.keep,
+                trials=options.trials,
+                deadline=None if options.timeout is None else started + options.timeout,
+                target=options.target,
+                max_parameters=options.max_params,
+                keep=options.keep,
             )
             context = Context(
                 study=study,
@@ -163,17 +184,12 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
             total = study.user_attrs.get("seconds", 0.0) + time.monotonic() - started
             study.set_user_attr("seconds", total)
             compared = None
-            if request.variants_only:
+            if options.variants_only:
                 compared = variant_results.results(
                     study, request.space, training_set.input_shape, len(training_set.classes)
                 )
                 study_report.log_variants(tracker, study, compared, request.space, len(planned.splits[0].train))
-            study_report.log_end(tracker, study, spec["metric"], stopped, total)
-        except Exception as error:
-            with suppress(SweeperError):  # of the spool, which a full disk keeps from being written too
-                tracker.finish(None, "failed", reason=redact(str(error)))
-                tracker.close()
-            raise
+            study_report.log_end(tracker, study, spec.metric, stopped, total)
         undelivered = tracker.close(closing_patience(stopped))
         trials = _with_run_ids(study, tracker)
         lifecycle.mark_ended(study, stopped)
@@ -182,11 +198,11 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
             experiment_id=tracker.experiment_id,
             run_id=tracker.run_id,
             trials=trials,
-            metric=spec["metric"],
+            metric=spec.metric,
             stopped=stopped,
             seconds=time.monotonic() - started,
             undelivered=undelivered,
-            n_trainings=len(trainings_of(spec)),
+            n_trainings=len(spec.trainings),
             variants=compared,
         )
 

@@ -15,7 +15,6 @@ from sweeper.spaces.space import Space
 from sweeper.studies import lifecycle, trial_records
 from sweeper.studies.attributes import spec_of
 from sweeper.studies.objective import METRICS, direction
-from sweeper.studies.spec import trainings_of
 from sweeper.studies.trial_records import TrialRecord
 from sweeper.tracking.runs import Tracker, table
 
@@ -36,7 +35,7 @@ def log_end(tracker: Tracker, study: optuna.Study, metric: str, stopped: str, se
     figures = {"optimization_history.png": Plot("optimization_history", history)}
     shares, basis = importances(study, trials)
     # Variants were picked by hand: a share of their scores' variation says nothing of a parameter.
-    if shares and not spec_of(study)["variants_only"]:
+    if shares and not spec_of(study).variants_only:
         figures["parameter_importance.png"] = Plot("parameter_importance", {"importances": shares, "basis": basis})
     tracker.log_plots(None, figures)
     counts = trial_records.counts(trials)
@@ -93,7 +92,7 @@ def importances(study: optuna.Study, trials: Sequence[TrialRecord]) -> tuple[dic
     """
     ended = [t for t in trials if t.state in ("complete", "pruned") and t.feasible and t.params and t.values]
     step = min((max(t.values) for t in ended), default=0)
-    level = optuna.create_study(direction=direction(spec_of(study)["metric"]))
+    level = optuna.create_study(direction=direction(spec_of(study).metric))
     all_trials = study.get_trials(deepcopy=False)
     for trial in ended:
         frozen = all_trials[trial.number]
@@ -102,7 +101,7 @@ def importances(study: optuna.Study, trials: Sequence[TrialRecord]) -> tuple[dic
                 params=frozen.params, distributions=frozen.distributions, value=frozen.intermediate_values[step]
             )
         )
-    what = "epoch" if len(trainings_of(spec_of(study))) == 1 else "training"
+    what = "epoch" if len(spec_of(study).trainings) == 1 else "training"
     basis = f"score after {what} {step}, {len(ended)} trials"
     with warnings.catch_warnings():
         # Optuna warns where it would give every parameter the same share: that is no finding.

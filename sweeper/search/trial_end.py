@@ -59,7 +59,7 @@ class TrialFinisher:
     def __init__(self, context: Context, recorder: Recorder) -> None:
         self.study, self.spec = context.study, context.spec
         self.tracker, self.recorder, self.tell_user = context.tracker, recorder, context.tell_user
-        self.metric = METRICS[self.spec["metric"]]
+        self.metric = METRICS[self.spec.metric]
 
     def trained(self, candidate: Candidate, verdict: Verdict) -> TrialRecord:
         """Ends a trial that has trained."""
@@ -74,7 +74,7 @@ class TrialFinisher:
                 histories,
                 [result.figures for result in candidate.results.values()],
                 self.metric,
-                minimize=direction(self.spec["metric"]) == "minimize",
+                minimize=direction(self.spec.metric) == "minimize",
             )
             summary |= {
                 "value": metrics[self.metric],

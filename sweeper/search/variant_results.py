@@ -12,7 +12,6 @@ from sweeper.runs.variant_result import _SHOWN, VariantResult
 from sweeper.spaces.space import Space
 from sweeper.studies import trial_records, variant_curves
 from sweeper.studies.attributes import spec_of
-from sweeper.studies.spec import n_epochs, trainings_of
 from sweeper.tracking.runs import table
 from sweeper.training.loop import batch_bounds
 from sweeper.training.optimizers import learning_rate, momentum
@@ -33,7 +32,7 @@ def results(
     }
     baseline = complete.get(space.variants["baseline"].configuration.key())
     spec = spec_of(study)
-    n_trainings = len(trainings_of(spec))
+    n_trainings = len(spec.trainings)
     found = []
     for name, variant in space.variants.items():
         trial = complete.get(variant.configuration.key())
@@ -46,7 +45,7 @@ def results(
                 variant=name,
                 trial=trial.number,
                 figures=trial.metrics,
-                epochs=n_epochs(spec, trial.variant),
+                epochs=spec.n_epochs(trial.variant),
                 n_trainings=n_trainings,
                 difference=accuracy - baseline.metrics["validation_accuracy"] if baseline else None,
                 n_parameters=layers.n_parameters(network),

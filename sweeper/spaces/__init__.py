@@ -1,1 +1,1 @@
-"""Search spaces: what is searched, read from a space file and checked."""
+"""Search spaces: the parameters to search and the variants, read from a space file and checked."""

@@ -1,4 +1,4 @@
-"""Whether the networks of a space can take its images, by arithmetic alone."""
+"""Checks, by arithmetic alone, whether the networks of a space can take its images."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,13 @@ SHAPE_FIELDS = (
     "filters", "kernel_size", "padding", "input_padding", "pool_after", "hidden",
     "dropout", "dropout_conv", "dropout_pool", "aux_heads",
 )  # fmt: skip
-# Array entries of all networks together: 20,000 networks of LeNet-5's depth, 3 s of arithmetic, and enough for any
-# space written by hand. Above it only the variants' shapes are checked on loading.
+# Limit on the array entries of all networks together. It allows 20,000 networks of LeNet-5's depth, which take 3 s of
+# arithmetic and are enough for any space written by hand. Above it, loading checks only the variants' shapes.
 MOST_ENTRIES = 400_000
 
 
 def check_network(config: ModelConfig, dataset: str) -> list[Layer]:
-    """The layers, for images of the data set; none of a timm network, which must be built to be known.
+    """The network's layers for images of the data set; empty for timm, whose layers are known only once built.
 
     Raises ValueError, naming layer, sizes and data set, when the network cannot take the images.
     """
@@ -35,9 +35,9 @@ def check_network(config: ModelConfig, dataset: str) -> list[Layer]:
 
 
 def check_decayed_layers(configuration: Configuration, network: Sequence[Layer]) -> None:
-    """Raises ValueError, naming the layer, when `weight_decay_layers` has one that the network lacks."""
+    """Raises ValueError, naming the layer, when `weight_decay_layers` names a layer that the network lacks."""
     if configuration.train.weight_decay_layers and isinstance(configuration.model, TimmConfig):
-        # Its layers have names within names, and several the same last one.
+        # Timm's layer names are nested, and several layers share the last part of their name.
         raise ValueError("weight_decay_layers must be empty for networks of timm, in which every parameter decays")
     known = [layer.name for layer in network if layer.n_parameters and layer.kind != "batch_norm"]
     for name in configuration.train.weight_decay_layers:
@@ -47,58 +47,58 @@ def check_decayed_layers(configuration: Configuration, network: Sequence[Layer])
 
 
 def unusable(fixed: Mapping[str, Any], parameters: Mapping[str, Parameter], dataset: str) -> tuple[str, str] | None:
-    """The first parameter with a value that fits no network of the space, and why; None where all do.
+    """The first parameter with a value that fits no network of the space, and the reason; None if every value fits one.
 
-    `parameters` are in an order in which conditions refer to earlier ones. The name is empty when the fixed
-    values, with no parameter that shapes the network, do not fit.
+    `parameters` must be ordered so that conditions refer to earlier ones. The name is empty when the fixed values
+    do not fit and no parameter shapes the network.
     """
     axes = _axes(parameters)
-    # Counted before anything is listed: an axis may have billions of values.
+    # Count the networks before listing any: an axis may have billions of values.
     n_networks = math.prod(p.n_values or 1 for p in axes.values())
     if n_networks * _n_entries(fixed, axes) > MOST_ENTRIES:
         return None
     defaults = Configuration.from_values(fixed).values()
     unsearched = {name: value for name, value in defaults.items() if name not in parameters}
     values = {name: list(p.choices or p.grid()) for name, p in axes.items()}
-    # By the value's place on its axis.
+    # Keyed by the parameter's name and the value's index on its axis.
     works: set[tuple[str, int]] = set()
     reason: dict[tuple[str, int], str] = {}
-    for places in product(*(range(len(axis)) for axis in values.values())):
+    for indices in product(*(range(len(axis)) for axis in values.values())):
         point: dict[str, Any] = {}
-        for (name, parameter), place in zip(axes.items(), places, strict=True):
+        for (name, parameter), index in zip(axes.items(), indices, strict=True):
             if parameter.is_active(unsearched | point):
-                point[name] = values[name][place]
-        marks = [
-            (name, place) for name, place in zip(axes, places, strict=True) if name in point and name in SHAPE_FIELDS
+                point[name] = values[name][index]
+        keys = [
+            (name, index) for name, index in zip(axes, indices, strict=True) if name in point and name in SHAPE_FIELDS
         ] or [("", 0)]
         try:
             check_network(Configuration.from_values({**fixed, **point}).model, dataset)
-            works.update(marks)
+            works.update(keys)
         except ValueError as error:
-            reason.update(dict.fromkeys(marks, str(error)))
-    # A value whose condition never holds is in neither.
-    unfit = [mark for mark in reason if mark not in works]
+            reason.update(dict.fromkeys(keys, str(error)))
+    # A value whose condition never holds is neither in `works` nor in `reason`.
+    unfit = [key for key in reason if key not in works]
     if not unfit:
         return None
-    name, place = min(unfit, key=lambda mark: (["", *axes].index(mark[0]), mark[1]))
+    name, index = min(unfit, key=lambda key: (["", *axes].index(key[0]), key[1]))
     if not name:
-        return "", f"the fixed values make no network: {reason[name, place]}"
-    return name, f"{name} {values[name][place]!r} fits no network of this space: {reason[name, place]}"
+        return "", f"the fixed values give no valid network: {reason[name, index]}"
+    return name, f"{name} {values[name][index]!r} fits no network of this space: {reason[name, index]}"
 
 
 def _axes(parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
-    """The parameters that decide whether a network can take an image, and those that decide whether they exist."""
+    """The finite parameters among SHAPE_FIELDS, and the parameters that their conditions refer to."""
     wanted: set[str] = set()
-    # Backwards: a condition names earlier parameters.
+    # In reverse order, because conditions refer to earlier parameters.
     for name, parameter in reversed(list(parameters.items())):
-        # An infinite axis is a range of one dropout for all layers: it shapes nothing.
+        # An infinite axis is a range of one dropout for all layers, which shapes nothing.
         if name in wanted or (name in SHAPE_FIELDS and parameter.n_values is not None):
             wanted |= {name, *parameter.when}
     return {name: parameter for name, parameter in parameters.items() if name in wanted}
 
 
 def _n_entries(fixed: Mapping[str, Any], axes: Mapping[str, Parameter]) -> int:
-    """The most values, array entries counted singly, that the shape of one network of the space is written with."""
+    """The largest number of values, each array entry counted, that describe the shape of one network of the space."""
     defaults = Configuration.from_values(fixed).values()
     return sum(
         max(len(value) if isinstance(value, tuple) else 1 for value in _possible(name, defaults, axes))

@@ -1,4 +1,4 @@
-"""The grammar of `--set KEY=VALUE`, and the TOML that it shares with space files."""
+"""Parses `--set KEY=VALUE`, and the TOML that overrides share with space files."""
 
 import re
 import tomllib
@@ -10,24 +10,24 @@ from sweeper.errors import UsageError, plain, shortened
 
 RANGE = re.compile(r"([-+]?[\d.]+(?:e[-+]?\d+)?):([-+]?[\d.]+(?:e[-+]?\d+)?)", re.IGNORECASE)
 
-# A key of more dotted parts than anything here has: what `tomllib` remembers of a key grows with their square.
-# It may also stand in a string, where nobody writes it.
+# Matches a key with more dotted parts than any valid key: tomllib's memory for a key grows with the square of their
+# number. It also matches inside a string, but nobody writes such a string.
 _PART = r"""(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')"""
 LONG_KEY = re.compile(rf"(?<![\w\\-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{32}}")
 
 
 @dataclass(frozen=True)
 class Override:
-    """One `KEY=VALUE`. `is_shorthand` tells `LOW:HIGH` and `A,B,...` from a value written out in TOML."""
+    """One `KEY=VALUE`. `is_shorthand` is true for `LOW:HIGH` and `A,B,...`, and false for a word or a TOML value."""
 
     key: str
     value: Any
-    place: str  # for errors
+    place: str  # named in errors
     is_shorthand: bool
 
 
 def parse_override(text: str) -> Override:
-    """The override in this `KEY=VALUE`; UsageError if it is none.
+    """Parses a `KEY=VALUE`; raises UsageError if the text is not one.
 
     The value is TOML, a bare word, `LOW:HIGH` for a range, or `A,B,...` for choices.
     """
@@ -45,12 +45,12 @@ def parse_override(text: str) -> Override:
 
 
 def read_toml(text: str) -> dict[str, Any]:
-    """The document; ValueError if it is not TOML, or cannot be held."""
+    """Parses a TOML document; raises ValueError if it is invalid, nested too deeply, or has too large an integer."""
     if LONG_KEY.search(text):
         raise ValueError("nested too deeply")
     try:
         document = tomllib.loads(text)
-        # TOML's own bound; Python's integers have none, and fail later where they become floats or text.
+        # TOML's own limit. Python has none, but a larger integer would fail later, on conversion to a float or text.
         if not all(-(2**63) <= number < 2**63 for number in _integers(document)):
             raise ValueError("an integer must fit in 64 bits")
     except RecursionError:

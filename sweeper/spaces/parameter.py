@@ -25,27 +25,27 @@ class Suggester(TypingProtocol):
 
 @dataclass(frozen=True)
 class Parameter:
-    """One searched field. `when` names the choices of other parameters under which it exists."""
+    """One searched field. It exists only where other fields have the values that `when` gives for them."""
 
     name: str
     table: str
     distribution: BaseDistribution
-    # What each choice stands for: Optuna stores arrays as their canonical JSON text.
+    # The field's value for each of Optuna's choices: Optuna stores an array as its canonical JSON text.
     choices: tuple[Any, ...] = ()
     when: Mapping[str, Any] = field(default_factory=dict)
 
     def is_active(self, values: Mapping[str, Any]) -> bool:
-        """Whether the parameter exists beside these values (those of inactive parameters are missing)."""
+        """Whether the parameter exists, given the values of other fields (inactive parameters have none)."""
         return all(name in values and values[name] == wanted for name, wanted in self.when.items())
 
     def decode(self, stored: Any) -> Any:
-        """The field's value for a value as Optuna stores it."""
+        """Converts a value as Optuna stores it to the field's value."""
         if isinstance(self.distribution, CategoricalDistribution):
             return self.choices[self.distribution.choices.index(stored)]
         return stored
 
     def contains(self, value: Any) -> bool:
-        """Whether the field's value is one that a trial could be given."""
+        """Whether a trial could draw this value of the field."""
         distribution = self.distribution
         if isinstance(distribution, CategoricalDistribution):
             return any(same(value, choice) for choice in self.choices)
@@ -57,7 +57,7 @@ class Parameter:
 
     @property
     def n_values(self) -> int | None:
-        """How many values there are; None if infinitely many."""
+        """The number of values; None if there are infinitely many."""
         distribution = self.distribution
         if isinstance(distribution, CategoricalDistribution):
             return len(distribution.choices)
@@ -71,7 +71,7 @@ class Parameter:
         )
 
     def grid(self) -> Iterator[Any]:
-        """All values of a finite parameter as Optuna stores them, one by one: there may be billions."""
+        """Yields all values of a finite parameter as Optuna stores them, lazily: there may be billions."""
         n_values = self.n_values
         assert n_values is not None, self.name
         match self.distribution:
@@ -80,12 +80,12 @@ class Parameter:
             case IntDistribution(low=low, step=step):
                 yield from (low + i * step for i in range(n_values))
             case FloatDistribution(low=low, step=step):
-                # In decimals, as Optuna counts: 0.1 + 2 * 0.1 is 0.3, and nothing lies above `high`.
+                # In decimal arithmetic, as in Optuna: 0.1 + 2 * 0.1 is then 0.3, and no value exceeds `high`.
                 first, apart = Decimal(str(low)), Decimal(str(step or 0))
                 yield from (float(first + i * apart) for i in range(n_values))
 
     def suggest(self, trial: Suggester) -> Any:
-        """Draws the parameter in `trial`; gives the field's value."""
+        """Draws the parameter in `trial` and returns the field's value."""
         match self.distribution:
             case CategoricalDistribution(choices=choices):
                 return self.decode(trial.suggest_categorical(self.name, choices))
@@ -102,17 +102,17 @@ def encode(value: Any) -> Any:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Equality in which true is not 1 and 3 is not 3.0, as for choices in a file."""
+    """Equality of type and value, as for choices in a file: true is not 1, and 3 is not 3.0."""
     return type(a) is type(b) and bool(a == b)
 
 
 def describe_parameter(parameter: Parameter) -> dict[str, Any]:
-    """A parameter in the words of a space file."""
+    """The parameter's definition, with the keys of a space file."""
     match parameter.distribution:
         case CategoricalDistribution():
-            words: dict[str, Any] = {"type": "categorical", "choices": list(parameter.choices)}
+            definition: dict[str, Any] = {"type": "categorical", "choices": list(parameter.choices)}
         case IntDistribution(low=low, high=high, step=step, log=log):
-            words = {"type": "int", "low": low, "high": high, "step": step, "log": log}
+            definition = {"type": "int", "low": low, "high": high, "step": step, "log": log}
         case FloatDistribution(low=low, high=high, step=step, log=log):
-            words = {"type": "float", "low": low, "high": high, "step": step, "log": log}
-    return words | ({"when": dict(parameter.when)} if parameter.when else {})
+            definition = {"type": "float", "low": low, "high": high, "step": step, "log": log}
+    return definition | ({"when": dict(parameter.when)} if parameter.when else {})

@@ -17,31 +17,31 @@ from sweeper.config import ModelConfig, TrainConfig, check_value
 from sweeper.errors import nearest, plain
 from sweeper.spaces.parameter import Parameter, encode
 
-# More steps than anybody searches: such a step is a slip of the pen.
+# Nobody searches more steps than this: so small a step is a typing error.
 MOST_STEPS = 10**6
 
 
-def read_parameter(kind: type, table: str, key: str, words: Mapping[str, Any]) -> Parameter:
-    """The field `key` of `kind` as a parameter, from the words that define it; its condition is not checked yet.
+def read_parameter(kind: type, table: str, key: str, definition: Mapping[str, Any]) -> Parameter:
+    """Reads the parameter for the field `key` of `kind` from its definition; does not check its condition yet.
 
     Raises ValueError with key, rule and value.
     """
-    words = dict(words)
-    when = words.pop("when", {})
+    definition = dict(definition)
+    when = definition.pop("when", {})
     if not isinstance(when, dict):
         raise ValueError(f'{key}.when must be a table such as {{ optimizer = "sgd" }}, got {when!r}')
-    if "choices" not in words:
-        return Parameter(key, table, _range(kind, key, words), when=when)
-    _only(key, words, ("type", "choices"))
-    if words.get("type", "categorical") != "categorical":
-        raise ValueError(f'{key}.type must be "categorical" beside choices, got {words["type"]!r}')
-    choices = _choices(kind, key, words["choices"])
+    if "choices" not in definition:
+        return Parameter(key, table, _range(kind, key, definition), when=when)
+    _refuse_unknown(key, definition, ("type", "choices"))
+    if definition.get("type", "categorical") != "categorical":
+        raise ValueError(f'{key}.type must be "categorical" with choices, got {definition["type"]!r}')
+    choices = _choices(kind, key, definition["choices"])
     distribution = CategoricalDistribution(tuple(encode(choice) for choice in choices))
     return Parameter(key, table, distribution, choices, when)
 
 
 def read_value(kind: type, key: str, raw: Any) -> Any:
-    """The checked value of the field `key` of `kind`; ValueError with key, rule and value."""
+    """The checked value of the field `key` of `kind`; raises ValueError with key, rule and value."""
     try:
         return check_value(kind, key, raw)
     except ValueError as error:
@@ -54,10 +54,11 @@ def with_checked_condition(
     model: type[ModelConfig],
     overridden: Container[str],
 ) -> Parameter:
-    """The parameter with its condition's values checked as those of the fields that they name.
+    """The parameter with each value of its condition checked by the rule of the field that the condition names.
 
-    These are the training's or those of `model`, the family's. A condition on one of the `overridden` may name a value
-    that is not among its choices: the parameter then never exists. Raises ValueError with key, rule and value.
+    The fields are those of the training and of `model`, the family's dataclass. A condition on an `overridden` field
+    may name a value that is not among the field's choices: the parameter then never exists. Raises ValueError with
+    key, rule and value.
     """
     when = {}
     kinds = {f.name: kind for kind in (model, TrainConfig) for f in fields(kind)}
@@ -89,16 +90,16 @@ def _choices(kind: type, key: str, raw: Any) -> tuple[Any, ...]:
     return choices
 
 
-def _range(kind: type, key: str, words: Mapping[str, Any]) -> BaseDistribution:
-    _only(key, words, ("type", "low", "high", "log", "step"))
+def _range(kind: type, key: str, definition: Mapping[str, Any]) -> BaseDistribution:
+    _refuse_unknown(key, definition, ("type", "low", "high", "log", "step"))
     for end in ("low", "high"):
-        if end not in words:
-            raise ValueError(f"{key} must have choices, or low and high; got {words!r}")
-        if not isinstance(words[end], int | float) or isinstance(words[end], bool):
-            raise ValueError(f"{key}.{end} must be a number, got {words[end]!r}")
-    low, high = (read_value(kind, key, words[end]) for end in ("low", "high"))
+        if end not in definition:
+            raise ValueError(f"{key} must have choices, or low and high; got {definition!r}")
+        if not isinstance(definition[end], int | float) or isinstance(definition[end], bool):
+            raise ValueError(f"{key}.{end} must be a number, got {definition[end]!r}")
+    low, high = (read_value(kind, key, definition[end]) for end in ("low", "high"))
     natural = "int" if isinstance(low, int) and isinstance(high, int) else "float"
-    scale, log, step = words.get("type", natural), words.get("log", False), words.get("step")
+    scale, log, step = definition.get("type", natural), definition.get("log", False), definition.get("step")
     if scale != natural:
         raise ValueError(f"{key}.type must be {natural!r}, got {scale!r}")
     if not low <= high:
@@ -114,7 +115,7 @@ def _range(kind: type, key: str, words: Mapping[str, Any]) -> BaseDistribution:
     ):
         raise ValueError(f"{key}.step must be a positive {scale}, got {step!r}")
     if step is not None:
-        # In decimals, as Optuna counts, which would lower `high` to the last step with a mere warning.
+        # In decimal arithmetic, as in Optuna. Optuna itself would only warn, and lower `high` to the last step.
         if (high - low) / step > MOST_STEPS:
             raise ValueError(f"{key}.step must make at most {MOST_STEPS:,} steps, got {step!r} for {low!r} to {high!r}")
         if (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(step)):
@@ -124,7 +125,7 @@ def _range(kind: type, key: str, words: Mapping[str, Any]) -> BaseDistribution:
     return FloatDistribution(float(low), float(high), log=log, step=step)
 
 
-def _only(key: str, words: Mapping[str, Any], allowed: Sequence[str]) -> None:
-    for word in words:
+def _refuse_unknown(key: str, definition: Mapping[str, Any], allowed: Sequence[str]) -> None:
+    for word in definition:
         if word not in allowed:
-            raise ValueError(f"unknown word {key}.{plain(word)}{nearest(word, allowed)}")
+            raise ValueError(f"unknown key {key}.{plain(word)}{nearest(word, allowed)}")

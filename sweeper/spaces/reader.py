@@ -1,4 +1,4 @@
-"""Reading a space file: every mistake in it is found here, and named by file, table, key, rule and value."""
+"""Reads a space file and finds every mistake in it; errors name file, table, key, rule and value."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -17,18 +17,18 @@ from sweeper.spaces.space import Space
 from sweeper.spaces.variants import read_variants, variant_place
 
 TABLES = ("space", "protocol", "model", "train", "variants")
-# A hundred times the largest space that ships, and a bound on the time that any file takes to be refused.
+# More than a hundred times the largest space that ships; bounds the time that it takes to refuse any file.
 MOST_BYTES = 10**6
 
 
 def names() -> list[str]:
-    """The spaces that ship with sweeper."""
+    """The names of the spaces that ship with sweeper."""
     entries = files("sweeper.search_spaces").iterdir()
     return sorted(entry.name.removesuffix(".toml") for entry in entries if entry.name.endswith(".toml"))
 
 
 def load(source: str, overrides: Sequence[str] = ()) -> Space:
-    """The space that ships under this name, or that is in this file, with `KEY=VALUE` overrides applied.
+    """Loads the space that ships under this name, or the one in this file, and applies `KEY=VALUE` overrides.
 
     Raises UsageError with file, table, key, rule and value.
     """
@@ -57,7 +57,7 @@ def load(source: str, overrides: Sequence[str] = ()) -> Space:
 
 
 def parse(text: str, *, name: str, file: str, overrides: Sequence[str] = ()) -> Space:
-    """The space in this TOML text; `file` is named in errors. Raises UsageError."""
+    """Parses the space in this TOML text; raises UsageError, which names `file`."""
     try:
         document = read_toml(text)
     except ValueError as error:
@@ -66,12 +66,12 @@ def parse(text: str, *, name: str, file: str, overrides: Sequence[str] = ()) -> 
 
 
 class _Reader:
-    """One document on its way to a `Space`."""
+    """Turns one TOML document into a `Space`."""
 
     def __init__(self, document: dict[str, Any], name: str, file: str, text: str, overrides: Sequence[str]) -> None:
         self.name, self.file, self.text = name, plain(file), text
         self.overridden: dict[str, str] = {}
-        # Fixed values that an override has made a search of: variants that do not name the key keep them.
+        # Fixed values that an override replaced by a parameter: variants that do not name the key keep them.
         self.kept: dict[str, Any] = {}
         self.document = document
         for table, value in document.items():
@@ -94,7 +94,7 @@ class _Reader:
         return space
 
     def _place(self, table: str, key: str = "") -> str:
-        """Where a value of [table] comes from: an override replaces values of all tables but a variant's."""
+        """The source of a value of [table]: the file, or an override, which cannot change [space] or [variants]."""
         override = self.overridden.get(key) if table in _fields_by_table() else None
         return override or f"{self.file}, [{table}]"
 
@@ -106,7 +106,7 @@ class _Reader:
         table = self.document.setdefault(homes[key], {})
         old = table.get(key)
         if override.is_shorthand and isinstance(old, dict):
-            # Shorthand has no words for these; a table written out is taken as it stands.
+            # Shorthand cannot express these; a table written out in full replaces the old one.
             inherited = ("log", "when") if "low" in value else ("when",)
             value = value | {word: old[word] for word in inherited if word in old}
         table[key] = value
@@ -158,7 +158,7 @@ class _Reader:
             refuse(str(error), self._place(table, key))
 
     def _fields(self) -> tuple[dict[str, Any], dict[str, Parameter]]:
-        """The fixed values, and the parameters in an order in which conditions refer to earlier ones."""
+        """The fixed values, and the parameters, ordered so that conditions refer to earlier ones."""
         fixed: dict[str, Any] = {}
         parameters: dict[str, Parameter] = {}
         for table in ("model", "train"):
@@ -171,7 +171,7 @@ class _Reader:
         return fixed, self._in_order(parameters)
 
     def _kind(self, table: str) -> type:
-        """The dataclass of the fields of a table."""
+        """The dataclass whose fields are the keys of a table."""
         if table != "model":
             return {"protocol": Protocol, "train": TrainConfig}[table]
         family = self._table("model").get("family", ModelConfig.family)
@@ -181,10 +181,10 @@ class _Reader:
         table: dict[str, Any] = self.document.get(name, {})
         return table
 
-    def _parameter(self, kind: type, table: str, key: str, words: dict[str, Any]) -> Parameter:
+    def _parameter(self, kind: type, table: str, key: str, definition: dict[str, Any]) -> Parameter:
         self._value(kind, table, key, getattr(kind, key, None))  # an unknown key is refused first
         try:
-            return read_parameter(kind, table, key, words)
+            return read_parameter(kind, table, key, definition)
         except ValueError as error:
             refuse(str(error), self._place(table, key))
 
@@ -219,7 +219,7 @@ class _Reader:
         return values
 
     def _check_shapes(self, space: Space) -> None:
-        """Refuses a variant that cannot take the data, and a choice that can in no combination."""
+        """Refuses a variant whose network cannot take the images, and a choice that fits no network of the space."""
         if not space.datasets:
             return
         dataset = space.datasets[0]
@@ -235,7 +235,7 @@ class _Reader:
             refuse(reason, self._place("model", name))
 
     def _check_cycles(self, space: Space) -> None:
-        """Refuses a variant whose momentum would run with the learning rate, and not against it."""
+        """Refuses a variant whose momentum would rise and fall with the learning rate instead of against it."""
         for variant in space.variants.values():
             train = variant.configuration.train
             if train.momentum_low > train.momentum_high:
@@ -247,7 +247,7 @@ class _Reader:
                 )
 
     def _check_variants_differ(self, space: Space) -> None:
-        """Refuses a file with one configuration under two names; overrides may well make two variants equal."""
+        """Refuses two variants with the same configuration, unless overrides may have made them equal."""
         if self.overridden:
             return
         names: dict[Configuration, str] = {}
@@ -258,7 +258,7 @@ class _Reader:
 
 
 def _fields_by_table() -> dict[str, list[str]]:
-    """The keys that each table may have, [model] those of any family."""
+    """The keys that each table may have; for [model], the keys of all families."""
     families: list[type[ModelConfig]] = list(MODEL_FAMILIES.values())
     return {
         "protocol": [f.name for f in fields(Protocol)],

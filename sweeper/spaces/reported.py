@@ -1,4 +1,4 @@
-"""The figures that somebody reported for a variant: which there are, and what they may be."""
+"""Reads the metrics that somebody reported for a variant, and checks their names and values."""
 
 import math
 from collections.abc import Mapping
@@ -7,17 +7,17 @@ from typing import Any
 from sweeper.errors import nearest, plain
 
 SPLITS = ("train", "validation", "test")
-# Of the split that stands beside them; those named train_... are of the same run's training images. After the last
-# epoch, but for best_accuracy, which is the best epoch's.
+# Metrics in [0, 1] of the entry's split; those named train_... are of the same run's training images. All are measured
+# after the last epoch, except best_accuracy, which is the best epoch's.
 SHARES = (
     "accuracy", "best_accuracy", "train_accuracy", "macro_precision", "macro_recall", "macro_f1",
     "thresholded_precision", "thresholded_recall",
 )  # fmt: skip
-FIGURES = (*SHARES, "loss", "train_loss")
+METRICS = (*SHARES, "loss", "train_loss")
 
 
 def read_reported(raw: Any) -> tuple[Mapping[str, Any], ...]:
-    """The entries of a variant's `reported`: one table, or an array of tables with one a split.
+    """The entries of a variant's `reported`, which is one table or an array with one table per split.
 
     Raises ValueError with key, rule and value.
     """
@@ -34,13 +34,13 @@ def read_reported(raw: Any) -> tuple[Mapping[str, Any], ...]:
         splits.append(split)
         for key, value in entry.items():
             if key != "split":
-                _check_figure(key, value)
+                _check_metric(key, value)
     return tuple(entries)
 
 
-def _check_figure(key: str, value: Any) -> None:
-    if key not in FIGURES:
-        raise ValueError(f"unknown key reported.{plain(key)}{nearest(key, FIGURES)}")
+def _check_metric(key: str, value: Any) -> None:
+    if key not in METRICS:
+        raise ValueError(f"unknown key reported.{plain(key)}{nearest(key, METRICS)}")
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError(f"reported.{key} must be a finite number, got {value!r}")
     if value < 0:

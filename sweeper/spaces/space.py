@@ -12,9 +12,9 @@ from sweeper.spaces.parameter import Parameter, Suggester, describe_parameter, e
 
 @dataclass(frozen=True)
 class Variant:
-    """A named, whole configuration, with the figures somebody reported for it.
+    """A named, complete configuration, with the metrics that somebody reported for it.
 
-    `epochs` are its own, for where it is compared and nothing is searched; None are the protocol's.
+    `epochs` replaces the protocol's epochs when variants are compared without a search; None keeps the protocol's.
     """
 
     name: str
@@ -25,7 +25,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Space:
-    """A checked search space. `parameters` are in an order in which conditions refer to earlier ones."""
+    """A checked search space. `parameters` are ordered so that conditions refer to earlier ones."""
 
     name: str
     title: str
@@ -38,7 +38,7 @@ class Space:
 
     @cached_property
     def _unsearched(self) -> dict[str, Any]:
-        """Every field that no parameter decides, with its fixed or default value."""
+        """The fixed or default values of all fields that are not searched."""
         values = Configuration.from_values(self.fixed).values()
         return {name: value for name, value in values.items() if name not in self.parameters}
 
@@ -48,14 +48,14 @@ class Space:
 
     @property
     def model_names(self) -> list[str]:
-        """The networks of timm that the variants and choices name."""
+        """The names of timm's networks in the variants and the choices."""
         models = [variant.configuration.model for variant in self.variants.values()]
         named = [model.model_name for model in models if isinstance(model, TimmConfig)]
         searched = self.parameters["model_name"].choices if "model_name" in self.parameters else ()
         return list(dict.fromkeys([*named, *searched]))
 
     def variant(self, name: str) -> Variant:
-        """The variant of this name; UsageError with the names that there are (and a close match) if there is none."""
+        """The variant of this name; raises UsageError with the known names and a close match if there is none."""
         if name not in self.variants:
             known = ", ".join(map(plain, self.variants))
             raise UsageError(
@@ -73,11 +73,11 @@ class Space:
         return Configuration.from_values({**self.fixed, **values})
 
     def decode(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Field values for parameters as Optuna stores them."""
+        """Converts parameters as Optuna stores them to field values."""
         return {name: self.parameters[name].decode(stored) for name, stored in params.items()}
 
     def point(self, configuration: Configuration) -> dict[str, Any] | None:
-        """The parameters, as Optuna stores them, that give this configuration; None where none do."""
+        """The parameters of this configuration, as Optuna stores them; None if it is outside the space."""
         wanted = configuration.values()
         values: dict[str, Any] = {}
         for parameter in self.parameters.values():
@@ -90,7 +90,10 @@ class Space:
         return {name: encode(value) for name, value in values.items()}
 
     def grid(self) -> Iterator[dict[str, Any]]:
-        """Every point of a finite space, lazily, as Optuna stores it; ValueError, naming the parameter, if infinite."""
+        """Iterates lazily over the points of a finite space, as Optuna stores them.
+
+        Raises ValueError, naming the parameter, if a parameter has infinitely many values.
+        """
         for parameter in self.parameters.values():
             if parameter.n_values is None:
                 raise ValueError(f"{parameter.name} has infinitely many values; give it a step or choices")
@@ -108,7 +111,7 @@ class Space:
             yield from self._grid_below(rest, {**params, parameter.name: stored})
 
     def describe(self) -> dict[str, Any]:
-        """Plain data that tells two spaces apart: what is searched, what is fixed, and the variants."""
+        """Plain data that distinguishes two spaces: the parameters, the fixed values and the variants."""
         return {
             "parameters": {name: describe_parameter(p) for name, p in self.parameters.items()},
             "fixed": dict(self.fixed),

@@ -1,4 +1,4 @@
-"""The variants of a space file: each a whole configuration, by way of those that it extends."""
+"""Reads the variants of a space file: each is a complete configuration, with values inherited by `extends`."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -14,15 +14,15 @@ MOST_NAME = 100
 
 
 def read_variants(tables: Mapping[str, Any], usual: Mapping[str, Any], file: str) -> dict[str, Variant]:
-    """The variants in these tables by name, the baseline first wherever it stands: it is trial 0.
+    """The variants in these tables by name. The baseline is always first, because it is trial 0.
 
-    `usual` has the values that hold where a variant says nothing else. Raises UsageError with file, table, key, rule
-    and value.
+    `usual` has the values of keys that a variant neither sets nor inherits. Raises UsageError with file, table, key,
+    rule and value.
     """
     if "baseline" not in tables:
         refuse("a space needs [variants.baseline]", file)
     for name in tables:
-        # Tables, runs and reports show it as it is.
+        # Tables, runs and reports show the name unchanged.
         if not (name.isprintable() and name.strip() and len(name) <= MOST_NAME):
             refuse(
                 f"a variant's name must be 1 to {MOST_NAME} printable characters, got {name!r}", f"{file}, [variants]"
@@ -33,14 +33,14 @@ def read_variants(tables: Mapping[str, Any], usual: Mapping[str, Any], file: str
 
 
 def variant_place(file: str, name: str) -> str:
-    """Where a variant stands, for errors."""
+    """The place of a variant, as errors name it."""
     return f"{file}, [variants.{plain(name)}]"
 
 
 def _variant(
     name: str, tables: Mapping[str, Any], usual: Mapping[str, Any], known: dict[str, dict[str, Any]], file: str
 ) -> Variant:
-    """The variant; `known` keeps the values of each that it extends for the next one."""
+    """Reads one variant; `known` caches its values, and those of the variants that it extends, for the next call."""
     chain: dict[str, None] = {}
     current: str | None = name
     place = variant_place(file, name)
@@ -72,10 +72,10 @@ def _variant(
 
 
 def _own_values(table: Mapping[str, Any], family: str) -> dict[str, Any]:
-    """The values that the variant's own table gives; ValueError with key, rule and value."""
+    """The values in the variant's own table; raises ValueError with key, rule and value."""
     family = read_value(ModelConfig, "family", table.get("family", family))
     kinds: dict[str, type] = {f.name: kind for kind in (MODEL_FAMILIES[family], TrainConfig) for f in fields(kind)}
-    kinds["epochs"] = Protocol  # of the protocol, the one thing that a variant may have its own way
+    kinds["epochs"] = Protocol  # the only key of the protocol that a variant may set
     own = {}
     for key, value in table.items():
         if key in ("extends", "reported"):

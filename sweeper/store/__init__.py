@@ -1,1 +1,1 @@
-"""Where a study keeps its files, and the SQL databases of Optuna and MLflow."""
+"""The store: the files of studies, and the SQL databases of Optuna and MLflow."""

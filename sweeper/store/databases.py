@@ -1,4 +1,4 @@
-"""What a SQL database holds, seen before a library is let near it: it might make its tables in another's."""
+"""Checks a SQL database before Optuna or MLflow opens it: either would create its tables in any program's database."""
 
 import sqlite3
 from dataclasses import dataclass
@@ -17,14 +17,16 @@ from sqlalchemy.pool import NullPool
 from sweeper.errors import SweeperError
 from sweeper.store.redaction import redact
 
-# A database that another process is writing to is waited for.
+# How long to wait for a database that another process is writing to.
 BUSY_SECONDS = 60
 
 
 @dataclass(frozen=True)
 class Library:
-    """Whoever keeps a database: `content` is the table that every one of its databases has, and that is empty in one
-    that is only being made; `migrations` the folder of its Alembic scripts; `upgrade` its command for an older schema.
+    """A library that keeps a database: Optuna or MLflow.
+
+    `content` is a table that all its databases have, and that is empty in a database that is still being created.
+    `migrations` is the folder of its Alembic scripts, and `upgrade` its command to upgrade an older schema.
     """
 
     name: str
@@ -38,10 +40,10 @@ class Library:
 
 
 def check(url: str, library: Library) -> bool:
-    """Whether there is a database of the library's at the address; False where one may be made, or made whole.
+    """Whether the address has a complete database of the library; False if the library may create or complete one.
 
-    Raises SweeperError for what is no database, or another's, or of a schema that the library installed here does not
-    use. Nothing is written.
+    Raises SweeperError if the file is not a database, the database is another program's, or its schema is not the one
+    that the installed library uses. Nothing is written.
     """
     path = sqlite_path(url)
     if path is not None and (not path.exists() or not path.stat().st_size):
@@ -59,11 +61,11 @@ def check(url: str, library: Library) -> bool:
         ) from error
     finally:
         engine.dispose()
-    # On a server, another's tables may stand beside the library's own.
+    # On a server, other programs' tables may stand beside the library's own.
     if path is not None and library.content not in tables and not tables <= {"alembic_version"}:
         raise SweeperError(
-            f"{path} is a database, but not {library.name}'s (its tables are {_some(tables)}): move it away, or take "
-            "another store"
+            f"{path} is a database, but not {library.name}'s (its tables are {_first_names(tables)}): move it away, or "
+            "take another store"
         )
     newest, known = _revisions(library.migrations)
     if found == newest:
@@ -75,7 +77,7 @@ def check(url: str, library: Library) -> bool:
             f"has written it; upgrade with `pip install -U {name.lower()}`"
         )
     if empty:
-        # A process was killed while it made the tables, and the library makes the others.
+        # A process was killed while it created the tables; the library will create the missing ones.
         return False
     raise SweeperError(
         f"{name}'s database {place} has an older schema ({found}) than {library.release} needs "
@@ -84,7 +86,7 @@ def check(url: str, library: Library) -> bool:
 
 
 def rows(url: str, name: str, *columns: str) -> list[tuple[Any, ...]]:
-    """All rows of a table. Raises SQLAlchemy's errors."""
+    """These columns of all rows of a table. Raises SQLAlchemy's errors."""
     engine = _engine(url, sqlite_path(url))
     try:
         with engine.connect() as connection:
@@ -95,7 +97,7 @@ def rows(url: str, name: str, *columns: str) -> list[tuple[Any, ...]]:
 
 
 def sqlite_path(url: str) -> Path | None:
-    """The file of a SQLite database; None for an address of another kind."""
+    """The file of a SQLite database; None for other kinds of addresses."""
     if not url.startswith("sqlite"):
         return None
     name = make_url(url).database
@@ -105,8 +107,8 @@ def sqlite_path(url: str) -> Path | None:
 def _engine(url: str, path: Path | None) -> Engine:
     if path is None:
         return create_engine(url, poolclass=NullPool)
-    # Without making the file; but not read-only, for what a killed process left half written is undone by whoever
-    # opens the database next.
+    # mode=rw does not create the file. It is not read-only, because opening the database must undo what a killed
+    # process left half written.
     address = f"file:{quote(str(path))}?mode=rw"
     return create_engine(
         "sqlite://", creator=lambda: sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS), poolclass=NullPool
@@ -114,19 +116,19 @@ def _engine(url: str, path: Path | None) -> Engine:
 
 
 def _first(engine: Engine, column: str, name: str) -> str | None:
-    """A value of the table's first row; None where it is empty."""
+    """A value of the table's first row; None if the table is empty."""
     with engine.connect() as connection:
         return connection.execute(text(f"SELECT {column} FROM {name}")).scalar()
 
 
 @cache
 def _revisions(migrations: Path) -> tuple[str | None, frozenset[str]]:
-    """The newest schema that these scripts lead to, and all of them; reading them takes a fifth of a second."""
+    """The newest schema of these scripts, and all their schemas; cached, as reading them takes a fifth of a second."""
     scripts = ScriptDirectory(str(migrations))
     return scripts.get_current_head(), frozenset(script.revision for script in scripts.walk_revisions())
 
 
-def _some(names: set[str]) -> str:
-    """Some of the names, so that the reader knows the database again."""
+def _first_names(names: set[str]) -> str:
+    """The first few names, so that the reader recognises the database."""
     first = sorted(names)[:3]
     return ", ".join(first) + (", ..." if len(names) > len(first) else "")

@@ -1,4 +1,4 @@
-"""Where a sweep keeps what it knows: a folder, and the addresses of Optuna's and MLflow's databases."""
+"""The layout of a store: the files and locks in its folder, and the addresses of Optuna's and MLflow's databases."""
 
 import fcntl
 import os
@@ -16,14 +16,17 @@ from sweeper.errors import SweeperError, UsageError, plain, shortened
 from sweeper.store.redaction import redact
 
 DEFAULT_STORE = Path("mlruns")
-# Somebody who only asks whether a study is owned holds its lock for a moment.
+# Tries to take a study's lock: a process that only asks whether the study is owned holds the lock for a moment.
 TRIES, TRY_SECONDS = 20, 0.05
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True)
 class Store:
-    """`root` is absolute; checkpoints, logs and locks are always under it, the databases by default."""
+    """A folder and the addresses of two databases, which together hold studies.
+
+    `root` is absolute. Checkpoints, logs and locks are always under it, and by default the databases too.
+    """
 
     root: Path
     storage: str
@@ -31,7 +34,7 @@ class Store:
 
     @property
     def embedded_tracking(self) -> bool:
-        """Whether runs go to SQLite under the store, not to a server of the user's."""
+        """Whether runs go to SQLite in the store's folder, not to an address that the user gave."""
         return self.tracking_uri == _sqlite(self.root / "mlflow.db")
 
     @property
@@ -47,50 +50,50 @@ class Store:
         return self.root / "spool"
 
     def trial_folder(self, study: str, study_id: str, number: int) -> Path:
-        """Where a trial's checkpoint lives until the trial is finished; a study of the same name has another."""
-        return self.root / "checkpoints" / _own(study, study_id) / str(number)
+        """The folder of a trial's checkpoint until the trial ends; a study of the same name has another folder."""
+        return self.root / "checkpoints" / _folder_name(study, study_id) / str(number)
 
     def training_folder(self, study: str, study_id: str, key: str) -> Path:
-        """Where a promotion's training keeps its checkpoint, and then its weights."""
-        return self.root / "promotions" / _own(study, study_id) / key
+        """The folder of the checkpoint, and then the weights, of a promotion's training."""
+        return self.root / "promotions" / _folder_name(study, study_id) / key
 
     def single_folder(self, name: str) -> Path:
-        """Where a training by itself keeps its checkpoints, and then what came of it."""
+        """The folder of the checkpoints, and then the results, of a training by itself."""
         return self.root / "trainings" / name
 
     def initial_weights(self, run_id: str) -> Path:
-        """Where the weights of an MLflow run lie that trainings by themselves have started from."""
+        """The local copy of an MLflow run's weights, from which trainings by themselves have started."""
         return self.root / "initial" / f"{run_id}.safetensors"
 
     def outbox(self, study: str, study_id: str, kind: str) -> Path:
-        """Where the writes wait that MLflow has not taken yet; `kind` is study, promotion or training."""
-        return self.outboxes / f"{_own(study, study_id)}-{kind}.db"
+        """The file of writes that MLflow has not accepted yet; `kind` is study, promotion or training."""
+        return self.outboxes / f"{_folder_name(study, study_id)}-{kind}.db"
 
     def outboxes_of(self, study: str, study_id: str) -> list[Path]:
-        """The spools that the study has."""
-        return list(self.outboxes.glob(f"{_own(study, study_id)}-*.db"))
+        """The outbox files of the study."""
+        return list(self.outboxes.glob(f"{_folder_name(study, study_id)}-*.db"))
 
     def shared_images_folder(self, study: str, study_id: str) -> Path:
-        """Where the images lie that the study's workers may see, while they work."""
-        return self.root / "parts" / _own(study, study_id)
+        """The folder of the images that the study's workers may see, while they work."""
+        return self.root / "parts" / _folder_name(study, study_id)
 
     def log_folder(self, study: str, study_id: str) -> Path:
-        """Where the study's workers write what they do."""
-        return self.root / "logs" / _own(study, study_id)
+        """The folder of the logs of the study's workers."""
+        return self.root / "logs" / _folder_name(study, study_id)
 
     def belongings(self, study: str, study_id: str) -> list[Path]:
-        """All of the study's own in the store, its lock left out; what is not there yet may be named too."""
-        own = _own(study, study_id)
+        """All files and folders of the study in the store, except its lock; some may not exist."""
+        own = _folder_name(study, study_id)
         folders = [self.root / kind / own for kind in ("checkpoints", "promotions", "parts", "logs")]
-        # Parts that a killed process was writing begin with a dot.
+        # The names of parts that a killed process was writing begin with a dot.
         return [*folders, *(self.root / "parts").glob(f".{own}.*"), *self.outboxes.glob(f"{own}-*")]
 
     def prepare(self) -> None:
-        """Makes the folder; SweeperError if it cannot be written to."""
+        """Creates the folder; SweeperError if it cannot be created or written to."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise SweeperError(f"the store {self.root} cannot be made: {error.strerror}") from error
+            raise SweeperError(f"the store {self.root} cannot be created: {error.strerror}") from error
         databases = [self.root / name for name in ("optuna.db", "mlflow.db")]
         for path in [self.root, *(path for path in databases if path.exists())]:
             if not os.access(path, os.W_OK):
@@ -98,9 +101,9 @@ class Store:
 
     @contextmanager
     def initialising(self, *, embedded: bool) -> Iterator[None]:
-        """Held while an embedded database may be made: two processes making the same tables would end each other.
+        """Held while an embedded database may be created: two processes that create the same tables fail.
 
-        A server looks after itself, and in a folder that cannot be written to nothing is made.
+        A server looks after its own tables, and nothing is created in a folder that cannot be written to.
         """
         if not embedded or not os.access(self.root, os.W_OK):
             yield
@@ -110,9 +113,9 @@ class Store:
 
     @contextmanager
     def owning(self, study: str) -> Iterator[None]:
-        """Held by the one process that runs or changes a study; SweeperError, naming the owner, if another holds it.
+        """Held by the one process that runs or changes a study; SweeperError, naming the owner, if another has it.
 
-        Whatever was asked of the owner before is forgotten.
+        A request to an earlier owner to stop is discarded.
         """
         path = self._lock(study)
         with _writing(path):
@@ -120,7 +123,7 @@ class Store:
         with ExitStack() as owned:
             with self._changing_owners():
                 owned.enter_context(_locked(path, wait=False))
-                # Over the name of the owner before: on a full disk there is no room but that.
+                # Overwrite the name of the earlier owner: a full disk has no other room.
                 with _writing(path), open(path, "r+") as file:
                     file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
                     file.truncate()
@@ -128,25 +131,25 @@ class Store:
             yield
 
     def owner(self, study: str) -> str | None:
-        """The process that runs the study now, and its machine; None where nobody does."""
+        """The process that runs the study now, and its machine; None if no process does."""
         with suppress(FileNotFoundError), open(self._lock(study)) as file:
             try:
-                # Shared, so that two askers at once do not take each other for an owner.
+                # A shared lock: two processes that ask at once must not take each other for an owner.
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                return _name_in(file)
+                return _owner_in(file)
         return None
 
     def wait_for_owner(self, study: str) -> None:
-        """Returns when nobody runs the study any more."""
-        # In short steps: a Ctrl-C in the moment before one long wait would be heard only after it.
+        """Returns when no process runs the study any more."""
+        # Sleep in short steps: a Ctrl-C just before one long wait would take effect only after the wait.
         while self.owner(study) is not None:
             time.sleep(TRY_SECONDS)
 
     def request_stop(self, study: str) -> str | None:
-        """Asks the study's owner, on whatever machine, to end with the running epochs.
+        """Asks the study's owner, on any machine, to stop after the running epochs.
 
-        The owner that is asked, or None where nobody runs the study, and nobody is asked.
+        Returns the owner; None if no process runs the study, and then there is no request.
         """
         path = self._stop(study)
         with self._changing_owners():
@@ -157,16 +160,16 @@ class Store:
             return owner
 
     def stop_requested(self, study: str) -> bool:
-        """Whether the study's owner is asked to end."""
+        """Whether the study's owner is asked to stop."""
         return self._stop(study).exists()
 
     def forget(self, study: str) -> None:
-        """Deletes the study's lock, by its owner: the study is no more."""
+        """Deletes the lock of a deleted study; only its owner may call this."""
         self._stop(study).unlink(missing_ok=True)
         self._lock(study).unlink(missing_ok=True)
 
     def _changing_owners(self) -> AbstractContextManager[None]:
-        """Held while an owner comes, and while one is asked to stop: the new one would forget what it is asked."""
+        """Held while a process becomes an owner or asks one to stop: a new owner would discard the request."""
         return _locked(self.root / ".owners.lock", wait=True)
 
     def _lock(self, study: str) -> Path:
@@ -176,32 +179,42 @@ class Store:
         return self.root / "locks" / f"{study}.stop"
 
 
-def resolve(store: Path | None, storage: str | None, tracking_uri: str | None, environment: Mapping[str, str]) -> Store:
-    """The store of a command line: each flag goes over the ecosystem's variable, and that over the folder."""
-    root = Path(os.path.abspath(store or DEFAULT_STORE))
-    # SQLite's addresses end at a question mark and take what follows a percent sign for a code: the databases would
-    # lie elsewhere.
-    if not str(root).isprintable() or set("?%") & set(str(root)):
-        raise UsageError(f"the store's path must be printable, without ? and %, got {plain(repr(str(root)))} (--store)")
-    try:
-        if not stat.S_ISDIR(root.stat().st_mode):
-            raise UsageError(f"the store must be a folder, got {plain(str(root))} (--store)")
-    except FileNotFoundError:
-        pass  # a search makes it
-    except OSError as error:
-        raise UsageError(f"{plain(str(root))} cannot be the store: {error.strerror} (--store)") from error
-    for option, url in (("--storage", storage), ("--tracking-uri", tracking_uri)):
-        if url and not url.isprintable():
-            raise UsageError(f"an address must be printable, got {shortened(repr(redact(url)))} ({option})")
-    return Store(
-        root,
-        storage or environment.get("OPTUNA_STORAGE") or _sqlite(root / "optuna.db"),
-        tracking_uri or environment.get("MLFLOW_TRACKING_URI") or _sqlite(root / "mlflow.db"),
-    )
+@dataclass(frozen=True)
+class StoreOptions:
+    """The store options of a command: the store's folder, and the addresses of databases outside it."""
+
+    store: Path | None = None
+    storage: str | None = None
+    tracking_uri: str | None = None
+
+    def resolve(self, environment: Mapping[str, str]) -> Store:
+        """The store. Options win over the environment's OPTUNA_STORAGE and MLFLOW_TRACKING_URI. Raises UsageError."""
+        root = Path(os.path.abspath(self.store or DEFAULT_STORE))
+        # In SQLite's addresses, a question mark ends the path and a percent sign starts an escape: the databases would
+        # lie elsewhere.
+        if not str(root).isprintable() or set("?%") & set(str(root)):
+            raise UsageError(
+                f"the store's path must be printable, without ? and %, got {plain(repr(str(root)))} (--store)"
+            )
+        try:
+            if not stat.S_ISDIR(root.stat().st_mode):
+                raise UsageError(f"the store must be a folder, got {plain(str(root))} (--store)")
+        except FileNotFoundError:
+            pass  # a search creates it
+        except OSError as error:
+            raise UsageError(f"{plain(str(root))} cannot be the store: {error.strerror} (--store)") from error
+        for option, url in (("--storage", self.storage), ("--tracking-uri", self.tracking_uri)):
+            if url and not url.isprintable():
+                raise UsageError(f"an address must be printable, got {shortened(repr(redact(url)))} ({option})")
+        return Store(
+            root,
+            self.storage or environment.get("OPTUNA_STORAGE") or _sqlite(root / "optuna.db"),
+            self.tracking_uri or environment.get("MLFLOW_TRACKING_URI") or _sqlite(root / "mlflow.db"),
+        )
 
 
 def check_study_name(name: str) -> str:
-    """The name, if it can name a folder; else UsageError."""
+    """Returns the name if it can name a folder; raises UsageError if not."""
     if not STUDY_NAME.fullmatch(name):
         raise UsageError(
             "a study's name must be 1 to 100 letters, digits, dots, dashes and underscores, "
@@ -210,8 +223,8 @@ def check_study_name(name: str) -> str:
     return name
 
 
-def _own(study: str, study_id: str) -> str:
-    """What a study's folders and files are called: another study may have its name, but not its id."""
+def _folder_name(study: str, study_id: str) -> str:
+    """The name of a study's folders and files: another study may have the same name, but not the same id."""
     return f"{study}-{study_id[:8]}"
 
 
@@ -235,22 +248,22 @@ def _locked(path: Path, *, wait: bool) -> Iterator[None]:
         with open(path, "a+") as file:
             if wait:
                 fcntl.flock(file, fcntl.LOCK_EX)
-            elif not _take(file):
+            elif not _try_lock(file):
                 file.seek(0)
-                raise SweeperError(f"{path.stem} is being run by {_name_in(file)}")
-            # A lock that was deleted with its study before we had it keeps nobody out.
+                raise SweeperError(f"{path.stem} is being run by {_owner_in(file)}")
+            # If the file was deleted with its study before we took the lock, the lock keeps nobody out: try again.
             if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
                 yield
                 return
 
 
-def _name_in(file: IO[str]) -> str:
-    """The owner that a lock names; none yet, maybe, in the moment after it was taken."""
+def _owner_in(file: IO[str]) -> str:
+    """The owner that a lock file names; just after the lock was taken, the file may not name one yet."""
     return file.readline().strip() or "another process"
 
 
-def _take(file: IO[str]) -> bool:
-    """Whether the lock could be had, within a second."""
+def _try_lock(file: IO[str]) -> bool:
+    """Whether the lock could be taken within a second."""
     for _ in range(TRIES):
         with suppress(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

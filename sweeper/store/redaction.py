@@ -2,8 +2,8 @@
 
 import re
 
-# What follows the name of a user: as far as the last @ of its word; or, where it is neither a port nor the rest of an
-# IPv6 address, over spaces to the next @, for SQLAlchemy takes such passwords.
+# A password follows the name of a user, and ends at the last @ of its word. If the text there is neither a port nor the
+# rest of an IPv6 address, the password may have spaces and ends at the next @: SQLAlchemy accepts such passwords.
 _PASSWORD = re.compile(
     r"""(://[^:/\s]*):
         (?: \S*@
@@ -13,8 +13,8 @@ _PASSWORD = re.compile(
 )
 
 
-# To the end of the value, but for what closes a quotation or a sentence around the address. ODBC's own connection
-# string has spaces in braces and behind semicolons.
+# A secret value ends before any characters that close a quotation or a sentence around the address. ODBC's own
+# connection string has spaces in braces and after semicolons.
 _SECRET_VALUE = re.compile(
     r"""([?&] (?: odbc_connect | [^=&\s]*(?:pass|pwd|key|token|secret|sig)[^=&\s]* ) =)
         (?: \{[^}]*\} | ;[\w\ ]+= | [^&\s] )+?
@@ -24,9 +24,9 @@ _SECRET_VALUE = re.compile(
 
 
 def redact(text: str) -> str:
-    """The text with what is secret in its addresses hidden: passwords, tokens before an @ and in queries.
+    """Hides the secrets in a text's addresses: passwords, tokens before an @, and secrets in queries.
 
-    Where a password with spaces cannot be told from the words around an address, they are hidden too.
+    If a password with spaces cannot be told from the words around an address, those words are hidden too.
     """
     text = _PASSWORD.sub(r"\1:***@", text)
     text = re.sub(r"://[^:/@\s]+@", "://***@", text)

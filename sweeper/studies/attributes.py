@@ -1,8 +1,8 @@
 """The user attributes in which sweeper keeps what Optuna has no place for: their names, and what every study has."""
 
-from typing import Any
-
 import optuna
+
+from sweeper.studies.spec import StudySpec
 
 # Of a study.
 SPEC, STUDY_ID, RUN_ID = "spec", "study_id", "run_id"
@@ -10,10 +10,9 @@ SPEC, STUDY_ID, RUN_ID = "spec", "study_id", "run_id"
 TRIAL, RESULT = "trial", "result"
 
 
-def spec_of(study: optuna.Study) -> dict[str, Any]:
+def spec_of(study: optuna.Study) -> StudySpec:
     """What the study was started with."""
-    spec: dict[str, Any] = study.user_attrs[SPEC]
-    return spec
+    return StudySpec.from_json(study.user_attrs[SPEC])
 
 
 def id_of(study: optuna.Study) -> str:

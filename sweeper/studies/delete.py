@@ -85,7 +85,7 @@ def _is_of_a_full_disk(error: BaseException) -> bool:
 
 
 def _runs(store: Store, study: optuna.Study) -> StudyRuns:
-    return StudyRuns(store, spec_of(study)["dataset"], id_of(study))
+    return StudyRuns(store, spec_of(study).dataset, id_of(study))
 
 
 def _local(store: Store, study: optuna.Study) -> list[Path]:

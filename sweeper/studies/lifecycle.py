@@ -1,6 +1,5 @@
 """The study in Optuna's storage: opening and resuming it, its trials as plain records, and what to try next."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
@@ -12,8 +11,9 @@ from optuna.trial import TrialState
 from sweeper.errors import SweeperError, UsageError
 from sweeper.spaces.space import Space
 from sweeper.store.redaction import redact
-from sweeper.studies.attributes import SPEC, STUDY_ID, spec_of
+from sweeper.studies.attributes import SPEC, STUDY_ID
 from sweeper.studies.objective import direction
+from sweeper.studies.spec import StudySpec, first_difference
 from sweeper.studies.trial_records import records
 
 # How the last process left the study: None while it has not said so, "" where nothing is left to be done, else what
@@ -26,7 +26,7 @@ DELETING = "sweeper delete"
 _SCHEMA, SCHEMA = "schema", 3
 
 
-def open_study(storage: RDBStorage, name: str, spec: Mapping[str, Any], space: Space) -> optuna.Study:
+def open_study(storage: RDBStorage, name: str, spec: StudySpec, space: Space) -> optuna.Study:
     """Starts the study, its variants first in line, or resumes it.
 
     Raises UsageError when a study of this name was started with something else: results would not compare.
@@ -36,16 +36,16 @@ def open_study(storage: RDBStorage, name: str, spec: Mapping[str, Any], space: S
         study = optuna.load_study(study_name=name, storage=storage)
         check_usable(study)
         if SPEC in study.user_attrs:
-            _refuse_changes(name, spec_of(study), json.loads(json.dumps(spec)))
-        elif study.get_trials(deepcopy=False) or study.direction.name.lower() != direction(spec["metric"]):
+            _refuse_changes(name, study.user_attrs[SPEC], spec)
+        elif study.get_trials(deepcopy=False) or study.direction.name.lower() != direction(spec.metric):
             raise UsageError(f"study {name!r} in this storage is not one of sweeper's (--study)")
     else:
-        study = optuna.create_study(study_name=name, storage=storage, direction=direction(spec["metric"]))
+        study = optuna.create_study(study_name=name, storage=storage, direction=direction(spec.metric))
     if STUDY_ID not in study.user_attrs:
         study.set_user_attr(STUDY_ID, uuid4().hex)
     study.set_user_attr(_SCHEMA, SCHEMA)
     # What a study of sweeper's is known by comes last: one that is found has all of these.
-    study.set_user_attr(SPEC, dict(spec))
+    study.set_user_attr(SPEC, spec.as_json())
     _enqueue_variants(study, space)
     return study
 
@@ -100,22 +100,10 @@ def _enqueue_variants(study: optuna.Study, space: Space) -> None:
             study.enqueue_trial(params, user_attrs=attributes)
 
 
-def _refuse_changes(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    for key in [*old, *(key for key in new if key not in old)]:
-        before, now = old.get(key), new.get(key)
-        if before == now:
-            continue
-        what, before, now = _first_difference(key, before, now)
+def _refuse_changes(name: str, stored: Mapping[str, Any], spec: StudySpec) -> None:
+    if difference := first_difference(stored, spec):
+        field, before, now = difference
         raise UsageError(
-            f"study {name} was started with {what} {before!r}, this command has {now!r}: "
+            f"study {name} was started with {field} {before!r}, this command has {now!r}: "
             "give the same, or --new for another study"
         )
-
-
-def _first_difference(path: str, before: Any, now: Any) -> tuple[str, Any, Any]:
-    """Where two values of a spec part ways, so that the message names a field and not a whole space."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        for key in [*before, *now]:
-            if before.get(key) != now.get(key):
-                return _first_difference(f"{path}.{key}", before.get(key), now.get(key))
-    return path, before, now

@@ -20,7 +20,7 @@ from sweeper.errors import UsageError
 from sweeper.spaces.space import Space
 from sweeper.studies.attributes import TRIAL
 from sweeper.studies.seeds import derive_seed
-from sweeper.studies.spec import trainings_of
+from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import trial_name
 
 # In a row without a new configuration, before the space counts as exhausted.
@@ -83,12 +83,12 @@ def make_sampler(name: str, space: Space, seed: int) -> BaseSampler:
 class Proposer:
     """What to try next in a study: enqueued variants, then the sampler's proposals."""
 
-    def __init__(self, study: optuna.Study, space: Space, spec: Mapping[str, Any]) -> None:
+    def __init__(self, study: optuna.Study, space: Space, spec: StudySpec) -> None:
         self.study, self.space = study, space
-        self._seed, self._sampler = spec["seed"], spec["sampler"]
-        n_trainings = len(trainings_of(spec))
-        study.pruner = make_pruner(spec["pruner"], spec["epochs"] if n_trainings == 1 else n_trainings)
-        self._variants_only = spec["variants_only"]
+        self._seed, self._sampler = spec.seed, spec.sampler
+        n_trainings = len(spec.trainings)
+        study.pruner = make_pruner(spec.pruner, spec.protocol.epochs if n_trainings == 1 else n_trainings)
+        self._variants_only = spec.variants_only
         self._grid: dict[str, dict[str, Any]] | None = None
         if self._sampler == "grid":
             self._grid = {_key(point): point for point in shuffled_grid(space, self._seed)}

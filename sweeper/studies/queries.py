@@ -9,7 +9,6 @@ from sweeper.errors import SweeperError, UsageError
 from sweeper.store.layout import Store
 from sweeper.studies import lifecycle, trial_records
 from sweeper.studies.attributes import id_of, spec_of
-from sweeper.studies.spec import n_epochs
 from sweeper.studies.storage import open_storage, study_names
 from sweeper.studies.trial_records import TrialRecord
 from sweeper.tracking.outbox import waiting
@@ -61,7 +60,7 @@ def status_of(store: Store, study: optuna.Study) -> dict[str, Any]:
     """
     spec, trials = spec_of(study), trial_records.records(study)
     counts = trial_records.counts(trials)
-    best = trial_records.best(trials, spec["metric"])
+    best = trial_records.best(trials, spec.metric)
     attributes = study.user_attrs
     owner = store.owner(study.study_name)
     outboxes = store.outboxes_of(study.study_name, id_of(study))
@@ -71,16 +70,16 @@ def status_of(store: Store, study: optuna.Study) -> dict[str, Any]:
         "ended": attributes.get(lifecycle.ENDED),
         "owner": owner,
         "command": attributes.get(lifecycle.COMMAND),
-        "dataset": spec["dataset"],
-        "space": spec["space_name"],
-        "metric": spec["metric"],
-        "epochs": spec["epochs"],
-        "trainings": max(spec.get("folds", 0), 1) * spec.get("repeats", 1),
+        "dataset": spec.dataset,
+        "space": spec.space_name,
+        "metric": spec.metric,
+        "epochs": spec.protocol.epochs,
+        "trainings": len(spec.trainings),
         "undelivered": 0 if owner else sum(waiting(path) or 0 for path in outboxes),
         "trials": attributes.get("trials", 0),
         "n_trials": counts,
         "running_trials": [
-            {**described(trial), "of_epochs": n_epochs(spec, trial.variant)}
+            {**described(trial), "of_epochs": spec.n_epochs(trial.variant)}
             for trial in trials
             if trial.state == "running"
         ],

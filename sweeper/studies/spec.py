@@ -1,41 +1,164 @@
-"""The trainings that a trial has, one a fold and repeat, from a study's spec."""
+"""What the results of a training or study depend on: stored with it, read back and compared here."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self
 
+from sweeper.config import Protocol
+from sweeper.data.images.options import DataOptions
 from sweeper.data.summary import Scaling
 
 
 @dataclass(frozen=True)
 class FoldRepeat:
-    """One of a trial's trainings: its fold and repeat, counted from 0, and its name, empty for the only one."""
+    """One training of a trial: its fold and repeat, counted from 0, and its label, empty for the only training."""
 
     fold: int
     repeat: int
     label: str
 
 
-def scalings_of(spec: Mapping[str, Any]) -> list[Scaling]:
-    """The scalings of the study's folds, or its only one."""
-    return spec["fold_scalings"]
+@dataclass(frozen=True, kw_only=True)
+class RunSpec:
+    """All that a training's result depends on, besides its configuration.
+
+    `fold_scalings` holds mean and standard deviation by channel for each fold, or for the only split. `device` is the
+    type of the devices (Execution.kind). `init_sha256` is the hash of the initial weights, None for random ones, and
+    `freeze` tells that the loaded tensors are not trained.
+
+    The stored form (as_json) is one flat object. Its keys are the fields of DataOptions and Protocol and those below,
+    with `mean` and `std` of the first fold added. Their order is that of a comparison: the first difference is the one
+    that a user is told, so the broadest stands first.
+    """
+
+    dataset: str
+    data_options: DataOptions = field(default_factory=DataOptions)
+    space_name: str = ""
+    protocol: Protocol = field(default_factory=Protocol)
+    seed: int = 0
+    subset: int | None = None
+    data_sha256: str
+    split_sha256: str = ""
+    fold_scalings: Sequence[Scaling]
+    device: str = "cpu"
+    threads: int = 1
+    layout: str = "channels_last"
+    init_sha256: str | None = None
+    freeze: bool = False
+
+    @property
+    def mean(self) -> list[float]:
+        """The first fold's mean by channel."""
+        return self.fold_scalings[0][0]
+
+    @property
+    def std(self) -> list[float]:
+        """The first fold's standard deviation by channel."""
+        return self.fold_scalings[0][1]
+
+    @property
+    def trainings(self) -> list[FoldRepeat]:
+        """The trainings of each configuration, the folds of the first repeat first."""
+        folds, repeats = self.protocol.folds, self.protocol.repeats
+        return [
+            FoldRepeat(
+                fold,
+                repeat,
+                ", ".join([f"fold {fold + 1}"] * bool(folds) + [f"repeat {repeat + 1}"] * (repeats > 1)),
+            )
+            for repeat in range(repeats)
+            for fold in range(folds or 1)
+        ]
+
+    def n_epochs(self, variant: str | None) -> int:
+        """The epochs of each training of a trial; `variant` is the trial's, if it has one."""
+        return self.protocol.epochs
+
+    def as_json(self) -> dict[str, Any]:
+        """The stored form, as plain data."""
+        flat = {
+            "dataset": self.dataset,
+            **asdict(self.data_options),
+            "space_name": self.space_name,
+            **self._own_json(),
+            **asdict(self.protocol),
+            "seed": self.seed,
+            "subset": self.subset,
+            "data_sha256": self.data_sha256,
+            "split_sha256": self.split_sha256,
+            "mean": self.mean,
+            "std": self.std,
+            "fold_scalings": self.fold_scalings,
+            "device": self.device,
+            "threads": self.threads,
+            "layout": self.layout,
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(flat))
+        return plain
+
+    def _own_json(self) -> dict[str, Any]:
+        """The part of the stored form that a study and a training by itself do not share."""
+        return {"init_sha256": self.init_sha256, "freeze": self.freeze} if self.init_sha256 else {}
 
 
-def n_epochs(spec: Mapping[str, Any], variant: str | None) -> int:
-    """The epochs of a trial's trainings: the study's, but where variants are compared each may have its own."""
-    epochs: int = spec.get("variant_epochs", {}).get(variant, spec["epochs"])
-    return epochs
+@dataclass(frozen=True, kw_only=True)
+class StudySpec(RunSpec):
+    """All that a study's results depend on.
 
+    `space` is Space.describe's plain data. `variant_epochs` holds the epochs of variants that have their own, where
+    only variants are compared.
+    """
 
-def trainings_of(spec: Mapping[str, Any]) -> list[FoldRepeat]:
-    """The trainings of a trial of the study, the folds of the first repeat first."""
-    folds, repeats = spec["folds"], spec["repeats"]
-    return [
-        FoldRepeat(
-            fold,
-            repeat,
-            ", ".join([f"fold {fold + 1}"] * bool(folds) + [f"repeat {repeat + 1}"] * (repeats > 1)),
+    space: Mapping[str, Any] = field(default_factory=dict)
+    variants_only: bool = False
+    metric: str = "accuracy"
+    sampler: str = "tpe"
+    pruner: str = "halving"
+    max_params: int | None = None
+    variant_epochs: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """Reads the stored form. Keys that older schemas lack get the default of their field."""
+        options = {f.name: stored[f.name] for f in fields(DataOptions) if f.name in stored}
+        protocol = {f.name: stored[f.name] for f in fields(Protocol) if f.name in stored}
+        own = {f.name: stored[f.name] for f in fields(cls) if f.name in stored}
+        return cls(
+            **{
+                **own,
+                "data_options": DataOptions(**{**options, "classes": tuple(options.get("classes", ()))}),
+                "protocol": Protocol(**protocol),
+                "fold_scalings": stored.get("fold_scalings") or [[stored["mean"], stored["std"]]],
+            }
         )
-        for repeat in range(repeats)
-        for fold in range(folds or 1)
-    ]
+
+    def n_epochs(self, variant: str | None) -> int:
+        return self.variant_epochs.get(variant or "", self.protocol.epochs)
+
+    def _own_json(self) -> dict[str, Any]:
+        own = {
+            "space": self.space,
+            "variants_only": self.variants_only,
+            "metric": self.metric,
+            "sampler": self.sampler,
+            "pruner": self.pruner,
+            "max_params": self.max_params,
+        }
+        return own | ({"variant_epochs": self.variant_epochs} if self.variant_epochs else {})
+
+
+def first_difference(stored: Mapping[str, Any], spec: StudySpec) -> tuple[str, Any, Any] | None:
+    """The first field that differs, as (dotted name, stored value, value of `spec`); None if the specs are equal."""
+    return _difference(stored, spec.as_json(), "")
+
+
+def _difference(before: Mapping[str, Any], now: Mapping[str, Any], path: str) -> tuple[str, Any, Any] | None:
+    for key in [*before, *(key for key in now if key not in before)]:
+        old, new = before.get(key), now.get(key)
+        if old == new:
+            continue
+        if isinstance(old, dict) and isinstance(new, dict):
+            return _difference(old, new, f"{path}{key}.") or (f"{path}{key}", old, new)
+        return f"{path}{key}", old, new
+    return None

@@ -8,7 +8,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.config import Configuration
-from sweeper.studies.attributes import RESULT, RUN_ID, SPEC, TRIAL
+from sweeper.studies.attributes import RESULT, RUN_ID, TRIAL, spec_of
 from sweeper.studies.objective import direction
 
 
@@ -51,7 +51,7 @@ def trial_name(number: int, variant: str | None) -> str:
 def records(study: optuna.Study) -> list[TrialRecord]:
     """All trials in the order of their numbers."""
     attributes = study.user_attrs
-    several = bool(attributes[SPEC].get("folds")) or attributes[SPEC].get("repeats", 1) > 1
+    several = len(spec_of(study).trainings) > 1
     return [
         _record(frozen, attributes.get(f"{RUN_ID}:{frozen.number}"), several)
         for frozen in study.get_trials(deepcopy=False)

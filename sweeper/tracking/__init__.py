@@ -1,12 +1,12 @@
-"""MLflow, and nothing else of sweeper's imports it."""
+"""Tracking in MLflow: no other package of sweeper imports it."""
 
 import logging
 import os
 
-# Read by MLflow when it is imported, and inherited by every process that this one starts. It reports usage to its
-# makers unless told not to, tells on stderr of every table that it makes and every file that it moves, and prints the
-# address of each run on stdout, password and all. It does not try again, because we do: it would make a run twice when
-# the answer to the first try was lost.
+# MLflow reads these variables when it is imported, and every process that this one starts inherits them. By default,
+# MLflow reports usage to its makers, logs on stderr every table that it creates and every file that it moves, and
+# prints the address of each run on stdout, with the password. Its retries are off because sweeper retries: MLflow
+# would create a run twice if the answer to the first request was lost.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["DO_NOT_TRACK"] = "true"
 os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
@@ -14,5 +14,5 @@ os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
-# It would show the whole traceback of an error that is then raised, and told in a line.
+# This logger would print the whole traceback of an error that MLflow then raises, and that we show in one line.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)

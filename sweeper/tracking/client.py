@@ -1,4 +1,4 @@
-"""What every part of the tracking needs of MLflow's client: its errors as ours, experiments, runs page by page."""
+"""Shared access to MLflow: connects, converts errors, checks the store, and finds experiments and runs."""
 
 import json
 import re
@@ -21,9 +21,9 @@ from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 
 PAGE = 1000
-# The tag of every run below a parent run, at any depth, with that one's id.
+# Every run below a parent run, at any depth, has this tag with the parent run's id.
 ROOT = "sweeper.root"
-# Addresses of databases rather than of servers.
+# The schemes of addresses that name a database, not a server.
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 LIBRARY = databases.Library(
     "MLflow", "runs", Path(mlflow.__file__).parent / "store" / "db_migrations", "mlflow db upgrade"
@@ -32,7 +32,7 @@ LIBRARY = databases.Library(
 
 @contextmanager
 def reaching(uri: str) -> Iterator[None]:
-    """Turns what MLflow raises into a SweeperError that names its address."""
+    """Converts MLflow's errors to a SweeperError that names MLflow's address."""
     try:
         yield
     except (MlflowException, SQLAlchemyError, ImportError, OSError, ValueError) as error:
@@ -40,41 +40,41 @@ def reaching(uri: str) -> Iterator[None]:
 
 
 def connect(store: Store) -> MlflowClient:
-    """MLflow's client for runs and models of the store; an embedded database is made where there is none.
+    """MLflow's client for the store's runs and models; creates the embedded database if it is missing.
 
-    Raises SweeperError where MLflow cannot be used, or the database is none that it should be let near.
+    Raises SweeperError if MLflow cannot be used, or the database is not MLflow's or has another schema.
     """
     with reaching(store.tracking_uri), store.initialising(embedded=store.embedded_tracking):
         check_database(store)
-        # MLflow takes the registry from the environment before it takes it from the tracking address.
+        # Without registry_uri, MLflow would prefer a registry from the environment to the one at the tracking address.
         return MlflowClient(tracking_uri=store.tracking_uri, registry_uri=store.tracking_uri)
 
 
 def check_database(store: Store) -> bool:
-    """Whether there is a database of MLflow's already; SweeperError where it is no such thing, or of another schema.
+    """Whether MLflow's database exists; SweeperError if the database is not MLflow's or has another schema.
 
-    MLflow itself would make its tables in anybody's database, and change an older one without a copy. A server
-    looks after its own.
+    MLflow itself would create its tables in any program's database, and upgrade an older schema without a backup. A
+    server looks after its own database, which counts as existing.
     """
     with reaching(store.tracking_uri):
         return is_server(store) or databases.check(store.tracking_uri, LIBRARY)
 
 
 def check_server(store: Store) -> None:
-    """Asks the server for something; SweeperError where it does not answer."""
+    """Sends a small request to the server; SweeperError if the server does not answer."""
     with reaching(store.tracking_uri):
         MlflowClient(tracking_uri=store.tracking_uri).search_experiments(max_results=1)
 
 
 def is_server(store: Store) -> bool:
-    """Whether runs go to a server, rather than straight into a database."""
+    """Whether runs go to a server, not directly into a database."""
     return re.split(r"[+:]", store.tracking_uri)[0] not in DATABASES
 
 
 def check_tracking(store: Store, name: str) -> None:
-    """Raises SweeperError, before anything is written, where runs of this experiment could not be.
+    """Raises SweeperError, before anything is written, if runs of this experiment could not be written.
 
-    The server does not answer, or the store was moved since the experiment was made in it.
+    Reasons: the server does not answer, or the store was moved after the experiment was created.
     """
     if is_server(store):
         check_server(store)
@@ -87,14 +87,14 @@ def check_tracking(store: Store, name: str) -> None:
 
 
 def check_place(location: str, store: Store) -> None:
-    """Raises SweeperError for an experiment whose artifacts' location is in no part of this store, by whatever path.
+    """Raises SweeperError if an experiment's artifact location is outside this store, whatever path leads to the store.
 
-    MLflow keeps absolute addresses: in a store that was moved it would write to the old place, and make it anew.
+    MLflow keeps absolute addresses: in a moved store it would create the old folder again, and write there.
     """
     if not store.embedded_tracking or not is_local_uri(location):
         return
     place = Path(local_file_uri_to_path(location))
-    if place.is_relative_to(store.root) or any(_same(parent, store.root) for parent in place.parents):
+    if place.is_relative_to(store.root) or any(_is_same_folder(parent, store.root) for parent in place.parents):
         return
     old = place.parent.parent
     raise SweeperError(
@@ -104,25 +104,25 @@ def check_place(location: str, store: Store) -> None:
 
 
 def experiment_id(client: MlflowClient, name: str, store: Store) -> str:
-    """The experiment of this name, made if need be; SweeperError if it was deleted, or the store was moved."""
+    """The id of the experiment, created if missing; SweeperError if it was deleted, or the store was moved."""
     experiment = client.get_experiment_by_name(name)
     if experiment is not None:
         check_place(experiment.artifact_location, store)
         if experiment.lifecycle_stage == "deleted":
-            raise SweeperError(f"the MLflow experiment {name} was deleted; restore it, or take another --store")
+            raise SweeperError(f"the MLflow experiment {name} was deleted; restore it, or give another --store")
         return str(experiment.experiment_id)
-    # A SQLite store would put artifacts under the current folder; a server knows its own place for them.
+    # With SQLite, MLflow would put artifacts under the current folder; a server chooses the place for them itself.
     location = (store.artifacts / name).as_uri() if store.embedded_tracking else None
     try:
         return str(client.create_experiment(name, artifact_location=location))
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-        return experiment_id(client, name, store)  # another process on the same server was faster
+        return experiment_id(client, name, store)  # another process created it first
 
 
 def search_runs(client: MlflowClient, experiment: str, query: str, view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
-    """All runs of the experiment that the query finds, the latest first."""
+    """All runs of the experiment that match the query, the latest first."""
     found: list[Run] = []
     token = None
     while True:
@@ -134,7 +134,7 @@ def search_runs(client: MlflowClient, experiment: str, query: str, view: int = V
 
 
 def params_of(values: Mapping[str, Any]) -> list[Param]:
-    """Parameters as MLflow takes them; what is not a plain value is JSON text."""
+    """Converts parameters to MLflow's; lists, tuples, dicts and booleans become JSON text."""
     return [
         Param(name, json.dumps(value) if isinstance(value, list | tuple | dict | bool) else str(value))
         for name, value in values.items()
@@ -142,11 +142,11 @@ def params_of(values: Mapping[str, Any]) -> list[Param]:
 
 
 def tags_of(values: Mapping[str, str]) -> list[RunTag]:
-    """Tags as MLflow takes them."""
+    """Converts tags to MLflow's."""
     return [RunTag(name, value) for name, value in values.items()]
 
 
-def _same(one: Path, other: Path) -> bool:
+def _is_same_folder(one: Path, other: Path) -> bool:
     try:
         return one.samefile(other)
     except OSError:

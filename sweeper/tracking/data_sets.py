@@ -1,4 +1,4 @@
-"""A data set as an MLflow run of its own: what it holds, in figures and numbers."""
+"""Logs a data set as an MLflow run of its own, with plots and metrics of its content."""
 
 import json
 import time
@@ -27,10 +27,10 @@ def log_data_set(
     metrics: Mapping[str, float],
     figures: Mapping[str, Callable[[], Figure]],
 ) -> str:
-    """The id of the run in the experiment `name` that shows this `content` (a hash), made where there is none.
+    """Logs a data set in the experiment `name`, once for each `content` (a hash); returns the run's id.
 
-    A run that is complete stays as it is; what was cut short is written again, in the same run. `figures` are by file
-    name, and drawn only where they are written. Raises SweeperError where MLflow cannot be used.
+    A complete run stays as it is; an interrupted one is written again, in the same run. `figures` draw plots by file
+    name, and are called only when the plots are written. Raises SweeperError if MLflow cannot be used.
     """
     client = connect(store)
     with reaching(store.tracking_uri):
@@ -52,6 +52,6 @@ def log_data_set(
         for file, draw in figures.items():
             client.log_figure(run_id, draw(), file)
         client.set_terminated(run_id, "FINISHED")
-        # Last of all: nobody comes back to a complete run.
+        # This must come last: a complete run is never written again.
         client.set_tag(run_id, "sweeper.state", "complete")
     return run_id

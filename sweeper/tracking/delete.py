@@ -1,4 +1,4 @@
-"""A study's runs in MLflow, deleted with all that they hold, but for what registered models need."""
+"""Deletes a study's MLflow runs and their files, except those that registered models need."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,15 +16,15 @@ from sweeper.tracking.client import PAGE, ROOT, check_database, check_place, con
 
 
 class StudyRuns:
-    """The runs of one study: its own, its trials', its promotion's and those of that one's trainings.
+    """The runs of one study, of its trials, of its promotion, and of the promotion's trainings.
 
-    Looks at a test set are runs of the ledger's experiment, and none of these: they count for ever. Finding the runs
-    makes no database. Methods raise SweeperError.
+    Test evaluations are not included: they are runs of the ledger's experiment, and count for ever. Finding the runs
+    creates no database. Methods raise SweeperError.
     """
 
     def __init__(self, store: Store, experiment: str, study_id: str) -> None:
         self._uri = store.tracking_uri
-        self._runs: list[Run] = []  # the study's own last, so that what is left of a deletion is found again by it
+        self._runs: list[Run] = []  # the study's own last: a repeated deletion finds the remaining runs through it
         self._models: list[LoggedModel] = []
         self._versions: list[ModelVersion] = []
         if not check_database(store):
@@ -44,31 +44,31 @@ class StudyRuns:
 
     @property
     def n_runs(self) -> int:
-        """How many runs are there to be deleted."""
+        """The number of runs that `delete` would delete."""
         return sum(run.info.lifecycle_stage == "active" and not self._needed_by(run) for run in self._runs)
 
     @property
     def kept(self) -> dict[str, list[str]]:
-        """The runs that stay: the registered versions, as "name/version", that need each, by the run's id."""
+        """The runs that stay: for each run id, the registered versions, as "name/version", that need the run."""
         found = {run.info.run_id: self._needed_by(run) for run in self._runs}
         return {run_id: versions for run_id, versions in found.items() if versions}
 
     def n_bytes(self) -> int | None:
-        """The size of what the runs hold and that is freed with them; None where it lies on a server."""
+        """The size of the files that `free` would delete; None if they lie on a server."""
         places = [place for run in self._runs if not self._needed_by(run) for place in self._places(run)]
         if not all(is_local_uri(place) for place in places):
             return None
         return sum(folder_bytes(Path(local_file_uri_to_path(place))) for place in places)
 
     def free(self) -> None:
-        """Deletes the files that the runs hold, and writes nothing. May be repeated."""
+        """Deletes the runs' files, and writes nothing. May be repeated."""
         with reaching(self._uri):
             for run in self._runs:
                 for place in [] if self._needed_by(run) else self._places(run):
                     self._free(place)
 
     def delete(self) -> None:
-        """Frees what the runs hold, and then moves them to MLflow's deleted runs. May be repeated."""
+        """Deletes the runs' files, and then moves the runs to MLflow's deleted runs. May be repeated."""
         self.free()
         with reaching(self._uri):
             for run in self._runs:
@@ -80,7 +80,7 @@ class StudyRuns:
                     self._client.delete_run(run.info.run_id)
 
     def _find(self, experiment: str, study_id: str) -> list[Run]:
-        """All runs of the study, deleted ones too: what they hold may not be freed yet."""
+        """All runs of the study, also deleted ones: their files may still be there."""
         query = f"tags.`sweeper.study_id` = '{study_id}'"
         parents = search_runs(self._client, experiment, query, ViewType.ALL)
         children = [
@@ -116,7 +116,7 @@ class StudyRuns:
 
 
 def folder_bytes(folder: Path) -> int:
-    """The size of all files below a folder; 0 where there is none."""
+    """The size of all files below a folder; 0 if the folder does not exist."""
     total = 0
     for path in folder.rglob("*"):
         with suppress(FileNotFoundError):  # deleted meanwhile

@@ -1,4 +1,4 @@
-"""The epochs that MLflow holds of a run, or of the trainings under it, to be drawn beside others."""
+"""Reads the learning curves of earlier runs from MLflow, for comparison with a new training."""
 
 import math
 import sys
@@ -15,23 +15,24 @@ from sweeper.tracking.client import reaching, search_runs
 from sweeper.tracking.weights import RUN_ID, run_of
 
 CURVES = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy")
-# The tag of a training's run that says which weights it started from.
+# This tag of a training's run says which weights the training started from.
 INIT = "sweeper.init"
 
 
 @dataclass(frozen=True)
 class Curves:
-    """The epochs of a run's trainings, each with `epoch` and the figures in CURVES, NaN where it has none."""
+    """The epochs of a run's trainings, each with `epoch` and the metrics in CURVES, NaN where a metric is missing."""
 
     name: str
     trainings: Sequence[Sequence[dict[str, float]]]
 
 
 def curves_of(store: Store, run_id: str, data_sha256: str, option: str) -> Curves:
-    """The curves of a training, a trial, or the mean of its folds and repeats; the name tells it from other runs.
+    """The learning curves of a run: its own, or those of the trainings (folds and repeats) under it.
 
-    `data_sha256` is of the data that it is compared on: the name says where a run was on others. Raises UsageError,
-    naming the option, where there is no such run or it has no epochs, and SweeperError where MLflow cannot be used.
+    `data_sha256` is the hash of the data of the comparison; the name of the curves says if the run had other data.
+    Raises UsageError, naming the option, if the run does not exist or has no epochs, and SweeperError if MLflow cannot
+    be used.
     """
     if not RUN_ID.fullmatch(run_id):
         refuse(f"a run must be named by its id, 32 hexadecimal digits, got {shortened(repr(run_id))}", option)
@@ -40,30 +41,30 @@ def curves_of(store: Store, run_id: str, data_sha256: str, option: str) -> Curve
         query = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{run_id}' AND tags.`sweeper.kind` = 'training'"
         below = search_runs(client, run.info.experiment_id, query)
         if run.data.tags.get("sweeper.kind") == "promotion":
-            below = []  # those are of different configurations
+            below = []  # a promotion's trainings have different configurations
         trainings = [epochs for child in below or [run] if (epochs := _epochs(client, child))]
     if not trainings:
         refuse(f"run {run_id} ({plain(str(run.info.run_name))}) has no epochs to compare with", option)
-    return Curves(_named(run, data_sha256), trainings)
+    return Curves(_distinct_name(run, data_sha256), trainings)
 
 
 def _epochs(client: MlflowClient, run: Run) -> list[dict[str, float]]:
     values: dict[int, dict[str, float]] = {}
     for name in CURVES:
         for metric in client.get_metric_history(run.info.run_id, name):
-            # MLflow stores the largest float for infinity.
+            # MLflow stores infinity as the largest float.
             value = metric.value if metric.value < sys.float_info.max else math.inf
             values.setdefault(metric.step, dict.fromkeys(CURVES, math.nan))[name] = value
     return [{"epoch": step, **values[step]} for step in sorted(values)]
 
 
-def _named(run: Run, data_sha256: str) -> str:
-    """The run's name, with what its name does not tell: its id, whether it began at random, and its data if others."""
-    told = [str(run.info.run_name)]
+def _distinct_name(run: Run, data_sha256: str) -> str:
+    """The run's name and id, and what else sets it apart: random initial weights, and other data."""
+    parts = [str(run.info.run_name)]
     if INIT not in run.data.tags and run.data.params.get("pretrained") != "true":
-        told.append("from scratch")
+        parts.append("from scratch")
     inputs = run.inputs.dataset_inputs if run.inputs else []
-    # MLflow holds the first characters of the hash.
+    # MLflow's digest holds the first characters of the hash.
     others = [entry.dataset.name for entry in inputs if not data_sha256.startswith(entry.dataset.digest)]
-    told += [f"on {name}" for name in dict.fromkeys(others)]
-    return f"{', '.join(told)} (run {run.info.run_id[:8]})"
+    parts += [f"on {name}" for name in dict.fromkeys(others)]
+    return f"{', '.join(parts)} (run {run.info.run_id[:8]})"

@@ -1,4 +1,4 @@
-"""The ledger: each look at a test set is an MLflow run, begun before the evaluation and completed after it."""
+"""The ledger of test evaluations: each is an MLflow run, begun before the evaluation and completed after it."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -22,12 +22,12 @@ RESULT = "result.json"
 
 @dataclass(frozen=True)
 class TestEvaluation:
-    """One look at a test set. `models` are registered versions as "name/version", by role; `time` is UTC, ISO 8601.
+    """One test evaluation. `models` are registered versions as "name/version", by role; `time` is UTC, ISO 8601.
 
-    `networks` tell, by role, what was trained: MLflow gives a version's number anew once the model was deleted.
+    `networks` identify the trained networks by role: MLflow reuses a version's number once the model was deleted.
 
-    A look that is not `complete` was begun, and may or may not have been seen. One that is `deleted` in MLflow still
-    counts.
+    An evaluation that is not `complete` was begun, and somebody may have seen its result. An evaluation that is
+    `deleted` in MLflow still counts.
     """
 
     run_id: str
@@ -44,7 +44,7 @@ class TestEvaluation:
 
 
 class Ledger:
-    """The looks in a store's MLflow. Looking them up makes no database. Methods raise SweeperError."""
+    """The test evaluations in a store's MLflow. Reading them creates no database. Methods raise SweeperError."""
 
     def __init__(self, store: Store) -> None:
         self._store, self._uri = store, store.tracking_uri
@@ -54,7 +54,7 @@ class Ledger:
         return connect(self._store)
 
     def evaluations(self) -> list[TestEvaluation]:
-        """All looks, the earliest first; those that somebody deleted are counted too."""
+        """All test evaluations, also those that somebody deleted, the earliest first."""
         if not check_database(self._store):
             return []
         with reaching(self._uri):
@@ -63,10 +63,10 @@ class Ledger:
                 return []
             query = "tags.`sweeper.kind` = 'test_look'"
             runs = search_runs(self._client, experiment.experiment_id, query, ViewType.ALL)
-        return sorted((_look(run) for run in runs), key=lambda evaluation: (evaluation.time, evaluation.run_id))
+        return sorted((_evaluation(run) for run in runs), key=lambda evaluation: (evaluation.time, evaluation.run_id))
 
     def prepare(self) -> None:
-        """Makes sure that an entry can be written, before anybody waits for hours to write one."""
+        """Makes sure that entries can be written, before a command trains for hours."""
         with reaching(self._uri):
             experiment_id(self._client, EXPERIMENT, self._store)
 
@@ -81,7 +81,7 @@ class Ledger:
         networks: Mapping[str, str],
         command: str,
     ) -> TestEvaluation:
-        """The entry of a look that is about to be taken."""
+        """Creates the entry of a test evaluation that is about to start."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         tags = {
             "sweeper.kind": "test_look",
@@ -99,7 +99,7 @@ class Ledger:
         with reaching(self._uri):
             experiment = experiment_id(self._client, EXPERIMENT, self._store)
             run = self._client.create_run(experiment, tags=tags, run_name=f"{study} test")
-        return _look(run)
+        return _evaluation(run)
 
     def complete(
         self,
@@ -109,8 +109,8 @@ class Ledger:
         texts: Mapping[str, str],
         figures: Mapping[str, Callable[[], Figure]],
     ) -> None:
-        """What the look has shown. The entry is complete when all of it is written; done again, it is overwritten."""
-        # The entry's own time: what is written again is then the same metric and not another.
+        """Writes the result of an evaluation, and then marks the entry complete. A repeated call overwrites."""
+        # With the entry's own time, a metric that is written again equals the first one, and MLflow keeps only one.
         begun = int(datetime.fromisoformat(evaluation.time).timestamp() * 1000)
         with reaching(self._uri):
             for name, text in {**texts, RESULT: json.dumps(result, indent=2)}.items():
@@ -120,11 +120,11 @@ class Ledger:
             batch = [Metric(name, value, begun, 0) for name, value in metrics.items()]
             self._client.log_batch(evaluation.run_id, metrics=batch)
             self._client.set_terminated(evaluation.run_id, "FINISHED")
-            # Last of all: nobody comes back to a complete entry.
+            # This must come last: a complete entry is never written again.
             self._client.set_tag(evaluation.run_id, "sweeper.state", "complete")
 
     def result(self, evaluation: TestEvaluation) -> dict[str, Any]:
-        """What a complete look has shown."""
+        """The result of a complete evaluation."""
         with reaching(self._uri):
             path = self._client.download_artifacts(evaluation.run_id, RESULT)
             found: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -132,12 +132,12 @@ class Ledger:
 
 
 def count(evaluations: Sequence[TestEvaluation], study_id: str, test_sha256: str | None) -> tuple[int, int]:
-    """How often these test data were looked at by the study, and by all studies of the store."""
+    """How often the study, and how often all studies of the store, have evaluated on these test data."""
     same_data = [evaluation for evaluation in evaluations if evaluation.test_sha256 == test_sha256]
     return sum(evaluation.study_id == study_id for evaluation in same_data), len(same_data)
 
 
-def _look(run: Run) -> TestEvaluation:
+def _evaluation(run: Run) -> TestEvaluation:
     tags = run.data.tags
     return TestEvaluation(
         run_id=run.info.run_id,

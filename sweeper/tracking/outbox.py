@@ -1,4 +1,4 @@
-"""What MLflow is still to be told, on disk: first in, first out, and still there when the process is not."""
+"""The outbox: a queue on disk of writes that wait for MLflow, and that survive the process."""
 
 import json
 import sqlite3
@@ -13,7 +13,7 @@ from urllib.parse import quote
 from sweeper.errors import SweeperError
 
 Key = int | str
-# Another process may look into the file for a moment.
+# Another process may have the file open for a moment, to count its writes.
 LOCKED_SECONDS = 10.0
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS writes (number INTEGER PRIMARY KEY AUTOINCREMENT, write TEXT NOT NULL);
@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS target (id INTEGER PRIMARY KEY CHECK (id = 1), target
 
 @dataclass(frozen=True)
 class Target:
-    """Where a spool's writes go: the parent run of a study, its promotion or a training, and what is said of the data.
+    """Where an outbox's writes go: the parent run of a study, a promotion or a training, and the data of its runs.
 
     `kind` is study, promotion or training; `data_source` and `data_profile` are JSON text.
     """
@@ -41,7 +41,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Write:
-    """One thing to tell MLflow: `action` names what is done, `key` the child that it is about (None: the parent)."""
+    """One write for MLflow: `action` names the operation, and `key` the child that is written (None: the parent)."""
 
     number: int
     key: Key | None
@@ -50,9 +50,9 @@ class Write:
 
 
 class Outbox:
-    """The writes of one parent run, in a SQLite file that one process at a time has open.
+    """The waiting writes of one parent run and its children, in a SQLite file that one process has open at a time.
 
-    What `put` was given is on disk when it returns. Methods raise SweeperError where the file cannot be used.
+    `put` returns when the write is on disk. Methods raise SweeperError if the file cannot be used.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,8 +63,8 @@ class Outbox:
             self._database = sqlite3.connect(
                 path, timeout=LOCKED_SECONDS, isolation_level=None, check_same_thread=False
             )
-            # For a single process a write-ahead log needs no shared memory, which network file systems lack. With it,
-            # a write takes well under a millisecond, and a killed process leaves whole writes.
+            # For a single process, a write-ahead log needs no shared memory, which network file systems lack. With the
+            # log, a write takes well under a millisecond, and a killed process leaves only whole writes.
             self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = NORMAL")
@@ -72,7 +72,7 @@ class Outbox:
 
     @property
     def target(self) -> Target:
-        """Where the writes go; it must have been set."""
+        """Where the writes go; must be set before it is read."""
         with self._using():
             [(text,)] = self._database.execute("SELECT target FROM target")
         return Target(**json.loads(text))
@@ -83,13 +83,13 @@ class Outbox:
             self._database.execute("INSERT OR REPLACE INTO target VALUES (1, ?)", [json.dumps(asdict(target))])
 
     def put(self, key: Key | None, action: str, arguments: dict[str, Any]) -> None:
-        """Adds a write behind all others; `arguments` is what JSON can hold."""
+        """Appends a write; `arguments` must be values that JSON can hold."""
         text = json.dumps([key, action, arguments])
         with self._using():
             self._database.execute("INSERT INTO writes (write) VALUES (?)", [text])
 
     def after(self, number: int) -> Write | None:
-        """The first write behind this number."""
+        """The first write with a larger number; None if there is none."""
         with self._using():
             rows = self._database.execute("SELECT * FROM writes WHERE number > ? ORDER BY number LIMIT 1", [number])
             found = [_write(*row) for row in rows]
@@ -101,7 +101,7 @@ class Outbox:
             return [_write(*row) for row in self._database.execute("SELECT * FROM writes ORDER BY number")]
 
     def remove(self, number: int) -> None:
-        """Takes out a write that was delivered."""
+        """Removes a delivered write."""
         with self._using():
             self._database.execute("DELETE FROM writes WHERE number = ?", [number])
 
@@ -111,12 +111,12 @@ class Outbox:
         return int(count)
 
     def close(self) -> None:
-        """Closes the file, and deletes it when nothing is left in it."""
+        """Closes the file, and deletes it if it is empty."""
         empty = not len(self)
         with self._using():
             self._database.close()
             if empty:
-                for path in self.path.parent.glob(f"{self.path.name}*"):  # and what SQLite puts beside it
+                for path in self.path.parent.glob(f"{self.path.name}*"):  # also the files that SQLite puts beside it
                     path.unlink(missing_ok=True)
 
     @contextmanager
@@ -132,8 +132,8 @@ class Outbox:
 
 
 def waiting(path: Path) -> int | None:
-    """How many writes wait in the file of a study that no process runs; None where it cannot be read."""
-    # Not read-only: what a killed process left beside the file has to be taken in.
+    """How many writes wait in the outbox of a study that no process runs; None if the file cannot be read."""
+    # Not read-only: SQLite must first merge the log that a killed process left beside the file.
     with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True)) as database:
         [(count,)] = database.execute("SELECT count(*) FROM writes")
         return int(count)

@@ -1,4 +1,4 @@
-"""The thread that tells MLflow what a spool holds, so that a slow or absent server never stops training."""
+"""The thread that delivers an outbox to MLflow, so that a slow or absent server never stops training."""
 
 import shutil
 import threading
@@ -21,33 +21,34 @@ from sweeper.store.redaction import redact
 from sweeper.tracking.client import ROOT, params_of, search_runs, tags_of
 from sweeper.tracking.outbox import Key, Outbox, Target, Write
 
-# How a trial's state appears to MLflow, so that "best finished run" never meets a partial one.
+# MLflow's status for each state of a run, so that a search for the best finished run never finds a partial one.
 STATUS = {
     "running": "RUNNING", "complete": "FINISHED", "pruned": "KILLED", "interrupted": "KILLED", "failed": "FAILED",
 }  # fmt: skip
 WEIGHTS = "weights"
-# The runs that a parent run of each kind has under it: what each is called, and its key's tag.
+# By kind of parent run, what its child runs are called; the tag with a child's key has the same name.
 CHILDREN = {"study": "trial", "promotion": "training", "training": "training"}
-# Between two tries of a write that failed, and how long a failing write is waited for when the study ends.
+# The pause between two tries of a failing write, and how long a command waits for a failing write when it ends.
 RETRY_SECONDS = 5.0
 CLOSING_SECONDS = 30.0
-# For a write that hangs when the thread is to end: it stays in the spool.
+# How long `close` waits for a write that hangs; the write stays in the outbox.
 LEAVING_SECONDS = 5.0
-# MLflow's codes for errors that may pass; a server that cannot be reached at all counts as the first.
-PASSING = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED"}
+# MLflow's codes for errors that may go away; an unreachable server gives the first.
+TRANSIENT = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED"}
 
 
 class OutboxWorker:
-    """Delivers a spool's writes in order, each until it is taken; every one may be repeated without harm.
+    """Delivers an outbox's writes in order, retrying each until MLflow accepts or refuses it.
 
-    A process can be killed between MLflow's taking a write and the spool's forgetting it. So metrics carry the time of
-    their epoch (MLflow keeps one of equals), and a run that is to be made is looked for first.
+    Repeating a write does no harm. This matters because a process can be killed after MLflow accepts a write and before
+    the outbox removes it. So metrics carry the time of their epoch (of equal metrics, MLflow keeps one), and a run is
+    searched for before it is created.
     """
 
     def __init__(
         self, client: MlflowClient, store: Store, outbox: Outbox, run_ids: dict[Key, str], notify: Callable[[str], None]
     ) -> None:
-        self.run_ids = run_ids  # of the children that MLflow has
+        self.run_ids = run_ids  # of the child runs that MLflow has, by key
         self._client, self._store, self._outbox, self._notify = client, store, outbox, notify
         self._target = outbox.target
         self._actions: dict[str, Callable[..., None]] = {
@@ -55,11 +56,11 @@ class OutboxWorker:
             "weights": self._weights, "drop_weights": self._drop_weights, "forget": self._forget,
             "finish": self._finish,
         }  # fmt: skip
-        self._refused: dict[int, str] = {}  # why MLflow will never take a write, by its number
-        self._incomplete: set[Key | None] = set()  # children with refused writes
-        self._unstarted: dict[Key | None, str] = {}  # why the run of a child could not be made or opened
-        self._position = 0  # the last write that was delivered or refused
-        self._failure = ""  # of the write that is tried now
+        self._refused: dict[int, str] = {}  # why a write was refused for good or skipped, by its number
+        self._incomplete: set[Key | None] = set()  # the runs with refused writes, by key
+        self._unstarted: dict[Key | None, str] = {}  # why a child run could not be created or reopened, by key
+        self._position = 0  # the number of the last write that was delivered, refused or skipped
+        self._failure = ""  # why the last try of the current write failed
         self._idle = self._closing = False
         self._changed = threading.Condition()
         self._broken: SweeperError | None = None
@@ -67,7 +68,7 @@ class OutboxWorker:
         self._thread.start()
 
     def put(self, key: Key | None, action: str, **arguments: Any) -> None:
-        """Adds a write, and returns at once. Raises SweeperError if it cannot be kept."""
+        """Appends a write to the outbox, and returns at once. Raises SweeperError if the outbox cannot keep it."""
         if self._broken is not None:
             raise self._broken
         with self._changed:
@@ -76,7 +77,10 @@ class OutboxWorker:
             self._changed.notify_all()
 
     def flush(self, patience: float | None = None) -> list[str]:
-        """Waits until all is delivered, but for what fails only so many seconds; gives the reasons of what was not."""
+        """Waits until all writes are delivered or refused; returns the reasons of undelivered writes.
+
+        `patience` limits the wait for a failing write, in seconds; the default is CLOSING_SECONDS.
+        """
         deadline = time.monotonic() + (CLOSING_SECONDS if patience is None else patience)
         with self._changed:
             while not self._idle and self._thread.is_alive():
@@ -87,11 +91,11 @@ class OutboxWorker:
                 raise self._broken
             waiting = self._outbox.writes()
             reasons = [self._refused.get(write.number, self._failure) for write in waiting]
-        # Some are neither refused nor waiting behind one that fails: files that are kept because of what was refused.
+        # Kept files have no error of their own.
         return [reason for reason in reasons if reason]
 
     def close(self, patience: float | None = None) -> list[str]:
-        """As `flush`, and ends the thread; what is left stays in the spool for `sync` or the next command."""
+        """Flushes, and then ends the thread; remaining writes stay in the outbox for `sync` or the next command."""
         try:
             return self.flush(patience)
         finally:
@@ -106,7 +110,7 @@ class OutboxWorker:
         try:
             while (write := self._next()) is not None:
                 self._deliver(write)
-        except SweeperError as error:  # the spool cannot be read or written: whoever writes next has to know
+        except SweeperError as error:  # the outbox cannot be read or written: the next caller must know
             self._broken = error
         except Exception as error:
             self._broken = SweeperError(f"the delivery to MLflow broke off: {said(error)} ({self._outbox.path})")
@@ -124,22 +128,22 @@ class OutboxWorker:
 
     def _deliver(self, write: Write) -> None:
         if write.key in self._unstarted:
-            # Delivered when the start is, and not before it: the start would open a run again that had ended.
-            self._pass_over(write, self._unstarted[write.key])
+            # The start was refused, and no later write of the run may precede it: the start would reopen an ended run.
+            self._skip(write, self._unstarted[write.key])
             return
         if write.action == "forget" and write.key in self._incomplete:
-            self._pass_over(write, "")  # MLflow lacks what only this file holds: both stay
+            self._skip(write, "")  # only the local file holds what MLflow lacks: the file and this write both stay
             return
         while True:
             try:
                 self._actions[write.action](write.key, **write.arguments)
-            except Exception as error:  # whatever it is, the writes behind this one must go on
+            except Exception as error:  # whatever the error is, later writes must proceed
                 reason = redact(said(error))
-                if not _may_pass(error):
+                if not _is_transient(error):
                     self._refuse(write, reason)
                     return
                 if not self._failure:
-                    self._tell(f"MLflow does not take what it is told ({reason}); it is kept, and tried again")
+                    self._try_notify(f"MLflow does not accept a write ({reason}); it is kept on disk and tried again")
                 with self._changed:
                     self._failure = reason
                     self._changed.wait_for(lambda: self._closing, RETRY_SECONDS)
@@ -147,30 +151,30 @@ class OutboxWorker:
                         return
                 continue
             if self._failure:
-                self._tell("MLflow takes what it is told again")
+                self._try_notify("MLflow accepts writes again")
             with self._changed:
                 self._outbox.remove(write.number)
                 self._position, self._failure = write.number, ""
             return
 
     def _refuse(self, write: Write, reason: str) -> None:
-        if write.key not in self._incomplete:  # what follows for the same run is mostly refused because of the first
-            self._tell(f"MLflow refused a write: {reason}")
+        if write.key not in self._incomplete:  # later refusals for the same run mostly follow from the first
+            self._try_notify(f"MLflow refused a write: {reason}")
         self._incomplete.add(write.key)
         if write.action == "start":
             self._unstarted[write.key] = reason
-        self._pass_over(write, reason)
+        self._skip(write, reason)
 
-    def _pass_over(self, write: Write, reason: str) -> None:
+    def _skip(self, write: Write, reason: str) -> None:
         with self._changed:
             self._refused[write.number] = reason
             self._position, self._failure = write.number, ""
 
-    def _tell(self, text: str) -> None:
-        with suppress(OSError, ValueError):  # whoever listened is gone; the writes must go on
+    def _try_notify(self, text: str) -> None:
+        with suppress(OSError, ValueError):  # the listener is gone; the writes must proceed
             self._notify(text)
 
-    def _of(self, key: Key | None) -> str:
+    def _run_id(self, key: Key | None) -> str:
         if key is None:
             return self._target.run_id
         if key not in self.run_ids:
@@ -187,7 +191,7 @@ class OutboxWorker:
         under: Key | None = None,
     ) -> None:
         target = self._target
-        parent = self._of(under)
+        parent = self._run_id(under)
         if key not in self.run_ids:
             tag = _key_tag(target.kind)
             query = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent}' AND tags.`{tag}` = '{key}'"
@@ -195,7 +199,7 @@ class OutboxWorker:
                 MLFLOW_PARENT_RUN_ID: parent, ROOT: target.run_id, tag: str(key), MLFLOW_USER: "sweeper",
                 "sweeper.kind": CHILDREN[target.kind] if under is None else "training",
             }  # fmt: skip
-            # There is one where MLflow had made it, but its answer was lost.
+            # A run is found if MLflow created it and the answer was lost.
             found = search_runs(self._client, target.experiment_id, query)
             run = found[-1] if found else self._client.create_run(target.experiment_id, time, identity, run_name=name)
             self.run_ids[key] = run.info.run_id
@@ -206,21 +210,21 @@ class OutboxWorker:
 
     def _metrics(self, key: Key | None, epoch: int, time: int, values: Mapping[str, float]) -> None:
         batch = [Metric(name, value, time, epoch) for name, value in values.items()]
-        self._client.log_batch(self._of(key), metrics=batch)
+        self._client.log_batch(self._run_id(key), metrics=batch)
 
     def _texts(self, key: Key | None, texts: Mapping[str, str]) -> None:
         for name, text in texts.items():
-            self._client.log_text(self._of(key), text, name)
+            self._client.log_text(self._run_id(key), text, name)
 
     def _figures(self, key: Key | None, figures: Mapping[str, Any]) -> None:
         for name, plot in figures.items():
-            self._client.log_figure(self._of(key), Plot(**plot).draw(), name)
+            self._client.log_figure(self._run_id(key), Plot(**plot).draw(), name)
 
     def _weights(self, key: Key | None, path: str) -> None:
-        self._client.log_artifact(self._of(key), str(self._store.root / path), WEIGHTS)
+        self._client.log_artifact(self._run_id(key), str(self._store.root / path), WEIGHTS)
 
     def _drop_weights(self, key: Key) -> None:
-        run_id = self._of(key)
+        run_id = self._run_id(key)
         uri = self._client.get_run(run_id).info.artifact_uri
         assert uri is not None
         if self._client.list_artifacts(run_id, WEIGHTS):
@@ -228,7 +232,7 @@ class OutboxWorker:
         self._client.set_tag(run_id, "sweeper.weights", "dropped")
 
     def _forget(self, key: Key | None, path: str) -> None:
-        with suppress(OSError):  # what cannot be deleted is no reason to keep MLflow waiting
+        with suppress(OSError):  # a file that cannot be deleted must not hold up later writes
             place = self._store.root / path
             if place.is_dir():
                 shutil.rmtree(place)
@@ -236,7 +240,7 @@ class OutboxWorker:
                 place.unlink(missing_ok=True)
 
     def _finish(self, key: Key | None, state: str, time: int, reason: str, metrics: Mapping[str, float]) -> None:
-        run_id = self._of(key)
+        run_id = self._run_id(key)
         batch = [Metric(name, value, time, 0) for name, value in metrics.items()]
         tags = tags_of({"sweeper.state": state, "sweeper.reason": reason})
         self._client.log_batch(run_id, metrics=batch, tags=tags)
@@ -244,7 +248,7 @@ class OutboxWorker:
 
 
 def children_of(client: MlflowClient, target: Target) -> dict[Key, Run]:
-    """The runs under the target's parent, at any depth, by key."""
+    """The runs below the target's parent run, at any depth, by key."""
     query = f"tags.`{ROOT}` = '{target.run_id}'"
     tag = _key_tag(target.kind)
     found = {}
@@ -255,9 +259,9 @@ def children_of(client: MlflowClient, target: Target) -> dict[Key, Run]:
 
 
 def log_data(client: MlflowClient, run_id: str, target: Target, context: str) -> None:
-    """The data as an input of the run."""
-    # MLflow's digest holds 36 characters at most, and its own covers only the first values: ours is whole in the
-    # source.
+    """Logs the target's data as an input of the run."""
+    # MLflow's digest holds 36 characters at most, and the digest that it computes itself covers only the first values.
+    # Our whole hash is in the source.
     dataset = Dataset(
         name=target.data_name,
         digest=target.data_sha256[:36],
@@ -269,7 +273,7 @@ def log_data(client: MlflowClient, run_id: str, target: Target, context: str) ->
     try:
         client.log_inputs(run_id, datasets=inputs)
     except MlflowException as error:
-        # Of processes that name new data at once, MLflow refuses all but one: for their second try the data are known.
+        # When several processes log new data at once, MLflow refuses all but one; by their second try the data exist.
         if error.error_code != "BAD_REQUEST":
             raise
         client.log_inputs(run_id, datasets=inputs)
@@ -279,9 +283,9 @@ def _key_tag(kind: str) -> str:
     return f"sweeper.{CHILDREN[kind]}"
 
 
-def _may_pass(error: Exception) -> bool:
-    """Whether a later try may succeed: the server or the database is away or busy, rather than of another mind."""
+def _is_transient(error: Exception) -> bool:
+    """Whether a later try may succeed: the server or the database is away or busy, and did not refuse the write."""
     if isinstance(error, MlflowException):
-        return error.error_code in PASSING
-    # A file of ours that is not there will not come back.
+        return error.error_code in TRANSIENT
+    # A missing local file will not come back.
     return isinstance(error, SQLAlchemyError | OSError) and not isinstance(error, FileNotFoundError)

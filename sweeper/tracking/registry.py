@@ -1,4 +1,4 @@
-"""Networks in MLflow's model registry, made so that a registration can be repeated from wherever it was killed."""
+"""Registers networks in MLflow's model registry; a registration can be repeated wherever it was killed."""
 
 import copy
 import shutil
@@ -28,15 +28,15 @@ CHAMPION = "champion"
 CHALLENGER = "challenger"
 MODEL = "model"
 IDENTITY = "sweeper.identity"
-# What serving the model imports; the rest comes with these. MLflow would find it out by loading the model in another
-# process, which takes ten seconds and more.
+# The packages that serving a model imports; pip installs the others as their dependencies. MLflow would find them by
+# loading the model in another process, which takes ten seconds and more.
 REQUIREMENTS = ("mlflow", "numpy", "torch")
-# The exported network may add up in another order than the network itself.
+# The exported network may sum in another order than the original.
 TOLERANCE = 1e-4
 
 
 class Registry:
-    """The registered models of one MLflow store. Its methods may be repeated, whatever became of the first try."""
+    """The registered models of one MLflow store. Methods may be repeated, however the first try ended."""
 
     def __init__(self, store: Store) -> None:
         self._uri = store.tracking_uri
@@ -45,7 +45,7 @@ class Registry:
             self._client.search_registered_models(max_results=1)
 
     def find_version(self, name: str, identity: str) -> str | None:
-        """The version of the model `name` that is registered under this identity."""
+        """The version of the model `name` with this identity; None if there is none."""
         query = f"name = '{name}' AND tags.`{IDENTITY}` = '{identity}'"
         with reaching(self._uri):
             found = self._client.search_model_versions(query)
@@ -62,12 +62,12 @@ class Registry:
         tags: Mapping[str, str],
         description: str,
     ) -> str:
-        """Logs the network and its files in the run, and registers it; gives the version.
+        """Logs the network and its files in the run, and registers the network; returns the version.
 
         `network` takes raw pixels uint8 (batch, channels, height, width) and gives float32 (batch, classes); `example`
-        is a batch of at least two. `files` are paths or texts by name, and go to the run's artifacts. Where there is
-        a version of this identity, only its tags are written. Raises SweeperError when the network is not the same
-        after it was exported, and when MLflow cannot be used.
+        is a batch of at least two. `files` are paths or texts by name, and become artifacts of the run. If a version
+        with this identity exists, only its tags are written. Raises SweeperError if the exported network gives other
+        predictions, or MLflow cannot be used.
         """
         if registered := self.find_version(name, identity):
             with reaching(self._uri):
@@ -79,7 +79,7 @@ class Registry:
             experiment_id = self._client.get_run(run_id).info.experiment_id
             model = self._logged(experiment_id, run_id, identity)
         if model is None:
-            # Made before MLflow is told of it: a network that cannot be exported leaves nothing there.
+            # Export before writing to MLflow: a network that cannot be exported leaves nothing there.
             with TemporaryDirectory() as folder:
                 exported = _export(network, example, Path(folder, MODEL))
                 with reaching(self._uri):
@@ -89,9 +89,9 @@ class Registry:
             return self._create_version(name, model, {**tags, IDENTITY: identity}, description)
 
     def set_aliases(self, name: str, champion: str, challenger: str | None) -> None:
-        """Lets the two aliases mean these versions; without a challenger, that alias is removed."""
+        """Points the two aliases to these versions; without a challenger, removes the challenger's alias."""
         with reaching(self._uri):
-            # The champion comes last: who asks for it meets the old one until all else is done.
+            # The champion's alias moves last: until all else is done, it points to the old champion.
             if challenger is None:
                 self._client.delete_registered_model_alias(name, CHALLENGER)
             else:
@@ -109,7 +109,7 @@ class Registry:
                 self._client.log_artifacts(run_id, folder, WEIGHTS)
 
     def _logged(self, experiment_id: str, run_id: str, identity: str) -> LoggedModel | None:
-        """The model that the run has under this identity; what another try left half done is deleted."""
+        """The run's logged model with this identity; deletes models that an earlier try left incomplete."""
         query = f"source_run_id = '{run_id}' AND tags.`{IDENTITY}` = '{identity}'"
         ready = None
         for model in self._client.search_logged_models([experiment_id], query):
@@ -120,7 +120,7 @@ class Registry:
         return ready
 
     def _log(self, experiment_id: str, run_id: str, identity: str, exported: Model, folder: Path) -> LoggedModel:
-        # Not mlflow.pytorch.log_model: it writes to the store and the run that are the process's current ones.
+        # Not mlflow.pytorch.log_model, which writes to the process's current store and run.
         model = self._client.create_logged_model(experiment_id, MODEL, run_id, {IDENTITY: identity})
         exported.run_id, exported.model_id, exported.artifact_path = run_id, model.model_id, model.artifact_location
         exported.save(str(folder / MLMODEL_FILE_NAME))
@@ -138,7 +138,7 @@ class Registry:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        # The place itself: MLflow would look up models:/ID in the process's current store.
+        # The source is the artifact location: MLflow would look up models:/ID in the process's current store.
         made = self._client.create_model_version(
             name,
             model.artifact_location,
@@ -151,8 +151,9 @@ class Registry:
 
 
 def _export(network: nn.Module, example: NDArray[np.uint8], folder: Path) -> Model:
-    """Writes the network as a folder that MLflow loads without any code of ours, for any size of batch."""
-    # On the CPU, where everyone can load it, and contiguous: torch's archive takes other layouts for parts of weights.
+    """Exports the network to a folder that MLflow loads without sweeper's code, for any batch size."""
+    # On the CPU, because every machine can load it there. Contiguous, because torch's archive takes tensors of other
+    # layouts for parts of weights.
     network = copy.deepcopy(network).cpu().to(memory_format=torch.contiguous_format).eval()
     expected = _predict(network, example)
     signature = ModelSignature(
@@ -166,16 +167,16 @@ def _export(network: nn.Module, example: NDArray[np.uint8], folder: Path) -> Mod
         mlflow_model=model,
         input_example=example,
         signature=signature,
-        # Without the build's part (+cu130, +cpu): another machine has another build.
+        # Without the build suffix (+cu130, +cpu): other machines have other builds.
         pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in REQUIREMENTS],
         serialization_format="pt2",
     )
     _forget_source_lines(folder / "data" / "model.pt2")
-    # MLflow takes a GPU that it finds, and then refuses a network that was exported from a CPU.
+    # By default, MLflow takes a GPU if it finds one, and then refuses a network that was exported on a CPU.
     model.flavors["python_function"]["config"] = {"device": "cpu"}
     model.save(str(folder / MLMODEL_FILE_NAME))
     loaded = mlflow.pyfunc.load_model(str(folder))
-    # The batch of one as well: an export that fixed the batch's size would take only the other.
+    # Check a batch of one as well: an export with a fixed batch size would take only `example`.
     for batch in (example, example[:1]):
         if not np.allclose(loaded.predict(batch), _predict(network, batch), rtol=0, atol=TOLERANCE):
             raise SweeperError("the network gives other predictions after it was exported for MLflow")
@@ -183,7 +184,7 @@ def _export(network: nn.Module, example: NDArray[np.uint8], folder: Path) -> Mod
 
 
 def _forget_source_lines(path: Path) -> None:
-    """Takes out of an exported network where in our code each operation came from: it names this machine's folders."""
+    """Removes the source lines of each operation from an exported network: they name this machine's folders."""
     program = torch.export.load(path)
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)

@@ -1,4 +1,4 @@
-"""A study, its promotion, or a training by itself, and their trials and trainings as MLflow runs."""
+"""Tracks a study, its promotion, or a training by itself in MLflow, with a child run for each trial or training."""
 
 import csv
 import io
@@ -23,7 +23,7 @@ ENDED = ("complete", "pruned", "failed")
 
 @dataclass(frozen=True)
 class DataRecord:
-    """What is said of the data in MLflow: its name, our SHA-256 over the training files, and its shape."""
+    """What MLflow records of the data: name, our SHA-256 over the training files, source, and shape."""
 
     name: str
     sha256: str
@@ -32,12 +32,12 @@ class DataRecord:
 
 
 class Tracker:
-    """The runs of one study, of its promotion, or of a training by itself.
+    """The MLflow runs of one study, of its promotion, or of a training by itself.
 
-    That is a parent, and under it a child for each trial or training. A child is known by its key: a trial's number, a
-    training's name. A trial of several trainings has their runs under its own. A training by itself that has no folds
-    and repeats is all on the parent, whose key is None. Methods that write return at once: what they are given is in
-    the store's spool, and a thread delivers it in order. They raise SweeperError where it cannot be kept.
+    A parent run has a child run for each trial or training. The key of a child is a trial's number or a training's
+    name. If a trial has several trainings, their runs are under the trial's run. A training by itself without folds and
+    repeats has only the parent run, whose key is None. Methods that write return at once: they put the write into the
+    outbox on disk, and a thread delivers the writes in order. They raise SweeperError if the outbox cannot keep one.
     """
 
     def __init__(
@@ -58,10 +58,11 @@ class Tracker:
     def open(
         self, study: str, study_id: str, tags: Mapping[str, str], params: Mapping[str, Any], run_name: str = ""
     ) -> None:
-        """Finds or makes the parent run, and learns its children's; what an earlier process left in the spool follows.
+        """Finds or creates the parent run, reads the children's states, and starts to deliver what the outbox holds.
 
-        `study_id` is the study's own: on a shared server another study may well have the same name. The run of a
-        training that is complete stays as it is. `run_name` is what a new run is called, if not as the study.
+        The outbox may hold writes of an earlier process. `study_id` identifies the study: on a shared server, another
+        study may have the same name. The run of a complete training stays as it is. `run_name` names the new run of a
+        training by itself; other new runs are named after the study.
         """
         uri = self._store.tracking_uri
         with reaching(uri):
@@ -69,9 +70,9 @@ class Tracker:
             if found:
                 self.run_id = found[0].info.run_id
                 if self._kind == "training":
-                    self._learn(None, found[0])
+                    self._restore(None, found[0])
             else:
-                self.run_id = self._make_parent(study, study_id, run_name)
+                self.run_id = self._create_parent(study, study_id, run_name)
             target = Target(
                 kind=self._kind,
                 study=study,
@@ -90,62 +91,62 @@ class Tracker:
                 log_data(self._client, self.run_id, target, self._kind)
             children = children_of(self._client, target)
             for key, child in children.items():
-                self._learn(key, child)
+                self._restore(key, child)
         outbox = Outbox(self._store.outbox(study, study_id, self._kind))
         outbox.target = target
-        self._learn_waiting(outbox)
+        self._restore_waiting(outbox)
         if self.state(None) != "complete":
             self._states[None] = "running"
         run_ids = {key: child.info.run_id for key, child in children.items()}
         self._outbox_worker = OutboxWorker(self._client, self._store, outbox, run_ids, self._notify)
 
     def child_run_id(self, key: Key) -> str | None:
-        """The run of a child; None as long as MLflow has not made it."""
+        """The id of a child's run; None until MLflow has created the run."""
         return self._outbox_worker.run_ids.get(key)
 
     def state(self, key: Key | None) -> str | None:
-        """The state that the run was last given, by this process or an earlier one; None if it was never started."""
+        """The state that this or an earlier process last gave the run; None if the run never started."""
         return self._states.get(key)
 
     def is_ended(self, key: Key) -> bool:
-        """Whether the child has ended, and is not to be gone on with."""
+        """Whether the child has ended and must not be resumed."""
         return self._states.get(key) in ENDED
 
     def last_epoch(self, key: Key | None) -> int:
-        """The last epoch that was logged of a child, or (None) of the parent; 0 before the first."""
+        """The last epoch that was logged for a child or (None) the parent; 0 before the first."""
         return self._last_epochs.get(key, 0)
 
     def start_child(
         self, key: Key, name: str, params: Mapping[str, Any], tags: Mapping[str, str], under: Key | None = None
     ) -> None:
-        """Makes the child's run, or opens it again; `under` another child, where it is a part of that one."""
+        """Creates or reopens the child's run, below the parent run or below the run of the child `under`."""
         self._states[key] = "running"
         self._outbox_worker.put(key, "start", name=name, time=_now(), params=dict(params), tags=dict(tags), under=under)
 
     def log_epoch(self, key: Key | None, epoch: int, metrics: Mapping[str, float]) -> None:
-        """One epoch's metrics in one batch, with `epoch` as the step."""
+        """Logs one epoch's metrics in one batch, with `epoch` as the step."""
         self._last_epochs[key] = epoch
         self._outbox_worker.put(key, "metrics", epoch=epoch, time=_now(), values=dict(metrics))
 
     def log_text(self, key: Key | None, texts: Mapping[str, str]) -> None:
-        """Text artifacts by file name, of a child or (None) of the parent."""
+        """Logs text artifacts by file name, for a child or (None) the parent."""
         self._outbox_worker.put(key, "texts", texts=dict(texts))
 
-    def log_plots(self, key: Key | None, figures: Mapping[str, Plot]) -> None:
-        """Figures by file name; they are drawn when they are delivered."""
-        self._outbox_worker.put(key, "figures", figures={name: asdict(plot) for name, plot in figures.items()})
+    def log_plots(self, key: Key | None, plots: Mapping[str, Plot]) -> None:
+        """Logs plots by file name, for a child or (None) the parent; they are drawn when they are delivered."""
+        self._outbox_worker.put(key, "figures", figures={name: asdict(plot) for name, plot in plots.items()})
 
     def log_weights(self, key: Key | None, path: Path) -> None:
-        """The weights as an artifact of a child or (None) the parent; the file must stay until `forget` takes it."""
-        self._outbox_worker.put(key, "weights", path=self._kept(path))
+        """Logs weights as an artifact of a child or (None) the parent; the file must stay until `forget` deletes it."""
+        self._outbox_worker.put(key, "weights", path=self._stored_path(path))
 
     def drop_weights(self, key: Key) -> None:
-        """Deletes a child's weights: it is no longer among the best."""
+        """Deletes a child's weights from MLflow: the child is no longer among the best."""
         self._outbox_worker.put(key, "drop_weights")
 
     def forget(self, key: Key | None, path: Path) -> None:
-        """Deletes a run's local file or folder, once all that was asked before is delivered; else it stays."""
-        self._outbox_worker.put(key, "forget", path=self._kept(path))
+        """Deletes a run's local file or folder once all earlier writes are delivered; otherwise the file stays."""
+        self._outbox_worker.put(key, "forget", path=self._stored_path(path))
 
     def finish(
         self,
@@ -155,27 +156,27 @@ class Tracker:
         reason: str = "",
         metrics: Mapping[str, float] | None = None,
     ) -> None:
-        """Ends the run of a child, or (None) of the parent, in `state` (a key of delivery.STATUS)."""
+        """Ends the run of a child, or (None) the parent run, in `state` (a key of outbox_worker.STATUS)."""
         self._states[key] = state
         self._outbox_worker.put(key, "finish", state=state, time=_now(), reason=reason, metrics=dict(metrics or {}))
 
     def flush(self) -> list[str]:
-        """Waits until everything so far is delivered, but not for ever; gives the reasons of what was not."""
+        """Waits until all writes so far are delivered, but not for ever; returns the reasons of undelivered writes."""
         return self._outbox_worker.flush()
 
     def close(self, patience: float | None = None) -> list[str]:
-        """As `flush`, and ends the delivery; what was not delivered waits in the spool.
+        """Flushes, and then ends the outbox worker; undelivered writes stay in the outbox.
 
-        `patience` are the seconds for which a write that fails is tried again, if not the usual ones.
+        `patience` limits the wait for a failing write, in seconds; None means the default.
         """
         return self._outbox_worker.close(patience)
 
-    def _kept(self, path: Path) -> str:
-        """The path as the spool keeps it: a copied store must not touch the files of the first."""
+    def _stored_path(self, path: Path) -> str:
+        """The path, relative to the store if inside it: a copied store must not touch the original's files."""
         root = self._store.root
         return str(path.relative_to(root) if path.is_relative_to(root) else path)
 
-    def _make_parent(self, study: str, study_id: str, name: str) -> str:
+    def _create_parent(self, study: str, study_id: str, name: str) -> str:
         identity = {_id_tag(self._kind): study_id, "sweeper.kind": self._kind, MLFLOW_USER: "sweeper"}
         if self._kind != "training":
             identity["sweeper.study"] = name = study
@@ -191,16 +192,17 @@ class Tracker:
         query = f"tags.`{_id_tag(kind)}` = '{study_id}' AND tags.`sweeper.kind` = '{kind}'"
         return search_runs(self._client, self.experiment_id, query)
 
-    def _learn(self, key: Key | None, run: Run) -> None:
+    def _restore(self, key: Key | None, run: Run) -> None:
         state = run.data.tags.get("sweeper.state", "running")
         self._states[key] = "running" if run.info.status == "RUNNING" else state
-        # An ended trial is never trained again; a training is, where its weights are gone, or its trial is cut short.
+        # An ended trial is never trained again. An ended training is, if its weights are gone or its trial was
+        # interrupted.
         if not isinstance(key, int) or not self.is_ended(key):
             steps = [metric.step for metric in self._client.get_metric_history(run.info.run_id, "train_loss")]
             self._last_epochs[key] = max(steps, default=0)
 
-    def _learn_waiting(self, outbox: Outbox) -> None:
-        """What MLflow will know once all that waits is delivered."""
+    def _restore_waiting(self, outbox: Outbox) -> None:
+        """Adds the states and epochs of writes that MLflow does not have yet."""
         for write in outbox.writes():
             if write.action == "start":
                 self._states[write.key] = "running"
@@ -211,17 +213,17 @@ class Tracker:
 
 
 def _id_tag(kind: str) -> str:
-    """The tag of a parent run with the id of its study, or of a training, which is none."""
+    """The tag that identifies a parent run: by its study's id, or by its own id for a training by itself."""
     return "sweeper.training_id" if kind == "training" else "sweeper.study_id"
 
 
 def shortfall(undelivered: Sequence[str]) -> str:
-    """What to say of writes that were not delivered, from their reasons."""
+    """A message about undelivered writes, from their reasons."""
     return f"{len(undelivered)} writes wait for MLflow, the first because: {undelivered[0]}"
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Rows as CSV text."""
+    """CSV text of the rows below a header of the columns."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)

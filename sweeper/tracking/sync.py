@@ -1,4 +1,4 @@
-"""Delivering what earlier commands could not: the spools that are left in a store."""
+"""Delivers the writes that earlier commands left in a store's outboxes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from sweeper.tracking.outbox_worker import OutboxWorker, children_of
 
 @dataclass(frozen=True)
 class Synced:
-    """What became of one spool: writes delivered, and the reasons of those that still wait.
+    """The result for one outbox: how many writes were delivered, and why each of the others was not.
 
-    `error` says why the spool as a whole could not be delivered, or is empty.
+    `error` says why the whole outbox could not be delivered, or is empty.
     """
 
     study: str
@@ -26,14 +26,14 @@ class Synced:
 
 
 def sync(store: Store, study: str | None, notify: Callable[[str], None]) -> list[Synced]:
-    """Delivers what waits for MLflow, of one study or (None) of all; a study that is being run does so itself."""
+    """Delivers the waiting writes of one study or (None) of all; skips running studies, which deliver their own."""
     results = []
     for path in sorted(store.outboxes.glob("*.db")):
         name, _, kind = path.stem.rsplit("-", 2)
         if study not in (None, name):
             continue
         if store.owner(name) is not None:
-            notify(f"{name} is being run: its own process delivers what it writes")
+            notify(f"{name} is being run: its own process delivers its writes")
             continue
         try:
             with store.owning(name):

@@ -1,4 +1,4 @@
-"""Weights that MLflow holds, found by a run or by a registered model, and brought to a folder of ours."""
+"""Finds weights in MLflow by a run or a registered model, and downloads them."""
 
 import re
 from collections.abc import Iterator
@@ -19,30 +19,30 @@ from sweeper.tracking.outbox_worker import WEIGHTS
 FILE = "model.safetensors"
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 MODEL = re.compile(r"(?:models:/)?(?P<name>[^/:@]{1,255})(?:@(?P<alias>[\w-]{1,255})|/(?P<version>\d{1,9}))", re.ASCII)
-# MLflow's codes for what it does not have; the second is of an alias.
+# MLflow's codes for what it does not have; the second is for an alias.
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
-# Of the runs below one that has no weights itself, so many that have are named.
+# If a run has no weights, the error names at most so many runs below it that do.
 MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
 class Source:
-    """Whose weights they are, as they can be named again, and the run that has them."""
+    """Where weights come from: a name that stays valid when aliases move, and the run that has the weights."""
 
     name: str
     run_id: str
 
     @property
     def short(self) -> str:
-        """The name as it fits into a title."""
+        """The name with a shortened run id, for titles."""
         return self.name.replace(self.run_id, self.run_id[:8])
 
 
 def resolve(store: Store, reference: str, option: str) -> Source:
-    """What a run's id, or models:/NAME@ALIAS and models:/NAME/VERSION with or without the first word, stand for.
+    """The source that a reference names: a run's id, or NAME@ALIAS or NAME/VERSION with or without models:/ before it.
 
-    A run is only looked for when its weights are fetched. Raises UsageError, naming the option, for any other text and
-    for a model that is not there, and SweeperError where MLflow cannot be used.
+    A run is looked up only when its weights are downloaded. Raises UsageError, naming the option, for any other text
+    and for a model that does not exist, and SweeperError if MLflow cannot be used.
     """
     if RUN_ID.fullmatch(reference):
         return Source(f"run {reference}", reference)
@@ -54,33 +54,33 @@ def resolve(store: Store, reference: str, option: str) -> Source:
             option,
         )
     name = named["name"]
-    with _absent_is_refused(store, f"MLflow has no registered model {reference}", option) as client:
+    with _looking_up(store, f"MLflow has no registered model {reference}", option) as client:
         if named["alias"]:
             found = client.get_model_version_by_alias(name, named["alias"])
         else:
             found = client.get_model_version(name, named["version"])
     if not found.run_id:
-        refuse(f"the registered model {reference} was made by no run, and has no {WEIGHTS}/{FILE}", option)
+        refuse(f"the registered model {reference} was not made by a run, so it has no {WEIGHTS}/{FILE}", option)
     return Source(f"models:/{name}/{found.version}", found.run_id)
 
 
 def download(store: Store, source: Source, folder: Path, option: str) -> Path:
-    """Brings the source's safetensors file into the folder; gives its path.
+    """Downloads the source's safetensors file into the folder; returns its path.
 
-    Raises UsageError, naming the option, where there is no such run or it has no weights: then those below it that have
-    are named. Raises SweeperError where MLflow cannot be used.
+    Raises UsageError, naming the option, if the run does not exist or has no weights; the error then names runs below
+    it that do. Raises SweeperError if MLflow cannot be used.
     """
     client, run = run_of(store, source.run_id, option)
     with reaching(store.tracking_uri):
         check_place(client.get_experiment(run.info.experiment_id).artifact_location, store)
         if not _has_weights(client, source.run_id):
-            raise UsageError(f"run {source.run_id} has no weights: {_why_none(client, run)} ({option})")
+            raise UsageError(f"run {source.run_id} has no weights: {_why_no_weights(client, run)} ({option})")
         return Path(client.download_artifacts(source.run_id, f"{WEIGHTS}/{FILE}", str(folder)))
 
 
 def run_of(store: Store, run_id: str, option: str) -> tuple[MlflowClient, Run]:
-    """The run, and the client that found it. Raises UsageError, naming the option, where there is none."""
-    with _absent_is_refused(store, f"MLflow has no run {run_id}", option) as client:
+    """The run, and the client that found it. Raises UsageError, naming the option, if the run does not exist."""
+    with _looking_up(store, f"MLflow has no run {run_id}", option) as client:
         run = client.get_run(run_id)
     if run.info.lifecycle_stage == LifecycleStage.DELETED:
         refuse(f"run {run_id} was deleted in MLflow", option)
@@ -88,8 +88,8 @@ def run_of(store: Store, run_id: str, option: str) -> tuple[MlflowClient, Run]:
 
 
 @contextmanager
-def _absent_is_refused(store: Store, message: str, option: str) -> Iterator[MlflowClient]:
-    """A client for a look-up, of which the UsageError with this message says that it found nothing."""
+def _looking_up(store: Store, message: str, option: str) -> Iterator[MlflowClient]:
+    """A client for a look-up; a look-up that finds nothing becomes a UsageError with this message."""
     if store.embedded_tracking and not check_database(store):
         refuse(f"{message}: the store {store.root} has no runs yet", option)
     client = connect(store)
@@ -102,18 +102,18 @@ def _absent_is_refused(store: Store, message: str, option: str) -> Iterator[Mlfl
             raise UsageError(f"{message} ({option})") from error
 
 
-def _why_none(client: MlflowClient, run: Run) -> str:
-    """Why the run has no weights, and which runs below it have."""
+def _why_no_weights(client: MlflowClient, run: Run) -> str:
+    """Why the run has no weights, and which runs below it do."""
     if run.data.tags.get("sweeper.weights") == "dropped":
-        return "they were dropped when better trials came (`sweeper search --keep`)"
+        return "they were dropped when better trials finished (see `sweeper search --keep`)"
     below = list(_with_weights_below(client, run))
-    # A training's name begins with that of the run above it.
+    # A training's name begins with the name of the run above it.
     named = [
         f"{child.info.run_id} ({plain(str(child.info.run_name).removeprefix(f'{run.info.run_name}, '))})"
         for child in below
     ]
     more = ["..."] if len(named) > MOST_NAMED else []
-    return f"below it {', '.join(named[:MOST_NAMED] + more)} have" if named else "nor has any run below it"
+    return f"give a run below it: {', '.join(named[:MOST_NAMED] + more)}" if named else "runs below it have none either"
 
 
 def _has_weights(client: MlflowClient, run_id: str) -> bool:
@@ -121,7 +121,7 @@ def _has_weights(client: MlflowClient, run_id: str) -> bool:
 
 
 def _with_weights_below(client: MlflowClient, run: Run) -> Iterator[Run]:
-    """The runs under it, at any depth, that have weights, the first to begin first; at most one more than is named."""
+    """The runs below it, at any depth, that have weights, the earliest first; at most MOST_NAMED and one more."""
     found: dict[str, Run] = {}
     for tag in (ROOT, MLFLOW_PARENT_RUN_ID):
         query = f"tags.`{tag}` = '{run.info.run_id}'"

@@ -1,14 +1,14 @@
-"""Random changes of training images: drawn for each image by itself, made for a whole batch on its device.
+"""Random augmentation of training images: drawn for each image, applied to a whole batch on its device.
 
-Each does what torchvision's transform of that name does to one image, on raw pixels, before they are scaled. It differs
-where torchvision works on uint8: pixels stay floats between the steps, unrounded. The steps have a fixed order: flip,
-rotation, shift (of translation and crop together, so that what one pushes out of the image the other can bring back),
-brightness, contrast, saturation, sharpness, erasing. What comes from outside an image is a raw 0, as torchvision pads,
-and not the input_padding of a network, which is a scaled 0; what is erased is a scaled 0: the mean pixel, or black
-where the scaling is "unit".
+Each change does to an image what torchvision's transform of that name does, on raw pixels, before scaling. Results
+differ where torchvision works on uint8: here pixels stay unrounded floats between the steps. The order of the steps is
+fixed: flip, rotation, shift (translation and crop in one move, so that one can bring back the pixels that the other
+pushes out of the image), brightness, contrast, saturation, sharpness, erasing. Pixels from outside an image are a raw
+0, as in torchvision's padding; a network's input_padding is a scaled 0 instead. Erased pixels are a scaled 0: the mean
+pixel, or black where the scaling is "unit".
 
-Shapes depend on nothing drawn, nothing is read back from the device and no constant is copied to it: a step with them
-can be captured.
+No shape depends on the draws, nothing is read back from the device and no constant is copied to it: a CUDA graph can
+capture a step with augmentation.
 """
 
 import math
@@ -20,24 +20,24 @@ from torch import Tensor
 
 from sweeper.config import TrainConfig
 
-# The weights of red, green and blue in grey (ITU-R BT.601), as torchvision has them.
+# The weights of red, green and blue in grey (ITU-R BT.601), as in torchvision.
 GREY = (0.2989, 0.587, 0.114)
-# Height to width of what is erased, uniform in its logarithm: 0.3 to 1/0.3 in Random Erasing (Zhong et al., 2020,
-# section 4.1).
+# The range of an erased rectangle's height / width, whose logarithm is uniform: 0.3 to 1/0.3 in Random Erasing (Zhong
+# et al., 2020, section 4.1).
 LEAST_RATIO, MOST_RATIO = 0.3, 1 / 0.3
-# Of the image's area; the most is a parameter.
+# The smallest erased share of the image's area; the largest share is a parameter.
 LEAST_ERASED = 0.02
-# Uniform numbers for an image. All are drawn whatever is on, so that one change's draws do not depend on another's.
+# Uniform random numbers per image. All are always drawn, so that a change's draws do not depend on which others are on.
 DRAWS = 17
 
 
 @dataclass(frozen=True)
 class Draws:
-    """What is done to each image of a batch, a row an image; None for what is done to no image of the training.
+    """The random changes to the images of a batch, one row per image; None for a change that the training never makes.
 
-    `flip` says whether it is mirrored; `angle` (radians, counter-clockwise) and `shift` (pixels down and right) are how
-    it moves. `brightness`, `contrast`, `saturation` and `sharpness` are factors, of which 1 changes nothing. `erased`
-    is the top, left, height and width (pixels) of the rectangle that is set to 0, empty for none.
+    `flip` says whether an image is mirrored; `angle` (radians, counter-clockwise) and `shift` (pixels down and right)
+    move it. `brightness`, `contrast`, `saturation` and `sharpness` are factors; a factor of 1 changes nothing. `erased`
+    is the top, left, height and width (pixels) of the rectangle that is set to 0; a height of 0 erases nothing.
     """
 
     flip: Tensor | None = None  # (n,) bool
@@ -51,7 +51,7 @@ class Draws:
 
 
 def is_on(config: TrainConfig) -> bool:
-    """Whether the training changes its images at all."""
+    """Whether the training augments its images at all."""
     return any((
         config.flip_p, _rotates(config), config.crop_padding, config.translation, config.sharpness_p, config.erasing_p,
         config.jitter_p and (config.brightness or config.contrast or config.saturation),
@@ -59,12 +59,13 @@ def is_on(config: TrainConfig) -> bool:
 
 
 def draw(config: TrainConfig, n_images: int, height: int, width: int, generator: torch.Generator) -> Draws:
-    """Draws for a batch, from the generator alone and on its device."""
+    """Draws the changes to a batch from the generator alone, on the generator's device."""
     uniform = torch.rand((DRAWS, n_images), generator=generator, device=generator.device)
     rotated, angle, down, right, crop_down, crop_right, jittered = uniform[1:8]
 
     def shift(side: int, moved: Tensor, begins: Tensor) -> Tensor:
-        # Whole pixels from -most to most; and from 0 to twice the padding, where the crop begins in the padded image.
+        # Translation: whole pixels, at most translation * side either way. Crop: begins 0 to 2 * crop_padding pixels
+        # into the padded image.
         moved = torch.round((2 * moved - 1) * (config.translation * side))
         begins = torch.floor(begins * (2 * config.crop_padding + 1))
         return moved + config.crop_padding - begins
@@ -92,14 +93,14 @@ def draw(config: TrainConfig, n_images: int, height: int, width: int, generator:
 
 
 def augmented(images: Tensor, draws: Draws) -> Tensor:
-    """Raw images uint8 (n, channels, height, width), moved and recoloured as drawn: float32 in [0, 255]."""
+    """Moves and recolours raw images, uint8 (n, channels, height, width), as drawn; returns float32 in [0, 255]."""
     if draws.flip is not None or draws.angle is not None or draws.shift is not None:
         images = _moved(images, draws)
     return _recoloured(images.to(torch.float32), draws)
 
 
 def erased(inputs: Tensor, draws: Draws) -> Tensor:
-    """A network's inputs with the drawn rectangles set to 0."""
+    """Returns a network's inputs with the drawn rectangles set to 0."""
     if draws.erased is None:
         return inputs
     height, width = inputs.shape[2:]
@@ -108,7 +109,7 @@ def erased(inputs: Tensor, draws: Draws) -> Tensor:
     columns = torch.arange(width, device=inputs.device) - left
     in_rows = ((rows >= 0) & (rows < n_rows)).to(inputs.dtype)
     in_columns = ((columns >= 0) & (columns < n_columns)).to(inputs.dtype)
-    # A product of floats is several times faster on a CPU than a fill by a mask.
+    # On a CPU, a product of floats is several times faster than a masked fill.
     return inputs * (1 - in_rows[:, None, :, None] * in_columns[:, None, None, :])
 
 
@@ -117,9 +118,9 @@ def _rotates(config: TrainConfig) -> bool:
 
 
 def _rectangles(uniform: Tensor, config: TrainConfig, height: int, width: int) -> Tensor:
-    """Top, left, height and width (n, 4) of what is erased, from rows of uniform numbers.
+    """The erased rectangles (n, 4) as top, left, height and width, from rows of uniform random numbers.
 
-    Where torchvision's RandomErasing draws again, a rectangle that is too long is cut to the image.
+    A rectangle that is too long is cut to the image; torchvision's RandomErasing draws again instead.
     """
     happens, size, ratio, down, right = uniform
     least = min(LEAST_ERASED, config.erasing_area)
@@ -134,10 +135,10 @@ def _rectangles(uniform: Tensor, config: TrainConfig, height: int, width: int) -
 
 
 def _moved(images: Tensor, draws: Draws) -> Tensor:
-    """Mirrored, then rotated about the centre to the nearest pixel, then shifted; what comes from outside is 0.
+    """Mirrors images, rotates them about the centre to the nearest pixel, then shifts them; pixels from outside are 0.
 
-    One gather for all: the source of each pixel is followed from the last step back to the first. The image has a
-    border of 0, one pixel wide, where every source outside it ends.
+    One gather does all of this: each pixel's source is traced from the last step back to the first. The image gets a
+    border of zeros, one pixel wide, and every source outside the image is moved to this border.
     """
     n, channels, height, width = images.shape
     y = torch.arange(height, device=images.device).view(1, -1, 1)
@@ -156,9 +157,9 @@ def _moved(images: Tensor, draws: Draws) -> Tensor:
 
 
 def _rotated(y: Tensor, x: Tensor, angle: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """The nearest pixels (whole numbers, as floats) that come to rows y and columns x by the rotation."""
+    """The nearest source pixels (whole numbers, as floats), which the rotation moves to rows y and columns x."""
     middle_y, middle_x = (height - 1) / 2, (width - 1) / 2
-    # So far from the middle that no rotation brings it back into the image.
+    # A point this far from the middle stays outside the image under every rotation.
     far = float(2 * (height + width))
     from_middle_y = torch.where((y >= 0) & (y < height), y.to(torch.float32) - middle_y, far)
     from_middle_x = torch.where((x >= 0) & (x < width), x.to(torch.float32) - middle_x, far)
@@ -170,7 +171,7 @@ def _rotated(y: Tensor, x: Tensor, angle: Tensor, height: int, width: int) -> tu
 
 
 def _recoloured(images: Tensor, draws: Draws) -> Tensor:
-    """Brightness, contrast, saturation (of three channels), sharpness, in this order; overwrites the float images."""
+    """Changes brightness, contrast, saturation (of 3 channels), sharpness, in this order; overwrites float images."""
     if draws.brightness is not None:
         images = (images * draws.brightness.view(-1, 1, 1, 1)).clamp_(0, 255)
     if draws.contrast is not None:
@@ -184,7 +185,7 @@ def _recoloured(images: Tensor, draws: Draws) -> Tensor:
 
 
 def _blend(others: Tensor, images: Tensor, factor: Tensor) -> Tensor:
-    """`factor` of the images, and the rest of the others: beyond the images where it is above 1."""
+    """factor * images + (1 - factor) * others, within [0, 255]; a factor above 1 extrapolates beyond the images."""
     return torch.lerp(others, images, factor.view(-1, 1, 1, 1)).clamp_(0, 255)
 
 
@@ -196,7 +197,7 @@ def _grey(images: Tensor) -> Tensor:
 
 
 def _blurred(images: Tensor) -> Tensor:
-    """The pixels inside the border, each a mean of its neighbourhood, itself five times its neighbours' weight."""
+    """The pixels inside the border, each the mean of its 3x3 neighbourhood with weight 5 for itself, 1 for the rest."""
     rows = images[:, :, :-2] + images[:, :, 1:-1] + images[:, :, 2:]
     sums = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
     return sums.add_(images[:, :, 1:-1, 1:-1], alpha=4).div_(13)

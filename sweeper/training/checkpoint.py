@@ -1,4 +1,4 @@
-"""A training's whole state in one safetensors file, written so that a reader never meets half of it."""
+"""A training's whole state in one safetensors file, written atomically: a reader never sees a partial file."""
 
 import json
 import os
@@ -18,14 +18,14 @@ from sweeper.training.memory import is_out_of_memory
 
 
 class CheckpointError(Exception):
-    """A checkpoint that cannot be used: damaged, or of another training. The message names the file."""
+    """A checkpoint is unusable: damaged, or from another training. The message names the file."""
 
 
 @dataclass
 class Progress:
-    """What a checkpoint holds beside the tensors: how far the training is, and its metrics so far."""
+    """The part of a checkpoint beside its tensors: how many epochs are done, and their metrics."""
 
-    identity: str  # of the training: configuration, seed, epochs; another training's checkpoint is refused
+    identity: str  # stands for the configuration, seed and epochs; `load` refuses a checkpoint with another identity
     epoch: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
 
@@ -59,7 +59,7 @@ def save(
 def load(
     path: Path, identity: str, model: nn.Module, optimizer: torch.optim.Optimizer
 ) -> tuple[Progress, dict[str, Tensor]]:
-    """Restores `model` and `optimizer` in place; gives the progress and the generator states.
+    """Restores `model` and `optimizer` in place; returns the progress and the generator states.
 
     Raises CheckpointError if the file is damaged or belongs to a training with another identity.
     """
@@ -70,12 +70,12 @@ def load(
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no iteration)
         if metadata["identity"] != identity:
             raise CheckpointError(f"{path} belongs to another training")
-        # Torch would train on without complaint from an optimizer that has lost its state.
+        # Torch would silently resume with an optimizer that has lost its state.
         if missing := set(json.loads(metadata["tensors"])) - set(tensors):
             raise ValueError(f"it lacks {', '.join(sorted(missing))}")
         progress = Progress(identity, **json.loads(metadata["progress"]))
         if [past["epoch"] for past in progress.history] != list(range(1, progress.epoch + 1)):
-            raise ValueError(f"its history is not of the epochs 1 to {progress.epoch}")
+            raise ValueError(f"its history does not list the epochs 1 to {progress.epoch}")
         plain: dict[str, Any] = json.loads(metadata["optimizer"])
         model.load_state_dict(_under("model.", tensors))
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
@@ -92,7 +92,7 @@ def load(
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:
-    """The epochs that a checkpoint holds, whosever it is; none without a file. Raises CheckpointError."""
+    """The metrics of a checkpoint's epochs, whatever its identity; empty without a file. Raises CheckpointError."""
     if not path.exists():
         return []
     with reading(path), safe_open(path, framework="pt") as file:
@@ -102,7 +102,7 @@ def read_history(path: Path) -> list[dict[str, Any]]:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Makes a CheckpointError of whatever comes of using what a file holds, but for lack of memory."""
+    """Turns every error from reading and using a file's contents into a CheckpointError, except a lack of memory."""
     try:
         yield
     except CheckpointError:
@@ -114,7 +114,7 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def holds(path: Path, identity: str) -> bool:
-    """Whether the file is there, whole, and written under this identity."""
+    """Whether the file exists, is whole, and was written under this identity."""
     try:
         with safe_open(path, framework="pt") as file:
             return bool((file.metadata() or {}).get("identity") == identity)
@@ -123,7 +123,7 @@ def holds(path: Path, identity: str) -> bool:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Writes a safetensors file under a temporary name, brings it to disk, then renames it.
+    """Writes a safetensors file under a temporary name, flushes it to disk, then renames it.
 
     Raises OSError, naming `path`, if it cannot be written.
     """
@@ -141,34 +141,34 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
 
 
 def set_aside(path: Path) -> Path:
-    """Renames a file that cannot be used, in place of an earlier one, and gives the new name."""
+    """Renames an unusable file, replacing an earlier one, and returns the new path."""
     os.replace(path, aside(path))
     return aside(path)
 
 
 def aside(path: Path) -> Path:
-    """Where `set_aside` brings a file."""
+    """The path to which `set_aside` renames a file."""
     return path.with_name(f"{path.name}.damaged")
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Deletes what a process that was killed in write_tensors has left in the folder."""
+    """Deletes the temporary files that a process killed in write_tensors has left in the folder."""
     for temporary in folder.glob(".*.tmp"):
         temporary.unlink(missing_ok=True)
 
 
 def _as_os_error(error: OSError | SafetensorError, path: Path) -> Exception:
-    """The error with its number and the file's name; safetensors tells the number in its text alone."""
+    """The error as an OSError with number and file name; safetensors gives the number only in its text."""
     if isinstance(error, OSError):
         number = error.errno
     else:
-        told = re.search(r"\(os error (\d+)\)", str(error))
-        number = int(told[1]) if told else None
+        found = re.search(r"\(os error (\d+)\)", str(error))
+        number = int(found[1]) if found else None
     return error if number is None else OSError(number, os.strerror(number), str(path))
 
 
 def _laid_out_like(parameter: Tensor, value: Any) -> Any:
-    """The value in the parameter's memory layout: files know only the plain one, fused kernels assume the same."""
+    """The value in the parameter's memory layout, which fused kernels expect; files keep only the contiguous layout."""
     if not isinstance(value, Tensor) or value.shape != parameter.shape:
         return value
     return torch.empty_like(parameter, dtype=value.dtype).copy_(value)

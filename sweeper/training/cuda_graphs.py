@@ -1,7 +1,7 @@
-"""A training's steps on a card, captured once in CUDA graphs and replayed.
+"""Captures a training's steps on a GPU in CUDA graphs, and replays them.
 
-Launching the fifty small kernels of a small network's step from Python takes longer than they do. A graph launches all
-of them at once, and many trainings, each on a stream of its own, share a card.
+A small network's step runs fifty small kernels, and launching them from Python takes longer than running them. A graph
+launches all of them at once, and many trainings, each on its own stream, share a GPU.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,21 +15,21 @@ from sweeper.training import memory
 from sweeper.training.optimizers import set_rates
 from sweeper.training.step import Step
 
-# Steps that are made as they come before one is captured: libraries set themselves up in the first ones, which no graph
-# may hold.
+# Steps that run eagerly before the first capture: libraries initialise themselves in the first steps, and no graph may
+# hold that.
 WARM_UP = 3
-# Of torch: from then on a graph finds the generators that it captures by itself, and warns of being told.
-BY_THEMSELVES = "2.14"
-# The learning rate and the momentum of every step of an epoch; None where the momentum does not change.
+# From this torch version on, a graph finds the generators that it captures by itself, and warns if one is registered.
+FINDS_GENERATORS_SINCE = "2.14"
+# The learning rate and the momentum of each step of an epoch; the momentum is None where it does not change.
 Rates = Sequence[tuple[float, float | None]]
-# Those that could not be captured. Torch up to 2.13 goes on asking them whose memory that of later captures is.
+# Graphs whose capture failed, kept alive: torch up to 2.13 still asks them whether memory of later captures is theirs.
 _failed: list[torch.cuda.CUDAGraph] = []
 
 
 class StepsOnDevice:
-    """The steps of an epoch, each of which finds on the device which images and which rates are its own.
+    """The steps of an epoch, each of which looks up its images and rates on the device.
 
-    Nothing is handed over in between, so that all steps of one length are the same to the device.
+    The host passes nothing to the device between steps, so all steps of one length are the same to the device.
     """
 
     def __init__(self, step: Step, lengths: Sequence[int], device: torch.device) -> None:
@@ -40,7 +40,7 @@ class StepsOnDevice:
         self._has_momentum = False
 
     def begin(self, order: Tensor, rates: Rates) -> None:
-        """Hands over the order of the images, and the learning rate and momentum of every step."""
+        """Copies the order of the images, and each step's learning rate and momentum, to the device."""
         self._has_momentum = rates[0][1] is not None
         self._order.copy_(order)
         self._rates.copy_(torch.tensor([(lr, momentum or 0.0) for lr, momentum in rates]))
@@ -48,7 +48,7 @@ class StepsOnDevice:
         self._number.zero_()
 
     def make(self, length: int) -> None:
-        """The next step, on so many images."""
+        """Runs the next step, on `length` images."""
         lr, momentum = self._rates.index_select(0, self._number).unbind(1)
         set_rates(self._step.optimizer, lr.squeeze(0), momentum.squeeze(0) if self._has_momentum else None)
         places = self._start + torch.arange(length, device=self._order.device)
@@ -58,20 +58,20 @@ class StepsOnDevice:
 
 
 class GraphedEpoch:
-    """Runs a training's epochs: the first steps as they come, and then all from graphs.
+    """Runs a training's epochs: the first steps eagerly, all later ones from graphs.
 
-    `lengths` are those of an epoch's batches; dropout draws from `own`, a generator of the training alone. The stream
-    is the current one, or one of its own in the place of the default one. Steps that cannot be captured go on being
-    made as they come, of which `tell` gets one line.
+    `lengths` are the lengths of an epoch's batches; dropout draws from `own`, a generator of this training alone. The
+    steps run on the current stream, or on a new one if the current stream is the default stream. Steps that cannot be
+    captured keep running eagerly, and `tell` gets one line about it.
     """
 
     def __init__(self, step: Step, lengths: Sequence[int], own: torch.Generator, tell: Callable[[str], None]) -> None:
         self._steps, self._lengths = StepsOnDevice(step, lengths, own.device), lengths
-        # What draws in a step, of those that belong to this training.
+        # This training's generators from which a step draws.
         self._generators = [own, step.generator] if step.is_augmented else [own]
         current = torch.cuda.current_stream(own.device)
-        # Torch has 32 streams and deals them out again and again. What a neighbour did on a stream that captures would
-        # be captured, so that nobody takes a second one who has one.
+        # Torch has 32 streams and hands them out in rotation. A capture also records another training's work on the
+        # same stream, so a training that has its own stream takes no second one.
         has_own = current != torch.cuda.default_stream(own.device)
         self._stream = current if has_own else torch.cuda.Stream(own.device)
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
@@ -80,7 +80,7 @@ class GraphedEpoch:
         self._gave_up = False
 
     def __call__(self, order: Tensor, rates: Rates) -> None:
-        """Makes an epoch's steps; what is on the current stream later sees what they did."""
+        """Runs an epoch's steps; later work on the current stream sees their results."""
         current = torch.cuda.current_stream(self._stream.device)
         self._stream.wait_stream(current)
         try:
@@ -95,18 +95,18 @@ class GraphedEpoch:
             current.wait_stream(self._stream)
 
     def _make(self, length: int) -> None:
-        """A step as it comes; behind the last one of these, the graph of those to come."""
+        """Runs a step eagerly; after the warm-up, also captures the graph of the later steps of this length."""
         with drawing_from(self._generators[0]):
             self._steps.make(length)
             self._n_made += 1
             if self._n_made < WARM_UP or self._gave_up:
                 return
             graph = torch.cuda.CUDAGraph()
-            if torch.__version__ < BY_THEMSELVES:
+            if torch.__version__ < FINDS_GENERATORS_SINCE:
                 for generator in self._generators[1:]:
                     graph.register_generator_state(generator)
             try:
-                # What other trainings of the process do meanwhile is no concern of this capture.
+                # "thread_local": what the process's other trainings do meanwhile does not break this capture.
                 with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
                     self._steps.make(length)
             except RuntimeError as error:
@@ -118,22 +118,25 @@ class GraphedEpoch:
 
     def _give_up(self, graph: torch.cuda.CUDAGraph, error: RuntimeError) -> None:
         self._gave_up = True
-        self._graphs.clear()  # they would draw from what the generators are now
+        self._graphs.clear()  # they would draw from the generators' present states, which are replaced below
         graph.reset()
         _failed.append(graph)
-        # Torch before 2.13 believes for ever that these are being captured.
+        # Torch before 2.13 would treat the present states as being captured for ever.
         for generator in self._generators:
             fresh = torch.Generator(generator.device)
             fresh.set_state(generator.get_state())
             generator.graphsafe_set_state(fresh)
-        self._tell(f"its steps cannot be captured in a graph, and are made as they come: {first_line(error)}")
+        self._tell(f"its steps cannot be captured in a CUDA graph and run one by one instead: {first_line(error)}")
 
 
 @contextmanager
 def drawing_from(generator: torch.Generator) -> Iterator[None]:
-    """Has what draws from the card's own generator, as dropout does, draw from this one; a graph then always will."""
+    """Makes operations that use the GPU's default generator, such as dropout, draw from this one.
+
+    A graph that is captured meanwhile will always draw from this one.
+    """
     default = torch.cuda.default_generators[generator.device.index]
-    with memory.of_the_card:
+    with memory.gpu_lock:
         before = default.graphsafe_get_state()
         default.graphsafe_set_state(generator)
         try:

@@ -1,4 +1,4 @@
-"""Images and labels on the training device, and their scaling into a batch."""
+"""Images and labels on the training device, and the scaling of a batch."""
 
 import warnings
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ class DeviceImages:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a trial may see: its train and validation parts, resident on one device.
+    """All data that a trial may see: its train and validation parts, resident on one device.
 
     `mean` and `std` (1, channels, 1, 1) scale pixels in [0, 255] to (pixel - mean) / std.
     """
@@ -44,7 +44,7 @@ class TrainingData:
         return self.train.images.device
 
     def scale(self, images: Tensor) -> Tensor:
-        """A batch of raw pixels as the network's input."""
+        """Scales a batch of raw pixels into the network's input."""
         return images.to(torch.float32).sub_(self.mean).div_(self.std).contiguous(memory_format=self.layout)
 
 
@@ -58,14 +58,14 @@ def on_device(
     device: torch.device,
     layout: torch.memory_format,
 ) -> TrainingData:
-    """Moves (images, labels) pairs of arrays to `device`; `mean` and `std` are per channel, pixels in [0, 1].
+    """Moves (images, labels) pairs of arrays to `device`; `mean` and `std` are per channel, for pixels in [0, 1].
 
-    Nothing is copied for a CPU: the arrays may be mapped from files, and read-only.
+    On a CPU nothing is copied: the arrays may be memory-mapped and read-only.
     """
 
     def part(images: np.ndarray, labels: np.ndarray) -> DeviceImages:
         with warnings.catch_warnings():
-            # torch warns of what writing to read-only arrays would do. Nothing here writes to its data.
+            # Torch warns that writing to read-only arrays is undefined. Nothing here writes to its data.
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
             return DeviceImages(torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device))
 

@@ -1,4 +1,4 @@
-"""The one training loop: a generator of metrics, epoch by epoch, that goes on from its checkpoint."""
+"""The one training loop: a generator of metrics, epoch by epoch, that resumes from its checkpoint."""
 
 import math
 import time
@@ -21,24 +21,24 @@ from sweeper.training.device_data import DeviceImages, TrainingData
 from sweeper.training.optimizers import build_optimizer, learning_rate, momentum, penalty, set_rates
 from sweeper.training.step import Step, outputs_of
 
-# On a CPU small enough that the maps of a LeNet stay in the cache: 500 was 4 times slower. A card wants work for all of
-# its cores.
+# On a CPU, small enough that a LeNet's feature maps stay in the cache: 500 was 4 times slower. A GPU needs work for all
+# of its cores.
 EVALUATION_BATCH = {"cpu": 128, "cuda": 1024, "mps": 128}
 
 
 @dataclass(frozen=True)
 class EpochMetrics:
-    """One epoch, counted from 1. Losses are means over images, accuracies shares of 1.
+    """The metrics of one epoch, counted from 1. Losses are means over images, accuracies shares of 1.
 
-    The train figures are running ones, taken while the weights change, with dropout on; `train_loss` is that of
-    the output alone, without the auxiliary heads', label smoothing and penalty, so that it compares with
-    `validation_loss`. `lr` is that of the epoch's last step; `gradient_norm` the mean over steps of the 2-norm over all
-    parameters that train, before clipping; `images_per_second` counts training images over the time spent training;
-    `epoch_seconds` is that time with the validation pass. The validation figures are NaN where there is no validation
-    part.
+    The train metrics are running ones, taken while the weights change, with dropout on. `train_loss` is the loss of the
+    output alone, without the auxiliary heads' losses, label smoothing and penalty, so that it compares with
+    `validation_loss`. `lr` is the learning rate of the epoch's last step. `gradient_norm` is the mean over steps of the
+    2-norm over all parameters that train, before clipping. `images_per_second` counts training images over the time
+    spent training; `epoch_seconds` is that time plus the validation pass. The validation metrics are NaN without a
+    validation part.
 
-    `penalty` is that of weight decay at the epoch's end, as optim.penalty has it: studies that report losses with
-    it add it to both. `heads` holds the accuracies of the auxiliary heads, under names such as
+    `penalty` is the weight-decay penalty at the epoch's end (optimizers.penalty): studies that report losses with the
+    penalty add it to both losses. `heads` holds the accuracies of the auxiliary heads, under names such as
     "conv2_train_accuracy" and "conv2_validation_accuracy".
     """
 
@@ -56,7 +56,7 @@ class EpochMetrics:
     heads: Mapping[str, float] = field(default_factory=dict)
 
     def values(self) -> dict[str, float]:
-        """Every figure by its name, the heads' with "aux_" before it; the penalty only where it is not 0."""
+        """Every metric by name, the heads' with the prefix "aux_"; the penalty only where it is not 0."""
         values = asdict(self)
         heads = values.pop("heads")
         if not self.penalty:
@@ -81,16 +81,16 @@ def fit(
     graphs: bool = False,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Iterator[EpochMetrics]:
-    """Trains `model` in place, yielding after each epoch; with `patience`, it may end before the last one.
+    """Trains `model` in place, yielding after each epoch; with `patience`, training may end before the last one.
 
-    `frozen` names tensors that stay as they are: a batch norm whose running statistics these are goes on using them.
-    With `checkpoint_path`, the whole state is written there before each yield, under `identity`; where that
-    file exists already, the epochs that it holds are yielded again and training goes on behind them, bitwise
-    as if it had never stopped. Seeds torch's global generator, which dropout draws from.
+    `frozen` names tensors that stay as they are; a batch norm with frozen running statistics keeps using them.
+    With `checkpoint_path`, the whole state is written there before each yield, under `identity`. If that file exists
+    already, its epochs are yielded again and training resumes after them, bitwise as if it had never stopped. Seeds
+    torch's global generator, from which dropout draws.
 
-    With `graphs`, on a card alone, steps are captured and replayed, and dropout draws from a generator that is this
-    training's own: what else the process trains does not change the result, which is the other's but for rounding. Of
-    steps that cannot be captured, and so are made as they come, `tell` gets a line.
+    With `graphs`, on a GPU alone, steps are captured and replayed, and dropout draws from this training's own
+    generator: other trainings of the process do not change the result, which equals that without graphs except for
+    rounding. If steps cannot be captured and so run one by one, `tell` gets a line about it.
 
     Raises Diverged when the loss of an epoch is not finite, ValueError where weight decay names a layer that the
     network lacks, and CheckpointError for an unusable checkpoint.
@@ -128,7 +128,7 @@ def fit(
         ]
         model.train()
         for norm in norms:
-            norm.training = False  # not norm.eval(), for a norm of timm's may hold a dropout
+            norm.training = False  # not norm.eval(): a norm of timm's may contain a dropout
         started = time.perf_counter()
         step.begin_epoch()
         run_epoch(order, rates)
@@ -162,12 +162,12 @@ def fit(
 
 
 def epochs_of(history: Iterable[Mapping[str, Any]]) -> list[EpochMetrics]:
-    """The epochs of a checkpoint's history. Raises TypeError where they have other figures."""
+    """The epochs of a checkpoint's history. Raises TypeError if they have other metrics than EpochMetrics."""
     return [EpochMetrics(**past) for past in history]
 
 
 def _has_stalled(history: Sequence[EpochMetrics], patience: int) -> bool:
-    """Whether the lowest validation loss is `patience` epochs old; never without patience or a validation part."""
+    """Whether the lowest validation loss is `patience` epochs old; False without patience or a validation part."""
     losses = [metrics.validation_loss for metrics in history]
     if not patience or not losses or math.isnan(losses[-1]):
         return False
@@ -175,7 +175,7 @@ def _has_stalled(history: Sequence[EpochMetrics], patience: int) -> bool:
 
 
 def evaluate(model: nn.Module, data: TrainingData, part: DeviceImages) -> tuple[float, np.ndarray]:
-    """Mean loss over the part, and the network's outputs, float32 (n, classes), with it in evaluation mode.
+    """The mean loss over the part and the network's outputs, float32 (n, classes), in evaluation mode.
 
     The outputs are logits, or probabilities where the network ends in a softmax.
     """
@@ -184,7 +184,7 @@ def evaluate(model: nn.Module, data: TrainingData, part: DeviceImages) -> tuple[
 
 
 def _evaluate(model: nn.Module, data: TrainingData, part: DeviceImages) -> tuple[float, np.ndarray, dict[str, float]]:
-    """As `evaluate`, with the accuracy of every auxiliary head."""
+    """As `evaluate`, and also the accuracy of every auxiliary head."""
     model.eval()
     loss = torch.zeros((), device=data.device)
     outputs = []
@@ -204,7 +204,7 @@ def _evaluate(model: nn.Module, data: TrainingData, part: DeviceImages) -> tuple
 
 
 def _validate(model: nn.Module, data: TrainingData, epoch: int) -> tuple[float, float, float, dict[str, float]]:
-    """Loss, accuracy and macro F1 on the validation part, NaN where there is none, and the heads' accuracies."""
+    """Loss, accuracy and macro F1 on the validation part (NaN if it is empty), and the heads' accuracies."""
     if not len(data.validation):
         return math.nan, math.nan, math.nan, {}
     loss, outputs, heads = _evaluate(model, data, data.validation)
@@ -215,9 +215,9 @@ def _validate(model: nn.Module, data: TrainingData, epoch: int) -> tuple[float, 
 
 
 def batch_bounds(n_images: int, batch_size: int) -> list[tuple[int, int]]:
-    """Where each batch starts and stops; a last batch of one image joins the one before.
+    """The start and stop of each batch; a last batch of one image joins the batch before.
 
-    Batch norm cannot take a single image whose map is 1x1.
+    Batch norm cannot train on a single image whose map is 1x1.
     """
     starts = list(range(0, n_images, batch_size))
     if len(starts) > 1 and n_images - starts[-1] == 1:
@@ -226,7 +226,7 @@ def batch_bounds(n_images: int, batch_size: int) -> list[tuple[int, int]]:
 
 
 def _one_by_one(step: Step, batches: Sequence[tuple[int, int]], order: Tensor, rates: Rates) -> None:
-    """Makes the steps of an epoch as they come."""
+    """Runs the steps of an epoch one by one, without graphs."""
     for (start, stop), step_rates in zip(batches, rates, strict=True):
         set_rates(step.optimizer, *step_rates)
         step(order[start:stop])

@@ -1,4 +1,4 @@
-"""This process's memory: its limit, whether a failure is for lack of it and whose fault that is, and giving it back."""
+"""This process's memory: limits it, recognises a lack of it and whether a trial is the cause, and frees it."""
 
 import ctypes
 import gc
@@ -9,30 +9,31 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # the limit is set before torch is imported
+if TYPE_CHECKING:  # torch is imported only after the limit is set
     import torch
 
-# Held by whoever changes what is one for all trainings of the process: a card's own generator and its memory's pool.
-# Neither may be touched while another training captures a graph.
-of_the_card = RLock()
-# Of what there was for it: a trial that took this share, with what it asked for, explains by itself that it ran out.
+# Guards what all trainings of the process share: a GPU's default generator and its memory pool. Neither may be touched
+# while another training captures a graph.
+gpu_lock = RLock()
+# A trial is itself the cause of its lack of memory if what it took, with what it requested last, is this share of the
+# memory that it could have.
 OWN_SHARE = 0.5
-# As torch tells it of a CPU, and of a card.
-_ASKED = re.compile(r"tried to allocate ([\d.]+) (bytes|KiB|MiB|GiB)", re.IGNORECASE)
+# Torch's wording, for a CPU and for a GPU.
+_REQUESTED = re.compile(r"tried to allocate ([\d.]+) (bytes|KiB|MiB|GiB)", re.IGNORECASE)
 _UNITS = {"bytes": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
-_LACKING = (
+_OUT_OF_MEMORY = (
     "allocate memory",
     "bad_alloc",
     "CUDA error: out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
 )
-# oneDNN does not tell why: under a limit it is nearly always memory, without one it may be anything.
-_LACKING_IF_LIMITED = ("could not create a primitive", "could not execute a primitive")
+# oneDNN gives no cause: under a limit the cause is nearly always memory, without a limit it may be anything.
+_OUT_OF_MEMORY_IF_LIMITED = ("could not create a primitive", "could not execute a primitive")
 
 
 def limit(n_bytes: int) -> None:
-    """Lets this process hold no more private memory than this, where Linux counts it: beyond is a MemoryError."""
+    """Limits this process's private memory, on Linux alone: an allocation beyond the limit fails with a MemoryError."""
     if sys.platform != "linux":
         return
     import resource
@@ -43,13 +44,14 @@ def limit(n_bytes: int) -> None:
 
 
 def is_out_of_memory(error: BaseException, *, limited: bool = False) -> bool:
-    """Whether an error says that memory was not to be had, in any of the ways that Python and torch have for it.
+    """Whether an error means a lack of memory, in any of the ways that Python and torch have to say so.
 
-    Or that something else failed for that: the end of a graph's capture. `limited` tells that the process has a limit.
+    A lack of memory can also be the context of the error, as at the end of a graph's capture. `limited` says whether
+    the process has a memory limit.
     """
     import torch
 
-    texts = (*_LACKING, *_LACKING_IF_LIMITED) if limited else _LACKING
+    texts = (*_OUT_OF_MEMORY, *_OUT_OF_MEMORY_IF_LIMITED) if limited else _OUT_OF_MEMORY
     if error.__context__ is not None and is_out_of_memory(error.__context__, limited=limited):
         return True
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
@@ -58,16 +60,16 @@ def is_out_of_memory(error: BaseException, *, limited: bool = False) -> bool:
 
 
 def is_of_the_device(error: BaseException) -> bool:
-    """Whether the device itself failed, such as by an access beyond its memory: the process can use it no more."""
+    """Whether the device itself failed, such as on an illegal memory access: the process can no longer use it."""
     import torch
 
     return isinstance(error, torch.AcceleratorError)
 
 
 class Share:
-    """What this process takes of the memory from now on, out of what there is for it: its limit's rest, or the card.
+    """The memory that this process takes from now on, against what it can have: the rest of its limit, or the GPU.
 
-    For a process that has trained nothing before: what others have left behind would count as taken.
+    Only for a process that has trained nothing before: what earlier trials have left behind would count as taken.
     """
 
     def __init__(self, device: "torch.device", limited_to: int | None) -> None:
@@ -76,47 +78,47 @@ class Share:
         self._before = _status("VmPeak")
 
     def explains(self, error: Exception) -> bool:
-        """Whether what was taken at most, with what the error says was asked for, accounts for the error alone.
+        """Whether the most that was taken, with the request that the error names, explains the error without others.
 
-        On a CPU that needs the limit; without one nobody can tell, and the answer is no.
+        On a CPU this needs a limit; without a limit nobody can tell, and the result is False.
         """
         import torch
 
-        asked = _asked(error)
+        requested = _requested_bytes(error)
         if self._device.type == "cuda":
             total = torch.cuda.get_device_properties(self._device).total_memory
-            return torch.cuda.max_memory_reserved(self._device) + asked >= OWN_SHARE * total
-        # By the address space, which has a peak: that of what is resident counts the pages of torch's libraries too,
-        # and what counts against the limit has none.
-        return self._rest is not None and _status("VmPeak") - self._before + asked >= OWN_SHARE * self._rest
+            return torch.cuda.max_memory_reserved(self._device) + requested >= OWN_SHARE * total
+        # The address space has a recorded peak. The peak of resident memory also counts the pages of torch's libraries,
+        # and Linux records no peak of the memory that counts against the limit.
+        return self._rest is not None and _status("VmPeak") - self._before + requested >= OWN_SHARE * self._rest
 
 
 def give_back(device: "torch.device", *, alone: bool = True) -> None:
-    """Returns what nothing holds any more to the system or the card, for the next trial and the neighbours.
+    """Returns unused memory to the system or the GPU, for the next trial and for other processes.
 
-    `alone` tells that the process trains nothing beside.
+    `alone` says whether the process runs no other training meanwhile.
     """
     import torch
 
     gc.collect()
     if alone:
-        gc.freeze()  # torch itself, mostly: looking through it again after every trial takes a sixth of a second
+        gc.freeze()  # mostly torch's own objects: scanning them again after every trial takes a sixth of a second
     if device.type == "cuda":
-        with of_the_card:
+        with gpu_lock:
             torch.cuda.empty_cache()
     elif sys.platform == "linux":
         with suppress(OSError, AttributeError):  # musl has no malloc_trim
             ctypes.CDLL(None).malloc_trim(0)
 
 
-def _asked(error: Exception) -> float:
-    """The bytes that an allocation failed of; 0 where the error does not tell."""
-    asked = _ASKED.search(str(error))
-    return float(asked[1]) * _UNITS[asked[2].lower()] if asked else 0.0
+def _requested_bytes(error: Exception) -> float:
+    """The size in bytes of the allocation that failed; 0 where the error does not say it."""
+    requested = _REQUESTED.search(str(error))
+    return float(requested[1]) * _UNITS[requested[2].lower()] if requested else 0.0
 
 
 def _status(name: str) -> int:
-    """What Linux tells of this process under a name, in bytes; 0 elsewhere."""
+    """A field of Linux's /proc/self/status, in bytes; 0 on other systems."""
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith(f"{name}:"):

@@ -1,7 +1,7 @@
-"""Optimizers whose momentum changes from step to step, and is read on the device where it is.
+"""Optimizers whose momentum changes from step to step and is read on the device.
 
-Torch's own read it on the host, and a graph would hold for ever what it was when it was captured. Their state is that
-of torch's, and so are their updates.
+Torch's own optimizers read the momentum on the host, so a CUDA graph would keep the value at its capture for ever.
+State and updates are those of torch's optimizers.
 """
 
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# A parameter group's own entry: the momentum (adam: beta1), a number on the device.
+# A parameter group's entry for the momentum (adam: beta1), a scalar tensor on the device.
 MOMENTUM = "momentum_now"
 Tensors = list[Tensor] | tuple[Tensor, ...]
 
 
 class SGD(torch.optim.SGD):
-    """torch.optim.SGD without dampening, with the group's MOMENTUM."""
+    """torch.optim.SGD without dampening, with the group's MOMENTUM as its momentum."""
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
@@ -36,7 +36,7 @@ class SGD(torch.optim.SGD):
 
 
 class Adam(torch.optim.Adam):
-    """torch.optim.Adam, or AdamW, with the group's MOMENTUM for beta1."""
+    """torch.optim.Adam, or AdamW, with the group's MOMENTUM as beta1."""
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
@@ -55,7 +55,7 @@ class Adam(torch.optim.Adam):
             torch._foreach_add_(means, torch._foreach_mul(gradients, 1 - beta1))
             torch._foreach_mul_(squares, beta2)
             torch._foreach_addcmul_(squares, gradients, gradients, 1 - beta2)
-            # All parameters of a group have made the same steps.
+            # All parameters of a group have taken the same number of steps.
             correction1, correction2 = 1 - beta1 ** steps[0], 1 - beta2 ** steps[0]
             roots = torch._foreach_sqrt(squares)
             torch._foreach_div_(roots, correction2.sqrt())
@@ -66,7 +66,7 @@ class Adam(torch.optim.Adam):
 
 
 def scale_buffers(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-    """A hook before the step of torch's RMSprop, whose momentum of 1 it makes the group's MOMENTUM."""
+    """A pre-step hook for torch's RMSprop with momentum 1: makes the group's MOMENTUM the effective momentum."""
     for group, parameters, _ in _groups(optimizer):
         buffers = [_state(optimizer, p, "momentum_buffer") for p in parameters if optimizer.state.get(p)]
         if buffers:
@@ -74,7 +74,7 @@ def scale_buffers(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> N
 
 
 def _groups(optimizer: torch.optim.Optimizer) -> Iterator[tuple[dict[str, Any], Tensors, Tensors]]:
-    """Every group that has anything to update, with its parameters and their gradients."""
+    """Every group that has gradients, with the parameters that have one and these gradients."""
     for group in optimizer.param_groups:
         pairs = [(parameter, parameter.grad) for parameter in group["params"] if parameter.grad is not None]
         if pairs:

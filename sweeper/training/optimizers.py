@@ -13,17 +13,17 @@ from sweeper.training import momentum_optimizers
 def build_optimizer(model: nn.Module, config: TrainConfig, *, capturable: bool = False) -> torch.optim.Optimizer:
     """The optimizer of `config` for the parameters of `model` that train; rmsprop has torch's defaults.
 
-    That of a `capturable` step finds its learning rate, and a momentum that changes, in tensors on the device, to which
-    set_rates writes. Its state is that of the other. Raises ValueError where `weight_decay_layers` names a layer that
-    the network lacks.
+    A `capturable` one, for steps in a CUDA graph, reads its learning rate, and a momentum that changes, from tensors on
+    the device, which set_rates writes. Its state is the same as without. Raises ValueError where `weight_decay_layers`
+    names a layer that the network lacks.
     """
     decayed, trained = _decayed(model, config), _trained(model)
     chosen = {id(parameter) for parameter in decayed}
     others = [parameter for parameter in trained if id(parameter) not in chosen]
-    # AdamW's update is torch's own; the others have no such switch.
-    by_hand = config.decoupled_weight_decay and config.optimizer in ("sgd", "rmsprop")
-    weight_decay = 0.0 if by_hand else config.weight_decay
-    # Every group is a call more in each step.
+    # Torch's AdamW decouples weight decay itself; torch's SGD and RMSprop have no option for it.
+    decays_in_hook = config.decoupled_weight_decay and config.optimizer in ("sgd", "rmsprop")
+    weight_decay = 0.0 if decays_in_hook else config.weight_decay
+    # Every group costs one more call in each step.
     groups: list[dict[str, Any]] = [{"params": decayed, "weight_decay": weight_decay}]
     if weight_decay and others:
         groups.append({"params": others, "weight_decay": 0.0})
@@ -33,8 +33,8 @@ def build_optimizer(model: nn.Module, config: TrainConfig, *, capturable: bool =
     momentum_start = config.momentum_high if cycles else config.momentum
     nesterov = config.nesterov and momentum_start > 0
     on_device = cycles and capturable
-    # Torch's own word for what a graph can hold, which it allows on cards alone.
-    told = capturable and trained[0].device.type != "cpu"
+    # Torch's own flag for an optimizer that a graph can hold; torch allows it on GPUs alone.
+    torch_capturable = capturable and trained[0].device.type != "cpu"
     optimizer: torch.optim.Optimizer
     # The fused kernels update all parameters in one call: small networks are bound by the number of calls.
     match config.optimizer:
@@ -43,28 +43,30 @@ def build_optimizer(model: nn.Module, config: TrainConfig, *, capturable: bool =
         case "sgd":
             optimizer = torch.optim.SGD(groups, config.lr, momentum_start, nesterov=nesterov, fused=True)
         case "rmsprop":
-            # Torch has no fused kernel for it, and takes this one by itself on cards alone.
+            # Torch has no fused kernel for RMSprop, and chooses the foreach kernel by itself on GPUs alone.
             factor = 1.0 if on_device else momentum_start
-            optimizer = torch.optim.RMSprop(groups, config.lr, momentum=factor, foreach=True, capturable=told)
+            optimizer = torch.optim.RMSprop(
+                groups, config.lr, momentum=factor, foreach=True, capturable=torch_capturable
+            )
             if on_device:
                 optimizer.register_step_pre_hook(momentum_optimizers.scale_buffers)
         case _ if on_device:
             optimizer = momentum_optimizers.Adam(
-                groups, config.lr, capturable=told, decoupled_weight_decay=_is_decoupled(config)
+                groups, config.lr, capturable=torch_capturable, decoupled_weight_decay=_is_decoupled(config)
             )
         case _:
             kind = torch.optim.AdamW if _is_decoupled(config) else torch.optim.Adam
-            optimizer = kind(groups, config.lr, fused=True, capturable=told)
+            optimizer = kind(groups, config.lr, fused=True, capturable=torch_capturable)
     if capturable:
         for group in optimizer.param_groups:
             group["lr"] = torch.tensor(config.lr, device=trained[0].device)
             if cycles:
                 group[momentum_optimizers.MOMENTUM] = torch.tensor(momentum_start, device=trained[0].device)
-    if by_hand and config.weight_decay and decayed:
+    if decays_in_hook and config.weight_decay and decayed:
 
         @torch.no_grad()
         def decay(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-            """w *= 1 - lr * weight_decay before the step, as AdamW has it (Loshchilov & Hutter, 2019)."""
+            """w *= 1 - lr * weight_decay before the step, as in AdamW (Loshchilov & Hutter, 2019)."""
             torch._foreach_mul_(decayed, 1 - optimizer.param_groups[0]["lr"] * config.weight_decay)
 
         optimizer.register_step_pre_hook(decay)
@@ -72,9 +74,9 @@ def build_optimizer(model: nn.Module, config: TrainConfig, *, capturable: bool =
 
 
 def penalty(model: nn.Module, config: TrainConfig) -> float:
-    """weight_decay / 2 * the sum of squares of what decays: the term whose gradient weight decay adds.
+    """weight_decay / 2 * the sum of squares of the decayed parameters: the loss term whose gradient weight decay adds.
 
-    0 where weight decay is decoupled: that minimises no term.
+    0 where weight decay is decoupled, as it then minimises no loss term.
     """
     if not config.weight_decay or _is_decoupled(config):
         return 0.0
@@ -87,7 +89,7 @@ def _is_decoupled(config: TrainConfig) -> bool:
 
 
 def _decayed(model: nn.Module, config: TrainConfig) -> list[Tensor]:
-    """The parameters that decay: of those that train."""
+    """The parameters that train and decay."""
     if not config.weight_decay_layers:
         return _trained(model)
     weights = {
@@ -102,19 +104,19 @@ def _decayed(model: nn.Module, config: TrainConfig) -> list[Tensor]:
 
 
 def _trained(model: nn.Module) -> list[Tensor]:
-    """The parameters that are not frozen."""
+    """The parameters that train: those that are not frozen."""
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
 def learning_rate(config: TrainConfig, step: int, steps_per_epoch: int, epochs: int) -> float:
     """The learning rate of a step, counted from 0 over the whole training.
 
-    "step" and "exponential" change between epochs, the others with every step:
-    "cosine" falls to 0 without restarts, cos(pi * t) of SGDR (Loshchilov & Hutter, 2017, eq. 5), behind a warm-up
+    "step" and "exponential" change it between epochs, the others with every step:
+    "cosine" falls to 0 without restarts, cos(pi * t) of SGDR (Loshchilov & Hutter, 2017, eq. 5), after a warm-up
     of w steps (Goyal et al., 2017, section 2.2) at (step + 1) / (w + 1) of the rate;
-    "cyclic" rises and falls along straight lines (Smith, 2017), as torch's CyclicLR;
-    "one_cycle" does so once along a cosine, as torch's OneCycleLR.
-    A pure function of the step, so resuming needs no state.
+    "cyclic" rises and falls along straight lines (Smith, 2017), as in torch's CyclicLR;
+    "one_cycle" rises and falls once along a cosine, as in torch's OneCycleLR.
+    The rate is a pure function of the step, so resuming needs no state.
     """
     epoch, n_steps = step // steps_per_epoch, epochs * steps_per_epoch
     match config.schedule:
@@ -152,9 +154,9 @@ def momentum(config: TrainConfig, step: int, steps_per_epoch: int, epochs: int) 
 
 
 def set_rates(optimizer: torch.optim.Optimizer, learning_rate: float | Tensor, momentum: float | Tensor | None) -> None:
-    """Gives the next step its learning rate and, unless None, its momentum.
+    """Sets the next step's learning rate and, unless None, its momentum.
 
-    For an optimizer of a capturable step both are numbers on the device.
+    For a capturable optimizer both are scalar tensors on the device.
     """
     for group in optimizer.param_groups:
         _set(group, "lr", learning_rate)
@@ -176,14 +178,14 @@ def _set(group: dict[str, Any], name: str, value: float | Tensor) -> None:
 
 
 def _triangle(config: TrainConfig, step: int, steps_per_epoch: int) -> float:
-    """How high a step of "cyclic" stands between its lowest (0) and highest (1) point."""
+    """The height of a step of "cyclic" between the cycle's lowest (0) and highest (1) point."""
     place = step / (config.cycle_epochs * steps_per_epoch) % 2
     return 1 - abs(1 - place)
 
 
 def _half(config: TrainConfig, step: int, n_steps: int) -> tuple[bool, float]:
-    """Whether a step of "one_cycle" belongs to the rise, and how much of the rise or fall lies behind it."""
-    # The last step reaches the end, and the rise ends between two steps, as in torch.
+    """Whether a step of "one_cycle" belongs to the rise, and the share of the rise or fall that is done by then."""
+    # As in torch, the last step reaches the end value, and the rise may end between two steps.
     rise = config.cycle_rise * n_steps - 1
     return (True, step / rise) if step < rise else (False, (step - rise) / (n_steps - 1 - rise))
 

@@ -1,4 +1,4 @@
-"""One training step: a batch's way to the update, all of it on the device, and the epoch's running sums."""
+"""One training step, from a batch to the update, all on the device; and the epoch's running sums."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from sweeper.training.device_data import TrainingData
 
 @dataclass(frozen=True)
 class RunningMetrics:
-    """An epoch's running figures: mean loss and accuracy over its images, the mean gradient norm over its steps."""
+    """An epoch's running metrics: mean loss and accuracy over its images, mean gradient norm over its steps."""
 
     loss: float
     accuracy: float
@@ -23,10 +23,10 @@ class RunningMetrics:
 
 
 class Step:
-    """The step of a training, made over and over with other images.
+    """A training's step, called once for each batch.
 
-    Nothing in it waits for the device, and no shape depends on what is on it: only the length of a batch counts. So a
-    graph can hold it.
+    A step never waits for the device, and its shapes depend on the batch's length alone, not on data on the device. So
+    a CUDA graph can hold it.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Step:
     ) -> None:
         self._model, self._data, self._config = model, data, config
         self.optimizer = optimizer
-        self.generator = generator  # of the order and of the augmentation
+        self.generator = generator  # draws the order of the images and the augmentation
         self._parameters = list(model.parameters())
         heads = list(getattr(model, "aux", None) or ())
         self._sums = torch.zeros(3 + len(heads), device=data.device)
@@ -47,7 +47,7 @@ class Step:
         self._heads_correct = dict(zip(heads, counts, strict=True))
 
     def __call__(self, batch: Tensor) -> None:
-        """Trains on the images with these indices (n,), at the rates that the optimizer has."""
+        """Trains on the images with these indices (n,), at the optimizer's present rates."""
         labels = self._data.train.labels[batch]
         with torch.autocast(self._data.device.type, torch.bfloat16, enabled=self._config.precision == "bfloat16"):
             output, heads = outputs_of(self._model, self._inputs(batch))
@@ -70,7 +70,7 @@ class Step:
         self._sums.zero_()
 
     def running(self, n_steps: int) -> RunningMetrics:
-        """The figures of the epoch, which had so many steps: the one time that the device is waited for."""
+        """The metrics of the epoch, which had `n_steps` steps. Only this call waits for the device."""
         loss, correct, norm, *heads_correct = self._sums.tolist()
         n_images = len(self._data.train)
         shares = (count / n_images for count in heads_correct)
@@ -80,11 +80,11 @@ class Step:
 
     @property
     def is_augmented(self) -> bool:
-        """Whether images are changed at random, so that a step draws from the generator."""
+        """Whether images are augmented, so that a step draws from the generator."""
         return augment.is_on(self._config)
 
     def _inputs(self, batch: Tensor) -> Tensor:
-        """The images of a batch as the network's input, changed at random if the training wants it."""
+        """The images of a batch as the network's input, augmented if the configuration says so."""
         images = self._data.train.images[batch]
         if not self.is_augmented:
             return self._data.scale(images)
@@ -92,7 +92,7 @@ class Step:
         return augment.erased(self._data.scale(augment.augmented(images, draws)), draws)
 
     def _objective(self, loss: Tensor, output: Tensor, heads: Mapping[str, Tensor], labels: Tensor) -> Tensor:
-        """What a step minimises: the output's and the heads' losses, both with smoothed labels."""
+        """The loss that a step minimises: the output's plus aux_weight * the heads', all with smoothed labels."""
         smoothing = self._config.label_smoothing
         if smoothing:
             loss = F.cross_entropy(output, labels, label_smoothing=smoothing)
@@ -103,7 +103,7 @@ class Step:
 
 
 def outputs_of(model: nn.Module, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-    """The network's output, and those of its auxiliary heads by name."""
+    """The network's output, and the outputs of its auxiliary heads by name."""
     if not getattr(model, "aux", None):
         return model(images), {}
     return model.forward_heads(images)  # type: ignore[operator]

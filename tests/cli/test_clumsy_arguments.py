@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sweeper.data.known import catalog
+from sweeper.store.layout import StoreOptions
 from tests.fake_data import isolate, write_fake_dataset
 from tests.hostile import listing, refused
 
@@ -75,7 +76,7 @@ def test_any_study_name_is_a_folder_in_the_store_or_refused(name):
     from sweeper.errors import UsageError
     from sweeper.store import layout
 
-    store = layout.resolve(None, None, None, {})
+    store = StoreOptions().resolve({})
     try:
         layout.check_study_name(name)
     except UsageError as error:

@@ -120,7 +120,7 @@ def test_bad_files_that_are_left_out_are_told_each_time(tmp_path):
         result = CliRunner().invoke(main, ["data", "info", str(root), "--skip-bad", "--json"])
         assert json.loads(result.stdout)["training"]["images"] == 40
         assert result.stderr.splitlines() == [
-            f"left out files that are no images of one kind: 1 is not ({name}: no image)"
+            f"left out bad files, since all files must be images of one kind: 1 is not ({name}: no image)"
             for name in ("train/cat/x.png", "test/dog/y.png")
         ]
     failed = CliRunner().invoke(main, ["data", "info", str(root)])

@@ -4,7 +4,7 @@ import shlex
 import pytest
 
 from sweeper.engine.base import Failure
-from sweeper.store import layout
+from sweeper.store.layout import StoreOptions
 from sweeper.studies import lifecycle
 from sweeper.studies.queries import find_study
 from tests.engine.inline import InlinePool
@@ -37,7 +37,7 @@ def test_retry_without_failed_says_what_to_give(workplace):  # noqa: F811
 
 def test_failed_trial_is_put_in_line_and_the_printed_command_runs_it(workplace, failed):  # noqa: F811
     places = ["--store", workplace.store]
-    study = find_study(layout.resolve(workplace.store, None, None, {}), failed)
+    study = find_study(StoreOptions(workplace.store).resolve({}), failed)
     # The command of the test run itself stands there otherwise.
     options = "--study failed --trials 3 --pruner none --keep 0 --jobs 1 --seed 2"
     typed = f"sweeper search tiny --space {workplace.space} {options}"

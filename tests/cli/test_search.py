@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from sweeper.cli import main
 from sweeper.config import ConvNetConfig, TrainConfig
 from sweeper.data.known import catalog
+from sweeper.data.source import DataSource
 from sweeper.data.splits import split_once
 from sweeper.data.training_set import load_training_set
 from sweeper.models.families import build
@@ -71,7 +72,7 @@ def test_runs_are_in_mlflow_with_all_that_belongs_to_them(finished):
     assert client.get_experiment(outcome["experiment_id"]).name == "fashion_mnist"
     assert parent.info.status == "FINISHED"
     assert parent.data.params["n_train"] == "1200"
-    assert parent.data.params["data_sha256"] == load_training_set("fashion_mnist").sha256
+    assert parent.data.params["data_sha256"] == load_training_set(DataSource("fashion_mnist")).sha256
     names = {a.path for a in client.list_artifacts(outcome["run_id"])}
     assert names >= {"space.toml", "environment.json", "ranking.csv", "optimization_history.png"}
 
@@ -99,7 +100,7 @@ def test_kept_weights_give_the_logged_score_again(finished):
     config = json.loads(Path(client.download_artifacts(best["run_id"], "config.json")).read_text())
     model = build(ConvNetConfig(**config["model"]), tuple(config["input_shape"]), len(config["classes"])).eval()
     model.load_state_dict(load_file(client.download_artifacts(best["run_id"], "weights/model.safetensors")))
-    pool = load_training_set("fashion_mnist")
+    pool = load_training_set(DataSource("fashion_mnist"))
     split = split_once(pool.images, pool.labels, validation=0.1, confirm=0.1, seed=derive_seed(0, "split"), subset=1500)
     mean, std = (np.reshape(config["pixels"][name], (1, -1, 1, 1)) for name in ("mean", "std"))
     images = (pool.images[split.validation] / 255 - mean) / std

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from sweeper.store import layout
+from sweeper.store.layout import StoreOptions
 from tests.promotion.conftest import workplace  # noqa: F401
 
 
@@ -54,7 +54,7 @@ def test_study_of_a_newer_sweeper_is_left_out_of_the_list_with_a_word(workplace)
     from sweeper.studies.queries import find_study
 
     workplace.search("newer", "--trials", 1, "--epochs", 1)
-    find_study(layout.resolve(workplace.store, None, None, {}), "newer").set_user_attr("schema", SCHEMA + 1)
+    find_study(StoreOptions(workplace.store).resolve({}), "newer").set_user_attr("schema", SCHEMA + 1)
     listed = workplace.run("studies", "--store", workplace.store)
     assert "newer" not in listed.stdout
     assert "Not shown: study newer was written by a newer sweeper" in listed.stderr

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from sweeper.store import layout
+from sweeper.store.layout import StoreOptions
 from sweeper.studies import lifecycle
 from sweeper.studies.queries import find_study
 from tests.promotion.conftest import workplace  # noqa: F401
@@ -18,7 +18,7 @@ def study(workplace):  # noqa: F811
 
 @pytest.fixture
 def store(workplace):  # noqa: F811
-    return layout.resolve(workplace.store, None, None, {})
+    return StoreOptions(workplace.store).resolve({})
 
 
 def test_study_that_nobody_runs_is_refused_in_one_line(workplace):  # noqa: F811

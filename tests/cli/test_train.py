@@ -22,7 +22,7 @@ from sweeper.config import Configuration
 from sweeper.data.known import catalog
 from sweeper.engine.local.pool import WorkerPool
 from sweeper.runs import batch
-from sweeper.store import layout
+from sweeper.store.layout import StoreOptions
 from sweeper.tracking import outbox_worker
 from tests.engine.inline import InlinePool
 from tests.fake_data import write_fake_dataset
@@ -71,7 +71,7 @@ class Workplace:
     """The command on one store, which is for the whole module: MLflow takes seconds to make another."""
 
     def __init__(self, folder):
-        self.folder, self.store = folder, layout.resolve(folder / "store", None, None, {})
+        self.folder, self.store = folder, StoreOptions(folder / "store").resolve({})
         self.space = folder / "tiny_space.toml"
         self.space.write_text(SPACE)
         self.client = mlflow.MlflowClient(tracking_uri=self.store.tracking_uri)
@@ -521,7 +521,7 @@ def test_weights_that_cannot_be_read_are_one_line_and_not_kept(workplace, source
     refused = workplace.train("--init", source, code=1)
     file.write_bytes(whole)
     [line] = [line for line in refused.stderr.splitlines() if line.startswith("Error")]
-    assert f"the weights of run {source} cannot be used: it is no whole safetensors file" in line
+    assert f"the weights of run {source} cannot be used: it is not a complete safetensors file" in line
     assert not kept.exists()
     assert not [path for path in kept.parent.iterdir() if path.name.startswith(".")]
     kept.write_bytes(content)

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from sweeper.cli import main
-from sweeper.store import layout
+from sweeper.store.layout import StoreOptions
 from sweeper.tracking.runs import DataRecord, Tracker
 from tests.commands.processes import DEADLINE
 from tests.hostile import within
@@ -18,7 +18,7 @@ from tests.hostile import within
 
 @pytest.fixture
 def store(tmp_path):
-    store = layout.resolve(tmp_path / "store", None, None, {})
+    store = StoreOptions(tmp_path / "store").resolve({})
     store.prepare()
     Tracker(store, DataRecord("tiny", "0" * 64, "/data", (1, 1, 28, 28)), print)
     return store

@@ -1,13 +1,13 @@
-"""Runs `sweeper` in forks of one process that has imported what is slow, and kills a fork at an exact point.
+"""Runs `sweeper` in forks of one process that has done the slow imports, and kills a fork at an exact point.
 
     python driver.py DATASET.json TEMPLATES
 
 reads requests from stdin, one JSON object a line, and answers each with the fork's process id. A fork is a command like
-any other: a session of its own, its own signals, its own workers; only its imports are done already, and new databases
-are copied from the folder TEMPLATES. When it ends, its exit code (negative for a signal) stands in the request's `exit`
+any other, with its own session, signals and workers. Only its imports are already done, and it copies new databases
+from the folder TEMPLATES. When it ends, the driver writes its exit code (negative for a signal) to the request's `exit`
 file.
 
-Its own imports must stay cheap: multiprocessing imports this file again in every spawned worker.
+The imports of this file must stay cheap: multiprocessing imports it again in every spawned worker.
 """
 
 import json
@@ -32,7 +32,7 @@ SLOW = (
 
 
 def register(description):
-    """Makes the tiny data set known by its name."""
+    """Adds the tiny data set to the known ones."""
     from sweeper.data.known import catalog
 
     fields = json.loads(description.read_text())
@@ -43,9 +43,9 @@ def register(description):
 
 
 def die_at(point):
-    """Kills this process, as kill -9 does, at a call of a function; `point` is ("before" or "after", "module:name", n).
+    """Makes this process kill itself, as kill -9 does, before or after one call of a function.
 
-    n counts the function's calls from 1.
+    `point` is ("before" or "after", "module:name", n); n counts the function's calls from 1.
     """
     when, place, number = point
     module_name, _, name = place.partition(":")
@@ -70,7 +70,7 @@ def die_at(point):
 
 
 def run(request):
-    """The command of a request, in this process; never returns."""
+    """Runs the command of a request in this process; never returns."""
     os.setsid()
     # A test run that a shell started in the background ignores SIGINT, and this process would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -107,18 +107,18 @@ def run(request):
         import traceback
 
         traceback.print_exc()
-    # As at the end of any command: threads are waited for and exit handlers run.
+    # sys.exit waits for threads and runs exit handlers, as at the end of any command.
     sys.exit(code)
 
 
 def serve():
-    """Forks a command for every request, and notes how each ended."""
+    """Forks a command for every request, and records its exit code."""
     ends = {}
     pending = b""
     while True:
         if select.select([0], [], [], 0.05)[0]:
             chunk = os.read(0, 1 << 16)
-            if not chunk:  # whoever asked is gone
+            if not chunk:  # the test process is gone
                 for process in ends:
                     os.kill(process, signal.SIGKILL)
                 return

@@ -1,4 +1,4 @@
-"""Commands as processes that can be watched and killed: started by the driver, ended by the test at the latest."""
+"""Commands as processes that a test can watch and kill. The driver starts them; none outlives its test."""
 
 import json
 import os
@@ -14,13 +14,13 @@ from typing import Any
 from uuid import uuid4
 
 DRIVER = Path(__file__).with_name("driver.py")
-# Seconds: long enough for a slow machine, so that only a hang exceeds it.
+# In seconds; long enough for a slow machine, so that only a hang exceeds it.
 DEADLINE = 240.0
 STUDY = "tiny"
 
 
 def wait_for(what: str, found: Callable[[], Any], seconds: float = DEADLINE) -> Any:
-    """The first true value of `found()`; AssertionError, saying `what` was waited for, if there is none in time."""
+    """The first true value of `found()`; AssertionError that names `what` if there is none in time."""
     end = time.monotonic() + seconds
     while not (value := found()):
         assert time.monotonic() < end, f"waited {seconds} s in vain for {what}"
@@ -37,7 +37,7 @@ def is_alive(process: int) -> bool:
 
 
 def children(process: int) -> list[int]:
-    """The living child processes."""
+    """The ids of the living child processes."""
     found: list[int] = []
     for path in Path(f"/proc/{process}/task").glob("*/children"):
         try:
@@ -55,13 +55,13 @@ def command_line(process: int) -> str:
 
 
 def kill(process: int) -> None:
-    """kill -9; it may have ended by itself."""
+    """Sends kill -9; does nothing if the process has already ended."""
     with suppress(ProcessLookupError):
         os.kill(process, signal.SIGKILL)
 
 
 class Command:
-    """One command that was started. Its output is in files, so that nobody need read it while it runs."""
+    """A started command. Its output goes to files, so that no test must read it while the command runs."""
 
     def __init__(self, process: int, folder: Path) -> None:
         self.process, self.folder = process, folder
@@ -77,7 +77,7 @@ class Command:
 
     @property
     def exit_code(self) -> int | None:
-        """Negative for a signal that ended it; None while it runs."""
+        """The exit code; negative if a signal ended the command, None while it runs."""
         path = self.folder / "exit"
         return int(path.read_text()) if path.exists() else None
 
@@ -86,7 +86,7 @@ class Command:
         return [child for child in children(self.process) if "spawn_main" in command_line(child)]
 
     def says(self, text: str, seconds: float = DEADLINE, times: int = 1) -> None:
-        """Waits until `text` stands on its stderr, so often."""
+        """Waits until the command has written `text` to stderr, `times` times."""
 
         def found() -> bool:
             said = self.stderr.count(text) >= times
@@ -96,16 +96,16 @@ class Command:
         wait_for(f"{text!r} on stderr", found, seconds)
 
     def signal_group(self, number: int) -> None:
-        """A signal to the whole process group, as a terminal's Ctrl-C is."""
+        """Sends a signal to the whole process group, as Ctrl-C in a terminal does."""
         os.killpg(self.process, number)
 
     def kill(self) -> None:
-        """kill -9 of this process alone: its workers are orphans."""
+        """Sends kill -9 to this process alone: its workers become orphans."""
         kill(self.process)
         assert self.wait() == -signal.SIGKILL
 
     def wait(self, seconds: float = DEADLINE) -> int:
-        """Waits for the end, and returns the exit code. Stderr holds a traceback only if a signal ended the process."""
+        """Waits for the end and returns the exit code. Fails on a traceback, unless a signal ended the process."""
         wait_for(f"the end of the command in {self.folder}", lambda: self.exit_code is not None, seconds)
         code = self.exit_code
         assert code is not None
@@ -113,7 +113,7 @@ class Command:
         return code
 
     def ended(self, code: int = 0, seconds: float = DEADLINE) -> "Command":
-        """Waits for its end, which must have this exit code."""
+        """Waits for the end; fails if the exit code is another."""
         assert self.wait(seconds) == code, f"exit code {self.exit_code}, not {code}:\n{self.stdout}\n{self.stderr}"
         return self
 
@@ -123,7 +123,7 @@ class Command:
 
 
 class Driver:
-    """The process that commands are forked from, and all that it has started."""
+    """The process that forks the commands, and all that it has started."""
 
     def __init__(self, folder: Path, dataset: Any, templates: Path) -> None:
         self.folder, self.mark, self.started = folder, f"test-{uuid4().hex}", 0
@@ -131,7 +131,7 @@ class Driver:
         description.write_text(json.dumps(asdict(dataset)))
         without = ("MLFLOW_TRACKING_URI", "OPTUNA_STORAGE", "SWEEPER_STORE")
         environment = {name: value for name, value in os.environ.items() if name not in without}
-        # Child processes inherit the mark, so that orphans can be found by it.
+        # Child processes inherit the mark, which makes orphans easy to find.
         environment |= {"SWEEPER_TEST_MARK": self.mark, "DO_NOT_TRACK": "true", "COLUMNS": "200"}
         self._process = subprocess.Popen(
             [sys.executable, str(DRIVER), str(description), str(templates)],
@@ -154,10 +154,10 @@ class Driver:
     ) -> Command:
         """Starts `sweeper ARGUMENTS`.
 
-        `die`: the point at which it kills itself, as in driver.die_at. `largest_file`: its RLIMIT_FSIZE in bytes.
-        `gate`: it starts once this file exists. `dataset`: a JSON file that describes another tiny data set.
-        `terminal`: the device that it reads from. With `stand_ins`, it draws and exports
-        nothing. Without `templates`, it makes the tables of new databases itself.
+        `die`: the point at which the command kills itself, as in driver.die_at. `largest_file`: its RLIMIT_FSIZE in
+        bytes. `gate`: a file; the command starts once it exists. `dataset`: a JSON file that describes another tiny
+        data set. `terminal`: the device that the command reads from. With `stand_ins`, it draws and exports nothing.
+        Without `templates`, it creates the tables of new databases itself.
         """
         self.started += 1
         folder = self.folder / f"command-{self.started}-{arguments[0]}"
@@ -181,16 +181,16 @@ class Driver:
         return Command(int(self._process.stdout.readline()), folder)
 
     def survivors(self) -> list[int]:
-        """All living processes that carry the mark, but for the driver itself."""
+        """All living processes with the mark, except the driver itself."""
         return [process for process in self._marked() if process != self._process.pid]
 
     def clear(self) -> None:
-        """Ends whatever a test has left running."""
+        """Kills all processes that a test has left running."""
         for process in self.survivors():
             kill(process)
 
     def close(self) -> None:
-        """Ends everything."""
+        """Kills the driver and all that it has started."""
         self.clear()
         self._process.kill()
         self._process.wait()

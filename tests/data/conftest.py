@@ -1,4 +1,4 @@
-"""What the data tests share: a machine without data, and a tiny data set."""
+"""Fixtures of the data tests: a machine without data, and a tiny data set."""
 
 from pathlib import Path
 
@@ -23,5 +23,5 @@ def dataset(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> catalog.Dataset:
 
 @pytest.fixture
 def notes() -> list[str]:
-    """What the user was told: pass notes.append as `notify`."""
+    """The notes to the user: pass notes.append as `notify`."""
     return []

@@ -1,4 +1,4 @@
-"""What may become of a file, and the line that must come of it."""
+"""Damages the content of files, and checks the one line that must report the damage."""
 
 import re
 
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 @st.composite
 def damaged(draw, content):
-    """The content with a few bytes changed, cut off, put in or doubled."""
+    """The content with a few bytes changed, cut off, inserted or repeated."""
     data = bytearray(content)
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(data)))

@@ -12,7 +12,7 @@ import pytest
 
 @contextmanager
 def served(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """The address under which the folder is served, and the list of paths that were asked for."""
+    """Serves the folder; gives its address and the list of requested paths."""
     asked: list[str] = []
 
     class Handler(http.server.SimpleHTTPRequestHandler):
@@ -34,5 +34,5 @@ def served(folder: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def use_mirrors(monkeypatch: pytest.MonkeyPatch, *urls: str) -> None:
-    """The only addresses that a download asks."""
+    """Makes these addresses the only ones that a download tries."""
     monkeypatch.setattr("sweeper.data.known.download.mirrors", lambda dataset: list(urls))

@@ -1,4 +1,4 @@
-"""Tiny images, folders of them and .npz files, as a person might bring them."""
+"""Tiny images, folders of images and .npz files, like those that users bring."""
 
 import io
 import zipfile
@@ -10,21 +10,21 @@ from PIL import Image
 
 
 def picture(value: int | tuple[int, ...], size: tuple[int, int] = (4, 4), mode: str = "L") -> Image.Image:
-    """An image of one colour but for its first pixel, with which no two values make the same."""
+    """An image of one colour, except that the first pixel is 0, so that different values give different images."""
     image = Image.new(mode, size, value)
     image.putpixel((0, 0), 0)
     return image
 
 
 def encoded(image: Image.Image, format: str = "PNG", **options: object) -> bytes:
-    """The image as a file's content."""
+    """The content of the image's file."""
     stream = io.BytesIO()
     image.save(stream, format, **options)
     return stream.getvalue()
 
 
 def write_folder(root: Path, contents: Mapping[str, bytes | Image.Image | int]) -> Path:
-    """Files by their path under `root`: bytes as they are, images as PNG, numbers as a grey image of 4x4."""
+    """Writes files by their path under `root`: bytes as they are, images as PNG, numbers as a grey image of 4x4."""
     for name, content in contents.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         image = picture(content) if isinstance(content, int) else content
@@ -40,13 +40,13 @@ def npy(array: np.ndarray) -> bytes:
 
 
 def npy_claiming(shape: object, descr: object = "|u1", content: bytes = b"", fortran: object = False) -> bytes:
-    """A member whose header says whatever it is told to."""
+    """A member whose header claims the given shape and type, whatever its content is."""
     header = repr({"descr": descr, "fortran_order": fortran, "shape": shape}).encode("latin1") + b"\n"
     return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + content
 
 
 def write_npz(path: Path, members: Mapping[str, bytes | np.ndarray], compression: int = zipfile.ZIP_DEFLATED) -> Path:
-    """An .npz file of arrays, and of members with whatever content."""
+    """Writes an .npz file of arrays, and of members with any content."""
     with zipfile.ZipFile(path, "w", compression) as archive:
         for name, content in members.items():
             archive.writestr(f"{name}.npy", npy(content) if isinstance(content, np.ndarray) else content)

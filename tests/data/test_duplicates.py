@@ -9,7 +9,7 @@ CLASSES = ("cat", "dog", "elk")
 
 
 def part(*images: tuple[int, int]):
-    """Images of one grey each, by their (grey, label)."""
+    """Images of a single grey value, from pairs (grey, label)."""
     values = np.array([grey for grey, _ in images], dtype=np.uint8)
     labels = np.array([label for _, label in images], dtype=np.int64)
     return np.broadcast_to(values[:, None, None, None], (len(images), 1, 2, 2)).copy(), labels
@@ -33,7 +33,7 @@ def test_an_absent_test_part_is_none():
     assert found["test_in_training"] is None
 
 
-def test_copies_are_told_by_part_index_and_class():
+def test_copies_are_reported_by_part_index_and_class():
     training = part((1, 0), (5, 1), (2, 1), (1, 0), (5, 2), (1, 0), (9, 2))
     test = part((4, 0), (9, 2), (8, 1), (1, 1), (8, 1))
     found = duplicate_summary(training, test, CLASSES)
@@ -58,7 +58,7 @@ def test_copies_are_told_by_part_index_and_class():
     json.dumps(found)
 
 
-def test_one_copy_under_another_label_is_enough_to_be_told():
+def test_one_copy_under_another_label_is_enough_to_be_reported():
     found = duplicate_summary(part((1, 0), (1, 1), (2, 2)), part((1, 0), (2, 2)), CLASSES)["test_in_training"]
     assert (found["images"], found["images_of_another_class"]) == (2, 1)
 
@@ -85,7 +85,7 @@ def test_images_that_differ_in_one_pixel_are_no_copies():
     assert duplicate_summary((images, labels), None, CLASSES)["training"]["groups"] == 0
 
 
-def test_many_copies_are_counted_in_full_and_named_in_part():
+def test_many_copies_are_all_counted_and_only_the_first_are_named():
     training = part(*[(grey, 0) for grey in range(20) for _ in range(30)])
     found = duplicate_summary(training, training, CLASSES)
     assert (found["training"]["groups"], found["training"]["images"]) == (20, 600)

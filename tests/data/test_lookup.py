@@ -6,6 +6,7 @@ import pytest
 from sweeper.data import lookup
 from sweeper.data.images.options import DataOptions
 from sweeper.data.known import catalog
+from sweeper.data.source import DataSource
 from sweeper.data.training_set import load_training_set
 from sweeper.errors import UsageError
 from sweeper.tracking.ledger import EXPERIMENT
@@ -21,7 +22,7 @@ def test_known_name_is_never_a_path(tmp_path, monkeypatch):
     assert lookup.path_of("mnist") is None
     assert lookup.name_of("mnist") == "mnist"
     assert str(lookup.path_of("./mnist")) == "mnist"
-    assert load_training_set("./mnist").name == "mnist-folder"
+    assert load_training_set(DataSource("./mnist")).name == "mnist-folder"
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ def test_current_folder_is_called_by_its_name(tmp_path, monkeypatch):
         ("a\0b", r"unknown data set 'a\\x00b'"),
     ],
 )
-def test_what_is_no_data_set_is_refused(dataset, message):
+def test_anything_but_a_data_set_is_refused(dataset, message):
     with pytest.raises(UsageError, match=message):
         lookup.path_of(dataset)
 
@@ -92,20 +93,20 @@ def test_other_files_pipes_and_unprintable_paths_are_refused(tmp_path):
         DataOptions(("dog", "cat"), 2, True, True),
     ],
 )
-def test_input_shape_is_that_of_the_pool_and_decodes_nothing(tmp_path, kind, options):
+def test_input_shape_is_that_of_the_training_set_and_decodes_nothing(tmp_path, kind, options):
     if kind == "npz":
         path = write_npz(tmp_path / "pets.npz", NPZ | {"classes": np.array(["cat", "dog"])})
     else:
         path = write_folder(tmp_path / "pets", PETS | {"train/cat/2.png": picture((1, 2, 3), (6, 4), "RGB")})
     shape = lookup.input_shape(str(path), options)
     assert not (tmp_path / "cache" / "decoded").exists()
-    assert shape == load_training_set(str(path), options=options).input_shape
+    assert shape == load_training_set(DataSource(str(path), options=options)).input_shape
 
 
-def test_data_folder_that_a_path_has_no_use_for_is_told(tmp_path, notes):
+def test_data_folder_that_a_path_does_not_need_is_reported(tmp_path, notes):
     root = str(write_folder(tmp_path / "pets", PETS))
-    load_training_set(root, data_dir=tmp_path, notify=notes.append)
-    assert notes[0] == f"the data folder {tmp_path} is for known data sets; {root} is a path of its own"
+    load_training_set(DataSource(root, data_dir=tmp_path), notify=notes.append)
+    assert notes[0] == f"ignored the data folder {tmp_path}: {root} is a path, not a known data set"
 
 
 def test_input_shape_of_a_known_data_set_needs_no_files():

@@ -1,4 +1,4 @@
-"""Whatever folder, .npz file or image a person brings: a data set, or one line that says what is wrong and where."""
+"""Any folder, .npz file or image of a user gives a data set, or one line that says what is wrong and where."""
 
 import os
 import tempfile
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sweeper.cli import main
 from sweeper.data.images.options import DataOptions
+from sweeper.data.source import DataSource
 from sweeper.data.test_set import load_test_set
 from sweeper.data.training_set import load_training_set
 from sweeper.errors import SweeperError
@@ -23,7 +24,7 @@ FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000")
 VALID = [encoded(picture(90 + place, mode=mode), kind) for place, kind in enumerate(FORMATS) for mode in ("L", "RGB")]
 VALID += [encoded(picture(7, mode=mode)) for mode in ("1", "P", "LA", "RGBA", "I;16")]
 VALID += [encoded(picture(8, size)) for size in ((1, 1), (9, 3))]
-# Headers that claim more than any photograph, or nothing at all.
+# Headers that claim more pixels than any photograph has, or none at all.
 ABSURD = [
     VALID[0][:16] + width.to_bytes(4, "big") + height.to_bytes(4, "big") + VALID[0][24:]
     for width, height in ((2**31 - 1, 2**31 - 1), (60_000, 60_000), (0, 4), (2**32 - 1, 1))
@@ -36,14 +37,14 @@ contents = (
 )
 odd_names = st.text(min_size=1, max_size=8).filter(lambda text: not set(text) & {"/", "\0"}) | st.just("\udcff")
 parts = st.sampled_from(["train", "train", "val", "test", "test", ".", "valid"])
-# An odd name of a class is refused at once: few, so that other things are met too.
+# Odd class names are rare, because they are refused at once and other faults would not be reached.
 classes = st.integers(0, 30).flatmap(
     lambda n: odd_names if n == 30 else st.sampled_from(["a", "b", "a", "b", "c", ".b"])
 )
 names = st.sampled_from(["1.png", "2.jpg", "deep/3.gif", "x.png/y.png", ".DS_Store", "link"]) | odd_names
 things = contents | st.sampled_from(["pipe", "folder", *LINKS])
 trees = st.dictionaries(st.tuples(parts, classes, names), things, max_size=8)
-# Without these, hardly a tree gets past its layout.
+# Without these files, hardly any tree would get past the check of its layout.
 started = st.fixed_dictionaries({("train", "a", "0.png"): contents, ("train", "b", "0.png"): contents})
 trees = trees | st.builds(lambda first, rest: first | rest, started, trees)
 
@@ -82,7 +83,7 @@ options = st.builds(
 
 @contextmanager
 def scratch():
-    """A folder with a cache of its own: what one example decoded no other may find."""
+    """A folder with a cache of its own, so that no example finds images that another one decoded."""
     before = os.environ["SWEEPER_CACHE_DIR"]
     with tempfile.TemporaryDirectory() as place:
         os.environ["SWEEPER_CACHE_DIR"] = str(Path(place, "cache"))
@@ -93,7 +94,7 @@ def scratch():
 
 
 def build(root, tree):
-    """As much of the tree as the file system lets be."""
+    """Makes as much of the tree as the file system allows."""
     root.mkdir()
     for (part, label, name), thing in tree.items():
         path = root / part / label / name
@@ -111,7 +112,7 @@ def build(root, tree):
                 case _:
                     path.symlink_to(LINKS[thing])
         except (OSError, ValueError):
-            continue  # a file where a folder should be, or a name that no file may have
+            continue  # a file is where a folder should be, or the name is not allowed
 
 
 def assert_plain(error):
@@ -120,11 +121,11 @@ def assert_plain(error):
 
 
 def loaded(load, path, chosen, **arguments):
-    """What came of it: images with their labels, or one line."""
+    """The loaded images with their labels, or None after an error of one line."""
     notes = []
     try:
         with within():
-            found = load(str(path), options=chosen, notify=notes.append, **arguments)
+            found = load(DataSource(str(path), chosen), notify=notes.append, **arguments)
     except SweeperError as error:
         assert_plain(error)
         return None
@@ -137,7 +138,7 @@ def loaded(load, path, chosen, **arguments):
 
 
 def check(place, path, chosen):
-    """Both parts, twice: nothing but what is whole stays in the cache, and nothing is written elsewhere."""
+    """Loads both parts twice: only complete entries stay in the cache, and nothing is written elsewhere."""
     before = listing(place)
     training_set = loaded(load_training_set, path, chosen)
     shape = (1, 4, 4) if training_set is None else training_set.input_shape
@@ -160,7 +161,7 @@ def check(place, path, chosen):
     DataOptions(skip_bad=True),
 )
 @example({("train", "a", "0"): VALID[0], ("train", "b", "0"): VALID[0], ("test", "b", "0"): VALID[2]}, DataOptions())
-def test_a_folder_is_a_data_set_or_refused_in_one_line(tree, chosen):
+def test_any_folder_is_a_data_set_or_refused_in_one_line(tree, chosen):
     with scratch() as place:
         build(place / "brought", tree)
         check(place, place / "brought", chosen)
@@ -176,7 +177,7 @@ def test_a_folder_is_a_data_set_or_refused_in_one_line(tree, chosen):
     DataOptions(),
     None,
 )
-def test_an_npz_file_is_a_data_set_or_refused_in_one_line(members, chosen, damage):
+def test_any_npz_file_is_a_data_set_or_refused_in_one_line(members, chosen, damage):
     with scratch() as place:
         path = write_npz(place / "brought.npz", members)
         if damage is not None:
@@ -189,7 +190,7 @@ def test_an_npz_file_is_a_data_set_or_refused_in_one_line(members, chosen, damag
 
 @examples(100)
 @given(st.sampled_from(VALID).flatmap(damaged) | st.sampled_from(ABSURD), options)
-def test_an_image_is_decoded_or_told_among_the_bad_ones(content, chosen):
+def test_any_image_is_decoded_or_reported_as_bad(content, chosen):
     with scratch() as place:
         tree = {("train", label, "0.png"): VALID[0] for label in "ab"} | {("train", "a", "1.png"): content}
         build(place / "brought", tree)

@@ -7,8 +7,8 @@ from tests.hostile import within
 PARTS = ("train", "validation", "confirm")
 
 
-def make_pool(counts: list[int], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct images (the index is written into the pixels) in shuffled class order."""
+def make_images(counts: list[int], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct images (their pixels hold the index) in shuffled class order."""
     labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
     images = np.zeros((len(labels), 1, 2, 2), dtype=np.uint8)
     images.reshape(len(labels), 4)[:] = np.arange(len(labels), dtype=">u4").view(np.uint8).reshape(-1, 4)
@@ -51,9 +51,9 @@ def class_counts(labels: np.ndarray, part: np.ndarray, classes: int) -> list[int
     ],
 )
 def test_parts_are_a_stratified_partition_of_exact_sizes(seed, validation, confirm, expected):
-    images, labels = make_pool([150, 100, 50])
+    images, labels = make_images([150, 100, 50])
     if expected == (3, 290, 7):
-        images, labels = make_pool([100, 100, 100])
+        images, labels = make_images([100, 100, 100])
     split = split_once(images, labels, validation=validation, confirm=confirm, seed=seed)
     assert_partition(split, np.arange(300))
     assert sizes(split) == expected
@@ -65,7 +65,7 @@ def test_parts_are_a_stratified_partition_of_exact_sizes(seed, validation, confi
 
 @pytest.mark.parametrize("subset", [30, 50, 299, 300])
 def test_subset_is_stratified_and_of_exact_size(subset):
-    images, labels = make_pool([100, 100, 100])
+    images, labels = make_images([100, 100, 100])
     split = split_once(images, labels, validation=0.1, confirm=0.1, seed=0, subset=subset)
     chosen = np.sort(np.concatenate([getattr(split, name) for name in PARTS]))
     assert len(np.unique(chosen)) == len(chosen) == subset
@@ -75,8 +75,8 @@ def test_subset_is_stratified_and_of_exact_size(subset):
 
 
 def with_duplicates(seed: int, n_groups: int, group: int) -> tuple[np.ndarray, np.ndarray]:
-    """300 images, of which n_groups * group are in groups of the same image, some under different labels."""
-    images, labels = make_pool([100, 100, 100], seed)
+    """300 images, with n_groups groups of `group` identical images each, some under different labels."""
+    images, labels = make_images([100, 100, 100], seed)
     chosen = np.random.default_rng(seed).permutation(300)[: n_groups * group].reshape(n_groups, group)
     for members in chosen:
         images[members] = images[members[0]]
@@ -96,7 +96,7 @@ def test_duplicates_stay_together_and_leave_the_counts_exact(seed, n_groups, gro
 
 
 def test_duplicates_of_conflicting_labels_stay_together():
-    images, labels = make_pool([50, 50])
+    images, labels = make_images([50, 50])
     for first, second in zip(np.flatnonzero(labels == 0)[:20], np.flatnonzero(labels == 1)[:20], strict=True):
         images[second] = images[first]
     split = split_once(images, labels, validation=0.3, confirm=0.3, seed=1)
@@ -112,7 +112,7 @@ def test_duplicates_inside_a_subset_stay_together():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_pool_of_nothing_but_duplicates_is_still_a_partition_with_groups_together(seed):
+def test_split_of_duplicates_only_is_still_a_partition_with_groups_together(seed):
     images, labels = with_duplicates(seed, 150, 2)
     split = split_once(images, labels, validation=0.3, confirm=0.3, seed=seed)
     assert_partition(split, np.arange(300))
@@ -135,7 +135,7 @@ def test_duplicate_groups_are_found_by_exact_bytes():
     assert [group.tolist() for group in duplicate_groups(images, np.array([1, 2, 3, 5]))] == [[3, 5]]
 
 
-def test_seed_decides_all():
+def test_seed_determines_the_split():
     images, labels = with_duplicates(0, 10, 3)
 
     def digest(seed: int) -> str:
@@ -145,8 +145,8 @@ def test_seed_decides_all():
     assert len({digest(seed) for seed in range(10)}) == 10
 
 
-def unchanging_pool() -> tuple[np.ndarray, np.ndarray]:
-    """300 images with twenty pairs; no random numbers, since numpy may change those of its generators."""
+def unchanging_images() -> tuple[np.ndarray, np.ndarray]:
+    """300 images with twenty pairs, made without random numbers, since numpy may change its generators."""
     pixels = np.arange(300, dtype=">u4")
     pixels[1:40:2] = pixels[0:40:2]
     return pixels.view(np.uint8).reshape(300, 1, 2, 2), np.arange(300) % 3
@@ -154,13 +154,13 @@ def unchanging_pool() -> tuple[np.ndarray, np.ndarray]:
 
 def test_split_does_not_change_between_versions():
     # Recorded once: a study resumed after an upgrade must not train on what it validated with.
-    images, labels = unchanging_pool()
+    images, labels = unchanging_images()
     split = split_once(images, labels, validation=0.2, confirm=0.1, seed=7, subset=250)
     assert split.sha256 == "4dc4ad3ff46dd414d6255a5cf83f2b4326272f4d3a4d3df4471018c94de89a84"
 
 
 def test_global_random_state_is_neither_used_nor_changed():
-    images, labels = make_pool([50, 50])
+    images, labels = make_images([50, 50])
     np.random.seed(1)
     first = split_once(images, labels, validation=0.2, confirm=0.1, seed=0).sha256
     drawn = np.random.random()
@@ -170,7 +170,7 @@ def test_global_random_state_is_neither_used_nor_changed():
 
 
 def test_confirm_is_the_same_whatever_validation_takes():
-    images, labels = make_pool([100, 100])
+    images, labels = make_images([100, 100])
     confirm = [
         split_once(images, labels, validation=validation, confirm=0.1, seed=0).confirm.tolist()
         for validation in (0.1, 0.3, 50)
@@ -198,8 +198,8 @@ def test_hash_tells_the_parts_apart():
         ({"confirm": 0.001}, "confirm must come to at least one image, got 0.001 of 60 images"),
         ({"validation": 50, "confirm": 10}, r"must leave images to train on, got 50 \+ 10 of 60 images"),
         ({"validation": 0.5, "confirm": 0.5}, r"must leave images to train on, got 30 \+ 30 of 60 images"),
-        ({"subset": 61}, r"subset must be in 1..60 \(the size of the pool\), got 61"),
-        ({"subset": 0}, r"subset must be in 1..60 \(the size of the pool\), got 0"),
+        ({"subset": 61}, r"subset must be in 1..60 \(the size of the training set\), got 61"),
+        ({"subset": 0}, r"subset must be in 1..60 \(the size of the training set\), got 0"),
         ({"seed": -1}, "seed must not be negative, got -1"),
         ({"validation": 2}, "validation must hold an image of each of the 3 classes, got 2 images without class"),
         ({"confirm": 2}, "confirm must hold an image of each of the 3 classes, got 2 images without class"),
@@ -208,20 +208,20 @@ def test_hash_tells_the_parts_apart():
     ],
 )
 def test_bad_values_are_refused_with_rule_and_value(options, message):
-    images, labels = make_pool([20, 20, 20])
+    images, labels = make_images([20, 20, 20])
     with pytest.raises(ValueError, match=message):
         split_once(images, labels, **{"validation": 0.1, "confirm": 0.1, "seed": 0, **options})
 
 
 def test_class_with_fewer_images_than_parts_is_refused():
-    images, labels = make_pool([100, 100, 2])
+    images, labels = make_images([100, 100, 2])
     with pytest.raises(ValueError, match=r"must hold an image of each of the 3 classes, .* without class 2"):
         split_once(images, labels, validation=0.1, confirm=0.1, seed=0)
 
 
 def test_images_and_labels_of_different_length_are_refused():
-    images, labels = make_pool([20, 20])
-    with pytest.raises(ValueError, match="one label an image, got 40 and 39"):
+    images, labels = make_images([20, 20])
+    with pytest.raises(ValueError, match="one label per image, got 40 images and 39 labels"):
         split_once(images, labels[:-1], validation=0.1, confirm=0.1, seed=0)
 
 

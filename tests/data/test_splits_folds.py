@@ -7,15 +7,15 @@ from tests.data.test_splits import (
     assert_partition,
     assert_together,
     class_counts,
-    make_pool,
+    make_images,
     sizes,
-    unchanging_pool,
+    unchanging_images,
     with_duplicates,
 )
 
 
 def assert_folds(splits: list[Split], expected: np.ndarray, images: np.ndarray) -> None:
-    """Every split is a partition with duplicates together, and the validation parts are one, too."""
+    """Checks that every split is a partition with duplicates together, and that the validation parts are one, too."""
     for split in splits:
         assert_partition(split, expected)
         assert_together(images, split)
@@ -28,7 +28,7 @@ def assert_folds(splits: list[Split], expected: np.ndarray, images: np.ndarray) 
 @pytest.mark.parametrize("folds", [2, 3, 7])
 @pytest.mark.parametrize(("confirm", "n_confirm"), [(0, 0), (0.1, 30), (37, 37)])
 def test_folds_are_stratified_and_disjoint_and_cover_all_but_confirm(seed, folds, confirm, n_confirm):
-    images, labels = make_pool([150, 100, 50])
+    images, labels = make_images([150, 100, 50])
     splits = split_folds(images, labels, folds=folds, confirm=confirm, seed=seed)
     assert len(splits) == folds
     assert_folds(splits, np.arange(300), images)
@@ -52,7 +52,7 @@ def test_duplicates_share_a_fold_and_leave_the_counts_alike(seed, folds, n_group
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_folds_of_a_pool_of_nothing_but_duplicates_are_still_a_partition_with_groups_together(seed):
+def test_folds_of_duplicates_only_are_still_a_partition_with_groups_together(seed):
     images, labels = with_duplicates(seed, 150, 2)
     splits = split_folds(images, labels, folds=3, confirm=0.1, seed=seed)
     assert_folds(splits, np.arange(300), images)
@@ -70,15 +70,15 @@ def test_folds_of_a_subset_are_of_its_images(seed):
 
 @pytest.mark.parametrize("confirm", [0, 0.1, 50])
 def test_confirm_of_folds_is_that_of_a_single_split(confirm):
-    images, labels = make_pool([100, 100])
+    images, labels = make_images([100, 100])
     single = split_once(images, labels, validation=0.2, confirm=confirm, seed=3)
     for folds in (2, 5):
         splits = split_folds(images, labels, folds=folds, confirm=confirm, seed=3)
         np.testing.assert_array_equal(splits[0].confirm, single.confirm)
 
 
-def test_seed_decides_all_folds():
-    images, labels = make_pool([100, 100])
+def test_seed_determines_all_folds():
+    images, labels = make_images([100, 100])
 
     def digest(seed: int) -> str:
         return splits_sha256(split_folds(images, labels, folds=4, confirm=0, seed=seed))
@@ -88,13 +88,13 @@ def test_seed_decides_all_folds():
 
 
 def test_folds_do_not_change_between_versions():
-    images, labels = unchanging_pool()
+    images, labels = unchanging_images()
     splits = split_folds(images, labels, folds=5, confirm=0.1, seed=7, subset=250)
     assert splits_sha256(splits) == "fd8d10f13085b2b94d69b9b5ead75540cbe5e7072b2120ed040e71c200396675"
 
 
-def test_hash_of_splits_is_that_of_a_single_one_and_tells_their_order_apart():
-    images, labels = make_pool([50, 50])
+def test_hash_of_one_split_is_its_own_and_that_of_several_depends_on_their_order():
+    images, labels = make_images([50, 50])
     splits = split_folds(images, labels, folds=3, confirm=0.1, seed=0)
     assert splits_sha256(splits[:1]) == splits[0].sha256
     assert len({splits_sha256(some) for some in (splits, splits[::-1], splits[:2], splits[:1])}) == 4
@@ -109,12 +109,12 @@ def test_hash_of_splits_is_that_of_a_single_one_and_tells_their_order_apart():
         ({"confirm": -1}, "confirm as a count must be at least 0, got -1"),
         ({"confirm": 60}, "confirm must leave images to train on, got 60 of 60 images"),
         ({"confirm": 2}, "confirm must hold an image of each of the 3 classes, got 2 images without class"),
-        ({"subset": 61}, r"subset must be in 1..60 \(the size of the pool\), got 61"),
+        ({"subset": 61}, r"subset must be in 1..60 \(the size of the training set\), got 61"),
         ({"seed": -1}, "seed must not be negative, got -1"),
     ],
 )
 def test_bad_values_for_folds_are_refused_with_rule_and_value(options, message):
-    images, labels = make_pool([20, 20, 20])
+    images, labels = make_images([20, 20, 20])
     with pytest.raises(ValueError, match=message):
         split_folds(images, labels, **{"folds": 3, "confirm": 0.1, "seed": 0, **options})
 

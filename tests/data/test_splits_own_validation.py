@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sweeper.data.splits import Split, split_once
-from tests.data.test_splits import assert_together, class_counts, make_pool, sizes, unchanging_pool, with_duplicates
+from tests.data.test_splits import assert_together, class_counts, make_images, sizes, unchanging_images, with_duplicates
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -10,7 +10,7 @@ from tests.data.test_splits import assert_together, class_counts, make_pool, siz
     ("subset", "validation", "confirm"), [(None, 60, 30), (150, 30, 15), (155, 31, 16), (299, 60, 30)]
 )
 def test_own_validation_is_the_validation_part_or_its_share_of_the_subset(seed, subset, validation, confirm):
-    images, labels = make_pool([150, 100, 50])
+    images, labels = make_images([150, 100, 50])
     own = np.sort(np.concatenate([np.flatnonzero(labels == label)[-20:] for label in range(3)]))
     split = split_once(images, labels, validation=0.5, confirm=0.1, seed=seed, subset=subset, own_validation=own)
     assert sizes(split) == ((subset or 300) - validation - confirm, validation, confirm)
@@ -35,7 +35,7 @@ def test_duplicates_move_nothing_into_or_out_of_own_validation():
 
 def test_split_around_own_validation_does_not_change_between_versions():
     # Recorded once: a study resumed after an upgrade must not train on what it validated with.
-    images, labels = unchanging_pool()
+    images, labels = unchanging_images()
     own = np.arange(240, 300)
     split = split_once(images, labels, validation=0.2, confirm=0.1, seed=7, subset=250, own_validation=own)
     assert split.sha256 == "983f218ffcb208b4f426cb4e9964d7e4f605a26846548ea5247af11cd60da430"
@@ -53,7 +53,7 @@ def test_split_around_own_validation_does_not_change_between_versions():
     ],
 )
 def test_own_validation_that_leaves_a_part_without_a_class_is_refused(own, options, message):
-    images, labels = make_pool([20, 20, 20])
+    images, labels = make_images([20, 20, 20])
     order = np.argsort(labels)
     with pytest.raises(ValueError, match=message):
         split_once(

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 from sweeper.data import summary as summaries
+from sweeper.data.source import DataSource
 from sweeper.data.summary import channel_statistics, pixel_statistics, sample_indices, summarise
 from sweeper.data.training_set import load_training_set
 
 
 @pytest.fixture(params=[1, 300, 10**6])
 def chunk_bytes(request, monkeypatch):
-    """Chunks of one image, of several with a smaller last one, and one of all."""
+    """Chunks of one image, chunks of several images with a smaller last chunk, and one chunk of all images."""
     monkeypatch.setattr(summaries, "CHUNK_BYTES", request.param)
 
 
@@ -31,7 +32,7 @@ def test_pixel_statistics_are_those_of_each_pixel_in_unit_scale(tmp_path):
     mean, std = pixel_statistics(np.load(tmp_path / "images.npy", mmap_mode="r"))
     np.testing.assert_allclose(mean, (images / 255).mean(axis=0), rtol=1e-14)
     np.testing.assert_allclose(std, (images / 255).std(axis=0), rtol=1e-13, atol=1e-15)
-    # A pixel that never changes has exactly no deviation, however the images are cut into chunks.
+    # A pixel that never changes has a deviation of exactly 0, however the images are divided into chunks.
     assert (std[0, 0] == 0).all()
 
 
@@ -48,7 +49,7 @@ def test_samples_are_of_their_class_without_repetition_and_the_same_for_a_seed()
 
 
 def test_class_counts_include_a_class_without_images(dataset, tmp_path):
-    training_set = load_training_set("tiny", data_dir=tmp_path / "data")
+    training_set = load_training_set(DataSource("tiny", data_dir=tmp_path / "data"))
     training_set.labels[training_set.labels == 9] = 3
     summary = summarise(training_set)["training"]
     assert summary["class_counts"]["class 3"] == 12
@@ -56,8 +57,8 @@ def test_class_counts_include_a_class_without_images(dataset, tmp_path):
     assert sum(summary["class_counts"].values()) == summary["images"] == 60
 
 
-def test_images_kept_for_validation_are_counted_by_themselves_and_within_training(dataset, tmp_path):
-    training_set = load_training_set("tiny", data_dir=tmp_path / "data")
+def test_images_kept_for_validation_are_counted_separately_and_within_training(dataset, tmp_path):
+    training_set = load_training_set(DataSource("tiny", data_dir=tmp_path / "data"))
     assert summarise(training_set)["own_validation"] is None
     summary = summarise(replace(training_set, own_validation=np.array([57, 58, 59])))
     assert summary["training"]["images"] == 60
@@ -67,7 +68,7 @@ def test_images_kept_for_validation_are_counted_by_themselves_and_within_trainin
 
 
 def test_pixels_that_never_change_are_counted(dataset, tmp_path):
-    training_set = load_training_set("tiny", data_dir=tmp_path / "data")
+    training_set = load_training_set(DataSource("tiny", data_dir=tmp_path / "data"))
     images = training_set.images.copy()
     images[:, 0, 0, :5] = 7
     found = summarise(replace(training_set, images=images))["pixel_std"]

@@ -1,4 +1,4 @@
-"""Stores for commands on the tiny data set, and one study that nothing has disturbed."""
+"""Stores for commands on the tiny data set, and one undisturbed study."""
 
 import shutil
 from collections.abc import Iterator
@@ -23,35 +23,35 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return store
 
 
-def made(driver: Driver, empty_store: Path, folder: Path) -> Workplace:
-    """A workplace whose store has the tables, and nothing in them."""
+def create_workplace(driver: Driver, empty_store: Path, folder: Path) -> Workplace:
+    """Creates a workplace whose store has all tables and no rows."""
     shutil.copytree(empty_store, folder / "store")
     (folder / "space.toml").write_text(FIXED_LIST)
-    return at(driver, folder)
+    return open_workplace(driver, folder)
 
 
-def at(driver: Driver, folder: Path) -> Workplace:
-    """The workplace that was made in the folder."""
+def open_workplace(driver: Driver, folder: Path) -> Workplace:
+    """The workplace that already exists in the folder."""
     return Workplace(driver, driver.folder / "data", folder / "space.toml", folder / "store")
 
 
 @pytest.fixture
 def workplace(driver: Driver, empty_store: Path, tmp_path: Path) -> Iterator[Workplace]:
-    """A store of the test's own. Whatever still runs at its end is ended."""
-    yield made(driver, empty_store, tmp_path)
+    """A workplace for one test. At the test's end, all processes that still run are killed."""
+    yield create_workplace(driver, empty_store, tmp_path)
     driver.clear()
 
 
 @pytest.fixture(scope="module")
 def workplace_of_module(driver: Driver, empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    """A store that the tests of a file share."""
-    return made(driver, empty_store, tmp_path_factory.mktemp("module"))
+    """A workplace that the tests of one file share."""
+    return create_workplace(driver, empty_store, tmp_path_factory.mktemp("module"))
 
 
 @pytest.fixture(scope="session")
 def long_wait(thorough: bool) -> float:
     """How many seconds a temporary fault lasts."""
-    # sqlite3 itself waits for 5.
+    # Longer than the 5 s that sqlite3 itself waits for a lock.
     return 30.0 if thorough else 10.0
 
 
@@ -62,5 +62,5 @@ def undisturbed(driver: Driver, empty_store: Path, shared_folder: Path) -> Workp
     with made_by_first(folder) as is_first:
         if is_first:
             shutil.rmtree(folder, ignore_errors=True)
-            made(driver, empty_store, folder).search("--trials", N_TRIALS, jobs=2).ended()
-    return at(driver, folder)
+            create_workplace(driver, empty_store, folder).search("--trials", N_TRIALS, jobs=2).ended()
+    return open_workplace(driver, folder)

@@ -1,4 +1,4 @@
-"""What a store holds of a study, in a form that two runs of the same study can be compared by."""
+"""Reads a study from its store, in a form that lets two runs of the same study be compared."""
 
 import math
 import re
@@ -11,14 +11,14 @@ import optuna
 from optuna.trial import TrialState
 from safetensors.numpy import load_file
 
-# What a clock says differs from run to run.
+# Metrics that come from a clock differ from run to run.
 TIMES = ("images_per_second", "epoch_seconds", "training_seconds", "seconds")
 EPOCH_METRIC = "train_loss"
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A trial as Optuna and MLflow both have it; `runs` are its runs in MLflow."""
+    """A trial with its data in Optuna and in MLflow; `runs` are its MLflow runs."""
 
     number: int
     state: TrialState
@@ -28,17 +28,17 @@ class Trial:
     reason: str
     infeasible: bool
     runs: list[Any]
-    histories: dict[str, list[tuple[int, float]]]  # of all its runs: (step, value) by metric, as they came
-    times: list[int]  # of the first metric, ms
+    histories: dict[str, list[tuple[int, float]]]  # over all its runs: (step, value) by metric, in order of arrival
+    times: list[int]  # timestamps of EPOCH_METRIC, ms
 
     def comparable(self) -> dict[str, Any]:
-        """All that must be the same, however often the trial was cut short."""
+        """Everything that must be the same, however often the trial was interrupted."""
         names = ("number", "state", "params", "values", "metrics", "reason")
         return {name: getattr(self, name) for name in names} | self.histories
 
 
 def trials(store: Path, study: str, tracking_uri: str | None = None) -> list[Trial]:
-    """All trials of a study, with what MLflow has of them."""
+    """All trials of a study, with their data in MLflow."""
     storage = optuna.storages.RDBStorage(f"sqlite:///{store}/optuna.db")
     try:
         found = optuna.load_study(study_name=study, storage=storage)
@@ -51,7 +51,7 @@ def trials(store: Path, study: str, tracking_uri: str | None = None) -> list[Tri
 
 
 def differences(found: list[Trial], expected: list[Trial]) -> list[str]:
-    """Where two studies part ways, a line each; empty if they hold the same."""
+    """The differences between two studies, a line each; empty if they are equal."""
     lines = [f"{len(found)} trials, not {len(expected)}"] * (len(found) != len(expected))
     for trial, other in zip(found, expected, strict=False):
         is_, should_be = trial.comparable(), other.comparable()
@@ -62,14 +62,14 @@ def differences(found: list[Trial], expected: list[Trial]) -> list[str]:
 
 
 def parents(store: Path, study: str, kind: str = "study") -> list[Any]:
-    """The runs in MLflow that stand for the study itself, or for its promotion."""
+    """The MLflow runs of the study itself, or of its promotion."""
     client = mlflow.MlflowClient(f"sqlite:///{store}/mlflow.db")
     query = f"tags.`sweeper.study` = '{study}' AND tags.`sweeper.kind` = '{kind}'"
     return list(client.search_runs([e.experiment_id for e in client.search_experiments()], query))
 
 
 def weights(store: Path, trial: Trial) -> dict[str, bytes]:
-    """The kept weights of a trial, bitwise, by the name of the tensor."""
+    """The bytes of a trial's kept weights, by the name of the tensor."""
     [run] = trial.runs
     client = mlflow.MlflowClient(f"sqlite:///{store}/mlflow.db")
     path = client.download_artifacts(run.info.run_id, "weights/model.safetensors")
@@ -77,14 +77,14 @@ def weights(store: Path, trial: Trial) -> dict[str, bytes]:
 
 
 def epoch_lines(store: Path, study: str, trial: int | None = None) -> int:
-    """How many epochs workers have trained by their logs, of one trial or of all."""
+    """How many epochs the workers have trained, according to their logs: of one trial or of all."""
     number = r"\d+" if trial is None else trial
     logs = (store / "logs").glob(f"{study}-????????/worker-*.log")
     return sum(len(re.findall(rf"^trial {number}, .*\bepoch \d+:", log.read_text(), re.M)) for log in logs)
 
 
 def partial_files(store: Path) -> list[Path]:
-    """Files that a write was cut short in, by their names."""
+    """Files whose names show that a write was interrupted."""
     return [path for path in store.rglob("*") if path.name.endswith((".tmp", ".part", ".partial"))]
 
 
@@ -126,5 +126,5 @@ def _trial(client: mlflow.MlflowClient, frozen: optuna.trial.FrozenTrial, runs: 
 
 
 def text_of(path: Path) -> str:
-    """A file's bytes as text in which any secret would be found, whatever else the file holds."""
+    """A file's bytes as text, in which a search finds a secret whatever else the file holds."""
     return path.read_bytes().decode("latin-1")

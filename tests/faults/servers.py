@@ -25,12 +25,12 @@ class Server:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        # It asks for no password, but every client sends this one, and may tell it.
+        # The server asks for no password, but every client sends this one and could leak it.
         self.uri = f"http://sweeper:{SECRET}@127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Starts it, if it does not run, and waits until it answers."""
+        """Starts the server, if it does not run, and waits until it answers."""
         if self._process is not None:
             return
         place = ("--host", "127.0.0.1", "--port", str(self.port), "--workers", "1")
@@ -58,7 +58,7 @@ class Server:
             return False
 
     def kill(self) -> None:
-        """kill -9 of it and all its processes."""
+        """Sends kill -9 to the server and all its processes."""
         if self._process is not None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()

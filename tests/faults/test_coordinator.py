@@ -1,4 +1,4 @@
-"""What becomes of a study whose own process is killed."""
+"""Studies whose coordinator process is killed."""
 
 import random
 import time
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.fault
 
 
 def test_orphaned_workers_end_in_the_middle_of_an_epoch(workplace):
-    # An epoch of these networks takes half a minute and more.
+    # An epoch of these networks takes at least half a minute.
     search = workplace.search("--trials", 2, "--set", "filters=[128,512,16]", jobs=2)
     search.says("trial 1 started")
     workers = search.workers()
@@ -23,7 +23,7 @@ def test_orphaned_workers_end_in_the_middle_of_an_epoch(workplace):
     killed = time.monotonic()
     wait_for("the orphans' end", lambda: not any(map(is_alive, workers)))
     print(f"the orphans were gone after {time.monotonic() - killed:.1f} s")
-    # No epoch was finished: the workers ended during one.
+    # No epoch was finished, so the workers ended in the middle of one.
     assert workplace.epochs() == 0
     wait_for("the end of all else", lambda: not workplace.driver.survivors())
 
@@ -51,12 +51,12 @@ def test_search_that_was_killed_goes_on_with_its_trials_and_runs(workplace, undi
     assert_same(workplace, undisturbed, 4)
     [parent] = outcomes.parents(workplace.store, STUDY)
     assert parent.info.status == "FINISHED"
-    # Each of the two workers may have ended its epoch unheard.
+    # Each of the two workers may have finished an epoch that the coordinator never heard of.
     assert 4 * EPOCHS <= workplace.epochs() <= 4 * EPOCHS + 2
 
 
 def test_what_the_study_knows_and_mlflow_does_not_is_reconciled_at_the_next_start(workplace, undisturbed):
-    # Each later command starts with what the one before left in between.
+    # Each command starts from the half-recorded state that the one before has left.
     for point in (
         ("after", "sweeper.studies.tell:tell", 1),
         ("before", "mlflow:MlflowClient.set_terminated", 1),
@@ -76,10 +76,10 @@ def test_fourteen_kills_at_random_moments_change_nothing_of_the_result(workplace
     starts = [trial.times for trial in undisturbed.trials()]
     epoch = min((times[-1] - times[0]) / (len(times) - 1) for times in starts) / 1000
 
-    # A worker, then the coordinator, and so on: the third death of a trial's worker in one epoch would fail the trial.
+    # Kills a worker and the coordinator in turn: a third death of a trial's worker in one epoch would fail the trial.
     for pair in range(7):
         search = workplace.search("--trials", N_TRIALS, jobs=2)
-        # Half of them die while they start, the others while they train.
+        # Half of the searches die while they start, the others while they train.
         if pair % 2:
             workplace.trains(search)
         worker = moments.choice(wait_for("a worker", search.workers))

@@ -1,4 +1,4 @@
-"""Damaged files, stores that are not what they were, and commands that no longer ask for the same study."""
+"""Damaged files, changed stores, and commands that no longer match their study."""
 
 import json
 import os
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.fault
 
 
 def refused(command, *parts, code=1):
-    """The command ended with one line of error, which holds all these."""
+    """Asserts that the command ends with a single error line, which contains all `parts`."""
     command.ended(code)
     [line] = [line for line in command.stderr.splitlines() if line.startswith("Error: ")]
     assert all(str(part) in line for part in parts), line
@@ -27,7 +27,7 @@ def refused(command, *parts, code=1):
 
 def test_damaged_checkpoints_are_set_aside_and_their_trials_begin_again(workplace, undisturbed):
     def killed_in_its_only_trial():
-        # Of two trials, the one could have ended before the other has a checkpoint.
+        # With two trials, one could end before the other has a checkpoint.
         before = workplace.epochs()
         search = workplace.search("--trials", 1)
         wait_for("three epochs", lambda: workplace.epochs() >= before + 3)
@@ -53,13 +53,13 @@ def test_damaged_checkpoints_are_set_aside_and_their_trials_begin_again(workplac
 
 @pytest.fixture(scope="module")
 def finished(workplace_of_module):
-    """A study of one epoch that has ended; tests only try what must be refused."""
+    """A finished study of one epoch; tests only try commands that must be refused."""
     workplace_of_module.search("--trials", 1, "--epochs", 1).ended()
     return workplace_of_module
 
 
 def content_of(store):
-    """Every file of the store but for locks, bitwise."""
+    """The bytes of every file in the store, except locks."""
     return {
         path: path.read_bytes()
         for path in store.rglob("*")
@@ -126,14 +126,14 @@ def test_truncated_data_file_is_named_before_anything_is_written(workplace, tmp_
 
 
 def set_revision(path, value):
-    """Sets what a database says of its own schema."""
+    """Changes the schema version that a database records."""
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = ?", [value])
 
 
 @pytest.fixture
-def put_back(finished):
-    """The store of the finished study, which afterwards is as it was."""
+def restored(finished):
+    """The finished study's workplace; its store is restored afterwards."""
     before = content_of(finished.store)
     yield finished
     for path, content in before.items():
@@ -142,14 +142,14 @@ def put_back(finished):
 
 # An older revision of each library's migrations.
 @pytest.mark.parametrize(("name", "older"), [("optuna.db", "v2.4.0.a"), ("mlflow.db", "451aebb31d03")])
-def test_store_with_another_database_is_named_and_left_as_it_is(put_back, name, older):
-    path = put_back.store / name
+def test_store_with_another_database_is_named_and_left_as_it_is(restored, name, older):
+    path = restored.store / name
     content = path.read_bytes()
 
     def search_is_refused(*parts):
-        before = content_of(put_back.store)
-        refused(put_back.search("--trials", 2, "--epochs", 1), path, *parts)
-        assert content_of(put_back.store) == before
+        before = content_of(restored.store)
+        refused(restored.search("--trials", 2, "--epochs", 1), path, *parts)
+        assert content_of(restored.store) == before
 
     path.write_bytes(b"no database at all" * 1000)
     search_is_refused("not a SQLite database")

@@ -1,4 +1,4 @@
-"""What the sampler learns of trials that cannot be trained: it proposes their like less often."""
+"""The sampler learns from trials that cannot be trained: it proposes similar ones less often."""
 
 import pytest
 
@@ -12,7 +12,7 @@ TRIALS = 50
 
 
 def share_of_sgd(tmp_path, script):
-    """Among the later half of the proposals of two studies; by chance it is a third."""
+    """The share of sgd in the later half of the proposals of two studies; by chance it would be a third."""
     later = []
     for seed in SEEDS:
         trials = Sweep(tmp_path / str(seed), seed=seed).run(script, trials=TRIALS)

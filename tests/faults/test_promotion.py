@@ -1,4 +1,4 @@
-"""A promotion with its one test, killed at every step of its way."""
+"""A promotion with its one test evaluation, killed at every step."""
 
 import mlflow
 import pytest
@@ -9,20 +9,20 @@ from tests.faults import outcomes
 pytestmark = pytest.mark.fault
 
 MODEL = "sweeper-tiny-space"
-# In the order in which a promotion comes by. Each command starts with what the ones before have left.
+# In the order in which a promotion reaches them. Each command starts from the state that the ones before have left.
 KILL_POINTS = (
     ("after", "sweeper.runs.batch:log_epoch", 3),  # in the first training with a fresh seed
-    ("before", "mlflow:MlflowClient.set_terminated", 2),  # between a training's end and MLflow's word of it
-    ("after", "sweeper.promotion.jobs:Retraining.correct", 1),  # all fresh seeds are trained
+    ("before", "mlflow:MlflowClient.set_terminated", 2),  # a training has ended, MLflow does not know it yet
+    ("after", "sweeper.promotion.jobs:PromotionJobs.correct", 1),  # all fresh seeds are trained
     ("after", "sweeper.runs.batch:log_epoch", 3),  # in a refit
     ("before", "sweeper.tracking.registry:Registry.register", 1),  # all refits are trained
-    ("after", "mlflow:MlflowClient.create_logged_model", 1),  # the model is begun, its files are not there
+    ("after", "mlflow:MlflowClient.create_logged_model", 1),  # the model exists in MLflow, its files do not
     ("before", "mlflow:MlflowClient.create_registered_model", 1),  # the model is logged
-    ("after", "mlflow:MlflowClient.create_model_version", 1),  # one of two versions is there
+    ("after", "mlflow:MlflowClient.create_model_version", 1),  # one of two versions exists
     ("after", "mlflow:MlflowClient.set_registered_model_alias", 1),  # one of two aliases is set
-    ("after", "sweeper.tracking.ledger:Ledger.begin", 1),  # the look is announced
-    ("before", "sweeper.tracking.ledger:Ledger.complete", 1),  # the test set was seen
-    ("after", "mlflow:MlflowClient.log_figure", 1),  # the look is half written down
+    ("after", "sweeper.tracking.ledger:Ledger.begin", 1),  # the ledger announces the test evaluation
+    ("before", "sweeper.tracking.ledger:Ledger.complete", 1),  # the test set was evaluated
+    ("after", "mlflow:MlflowClient.log_figure", 1),  # the test evaluation is half recorded
     ("after", "sweeper.tracking.ledger:Ledger.complete", 1),
 )
 
@@ -33,7 +33,7 @@ def test_promotion_killed_at_each_step_registers_and_tests_once(workplace):
     places = ("--data-dir", workplace.data, "--store", workplace.store)
     for point in KILL_POINTS:
         assert workplace.driver.start(*arguments, "--test", *places, die=point, stand_ins=True).wait() == -9, point
-    # The last of them had completed the look: it is shown, and not taken again.
+    # The last killed command has completed the test evaluation: it is shown, and not repeated.
     repeated = workplace.driver.start(*arguments, "--test", *places, stand_ins=True).wait()
     assert repeated == 2
     outcome = workplace.driver.start(*arguments, *places, "--json").ended().json
@@ -51,7 +51,7 @@ def test_promotion_killed_at_each_step_registers_and_tests_once(workplace):
     assert outcome["test_looks"] == 1
     assert all(f["test"]["accuracy"] is not None for f in finalists)
 
-    # Two fresh seeds and a refit for each finalist, each one run with each epoch once.
+    # Each finalist has two fresh seeds and a refit; each of these is one run, with each epoch once.
     [promotion] = outcomes.parents(workplace.store, STUDY, "promotion")
     assert promotion.info.status == "FINISHED"
     query = f"tags.`mlflow.parentRunId` = '{promotion.info.run_id}'"

@@ -1,4 +1,4 @@
-"""An MLflow server that is lost while a search runs: it comes back in time, after the search's death, or too late."""
+"""An MLflow server that fails during a search and returns in time, after the search's death, or too late."""
 
 import time
 
@@ -20,7 +20,7 @@ def running_server(empty_store, tmp_path_factory):
 
 @pytest.fixture
 def server(running_server, workplace):
-    """A server that answers; afterwards nothing that was written anywhere holds its password."""
+    """A running server; fails afterwards if its password is in any file that was written."""
     running_server.start()
     yield running_server
     commands = list(workplace.driver.folder.glob("command-*"))
@@ -30,7 +30,7 @@ def server(running_server, workplace):
 
 
 def assert_delivered(trials):
-    """MLflow has what the study has: every epoch in order and once, at the time of its end; and each trial once."""
+    """Asserts that MLflow has each trial once, and each epoch once, in order, with the time at which it ended."""
     for trial in trials:
         [_] = trial.runs
         steps = list(trial.values)
@@ -48,21 +48,21 @@ def test_training_goes_on_while_the_server_is_gone_for_long_and_its_metrics_foll
     search.says("trial 0 (baseline) epoch 3")
     server.kill()
     gone = time.time()
-    search.says("MLflow does not take what it is told")
+    search.says("MLflow does not accept a write")
     trained = workplace.epochs()
-    # A minute in CI.
+    # The server is away for a minute in CI.
     workplace.trains(search)
     wait_for("the wait's end", lambda: time.time() > gone + 2 * long_wait)
     wait_for("20 epochs", lambda: workplace.epochs() >= trained + 20)
     server.start()
     back = time.time()
-    search.says("MLflow takes what it is told again")
+    search.says("MLflow accepts writes again")
     workplace.run("stop", STUDY)
     search.ended()
     [trial] = workplace.trials(tracking_uri=server.plain_uri)
     assert_delivered([trial])
     assert len(trial.values) == workplace.epochs()
-    # At the times of the epochs, rather than of their delivery.
+    # Metrics have the times of their epochs, not of their delivery.
     during = [moment / 1000 for moment in trial.times if gone < moment / 1000 < back]
     assert len(during) >= 20
     assert [run.info.status for run in trial.runs] == ["KILLED"]

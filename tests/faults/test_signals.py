@@ -10,16 +10,16 @@ from tests.faults.workplace import EPOCHS, assert_same
 
 pytestmark = pytest.mark.fault
 
-# Epochs of some seconds: there is time for a second Ctrl-C in them.
+# An epoch takes several seconds, which leaves time for a second Ctrl-C.
 SLOW = ("--set", "filters=[48,128,16]", "--epochs", 2, "--trials", 1)
 
 
 def is_resumable(workplace, search, workers):
-    """The command that goes on was shown, nobody was left behind, and the study is known to be stopped."""
+    """Whether the command to resume was shown, all workers ended, and the study is recorded as stopped."""
     shown = search.stdout + search.stderr
     assert "sweeper search" in shown
     assert f"--store {workplace.store}" in shown
-    # Workers that had died of the signal would have lost their epoch.
+    # A worker that died of the signal would have lost its epoch.
     assert "the worker ended" not in shown
     wait_for("the workers' end", lambda: not any(map(is_alive, workers)))
     status = workplace.status()
@@ -49,7 +49,7 @@ def test_second_ctrl_c_stops_at_once_and_loses_the_running_epoch_only(workplace)
     workers = search.workers()
     search.signal_group(signal.SIGINT)
     search.says("once more stops at once")
-    time.sleep(0.7)  # sooner, it is taken for the first: some send a signal to the process and to its group
+    time.sleep(0.7)  # sooner, it counts as the first: some programs signal both a process and its group
     assert search.exit_code is None, "the epoch was too short for a second Ctrl-C"
     search.signal_group(signal.SIGINT)
     search.ended(130)

@@ -1,4 +1,4 @@
-"""Full disks, locked databases, and two sweeps that want the same store at the same instant."""
+"""Full disks, locked databases, and two sweeps that open the same store at the same instant."""
 
 import shutil
 import sqlite3
@@ -14,20 +14,20 @@ from tests.faults.workplace import EPOCHS, Workplace, assert_same
 
 pytestmark = pytest.mark.fault
 
-# The dense layer makes a checkpoint of some megabytes: more than both databases and the mapped images.
+# The dense layer makes a checkpoint of several megabytes, more than both databases and the mapped images.
 LARGE = ("--set", "hidden=[40000]", "--set", "filters=[2,2,2]", "--epochs", 2, "--trials", 1)
 
 
 def is_whole(store):
-    """No file under a temporary name, and every weights file readable by its name."""
+    """Asserts that no file has a temporary name, and that every weights file can be read."""
     assert outcomes.partial_files(store) == []
     for path in store.rglob("*.safetensors"):
         outcomes.load_file(path)
     return True
 
 
-def said_once(search, *parts):
-    """The one line of an error, which must hold all the parts."""
+def only_error(search, *parts):
+    """The single error line on stderr, which must contain all `parts`."""
     errors = [line for line in search.stderr.splitlines() if line.startswith("Error: ")]
     assert len(errors) == 1, search.stderr
     assert all(part in errors[0] for part in parts), errors[0]
@@ -35,9 +35,9 @@ def said_once(search, *parts):
 
 
 def test_file_that_cannot_grow_stops_the_search_with_one_message_and_leaves_nothing_half(workplace):
-    # RLIMIT_FSIZE: the databases and images still fit, the checkpoint of the first epoch does not.
+    # Under this RLIMIT_FSIZE the databases and images fit, and the checkpoint of the first epoch does not.
     search = workplace.search(*LARGE, largest_file=5_000_000).ended(1)
-    said_once(search, "checkpoint", str(workplace.store))
+    only_error(search, "checkpoint", str(workplace.store))
     assert is_whole(workplace.store)
     [trial] = workplace.trials()
     assert trial.state.name in ("RUNNING", "FAIL")
@@ -49,7 +49,7 @@ def test_file_that_cannot_grow_stops_the_search_with_one_message_and_leaves_noth
 
 def test_search_without_room_from_the_start_says_so_and_begins_when_there_is_room(workplace, undisturbed):
     search = workplace.search("--trials", 1, largest_file=50_000).ended(1)
-    said_once(search, str(workplace.store))
+    only_error(search, str(workplace.store))
     assert is_whole(workplace.store)
     workplace.search("--trials", 1).ended()
     assert_same(workplace, undisturbed, 1)
@@ -57,7 +57,7 @@ def test_search_without_room_from_the_start_says_so_and_begins_when_there_is_roo
 
 @contextmanager
 def small_disk(folder, megabytes):
-    """A file system of this size in the folder, where this process may mount one."""
+    """Mounts a file system of this size in the folder; skips the test if this process may not mount."""
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", str(folder)]
     if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
@@ -69,7 +69,7 @@ def small_disk(folder, megabytes):
 
 
 def fill(disk):
-    """The file that takes all room there is."""
+    """Fills the disk with one file, and returns it."""
     filler = disk / "filler"
     with open(filler, "wb", buffering=0) as file:
         try:
@@ -90,7 +90,7 @@ def test_full_disk_stops_the_search_and_it_goes_on_when_there_is_room(
         search.says("trial 0 (baseline) epoch 2")
         filler = fill(disk)
         search.ended(1)
-        said_once(search, str(place.store))
+        only_error(search, str(place.store))
         assert is_whole(place.store)
         driver.clear()
         filler.unlink()
@@ -115,7 +115,7 @@ def test_study_is_deleted_from_a_full_disk_and_makes_room(driver, empty_store, w
 def test_databases_that_are_locked_for_long_are_waited_for(
     driver, empty_store, workplace, undisturbed, tmp_path, long_wait
 ):
-    # Two searches side by side: in each another of the databases is locked.
+    # Two searches run side by side; in each, another one of the databases is locked.
     places = {}
     for name in ("optuna.db", "mlflow.db"):
         places[name] = Workplace(driver, workplace.data, workplace.space, tmp_path / name / "store")
@@ -133,7 +133,7 @@ def test_databases_that_are_locked_for_long_are_waited_for(
     assert all(search.exit_code is None for search in searches.values())
     for name, connection in zip(places, connections, strict=True):
         if name == "mlflow.db":
-            # What tells MLflow is not what trains: with its database locked, training goes on.
+            # A thread of its own writes to MLflow: with MLflow's database locked, training continues.
             searches[name].says("trial 1 epoch 2")
         connection.execute("ROLLBACK")
         connection.close()
@@ -156,7 +156,7 @@ def test_searches_started_at_one_instant_on_no_store_share_it_and_a_study_has_on
     other.ended()
     assert sorted(search.exit_code for search in same) == [0, 1]
     first, second = sorted(same, key=lambda search: search.exit_code)
-    message = said_once(second, f"{STUDY} is being run by process {first.process} on ")
+    message = only_error(second, f"{STUDY} is being run by process {first.process} on ")
     assert "\n" not in message
     for study in (STUDY, "another"):
         assert_same(workplace, undisturbed, 1, study)
@@ -169,7 +169,7 @@ def test_study_that_is_being_run_can_be_stopped_and_no_other_command_may_change_
     search.says("trial 0 (baseline) epoch 1")
     for command in (["retry", STUDY, "--failed"], ["delete", STUDY, "--yes"]):
         refused = workplace.driver.start(*command, "--store", workplace.store).ended(1)
-        said_once(refused, f"{STUDY} is being run by process {search.process} on ")
+        only_error(refused, f"{STUDY} is being run by process {search.process} on ")
     workplace.run("stop", STUDY)
     search.wait()
     assert "trial 0 (baseline) interrupted" in search.stderr

@@ -1,4 +1,4 @@
-"""What becomes of trials whose worker is killed, fails, or has no memory left."""
+"""Trials whose worker is killed, fails, or runs out of memory."""
 
 import json
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.fault
 
 
 def test_undisturbed_study_is_whole(undisturbed):
-    """What all others are compared with."""
+    """Checks the study that all others are compared with."""
     found = undisturbed.trials()
     assert len(found) == N_TRIALS
     for trial in found:
@@ -33,14 +33,14 @@ def test_trial_of_a_killed_worker_goes_on_from_its_last_epoch_bitwise(workplace,
     search.says("trial 0 (baseline): the worker ended with exit code -9")
     search.ended()
     assert_same(workplace, undisturbed, 2)
-    # The epoch in which it was killed may have ended unheard; all before it are not trained again.
+    # The coordinator may not have heard of the epoch of the kill; the epochs before it are not trained again.
     assert 2 * EPOCHS <= workplace.epochs() <= 2 * EPOCHS + 1
     assert outcomes.partial_files(workplace.store) == []
 
 
 def test_trial_whose_workers_die_three_times_in_one_epoch_fails_and_the_sweep_goes_on(workplace, tmp_path):
     space = tmp_path / "slow.toml"
-    # The baseline's epoch takes half a minute, the other network's a moment.
+    # The baseline's epoch takes half a minute, the other network's only a moment.
     space.write_text(
         workplace.space.read_text()
         .replace("[[4, 8, 16], [6, 8, 16]]", "[[128, 512, 16], [4, 8, 16]]")
@@ -62,7 +62,7 @@ def test_trial_whose_workers_die_three_times_in_one_epoch_fails_and_the_sweep_go
     search.says(deaths, times=2)
     search.kill()
 
-    # Had the coordinator's death counted, it were the third.
+    # If the coordinator's death counted, it would be the third.
     search = workplace.search(*few, space=space)
     search.says("trial 0 (baseline) started")
     assert workplace.status()["n_trials"]["running"] == 1
@@ -96,7 +96,7 @@ def test_fault_that_fails_every_trial_stops_after_five_and_names_cause_and_log(w
 
 def test_diverged_and_impossible_trials_are_pruned_with_their_reasons_and_never_ranked(workplace, tmp_path):
     space = tmp_path / "hard.toml"
-    # With both pools, the last convolution's map is smaller than the larger kernel; lr 1e30 overflows the loss.
+    # With two poolings, the last convolution's input is smaller than the larger kernel. lr 1e30 overflows the loss.
     space.write_text(
         workplace.space.read_text()
         .replace("kernel_size = 5", "kernel_size = { choices = [3, 5] }\npool_after = { choices = [[1, 2], [1]] }")
@@ -136,7 +136,7 @@ def test_network_without_enough_memory_is_pruned_with_a_constraint_and_the_next_
     workplace, tmp_path, limits, filters
 ):
     space = tmp_path / "large.toml"
-    # A batch's first maps alone are more than there may be.
+    # The first feature maps of one batch alone exceed the limit.
     space.write_text(
         workplace.space.read_text()
         .replace("[[4, 8, 16], [6, 8, 16]]", f"[[4, 8, 16], {filters}, [6, 8, 16]]")
@@ -151,5 +151,5 @@ def test_network_without_enough_memory_is_pruned_with_a_constraint_and_the_next_
     assert large.reason.startswith("out_of_memory")
     assert [run.info.status for run in large.runs] == ["KILLED"]
     assert [trial.state.name for trial in trials.values()] == ["COMPLETE"] * 2
-    # It is an end of its own, and no death of a worker.
+    # Running out of memory ends the trial; it does not count as a worker's death.
     assert "the worker ended" not in search.stderr

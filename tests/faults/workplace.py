@@ -1,11 +1,11 @@
-"""The commands on one store, and the fixed list of configurations that most faults befall."""
+"""Commands on one store, and the fixed list of configurations that most fault tests use."""
 
 from pathlib import Path
 
 from tests.commands.processes import STUDY, Command, Driver, wait_for
 from tests.faults import outcomes
 
-# Eight networks, the smallest grid that takes long enough to be killed in; dropout draws from torch's global generator.
+# Eight networks, the smallest grid that leaves time for a kill; dropout draws from torch's global generator.
 FIXED_LIST = """
 [space]
 title = "tiny"
@@ -31,12 +31,12 @@ filters = [4, 8, 16]
 activation = "relu"
 lr = 0.001
 """
-# Six of the eight are enough to be killed in.
+# Six of the eight leave time enough for a kill.
 N_TRIALS, EPOCHS = 6, 8
 
 
 class Workplace:
-    """The commands on one store."""
+    """Runs commands on one store."""
 
     def __init__(self, driver: Driver, data: Path, space: Path, store: Path) -> None:
         self.driver, self.data, self.space, self.store = driver, data, space, store
@@ -51,7 +51,7 @@ class Workplace:
         )
 
     def run(self, name: str, *more: object, code: int = 0, **how) -> Command:
-        """A command on the store that must end with this exit code."""
+        """Runs a command on the store, which must end with this exit code."""
         return self.driver.start(name, *more, "--store", self.store, **how).ended(code)
 
     def status(self, study: str = STUDY):
@@ -61,7 +61,7 @@ class Workplace:
         return outcomes.trials(self.store, study, tracking_uri)
 
     def trains(self, search: Command) -> None:
-        """Waits until the search has trained one more epoch, which it must before it ends."""
+        """Waits until the search has trained one more epoch; fails if the search ends before that."""
         known = self.epochs()
 
         def found() -> bool:
@@ -74,7 +74,7 @@ class Workplace:
         wait_for("an epoch", found)
 
     def logs(self, study: str = STUDY) -> list[str]:
-        """What the study's workers have written, worker by worker."""
+        """The contents of the study's worker logs."""
         return [log.read_text() for log in (self.store / "logs").glob(f"{study}-????????/worker-*.log")]
 
     def epochs(self, study: str = STUDY, trial: int | None = None) -> int:
@@ -82,13 +82,13 @@ class Workplace:
 
 
 def assert_same(place: Workplace, undisturbed: Workplace, n_trials: int, study: str = STUDY) -> None:
-    """The study has just these trials, each once in both databases, and each bitwise as in the undisturbed one."""
+    """Asserts that the study has just these trials, each once in both databases and bitwise as undisturbed."""
     found, expected = place.trials(study), undisturbed.trials()[:n_trials]
     assert not (different := outcomes.differences(found, expected)), "\n".join(different)
     ends = [[run.info.status for run in trial.runs] for trial in found]
     assert ends == [["FINISHED"]] * n_trials, ends
     for trial, other in zip(found, expected, strict=True):
         assert outcomes.weights(place.store, trial) == outcomes.weights(undisturbed.store, other), trial.number
-    # Nothing of a trial that has ended stays behind.
+    # No checkpoint of an ended trial remains.
     left = list((place.store / "checkpoints").rglob("*.safetensors*"))
     assert left == [], left

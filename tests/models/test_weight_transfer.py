@@ -74,7 +74,7 @@ def test_what_is_not_loaded_is_what_the_seed_would_make_it_anyway(tmp_path):
 def test_file_that_is_no_whole_safetensors_file_is_a_value_error(tmp_path, content):
     path, _ = written(tmp_path / "w.safetensors")
     path.write_bytes(path.read_bytes()[:-1] if content is None else content)
-    with pytest.raises(ValueError, match="no whole safetensors file"):
+    with pytest.raises(ValueError, match="not a complete safetensors file"):
         weight_transfer.shapes_in(path)
     with pytest.raises(ValueError, match="cannot be read"):
         weight_transfer.load(build(CONFIG, SHAPE, CLASSES), path, ["features.conv1.weight"])

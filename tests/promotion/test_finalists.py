@@ -1,12 +1,14 @@
-import importlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.errors import SweeperError
-from sweeper.promotion.finalists import PREFERENCES, Finalist, ordered, select
+from sweeper.promotion.finalists import TIE_BREAKERS, Finalist, ordered, select
+from sweeper.promotion.options import PREFERENCES
+from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import TrialRecord
 
 SHAPE, CLASSES = (1, 8, 8), 4
@@ -25,7 +27,14 @@ def spec(metric="accuracy", max_params=None):
     # As Optuna gives it back: through JSON.
     baseline = json.loads(json.dumps(BASELINE.values()))
     space = {"variants": {"baseline": baseline}, "parameters": {"filters": {}, "lr": {}}}
-    return {"metric": metric, "max_params": max_params, "epochs": 15, "space": space}
+    return StudySpec(
+        dataset="tiny",
+        data_sha256="0",
+        fold_scalings=[([0.0], [1.0])],
+        space=space,
+        metric=metric,
+        max_params=max_params,
+    )
 
 
 def record(number, value=0.5, lr=None, *, state="complete", feasible=True, **other):
@@ -52,14 +61,13 @@ def numbers(finalists):
     return [finalist.trial for finalist in finalists]
 
 
-def test_preferences_on_the_command_line_are_those_of_the_final():
-    command = importlib.import_module("sweeper.cli.promote")  # the package has the command itself under this name
-    assert tuple(PREFERENCES) == command.PREFERENCES
+def test_every_preference_has_what_decides_among_the_tied():
+    assert tuple(TIE_BREAKERS) == PREFERENCES
 
 
 def test_a_variant_is_trained_anew_for_epochs_of_its_own():
     trials = [baseline_record(), record(1, 0.9, variant="deep")]
-    found = select(trials, spec() | {"variant_epochs": {"deep": 25}}, 2, SHAPE, CLASSES)
+    found = select(trials, replace(spec(), variant_epochs={"deep": 25}), 2, SHAPE, CLASSES)
     assert {finalist.trial: finalist.epochs for finalist in found} == {0: 15, 1: 25}
 
 

@@ -45,7 +45,7 @@ def outcome(**changes):
         "comparisons": [compared],
         "shrinkage": 0.012,
         "verdict": ["The champion is so.", "The rest is undecided."],
-        "looks": (1, 4),
+        "evaluations": (1, 4),
         "dropped": ["trial 5, seed 2 diverged (loss is NaN): trial 5 is out of the final"],
     }
     return PromotionOutcome(**fields | changes)

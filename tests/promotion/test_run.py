@@ -8,13 +8,14 @@ import mlflow
 import numpy as np
 import pytest
 
+from sweeper.data.source import DataSource
 from sweeper.data.splits import Split
 from sweeper.data.test_set import load_test_set
 from sweeper.engine.job import train_trial
 from sweeper.errors import SweeperError
 from sweeper.promotion import run
 from sweeper.runs.limits import StopRequest
-from sweeper.store.layout import Store, resolve
+from sweeper.store.layout import Store, StoreOptions
 from sweeper.tracking import registry
 from sweeper.tracking.ledger import Ledger
 from sweeper.tracking.registry import Registry
@@ -146,7 +147,7 @@ def test_registered_champion_is_the_network_that_was_tested(workplace, monkeypat
     assert names >= {f"{role}_confusion_matrix.png" for role in roles}
     with open(client.download_artifacts(evaluation["run_id"], "predictions.csv"), encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    data = load_test_set("tiny", input_shape=(1, 28, 28), data_dir=workplace.folder / "data")
+    data = load_test_set(DataSource("tiny", data_dir=workplace.folder / "data"), input_shape=(1, 28, 28))
     assert [row["label"] for row in rows] == [data.classes[label] for label in data.labels]
 
     version = client.get_model_version_by_alias(MODEL, "champion")
@@ -442,7 +443,7 @@ def test_bad_usage_is_one_line_and_exit_2(workplace, arguments, message):
 
 def test_study_in_use_is_refused_with_its_owner(workplace):
     workplace.search("busy", "--trials", 1)
-    with resolve(workplace.store, None, None, {}).owning("busy"):
+    with StoreOptions(workplace.store).resolve({}).owning("busy"):
         refused = workplace.promote("busy", code=1)
     assert "busy is being run by process" in refused.stderr
 
@@ -450,7 +451,7 @@ def test_study_in_use_is_refused_with_its_owner(workplace):
 def test_study_that_is_deleted_before_it_is_owned_is_refused_in_one_line(workplace, monkeypatch):
     workplace.search("fleeting", "--trials", 1)
     workplace.search("heir", "--trials", 1)
-    store = resolve(workplace.store, None, None, {})
+    store = StoreOptions(workplace.store).resolve({})
     owning = Store.owning
 
     def late(store, study):

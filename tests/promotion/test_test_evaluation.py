@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
-from sweeper.data.images.options import AS_IT_IS, DataOptions
+from sweeper.data.images.options import DataOptions
 from sweeper.data.known import catalog
+from sweeper.data.source import DataSource
 from sweeper.data.test_set import TestSet, load_test_set
 from sweeper.errors import SweeperError, UsageError
 from sweeper.events import Note
 from sweeper.promotion import test_evaluation as evaluations
 from sweeper.promotion import verdict
 from sweeper.promotion.finalists import Finalist
-from sweeper.promotion.study_data import Data
 from sweeper.promotion.test_evaluation import Recorded
 from sweeper.promotion.test_metrics import measure
-from sweeper.store import layout
+from sweeper.store.layout import StoreOptions
 from sweeper.tracking.ledger import Ledger, TestEvaluation
 from tests.fake_data import write_fake_dataset
 
@@ -28,7 +28,7 @@ CLASSES = ("a", "b", "c")
 LABELS = np.arange(60, dtype=np.int64) % 3
 IMAGES = np.zeros((60, 1, 2, 2), dtype=np.uint8)
 OTHER_SHA256 = "ef" * 32
-TINY = Data("tiny", AS_IT_IS, None, offline=True)
+TINY = DataSource("tiny", offline=True)
 
 
 def finalist(trial):
@@ -400,7 +400,7 @@ def test_second_look_is_refused_even_where_nobody_asked_beforehand(ledger, test_
 
 
 def test_known_hash_is_that_of_the_loaded_test_set_and_opens_no_file(dataset, tmp_path):
-    loaded = load_test_set("tiny", input_shape=(1, 28, 28), data_dir=tmp_path / "data")
+    loaded = load_test_set(DataSource("tiny", data_dir=tmp_path / "data"), input_shape=(1, 28, 28))
     for file in dataset.test:
         (tmp_path / "data" / file.name).unlink()
     assert evaluations.known_sha256(TINY) == loaded.sha256
@@ -413,7 +413,7 @@ def test_notes_about_the_test_files_reach_the_listener(dataset, tmp_path, monkey
 
     monkeypatch.setattr(evaluations, "load_test_set", with_note)
     events = []
-    data = Data("tiny", DataOptions(resize=20), tmp_path, True)
+    data = DataSource("tiny", DataOptions(resize=20), tmp_path, True)
     assert evaluations.load(data, (1, 20, 20), events.append).name == "tiny"
     assert events == [Note(f"tiny (1, 20, 20) 20 {tmp_path} True")]
 
@@ -421,7 +421,7 @@ def test_notes_about_the_test_files_reach_the_listener(dataset, tmp_path, monkey
 @pytest.fixture(scope="module")
 def real_store(tmp_path_factory):
     """Each test has a study of its own in it: making its tables takes seconds."""
-    store = layout.resolve(tmp_path_factory.mktemp("store"), None, None, {})
+    store = StoreOptions(tmp_path_factory.mktemp("store")).resolve({})
     mlflow.MlflowClient(tracking_uri=store.tracking_uri).search_experiments()
     return store
 

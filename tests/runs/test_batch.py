@@ -11,7 +11,7 @@ from sweeper.errors import SweeperError
 from sweeper.events import EpochEnded, Note, SweepStarted, TrialEnded, TrialInterrupted, TrialStarted
 from sweeper.runs.batch import BatchRunner, Training
 from sweeper.runs.limits import StopRequest
-from sweeper.store import layout
+from sweeper.store.layout import StoreOptions
 from sweeper.training.checkpoint import aside
 from tests.engine.fakes import FakePool, FakeTracker, metrics
 
@@ -42,7 +42,7 @@ class Commands:
     """Three trainings, seeds 1 to 3, and the tracker that the commands of one store share."""
 
     def __init__(self, folder):
-        self.folder, self.store = folder, layout.resolve(folder, None, None, {})
+        self.folder, self.store = folder, StoreOptions(folder).resolve({})
         self.tracker = FakeTracker()
         self.trainings = [self.training(seed) for seed in (1, 2, 3)]
 
@@ -271,7 +271,7 @@ def test_stop_that_another_process_requests_ends_with_the_running_epochs(command
 
 def test_full_disk_ends_them_all_and_the_next_command_goes_on(commands):
     full = Failure("disk_full", "model.safetensors cannot be written: No space left on device")
-    with pytest.raises(SweeperError, match=r"^model\.safetensors cannot be written: .* goes on once there is room"):
+    with pytest.raises(SweeperError, match=r"^model\.safetensors cannot be written: .* resumes once there is room"):
         commands.run(at(2, 2, full), n_workers=2)
     assert commands.states(2)[-1][0] == "interrupted"
     assert commands.pool.closed

@@ -3,10 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sweeper.config import Protocol
 from sweeper.data.training_set import TrainingSet
 from sweeper.runs.study_splits import splits_of
 
-SPEC = {"confirm": 0.1, "validation": 0.2, "seed": 0, "subset": None, "folds": 0}
+
+def splits(training_set, **protocol):
+    return splits_of(training_set, Protocol(confirm=0.1, validation=0.2, **protocol), seed=0, subset=None)
 
 
 def training_set(own_validation):
@@ -16,18 +19,16 @@ def training_set(own_validation):
 
 def test_own_validation_is_what_one_split_validates_with():
     own = np.arange(70, 100)
-    (split,) = splits_of(training_set(own), SPEC)
+    (split,) = splits(training_set(own))
     assert split.validation.tolist() == own.tolist()
-    assert len(splits_of(training_set(None), SPEC)[0].validation) == 20
+    assert len(splits(training_set(None))[0].validation) == 20
 
 
 @pytest.mark.parametrize("own", [None, np.arange(70, 100)])
-def test_folds_take_their_images_from_the_whole_pool(own):
-    splits = splits_of(training_set(own), SPEC | {"folds": 3})
-    assert [split.sha256 for split in splits] == [
-        split.sha256 for split in splits_of(training_set(None), SPEC | {"folds": 3})
-    ]
-    assert sum(len(split.validation) for split in splits) == 90
+def test_folds_take_their_images_from_the_whole_training_set(own):
+    folds = splits(training_set(own), folds=3)
+    assert [split.sha256 for split in folds] == [split.sha256 for split in splits(training_set(None), folds=3)]
+    assert sum(len(split.validation) for split in folds) == 90
 
 
 @pytest.mark.parametrize(
@@ -41,4 +42,4 @@ def test_folds_take_their_images_from_the_whole_pool(own):
 def test_class_with_too_few_images_is_called_by_its_name(own, changes, message):
     few = replace(training_set(own), labels=np.array([0] * 99 + [1]), classes=("cat", "lynx"))
     with pytest.raises(ValueError, match=message):
-        splits_of(few, SPEC | changes)
+        splits(few, **changes)

@@ -5,8 +5,9 @@ import optuna
 from sweeper.runs.limits import Limits, StopRequest
 from sweeper.search.context import Context
 from sweeper.search.coordinator import Coordinator
-from sweeper.store import layout
+from sweeper.store.layout import StoreOptions
 from sweeper.studies import lifecycle, trial_records
+from sweeper.studies.spec import StudySpec
 from tests.engine.fakes import FakePool, FakeTracker
 from tests.spaces.test_reader import EXAMPLE, parse
 
@@ -32,8 +33,8 @@ class Sweep:
 
     def __init__(self, tmp_path, text=EXAMPLE, overrides=(), **spec):
         self.space = parse(text, *overrides)
-        self.spec = SPEC | spec
-        self.store = layout.resolve(tmp_path, None, None, {})
+        self.spec = StudySpec.from_json(SPEC | spec)
+        self.store = StoreOptions(tmp_path).resolve({})
         self.storage = optuna.storages.InMemoryStorage()
         self.tracker = FakeTracker()
         self.events = []

@@ -13,6 +13,7 @@ from sweeper.events import EpochEnded, Note, TrialInterrupted
 from sweeper.runs.limits import StopRequest
 from sweeper.search.recorder import Recorder
 from sweeper.studies import proposer, tell, trial_records
+from sweeper.studies.spec import StudySpec
 from tests.engine.fakes import FakeTracker
 from tests.search.sweeps import SPEC, TWO_POINTS, Sweep, steady
 from tests.spaces.test_reader import EXAMPLE, parse
@@ -212,7 +213,7 @@ def test_full_disk_ends_the_sweep_and_fails_no_trial(tmp_path):
     with pytest.raises(
         SweeperError,
         match=r"^checkpoint\.safetensors cannot be written: No space left on device; nothing is lost, the same command "
-        r"goes on once there is room \(see worker-0\.log\)$",
+        r"resumes once there is room \(see worker-0\.log\)$",
     ):
         sweep.run(script)
     assert trial_records.records(sweep.study)[3].state == "running"
@@ -538,12 +539,12 @@ def test_weights_of_the_best_are_kept_over_restarts(tmp_path, keep):
 def test_changed_study_is_refused_with_both_values(tmp_path):
     sweep = Sweep(tmp_path)
     sweep.run(trials=1)
-    sweep.spec = sweep.spec | {"epochs": 4}
+    sweep.spec = StudySpec.from_json(SPEC | {"epochs": 4})
     with pytest.raises(SweeperError, match="study study was started with epochs 3, this command has 4"):
         sweep.run(trials=1)
     space = parse(EXAMPLE, "dropout=0.2")
-    sweep.spec = SPEC | {"space": space.describe()}
-    with pytest.raises(SweeperError, match="was started with space None"):
+    sweep.spec = StudySpec.from_json(SPEC | {"space": space.describe()})
+    with pytest.raises(SweeperError, match=r"was started with space\.parameters None"):
         sweep.run(trials=1)
 
 

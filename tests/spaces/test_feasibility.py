@@ -54,5 +54,5 @@ def test_fixed_values_that_fit_under_no_condition_are_named_as_such():
     ).replace("padding = [2, 0, 0]", "")
     with pytest.raises(UsageError, match=r"kernel_size 3 fits no network of this space: pool_after names conv 2 of 1"):
         parse(text)
-    with pytest.raises(UsageError, match=r"the fixed values make no network: pool_after names conv 2 of 1"):
+    with pytest.raises(UsageError, match=r"the fixed values give no valid network: pool_after names conv 2 of 1"):
         parse(text.replace("'max'", "'avg'"))

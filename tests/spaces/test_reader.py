@@ -87,7 +87,7 @@ def test_documented_example_loads():
         (minimal("dropout = { low = 0.0, high = 1.5 }"), "dropout must be in [0, 1), got 1.5 (mine.toml, [model])"),
         (minimal("dropout = { low = 0.5, high = 0.1 }"), "dropout.low must be at most high, got 0.5 and 0.1"),
         (minimal("dropout = { low = 0.1 }"), "dropout must have choices, or low and high"),
-        (minimal("dropout = { low = 0.1, high = 0.2, lag = true }"), "unknown word dropout.lag; did you mean log?"),
+        (minimal("dropout = { low = 0.1, high = 0.2, lag = true }"), "unknown key dropout.lag; did you mean log?"),
         (minimal("dropout = { low = 0.0, high = 0.2, log = true }"), "dropout.log needs low above 0"),
         (minimal("dropout = { low = 0.0, high = 0.5, step = 0.2 }"), "dropout.step must divide high - low, got 0.2"),
         (minimal("dropout = { low = 0.0, high = 0.5, step = -1 }"), "dropout.step must be a positive float, got -1"),
@@ -96,7 +96,7 @@ def test_documented_example_loads():
         (minimal("kernel_size = { low = 3, high = 5.5 }"), "kernel_size must be an integer of at least 1, got 5.5"),
         (minimal("pooling = { choices = [] }"), "pooling.choices must be a non-empty array, got []"),
         (minimal("pooling = { choices = ['max', 'max'] }"), "pooling.choices must differ, got 'max' twice"),
-        (minimal("pooling = { choices = ['max'], low = 1 }"), "unknown word pooling.low"),
+        (minimal("pooling = { choices = ['max'], low = 1 }"), "unknown key pooling.low"),
         (minimal("family = { choices = ['convnet'] }"), "family must be one of convnet"),
         (minimal(train="momentum = { low = 0.8, high = 0.9, when = 'sgd' }"), "momentum.when must be a table"),
         (
@@ -178,7 +178,7 @@ def test_documented_example_loads():
         (minimal("dropout = { low = 0.0, high = 0.5, step = nan }"), "dropout.step must be a positive float, got nan"),
         (
             minimal("kernel_size = 31", rest="[variants.baseline]\nkernel_size = 5\n"),
-            "the fixed values make no network: conv2: kernel_size 31 is larger than its 1x1 map (padding 0), "
+            "the fixed values give no valid network: conv2: kernel_size 31 is larger than its 1x1 map (padding 0), "
             "with images of fashion_mnist (mine.toml, [model])",
         ),
         (

@@ -12,7 +12,7 @@ def test_one_table_and_an_array_of_one_a_split_are_taken_as_they_stand():
 
 
 @pytest.mark.parametrize(
-    ("figures", "message"),
+    ("metrics", "message"),
     [
         ({"precision": 0.9}, "unknown key reported.precision; did you mean macro_precision?"),
         ({"validation_loss": 0.3}, "unknown key reported.validation_loss"),
@@ -25,9 +25,9 @@ def test_one_table_and_an_array_of_one_a_split_are_taken_as_they_stand():
         ({"split": "confirm"}, "reported.split must be one of train, validation, test, got 'confirm'"),
     ],
 )
-def test_bad_figure_is_named_by_key_rule_and_value(figures, message):
+def test_bad_metric_is_named_by_key_rule_and_value(metrics, message):
     with pytest.raises(ValueError, match=message):
-        read_reported({"split": "test"} | figures)
+        read_reported({"split": "test"} | metrics)
 
 
 def test_split_cannot_be_reported_twice():

@@ -6,7 +6,8 @@ import optuna
 import pytest
 
 from sweeper.errors import SweeperError
-from sweeper.store import databases, layout
+from sweeper.store import databases
+from sweeper.store.layout import StoreOptions
 from sweeper.studies.storage import LIBRARY, open_storage
 from sweeper.tracking import client
 
@@ -14,7 +15,7 @@ from sweeper.tracking import client
 @pytest.fixture
 def optuna_database(tmp_path):
     """The file of Optuna's database with a study in it."""
-    store = layout.resolve(tmp_path, None, None, {})
+    store = StoreOptions(tmp_path).resolve({})
     optuna.create_study(study_name="theirs", storage=open_storage(store))
     return tmp_path / "optuna.db"
 
@@ -52,7 +53,7 @@ def test_other_peoples_database_is_refused_and_left_as_it_is(tmp_path):
     execute(path, "CREATE TABLE recipes (name TEXT)")
     before = path.read_bytes()
     with pytest.raises(SweeperError, match=r"but not Optuna's \(its tables are recipes\): move it away"):
-        open_storage(layout.resolve(tmp_path, None, None, {}))
+        open_storage(StoreOptions(tmp_path).resolve({}))
     assert path.read_bytes() == before
 
 
@@ -60,7 +61,7 @@ def test_optunas_database_is_not_mlflows(optuna_database):
     url = f"sqlite:///{optuna_database}"
     before = optuna_database.read_bytes()
     with pytest.raises(SweeperError, match="is a database, but not MLflow's"):
-        client.connect(layout.resolve(optuna_database.parent, None, url, {}))
+        client.connect(StoreOptions(optuna_database.parent, None, url).resolve({}))
     assert optuna_database.read_bytes() == before
 
 
@@ -80,7 +81,7 @@ def test_newer_schema_is_refused(optuna_database):
 
 
 def test_tables_that_a_killed_process_left_half_made_are_made_whole(tmp_path):
-    store = layout.resolve(tmp_path, None, None, {})
+    store = StoreOptions(tmp_path).resolve({})
     open_storage(store)
     execute(tmp_path / "optuna.db", "DELETE FROM alembic_version")
     assert not check(tmp_path / "optuna.db")

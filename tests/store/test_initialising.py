@@ -4,7 +4,7 @@ import fcntl
 
 import pytest
 
-from sweeper.store import layout
+from sweeper.store.layout import StoreOptions
 from sweeper.studies import storage
 from sweeper.studies.storage import open_storage
 from sweeper.tracking import client
@@ -12,7 +12,7 @@ from sweeper.tracking import client
 
 @pytest.mark.parametrize(("module", "open_database"), [(storage, open_storage), (client, client.connect)])
 def test_database_is_looked_at_and_made_under_the_stores_lock(tmp_path, monkeypatch, module, open_database):
-    store, check, held = layout.resolve(tmp_path / "store", None, None, {}), module.check_database, []
+    store, check, held = StoreOptions(tmp_path / "store").resolve({}), module.check_database, []
     store.prepare()
 
     def watched(store):
@@ -29,6 +29,6 @@ def test_database_is_looked_at_and_made_under_the_stores_lock(tmp_path, monkeypa
 
 
 def test_servers_database_is_not_waited_for(tmp_path):
-    store = layout.resolve(tmp_path, None, None, {})
+    store = StoreOptions(tmp_path).resolve({})
     with store.initialising(embedded=True), store.initialising(embedded=False):
         pass

@@ -12,55 +12,56 @@ from hypothesis import strategies as st
 
 from sweeper.errors import SweeperError, UsageError
 from sweeper.store import layout
+from sweeper.store.layout import StoreOptions
 from sweeper.store.redaction import redact
 from tests.commands.processes import DEADLINE
 
 
 def test_flag_goes_over_variable_and_variable_over_store(tmp_path):
     environment = {"OPTUNA_STORAGE": "sqlite:///o.db", "MLFLOW_TRACKING_URI": "http://localhost:1"}
-    plain = layout.resolve(tmp_path, None, None, {})
+    plain = StoreOptions(tmp_path).resolve({})
     assert (plain.storage, plain.tracking_uri) == (f"sqlite:///{tmp_path}/optuna.db", f"sqlite:///{tmp_path}/mlflow.db")
     assert plain.embedded_storage
     assert plain.embedded_tracking
-    by_variable = layout.resolve(tmp_path, None, None, environment)
+    by_variable = StoreOptions(tmp_path).resolve(environment)
     assert (by_variable.storage, by_variable.tracking_uri) == ("sqlite:///o.db", "http://localhost:1")
-    by_flag = layout.resolve(tmp_path, "sqlite:///f.db", "http://localhost:2", environment)
+    by_flag = StoreOptions(tmp_path, "sqlite:///f.db", "http://localhost:2").resolve(environment)
     assert (by_flag.storage, by_flag.tracking_uri) == ("sqlite:///f.db", "http://localhost:2")
     assert not by_flag.embedded_tracking
 
 
 def test_store_is_found_from_where_the_command_is_started(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert layout.resolve(None, None, None, {}).root == tmp_path / "mlruns"
+    assert StoreOptions().resolve({}).root == tmp_path / "mlruns"
 
 
 def test_store_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="the store must be a folder"):
-        layout.resolve(tmp_path / "file", None, None, {})
+        StoreOptions(tmp_path / "file").resolve({})
 
 
 @pytest.mark.parametrize("name", ["a?b", "a%20b", "a\nb", "\udcff", "a\0b"])
 def test_path_that_no_sqlite_address_can_hold_is_refused(tmp_path, name):
     with pytest.raises(UsageError, match=r"the store's path must be printable, without \? and %, got .*\(--store\)"):
-        layout.resolve(tmp_path / name, None, None, {})
+        StoreOptions(tmp_path / name).resolve({})
 
 
 @pytest.mark.parametrize(("name", "reason"), [("x" * 300, "File name too long"), ("file/child", "Not a directory")])
 def test_path_that_can_be_no_folder_is_refused(tmp_path, name, reason):
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=f"cannot be the store: {reason}"):
-        layout.resolve(tmp_path / name, None, None, {})
+        StoreOptions(tmp_path / name).resolve({})
 
 
 def test_address_of_two_lines_is_refused_without_its_password(tmp_path):
     with pytest.raises(UsageError, match="an address must be printable") as refused:
-        layout.resolve(tmp_path, None, "http://me:secret@host\n", {})
+        StoreOptions(tmp_path, None, "http://me:secret@host\n").resolve({})
     assert "secret" not in str(refused.value)
 
 
 def test_second_owner_of_a_study_is_refused_and_told_of_the_first(tmp_path):
-    store = layout.resolve(tmp_path, None, None, {})
+    store = StoreOptions(tmp_path).resolve({})
     assert store.owner("study") is None
     with store.owning("study"):
         assert store.owner("study") == f"process {os.getpid()} on {socket.gethostname()}"
@@ -74,7 +75,7 @@ def test_second_owner_of_a_study_is_refused_and_told_of_the_first(tmp_path):
 
 
 def test_request_to_stop_reaches_the_owner_and_not_the_next_one(tmp_path):
-    store = layout.resolve(tmp_path, None, None, {})
+    store = StoreOptions(tmp_path).resolve({})
     with store.owning("study"):
         assert not store.stop_requested("study")
         store.request_stop("study")
@@ -85,7 +86,7 @@ def test_request_to_stop_reaches_the_owner_and_not_the_next_one(tmp_path):
 
 
 def test_request_to_stop_that_comes_with_a_new_owner_reaches_it_and_names_it(tmp_path, monkeypatch):
-    store, asked = layout.resolve(tmp_path, None, None, {}), []
+    store, asked = StoreOptions(tmp_path).resolve({}), []
     with store.owning("study"):
         pass
     asker = threading.Thread(target=lambda: asked.append(store.request_stop("study")))
@@ -103,7 +104,7 @@ def test_request_to_stop_that_comes_with_a_new_owner_reaches_it_and_names_it(tmp
 
 
 def test_nobody_is_asked_to_stop_where_nobody_runs_the_study(tmp_path):
-    store = layout.resolve(tmp_path, None, None, {})
+    store = StoreOptions(tmp_path).resolve({})
     with store.owning("study"):
         pass
     assert store.request_stop("study") is None
@@ -111,7 +112,7 @@ def test_nobody_is_asked_to_stop_where_nobody_runs_the_study(tmp_path):
 
 
 def test_end_of_an_owner_is_waited_for_whatever_its_lock_says(tmp_path):
-    store, ended = layout.resolve(tmp_path, None, None, {}), threading.Event()
+    store, ended = StoreOptions(tmp_path).resolve({}), threading.Event()
     waiting = threading.Thread(target=lambda: (store.wait_for_owner("study"), ended.set()))
     with store.owning("study"):
         waiting.start()
@@ -124,7 +125,7 @@ def test_end_of_an_owner_is_waited_for_whatever_its_lock_says(tmp_path):
 
 
 def test_longer_name_of_the_owner_before_leaves_no_trace(tmp_path, monkeypatch):
-    store = layout.resolve(tmp_path, None, None, {})
+    store = StoreOptions(tmp_path).resolve({})
     for host in ("a-machine-of-a-long-name", "b"):
         monkeypatch.setattr(socket, "gethostname", lambda host=host: host)
         with store.owning("study"):
@@ -134,7 +135,7 @@ def test_longer_name_of_the_owner_before_leaves_no_trace(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
 def test_lock_without_room_for_its_owner_is_told_in_one_line_and_not_kept(tmp_path):
-    store, path = layout.resolve(tmp_path, None, None, {}), tmp_path / "locks" / "study.lock"
+    store, path = StoreOptions(tmp_path).resolve({}), tmp_path / "locks" / "study.lock"
     path.parent.mkdir()
     path.symlink_to("/dev/full")
     for _ in range(2):
@@ -173,7 +174,7 @@ def test_lock_that_was_deleted_while_it_was_waited_for_keeps_nobody_out(tmp_path
 
 
 def test_forgotten_study_leaves_no_lock(tmp_path):
-    store = layout.resolve(tmp_path, None, None, {})
+    store = StoreOptions(tmp_path).resolve({})
     with store.owning("study"):
         store.request_stop("study")
         store.forget("study")
@@ -181,7 +182,7 @@ def test_forgotten_study_leaves_no_lock(tmp_path):
 
 
 def test_belongings_are_the_studys_own_and_not_those_of_a_namesake(tmp_path):
-    store = layout.resolve(tmp_path, None, None, {})
+    store = StoreOptions(tmp_path).resolve({})
     own = [
         store.trial_folder("a", "0123456789", 3).parent,
         store.training_folder("a", "0123456789", "refit").parent,
@@ -204,7 +205,7 @@ def test_belongings_are_the_studys_own_and_not_those_of_a_namesake(tmp_path):
 
 @pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="needs a folder where even root makes no files")
 def test_store_that_cannot_be_written_to_is_refused_in_one_line():
-    store = layout.resolve(Path("/sys/kernel"), None, None, {})
+    store = StoreOptions(Path("/sys/kernel")).resolve({})
     with pytest.raises(SweeperError, match="in the store cannot be written to"), store.owning("study"):
         pass
     with pytest.raises(SweeperError, match="in the store cannot be written to"):

@@ -11,7 +11,7 @@ from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import OperationalError
 
 from sweeper.errors import SweeperError
-from sweeper.store import layout
+from sweeper.store.layout import StoreOptions
 from sweeper.studies import delete
 from sweeper.studies.queries import find_study, studies_in
 from tests.promotion.conftest import workplace  # noqa: F401
@@ -21,7 +21,7 @@ class Place:
     """The workplace's store, seen from outside."""
 
     def __init__(self, root) -> None:
-        self.store = layout.resolve(root, None, None, {})
+        self.store = StoreOptions(root).resolve({})
         self.client = mlflow.MlflowClient(self.store.tracking_uri, self.store.tracking_uri)
 
     def runs(self, study_id, view=ViewType.ACTIVE_ONLY):
@@ -174,7 +174,7 @@ def test_running_study_is_not_deleted(workplace, place):  # noqa: F811
 
 def test_nothing_is_deleted_here_while_mlflow_is_away(workplace, place):  # noqa: F811
     workplace.search("away", "--trials", 1, "--epochs", 1)
-    away = layout.resolve(workplace.store, None, "postgresql://me:secret@127.0.0.1:1/none", {})
+    away = StoreOptions(workplace.store, None, "postgresql://me:secret@127.0.0.1:1/none").resolve({})
     local, study = place.local("away"), find_study(place.store, "away")
     with pytest.raises(SweeperError, match=r"^.*postgresql://me:\*\*\*@127.0.0.1:1/none.*$"):
         delete.remove(away, delete.plan(place.store, study))

@@ -1,22 +1,13 @@
-import importlib
-import json
-
 import optuna
 import pytest
 
 from sweeper.errors import SweeperError, UsageError
-from sweeper.store import layout
+from sweeper.store.layout import StoreOptions
 from sweeper.studies import lifecycle, proposer
-from sweeper.studies.objective import METRICS, PRUNERS, SAMPLERS
+from sweeper.studies.objective import PRUNERS
 from sweeper.studies.seeds import derive_seed
+from sweeper.studies.spec import StudySpec
 from sweeper.studies.storage import free_name, open_storage, study_names
-
-
-def test_names_on_the_command_line_are_those_of_the_search():
-    command = importlib.import_module("sweeper.cli.search")  # the package has the command itself under this name
-    assert command.SAMPLERS == SAMPLERS
-    assert command.PRUNERS == PRUNERS
-    assert tuple(METRICS) == command.METRICS
 
 
 @pytest.mark.parametrize("name", PRUNERS)
@@ -33,7 +24,7 @@ def test_derived_seeds_are_stable_and_differ_by_every_part():
 
 
 def test_new_study_gets_the_first_free_name(tmp_path):
-    storage = open_storage(layout.resolve(tmp_path, None, None, {}))
+    storage = open_storage(StoreOptions(tmp_path).resolve({}))
     assert free_name(storage, "a") == "a"
     for taken in ("a", "a-2"):
         optuna.create_study(study_name=taken, storage=storage)
@@ -41,31 +32,26 @@ def test_new_study_gets_the_first_free_name(tmp_path):
 
 
 def test_locked_database_is_waited_for_a_minute(tmp_path):
-    storage = open_storage(layout.resolve(tmp_path, None, None, {}))
+    storage = open_storage(StoreOptions(tmp_path).resolve({}))
     with storage.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 60_000
 
 
 def test_study_of_somebody_elses_is_not_taken_over(tmp_path):
-    storage = open_storage(layout.resolve(tmp_path, None, None, {}))
+    storage = open_storage(StoreOptions(tmp_path).resolve({}))
     other = optuna.create_study(study_name="theirs", storage=storage)
     other.add_trial(optuna.create_trial(value=1.0))
     with pytest.raises(UsageError, match="study 'theirs' in this storage is not one of sweeper's"):
-        lifecycle.open_study(storage, "theirs", {"metric": "accuracy"}, None)
+        lifecycle.open_study(
+            storage, "theirs", StudySpec(dataset="x", data_sha256="0", fold_scalings=[([0.0], [1.0])]), None
+        )
     assert study_names(storage) == []
 
 
 def test_unusable_storage_is_one_line_without_its_password(tmp_path):
     for url in ("postgresql://me:secret@127.0.0.1:1/none", "nonsense://x", f"sqlite:///{tmp_path}/missing/optuna.db"):
-        store = layout.resolve(tmp_path, url, None, {})
+        store = StoreOptions(tmp_path, url).resolve({})
         with pytest.raises(SweeperError, match=r"Optuna's storage .* cannot be used") as refused:
             open_storage(store)
         assert "secret" not in str(refused.value)
         assert "\n" not in str(refused.value)
-
-
-def test_first_difference_names_the_field_and_not_the_whole():
-    before = {"parameters": {"lr": {"low": 0.1}}, "fixed": {"hidden": [84]}}
-    now = json.loads(json.dumps(before))
-    now["parameters"]["lr"]["low"] = 0.2
-    assert lifecycle._first_difference("space", before, now) == ("space.parameters.lr.low", 0.1, 0.2)

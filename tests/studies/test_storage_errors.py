@@ -7,13 +7,13 @@ from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import OperationalError
 
 from sweeper.errors import SweeperError
-from sweeper.store import layout
+from sweeper.store.layout import StoreOptions
 from sweeper.studies import storage_errors
 
 
 def raised(error, storage=None):
     """What the user is told of an error, or the error itself."""
-    store = layout.resolve(None, storage, None, {})
+    store = StoreOptions(None, storage).resolve({})
     with pytest.raises(Exception) as caught, storage_errors.translated(store):  # noqa: PT011 (which one is what is tested)
         raise error
     return caught.value
@@ -25,7 +25,7 @@ def test_full_disk_is_told_with_the_file_and_how_to_go_on(number):
     assert isinstance(told, SweeperError)
     assert str(told) == (
         f"/store/spool.db cannot be written: {os.strerror(number)}; "
-        "nothing is lost, the same command goes on once there is room"
+        "nothing is lost, the same command resumes once there is room"
     )
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sweeper.store import layout
+from sweeper.store.layout import StoreOptions
 from sweeper.tracking.runs import DataRecord
 
 DATA = DataRecord("tiny", "ab" * 32, "/data", (60, 1, 28, 28))
@@ -10,6 +10,6 @@ DATA = DataRecord("tiny", "ab" * 32, "/data", (60, 1, 28, 28))
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    store = layout.resolve(tmp_path_factory.mktemp("store"), None, None, {})
+    store = StoreOptions(tmp_path_factory.mktemp("store")).resolve({})
     store.prepare()
     return store

@@ -4,14 +4,14 @@ import sqlite3
 import pytest
 
 from sweeper.errors import SweeperError
-from sweeper.store import layout
+from sweeper.store.layout import StoreOptions
 from sweeper.tracking import client
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A store with an experiment and a run; not to be changed."""
-    store = layout.resolve(tmp_path_factory.mktemp("made") / "store", None, None, {})
+    store = StoreOptions(tmp_path_factory.mktemp("made") / "store").resolve({})
     store.prepare()
     connected = client.connect(store)
     connected.create_run(client.experiment_id(connected, "tiny", store))
@@ -20,7 +20,7 @@ def made(tmp_path_factory):
 
 
 def at(root):
-    return layout.resolve(root, None, None, {})
+    return StoreOptions(root).resolve({})
 
 
 def test_store_in_its_place_is_used(made):
@@ -58,7 +58,9 @@ def test_store_that_was_copied_is_refused(made, tmp_path):
 
 def test_place_of_a_servers_artifacts_is_its_own_matter(made, tmp_path):
     client.check_place("mlflow-artifacts:/1", made)
-    client.check_place("file:///elsewhere/artifacts/tiny", layout.resolve(tmp_path, None, "http://127.0.0.1:1", {}))
+    client.check_place(
+        "file:///elsewhere/artifacts/tiny", StoreOptions(tmp_path, None, "http://127.0.0.1:1").resolve({})
+    )
 
 
 def test_older_database_is_refused_and_not_changed_behind_the_users_back(made, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from sweeper.errors import SweeperError
-from sweeper.store import layout
+from sweeper.store.layout import StoreOptions
 from sweeper.tracking import client as clients
 from sweeper.tracking import ledger as ledgers
 from sweeper.tracking.ledger import EXPERIMENT, Ledger
@@ -25,14 +25,14 @@ RESULT = {"tested": {"m/1": {"accuracy": 0.5}}, "comparisons": []}
 @pytest.fixture(scope="module")
 def empty_store(tmp_path_factory):
     """Copied for every test: MLflow takes seconds to make its tables."""
-    store = layout.resolve(tmp_path_factory.mktemp("empty"), None, None, {})
+    store = StoreOptions(tmp_path_factory.mktemp("empty")).resolve({})
     mlflow.MlflowClient(tracking_uri=store.tracking_uri).search_experiments()
     return store
 
 
 @pytest.fixture
 def store(empty_store, tmp_path):
-    store = layout.resolve(tmp_path / "store", None, None, {})
+    store = StoreOptions(tmp_path / "store").resolve({})
     store.prepare()
     shutil.copyfile(empty_store.root / "mlflow.db", store.root / "mlflow.db")
     return store
@@ -193,7 +193,7 @@ def test_looking_makes_no_database(tmp_path, exists):
     root = tmp_path / "store"
     if exists:
         root.mkdir()
-    assert Ledger(layout.resolve(root, None, None, {})).evaluations() == []
+    assert Ledger(StoreOptions(root).resolve({})).evaluations() == []
     assert root.exists() == exists
     assert os.listdir(tmp_path) == (["store"] if exists else [])
     assert not exists or os.listdir(root) == []
@@ -214,7 +214,7 @@ def test_artifacts_are_in_the_store_wherever_the_command_is_started(store, ledge
 
 def test_unreachable_server_is_one_line_without_its_password(store, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    away = Ledger(layout.resolve(store.root, None, "http://me:secret@127.0.0.1:9", {}))
+    away = Ledger(StoreOptions(store.root, None, "http://me:secret@127.0.0.1:9").resolve({}))
     for ask in (away.evaluations, lambda: away.begin(**ENTRY)):
         with pytest.raises(SweeperError, match=r"MLflow at http://me:.* cannot be used") as refused:
             ask()
@@ -224,4 +224,4 @@ def test_unreachable_server_is_one_line_without_its_password(store, monkeypatch)
 
 def test_address_that_mlflow_does_not_know_is_an_error_for_the_user(store):
     with pytest.raises(SweeperError, match="MLflow at nonsense://x cannot be used"):
-        Ledger(layout.resolve(store.root, None, "nonsense://x", {})).evaluations()
+        Ledger(StoreOptions(store.root, None, "nonsense://x").resolve({})).evaluations()

@@ -13,10 +13,10 @@ TARGET = Target("study", "s", "id", "1", "run", "tiny", "ab", "{}", "{}")
 FILL = """
 import os, signal, sys
 from pathlib import Path
-from sweeper.tracking.outbox import Spool
-spool = Spool(Path(sys.argv[1]))
+from sweeper.tracking.outbox import Outbox
+outbox = Outbox(Path(sys.argv[1]))
 for number in range(100):
-    spool.put(number, "metrics", {"epoch": 1})
+    outbox.put(number, "metrics", {"epoch": 1})
 os.kill(os.getpid(), signal.SIGKILL)
 """
 

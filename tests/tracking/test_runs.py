@@ -13,7 +13,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from sweeper.errors import SweeperError
 from sweeper.plots import Plot
-from sweeper.store import layout
+from sweeper.store.layout import StoreOptions
 from sweeper.tracking import outbox_worker, runs
 from sweeper.tracking.outbox import Outbox, Target
 from sweeper.tracking.runs import Tracker
@@ -525,7 +525,7 @@ def test_new_data_that_several_name_at_the_same_moment_become_an_input_of_each(s
 
 def test_unreachable_server_is_one_line_without_its_password(store, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    away = layout.resolve(store.root, None, "http://me:secret@127.0.0.1:9", {})
+    away = StoreOptions(store.root, None, "http://me:secret@127.0.0.1:9").resolve({})
     with pytest.raises(SweeperError, match=r"MLflow at http://me:.* cannot be used") as refused:
         Tracker(away, DATA, print)
     assert "secret" not in str(refused.value)

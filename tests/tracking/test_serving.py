@@ -18,7 +18,7 @@ import torch
 from sweeper.config import ConvNetConfig
 from sweeper.models.families import build
 from sweeper.models.predictor import RawPixels, logits_of
-from sweeper.store import layout
+from sweeper.store.layout import StoreOptions
 from sweeper.tracking.registry import Registry
 from tests.commands.processes import DEADLINE
 
@@ -67,7 +67,7 @@ def end(process):
 
 @pytest.mark.slow
 def test_champion_answers_raw_pixels_with_the_logits_of_the_network(tmp_path):
-    store = layout.resolve(tmp_path / "store", None, None, {})
+    store = StoreOptions(tmp_path / "store").resolve({})
     store.prepare()
     registry = Registry(store)
     client = mlflow.MlflowClient(tracking_uri=store.tracking_uri)

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from mlflow.exceptions import MlflowException
 
 from sweeper.cli import main
-from sweeper.store import layout
+from sweeper.store.layout import StoreOptions
 from sweeper.tracking import outbox_worker
 from sweeper.tracking.runs import Tracker
 from tests.tracking.conftest import DATA
@@ -90,7 +90,7 @@ def test_unknown_study_is_refused(store, left):
 def test_copied_store_writes_nothing_to_the_first_ones_place(store, left, tmp_path):
     run_id = left("copied")
     shutil.copytree(store.root, tmp_path / "copy")
-    copy = layout.resolve(tmp_path / "copy", None, None, {})
+    copy = StoreOptions(tmp_path / "copy").resolve({})
     assert "was moved or copied" in sync(copy, code=1).stderr
     sync(store)
     assert steps(store, run_id) == [1, 2]

@@ -4,7 +4,7 @@ import mlflow
 import pytest
 
 from sweeper.errors import SweeperError, UsageError
-from sweeper.store import layout
+from sweeper.store.layout import StoreOptions
 from sweeper.tracking import weights
 from sweeper.tracking.runs import Tracker
 from tests.tracking.conftest import DATA
@@ -91,7 +91,7 @@ def test_model_is_named_by_alias_or_version_and_its_weights_are_its_run_s(
         ("nosuch@champion", "MLflow has no registered model nosuch@champion"),
         ("lenet net@nosuch", "MLflow has no registered model lenet net@nosuch"),
         ("lenet net/9", "MLflow has no registered model lenet net/9"),
-        ("lenet net/3", "was made by no run"),
+        ("lenet net/3", "was not made by a run"),
         (RUN, f"MLflow has no run {RUN}"),
     ],
 )
@@ -108,8 +108,8 @@ def test_of_a_run_without_weights_those_below_it_that_have_are_named(store, clie
     with pytest.raises(UsageError) as refused:
         fetched(store, parent, tmp_path)
     named = ", ".join(f"{children[number]} (trial {number})" for number in range(1, 6))
-    assert str(refused.value) == f"run {parent} has no weights: below it {named}, ... have (--init)"
-    with pytest.raises(UsageError, match="nor has any run below it"):
+    assert str(refused.value) == f"run {parent} has no weights: give a run below it: {named}, ... (--init)"
+    with pytest.raises(UsageError, match="runs below it have none either"):
         fetched(store, children[0], tmp_path)
     client.set_tag(children[8], "sweeper.weights", "dropped")
     with pytest.raises(UsageError, match=r"were dropped .* --keep"):
@@ -124,7 +124,7 @@ def test_run_that_was_deleted_is_refused(store, client, tmp_path):
 
 
 def test_store_without_runs_is_refused_and_nothing_made_in_it(tmp_path):
-    empty = layout.resolve(tmp_path / "none", None, None, {})
+    empty = StoreOptions(tmp_path / "none").resolve({})
     for reference in (RUN, "x@champion"):
         with pytest.raises(UsageError, match="has no runs yet"):
             fetched(empty, reference, tmp_path)
@@ -132,7 +132,7 @@ def test_store_without_runs_is_refused_and_nothing_made_in_it(tmp_path):
 
 
 def test_store_that_was_moved_is_told_of(store, run, tmp_path):
-    moved = layout.resolve(tmp_path / "moved", None, None, {})
+    moved = StoreOptions(tmp_path / "moved").resolve({})
     moved.prepare()
     (moved.root / "mlflow.db").write_bytes((store.root / "mlflow.db").read_bytes())
     with pytest.raises(SweeperError, match="was moved or copied"):

@@ -279,7 +279,7 @@ def test_training_that_gives_up_replays_nothing_and_draws_from_generators_that_n
     assert [graph.is_reset for graph in card.graphs] == [False, True]
     assert card.own.state not in ("own", card.order.state)
     assert card.order.state != "order"
-    assert card.told == ["its steps cannot be captured in a graph, and are made as they come: not permitted"]
+    assert card.told == ["its steps cannot be captured in a CUDA graph and run one by one instead: not permitted"]
 
 
 def test_lack_of_memory_in_a_capture_is_the_training_s_end(monkeypatch):

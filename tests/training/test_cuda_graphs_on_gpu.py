@@ -182,4 +182,4 @@ def test_step_that_cannot_be_captured_is_made_as_it_comes(data):
     told = []
     assert training(graphs=True, tell=told.append) == pytest.approx(training(), rel=1e-3)
     assert len(told) == 1
-    assert told[0].startswith("its steps cannot be captured in a graph, and are made as they come: ")
+    assert told[0].startswith("its steps cannot be captured in a CUDA graph and run one by one instead: ")

@@ -95,7 +95,7 @@ try:
     torch.zeros(200 * MIB, dtype=torch.uint8)
 except RuntimeError as error:
     assert memory.is_out_of_memory(error), error
-    assert memory._asked(error) == 200 * MIB, error
+    assert memory._requested_bytes(error) == 200 * MIB, error
 else:
     raise AssertionError("the limit does not hold")
 high = memory._status("VmRSS")

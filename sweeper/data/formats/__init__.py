@@ -1,1 +1,1 @@
-"""File formats of data sets: bytes to arrays."""
+"""Readers of the file formats of data sets: from bytes to arrays."""

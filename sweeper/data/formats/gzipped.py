@@ -9,15 +9,15 @@ from sweeper.errors import SweeperError
 GZIP_MAGIC = b"\x1f\x8b"
 
 
-# Deflate makes at most 1032 bytes of one (zlib's technical details); a header that claims more is not its content's.
+# Deflate expands one byte to at most 1032 (zlib's technical details), so a header that claims more must be false.
 MOST_EXPANSION = 1040
 
 
 def decompress(data: bytes, place: str, limit: int) -> bytes:
-    """Gunzip `data` if it is gzip (told by its first bytes, not its name), else return it as it is.
+    """Decompresses `data` if its first bytes, not its name, say that it is gzip; else returns it unchanged.
 
-    Stops with SweeperError naming `place` when the gzip stream is damaged or holds more than `limit` bytes:
-    at most `limit` + 1 bytes are ever expanded.
+    Raises SweeperError that names `place` if the gzip stream is damaged or holds more than `limit` bytes. Never expands
+    more than `limit` + 1 bytes.
     """
     if not data.startswith(GZIP_MAGIC):
         return data

@@ -1,4 +1,4 @@
-"""Bytes to arrays: gzip within a bound, the idx format of the MNIST family, and the binary files of STL-10."""
+"""Reads the idx format of the MNIST family."""
 
 import math
 
@@ -15,7 +15,7 @@ def read_idx(data: bytes, place: str, ndim: int) -> NDArray[np.uint8]:
 
     Layout (Y. LeCun, "The MNIST database"): two zero bytes, the element type, the number of dimensions, each
     size as a big-endian 32-bit integer, then the values, last dimension fastest. The header is checked
-    against the actual length before anything is allocated. SweeperError names `place`.
+    against the actual length before anything is allocated. Raises SweeperError that names `place`.
     """
     magic = bytes((0, 0, IDX_UINT8, ndim))
     if data[:4] != magic:

@@ -1,4 +1,4 @@
-"""The binary files of STL-10."""
+"""Reads the binary files of STL-10."""
 
 import math
 
@@ -15,12 +15,12 @@ def read_stl10(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """The images (N, 3, 96, 96) and labels (N,) of a pair of STL-10's binary files.
 
-    Layout (A. Coates et al., "STL-10 dataset"): a byte a pixel, channel by channel, each by its columns; a byte a
-    label, counted from 1. SweeperError names the place.
+    Layout (A. Coates et al., "STL-10 dataset"): one byte per pixel, channel by channel, each channel column by column;
+    one byte per label, counted from 1. Raises SweeperError that names the place.
     """
     size = math.prod(STL10_IMAGE)
     if len(images) % size:
-        raise SweeperError(f"there must be {size:,} bytes an image, got {len(images):,} in all ({images_place})")
+        raise SweeperError(f"there must be {size:,} bytes per image, got {len(images):,} in all ({images_place})")
     pixels = np.frombuffer(images, np.uint8).reshape(-1, *STL10_IMAGE).transpose(0, 1, 3, 2)
     numbers = np.frombuffer(labels, np.uint8).astype(np.int64)
     if 0 in numbers:

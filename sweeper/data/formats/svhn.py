@@ -1,4 +1,4 @@
-"""The .mat files of SVHN's cropped digits."""
+"""Reads the .mat files of SVHN's cropped digits."""
 
 import io
 import math
@@ -14,16 +14,16 @@ from sweeper.errors import SweeperError, plain
 def read_svhn(content: bytes, place: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """The images (N, 3, H, W) and labels (N,) of a .mat file.
 
-    It holds X of H x W x 3 x N bytes and y of N x 1 bytes, where 10 stands for the digit 0 (Y. Netzer et al., "The
-    Street View House Numbers Dataset", format 2). What the file claims of them is checked before anything is
-    allocated. SweeperError names `place`.
+    The file holds X of H x W x 3 x N bytes and y of N x 1 bytes, where 10 stands for the digit 0 (Y. Netzer et al.,
+    "The Street View House Numbers Dataset", format 2). The shapes and types that the file claims are checked before
+    anything is allocated. Raises SweeperError that names `place`.
     """
     claims = {name: (shape, kind) for name, shape, kind in _scipy("whosmat", content, place)}
     for name, ndim in (("X", 4), ("y", 2)):
         shape, kind = claims.get(name, ((), "nothing"))
         if kind != "uint8" or len(shape) != ndim:
             said = f"{' x '.join(map(str, shape))} of {kind}" if shape else kind
-            raise SweeperError(f"{name} must be of {ndim} dimensions and type uint8, got {said} ({place})")
+            raise SweeperError(f"{name} must have {ndim} dimensions and type uint8, got {said} ({place})")
     shapes = [claims[name][0] for name in ("X", "y")]
     n_bytes = sum(math.prod(shape) for shape in shapes)
     if shapes[0][2] != 3 or shapes[1] != (shapes[0][3], 1) or not 0 < n_bytes <= MOST_EXPANSION * len(content):
@@ -39,10 +39,10 @@ def read_svhn(content: bytes, place: str) -> tuple[NDArray[np.uint8], NDArray[np
 
 
 def _scipy(function: str, content: bytes, place: str, **options: Any) -> Any:
-    """What scipy's function reads from the file; SweeperError naming `place`."""
-    import scipy.io  # only this data set needs it
+    """The result of scipy's function for the file. Raises SweeperError that names `place`."""
+    import scipy.io  # imported here, because only this data set needs it
 
     try:
         return getattr(scipy.io, function)(io.BytesIO(content), **options)
-    except Exception as error:  # of damaged content anything: IndexError, TypeError, zlib.error, its own
+    except Exception as error:  # damaged content raises anything: IndexError, TypeError, zlib.error, scipy's own
         raise SweeperError(f"the file must be a MATLAB 5 file, got: {plain(str(error))} ({place})") from None

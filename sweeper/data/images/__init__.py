@@ -1,1 +1,1 @@
-"""Images and labels as every reader gives them: what may be asked of them, and how they are converted and cached."""
+"""Images and labels in the form that every reader returns: their options, conversion and cache."""

@@ -1,4 +1,4 @@
-"""Where what is downloaded or decoded is kept between runs."""
+"""The folder that keeps downloaded and decoded data between runs."""
 
 import os
 from pathlib import Path
@@ -7,6 +7,6 @@ import platformdirs
 
 
 def cache_root() -> Path:
-    """SWEEPER_CACHE_DIR if that is set, else the user's cache."""
+    """SWEEPER_CACHE_DIR if it is set, else sweeper's folder in the user's cache."""
     chosen = os.environ.get("SWEEPER_CACHE_DIR")
     return Path(chosen) if chosen else platformdirs.user_cache_path("sweeper")

@@ -1,4 +1,4 @@
-"""Images that came as arrays, with the classes, size and channels that were asked for."""
+"""Converts images that came as arrays to the classes, size and channels that the options ask for."""
 
 import hashlib
 from dataclasses import replace
@@ -8,18 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sweeper.data.images.decoded_cache import decoded, room_for
+from sweeper.data.images.decoded_cache import decoded, require_room
 from sweeper.data.images.image_set import ImageSet
 from sweeper.data.images.options import DataOptions, chosen_classes
 from sweeper.data.images.resize import fitted
 
 
 def converted(part: ImageSet, options: DataOptions) -> ImageSet:
-    """The part as the options want it, resized and turned grey once for all. Raises SweeperError and UsageError."""
+    """The part with the options applied. Resized and grey images are cached. Raises SweeperError and UsageError."""
     classes = chosen_classes(options, part.classes)
-    kept = [part.classes.index(name) for name in classes]  # the names of test labels are not in an .npz file's hash
+    # Part of the cache key, because the hash of an .npz file's test part does not cover the class names.
+    kept = [part.classes.index(name) for name in classes]
     if classes != part.classes:
-        part = _of_classes(part, classes)
+        part = _select_classes(part, classes)
     channels, height, width = part.images.shape[1:]
     side = options.resize or height, options.resize or width
     grey = options.grayscale or channels == 1
@@ -30,7 +31,7 @@ def converted(part: ImageSet, options: DataOptions) -> ImageSet:
     return replace(part, images=found.images, labels=found.labels)
 
 
-def _of_classes(part: ImageSet, classes: tuple[str, ...]) -> ImageSet:
+def _select_classes(part: ImageSet, classes: tuple[str, ...]) -> ImageSet:
     label_of = np.full(len(part.classes), -1, dtype=np.int64)
     label_of[[part.classes.index(name) for name in classes]] = np.arange(len(classes))
     labels = label_of[part.labels]
@@ -41,7 +42,7 @@ def _of_classes(part: ImageSet, classes: tuple[str, ...]) -> ImageSet:
 
 def _convert(part: ImageSet, side: tuple[int, int], grey: bool, folder: Path) -> dict[str, str]:
     shape = (len(part.images), 1 if grey else part.images.shape[1], *side)
-    room_for(shape, folder)
+    require_room(shape, folder)
     images = np.lib.format.open_memmap(folder / "images.npy", "w+", dtype=np.uint8, shape=shape)
     for place, image in enumerate(part.images):
         images[place] = fitted(_picture(image), side[::-1], grey=grey)

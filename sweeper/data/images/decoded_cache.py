@@ -1,4 +1,4 @@
-"""Images that were decoded once: arrays in the cache, named by their content, which every later run maps."""
+"""Caches decoded images: arrays on disk, named by a hash of their content, which every later run maps into memory."""
 
 import json
 import os
@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from sweeper.data.images.cache_folder import cache_root
 from sweeper.errors import SweeperError
 
-# Seconds. Nothing takes a day to decode: whoever began to was killed.
-ABANDONED = 86_400.0
+# No decoding takes a day: the process that began it was killed.
+ABANDONED_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """Images uint8 (N, C, H, W) and labels int64 (N,), mapped and read-only, and by name what was left out, and why."""
+    """Images uint8 (N, C, H, W) and labels int64 (N,), mapped and read-only; `bad` maps files left out to reasons."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
@@ -31,10 +31,10 @@ class Decoded:
 
 
 def decoded(key: str, make: Callable[[Path], Mapping[str, str]]) -> Decoded:
-    """The arrays of this key, made first where they are not there yet.
+    """The arrays stored under this key. If they are missing, `make` makes them first.
 
-    `make` writes images.npy and labels.npy to a folder, and gives what it left out. The key must hold all that decides
-    the arrays. Raises SweeperError where the cache cannot be written.
+    `make` writes images.npy and labels.npy to a folder, and returns the files it left out with the reasons. The key
+    must depend on everything that determines the arrays. Raises SweeperError if the cache cannot be written.
     """
     folder = cache_root() / "decoded" / key
     found = _read(folder)
@@ -50,40 +50,40 @@ def decoded(key: str, make: Callable[[Path], Mapping[str, str]]) -> Decoded:
             temporary.rename(folder)
         except OSError:
             if _read(folder) is None:  # another process may have been faster
-                shutil.rmtree(folder, ignore_errors=True)  # it holds less than all
+                shutil.rmtree(folder, ignore_errors=True)  # it is incomplete
                 temporary.rename(folder)
     except OSError as error:
         raise SweeperError(
-            f"the decoded images must be stored, got: {error.strerror or error} ({folder}); "
-            "SWEEPER_CACHE_DIR names another folder"
+            f"the decoded images could not be stored: {error.strerror or error} ({folder}); "
+            "set SWEEPER_CACHE_DIR to use another folder"
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     found = _read(folder)
     if found is None:
-        raise SweeperError(f"the decoded images must be readable, got files that another process deleted ({folder})")
+        raise SweeperError(f"another process deleted the decoded images ({folder}); run the command again")
     return found
 
 
-def room_for(shape: Sequence[int], folder: Path) -> None:
-    """Raises SweeperError where images uint8 of this shape are more than the folder has room for.
+def require_room(shape: Sequence[int], folder: Path) -> None:
+    """Raises SweeperError if uint8 images of this shape need more space than the folder's disk has free.
 
-    Asked before they are made: a file of zeros takes no room, and the pages of a mapped one are written too late for an
-    error.
+    Call it before the images are made: a file of zeros takes no space, and the pages of a mapped file are written too
+    late to raise an error.
     """
     needed, free = prod(shape), shutil.disk_usage(folder).free
     if needed > free:
         sizes = "x".join(map(str, shape[1:]))
         raise SweeperError(
-            f"{shape[0]:,} images of {sizes} must have room, got {free / 1e9:,.1f} GB for {needed / 1e9:,.1f} GB "
-            f"({folder.parent}); --resize makes them smaller, SWEEPER_CACHE_DIR names another folder"
+            f"{shape[0]:,} images of {sizes} need {needed / 1e9:,.1f} GB of disk space, got {free / 1e9:,.1f} GB "
+            f"({folder.parent}); make them smaller with --resize, or set SWEEPER_CACHE_DIR to use another folder"
         )
 
 
 def _remove_abandoned(root: Path) -> None:
     for folder in root.glob(".*"):
         with suppress(OSError):  # another process may be faster
-            if time.time() - folder.stat().st_mtime > ABANDONED:
+            if time.time() - folder.stat().st_mtime > ABANDONED_SECONDS:
                 shutil.rmtree(folder)
 
 

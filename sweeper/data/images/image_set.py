@@ -1,4 +1,4 @@
-"""One part of a data set, as everything behind the readers of files knows it."""
+"""One part of a data set, in the form that all readers of files return."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ from sweeper.errors import SweeperError
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """The training or the test part of a data set; its arrays may be mapped and read-only.
+    """The training or test part of a data set; its arrays may be mapped and read-only.
 
-    `sha256` is of its files or stored arrays as they lie there, whatever is then made of them. The last `n_validation`
-    images are those that the data set itself keeps for validation.
+    `sha256` is the hash of the files or arrays as stored, before any conversion. The last `n_validation` images are
+    those that the data set itself keeps for validation.
     """
 
     images: NDArray[np.uint8]  # (N, C, H, W)
@@ -25,4 +25,4 @@ class ImageSet:
 
 
 class NoTestImages(SweeperError):
-    """The data set has no test part, or none of the classes that were asked for."""
+    """The data set has no test part, or no test images of the chosen classes."""

@@ -1,19 +1,20 @@
-"""What a user may ask of any data set: which classes, at what size, in colour or grey."""
+"""Options for reading any data set: which classes, at what size, in colour or grey."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sweeper.errors import UsageError, nearest, plain
 
-# Images of this side, in colour, are 50 MB each: no network here takes them.
+# A colour image of this side takes 50 MB: no network here can handle such images.
 MOST_SIDE = 4096
 
 
 @dataclass(frozen=True)
 class DataOptions:
-    """`classes` are the names to keep, in this order: all, where empty; `resize` is the side of square images (pixels).
+    """How the images of a data set are read.
 
-    With `skip_bad`, files that are no images of the right kind are left out rather than refused.
+    `classes` names the classes to keep, in label order; empty keeps all. `resize` is the side of square images, in
+    pixels. With `skip_bad`, files that are not images of the right kind are left out rather than refused.
     """
 
     classes: tuple[str, ...] = ()
@@ -22,11 +23,8 @@ class DataOptions:
     skip_bad: bool = False
 
 
-AS_IT_IS = DataOptions()
-
-
 def chosen_classes(options: DataOptions, classes: Sequence[str]) -> tuple[str, ...]:
-    """The classes asked for, of those that there are. Raises UsageError for others, and for fewer than two."""
+    """The classes that the options keep. Raises UsageError for an unknown or repeated class, and for a single one."""
     for name in options.classes:
         if name not in classes:
             raise UsageError(

@@ -1,4 +1,4 @@
-"""A downloaded archive: some of its members, and nothing else, are taken out of it."""
+"""Takes the wanted members, and nothing else, out of a downloaded archive."""
 
 import tarfile
 import zlib
@@ -11,10 +11,10 @@ from sweeper.errors import SweeperError
 
 
 def members(stream: IO[bytes], folder: str, wanted: Sequence[DataFile], place: str) -> Iterator[tuple[DataFile, bytes]]:
-    """The `wanted` files with their checked contents, in the order in which the gzipped tar archive has them.
+    """The `wanted` files with their checked contents, in the order of the gzipped tar archive.
 
-    Only a member that is called `folder`/NAME and has the file's very size is read. SweeperError, naming `place`, for
-    a damaged archive or a member that is not the file.
+    Reads only a member that is called `folder`/NAME and has exactly the file's size. Raises SweeperError that names
+    `place` if the archive is damaged or a member is not the file.
     """
     names = {f"{folder}/{file.name}": file for file in wanted}
     try:

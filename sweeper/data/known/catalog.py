@@ -1,4 +1,4 @@
-"""The data sets sweeper knows: their shapes, their files and the hashes these must have."""
+"""The known data sets: their shapes, their files, and the hashes that the files must have."""
 
 import difflib
 from dataclasses import dataclass, replace
@@ -9,44 +9,44 @@ from sweeper.errors import UsageError, shortened
 
 @dataclass(frozen=True)
 class DataFile:
-    """One file of a data set; size (bytes) and digest are those of the content, however it is compressed.
+    """One file of a data set; size (bytes) and digest are those of the decompressed content.
 
-    But a name that ends in .gz is that of a file whose digest is known only as it is compressed.
+    A name that ends in .gz is the exception: only the digest of the compressed file is known, and it is used.
     """
 
     name: str
     size: int
     digest: str
-    # MD5 finds damage as well as SHA-256 does, but not what an attacker made to have the same one.
+    # MD5 detects damage as well as SHA-256 does, but not a file that an attacker made to have the same MD5.
     algorithm: str = "sha256"
-    labels: str = ""  # which of the file's labels are meant, where it holds several for each image
+    labels: str = ""  # which of the file's labels to use, if it holds several for each image
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set, the files of each of its parts in the order in which `known.decode` takes them."""
+    """A known data set; the files of each part are in the order in which `known.reader.decode` takes them."""
 
     name: str
     input_shape: tuple[int, int, int]  # channels, height, width
     classes: tuple[str, ...]
     training: tuple[DataFile, ...]
     test: tuple[DataFile, ...]
-    torchvision: str  # the class in torchvision.datasets, which knows where to download from
-    folder: str  # where torchvision puts the files, under its ROOT; in an archive they are under the same name
+    torchvision: str  # the class in torchvision.datasets, which knows the download addresses
+    folder: str  # torchvision's folder for the files, under its ROOT; an archive has them in a folder of the same name
     format: str = "idx"  # or cifar, svhn, stl10
-    archive: DataFile | None = None  # what the files are downloaded in, if not one by one
-    cached_as: str = ""  # the data set that has the same files, and so the same place in the cache
+    archive: DataFile | None = None  # the archive to download, unless the files are downloaded one by one
+    cached_as: str = ""  # the data set that has the same files, and therefore the same cache folder
     debian_package: str = ""
-    debian_folder: str = ""  # where the package puts its files
+    debian_folder: str = ""  # the folder in which the package installs the files
 
     @property
     def files(self) -> tuple[DataFile, ...]:
-        """All files, those of the training part first."""
+        """All files; those of the training part come first."""
         return self.training + self.test
 
 
-# The SHA-256 were computed from Debian's package after the decompressed files' MD5 had been checked against
-# upstream's (labels: 9018921c... and 15d48437...).
+# The SHA-256 digests were computed from Debian's package, after the MD5 of the decompressed files had been checked
+# against upstream's (labels: 9018921c... and 15d48437...).
 FASHION_MNIST = Dataset(
     name="fashion_mnist",
     input_shape=(1, 28, 28),
@@ -114,7 +114,7 @@ MNIST = Dataset(
     folder="MNIST/raw",
 )
 
-# Sizes and hashes as in TensorFlow Datasets' url_checksums; those of the decompressed files are published nowhere.
+# Sizes and hashes are from TensorFlow Datasets' url_checksums; nobody publishes those of the decompressed files.
 KMNIST = Dataset(
     name="kmnist",
     input_shape=(1, 28, 28),
@@ -147,7 +147,7 @@ KMNIST = Dataset(
     folder="KMNIST/raw",
 )
 
-# The archives' hashes are those in Keras. Several projects publish the batches' beside the MD5 that torchvision has.
+# The archives' hashes are from Keras. Several projects publish the batches' hashes next to torchvision's MD5.
 CIFAR10 = Dataset(
     name="cifar10",
     input_shape=(3, 32, 32),
@@ -191,7 +191,7 @@ CIFAR100_COARSE = replace(
     cached_as="cifar100",
 )
 
-# Sizes and hashes as in TensorFlow Datasets' url_checksums.
+# Sizes and hashes are from TensorFlow Datasets' url_checksums.
 SVHN = Dataset(
     name="svhn",
     input_shape=(3, 32, 32),
@@ -215,8 +215,8 @@ SVHN = Dataset(
     format="svhn",
 )
 
-# The archive's size and hash as in TensorFlow Datasets' url_checksums, its members' hashes as in torchvision; their
-# sizes follow from 5,000 and 8,000 images.
+# The archive's size and hash are from TensorFlow Datasets' url_checksums, and its members' hashes from torchvision. The
+# members' sizes follow from 5,000 and 8,000 images.
 STL10 = Dataset(
     name="stl10",
     input_shape=(3, 96, 96),
@@ -240,12 +240,12 @@ STL10 = Dataset(
 DATASETS: dict[str, Dataset] = {
     dataset.name: dataset for dataset in (FASHION_MNIST, MNIST, KMNIST, CIFAR10, CIFAR100, CIFAR100_COARSE, SVHN, STL10)
 }
-# Of the images, with the number of classes: what decides a network.
+# The shape of the images and the number of classes, from which a network takes its input and output sizes.
 INPUT_SHAPES = {name: (dataset.input_shape, len(dataset.classes)) for name, dataset in DATASETS.items()}
 
 
 def get(name: str) -> Dataset:
-    """The data set called `name`; UsageError with the known names (and a close match) if there is none."""
+    """The data set called `name`. Raises UsageError with the known names (and a close match) if there is none."""
     if name in DATASETS:
         return DATASETS[name]
     plain = {known.replace("_", ""): known for known in DATASETS}

@@ -1,4 +1,4 @@
-"""The names of the classes of the data sets that sweeper knows, each in the order of its labels."""
+"""The class names of the known data sets, each in the order of the labels."""
 
 FASHION_MNIST = (
     "T-shirt/top",
@@ -17,7 +17,7 @@ DIGITS = tuple("0123456789")
 KMNIST = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 STL10 = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
-# The next two are fine_label_names and coarse_label_names of the data set's file `meta`.
+# The next two tuples are fine_label_names and coarse_label_names in the data set's file `meta`.
 CIFAR100 = (
     "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle", "bowl", "boy",
     "bridge", "bus", "butterfly", "camel", "can", "castle", "caterpillar", "cattle", "chair", "chimpanzee", "clock",

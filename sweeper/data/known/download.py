@@ -1,4 +1,4 @@
-"""Data files from the network: from where torchvision has them, then Debian's package through apt."""
+"""Downloads data files: from the addresses that torchvision knows, then from Debian's package through apt."""
 
 import hashlib
 import http.client
@@ -16,17 +16,17 @@ from sweeper.data.known import archives, verified_files
 from sweeper.data.known.catalog import DataFile, Dataset
 from sweeper.errors import SweeperError
 
-# A mirror that is silent for this long is given up: behind a firewall the first search must not seem to hang.
+# Seconds of silence after which a mirror is given up: behind a firewall, the first search must not seem to hang.
 MIRROR_TIMEOUT = 5.0
-# The same for an archive, whose download takes minutes and begins anew after a pause that was too long.
+# The same for an archive: its download takes minutes, and would have to start again after too long a pause.
 ARCHIVE_TIMEOUT = 30.0
-# apt needs 5 s on a fast line (package lists and 30 MB); this leaves room for one a hundred times slower.
+# apt needs 5 s on a fast line (package lists and 30 MB); this is enough for a line a hundred times slower.
 APT_TIMEOUT = 600.0
 BLOCK_BYTES = 1 << 20
-# What urllib raises: a URLError, an HTTPError among them, is an OSError.
+# The exceptions of urllib: URLError and its subclass HTTPError are OSErrors.
 NETWORK_ERRORS = (OSError, http.client.HTTPException)
 
-# apt in a private folder. `-c` is read after the system's configuration and so has the last word. The
+# Runs apt in a private folder. apt reads `-c` after the system's configuration, so this one takes precedence. The
 # update hooks are cleared: root's would clean the system's package cache and refresh its software catalogue.
 APT_CONFIGURATION = """\
 #clear APT::Update;
@@ -40,10 +40,10 @@ Acquire::https::Timeout "10";
 
 
 def download(dataset: Dataset, wanted: Sequence[DataFile], folder: Path, notify: Callable[[str], None]) -> list[str]:
-    """Write the `wanted` files into `folder`, each only once its digest holds, decompressed if that is of its content.
+    """Downloads the `wanted` files into `folder`, and stores each only if its digest matches.
 
-    Returns why each attempt failed; a file that could not be had is simply not there afterwards.
-    SweeperError if `folder` cannot be written.
+    A file is stored decompressed, unless its digest is that of the compressed file. Returns why each attempt failed; a
+    file that no source has is absent afterwards. Raises SweeperError if `folder` cannot be written.
     """
     missing = list(wanted)
     failures: list[str] = []
@@ -54,7 +54,7 @@ def download(dataset: Dataset, wanted: Sequence[DataFile], folder: Path, notify:
 
 
 def mirrors(dataset: Dataset) -> list[str]:
-    """The addresses under which torchvision looks for the files of `dataset`, or for the archive with them."""
+    """The addresses at which torchvision looks for the files of `dataset`, or for the archive with these files."""
     from torchvision import datasets  # takes seconds, and only a download needs it
 
     known = getattr(datasets, dataset.torchvision)
@@ -65,7 +65,7 @@ def mirrors(dataset: Dataset) -> list[str]:
 
 
 def _from_mirrors(dataset: Dataset, missing: list[DataFile], folder: Path, notify: Callable[[str], None]) -> list[str]:
-    """Download from the mirrors what is `missing`, taking it off that list; returns the failures."""
+    """Downloads `missing` files from the mirrors and removes them from that list; returns the failures."""
     failures = []
     for mirror in mirrors(dataset):
         base = mirror.rstrip("/")
@@ -84,7 +84,7 @@ def _from_mirrors(dataset: Dataset, missing: list[DataFile], folder: Path, notif
             except NETWORK_ERRORS as error:
                 failures.append(f"{url}: {_reason(error)}")
                 if not isinstance(error, urllib.error.HTTPError):
-                    break  # the mirror itself is out of reach: asking for the other files would only take longer
+                    break  # the mirror itself is unreachable: asking for the other files would only take longer
             except SweeperError as error:
                 failures.append(str(error))
             else:
@@ -96,21 +96,21 @@ def _from_mirrors(dataset: Dataset, missing: list[DataFile], folder: Path, notif
 def _from_archive(
     archive: DataFile,
     url: str,
-    its_folder: str,
+    archive_folder: str,
     missing: list[DataFile],
     folder: Path,
     notify: Callable[[str], None],
 ) -> list[str]:
-    """Download the archive and keep of its folder what is `missing`, taking it off that list; returns the failures."""
+    """Downloads the archive, keeps its `missing` files and removes them from that list; returns the failures."""
     kept = sum(file.size for file in missing)
     notify(f"downloading {url} ({archive.size / 1e6:,.0f} MB; the files that are kept take {kept / 1e6:,.0f} MB)")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # A file without a name, where there is room for what is kept: nothing is left however this process ends.
+        # The file has no name, so nothing is left however this process ends. It is in `folder`, which should have room.
         with tempfile.TemporaryFile(dir=folder) as stream:
             _copy(archive, url, stream)
             stream.seek(0)
-            for file, content in archives.members(stream, its_folder, tuple(missing), url):
+            for file, content in archives.members(stream, archive_folder, tuple(missing), url):
                 _keep(folder, file, content)
                 missing.remove(file)
     except OSError as error:
@@ -119,11 +119,14 @@ def _from_archive(
         raise
     except SweeperError as error:
         return [str(error)]
-    return [f"{url}: holds no {its_folder}/{file.name}" for file in missing]
+    return [f"{url}: holds no {archive_folder}/{file.name}" for file in missing]
 
 
 def _copy(archive: DataFile, url: str, stream: IO[bytes]) -> None:
-    """Write the archive, which may not fit into memory; SweeperError unless its size and digest hold, or OSError."""
+    """Writes the archive, which may not fit into memory, to `stream`.
+
+    Raises SweeperError unless its size and digest match, and OSError if `stream` cannot be written.
+    """
     digest, size = hashlib.new(archive.algorithm), 0
     for block in _blocks(url):
         digest.update(block)
@@ -137,7 +140,7 @@ def _copy(archive: DataFile, url: str, stream: IO[bytes]) -> None:
 
 
 def _blocks(url: str) -> Iterator[bytes]:
-    """What `url` serves, piece by piece; SweeperError if it does not."""
+    """The content at `url`, block by block; SweeperError if the download fails."""
     try:
         with urllib.request.urlopen(url, timeout=ARCHIVE_TIMEOUT) as response:
             while block := response.read(BLOCK_BYTES):
@@ -156,7 +159,7 @@ def _reason(error: Exception) -> str:
 
 
 def _from_debian(dataset: Dataset, missing: list[DataFile], folder: Path, notify: Callable[[str], None]) -> list[str]:
-    """Unpack Debian's package into a private folder and keep what is `missing`; returns the failures."""
+    """Unpacks Debian's package in a private folder and keeps the `missing` files; returns the failures."""
     place = f"Debian's package {dataset.debian_package}"
     tools = {name: shutil.which(name) for name in ("apt-get", "dpkg-deb")}
     absent = [name for name, path in tools.items() if path is None]
@@ -185,7 +188,7 @@ def _from_debian(dataset: Dataset, missing: list[DataFile], folder: Path, notify
 
 
 def _unpack_package(package: str, private: Path, tools: dict[str, str | None]) -> Path:
-    """The folder with the package's files, under `private`; no root is needed, nothing else is changed."""
+    """The folder with the package's files, under `private`. Needs no root, and changes nothing else."""
     (private / "lists" / "partial").mkdir(parents=True)
     (private / "cache" / "archives" / "partial").mkdir(parents=True)
     configuration = private / "apt.conf"
@@ -195,7 +198,7 @@ def _unpack_package(package: str, private: Path, tools: dict[str, str | None]) -
     try:
         _run([*apt, "download", package], private)
     except SweeperError as error:
-        # `apt-get update` ends with 0 even when every server was out of reach; only its complaint tells why.
+        # `apt-get update` exits with 0 even if every server was unreachable; only its complaint gives the reason.
         reason = f"; before that, apt-get update: {complaint}" if complaint else ""
         raise SweeperError(f"{error}{reason}") from None
     packages = sorted(private.glob("*.deb"))
@@ -207,7 +210,7 @@ def _unpack_package(package: str, private: Path, tools: dict[str, str | None]) -
 
 
 def _run(command: list[str], folder: Path) -> str:
-    """Run `command` in `folder` and return its first complaint, if any; SweeperError with it if it fails."""
+    """Runs `command` in `folder` and returns its first complaint, if any; SweeperError with it if `command` fails."""
     name = Path(command[0]).name
     try:
         done = subprocess.run(
@@ -234,7 +237,7 @@ def _without_password(text: str) -> str:
 
 
 def _keep(folder: Path, file: DataFile, content: bytes) -> None:
-    """Write a checked file into `folder`."""
+    """Writes a checked file into `folder`."""
     try:
         verified_files.write(folder, file.name, content)
     except OSError as error:
@@ -242,10 +245,10 @@ def _keep(folder: Path, file: DataFile, content: bytes) -> None:
 
 
 class _NotStored(SweeperError):
-    """No other source helps where a download cannot be written."""
+    """A download could not be written, so that no other source would help."""
 
     def __init__(self, file: DataFile, folder: Path, error: OSError) -> None:
         super().__init__(
-            f"{file.name} must be stored, got: {error.strerror} ({folder}); "
-            "SWEEPER_CACHE_DIR names another folder for downloads"
+            f"{file.name} could not be stored: {error.strerror} ({folder}); "
+            "set SWEEPER_CACHE_DIR to use another folder for downloads"
         )

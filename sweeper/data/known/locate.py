@@ -1,4 +1,4 @@
-"""Where the bytes of a data set come from: places on this machine in a fixed order, then the network."""
+"""Finds the files of a known data set: in places on this machine in a fixed order, then on the network."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -16,20 +16,20 @@ TORCHVISION_ROOTS = ("data", "../data", ".", "~/data")
 
 
 @dataclass(frozen=True)
-class Found:
-    """The checked contents of the files asked for, in that order, and where each was."""
+class LocatedFiles:
+    """The checked contents of the wanted files, in order, and the path of each."""
 
     contents: tuple[bytes, ...]
     paths: tuple[Path, ...]
 
     @property
     def folder(self) -> Path:
-        """The folder the first file was in: that of all of them, save in a data folder with both layouts."""
+        """The folder of the first file. All files share it, except in a data folder with both layouts."""
         return self.paths[0].parent
 
 
 def cache_folder(dataset: Dataset) -> Path:
-    """Where downloads of `dataset` go."""
+    """The cache folder for downloads of `dataset`."""
     return cache_root() / (dataset.cached_as or dataset.name)
 
 
@@ -39,11 +39,11 @@ def find(
     *,
     data_dir: Path | None = None,
     notify: Callable[[str], None],
-) -> Found | None:
-    """The `wanted` files from the first place on this machine that has them all; None if there is none.
+) -> LocatedFiles | None:
+    """The `wanted` files from the first place on this machine that has them all; None if no place has them.
 
-    With `data_dir` that is the only place, and a bad file there is a SweeperError. Elsewhere a bad file is
-    told through `notify` and the next place is taken. No other file is opened, and nothing is downloaded.
+    `data_dir`, if given, is the only place, and a bad file there raises SweeperError. Elsewhere, a bad file is reported
+    through `notify`, and the next place is tried. No other file is opened, and nothing is downloaded.
     """
     if data_dir is not None:
         return _find_in_data_dir(dataset, wanted, data_dir)
@@ -57,21 +57,21 @@ def read(
     data_dir: Path | None = None,
     offline: bool = False,
     notify: Callable[[str], None],
-) -> Found:
+) -> LocatedFiles:
     """The `wanted` files from where `find` finds them, else downloaded into the cache (unless `offline`).
 
-    A download brings the data set's other files along if it can. SweeperError with every place tried if the
-    files cannot be had. With `data_dir` nothing is downloaded and no other place is tried.
+    A download also fetches the data set's other files if it can. Raises SweeperError with every place tried if the
+    files cannot be found. With `data_dir`, nothing is downloaded and no other place is tried.
     """
     if data_dir is not None:
         found = _find_in_data_dir(dataset, wanted, data_dir)
         if found is None:
             absent = [file.name for file in wanted if not _paths_in_data_dir(dataset, file, data_dir)]
-            its_folder = f" or its {dataset.folder}" if dataset.folder else ""
+            subfolder = f" or its subfolder {dataset.folder}" if dataset.folder else ""
             raise SweeperError(
-                f"{_listed(absent)} must be in the data folder{its_folder}{_as_gz(wanted)}, got "
-                f"{'neither' if its_folder else 'no such file'} ({data_dir}). What to do: `sweeper data fetch "
-                f"{dataset.name} --data-dir {data_dir}` puts what is missing there"
+                f"{_listed(absent)} must be in the data folder{subfolder}{_as_gz(wanted)}, got "
+                f"{'neither' if subfolder else 'no such file'} ({data_dir}). What to do: `sweeper data fetch "
+                f"{dataset.name} --data-dir {data_dir}` adds the missing files"
             )
         return found
     found, tried = _find_in_known_places(dataset, wanted, notify)
@@ -97,9 +97,9 @@ def read(
 
 
 def locate(dataset: Dataset, *, data_dir: Path | None = None) -> Path | None:
-    """The folder that has all files of `dataset` by name and size, as `find` would take it; no file is opened.
+    """The first of `find`'s folders that has all files of `dataset` by name and size; opens no file.
 
-    None if there is none; UsageError if there is no `data_dir`.
+    None if no folder has them. Raises UsageError if `data_dir` does not exist.
     """
     if data_dir is None:
         folders = _known_places(dataset)
@@ -122,10 +122,10 @@ def fetch(
     offline: bool = False,
     notify: Callable[[str], None],
 ) -> tuple[Path, ...]:
-    """Make all files of `dataset` available and return where they are, in the order of `dataset.files`.
+    """Makes all files of `dataset` available and returns their paths, in the order of `dataset.files`.
 
-    Without `data_dir` they may stay where `find` finds them. With it, what is missing there is added (from
-    this machine or the network); what is there is checked and never overwritten. SweeperError as in `read`.
+    Without `data_dir`, files stay where `find` finds them. With it, missing files are added there (from this machine or
+    the network), and existing files are checked and never overwritten. Raises SweeperError as `read` does.
     """
     paths: tuple[Path, ...] = ()
     for part in (dataset.training, dataset.test):
@@ -133,7 +133,7 @@ def fetch(
             missing = [file for file in part if not _paths_in_data_dir(dataset, file, data_dir)]
             if missing:
                 fetched = read(dataset, missing, offline=offline, notify=notify)
-                # Names as plain as "train" stand in the folder that the archive has them in.
+                # A name as plain as "train" needs the folder that it has in the archive.
                 folder = data_dir / dataset.folder if dataset.archive else data_dir
                 for file, content in zip(missing, fetched.contents, strict=True):
                     _add(folder, file, content)
@@ -142,13 +142,13 @@ def fetch(
     return paths
 
 
-def _find_in_data_dir(dataset: Dataset, wanted: Sequence[DataFile], data_dir: Path) -> Found | None:
-    """The files from `data_dir`; None if one is missing, but a SweeperError if one is bad."""
+def _find_in_data_dir(dataset: Dataset, wanted: Sequence[DataFile], data_dir: Path) -> LocatedFiles | None:
+    """The files from `data_dir`; None if one is missing. Raises SweeperError if one is bad."""
     _check_data_dir(data_dir)
     choices = [(_paths_in_data_dir(dataset, file, data_dir), file) for file in wanted]
     present = [(paths[0], file) for paths, file in choices if paths]
     contents = tuple(verified_files.read(path, file) for path, file in present)
-    return Found(contents, tuple(path for path, _ in present)) if len(present) == len(wanted) else None
+    return LocatedFiles(contents, tuple(path for path, _ in present)) if len(present) == len(wanted) else None
 
 
 def _check_data_dir(data_dir: Path) -> None:
@@ -159,7 +159,7 @@ def _check_data_dir(data_dir: Path) -> None:
 def _paths_in_data_dir(dataset: Dataset, file: DataFile, data_dir: Path) -> list[Path]:
     """The paths of `file` in `data_dir`: directly, then in torchvision's layout."""
     if not str(data_dir).isprintable():
-        # Every message about the files in it names it.
+        # Every message about the files in the folder names this path.
         raise UsageError(f"the data folder's path must be printable, got {plain(str(data_dir))}")
     layouts = dict.fromkeys((data_dir, data_dir / dataset.folder))
     return [path for folder in layouts for path in verified_files.candidates(folder, file)]
@@ -167,8 +167,8 @@ def _paths_in_data_dir(dataset: Dataset, file: DataFile, data_dir: Path) -> list
 
 def _find_in_known_places(
     dataset: Dataset, wanted: Sequence[DataFile], notify: Callable[[str], None]
-) -> tuple[Found | None, list[str]]:
-    """The files from the first folder that has them all, and why each folder before it did not serve."""
+) -> tuple[LocatedFiles | None, list[str]]:
+    """The files from the first folder that has them all, and why each earlier folder failed."""
     tried: list[str] = []
     for folder in _known_places(dataset):
         found = _read_all(folder, wanted, tried, notify)
@@ -186,8 +186,8 @@ def _known_places(dataset: Dataset) -> list[Path]:
 
 def _read_all(
     folder: Path, wanted: Sequence[DataFile], tried: list[str], notify: Callable[[str], None]
-) -> Found | None:
-    """The `wanted` files from `folder`; None, with the reason added to `tried`, if one is missing or bad."""
+) -> LocatedFiles | None:
+    """The `wanted` files from `folder`; None if one is missing or bad, with the reason added to `tried`."""
     contents, taken = [], []
     for file in wanted:
         paths = verified_files.candidates(folder, file)
@@ -204,15 +204,15 @@ def _read_all(
                 notify(f"skipped a bad file: {error}")
         else:
             return None
-    return Found(tuple(contents), tuple(taken))
+    return LocatedFiles(tuple(contents), tuple(taken))
 
 
 def _add(data_dir: Path, file: DataFile, content: bytes) -> None:
-    """Write a checked file into the user's own folder."""
+    """Writes a checked file into the user's own folder."""
     try:
         verified_files.write(data_dir, file.name, content)
     except OSError as error:
-        raise SweeperError(f"{file.name} must be stored, got: {error.strerror} ({data_dir})") from None
+        raise SweeperError(f"{file.name} could not be stored: {error.strerror} ({data_dir})") from None
 
 
 def _listed(names: Sequence[str]) -> str:

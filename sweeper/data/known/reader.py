@@ -1,4 +1,4 @@
-"""A part of a known data set, from its files, which are already checked by their digests."""
+"""Decodes a part of a known data set from its files, whose digests are already checked."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -14,21 +14,21 @@ from sweeper.data.images.conversion import converted
 from sweeper.data.images.image_set import ImageSet
 from sweeper.data.images.options import DataOptions
 from sweeper.data.known.catalog import DataFile, Dataset
-from sweeper.data.known.locate import Found
+from sweeper.data.known.locate import LocatedFiles
 from sweeper.errors import SweeperError
 
-# Of an idx file that is compressed: 60,000 images of 28 x 28 are 47 MB.
+# The most bytes that a compressed idx file may expand to: 60,000 images of 28 x 28 are 47 MB.
 MOST_IDX_BYTES = 64_000_000
 
 
-def known_part(dataset: Dataset, files: Sequence[DataFile], found: Found, options: DataOptions) -> ImageSet:
-    """The part that these files of the data set hold, found with their contents. Raises SweeperError and UsageError."""
+def known_part(dataset: Dataset, files: Sequence[DataFile], found: LocatedFiles, options: DataOptions) -> ImageSet:
+    """The part that these files of the data set hold, with the options applied. Raises SweeperError and UsageError."""
     images, labels = decode(dataset, found)
     return converted(ImageSet(images, labels, dataset.classes, combined_sha256(files), str(found.folder)), options)
 
 
-def decode(dataset: Dataset, found: Found) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Images (N, C, H, W) uint8 and labels (N,) int64; SweeperError naming the file that does not fit."""
+def decode(dataset: Dataset, found: LocatedFiles) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Images (N, C, H, W) uint8 and labels (N,) int64. Raises SweeperError that names a file which does not fit."""
     pieces = []
     for images, labels, images_place, labels_place in _read(dataset, found):
         _check(dataset, images, labels, images_place, labels_place)
@@ -38,16 +38,16 @@ def decode(dataset: Dataset, found: Found) -> tuple[NDArray[np.uint8], NDArray[n
 
 
 def combined_sha256(part: Sequence[DataFile]) -> str:
-    """One SHA-256 for the part: over the hex digests of its files, a line each.
+    """One SHA-256 for the part, over the hex digests of its files, one per line.
 
-    A line also names the labels that are meant, where the file holds several for each image.
+    A line also names the labels in use, if the file holds several for each image.
     """
     lines = (f"{file.digest} {file.labels}" if file.labels else file.digest for file in part)
     return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
 
 
-def _read(dataset: Dataset, found: Found) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64], str, str]]:
-    """Images and labels piece by piece, each with the place that it is from."""
+def _read(dataset: Dataset, found: LocatedFiles) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64], str, str]]:
+    """Images and labels, piece by piece, and the paths that each came from."""
     contents, places = found.contents, [str(path) for path in found.paths]
     match dataset.format:
         case "idx":
@@ -77,7 +77,7 @@ def _check(
         raise SweeperError(f"images must be {expected}, got {got} ({images_place})")
     if len(images) != len(labels):
         raise SweeperError(
-            f"there must be one label an image, got {len(images):,} images and {len(labels):,} labels ({labels_place})"
+            f"there must be one label per image, got {len(images):,} images and {len(labels):,} labels ({labels_place})"
         )
     if len(labels) == 0:
         raise SweeperError(f"there must be at least one image, got none ({images_place})")

@@ -1,4 +1,4 @@
-"""One data file on disk: read with its checks, and written whole or not at all."""
+"""Reads a data file with its checks, and writes a data file whole or not at all."""
 
 import hashlib
 import os
@@ -12,13 +12,13 @@ from sweeper.errors import SweeperError
 
 
 def candidates(folder: Path, file: DataFile) -> list[Path]:
-    """The paths in `folder` under which `file` exists, plain before .gz."""
+    """The existing paths of `file` in `folder`, the plain file before the .gz file."""
     names = (file.name,) if file.name.endswith(".gz") else (file.name, f"{file.name}.gz")
     return [folder / name for name in names if os.path.lexists(folder / name)]
 
 
 def may_be(path: Path, file: DataFile) -> bool:
-    """Whether `path` is a file of a size that `file` can have there; it is not opened."""
+    """Whether `path` is a regular file of a size that `file` can have there; does not open it."""
     try:
         found = path.stat()
     except OSError:
@@ -28,14 +28,14 @@ def may_be(path: Path, file: DataFile) -> bool:
 
 
 def read_limit(file: DataFile) -> int:
-    """The most bytes `file` can take, plain or gzipped: gzip adds 0.03 % to noise, and a header."""
+    """The most bytes that `file` can take, plain or gzipped: gzip adds a header, and 0.03 % to noise."""
     return file.size + file.size // 100 + 4096
 
 
 def read(path: Path, file: DataFile) -> bytes:
-    """The content of `path`; SweeperError naming it unless it is exactly `file`."""
+    """The content of `path`. Raises SweeperError that names the path unless it is exactly `file`."""
     try:
-        # Before it is opened: a named pipe would wait for a writer.
+        # Checked before the file is opened: a named pipe would wait for a writer.
         if not stat.S_ISREG(path.stat().st_mode):
             raise SweeperError(f"the file must be a regular file ({path})")
         with path.open("rb") as stream:
@@ -46,9 +46,9 @@ def read(path: Path, file: DataFile) -> bytes:
 
 
 def check(data: bytes, file: DataFile, place: str) -> bytes:
-    """The content of `data`; SweeperError naming `place` unless size and digest are those of `file`.
+    """The content of `data`: decompressed, unless the name of `file` ends in .gz.
 
-    That is the decompressed `data`, save for a file whose very name ends in .gz.
+    Raises SweeperError that names `place` unless size and digest are those of `file`.
     """
     content = data if file.name.endswith(".gz") else decompress(data, place, file.size)
     if len(content) < file.size:
@@ -60,16 +60,16 @@ def check(data: bytes, file: DataFile, place: str) -> bytes:
 
 
 def check_digest(digest: "hashlib._Hash", file: DataFile, place: str) -> None:
-    """SweeperError naming `place` unless the digest of all its content is that of `file`."""
+    """Raises SweeperError that names `place` unless the digest, which is of the whole content, is that of `file`."""
     if digest.hexdigest() != file.digest:
         kind = {"sha256": "SHA-256", "md5": "MD5"}[file.algorithm]
         raise SweeperError(f"{kind} must be {file.digest}, got {digest.hexdigest()}: the content was altered ({place})")
 
 
 def write(folder: Path, name: str, content: bytes) -> Path:
-    """Write `content` as folder/name in one step: no reader and no second writer ever sees half a file.
+    """Writes `content` as folder/name in one step, so that no reader and no second writer ever sees half a file.
 
-    OSError if that fails; nothing is left behind then.
+    Raises OSError if that fails, and then leaves nothing behind.
     """
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / name

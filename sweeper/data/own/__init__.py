@@ -1,1 +1,1 @@
-"""Data sets that people bring: folders of images and .npz files."""
+"""The user's own data sets: folders of images and .npz files."""

@@ -1,4 +1,4 @@
-"""Image files to one array: headers first, so that nothing is decoded that does not fit."""
+"""Decodes image files into one array; reads all headers first, so that no unsuitable file is decoded."""
 
 import hashlib
 import logging
@@ -18,23 +18,23 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from sweeper.data.images.decoded_cache import Decoded, decoded, room_for
+from sweeper.data.images.decoded_cache import Decoded, decoded, require_room
 from sweeper.data.images.options import DataOptions
 from sweeper.data.images.resize import fitted
 from sweeper.errors import SweeperError, plain
 
-# What cameras, scanners and data sets write. Pillow knows more, some of which it has other programs run for.
+# The formats that cameras, scanners and data sets write. Pillow knows more, and runs other programs for some of them.
 FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-# Modes of 8 bits a channel or fewer; those with one channel but for transparency are grey.
+# Modes of at most 8 bits per channel. Grey modes have one channel, not counting transparency.
 GREY_MODES = ("1", "L", "LA", "La")
 COLOUR_MODES = ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
-# More pixels than any photograph; a header can claim billions in a few bytes.
+# More pixels than any photograph has. A header can claim billions in a few bytes.
 MOST_PIXELS = 64_000_000
 MOST_NAMED = 5
 THREADS = min(8, os.cpu_count() or 1)
-# For less work than that of these, a file is done sooner than handed to a thread.
+# Below these sizes, processing a file takes less time than handing it to a thread.
 MANY_BYTES, MANY_PIXELS = 262_144, 128 * 128
-# Part of the key in the cache: decoding in another way makes other arrays.
+# Part of the cache key. Change it when decoding changes, because the arrays change too.
 DECODING = 1
 
 
@@ -44,7 +44,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class ImageFile:
-    """A file that should hold an image of a class; `name` is its path from the folder of the data set."""
+    """A file that should hold an image of a class; `name` is its path relative to the data set's folder."""
 
     path: Path
     name: str
@@ -53,7 +53,7 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class Format:
-    """What an image file says of itself, or what all images become: `size` is (width, height)."""
+    """The format that an image file claims or that all images are converted to; `size` is (width, height)."""
 
     size: tuple[int, int]
     is_grey: bool
@@ -66,39 +66,36 @@ class Format:
 
 @dataclass(frozen=True)
 class Inspected:
-    """What a file held when it was read, undecoded."""
+    """The result of reading a file without decoding it."""
 
     file: ImageFile
-    sha256: str  # or why it cannot be read; empty where it was not asked for
-    header: Format | str  # or why it is no image
+    sha256: str  # or the reason why the file cannot be read; empty if no hash was requested
+    header: Format | str  # or the reason why the file is not an image
 
 
 def inspect(files: Sequence[ImageFile], *, hashed: bool = True) -> list[Inspected]:
-    """What each of the files holds, of which only the header is read unless it is to be hashed.
-
-    Raises nothing for bad ones.
-    """
+    """Inspects each file; reads only its header unless `hashed`. A bad file raises nothing: its result says why."""
     sample = [_n_bytes(file) for file in files[:: len(files) // 32 + 1]]
     with _silent_pillow():
         in_threads = hashed and bool(sample) and median(sample) >= MANY_BYTES
-        return _each(partial(_inspect, hashed=hashed), files, in_threads=in_threads)
+        return _map(partial(_inspect, hashed=hashed), files, in_threads=in_threads)
 
 
 def content_sha256(inspected: Sequence[Inspected]) -> str:
-    """One SHA-256 over the names and contents of the files, in their order."""
+    """One SHA-256 over the names and contents of the files, in order."""
     lines = "".join(f"{found.sha256} {found.file.name}\n" for found in inspected)
     return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def common_format(inspected: Sequence[Inspected], options: DataOptions) -> Format:
-    """The format that the options or else most of the files have; grey only where all are.
+    """The format for all images: the options' size or else the most common one; grey if the options or all images are.
 
-    Raises SweeperError where no file is an image.
+    Raises SweeperError if no file is an image.
     """
     known = [found.header for found in inspected if isinstance(found.header, Format)]
     if not known:
         bad = {found.file.name: found.header for found in inspected if isinstance(found.header, str)}
-        raise SweeperError(f"there must be at least one image, got none: {told(bad)}")
+        raise SweeperError(f"there must be at least one image, got none: {describe_bad(bad)}")
     usual = Counter(header.size for header in known).most_common(1)[0][0]
     size = (options.resize, options.resize) if options.resize else usual
     return Format(size, options.grayscale or all(header.is_grey for header in known))
@@ -107,10 +104,10 @@ def common_format(inspected: Sequence[Inspected], options: DataOptions) -> Forma
 def read(
     inspected: Sequence[Inspected], content: str, classes: Sequence[str], wanted: Format, options: DataOptions
 ) -> Decoded:
-    """The images of the files in the format wanted, decoded now or before, with places in `classes` as labels.
+    """The images of the files in the wanted format, decoded now or cached; labels are positions in `classes`.
 
-    `content` is a SHA-256 of files among which these are all of the classes. Raises SweeperError, naming the first,
-    where some are bad and are not to be skipped.
+    `content` is the SHA-256 of a set of files, and `inspected` has all files of that set that are in the classes.
+    Raises SweeperError that names the first bad files, if there are any and the options do not skip them.
     """
     identity = f"{DECODING} {content} {classes} {wanted} {options.resize is not None} {options.skip_bad}"
     key = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()
@@ -132,7 +129,7 @@ def _decode(
             sizes.append(header.size)
     good = _good([found.file for found in inspected], bad, options)
     shape = (len(good), *wanted.input_shape)
-    room_for(shape, folder)
+    require_room(shape, folder)
     images = np.lib.format.open_memmap(folder / "images.npy", "w+", dtype=np.uint8, shape=shape)
 
     def decode(place: int) -> str:
@@ -141,18 +138,18 @@ def _decode(
                 if image.size != sizes[place]:
                     return "changed while it was read"
                 images[place] = fitted(image, wanted.size, grey=wanted.is_grey)
-        except Exception as error:  # Pillow lets out whatever damaged bytes make its decoders raise
+        except Exception as error:  # damaged bytes make Pillow's decoders raise exceptions of any type
             return str(error) or type(error).__name__
         return ""
 
     with _silent_pillow():
         n_pixels = median(width * height for width, height in sizes)
-        reasons = _each(decode, range(len(good)), in_threads=n_pixels >= MANY_PIXELS)
+        reasons = _map(decode, range(len(good)), in_threads=n_pixels >= MANY_PIXELS)
     bad |= {file.name: reason for file, reason in zip(good, reasons, strict=True) if reason}
     whole = _good(good, bad, options)
     if len(whole) < len(good):
         shape = (len(whole), *wanted.input_shape)
-        room_for(shape, folder)
+        require_room(shape, folder)
         kept = np.lib.format.open_memmap(folder / "kept.npy", "w+", dtype=np.uint8, shape=shape)
         for place, origin in enumerate(np.flatnonzero([not reason for reason in reasons])):
             kept[place] = images[origin]
@@ -166,21 +163,21 @@ def _decode(
 
 
 def _good(files: Sequence[ImageFile], bad: Mapping[str, str], options: DataOptions) -> list[ImageFile]:
-    """The files that are not bad. Raises SweeperError where some are, and are not to be skipped, or all are."""
+    """The files that are not bad. Raises SweeperError if some are bad and must not be skipped, or if all are bad."""
     good = [file for file in files if file.name not in bad]
     if bad and (not good or not options.skip_bad):
         hint = "; --skip-bad leaves them out" if good else ""
-        raise SweeperError(f"all files must be images of one kind: {told(bad)}{hint}")
+        raise SweeperError(f"all files must be images of one kind: {describe_bad(bad)}{hint}")
     return good
 
 
-def told(bad: Mapping[str, str]) -> str:
-    """How many files are bad, and the first ones with their reasons."""
+def describe_bad(bad: Mapping[str, str]) -> str:
+    """The number of bad files, and the first ones with their reasons."""
     first = "; ".join(f"{plain(name)}: {plain(reason)}" for name, reason in list(bad.items())[:MOST_NAMED])
     return f"{len(bad):,} {'is' if len(bad) == 1 else 'are'} not ({first}{'; ...' * (len(bad) > MOST_NAMED)})"
 
 
-def _each(work: Callable[[Item], Result], items: Sequence[Item], *, in_threads: bool) -> list[Result]:
+def _map(work: Callable[[Item], Result], items: Sequence[Item], *, in_threads: bool) -> list[Result]:
     if not in_threads:
         return list(map(work, items))
     with ThreadPoolExecutor(THREADS) as threads:
@@ -196,7 +193,8 @@ def _n_bytes(file: ImageFile) -> int:
 
 def _inspect(file: ImageFile, *, hashed: bool) -> Inspected:
     try:
-        if not stat.S_ISREG(os.stat(file.path).st_mode):  # before it is opened: a named pipe would wait for a writer
+        # Checked before the file is opened: a named pipe would wait for a writer.
+        if not stat.S_ISREG(os.stat(file.path).st_mode):
             return Inspected(file, "no regular file", "no regular file")
         with open(file.path, "rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest() if hashed else ""
@@ -213,7 +211,7 @@ def _header(stream: BinaryIO) -> Format | str:
             (width, height), mode = image.size, image.mode
     except UnidentifiedImageError:
         return "no image"
-    except Exception as error:  # Pillow lets out whatever damaged bytes make its readers raise
+    except Exception as error:  # damaged bytes make Pillow's readers raise exceptions of any type
         return str(error) or type(error).__name__
     if width * height > MOST_PIXELS:
         return f"claims {width:,} x {height:,} pixels, more than {MOST_PIXELS:,}"
@@ -224,7 +222,7 @@ def _header(stream: BinaryIO) -> Format | str:
 
 @contextmanager
 def _silent_pillow() -> Iterator[None]:
-    """Without Pillow's warnings and log: of what matters an error tells, and of odd metadata nobody need know."""
+    """Silences Pillow's warnings and log: real faults raise errors, and odd metadata does not matter."""
     logger = logging.getLogger("PIL")
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)

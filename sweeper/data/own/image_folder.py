@@ -1,4 +1,4 @@
-"""A folder of images: train/CLASS/*, maybe val/ and test/ beside it, or one folder of classes."""
+"""Reads a folder of images: train/CLASS/*, with val/ and test/ beside it or not, or one folder of classes."""
 
 import hashlib
 import os
@@ -15,15 +15,15 @@ from sweeper.data.own import image_files
 from sweeper.data.own.image_files import Format, ImageFile, Inspected
 from sweeper.errors import SweeperError, UsageError, plain, shortened
 
-# Of a single folder of classes: what is set aside for the one test.
+# The share of a single folder of classes that is set aside as the test part.
 TEST_SHARE = 0.15
-# Other than training: what people call the parts of a data set, and hardly a class, in small letters.
+# Lower-case names that people give to parts of a data set other than training, and hardly ever to a class.
 PARTS = {"val", "validation", "test", "testing"}
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A folder of images as its names tell: its parts are folders of classes, which are in order of their labels."""
+    """The layout of a folder of images: each part is a folder of class folders; `classes` are in label order."""
 
     root: Path
     train: Path
@@ -33,12 +33,12 @@ class Layout:
 
     @property
     def is_single(self) -> bool:
-        """Whether there are no folders of parts, so that the test part is cut off."""
+        """Whether there are no folders for parts, so that a test part is split off."""
         return self.train == self.root
 
 
 def layout_of(root: Path) -> Layout:
-    """How the folder is laid out. Raises UsageError, in one line, for one that holds no classes to tell apart."""
+    """The layout of the folder. Raises UsageError, in one line, if the folder does not have two usable classes."""
     if (root / "train").is_dir():
         train = root / "train"
         val, test = (root / name if (root / name).is_dir() else None for name in ("val", "test"))
@@ -49,8 +49,8 @@ def layout_of(root: Path) -> Layout:
         found = "none" if not classes else f"only {plain(classes[0])}"
         raise UsageError(f"a folder of images must hold at least two folders of classes, got {found} ({train})")
     if train == root and (parts := [name for name in classes if name.lower() in PARTS]):
-        # No classes of that name: which images are which would be what the network learns.
-        raise UsageError(f"a folder of parts must have a folder train, got {', '.join(parts)} ({root})")
+        # Parts must not pass for classes: the network would learn which part an image is in.
+        raise UsageError(f"a folder with val or test parts must have a folder train, got {', '.join(parts)} ({root})")
     for part in (val, test):
         for name in _class_folders(part) if part is not None else ():
             if name not in classes:
@@ -59,7 +59,7 @@ def layout_of(root: Path) -> Layout:
 
 
 def training_format(root: Path, options: DataOptions) -> Format:
-    """The format that the training images get; decodes none. Raises SweeperError and UsageError."""
+    """The format that the training images are converted to; decodes none. Raises SweeperError and UsageError."""
     layout = layout_of(root)
     classes = chosen_classes(options, layout.classes)
     files = [file for file in _training_files(layout) if file.class_name in classes]
@@ -67,7 +67,7 @@ def training_format(root: Path, options: DataOptions) -> Format:
 
 
 def training_part(root: Path, options: DataOptions, notify: Callable[[str], None]) -> ImageSet:
-    """The images that may be learnt from, those of val/ last. Opens no file of the test part.
+    """The images for training and validation, those of val/ last. Opens no file of the test part.
 
     Raises SweeperError and UsageError.
     """
@@ -82,16 +82,16 @@ def training_part(root: Path, options: DataOptions, notify: Callable[[str], None
         )
     elif others := [name for name in _folders(root) if name not in ("train", "val", "test")]:
         names = shortened(", ".join(map(plain, others)))
-        notify(f"{root} has folders that are passed over, being neither train, val nor test: {names}")
+        notify(f"ignored the folders of {root} that are not train, val or test: {names}")
     part = _part(layout, files, classes, None, options, notify)
-    _refuse_empty(layout, classes, {classes[label] for label in np.unique(part.labels)})
+    _refuse_empty_classes(layout, classes, {classes[label] for label in np.unique(part.labels)})
     return part
 
 
 def test_part(root: Path, options: DataOptions, wanted: Format, notify: Callable[[str], None]) -> ImageSet:
-    """The images of test/, or those of a single folder of classes that were set aside, in the training images' format.
+    """The images of test/, or those set aside from a single folder of classes, in the training images' format.
 
-    Raises NoTestPart where there are none, and SweeperError and UsageError.
+    Raises NoTestImages if there are none, and SweeperError and UsageError.
     """
     layout = layout_of(root)
     classes = chosen_classes(options, layout.classes)
@@ -104,7 +104,7 @@ def test_part(root: Path, options: DataOptions, wanted: Format, notify: Callable
 
 
 def test_sha256(root: Path) -> str | None:
-    """The hash of the test part, whose files are read for it and not decoded; None where there is no test part."""
+    """The hash of the test part, whose files are read but not decoded; None if there is no test part."""
     files = _test_files(layout_of(root))
     return image_files.content_sha256(image_files.inspect(files)) if files else None
 
@@ -117,15 +117,15 @@ def _part(
     options: DataOptions,
     notify: Callable[[str], None],
 ) -> ImageSet:
-    """The images of these files that are of the classes, in the format wanted, or else in that of the training part."""
+    """The images of these files that belong to the classes, in the wanted format or else that of the training part."""
     inspected = image_files.inspect(files)
     content = image_files.content_sha256(inspected)
-    chosen = _of_classes(inspected, classes)
+    chosen = _select_classes(inspected, classes)
     if wanted is None:
         wanted = _training_format(layout, classes, chosen, options)
     found = image_files.read(chosen, content, classes, wanted, options)
     if found.bad:
-        notify(f"left out files that are no images of one kind: {image_files.told(found.bad)}")
+        notify(f"left out bad files, since all files must be images of one kind: {image_files.describe_bad(found.bad)}")
     validation = [each.file for each in chosen if layout.val and each.file.name.startswith("val/")]
     return ImageSet(
         images=found.images,
@@ -140,7 +140,7 @@ def _part(
 def _training_format(
     layout: Layout, classes: tuple[str, ...], inspected: Sequence[Inspected], options: DataOptions
 ) -> Format:
-    _refuse_empty(layout, classes, {found.file.class_name for found in inspected})
+    _refuse_empty_classes(layout, classes, {found.file.class_name for found in inspected})
     return image_files.common_format(inspected, options)
 
 
@@ -157,18 +157,18 @@ def _test_files(layout: Layout) -> list[ImageFile]:
 
 
 def _is_set_aside(file: ImageFile) -> bool:
-    """By the hash of its name: files that are added later move none of the others."""
+    """Whether the file's name hashes into the test part, so that files added later move no other file."""
     number = int.from_bytes(hashlib.sha256(file.name.encode("utf-8", "surrogateescape")).digest()[:8], "big")
     return number < TEST_SHARE * 2**64
 
 
 def _files(layout: Layout, part: Path) -> list[ImageFile]:
-    """The files of a part by class and name; hidden ones are passed over, as systems leave them about."""
+    """The files of a part, by class and name. Skips hidden files, because operating systems create such files."""
     found = []
     for class_name in filter(lambda name: (part / name).is_dir(), layout.classes):
         for place, folders, names in os.walk(part / class_name, onerror=_unreadable):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
-            # A link to a folder is not followed, since it may lead back, but not passed over in silence either.
+            # A link to a folder is not followed, since it may lead back to a parent, but it is reported as a bad file.
             links = [name for name in folders if os.path.islink(os.path.join(place, name))]
             prefix = Path(place).relative_to(layout.root).as_posix()
             for name in sorted(names + links):
@@ -177,17 +177,17 @@ def _files(layout: Layout, part: Path) -> list[ImageFile]:
     return found
 
 
-def _refuse_empty(layout: Layout, classes: Sequence[str], present: Collection[str]) -> None:
+def _refuse_empty_classes(layout: Layout, classes: Sequence[str], present: Collection[str]) -> None:
     for name in classes:
         if name not in present:
-            aside = ", but for what is set aside as the test part" if layout.is_single else ""
+            aside = ", not counting the files set aside as the test part" if layout.is_single else ""
             raise UsageError(
                 f"class {plain(name)} must hold at least one image, got none ({plain(str(layout.train))}{aside})"
             )
 
 
-def _of_classes(inspected: Sequence[Inspected], classes: Sequence[str]) -> list[Inspected]:
-    """Those of the classes; in the order of the files, not of the classes."""
+def _select_classes(inspected: Sequence[Inspected], classes: Sequence[str]) -> list[Inspected]:
+    """The files of the classes, in the order of the files and not of the classes."""
     wanted = set(classes)
     return [found for found in inspected if found.file.class_name in wanted]
 

@@ -1,4 +1,4 @@
-"""An .npz file in MedMNIST's layout: train_images, train_labels, and maybe val_... and test_... arrays."""
+"""Reads an .npz file in MedMNIST's layout: train_images, train_labels, and perhaps val_... and test_... arrays."""
 
 import hashlib
 import zipfile
@@ -14,26 +14,26 @@ from numpy.typing import NDArray
 
 from sweeper.data.formats.gzipped import MOST_EXPANSION
 from sweeper.data.images.conversion import converted
-from sweeper.data.images.decoded_cache import decoded, room_for
+from sweeper.data.images.decoded_cache import decoded, require_room
 from sweeper.data.images.image_set import ImageSet, NoTestImages
 from sweeper.data.images.options import DataOptions
 from sweeper.errors import SweeperError, first_line, plain
 
 CHUNK = 1 << 20
-# Bytes of labels or names, which are held in memory: as int64, the labels of 60 million images.
+# The most bytes of labels or names, which are held in memory: as int64, the labels of 60 million images.
 MOST_HELD = 500_000_000
 
 
 def training_shape(path: Path) -> tuple[int, int, int]:
-    """Channels, height and width of the training images, by their header. Raises SweeperError."""
+    """Channels, height and width of the training images, from the array's header. Raises SweeperError."""
     shape = _header(path, "train_images")[0]
     return _layout(shape, _place(path, "train_images"))
 
 
 def training_part(path: Path, options: DataOptions) -> ImageSet:
-    """The images that may be learnt from, those of val_images last. Reads nothing of the test arrays.
+    """The images for training and validation, those of val_images last. Reads nothing of the test arrays.
 
-    The classes have the names that a text array `classes` gives them, or else numbers. Raises SweeperError and
+    A text array `classes` gives the classes their names; without it, they are numbers. Raises SweeperError and
     UsageError.
     """
     parts = ["train"] + ["val"] * _has(path, "val")
@@ -48,7 +48,7 @@ def training_part(path: Path, options: DataOptions) -> ImageSet:
 
 
 def test_part(path: Path, options: DataOptions) -> ImageSet:
-    """The test images. Raises NoTestPart where there are none, and SweeperError and UsageError."""
+    """The test images. Raises NoTestImages if there are none, and SweeperError and UsageError."""
     if not _has(path, "test"):
         raise NoTestImages(f"there must be a test part, got no test_images and test_labels ({plain(str(path))})")
     part = converted(_part(path, ["test"], _class_names(path) or _numbers(_n_classes(path))), options)
@@ -58,7 +58,7 @@ def test_part(path: Path, options: DataOptions) -> ImageSet:
 
 
 def test_sha256(path: Path) -> str | None:
-    """The hash of the test arrays; None where there are none."""
+    """The hash of the test arrays; None if there are none."""
     return _content_sha256(path, ["test"]) if _has(path, "test") else None
 
 
@@ -87,15 +87,15 @@ def _decode(path: Path, parts: Sequence[str], folder: Path) -> dict[str, str]:
         found = _layout(shape, place)
         if shapes and found != shapes[0][1:]:
             first, other = ("x".join(map(str, sizes)) for sizes in (shapes[0][1:], found))
-            raise SweeperError(f"images must be {first} as those for training, got {other} ({place})")
+            raise SweeperError(f"images must be {first} like the training images, got {other} ({place})")
         shapes.append((shape[0], *found))
         labels.append(_labels(path, name))
         if len(labels[-1]) != shape[0]:
             raise SweeperError(
-                f"there must be one label an image, got {len(labels[-1]):,} for {shape[0]:,} images ({place})"
+                f"there must be one label per image, got {len(labels[-1]):,} for {shape[0]:,} images ({place})"
             )
     total = (sum(shape[0] for shape in shapes), *shapes[0][1:])
-    room_for(total, folder)
+    require_room(total, folder)
     images = np.lib.format.open_memmap(folder / "images.npy", "w+", dtype=np.uint8, shape=total)
     start = 0
     for name, shape in zip(parts, shapes, strict=True):
@@ -107,7 +107,7 @@ def _decode(path: Path, parts: Sequence[str], folder: Path) -> dict[str, str]:
 
 
 def _copy(path: Path, name: str, target: NDArray[np.uint8]) -> None:
-    """Stored images to (N, C, H, W), a few at a time: all of them may be more than memory holds."""
+    """Copies stored images to (N, C, H, W), a few at a time, because all of them may not fit into memory."""
     n_images, channels, height, width = target.shape
     stored = height, width, channels
     with _opened(path, name) as (_, stream):
@@ -122,7 +122,7 @@ def _copy(path: Path, name: str, target: NDArray[np.uint8]) -> None:
 
 
 def _layout(shape: Sequence[int], place: str) -> tuple[int, int, int]:
-    """Channels, height and width of stored images."""
+    """Channels, height and width of images that are stored with this shape."""
     if len(shape) == 3:
         shape = (*shape, 1)
     if len(shape) != 4 or shape[3] not in (1, 3):
@@ -146,12 +146,12 @@ def _labels(path: Path, part: str) -> NDArray[np.int64]:
         raise SweeperError(f"labels must be whole numbers, got {labels.dtype} ({place})")
     if labels.min() < 0 or labels.max() > np.iinfo(np.int64).max:
         wrong = labels.min() if labels.min() < 0 else labels.max()
-        raise SweeperError(f"labels must count classes from 0, got {wrong} ({place})")
+        raise SweeperError(f"labels must be class numbers from 0 up, got {wrong} ({place})")
     return labels.astype(np.int64)
 
 
 def _class_names(path: Path) -> tuple[str, ...]:
-    """Those that the file gives; empty where it gives none."""
+    """The class names that the file gives; empty if it gives none."""
     if "classes" not in _names(path):
         return ()
     names, place = _read(path, "classes"), _place(path, "classes")
@@ -166,12 +166,14 @@ def _class_names(path: Path) -> tuple[str, ...]:
 
 
 def _n_classes(path: Path) -> int:
-    """As many as the training labels count."""
+    """The number of classes, which is the largest training label plus 1."""
     labels = _labels(path, "train")
     if labels.max() >= len(labels):
-        # Names for them all might not even fit into memory.
+        # The names of so many classes might not fit into memory.
         place = _place(path, "train_labels")
-        raise SweeperError(f"labels must count classes from 0, got {labels.max()} among {len(labels):,} ({place})")
+        raise SweeperError(
+            f"labels must be class numbers from 0 up, got {labels.max()} among {len(labels):,} ({place})"
+        )
     return int(labels.max()) + 1
 
 
@@ -180,19 +182,19 @@ def _numbers(n_classes: int) -> tuple[str, ...]:
 
 
 def _has(path: Path, part: str) -> bool:
-    """Whether the file has the part; SweeperError where it has half of it."""
+    """Whether the file has the part. Raises SweeperError if it has only the images or only the labels."""
     found = [f"{part}_{kind}" in _names(path) for kind in ("images", "labels")]
     if any(found) != all(found):
-        raise SweeperError(f"the file must hold {part}_images and {part}_labels, or neither ({plain(str(path))})")
+        raise SweeperError(f"the file must hold both {part}_images and {part}_labels, or neither ({plain(str(path))})")
     return all(found)
 
 
 def _content_sha256(path: Path, parts: Sequence[str]) -> str:
-    """One SHA-256 over the parts' stored arrays, header and values; of those for training, their classes' names too."""
+    """One SHA-256 over the parts' stored arrays, header and values; for training, over the class names too."""
     digest = hashlib.sha256()
     names = [f"{part}_{kind}" for part in parts for kind in ("images", "labels")]
     for name in names + ["classes"] * ("train" in parts and "classes" in _names(path)):
-        _header(path, name)  # with its checks: what is expanded here is bounded
+        _header(path, name)  # its checks limit how many bytes are expanded here
         digest.update(f"{name}\n".encode())
         with _opened(path, name) as (_, stream):
             while chunk := stream.read(CHUNK):
@@ -201,32 +203,36 @@ def _content_sha256(path: Path, parts: Sequence[str]) -> str:
 
 
 def _read(path: Path, name: str) -> NDArray[Any]:
-    """Labels or names. Nothing is unpickled, and nothing allocated before the header is checked."""
+    """Reads labels or names. Unpickles nothing, and allocates nothing before the header is checked."""
     shape, dtype = _header(path, name)
     if dtype.itemsize * prod(shape) > MOST_HELD:
         sizes = " x ".join(map(str, shape))
         place = _place(path, name)
-        raise SweeperError(f"labels or names must be {MOST_HELD:,} bytes at most, got {sizes} of {dtype} ({place})")
+        raise SweeperError(f"labels or names must take {MOST_HELD:,} bytes at most, got {sizes} of {dtype} ({place})")
     with _opened(path, name) as (_, stream):
         array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
     return array
 
 
 def _header(path: Path, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and type of an array; believed only where the content can be as large."""
+    """The shape and type in an array's header. Raises SweeperError if the content cannot be that large."""
     with _opened(path, name) as (info, stream):
         version = np.lib.format.read_magic(stream)
         if version != (1, 0):
-            # Later ones are for records of many fields, and let a header be of gigabytes.
-            raise ValueError(f"version {version[0]}.{version[1]} of the npy format, where 1.0 is enough")
+            # Later versions are for records of many fields, and allow headers of gigabytes.
+            raise ValueError(f"version {version[0]}.{version[1]} of the npy format, only 1.0 is supported")
         shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
         start = stream.tell()
     place = _place(path, name)
     if dtype.hasobject:
         raise SweeperError(f"arrays must hold numbers or text, got objects, which are not unpickled ({place})")
     if min(shape, default=0) < 0 or not dtype.itemsize:
-        # Products of such sizes can be right.
-        raise SweeperError(f"an array must have a size, got {' x '.join(map(str, shape))} of {dtype} ({place})")
+        # The product of such sizes can equal the size of the content.
+        sizes = " x ".join(map(str, shape))
+        raise SweeperError(
+            "an array must have sizes that are not negative and a type that is not empty, "
+            f"got {sizes} of {dtype} ({place})"
+        )
     n_bytes, most = dtype.itemsize * prod(shape), MOST_EXPANSION * info.compress_size + CHUNK
     if n_bytes != info.file_size - start or info.file_size > most:
         raise SweeperError(
@@ -257,11 +263,9 @@ def _readable(path: Path, name: str) -> Iterator[None]:
         yield
     except SweeperError:
         raise
-    except Exception as error:  # zipfile, zlib and numpy let out whatever damaged bytes make them raise
+    except Exception as error:  # damaged bytes make zipfile, zlib and numpy raise exceptions of any type
         text = first_line(error)
-        raise SweeperError(
-            f"{name} must be readable as of an .npz file, got: {plain(text)} ({plain(str(path))})"
-        ) from error
+        raise SweeperError(f"{name} must be readable as .npz data, got: {plain(text)} ({plain(str(path))})") from error
 
 
 def _place(path: Path, name: str) -> str:

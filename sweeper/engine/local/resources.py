@@ -46,21 +46,28 @@ class Execution:
         return [device for device in self.devices for _ in range(self.at_once)]
 
 
-def plan_execution(
-    device: str,
-    jobs: int | None,
-    data_bytes: int,
-    environment: Mapping[str, str],
-    worker_memory: int | None = None,
-    jobs_per_gpu: int | None = None,
-    most_jobs: int = sys.maxsize,
-) -> Execution:
-    """The workers for `--device`, `--jobs` (None: as many as the machine bears), `--worker-memory`, `--jobs-per-gpu`.
+@dataclass(frozen=True)
+class DeviceOptions:
+    """Where trainings run, as a user asks for it.
 
-    None for the memory is an equal share of it for each worker on a CPU. With `jobs_per_gpu`, one process a GPU trains
-    so many trials from CUDA graphs, or with 0 as many as are fastest. Of more workers than `most_jobs` there is no use.
-    Raises UsageError.
+    `device` is auto, cpu, cuda, mps, or CUDA devices by number ("cuda:0,cuda:1"). `jobs` is how many trainings run at
+    once, None as many as the machine bears. `jobs_per_gpu` is how many share a GPU, from CUDA graphs: 0 finds out how
+    many are fastest, None is one without graphs. `worker_memory` (bytes) limits a worker on a CPU; None is an equal
+    share of the memory.
     """
+
+    device: str = "auto"
+    jobs: int | None = None
+    jobs_per_gpu: int | None = None
+    worker_memory: int | None = None
+
+
+def plan_execution(
+    options: DeviceOptions, data_bytes: int, environment: Mapping[str, str], most_jobs: int = sys.maxsize
+) -> Execution:
+    """Decides on the workers for these options, at most `most_jobs`. Raises UsageError."""
+    device, jobs, jobs_per_gpu = options.device, options.jobs, options.jobs_per_gpu
+    worker_memory = options.worker_memory
     found = _devices(device)
     if worker_memory is not None:
         _check_worker_memory(worker_memory, found)

@@ -14,7 +14,7 @@ from tests.hostile import within
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (3, 3, 32, 32), dtype=np.uint8)
 BATCH = cifar_batch(IMAGES, {"labels": [7, 0, 255]})
-# The operations: T is a string with four bytes of length, X one of text, B and \x8e of bytes, \x8b an integer.
+# Pickle operations: T is a string with a length of four bytes, X is text, B and \x8e are bytes, \x8b is an integer.
 ABSURD = [
     BATCH.replace(b"T" + (3 * IMAGE_SIZE).to_bytes(4, "little"), b"T" + b"\xff\xff\xff\x7f"),
     BATCH.replace(b"T" + (3 * IMAGE_SIZE).to_bytes(4, "little"), b"T" + b"\xff\xff\xff\xff"),
@@ -48,8 +48,8 @@ def test_labels_in_several_pieces_are_all_read():
 
 
 @pytest.mark.parametrize("fortran", [False, True])
-def test_the_fake_is_what_pickle_reads_as_a_batch(fortran):
-    """A batch under test is a true pickle: Python reads from it what read_batch does."""
+def test_fake_batches_are_real_pickles(fortran):
+    """Python's pickle reads the same values from a batch of these tests as read_batch does."""
     entries = pickle.loads(cifar_batch(IMAGES, {"labels": [7, 0, 255]}, fortran), encoding="latin1")
     np.testing.assert_array_equal(entries["data"], IMAGES.reshape(3, -1))
     assert (entries["labels"], len(entries["filenames"])) == ([7, 0, 255], 3)
@@ -62,13 +62,13 @@ def test_the_fake_is_what_pickle_reads_as_a_batch(fortran):
         (b"<html>not found</html>", "must be a pickle as Python 2 wrote it"),
         (BATCH[:-100], "must be a pickle as Python 2 wrote it"),
         (cifar_batch(IMAGES, {"fine_labels": [1, 2, 3]}), "must hold a list labels of small integers, got none"),
-        (cifar_batch(IMAGES, {"labels": [1, 2]}), "3,072 bytes an image, got 9,216 bytes and 2 labels"),
-        (cifar_batch(IMAGES[:, :, :31], {"labels": [1, 2, 3]}), "3,072 bytes an image, got 8,928 bytes and 3 labels"),
+        (cifar_batch(IMAGES, {"labels": [1, 2]}), "3,072 bytes per image, got 9,216 bytes and 2 labels"),
+        (cifar_batch(IMAGES[:, :, :31], {"labels": [1, 2, 3]}), "3,072 bytes per image, got 8,928 bytes and 3 labels"),
         (pickle.dumps({"labels": [1, 2, 3], "data": IMAGES}, protocol=4), "a list labels of small integers, got none"),
         (pickle.dumps({"labels": [1, 2, 3], "data": b""}, protocol=2), "a list labels of small integers, got none"),
     ],
 )
-def test_what_is_no_batch_is_refused_with_rule_and_place(batch, rule):
+def test_content_that_is_not_a_batch_is_refused_with_rule_and_place(batch, rule):
     with pytest.raises(SweeperError) as caught:
         read_batch(batch, "some/file", "labels")
     assert rule in str(caught.value)
@@ -91,14 +91,14 @@ def test_payload_in_a_batch_is_not_run(tmp_path):
     argument = b"cpathlib\nPosixPath\n(U" + bytes((len(str(path)),)) + str(path).encode() + b"tR"
     batch = b"\x80\x04\x8c\x07pathlib\x8c\x0fPosixPath.touch\x93" + argument + b"\x85R0" + BATCH[2:]
     pickle.loads(batch, encoding="latin1")
-    path.unlink()  # so it was run
+    path.unlink()  # fails unless the payload was run
     assert read_batch(batch, "here", "labels")[1].tolist() == [7, 0, 255]
     assert not path.exists()
 
 
 @given(damaged(BATCH))
 @example(BATCH)
-def test_bytes_are_a_batch_of_as_many_images_as_labels_or_refused_in_one_line(batch):
+def test_any_bytes_give_as_many_images_as_labels_or_one_line(batch):
     try:
         with within():
             images, labels = read_batch(batch, "some/file", "labels")

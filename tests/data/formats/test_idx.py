@@ -50,7 +50,7 @@ def test_bad_idx_is_refused_with_rule_value_and_place(data, rule):
 
 @pytest.mark.parametrize("sizes", [b"\xff" * 12, b"\x00\x01\x00\x00" * 3, b"\x40\x00\x00\x00\x00\x00\x00\x04" * 2])
 def test_absurd_header_is_refused_before_anything_is_allocated(sizes):
-    # The last two multiply to a power of two that would wrap to a small number in 32 or 64 bits.
+    # The last two products are powers of two that would wrap to a small number in 32 or 64 bits.
     data = bytes((0, 0, 8, len(sizes) // 4)) + sizes
     tracemalloc.start()
     try:
@@ -109,7 +109,7 @@ def test_stl10_is_read_column_by_column_and_its_labels_count_from_one():
 @pytest.mark.parametrize(
     ("n_bytes", "labels", "message"),
     [
-        (27_647, b"\x01", r"27,648 bytes an image, got 27,647 in all \(some/images\)"),
+        (27_647, b"\x01", r"27,648 bytes per image, got 27,647 in all \(some/images\)"),
         (27_648, b"\x01\x00", r"must count from 1, got 0 for image 1 \(some/labels\)"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Whatever bytes a data file holds: its array, or one line that names the file; nothing absurd is allocated."""
+"""Any bytes in a data file give an array or one line that names the file, and nothing absurd is allocated."""
 
 import gzip
 import hashlib
@@ -23,7 +23,7 @@ from tests.fake_data import idx_bytes
 from tests.hostile import examples, refused, within
 
 VALID = idx_bytes(np.arange(60).reshape(5, 4, 3))
-# The most that a few kilobytes may take to be refused.
+# The most memory that refusing a few kilobytes may take.
 MOST_BYTES = 1_000_000
 
 
@@ -43,7 +43,7 @@ contents = (
 @example(VALID, 3)
 @example(gzip.compress(VALID), 3)
 @example(bytes((0, 0, 8, 3)) + bytes((0, 0, 0xE8, 0xD4)) * 3, 3)
-def test_bytes_are_an_array_of_their_own_size_or_refused_in_one_line(data, ndim):
+def test_any_bytes_give_an_array_of_their_size_or_one_line(data, ndim):
     tracemalloc.start()
     try:
         with within():
@@ -64,7 +64,7 @@ def test_bytes_are_an_array_of_their_own_size_or_refused_in_one_line(data, ndim)
 @example(gzip.compress(VALID))
 @example(gzip.compress(bytes(10_000_000)))
 @example(gzip.compress(gzip.compress(VALID)))
-def test_only_the_very_content_passes_the_hash(data):
+def test_only_the_exact_content_passes_the_hash(data):
     file = DataFile("some-file", len(VALID), hashlib.sha256(VALID).hexdigest())
     tracemalloc.start()
     try:
@@ -83,13 +83,13 @@ def test_only_the_very_content_passes_the_hash(data):
 @example(idx_bytes(np.zeros((0, 4, 3))), idx_bytes(np.zeros(0)), True)
 @example(idx_bytes(np.zeros((1, 4, 3))), idx_bytes(np.full(1, 10)), True)
 def test_files_that_pass_their_hash_are_decoded_or_refused_by_name(images, labels, both):
-    """The hashes are the files' own: what a catalogue's mistake would let through."""
+    """The hashes are not checked here: a mistake in the catalog would let such files through."""
     labels = labels if both else idx_bytes(np.zeros(5))
     paths = (Path("some/images"), Path("some/labels"))
     tiny = replace(FASHION_MNIST, input_shape=(1, 4, 3))
     try:
         with within():
-            pixels, classes = decode(tiny, locate.Found((images, labels), paths))
+            pixels, classes = decode(tiny, locate.LocatedFiles((images, labels), paths))
         assert len(pixels) == len(classes) > 0
     except SweeperError as error:
         assert_one_line(error, "images|labels")
@@ -117,7 +117,7 @@ def test_data_info_names_the_damaged_file(dataset, tmp_path, change, compress):
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to(path)])
-def test_data_info_names_what_is_no_file(dataset, tmp_path, make):
+def test_data_info_names_a_path_that_is_not_a_file(dataset, tmp_path, make):
     path = tmp_path / "data" / dataset.training[0].name
     path.unlink()
     make(path)

@@ -40,16 +40,16 @@ def test_file_is_read_back_as_written_and_ten_is_the_digit_zero():
         (b"", "must be a MATLAB 5 file"),
         (b"<html>not found</html>", "must be a MATLAB 5 file"),
         (FILE[:-20], "must be a MATLAB 5 file"),
-        (mat(X=X), "y must be of 2 dimensions and type uint8, got nothing"),
-        (mat(X=X.astype(float), y=Y), "X must be of 4 dimensions and type uint8, got 5 x 6 x 3 x 4 of double"),
-        (mat(X=X[0], y=Y), "X must be of 4 dimensions and type uint8, got 6 x 3 x 4 of uint8"),
+        (mat(X=X), "y must have 2 dimensions and type uint8, got nothing"),
+        (mat(X=X.astype(float), y=Y), "X must have 4 dimensions and type uint8, got 5 x 6 x 3 x 4 of double"),
+        (mat(X=X[0], y=Y), "X must have 4 dimensions and type uint8, got 6 x 3 x 4 of uint8"),
         (mat(X=X, y=Y[:3]), "got 5 x 6 x 3 x 4 and 3 x 1"),
         (mat(X=X, y=Y.T), "got 5 x 6 x 3 x 4 and 1 x 4"),
         (mat(X=X[:, :, :2], y=Y), "got 5 x 6 x 2 x 4 and 4 x 1"),
-        (mat(X={"field": X}, y=Y), "X must be of 4 dimensions and type uint8"),
+        (mat(X={"field": X}, y=Y), "X must have 4 dimensions and type uint8"),
     ],
 )
-def test_what_does_not_fit_is_refused_with_rule_and_place(content, rule):
+def test_wrong_content_is_refused_with_rule_and_place(content, rule):
     with pytest.raises(SweeperError) as caught:
         read_svhn(content, "some/file")
     assert rule in str(caught.value)
@@ -82,7 +82,7 @@ def test_absurd_claim_is_refused_before_anything_is_allocated(compressed):
 @examples(50)
 @given(damaged(FILE))
 @example(FILE)
-def test_bytes_are_as_many_images_as_labels_or_refused_in_one_line(content):
+def test_any_bytes_give_as_many_images_as_labels_or_one_line(content):
     try:
         with within():
             images, labels = read_svhn(content, "some/file")

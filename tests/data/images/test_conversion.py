@@ -7,6 +7,7 @@ from PIL import Image
 from sweeper.data.images.conversion import converted
 from sweeper.data.images.image_set import ImageSet
 from sweeper.data.images.options import DataOptions
+from sweeper.data.source import DataSource
 from sweeper.data.training_set import load_training_set
 from tests.data.pictures import write_folder, write_npz
 
@@ -27,7 +28,7 @@ def test_without_options_the_part_is_left_as_it_is(tmp_path):
     assert not (tmp_path / "cache" / "decoded").exists()
 
 
-def test_classes_keep_their_images_in_order_with_labels_by_the_order_asked_for():
+def test_chosen_classes_keep_the_order_of_images_and_number_labels_in_the_chosen_order():
     found = converted(part(n_validation=3), DataOptions(("c", "a")))
     np.testing.assert_array_equal(found.images, COLOUR[[0, 2, 3, 5]])
     assert (found.labels.tolist(), found.classes, found.n_validation) == ([1, 0, 1, 0], ("c", "a"), 2)
@@ -41,7 +42,7 @@ def test_grey_is_the_weighted_sum_of_the_channels():
     assert np.abs(found.images[:, 0] - expected).max() <= 1
 
 
-def test_what_is_made_is_kept_and_told_apart(tmp_path):
+def test_converted_images_are_cached_once_for_each_choice_of_options(tmp_path):
     kept = tmp_path / "cache" / "decoded"
     for count, options in enumerate(
         (
@@ -70,7 +71,7 @@ def test_a_folder_and_an_npz_file_of_the_same_pixels_are_the_same_images(tmp_pat
         tmp_path / "folder", {f"train/{LABELS[n]}/{n}.png": Image.fromarray(rows[n]) for n in order.tolist()}
     )
     npz = write_npz(tmp_path / "some.npz", {"train_images": rows[order], "train_labels": LABELS[order]})
-    pools = [load_training_set(str(path), options=options) for path in (folder, npz)]
-    np.testing.assert_array_equal(pools[0].images, pools[1].images)
-    assert pools[0].labels.tolist() == pools[1].labels.tolist()
-    assert pools[0].classes == pools[1].classes
+    training_sets = [load_training_set(DataSource(str(path), options=options)) for path in (folder, npz)]
+    np.testing.assert_array_equal(training_sets[0].images, training_sets[1].images)
+    assert training_sets[0].labels.tolist() == training_sets[1].labels.tolist()
+    assert training_sets[0].classes == training_sets[1].classes

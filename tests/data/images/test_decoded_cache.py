@@ -8,7 +8,7 @@ from collections import namedtuple
 import numpy as np
 import pytest
 
-from sweeper.data.images.decoded_cache import decoded, room_for
+from sweeper.data.images.decoded_cache import decoded, require_room
 from sweeper.errors import SweeperError
 from tests.commands.processes import DEADLINE
 from tests.hostile import listing
@@ -35,7 +35,7 @@ def test_images_are_made_once_and_then_mapped():
         assert not found.images.flags.writeable
 
 
-def test_what_a_killed_process_left_goes_after_a_day(tmp_path):
+def test_leftovers_of_a_killed_process_are_deleted_after_a_day(tmp_path):
     decoded("key", make)
     root = tmp_path / "cache" / "decoded"
     for name, age in ((".old.1.ab", 90_000), (".new.2.cd", 3_600), ("key", 90_000)):
@@ -64,14 +64,14 @@ def test_damaged_entry_is_made_again(tmp_path, name, content):
     decoded("key", never)
 
 
-def test_entry_that_was_cut_short_is_made_again(tmp_path):
+def test_truncated_entry_is_made_again(tmp_path):
     decoded("key", make)
     path = tmp_path / "cache" / "decoded" / "key" / "images.npy"
     path.write_bytes(path.read_bytes()[:-1])
     np.testing.assert_array_equal(decoded("key", make).images, IMAGES)
 
 
-def test_of_two_that_make_an_entry_at_once_both_have_it(tmp_path):
+def test_entry_that_another_process_made_first_is_used(tmp_path):
     def slower(folder):
         decoded("key", make)
         return make(folder)
@@ -100,7 +100,7 @@ def test_processes_that_start_together_agree(tmp_path):
 @pytest.mark.parametrize(
     "error", [SweeperError("refused"), OSError(errno.ENOSPC, "No space left on device"), KeyError()]
 )
-def test_nothing_stays_of_what_was_not_finished(tmp_path, error):
+def test_unfinished_entry_leaves_nothing(tmp_path, error):
     def spoil(folder):
         make(folder)
         raise error
@@ -110,25 +110,26 @@ def test_nothing_stays_of_what_was_not_finished(tmp_path, error):
     assert listing(tmp_path / "cache") == ["decoded"]
 
 
-def test_full_disk_is_one_line_that_says_what_to_do(tmp_path):
+def test_full_disk_gives_one_line_that_says_what_to_do(tmp_path):
     def full(folder):
         raise OSError(errno.ENOSPC, "No space left on device", "images.npy")
 
     with pytest.raises(
-        SweeperError, match=r"must be stored, got: No space left on device \(.*/decoded/key\); SWEEPER_"
+        SweeperError, match=r"could not be stored: No space left on device \(.*/decoded/key\); set SWEEPER_"
     ):
         decoded("key", full)
 
 
-def test_cache_that_is_no_folder_is_one_line(tmp_path):
+def test_cache_that_is_not_a_folder_gives_one_line(tmp_path):
     (tmp_path / "cache" / "decoded").write_text("")
-    with pytest.raises(SweeperError, match=r"the decoded images must be stored, got: (File exists|Not a directory)"):
+    with pytest.raises(SweeperError, match=r"the decoded images could not be stored: (File exists|Not a directory)"):
         decoded("key", make)
 
 
 def test_more_images_than_the_disk_has_room_for_are_refused(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")(10, 0, 4_000_000_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
-    room_for((1000, 1, 2000, 2000), tmp_path)
-    with pytest.raises(SweeperError, match=r"^1,001 images of 1x2000x2000 must have room, got 4.0 GB for 4.0 GB \("):
-        room_for((1001, 1, 2000, 2000), tmp_path)
+    require_room((1000, 1, 2000, 2000), tmp_path)
+    message = r"^1,001 images of 1x2000x2000 need 4.0 GB of disk space, got 4.0 GB \("
+    with pytest.raises(SweeperError, match=message):
+        require_room((1001, 1, 2000, 2000), tmp_path)

@@ -6,7 +6,7 @@ from sweeper.errors import UsageError
 KNOWN = ("car", "deer", "ship")
 
 
-def test_classes_are_those_named_in_that_order_or_all():
+def test_chosen_classes_are_those_named_in_their_order_or_else_all():
     assert chosen_classes(DataOptions(("ship", "car")), KNOWN) == ("ship", "car")
     assert chosen_classes(DataOptions(), KNOWN) == KNOWN
 
@@ -20,12 +20,12 @@ def test_classes_are_those_named_in_that_order_or_all():
         (("car",), r"^there must be at least two classes, got only car \(--classes\)$"),
     ],
 )
-def test_classes_that_cannot_be_had_are_refused(classes, message):
+def test_unknown_repeated_and_single_classes_are_refused(classes, message):
     with pytest.raises(UsageError, match=message):
         chosen_classes(DataOptions(classes), KNOWN)
 
 
-def test_of_many_classes_the_first_are_listed():
+def test_error_lists_only_the_first_of_many_classes():
     known = [f"class {number:04}" for number in range(1000)]
     with pytest.raises(UsageError, match=r"class 0019, and 980 more \(--classes\)"):
         chosen_classes(DataOptions(("x", "y")), known)

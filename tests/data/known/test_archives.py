@@ -17,7 +17,7 @@ CONTENTS = fake_contents(CIFAR10)
 
 
 def archive_of(members, folder="cifar-10-batches-py"):
-    """A gzipped tar archive: a content of bytes is a file, a text is where a symbolic link points to."""
+    """A gzipped tar archive: bytes are the content of a file, a string is the target of a symbolic link."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz", compresslevel=1) as archive:
         for name, content in members:
@@ -31,7 +31,7 @@ def archive_of(members, folder="cifar-10-batches-py"):
 
 @pytest.fixture
 def mirror(tmp_path, monkeypatch):
-    """Serves tmp_path/mirror; the result takes the content of an archive and gives the data set with its digest."""
+    """Serves tmp_path/mirror; gives a function from an archive's content to the data set with its digest."""
     (tmp_path / "mirror").mkdir()
 
     def serve(content, **changes):
@@ -51,7 +51,7 @@ def cached(tmp_path: Path) -> list[str]:
     return sorted(path.name for path in (tmp_path / "cache" / "cifar10").iterdir())
 
 
-def test_archive_is_downloaded_once_and_only_the_files_leave_it(tmp_path, mirror, notes):
+def test_archive_is_downloaded_once_and_only_the_wanted_files_are_kept(tmp_path, mirror, notes):
     members = [("readme.html", b"text"), *CONTENTS.items(), ("batches.meta", b"meta"), ("../../outside", b"x")]
     dataset = mirror(archive_of(members))
     found = locate.read(dataset, dataset.training, notify=notes.append)
@@ -62,7 +62,7 @@ def test_archive_is_downloaded_once_and_only_the_files_leave_it(tmp_path, mirror
     locate.read(dataset, dataset.files, offline=True, notify=notes.append)
 
 
-def test_sizes_are_told_before_a_download(mirror, notes):
+def test_sizes_are_reported_before_a_download(mirror, notes):
     with pytest.raises(SweeperError):
         locate.read(catalog.STL10, catalog.STL10.training, notify=notes.append)
     assert notes[0].endswith("stl10_binary.tar.gz (2,640 MB; the files that are kept take 359 MB)")
@@ -116,7 +116,7 @@ def test_archive_that_is_not_the_published_one_is_not_unpacked(tmp_path, mirror,
 
 
 @pytest.mark.parametrize("content", [b"no archive", archive_of(CONTENTS.items())[:9000], b""])
-def test_damaged_archive_whose_hash_holds_is_one_line(tmp_path, mirror, notes, content):
+def test_damaged_archive_whose_hash_matches_gives_one_line(tmp_path, mirror, notes, content):
     dataset = mirror(content)
     with pytest.raises(SweeperError, match=r"the archive must be intact, got: .*cifar-10-python.tar.gz\)"):
         locate.read(dataset, dataset.training, notify=notes.append)
@@ -133,28 +133,29 @@ def test_archive_that_is_not_served_is_named_with_the_reason(tmp_path, mirror, n
 def test_cache_that_cannot_be_written_is_named(tmp_path, mirror, notes):
     dataset = mirror(archive_of(CONTENTS.items()))
     (tmp_path / "cache" / "cifar10").write_text("a file where the folder should be")
-    with pytest.raises(SweeperError, match=r"^cifar-10-python.tar.gz must be stored.*cache/cifar10.*SWEEPER_CACHE_DIR"):
+    message = r"^cifar-10-python.tar.gz could not be stored.*cache/cifar10.*SWEEPER_CACHE_DIR"
+    with pytest.raises(SweeperError, match=message):
         locate.read(dataset, dataset.training, notify=notes.append)
 
 
-def test_disk_that_fills_up_is_told_and_nothing_is_left(tmp_path, mirror, notes, monkeypatch):
+def test_disk_that_fills_up_is_reported_and_nothing_is_left(tmp_path, mirror, notes, monkeypatch):
     dataset = mirror(archive_of(CONTENTS.items()))
 
     def full(folder, name, content):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(verified_files, "write", full)
-    with pytest.raises(SweeperError, match=r"^data_batch_1 must be stored, got: No space left"):
+    with pytest.raises(SweeperError, match=r"^data_batch_1 could not be stored: No space left"):
         locate.read(dataset, dataset.training, notify=notes.append)
     assert cached(tmp_path) == []
 
 
-def test_disk_that_has_no_room_for_the_archive_is_told(tmp_path, mirror, notes):
+def test_disk_without_room_for_the_archive_is_reported(tmp_path, mirror, notes):
     dataset = mirror(archive_of(CONTENTS.items()))
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
     try:
-        with pytest.raises(SweeperError, match=r"^cifar-10-python.tar.gz must be stored, got: File too large"):
+        with pytest.raises(SweeperError, match=r"^cifar-10-python.tar.gz could not be stored: File too large"):
             locate.read(dataset, dataset.training, notify=notes.append)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -178,7 +179,7 @@ def test_download_that_is_killed_leaves_nothing(tmp_path, mirror, notes, monkeyp
 
     monkeypatch.setattr(archives, "members", evaluation)
     locate.read(dataset, dataset.training, notify=notes.append)
-    assert names == []  # the whole archive is there, but has no name that a kill would leave
+    assert names == []  # the whole archive is on disk, but has no name that a kill would leave
 
 
 @pytest.mark.parametrize("base", [KMNIST, SVHN])

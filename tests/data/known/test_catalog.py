@@ -34,7 +34,7 @@ def test_sizes_of_cifars_batches_leave_room_for_labels_and_names_only():
 def test_every_file_has_its_own_digest():
     files = {file for dataset in catalog.DATASETS.values() for file in (*dataset.files, dataset.archive) if file}
     digests = {file.digest: file for file in files}
-    assert len(digests) == len(files) - 2  # CIFAR-100's stand there with fine and with coarse labels
+    assert len(digests) == len(files) - 2  # CIFAR-100's files occur twice, with fine and with coarse labels
     for file in files:
         assert len(bytes.fromhex(file.digest)) == hashlib.new(file.algorithm).digest_size
         assert file.digest == file.digest.lower()
@@ -75,7 +75,7 @@ def test_class_names_are_torchvisions(name):
     assert list(dataset.classes) == getattr(datasets, dataset.torchvision).classes
 
 
-def test_class_names_differ_and_are_in_the_alphabets_order_where_they_were_published_so():
+def test_class_names_differ_and_are_alphabetical_where_they_were_published_so():
     for dataset in catalog.DATASETS.values():
         assert len(set(dataset.classes)) == len(dataset.classes)
     for dataset in (catalog.CIFAR10, catalog.CIFAR100, catalog.CIFAR100_COARSE, catalog.STL10):

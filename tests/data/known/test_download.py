@@ -19,7 +19,7 @@ real_mirrors = download.mirrors  # every test replaces it
 
 @pytest.fixture
 def mirror(dataset, tmp_path, monkeypatch):
-    """A mirror on this machine that serves tmp_path/mirror, and the list of paths it was asked for."""
+    """A mirror on this machine that serves tmp_path/mirror, and the list of requested paths."""
     folder = tmp_path / "mirror"
     folder.mkdir()
     for file in dataset.files:
@@ -105,7 +105,7 @@ def test_next_mirror_serves_what_the_first_cannot(dataset, tmp_path, mirror, mon
         unreachable = f"http://127.0.0.1:{closed.getsockname()[1]}/"
         use_mirrors(monkeypatch, unreachable, *download.mirrors(dataset))
         locate.read(dataset, dataset.training, notify=notes.append)
-    assert sum(unreachable in note for note in notes) == 1  # not asked again for the other files
+    assert sum(unreachable in note for note in notes) == 1  # the other files are not requested from it
 
 
 def test_silent_mirror_is_given_up_after_the_timeout(dataset, monkeypatch, notes):
@@ -118,24 +118,24 @@ def test_silent_mirror_is_given_up_after_the_timeout(dataset, monkeypatch, notes
 
 def test_cache_that_cannot_be_written_is_named(dataset, tmp_path, mirror, notes):
     (tmp_path / "cache" / "tiny").write_text("a file where the folder should be")
-    with pytest.raises(SweeperError, match=r"must be stored.*cache/tiny.*SWEEPER_CACHE_DIR"):
+    with pytest.raises(SweeperError, match=r"could not be stored.*cache/tiny.*SWEEPER_CACHE_DIR"):
         locate.read(dataset, dataset.training, notify=notes.append)
 
 
 FETCHING_PROCESS = """
 import sys
 from pathlib import Path
-from sweeper.data import download, sources
+from sweeper.data.known import download, locate
 from tests.fake_data import write_fake_dataset
 dataset = write_fake_dataset(Path(sys.argv[2]))
 download.mirrors = lambda dataset: [sys.argv[1]]
 sys.stdin.readline()
-sources.read(dataset, dataset.training, notify=lambda note: None)
+locate.read(dataset, dataset.training, notify=lambda note: None)
 """
 
 
 def test_processes_that_fetch_at_once_all_succeed(dataset, tmp_path, mirror, monkeypatch, notes):
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     command = [sys.executable, "-c", FETCHING_PROCESS, download.mirrors(dataset)[0]]
     processes = [
         subprocess.Popen([*command, str(tmp_path / f"copy{n}")], stdin=subprocess.PIPE, text=True, cwd=root)
@@ -153,7 +153,7 @@ def test_processes_that_fetch_at_once_all_succeed(dataset, tmp_path, mirror, mon
 
 @pytest.fixture
 def fake_apt(dataset, tmp_path, monkeypatch) -> Path:
-    """apt-get and dpkg-deb that "download" tmp_path/package; apt's configuration and calls are kept in the result."""
+    """Fakes apt-get and dpkg-deb, which "download" tmp_path/package; the result has apt's configuration and calls."""
     package = tmp_path / "package"
     folder = package / dataset.debian_folder.lstrip("/")
     folder.mkdir(parents=True)
@@ -217,7 +217,7 @@ def test_altered_file_in_debians_package_is_never_stored(dataset, tmp_path, fake
     assert "train-labels-idx1-ubyte" not in cached(tmp_path)
 
 
-def test_failing_apt_is_told_with_its_complaints_but_no_password(dataset, tmp_path, fake_apt, notes):
+def test_failing_apt_is_reported_with_its_complaints_but_no_password(dataset, tmp_path, fake_apt, notes):
     script = """
     [ $4 = update ] && echo "W: Failed to fetch https://user:secret@example.invalid/x  No route" >&2 && exit 0
     echo "E: Unable to locate package $5" >&2; exit 100"""
@@ -238,7 +238,7 @@ def test_hanging_apt_is_given_up(dataset, tmp_path, fake_apt, monkeypatch, notes
 
 
 @pytest.mark.parametrize("absent", ["apt-get", "dpkg-deb"])
-def test_machine_without_apt_is_told_so(dataset, tmp_path, fake_apt, monkeypatch, notes, absent):
+def test_missing_apt_is_reported(dataset, tmp_path, fake_apt, monkeypatch, notes, absent):
     (tmp_path / "bin" / absent).unlink()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     with pytest.raises(SweeperError, match=f"dataset-fake: {absent} not found on this machine"):

@@ -1,4 +1,4 @@
-"""Each known data set, with small files of its own format, through the whole path."""
+"""Reads each known data set from small files of its own format, from finding them to decoding them."""
 
 import gzip
 import sys
@@ -10,6 +10,7 @@ import pytest
 
 from sweeper.data.known import catalog, locate
 from sweeper.data.known.reader import decode
+from sweeper.data.source import DataSource
 from sweeper.data.training_set import load_training_set
 from sweeper.errors import SweeperError
 from tests.fake_data import fake_contents, put, with_contents
@@ -21,7 +22,7 @@ every = pytest.mark.parametrize("name", NAMES)
 
 @pytest.fixture
 def known(name, monkeypatch):
-    """The data set called `name` with small files, which are nowhere yet, and their contents."""
+    """The data set called `name` with small files, which are not on disk yet, and their contents."""
     dataset = catalog.get(name)
     contents = fake_contents(dataset)
     dataset = with_contents(dataset, contents)
@@ -30,7 +31,7 @@ def known(name, monkeypatch):
 
 
 def torchvision_part(dataset: catalog.Dataset, root: Path, train: bool):
-    """Images (N, C, H, W) and labels as torchvision's reader has them, its check of the hashes left out."""
+    """Images (N, C, H, W) and labels from torchvision's reader, without its check of the hashes."""
     from torchvision import datasets
 
     theirs = getattr(datasets, dataset.torchvision)
@@ -55,7 +56,7 @@ def test_both_parts_are_what_torchvision_reads_in_its_layout(name, known, tmp_pa
         found = locate.read(dataset, part, offline=True, notify=print)
         images, labels = torchvision_part(dataset, tmp_path / "work" / "data", train=part == dataset.training)
         if name == "cifar100_coarse":
-            labels = labels // 5  # torchvision reads the fine ones; the fake's coarse ones are made so
+            labels = labels // 5  # torchvision reads the fine labels; the fake files derive the coarse ones so
         ours = decode(dataset, found)
         np.testing.assert_array_equal(ours[0], images)
         np.testing.assert_array_equal(ours[1], labels)
@@ -78,7 +79,7 @@ def test_arrays_are_contiguous_and_writable(name, known, tmp_path):
 def test_data_dir_holds_the_files_directly_or_in_torchvisions_layout(name, known, tmp_path, layout):
     dataset, contents = known
     put(tmp_path / "mine" / (dataset.folder if layout else ""), contents)
-    training_set = load_training_set(name, data_dir=tmp_path / "mine", offline=True)
+    training_set = load_training_set(DataSource(name, data_dir=tmp_path / "mine", offline=True))
     assert len(training_set.images) == len(training_set.labels) > 0
 
 
@@ -87,11 +88,11 @@ sys.addaudithook(lambda event, arguments: opened.append(str(arguments[0])) if ev
 
 
 @every
-def test_training_part_is_had_without_opening_the_test_part(name, known, tmp_path):
+def test_training_part_is_loaded_without_opening_the_test_part(name, known, tmp_path):
     dataset, contents = known
     put(tmp_path / "mine", contents)
     opened.clear()
-    load_training_set(name, data_dir=tmp_path / "mine")
+    load_training_set(DataSource(name, data_dir=tmp_path / "mine"))
     read = {Path(path).name for path in opened if str(tmp_path / "mine") in path}
     assert read == {file.name for file in dataset.training}
 
@@ -117,9 +118,7 @@ def test_damaged_file_is_refused_in_one_line_that_names_it(name, known, tmp_path
 
 
 @every
-def test_content_that_is_not_of_the_format_is_refused_in_one_line_though_its_hash_holds(
-    name, known, tmp_path, monkeypatch
-):
+def test_content_of_another_format_is_refused_in_one_line_though_its_hash_matches(name, known, tmp_path, monkeypatch):
     dataset, contents = known
     for content in (b"", b"no data at all", b"\x80\x02}."):
         wrong = dict.fromkeys(contents, content)
@@ -129,22 +128,22 @@ def test_content_that_is_not_of_the_format_is_refused_in_one_line_though_its_has
 
 
 @every
-def test_label_of_no_class_is_refused_by_file(name, known, tmp_path, monkeypatch):
+def test_label_without_a_class_is_refused_by_file(name, known, tmp_path, monkeypatch):
     dataset, contents = known
     put(tmp_path / "mine", contents)
-    largest = int(load_training_set(name, data_dir=tmp_path / "mine").labels.max())
+    largest = int(load_training_set(DataSource(name, data_dir=tmp_path / "mine")).labels.max())
     monkeypatch.setitem(catalog.DATASETS, name, replace(dataset, classes=dataset.classes[:largest]))
     with pytest.raises(
         SweeperError, match=rf"labels must be in 0..{largest - 1}, got {largest} for image \d+ \(.*mine"
     ):
-        load_training_set(name, data_dir=tmp_path / "mine")
+        load_training_set(DataSource(name, data_dir=tmp_path / "mine"))
 
 
 @every
-def test_absence_is_one_message_with_every_place_and_what_to_do(name, known, tmp_path):
+def test_missing_files_give_one_message_with_every_place_and_what_to_do(name, known, tmp_path):
     dataset, _ = known
     with pytest.raises(SweeperError) as caught:
-        load_training_set(name, offline=True)
+        load_training_set(DataSource(name, offline=True))
     message = str(caught.value)
     places = [tmp_path / "cache" / (dataset.cached_as or name), tmp_path / "work" / "data" / dataset.folder]
     for text in (*map(str, places), "the network: not tried", f"sweeper data fetch {name}", "--data-dir FOLDER"):
@@ -154,7 +153,7 @@ def test_absence_is_one_message_with_every_place_and_what_to_do(name, known, tmp
     assert ("apt install" in message) == bool(dataset.debian_package)
     assert ("plain or as .gz" in message) == (name != "kmnist" and dataset.archive is None)
     with pytest.raises(SweeperError, match=rf"{dataset.training[-1].name} must be in the data folder.*\({tmp_path}"):
-        load_training_set(name, data_dir=tmp_path)
+        load_training_set(DataSource(name, data_dir=tmp_path))
 
 
 def test_coarse_labels_are_cached_with_the_fine_ones():
@@ -170,18 +169,18 @@ def test_fetch_into_a_folder_keeps_plain_names_apart(name, known, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["kmnist"])
-def test_only_the_compressed_file_is_taken_where_its_hash_alone_is_known(name, known, tmp_path):
+def test_only_the_compressed_file_is_used_if_only_its_hash_is_known(name, known, tmp_path):
     _, contents = known
     put(tmp_path / "mine", {key.removesuffix(".gz"): gzip.decompress(content) for key, content in contents.items()})
     with pytest.raises(SweeperError, match=r"train-labels-idx1-ubyte.gz must be in the data folder"):
-        load_training_set(name, data_dir=tmp_path / "mine")
+        load_training_set(DataSource(name, data_dir=tmp_path / "mine"))
 
 
 @pytest.mark.parametrize("name", ["kmnist"])
-def test_compressed_bomb_whose_hash_holds_is_not_expanded(name, known, tmp_path, monkeypatch):
+def test_compressed_bomb_whose_hash_matches_is_not_expanded(name, known, tmp_path, monkeypatch):
     dataset, contents = known
     wrong = dict.fromkeys(contents, gzip.compress(bytes(65_000_000), compresslevel=1))
     monkeypatch.setitem(catalog.DATASETS, name, with_contents(dataset, wrong))
     put(tmp_path / "mine", wrong)
     with pytest.raises(SweeperError, match=r"at most 64,000,000 bytes"):
-        load_training_set(name, data_dir=tmp_path / "mine")
+        load_training_set(DataSource(name, data_dir=tmp_path / "mine"))

@@ -97,7 +97,7 @@ def test_data_dir_that_does_not_exist_is_a_usage_error(dataset, tmp_path, notes)
         locate.read(dataset, dataset.training, data_dir=tmp_path / "nowhere", notify=notes.append)
 
 
-def test_bad_file_elsewhere_is_told_and_the_next_place_taken(dataset, tmp_path, notes):
+def test_bad_file_elsewhere_is_reported_and_the_next_place_is_tried(dataset, tmp_path, notes):
     cache, *_, debian = places(dataset, tmp_path)
     put(tmp_path, cache)
     put(tmp_path, debian)

@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 
 from sweeper.data.known import catalog
-from sweeper.data.known.locate import Found
+from sweeper.data.known.locate import LocatedFiles
 from sweeper.data.known.reader import combined_sha256, decode
 from sweeper.errors import SweeperError
 from tests.fake_data import idx_bytes
 
 
 def found_in(folder, contents):
-    return Found(contents, (folder / "train-images-idx3-ubyte.gz", folder / "train-labels-idx1-ubyte"))
+    return LocatedFiles(contents, (folder / "train-images-idx3-ubyte.gz", folder / "train-labels-idx1-ubyte"))
 
 
 @pytest.mark.parametrize(
     ("images", "labels", "rule", "file"),
     [
-        (np.zeros((2, 28, 28)), [0, 1, 2], "one label an image, got 2 images and 3 labels", "train-labels"),
+        (np.zeros((2, 28, 28)), [0, 1, 2], "one label per image, got 2 images and 3 labels", "train-labels"),
         (np.zeros((2, 28, 28)), [0, 10], "labels must be in 0..9, got 10 for image 1", "train-labels"),
         (np.zeros((2, 28, 27)), [0, 1], "images must be 1 x 28 x 28, got 1 x 28 x 27", "train-images"),
         (np.zeros((0, 28, 28)), [], "at least one image", "train-images"),
@@ -33,7 +33,7 @@ def test_arrays_that_do_not_fit_are_refused_by_file(dataset, tmp_path, images, l
     assert f"({tmp_path / file}" in str(caught.value)
 
 
-def test_greatest_label_is_allowed(dataset, tmp_path):
+def test_largest_label_is_allowed(dataset, tmp_path):
     contents = (idx_bytes(np.zeros((2, 28, 28))), idx_bytes(np.array([0, 9])))
     images, labels = decode(dataset, found_in(tmp_path, contents))
     assert (images.shape, images.dtype) == ((2, 1, 28, 28), np.uint8)

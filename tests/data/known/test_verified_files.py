@@ -55,7 +55,7 @@ def test_huge_file_is_not_read_whole(tmp_path):
     [
         (Path.mkdir, "must be a regular file"),
         (lambda path: path.symlink_to("/dev/zero"), "must be a regular file"),
-        (os.mkfifo, "must be a regular file"),  # opened, it would wait for a writer
+        (os.mkfifo, "must be a regular file"),  # opening it would wait for a writer
         (lambda path: path.symlink_to(path.parent / "nowhere"), "must be readable, got: No such file"),
         (lambda path: path.symlink_to(path), "must be readable, got: Too many levels of symbolic links"),
         (lambda path: path.symlink_to(path.parent / ("x" * 300)), "must be readable, got: File name too long"),
@@ -76,7 +76,7 @@ def test_file_that_its_user_may_not_read_is_refused_with_its_path(tmp_path, monk
     def forbidden(self, mode):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", forbidden)  # root may read all
+    monkeypatch.setattr(Path, "open", forbidden)  # because root may read everything
     with pytest.raises(SweeperError, match=r"must be readable, got: Permission denied.*some-file\)"):
         verified_files.read(path, FILE)
 

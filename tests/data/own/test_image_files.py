@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sweeper.data.images.options import AS_IT_IS, DataOptions
+from sweeper.data.images.options import DataOptions
 from sweeper.data.images.resize import fitted
 from sweeper.data.own import image_files
-from sweeper.data.own.image_files import ImageFile, common_format, content_sha256, inspect, read, told
+from sweeper.data.own.image_files import ImageFile, common_format, content_sha256, describe_bad, inspect, read
 from sweeper.errors import SweeperError
 from tests.data.pictures import encoded, picture, write_folder
 
@@ -16,13 +16,16 @@ SKIP = DataOptions(skip_bad=True)
 
 
 def files_in(root, contents):
-    """Image files of class a, or of the class that the name begins with."""
+    """Writes image files of class a, or of the class that the name begins with."""
     write_folder(root, contents)
     return [ImageFile(root / name, name, name[0] if "/" in name else "a") for name in contents]
 
 
-def decode(files, options=AS_IT_IS):
-    """The images of the files in the format that most have, of classes a and b."""
+AS_THEY_ARE = DataOptions()
+
+
+def decode(files, options=AS_THEY_ARE):
+    """The images of the files, of classes a and b, in the most common format."""
     inspected = inspect(files)
     return read(inspected, content_sha256(inspected), ("a", "b"), common_format(inspected, options), options)
 
@@ -34,7 +37,7 @@ def test_image_is_decoded_whatever_its_format(tmp_path, format):
     found = decode(files_in(tmp_path, {"image": content}))
     assert found.images.shape == (1, 3, 4, 6)
     pixels = found.images[0].reshape(3, -1).astype(int)
-    # JPEG alone loses something.
+    # Only JPEG is lossy.
     assert np.abs(pixels - np.array([[250], [120], [0]])).max() <= (3 if format == "JPEG" else 0)
 
 
@@ -56,7 +59,7 @@ def test_modes_become_grey_or_colour(tmp_path, mode, value, expected):
 
 
 @pytest.mark.parametrize("mode", ["I;16", "I", "F"])
-def test_more_than_eight_bits_a_channel_are_refused_rather_than_cut(tmp_path, mode):
+def test_more_than_eight_bits_per_channel_are_refused_rather_than_truncated(tmp_path, mode):
     files = files_in(tmp_path, {"good": 3, "deep": encoded(Image.new(mode, (4, 4), 3), "TIFF")})
     with pytest.raises(SweeperError, match=f"1 is not .deep: pixels of mode {mode}, more than 8 bits a channel"):
         decode(files)
@@ -114,7 +117,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("reason", ODD)
-def test_what_is_no_regular_file_is_bad_and_never_waited_for(tmp_path, reason):
+def test_anything_but_a_regular_file_is_bad_and_never_waited_for(tmp_path, reason):
     files = files_in(tmp_path, {"1": 1, "odd": b""})
     (tmp_path / "odd").unlink()
     ODD[reason](tmp_path / "odd")
@@ -137,18 +140,18 @@ def test_file_that_may_not_be_read_is_bad(tmp_path, monkeypatch, place):
         decode(files)
 
 
-def test_format_is_known_without_reading_more_than_headers(tmp_path, monkeypatch):
+def test_format_is_found_by_reading_only_headers(tmp_path, monkeypatch):
     files = files_in(tmp_path, {"1": 1, "2": 2})
     monkeypatch.delattr(image_files.hashlib, "file_digest")
-    assert common_format(inspect(files, hashed=False), AS_IT_IS).input_shape == (1, 4, 4)
+    assert common_format(inspect(files, hashed=False), DataOptions()).input_shape == (1, 4, 4)
 
 
-def test_file_that_changes_while_it_is_read_is_not_taken_for_what_it_was(tmp_path):
+def test_file_that_changes_while_it_is_read_is_bad(tmp_path):
     files = files_in(tmp_path, {"1": 1, "2": 2})
     inspected = inspect(files)
     picture(3, (8, 8)).save(tmp_path / "2", "PNG")
     with pytest.raises(SweeperError, match=r"1 is not \(2: changed while it was read\)"):
-        read(inspected, content_sha256(inspected), ("a",), common_format(inspected, AS_IT_IS), AS_IT_IS)
+        read(inspected, content_sha256(inspected), ("a",), common_format(inspected, DataOptions()), DataOptions())
 
 
 def test_first_five_of_many_bad_files_are_named(tmp_path):
@@ -159,19 +162,19 @@ def test_first_five_of_many_bad_files_are_named(tmp_path):
     assert f"1,234 are not ({listed}; ...)" in str(refusal.value)
 
 
-def test_nothing_but_bad_files_is_refused_without_advice_that_would_not_help(tmp_path):
+def test_bad_files_only_are_refused_without_useless_advice(tmp_path):
     files = files_in(tmp_path, {"1": b"", "2": b""})
     with pytest.raises(SweeperError, match=r"must be at least one image, got none: 2 are not \(1: no image; 2: no"):
         decode(files, SKIP)
 
 
-def test_images_that_all_turn_out_bad_are_refused_though_bad_ones_are_left_out(tmp_path):
+def test_images_that_all_turn_out_bad_are_refused_even_with_skip_bad(tmp_path):
     split = encoded(picture(1, (40, 40)))[:-30]
     with pytest.raises(SweeperError, match=r"2 are not \(1: [^)]*truncated.*\)$"):
         decode(files_in(tmp_path, {"1": split, "2": split}), SKIP)
 
 
-def test_files_that_are_handed_to_threads_come_out_as_one_after_another(tmp_path, monkeypatch):
+def test_threads_give_the_same_result_as_a_loop(tmp_path, monkeypatch):
     files = files_in(tmp_path, {f"{'ab'[n % 2]}/{n:02}": n for n in range(40)} | {"a/bad": b"none", "b/cut": CUT})
     alone, threads = inspect(files), set()
 
@@ -191,7 +194,7 @@ def test_files_that_are_handed_to_threads_come_out_as_one_after_another(tmp_path
 
 
 def test_unprintable_names_and_reasons_are_quoted():
-    assert told({"a\nb": "odd\treason"}) == "1 is not ('a\\nb': 'odd\\treason')"
+    assert describe_bad({"a\nb": "odd\treason"}) == "1 is not ('a\\nb': 'odd\\treason')"
 
 
 def test_content_hash_is_of_names_and_bytes_in_order(tmp_path):
@@ -204,12 +207,12 @@ def test_content_hash_is_of_names_and_bytes_in_order(tmp_path):
 
 
 @pytest.mark.filterwarnings("error")
-def test_decoding_says_nothing_of_its_own(tmp_path, capfd, caplog):
-    # More pixels than Pillow warns of are more than are taken, unless its limit is lowered.
+def test_decoding_prints_and_logs_nothing(tmp_path, capfd, caplog):
+    # Sweeper refuses images before they are large enough for Pillow's warning, so the test lowers Pillow's limit.
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, 10
     try:
         assert len(decode(files_in(tmp_path, {"1": 1})).images) == 1
-        # A TIFF of more values a pixel than there can be, of which Pillow writes to its log.
+        # A TIFF that claims an impossible number of values per pixel, which Pillow logs.
         field = b"\x15\x01\x03\x00\x01\x00\x00\x00"
         absurd = encoded(picture(1, mode="RGB"), "TIFF").replace(field + b"\x03\x00", field + b"\x03\x8e")
         with pytest.raises(SweeperError):

@@ -6,6 +6,7 @@ import pytest
 from sweeper.data import test_set
 from sweeper.data.images.options import DataOptions
 from sweeper.data.own.image_folder import layout_of, training_format
+from sweeper.data.source import DataSource
 from sweeper.data.test_set import find_test_set, load_test_set
 from sweeper.data.training_set import load_training_set
 from sweeper.errors import SweeperError, UsageError
@@ -24,12 +25,12 @@ def many(n_images, classes=("cat", "dog")):
 
 
 def values(part):
-    """The grey of each image of a folder that was written."""
+    """The grey value of each image that write_folder wrote."""
     return part.images[:, 0, -1, -1].tolist()
 
 
-def test_train_folder_is_the_pool_with_classes_by_name(tmp_path):
-    training_set = load_training_set(str(write_folder(tmp_path / "pets", PETS)))
+def test_train_folder_is_the_training_set_with_classes_by_name(tmp_path):
+    training_set = load_training_set(DataSource(str(write_folder(tmp_path / "pets", PETS))))
     assert (training_set.name, training_set.classes, training_set.source) == (
         "pets",
         ("cat", "dog"),
@@ -44,74 +45,84 @@ def test_train_folder_is_the_pool_with_classes_by_name(tmp_path):
     assert training_set.own_validation is None
 
 
-def test_val_folder_is_the_pools_own_validation(tmp_path):
+def test_val_folder_is_the_training_sets_own_validation(tmp_path):
     contents = PETS | {"val/dog/1.png": 50, "val/cat/1.png": 60}
-    training_set = load_training_set(str(write_folder(tmp_path / "pets", contents)))
+    training_set = load_training_set(DataSource(str(write_folder(tmp_path / "pets", contents))))
     assert values(training_set) == [20, 30, 10, 60, 50]
     assert training_set.own_validation.tolist() == [3, 4]
     assert training_set.labels[training_set.own_validation].tolist() == [0, 1]
 
 
-def test_own_validation_is_counted_without_what_is_left_out(tmp_path):
+def test_own_validation_does_not_count_files_that_are_left_out(tmp_path):
     contents = PETS | {"val/dog/1.png": 50, "val/cat/1.png": b"junk", "train/cat/3.png": b"junk"}
     root = str(write_folder(tmp_path / "pets", contents))
-    training_set = load_training_set(root, options=DataOptions(skip_bad=True))
+    training_set = load_training_set(DataSource(root, options=DataOptions(skip_bad=True)))
     assert values(training_set) == [20, 30, 10, 50]
     assert training_set.own_validation.tolist() == [3]
-    assert load_training_set(root, options=DataOptions(("dog", "cat"), skip_bad=True)).labels.tolist() == [1, 1, 0, 0]
+    assert load_training_set(DataSource(root, options=DataOptions(("dog", "cat"), skip_bad=True))).labels.tolist() == [
+        1,
+        1,
+        0,
+        0,
+    ]
 
 
-def test_folders_beside_the_parts_are_told(tmp_path, notes):
+def test_folders_beside_the_parts_are_reported(tmp_path, notes):
     root = write_folder(tmp_path / "pets", PETS | {"valid/cat/1.png": 7, "a\nb/1.png": 8, ".git/1": b"", "a": b""})
-    assert values(load_training_set(str(root), notify=notes.append)) == [20, 30, 10]
-    assert notes == [f"{root} has folders that are passed over, being neither train, val nor test: 'a\\nb', valid"]
+    assert values(load_training_set(DataSource(str(root)), notify=notes.append)) == [20, 30, 10]
+    assert notes == [f"ignored the folders of {root} that are not train, val or test: 'a\\nb', valid"]
 
 
 def test_test_folder_is_the_test_set(tmp_path):
     root = str(write_folder(tmp_path / "pets", PETS))
-    test = load_test_set(root, input_shape=(1, 4, 4))
+    test = load_test_set(DataSource(root), input_shape=(1, 4, 4))
     assert (values(test), test.labels.tolist(), test.classes) == ([40], [0], ("cat", "dog"))
     assert (test.name, test.sha256) == ("pets", test_set.test_sha256(root))
 
 
 def test_test_images_get_the_training_images_channels(tmp_path):
     root = write_folder(tmp_path / "grey", PETS | {"test/cat/2.png": picture((50, 60, 70), mode="RGB")})
-    assert load_test_set(str(root), input_shape=(1, 4, 4)).images.shape == (2, 1, 4, 4)
+    assert load_test_set(DataSource(str(root)), input_shape=(1, 4, 4)).images.shape == (2, 1, 4, 4)
     colour = {"train/dog/1.png": picture((1, 2, 3), mode="RGB"), "train/cat/1.png": 20, "test/cat/1.png": 40}
     root = write_folder(tmp_path / "colour", colour)
-    assert load_training_set(str(root)).input_shape == (3, 4, 4)
-    assert load_test_set(str(root), input_shape=(3, 4, 4)).images[0, :, -1, -1].tolist() == [40, 40, 40]
+    assert load_training_set(DataSource(str(root))).input_shape == (3, 4, 4)
+    assert load_test_set(DataSource(str(root)), input_shape=(3, 4, 4)).images[0, :, -1, -1].tolist() == [40, 40, 40]
 
 
-def test_test_image_of_another_size_is_refused_and_with_resize_made_alike(tmp_path):
+def test_test_image_of_another_size_is_refused_unless_resized(tmp_path):
     root = write_folder(tmp_path / "pets", PETS | {"test/cat/2.png": picture(9, (6, 8))})
     with pytest.raises(SweeperError, match=r"1 is not \(test/cat/2.png: 6x8 rather than 4x4 as most; --resize"):
-        load_test_set(str(root), input_shape=(1, 4, 4))
-    assert load_test_set(str(root), input_shape=(1, 2, 2), options=DataOptions(resize=2)).images.shape == (2, 1, 2, 2)
+        load_test_set(DataSource(str(root)), input_shape=(1, 4, 4))
+    assert load_test_set(DataSource(str(root), options=DataOptions(resize=2)), input_shape=(1, 2, 2)).images.shape == (
+        2,
+        1,
+        2,
+        2,
+    )
 
 
-def test_without_a_test_part_there_is_none_to_load_or_find(tmp_path):
+def test_missing_test_part_cannot_be_loaded_or_found(tmp_path):
     contents = {name: grey for name, grey in PETS.items() if not name.startswith("test")}
     root = str(write_folder(tmp_path / "pets", contents))
     with pytest.raises(SweeperError, match=rf"there must be a test part, got no test folder \({root}\)"):
-        load_test_set(root, input_shape=(1, 4, 4))
-    assert find_test_set(root, input_shape=(1, 4, 4)) is None
+        load_test_set(DataSource(root), input_shape=(1, 4, 4))
+    assert find_test_set(DataSource(root), input_shape=(1, 4, 4)) is None
     assert test_set.test_sha256(root) is None
     write_folder(tmp_path / "pets", {"test/cat/1.png": 40})
     others = DataOptions(("dog", "ox"))
     write_folder(tmp_path / "pets", {"train/ox/1.png": 50})
     with pytest.raises(SweeperError, match=r"must be a test part, got none of the classes asked for \("):
-        load_test_set(root, input_shape=(1, 4, 4), options=others)
-    assert find_test_set(root, input_shape=(1, 4, 4), options=others) is None
+        load_test_set(DataSource(root, options=others), input_shape=(1, 4, 4))
+    assert find_test_set(DataSource(root, options=others), input_shape=(1, 4, 4)) is None
     (tmp_path / "pets" / "test" / "cat" / "1.png").unlink()
     with pytest.raises(SweeperError, match=r"must be a test part, got no file in its folder \("):
-        load_test_set(root, input_shape=(1, 4, 4))
+        load_test_set(DataSource(root), input_shape=(1, 4, 4))
 
 
-def test_single_folder_has_its_test_part_cut_off_and_said(tmp_path, notes):
+def test_single_folder_has_a_test_part_split_off_and_reported(tmp_path, notes):
     root = str(write_folder(tmp_path / "pets", many(60)))
-    training_set = load_training_set(root, notify=notes.append)
-    test = load_test_set(root, input_shape=(1, 4, 4))
+    training_set = load_training_set(DataSource(root), notify=notes.append)
+    test = load_test_set(DataSource(root), input_shape=(1, 4, 4))
     assert sorted(values(training_set) + values(test)) == sorted(many(60).values())
     assert 8 <= len(test.labels) <= 28  # 18 of 120 on average
     assert set(test.labels.tolist()) == {0, 1}
@@ -121,27 +132,30 @@ def test_single_folder_has_its_test_part_cut_off_and_said(tmp_path, notes):
     ]
 
 
-def test_files_added_later_move_none_across(tmp_path):
+def test_files_added_later_move_no_other_file_to_another_part(tmp_path):
     root = write_folder(tmp_path / "pets", many(30))
-    training_set, test = load_training_set(str(root)), load_test_set(str(root), input_shape=(1, 4, 4))
+    training_set, test = (
+        load_training_set(DataSource(str(root))),
+        load_test_set(DataSource(str(root)), input_shape=(1, 4, 4)),
+    )
     write_folder(root, many(60))
-    after = load_training_set(str(root)), load_test_set(str(root), input_shape=(1, 4, 4))
+    after = load_training_set(DataSource(str(root))), load_test_set(DataSource(str(root)), input_shape=(1, 4, 4))
     assert set(values(training_set)) < set(values(after[0]))
     assert set(values(test)) < set(values(after[1]))
 
 
-def test_the_same_files_elsewhere_are_cut_alike(tmp_path):
+def test_the_same_files_in_another_folder_are_split_the_same(tmp_path):
     parts = [
-        load_test_set(str(write_folder(tmp_path / place / "pets", many(30))), input_shape=(1, 4, 4))
+        load_test_set(DataSource(str(write_folder(tmp_path / place / "pets", many(30)))), input_shape=(1, 4, 4))
         for place in ("here", "there")
     ]
     assert values(parts[0]) == values(parts[1])
     assert parts[0].sha256 == parts[1].sha256
 
 
-def test_the_cut_does_not_change_between_versions(tmp_path):
-    # Recorded once: what a study was trained on must never become its test part.
-    test = load_test_set(str(write_folder(tmp_path / "pets", many(100))), input_shape=(1, 4, 4))
+def test_the_split_does_not_change_between_versions(tmp_path):
+    # Recorded once: images that a study was trained on must never become its test part.
+    test = load_test_set(DataSource(str(write_folder(tmp_path / "pets", many(100)))), input_shape=(1, 4, 4))
     assert values(test) == [
         24,
         41,
@@ -169,31 +183,34 @@ def test_the_cut_does_not_change_between_versions(tmp_path):
     ]
 
 
-def test_single_folder_too_small_to_cut_has_no_test_part(tmp_path):
+def test_single_folder_too_small_to_split_has_no_test_part(tmp_path):
     root = str(write_folder(tmp_path / "pets", {"cat/1.png": 1, "dog/1.png": 2}))
-    assert find_test_set(root, input_shape=(1, 4, 4)) is None
+    assert find_test_set(DataSource(root), input_shape=(1, 4, 4)) is None
     with pytest.raises(SweeperError, match="there must be a test part, got none set aside"):
-        load_test_set(root, input_shape=(1, 4, 4))
+        load_test_set(DataSource(root), input_shape=(1, 4, 4))
 
 
-def test_hash_is_of_the_training_files_whatever_is_made_of_them(tmp_path):
+def test_hash_depends_on_the_training_files_and_not_on_options(tmp_path):
     root = write_folder(tmp_path / "pets", PETS | {"train/ox/1.png": 50})
-    sha256, tested = load_training_set(str(root)).sha256, test_set.test_sha256(str(root))
+    sha256, tested = load_training_set(DataSource(str(root))).sha256, test_set.test_sha256(str(root))
     for options in (DataOptions(("dog", "cat")), DataOptions(resize=2), DataOptions(grayscale=True, skip_bad=True)):
-        assert load_training_set(str(root), options=options).sha256 == sha256
-        assert load_test_set(str(root), input_shape=(1, 4, 4), options=DataOptions(("dog", "cat"))).sha256 == tested
+        assert load_training_set(DataSource(str(root), options=options)).sha256 == sha256
+        assert (
+            load_test_set(DataSource(str(root), options=DataOptions(("dog", "cat"))), input_shape=(1, 4, 4)).sha256
+            == tested
+        )
     write_folder(root, {"test/dog/9.png": 9, "README.md": b"text", "train/cat/.DS_Store": b"junk"})
-    assert load_training_set(str(root)).sha256 == sha256
+    assert load_training_set(DataSource(str(root))).sha256 == sha256
     assert test_set.test_sha256(str(root)) != tested
     write_folder(root, {"train/dog/9.png": 10})
-    assert load_training_set(str(root)).sha256 != sha256
+    assert load_training_set(DataSource(str(root))).sha256 != sha256
 
 
 def test_moving_an_image_to_another_class_changes_the_hash(tmp_path):
     root = write_folder(tmp_path / "pets", PETS)
-    before = load_training_set(str(root)).sha256
+    before = load_training_set(DataSource(str(root))).sha256
     (root / "train/cat/2.png").rename(root / "train/dog/2.png")
-    assert load_training_set(str(root)).sha256 != before
+    assert load_training_set(DataSource(str(root))).sha256 != before
 
 
 def test_nested_folders_belong_to_their_class_and_hidden_files_to_none(tmp_path):
@@ -203,31 +220,31 @@ def test_nested_folders_belong_to_their_class_and_hidden_files_to_none(tmp_path)
         "train/.cache/1.png": 23,
         "train/cat/.x/1.png": 9,
     }
-    training_set = load_training_set(str(write_folder(tmp_path / "pets", PETS | contents)))
+    training_set = load_training_set(DataSource(str(write_folder(tmp_path / "pets", PETS | contents))))
     assert (values(training_set), training_set.classes) == ([20, 30, 21, 10], ("cat", "dog"))
 
 
 def test_folder_that_is_named_like_an_image_is_a_folder(tmp_path):
     root = write_folder(tmp_path / "pets", PETS | {"train/cat/x.png/3.png": 25})
     (root / "train/cat/empty.png").mkdir()
-    assert values(load_training_set(str(root))) == [20, 30, 25, 10]
+    assert values(load_training_set(DataSource(str(root)))) == [20, 30, 25, 10]
 
 
 def test_class_folder_may_be_a_link(tmp_path):
     root = write_folder(tmp_path / "pets", PETS)
     elsewhere = (root / "train/dog").rename(tmp_path / "dogs")
     (root / "train/dog").symlink_to(elsewhere)
-    assert values(load_training_set(str(root))) == [20, 30, 10]
+    assert values(load_training_set(DataSource(str(root)))) == [20, 30, 10]
 
 
 def test_link_to_a_folder_inside_a_class_is_counted_as_bad(tmp_path):
     root = write_folder(tmp_path / "pets", PETS)
     (root / "train/cat/all").symlink_to(root)
     with pytest.raises(SweeperError, match=r"1 is not \(train/cat/all: no regular file\)"):
-        load_training_set(str(root))
+        load_training_set(DataSource(str(root)))
 
 
-def test_folder_that_cannot_be_read_is_no_empty_one(tmp_path, monkeypatch):
+def test_unreadable_folder_is_not_taken_for_an_empty_one(tmp_path, monkeypatch):
     root = write_folder(tmp_path / "pets", PETS | {"train/cat/locked/1.png": 7})
     scandir = os.scandir
 
@@ -238,10 +255,10 @@ def test_folder_that_cannot_be_read_is_no_empty_one(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", locked)
     with pytest.raises(SweeperError, match=r"folder must be readable, got: Permission denied \(.*/train/cat/locked\)"):
-        load_training_set(str(root))
+        load_training_set(DataSource(str(root)))
 
 
-def test_folders_that_hold_no_classes_to_tell_apart_are_refused(tmp_path):
+def test_folders_without_usable_classes_are_refused(tmp_path):
     root = tmp_path / "pets"
     for contents, message in (
         ({"notes.txt": b"text"}, rf"must hold at least two folders of classes, got none \({root}\)"),
@@ -264,14 +281,14 @@ def test_parts_without_a_train_folder_are_not_taken_for_classes(tmp_path, parts)
         layout_of(root)
 
 
-def test_class_without_an_image_is_refused_before_and_after_bad_ones_are_left_out(tmp_path):
+def test_class_without_an_image_is_refused_before_and_after_bad_files_are_left_out(tmp_path):
     root = write_folder(tmp_path / "pets", PETS)
     (root / "train/dog/1.png").unlink()
-    for load in (lambda: load_training_set(str(root)), lambda: training_format(root, DataOptions())):
+    for load in (lambda: load_training_set(DataSource(str(root))), lambda: training_format(root, DataOptions())):
         with pytest.raises(UsageError, match=rf"class dog must hold at least one image, got none \({root}/train\)"):
             load()
     write_folder(root, {"train/dog/1.png": b"junk"})
     with pytest.raises(UsageError, match="class dog must hold at least one image, got none"):
-        load_training_set(str(root), options=DataOptions(skip_bad=True))
+        load_training_set(DataSource(str(root), options=DataOptions(skip_bad=True)))
     write_folder(root, {"train/ox/1.png": 3})
-    assert load_training_set(str(root), options=DataOptions(("ox", "cat"))).classes == ("ox", "cat")
+    assert load_training_set(DataSource(str(root), options=DataOptions(("ox", "cat")))).classes == ("ox", "cat")

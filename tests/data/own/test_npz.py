@@ -8,6 +8,7 @@ import pytest
 
 from sweeper.data import test_set
 from sweeper.data.images.options import DataOptions
+from sweeper.data.source import DataSource
 from sweeper.data.test_set import find_test_set, load_test_set
 from sweeper.data.training_set import load_training_set
 from sweeper.errors import SweeperError
@@ -21,12 +22,12 @@ TRAIN = {"train_images": GREY, "train_labels": LABELS}
 
 
 def load(tmp_path, members, **options):
-    return load_training_set(str(write_npz(tmp_path / "some.npz", members)), options=DataOptions(**options))
+    return load_training_set(DataSource(str(write_npz(tmp_path / "some.npz", members)), options=DataOptions(**options)))
 
 
 @pytest.mark.parametrize("shape", [(-1,), (-1, 1)])
 @pytest.mark.parametrize("dtype", ["u1", "<i8", ">i4", "<u8"])
-def test_labels_are_numbers_of_classes_in_either_shape(tmp_path, shape, dtype):
+def test_labels_are_class_numbers_in_either_shape(tmp_path, shape, dtype):
     training_set = load(tmp_path, {"train_images": GREY, "train_labels": LABELS.astype(dtype).reshape(shape)})
     assert (training_set.name, training_set.classes, training_set.source) == (
         "some",
@@ -46,12 +47,12 @@ def test_images_are_channels_first_however_they_are_stored(tmp_path, shape, orde
     assert (training_set.images.dtype, training_set.images.flags.writeable) == (np.uint8, False)
 
 
-def test_more_images_than_are_copied_at_once_are_all_there(tmp_path, monkeypatch):
+def test_images_copied_in_several_chunks_are_complete(tmp_path, monkeypatch):
     monkeypatch.setattr("sweeper.data.own.npz.CHUNK", 45)
     np.testing.assert_array_equal(load(tmp_path, TRAIN).images[:, 0], GREY)
 
 
-def test_val_arrays_come_last_and_are_the_pools_own_validation(tmp_path):
+def test_val_arrays_come_last_and_are_the_training_sets_own_validation(tmp_path):
     training_set = load(tmp_path, TRAIN | {"val_images": GREY[:2] // 2, "val_labels": LABELS[:2]})
     np.testing.assert_array_equal(training_set.images[6:, 0], GREY[:2] // 2)
     assert (training_set.labels.tolist(), training_set.own_validation.tolist()) == ([0, 1, 2, 0, 1, 2, 0, 1], [6, 7])
@@ -59,38 +60,38 @@ def test_val_arrays_come_last_and_are_the_pools_own_validation(tmp_path):
     assert (chosen.labels.tolist(), chosen.own_validation.tolist()) == ([1, 0, 1, 0, 1], [4])
 
 
-def test_test_arrays_are_the_test_set_and_leave_the_pools_hash_alone(tmp_path):
+def test_test_arrays_are_the_test_set_and_do_not_change_the_training_hash(tmp_path):
     before = load(tmp_path, TRAIN)
     path = str(tmp_path / "some.npz")
-    assert find_test_set(path, input_shape=(1, 4, 5)) is None
+    assert find_test_set(DataSource(path), input_shape=(1, 4, 5)) is None
     with pytest.raises(SweeperError, match=rf"must be a test part, got no test_images and test_labels \({path}\)"):
-        load_test_set(path, input_shape=(1, 4, 5))
+        load_test_set(DataSource(path), input_shape=(1, 4, 5))
     after = load(tmp_path, TRAIN | {"test_images": GREY[:3], "test_labels": LABELS[:3]})
     assert after.sha256 == before.sha256
-    test = load_test_set(path, input_shape=(1, 4, 5))
+    test = load_test_set(DataSource(path), input_shape=(1, 4, 5))
     np.testing.assert_array_equal(test.images[:, 0], GREY[:3])
     assert (test.classes, test.labels.tolist()) == (("0", "1", "2"), [0, 1, 2])
     assert test.sha256 == test_set.test_sha256(path) != after.sha256
 
 
 @pytest.mark.parametrize("resize", [None, 3])
-def test_test_arrays_without_the_classes_asked_for_are_no_test_set(tmp_path, resize):
+def test_test_arrays_without_the_chosen_classes_are_not_a_test_set(tmp_path, resize):
     load(tmp_path, TRAIN | {"test_images": GREY[:3], "test_labels": np.zeros(3, int)})
     path, options = str(tmp_path / "some.npz"), DataOptions(("1", "2"), resize)
     with pytest.raises(SweeperError, match=r"must be a test part, got none of the classes asked for \("):
-        load_test_set(path, input_shape=(1, 4, 5), options=options)
-    assert find_test_set(path, input_shape=(1, 4, 5), options=options) is None
+        load_test_set(DataSource(path, options=options), input_shape=(1, 4, 5))
+    assert find_test_set(DataSource(path, options=options), input_shape=(1, 4, 5)) is None
 
 
-def test_number_that_no_image_has_does_not_stand_in_the_way_of_the_classes_asked_for(tmp_path):
+def test_class_numbers_without_images_do_not_prevent_choosing_other_classes(tmp_path):
     training_set = load(tmp_path, TRAIN | {"train_labels": LABELS * 2}, classes=("0", "4"))
     assert training_set.classes == ("0", "4")
 
 
-def test_hash_is_of_the_arrays_however_they_are_compressed_and_whatever_is_made_of_them(tmp_path):
+def test_hash_depends_on_the_arrays_and_not_on_compression_or_options(tmp_path):
     sha256 = load(tmp_path, TRAIN).sha256
     stored = write_npz(tmp_path / "stored.npz", TRAIN, zipfile.ZIP_STORED)
-    assert load_training_set(str(stored)).sha256 == sha256
+    assert load_training_set(DataSource(str(stored))).sha256 == sha256
     assert load(tmp_path, TRAIN, resize=2, classes=("1", "0")).sha256 == sha256
     assert load(tmp_path, TRAIN | {"train_labels": LABELS[::-1].copy()}).sha256 != sha256
 
@@ -102,7 +103,7 @@ def test_text_array_gives_the_classes_their_names(tmp_path):
     assert (chosen.classes, chosen.labels.tolist()) == (("cow", "ape"), [1, 0, 1, 0])
 
 
-def test_names_that_were_put_right_are_followed_whatever_the_cache_holds(tmp_path):
+def test_corrected_class_names_take_effect_whatever_the_cache_holds(tmp_path):
     hashes, tested = set(), set()
     for names, expected in ((["ape", "bee", "cow"], [0, 1, 0, 1]), (["bee", "ape", "cow"], [1, 0, 1, 0])):
         members = TRAIN | {"classes": np.array(names), "test_images": GREY, "test_labels": LABELS}
@@ -110,24 +111,32 @@ def test_names_that_were_put_right_are_followed_whatever_the_cache_holds(tmp_pat
         assert training_set.labels.tolist() == expected
         hashes.add(training_set.sha256)
         tested.add(test_set.test_sha256(str(tmp_path / "some.npz")))
-        test = load_test_set(str(tmp_path / "some.npz"), input_shape=(1, 2, 2), options=DataOptions(("ape", "bee"), 2))
+        test = load_test_set(
+            DataSource(str(tmp_path / "some.npz"), options=DataOptions(("ape", "bee"), 2)), input_shape=(1, 2, 2)
+        )
         assert test.labels.tolist() == expected
-    # A study goes on with no other names, but a test image that was looked at stays one.
+    # Other names change the training hash, so that no study resumes with them. The test hash stays the same, because
+    # the same test images were evaluated.
     assert (len(hashes), len(tested)) == (2, 1)
 
 
 def test_test_images_of_another_shape_are_refused(tmp_path):
     load(tmp_path, TRAIN | {"test_images": GREY[:, :, :4], "test_labels": LABELS})
     path = str(tmp_path / "some.npz")
-    with pytest.raises(SweeperError, match=r"test images must be 1x4x5 as the training images, got 1x4x4 \("):
-        load_test_set(path, input_shape=(1, 4, 5))
-    assert load_test_set(path, input_shape=(1, 3, 3), options=DataOptions(resize=3)).images.shape == (6, 1, 3, 3)
+    with pytest.raises(SweeperError, match=r"test images must be 1x4x5 like the training images, got 1x4x4 \("):
+        load_test_set(DataSource(path), input_shape=(1, 4, 5))
+    assert load_test_set(DataSource(path, options=DataOptions(resize=3)), input_shape=(1, 3, 3)).images.shape == (
+        6,
+        1,
+        3,
+        3,
+    )
 
 
 BAD = {
     "no arrays": ({"train_images": None, "train_labels": None}, "the file must hold train_labels"),
     "half of train": ({"train_labels": None}, r"the file must hold train_labels"),
-    "half of val": ({"val_images": GREY}, r"the file must hold val_images and val_labels, or neither"),
+    "half of val": ({"val_images": GREY}, r"the file must hold both val_images and val_labels, or neither"),
     "float images": ({"train_images": GREY / 255}, "images must be of type uint8, got float64"),
     "wide images": ({"train_images": GREY.astype("u2")}, "images must be of type uint8, got uint16"),
     "flat images": ({"train_images": GREY[0]}, r"images must have shape .*, got \(4, 5\)"),
@@ -136,16 +145,19 @@ BAD = {
     "no images": ({"train_images": GREY[:0]}, r"at least one image, got shape \(0, 4, 5, 1\)"),
     "no labels": ({"train_labels": LABELS[:0]}, r"labels must have shape \(n,\) or \(n, 1\), got \(0,\)"),
     "labels of many tasks": ({"train_labels": np.eye(6, dtype=int)}, r"labels must have shape .*, got \(6, 6\)"),
-    "fewer labels": ({"train_labels": np.array([0, 1, 2, 1])}, "one label an image, got 4 for 6 images"),
+    "fewer labels": ({"train_labels": np.array([0, 1, 2, 1])}, "one label per image, got 4 for 6 images"),
     "float labels": ({"train_labels": np.array([0.0, 1, 2, 0, 1, 2])}, "labels must be whole numbers, got float64"),
-    "negative label": ({"train_labels": np.array([0, 1, 2, 0, 1, -1])}, "labels must count classes from 0, got -1"),
+    "negative label": (
+        {"train_labels": np.array([0, 1, 2, 0, 1, -1])},
+        "labels must be class numbers from 0 up, got -1",
+    ),
     "absurd label": (
         {"train_labels": np.array([0, 1, 2, 0, 1, 10**12])},
-        "must count classes from 0, got 1000000000000 among 6",
+        "must be class numbers from 0 up, got 1000000000000 among 6",
     ),
     "too large label": (
         {"train_labels": np.array([2**64 - 1], "u8")},
-        "count classes from 0, got 18446744073709551615",
+        "class numbers from 0 up, got 18446744073709551615",
     ),
     "one class": ({"train_labels": np.array([0] * 6)}, "at least two classes, got only 0"),
     "no such class": ({"train_labels": np.array([0, 1, 3, 0, 1, 3])}, "class 2 must have at least one image, got none"),
@@ -155,7 +167,7 @@ BAD = {
     ),
     "val of another size": (
         {"val_images": GREY[:, :2], "val_labels": LABELS},
-        r"images must be 1x4x5 as those for training, got 1x2x5 \(.*val_images\)",
+        r"images must be 1x4x5 like the training images, got 1x2x5 \(.*val_images\)",
     ),
     "numbers for names": ({"classes": np.arange(3)}, "classes must be an array of text, got int64"),
     "odd name": ({"classes": np.array(["a", "b\n", "c"])}, r"a class must have a printable name, got 'b\\n'"),
@@ -171,19 +183,19 @@ def test_arrays_that_make_no_data_set_are_refused(tmp_path, case):
     members = {name: array for name, array in (TRAIN | changes).items() if array is not None}
     path = str(write_npz(tmp_path / "some.npz", members))
     with pytest.raises(SweeperError, match=message) as refusal:
-        load_training_set(path)
+        load_training_set(DataSource(path))
     assert path in str(refusal.value)
     assert not [name for name in listing(tmp_path / "cache") if name.startswith("decoded/.")]
 
 
-def test_half_a_test_part_is_refused_and_hinders_no_search(tmp_path):
+def test_half_a_test_part_is_refused_but_does_not_prevent_a_search(tmp_path):
     load(tmp_path, TRAIN | {"test_labels": LABELS})
-    with pytest.raises(SweeperError, match="must hold test_images and test_labels, or neither"):
-        find_test_set(str(tmp_path / "some.npz"), input_shape=(1, 4, 5))
+    with pytest.raises(SweeperError, match="must hold both test_images and test_labels, or neither"):
+        find_test_set(DataSource(str(tmp_path / "some.npz")), input_shape=(1, 4, 5))
 
 
 class Bomb:
-    """Unpickling it makes a file."""
+    """An object that makes a folder when it is unpickled."""
 
     def __init__(self, path):
         self.path = path
@@ -211,15 +223,18 @@ def test_nothing_is_unpickled(tmp_path, member):
         ({"train_images": npy_claiming((10**12, 28, 28))}, "1000000000000 x 28 x 28 of uint8, .* the file holds 0"),
         ({"train_labels": npy_claiming((10**12,), "<i8", bytes(48))}, "the file holds 48 at most"),
         ({"train_images": npy_claiming((6, 4, 5), content=bytes(121))}, "120 bytes, but the file holds 121"),
-        ({"train_images": npy_claiming((6, -4, -5), content=bytes(120))}, "must have a size, got 6 x -4 x -5"),
-        ({"classes": npy_claiming((10**12,), "<U0")}, "must have a size, got 1000000000000 of <U0"),
+        (
+            {"train_images": npy_claiming((6, -4, -5), content=bytes(120))},
+            "sizes that are not negative .*, got 6 x -4 x -5",
+        ),
+        ({"classes": npy_claiming((10**12,), "<U0")}, "a type that is not empty, got 1000000000000 of <U0"),
         ({"train_images": npy(GREY).replace(b"\x01\x00", b"\x02\x00", 1)}, r"version 2.0 of the npy format"),
-        ({"train_images": b"\x93NUMPY\x01\x00\xff\xff{"}, "train_images must be readable as of an .npz file"),
-        ({"train_images": npy_claiming("((((")}, "train_images must be readable as of an .npz file"),
-        ({"train_labels": b""}, "train_labels must be readable as of an .npz file"),
+        ({"train_images": b"\x93NUMPY\x01\x00\xff\xff{"}, "train_images must be readable as .npz data"),
+        ({"train_images": npy_claiming("((((")}, "train_images must be readable as .npz data"),
+        ({"train_labels": b""}, "train_labels must be readable as .npz data"),
     ],
 )
-def test_header_is_believed_only_as_far_as_the_content_goes(tmp_path, changes, message):
+def test_header_that_the_content_does_not_match_is_refused(tmp_path, changes, message):
     with pytest.raises(SweeperError, match=message):
         load(tmp_path, TRAIN | changes)
 
@@ -233,13 +248,13 @@ def test_bomb_of_labels_or_names_is_refused_before_it_is_expanded(tmp_path, monk
     tracemalloc.start()
     try:
         with pytest.raises(SweeperError, match=rf"20,000,000 bytes at most, got 3000000 of .* \({path}, {name}\)"):
-            load_training_set(str(path))
+            load_training_set(DataSource(str(path)))
         assert tracemalloc.get_traced_memory()[1] < 10_000_000
     finally:
         tracemalloc.stop()
 
 
-def test_content_that_claims_to_expand_beyond_what_it_can_is_refused(tmp_path):
+def test_content_that_claims_an_impossible_expansion_is_refused(tmp_path):
     path = write_npz(tmp_path / "some.npz", TRAIN | {"train_images": npy_claiming((10**9,), content=b"x" * 50)})
     content = bytearray(path.read_bytes())
     size = len(npy_claiming((10**9,))) + 50
@@ -248,7 +263,7 @@ def test_content_that_claims_to_expand_beyond_what_it_can_is_refused(tmp_path):
     content[entry + 24 : entry + 28] = (size - 50 + 10**9).to_bytes(4, "little")
     path.write_bytes(content)
     with pytest.raises(SweeperError, match=r"10+ of uint8, 1,000,000,000 bytes, but the file holds 1,\d{3},\d{3} at"):
-        load_training_set(str(path))
+        load_training_set(DataSource(str(path)))
 
 
 def change(path, old, new):
@@ -267,19 +282,19 @@ def change(path, old, new):
 def test_damaged_archive_is_refused_by_name(tmp_path, spoil, message):
     path = write_npz(tmp_path / "some.npz", TRAIN, zipfile.ZIP_STORED)
     spoil(path)
-    with pytest.raises(SweeperError, match=rf"must be readable as of an .npz file, got: .*{message}.* \({path}\)"):
-        load_training_set(str(path))
+    with pytest.raises(SweeperError, match=rf"must be readable as .npz data, got: .*{message}.* \({path}\)"):
+        load_training_set(DataSource(str(path)))
 
 
-def test_other_members_are_passed_over(tmp_path):
+def test_other_members_are_ignored(tmp_path):
     training_set = load(tmp_path, TRAIN | {"../../evil": b"junk", "notes": b"junk"})
     assert len(training_set.labels) == 6
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["bin", "cache", "home", "some.npz", "work"]
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_of_two_members_of_one_name_the_last_counts(tmp_path):
+def test_last_of_two_members_with_one_name_is_read(tmp_path):
     path = write_npz(tmp_path / "some.npz", TRAIN)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("train_labels.npy", npy(LABELS[::-1].copy()))
-    assert load_training_set(str(path)).labels.tolist() == LABELS[::-1].tolist()
+    assert load_training_set(DataSource(str(path))).labels.tolist() == LABELS[::-1].tolist()

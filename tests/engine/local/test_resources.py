@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from sweeper.engine.local import resources
+from sweeper.engine.local.resources import DeviceOptions
 from sweeper.errors import UsageError
 
 GIB = 1 << 30
@@ -50,29 +51,29 @@ def test_slurm_bounds_the_cores(machine, text, cores):
 
 
 def test_a_worker_a_core_but_at_most_eight(machine):
-    assert resources.plan_execution("cpu", None, 0, {}).devices == ("cpu",) * 8
-    assert resources.plan_execution("cpu", None, 0, {"SLURM_CPUS_PER_TASK": "2"}).devices == ("cpu",) * 2
+    assert resources.plan_execution(DeviceOptions("cpu"), 0, {}).devices == ("cpu",) * 8
+    assert resources.plan_execution(DeviceOptions("cpu"), 0, {"SLURM_CPUS_PER_TASK": "2"}).devices == ("cpu",) * 2
 
 
 def test_memory_bounds_the_workers_but_leaves_one(machine):
     machine.setattr(resources, "available_memory", lambda: 5 * GIB)
-    assert len(resources.plan_execution("cpu", None, 0, {}).devices) == 3
-    assert len(resources.plan_execution("cpu", None, GIB, {}).devices) == 2
+    assert len(resources.plan_execution(DeviceOptions("cpu"), 0, {}).devices) == 3
+    assert len(resources.plan_execution(DeviceOptions("cpu"), GIB, {}).devices) == 2
     machine.setattr(resources, "available_memory", lambda: 0)
-    assert len(resources.plan_execution("cpu", None, 0, {}).devices) == 1
+    assert len(resources.plan_execution(DeviceOptions("cpu"), 0, {}).devices) == 1
 
 
 def test_jobs_override_what_the_machine_bears(machine):
-    assert len(resources.plan_execution("cpu", 12, 0, {}).devices) == 12
+    assert len(resources.plan_execution(DeviceOptions("cpu", jobs=12), 0, {}).devices) == 12
 
 
 def test_no_more_workers_than_there_is_work_and_each_has_its_share_of_all_memory(machine):
-    execution = resources.plan_execution("cpu", None, 4 * GIB, {}, most_jobs=3)
+    execution = resources.plan_execution(DeviceOptions("cpu"), 4 * GIB, {}, most_jobs=3)
     assert (len(execution.devices), execution.worker_memory) == (3, 20 * GIB)
-    assert len(resources.plan_execution("cpu", 12, 0, {}, most_jobs=3).devices) == 3
-    assert len(resources.plan_execution("cpu", 2, 0, {}, most_jobs=3).devices) == 2
+    assert len(resources.plan_execution(DeviceOptions("cpu", jobs=12), 0, {}, most_jobs=3).devices) == 3
+    assert len(resources.plan_execution(DeviceOptions("cpu", jobs=2), 0, {}, most_jobs=3).devices) == 2
     machine.setattr(resources, "_devices", lambda device: ["cuda:0", "cuda:1"])
-    assert resources.plan_execution("cuda", None, 0, {}, most_jobs=1).devices == ("cuda:0",)
+    assert resources.plan_execution(DeviceOptions("cuda"), 0, {}, most_jobs=1).devices == ("cuda:0",)
 
 
 def test_memory_of_a_control_group_counts(monkeypatch, tmp_path):
@@ -85,76 +86,80 @@ def test_gpus_have_a_worker_each(monkeypatch):
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert resources.plan_execution("auto", None, 0, {}).devices == ("cuda:0", "cuda:1")
-    assert resources.plan_execution("cuda", 3, 0, {}).devices == ("cuda:0", "cuda:1", "cuda:0")
-    assert resources.plan_execution("cuda:1", None, 0, {}).devices == ("cuda:1",)
-    assert resources.plan_execution("cuda:1,cuda:0", 3, 0, {}).devices == ("cuda:1", "cuda:0", "cuda:1")
+    assert resources.plan_execution(DeviceOptions("auto"), 0, {}).devices == ("cuda:0", "cuda:1")
+    assert resources.plan_execution(DeviceOptions("cuda", jobs=3), 0, {}).devices == ("cuda:0", "cuda:1", "cuda:0")
+    assert resources.plan_execution(DeviceOptions("cuda:1"), 0, {}).devices == ("cuda:1",)
+    assert resources.plan_execution(DeviceOptions("cuda:1,cuda:0", jobs=3), 0, {}).devices == (
+        "cuda:1",
+        "cuda:0",
+        "cuda:1",
+    )
     with pytest.raises(UsageError, match="device cuda:2 is not here: torch sees 2"):
-        resources.plan_execution("cuda:2", None, 0, {})
+        resources.plan_execution(DeviceOptions("cuda:2"), 0, {})
     with pytest.raises(UsageError, match="device cuda:5 is not here"):
-        resources.plan_execution("cuda:0,cuda:5", None, 0, {})
+        resources.plan_execution(DeviceOptions("cuda:0,cuda:5"), 0, {})
     with pytest.raises(UsageError, match="device cpu is not here: torch sees 2 CUDA devices"):
-        resources.plan_execution("cuda:0,cpu", None, 0, {})
+        resources.plan_execution(DeviceOptions("cuda:0,cpu"), 0, {})
     with pytest.raises(UsageError, match="each device may be named once, got cuda:0,cuda:0"):
-        resources.plan_execution("cuda:0,cuda:0", None, 0, {})
+        resources.plan_execution(DeviceOptions("cuda:0,cuda:0"), 0, {})
 
 
 def test_trials_that_share_a_gpu_are_workers_of_one_process_and_trained_from_graphs(monkeypatch):
     monkeypatch.setattr(resources, "_devices", lambda device: ["cuda:0", "cuda:1"])
-    shared = resources.plan_execution("cuda", None, 0, {}, jobs_per_gpu=3)
+    shared = resources.plan_execution(DeviceOptions("cuda", jobs_per_gpu=3), 0, {})
     assert (shared.devices, shared.at_once, shared.kind) == (("cuda:0", "cuda:1"), 3, "cuda, graphs")
     assert shared.workers == ["cuda:0"] * 3 + ["cuda:1"] * 3
-    assert resources.plan_execution("cuda", None, 0, {}).kind == "cuda"
-    few = resources.plan_execution("cuda", None, 0, {}, most_jobs=5, jobs_per_gpu=8)
+    assert resources.plan_execution(DeviceOptions("cuda"), 0, {}).kind == "cuda"
+    few = resources.plan_execution(DeviceOptions("cuda", jobs_per_gpu=8), 0, {}, most_jobs=5)
     assert (few.devices, few.at_once) == (("cuda:0", "cuda:1"), 3)
-    assert resources.plan_execution("cuda", None, 0, {}, most_jobs=1, jobs_per_gpu=8).workers == ["cuda:0"]
-    sought = resources.plan_execution("cuda:0", None, 0, {}, jobs_per_gpu=0)
+    assert resources.plan_execution(DeviceOptions("cuda", jobs_per_gpu=8), 0, {}, most_jobs=1).workers == ["cuda:0"]
+    sought = resources.plan_execution(DeviceOptions("cuda:0", jobs_per_gpu=0), 0, {})
     assert (sought.at_once, sought.finds_width) == (resources.MOST_PER_GPU, True)
     with pytest.raises(UsageError, match="give one of --jobs and --jobs-per-gpu, got both"):
-        resources.plan_execution("cuda", 2, 0, {}, jobs_per_gpu=3)
+        resources.plan_execution(DeviceOptions("cuda", jobs=2, jobs_per_gpu=3), 0, {})
     with pytest.raises(UsageError, match=r"limited on a CPU only, got cuda:0 \(--worker-memory\)"):
-        resources.plan_execution("cuda", None, 0, {}, worker_memory=2 << 30, jobs_per_gpu=3)
+        resources.plan_execution(DeviceOptions("cuda", worker_memory=2 << 30, jobs_per_gpu=3), 0, {})
 
 
 def test_trials_share_no_device_but_a_gpu():
     with pytest.raises(UsageError, match=r"share a CUDA device only, got cpu \(--jobs-per-gpu\)"):
-        resources.plan_execution("cpu", None, 0, {}, jobs_per_gpu=2)
+        resources.plan_execution(DeviceOptions("cpu", jobs_per_gpu=2), 0, {})
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:x", "cpu:1", ""])
 def test_unknown_device_is_refused_by_name(device):
     with pytest.raises(UsageError, match=f"device {device}|got '{device}'"):
-        resources.plan_execution(device, None, 0, {})
+        resources.plan_execution(DeviceOptions(device), 0, {})
 
 
 def test_workers_on_a_cpu_share_the_memory_equally_but_none_has_too_little(machine):
-    assert resources.plan_execution("cpu", 8, 0, {}).worker_memory == 8 * GIB
-    assert resources.plan_execution("cpu", 6, 4 * GIB, {}).worker_memory == 10 * GIB
-    assert resources.plan_execution("cpu", 100, 0, {}).worker_memory == resources.WORKER_BYTES
-    assert resources.plan_execution("cpu", 4, 0, {}, 2 * GIB).worker_memory == 2 * GIB
+    assert resources.plan_execution(DeviceOptions("cpu", jobs=8), 0, {}).worker_memory == 8 * GIB
+    assert resources.plan_execution(DeviceOptions("cpu", jobs=6), 4 * GIB, {}).worker_memory == 10 * GIB
+    assert resources.plan_execution(DeviceOptions("cpu", jobs=100), 0, {}).worker_memory == resources.WORKER_BYTES
+    assert resources.plan_execution(DeviceOptions("cpu", jobs=4, worker_memory=2 * GIB), 0, {}).worker_memory == 2 * GIB
 
 
 def test_workers_with_memory_of_a_given_size_are_as_many_as_fit(machine):
-    assert len(resources.plan_execution("cpu", None, 0, {}, 20 * GIB).devices) == 3
-    assert len(resources.plan_execution("cpu", None, 5 * GIB, {}, 20 * GIB).devices) == 2
-    assert len(resources.plan_execution("cpu", None, 0, {}, 100 * GIB).devices) == 1
+    assert len(resources.plan_execution(DeviceOptions("cpu", worker_memory=20 * GIB), 0, {}).devices) == 3
+    assert len(resources.plan_execution(DeviceOptions("cpu", worker_memory=20 * GIB), 5 * GIB, {}).devices) == 2
+    assert len(resources.plan_execution(DeviceOptions("cpu", worker_memory=100 * GIB), 0, {}).devices) == 1
 
 
 def test_memory_that_nobody_tells_of_limits_nothing(machine):
     machine.setattr(resources, "available_memory", lambda: None)
-    execution = resources.plan_execution("cpu", None, 0, {})
+    execution = resources.plan_execution(DeviceOptions("cpu"), 0, {})
     assert (len(execution.devices), execution.worker_memory) == (8, None)
 
 
 def test_too_little_memory_for_a_worker_is_refused_with_the_least(machine):
     least = resources.LEAST_WORKER_BYTES
-    assert resources.plan_execution("cpu", 1, 0, {}, least).worker_memory == least
+    assert resources.plan_execution(DeviceOptions("cpu", jobs=1, worker_memory=least), 0, {}).worker_memory == least
     with pytest.raises(UsageError, match=r"must be at least 1\.25 GiB, .*, got 0\.625 GiB \(--worker-memory\)"):
-        resources.plan_execution("cpu", 1, 0, {}, least // 2)
+        resources.plan_execution(DeviceOptions("cpu", jobs=1, worker_memory=least // 2), 0, {})
 
 
 def test_memory_of_workers_on_a_gpu_is_not_limited(monkeypatch):
     monkeypatch.setattr(resources, "_devices", lambda device: ["cuda:0"])
-    assert resources.plan_execution("cuda", 2, 0, {}).worker_memory is None
+    assert resources.plan_execution(DeviceOptions("cuda", jobs=2), 0, {}).worker_memory is None
     with pytest.raises(UsageError, match=r"on a CPU only, got cuda:0 \(--worker-memory\)"):
-        resources.plan_execution("cuda", 2, 0, {}, 4 * GIB)
+        resources.plan_execution(DeviceOptions("cuda", jobs=2, worker_memory=4 * GIB), 0, {})

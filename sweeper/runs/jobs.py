@@ -1,0 +1,39 @@
+"""The jobs that a configuration's trainings are for the engine."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from sweeper.config import Configuration
+from sweeper.engine.job import TrialJob
+from sweeper.studies.spec import RunSpec
+
+
+def jobs_of(
+    spec: RunSpec,
+    configuration: Configuration,
+    *,
+    number: int,
+    epochs: int,
+    folder: Path,
+    seed_of: Callable[[int], int],
+) -> list[TrialJob]:
+    """One job for each fold and repeat, the folds of the first repeat first.
+
+    `seed_of` gives the seed of a repeat, counted from 0. Each training has a folder of its own in `folder`.
+    """
+    decisive = (spec.data_sha256, spec.split_sha256, spec.mean, spec.std, spec.device, spec.threads, spec.layout)
+    data_key = json.dumps(decisive)
+    return [
+        TrialJob(
+            number=number,
+            configuration=configuration,
+            epochs=epochs,
+            seed=seed_of(training.repeat),
+            folder=folder / training.label,
+            data_key=data_key,
+            fold=training.fold,
+            label=training.label,
+        )
+        for training in spec.trainings
+    ]

@@ -1,0 +1,90 @@
+import json
+
+import pytest
+
+from sweeper.config import Protocol
+from sweeper.data.images.options import DataOptions
+from sweeper.studies.spec import RunSpec, StudySpec, first_difference
+
+# As a search has stored it, shortened: the keys, and their order, are those of schema 3.
+STORED = """{
+    "dataset": "cifar10", "classes": ["cat", "dog"], "resize": 16, "grayscale": true, "skip_bad": false,
+    "space_name": "mine",
+    "space": {"parameters": {"lr": {"type": "float", "low": 0.1, "high": 1.0}}, "fixed": {"hidden": [84]}},
+    "variants_only": true, "metric": "loss", "sampler": "random", "pruner": "none", "max_params": 1000,
+    "variant_epochs": {"deep": 25},
+    "epochs": 4, "validation": 0.2, "confirm": 500, "folds": 2, "repeats": 3, "pixels": "unit", "seed": 7,
+    "subset": 300, "data_sha256": "ab", "split_sha256": "cd", "mean": [0.5], "std": [0.25],
+    "fold_scalings": [[[0.5], [0.25]], [[0.6], [0.2]]], "device": "cuda", "threads": 2, "layout": "contiguous_format"
+}"""
+
+
+def stored(**changes):
+    return {**json.loads(STORED), **changes}
+
+
+def test_stored_spec_is_read_and_written_the_same():
+    spec = StudySpec.from_json(stored())
+    assert spec.data_options == DataOptions(("cat", "dog"), 16, grayscale=True)
+    assert spec.protocol == Protocol(epochs=4, validation=0.2, confirm=500, folds=2, repeats=3, pixels="unit")
+    assert (spec.metric, spec.max_params, spec.seed, spec.subset, spec.threads) == ("loss", 1000, 7, 300, 2)
+    assert (spec.mean, spec.std) == ([0.5], [0.25])
+    assert json.dumps(spec.as_json()) == json.dumps(stored())
+
+
+def test_optional_keys_are_stored_only_where_they_say_something():
+    spec = StudySpec.from_json(stored(variant_epochs={}))
+    assert "variant_epochs" not in spec.as_json()
+    assert "init_sha256" not in spec.as_json()
+
+
+def test_training_by_itself_stores_its_initial_weights_and_nothing_of_a_search():
+    common = {"dataset": "x", "data_sha256": "ab", "fold_scalings": [([0.0], [1.0])]}
+    assert not {"space", "metric", "init_sha256", "freeze"} & RunSpec(**common).as_json().keys()
+    described = RunSpec(**common, init_sha256="ef", freeze=True).as_json()
+    keys = list(described)
+    assert (described["init_sha256"], described["freeze"]) == ("ef", True)
+    assert keys.index("space_name") < keys.index("init_sha256") < keys.index("epochs")
+
+
+def test_keys_that_an_older_sweeper_did_not_write_have_defaults():
+    old = stored()
+    for key in ("folds", "repeats", "classes", "resize", "fold_scalings", "variants_only", "variant_epochs"):
+        del old[key]
+    spec = StudySpec.from_json(old)
+    assert len(spec.trainings) == 1
+    assert spec.fold_scalings == [[[0.5], [0.25]]]
+    assert (spec.variants_only, spec.n_epochs("deep")) == (False, 4)
+
+
+def test_trainings_are_named_by_fold_and_repeat():
+    spec = StudySpec.from_json(stored(folds=2, repeats=2))
+    labels = [training.label for training in spec.trainings]
+    assert labels == ["fold 1, repeat 1", "fold 2, repeat 1", "fold 1, repeat 2", "fold 2, repeat 2"]
+    assert [training.label for training in StudySpec.from_json(stored(folds=0, repeats=1)).trainings] == [""]
+
+
+def test_a_variant_may_have_epochs_of_its_own():
+    spec = StudySpec.from_json(stored())
+    assert (spec.n_epochs("deep"), spec.n_epochs("baseline"), spec.n_epochs(None)) == (25, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "difference"),
+    [
+        ({}, None),
+        ({"seed": 8}, ("seed", 7, 8)),
+        ({"seed": 8, "dataset": "other"}, ("dataset", "cifar10", "other")),
+        ({"variant_epochs": {}}, ("variant_epochs", {"deep": 25}, None)),
+        ({"space": {"parameters": {"lr": {"low": 0.1}}, "fixed": {}}}, ("space.parameters.lr.type", "float", None)),
+    ],
+)
+def test_first_difference_names_the_broadest_field_that_differs(changes, difference):
+    assert first_difference(stored(), StudySpec.from_json(stored(**changes))) == difference
+
+
+def test_a_key_without_a_value_is_another_than_no_key():
+    before = stored(space={"fixed": {"a": None}})
+    assert first_difference(before, StudySpec.from_json(stored(space={"fixed": {}}))) == (
+        "space.fixed", {"a": None}, {},
+    )  # fmt: skip
