@@ -2,10 +2,27 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum, auto
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sweeper.training.loop import EpochMetrics
+
+
+class State(StrEnum):
+    """The state of a trial, or of a training's run in MLflow.
+
+    Only trials are waiting (enqueued) or duplicate (told another trial's result; not counted). Only runs are
+    interrupted: the trial stays running, and the next command resumes it.
+    """
+
+    COMPLETE = auto()
+    PRUNED = auto()
+    FAILED = auto()
+    RUNNING = auto()
+    WAITING = auto()
+    DUPLICATE = auto()
+    INTERRUPTED = auto()
 
 
 @dataclass(frozen=True)
@@ -69,7 +86,7 @@ class TrialEnded:
 
     number: int
     name: str
-    state: str
+    state: State
     value: float | None
     epochs: int
     reason: str = ""

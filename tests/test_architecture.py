@@ -26,7 +26,8 @@ FLOORS = (
     {"runs"},  # trainings recorded in MLflow
     {"engine.local"},  # worker processes on this machine
     {"engine", "studies"},  # where trainings run; Optuna's state
-    {"events", "spaces", "tracking"},  # events for listeners; search spaces; MLflow
+    {"spaces", "tracking"},  # search spaces; MLflow
+    {"events"},  # what listeners hear
     {"data", "models", "plots", "training"},
     {"data.known", "data.own"},
     {"data.formats"},

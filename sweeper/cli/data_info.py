@@ -69,11 +69,11 @@ def log(store: "Store", summary: Mapping[str, Any], training_set: "TrainingSet")
         tags=tags,
         params=params,
         metrics=_metrics(summary),
-        figures=_figures(summary, training_set),
+        plots=_plots(summary, training_set),
     )
 
 
-def _figures(summary: Mapping[str, Any], training_set: "TrainingSet") -> dict[str, "Callable[[], Figure]"]:
+def _plots(summary: Mapping[str, Any], training_set: "TrainingSet") -> dict[str, "Callable[[], Figure]"]:
     from sweeper.data.summary import pixel_statistics, sample_indices
     from sweeper.plots import dataset
 

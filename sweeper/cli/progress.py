@@ -17,6 +17,7 @@ from sweeper.events import (
     Leader,
     Listener,
     Note,
+    State,
     SweepStarted,
     TrainingEnded,
     TrialEnded,
@@ -64,8 +65,8 @@ class _Tally:
                 self.maximize, self.best = event.maximize, event.best
                 self.started = time.monotonic()
             case TrialEnded(state=state, value=value):
-                self.done += state in ("complete", "pruned")
-                if state == "complete" and event.feasible and value is not None and self._leads(value):
+                self.done += state in (State.COMPLETE, State.PRUNED)
+                if state == State.COMPLETE and event.feasible and value is not None and self._leads(value):
                     self.best = Leader(event.name, value)
 
     def time_left(self) -> str:

@@ -74,8 +74,8 @@ def variants_table(
         reported = [entry for entry in result.reported if entry["split"] == "validation"]
         table.add_row(
             escape(result.variant) + f"\n{result.epochs} epochs" * differing,
-            _accuracy_and_loss(result.figures, "validation"),
-            _accuracy_and_loss(result.figures, "train"),
+            _accuracy_and_loss(result.metrics, "validation"),
+            _accuracy_and_loss(result.metrics, "train"),
             "" if result.difference is None else f"{100 * result.difference:+.2f}",
             f"{result.n_parameters:,}\n{result.n_multiply_adds:,}\n{result.seconds:,.0f} s",
             "\n".join(_reported(entry) for entry in reported),
@@ -83,12 +83,12 @@ def variants_table(
     return table
 
 
-def _accuracy_and_loss(figures: Mapping[str, float], part: str) -> str:
+def _accuracy_and_loss(metrics: Mapping[str, float], part: str) -> str:
     """Both of a part, with their standard deviations where there are several trainings."""
     lines = []
     for name, factor, digits in ((f"{part}_accuracy", 100, 2), (f"{part}_loss", 1, 4)):
-        sd = figures.get(f"{name}_sd")
-        lines.append(f"{factor * figures[name]:.{digits}f}" + ("" if sd is None else f" +- {factor * sd:.{digits}f}"))
+        sd = metrics.get(f"{name}_sd")
+        lines.append(f"{factor * metrics[name]:.{digits}f}" + ("" if sd is None else f" +- {factor * sd:.{digits}f}"))
     return "\n".join(lines)
 
 
@@ -200,12 +200,12 @@ def looks_table(evaluations: "Sequence[TestEvaluation]") -> Table:
     return table
 
 
-def _percent(figures: Mapping[str, Any]) -> str:
+def _percent(metrics: Mapping[str, Any]) -> str:
     """An accuracy with its bounds, where there are any."""
-    if figures["accuracy"] is None:
+    if metrics["accuracy"] is None:
         return ""
-    text = f"{100 * figures['accuracy']:.2f}"
-    return text if figures["low"] is None else f"{text} [{100 * figures['low']:.2f}, {100 * figures['high']:.2f}]"
+    text = f"{100 * metrics['accuracy']:.2f}"
+    return text if metrics["low"] is None else f"{text} [{100 * metrics['low']:.2f}, {100 * metrics['high']:.2f}]"
 
 
 def _score(trial: TrialRecord, metric: str) -> str:

@@ -75,7 +75,7 @@ class TrialJob:
 # Initial weights are drawn from torch's global generator, which all trials of a process share.
 _building = Lock()
 # What is known of the validation part at a training's end, beside the figures of its epochs.
-FIGURES = ("macro_precision", "macro_recall", "thresholded_precision", "thresholded_recall")
+END_METRICS = ("macro_precision", "macro_recall", "thresholded_precision", "thresholded_recall")
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class TrialResult:
     """
 
     confusion: "np.ndarray | None"
-    figures: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 def train_trial(
@@ -125,8 +125,8 @@ def train_trial(
     labels = data.validation.labels.cpu().numpy()
     predictions = outputs.argmax(1)
     precision, recall, _ = macro_precision_recall_f1(labels, predictions, data.n_classes)
-    figures = zip(FIGURES, (precision, recall, *thresholded_precision_recall(labels, probabilities)), strict=True)
-    defined = {name: value for name, value in figures if not math.isnan(value)}
+    metrics = zip(END_METRICS, (precision, recall, *thresholded_precision_recall(labels, probabilities)), strict=True)
+    defined = {name: value for name, value in metrics if not math.isnan(value)}
     yield TrialResult(confusion_matrix(labels, predictions, data.n_classes), defined)
 
 

@@ -5,6 +5,9 @@ import numpy.typing as npt
 import sklearn.metrics
 from scipy.special import log_softmax
 
+# The metrics of an epoch that learning curves show.
+LEARNING_CURVES = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy")
+
 
 def macro_f1(labels: npt.ArrayLike, predictions: npt.ArrayLike, n_classes: int) -> float:
     """The unweighted mean over classes of F1 = 2 TP / (2 TP + FP + FN), a share of 1.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sweeper.config import Configuration
 from sweeper.errors import SweeperError
 from sweeper.evaluation.statistics import over_seeds_and_images
+from sweeper.events import State
 from sweeper.models import families, layers
 from sweeper.studies import trial_records
 from sweeper.studies.spec import StudySpec
@@ -80,8 +81,8 @@ def select(
                 epochs=spec.n_epochs(trial.variant),
                 is_baseline=configuration == baseline,
                 eligible=spec.max_params is None or n_parameters <= spec.max_params,
-                score=trial.value if trial.state == "complete" else None,
-                search_accuracy=trial.metrics.get("validation_accuracy") if trial.state == "complete" else None,
+                score=trial.value if trial.state == State.COMPLETE else None,
+                search_accuracy=trial.metrics.get("validation_accuracy") if trial.state == State.COMPLETE else None,
                 n_parameters=n_parameters,
                 n_multiply_adds=layers.n_multiply_adds(network),
             )

@@ -17,7 +17,7 @@ from sweeper.data.training_set import TrainingSet
 from sweeper.engine.local.resources import DeviceOptions, plan_execution
 from sweeper.errors import SweeperError, UsageError
 from sweeper.evaluation.statistics import Estimate, over_seeds_and_images
-from sweeper.events import Listener, Note
+from sweeper.events import Listener, Note, State
 from sweeper.promotion import finalists as final
 from sweeper.promotion import study_data, test_evaluation, verdict
 from sweeper.promotion.finalists import Finalist
@@ -87,7 +87,7 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
         with ends_on_failure(promotion.end, stop):
             outcome = promotion.run(ledger)
         try:
-            undelivered = promotion.end("complete" if outcome else "interrupted", stop.reason)
+            undelivered = promotion.end(State.COMPLETE if outcome else State.INTERRUPTED, stop.reason)
         except SystemExit:
             if outcome is None:
                 raise
@@ -221,7 +221,7 @@ class _Promotion:
         self.tracker.log_text(None, {"promotion.json": json.dumps(outcome.summary(), indent=2)})
         return outcome
 
-    def end(self, state: str, reason: str) -> list[str]:
+    def end(self, state: State, reason: str) -> list[str]:
         """Ends the promotion's run; gives the reasons of what MLflow would not take."""
         self.tracker.finish(None, state, reason=reason)
         return self.tracker.close()

@@ -13,13 +13,13 @@ from sweeper.errors import SweeperError, UsageError
 from sweeper.events import Listener, Note
 from sweeper.promotion import verdict
 from sweeper.promotion.finalists import Finalist
-from sweeper.promotion.test_metrics import Logits, figures, measure, tables
+from sweeper.promotion.test_metrics import Logits, measure, plots_of, tables
 from sweeper.promotion.verdict import Comparison
 from sweeper.tracking.ledger import Ledger, TestEvaluation, count
 from sweeper.tracking.registry import CHALLENGER, CHAMPION
 
 # Of Tested, those that are metrics of the ledger's entry.
-FIGURES = ("accuracy", "low", "high", "loss", "macro_precision", "macro_recall", "macro_f1")
+METRICS = ("accuracy", "low", "high", "loss", "macro_precision", "macro_recall", "macro_f1")
 Predict = Callable[[Finalist, NDArray[np.uint8]], Logits]
 
 
@@ -121,9 +121,9 @@ def take(
         "tested": {networks[f.trial]: asdict(tested[name]) for name, f in roles.items()},
         "comparisons": [asdict(comparison) for comparison in comparisons],
     }
-    numbers = {f"{name}_{figure}": getattr(tested[name], figure) for name in roles for figure in FIGURES}
-    pictures = figures(labels, logits, classes, counted)
-    ledger.complete(entry, result, numbers, tables(labels, logits, tested, classes), pictures)
+    metrics = {f"{name}_{metric}": getattr(tested[name], metric) for name in roles for metric in METRICS}
+    plots = plots_of(labels, logits, classes, counted)
+    ledger.complete(entry, result, metrics, tables(labels, logits, tested, classes), plots)
 
 
 def roles_of(order: Sequence[Finalist]) -> dict[str, Finalist]:

@@ -78,7 +78,7 @@ def tables(
     }
 
 
-def figures(
+def plots_of(
     labels: NDArray[np.int64], logits: Mapping[str, Logits], classes: tuple[str, ...], counted: str
 ) -> dict[str, Callable[[], Figure]]:
     """A confusion matrix a role, by file name; `counted` says which look at the test data it shows."""

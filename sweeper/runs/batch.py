@@ -11,7 +11,7 @@ from sweeper.engine.dispatcher import POLL_SECONDS, Dispatcher, Epoch, Task
 from sweeper.engine.job import TrialJob, TrialResult
 from sweeper.engine.local.pool import WorkerPool
 from sweeper.errors import SweeperError
-from sweeper.events import EpochEnded, Listener, SweepStarted, TrialEnded, TrialInterrupted, TrialStarted
+from sweeper.events import EpochEnded, Listener, State, SweepStarted, TrialEnded, TrialInterrupted, TrialStarted
 from sweeper.runs import result_file
 from sweeper.runs.limits import StopRequest
 from sweeper.runs.record import log_epoch, training_plots
@@ -91,7 +91,7 @@ class BatchRunner:
                 pool.close()
                 for task in [*dispatcher.unfinished(), *waiting]:
                     # Of the waiting ones, those that an earlier process was killed in.
-                    if self.tracker.state(task.subject.training.run) == "running":
+                    if self.tracker.state(task.subject.training.run) == State.RUNNING:
                         self._interrupt(task.subject)
                 self.stop.saving = False
 
@@ -126,7 +126,7 @@ class BatchRunner:
     def _is_done(self, training: Training) -> bool:
         if training.to_mlflow:
             return self.outcome(training) is not None
-        complete = self.tracker.state(training.run) == "complete"
+        complete = self.tracker.state(training.run) == State.COMPLETE
         return complete and checkpoint.holds(training.job.weights, training.job.identity)
 
     def _tell_start(self, trainings: Sequence[Training], n_left: int, what: str, n_workers: int) -> None:
@@ -166,23 +166,23 @@ class BatchRunner:
     def _fail(self, task: Task[_Entry], failure: Failure) -> None:
         if failure.kind == "diverged":
             self.diverged[task.subject.training.key] = failure.message
-            self._end(task, "pruned", f"diverged: {failure.message}")
+            self._end(task, State.PRUNED, f"diverged: {failure.message}")
             return
         text = f"{failure.message}; see {failure.log}"
         if failure.trace:
             self.tracker.log_text(task.subject.training.run, {"error.txt": failure.trace})
-        self._end(task, "failed", text)
+        self._end(task, State.FAILED, text)
         raise SweeperError(f"{task.name} failed: {text}")
 
     def _complete(self, task: Task[_Entry], result: TrialResult) -> None:
         training, job = task.subject.training, task.job
-        figures = training_plots(training.name, task.history, result, self.classes)
-        self.tracker.log_plots(training.run, figures)
+        plots = training_plots(training.name, task.history, result, self.classes)
+        self.tracker.log_plots(training.run, plots)
         leaving = [job.checkpoint, checkpoint.aside(job.checkpoint)]
         if training.to_mlflow:
             self.tracker.log_weights(training.run, job.weights)
             leaving.append(job.weights)
-        self._end(task, "complete", figures=result.figures)
+        self._end(task, State.COMPLETE, metrics=result.metrics)
         if training.to_mlflow:
             # Once it is there, nothing is trained again; so all that MLflow is to have of the training comes before.
             result_file.write(job.folder, job.identity, self.tracker.run_id, CompletedTraining(task.history, result))
@@ -190,11 +190,11 @@ class BatchRunner:
             self.tracker.forget(training.run, path)
 
     def _end(
-        self, task: Task[_Entry], state: str, reason: str = "", figures: Mapping[str, float] | None = None
+        self, task: Task[_Entry], state: State, reason: str = "", metrics: Mapping[str, float] | None = None
     ) -> None:
         training, history = task.subject.training, task.history
         if training.run is not None:  # the tracker's own run is ended by whoever opened it
-            self.tracker.finish(training.run, state, reason=reason, metrics=figures)
+            self.tracker.finish(training.run, state, reason=reason, metrics=metrics)
         last = history[-1].validation_accuracy if history else math.nan
         value = None if math.isnan(last) else last
         self.tell_user(TrialEnded(task.subject.number, training.name, state, value, len(history), reason))
@@ -202,6 +202,6 @@ class BatchRunner:
     def _interrupt(self, entry: _Entry) -> None:
         if entry.training.run is not None:
             reason = self.stop.reason or "the command ended"
-            self.tracker.finish(entry.training.run, "interrupted", reason=reason)
+            self.tracker.finish(entry.training.run, State.INTERRUPTED, reason=reason)
         if entry.started:
             self.tell_user(TrialInterrupted(entry.number, entry.training.name))

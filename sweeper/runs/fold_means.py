@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sweeper.training.loop import EpochMetrics
 
-Figures = Mapping[str, float]
+Metrics = Mapping[str, float]
 
 
-def mean_of(figures: Sequence[Figures]) -> dict[str, float]:
+def mean_of(metrics: Sequence[Metrics]) -> dict[str, float]:
     """The mean of each figure, and where there are several of it the sample standard deviation, under NAME_sd.
 
     A figure that some lack is averaged over the others.
     """
     found: dict[str, float] = {}
-    for name in dict.fromkeys(name for some in figures for name in some):
-        values = [some[name] for some in figures if name in some]
+    for name in dict.fromkeys(name for some in metrics for name in some):
+        values = [some[name] for some in metrics if name in some]
         found[name] = fmean(values)
-        if len(figures) > 1:
+        if len(metrics) > 1:
             found[f"{name}_sd"] = stdev(values) if len(values) > 1 and all(map(math.isfinite, values)) else math.nan
     return found
 
@@ -40,7 +40,7 @@ def mean_epochs(histories: "Sequence[Sequence[EpochMetrics]]") -> list[dict[str,
 
 
 def metrics_of(
-    histories: "Sequence[Sequence[EpochMetrics]]", ends: Sequence[Figures], metric: str, *, minimize: bool
+    histories: "Sequence[Sequence[EpochMetrics]]", ends: Sequence[Metrics], metric: str, *, minimize: bool
 ) -> dict[str, float]:
     """What trainings come to together: their last epochs and `ends`, and which epoch was best in the mean.
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import numpy as np
 
 from sweeper.config import Configuration
-from sweeper.engine.job import FIGURES, TrialResult
+from sweeper.engine.job import END_METRICS, TrialResult
 from sweeper.models import families, layers
 from sweeper.plots import Plot
 from sweeper.runs.fold_means import mean_epochs
@@ -23,12 +23,12 @@ def training_plots(
 ) -> dict[str, Plot]:
     """The figures of a complete training by file name; the confusion matrix where there is a validation part."""
     epochs = [metrics.values() for metrics in history]
-    figures = {"learning_curves.png": Plot("learning_curves", {"epochs": epochs, "title": f"Learning curves, {name}"})}
+    plots = {"learning_curves.png": Plot("learning_curves", {"epochs": epochs, "title": f"Learning curves, {name}"})}
     heads = [metrics.values() for metrics in history if metrics.heads]
     if heads:
         title = f"Accuracy of the auxiliary heads, {name}"
-        figures["head_accuracies.png"] = Plot("head_accuracies", {"epochs": heads, "title": title})
-    return figures | _confusion(name, [result], classes)
+        plots["head_accuracies.png"] = Plot("head_accuracies", {"epochs": heads, "title": title})
+    return plots | _confusion(name, [result], classes)
 
 
 def mean_plots(
@@ -54,7 +54,7 @@ def final_metrics(metrics: Mapping[str, float], n_parameters: int, seconds: floa
     known = {
         name: value
         for name, value in metrics.items()
-        if (name.startswith("best_") or name in FIGURES or name.endswith("_sd")) and not math.isnan(value)
+        if (name.startswith("best_") or name in END_METRICS or name.endswith("_sd")) and not math.isnan(value)
     }
     return known | {"n_parameters": n_parameters, "seconds": seconds}
 

@@ -1,7 +1,6 @@
 """What came of a complete training, as a file that stays when its checkpoint and its weights have gone."""
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sweeper.engine.job import TrialResult
+from sweeper.store.atomic import whole_file
 from sweeper.training.loop import EpochMetrics, epochs_of
 
 NAME = "trained.json"
@@ -29,12 +29,11 @@ def write(folder: Path, identity: str, run_id: str, trained: CompletedTraining) 
         "identity": identity,
         "run_id": run_id,
         "history": [asdict(metrics) for metrics in trained.history],
-        "figures": dict(trained.result.figures),
+        "figures": dict(trained.result.metrics),
         "confusion": None if confusion is None else confusion.tolist(),
     }
-    temporary = folder / f".{NAME}.tmp"
-    temporary.write_text(json.dumps(kept))
-    os.replace(temporary, folder / NAME)
+    with whole_file(folder / NAME) as temporary:
+        temporary.write_text(json.dumps(kept))
 
 
 def read(folder: Path, identity: str, run_id: str) -> CompletedTraining | None:

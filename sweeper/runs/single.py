@@ -14,7 +14,7 @@ from sweeper.data.source import DataSource
 from sweeper.engine.job import TrialJob
 from sweeper.engine.local.resources import DeviceOptions
 from sweeper.errors import SweeperError
-from sweeper.events import Listener, Note
+from sweeper.events import Listener, Note, State
 from sweeper.models import families, layers
 from sweeper.plots import Plot
 from sweeper.runs import initial_weights, plan, run_metadata
@@ -85,7 +85,7 @@ class TrainingOutcome:
 
     def summary(self) -> dict[str, Any]:
         """The object that `sweeper train --json` prints: with figures once there are any."""
-        figures = self.result.described() if self.result else {}
+        metrics = self.result.described() if self.result else {}
         return {
             "schema_version": 1,
             "dataset": lookup.name_of(self.request.source.dataset),
@@ -98,7 +98,7 @@ class TrainingOutcome:
             "stopped": self.stopped,
             **({"init": self.init.described()} if self.init else {}),
             # These two are of a variant among others.
-            **{name: value for name, value in figures.items() if name not in ("trial", "difference")},
+            **{name: value for name, value in metrics.items() if name not in ("trial", "difference")},
         }
 
 
@@ -129,7 +129,7 @@ def run(request: TrainingRequest, listener: Listener, stop: StopRequest) -> Trai
         single.open()
         with ends_on_failure(single.end, stop):
             result = single.train()
-        state = "complete" if result else "interrupted"
+        state = State.COMPLETE if result else State.INTERRUPTED
         stopped = "" if result else stop.reason
         undelivered = single.end(state, stopped, closing_patience(stopped))
         return TrainingOutcome(
@@ -191,9 +191,9 @@ class _Single:
         params = {**request.variant.configuration.values(), **run_metadata.params(self.spec, self.planned.splits[0])}
         self.tracker.open(self.name, self.id, tags | self.tags, params, run_name=self.title)
 
-    def end(self, state: str, reason: str, patience: float | None = None) -> list[str]:
+    def end(self, state: State, reason: str, patience: float | None = None) -> list[str]:
         """Ends the run, if that was not done yet; gives the reasons of what MLflow would not take."""
-        if self.tracker.state(None) != "complete":
+        if self.tracker.state(None) != State.COMPLETE:
             self.tracker.finish(None, state, reason=reason)
         return self.tracker.close(patience)
 
@@ -211,7 +211,7 @@ class _Single:
             seed_of=self._seed,
         )
         trainings = [self._training(job) for job in jobs]
-        if self.tracker.state(None) != "complete":
+        if self.tracker.state(None) != State.COMPLETE:
             own = {"space.toml": space.text, "environment.json": run_metadata.environment(self.planned.execution)}
             if len(trainings) > 1:
                 own |= self._texts(self.request.training.seed)
@@ -244,28 +244,28 @@ class _Single:
         """What the complete trainings come to, which MLflow is told once."""
         request, histories = self.request, [trained.history for trained in outcomes]
         results = [trained.result for trained in outcomes]
-        figures = metrics_of(histories, [result.figures for result in results], METRIC, minimize=False)
+        metrics = metrics_of(histories, [result.metrics for result in results], METRIC, minimize=False)
         network = families.trace(
             request.variant.configuration.model, self.training_set.input_shape, len(self.training_set.classes)
         )
         result = VariantResult(
             variant=request.variant.name,
             trial=None,
-            figures=figures,
+            metrics=metrics,
             epochs=request.protocol.epochs,
             n_trainings=len(outcomes),
             difference=None,
             n_parameters=layers.n_parameters(network),
             n_multiply_adds=layers.n_multiply_adds(network),
-            seconds=figures["training_seconds"],
+            seconds=metrics["training_seconds"],
             reported=request.variant.reported,
         )
-        if self.tracker.state(None) != "complete":
+        if self.tracker.state(None) != State.COMPLETE:
             if len(outcomes) > 1:
                 log_means(self.tracker, None, histories)
                 self.tracker.log_plots(None, mean_plots(self.title, histories, results, self.training_set.classes))
-            final = final_metrics(figures, result.n_parameters, result.seconds)
-            self.tracker.finish(None, "complete", metrics=final)
+            final = final_metrics(metrics, result.n_parameters, result.seconds)
+            self.tracker.finish(None, State.COMPLETE, metrics=final)
         return result
 
     def _training(self, job: TrialJob) -> Training:

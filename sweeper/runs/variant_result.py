@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 # What is shown of a variant, means over folds and repeats of the last epoch's, in the order of the table's columns.
-FIGURES = ("validation_accuracy", "validation_loss", "train_accuracy", "train_loss")
+LAST_EPOCH_METRICS = ("validation_accuracy", "validation_loss", "train_accuracy", "train_loss")
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class VariantResult:
 
     variant: str
     trial: int | None
-    figures: Mapping[str, float]
+    metrics: Mapping[str, float]
     epochs: int
     n_trainings: int
     difference: float | None
@@ -35,7 +35,7 @@ class VariantResult:
         # JSON knows no NaN, which is the spread of what only one training has.
         shown = {
             name: value if math.isfinite(value) else None
-            for name, value in self.figures.items()
+            for name, value in self.metrics.items()
             if name.removesuffix("_sd") in _SHOWN
         }
         return {
@@ -53,6 +53,6 @@ class VariantResult:
 
 
 _SHOWN = (
-    *FIGURES, "validation_macro_f1", "macro_precision", "macro_recall", "thresholded_precision", "thresholded_recall",
-    "penalty",
+    *LAST_EPOCH_METRICS, "validation_macro_f1", "macro_precision", "macro_recall", "thresholded_precision",
+    "thresholded_recall", "penalty",
 )  # fmt: skip

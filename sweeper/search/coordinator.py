@@ -8,7 +8,7 @@ from sweeper.engine.dispatcher import POLL_SECONDS, Dispatcher, Epoch, Task
 from sweeper.engine.job import TrialResult
 from sweeper.engine.local.pool import WorkerPool
 from sweeper.errors import SweeperError
-from sweeper.events import EpochEnded, Leader, SweepStarted, TrainingEnded, TrialInterrupted, TrialStarted
+from sweeper.events import EpochEnded, Leader, State, SweepStarted, TrainingEnded, TrialInterrupted, TrialStarted
 from sweeper.search.context import Context
 from sweeper.search.queue import TrialQueue
 from sweeper.search.recorder import Recorder
@@ -75,7 +75,7 @@ class Coordinator:
             )
         )
         for record in trials:
-            ended = record.state in ("complete", "pruned", "failed") and record.configuration is not None
+            ended = record.state in (State.COMPLETE, State.PRUNED, State.FAILED) and record.configuration is not None
             if ended and not self.tracker.is_ended(record.number):
                 self.current = record.number
                 self.recorder.catch_up(record)
@@ -89,7 +89,7 @@ class Coordinator:
             for task in candidate.tasks:
                 self.recorder.interrupt(task.job, self.stop.reason)
         for number in sorted(left):
-            if self.tracker.state(number) == "running":
+            if self.tracker.state(number) == State.RUNNING:
                 self._interrupt(number)
 
     def _fill_workers(self) -> None:
@@ -109,12 +109,12 @@ class Coordinator:
             case TrialResult():
                 self._result(task, event)
             case Failure(kind="diverged" | "out_of_memory" as kind, message=text):
-                self._decide(candidate, Verdict("pruned", f"{kind}: {text}", {kind: 1.0}))
+                self._decide(candidate, Verdict(State.PRUNED, f"{kind}: {text}", {kind: 1.0}))
             case Failure():
                 text = f"{event.message}; see {event.log}"
                 if event.trace:
                     self.tracker.log_text(task.job.key, {"error.txt": event.trace})
-                self._decide(candidate, Verdict("failed", text))
+                self._decide(candidate, Verdict(State.FAILED, text))
         if candidate.verdict is not None and task not in self.dispatcher.running.values():
             self._end(candidate, candidate.verdict)
 
@@ -155,8 +155,8 @@ class Coordinator:
         if n_scored == n_trainings:
             if n_trainings > 1:
                 results = [candidate.results[place] for place in range(n_trainings)]
-                self.recorder.figures(candidate.proposal, candidate.histories, results)
-            self._decide(candidate, Verdict("complete"))
+                self.recorder.log_mean_plots(candidate.proposal, candidate.histories, results)
+            self._decide(candidate, Verdict(State.COMPLETE))
         elif candidate.prunable:
             self.queue.further.append(candidate.tasks[n_scored])
 
@@ -172,7 +172,7 @@ class Coordinator:
         # the pruner's rungs; of a comparator the pruner must not know.
         prune = not last and not candidate.proposal.outside_space and trial.should_prune()
         if prune and candidate.prunable:
-            self._decide(candidate, Verdict("pruned", "pruner"))
+            self._decide(candidate, Verdict(State.PRUNED, "pruner"))
             return True
         return False
 
@@ -187,9 +187,9 @@ class Coordinator:
             return
         record = self.finisher.trained(candidate, verdict)
         del self.queue.open[record.number]
-        if verdict.state == "complete" and record.feasible and self._reaches_target(record):
+        if verdict.state == State.COMPLETE and record.feasible and self._reaches_target(record):
             self.stop.reason = self.stop.reason or "target"
-        self.failures = self.failures + 1 if verdict.state == "failed" else 0
+        self.failures = self.failures + 1 if verdict.state == State.FAILED else 0
         if self.failures >= MOST_FAILURES:
             raise SweeperError(f"{MOST_FAILURES} trials in a row failed, the last with: {verdict.reason}")
 
@@ -197,7 +197,7 @@ class Coordinator:
         return any(task.subject is candidate for task in self.dispatcher.running.values())
 
     def _interrupt(self, number: int) -> None:
-        self.tracker.finish(number, "interrupted", reason=self.stop.reason)
+        self.tracker.finish(number, State.INTERRUPTED, reason=self.stop.reason)
         variant = self.study.get_trials(deepcopy=False)[number].user_attrs.get("variant")
         self.tell_user(TrialInterrupted(number, trial_records.trial_name(number, variant)))
 

@@ -5,7 +5,7 @@ from collections import deque
 
 from sweeper.engine.dispatcher import Dispatcher, Task
 from sweeper.engine.job import TrialJob
-from sweeper.events import Note
+from sweeper.events import Note, State
 from sweeper.models import families, layers
 from sweeper.search.context import Context
 from sweeper.search.recorder import Recorder
@@ -120,7 +120,7 @@ class TrialQueue:
                 return True
         for record in trial_records.records(self.study):
             if (
-                record.state in ("complete", "pruned")
+                record.state in (State.COMPLETE, State.PRUNED)
                 and record.number != proposal.number
                 and record.configuration == proposal.configuration
             ):

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from sweeper.engine.job import TrialJob, TrialResult
+from sweeper.events import State
 from sweeper.runs.jobs import jobs_of
 from sweeper.runs.record import (
     final_metrics,
@@ -64,9 +65,9 @@ class Recorder:
         """The figures of a complete training, and the end of its run where it has one of its own."""
         self.tracker.log_plots(job.key, training_plots(name, history, result, self.classes))
         if job.label:
-            self.tracker.finish(job.key, "complete", metrics=result.figures)
+            self.tracker.finish(job.key, State.COMPLETE, metrics=result.metrics)
 
-    def figures(
+    def log_mean_plots(
         self, proposal: Proposal, histories: Sequence[Sequence[EpochMetrics]], results: Sequence[TrialResult]
     ) -> None:
         """The figures of a complete trial over its several trainings; the confusion matrix is their sum."""
@@ -74,7 +75,7 @@ class Recorder:
 
     def end(self, jobs: Sequence[TrialJob], record: TrialRecord, histories: Sequence[Sequence[EpochMetrics]]) -> None:
         """Ends the run of a trial that has trained, and keeps its weights if it is among the best."""
-        if record.state == "complete":
+        if record.state == State.COMPLETE:
             best = self._best()
             if record.number in best:
                 self._log_weights(jobs)
@@ -104,8 +105,8 @@ class Recorder:
 
     def interrupt(self, job: TrialJob, reason: str) -> None:
         """Ends a training's own run as one that is to be gone on with."""
-        if job.label and self.tracker.state(job.key) == "running":
-            self.tracker.finish(job.key, "interrupted", reason=reason)
+        if job.label and self.tracker.state(job.key) == State.RUNNING:
+            self.tracker.finish(job.key, State.INTERRUPTED, reason=reason)
 
     def _start(self, trial: Proposal | TrialRecord, key: Key, seed: int, fold: int = 0, label: str = "") -> None:
         assert trial.configuration is not None
@@ -145,7 +146,7 @@ class Recorder:
         if len(jobs) > 1:
             log_means(self.tracker, number, histories)
             for job in jobs:
-                if self.tracker.state(job.key) in ("running", "interrupted"):
+                if self.tracker.state(job.key) in (State.RUNNING, State.INTERRUPTED):
                     self.tracker.finish(job.key, record.state, reason=record.reason)
         self.tracker.finish(number, record.state, reason=record.reason, metrics=metrics)
         # Each under the run that its files are for: they stay where MLflow has refused one of them.

@@ -13,7 +13,7 @@ from sweeper.config import Protocol
 from sweeper.data import lookup
 from sweeper.data.source import DataSource
 from sweeper.engine.local.resources import DeviceOptions
-from sweeper.events import Listener, Note
+from sweeper.events import Listener, Note, State
 from sweeper.runs import plan, run_metadata
 from sweeper.runs.epilogue import ends_on_failure
 from sweeper.runs.limits import Limits, StopRequest, closing_patience
@@ -150,7 +150,7 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
             run_metadata.params(spec, planned.splits[0]),
         )
 
-        def end(state: str, reason: str) -> None:
+        def end(state: State, reason: str) -> None:
             tracker.finish(None, state, reason=reason)
             tracker.close()
 

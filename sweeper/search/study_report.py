@@ -8,6 +8,7 @@ from typing import Any
 import optuna
 from optuna.importance import get_param_importances
 
+from sweeper.events import State
 from sweeper.plots import Plot
 from sweeper.runs.variant_result import VariantResult
 from sweeper.search import variant_results
@@ -22,7 +23,7 @@ from sweeper.tracking.runs import Tracker, table
 def log_end(tracker: Tracker, study: optuna.Study, metric: str, stopped: str, seconds: float) -> None:
     """The ranking, the optimization history and the parameter importance, and the parent run's end."""
     trials = trial_records.records(study)
-    counted = [t for t in trials if t.state in ("complete", "pruned", "failed")]
+    counted = [t for t in trials if t.state in (State.COMPLETE, State.PRUNED, State.FAILED)]
     tracker.log_text(None, {"ranking.csv": ranking_table(counted, metric)})
     feasible = [t for t in counted if t.feasible]
     history = {
@@ -32,18 +33,20 @@ def log_end(tracker: Tracker, study: optuna.Study, metric: str, stopped: str, se
         "metric": metric,
         "direction": direction(metric),
     }
-    figures = {"optimization_history.png": Plot("optimization_history", history)}
+    plots = {"optimization_history.png": Plot("optimization_history", history)}
     shares, basis = importances(study, trials)
     # Variants were picked by hand: a share of their scores' variation says nothing of a parameter.
     if shares and not spec_of(study).variants_only:
-        figures["parameter_importance.png"] = Plot("parameter_importance", {"importances": shares, "basis": basis})
-    tracker.log_plots(None, figures)
+        plots["parameter_importance.png"] = Plot("parameter_importance", {"importances": shares, "basis": basis})
+    tracker.log_plots(None, plots)
     counts = trial_records.counts(trials)
     metrics: dict[str, float] = {f"n_{state}": number for state, number in counts.items()} | {"seconds": seconds}
     best = trial_records.best(trials, metric)
     if best is not None and best.value is not None:
         metrics |= {"best_value": best.value, "best_trial": best.number}
-    tracker.finish(None, "complete" if stopped in lifecycle.DONE else "interrupted", reason=stopped, metrics=metrics)
+    tracker.finish(
+        None, State.COMPLETE if stopped in lifecycle.DONE else State.INTERRUPTED, reason=stopped, metrics=metrics
+    )
 
 
 def log_variants(
@@ -56,7 +59,7 @@ def log_variants(
     """The table and the figures of the named variants, on the parent run."""
     if found:
         tracker.log_text(None, {"variants.csv": variant_results.results_table(found)})
-        tracker.log_plots(None, variant_results.figures(study, found, space, n_train))
+        tracker.log_plots(None, variant_results.plots_of(study, found, space, n_train))
 
 
 def ranking_table(trials: Sequence[TrialRecord], metric: str) -> str:
@@ -90,7 +93,7 @@ def importances(study: optuna.Study, trials: Sequence[TrialRecord]) -> tuple[dic
     Over the scores at the last epoch, or number of trainings, that all trials reached: pruning leaves too few that
     reached the end.
     """
-    ended = [t for t in trials if t.state in ("complete", "pruned") and t.feasible and t.params and t.values]
+    ended = [t for t in trials if t.state in (State.COMPLETE, State.PRUNED) and t.feasible and t.params and t.values]
     step = min((max(t.values) for t in ended), default=0)
     level = optuna.create_study(direction=direction(spec_of(study).metric))
     all_trials = study.get_trials(deepcopy=False)

@@ -9,7 +9,7 @@ import optuna
 
 from sweeper.engine.dispatcher import Task
 from sweeper.engine.job import TrialResult
-from sweeper.events import TrialEnded
+from sweeper.events import State, TrialEnded
 from sweeper.runs.fold_means import metrics_of
 from sweeper.search.context import Context
 from sweeper.search.recorder import Recorder
@@ -25,7 +25,7 @@ from sweeper.training.loop import EpochMetrics
 class Verdict:
     """How a trial ends: complete, pruned or failed, why, and the constraints that it has violated, by how much."""
 
-    state: str
+    state: State
     reason: str = ""
     violated: Mapping[str, float] = field(default_factory=dict)
 
@@ -72,7 +72,7 @@ class TrialFinisher:
         if histories:
             metrics = metrics_of(
                 histories,
-                [result.figures for result in candidate.results.values()],
+                [result.metrics for result in candidate.results.values()],
                 self.metric,
                 minimize=direction(self.spec.metric) == "minimize",
             )
@@ -92,8 +92,8 @@ class TrialFinisher:
         """Prunes a trial that is known to be infeasible before it has trained."""
         self.recorder.start(proposal)
         text = f"{kind}: {reason}"
-        tell(self.study, proposal, "pruned", {"reason": text}, {kind: violation})
-        self.tracker.finish(proposal.number, "pruned", reason=text)
+        tell(self.study, proposal, State.PRUNED, {"reason": text}, {kind: violation})
+        self.tracker.finish(proposal.number, State.PRUNED, reason=text)
         self._tell_everybody(proposal, [])
 
     def _tell_everybody(self, proposal: Proposal, followers: Sequence[Proposal]) -> TrialRecord:
@@ -101,7 +101,7 @@ class TrialFinisher:
             trial_records.set_run_id(self.study, proposal.number, run_id)
         record = self._record(proposal)
         for follower in followers:
-            if record.state == "failed":
+            if record.state == State.FAILED:
                 self.study.tell(follower.trial, state=optuna.trial.TrialState.FAIL)
             else:
                 tell_duplicate(self.study, follower, record)

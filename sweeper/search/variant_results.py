@@ -6,6 +6,7 @@ from typing import Any
 import optuna
 
 from sweeper.config import TrainConfig
+from sweeper.events import State
 from sweeper.models import families, layers
 from sweeper.plots import Plot
 from sweeper.runs.variant_result import _SHOWN, VariantResult
@@ -28,7 +29,7 @@ def results(
     complete = {
         trial.configuration.key(): trial
         for trial in trial_records.records(study)
-        if trial.state == "complete" and trial.configuration is not None
+        if trial.state == State.COMPLETE and trial.configuration is not None
     }
     baseline = complete.get(space.variants["baseline"].configuration.key())
     spec = spec_of(study)
@@ -44,7 +45,7 @@ def results(
             VariantResult(
                 variant=name,
                 trial=trial.number,
-                figures=trial.metrics,
+                metrics=trial.metrics,
                 epochs=spec.n_epochs(trial.variant),
                 n_trainings=n_trainings,
                 difference=accuracy - baseline.metrics["validation_accuracy"] if baseline else None,
@@ -54,7 +55,7 @@ def results(
                 reported=variant.reported,
             )
         )
-    return sorted(found, key=lambda result: -result.figures["validation_accuracy"])
+    return sorted(found, key=lambda result: -result.metrics["validation_accuracy"])
 
 
 def results_table(found: Sequence[VariantResult]) -> str:
@@ -64,16 +65,16 @@ def results_table(found: Sequence[VariantResult]) -> str:
         for result in found
     ]
     names = [name for name in dict.fromkeys(name for row in reported for name in row) if not name.endswith("_split")]
-    measured = [name for name in _SHOWN if any(name in result.figures for result in found)]
-    spread = [name for name in measured if any(f"{name}_sd" in result.figures for result in found)]
+    measured = [name for name in _SHOWN if any(name in result.metrics for result in found)]
+    spread = [name for name in measured if any(f"{name}_sd" in result.metrics for result in found)]
     head = (
         "rank", "variant", "trial", *measured, *(f"{name}_sd" for name in spread), "difference", "epochs",
         "n_trainings", "n_parameters", "n_multiply_adds", "seconds", *names,
     )  # fmt: skip
     rows = [
         (
-            rank, result.variant, result.trial, *(result.figures.get(name) for name in measured),
-            *(result.figures.get(f"{name}_sd") for name in spread), result.difference, result.epochs,
+            rank, result.variant, result.trial, *(result.metrics.get(name) for name in measured),
+            *(result.metrics.get(f"{name}_sd") for name in spread), result.difference, result.epochs,
             result.n_trainings, result.n_parameters, result.n_multiply_adds, round(result.seconds, 1),
             *(row.get(name) for name in names),
         )
@@ -82,7 +83,7 @@ def results_table(found: Sequence[VariantResult]) -> str:
     return table(head, rows)
 
 
-def figures(study: optuna.Study, found: Sequence[VariantResult], space: Space, n_train: int) -> dict[str, Plot]:
+def plots_of(study: optuna.Study, found: Sequence[VariantResult], space: Space, n_train: int) -> dict[str, Plot]:
     """Figures by file name: each variant's learning curves, those of all in one, and the learning rates.
 
     `n_train` is how many images an epoch trains on.

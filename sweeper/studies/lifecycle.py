@@ -9,6 +9,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from sweeper.errors import SweeperError, UsageError
+from sweeper.events import State
 from sweeper.spaces.space import Space
 from sweeper.store.redaction import redact
 from sweeper.studies.attributes import SPEC, STUDY_ID
@@ -88,7 +89,7 @@ def check_usable(study: optuna.Study) -> None:
 
 def _enqueue_variants(study: optuna.Study, space: Space) -> None:
     # One that failed is tried again: what made it fail may have been mended.
-    present = {trial.variant for trial in records(study) if trial.state != "failed"}
+    present = {trial.variant for trial in records(study) if trial.state != State.FAILED}
     for variant in space.variants.values():
         if variant.name in present:
             continue

@@ -6,6 +6,7 @@ from typing import Any
 import optuna
 
 from sweeper.errors import SweeperError, UsageError
+from sweeper.events import State
 from sweeper.store.layout import Store
 from sweeper.studies import lifecycle, trial_records
 from sweeper.studies.attributes import id_of, spec_of
@@ -81,7 +82,7 @@ def status_of(store: Store, study: optuna.Study) -> dict[str, Any]:
         "running_trials": [
             {**described(trial), "of_epochs": spec.n_epochs(trial.variant)}
             for trial in trials
-            if trial.state == "running"
+            if trial.state == State.RUNNING
         ],
         "best_trial": best and described(best),
     }

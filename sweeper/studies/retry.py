@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import optuna
 from optuna.trial import FrozenTrial
 
+from sweeper.events import State
 from sweeper.store.layout import Store
 from sweeper.studies import lifecycle, resume_command, storage_errors, trial_records
 from sweeper.studies.attributes import id_of
@@ -42,7 +43,7 @@ def retry_failed(store: Store, study: optuna.Study) -> Retried:
         total, command = attributes.get("trials", 0), attributes.get(lifecycle.COMMAND)
         if numbers:
             n = trial_records.counts(trials)
-            waiting = sum(trial.state == "waiting" for trial in trials)
+            waiting = sum(trial.state == State.WAITING for trial in trials)
             needed = n["complete"] + n["pruned"] + n["running"] + waiting + len(numbers)
             total = max(total, needed)
             command = command and resume_command.with_trials(command, total)
@@ -58,10 +59,10 @@ def _failed(trials: Sequence[TrialRecord], frozen: Sequence[FrozenTrial]) -> lis
     """The last failed trial of each configuration that has nothing but failed ones."""
     last, answered = {}, set()
     for trial in trials:
-        if trial.configuration is None or trial.state == "duplicate":
+        if trial.configuration is None or trial.state == State.DUPLICATE:
             continue
         key = trial.configuration.key()
-        if trial.state == "failed":
+        if trial.state == State.FAILED:
             last[key] = trial.number
         else:
             answered.add(key)

@@ -6,6 +6,7 @@ from typing import Any
 import optuna
 from optuna.trial import Trial, TrialState
 
+from sweeper.events import State
 from sweeper.studies.attributes import RESULT
 from sweeper.studies.proposer import Proposal, _quiet
 from sweeper.studies.trial_records import TrialRecord
@@ -14,7 +15,7 @@ from sweeper.studies.trial_records import TrialRecord
 def tell(
     study: optuna.Study,
     proposal: Proposal,
-    state: str,
+    state: State,
     result: Mapping[str, Any],
     violated: Mapping[str, float] | None = None,
 ) -> None:
@@ -43,10 +44,10 @@ def _end(study: optuna.Study, trial: Trial) -> None:
     for name, by in result.get("violated", {}).items():
         if name not in trial.constraints:
             trial.set_constraint(name, by)
-    if trial.user_attrs.get("comparator", False) or result["state"] == "failed":
+    if trial.user_attrs.get("comparator", False) or result["state"] == State.FAILED:
         # Optuna's samplers and pruners pass over failed trials: for them a comparator has never been.
         study.tell(trial, state=TrialState.FAIL)
-    elif result["state"] == "pruned":
+    elif result["state"] == State.PRUNED:
         study.tell(trial, state=TrialState.PRUNED)
     else:
         study.tell(trial, result["value"])
@@ -63,7 +64,7 @@ def tell_duplicate(study: optuna.Study, proposal: Proposal, original: TrialRecor
         trial.report(value, step)
     if not original.feasible:
         trial.set_constraint("duplicate", 1.0)
-    if original.state == "complete":
+    if original.state == State.COMPLETE:
         assert original.value is not None
         study.tell(trial, original.value)
     else:

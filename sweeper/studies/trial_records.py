@@ -8,6 +8,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.config import Configuration
+from sweeper.events import State
 from sweeper.studies.attributes import RESULT, RUN_ID, TRIAL, spec_of
 from sweeper.studies.objective import direction
 
@@ -24,7 +25,7 @@ class TrialRecord:
     """
 
     number: int
-    state: str
+    state: State
     value: float | None
     params: Mapping[str, Any]
     variant: str | None
@@ -69,13 +70,13 @@ def _record(frozen: FrozenTrial, run_id: str | None, several: bool) -> TrialReco
     values = attributes.get(TRIAL, {}).get("configuration")
     configuration = Configuration.from_values(values) if values else None
     state = {
-        TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed",
-        TrialState.RUNNING: "running", TrialState.WAITING: "waiting",
+        TrialState.COMPLETE: State.COMPLETE, TrialState.PRUNED: State.PRUNED, TrialState.FAIL: State.FAILED,
+        TrialState.RUNNING: State.RUNNING, TrialState.WAITING: State.WAITING,
     }[frozen.state]  # fmt: skip
     # Also of one that Optuna calls running still: a process was killed between the two writes that end a trial.
-    state = result.get("state", state)
+    state = State(result.get("state", state))
     if attributes.get("duplicate_of") is not None:
-        state = "duplicate"
+        state = State.DUPLICATE
     searched = values if values and not attributes.get("comparator") else {}
     return TrialRecord(
         number=frozen.number,
@@ -97,7 +98,7 @@ def _record(frozen: FrozenTrial, run_id: str | None, several: bool) -> TrialReco
 
 def counts(trials: Sequence[TrialRecord]) -> dict[str, int]:
     """Trials by state, duplicates left out."""
-    states = {"complete": "complete", "pruned": "pruned", "fail": "failed", "running": "running"}
+    states = {"complete": State.COMPLETE, "pruned": State.PRUNED, "fail": State.FAILED, "running": State.RUNNING}
     return {name: sum(trial.state == state for trial in trials) for name, state in states.items()}
 
 
@@ -110,7 +111,7 @@ def n_counted(study: optuna.Study) -> int:
 def ranking(trials: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:
     """Complete trials, the best first; the earlier one where values are equal."""
     sign = 1 if direction(metric) == "minimize" else -1
-    complete = [t for t in trials if t.state == "complete" and t.value is not None]
+    complete = [t for t in trials if t.state == State.COMPLETE and t.value is not None]
     return sorted(complete, key=lambda t: (sign * t.value, t.number))  # type: ignore[operator]
 
 

@@ -143,7 +143,7 @@ def params_of(values: Mapping[str, Any]) -> list[Param]:
 
 def tags_of(values: Mapping[str, str]) -> list[RunTag]:
     """Converts tags to MLflow's."""
-    return [RunTag(name, value) for name, value in values.items()]
+    return [RunTag(name, str(value)) for name, value in values.items()]
 
 
 def _is_same_folder(one: Path, other: Path) -> bool:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from mlflow.entities import Metric
 from mlflow.utils.mlflow_tags import MLFLOW_USER
 
+from sweeper.events import State
 from sweeper.store.layout import Store
 from sweeper.tracking.client import connect, experiment_id, params_of, reaching, search_runs, tags_of
 
@@ -25,12 +26,12 @@ def log_data_set(
     tags: Mapping[str, str],
     params: Mapping[str, Any],
     metrics: Mapping[str, float],
-    figures: Mapping[str, Callable[[], Figure]],
+    plots: Mapping[str, Callable[[], Figure]],
 ) -> str:
     """Logs a data set in the experiment `name`, once for each `content` (a hash); returns the run's id.
 
-    A complete run stays as it is; an interrupted one is written again, in the same run. `figures` draw plots by file
-    name, and are called only when the plots are written. Raises SweeperError if MLflow cannot be used.
+    A complete run stays as it is; an interrupted one is written again, in the same run. `plots` are functions by file
+    name, called only when their plots are written. Raises SweeperError if MLflow cannot be used.
     """
     client = connect(store)
     with reaching(store.tracking_uri):
@@ -49,9 +50,9 @@ def log_data_set(
         batch = [Metric(metric, value, now, 0) for metric, value in metrics.items()]
         client.log_batch(run_id, metrics=batch, params=params_of(params), tags=tags_of(tags))
         client.log_text(run_id, json.dumps(summary, indent=2), SUMMARY)
-        for file, draw in figures.items():
+        for file, draw in plots.items():
             client.log_figure(run_id, draw(), file)
         client.set_terminated(run_id, "FINISHED")
         # This must come last: a complete run is never written again.
-        client.set_tag(run_id, "sweeper.state", "complete")
+        client.set_tag(run_id, "sweeper.state", str(State.COMPLETE))
     return run_id

@@ -10,18 +10,18 @@ from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from sweeper.errors import plain, refuse, shortened
+from sweeper.evaluation.metrics import LEARNING_CURVES
 from sweeper.store.layout import Store
 from sweeper.tracking.client import reaching, search_runs
 from sweeper.tracking.weights import RUN_ID, run_of
 
-CURVES = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy")
 # This tag of a training's run says which weights the training started from.
 INIT = "sweeper.init"
 
 
 @dataclass(frozen=True)
 class Curves:
-    """The epochs of a run's trainings, each with `epoch` and the metrics in CURVES, NaN where a metric is missing."""
+    """The epochs of a run's trainings, each with `epoch` and the LEARNING_CURVES, NaN where a metric is missing."""
 
     name: str
     trainings: Sequence[Sequence[dict[str, float]]]
@@ -50,11 +50,11 @@ def curves_of(store: Store, run_id: str, data_sha256: str, option: str) -> Curve
 
 def _epochs(client: MlflowClient, run: Run) -> list[dict[str, float]]:
     values: dict[int, dict[str, float]] = {}
-    for name in CURVES:
+    for name in LEARNING_CURVES:
         for metric in client.get_metric_history(run.info.run_id, name):
             # MLflow stores infinity as the largest float.
             value = metric.value if metric.value < sys.float_info.max else math.inf
-            values.setdefault(metric.step, dict.fromkeys(CURVES, math.nan))[name] = value
+            values.setdefault(metric.step, dict.fromkeys(LEARNING_CURVES, math.nan))[name] = value
     return [{"epoch": step, **values[step]} for step in sorted(values)]
 
 

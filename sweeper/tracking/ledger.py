@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from mlflow.entities import Metric, Run, ViewType
 from mlflow.utils.mlflow_tags import MLFLOW_USER
 
+from sweeper.events import State
 from sweeper.store.layout import Store
 from sweeper.tracking.client import check_database, connect, experiment_id, reaching, search_runs
 
@@ -107,7 +108,7 @@ class Ledger:
         result: Mapping[str, Any],
         metrics: Mapping[str, float],
         texts: Mapping[str, str],
-        figures: Mapping[str, Callable[[], Figure]],
+        plots: Mapping[str, Callable[[], Figure]],
     ) -> None:
         """Writes the result of an evaluation, and then marks the entry complete. A repeated call overwrites."""
         # With the entry's own time, a metric that is written again equals the first one, and MLflow keeps only one.
@@ -115,13 +116,13 @@ class Ledger:
         with reaching(self._uri):
             for name, text in {**texts, RESULT: json.dumps(result, indent=2)}.items():
                 self._client.log_text(evaluation.run_id, text, name)
-            for name, draw in figures.items():
+            for name, draw in plots.items():
                 self._client.log_figure(evaluation.run_id, draw(), name)
             batch = [Metric(name, value, begun, 0) for name, value in metrics.items()]
             self._client.log_batch(evaluation.run_id, metrics=batch)
             self._client.set_terminated(evaluation.run_id, "FINISHED")
             # This must come last: a complete entry is never written again.
-            self._client.set_tag(evaluation.run_id, "sweeper.state", "complete")
+            self._client.set_tag(evaluation.run_id, "sweeper.state", str(State.COMPLETE))
 
     def result(self, evaluation: TestEvaluation) -> dict[str, Any]:
         """The result of a complete evaluation."""
@@ -149,6 +150,6 @@ def _evaluation(run: Run) -> TestEvaluation:
         networks=json.loads(tags["sweeper.networks"]),
         command=tags["sweeper.command"],
         time=tags["sweeper.time"],
-        complete=tags["sweeper.state"] == "complete",
+        complete=tags["sweeper.state"] == State.COMPLETE,
         deleted=run.info.lifecycle_stage == "deleted",
     )

@@ -15,6 +15,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_I
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweeper.errors import SweeperError, said
+from sweeper.events import State
 from sweeper.plots import Plot
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
@@ -23,7 +24,8 @@ from sweeper.tracking.outbox import Key, Outbox, Target, Write
 
 # MLflow's status for each state of a run, so that a search for the best finished run never finds a partial one.
 STATUS = {
-    "running": "RUNNING", "complete": "FINISHED", "pruned": "KILLED", "interrupted": "KILLED", "failed": "FAILED",
+    State.RUNNING: "RUNNING", State.COMPLETE: "FINISHED", State.PRUNED: "KILLED", State.INTERRUPTED: "KILLED",
+    State.FAILED: "FAILED",
 }  # fmt: skip
 WEIGHTS = "weights"
 # By kind of parent run, what its child runs are called; the tag with a child's key has the same name.
@@ -205,7 +207,7 @@ class OutboxWorker:
             self.run_ids[key] = run.info.run_id
         run_id = self.run_ids[key]
         self._client.update_run(run_id, status="RUNNING")
-        self._client.log_batch(run_id, params=params_of(params), tags=tags_of({**tags, "sweeper.state": "running"}))
+        self._client.log_batch(run_id, params=params_of(params), tags=tags_of({**tags, "sweeper.state": State.RUNNING}))
         log_data(self._client, run_id, target, "training")
 
     def _metrics(self, key: Key | None, epoch: int, time: int, values: Mapping[str, float]) -> None:
@@ -244,7 +246,7 @@ class OutboxWorker:
         batch = [Metric(name, value, time, 0) for name, value in metrics.items()]
         tags = tags_of({"sweeper.state": state, "sweeper.reason": reason})
         self._client.log_batch(run_id, metrics=batch, tags=tags)
-        self._client.set_terminated(run_id, STATUS[state], time)
+        self._client.set_terminated(run_id, STATUS[State(state)], time)
 
 
 def children_of(client: MlflowClient, target: Target) -> dict[Key, Run]:

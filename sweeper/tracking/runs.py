@@ -12,13 +12,14 @@ from typing import Any, Literal
 from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_USER
 
+from sweeper.events import State
 from sweeper.plots import Plot
 from sweeper.store.layout import Store
 from sweeper.tracking.client import connect, experiment_id, params_of, reaching, search_runs, tags_of
 from sweeper.tracking.outbox import Key, Outbox, Target
 from sweeper.tracking.outbox_worker import OutboxWorker, children_of, log_data
 
-ENDED = ("complete", "pruned", "failed")
+ENDED = (State.COMPLETE, State.PRUNED, State.FAILED)
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,9 @@ class Tracker:
                 data_source=json.dumps({"place": self._data.source, "sha256": self._data.sha256}),
                 data_profile=json.dumps({"shape": self._data.shape}),
             )
-            if self.state(None) != "complete":
+            if self.state(None) != State.COMPLETE:
                 self._client.update_run(self.run_id, status="RUNNING")
-                running = tags_of({**tags, "sweeper.state": "running"})
+                running = tags_of({**tags, "sweeper.state": State.RUNNING})
                 self._client.log_batch(self.run_id, params=params_of(params), tags=running)
                 log_data(self._client, self.run_id, target, self._kind)
             children = children_of(self._client, target)
@@ -95,8 +96,8 @@ class Tracker:
         outbox = Outbox(self._store.outbox(study, study_id, self._kind))
         outbox.target = target
         self._restore_waiting(outbox)
-        if self.state(None) != "complete":
-            self._states[None] = "running"
+        if self.state(None) != State.COMPLETE:
+            self._states[None] = State.RUNNING
         run_ids = {key: child.info.run_id for key, child in children.items()}
         self._outbox_worker = OutboxWorker(self._client, self._store, outbox, run_ids, self._notify)
 
@@ -120,7 +121,7 @@ class Tracker:
         self, key: Key, name: str, params: Mapping[str, Any], tags: Mapping[str, str], under: Key | None = None
     ) -> None:
         """Creates or reopens the child's run, below the parent run or below the run of the child `under`."""
-        self._states[key] = "running"
+        self._states[key] = State.RUNNING
         self._outbox_worker.put(key, "start", name=name, time=_now(), params=dict(params), tags=dict(tags), under=under)
 
     def log_epoch(self, key: Key | None, epoch: int, metrics: Mapping[str, float]) -> None:
@@ -151,7 +152,7 @@ class Tracker:
     def finish(
         self,
         key: Key | None,
-        state: str,
+        state: State,
         *,
         reason: str = "",
         metrics: Mapping[str, float] | None = None,
@@ -193,8 +194,8 @@ class Tracker:
         return search_runs(self._client, self.experiment_id, query)
 
     def _restore(self, key: Key | None, run: Run) -> None:
-        state = run.data.tags.get("sweeper.state", "running")
-        self._states[key] = "running" if run.info.status == "RUNNING" else state
+        state = run.data.tags.get("sweeper.state", State.RUNNING)
+        self._states[key] = State.RUNNING if run.info.status == "RUNNING" else state
         # An ended trial is never trained again. An ended training is, if its weights are gone or its trial was
         # interrupted.
         if not isinstance(key, int) or not self.is_ended(key):
@@ -205,7 +206,7 @@ class Tracker:
         """Adds the states and epochs of writes that MLflow does not have yet."""
         for write in outbox.writes():
             if write.action == "start":
-                self._states[write.key] = "running"
+                self._states[write.key] = State.RUNNING
             elif write.action == "finish":
                 self._states[write.key] = write.arguments["state"]
             elif write.action == "metrics":

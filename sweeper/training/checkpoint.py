@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from sweeper.store.atomic import SUFFIX, whole_file
 from sweeper.training.memory import is_out_of_memory
 
 
@@ -128,16 +129,11 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     Raises OSError, naming `path`, if it cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        save_file({name: value.contiguous() for name, value in tensors.items()}, temporary, dict(metadata))
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with whole_file(path) as temporary:
+            save_file({name: value.contiguous() for name, value in tensors.items()}, temporary, dict(metadata))
     except (OSError, SafetensorError) as error:
         raise _as_os_error(error, path) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def set_aside(path: Path) -> Path:
@@ -153,7 +149,7 @@ def aside(path: Path) -> Path:
 
 def remove_leftovers(folder: Path) -> None:
     """Deletes the temporary files that a process killed in write_tensors has left in the folder."""
-    for temporary in folder.glob(".*.tmp"):
+    for temporary in folder.glob(f".*{SUFFIX}"):
         temporary.unlink(missing_ok=True)
 
 

@@ -7,6 +7,7 @@ from statistics import fmean, stdev
 import pytest
 
 from sweeper.engine.base import Died, Failure
+from sweeper.evaluation.metrics import LEARNING_CURVES
 from sweeper.events import EpochEnded, TrainingEnded, TrialInterrupted, TrialStarted
 from sweeper.runs.limits import StopRequest
 from sweeper.search.recorder import Recorder
@@ -328,5 +329,5 @@ def test_curves_are_kept_of_variants_alone_each_training_with_its_epochs(tmp_pat
     kept = variant_curves.kept(sweep.study, 1)
     assert [[epoch["epoch"] for epoch in training] for training in kept] == [[1, 2, 3]] * 3
     assert [training[-1]["validation_accuracy"] for training in kept] == pytest.approx([0.513, 0.613, 0.713])
-    assert set(kept[0][0]) == {"epoch", *variant_curves.CURVES}
+    assert set(kept[0][0]) == {"epoch", *LEARNING_CURVES}
     assert variant_curves.kept(sweep.study, 3) == []

@@ -5,8 +5,9 @@ import math
 import pytest
 
 from sweeper.errors import UsageError
+from sweeper.evaluation.metrics import LEARNING_CURVES
 from sweeper.plots import Plot
-from sweeper.tracking.learning_curves import CURVES, INIT, curves_of
+from sweeper.tracking.learning_curves import INIT, curves_of
 from sweeper.tracking.runs import Tracker
 from tests.tracking.conftest import DATA
 
@@ -37,7 +38,7 @@ def test_epochs_of_a_training_are_those_that_were_logged(store):
     [epochs] = found.trainings
     assert [(e["epoch"], e["train_loss"], e["train_accuracy"]) for e in epochs] == [(1, 3.0, 0.5), (2, 2.0, 0.5)]
     # There was no validation part.
-    assert all(set(e) == {"epoch", *CURVES} and math.isnan(e["validation_loss"]) for e in epochs)
+    assert all(set(e) == {"epoch", *LEARNING_CURVES} and math.isnan(e["validation_loss"]) for e in epochs)
     lines = [{"name": found.name, "trainings": found.trainings}]
     Plot("overlaid_curves", {"variants": lines, "title": "x"}).draw()
 

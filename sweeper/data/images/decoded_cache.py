@@ -1,8 +1,6 @@
 """Caches decoded images: arrays on disk, named by a hash of their content, which every later run maps into memory."""
 
 import json
-import os
-import secrets
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 
 from sweeper.data.images.cache_folder import cache_root
 from sweeper.errors import SweeperError
+from sweeper.store.atomic import whole_folder
 
 # No decoding takes a day: the process that began it was killed.
 ABANDONED_SECONDS = 86_400.0
@@ -40,25 +39,16 @@ def decoded(key: str, make: Callable[[Path], Mapping[str, str]]) -> Decoded:
     found = _read(folder)
     if found is not None:
         return found
-    temporary = folder.with_name(f".{key}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
-        temporary.mkdir(parents=True)
-        _remove_abandoned(folder.parent)
-        bad = make(temporary)
-        (temporary / "bad.json").write_text(json.dumps(bad))
-        try:
-            temporary.rename(folder)
-        except OSError:
-            if _read(folder) is None:  # another process may have been faster
-                shutil.rmtree(folder, ignore_errors=True)  # it is incomplete
-                temporary.rename(folder)
+        with whole_folder(folder, keep=lambda: _read(folder) is not None) as temporary:
+            _remove_abandoned(folder.parent)
+            bad = make(temporary)
+            (temporary / "bad.json").write_text(json.dumps(bad))
     except OSError as error:
         raise SweeperError(
             f"the decoded images could not be stored: {error.strerror or error} ({folder}); "
             "set SWEEPER_CACHE_DIR to use another folder"
         ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     found = _read(folder)
     if found is None:
         raise SweeperError(f"another process deleted the decoded images ({folder}); run the command again")

@@ -2,13 +2,13 @@
 
 import hashlib
 import os
-import secrets
 import stat
 from pathlib import Path
 
 from sweeper.data.formats.gzipped import decompress
 from sweeper.data.known.catalog import DataFile
 from sweeper.errors import SweeperError
+from sweeper.store.atomic import whole_file
 
 
 def candidates(folder: Path, file: DataFile) -> list[Path]:
@@ -72,13 +72,6 @@ def write(folder: Path, name: str, content: bytes) -> Path:
     Raises OSError if that fails, and then leaves nothing behind.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / name
-    temporary = folder / f".{name}.{os.getpid()}.{secrets.token_hex(4)}"
-    try:
-        # Not tempfile: its files are private to the user, and a data folder may be shared.
-        with temporary.open("xb") as stream:
-            stream.write(content)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return target
+    with whole_file(folder / name) as temporary:
+        temporary.write_bytes(content)
+    return folder / name

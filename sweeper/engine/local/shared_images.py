@@ -1,4 +1,4 @@
-"""The images that workers may see, in files that all of them map: one copy in memory, whatever their number."""
+"""The images that workers may see, in files that all workers map, so that memory holds one copy."""
 
 import shutil
 from collections.abc import Iterable
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from sweeper.errors import SweeperError
+from sweeper.store.atomic import SUFFIX, whole_folder
 
 if TYPE_CHECKING:  # a worker imports this module before it limits its threads: nothing that brings pools of them
     import numpy as np
@@ -15,24 +16,22 @@ _NAMES = ("train_images", "train_labels", "validation_images", "validation_label
 
 
 def write(folder: Path, folds: Iterable[tuple[ImagesAndLabels, ...]]) -> None:
-    """Writes each fold's train and validation part to `folder`, in place of what a killed process left there.
+    """Writes each fold's train and validation part to `folder`, and deletes what killed processes have left.
 
     Raises SweeperError.
     """
     import numpy as np
 
-    temporary = folder.with_name(f".{folder.name}.tmp")
+    # Only the study's owner writes here: what else has such a name is a killed process's.
+    for leftover in folder.parent.glob(f".{folder.name}.*{SUFFIX}"):
+        shutil.rmtree(leftover, ignore_errors=True)
     try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        for number, (train, validation) in enumerate(folds):
-            (temporary / str(number)).mkdir()
-            for name, array in zip(_NAMES, (*train, *validation), strict=True):
-                np.save(temporary / str(number) / f"{name}.npy", array)
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
+        with whole_folder(folder) as temporary:
+            for number, (train, validation) in enumerate(folds):
+                (temporary / str(number)).mkdir()
+                for name, array in zip(_NAMES, (*train, *validation), strict=True):
+                    np.save(temporary / str(number) / f"{name}.npy", array)
     except OSError as error:
-        shutil.rmtree(temporary, ignore_errors=True)
         raise SweeperError(f"the workers' images cannot be written to {folder}: {error.strerror or error}") from error
 
 
@@ -50,5 +49,5 @@ def read(folder: Path, fold: int) -> tuple[ImagesAndLabels, ImagesAndLabels]:
 
 
 def remove(folder: Path) -> None:
-    """Deletes the parts, if they are there."""
+    """Deletes the images, if they are there."""
     shutil.rmtree(folder, ignore_errors=True)
