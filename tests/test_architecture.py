@@ -219,6 +219,12 @@ def test_every_package_has_a_floor():
     assert {package_of(module_name(path)) for path in FILES} - {""} <= FLOOR.keys()
 
 
+def test_the_documentation_shows_the_floors():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| `([\w.]+)` \|", text, re.MULTILINE)
+    assert {package: int(floor) - 1 for floor, package in rows} == FLOOR
+
+
 def test_imports_point_downward():
     assert upward_imports(FILES) == []
 
