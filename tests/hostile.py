@@ -59,7 +59,7 @@ def error_line(result: Result) -> str:
     assert len(errors) == 1, result.stderr
     assert lines[-2:] == [errors[0], ""], result.stderr
     assert errors[0].isprintable(), errors[0]
-    assert "this is a fault of sweeper's" not in result.stderr
+    assert "this is a bug in sweeper" not in result.stderr
     assert "Traceback" not in result.output
     return errors[0]
 

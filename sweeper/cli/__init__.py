@@ -1,4 +1,4 @@
-"""The command line: one file a command, and one place where an error becomes a line and an exit code."""
+"""The command line: one file for each command, and one place that turns errors into messages and exit codes."""
 
 import signal
 import sys
@@ -27,7 +27,7 @@ from sweeper.store.redaction import redact
 
 
 class _Main(click.Group):
-    """Turns what goes wrong into one line on stderr and the right exit code."""
+    """Turns an error into one line on stderr and the right exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -43,14 +43,14 @@ class _Main(click.Group):
             click.echo("Interrupted.", err=True)
             ctx.exit(128 + signal.SIGINT)
         except BrokenPipeError:
-            # The reader of our output (head, a pager) has had enough.
+            # The reader of our output (head, a pager) has closed the pipe.
             sys.stderr.close()
             ctx.exit(1)
         except Exception as error:
             if ctx.params["debug"]:
                 raise
             click.echo(
-                f"Error: {type(error).__name__}: {redact(str(error))} (this is a fault of sweeper's: "
+                f"Error: {type(error).__name__}: {redact(str(error))} (this is a bug in sweeper: "
                 "`sweeper --debug ...` shows where it happened)",
                 err=True,
             )

@@ -38,8 +38,8 @@ def fetch(name: str, data_dir: Path | None, offline: bool) -> None:
     """Make the data set NAME available on this machine and check its files.
 
     NAME is one of fashion_mnist, mnist, kmnist, cifar10, cifar100 (100 fine labels),
-    cifar100_coarse (20 coarse ones), svhn, stl10. Nothing is downloaded if it
-    is here already. With --data-dir, what is missing in that folder is added to it.
+    cifar100_coarse (20 coarse labels), svhn, stl10. Files that are here already are
+    not downloaded. With --data-dir, files that are missing in that folder are added to it.
 
     \b
     Example:
@@ -55,7 +55,7 @@ def fetch(name: str, data_dir: Path | None, offline: bool) -> None:
 
 @data.command()
 @click.argument("dataset")
-@click.option("--log", "logged", is_flag=True, help="Log it to MLflow too, with its figures.")
+@click.option("--log", "logged", is_flag=True, help="Also log it to MLflow, with plots.")
 @source_options
 @store_options
 @json_option
@@ -67,8 +67,8 @@ def info(
 ) -> None:
     """Show what DATASET holds: counts, class balance, pixel statistics, exact duplicates, hashes.
 
-    With --log it becomes a run in the experiment of the data set's name, with the mean and standard deviation of each
-    pixel as images, a grid of training images and the classes' counts as figures. The same data are logged once.
+    With --log, the data set becomes a run in the experiment of its name, with plots of the mean and standard deviation
+    of each pixel, a grid of training images, and the class counts. The same data are logged only once.
 
     \b
     Example:
@@ -85,9 +85,9 @@ def info(
     summary = summarise(training_set) | {"options": asdict(source.options)}
     if test is not None:
         summary["test"] = part_summary(test.labels, test.classes, test.sha256, test.source)
-    tested = (test.images, test.labels) if test is not None else None
+    test_part = (test.images, test.labels) if test is not None else None
     summary["duplicates"] = duplicate_summary(
-        (training_set.images, training_set.labels), tested, training_set.classes, training_set.own_validation
+        (training_set.images, training_set.labels), test_part, training_set.classes, training_set.own_validation
     )
     if logged:
         where = resolve_store(store)
@@ -96,6 +96,6 @@ def info(
     if as_json:
         click.echo(json.dumps({"schema_version": 1, **summary}, indent=2))
         return
-    click.echo("\n".join(data_info.lines_of(summary)))
+    click.echo("\n".join(data_info.summary_lines(summary)))
     if logged:
         click.echo(f"\nMLflow run {summary['mlflow_run_id']}, experiment {training_set.name}")

@@ -1,4 +1,4 @@
-"""What `sweeper data info` prints of a data set, and what it logs."""
+"""Prints and logs the summary of a data set for `sweeper data info`."""
 
 import hashlib
 import json
@@ -12,28 +12,28 @@ if TYPE_CHECKING:
     from sweeper.data.training_set import TrainingSet
     from sweeper.store.layout import Store
 
-# Of each class, in the grid: a square of nine.
+# Images of each class in the grid, nine for a square, and the seed that draws them.
 SAMPLES, SAMPLE_SEED = 9, 0
 BAR_WIDTH = 20
-# By the summary's key for a part: what a person reads.
+# The names of the parts for people, by their keys in the summary.
 PARTS = {"training": "training", "own_validation": "validation", "test": "test"}
 
 
-def lines_of(summary: Mapping[str, Any]) -> list[str]:
-    """The lines that show a summary to a person."""
+def summary_lines(summary: Mapping[str, Any]) -> list[str]:
+    """The summary as lines for people."""
     shape = " x ".join(str(size) for size in summary["input_shape"])
-    varied = summary["pixel_std"]
+    pixel_std = summary["pixel_std"]
     rows = [
         ("shape", f"{shape}, {len(summary['classes'])} classes"),
         ("mean", _decimals(summary["mean"]) + "  (training images, pixels in [0, 1])"),
         ("std", _decimals(summary["std"])),
-        ("pixels", f"std of a single one {varied['smallest']:.4f} to {varied['largest']:.4f}"),
+        ("pixels", f"std of a single pixel {pixel_std['smallest']:.4f} to {pixel_std['largest']:.4f}"),
     ]
-    if varied["constant"]:
-        rows.append(("", f"{varied['constant']:,} of {varied['pixels']:,} are alike in all training images"))
-    asked = [f"{name} {_option(value)}" for name, value in summary["options"].items() if value]
-    if asked:
-        rows.append(("options", "; ".join(asked)))
+    if pixel_std["constant"]:
+        rows.append(("", f"{pixel_std['constant']:,} of {pixel_std['pixels']:,} are equal in all training images"))
+    options = [f"{name} {_option(value)}" for name, value in summary["options"].items() if value]
+    if options:
+        rows.append(("options", "; ".join(options)))
     for title in ("training", "test"):
         part = summary[title]
         if part is None:
@@ -41,20 +41,18 @@ def lines_of(summary: Mapping[str, Any]) -> list[str]:
             continue
         rows.append((title, f"{part['images']:,} images"))
         if title == "training" and summary["own_validation"] is not None:
-            rows.append(
-                ("", f"{summary['own_validation']['images']:,} of them kept for validation by the data set itself")
-            )
+            rows.append(("", f"{summary['own_validation']['images']:,} of them are the data set's own validation part"))
         rows += [("", part["source"]), ("", f"SHA-256 {part['sha256']}")]
     lines = [summary["name"], *(f"  {title:<9} {text}" for title, text in rows), ""]
     return [*lines, *_class_lines(summary), "", *_duplicate_lines(summary["duplicates"])]
 
 
 def log(store: "Store", summary: Mapping[str, Any], training_set: "TrainingSet") -> str:
-    """Logs the summary with its figures to the experiment of the data set's name; the run's id."""
+    """Logs the summary with its plots to the experiment of the data set's name. Returns the run's id."""
     from sweeper.tracking.data_sets import log_data_set
 
     parts = {title: summary[title] and summary[title]["sha256"] for title in ("training", "test")}
-    # These decide every pixel and label, wherever the files lie.
+    # These determine every pixel and label, wherever the files are.
     counts = [summary[title] and summary[title]["class_counts"] for title in parts]
     identity = [parts, counts, summary["classes"], summary["input_shape"]]
     content = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
@@ -79,7 +77,7 @@ def _plots(summary: Mapping[str, Any], training_set: "TrainingSet") -> dict[str,
 
     name, classes = summary["name"], summary["classes"]
     counts = {
-        title + " (of these)" * (key == "own_validation"): [part["class_counts"][label] for label in classes]
+        title + " (part of training)" * (key == "own_validation"): [part["class_counts"][label] for label in classes]
         for key, title in PARTS.items()
         if (part := summary[key]) is not None
     }
@@ -107,7 +105,7 @@ def _metrics(summary: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _class_lines(summary: Mapping[str, Any]) -> list[str]:
-    """A line a class: its count in each part, its share of the training part, and a bar of that."""
+    """A line for each class: its count in each part, its share of the training part, and a bar of this share."""
     classes, training = summary["classes"], summary["training"]
     shown = [key for key in PARTS if key != "own_validation" or summary[key] is not None]
     width = max(len("class"), *(len(name) for name in classes))
@@ -135,7 +133,7 @@ def _duplicate_lines(found: Mapping[str, Any]) -> list[str]:
             lines.append(f"    {title}: none")
             continue
         n, mixed = within["groups"], within["groups_of_several_classes"]
-        groups = f"{n:,} group{'s' * (n > 1)} of equal ones ({mixed:,} with different labels)"
+        groups = f"{n:,} group{'s' * (n > 1)} of equal images ({mixed:,} with different labels)"
         lines.append(f"    {title}: {within['images']:,} images in {groups}")
         for example in within["examples"]:
             lines.append(f"      {_named(example['first'])}{_more(example['images'], example['first'])}")
@@ -144,12 +142,12 @@ def _duplicate_lines(found: Mapping[str, Any]) -> list[str]:
             continue
         n = shared["images"]
         if not n:
-            lines.append(f"    {part} images that are in training too: none")
+            lines.append(f"    {part} images that are also in training: none")
             continue
         other = shared["images_of_another_class"]
         lines.append(
-            f"    {part} images that are in training too: {n:,} ({shared['share']:.2%} of {part}); "
-            f"{other:,} of them under another label there"
+            f"    {part} images that are also in training: {n:,} ({shared['share']:.2%} of {part}); "
+            f"{other:,} of them have another label there"
         )
         for example in shared["examples"]:
             copies = f"{_named(example['first'])}{_more(example['copies'], example['first'])}"

@@ -1,4 +1,4 @@
-"""`sweeper delete`: a study, with all that belongs to it."""
+"""`sweeper delete`: deletes a study and everything that belongs to it."""
 
 import json
 import sys
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("study")
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 @store_options
 @json_option
 def delete(study: str, yes: bool, store: StoreOptions, as_json: bool) -> None:
     """Delete STUDY, its runs in MLflow, and all their files.
 
-    What stays: its looks at a test set, which count for ever (`sweeper ledger`), and the runs that registered
-    models were made from.
+    Its test evaluations stay, because they count for ever (`sweeper ledger`), and so do the runs from which
+    models were registered.
 
     \b
     Example:
@@ -39,20 +39,20 @@ def delete(study: str, yes: bool, store: StoreOptions, as_json: bool) -> None:
     removal = plan(where, found)
     if not yes:
         if not sys.stdin.isatty():
-            raise UsageError(f"{_described(removal)} would be deleted: without a terminal to ask on, give --yes")
-        click.echo(f"{_described(removal)} will be deleted, for ever.", err=True)
-        _tell_kept(removal, err=True)
+            raise UsageError(f"{_summary(removal)} would be deleted: without a terminal to confirm on, give --yes")
+        click.echo(f"{_summary(removal)} will be deleted for ever.", err=True)
+        _print_kept(removal, err=True)
         click.confirm("Delete?", abort=True, err=True)
     remove(where, removal)
     if as_json:
         click.echo(json.dumps({"schema_version": 1, **asdict(removal)}))
         return
-    click.echo(f"Deleted: {_described(removal)}.")
-    _tell_kept(removal)
+    click.echo(f"Deleted: {_summary(removal)}.")
+    _print_kept(removal)
 
 
-def _described(removal: "Removal") -> str:
-    size = f"{removal.n_bytes / 1e6:.1f} MB" + (" here, and what the server holds," if removal.bytes_on_server else "")
+def _summary(removal: "Removal") -> str:
+    size = f"{removal.n_bytes / 1e6:.1f} MB" + (" here and the files on the server" if removal.bytes_on_server else "")
     return f"{removal.study_name}: {_count(removal.n_trials, 'trial')}, {_count(removal.n_runs, 'MLflow run')}, {size}"
 
 
@@ -60,6 +60,6 @@ def _count(n: int, what: str) -> str:
     return f"{n} {what}" + "s" * (n != 1)
 
 
-def _tell_kept(removal: "Removal", *, err: bool = False) -> None:
+def _print_kept(removal: "Removal", *, err: bool = False) -> None:
     for run_id, versions in removal.kept.items():
         click.echo(f"Kept: run {run_id}, from which {', '.join(versions)} was registered", err=err)

@@ -1,4 +1,4 @@
-"""`sweeper doctor`: whether everything is fit for a search."""
+"""`sweeper doctor`: checks whether everything is ready for a search."""
 
 import json
 import os
@@ -22,7 +22,7 @@ STYLES = {"ok": "green", "warning": "yellow", "error": "bold red"}
 @store_options
 @json_option
 def doctor(data_dir: Path | None, store: StoreOptions, as_json: bool) -> None:
-    """Check libraries, devices, memory, store, databases, disk and data, and say what to do about each.
+    """Check libraries, devices, memory, store, databases, disk and data, and say what to do about each problem.
 
     Nothing is written. Exit code 1 if there is an error.
 

@@ -1,4 +1,4 @@
-"""What `sweeper search --dry-run` prints: what would be done."""
+"""Prints the plan of a search for `sweeper search --dry-run`."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def show_plan(request: "SearchRequest", *, as_json: bool) -> None:
-    """Prints the plan, as text or as one JSON object; data that are not here yet are not downloaded for it."""
+    """Prints the plan, as text or as one JSON object. Does not download data that are missing on this machine."""
     from sweeper.data.lookup import name_of
     from sweeper.data.training_set import is_here
     from sweeper.search.run import make_plan

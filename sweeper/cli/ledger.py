@@ -1,4 +1,4 @@
-"""`sweeper ledger`: every look at a test set."""
+"""`sweeper ledger`: lists all test evaluations."""
 
 import json
 from dataclasses import asdict
@@ -13,9 +13,9 @@ from sweeper.store.layout import StoreOptions
 @store_options
 @json_option
 def ledger(store: StoreOptions, as_json: bool) -> None:
-    """Show every look that was taken at a test set: when, by which study, at which models.
+    """Show every test evaluation: when, by which study, of which models.
 
-    Every look after the first is worth less: what is chosen after it was chosen with the test set in view.
+    A test evaluation after the first is worth less, because the test set may have influenced choices in between.
 
     \b
     Example:
@@ -28,8 +28,8 @@ def ledger(store: StoreOptions, as_json: bool) -> None:
         click.echo(json.dumps({"schema_version": 1, "looks": [asdict(evaluation) for evaluation in evaluations]}))
         return
     if not evaluations:
-        click.echo("No look at a test set was taken yet.")
+        click.echo("No test evaluation yet.")
         return
-    from sweeper.cli.tables import looks_table, stdout_console
+    from sweeper.cli.tables import stdout_console, test_evaluations_table
 
-    stdout_console().print(looks_table(evaluations))
+    stdout_console().print(test_evaluations_table(evaluations))

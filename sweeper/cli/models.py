@@ -1,4 +1,4 @@
-"""`sweeper models`: what a network consists of."""
+"""`sweeper models`: shows the layers and sizes of a network."""
 
 import json
 from dataclasses import asdict
@@ -13,13 +13,13 @@ from sweeper.errors import UsageError, nearest, plain, shortened
 if TYPE_CHECKING:
     from sweeper.models.layers import Layer, Shape
 
-# Networks hold and compute float32.
+# Bytes of a value: networks hold and compute float32.
 BYTES = 4
 
 
 @click.group()
 def models() -> None:
-    """The networks: their layers, and how large they are.
+    """Show the layers and sizes of networks.
 
     \b
     Example:
@@ -36,8 +36,8 @@ def models() -> None:
 def summary(space_name: str, variant: str, overrides: tuple[str, ...], dataset: str | None, as_json: bool) -> None:
     """Show the layers of a variant's network: output shapes, parameters, multiply-adds, and sizes.
 
-    All for one image's forward pass, auxiliary heads included, by arithmetic: nothing is built, or a network of timm
-    without its weights.
+    The numbers are for the forward pass of one image, auxiliary heads included. They are computed without building the
+    network; a network of timm is built, but without its weights.
 
     \b
     Example:
@@ -51,7 +51,7 @@ def summary(space_name: str, variant: str, overrides: tuple[str, ...], dataset: 
     config = space.variant(variant).configuration.model
     if dataset is None:
         if not space.datasets:
-            raise UsageError(f"{plain(space.name)} names no data sets: --dataset must be given")
+            raise UsageError(f"{plain(space.name)} names no data sets: give one with --dataset")
         dataset = space.datasets[0]
     if dataset not in INPUT_SHAPES:
         raise UsageError(
@@ -68,12 +68,12 @@ def summary(space_name: str, variant: str, overrides: tuple[str, ...], dataset: 
     totals = {"n_parameters": layers.n_parameters(network), "n_multiply_adds": layers.n_multiply_adds(network)}
     megabytes = {
         "input": _megabytes(prod(input_shape)),
-        # A flattened map is the map itself.
+        # Flattening copies nothing: its output is its input.
         "activations": _megabytes(sum(prod(layer.output_shape) for layer in network if layer.kind != "flatten")),
         "parameters": _megabytes(totals["n_parameters"]),
     }
     if as_json:
-        described = {
+        shown = {
             "schema_version": 1,
             "space": space.name,
             "variant": variant,
@@ -83,7 +83,7 @@ def summary(space_name: str, variant: str, overrides: tuple[str, ...], dataset: 
             **totals,
             "megabytes": megabytes,
         }
-        click.echo(json.dumps(described))
+        click.echo(json.dumps(shown))
     else:
         _print(f"{space.name} {variant}, {dataset}", input_shape, network, totals, megabytes)
 
@@ -104,7 +104,7 @@ def _print(
 
     from sweeper.cli.tables import stdout_console
 
-    # Titles are Text: a name such as [v1] would be taken for markup.
+    # Titles are Text, because rich would take a name such as [v1] for markup.
     table = Table(title=Text(title), title_justify="left", show_footer=True)
     table.add_column("layer", "total")
     table.add_column("kind")

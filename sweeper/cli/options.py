@@ -1,4 +1,4 @@
-"""Options that several commands share, and what the commands make of them."""
+"""Options that several commands share, and the objects that the commands make from them."""
 
 import os
 import shlex
@@ -36,7 +36,7 @@ def _decorated(function: Callable[..., Any], *options: Decorator) -> Callable[..
 
 
 def store_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """--store, --storage and --tracking-uri, as one `store`, which is not resolved yet."""
+    """Adds --store, --storage and --tracking-uri; the command gets them as one `store`, which is not resolved yet."""
 
     @wraps(function)
     def command(*args: Any, store: Path | None, storage: str | None, tracking_uri: str | None, **others: Any) -> Any:
@@ -75,9 +75,10 @@ offline_option: Decorator = click.option("--offline", is_flag=True, help="Never 
 
 
 def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The argument DATASET with --classes, --resize, --grayscale, --skip-bad, --data-dir and --offline.
+    """Adds --classes, --resize, --grayscale, --skip-bad, --data-dir and --offline.
 
-    The command gets them as one `source`; it declares the argument itself, which stands first.
+    The command gets them as one `source`, together with the argument DATASET. It declares the argument itself, because
+    the argument must come first.
     """
 
     @wraps(function)
@@ -102,25 +103,25 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
             type=Names(),
             default=DataOptions.classes,
             metavar="NAME,NAME,...",
-            help="Use these classes only.",
+            help="Use only these classes.",
         ),
         click.option(
             "--resize",
             type=click.IntRange(1, MOST_SIDE),
             metavar="N",
-            help="Make all images N x N pixels: the shorter side scaled to N, the middle kept.",
+            help="Make all images N x N pixels: scale the shorter side to N and keep the middle.",
         ),
         click.option("--grayscale", is_flag=True, help="Make all images grey."),
-        click.option("--skip-bad", is_flag=True, help="Leave out files that are no images of the right kind."),
+        click.option("--skip-bad", is_flag=True, help="Leave out files that are not images of the right kind."),
         data_dir_option,
         offline_option,
     )
 
 
 def progress_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """--quiet and --verbose."""
-    quiet = click.option("--quiet", "-q", is_flag=True, help="No progress.")
-    verbose = click.option("--verbose", "-v", is_flag=True, help="Every epoch as a line.")
+    """Adds --quiet and --verbose."""
+    quiet = click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
+    verbose = click.option("--verbose", "-v", is_flag=True, help="Print a line for every epoch.")
     return quiet(verbose(function))
 
 
@@ -134,13 +135,16 @@ variant_option: Decorator = click.option(
 
 
 def set_option(values: str) -> Decorator:
-    """--set, which takes these values."""
+    """Adds --set; its help says that it takes these values."""
     text = f"Redefine a parameter: {values}. Repeatable."
     return click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help=text)
 
 
 def training_options(*, seeds: click.ParamType) -> Decorator:
-    """--epochs, --folds, --repeats, --seed and --subset, as one `training`; `seeds` is the type of --seed."""
+    """Adds --epochs, --folds, --repeats, --seed and --subset; the command gets them as one `training`.
+
+    `seeds` is the type of --seed.
+    """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
@@ -160,14 +164,14 @@ def training_options(*, seeds: click.ParamType) -> Decorator:
             click.option(
                 "--epochs",
                 type=click.IntRange(1, MOST_INTEGER),
-                help="Epochs a training.  [default: the space's, or 15]",
+                help="Epochs of each training.  [default: the space's, or 15]",
             ),
             click.option(
                 "--folds",
                 type=Folds(),
                 metavar="K",
-                help="Score on K stratified folds rather than one validation part; 0 is none.  [default: the space's, "
-                "or 0]",
+                help="Score on K stratified folds instead of one validation part; 0 means none.  [default: the "
+                "space's, or 0]",
             ),
             click.option(
                 "--repeats",
@@ -180,7 +184,7 @@ def training_options(*, seeds: click.ParamType) -> Decorator:
                 "--subset",
                 type=click.IntRange(min=1),
                 metavar="N",
-                help="Use N stratified images only, for a quick try.",
+                help="Use only N stratified images, for a quick try.",
             ),
         )
 
@@ -188,7 +192,10 @@ def training_options(*, seeds: click.ParamType) -> Decorator:
 
 
 def device_options(*, jobs_help: str) -> Decorator:
-    """--jobs, --device, --jobs-per-gpu and --worker-memory, as one `device`; `jobs_help` is the help of --jobs."""
+    """Adds --jobs, --device, --jobs-per-gpu and --worker-memory; the command gets them as one `device`.
+
+    `jobs_help` is the help of --jobs.
+    """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
@@ -216,15 +223,15 @@ def device_options(*, jobs_help: str) -> Decorator:
                 "--jobs-per-gpu",
                 type=JobsPerGpu(),
                 metavar="auto|N",
-                help="Trainings at once on each GPU, in one process, from CUDA graphs; auto tries how many are "
-                "fastest.  [default: one, without graphs]",
+                help="Trainings at once on each GPU, in one process with CUDA graphs; auto finds the fastest "
+                "number.  [default: one, without graphs]",
             ),
             click.option(
                 "--worker-memory",
                 type=Size(),
                 metavar="auto|SIZE",
-                help="Most memory of a worker on a CPU, such as 4GB: a larger trial is pruned. auto is an equal share "
-                "of what is available.  [default: auto]",
+                help="Memory limit of a worker on a CPU, such as 4GB: a trial that needs more is pruned. auto is an "
+                "equal share of the available memory.  [default: auto]",
             ),
         )
 
@@ -235,7 +242,7 @@ json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="P
 
 
 def load_space(source: DataSource, space_name: str | None, overrides: Sequence[str]) -> "Space":
-    """The space of this name, or the default for the images of the data set, which must exist. Raises UsageError."""
+    """Loads the named space, or the default for the images of the data set, which must exist. Raises UsageError."""
     from sweeper.data import lookup
     from sweeper.spaces import reader
 
@@ -244,28 +251,28 @@ def load_space(source: DataSource, space_name: str | None, overrides: Sequence[s
         shape = lookup.input_shape(source.dataset, source.options)
         space_name = default_space(shape)
         colour = "grey" if shape[0] == 1 else "colour"
-        note(f"Space: {space_name}, the one for {colour} images of {shape[1]}x{shape[2]}")
+        note(f"Space: {space_name}, the default for {colour} images of {shape[1]}x{shape[2]}")
     return reader.load(space_name, overrides)
 
 
 def default_space(input_shape: tuple[int, int, int]) -> str:
-    """The space for images of this shape (channels, height, width) where none is named."""
+    """The default space for images of this shape (channels, height, width)."""
     channels, height, width = input_shape
     shorter, longer = sorted((height, width))
-    # Two pools and three convs of 5x5 leave nothing of smaller maps, and much too much of larger ones.
+    # Two poolings and three 5x5 convolutions leave nothing of smaller images, and far too large maps of larger ones.
     if channels == 1 and shorter >= 28 and longer <= 32:
         return "lenet5"
-    # Three pools; from 64 on, the first linear layer would hold nearly all parameters.
+    # Three poolings need 8 pixels; beyond 64, the first linear layer would hold nearly all parameters.
     return "vgg_small" if shorter >= 8 and longer <= 64 else "timm_small"
 
 
 def resolve_store(options: StoreOptions) -> Store:
-    """The store that the options and the environment name. Raises UsageError."""
+    """The store that options and environment name. Raises UsageError."""
     return options.resolve(os.environ)
 
 
 def store_arguments(store: Store) -> str:
-    """What a command on this store needs behind it to be typed here; begins with a space, or is empty."""
+    """The options that a command typed here needs for this store; begins with a space, or is empty."""
     words = []
     if store.root != Path(os.path.abspath(DEFAULT_STORE)):
         words += ["--store", str(store.root)]
@@ -273,21 +280,21 @@ def store_arguments(store: Store) -> str:
         ("--storage", "OPTUNA_STORAGE", store.storage, store.embedded_storage),
         ("--tracking-uri", "MLFLOW_TRACKING_URI", store.tracking_uri, store.embedded_tracking),
     ):
-        # With a password hidden the address would not work, and one in the variable need not be typed.
+        # An address with its password hidden would not work, and one in the variable need not be typed.
         if not embedded and redact(url) == url and os.environ.get(variable) != url:
             words += [option, url]
     return "".join(f" {shlex.quote(word)}" for word in words)
 
 
 def note_store(store: Store) -> None:
-    """Says on stderr which store is used, and which databases where they are not in it."""
+    """Prints on stderr which store is used, and both databases if one of them is not in it."""
     note(f"Store: {store.root}")
     if not store.embedded_storage or not store.embedded_tracking:
         note(f"Optuna: {redact(store.storage)}  MLflow: {redact(store.tracking_uri)}")
 
 
 def note(text: str) -> None:
-    """A line on stderr."""
+    """Prints a line on stderr."""
     print(text, file=sys.stderr, flush=True)
 
 

@@ -28,11 +28,11 @@ from sweeper.events import (
 
 @contextmanager
 def progress(*, quiet: bool, verbose: bool) -> Iterator[Listener]:
-    """The listener that shows a sweep."""
+    """Gives the listener that shows a sweep."""
     console = Console(stderr=True, highlight=False)
     if quiet:
         yield lambda event: None
-    # FORCE_COLOR makes rich take a file for a terminal; a file has no use for a view that redraws itself.
+    # FORCE_COLOR makes rich take a file for a terminal, but a view that redraws itself is useless in a file.
     elif sys.stderr.isatty() and not verbose and not console.is_dumb_terminal:
         view = _LiveView()
         with Live(get_renderable=view.render, console=console, refresh_per_second=4, transient=True) as live:
@@ -48,7 +48,7 @@ def progress(*, quiet: bool, verbose: bool) -> Iterator[Listener]:
 
 
 class _Tally:
-    """What both views show: trials done, the best so far, and the time left."""
+    """The numbers that both views show: trials done, the best so far, and the time left."""
 
     def __init__(self) -> None:
         self.done = self.done_before = self.total = 0
@@ -70,7 +70,7 @@ class _Tally:
                     self.best = Leader(event.name, value)
 
     def time_left(self) -> str:
-        """By the mean time of the trials that this process has ended; unknown before the first."""
+        """An estimate from the mean time of the trials that this process has ended; "?" before the first."""
         done_here = self.done - self.done_before
         if done_here < 1:
             return "?"
@@ -78,7 +78,7 @@ class _Tally:
         return _clock(left)
 
     def best_so_far(self) -> str:
-        """A clause for the end of a list; nothing where trials do not compete."""
+        """The best trial as a clause for the end of a list; empty if the trials do not compete."""
         if self.maximize is None:
             return ""
         return ", best " + (f"{self.best.value:.4f} ({self.best.name})" if self.best else "none")
@@ -97,7 +97,7 @@ class _LiveView:
     def __init__(self) -> None:
         self.study = ""
         self.tally = _Tally()
-        # By name: a trial's folds and repeats may run at once.
+        # By name, because a trial's folds and repeats may run at once.
         self.running: dict[str, tuple[TrialStarted, EpochEnded | None]] = {}
 
     def update(self, event: Event) -> None:
@@ -120,7 +120,7 @@ class _LiveView:
         tally = self.tally
         head = Text(
             f"{self.study}: {tally.done} of {tally.total} {tally.what}, "
-            f"{_clock(time.monotonic() - tally.started)} gone, {tally.time_left()} left{tally.best_so_far()}"
+            f"{_clock(time.monotonic() - tally.started)} elapsed, {tally.time_left()} left{tally.best_so_far()}"
         )
         table = Table("trial", "epoch", "train loss", "val. loss", "val. accuracy", "images/s")
         for name, (start, last) in list(self.running.items()):
@@ -137,7 +137,7 @@ class _LiveView:
 
 
 class _PlainLines:
-    """A line a trial, and with `verbose` a line an epoch."""
+    """Prints a line for each trial, and with `verbose` a line for each epoch."""
 
     def __init__(self, console: Console, verbose: bool) -> None:
         self.console, self.verbose, self.tally = console, verbose, _Tally()
@@ -150,7 +150,7 @@ class _PlainLines:
                 self._say(f"{study}: {done} of {total} {what} done, {workers} {plural}")
             case TrialStarted(name=name, from_epoch=epoch):
                 if epoch:
-                    self._say(f"{name} goes on behind epoch {epoch}")
+                    self._say(f"{name} resumes after epoch {epoch}")
                 elif self.verbose:
                     self._say(f"{name} started")
             case EpochEnded(name=name, metrics=m) if self.verbose:
@@ -178,7 +178,7 @@ class _PlainLines:
 
 
 def _decimals(value: float) -> str:
-    """NaN is what a training without a validation part has."""
+    """Four decimals, or "none" for NaN, the value of a training without a validation part."""
     return "none" if math.isnan(value) else f"{value:.4f}"
 
 

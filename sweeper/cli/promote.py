@@ -1,4 +1,4 @@
-"""`sweeper promote`: from a search to a champion that can be trusted."""
+"""`sweeper promote`: retrains the best trials of a search, and registers a champion that can be trusted."""
 
 import json
 import shlex
@@ -20,7 +20,7 @@ from sweeper.cli.options import (
     store_arguments,
     store_options,
 )
-from sweeper.cli.running import leave, running
+from sweeper.cli.running import end_command, running
 from sweeper.cli.signals import exit_code
 from sweeper.engine.local.resources import DeviceOptions
 from sweeper.errors import UsageError
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     default=PromotionOptions.top,
     show_default=True,
     metavar="K",
-    help="The best K configurations of the search, beside the baseline.",
+    help="Retrain the best K configurations of the search, and the baseline.",
 )
 @click.option(
     "--seeds",
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     default=PromotionOptions.seeds,
     show_default=True,
     metavar="N",
-    help="Fresh seeds that each is retrained with for the order, and as many again for the estimate. One gives no "
+    help="Retrain each with N fresh seeds for the order, and with N others for the estimate. One seed gives no "
     "interval.",
 )
 @click.option(
@@ -57,12 +57,11 @@ if TYPE_CHECKING:
     type=click.Choice(PREFERENCES),
     default=PromotionOptions.prefer,
     show_default=True,
-    help="Who wins among those that cannot be told apart: the most accurate, the fewest parameters, or the fewest "
-    "multiply-adds.",
+    help="Decide among networks that cannot be told apart: by accuracy, fewest parameters, or fewest multiply-adds.",
 )
 @click.option("--test", is_flag=True, help="Evaluate champion, challenger and baseline on the test set, once.")
-@click.option("--allow-retest", is_flag=True, help="Test a study again; the ledger counts it.")
-@device_options(jobs_help="Trainings at once: auto is one a usable core, or one a GPU.  [default: auto]")
+@click.option("--allow-retest", is_flag=True, help="Test a study again; the ledger counts each test.")
+@device_options(jobs_help="Trainings at once: auto is one per usable core, or one per GPU.  [default: auto]")
 @data_dir_option
 @offline_option
 @store_options
@@ -86,9 +85,9 @@ def promote(
 ) -> None:
     """Retrain the best of STUDY (the latest, if not given) with fresh seeds, and register a champion and a challenger.
 
-    The search score of the best of many is flattered. Here the order comes from fresh seeds on the validation part,
-    the estimate from other seeds on the confirm part, which chose nothing, and with --test one look at the test set
-    is taken and recorded. The same command goes on where it stopped.
+    The search score of the best of many is too high. Here the order comes from fresh seeds on the validation part, and
+    the estimate from other seeds on the confirm part, which chose nothing. With --test, one test evaluation is made
+    and recorded. The same command resumes an interrupted promotion.
 
     \b
     Example:
@@ -115,7 +114,7 @@ def promote(
         click.echo(json.dumps(outcome.summary()))
     else:
         _show(outcome, request)
-    leave(outcome.undelivered, request.store)
+    end_command(outcome.undelivered, request.store)
 
 
 def _run(request: "PromotionRequest", *, quiet: bool, verbose: bool) -> "PromotionOutcome":
@@ -129,14 +128,14 @@ def _run(request: "PromotionRequest", *, quiet: bool, verbose: bool) -> "Promoti
             outcome = run(request, listener, stop)
     finally:
         if stop.reason and outcome is None:
-            note(f"To go on: {_typed(request)}")
+            note(f"To resume: {_typed(request)}")
     if outcome is None:
         sys.exit(exit_code(stop.reason))
     return outcome
 
 
 def _typed(request: "PromotionRequest", *more: str) -> str:
-    """The command as it was typed, with options that it did not have."""
+    """The command as it was typed, with the options of `more` that it lacks."""
     return redact(shlex.join([*request.command, *(word for word in more if word not in request.command)]))
 
 

@@ -1,4 +1,4 @@
-"""`sweeper retry`: try again what has failed."""
+"""`sweeper retry`: requeues failed trials."""
 
 import json
 
@@ -11,7 +11,7 @@ from sweeper.store.layout import StoreOptions
 
 @click.command()
 @click.argument("study", required=False)
-@click.option("--failed", is_flag=True, help="Every configuration that has nothing but failed trials.")
+@click.option("--failed", is_flag=True, help="Requeue every configuration that has only failed trials.")
 @store_options
 @json_option
 def retry(
@@ -20,16 +20,16 @@ def retry(
     store: StoreOptions,
     as_json: bool,
 ) -> None:
-    """Put the failed trials of STUDY (the latest, if not given) in line again, for the next search to begin with.
+    """Requeue the failed trials of STUDY (the latest, if not given); the next search starts with them.
 
-    Trials that were pruned, diverged or ran out of memory have a result, and are not tried again.
+    Trials that were pruned, diverged or ran out of memory have a result, and are not requeued.
 
     \b
     Example:
       sweeper retry --failed
     """
     if not failed:
-        raise UsageError("say what is to be tried again: --failed")
+        raise UsageError("say which trials to requeue: --failed")
     from dataclasses import asdict
 
     from sweeper.studies.queries import find_study
@@ -42,7 +42,7 @@ def retry(
         return
     name, n = retried.study_name, len(retried.numbers)
     if not n:
-        click.echo(f"{name}: nothing to be tried again")
+        click.echo(f"{name}: no trials to requeue")
         return
-    click.echo(f"{name}: {n} failed {'trial is' if n == 1 else 'trials are'} in line again")
+    click.echo(f"{name}: {n} failed {'trial is' if n == 1 else 'trials are'} requeued")
     click.echo(f"To run them: {retried.command}")

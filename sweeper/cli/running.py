@@ -1,4 +1,4 @@
-"""What the commands that train have in common: progress and signals while they run, and how they end."""
+"""Progress, signals and the end of the commands that train."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def running(stop: "StopRequest", store: Store, *, quiet: bool, verbose: bool) -> Iterator["Listener"]:
-    """Says which store is used, gives who is to hear of the progress, and lets signals make the request to stop."""
+    """Prints which store is used, gives the listener that shows the progress, and lets signals request the stop."""
     from sweeper.cli.progress import progress
 
     if not quiet:
@@ -26,23 +26,23 @@ def running(stop: "StopRequest", store: Store, *, quiet: bool, verbose: bool) ->
         yield listener
 
 
-def leave(undelivered: Sequence[str], store: Store, stopped: str = "") -> None:
-    """Ends the process with 130 or 143 where a signal has stopped the command.
+def end_command(undelivered: Sequence[str], store: Store, stopped: str = "") -> None:
+    """Ends the process with 130 or 143 if a signal has stopped the command.
 
-    `undelivered` are the reasons of the writes that MLflow has not taken. Where there are any, raises SweeperError, or
-    after a signal says so on stderr.
+    `undelivered` has the reasons of the writes that MLflow has not accepted. If there are any, raises SweeperError, or
+    after a signal prints them on stderr.
     """
-    lacking = _lacking(undelivered, store) if undelivered else ""
+    message = _undelivered_message(undelivered, store) if undelivered else ""
     if code := exit_code(stopped):
-        if lacking:
-            note(lacking)
+        if message:
+            note(message)
         sys.stdout.flush()
         sys.exit(code)
-    if lacking:
-        raise SweeperError(lacking)
+    if message:
+        raise SweeperError(message)
 
 
-def _lacking(undelivered: Sequence[str], store: Store) -> str:
+def _undelivered_message(undelivered: Sequence[str], store: Store) -> str:
     from sweeper.tracking.runs import shortfall
 
     return f"{shortfall(undelivered)}; nothing is lost, `sweeper sync{store_arguments(store)}` tries again"

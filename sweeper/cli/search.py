@@ -1,4 +1,4 @@
-"""`sweeper search`: the main job."""
+"""`sweeper search`: searches a space for the best network."""
 
 import json
 import math
@@ -23,7 +23,7 @@ from sweeper.cli.options import (
     store_options,
     training_options,
 )
-from sweeper.cli.running import leave, running
+from sweeper.cli.running import end_command, running
 from sweeper.cli.values import Duration
 from sweeper.data.source import DataSource
 from sweeper.engine.local.resources import DeviceOptions
@@ -49,19 +49,19 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     default=SearchOptions.trials,
     show_default=True,
-    help="Distinct configurations tried in all, earlier runs of the study included.",
+    help="Distinct configurations to try in all, including those of earlier commands on the study.",
 )
 @training_options(seeds=click.IntRange(min=0))
 @click.option(
     "--variants-only",
     is_flag=True,
-    help="Train exactly the space's named variants, each to its end, and compare them with what was reported.",
+    help="Train exactly the space's named variants, each to its end, and compare them with the reported metrics.",
 )
 @click.option("--timeout", type=Duration(), help="Stop after this time, such as 90m or 2h.")
 @click.option("--study", "--study-name", help="Name of the study.  [default: DATASET-SPACE]")
-@click.option("--new", is_flag=True, help="Start another study rather than go on with this one.")
+@click.option("--new", is_flag=True, help="Start another study instead of resuming this one.")
 @device_options(
-    jobs_help="Trials at once: auto is one a usable core, as far as memory goes, or one a GPU.  [default: auto]"
+    jobs_help="Trials at once: auto is one per usable core, as far as memory suffices, or one per GPU.  [default: auto]"
 )
 @click.option("--sampler", type=click.Choice(SAMPLERS), default=SearchOptions.sampler, show_default=True)
 @click.option(
@@ -76,9 +76,11 @@ if TYPE_CHECKING:
     type=click.Choice(list(METRICS)),
     default=SearchOptions.metric,
     show_default=True,
-    help="What is optimised, on the validation part.",
+    help="Metric to optimise, on the validation part.",
 )
-@click.option("--max-params", type=click.IntRange(min=1), metavar="N", help="No network with more parameters may win.")
+@click.option(
+    "--max-params", type=click.IntRange(min=1), metavar="N", help="A network with more parameters cannot win."
+)
 @click.option("--target", type=float, help="Stop when a complete trial is at least this good.")
 @click.option(
     "--keep",
@@ -90,7 +92,7 @@ if TYPE_CHECKING:
 )
 @source_options
 @store_options
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
+@click.option("--dry-run", is_flag=True, help="Print the plan, and write nothing.")
 @json_option
 @progress_options
 @debug_option
@@ -133,7 +135,7 @@ def search(
     space = load_space(source, space_name, overrides)
     name = check_study_name(study or f"{name_of(source.dataset)}-{space.name}" + "-variants" * variants_only)
     if variants_only:
-        _refuse_what_searches()
+        _refuse_search_options()
         trials, pruner = len(space.variants), "none"
     if not math.isfinite(target or 0.0):
         raise UsageError(f"--target must be a finite number, got {target}")
@@ -175,22 +177,25 @@ def search(
     if as_json:
         click.echo(json.dumps(outcome.summary()))
         if outcome.stopped not in DONE:
-            note(f"To go on: {_command(request, outcome.study_name)}")
+            note(f"To resume: {_resume_command(request, outcome.study_name)}")
     else:
         _show(outcome, request)
-    _leave(outcome, request)
+    _end_command(outcome, request)
 
 
 def _note_unused_epochs(space: "Space", training: TrainingOptions, *, variants_only: bool) -> None:
-    """Tells which variants have epochs of their own, where a search does not use them."""
+    """Notes which variants have their own epochs, because a search does not use them."""
     own = {name: variant.epochs for name, variant in space.variants.items() if variant.epochs}
     if own and training.epochs is None and not variants_only:
         named = ", ".join(f"{plain(name)} ({number})" for name, number in own.items())
-        note(f"In a search every trial has {space.protocol.epochs} epochs, these variants too: {shortened(named)}")
+        note(
+            f"In a search every trial has {space.protocol.epochs} epochs; the epochs of these variants are ignored: "
+            f"{shortened(named)}"
+        )
 
 
-def _refuse_what_searches() -> None:
-    """Options that a comparison of named variants has no use for, given all the same."""
+def _refuse_search_options() -> None:
+    """Refuses options that are useless for a comparison of named variants."""
     context = click.get_current_context()
     for option in ("trials", "sampler", "pruner"):
         if context.get_parameter_source(option) is ParameterSource.COMMANDLINE:
@@ -210,24 +215,24 @@ def _run(request: "SearchRequest", *, quiet: bool, verbose: bool) -> "SearchOutc
             def listener(event: "Event") -> None:
                 nonlocal study
                 if isinstance(event, SweepStarted):
-                    study = event.study  # with --new, another than was asked for
+                    study = event.study  # --new may have changed the name
                 show(event)
 
             return run(request, listener, stop)
     except SystemExit:
-        note(f"To go on: {_command(request, study)}")
+        note(f"To resume: {_resume_command(request, study)}")
         raise
 
 
-def _leave(outcome: "SearchOutcome", request: "SearchRequest") -> None:
-    """Exit code 130 or 143 after a signal, 1 where MLflow lacks something or no trial completed by the end, else 0."""
+def _end_command(outcome: "SearchOutcome", request: "SearchRequest") -> None:
+    """Exit code 130 or 143 after a signal, 1 if writes wait for MLflow or no trial completed by the end, else 0."""
     from sweeper.studies.lifecycle import DONE
 
-    leave(outcome.undelivered, request.store, outcome.stopped)
+    end_command(outcome.undelivered, request.store, outcome.stopped)
     if outcome.stopped in DONE and not outcome.summary()["n_trials"]["complete"]:
         raise SweeperError(
             f"no trial of {outcome.study_name} completed; `sweeper trials {outcome.study_name}"
-            f"{store_arguments(request.store)}` shows them"
+            f"{store_arguments(request.store)}` shows the reasons"
         )
 
 
@@ -240,21 +245,21 @@ def _show(outcome: "SearchOutcome", request: "SearchRequest") -> None:
         stdout_console().print(variants_table(outcome.variants))
     elif n["complete"]:
         stdout_console().print(ranking_table(outcome.trials, outcome.metric))
-    told = [f"{n['complete']} complete", f"{n['pruned']} pruned"]
-    told += [f"{n['fail']} failed"] * bool(n["fail"]) + [f"{n['running']} unfinished"] * bool(n["running"])
+    counts = [f"{n['complete']} complete", f"{n['pruned']} pruned"]
+    counts += [f"{n['fail']} failed"] * bool(n["fail"]) + [f"{n['running']} unfinished"] * bool(n["running"])
     ended = f", stopped by {outcome.stopped}" if outcome.stopped else ""
     minutes, seconds = divmod(round(outcome.seconds), 60)
-    click.echo(f"{', '.join(told)}, {minutes} min {seconds:02d} s{ended}")
+    click.echo(f"{', '.join(counts)}, {minutes} min {seconds:02d} s{ended}")
     if n["complete"] > 1:
-        one = "Each score is one seed's" if outcome.n_trainings == 1 else "Each score is a mean"
+        scores = "Each score is from one seed" if outcome.n_trainings == 1 else "Each score is a mean"
         click.echo(
-            f"{one}, on the validation images that also chose it: the best of many is "
-            "flattered, and neighbours in the table may well change places."
+            f"{scores}, on the same validation images that rank the trials: the best of many is too high, and "
+            "neighbours in the table may well change places."
         )
     options = store_arguments(request.store)
     click.echo("\nNext:")
     if outcome.stopped not in DONE:
-        click.echo(f"  {_command(request, outcome.study_name)}   # goes on from here")
+        click.echo(f"  {_resume_command(request, outcome.study_name)}   # resumes from here")
     if outcome.undelivered:
         click.echo(f"  sweeper sync{options}")
     if request.store.embedded_tracking:
@@ -264,8 +269,8 @@ def _show(outcome: "SearchOutcome", request: "SearchRequest") -> None:
     click.echo(f"  sweeper trials {outcome.study_name}{options}")
 
 
-def _command(request: "SearchRequest", study: str) -> str:
-    """The command that goes on with this study."""
+def _resume_command(request: "SearchRequest", study: str) -> str:
+    """The command that resumes this study."""
     from sweeper.store.redaction import redact
     from sweeper.studies.resume_command import resuming
 

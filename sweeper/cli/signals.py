@@ -1,4 +1,4 @@
-"""What a signal means to a command that has something to save."""
+"""Signal handling in commands that must save their work."""
 
 import os
 import signal
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sweeper.runs.limits import StopRequest
 
-# `timeout` and batch systems send a signal to the process and then to its group: that is one, not two.
+# `timeout` and batch systems send a signal to the process and then to its group: they count as one signal.
 SAME_SIGNAL_SECONDS = 0.5
 
 
 def exit_code(reason: str) -> int:
-    """What a command ends with that was stopped for this reason: 128 and the signal's number, else 0."""
+    """The exit code of a command that this signal stopped: 128 plus the signal's number; 0 for any other reason."""
     return 128 + signal.Signals[reason] if reason in signal.Signals.__members__ else 0
 
 
@@ -24,7 +24,7 @@ def exit_code(reason: str) -> int:
 def signals_to(stop: "StopRequest") -> Iterator[None]:
     """The first SIGINT or SIGTERM lets the running epochs end; a second ends the process where it is.
 
-    Behind the block, where one came, no signal means anything: all is saved, and the process is on its way out.
+    If a signal came, all signals are ignored after the block: everything is saved, and the process is about to exit.
     """
     first = 0.0
 
@@ -37,8 +37,8 @@ def signals_to(stop: "StopRequest") -> Iterator[None]:
         stop.reason = signal.Signals(number).name
         if stop.at_once or not stop.saving:
             raise SystemExit(128 + number)
-        # Not print: the signal may have come in the middle of one.
-        os.write(2, f"{stop.reason}: recording the running epochs; once more stops at once\n".encode())
+        # Not print(), because the signal may have interrupted one.
+        os.write(2, f"{stop.reason}: recording the running epochs; a second signal stops at once\n".encode())
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

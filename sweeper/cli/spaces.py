@@ -1,4 +1,4 @@
-"""`sweeper spaces`: what can be searched."""
+"""`sweeper spaces`: lists, shows and checks search spaces."""
 
 import json
 from dataclasses import asdict
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def spaces() -> None:
-    """The search spaces: which there are, what one holds, whether a file is sound.
+    """List, show and check search spaces.
 
     \b
     Example:
@@ -47,7 +47,7 @@ def list_spaces(as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def show(name: str, as_json: bool) -> None:
-    """Show a space, by name or file: its protocol, parameters, and variants with the figures reported for them.
+    """Show a space, by name or file: its protocol, parameters, and variants with their reported metrics.
 
     \b
     Example:
@@ -57,7 +57,7 @@ def show(name: str, as_json: bool) -> None:
 
     space = reader.load(name)
     if as_json:
-        click.echo(json.dumps(_described(space)))
+        click.echo(json.dumps(_as_json(space)))
     else:
         _print(space)
 
@@ -65,7 +65,7 @@ def show(name: str, as_json: bool) -> None:
 @spaces.command()
 @click.argument("file")
 def check(file: str) -> None:
-    """Check a space file; the first mistake is named and the exit code is 2.
+    """Check a space file. If it has a mistake, the first one is named and the exit code is 2.
 
     \b
     Example:
@@ -83,7 +83,7 @@ def check(file: str) -> None:
     click.echo(f"{plain(file)}: {len(space.parameters)} parameters, {len(space.variants)} variants, no mistakes")
 
 
-def _described(space: "Space") -> dict[str, Any]:
+def _as_json(space: "Space") -> dict[str, Any]:
     described = space.describe()
     variants = {
         name: {
@@ -104,7 +104,7 @@ def _described(space: "Space") -> dict[str, Any]:
 
 
 def _reported(entries: Any) -> Any:
-    """As in the file: nothing, one table, or an array of them (one a split)."""
+    """The reported metrics as in the file: nothing, one table, or an array of tables, one for each split."""
     if not entries:
         return {}
     return dict(entries[0]) if len(entries) == 1 else [dict(entry) for entry in entries]
@@ -130,10 +130,10 @@ def _print(space: "Space") -> None:
     console.print(Text(f"{space.name}: {space.title}"))
     protocol = asdict(space.protocol)
     if space.protocol.folds:
-        del protocol["validation"]  # it has no meaning beside folds
+        del protocol["validation"]  # with folds it is not used
     console.print(Text("Protocol: " + ", ".join(f"{name} {value}" for name, value in protocol.items())))
     described = space.describe()
-    # Cells are Text: a name such as [v1] would be taken for markup.
+    # Cells are Text, because rich would take a name such as [v1] for markup.
     searched = Table("parameter", "values", "only when", title="Searched", title_justify="left")
     for name, words in described["parameters"].items():
         when = ", ".join(f"{key} = {json.dumps(value)}" for key, value in words.get("when", {}).items())
@@ -159,7 +159,7 @@ def _print(space: "Space") -> None:
 
 
 def _differences(space: "Space", variant: "Variant") -> dict[str, Any]:
-    """What sets the variant apart from the baseline, or from the defaults of its family where that is another."""
+    """The values that differ from the baseline, or from the family's defaults if the variant has another family."""
     model, baseline = variant.configuration.model, space.variants["baseline"].configuration
     usual = baseline.values()
     if type(model) is not type(baseline.model):

@@ -1,4 +1,4 @@
-"""`sweeper status`: how far a study is."""
+"""`sweeper status`: shows the state and progress of a study."""
 
 import json
 from typing import Any
@@ -14,10 +14,10 @@ from sweeper.store.layout import StoreOptions
 @store_options
 @json_option
 def status(study: str | None, store: StoreOptions, as_json: bool) -> None:
-    """Show how far STUDY (the latest, if not given) is: its state, trials by state, the best so far.
+    """Show the progress of STUDY (the latest, if not given): its state, trials by state, the best so far.
 
-    A running study is held by a process; a stopped one was ended on purpose; the process of a dead one was
-    killed, or its machine lost. Both go on with the command that is shown.
+    A process works on a running study. A stopped study was ended on purpose. The process of a dead study was
+    killed, or its machine was lost. The command that is shown resumes a stopped or dead study.
 
     \b
     Example:
@@ -49,20 +49,20 @@ def status(study: str | None, store: StoreOptions, as_json: bool) -> None:
             f"{found['undelivered']} writes wait for MLflow: `sweeper sync{store_arguments(where)}` delivers them"
         )
     if found["state"] in ("stopped", "dead") and found["command"]:
-        click.echo(f"To go on: {found['command']}")
+        click.echo(f"To resume: {found['command']}")
     if found["state"] == "deleting":
-        click.echo(f"To go on: sweeper delete {found['study_name']}{store_arguments(where)}")
+        click.echo(f"To resume: sweeper delete {found['study_name']}{store_arguments(where)}")
 
 
 def _state(found: dict[str, Any]) -> str:
-    """The state with what is to be known of it."""
+    """The state with its details."""
     match found["state"]:
         case "running":
             return f"running, {found['owner']}"
         case "stopped":
             return f"stopped by {found['ended']}"
         case "dead":
-            return "dead: its process was killed, or its machine lost"
+            return "dead: its process was killed, or its machine was lost"
         case "deleting":
             return "half deleted"
     return str(found["state"])

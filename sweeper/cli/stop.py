@@ -1,4 +1,4 @@
-"""`sweeper stop`: end a running study with the epochs that run now."""
+"""`sweeper stop`: stops a running study after its current epochs."""
 
 import click
 
@@ -9,16 +9,16 @@ from sweeper.store.layout import StoreOptions
 
 @click.command()
 @click.argument("study", required=False)
-@click.option("--no-wait", is_flag=True, help="Ask, and do not wait for the end.")
+@click.option("--no-wait", is_flag=True, help="Request the stop, and do not wait for it.")
 @store_options
 def stop(
     study: str | None,
     no_wait: bool,
     store: StoreOptions,
 ) -> None:
-    """End the running STUDY (the latest, if not given) with the epochs that run now; nothing is lost.
+    """Stop the running STUDY (the latest, if not given) after its current epochs; nothing is lost.
 
-    The process that runs it may be on another machine, if that has the same store.
+    The process that runs it may be on another machine with the same store.
 
     \b
     Example:
@@ -31,13 +31,13 @@ def stop(
     name = found.study_name
     owner = where.request_stop(name)
     if owner is None:
-        raise SweeperError(f"nobody runs {name}: it is {status_of(where, found)['state']}")
+        raise SweeperError(f"no process runs {name}: it is {status_of(where, found)['state']}")
     if no_wait:
         click.echo(f"{name}: {owner} is asked to stop")
         return
-    note(f"{name}: {owner} records the running epochs; Ctrl-C stops waiting, not the stop")
+    note(f"{name}: {owner} records the running epochs; Ctrl-C ends only the waiting, not the stop")
     where.wait_for_owner(name)
     status = status_of(where, found)
     click.echo(f"{name}: {status['state']}" + (f" by {status['ended']}" if status["state"] == "stopped" else ""))
     if status["state"] in ("stopped", "dead") and status["command"]:
-        click.echo(f"To go on: {status['command']}")
+        click.echo(f"To resume: {status['command']}")

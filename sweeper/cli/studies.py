@@ -1,4 +1,4 @@
-"""`sweeper studies`: the studies in a store."""
+"""`sweeper studies`: lists the studies in a store."""
 
 import json
 from typing import Any
@@ -47,7 +47,7 @@ def _print(found: list[dict[str, Any]]) -> None:
 
     table = Table()
     for name in ("study", "state", "data set", "space", "trials", "best"):
-        # At 80 columns names fold, and the rest stays whole.
+        # At 80 columns only the names are folded.
         table.add_column(name, no_wrap=name in ("state", "trials", "best"), overflow="fold")
     for status in found:
         n, best = status["n_trials"], status["best_trial"]

@@ -1,4 +1,4 @@
-"""`sweeper sync`: what could not be told to MLflow is told now."""
+"""`sweeper sync`: delivers the writes that wait for MLflow."""
 
 import json
 from dataclasses import asdict
@@ -16,7 +16,7 @@ from sweeper.store.layout import StoreOptions
 @json_option
 @debug_option
 def sync(study: str | None, store: StoreOptions, as_json: bool) -> None:
-    """Deliver to MLflow what waits in the store, of STUDY or of all studies, because MLflow was away.
+    """Deliver the writes of STUDY, or of all studies, that wait in the store because MLflow was unavailable.
 
     Metrics keep the times of their epochs, and nothing is delivered twice.
 
@@ -31,7 +31,7 @@ def sync(study: str | None, store: StoreOptions, as_json: bool) -> None:
     where = resolve_store(store)
     results = deliver(where, study, note)
     if study is not None and not results:
-        find_study(where, study)  # nothing waits, or there is no such study
+        find_study(where, study)  # raises if there is no such study; otherwise nothing waits
     if as_json:
         click.echo(json.dumps({"schema_version": 1, "spools": [asdict(result) for result in results]}))
     elif not results:

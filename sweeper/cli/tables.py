@@ -1,4 +1,4 @@
-"""Trials, finalists, test figures and looks as tables for people."""
+"""Tables of trials, variants, finalists, test metrics and test evaluations, for people."""
 
 import json
 import math
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from sweeper.runs.variant_result import VariantResult
     from sweeper.tracking.ledger import TestEvaluation
 
-# Where output goes to a file, no terminal says how wide a line may be.
+# The width of lines in a file, where no terminal gives one.
 FILE_WIDTH = 160
 
 
 def stdout_console() -> Console:
-    """A console for results; into a file or pipe it does not break lines at 80 columns."""
+    """A console for results; in a file or pipe it does not break lines at 80 columns."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=FILE_WIDTH)
 
@@ -55,14 +55,14 @@ def ranking_table(trials: Sequence[TrialRecord], metric: str, top: int = 10) -> 
 def variants_table(
     found: "Sequence[VariantResult]", title: str = "Variants by the last epoch's validation accuracy"
 ) -> Table:
-    """The named variants by validation accuracy, beside what was reported of it.
+    """The named variants by validation accuracy, beside the reported metrics.
 
-    Accuracies are in percent, and under each stands its loss in nats; epochs are told where they differ.
+    Accuracies are in percent, each above its loss in nats. Epochs are shown if they differ.
     """
     n_trainings, differing = found[0].n_trainings, len({result.epochs for result in found}) > 1
     spread = f": means of {n_trainings} trainings, +- one standard deviation" if n_trainings > 1 else ""
     table = Table(title=escape(f"{title}{spread}"), title_justify="left")
-    # The least widths, at which lines break at spaces alone, fit 80 columns.
+    # With these minimum widths, lines break only at spaces, and the table fits 80 columns.
     table.add_column("variant", min_width=8, overflow="fold")
     for name, width in (
         ("validation\naccuracy\nloss", 10), ("train\naccuracy\nloss", 9), ("against\nbaseline", 8),
@@ -70,7 +70,7 @@ def variants_table(
     ):  # fmt: skip
         table.add_column(name, justify="right", min_width=width)
     for result in found:
-        # A figure of another split does not belong beside these.
+        # Metrics of another split do not belong beside these.
         reported = [entry for entry in result.reported if entry["split"] == "validation"]
         table.add_row(
             escape(result.variant) + f"\n{result.epochs} epochs" * differing,
@@ -84,7 +84,7 @@ def variants_table(
 
 
 def _accuracy_and_loss(metrics: Mapping[str, float], part: str) -> str:
-    """Both of a part, with their standard deviations where there are several trainings."""
+    """Accuracy and loss of a part, with their standard deviations if there are several trainings."""
     lines = []
     for name, factor, digits in ((f"{part}_accuracy", 100, 2), (f"{part}_loss", 1, 4)):
         sd = metrics.get(f"{name}_sd")
@@ -93,10 +93,10 @@ def _accuracy_and_loss(metrics: Mapping[str, float], part: str) -> str:
 
 
 def _reported(entry: Mapping[str, Any]) -> str:
-    """The accuracy above the loss, where they are known."""
-    said = [f"{100 * entry['accuracy']:.2f}"] if "accuracy" in entry else []
-    said += [f"best {100 * entry['best_accuracy']:.2f}"] if "best_accuracy" in entry else []
-    return "\n".join(said + ([f"{entry['loss']:.4f}"] if "loss" in entry else []))
+    """The reported accuracy above the reported loss, as far as they are known."""
+    lines = [f"{100 * entry['accuracy']:.2f}"] if "accuracy" in entry else []
+    lines += [f"best {100 * entry['best_accuracy']:.2f}"] if "best_accuracy" in entry else []
+    return "\n".join(lines + ([f"{entry['loss']:.4f}"] if "loss" in entry else []))
 
 
 def trials_table(trials: Sequence[TrialRecord], metric: str) -> Table:
@@ -123,13 +123,13 @@ def trials_table(trials: Sequence[TrialRecord], metric: str) -> Table:
 def finalists_table(outcome: "PromotionOutcome") -> Table:
     """The finalists in final order; accuracies in percent."""
     table = Table(title=f"{outcome.model_name}: the final", title_justify="left")
-    # The least widths, at which lines break at spaces alone, fit a terminal of 80 columns.
+    # With these minimum widths, lines break only at spaces, and the table fits a terminal of 80 columns.
     table.add_column("version", min_width=len("challenger"))
     table.add_column("trial", min_width=len("baseline"))
     for name in ("parameters", "search score", "validation", "confirm"):
         table.add_column(name, justify="right", min_width=max(8, *(len(word) for word in name.split())))
     for entrant in outcome.entrants:
-        shown = entrant.described()
+        shown = entrant.as_json()
         validation, confirm = shown["validation"], shown["confirm"]
         table.add_row(
             f"{entrant.version} {entrant.alias or ''}",
@@ -145,11 +145,11 @@ def finalists_table(outcome: "PromotionOutcome") -> Table:
 
 
 def tested_table(outcome: "PromotionOutcome") -> Table:
-    """What the look at the test set has shown, a column a network; shares in percent, the loss in nats."""
+    """The test metrics, a column for each network; shares in percent, the loss in nats."""
     by_study, by_store = outcome.evaluations
     table = Table(
         "",
-        title=f"Test set (looks at it: {by_study} by this study, {by_store} in this store)",
+        title=f"Test set (test evaluations: {by_study} by this study, {by_store} in this store)",
         title_justify="left",
     )
     found = [(entrant.name, entrant.tested) for entrant in outcome.entrants if entrant.tested is not None]
@@ -157,33 +157,33 @@ def tested_table(outcome: "PromotionOutcome") -> Table:
         table.add_column(name, justify="right")
     table.add_row("accuracy", *(_percent(tested) for _, tested in found))
     table.add_row("loss", *(f"{tested['loss']:.4f}" for _, tested in found))
-    for label, figure in (
+    for label, metric in (
         ("macro precision", "macro_precision"),
         ("macro recall", "macro_recall"),
         ("macro F1", "macro_f1"),
         ("precision at p > 0.5", "thresholded_precision"),
         ("recall at p > 0.5", "thresholded_recall"),
     ):
-        table.add_row(label, *("" if tested[figure] is None else f"{100 * tested[figure]:.2f}" for _, tested in found))
+        table.add_row(label, *("" if tested[metric] is None else f"{100 * tested[metric]:.2f}" for _, tested in found))
     return table
 
 
 def confusions(outcome: "PromotionOutcome") -> list[str]:
     """The largest confusions of each tested network, in words."""
-    said = []
+    lines = []
     for entrant in outcome.entrants:
         if entrant.tested is not None:
             largest = (f"{true} taken for {taken} {n} times" for true, taken, n in entrant.tested["confusions"])
-            said.append(f"{entrant.name}: {', '.join(largest) or 'no confusions'}")
-    return said
+            lines.append(f"{entrant.name}: {', '.join(largest) or 'no confusions'}")
+    return lines
 
 
-def looks_table(evaluations: "Sequence[TestEvaluation]") -> Table:
-    """Every look at a test set; the counts are of looks at the same data so far, by the study and by all."""
+def test_evaluations_table(evaluations: "Sequence[TestEvaluation]") -> Table:
+    """Every test evaluation, with the counts so far on the same data: by the study, and by all studies of the store."""
     from sweeper.tracking.ledger import count
 
     table = Table()
-    for name in ("time (UTC)", "study", "data", "look", "of store", "state"):
+    for name in ("time (UTC)", "study", "data", "test\nevaluation", "of store", "state"):
         table.add_column(name, no_wrap=True)
     table.add_column("models", ratio=1)
     for place, evaluation in enumerate(evaluations, start=1):
@@ -201,7 +201,7 @@ def looks_table(evaluations: "Sequence[TestEvaluation]") -> Table:
 
 
 def _percent(metrics: Mapping[str, Any]) -> str:
-    """An accuracy with its bounds, where there are any."""
+    """An accuracy with its bounds, if it has any."""
     if metrics["accuracy"] is None:
         return ""
     text = f"{100 * metrics['accuracy']:.2f}"
@@ -209,7 +209,7 @@ def _percent(metrics: Mapping[str, Any]) -> str:
 
 
 def _score(trial: TrialRecord, metric: str) -> str:
-    """The score, with its standard deviation over folds and repeats where there are any."""
+    """The score, with its standard deviation over folds and repeats if there are any."""
     sd = trial.metrics.get(f"{METRICS[metric]}_sd")
     return f"{trial.value:.4f}" + ("" if sd is None or math.isnan(sd) else f" +- {sd:.4f}")
 
@@ -219,7 +219,7 @@ def _label(trial: TrialRecord) -> str:
 
 
 def _differences(trial: TrialRecord, trials: Sequence[TrialRecord]) -> str:
-    """The fields in which a trial's configuration is not the baseline's."""
+    """The fields in which a trial's configuration differs from the baseline's."""
     baseline = next((t.configuration for t in trials if t.variant == "baseline"), None)
     if trial.configuration is None:
         return ""

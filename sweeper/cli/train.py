@@ -1,4 +1,4 @@
-"""`sweeper train`: one configuration, without a search."""
+"""`sweeper train`: trains one configuration, without a search."""
 
 import json
 import shlex
@@ -24,7 +24,7 @@ from sweeper.cli.options import (
     training_options,
     variant_option,
 )
-from sweeper.cli.running import leave, running
+from sweeper.cli.running import end_command, running
 from sweeper.data.source import DataSource
 from sweeper.engine.local.resources import DeviceOptions
 from sweeper.errors import UsageError, refuse
@@ -48,17 +48,17 @@ if TYPE_CHECKING:
     "--init",
     metavar="RUN|MODEL",
     help="Start from the weights of an MLflow run (its id) or a registered model (NAME@ALIAS, NAME/VERSION): every "
-    "tensor whose name and shape match is taken, the others are random.",
+    "tensor whose name and shape match is taken, and the others are random.",
 )
-@click.option("--freeze", is_flag=True, help="Train only what is not taken by --init.")
+@click.option("--freeze", is_flag=True, help="Train only the tensors that --init does not take.")
 @click.option(
     "--compare",
     metavar="RUN",
     multiple=True,
-    help="Draw the learning curves beside those of this MLflow run, in comparison.png of this one; on a training that "
-    "is complete too. Repeatable.",
+    help="Draw the learning curves beside those of this MLflow run, into comparison.png of the training's own run; "
+    "also if the training is complete already. Repeatable.",
 )
-@device_options(jobs_help="Folds and repeats at once: auto is one a usable core, or one a GPU.  [default: auto]")
+@device_options(jobs_help="Folds and repeats at once: auto is one per usable core, or one per GPU.  [default: auto]")
 @source_options
 @store_options
 @json_option
@@ -81,8 +81,8 @@ def train(
 ) -> None:
     """Train one configuration on DATASET: a variant of a space, by the space's protocol.
 
-    It becomes a run in MLflow, with one under it for each fold and repeat, and no study; the test data are never
-    opened. The same command goes on where it stopped, and after the end shows the result again.
+    The training becomes a run in MLflow, with a run under it for each fold and repeat, but no study. The test data are
+    never opened. The same command resumes an interrupted training, and after the end shows the result again.
 
     \b
     Example:
@@ -93,7 +93,7 @@ def train(
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other")
     if freeze and init is None:
-        raise UsageError("--freeze keeps the weights that --init loads, and needs it")
+        raise UsageError("--freeze needs --init: it freezes the weights that --init loads")
     space = load_space(source, space_name, overrides)
     _refuse_ranges(space, overrides)
     found = space.variant(variant)
@@ -117,17 +117,17 @@ def train(
     elif outcome.result is not None:
         _show(outcome)
     if outcome.stopped:
-        note(f"To go on: {_typed(request)}")
-    leave(outcome.undelivered, request.store, outcome.stopped)
+        note(f"To resume: {_typed(request)}")
+    end_command(outcome.undelivered, request.store, outcome.stopped)
 
 
 def _refuse_ranges(space: "Space", overrides: tuple[str, ...]) -> None:
-    """What redefines the search for a parameter would change nothing here."""
+    """Refuses a --set that redefines a parameter's range or choices, because nothing is searched here."""
     from sweeper.spaces.overrides import parse_override
 
     for override in map(parse_override, overrides):
         if override.key in space.parameters:
-            refuse(f"{override.key} must be a single value, for nothing is searched here", override.place)
+            refuse(f"{override.key} must be a single value, because nothing is searched here", override.place)
 
 
 def _run(request: "TrainingRequest", *, quiet: bool, verbose: bool) -> "TrainingOutcome":
@@ -139,7 +139,7 @@ def _run(request: "TrainingRequest", *, quiet: bool, verbose: bool) -> "Training
         with running(stop, request.store, quiet=quiet, verbose=verbose) as listener:
             return run(request, listener, stop)
     except SystemExit:
-        note(f"To go on: {_typed(request)}")
+        note(f"To resume: {_typed(request)}")
         raise
 
 

@@ -1,4 +1,4 @@
-"""`sweeper trials`: every trial of a study."""
+"""`sweeper trials`: lists every trial of a study."""
 
 import json
 
@@ -21,13 +21,13 @@ def trials(study: str | None, store: StoreOptions, as_json: bool) -> None:
     """
     from sweeper.studies import trial_records
     from sweeper.studies.attributes import spec_of
-    from sweeper.studies.queries import described, find_study
+    from sweeper.studies.queries import find_study, trial_as_dict
 
     found = find_study(resolve_store(store), study)
     records = trial_records.records(found)
     metric = spec_of(found).metric
     if as_json:
-        entries = [described(record) for record in records]
+        entries = [trial_as_dict(record) for record in records]
         click.echo(
             json.dumps({"schema_version": 1, "study_name": found.study_name, "metric": metric, "trials": entries})
         )

@@ -1,4 +1,4 @@
-"""`sweeper ui`: MLflow's own interface on the store."""
+"""`sweeper ui`: opens MLflow's own interface on the store."""
 
 import os
 import shlex
@@ -36,12 +36,12 @@ def ui(
     """
     where = resolve_store(store)
     if not where.embedded_tracking:
-        raise UsageError("runs are on an MLflow server of your own: open its address in a browser (--tracking-uri)")
+        raise UsageError("the runs are on your own MLflow server: open its address (--tracking-uri) in a browser")
     if not (where.root / "mlflow.db").exists():
         raise SweeperError(f"no runs in {where.root} yet: `sweeper search` makes them")
     from sweeper.tracking.client import check_database
 
-    check_database(where)  # MLflow would bring an older one to its own schema, without a copy
+    check_database(where)  # MLflow would migrate an older database to its own schema, without a copy
     if host not in LOOPBACK and not allowed_hosts:
         raise UsageError(f"to listen on {host}, name the hosts that browsers may use (--allowed-hosts)")
     arguments = ["ui", "--backend-store-uri", where.tracking_uri, "--host", host, "--port", str(port)]

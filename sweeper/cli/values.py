@@ -1,4 +1,4 @@
-"""Values of options that click has no type for."""
+"""Option types that click lacks."""
 
 import re
 from typing import Any
@@ -27,7 +27,7 @@ class Duration(click.ParamType):
         else:
             self.fail(f"must be a duration such as 90s, 45m, 2h or 1h30m, got {value!r}", param, ctx)
         if seconds <= 0:
-            self.fail(f"must be longer than nothing, got {value!r}", param, ctx)
+            self.fail(f"must be longer than 0 seconds, got {value!r}", param, ctx)
         return seconds
 
 

@@ -1,1 +1,1 @@
-"""Where trainings run: jobs, the dispatcher that hands them out, and worker processes."""
+"""Runs trainings: jobs, the dispatcher that assigns them to workers, and the worker processes."""

@@ -1,4 +1,4 @@
-"""What an engine, the place where trainings run, offers to the dispatcher and reports to it."""
+"""The interface between the dispatcher and an engine, the place where trainings run."""
 
 import signal
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ from sweeper.engine.job import TrialJob
 
 
 class Engine(Protocol):
-    """Workers, addressed by index, each of which trains one job at a time.
+    """Workers, addressed by index; each trains one job at a time.
 
-    What every engine promises: a worker that has sent an epoch sends nothing more until it is answered; the files of
-    an epoch or result are in the store before the message about it arrives; nothing arrives from a worker that was
+    Every engine guarantees: a worker that has sent an epoch sends nothing more until it is answered; the files of an
+    epoch or result are in the store before the message about it arrives; nothing arrives from a worker that was
     replaced; and a worker's death is reported as Died, never as the failure of its job.
     """
 
-    # Whether the dispatcher has to find out how many workers of a process are best used at once.
-    finds_width: bool
+    # Whether the dispatcher has to find out how many jobs at once give a process its highest throughput.
+    tunes_concurrency: bool
 
     def __len__(self) -> int:
         """The number of workers."""
@@ -28,11 +28,11 @@ class Engine(Protocol):
     def at_once(self, index: int) -> int:
         """How many jobs the worker's process may train at once."""
 
-    def narrow(self, index: int, at_once: int) -> None:
-        """Limits how many jobs the worker's process may train at once."""
+    def limit_concurrency(self, index: int, at_once: int) -> None:
+        """Limits how many jobs the worker's process may train at once; never raises an earlier limit."""
 
-    def widen(self, index: int) -> None:
-        """Lifts the limit that `narrow` has set."""
+    def lift_limit(self, index: int) -> None:
+        """Removes the limit that `limit_concurrency` has set."""
 
     def renew(self, index: int) -> None:
         """Gives an idle worker a process that has trained nothing yet."""
@@ -44,7 +44,7 @@ class Engine(Protocol):
         """Lets the worker train the next epoch of its job, or ends the job."""
 
     def wait(self, seconds: float) -> list[tuple[int, Any]]:
-        """The messages that have arrived, as (index, message); empty after `seconds` without any.
+        """The messages that have arrived, as (index, message); empty if none arrives within `seconds`.
 
         A message is an EpochMetrics, which must be answered, a Note, a TrialResult, a Failure or a Died.
         """
@@ -60,8 +60,8 @@ class Engine(Protocol):
 class Failure:
     """Why a trial ended without a result. `kind` is diverged, out_of_memory, disk_full or error.
 
-    `own_fault` tells, for out_of_memory, that what the trial itself took explains it: that is known in a process that
-    had trained nothing before. `log` is the worker's.
+    `own_fault` says, for out_of_memory, whether the memory that the trial itself took explains the error; only a
+    process that had trained nothing before can tell. `log` is the worker's log file.
     """
 
     kind: str
@@ -73,16 +73,16 @@ class Failure:
 
 @dataclass(frozen=True)
 class Died:
-    """The worker is gone, with all of its process; it has been replaced. `ready` tells that it had its data."""
+    """The worker's process has died and was replaced. `ready` says whether the process had loaded its data."""
 
     exit_code: int | None
     ready: bool = True
 
     @property
-    def is_of_the_machine(self) -> bool:
-        """Whether it ended by itself before it had its data: no trial is why.
+    def is_startup_failure(self) -> bool:
+        """Whether the process exited by itself before it had loaded its data: no trial is the cause.
 
-        A signal may be meant for the trial that it was to train.
+        A death by a signal does not count: the signal may be meant for the trial that the worker was to train.
         """
         return not self.ready and self.exit_code is not None and self.exit_code > 0
 

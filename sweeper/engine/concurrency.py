@@ -1,37 +1,39 @@
-"""How many trials a process trains at once where that is to be found out: doubled for as long as all together gain."""
+"""Finds out how many trials a process should train at once: doubles them while the total throughput grows."""
 
 from collections.abc import Collection, Hashable
 
-# Of the images that all train in a second: what doubling must bring at the least.
+# Doubling must raise the throughput of all trials together, in images per second, by at least this factor.
 LEAST_GAIN = 1.1
 
 
 class ConcurrencyTuner:
-    """Begins with one trial at once, and doubles them until that brings too little, or there are `most`.
+    """Starts with one trial at once, and doubles the number until the gain is too small or `most` is reached.
 
-    Trials differ in speed, so that each is compared with itself: a card that trains twice as many, each at r times its
-    speed of before, trains 2 r times the images. Where none lasted from before a doubling, nothing speaks against it.
+    Trials differ in speed, so each trial is compared with itself: a GPU that trains twice as many trials, each at r
+    times its earlier speed, trains 2 r times the images. If no trial ran both before and after a doubling, there is
+    nothing to compare, and the doubling stands.
     """
 
     def __init__(self, most: int) -> None:
         self.at_once = 1
         self.settled = most == 1
         self._most, self._previous = most, 1
-        self._begun: set[Hashable] = set()  # trials of which an epoch ended since the last change
+        self._begun: set[Hashable] = set()  # trials that have finished an epoch since the last change
         self._before: dict[Hashable, float] = {}
         self._now: dict[Hashable, float] = {}
 
-    def heard(self, trial: Hashable, images_per_second: float, running: Collection[Hashable]) -> None:
-        """Takes note of an epoch; `running` are the trials of the process, this one among them."""
+    def record_epoch(self, trial: Hashable, images_per_second: float, running: Collection[Hashable]) -> None:
+        """Records an epoch's speed; `running` are the trials of the process, including this one."""
         if self.settled or len(running) < self.at_once:
             return
-        # Of its first epoch since a change a part may have been before it. Where trials have but one, it has to do.
+        # Ignores a trial's first epoch after a change, because part of it may have run before the change. If all trials
+        # have only one epoch, these first epochs must do.
         if trial not in self._begun and len(self._begun) < 2 * self.at_once:
             self._begun.add(trial)
             return
         self._now[trial] = images_per_second
         both = self._before.keys() & self._now.keys()
-        # Not of all that run: where most are pruned early, some have always just begun.
+        # Don't wait for every running trial: if most are pruned early, some have always just started.
         if len(self._now) < self.at_once or (not both and any(other in self._before for other in running)):
             return
         if both:

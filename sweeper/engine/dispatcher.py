@@ -1,4 +1,4 @@
-"""Workers with trainings to do, and the rules by which one that meets with bad luck is gone on with or given up."""
+"""Assigns trainings to workers, and retries, requeues or abandons failed trainings."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from sweeper.errors import RESUME_HINT, SweeperError
 from sweeper.events import Listener, Note
 from sweeper.training.loop import EpochMetrics
 
-# Deaths of a task's worker without a new epoch in between, before the task is given up.
+# A task is abandoned after so many deaths of its workers without a new epoch in between.
 MOST_DEATHS = 3
 POLL_SECONDS = 0.5
 
@@ -21,22 +21,22 @@ Subject = TypeVar("Subject")
 
 @dataclass(eq=False)
 class Task(Generic[Subject]):
-    """A training on its way, through however many workers; the `subject` is what its owner knows of it."""
+    """A training in progress, maybe through several workers; `subject` is what its owner attaches to it."""
 
     name: str
     job: TrialJob
     subject: Subject
-    reported: int = 0  # the last epoch that its owner has heard of
+    reported: int = 0  # the last epoch that its owner has received
     history: list[EpochMetrics] = field(default_factory=list)
     deaths: int = 0
-    tried_again: bool = False  # after it ran out of memory
+    retried: bool = False  # after it ran out of memory
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """An epoch of a task, to be answered.
+    """An epoch of a task; the task's owner must answer it.
 
-    One that is not `new` was heard of before: a checkpoint brought it back, or it was trained again without one.
+    An epoch that is not `new` was reported before: a checkpoint restored it, or it was trained again without one.
     """
 
     metrics: EpochMetrics
@@ -44,26 +44,28 @@ class Epoch:
 
 
 class Dispatcher(Generic[Subject]):
-    """The workers of a pool, and the tasks that they have begun."""
+    """Assigns tasks to the workers of an engine, and keeps those that have begun until they end."""
 
     def __init__(self, engine: Engine, listener: Listener) -> None:
-        self.engine, self.tell_user = engine, listener
+        self.engine, self.notify = engine, listener
         self._tuners = (
-            {workers: ConcurrencyTuner(len(workers)) for workers in engine.processes()} if engine.finds_width else {}
+            {workers: ConcurrencyTuner(len(workers)) for workers in engine.processes()}
+            if engine.tunes_concurrency
+            else {}
         )
         self.running: dict[int, Task[Subject]] = {}  # by worker
-        self.requeued: deque[Task[Subject]] = deque()  # to be gone on with, before any other
-        self._deaths = 0  # in a row, of workers that no task has ended
+        self.requeued: deque[Task[Subject]] = deque()  # resumed before any new task begins
+        self._unexplained_deaths = 0  # deaths of workers, in a row, that no task has caused
 
     def idle(self) -> int | None:
-        """A worker that may be given the next task, of the process that trains fewest; None if there is none."""
-        for workers in sorted(self.engine.processes(), key=lambda workers: len(self._trained(workers))):
+        """A worker that may get the next task, from the process that trains the fewest; None if there is none."""
+        for workers in sorted(self.engine.processes(), key=lambda workers: len(self._tasks_of(workers))):
             at_once = self.engine.at_once(workers[0])
-            if any(task.tried_again for task in (*self._trained(workers), *self.requeued)):
-                at_once = 1  # what it takes by itself is to be known
+            if any(task.retried for task in (*self._tasks_of(workers), *self.requeued)):
+                at_once = 1  # a retried task trains alone, to show how much memory it takes by itself
             if workers in self._tuners:
                 at_once = min(at_once, self._tuners[workers].at_once)
-            if len(self._trained(workers)) < at_once:
+            if len(self._tasks_of(workers)) < at_once:
                 return next(worker for worker in workers if worker not in self.running)
         return None
 
@@ -72,45 +74,45 @@ class Dispatcher(Generic[Subject]):
         return [*self.running.values(), *self.requeued]
 
     def begin(self, worker: int, task: Task[Subject]) -> None:
-        """Gives an idle worker a task; to one that ran out of memory before, a process that holds nothing else."""
-        if task.tried_again:
+        """Gives an idle worker a task. A task that ran out of memory before gets a process that holds nothing else."""
+        if task.retried:
             self.engine.renew(worker)
         self.running[worker] = task
         self.engine.train(worker, task.job)
 
     def answer(self, task: Task[Subject], *, proceed: bool) -> None:
-        """Lets a task go on behind the epoch that was heard of, or ends it there."""
+        """Lets a task train on after its last reported epoch, or ends it there."""
         worker = next(worker for worker, running in self.running.items() if running is task)
         self.engine.answer(worker, proceed=proceed)
         if not proceed:
             del self.running[worker]
 
     def wait(self, seconds: float) -> Iterator[tuple[Task[Subject], Epoch | TrialResult | Failure]]:
-        """What has come of the tasks within `seconds`; whatever is no epoch has ended its task.
+        """Yields what the tasks report within `seconds`; a TrialResult or a Failure has ended its task.
 
-        Raises SweeperError where the machine, and not a task, is why workers cannot train: nothing ends by that.
+        Raises SweeperError if the machine, and not a task, keeps workers from training; this ends no task.
         """
         messages = self.engine.wait(seconds)
-        # A process of several workers dies once, whatever they were doing.
-        dead = {self._together(worker) for worker, message in messages if isinstance(message, Died)}
-        deaths = {workers: len(self._trained(workers)) for workers in dead}
+        # All workers of a process report its death, which counts once, whatever they were doing.
+        dead = {self._process_of(worker) for worker, message in messages if isinstance(message, Died)}
+        deaths = {workers: len(self._tasks_of(workers)) for workers in dead}
         for worker, message in messages:
             task = self.running.get(worker)
             if task is None:
-                assert isinstance(message, Died), message  # nothing else comes from who has nothing to do
-                if deaths.get(self._together(worker)) == 0:
-                    del deaths[self._together(worker)]
-                    self._machines_death(worker, message)
+                assert isinstance(message, Died), message  # an idle worker can only report its death
+                if deaths.get(self._process_of(worker)) == 0:
+                    del deaths[self._process_of(worker)]
+                    self._count_unexplained_death(worker, message)
                 continue
             match message:
                 case EpochMetrics():
                     event = self._epoch(task, message)
                     if event.new:
-                        self._climb(worker, message.images_per_second)
+                        self._tune(worker, message.images_per_second)
                     yield task, event
                     continue
                 case Note(text=text):
-                    self.tell_user(Note(f"{task.name}: {text}"))
+                    self.notify(Note(f"{task.name}: {text}"))
                     continue
                 case Failure(kind="disk_full", message=text):
                     raise SweeperError(f"{text}; {RESUME_HINT} (see {self.engine.log(worker)})")
@@ -118,72 +120,72 @@ class Dispatcher(Generic[Subject]):
             match message:
                 case TrialResult():
                     yield task, message
-                case Failure(kind="out_of_memory") if n_beside := len(self._trained(self._together(worker))):
-                    self.tell_user(Note(f"{task.name}: out of memory beside others; fewer are trained at once"))
-                    self.engine.narrow(worker, n_beside)
+                case Failure(kind="out_of_memory") if n_beside := len(self._tasks_of(self._process_of(worker))):
+                    self.notify(Note(f"{task.name}: out of memory beside other trials; fewer will train at once"))
+                    self.engine.limit_concurrency(worker, n_beside)
                     self._requeue(task)
                 case Failure(kind="out_of_memory"):
-                    self.engine.renew(worker)  # not all that a failed trial took comes back
-                    if message.own_fault or task.tried_again:
-                        self.engine.widen(worker)
+                    self.engine.renew(worker)  # a failed trial does not return all of its memory
+                    if message.own_fault or task.retried:
+                        self.engine.lift_limit(worker)
                     if message.own_fault:
                         yield task, replace(message, log=self.engine.log(worker))
-                    elif task.tried_again:
+                    elif task.retried:
                         text = f"out of memory twice, which the trial itself does not explain: {message.message}"
                         yield task, Failure("error", text, message.trace, log=self.engine.log(worker))
                     else:
-                        # A neighbour may have taken the memory, or the trials that this worker trained before.
-                        task.tried_again = True
+                        # Another process, or trials that this worker trained before, may have taken the memory.
+                        task.retried = True
                         self._requeue(task)
                 case Failure():
                     yield task, replace(message, log=self.engine.log(worker))
-                case Died(is_of_the_machine=True):
+                case Died(is_startup_failure=True):
                     self._requeue(task)
-                    if deaths.pop(self._together(worker), None) is not None:
-                        self._machines_death(worker, message)
-                case Died() if (n_trained := deaths[self._together(worker)]) > 1:
-                    # Which of them ended it is known once each is trained by itself.
-                    self.engine.narrow(worker, n_trained // 2)
-                    self.tell_user(Note(f"{task.name}: {message}; going on from its last epoch, beside fewer"))
+                    if deaths.pop(self._process_of(worker), None) is not None:
+                        self._count_unexplained_death(worker, message)
+                case Died() if (n_trained := deaths[self._process_of(worker)]) > 1:
+                    # With fewer at once, down to one, it becomes clear which task killed the process.
+                    self.engine.limit_concurrency(worker, n_trained // 2)
+                    self.notify(Note(f"{task.name}: {message}; resuming from its last epoch, beside fewer trials"))
                     self._requeue(task)
                 case Died():
                     task.deaths += 1
                     if task.deaths >= MOST_DEATHS:
-                        self.engine.widen(worker)
+                        self.engine.lift_limit(worker)
                         text = f"{message}, {task.deaths} times without finishing an epoch"
                         yield task, Failure("error", text, log=self.engine.log(worker))
                     else:
-                        self.tell_user(Note(f"{task.name}: {message}; going on from its last epoch"))
+                        self.notify(Note(f"{task.name}: {message}; resuming from its last epoch"))
                         self._requeue(task)
 
     def _epoch(self, task: Task[Subject], metrics: EpochMetrics) -> Epoch:
         task.history.append(metrics)
         new = metrics.epoch > task.reported
         if new:
-            task.reported, task.deaths, self._deaths = metrics.epoch, 0, 0
+            task.reported, task.deaths, self._unexplained_deaths = metrics.epoch, 0, 0
         return Epoch(metrics, new)
 
-    def _climb(self, worker: int, images_per_second: float) -> None:
-        """Has the process of the worker, where that is to be found out, train more at once if it pays."""
-        workers = self._together(worker)
+    def _tune(self, worker: int, images_per_second: float) -> None:
+        """Passes an epoch's speed to the tuner of the worker's process, if the process has one."""
+        workers = self._process_of(worker)
         if workers in self._tuners:
-            self._tuners[workers].heard(self.running[worker], images_per_second, self._trained(workers))
+            self._tuners[workers].record_epoch(self.running[worker], images_per_second, self._tasks_of(workers))
 
-    def _trained(self, workers: range) -> list[Task[Subject]]:
-        """The tasks that a process with these workers trains."""
+    def _tasks_of(self, workers: range) -> list[Task[Subject]]:
+        """The tasks that the process with these workers is training."""
         return [self.running[worker] for worker in workers if worker in self.running]
 
-    def _together(self, worker: int) -> range:
-        """The workers of the worker's process."""
+    def _process_of(self, worker: int) -> range:
+        """All workers of this worker's process."""
         return next(workers for workers in self.engine.processes() if worker in workers)
 
     def _requeue(self, task: Task[Subject]) -> None:
-        task.history.clear()  # the checkpoint brings it back
+        task.history.clear()  # the checkpoint restores it
         self.requeued.append(task)
 
-    def _machines_death(self, worker: int, died: Died) -> None:
-        self._deaths += 1
-        if self._deaths >= MOST_DEATHS:
+    def _count_unexplained_death(self, worker: int, died: Died) -> None:
+        self._unexplained_deaths += 1
+        if self._unexplained_deaths >= MOST_DEATHS:
             raise SweeperError(
                 f"workers end before they train (exit code {died.exit_code}); see {self.engine.log(worker)}"
             )

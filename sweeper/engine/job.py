@@ -1,4 +1,4 @@
-"""One trial in a worker: a configuration in, metrics epoch by epoch and a final result out."""
+"""One training of a trial, as a worker's job: yields the metrics of every epoch, and at last a result."""
 
 import math
 from collections.abc import Generator, Iterator, Mapping
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sweeper.config import Configuration
 from sweeper.events import Note
 
-if TYPE_CHECKING:  # a worker imports this module before it limits its threads: nothing that brings pools of them
+if TYPE_CHECKING:  # a worker imports this module before it limits its threads: no import may create thread pools
     import numpy as np
     from torch import nn
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:  # a worker imports this module before it limits its threads: 
 
 @dataclass(frozen=True)
 class InitialWeights:
-    """What a training takes over before its first step: tensors of a safetensors file that has this SHA-256.
+    """Tensors that a training loads before its first step, from a safetensors file with this SHA-256.
 
-    `tensors` are their names; with `freeze` they stay as they are, the others alone are trained.
+    `tensors` are their names. With `freeze` the loaded tensors stay fixed, and only the others are trained.
     """
 
     path: Path
@@ -33,10 +33,10 @@ class InitialWeights:
 
 @dataclass(frozen=True)
 class TrialJob:
-    """What a worker needs to know for one training of a trial, which has several with folds or repeats.
+    """All that a worker needs for one training of a trial; with folds or repeats, a trial has several trainings.
 
-    The folder is the training's own. `label` tells it from the trial's others, such as "fold 2"; it is empty for the
-    only one. `fold`, counted from 0, is what it is trained on.
+    `folder` belongs to this training alone. `label`, such as "fold 2", distinguishes it from the trial's other
+    trainings; it is empty for the only training. `fold`, counted from 0, is the fold that it trains on.
     """
 
     number: int
@@ -44,19 +44,19 @@ class TrialJob:
     epochs: int
     seed: int
     folder: Path
-    data_key: str  # of the data and the arithmetic: a checkpoint made with others is not gone on with
+    data_key: str  # identifies the data and the arithmetic: a checkpoint made with others is not resumed
     fold: int = 0
     label: str = ""
     initial: InitialWeights | None = None
 
     @property
     def key(self) -> int | str:
-        """What the training's run is called: the trial itself where this is its only training."""
+        """The key of the training's run; the trial's number if this is its only training."""
         return f"{self.number}, {self.label}" if self.label else self.number
 
     @property
     def weights(self) -> Path:
-        """Where the weights of the finished trial are written."""
+        """The file of the finished training's weights."""
         return self.folder / "model.safetensors"
 
     @property
@@ -65,7 +65,7 @@ class TrialJob:
 
     @property
     def identity(self) -> str:
-        """All that decides the weights: files that carry another identity are another training's."""
+        """Everything that decides the weights: a file with another identity belongs to another training."""
         own = f"{self.configuration.key()} seed={self.seed} epochs={self.epochs} fold={self.fold} {self.data_key}"
         if self.initial is None:
             return own
@@ -74,16 +74,16 @@ class TrialJob:
 
 # Initial weights are drawn from torch's global generator, which all trials of a process share.
 _building = Lock()
-# What is known of the validation part at a training's end, beside the figures of its epochs.
+# The metrics of the validation part that are computed only at a training's end, in addition to those of its epochs.
 END_METRICS = ("macro_precision", "macro_recall", "thresholded_precision", "thresholded_recall")
 
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What a finished training leaves beside its epochs.
+    """The result of a finished training, in addition to the metrics of its epochs.
 
-    The validation part's confusion matrix (classes, classes), None where there is no such part, and of FIGURES those
-    that are defined, shares of 1.
+    `confusion` is the validation part's confusion matrix (classes, classes), None if there is no such part. `metrics`
+    are those of END_METRICS that are defined, as fractions of 1.
     """
 
     confusion: "np.ndarray | None"
@@ -93,13 +93,13 @@ class TrialResult:
 def train_trial(
     job: TrialJob, data: "TrainingData", *, graphs: bool = False
 ) -> Iterator["EpochMetrics | Note | TrialResult"]:
-    """Trains the trial, going on from its checkpoint if there is one; last comes the result.
+    """Trains the trial, resuming from its checkpoint if there is one, and yields the result last.
 
-    With `graphs`, on a card, its steps are CUDA graphs; where they cannot be, a note tells why.
+    With `graphs`, on a GPU, its steps run as CUDA graphs; if they cannot, a note says why.
 
-    A checkpoint that is damaged or another training's is set aside, a note tells of it, and the trial starts anew.
+    A checkpoint that is damaged or another training's is set aside, a note says so, and the training starts again.
 
-    Raises Diverged, ValueError for a network that cannot take the images, and OSError where a file cannot be written.
+    Raises Diverged, ValueError for a network that cannot take the images, and OSError if a file cannot be written.
     """
     from scipy.special import softmax
 
@@ -131,7 +131,7 @@ def train_trial(
 
 
 def _fit(job: TrialJob, data: "TrainingData", graphs: bool) -> Generator["EpochMetrics | Note", None, "nn.Module"]:
-    """The epochs of a new network, which it gives when it is trained."""
+    """Trains a new network, yields its epochs, and returns the trained network."""
     import torch
 
     from sweeper.models import weight_transfer
@@ -139,7 +139,7 @@ def _fit(job: TrialJob, data: "TrainingData", graphs: bool) -> Generator["EpochM
     from sweeper.training.loop import fit
 
     with _building:
-        # Not torch.manual_seed, which seeds the cards' generators too, from which a neighbour may be drawing.
+        # Not torch.manual_seed: it also seeds the GPUs' generators, from which another training may be drawing.
         torch.default_generator.manual_seed(job.seed)
         model = build(job.configuration.model, data.input_shape, data.n_classes)
     if job.initial is not None:

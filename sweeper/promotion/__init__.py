@@ -1,1 +1,1 @@
-"""From a finished search to a champion that can be trusted: fresh seeds, confirm, refit, register, and one test."""
+"""Promotes the best trials of a search: fresh seeds, confirm, refit, register, and at most one test evaluation."""

@@ -1,4 +1,4 @@
-"""Who is in the final, and in which order: by fresh seeds on the validation part, never by what only estimates."""
+"""Selects the finalists, and orders them by fresh seeds on the validation part; the estimates choose nothing."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ from sweeper.studies.trial_records import TrialRecord
 
 @dataclass(frozen=True)
 class Finalist:
-    """A configuration of the search that is trained anew.
+    """A configuration of the search that the promotion retrains.
 
-    `epochs` are those of its trial. `score` is its search score, in the study's metric, and `search_accuracy` the
-    validation accuracy beside it; both are None for a baseline that the search did not finish. One that is not
-    `eligible` is too large to win.
+    `epochs` are those of its trial. `score` is its search score in the study's metric, and `search_accuracy` its
+    validation accuracy in the search; both are None for a baseline that the search did not finish. A finalist that is
+    not `eligible` is too large to win.
     """
 
     trial: int
@@ -42,7 +42,7 @@ class Finalist:
         return trial_records.trial_name(self.trial, "baseline" if self.is_baseline else None)
 
 
-# The quantity that decides among tied finalists, by PromotionOptions.prefer: the least of it wins.
+# The quantity that decides among tied finalists, by PromotionOptions.prefer: the smallest value wins.
 TIE_BREAKERS: Mapping[str, Callable[[Finalist], int]] = {
     "accuracy": lambda finalist: 0,
     "small": lambda finalist: finalist.n_parameters,
@@ -57,14 +57,14 @@ def select(
     input_shape: tuple[int, int, int],
     n_classes: int,
 ) -> list[Finalist]:
-    """The `top` best distinct configurations by search score, and the baseline wherever it ranks.
+    """Selects the `top` best distinct configurations by search score, and the baseline wherever it ranks.
 
-    Fewer where fewer have finished; SweeperError where none has.
+    Selects fewer if fewer have finished. Raises SweeperError if none has.
     """
     baseline = Configuration.from_values(spec.space["variants"]["baseline"])
     chosen = distinct(trials, spec.metric)[:top]
     if not chosen:
-        raise SweeperError("no trial has finished that could be promoted")
+        raise SweeperError("no trial that can be promoted has finished")
     if not any(trial.configuration == baseline for trial in chosen):
         chosen += [_baseline_trial(trials, baseline, spec.metric)]
     searched = spec.space["parameters"]
@@ -91,7 +91,7 @@ def select(
 
 
 def distinct(trials: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:
-    """The complete trials that may win, the best first, each configuration once."""
+    """The complete trials that may win, best first, each configuration once."""
     found: dict[str, TrialRecord] = {}
     for trial in trial_records.ranking(trials, metric):
         if trial.configuration is not None and trial.feasible:
@@ -100,7 +100,7 @@ def distinct(trials: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:
 
 
 def _baseline_trial(trials: Sequence[TrialRecord], baseline: Configuration, metric: str) -> TrialRecord:
-    """The baseline's best complete trial; without one, the trial that stands for it."""
+    """The baseline's best complete trial, or else the trial of the variant `baseline`."""
     for trial in trial_records.ranking(trials, metric):
         if trial.configuration == baseline:
             return trial
@@ -108,22 +108,22 @@ def _baseline_trial(trials: Sequence[TrialRecord], baseline: Configuration, metr
 
 
 def ordered(finalists: Sequence[Finalist], correct: Mapping[int, NDArray[np.bool_]], prefer: str) -> list[Finalist]:
-    """The finalists, the champion first, by mean accuracy over fresh seeds on the validation part.
+    """Orders the finalists by mean accuracy over fresh seeds on the validation part, the champion first.
 
-    `correct` holds, by trial, whether each seed is right on each image: (images, seeds). With `prefer` small or fast,
-    whoever cannot be told from the leader (the 95 % interval of the difference holds 0) is tied with it, and among the
-    tied the fewest parameters or multiply-adds win. Who is not eligible comes last.
+    `correct` holds for each trial whether each seed classifies each image correctly, shape (images, seeds). With
+    `prefer` small or fast, a finalist is tied with the leader if the 95 % interval of their difference contains 0; the
+    fewest parameters or multiply-adds win among the tied. Finalists that are not eligible come last.
     """
-    left = sorted(finalists, key=lambda f: (not f.eligible, -correct[f.trial].mean(), f.trial))
+    remaining = sorted(finalists, key=lambda f: (not f.eligible, -correct[f.trial].mean(), f.trial))
     order = []
-    while left:
-        leader = left[0]
+    while remaining:
+        leader = remaining[0]
         tied = [leader]
         if prefer != "accuracy":
-            tied += [f for f in left[1:] if f.eligible == leader.eligible and _is_tied(correct, leader, f)]
-        chosen = min(tied, key=TIE_BREAKERS[prefer])  # the first of equals: the more accurate
+            tied += [f for f in remaining[1:] if f.eligible == leader.eligible and _is_tied(correct, leader, f)]
+        chosen = min(tied, key=TIE_BREAKERS[prefer])  # min() takes the first of equals, the most accurate one
         order.append(chosen)
-        left.remove(chosen)
+        remaining.remove(chosen)
     return order
 
 

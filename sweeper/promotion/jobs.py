@@ -1,4 +1,4 @@
-"""What the retrainings of a study have in common: their data, seeds, arithmetic and places, and how right they are."""
+"""The trainings of a promotion: their jobs, worker pool and weights, and the predictions of their networks."""
 
 import hashlib
 import json
@@ -27,13 +27,13 @@ from sweeper.studies.spec import StudySpec
 
 
 def key_of(stem: str, identity: str) -> str:
-    """`stem` with a hash of what decides the weights: another configuration, seed or data is another training."""
+    """`stem` with a hash of what determines the weights: another configuration, seed or data is another training."""
     return f"{stem}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True)
 class PromotionJobs:
-    """The study's data, and where and how its configurations are trained once more."""
+    """Makes the trainings of a promotion from the study's data and the devices and folders of this command."""
 
     study_name: str
     study_id: str
@@ -43,17 +43,20 @@ class PromotionJobs:
     store: Store
 
     def fresh_seed(self, finalist: Finalist, number: int) -> Training:
-        """The finalist on the train part, with a seed that the search did not have; numbers count from 1."""
+        """Training of the finalist on the train part, with a seed that the search did not use; numbers start at 1."""
         seed = derive_seed(self.spec.seed, "fresh", number)
         return self._training(finalist, f"seed-{number}", f"{finalist.name}, seed {number}", seed, "train")
 
     def refit(self, finalist: Finalist) -> Training:
-        """The finalist on the whole pool."""
+        """Training of the finalist on the whole training set."""
         seed = derive_seed(self.spec.seed, "refit")
         return self._training(finalist, "refit", f"{finalist.name}, refit", seed, "pool")
 
     def workers(self, train: Indices, validation: Indices) -> WorkerPool:
-        """Workers that see these images of the pool, and no others. Raises SweeperError without room for them."""
+        """Workers that see these images of the training set, and no others.
+
+        Raises SweeperError if the images cannot be written for them, or a worker cannot be started.
+        """
         scalings = [(self.spec.mean, self.spec.std)]
         return start_workers(
             self.training_set,
@@ -66,7 +69,7 @@ class PromotionJobs:
         )
 
     def network(self, training: Training) -> RawPixels:
-        """The trained network. Raises SweeperError if its weights cannot be read."""
+        """Loads the trained network. Raises SweeperError if its weights cannot be read."""
         try:
             return load_network(
                 training.job.configuration.model,
@@ -80,11 +83,11 @@ class PromotionJobs:
             raise SweeperError(str(error)) from error
 
     def logits(self, training: Training, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """What the trained network makes of raw images: (n, classes)."""
+        """The trained network's logits for raw images, shape (n, classes)."""
         return logits_of(self.network(training), images, torch.device(self.execution.devices[0]))
 
     def correct(self, trainings: Sequence[Training], part: Indices) -> Correct:
-        """Whether each of the trainings (columns) is right on each image of the part (rows)."""
+        """Whether each training's network (columns) classifies each image of the part (rows) correctly."""
         images, labels = self.training_set.images[part], self.training_set.labels[part]
         predictions = [self.logits(t, images).argmax(1) for t in trainings]
         return np.stack([predicted == labels for predicted in predictions], axis=1)

@@ -1,4 +1,4 @@
-"""What a promotion does, as a user asks for it, with all defaults. Imports nothing that is slow."""
+"""The options of a promotion, with all defaults. Imports nothing slow."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,11 @@ PREFERENCES = ("accuracy", "small", "fast")
 
 @dataclass(frozen=True)
 class PromotionOptions:
-    """`top` configurations of the search are retrained with `seeds` seeds for the order, and as many for the estimate.
+    """The options of a promotion.
 
-    `prefer`, one of PREFERENCES, decides among finalists that cannot be told apart. With `test`, the best are
-    evaluated on the test set, once a study unless `allow_retest`.
+    `top` configurations of the search are retrained, each with `seeds` seeds for the order and as many for the
+    estimate. `prefer`, one of PREFERENCES, decides among finalists that cannot be told apart. With `test`, the best
+    are evaluated on the test set, only once per study unless `allow_retest`.
     """
 
     top: int = 2

@@ -1,4 +1,4 @@
-"""How a promotion ended, as plain data."""
+"""The outcome of a promotion, as plain data."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from sweeper.promotion.verdict import Comparison, bounded
 
 @dataclass(frozen=True)
 class Entrant:
-    """A finalist and what became of it.
+    """A finalist and its results.
 
-    `alias` is champion, challenger or None; `validation` the accuracies (seeds,) of its fresh seeds; `confirm` the
-    estimate over seeds and images, None without a confirm part; `tested` the fields of Tested, None as long as its
-    network was never tested.
+    `alias` is champion, challenger or None. `validation` holds the accuracies (seeds,) of its fresh seeds. `confirm`
+    is the estimate over seeds and images, None without a confirm part. `tested` holds the fields of TestMetrics, None
+    if its network was never tested.
     """
 
     finalist: Finalist
@@ -30,12 +30,12 @@ class Entrant:
 
     @property
     def name(self) -> str:
-        """Its alias or trial, and that it is the baseline where it is."""
+        """Its alias or trial; "(baseline)" marks the baseline."""
         name = self.alias or f"trial {self.finalist.trial}"
         return f"{name} (baseline)" if self.finalist.is_baseline else name
 
-    def described(self) -> dict[str, Any]:
-        """As plain data; what cannot be had is None."""
+    def as_json(self) -> dict[str, Any]:
+        """The entrant as JSON values; unknown values are None."""
         finalist, n_seeds = self.finalist, len(self.validation)
         low, high = bounded(self.confirm) if self.confirm else (None, None)
         return {
@@ -60,11 +60,12 @@ class Entrant:
 
 @dataclass(frozen=True)
 class PromotionOutcome:
-    """A whole promotion.
+    """The results of a whole promotion.
 
-    `entrants` are in final order, the champion first. `verdict` are sentences. `looks` count those at the test data by
-    this study, and by all studies of the store; there may be no test data to look at. `dropped` tells of finalists that
-    have no result. `undelivered` are the reasons of writes that MLflow would not take.
+    `entrants` are in final order, the champion first. `verdict` consists of sentences. `evaluations` counts the test
+    evaluations on these test data by this study, and by all studies of the store; a data set may have no test data.
+    `dropped` has a sentence for each finalist without a result. `undelivered` has the reasons of the writes that MLflow
+    did not accept.
     """
 
     study_name: str
@@ -84,8 +85,8 @@ class PromotionOutcome:
             "schema_version": 1,
             "study_name": self.study_name,
             "model_name": self.model_name,
-            "finalists": [entrant.described() for entrant in self.entrants],
-            "comparisons": [comparison.described() for comparison in self.comparisons],
+            "finalists": [entrant.as_json() for entrant in self.entrants],
+            "comparisons": [comparison.as_json() for comparison in self.comparisons],
             "shrinkage": self.shrinkage,
             "verdict": "\n".join(self.verdict),
             "dropped": list(self.dropped),

@@ -1,4 +1,4 @@
-"""A promotion from its request to its outcome: fresh seeds, order, confirm, refit, register, and at most one test."""
+"""Runs a promotion: fresh seeds, order, confirm, refit, register, and at most one test evaluation."""
 
 import json
 import os
@@ -42,9 +42,9 @@ from sweeper.tracking.runs import Tracker, shortfall
 
 @dataclass(frozen=True, kw_only=True)
 class PromotionRequest:
-    """A promotion as a user asks for it. `study` None is the latest. `command` is the command line, for the record.
+    """The request for a promotion. `study` None means the latest. `command` is the command line, for the record.
 
-    `data_dir` and `offline` are those of DataSource: the data set itself is the study's.
+    `data_dir` and `offline` are those of DataSource; the data set is the study's own.
     """
 
     study: str | None
@@ -57,13 +57,13 @@ class PromotionRequest:
 
 
 def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> PromotionOutcome | None:
-    """Promotes, going on from wherever an earlier command was cut short; None where `stop` was requested.
+    """Promotes a study, and resumes where an earlier command was interrupted. Returns None if `stop` was requested.
 
     Raises SweeperError and UsageError.
     """
     options = request.options
     if options.seeds < 2 and options.prefer != "accuracy":
-        raise UsageError(f"--prefer {options.prefer} needs --seeds 2 or more: one seed cannot tell what is a tie")
+        raise UsageError(f"--prefer {options.prefer} needs --seeds 2 or more: one seed cannot show who is tied")
     store = request.store
     study = find_study(store, request.study)
     lifecycle.check_usable(study)
@@ -81,7 +81,7 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
             ledger.prepare()
         training_set, split = study_data.load(study, data, listener)
         if options.test:
-            # What could not be tested is refused before hours of training rather than after.
+            # A test set that cannot be loaded ends the command before hours of training, not after them.
             test_evaluation.load(data, training_set.input_shape, listener)
         promotion = _Promotion(request, study, data, test_sha256, training_set, split, listener, stop)
         with ends_on_failure(promotion.end, stop):
@@ -91,7 +91,7 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
         except SystemExit:
             if outcome is None:
                 raise
-            undelivered = ["the command was interrupted"]  # after a look was taken, maybe: it must be shown
+            undelivered = ["the command was interrupted"]  # a test evaluation may be complete: its result must be shown
         if outcome is None and undelivered:
             listener(Note(shortfall(undelivered)))
         return outcome and replace(outcome, undelivered=undelivered)
@@ -111,9 +111,9 @@ class _Promotion:
         listener: Listener,
         stop: StopRequest,
     ) -> None:
-        self.request, self.tell_user, self.stop = request, listener, stop
+        self.request, self.listener, self.stop = request, listener, stop
         self.study_name, self.study_id, self.spec = study.study_name, id_of(study), spec_of(study)
-        # MLflow takes no slashes and colons in a model's name, and a space may be named after any file.
+        # MLflow refuses slashes and colons in a model's name, but a space's name, that of its file, may contain them.
         self.model_name = re.sub(r"[^A-Za-z0-9._-]", "-", f"sweeper-{self.spec.dataset}-{self.spec.space_name}")
         self.data, self.test_sha256, self.training_set, self.split = data, test_sha256, training_set, split
         execution = plan_execution(request.device, training_set.images.nbytes, os.environ)
@@ -138,23 +138,23 @@ class _Promotion:
         )
 
     def run(self, ledger: Ledger) -> PromotionOutcome | None:
-        """All steps; None where a stop was requested."""
+        """Runs all steps. Returns None if a stop was requested."""
         seeds = self.request.options.seeds
         fresh = {
             f.trial: [self.jobs.fresh_seed(f, number) for number in range(1, 2 * seeds + 1)] for f in self.finalists
         }
         # Seed by seed, so that a failure of any finalist shows early.
-        in_turn = [training for of_one_seed in zip(*fresh.values(), strict=True) for training in of_one_seed]
-        if not self._train(in_turn, "fresh seeds", self.split.train, self.split.validation):
+        by_seed = [training for same_seed in zip(*fresh.values(), strict=True) for training in same_seed]
+        if not self._train(by_seed, "fresh seeds", self.split.train, self.split.validation):
             return None
-        left = [f for f in self.finalists if self._has_results(f, fresh[f.trial])]
-        validation = {f.trial: self.jobs.correct(fresh[f.trial][:seeds], self.split.validation) for f in left}
-        order = final.ordered(left, validation, self.request.options.prefer)
+        remaining = [f for f in self.finalists if self._has_results(f, fresh[f.trial])]
+        validation = {f.trial: self.jobs.correct(fresh[f.trial][:seeds], self.split.validation) for f in remaining}
+        order = final.ordered(remaining, validation, self.request.options.prefer)
         self._require_eligible(order)
-        self.tell_user(Note("Order by fresh seeds: " + ", ".join(f.name for f in order)))
+        self.listener(Note("Order by fresh seeds: " + ", ".join(f.name for f in order)))
 
-        # Nothing is chosen from here on. The estimate is of other seeds than those that made the order: a leader owes
-        # part of its lead to lucky seeds, and these would be lucky on the confirm images too.
+        # Nothing is chosen from here on. The estimate uses other seeds than the order, because a leader owes part of
+        # its lead to lucky seeds, and these would be lucky on the confirm images too.
         part = "confirm" if len(self.split.confirm) else "validation"
         estimated_on = self.split.confirm if part == "confirm" else self.split.validation
         correct = {f.trial: self.jobs.correct(fresh[f.trial][seeds:], estimated_on) for f in order}
@@ -170,9 +170,9 @@ class _Promotion:
 
         networks = {f.trial: refits[f.trial].key for f in order}
         if self.request.options.test:
-            test_evaluation.take(
+            test_evaluation.evaluate(
                 ledger,
-                test_evaluation.load(self.data, self.training_set.input_shape, self.tell_user),
+                test_evaluation.load(self.data, self.training_set.input_shape, self.listener),
                 order,
                 {f.trial: f"{self.model_name}/{versions[f.trial]}" for f in order},
                 networks,
@@ -196,7 +196,7 @@ class _Promotion:
             )
             for place, f in enumerate(order)
         ]
-        said = verdict.on_configurations(
+        sentences = verdict.on_configurations(
             order,
             estimates[order[0].trial],
             part,
@@ -213,7 +213,7 @@ class _Promotion:
             entrants=entrants,
             comparisons=[*comparisons, *seen.comparisons],
             shrinkage=verdict.shrinkage(order, comparisons),
-            verdict=[*said, *verdict.on_networks(tested, seen.comparisons, seen.evaluations), *seen.notes],
+            verdict=[*sentences, *verdict.on_networks(tested, seen.comparisons, seen.evaluations), *seen.notes],
             evaluations=seen.evaluations,
             has_test_data=self.test_sha256 is not None,
             dropped=self.dropped,
@@ -222,7 +222,7 @@ class _Promotion:
         return outcome
 
     def end(self, state: State, reason: str) -> list[str]:
-        """Ends the promotion's run; gives the reasons of what MLflow would not take."""
+        """Ends the promotion's run in MLflow. Returns the reasons of the writes that MLflow did not accept."""
         self.tracker.finish(None, state, reason=reason)
         return self.tracker.close()
 
@@ -232,7 +232,7 @@ class _Promotion:
         return done and not self.stop.reason
 
     def _has_results(self, finalist: Finalist, trainings: Sequence[Training]) -> bool:
-        """Whether all of a finalist's trainings came to an end; one that diverges is out of the final, and told of."""
+        """Whether all trainings of a finalist finished; drops the finalist, with a note, if one diverged."""
         for training in trainings:
             reason = self.runner.diverged.get(training.key)
             if reason is None:
@@ -240,7 +240,7 @@ class _Promotion:
             if finalist.is_baseline:
                 raise SweeperError(f"{training.name} diverged ({reason}): without a baseline there is no comparison")
             self.dropped.append(f"{training.name} diverged ({reason}): {finalist.name} is out of the final")
-            self.tell_user(Note(self.dropped[-1]))
+            self.listener(Note(self.dropped[-1]))
             return False
         return True
 
@@ -256,10 +256,10 @@ class _Promotion:
         estimates: Mapping[int, Estimate],
         part: str,
     ) -> dict[int, str]:
-        """The registered version of each finalist, by trial; the aliases come when all are there."""
+        """Registers the finalists, then sets the aliases. Returns the registered versions by trial."""
         undelivered = self.tracker.flush()
         if undelivered:
-            raise SweeperError(f"{shortfall(undelivered)}; nothing was registered, the same command goes on from here")
+            raise SweeperError(f"{shortfall(undelivered)}; nothing was registered, the same command resumes from here")
         versions = {}
         for finalist in order:
             refit = refits[finalist.trial]

@@ -1,4 +1,4 @@
-"""What a promotion starts from: the study's own data, cut as the search cut them, and what to know beforehand."""
+"""The data of a promotion, which are the study's own with the search's split, and the notes before it starts."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -20,9 +20,9 @@ from sweeper.studies.trial_records import TrialRecord
 
 
 def data_of(study: optuna.Study, data_dir: Path | None, offline: bool) -> DataSource:
-    """Where the study's data are now: where the search had them or, if they were moved, in `data_dir`.
+    """The source of the study's data: the path from the search or, if the data were moved, `data_dir`.
 
-    Raises SweeperError if they are in neither place.
+    Raises SweeperError if there is nothing at the path and `data_dir` is None.
     """
     spec = spec_of(study)
     path: str | None = study.user_attrs.get(lifecycle.DATA_PATH)
@@ -32,17 +32,17 @@ def data_of(study: optuna.Study, data_dir: Path | None, offline: bool) -> DataSo
         return DataSource(path, spec.data_options, None, offline)
     if data_dir is None:
         raise SweeperError(
-            f"the data of study {study.study_name} must be where they were, got nothing at {path}; "
-            "--data-dir says where they are now"
+            f"the data of study {study.study_name} must be where the search read them, got nothing at {path}; "
+            "if they were moved, give their new path with --data-dir"
         )
-    # Absolute: the folder may have the name of a known data set.
+    # The path is absolute because a folder may have the name of a known data set.
     return DataSource(os.path.abspath(data_dir), spec.data_options, None, offline)
 
 
 def load(study: optuna.Study, source: DataSource, listener: Listener) -> tuple[TrainingSet, Split]:
-    """The study's training set and its split; the first fold's split if the study has folds.
+    """Loads the study's training set and its split; the first fold's split if the study has folds.
 
-    Raises SweeperError if these are not the data that the search had.
+    Raises SweeperError if these are not the data of the search.
     """
     spec = spec_of(study)
     training_set = load_training_set(source, notify=lambda text: listener(Note(text)))
@@ -52,7 +52,7 @@ def load(study: optuna.Study, source: DataSource, listener: Listener) -> tuple[T
         ("split_sha256", spec.split_sha256, splits_sha256(splits)),
     ):
         if found != expected:
-            raise SweeperError(f"study {study.study_name} has {name} {expected}, the data here {found}")
+            raise SweeperError(f"study {study.study_name} has {name} {expected}, but the data here have {found}")
     return training_set, splits[0]
 
 
@@ -63,12 +63,12 @@ def notes(
     options: PromotionOptions,
     device: str,
 ) -> Iterator[str]:
-    """Sentences on what the user should know before this promotion starts."""
+    """Notes for the user before the promotion starts."""
     spec, top, seeds = spec_of(study), options.top, options.seeds
     names = ", ".join(f.name for f in finalists)
     yield (
-        f"Study {study.study_name}: {names}; each with {seeds} fresh seeds for the order and {seeds} for the estimate, "
-        "then refitted on all the study's images"
+        f"Study {study.study_name}: {names}; each is trained with {seeds} fresh seeds for the order and {seeds} for "
+        "the estimate, then refitted on all the study's images"
     )
     n_found = len(distinct(trials, spec.metric))
     if n_found < top:
@@ -78,10 +78,10 @@ def notes(
         done = counts["complete"] + counts["pruned"]
         yield f"The search is not done: {done} of {study.user_attrs.get('trials')} trials"
     if spec.metric != "accuracy":
-        yield f"The search ranked by {spec.metric}; the final is by accuracy"
+        yield f"The search ranked by {spec.metric}; the promotion ranks by accuracy"
     if spec.protocol.folds:
-        yield f"The search scored on {spec.protocol.folds} folds; fresh seeds train on the first one's train part"
+        yield f"The search scored on {spec.protocol.folds} folds; fresh seeds train on the train part of the first fold"
     if any(finalist.configuration.train.patience for finalist in finalists):
-        yield "Refits have no validation part, so no patience ends them early"
+        yield "Refits have no validation part, so `patience` cannot end them early"
     if device != spec.device:
-        yield f"The search ran on {spec.device}, this runs on {device}"
+        yield f"The search ran on {spec.device}, the promotion runs on {device}"

@@ -1,4 +1,4 @@
-"""The one look at the test set, between the two halves of its entry in the ledger, and what was seen before."""
+"""The one test evaluation of a study, recorded in the ledger before and after, and the results recorded earlier."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,18 +18,18 @@ from sweeper.promotion.verdict import Comparison
 from sweeper.tracking.ledger import Ledger, TestEvaluation, count
 from sweeper.tracking.registry import CHALLENGER, CHAMPION
 
-# Of Tested, those that are metrics of the ledger's entry.
+# The fields of TestMetrics that become metrics of the ledger's entry.
 METRICS = ("accuracy", "low", "high", "loss", "macro_precision", "macro_recall", "macro_f1")
 Predict = Callable[[Finalist, NDArray[np.uint8]], Logits]
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """What the study's looks have shown.
+    """The recorded results of the study's test evaluations.
 
-    `tested` holds the fields of Tested by network, over all looks; `comparisons` are of the last look at just the
-    networks at hand. `looks` counts those at these test data by the study, and by all studies of the store. `notes` say
-    what else is to be known.
+    `tested` holds the fields of TestMetrics by network, over all test evaluations. `comparisons` are from the last test
+    evaluation of exactly the current networks. `evaluations` counts the test evaluations on these test data by the
+    study, and by all studies of the store. `notes` has further sentences for the verdict.
     """
 
     tested: Mapping[str, Mapping[str, Any]]
@@ -39,40 +39,43 @@ class Recorded:
 
 
 def known_sha256(source: DataSource) -> str | None:
-    """The hash that the test set has; None where there is none. Decodes nothing of it."""
+    """The hash of the test set, or None without a test set. Decodes no image."""
     return test_sha256(source.dataset)
 
 
 def load(source: DataSource, input_shape: tuple[int, int, int], listener: Listener) -> TestSet:
-    """The test set, its images of the shape of the training images. Raises SweeperError and UsageError."""
+    """Loads the test set, with images of the training images' shape. Raises SweeperError and UsageError."""
     return load_test_set(source, input_shape=input_shape, notify=lambda text: listener(Note(text)))
 
 
 def check(
     ledger: Ledger, study: str, study_id: str, sha256: str | None, allow_retest: bool, listener: Listener
 ) -> None:
-    """Refuses a test that is not to be taken, and tells of one that was begun. Raises UsageError."""
+    """Refuses a second test evaluation, and notes one that was begun. Raises UsageError."""
     if not allow_retest:
         refuse_retest(ledger, study, study_id, sha256)
     for evaluation in begun(ledger, study_id, sha256):
         listener(
-            Note(f"A test begun at {evaluation.time} is gone on with if the final is the same; if not, it was a look")
+            Note(
+                f"The test evaluation begun at {evaluation.time} is resumed if its networks are the same; if not, it "
+                "still counts"
+            )
         )
 
 
 def refuse_retest(ledger: Ledger, study: str, study_id: str, sha256: str | None) -> None:
-    """UsageError if the study has seen these test data: a second look could choose among test results."""
+    """Raises UsageError if the study was evaluated on these test data: a second time could choose by test results."""
     for evaluation in ledger.evaluations():
         if evaluation.complete and evaluation.study_id == study_id and evaluation.test_sha256 == sha256:
-            shown = evaluation.command.replace(" --test", "").replace(" --allow-retest", "")
+            command = evaluation.command.replace(" --test", "").replace(" --allow-retest", "")
             raise UsageError(
-                f"study {study} was tested on these test data already ({evaluation.time}): `{shown}` shows the result "
-                "again, --allow-retest takes another look and counts it"
+                f"study {study} was tested on these test data already ({evaluation.time}): `{command}` shows the "
+                "result again, --allow-retest tests again and counts it"
             )
 
 
 def begun(ledger: Ledger, study_id: str, sha256: str | None) -> list[TestEvaluation]:
-    """The study's looks at these test data that were never completed."""
+    """The study's test evaluations on these test data that were never completed."""
     return [
         evaluation
         for evaluation in ledger.evaluations()
@@ -80,7 +83,7 @@ def begun(ledger: Ledger, study_id: str, sha256: str | None) -> list[TestEvaluat
     ]
 
 
-def take(
+def evaluate(
     ledger: Ledger,
     test_set: TestSet,
     order: Sequence[Finalist],
@@ -95,8 +98,8 @@ def take(
 ) -> None:
     """Evaluates champion, challenger and baseline on the test set.
 
-    By trial, `models` are "name/version" and `networks` what was trained. Raises SweeperError where an entry was begun
-    for other networks, and may have been seen.
+    `models` holds "name/version" and `networks` the keys of the trained networks, both by trial. Raises SweeperError if
+    an entry was begun for other networks, because somebody may have seen its result.
     """
     roles = roles_of(order)
     entry = _entry(
@@ -111,7 +114,7 @@ def take(
         allow_retest=allow_retest,
     )
     by_study, by_store = count(ledger.evaluations(), study_id, test_set.sha256)
-    counted = f"look {by_study} at these test data by this study, {by_store} in this store"
+    counted = f"test evaluation {by_study} by this study on these data, {by_store} in this store"
     labels, classes = test_set.labels, test_set.classes
     logits = {name: predict(f, test_set.images) for name, f in roles.items()}
     tested = {name: measure(labels, logits[name], classes) for name in roles}
@@ -127,21 +130,21 @@ def take(
 
 
 def roles_of(order: Sequence[Finalist]) -> dict[str, Finalist]:
-    """Who is tested: champion, challenger, and the baseline where it is neither."""
+    """The finalists to test, by role: champion, challenger, and the baseline if it is neither."""
     return {alias(place) or "baseline": f for place, f in enumerate(order) if place < 2 or f.is_baseline}
 
 
 def alias(place: int) -> str | None:
-    """The registry's alias of the finalist in this place, counted from 0."""
+    """The registry's alias of the finalist in this place, counted from 0; None from place 2 on."""
     return (CHAMPION, CHALLENGER)[place] if place < 2 else None
 
 
 def _entry(
     ledger: Ledger, networks: Mapping[str, str], *, study_id: str, test_sha256: str, allow_retest: bool, **other: Any
 ) -> TestEvaluation:
-    """The ledger's entry for this look: one that was begun for the same networks and never completed, or a new one.
+    """The ledger's entry for this test evaluation: an incomplete one for the same networks, or a new one.
 
-    An entry that was begun for others may have been seen: it counts as a look.
+    An entry that was begun for other networks counts, because somebody may have seen its result.
     """
     evaluations = [
         evaluation
@@ -153,16 +156,16 @@ def _entry(
             return evaluation
     if evaluations and not allow_retest:
         raise SweeperError(
-            f"a test of study {evaluations[-1].study} was begun before ({evaluations[-1].time}) and may have been "
-            "seen: --allow-retest takes another look and counts it"
+            f"a test of study {evaluations[-1].study} was begun before ({evaluations[-1].time}), and its result may "
+            "have been seen: --allow-retest tests again and counts it"
         )
     return ledger.begin(networks=networks, study_id=study_id, test_sha256=test_sha256, **other)
 
 
 def recorded(ledger: Ledger, study_id: str, sha256: str | None, networks: Mapping[str, str]) -> Recorded:
-    """What the study's complete looks at the test data of this hash have shown. Evaluates nothing.
+    """The recorded results of the study's complete test evaluations on the data of this hash. Evaluates nothing.
 
-    `networks` would be tested now, by role; without test data the hash is None.
+    `networks` holds, by role, the networks that would be tested now. Without test data the hash is None.
     """
     evaluations = ledger.evaluations()
     complete = [
@@ -183,6 +186,6 @@ def recorded(ledger: Ledger, study_id: str, sha256: str | None, networks: Mappin
             continue
         tested |= result["tested"]
         if evaluation.networks == networks:
-            # JSON knows no tuples.
+            # JSON has no tuples.
             comparisons = [Comparison(**{**f, "trials": tuple(f["trials"])}) for f in result["comparisons"]]
     return Recorded(tested, comparisons, count(evaluations, study_id, sha256), notes)

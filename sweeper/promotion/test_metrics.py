@@ -1,4 +1,4 @@
-"""What a network's predictions on the test set come to: figures, tables and pictures."""
+"""Metrics, tables and plots of a network's predictions on the test set."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ Logits = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class TestMetrics:
-    """What one network's predictions on the test set come to; shares of 1, the loss in nats."""
+    """Metrics of one network's predictions on the test set; shares of 1, the loss in nats."""
 
     n: int
     accuracy: float
@@ -36,12 +36,12 @@ class TestMetrics:
 
 
 def measure(labels: NDArray[np.int64], logits: Logits, classes: Sequence[str]) -> TestMetrics:
-    """All test figures of one network; `labels` (n,), `logits` (n, classes)."""
+    """Computes all test metrics of one network; `labels` (n,), `logits` (n, classes)."""
     predictions = logits.argmax(1)
     n_correct = int((predictions == labels).sum())
     low, high = wilson(n_correct, len(labels))
     precision, recall, f1 = metrics.macro_precision_recall_f1(labels, predictions, len(classes))
-    over, under = metrics.thresholded_precision_recall(labels, softmax(logits, axis=1))
+    thresholded_precision, thresholded_recall = metrics.thresholded_precision_recall(labels, softmax(logits, axis=1))
     matrix = metrics.confusion_matrix(labels, predictions, len(classes))
     return TestMetrics(
         n=len(labels),
@@ -52,9 +52,11 @@ def measure(labels: NDArray[np.int64], logits: Logits, classes: Sequence[str]) -
         macro_precision=precision,
         macro_recall=recall,
         macro_f1=f1,
-        thresholded_precision=_known(over),
-        thresholded_recall=under,
-        per_class_accuracy=[_known(value) for value in metrics.per_class_accuracy(labels, predictions, len(classes))],
+        thresholded_precision=_none_for_nan(thresholded_precision),
+        thresholded_recall=thresholded_recall,
+        per_class_accuracy=[
+            _none_for_nan(value) for value in metrics.per_class_accuracy(labels, predictions, len(classes))
+        ],
         confusions=[(classes[i], classes[j], number) for i, j, number in metrics.largest_confusions(matrix)],
     )
 
@@ -62,7 +64,7 @@ def measure(labels: NDArray[np.int64], logits: Logits, classes: Sequence[str]) -
 def tables(
     labels: NDArray[np.int64], logits: Mapping[str, Logits], tested: Mapping[str, TestMetrics], classes: Sequence[str]
 ) -> dict[str, str]:
-    """Accuracy by class, and every image's predictions, as CSV by file name; `logits` and `tested` by role."""
+    """CSV texts by file name: accuracy by class, and every image's predictions. `logits` and `tested` are by role."""
     roles = list(logits)
     per_class = [(name, *(tested[role].per_class_accuracy[i] for role in roles)) for i, name in enumerate(classes)]
     columns: list[Any] = [range(len(labels)), [classes[label] for label in labels]]
@@ -81,7 +83,7 @@ def tables(
 def plots_of(
     labels: NDArray[np.int64], logits: Mapping[str, Logits], classes: tuple[str, ...], counted: str
 ) -> dict[str, Callable[[], Figure]]:
-    """A confusion matrix a role, by file name; `counted` says which look at the test data it shows."""
+    """A confusion matrix for each role, by file name; its title says in `counted` which test evaluation it shows."""
 
     def matrix(role: str) -> Callable[[], Figure]:
         counts = metrics.confusion_matrix(labels, logits[role].argmax(1), len(classes))
@@ -90,6 +92,6 @@ def plots_of(
     return {f"{role}_confusion_matrix.png": matrix(role) for role in logits}
 
 
-def _known(value: float) -> float | None:
-    """JSON has no NaN."""
+def _none_for_nan(value: float) -> float | None:
+    """None for NaN, which JSON does not have."""
     return None if np.isnan(value) else float(value)

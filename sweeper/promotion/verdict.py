@@ -1,4 +1,4 @@
-"""What the numbers of a promotion allow to be said: estimates and comparisons as plain data, and as sentences."""
+"""The verdict of a promotion: estimates and comparisons, as plain data and as sentences."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,11 +17,11 @@ Correct = NDArray[np.bool_]
 class Comparison:
     """Champion minus another finalist, on one part of the data; shares of 1.
 
-    On the confirm part (the validation part, where there is none) it compares configurations, over seeds and images;
-    on the test part the two trained networks, of which `b` images only the champion has right and `c` only the other.
-    `p_adjusted` and the interval's `level` are Holm's over the comparisons of the same part. `decided` means that both
-    say so. `detectable` is the smallest true difference that would be seen with a power of 80 %. What one seed cannot
-    give is None.
+    On the confirm part (or the validation part, if there is no confirm part) it compares configurations, over seeds and
+    images. On the test part it compares the two trained networks: only the champion is right on `b` images, only the
+    other on `c` images. `p_adjusted` and the interval's `level` are adjusted by Holm's method over the comparisons on
+    the same part. `decided` means that both show a difference. `detectable` is the smallest true difference that would
+    be detected with a power of 80 %. Values that one seed cannot give are None.
     """
 
     part: str
@@ -38,13 +38,13 @@ class Comparison:
     b: int | None = None
     c: int | None = None
 
-    def described(self) -> dict[str, Any]:
-        """As plain data."""
+    def as_json(self) -> dict[str, Any]:
+        """The comparison as JSON values."""
         return {"first": "champion", "second": self.other, **{k: v for k, v in asdict(self).items() if k != "other"}}
 
 
 def family(order: Sequence[Finalist]) -> list[tuple[str, Finalist]]:
-    """What the champion is compared with, fixed before anything is measured: the baseline and the challenger."""
+    """The finalists that the champion is compared with: baseline and challenger, fixed before anything is measured."""
     champion, rest = order[0], order[1:]
     pairs = [("baseline", finalist) for finalist in rest if finalist.is_baseline]
     if rest and not rest[0].is_baseline:
@@ -54,21 +54,21 @@ def family(order: Sequence[Finalist]) -> list[tuple[str, Finalist]]:
 
 
 def compare_configurations(part: str, order: Sequence[Finalist], correct: Mapping[int, Correct]) -> list[Comparison]:
-    """Over seeds and images; `correct` holds, by trial, arrays (images, seeds)."""
+    """Compares configurations over seeds and images; `correct` holds arrays (images, seeds) by trial."""
     champion = correct[order[0].trial].astype(np.int8)
     differences = [over_seeds_and_images(champion - correct[other.trial]) for _, other in family(order)]
     return _compared(part, order, differences)
 
 
 def compare_networks(order: Sequence[Finalist], correct: Mapping[int, Correct]) -> list[Comparison]:
-    """The trained networks on the test part; `correct` holds, by trial, arrays (images,)."""
+    """Compares the trained networks on the test part; `correct` holds arrays (images,) by trial."""
     champion = correct[order[0].trial]
     return _compared("test", order, [paired(champion, correct[other.trial]) for _, other in family(order)])
 
 
 def _compared(part: str, order: Sequence[Finalist], tests: Sequence[Estimate | PairedTest]) -> list[Comparison]:
     p_values = [test.p_value() for test in tests]
-    # The family was fixed beforehand: a comparison that has no p-value still counts in it.
+    # The family was fixed beforehand, so a comparison without a p-value still counts in it.
     adjusted = holm([1.0 if p is None else p for p in p_values])
     return [
         _comparison(part, order[0], role, other, test, p, holm_result)
@@ -98,10 +98,10 @@ def _comparison(
         level=adjusted.level,
         p=p,
         p_adjusted=None if p is None else adjusted.p_value,
-        # The score interval inverts another test than mid-p: near the border the two can disagree, and then nothing
-        # is decided.
+        # The score interval inverts another test than the mid-p test. Near the threshold the two can disagree; then
+        # the comparison is undecided.
         decided=adjusted.decided and low is not None and high is not None and not low <= 0 <= high,
-        # Shares cannot differ by more than 1, however little two seeds say.
+        # Shares cannot differ by more than 1, but the formula can give more for two seeds.
         detectable=detectable if detectable and detectable <= 1 else None,
         b=b,
         c=c,
@@ -109,16 +109,16 @@ def _comparison(
 
 
 def bounded(estimate: Estimate) -> tuple[float | None, float | None]:
-    """The 95 % interval of an accuracy, cut at 0 and 1; None where there is none."""
+    """The 95 % interval of an accuracy, clipped to [0, 1]; (None, None) if the estimate has no interval."""
     low, high = estimate.interval() or (None, None)
     return (None, None) if low is None or high is None else (max(low, 0.0), min(high, 1.0))
 
 
 def shrinkage(order: Sequence[Finalist], comparisons: Sequence[Comparison]) -> float | None:
-    """How much of the champion's lead over the baseline in the search was luck, a share of 1.
+    """The part of the champion's lead over the baseline in the search that was luck, a share of 1.
 
     (search score of champion - of baseline) - (confirm of champion - of baseline), all accuracies. None without a
-    confirm part, for a champion that is the baseline, and for one that the search did not finish.
+    confirm part, if the champion is the baseline, or if the search did not finish one of the two.
     """
     champion = order[0].search_accuracy
     baseline = next((finalist.search_accuracy for finalist in order if finalist.is_baseline), None)
@@ -140,50 +140,50 @@ def on_configurations(
 ) -> list[str]:
     """The verdict on the configurations: the champion's `estimate` on `part`, then its comparisons.
 
-    `dropped` are sentences on finalists that have no result.
+    `dropped` has a sentence for each finalist without a result.
     """
     champion = order[0]
     value, (low, high) = f"{100 * estimate.value:.1f} %", bounded(estimate)
     trained = f"trained on {100 * trained_share:.0f} % of the pool"
     if low is not None and high is not None:
-        said = [
+        sentences = [
             f"Estimated accuracy of this configuration ({champion.name}), {trained}, over images and {n_seeds} seeds: "
             f"{value} [{100 * low:.1f}, {100 * high:.1f}]."
         ]
     elif n_seeds == 1:
-        said = [
+        sentences = [
             f"Accuracy of this configuration ({champion.name}), {trained} with one seed, on {n_images:,} images: "
             f"{value}. One seed says nothing of other seeds: no interval."
         ]
     else:
-        said = [
+        sentences = [
             f"Accuracy of this configuration ({champion.name}), {trained}, over {n_seeds} seeds: {value}. "
             "Every image is right as often as every other: no interval."
         ]
     if part == "confirm":
-        said[0] += " Confirm images chose nothing."
+        sentences[0] += " Confirm images chose nothing."
     else:
-        said[0] += (
+        sentences[0] += (
             " This study has no confirm part: these are the validation images that the search and the final chose on, "
             "and the estimate is flattered by that."
         )
-    said += [f"{text}." for text in dropped]
+    sentences += [f"{text}." for text in dropped]
     if len(order) == 1:
-        said.append("The baseline is the only finalist: nothing is compared.")
+        sentences.append("The baseline is the only finalist: nothing is compared.")
     elif champion.is_baseline:
-        said.append(
+        sentences.append(
             "The baseline wins: with fresh seeds no other finalist was better than it on the validation part, or none "
             "that was could be told from it."
         )
-    said += [_configurations_sentence(comparison) for comparison in comparisons]
+    sentences += [_configurations_sentence(comparison) for comparison in comparisons]
     luck = shrinkage(order, comparisons)
     if luck is not None:
         seen = next(c for c in comparisons if c.other == "baseline").difference
-        said.append(
+        sentences.append(
             f"In the search the champion stood {_points(seen + luck)} points from the baseline in validation accuracy, "
             f"on the confirm images {_points(seen)}: a shrinkage of {_points(luck)}."
         )
-    return said
+    return sentences
 
 
 def _configurations_sentence(comparison: Comparison) -> str:
@@ -197,16 +197,16 @@ def _configurations_sentence(comparison: Comparison) -> str:
 def on_networks(
     tested: Mapping[str, Mapping[str, Any]], comparisons: Sequence[Comparison], evaluations: tuple[int, int]
 ) -> list[str]:
-    """The verdict on the trained networks; `tested` are the fields of Tested by name, none before a test."""
+    """The verdict on the trained networks; `tested` holds the fields of TestMetrics by name, nothing before a test."""
     if not tested:
         return []
-    figures = [
+    accuracies = [
         f"{name} {100 * f['accuracy']:.2f} % [{100 * f['low']:.2f}, {100 * f['high']:.2f}]"
         for name, f in tested.items()
     ]
     n_images = next(iter(tested.values()))["n"]
     counted = f"looks at these test data: {evaluations[0]} by this study, {evaluations[1]} in this store"
-    head = f"Accuracy of the refitted networks on {n_images:,} test images: {', '.join(figures)} ({counted})."
+    head = f"Accuracy of the refitted networks on {n_images:,} test images: {', '.join(accuracies)} ({counted})."
     return [head, *(_networks_sentence(comparison) for comparison in comparisons)]
 
 
@@ -215,7 +215,7 @@ def _networks_sentence(comparison: Comparison) -> str:
     assert comparison.high is not None
     assert comparison.p_adjusted is not None
     differ = "differ" if comparison.decided else "cannot be told apart"
-    # Two decimals, as one image of 10,000 is 0.01 points.
+    # Two decimals, because one image of 10,000 is 0.01 points.
     difference = f"{_points(comparison.difference, 2)} [{_points(comparison.low, 2)}, {_points(comparison.high, 2)}]"
     difference += _level(comparison)
     return (
@@ -225,7 +225,7 @@ def _networks_sentence(comparison: Comparison) -> str:
 
 
 def _decision(comparison: Comparison) -> str:
-    """Who is better, or that nobody knows; and the smallest difference that four of five such tests would see."""
+    """Which one is better, or "undecided", and the smallest difference that four of five such tests would detect."""
     low, high, detectable = comparison.low, comparison.high, comparison.detectable
     assert low is not None
     assert high is not None
@@ -240,12 +240,12 @@ def _decision(comparison: Comparison) -> str:
 
 
 def _level(comparison: Comparison) -> str:
-    """The interval's level where it is not the usual one: Holm's adjustment makes the first one wider."""
+    """The interval's level if it is not the usual 95 %: Holm's adjustment widens the first interval."""
     return "" if abs(comparison.level - 0.95) < 1e-9 else f" ({100 * comparison.level:.1f} %)"
 
 
 def _points(share: float, decimals: int = 1) -> str:
-    """A difference in percentage points; the sign tells its side of 0 even where it rounds to it."""
+    """A difference in percentage points; the sign shows its side of 0 even if it rounds to 0."""
     return f"{100 * share:+.{decimals}f}" if share else f"{0:.{decimals}f}"
 
 

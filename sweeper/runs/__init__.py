@@ -1,1 +1,1 @@
-"""Recorded trainings: planned, trained to their end, and logged to MLflow."""
+"""Plans trainings, runs them to their end, and logs them to MLflow."""

@@ -1,4 +1,4 @@
-"""A list of trainings that all are wanted to their end: on the search's workers, each an MLflow run."""
+"""Runs a list of trainings to their end on a pool of workers, each with an MLflow run."""
 
 import math
 from collections import deque
@@ -24,10 +24,10 @@ from sweeper.training import checkpoint
 
 @dataclass(frozen=True)
 class Training:
-    """A training; `key` names its run under the tracker's own, and is empty where it is that run itself.
+    """A training; `key` names its run below the tracker's own run, and is empty if it uses the tracker's own run.
 
-    Of the run, `texts` are artifacts. The weights stay in the store. Or, with `to_mlflow`, they are artifacts too and
-    leave the store with the checkpoint, and what came of the training stays there instead.
+    `texts` become artifacts of the run. The weights stay in the store. With `to_mlflow`, they become artifacts too, and
+    leave the store together with the checkpoint; only the result of the training stays in the store.
     """
 
     key: str
@@ -39,13 +39,13 @@ class Training:
 
     @property
     def run(self) -> str | None:
-        """The training's run, as a tracker knows it."""
+        """The tracker's key of the training's run; None for the tracker's own run."""
         return self.key or None
 
 
 @dataclass
 class _Entry:
-    """A training of the list, and its place in it."""
+    """A training, and its place in the list."""
 
     training: Training
     number: int
@@ -53,7 +53,7 @@ class _Entry:
 
 
 class BatchRunner:
-    """Runs the trainings of one owner in the store: a study that is promoted, or a training by itself."""
+    """Runs the trainings of one owner in the store: a study's promotion, or a training by itself."""
 
     def __init__(
         self,
@@ -65,13 +65,13 @@ class BatchRunner:
         stop: StopRequest,
     ) -> None:
         self.store, self.owner, self.classes = store, owner, classes
-        self.tracker, self.tell_user, self.stop = tracker, listener, stop
-        self.diverged: dict[str, str] = {}  # why a training has no result, by key
+        self.tracker, self.listener, self.stop = tracker, listener, stop
+        self.diverged: dict[str, str] = {}  # the reason for each diverged training, by key
 
     def run(self, trainings: Sequence[Training], what: str, start_workers: Callable[[], WorkerPool]) -> bool:
-        """Trains what is not done yet; where a loss is no longer finite, `diverged` holds the reason.
+        """Runs the trainings that are not done yet; if a loss is not finite, `diverged` holds the reason.
 
-        False where a stop was requested before the end. Raises SweeperError for a training that fails in another way.
+        Returns False if a stop was requested before the end. Raises SweeperError if a training fails in another way.
         """
         waiting = deque(
             Task(training.name, training.job, _Entry(training, number), reported=self.tracker.last_epoch(training.run))
@@ -82,30 +82,30 @@ class BatchRunner:
             return True
         with storage_errors.translated(self.store):
             pool = start_workers()
-            dispatcher: Dispatcher[_Entry] = Dispatcher(pool, self.tell_user)
+            dispatcher: Dispatcher[_Entry] = Dispatcher(pool, self.listener)
             try:
-                self._tell_start(trainings, len(waiting), what, len(pool))
+                self._announce_start(trainings, len(waiting), what, len(pool))
                 self.stop.saving = True
                 return self._train(dispatcher, waiting)
             finally:
                 pool.close()
                 for task in [*dispatcher.unfinished(), *waiting]:
-                    # Of the waiting ones, those that an earlier process was killed in.
+                    # A waiting training has a running run if an earlier process was killed during it.
                     if self.tracker.state(task.subject.training.run) == State.RUNNING:
                         self._interrupt(task.subject)
                 self.stop.saving = False
 
     def _train(self, dispatcher: Dispatcher[_Entry], waiting: deque[Task[_Entry]]) -> bool:
-        """Trains what is waiting; whether nothing is left."""
+        """Runs the waiting trainings; returns whether none is left."""
         interrupted = False
         while True:
-            self.stop.heed(self.store, self.owner)
+            self.stop.poll(self.store, self.owner)
             while (
                 not self.stop.reason
-                and (line := dispatcher.requeued or waiting)
+                and (queue := dispatcher.requeued or waiting)
                 and (worker := dispatcher.idle()) is not None
             ):
-                task = line.popleft()
+                task = queue.popleft()
                 dispatcher.begin(worker, task)
                 self._start(task)
             if not dispatcher.running:
@@ -113,14 +113,14 @@ class BatchRunner:
             for task, event in dispatcher.wait(POLL_SECONDS):
                 match event:
                     case Epoch():
-                        interrupted |= not self._epoch(dispatcher, task, event)
+                        interrupted |= not self._handle_epoch(dispatcher, task, event)
                     case TrialResult():
                         self._complete(task, event)
                     case Failure():
                         self._fail(task, event)
 
     def outcome(self, training: Training) -> CompletedTraining | None:
-        """What came of a complete training that is `to_mlflow`; None before its end."""
+        """The result of a complete training with `to_mlflow`; None before its end."""
         return result_file.read(training.job.folder, training.job.identity, self.tracker.run_id)
 
     def _is_done(self, training: Training) -> bool:
@@ -129,8 +129,8 @@ class BatchRunner:
         complete = self.tracker.state(training.run) == State.COMPLETE
         return complete and checkpoint.holds(training.job.weights, training.job.identity)
 
-    def _tell_start(self, trainings: Sequence[Training], n_left: int, what: str, n_workers: int) -> None:
-        self.tell_user(
+    def _announce_start(self, trainings: Sequence[Training], n_left: int, what: str, n_workers: int) -> None:
+        self.listener(
             SweepStarted(
                 study=self.owner,
                 done=len(trainings) - n_left,
@@ -148,15 +148,15 @@ class BatchRunner:
             params: dict[str, Any] = {**job.configuration.values(), "epochs": job.epochs, "seed": job.seed}
             self.tracker.start_child(training.run, training.name, params, training.tags)
         self.tracker.log_text(training.run, training.texts)
-        known = self.tracker.last_epoch(training.run)
-        self.tell_user(TrialStarted(task.subject.number, training.name, known, job.epochs))
+        last_epoch = self.tracker.last_epoch(training.run)
+        self.listener(TrialStarted(task.subject.number, training.name, last_epoch, job.epochs))
 
-    def _epoch(self, dispatcher: Dispatcher[_Entry], task: Task[_Entry], event: Epoch) -> bool:
-        """Records an epoch; whether the training goes on behind it."""
+    def _handle_epoch(self, dispatcher: Dispatcher[_Entry], task: Task[_Entry], event: Epoch) -> bool:
+        """Records an epoch; returns whether the training proceeds."""
         training = task.subject.training
         if event.new:
             log_epoch(self.tracker, training.run, event.metrics)
-            self.tell_user(EpochEnded(task.subject.number, training.name, event.metrics))
+            self.listener(EpochEnded(task.subject.number, training.name, event.metrics))
         proceed = not self.stop.reason or event.metrics.epoch == task.job.epochs
         dispatcher.answer(task, proceed=proceed)
         if not proceed:
@@ -178,30 +178,30 @@ class BatchRunner:
         training, job = task.subject.training, task.job
         plots = training_plots(training.name, task.history, result, self.classes)
         self.tracker.log_plots(training.run, plots)
-        leaving = [job.checkpoint, checkpoint.aside(job.checkpoint)]
+        obsolete = [job.checkpoint, checkpoint.aside(job.checkpoint)]
         if training.to_mlflow:
             self.tracker.log_weights(training.run, job.weights)
-            leaving.append(job.weights)
+            obsolete.append(job.weights)
         self._end(task, State.COMPLETE, metrics=result.metrics)
         if training.to_mlflow:
-            # Once it is there, nothing is trained again; so all that MLflow is to have of the training comes before.
+            # Once this file exists, the training never runs again: everything for MLflow must be sent before.
             result_file.write(job.folder, job.identity, self.tracker.run_id, CompletedTraining(task.history, result))
-        for path in leaving:
+        for path in obsolete:
             self.tracker.forget(training.run, path)
 
     def _end(
         self, task: Task[_Entry], state: State, reason: str = "", metrics: Mapping[str, float] | None = None
     ) -> None:
         training, history = task.subject.training, task.history
-        if training.run is not None:  # the tracker's own run is ended by whoever opened it
+        if training.run is not None:  # whoever opened the tracker's own run ends it
             self.tracker.finish(training.run, state, reason=reason, metrics=metrics)
         last = history[-1].validation_accuracy if history else math.nan
         value = None if math.isnan(last) else last
-        self.tell_user(TrialEnded(task.subject.number, training.name, state, value, len(history), reason))
+        self.listener(TrialEnded(task.subject.number, training.name, state, value, len(history), reason))
 
     def _interrupt(self, entry: _Entry) -> None:
         if entry.training.run is not None:
             reason = self.stop.reason or "the command ended"
             self.tracker.finish(entry.training.run, State.INTERRUPTED, reason=reason)
         if entry.started:
-            self.tell_user(TrialInterrupted(entry.number, entry.training.name))
+            self.listener(TrialInterrupted(entry.number, entry.training.name))

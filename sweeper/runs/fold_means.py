@@ -1,4 +1,4 @@
-"""What the trainings of one trial come to together: means over folds and repeats, and how far these lie apart."""
+"""Combines the metrics of a trial's trainings: means and standard deviations over folds and repeats."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,9 @@ Metrics = Mapping[str, float]
 
 
 def mean_of(metrics: Sequence[Metrics]) -> dict[str, float]:
-    """The mean of each figure, and where there are several of it the sample standard deviation, under NAME_sd.
+    """The mean of each metric and, if there are several trainings, its sample standard deviation under NAME_sd.
 
-    A figure that some lack is averaged over the others.
+    A metric that some trainings lack is averaged over the others.
     """
     found: dict[str, float] = {}
     for name in dict.fromkeys(name for some in metrics for name in some):
@@ -28,8 +28,8 @@ def mean_of(metrics: Sequence[Metrics]) -> dict[str, float]:
 def mean_epochs(histories: "Sequence[Sequence[EpochMetrics]]") -> list[dict[str, float]]:
     """Each epoch's means over all trainings; `epoch` counts from 1.
 
-    A training that ended before has its last epoch's figures: else the means of late epochs would be of those that were
-    left, and the last would not be the score.
+    A training that ended earlier contributes its last epoch's metrics to later epochs. Otherwise the means of late
+    epochs would cover only the remaining trainings, and the last mean would not be the score.
     """
     last = max((len(history) for history in histories), default=0)
     found = []
@@ -42,9 +42,9 @@ def mean_epochs(histories: "Sequence[Sequence[EpochMetrics]]") -> list[dict[str,
 def metrics_of(
     histories: "Sequence[Sequence[EpochMetrics]]", ends: Sequence[Metrics], metric: str, *, minimize: bool
 ) -> dict[str, float]:
-    """What trainings come to together: their last epochs and `ends`, and which epoch was best in the mean.
+    """The joint metrics of several trainings: of their last epochs, of `ends`, and of the epoch with the best mean.
 
-    `ends` are the figures of those that are complete, beside their epochs'; `metric` names an epoch's figure.
+    `ends` holds the metrics of each complete training besides those of its epochs; `metric` names a metric of an epoch.
     """
     sign = 1 if minimize else -1
     top = min(mean_epochs(histories), key=lambda epoch: sign * epoch[metric])
@@ -53,7 +53,7 @@ def metrics_of(
 
 
 def last_epochs(histories: "Sequence[Sequence[EpochMetrics]]") -> dict[str, float]:
-    """The means and standard deviations of the trainings' last epochs, and the seconds that all epochs took."""
+    """The means and standard deviations of the trainings' last epochs, and the total seconds of all epochs."""
     found = mean_of([history[-1].values() for history in histories])
-    found.pop("epoch_sd", None)  # the epochs' own numbers are no figures
+    found.pop("epoch_sd", None)  # an epoch's number is not a metric
     return found | {"training_seconds": sum(metrics.epoch_seconds for history in histories for metrics in history)}

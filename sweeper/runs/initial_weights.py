@@ -1,4 +1,4 @@
-"""The weights that `sweeper train --init` starts from: brought into the store once, and matched to the network."""
+"""The weights that `sweeper train --init` starts from: fetched into the store once, and matched to the network."""
 
 import hashlib
 import os
@@ -20,8 +20,8 @@ OPTION = "--init"
 
 
 @dataclass(frozen=True)
-class Found:
-    """A file in the store with somebody's weights, and what is in it."""
+class StoredWeights:
+    """A file of weights in the store: its source, its hash, and the shapes of its tensors by name."""
 
     source: weights.Source
     path: Path
@@ -30,19 +30,19 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Initial:
-    """Which of the weights found a network takes, and whether these are trained on."""
+class MatchedWeights:
+    """Which of the stored weights a network takes, and whether training leaves them unchanged (`freeze`)."""
 
-    found: Found
+    found: StoredWeights
     match: weight_transfer.Match
     freeze: bool
 
     def for_job(self) -> InitialWeights:
-        """As a worker is told."""
+        """The initial weights of a worker's job."""
         return InitialWeights(self.found.path, self.found.sha256, self.match.taken, self.freeze)
 
-    def described(self) -> dict[str, Any]:
-        """As plain data."""
+    def as_json(self) -> dict[str, Any]:
+        """The weights and their match as JSON values."""
         return {
             "source": self.found.source.name,
             "run_id": self.found.source.run_id,
@@ -52,21 +52,21 @@ class Initial:
             "left": [{"name": name, "reason": reason} for name, reason in self.match.left.items()],
         }
 
-    def told(self) -> list[str]:
-        """As lines for people: what was taken, and why each other tensor was not."""
+    def lines(self) -> list[str]:
+        """Lines for the user: which tensors were taken, and why the others were not."""
         taken, source = self.match.taken, self.found.source.name
         frozen = "taken and frozen" if self.freeze else "taken"
-        lines = [f"Initial weights: of {source}, SHA-256 {self.found.sha256[:12]}"]
+        lines = [f"Initial weights from {source}, SHA-256 {self.found.sha256[:12]}"]
         lines.append(f"{frozen} ({len(taken)}): {', '.join(taken)}")
-        # A file's own names may be anything.
+        # Names in the file may have any characters.
         left = [f"{plain(name)} ({reason})" for name, reason in self.match.left.items()]
         return [*lines, f"not taken ({len(left)}): {', '.join(left)}"] if left else lines
 
 
-def find(reference: str, store: Store) -> Found:
-    """The weights of a run or registered model; those of a run that were used before are in the store.
+def find(reference: str, store: Store) -> StoredWeights:
+    """The weights of a run or registered model; fetches them unless an earlier command has put them into the store.
 
-    Raises UsageError where MLflow has no such weights, and SweeperError where they cannot be had or read.
+    Raises UsageError if MLflow has no such weights, and SweeperError if they cannot be fetched or read.
     """
     source = weights.resolve(store, reference, OPTION)
     path = store.initial_weights(source.run_id)
@@ -78,28 +78,28 @@ def find(reference: str, store: Store) -> Found:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError) as error:
         raise SweeperError(
-            f"the weights of {source.name} cannot be read from {path}: {shortened(str(error))}; without that file they "
-            "are fetched again"
+            f"the weights of {source.name} cannot be read from {path}: {shortened(str(error))}; delete that file to "
+            "fetch them again"
         ) from error
-    return Found(source, path, sha256, shapes)
+    return StoredWeights(source, path, sha256, shapes)
 
 
 def match(
-    found: Found, config: ModelConfig, input_shape: tuple[int, int, int], n_classes: int, *, freeze: bool
-) -> Initial:
-    """What of the weights the network takes. Raises UsageError where that is nothing, or leaves nothing to train."""
+    found: StoredWeights, config: ModelConfig, input_shape: tuple[int, int, int], n_classes: int, *, freeze: bool
+) -> MatchedWeights:
+    """Matches weights with a network. Raises UsageError if none fit, or if `freeze` would leave nothing to train."""
     matched = weight_transfer.match(found.shapes, config, input_shape, n_classes)
     if not matched.n_parameters_taken:
         raise UsageError(
-            f"no parameter of this network has the name and shape of one of {found.source.name}: "
-            f"{shortened(_first(matched))} ({OPTION})"
+            f"no weights of {found.source.name} match a parameter of this network in name and shape: "
+            f"{shortened(_first_mismatch(matched))} ({OPTION})"
         )
     if freeze and matched.n_parameters_taken == len(matched.parameters):
         raise UsageError(
             f"all {len(matched.parameters)} parameters of this network are in the weights of {found.source.name}: "
             "nothing is left to train (--freeze)"
         )
-    return Initial(found, matched, freeze)
+    return MatchedWeights(found, matched, freeze)
 
 
 def _fetch(source: weights.Source, path: Path, store: Store) -> None:
@@ -115,7 +115,7 @@ def _fetch(source: weights.Source, path: Path, store: Store) -> None:
             os.replace(fetched, path)
 
 
-def _first(matched: weight_transfer.Match) -> str:
-    """The first of the network's parameters, and why it is not taken."""
+def _first_mismatch(matched: weight_transfer.Match) -> str:
+    """The network's first parameter, and why it is not taken."""
     name = matched.parameters[0]
     return f"{name} is {matched.left[name]}" if "not" in matched.left[name] else f"{name} has {matched.left[name]}"

@@ -1,4 +1,4 @@
-"""The jobs that a configuration's trainings are for the engine."""
+"""Makes the engine's jobs for the trainings of a configuration."""
 
 import json
 from collections.abc import Callable
@@ -20,7 +20,7 @@ def jobs_of(
 ) -> list[TrialJob]:
     """One job for each fold and repeat, the folds of the first repeat first.
 
-    `seed_of` gives the seed of a repeat, counted from 0. Each training has a folder of its own in `folder`.
+    `seed_of` returns the seed of a repeat, counted from 0. Each training has its own folder in `folder`.
     """
     decisive = (spec.data_sha256, spec.split_sha256, spec.mean, spec.std, spec.device, spec.threads, spec.layout)
     data_key = json.dumps(decisive)

@@ -1,4 +1,4 @@
-"""How trainings are repeated and seeded, as a user asks for it."""
+"""The options that decide how trainings are repeated and seeded."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,10 +8,10 @@ from sweeper.config import Protocol
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """`epochs`, `folds` and `repeats` override the space's protocol where they are not None.
+    """How trainings are repeated and seeded.
 
-    `seed` decides the splits and all seeds of trainings. `subset` is how many images of the training set are used,
-    None for all.
+    `epochs`, `folds` and `repeats` override the space's protocol unless they are None. `seed` determines the splits and
+    all seeds of trainings. `subset` is how many images of the training set are used; None means all.
     """
 
     epochs: int | None = None

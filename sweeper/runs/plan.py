@@ -1,4 +1,4 @@
-"""The plan of a search or a training by itself, made before anything is written: data, splits, workers, and a spec."""
+"""Plans a search or a training by itself before anything is written: data, splits, workers, and a spec."""
 
 import os
 import sys
@@ -24,7 +24,7 @@ from sweeper.studies.spec import RunSpec
 
 @dataclass(frozen=True)
 class Plan:
-    """`splits` has one split for each fold, or the only one."""
+    """The plan of a search or a training by itself; `splits` has one split for each fold, or the only one."""
 
     training_set: TrainingSet
     splits: Sequence[Split]
@@ -34,7 +34,7 @@ class Plan:
     def start_workers(self, store: Store, owner: str, owner_id: str) -> WorkerPool:
         """Starts workers that see the train and validation parts.
 
-        They belong to `owner`, a study or training by itself; `owner_id` tells it from others of its name.
+        They belong to `owner`, a study or a training by itself. `owner_id` distinguishes owners of the same name.
         """
         folds = [(split.train, split.validation) for split in self.splits]
         return start_workers(
@@ -58,22 +58,22 @@ def make(
     variants: Sequence[str],
     most_jobs: int = sys.maxsize,
 ) -> Plan:
-    """Obtains and cuts the data, which the networks of `variants` must be able to take; plans at most `most_jobs`.
+    """Loads and splits the data, checks that the networks of `variants` fit, and plans at most `most_jobs` workers.
 
-    Raises SweeperError, and UsageError for too few data or data that the space is not for.
+    Raises SweeperError, and UsageError if there are too few images or the space does not fit them.
     """
     training_set = load_training_set(source, notify=lambda text: listener(Note(text)))
     protocol = training.protocol(space.protocol)
     if training_set.own_validation is not None:
-        used = "the folds hold its images, too" if protocol.folds else "it is what scores"
+        used = "the folds include them" if protocol.folds else "the scores are measured on it"
         n_images = len(training_set.own_validation)
-        listener(Note(f"{training_set.name} has a validation part of its own, of {n_images:,} images: {used}"))
+        listener(Note(f"{training_set.name} has its own validation part of {n_images:,} images: {used}"))
     try:
         splits = splits_of(training_set, protocol, seed=training.seed, subset=training.subset)
     except ValueError as error:
         raise UsageError(str(error)) from error
     if source.offline:
-        os.environ["HF_HUB_OFFLINE"] = "1"  # read by the library that loads pretrained weights, in the workers too
+        os.environ["HF_HUB_OFFLINE"] = "1"  # the library that loads pretrained weights reads it, in the workers too
     _check_fit(space, variants, training_set)
     execution = plan_execution(device, training_set.images.nbytes, os.environ, most_jobs)
     spec = RunSpec(
@@ -94,9 +94,9 @@ def make(
 
 
 def _check_fit(space: Space, variants: Sequence[str], training_set: TrainingSet) -> None:
-    """Raises UsageError for a variant whose network cannot take the images, or is not to be had.
+    """Raises UsageError for a variant whose network cannot take the images, or cannot be built.
 
-    The file was checked against the data set that it names first, if it names one; these may be others.
+    Loading the space checked it against the data set that it names first, if any; this training set may be another.
     """
     for model_name in space.model_names:
         try:
@@ -114,6 +114,6 @@ def _check_fit(space: Space, variants: Sequence[str], training_set: TrainingSet)
             )
         if isinstance(configuration.model, TimmConfig) and configuration.model.pretrained:
             try:
-                families.build(configuration.model, *shapes)  # every worker would find out for itself
+                families.build(configuration.model, *shapes)  # otherwise, each worker would find the error for itself
             except ValueError as error:
                 refuse(str(error), f"variant {plain(name)}")

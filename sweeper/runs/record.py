@@ -1,4 +1,4 @@
-"""What MLflow is told of a training: its artifacts, epochs, plots and final metrics."""
+"""Records a training in MLflow: its artifacts, epochs, plots and final metrics."""
 
 import json
 import math
@@ -21,7 +21,7 @@ from sweeper.training.loop import EpochMetrics
 def training_plots(
     name: str, history: Sequence[EpochMetrics], result: TrialResult, classes: Sequence[str]
 ) -> dict[str, Plot]:
-    """The figures of a complete training by file name; the confusion matrix where there is a validation part."""
+    """The plots of a complete training by file name, with a confusion matrix if there is a validation part."""
     epochs = [metrics.values() for metrics in history]
     plots = {"learning_curves.png": Plot("learning_curves", {"epochs": epochs, "title": f"Learning curves, {name}"})}
     heads = [metrics.values() for metrics in history if metrics.heads]
@@ -34,7 +34,7 @@ def training_plots(
 def mean_plots(
     name: str, histories: Sequence[Sequence[EpochMetrics]], results: Sequence[TrialResult], classes: Sequence[str]
 ) -> dict[str, Plot]:
-    """The figures of several complete trainings together, by file name; the confusion matrix is their sum."""
+    """The plots of several complete trainings together, by file name; their confusion matrices are summed."""
     trainings = [[metrics.values() for metrics in history] for history in histories]
     curves = {"trainings": trainings, "title": f"Learning curves, {name}"}
     return {"learning_curves.png": Plot("mean_learning_curves", curves), **_confusion(name, results, classes)}
@@ -50,7 +50,7 @@ def _confusion(name: str, results: Sequence[TrialResult], classes: Sequence[str]
 
 
 def final_metrics(metrics: Mapping[str, float], n_parameters: int, seconds: float) -> dict[str, float]:
-    """Of a configuration's figures those that its run's epochs do not hold: the best epoch's, FIGURES, and spreads."""
+    """A run's metrics beyond its epochs: the best epoch's, END_METRICS, standard deviations, parameters and seconds."""
     known = {
         name: value
         for name, value in metrics.items()
@@ -60,18 +60,18 @@ def final_metrics(metrics: Mapping[str, float], n_parameters: int, seconds: floa
 
 
 def log_means(tracker: Tracker, key: Key | None, histories: Sequence[Sequence[EpochMetrics]]) -> None:
-    """The epochs of several trainings together, as mean_epochs has them."""
+    """Logs the mean of each epoch over several trainings."""
     for epoch in mean_epochs(histories):
         log_values(tracker, key, int(epoch["epoch"]), epoch)
 
 
 def log_epoch(tracker: Tracker, key: Key | None, metrics: EpochMetrics) -> None:
-    """One epoch of a trial or training; one that MLflow has already is passed over, as are values that are none."""
+    """Logs one epoch of a trial or training; skips an epoch that MLflow already has, and metrics that are NaN."""
     log_values(tracker, key, metrics.epoch, metrics.values())
 
 
 def log_values(tracker: Tracker, key: Key | None, epoch: int, values: Mapping[str, float]) -> None:
-    """The values of an epoch of a trial or training; as `log_epoch`."""
+    """Logs an epoch's metrics by name; skips the same epochs and metrics as `log_epoch`."""
     if epoch > tracker.last_epoch(key):
         known = {name: value for name, value in values.items() if name != "epoch" and not math.isnan(value)}
         tracker.log_epoch(key, epoch, known)
@@ -87,7 +87,7 @@ def texts(
     input_shape: tuple[int, int, int],
     classes: tuple[str, ...],
 ) -> dict[str, str]:
-    """The text artifacts of a training by file name: everything it starts from, and the network's layers.
+    """The text artifacts of a training by file name: all that the training starts from, and the network's layers.
 
     `fold` counts from 0. A network that cannot take the images has no layers.csv.
     """

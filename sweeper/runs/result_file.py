@@ -1,4 +1,4 @@
-"""What came of a complete training, as a file that stays when its checkpoint and its weights have gone."""
+"""The result of a complete training, in a file that stays when its checkpoint and weights are deleted."""
 
 import json
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ NAME = "trained.json"
 
 @dataclass(frozen=True)
 class CompletedTraining:
-    """A complete training's epochs, and what it left beside them."""
+    """The epochs and the result of a complete training."""
 
     history: Sequence[EpochMetrics]
     result: TrialResult
 
 
 def write(folder: Path, identity: str, run_id: str, trained: CompletedTraining) -> None:
-    """Keeps what came of the training of this identity, which the MLflow run of this id has, or has been sent."""
+    """Writes the result of the training with this identity, which was sent to the MLflow run with this id."""
     confusion = trained.result.confusion
     kept = {
         "identity": identity,
@@ -37,7 +37,7 @@ def write(folder: Path, identity: str, run_id: str, trained: CompletedTraining) 
 
 
 def read(folder: Path, identity: str, run_id: str) -> CompletedTraining | None:
-    """What was kept of the training of this identity and run; None where there is nothing, or nothing whole."""
+    """The result of the training with this identity and run; None if the file is missing, damaged or another's."""
     try:
         kept = json.loads((folder / NAME).read_text())
         if (kept["identity"], kept["run_id"]) != (identity, run_id):

@@ -21,12 +21,12 @@ PACKAGES = ("cnn-sweeper", "torch", "torchvision", "optuna", "mlflow", "numpy", 
 
 
 def data_record(training_set: TrainingSet) -> DataRecord:
-    """What MLflow is told of the data."""
+    """The training set as MLflow records it."""
     return DataRecord(training_set.name, training_set.sha256, training_set.source, training_set.images.shape)
 
 
 def tags(command: Sequence[str], execution: Execution, data_sha256: str) -> dict[str, str]:
-    """Where and how the command ran."""
+    """The tags that say where and how the command ran."""
     found = {
         "sweeper.command": redact(shlex.join(command)),
         "sweeper.data_sha256": data_sha256,
@@ -43,7 +43,7 @@ def tags(command: Sequence[str], execution: Execution, data_sha256: str) -> dict
 def params(spec: RunSpec, split: Split) -> dict[str, Any]:
     """The parameters of a run: what its results depend on, and the sizes of the parts of its (first) split.
 
-    A study's space is an artifact of the run; its parameters hold the space's hash.
+    A study's space is an artifact of the run; the parameters hold only the space's hash.
     """
     stored = spec.as_json()
     space = stored.pop("space", None)
@@ -68,7 +68,7 @@ def environment(execution: Execution) -> str:
 
 
 def _git_commit() -> str | None:
-    """The commit of the folder that the command is run in, if it is in a git repository."""
+    """The commit of the current folder's git repository; None if there is none."""
     try:
         done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):

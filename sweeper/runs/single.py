@@ -1,4 +1,4 @@
-"""One configuration trained by itself, without a study: from its request to its outcome."""
+"""Trains one configuration by itself, without a study: from the request to the outcome."""
 
 import hashlib
 import json
@@ -36,18 +36,18 @@ from sweeper.tracking.client import check_tracking
 from sweeper.tracking.learning_curves import INIT, Curves, curves_of
 from sweeper.tracking.runs import Tracker
 
-# The figure of a training's curves beside those of others.
+# The plot of a training's learning curves beside those of other runs.
 COMPARISON = "comparison.png"
-# The best epoch is that of the highest validation accuracy.
+# The best epoch is the one with the highest validation accuracy.
 METRIC = METRICS["accuracy"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRequest:
-    """A training by itself as a user asks for it.
+    """A request for a training by itself.
 
-    `init` names the run or model whose weights it starts from, and `freeze` keeps these weights as they are. `compare`
-    names runs whose learning curves are drawn beside its own. `command` is the command line, for the record.
+    `init` names the run or model whose weights the training starts from, and `freeze` keeps these weights unchanged.
+    `compare` names runs whose learning curves are drawn beside its own. `command` is the command line, for the record.
     """
 
     source: DataSource
@@ -69,23 +69,23 @@ class TrainingRequest:
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """How a training ended. `stopped` is "" when it is done, else a signal's name, and `result` is None.
+    """How a training by itself ended. `stopped` is "" if it is done; otherwise a signal's name, and `result` is None.
 
-    `init` is what it started from, if not from scratch; `undelivered` are the reasons of writes that MLflow would not
-    take.
+    `init` holds the initial weights; None means from scratch. `undelivered` holds the reasons of undelivered writes to
+    MLflow.
     """
 
     request: TrainingRequest
     experiment_id: str
     run_id: str
-    init: initial_weights.Initial | None
+    init: initial_weights.MatchedWeights | None
     result: VariantResult | None
     stopped: str
     undelivered: Sequence[str]
 
     def summary(self) -> dict[str, Any]:
-        """The object that `sweeper train --json` prints: with figures once there are any."""
-        metrics = self.result.described() if self.result else {}
+        """The object that `sweeper train --json` prints; it has metrics if the training is done."""
+        metrics = self.result.as_json() if self.result else {}
         return {
             "schema_version": 1,
             "dataset": lookup.name_of(self.request.source.dataset),
@@ -96,18 +96,18 @@ class TrainingOutcome:
             "epochs": self.request.protocol.epochs,
             "seed": self.request.training.seed,
             "stopped": self.stopped,
-            **({"init": self.init.described()} if self.init else {}),
-            # These two are of a variant among others.
+            **({"init": self.init.as_json()} if self.init else {}),
+            # These two have a meaning only for a study's variants.
             **{name: value for name, value in metrics.items() if name not in ("trial", "difference")},
         }
 
 
 def run(request: TrainingRequest, listener: Listener, stop: StopRequest) -> TrainingOutcome:
-    """Trains to the end, or to `stop`, going on from wherever an earlier command was cut short.
+    """Trains to the end, or until `stop` is requested; resumes where an earlier command was interrupted.
 
     Raises SweeperError and UsageError.
     """
-    # Before the data, which may have to be downloaded.
+    # Find the weights before loading the data, which may take a download.
     found = initial_weights.find(request.init, request.store) if request.init is not None else None
     planned = plan.make(
         request.source,
@@ -120,7 +120,7 @@ def run(request: TrainingRequest, listener: Listener, stop: StopRequest) -> Trai
     )
     if found:
         planned = replace(planned, spec=replace(planned.spec, init_sha256=found.sha256, freeze=request.freeze))
-    init = _matched(found, request, planned, listener) if found else None
+    init = _match_weights(found, request, planned, listener) if found else None
     check_tracking(request.store, planned.training_set.name)
     others = [curves_of(request.store, run_id, planned.training_set.sha256, "--compare") for run_id in request.compare]
     request.store.prepare()
@@ -137,15 +137,15 @@ def run(request: TrainingRequest, listener: Listener, stop: StopRequest) -> Trai
         )
 
 
-def _matched(
-    found: initial_weights.Found, request: TrainingRequest, planned: plan.Plan, listener: Listener
-) -> initial_weights.Initial:
-    """What of the weights the network takes, which the listener is told."""
+def _match_weights(
+    found: initial_weights.StoredWeights, request: TrainingRequest, planned: plan.Plan, listener: Listener
+) -> initial_weights.MatchedWeights:
+    """Matches the weights with the network, and reports to the listener which are taken."""
     config, training_set = request.variant.configuration.model, planned.training_set
     init = initial_weights.match(
         found, config, training_set.input_shape, len(training_set.classes), freeze=request.freeze
     )
-    for line in init.told():
+    for line in init.lines():
         listener(Note(line))
     return init
 
@@ -153,14 +153,14 @@ def _matched(
 class _Single:
     """The trainings of one configuration, and their runs in MLflow.
 
-    What decides the figures names the run and the folder, so that the same command finds both again.
+    A hash of all that decides the metrics names the run and the folder, so that the same command finds both again.
     """
 
     def __init__(
         self,
         request: TrainingRequest,
         planned: plan.Plan,
-        init: initial_weights.Initial | None,
+        init: initial_weights.MatchedWeights | None,
         others: Sequence[Curves],
         listener: Listener,
         stop: StopRequest,
@@ -168,7 +168,7 @@ class _Single:
         self.request, self.planned = request, planned
         self.training_set, self.spec = planned.training_set, planned.spec
         self.init, self.others = init, others
-        self.tell_user, self.stop = listener, stop
+        self.listener, self.stop = listener, stop
         self.title = f"{request.space.name} {request.variant.name}"
         self.tags = {"sweeper.variant": request.variant.name}
         if init:
@@ -178,29 +178,29 @@ class _Single:
             [self.spec.as_json(), request.variant.name, request.variant.configuration.key()], sort_keys=True
         )
         self.id = hashlib.sha256(decisive.encode()).hexdigest()
-        # A space and a variant may be called anything printable.
+        # The names of spaces and variants may have any printable characters.
         plain = re.sub(r"[^A-Za-z0-9._]", "-", f"{request.space.name}-{request.variant.name}")[:60]
         self.name = f"train-{plain}-{self.id[:12]}"
         data = run_metadata.data_record(self.training_set)
         self.tracker = Tracker(request.store, data, lambda text: listener(Note(text)), kind="training")
 
     def open(self) -> None:
-        """Makes the run, or opens it again."""
+        """Creates or reopens the run."""
         request = self.request
         tags = run_metadata.tags(request.command, self.planned.execution, self.training_set.sha256)
         params = {**request.variant.configuration.values(), **run_metadata.params(self.spec, self.planned.splits[0])}
         self.tracker.open(self.name, self.id, tags | self.tags, params, run_name=self.title)
 
     def end(self, state: State, reason: str, patience: float | None = None) -> list[str]:
-        """Ends the run, if that was not done yet; gives the reasons of what MLflow would not take."""
+        """Ends the run unless it is complete; returns the reasons of undelivered writes."""
         if self.tracker.state(None) != State.COMPLETE:
             self.tracker.finish(None, state, reason=reason)
         return self.tracker.close(patience)
 
     def train(self) -> VariantResult | None:
-        """What came of the configuration, trained now or before; None where a stop was requested."""
+        """Runs the trainings that are not done yet; returns the result, or None if a stop was requested."""
         store, space = self.request.store, self.request.space
-        runner = BatchRunner(store, self.name, self.training_set.classes, self.tracker, self.tell_user, self.stop)
+        runner = BatchRunner(store, self.name, self.training_set.classes, self.tracker, self.listener, self.stop)
         folder = store.single_folder(self.name)
         jobs = jobs_of(
             self.spec,
@@ -216,7 +216,7 @@ class _Single:
             if len(trainings) > 1:
                 own |= self._texts(self.request.training.seed)
             if self.init:
-                own["init.json"] = json.dumps(self.init.described(), indent=2)
+                own["init.json"] = json.dumps(self.init.as_json(), indent=2)
             self.tracker.log_text(None, own)
         start_workers = partial(self.planned.start_workers, store, self.name, self.id)
         done = runner.run(trainings, "trainings", start_workers)
@@ -232,7 +232,7 @@ class _Single:
         return self._result(outcomes)
 
     def _comparison(self, outcomes: Sequence[CompletedTraining]) -> Plot:
-        """The learning curves beside those of the other runs."""
+        """The plot of the learning curves beside those of the other runs."""
         own = [[metrics.values() for metrics in trained.history] for trained in outcomes]
         pretrained = self.request.variant.configuration.values().get("pretrained")
         start = "" if self.init or pretrained else ", from scratch"
@@ -241,7 +241,7 @@ class _Single:
         return Plot("overlaid_curves", {"variants": lines, "title": f"Learning curves on {self.training_set.name}"})
 
     def _result(self, outcomes: Sequence[CompletedTraining]) -> VariantResult:
-        """What the complete trainings come to, which MLflow is told once."""
+        """The result of the complete trainings; logs it to MLflow unless the run is complete already."""
         request, histories = self.request, [trained.history for trained in outcomes]
         results = [trained.result for trained in outcomes]
         metrics = metrics_of(histories, [result.metrics for result in results], METRIC, minimize=False)
@@ -290,6 +290,6 @@ class _Single:
         )
 
     def _seed(self, repeat: int) -> int:
-        """The command's own seed for the first repeat: what MLflow shows gives the same training again."""
+        """The seed of a repeat; the first has the command's own, so that the seed in MLflow repeats the training."""
         seed = self.request.training.seed
         return derive_seed(seed, "repeat", repeat) if repeat else seed

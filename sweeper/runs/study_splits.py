@@ -1,4 +1,4 @@
-"""Cuts a training set by a study's protocol, and computes how each fold's images are scaled."""
+"""Splits a training set by a protocol, and computes the scaling of each fold's images."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from sweeper.studies.seeds import derive_seed
 
 
 def splits_of(training_set: TrainingSet, protocol: Protocol, *, seed: int, subset: int | None) -> list[Split]:
-    """One split for each fold, or the only split. Raises ValueError if the training set is too small for them."""
+    """One split for each fold, or the only split. Raises ValueError if the training set is too small."""
     images, labels, classes = training_set.images, training_set.labels, training_set.classes
     split_seed = derive_seed(seed, "split")
     if protocol.folds:
@@ -37,7 +37,7 @@ def splits_of(training_set: TrainingSet, protocol: Protocol, *, seed: int, subse
 
 
 def scalings(training_set: TrainingSet, splits: Sequence[Split], pixels: str) -> list[Scaling]:
-    """Each split's mean and standard deviation by channel, of its train part alone, so that no other image leaks in."""
+    """Each split's mean and standard deviation by channel, from its train part alone: no other image may leak in."""
     found = []
     for split in splits:
         mean, std = channel_statistics(training_set.images[split.train])

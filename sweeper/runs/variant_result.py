@@ -5,18 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# What is shown of a variant, means over folds and repeats of the last epoch's, in the order of the table's columns.
+# The last epoch's metrics that tables show for a variant, as means over folds and repeats, in the columns' order.
 LAST_EPOCH_METRICS = ("validation_accuracy", "validation_loss", "train_accuracy", "train_loss")
 
 
 @dataclass(frozen=True)
 class VariantResult:
-    """A variant that was trained to its end.
+    """The result of a variant that was trained to its end.
 
-    `figures` holds FIGURES and others, and their standard deviations under NAME_sd where there were several trainings;
-    `epochs` are a training's, were it not stopped early; `difference` is from the baseline's validation accuracy, None
-    where that has not ended; `seconds` is the time of all trainings; `reported` is what the space says of it. Without a
-    study there is no `trial`.
+    `metrics` holds LAST_EPOCH_METRICS, END_METRICS and others; if there were several trainings, also their standard
+    deviations under NAME_sd. `epochs` is the number of epochs of a training that is not stopped early. `difference` is
+    relative to the baseline's validation accuracy; None if the baseline is not complete. `seconds` is the time of all
+    trainings. `reported` holds the results that the space reports for the variant. `trial` is None without a study.
     """
 
     variant: str
@@ -30,13 +30,13 @@ class VariantResult:
     seconds: float
     reported: Sequence[Mapping[str, Any]]
 
-    def described(self) -> dict[str, Any]:
-        """As plain data."""
-        # JSON knows no NaN, which is the spread of what only one training has.
+    def as_json(self) -> dict[str, Any]:
+        """The result as JSON values."""
+        # JSON has no NaN, which is the standard deviation of a metric that only one training has.
         shown = {
             name: value if math.isfinite(value) else None
             for name, value in self.metrics.items()
-            if name.removesuffix("_sd") in _SHOWN
+            if name.removesuffix("_sd") in SHOWN_METRICS
         }
         return {
             "variant": self.variant,
@@ -52,7 +52,7 @@ class VariantResult:
         }
 
 
-_SHOWN = (
+SHOWN_METRICS = (
     *LAST_EPOCH_METRICS, "validation_macro_f1", "macro_precision", "macro_recall", "thresholded_precision",
     "thresholded_recall", "penalty",
 )  # fmt: skip

@@ -1,1 +1,1 @@
-"""Running a study: what to try next, who trains it, and what becomes of it."""
+"""Runs a study: queues its trials, trains them, and records their results."""

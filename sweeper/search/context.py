@@ -1,4 +1,4 @@
-"""What all that works on one sweep is given."""
+"""Dependencies shared by a sweep's components."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from sweeper.tracking.runs import Tracker
 
 @dataclass(frozen=True)
 class Context:
-    """One sweep: its study, what that is of, where it is kept and tracked, when it ends, and who hears of it.
+    """One sweep: its study and space, its limits, its store and tracker, and the listener for its events.
 
     `input_shape` is (channels, height, width).
     """
@@ -27,5 +27,5 @@ class Context:
     limits: Limits
     store: Store
     tracker: Tracker
-    tell_user: Listener
+    listener: Listener
     stop: StopRequest

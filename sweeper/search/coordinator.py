@@ -1,4 +1,4 @@
-"""The one process that owns a sweep: it asks Optuna, hands trials to workers, and hears what comes of them."""
+"""Coordinates a sweep in the one process that owns it: gives trials to workers and acts on what they report."""
 
 import time
 from statistics import fmean
@@ -15,10 +15,10 @@ from sweeper.search.recorder import Recorder
 from sweeper.search.trial_end import Candidate, TrialFinisher, Verdict
 from sweeper.studies import storage_errors, trial_records
 from sweeper.studies.objective import METRICS, direction
-from sweeper.studies.tell import end_told
+from sweeper.studies.tell import end_trials_with_results
 from sweeper.studies.trial_records import TrialRecord
 
-# Failures in a row that stop the sweep: by then it is the code or the machine, not the configuration.
+# This many failures in a row stop the sweep: their cause is the code or the machine, not the configuration.
 MOST_FAILURES = 5
 
 
@@ -27,24 +27,24 @@ class Coordinator:
 
     def __init__(self, context: Context, pool: WorkerPool) -> None:
         self.study, self.spec, self.limits, self.store = context.study, context.spec, context.limits, context.store
-        self.tracker, self.tell_user, self.stop = context.tracker, context.tell_user, context.stop
-        end_told(self.study)
+        self.tracker, self.listener, self.stop = context.tracker, context.listener, context.stop
+        end_trials_with_results(self.study)
         self.recorder = Recorder(context)
         self.finisher = TrialFinisher(context, self.recorder)
         self.metric = METRICS[self.spec.metric]
-        self.dispatcher: Dispatcher[Candidate] = Dispatcher(pool, self.tell_user)
+        self.dispatcher: Dispatcher[Candidate] = Dispatcher(pool, self.listener)
         self.queue = TrialQueue(context, self.dispatcher, self.recorder, self.finisher)
-        self.current: int | None = None  # the trial of which something is being written
+        self.current: int | None = None  # the number of the trial that is being recorded
         self.failures = 0  # in a row
 
     def run(self) -> None:
-        """Trains until done; raises SweeperError after too many failures in a row, and where nothing can be written."""
+        """Trains until done; raises SweeperError after too many failures in a row, or if a write to the store fails."""
         with storage_errors.translated(self.store):
             try:
-                self._tell_start()
+                self._announce_start()
                 self.stop.saving = True
                 while True:
-                    self._heed_limits()
+                    self._check_limits()
                     self._fill_workers()
                     if not self.dispatcher.running:
                         return
@@ -58,13 +58,13 @@ class Coordinator:
             finally:
                 self._interrupt_the_rest()
 
-    def _tell_start(self) -> None:
-        """Tells the user where the study stands, and MLflow of trials that ended when a process was killed."""
+    def _announce_start(self) -> None:
+        """Reports the study's progress, and completes MLflow's runs of trials that ended when a process was killed."""
         trials = trial_records.records(self.study)
         leader = trial_records.best(trials, self.spec.metric)
         if leader is not None and self._reaches_target(leader):
             self.stop.reason = "target"
-        self.tell_user(
+        self.listener(
             SweepStarted(
                 study=self.study.study_name,
                 done=trial_records.n_counted(self.study),
@@ -82,7 +82,7 @@ class Coordinator:
                 self.current = None
 
     def _interrupt_the_rest(self) -> None:
-        """Whatever has not ended by now is for the next command; its run must not look as if it were going on."""
+        """Marks unfinished runs as interrupted, so that they do not look active; the next command resumes them."""
         left = {*self.queue.open, *(proposal.number for proposal in self.queue.unfinished)}
         left |= {number for number in (self.current, self.queue.current) if number is not None}
         for candidate in self.queue.open.values():
@@ -94,20 +94,20 @@ class Coordinator:
 
     def _fill_workers(self) -> None:
         while (worker := self.dispatcher.idle()) is not None:
-            task = self.queue.next()
+            task = self.queue.next_task()
             if task is None:
                 return
             self.recorder.start_training(task.subject.proposal, task.job)
             self.dispatcher.begin(worker, task)
-            self.tell_user(TrialStarted(task.job.number, task.name, task.reported, task.job.epochs))
+            self.listener(TrialStarted(task.job.number, task.name, task.reported, task.job.epochs))
 
     def _handle(self, task: Task[Candidate], event: Epoch | TrialResult | Failure) -> None:
         candidate = task.subject
         match event:
             case Epoch():
-                self._epoch(task, event)
+                self._handle_epoch(task, event)
             case TrialResult():
-                self._result(task, event)
+                self._handle_result(task, event)
             case Failure(kind="diverged" | "out_of_memory" as kind, message=text):
                 self._decide(candidate, Verdict(State.PRUNED, f"{kind}: {text}", {kind: 1.0}))
             case Failure():
@@ -118,15 +118,15 @@ class Coordinator:
         if candidate.verdict is not None and task not in self.dispatcher.running.values():
             self._end(candidate, candidate.verdict)
 
-    def _epoch(self, task: Task[Candidate], event: Epoch) -> None:
+    def _handle_epoch(self, task: Task[Candidate], event: Epoch) -> None:
         candidate, metrics = task.subject, event.metrics
-        if candidate.verdict is not None:  # by another of its trainings
+        if candidate.verdict is not None:  # from another of its trainings
             self.dispatcher.answer(task, proceed=False)
             return
-        self.recorder.epoch(task.job, metrics)
+        self.recorder.record_epoch(task.job, metrics)
         last = metrics.epoch == task.job.epochs
         if event.new:
-            self.tell_user(EpochEnded(task.job.number, task.name, metrics))
+            self.listener(EpochEnded(task.job.number, task.name, metrics))
             if len(candidate.tasks) == 1 and self._report(candidate, metrics.epoch, last):
                 self.dispatcher.answer(task, proceed=False)
                 return
@@ -137,39 +137,39 @@ class Coordinator:
             if not self._is_running(candidate):
                 self._interrupt(task.job.number)
 
-    def _result(self, task: Task[Candidate], result: TrialResult) -> None:
+    def _handle_result(self, task: Task[Candidate], result: TrialResult) -> None:
         candidate = task.subject
         if candidate.verdict is not None:
             return
-        self.recorder.training_ended(task.name, task.job, task.history, result)
+        self.recorder.end_training(task.name, task.job, task.history, result)
         before = candidate.n_scored()
         candidate.results[candidate.tasks.index(task)] = result
         n_scored, n_trainings = candidate.n_scored(), len(candidate.tasks)
         if n_trainings > 1:
             score = getattr(task.history[-1], self.metric)
-            self.tell_user(TrainingEnded(task.job.number, task.name, score))
-            # What a process that was killed has reported already is passed over.
+            self.listener(TrainingEnded(task.job.number, task.name, score))
+            # Skip the steps that a killed process has already reported.
             for step in range(max(before, candidate.proposal.last_step) + 1, n_scored + 1):
                 if self._report(candidate, step, step == n_trainings):
                     return
         if n_scored == n_trainings:
             if n_trainings > 1:
-                results = [candidate.results[place] for place in range(n_trainings)]
+                results = [candidate.results[index] for index in range(n_trainings)]
                 self.recorder.log_mean_plots(candidate.proposal, candidate.histories, results)
             self._decide(candidate, Verdict(State.COMPLETE))
         elif candidate.prunable:
-            self.queue.further.append(candidate.tasks[n_scored])
+            self.queue.remaining.append(candidate.tasks[n_scored])
 
     def _report(self, candidate: Candidate, step: int, last: bool) -> bool:
-        """Lets the pruner see the score at a new step; whether it has ended the trial, which it may before the last.
+        """Reports the score at a new step to the pruner; returns whether the pruner has ended the trial.
 
-        The score is that of the epoch, or of several trainings the running mean over those that are complete.
+        The score is that of the epoch or, if there are several trainings, the running mean of the complete ones.
         """
         trial, histories = candidate.proposal.trial, [task.history for task in candidate.tasks]
         done = histories if len(histories) == 1 else histories[:step]
         trial.report(fmean(getattr(history[-1], self.metric) for history in done), step)
-        # The last training or epoch is not worth stopping at. The question alone gives the baseline its place among
-        # the pruner's rungs; of a comparator the pruner must not know.
+        # Pruning at the last training or epoch saves nothing. The pruner is also asked about the baseline, because the
+        # call alone enters a trial into the pruner's rungs. The pruner must not know of variants outside the space.
         prune = not last and not candidate.proposal.outside_space and trial.should_prune()
         if prune and candidate.prunable:
             self._decide(candidate, Verdict(State.PRUNED, "pruner"))
@@ -177,15 +177,15 @@ class Coordinator:
         return False
 
     def _decide(self, candidate: Candidate, verdict: Verdict) -> None:
-        """How the trial ends; the first of its trainings to say so holds, and those not begun are left out."""
+        """Decides how the trial ends unless that is decided, and discards its trainings that are not running."""
         candidate.verdict = candidate.verdict or verdict
-        self.queue.drop(candidate)
+        self.queue.discard(candidate)
 
     def _end(self, candidate: Candidate, verdict: Verdict) -> None:
-        """Ends a trial as decided, once none of its trainings runs any more."""
+        """Ends a trial as decided, once none of its trainings is running."""
         if self._is_running(candidate):
             return
-        record = self.finisher.trained(candidate, verdict)
+        record = self.finisher.end_trained(candidate, verdict)
         del self.queue.open[record.number]
         if verdict.state == State.COMPLETE and record.feasible and self._reaches_target(record):
             self.stop.reason = self.stop.reason or "target"
@@ -199,7 +199,7 @@ class Coordinator:
     def _interrupt(self, number: int) -> None:
         self.tracker.finish(number, State.INTERRUPTED, reason=self.stop.reason)
         variant = self.study.get_trials(deepcopy=False)[number].user_attrs.get("variant")
-        self.tell_user(TrialInterrupted(number, trial_records.trial_name(number, variant)))
+        self.listener(TrialInterrupted(number, trial_records.trial_name(number, variant)))
 
     def _reaches_target(self, record: TrialRecord) -> bool:
         target, value = self.limits.target, record.value
@@ -207,7 +207,7 @@ class Coordinator:
             return False
         return value <= target if direction(self.spec.metric) == "minimize" else value >= target
 
-    def _heed_limits(self) -> None:
+    def _check_limits(self) -> None:
         if self.limits.deadline is not None and time.monotonic() >= self.limits.deadline:
             self.stop.reason = self.stop.reason or "timeout"
-        self.stop.heed(self.store, self.study.study_name)
+        self.stop.poll(self.store, self.study.study_name)

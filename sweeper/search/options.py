@@ -1,15 +1,16 @@
-"""What a search does, as a user asks for it, with all defaults. Imports nothing that is slow."""
+"""The options of a search, with all defaults. Imports nothing slow."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """`trials` is the total of distinct configurations, earlier runs of the study included.
+    """The options of a search.
 
-    With `variants_only`, exactly the space's named variants are trained. `max_params` bounds the parameters of a
-    winner, `target` (the metric's value) and `timeout` (seconds) end the search early, and `keep` is how many of the
-    best trials keep their weights.
+    `trials` is the total number of distinct configurations, including those of earlier commands on the study. With
+    `variants_only`, exactly the space's named variants are trained. `max_params` limits the parameters of a winner.
+    `target` (the metric's value) and `timeout` (seconds) end the search early. `keep` is how many of the best trials
+    keep their weights.
     """
 
     trials: int = 50

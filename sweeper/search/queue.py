@@ -1,4 +1,4 @@
-"""What is trained next in a sweep: what was cut short, what trials in training have left, else a new proposal."""
+"""The queue of a sweep's trainings: requeued ones, the rest of open trials, interrupted trials, then new proposals."""
 
 import time
 from collections import deque
@@ -17,7 +17,7 @@ from sweeper.studies.tell import tell_duplicate
 
 
 class TrialQueue:
-    """The trainings to come of one study; a proposal whose result is known, or cannot be had, is ended here."""
+    """The next trainings of one study; also ends proposals whose result is known or which cannot be trained."""
 
     def __init__(
         self, context: Context, dispatcher: Dispatcher[Candidate], recorder: Recorder, finisher: TrialFinisher
@@ -25,22 +25,22 @@ class TrialQueue:
         self.study, self.spec, self.limits = context.study, context.spec, context.limits
         self.input_shape, self.classes = context.input_shape, context.classes
         self.dispatcher, self.recorder, self.finisher = dispatcher, recorder, finisher
-        self.tell_user, self.stop = context.tell_user, context.stop
+        self.listener, self.stop = context.listener, context.stop
         self.proposer = Proposer(context.study, context.space, context.spec)
         self.unfinished = deque(self.proposer.unfinished())
-        self.open: dict[int, Candidate] = {}  # the trials that were begun and have not ended
-        self.further: deque[Task[Candidate]] = deque()  # trainings that these have left
-        self.current: int | None = None  # the trial that is being placed
+        self.open: dict[int, Candidate] = {}  # the trials that have started and not ended, by number
+        self.remaining: deque[Task[Candidate]] = deque()  # trainings of open trials that may start
+        self.current: int | None = None  # the number of the trial that `_place` works on
         self.duplicates = 0
         self.exhausted = False
 
-    def next(self) -> Task[Candidate] | None:
-        """The next training; None when there is none to start now."""
+    def next_task(self) -> Task[Candidate] | None:
+        """The next training; None if none can start now."""
         while not self.stop.reason:
             if self.dispatcher.requeued:
                 return self.dispatcher.requeued.popleft()
-            if self.further:
-                return self.further.popleft()
+            if self.remaining:
+                return self.remaining.popleft()
             if self.unfinished:
                 proposal = self.unfinished.popleft()
             elif self.exhausted or trial_records.n_counted(self.study) + len(self.open) >= self.limits.trials:
@@ -59,18 +59,18 @@ class TrialQueue:
                 return task
             if self.duplicates >= proposer.MOST_DUPLICATES:
                 self.exhausted = True
-                self.tell_user(Note(f"the space is exhausted: {self.duplicates} proposals in a row were known"))
+                self.listener(Note(f"the space is exhausted: {self.duplicates} proposals in a row repeat known trials"))
                 return None
         return None
 
-    def drop(self, candidate: Candidate) -> None:
-        """Leaves out what of a trial's trainings is not running."""
-        for line in (self.further, self.dispatcher.requeued):
-            for task in [task for task in line if task.subject is candidate]:
-                line.remove(task)
+    def discard(self, candidate: Candidate) -> None:
+        """Removes a trial's trainings that are not running from the queue."""
+        for queue in (self.remaining, self.dispatcher.requeued):
+            for task in [task for task in queue if task.subject is candidate]:
+                queue.remove(task)
 
     def _place(self, proposal: Proposal) -> Task[Candidate] | None:
-        """The first training of a proposal; None where its result is known, expected, or known to be impossible."""
+        """The first training of a proposal; None if its result is known or awaited, or if it cannot be trained."""
         if self._is_known(proposal):
             self.duplicates += 1
             return None
@@ -78,26 +78,26 @@ class TrialQueue:
             network = families.trace(proposal.configuration.model, self.input_shape, len(self.classes))
             check_decayed_layers(proposal.configuration, network)
         except ValueError as error:
-            self.finisher.untrainable(proposal, "impossible_shape", str(error), 1.0)
+            self.finisher.end_untrainable(proposal, "impossible_shape", str(error), 1.0)
             return None
         n_parameters = layers.n_parameters(network)
         most = self.limits.max_parameters
         if most is not None and n_parameters > most:
-            # The baseline is trained all the same: it is what everything is measured against.
+            # The baseline is trained anyway, because all trials are compared with it.
             if proposal.variant != "baseline":
                 reason = f"{n_parameters:,} parameters, more than {most:,}"
-                self.finisher.untrainable(proposal, "n_parameters", reason, float(n_parameters - most))
+                self.finisher.end_untrainable(proposal, "n_parameters", reason, float(n_parameters - most))
                 return None
             proposal.trial.set_constraint("n_parameters", float(n_parameters - most))
         if proposal.trial.user_attrs.get("duplicate_of") is not None:
-            proposal.trial.set_user_attr("duplicate_of", None)  # the trial that it repeated has failed since
+            proposal.trial.set_user_attr("duplicate_of", None)  # the trial that it duplicates has failed since
         self.recorder.start(proposal)
         candidate = Candidate(proposal, n_parameters, time.monotonic(), prunable=self._is_prunable(proposal))
         candidate.tasks = [self._task(candidate, job) for job in self.recorder.jobs(proposal)]
         self.open[proposal.number] = candidate
         if not candidate.prunable:
-            # Where no fold decides whether there is to be another, all may be trained at once.
-            self.further.extend(candidate.tasks[1:])
+            # Without pruning, no training decides whether the next one starts: all may run at once.
+            self.remaining.extend(candidate.tasks[1:])
         return candidate.tasks[0]
 
     def _task(self, candidate: Candidate, job: TrialJob) -> Task[Candidate]:
@@ -108,11 +108,11 @@ class TrialQueue:
         return Task(proposal.name, job, candidate, reported=proposal.last_step)
 
     def _is_prunable(self, proposal: Proposal) -> bool:
-        """Whether the pruner may end the trial: neither the baseline nor a comparator."""
+        """Whether the pruner may end the trial; it may not end the baseline or a variant outside the space."""
         return self.spec.pruner != "none" and not proposal.outside_space and proposal.variant != "baseline"
 
     def _is_known(self, proposal: Proposal) -> bool:
-        """Whether the proposal repeats a trial in training, whose result it then waits for, or a finished one."""
+        """Whether the proposal repeats a finished trial or an open one; it then waits for the open trial's result."""
         for candidate in self.open.values():
             if candidate.proposal.configuration.key() == proposal.configuration.key():
                 proposal.trial.set_user_attr("duplicate_of", candidate.proposal.number)

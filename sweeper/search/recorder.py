@@ -1,4 +1,4 @@
-"""What of a trial goes to MLflow: its parameters, its tables and figures, its weights while it is among the best."""
+"""Records a study's trials in MLflow: parameters, tables, plots, and the weights of the best trials."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -33,10 +33,10 @@ class Recorder:
         self.input_shape, self.classes = context.input_shape, context.classes
         self.keep = context.limits.keep
         self._store = context.store
-        self._kept = self._best()
+        self._with_weights = self._best()
 
     def jobs(self, trial: Proposal | TrialRecord) -> list[TrialJob]:
-        """The trial's trainings as workers get them: one a fold and repeat, the folds of the first repeat first."""
+        """The trial's jobs for workers: one for each fold and repeat, the folds of the first repeat first."""
         assert trial.configuration is not None
         number = trial.number
         return jobs_of(
@@ -49,20 +49,20 @@ class Recorder:
         )
 
     def start(self, trial: Proposal | TrialRecord) -> None:
-        """Makes the trial's run, or opens it again."""
+        """Creates or reopens the trial's run."""
         self._start(trial, trial.number, self._seed(trial.number))
 
     def start_training(self, trial: Proposal | TrialRecord, job: TrialJob) -> None:
-        """Makes the run of one of a trial's trainings, or opens it again; the only one has the trial's own."""
+        """Creates or reopens the run of one of a trial's trainings; an only training uses the trial's run."""
         if job.label:
             self._start(trial, job.key, job.seed, job.fold, job.label)
 
-    def epoch(self, job: TrialJob, metrics: EpochMetrics) -> None:
-        """One epoch of a training; one that MLflow has already is passed over."""
+    def record_epoch(self, job: TrialJob, metrics: EpochMetrics) -> None:
+        """Logs one epoch of a training; skips an epoch that MLflow already has."""
         log_epoch(self.tracker, job.key, metrics)
 
-    def training_ended(self, name: str, job: TrialJob, history: Sequence[EpochMetrics], result: TrialResult) -> None:
-        """The figures of a complete training, and the end of its run where it has one of its own."""
+    def end_training(self, name: str, job: TrialJob, history: Sequence[EpochMetrics], result: TrialResult) -> None:
+        """Logs the plots of a complete training, and ends its run if it has its own."""
         self.tracker.log_plots(job.key, training_plots(name, history, result, self.classes))
         if job.label:
             self.tracker.finish(job.key, State.COMPLETE, metrics=result.metrics)
@@ -70,21 +70,21 @@ class Recorder:
     def log_mean_plots(
         self, proposal: Proposal, histories: Sequence[Sequence[EpochMetrics]], results: Sequence[TrialResult]
     ) -> None:
-        """The figures of a complete trial over its several trainings; the confusion matrix is their sum."""
+        """Logs the plots of a complete trial over its several trainings; their confusion matrices are summed."""
         self.tracker.log_plots(proposal.number, mean_plots(proposal.name, histories, results, self.classes))
 
     def end(self, jobs: Sequence[TrialJob], record: TrialRecord, histories: Sequence[Sequence[EpochMetrics]]) -> None:
-        """Ends the run of a trial that has trained, and keeps its weights if it is among the best."""
+        """Ends the run of a trial that was trained, and logs the trial's weights if it is among the best."""
         if record.state == State.COMPLETE:
             best = self._best()
             if record.number in best:
                 self._log_weights(jobs)
-            self._drop_weights(self._kept - best)
-            self._kept = best
+            self._drop_weights(self._with_weights - best)
+            self._with_weights = best
         self._finish(jobs, record, histories)
 
     def catch_up(self, record: TrialRecord) -> None:
-        """Brings to MLflow what a process that was killed had told the study, but not yet MLflow, of an ended trial."""
+        """Completes the MLflow run of a trial that a process had ended in the study when the process was killed."""
         jobs = self.jobs(record)
         self.start(record)
         histories = []
@@ -97,14 +97,14 @@ class Recorder:
                 if not self.tracker.is_ended(job.key):
                     self.start_training(record, job)
             for metrics in history:
-                self.epoch(job, metrics)
-        if record.number in self._kept and all(job.weights.exists() for job in jobs):
+                self.record_epoch(job, metrics)
+        if record.number in self._with_weights and all(job.weights.exists() for job in jobs):
             self._log_weights(jobs)
-            self._drop_weights(self._ranked()[self.keep : self.keep + 1])  # the one whose place it has taken
+            self._drop_weights(self._ranked()[self.keep : self.keep + 1])  # the trial whose place it has taken
         self._finish(jobs, record, histories)
 
     def interrupt(self, job: TrialJob, reason: str) -> None:
-        """Ends a training's own run as one that is to be gone on with."""
+        """Marks a training's own run as interrupted, to be resumed."""
         if job.label and self.tracker.state(job.key) == State.RUNNING:
             self.tracker.finish(job.key, State.INTERRUPTED, reason=reason)
 
@@ -149,9 +149,9 @@ class Recorder:
                 if self.tracker.state(job.key) in (State.RUNNING, State.INTERRUPTED):
                     self.tracker.finish(job.key, record.state, reason=record.reason)
         self.tracker.finish(number, record.state, reason=record.reason, metrics=metrics)
-        # Each under the run that its files are for: they stay where MLflow has refused one of them.
+        # Under each training's own run: its files stay if MLflow has refused one of that run's writes.
         for job in jobs:
-            if self.tracker.is_ended(job.key):  # a training that was not begun has none
+            if self.tracker.is_ended(job.key):  # a training that never started has no files
                 self.tracker.forget(job.key, job.folder)
 
     def _best(self) -> set[int]:

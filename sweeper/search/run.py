@@ -1,4 +1,4 @@
-"""One sweep from its request to its outcome: data, study, workers, tracking, and the ranking at the end."""
+"""Runs one sweep from its request to its outcome: data, study, workers, tracking, and the final ranking."""
 
 import os
 import time
@@ -36,9 +36,9 @@ from sweeper.tracking.runs import Tracker
 
 @dataclass(frozen=True, kw_only=True)
 class SearchRequest:
-    """A search as a user asks for it. `study` is its name, of which `new` takes the first free one.
+    """A request for a search. `study` is the study's name; with `new`, a free name is derived from it.
 
-    `command` is the command line, for the record and for resuming.
+    `command` is the command line, for the record and for resuming the study.
     """
 
     source: DataSource
@@ -59,10 +59,11 @@ class SearchRequest:
 
 @dataclass(frozen=True)
 class SearchOutcome:
-    """How a sweep ended. `stopped` is "" when it is done, else timeout, target, sweeper stop, or a signal's name.
+    """How a sweep ended. `stopped` is "" if it is done; otherwise timeout, target, sweeper stop, or a signal's name.
 
-    `variants` are the results of a comparison of named variants, else None; each trial has `n_trainings`.
-    `undelivered` are the reasons of writes that MLflow would not take; the study itself is whole without them.
+    `n_trainings` is the number of trainings of a trial. `variants` holds the results of a comparison of named variants;
+    None after a search. `undelivered` holds the reasons of undelivered writes to MLflow; the study in Optuna's storage
+    is complete without them.
     """
 
     study_name: str
@@ -77,9 +78,9 @@ class SearchOutcome:
     variants: Sequence[VariantResult] | None
 
     def summary(self) -> dict[str, Any]:
-        """The object that `sweeper search --json` prints; `variants` stands in that of a comparison of variants."""
+        """The object that `sweeper search --json` prints; only a comparison of named variants has `variants`."""
         best = trial_records.best(self.trials, self.metric)
-        variants = {} if self.variants is None else {"variants": [result.described() for result in self.variants]}
+        variants = {} if self.variants is None else {"variants": [result.as_json() for result in self.variants]}
         return {
             "schema_version": 1,
             "study_name": self.study_name,
@@ -99,10 +100,10 @@ class SearchOutcome:
 
 
 def make_plan(request: SearchRequest, listener: Listener) -> tuple[plan.Plan, StudySpec]:
-    """Obtains and cuts the data, and fixes what the study's results depend on. Raises SweeperError and UsageError."""
+    """Loads and splits the data, and fixes what the study's results depend on. Raises SweeperError and UsageError."""
     space, options = request.space, request.options
     if options.sampler == "grid":
-        proposer.shuffled_grid(space, request.training.seed)  # refused before the data are obtained
+        proposer.shuffled_grid(space, request.training.seed)  # refuse a bad grid before loading the data
     planned = plan.make(
         request.source, space, request.training, request.device, listener, variants=list(space.variants)
     )
@@ -115,14 +116,14 @@ def make_plan(request: SearchRequest, listener: Listener) -> tuple[plan.Plan, St
         sampler=options.sampler,
         pruner=options.pruner,
         max_params=options.max_params,
-        # Epochs on the command line hold for all variants.
+        # Epochs on the command line apply to all variants.
         variant_epochs=own_epochs if options.variants_only and request.training.epochs is None else {},
     )
     return planned, spec
 
 
 def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> SearchOutcome:
-    """Runs the search to its end, or to `stop`. Raises SweeperError and UsageError."""
+    """Runs the search to its end, or until `stop` is requested. Raises SweeperError and UsageError."""
     started = time.monotonic()
     planned, spec = make_plan(request, listener)
     training_set, options, store = planned.training_set, request.options, request.store
@@ -134,14 +135,14 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
         stack.enter_context(storage_errors.translated(store))
         stack.enter_context(store.owning(name))
         study = lifecycle.open_study(storage, name, spec, request.space)
-        stack.enter_context(_telling_of_failure(study, stop))
+        stack.enter_context(_marks_ended_on_failure(study, stop))
         lifecycle.mark_running(study, options.trials, resume_command.resuming(request.command, name))
         path = lookup.path_of(request.source.dataset)
         study.set_user_attr(lifecycle.DATA_PATH, None if path is None else os.path.abspath(path))
         study_id = id_of(study)
         workers = planned.start_workers(store, name, study_id)
         stack.callback(workers.close)
-        # The workers import torch while MLflow makes or opens its tables.
+        # The workers start first: they import torch while MLflow creates or opens its tables.
         tracker = Tracker(store, run_metadata.data_record(training_set), lambda text: listener(Note(text)))
         tracker.open(
             name,
@@ -175,12 +176,12 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
                 limits=limits,
                 store=store,
                 tracker=tracker,
-                tell_user=listener,
+                listener=listener,
                 stop=stop,
             )
             Coordinator(context, workers).run()
-            stopped = stop.reason  # a signal during what follows no longer changes how the sweep ended
-            # Over all commands that worked on the study.
+            stopped = stop.reason  # a later signal no longer changes how the sweep ended
+            # The time of all commands that have worked on the study.
             total = study.user_attrs.get("seconds", 0.0) + time.monotonic() - started
             study.set_user_attr("seconds", total)
             compared = None
@@ -208,12 +209,12 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
 
 
 @contextmanager
-def _telling_of_failure(study: optuna.Study, stop: StopRequest) -> Iterator[None]:
-    """Lets the study know what ended the command before its time; a process that is killed tells nothing."""
+def _marks_ended_on_failure(study: optuna.Study, stop: StopRequest) -> Iterator[None]:
+    """Records in the study what ended the command early; a killed process records nothing."""
     try:
         yield
     except BaseException as error:
-        # SystemExit is a signal's. What ended the command may be in the storage's way too, and comes first.
+        # A signal raises SystemExit. The error may make the storage fail as well: the first error is the one to raise.
         with suppress(Exception):
             lifecycle.mark_ended(
                 study, f"error: {error}" if isinstance(error, Exception) else stop.reason or "a signal"
@@ -222,7 +223,7 @@ def _telling_of_failure(study: optuna.Study, stop: StopRequest) -> Iterator[None
 
 
 def _with_run_ids(study: optuna.Study, tracker: Tracker) -> list[TrialRecord]:
-    """The trials, after giving each its MLflow run where the run was made only after the trial's end."""
+    """Records the MLflow runs that were created only after their trials had ended; returns all trials."""
     for trial in trial_records.records(study):
         run_id = tracker.child_run_id(trial.number)
         if run_id and run_id != trial.run_id:

@@ -1,4 +1,4 @@
-"""What the study's own run in MLflow holds: where it ran, what it depends on, and at the end its tables and figures."""
+"""Logs a study's tables, plots and metrics to the study's own run in MLflow when a sweep ends."""
 
 import json
 import warnings
@@ -21,7 +21,7 @@ from sweeper.tracking.runs import Tracker, table
 
 
 def log_end(tracker: Tracker, study: optuna.Study, metric: str, stopped: str, seconds: float) -> None:
-    """The ranking, the optimization history and the parameter importance, and the parent run's end."""
+    """Logs the ranking, the optimization history, the parameter importance and metrics, and ends the parent run."""
     trials = trial_records.records(study)
     counted = [t for t in trials if t.state in (State.COMPLETE, State.PRUNED, State.FAILED)]
     tracker.log_text(None, {"ranking.csv": ranking_table(counted, metric)})
@@ -35,7 +35,7 @@ def log_end(tracker: Tracker, study: optuna.Study, metric: str, stopped: str, se
     }
     plots = {"optimization_history.png": Plot("optimization_history", history)}
     shares, basis = importances(study, trials)
-    # Variants were picked by hand: a share of their scores' variation says nothing of a parameter.
+    # Variants were picked by hand: how their scores vary says nothing about a parameter.
     if shares and not spec_of(study).variants_only:
         plots["parameter_importance.png"] = Plot("parameter_importance", {"importances": shares, "basis": basis})
     tracker.log_plots(None, plots)
@@ -56,7 +56,7 @@ def log_variants(
     space: Space,
     n_train: int,
 ) -> None:
-    """The table and the figures of the named variants, on the parent run."""
+    """Logs the table and the plots of the named variants to the parent run."""
     if found:
         tracker.log_text(None, {"variants.csv": variant_results.results_table(found)})
         tracker.log_plots(None, variant_results.plots_of(study, found, space, n_train))
@@ -88,30 +88,30 @@ def _cell(value: Any) -> Any:
 
 
 def importances(study: optuna.Study, trials: Sequence[TrialRecord]) -> tuple[dict[str, float], str]:
-    """Shares by PED-ANOVA, and what they are of; no shares where trials are too few or too alike to tell.
+    """Parameter importances by PED-ANOVA, and the scores they are based on; empty if trials are too few or too alike.
 
-    Over the scores at the last epoch, or number of trainings, that all trials reached: pruning leaves too few that
-    reached the end.
+    The scores are those at the last epoch, or number of trainings, that all trials reached: because of pruning, too few
+    trials reach the end.
     """
     ended = [t for t in trials if t.state in (State.COMPLETE, State.PRUNED) and t.feasible and t.params and t.values]
     step = min((max(t.values) for t in ended), default=0)
-    level = optuna.create_study(direction=direction(spec_of(study).metric))
+    study_at_step = optuna.create_study(direction=direction(spec_of(study).metric))
     all_trials = study.get_trials(deepcopy=False)
     for trial in ended:
         frozen = all_trials[trial.number]
-        level.add_trial(
+        study_at_step.add_trial(
             optuna.create_trial(
                 params=frozen.params, distributions=frozen.distributions, value=frozen.intermediate_values[step]
             )
         )
-    what = "epoch" if len(spec_of(study).trainings) == 1 else "training"
-    basis = f"score after {what} {step}, {len(ended)} trials"
+    unit = "epoch" if len(spec_of(study).trainings) == 1 else "training"
+    basis = f"score after {unit} {step}, {len(ended)} trials"
     with warnings.catch_warnings():
-        # Optuna warns where it would give every parameter the same share: that is no finding.
+        # Optuna warns when it gives every parameter the same share, which is not a finding.
         warnings.simplefilter("error", UserWarning)
         try:
-            # A conditional parameter is missing in some trials, and would get a share of 0 for that.
+            # A conditional parameter is missing in some trials, and would get a share of 0 because of that.
             common = [name for name in ended[0].params if all(name in t.params for t in ended)] if ended else []
-            return get_param_importances(level, params=common), basis
+            return get_param_importances(study_at_step, params=common), basis
         except (ValueError, RuntimeError, UserWarning):
             return {}, basis

@@ -1,4 +1,4 @@
-"""How the trials of a study end: told to Optuna first, then to MLflow, then to the user."""
+"""Ends the trials of a study: in Optuna first, then in MLflow, and then reports to the listener."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ from sweeper.training.loop import EpochMetrics
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a trial ends: complete, pruned or failed, why, and the constraints that it has violated, by how much."""
+    """How a trial ends: its state, the reason, and the violated constraints with the amount of each violation."""
 
     state: State
     reason: str = ""
@@ -32,14 +32,14 @@ class Verdict:
 
 @dataclass(eq=False)
 class Candidate:
-    """A proposal in training: its trainings, and the proposals that repeat it and wait for its result."""
+    """A proposal in training: its trainings, and the later proposals that repeat it and wait for its result."""
 
     proposal: Proposal
     n_parameters: int
     started: float  # on time.monotonic()
     prunable: bool
     tasks: list["Task[Candidate]"] = field(default_factory=list)
-    results: dict[int, TrialResult] = field(default_factory=dict)  # by the training's place
+    results: dict[int, TrialResult] = field(default_factory=dict)  # by the training's index in `tasks`
     verdict: Verdict | None = None
     followers: list[Proposal] = field(default_factory=list)
 
@@ -49,20 +49,20 @@ class Candidate:
         return [task.history for task in self.tasks if task.history]
 
     def n_scored(self) -> int:
-        """How many trainings are complete, up to the first that is not: the order in which they are scored."""
-        return next((place for place in range(len(self.tasks)) if place not in self.results), len(self.tasks))
+        """How many trainings before the first incomplete one are complete: trainings are scored in order."""
+        return next((index for index in range(len(self.tasks)) if index not in self.results), len(self.tasks))
 
 
 class TrialFinisher:
-    """Ends trials; what is written about one is there before the next is written about."""
+    """Ends trials, one after the other: all writes about one trial come before the writes about the next."""
 
     def __init__(self, context: Context, recorder: Recorder) -> None:
         self.study, self.spec = context.study, context.spec
-        self.tracker, self.recorder, self.tell_user = context.tracker, recorder, context.tell_user
+        self.tracker, self.recorder, self.listener = context.tracker, recorder, context.listener
         self.metric = METRICS[self.spec.metric]
 
-    def trained(self, candidate: Candidate, verdict: Verdict) -> TrialRecord:
-        """Ends a trial that has trained."""
+    def end_trained(self, candidate: Candidate, verdict: Verdict) -> TrialRecord:
+        """Ends a trial that was trained."""
         summary: dict[str, Any] = {
             "reason": verdict.reason,
             "seconds": time.monotonic() - candidate.started,
@@ -82,21 +82,21 @@ class TrialFinisher:
                 "epochs": sum(map(len, histories)),
             }
         if candidate.proposal.variant is not None:
-            variant_curves.keep(candidate.proposal.trial, histories)
+            variant_curves.save(candidate.proposal.trial, histories)
         tell(self.study, candidate.proposal, verdict.state, summary, verdict.violated)
         jobs = [task.job for task in candidate.tasks]
         self.recorder.end(jobs, self._record(candidate.proposal), histories)
-        return self._tell_everybody(candidate.proposal, candidate.followers)
+        return self._announce_end(candidate.proposal, candidate.followers)
 
-    def untrainable(self, proposal: Proposal, kind: str, reason: str, violation: float) -> None:
-        """Prunes a trial that is known to be infeasible before it has trained."""
+    def end_untrainable(self, proposal: Proposal, kind: str, reason: str, violation: float) -> None:
+        """Prunes a trial that is known to be infeasible before it is trained."""
         self.recorder.start(proposal)
         text = f"{kind}: {reason}"
         tell(self.study, proposal, State.PRUNED, {"reason": text}, {kind: violation})
         self.tracker.finish(proposal.number, State.PRUNED, reason=text)
-        self._tell_everybody(proposal, [])
+        self._announce_end(proposal, [])
 
-    def _tell_everybody(self, proposal: Proposal, followers: Sequence[Proposal]) -> TrialRecord:
+    def _announce_end(self, proposal: Proposal, followers: Sequence[Proposal]) -> TrialRecord:
         if run_id := self.tracker.child_run_id(proposal.number):
             trial_records.set_run_id(self.study, proposal.number, run_id)
         record = self._record(proposal)
@@ -105,7 +105,7 @@ class TrialFinisher:
                 self.study.tell(follower.trial, state=optuna.trial.TrialState.FAIL)
             else:
                 tell_duplicate(self.study, follower, record)
-        self.tell_user(
+        self.listener(
             TrialEnded(
                 record.number, record.name, record.state, record.value, record.epochs, record.reason, record.feasible
             )

@@ -1,4 +1,4 @@
-"""What came of a space's named variants: a row each, beside what was reported of them, and the figures of all."""
+"""The results of a space's named variants: a table that includes the reported results, and plots."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from sweeper.config import TrainConfig
 from sweeper.events import State
 from sweeper.models import families, layers
 from sweeper.plots import Plot
-from sweeper.runs.variant_result import _SHOWN, VariantResult
+from sweeper.runs.variant_result import SHOWN_METRICS, VariantResult
 from sweeper.spaces.space import Space
 from sweeper.studies import trial_records, variant_curves
 from sweeper.studies.attributes import spec_of
@@ -17,15 +17,15 @@ from sweeper.tracking.runs import table
 from sweeper.training.loop import batch_bounds
 from sweeper.training.optimizers import learning_rate, momentum
 
-# Points of a learning-rate curve in an epoch: enough to see a warm-up of one epoch rise.
+# Points of a learning-rate curve per epoch: enough to show the rise in a warm-up of one epoch.
 POINTS = 20
 
 
 def results(
     study: optuna.Study, space: Space, input_shape: tuple[int, int, int], n_classes: int
 ) -> list[VariantResult]:
-    """The variants that are complete, the highest validation accuracy first."""
-    # By configuration: of two variants that an override has made equal, one alone was trained.
+    """The results of the complete variants, the highest validation accuracy first."""
+    # By configuration: if an override makes two variants equal, only one of them was trained.
     complete = {
         trial.configuration.key(): trial
         for trial in trial_records.records(study)
@@ -59,13 +59,13 @@ def results(
 
 
 def results_table(found: Sequence[VariantResult]) -> str:
-    """The results as CSV; what was reported stands in columns of its own, named by its split."""
+    """The results as CSV; reported results have their own columns, named after their split."""
     reported = [
         {f"reported_{entry['split']}_{name}": value for entry in result.reported for name, value in entry.items()}
         for result in found
     ]
     names = [name for name in dict.fromkeys(name for row in reported for name in row) if not name.endswith("_split")]
-    measured = [name for name in _SHOWN if any(name in result.metrics for result in found)]
+    measured = [name for name in SHOWN_METRICS if any(name in result.metrics for result in found)]
     spread = [name for name in measured if any(f"{name}_sd" in result.metrics for result in found)]
     head = (
         "rank", "variant", "trial", *measured, *(f"{name}_sd" for name in spread), "difference", "epochs",
@@ -84,15 +84,15 @@ def results_table(found: Sequence[VariantResult]) -> str:
 
 
 def plots_of(study: optuna.Study, found: Sequence[VariantResult], space: Space, n_train: int) -> dict[str, Plot]:
-    """Figures by file name: each variant's learning curves, those of all in one, and the learning rates.
+    """The plots by file name: each variant's learning curves, all learning curves in one plot, and the learning rates.
 
-    `n_train` is how many images an epoch trains on.
+    `n_train` is the number of images that an epoch trains on.
     """
     plots = {}
     overlaid, rates = [], []
     for result in found:
         assert result.trial is not None
-        name, trainings = result.variant, variant_curves.kept(study, result.trial)
+        name, trainings = result.variant, variant_curves.load(study, result.trial)
         title = f"Learning curves, {name}"
         plots[f"learning_curves/{_file_name(result)}.png"] = Plot(
             "mean_learning_curves", {"trainings": trainings, "title": title}
@@ -106,13 +106,13 @@ def plots_of(study: optuna.Study, found: Sequence[VariantResult], space: Space, 
 
 
 def _file_name(result: VariantResult) -> str:
-    """A variant may be called anything printable; its trial's number keeps two apart."""
+    """A file name for the variant, whose name may have any printable characters; the trial's number makes it unique."""
     plain = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in result.variant)
     return f"{result.trial}-{plain}"
 
 
 def _rates(config: TrainConfig, epochs: int, n_train: int) -> dict[str, Any]:
-    """The learning rates, and momenta where they are cycled, over the epochs of a training."""
+    """The learning rates over the epochs of a training, and the momenta if they are cycled."""
     per_epoch = len(batch_bounds(n_train, config.batch_size))
     steps = [i * per_epoch // POINTS for i in range(epochs * POINTS)]
     momenta = [momentum(config, step, per_epoch, epochs) for step in steps]

@@ -1,4 +1,4 @@
-"""A study and all that belongs to it, deleted so that a deletion which was cut short can be finished."""
+"""Deletes a study and everything that belongs to it; an interrupted deletion can be finished later."""
 
 import shutil
 import sqlite3
@@ -19,9 +19,9 @@ from sweeper.tracking.delete import StudyRuns, folder_bytes
 
 @dataclass(frozen=True)
 class Removal:
-    """What a deletion takes: trials, MLflow runs, and bytes, of which those on a server are not known.
+    """What a deletion removes: trials, MLflow runs, and bytes, without the unknown number of bytes on a server.
 
-    `kept` names the runs that stay, by id: each is needed by registered model versions ("name/version").
+    `kept` are the runs that stay: for each run id, the registered model versions ("name/version") that need the run.
     """
 
     study_name: str
@@ -34,7 +34,7 @@ class Removal:
 
 
 def plan(store: Store, study: optuna.Study) -> Removal:
-    """What would be deleted; nothing is yet. Raises SweeperError while a process runs the study."""
+    """What `remove` would delete; deletes nothing yet. Raises SweeperError while a process runs the study."""
     owner = store.owner(study.study_name)
     if owner is not None:
         raise SweeperError(f"{study.study_name} is being run by {owner}: `sweeper stop` ends it")
@@ -45,41 +45,42 @@ def plan(store: Store, study: optuna.Study) -> Removal:
         study_id=id_of(study),
         n_trials=len(study.get_trials(deepcopy=False)),
         n_runs=runs.n_runs,
-        n_bytes=(in_mlflow or 0) + sum(_size(path) for path in _local(store, study)),
+        n_bytes=(in_mlflow or 0) + sum(_size(path) for path in _files(store, study)),
         bytes_on_server=in_mlflow is None,
         kept=runs.kept,
     )
 
 
 def remove(store: Store, planned: Removal) -> None:
-    """Deletes the study that was planned to be, its runs in MLflow, and its files here.
+    """Deletes the planned study, its runs in MLflow, and its local files.
 
-    By the study it is found again what is still to be deleted, so that goes last. Raises SweeperError while a process
-    runs it, and where it is no more.
+    The study goes last, because an interrupted deletion finds the rest by it. Raises SweeperError while a process runs
+    the study, and if the study no longer exists.
     """
     name = planned.study_name
     with storage_errors.translated(store), store.owning(name):
         study = find_again(store, name, planned.study_id)
-        # Before anything else, for MLflow may be away.
+        # Before anything is deleted, because MLflow may not answer.
         runs = _runs(store, study)
         try:
             lifecycle.mark_ended(study, lifecycle.DELETING)
         except StorageInternalError as error:
-            if not _is_of_a_full_disk(error):
+            if not _is_disk_full(error):
                 raise
-            # Its own files make the room. Without the mark the study seems whole, but deleting it again goes on.
-            _free(store, study)
+            # Deleting the study's files makes room. Until the mark is written, the study seems whole, but deleting it
+            # again resumes the deletion.
+            _delete_files(store, study)
             runs.free()
             lifecycle.mark_ended(study, lifecycle.DELETING)
-        # Before MLflow's database, which needs room too for what is written to it.
-        _free(store, study)
+        # Before the runs, because MLflow's database also needs room for its writes.
+        _delete_files(store, study)
         runs.delete()
         optuna.delete_study(study_name=name, storage=study._storage)
         store.forget(name)
 
 
-def _is_of_a_full_disk(error: BaseException) -> bool:
-    """Whether Optuna's error comes of SQLite's that there is no room."""
+def _is_disk_full(error: BaseException) -> bool:
+    """Whether the cause of Optuna's error is SQLite's error for a full disk."""
     cause = getattr(error.__cause__, "orig", None)
     return isinstance(cause, sqlite3.Error) and cause.sqlite_errorcode == sqlite3.SQLITE_FULL
 
@@ -88,13 +89,13 @@ def _runs(store: Store, study: optuna.Study) -> StudyRuns:
     return StudyRuns(store, spec_of(study).dataset, id_of(study))
 
 
-def _local(store: Store, study: optuna.Study) -> list[Path]:
-    """The study's own files and folders in the store."""
+def _files(store: Store, study: optuna.Study) -> list[Path]:
+    """The study's existing files and folders in the store."""
     return [path for path in store.belongings(study.study_name, id_of(study)) if path.exists()]
 
 
-def _free(store: Store, study: optuna.Study) -> None:
-    for path in _local(store, study):
+def _delete_files(store: Store, study: optuna.Study) -> None:
+    for path in _files(store, study):
         if path.is_dir():
             shutil.rmtree(path)
         else:

@@ -1,4 +1,4 @@
-"""The study in Optuna's storage: opening and resuming it, its trials as plain records, and what to try next."""
+"""Starts and resumes studies in Optuna's storage, and records which process works on them and how it ended."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,20 +17,20 @@ from sweeper.studies.objective import direction
 from sweeper.studies.spec import StudySpec, first_difference
 from sweeper.studies.trial_records import records
 
-# How the last process left the study: None while it has not said so, "" where nothing is left to be done, else what
-# ended it; the command that goes on with it; and where its data lay then, if they have no name that is known.
+# How the last process left the study: None until the process says so, "" if nothing is left to do, else what ended it;
+# the command that resumes the study; and where its data lay then, if they are not a known data set.
 ENDED, COMMAND, DATA_PATH = "ended", "command", "data_path"
-# Ends that leave nothing to be gone on with: the trials are done, or the target is reached.
+# Ends that leave nothing to resume: the trials are done, or the target is reached.
 DONE = ("", "target")
 DELETING = "sweeper delete"
-# What of a study's attributes means what. A study of a higher number cannot be read, one of a lower only looked at.
+# The version of the attributes. A study of a higher version cannot be read; one of a lower version cannot be resumed.
 _SCHEMA, SCHEMA = "schema", 3
 
 
 def open_study(storage: RDBStorage, name: str, spec: StudySpec, space: Space) -> optuna.Study:
-    """Starts the study, its variants first in line, or resumes it.
+    """Starts the study, with its variants enqueued first, or resumes it.
 
-    Raises UsageError when a study of this name was started with something else: results would not compare.
+    Raises UsageError if a study of this name was started with another spec: the results would not be comparable.
     """
     existing = optuna.get_all_study_names(storage)
     if name in existing:
@@ -45,21 +45,21 @@ def open_study(storage: RDBStorage, name: str, spec: StudySpec, space: Space) ->
     if STUDY_ID not in study.user_attrs:
         study.set_user_attr(STUDY_ID, uuid4().hex)
     study.set_user_attr(_SCHEMA, SCHEMA)
-    # What a study of sweeper's is known by comes last: one that is found has all of these.
+    # SPEC marks a study as sweeper's. It is written last, so that every study with it has the other attributes, too.
     study.set_user_attr(SPEC, spec.as_json())
     _enqueue_variants(study, space)
     return study
 
 
 def mark_running(study: optuna.Study, trials: int, command: str) -> None:
-    """Notes that a process works on the study from now on, up to so many trials; `command` goes on with it."""
+    """Records that a process works on the study from now on, up to so many trials; `command` resumes the study."""
     study.set_user_attr("trials", trials)
     study.set_user_attr(COMMAND, redact(command))
     study.set_user_attr(ENDED, None)
 
 
 def mark_ended(study: optuna.Study, reason: str) -> None:
-    """Notes why the process no longer works on the study; one of DONE where nothing is left to be done."""
+    """Records why the process no longer works on the study; one of DONE if nothing is left to do."""
     study.set_user_attr(ENDED, redact(reason))
 
 
@@ -74,13 +74,13 @@ def check_schema(study: optuna.Study) -> None:
 
 
 def check_usable(study: optuna.Study) -> None:
-    """Raises SweeperError for a study that must not be worked on: another sweeper's, or one that is half deleted."""
+    """Raises SweeperError for a study that cannot be resumed: another version's, or one that is half deleted."""
     check_schema(study)
     schema = study.user_attrs.get(_SCHEMA, SCHEMA)
     if schema < SCHEMA:
         raise SweeperError(
             f"study {study.study_name} was written by an older sweeper (its schema is {schema}, this one writes "
-            f"{SCHEMA}): it can be looked at, but not gone on with"
+            f"{SCHEMA}): it can be shown, but not resumed"
         )
     if study.user_attrs.get(ENDED) == DELETING:
         name = study.study_name
@@ -88,7 +88,7 @@ def check_usable(study: optuna.Study) -> None:
 
 
 def _enqueue_variants(study: optuna.Study, space: Space) -> None:
-    # One that failed is tried again: what made it fail may have been mended.
+    # A failed variant is tried again: the cause may have been fixed.
     present = {trial.variant for trial in records(study) if trial.state != State.FAILED}
     for variant in space.variants.values():
         if variant.name in present:
@@ -106,5 +106,5 @@ def _refuse_changes(name: str, stored: Mapping[str, Any], spec: StudySpec) -> No
         field, before, now = difference
         raise UsageError(
             f"study {name} was started with {field} {before!r}, this command has {now!r}: "
-            "give the same, or --new for another study"
+            "give the same value, or --new for another study"
         )

@@ -1,8 +1,8 @@
-"""The names of samplers, pruners and metrics, and what each metric stands for. Imports only the standard library."""
+"""The names of samplers, pruners and objectives, with each objective's metric. Imports only the standard library."""
 
 from typing import Literal
 
-# The objective, and the epoch metric that it is: validation figures only.
+# Each objective and its epoch metric: validation metrics only.
 METRICS = {
     "accuracy": "validation_accuracy",
     "macro_f1": "validation_macro_f1",

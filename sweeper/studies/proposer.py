@@ -1,4 +1,4 @@
-"""What to try next in a study, and how a trial's end is told to Optuna."""
+"""Proposes what a study tries next: enqueued variants, then the sampler's proposals or a grid's points."""
 
 import json
 import random
@@ -23,10 +23,10 @@ from sweeper.studies.seeds import derive_seed
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import trial_name
 
-# In a row without a new configuration, before the space counts as exhausted.
+# The space counts as exhausted after so many proposals in a row without a new configuration.
 MOST_DUPLICATES = 100
 MOST_GRID_POINTS = 100_000
-# This coordinator's share of the sampler's seed; a study has one coordinator.
+# The coordinator's part of the sampler's seed; a study has only one coordinator.
 COORDINATOR = 0
 
 
@@ -34,8 +34,7 @@ COORDINATOR = 0
 class Proposal:
     """A configuration to train, with its Optuna trial.
 
-    A comparator is a variant outside the space: it is trained and ranked, but neither the sampler nor the
-    pruner learns of it.
+    A variant outside the space is trained and ranked, but neither the sampler nor the pruner sees it.
     """
 
     trial: Trial
@@ -58,10 +57,10 @@ class Proposal:
 
 
 def make_pruner(name: str, steps: int) -> BasePruner:
-    """The pruner; its steps are a trial's epochs, or its trainings where there are several, counted from 1."""
+    """The pruner; its steps are a trial's epochs, or its trainings if there are several, counted from 1."""
     match name:
         case "halving":
-            # From epoch 1 with factor 3: measured best of its kind, a third of the median pruner's cost.
+            # From epoch 1 with factor 3: measured as the best of its kind, at a third of the median pruner's cost.
             return SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)
         case "hyperband":
             return HyperbandPruner(min_resource=1, max_resource=steps, reduction_factor=3)
@@ -73,7 +72,7 @@ def make_pruner(name: str, steps: int) -> BasePruner:
 
 
 def make_sampler(name: str, space: Space, seed: int) -> BaseSampler:
-    """The sampler for one proposal; grid points are enqueued, so for them any sampler serves."""
+    """The sampler for one proposal. A grid's points are enqueued, so any sampler serves for a grid."""
     if name != "tpe":
         return RandomSampler(seed=seed)
     # Without groups, a conditional parameter would be left out of the joint model.
@@ -81,7 +80,7 @@ def make_sampler(name: str, space: Space, seed: int) -> BaseSampler:
 
 
 class Proposer:
-    """What to try next in a study: enqueued variants, then the sampler's proposals."""
+    """Proposes what a study tries next: enqueued variants, then the sampler's proposals or a grid's points."""
 
     def __init__(self, study: optuna.Study, space: Space, spec: StudySpec) -> None:
         self.study, self.space = study, space
@@ -94,17 +93,17 @@ class Proposer:
             self._grid = {_key(point): point for point in shuffled_grid(space, self._seed)}
 
     def unfinished(self) -> list[Proposal]:
-        """Trials that a process left running, to be gone on with: same number, same seed."""
+        """Trials that a process left running, to be resumed with the same number and seed."""
         proposals = []
         for frozen in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            # One that was cut short between two suggestions draws the rest now, by a seed of its own.
+            # A trial that was interrupted between two suggestions draws the rest now, with its own seed.
             self._reseed(frozen.number)
             with _quiet():
                 proposals.append(self._proposal(Trial(self.study, frozen._trial_id)))
         return proposals
 
     def ask(self) -> Proposal | None:
-        """The next proposal, already recorded as running; None when a grid, or what is enqueued, is at its end."""
+        """The next proposal, recorded as running; None if a grid, or a study of only variants, is at its end."""
         trials = self.study.get_trials(deepcopy=False)
         waiting = any(t.state == TrialState.WAITING for t in trials)
         if self._variants_only and not waiting:
@@ -115,8 +114,8 @@ class Proposer:
             if point is None:
                 return None
             self.study.enqueue_trial(point)
-        # Made afresh with a seed of its own for every proposal: a resumed study would otherwise begin the
-        # sampler's sequence again, and propose its first trials a second time.
+        # Every proposal gets a new sampler with its own seed: otherwise a resumed study would restart the sampler's
+        # sequence, and propose its first trials a second time.
         n_asked = sum(t.state != TrialState.WAITING for t in trials)
         self._reseed(n_asked)
         with _quiet():
@@ -144,9 +143,9 @@ def _key(params: Mapping[str, Any]) -> str:
 
 
 def shuffled_grid(space: Space, seed: int) -> list[dict[str, Any]]:
-    """Every point of the space, shuffled so that a sweep over a part of it sees all of it.
+    """Every point of the space, shuffled so that even a partial sweep samples the whole space.
 
-    Raises UsageError for a space that is infinite, or too large to be listed.
+    Raises UsageError for a space that is infinite, or too large to list.
     """
     try:
         points = list(islice(space.grid(), MOST_GRID_POINTS + 1))
@@ -160,7 +159,7 @@ def shuffled_grid(space: Space, seed: int) -> list[dict[str, Any]]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without Optuna's warnings that `group` is experimental and that an older attribute is kept."""
+    """Suppresses Optuna's warnings that `group` is experimental and that an older attribute is kept."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         yield

@@ -1,4 +1,4 @@
-"""What the storage says of studies and trials, for whoever only looks."""
+"""Reads studies and trials from the storage, without changing them."""
 
 import math
 from typing import Any
@@ -16,7 +16,7 @@ from sweeper.tracking.outbox import waiting
 
 
 def studies_in(store: Store) -> list[optuna.Study]:
-    """sweeper's studies, the latest last; looking makes no database."""
+    """sweeper's studies, the latest last; creates no database."""
     if store.embedded_storage and not (store.root / "optuna.db").exists():
         return []
     storage = open_storage(store)
@@ -24,9 +24,9 @@ def studies_in(store: Store) -> list[optuna.Study]:
 
 
 def find_study(store: Store, name: str | None) -> optuna.Study:
-    """The study of this name, or (None) the latest.
+    """The study of this name, or the latest study if the name is None.
 
-    Raises SweeperError where there is none, or a newer sweeper has written it, and UsageError for another name.
+    Raises SweeperError if there is no study, or a newer sweeper has written it, and UsageError for an unknown name.
     """
     found = studies_in(store)
     if not found:
@@ -40,10 +40,10 @@ def find_study(store: Store, name: str | None) -> optuna.Study:
 
 
 def find_again(store: Store, name: str, study_id: str) -> optuna.Study:
-    """The study as it is now, for whoever has become its owner; SweeperError if it was deleted meanwhile.
+    """The study as it is now, for a process that has become its owner; SweeperError if it was deleted meanwhile.
 
-    One that was found before is not to be changed: it knows the study by the database's number, and SQLite gives the
-    number of a deleted study to the next.
+    The owner must not change the study by an object from before: the object holds the study's number in the database,
+    and SQLite gives the number of a deleted study to the next one.
     """
     for study in studies_in(store):
         if study.study_name == name and id_of(study) == study_id:
@@ -54,10 +54,10 @@ def find_again(store: Store, name: str, study_id: str) -> optuna.Study:
 def status_of(store: Store, study: optuna.Study) -> dict[str, Any]:
     """A study as plain data.
 
-    Its `state` is running (a process, its `owner`, holds it), finished, stopped (`ended` says by what), deleting (a
-    `sweeper delete` was cut short), or dead: nobody runs it, though its last process never said that it ended.
-    `trainings` is how many each trial has. `command` goes on with it. `undelivered` counts the writes that wait for
-    MLflow, where no process is at it.
+    Its `state` is running (by the process `owner`), finished, stopped (`ended` says by what), deleting (a
+    `sweeper delete` was interrupted), or dead: no process runs it, but its last process never recorded an end.
+    `trainings` is how many each trial has. `command` resumes the study. `undelivered` counts the writes that wait for
+    MLflow; it is 0 while a process runs the study.
     """
     spec, trials = spec_of(study), trial_records.records(study)
     counts = trial_records.counts(trials)
@@ -67,7 +67,7 @@ def status_of(store: Store, study: optuna.Study) -> dict[str, Any]:
     outboxes = store.outboxes_of(study.study_name, id_of(study))
     return {
         "study_name": study.study_name,
-        "state": "running" if owner else _left_state(attributes.get(lifecycle.ENDED)),
+        "state": "running" if owner else _state_without_owner(attributes.get(lifecycle.ENDED)),
         "ended": attributes.get(lifecycle.ENDED),
         "owner": owner,
         "command": attributes.get(lifecycle.COMMAND),
@@ -80,16 +80,16 @@ def status_of(store: Store, study: optuna.Study) -> dict[str, Any]:
         "trials": attributes.get("trials", 0),
         "n_trials": counts,
         "running_trials": [
-            {**described(trial), "of_epochs": spec.n_epochs(trial.variant)}
+            {**trial_as_dict(trial), "of_epochs": spec.n_epochs(trial.variant)}
             for trial in trials
             if trial.state == State.RUNNING
         ],
-        "best_trial": best and described(best),
+        "best_trial": best and trial_as_dict(best),
     }
 
 
-def _left_state(ended: str | None) -> str:
-    """The state of a study that nobody runs, by how its last process left it."""
+def _state_without_owner(ended: str | None) -> str:
+    """The state of a study that no process runs; `ended` says how its last process left it."""
     if ended is None:
         return "dead"
     if ended == lifecycle.DELETING:
@@ -97,7 +97,7 @@ def _left_state(ended: str | None) -> str:
     return "finished" if ended in lifecycle.DONE else "stopped"
 
 
-def described(trial: TrialRecord) -> dict[str, Any]:
+def trial_as_dict(trial: TrialRecord) -> dict[str, Any]:
     """A trial as plain data."""
     values = trial.values
     return {
@@ -111,7 +111,7 @@ def described(trial: TrialRecord) -> dict[str, Any]:
         "epochs": trial.epochs,
         "scored": len(values),
         "n_parameters": trial.n_parameters,
-        # JSON knows no infinity, and a gradient can have one.
+        # JSON has no infinity, and a gradient can be infinite.
         "metrics": {name: value if math.isfinite(value) else None for name, value in trial.metrics.items()},
         "seconds": round(trial.seconds, 1),
         "run_id": trial.run_id,

@@ -1,4 +1,4 @@
-"""The command line that goes on with a study, as it was typed but for what must change."""
+"""The command line that resumes a study: as the user typed it, except for what must change."""
 
 import shlex
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ _TRIALS = ("--trials", "--n-trials")
 
 
 def resuming(command: Sequence[str], study: str) -> str:
-    """The command that goes on with this study: the same, but for --new and the name that it led to."""
+    """The command that resumes this study: the same command, with --new replaced by the new study's name."""
     words = [word for word in command if word != "--new"]
     if len(words) < len(command):
         words = [*_without(words, _STUDY), "--study", study]
@@ -16,7 +16,7 @@ def resuming(command: Sequence[str], study: str) -> str:
 
 
 def with_trials(command: str, trials: int) -> str:
-    """The command with this number of trials in all; one for the named variants alone has no such number."""
+    """The command with this total number of trials; one with --variants-only has no such number, and stays as it is."""
     if "--variants-only" in shlex.split(command):
         return command
     return shlex.join([*_without(shlex.split(command), _TRIALS), "--trials", str(trials)])

@@ -1,4 +1,4 @@
-"""What has failed in a study, put in line once more."""
+"""Enqueues the failed configurations of a study again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ ENDED_BY = "sweeper retry"
 
 @dataclass(frozen=True)
 class Retried:
-    """The failed trials, by number, that are tried again, and the total and the command that let all of them run."""
+    """The numbers of the failed trials that are retried, and the total and the command that let all of them run."""
 
     study_name: str
     numbers: tuple[int, ...]
@@ -28,9 +28,9 @@ class Retried:
 
 
 def retry_failed(store: Store, study: optuna.Study) -> Retried:
-    """Enqueues each configuration of which every trial has failed, once; the next search begins with them.
+    """Enqueues each configuration whose trials have all failed, once; the next search begins with them.
 
-    What is waiting or running already, or has been told a result since, is passed over. Raises SweeperError while a
+    Skips configurations that are already waiting or running, or have a result by now. Raises SweeperError while a
     process runs the study.
     """
     name, study_id = study.study_name, id_of(study)
@@ -47,7 +47,7 @@ def retry_failed(store: Store, study: optuna.Study) -> Retried:
             needed = n["complete"] + n["pruned"] + n["running"] + waiting + len(numbers)
             total = max(total, needed)
             command = command and resume_command.with_trials(command, total)
-            # First, for a trial in line would wait for ever in a study that is thought finished.
+            # Before anything is enqueued, because an enqueued trial would wait for ever in a study marked as finished.
             lifecycle.mark_running(study, total, command or "")
             lifecycle.mark_ended(study, ENDED_BY)
         for number in numbers:
@@ -56,7 +56,7 @@ def retry_failed(store: Store, study: optuna.Study) -> Retried:
 
 
 def _failed(trials: Sequence[TrialRecord], frozen: Sequence[FrozenTrial]) -> list[int]:
-    """The last failed trial of each configuration that has nothing but failed ones."""
+    """The last failed trial of each configuration whose trials have all failed."""
     last, answered = {}, set()
     for trial in trials:
         if trial.configuration is None or trial.state == State.DUPLICATE:
@@ -70,12 +70,12 @@ def _failed(trials: Sequence[TrialRecord], frozen: Sequence[FrozenTrial]) -> lis
     return [
         number
         for key, number in sorted(last.items(), key=lambda item: item[1])
-        if key not in answered and not any(_is_for(w, frozen[number]) for w in waiting)
+        if key not in answered and not any(_is_retry(w, frozen[number]) for w in waiting)
     ]
 
 
-def _is_for(waiting: FrozenTrial, failed: FrozenTrial) -> bool:
-    """Whether the trial in line, which has no configuration yet, is that of the failed one."""
+def _is_retry(waiting: FrozenTrial, failed: FrozenTrial) -> bool:
+    """Whether the waiting trial, which has no configuration yet, will try the failed trial's configuration."""
     variant = waiting.user_attrs.get("variant")
     if variant is not None and variant == failed.user_attrs.get("variant"):
         return True
@@ -85,5 +85,5 @@ def _is_for(waiting: FrozenTrial, failed: FrozenTrial) -> bool:
 def _enqueue(study: optuna.Study, failed: FrozenTrial) -> None:
     names = ("variant", "comparator")
     attributes = {name: failed.user_attrs[name] for name in names if name in failed.user_attrs}
-    # A comparator has no parameters that the sampler knows, and keeps to that.
+    # A variant outside the space has no parameters that the sampler knows, and gets none now.
     study.enqueue_trial(failed.params, user_attrs={**attributes, RETRY_OF: failed.number})

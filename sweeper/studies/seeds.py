@@ -6,5 +6,5 @@ from typing import Any
 
 
 def derive_seed(*parts: Any) -> int:
-    """A 32-bit seed from anything that JSON can write, well mixed and the same on every machine."""
+    """A well-mixed 32-bit seed from any values that JSON can represent, the same on every machine."""
     return int.from_bytes(hashlib.sha256(json.dumps(parts).encode()).digest()[:4], "big")

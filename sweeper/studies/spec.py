@@ -1,4 +1,4 @@
-"""What the results of a training or study depend on: stored with it, read back and compared here."""
+"""The spec of a training or study, all that its results depend on: as stored, read back and compared."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -25,11 +25,11 @@ class RunSpec:
 
     `fold_scalings` holds mean and standard deviation by channel for each fold, or for the only split. `device` is the
     type of the devices (Execution.kind). `init_sha256` is the hash of the initial weights, None for random ones, and
-    `freeze` tells that the loaded tensors are not trained.
+    `freeze` says that the loaded tensors stay fixed.
 
     The stored form (as_json) is one flat object. Its keys are the fields of DataOptions and Protocol and those below,
-    with `mean` and `std` of the first fold added. Their order is that of a comparison: the first difference is the one
-    that a user is told, so the broadest stands first.
+    with `mean` and `std` of the first fold added. A comparison follows their order, and the user sees only the first
+    difference, so the broadest key comes first.
     """
 
     dataset: str
@@ -59,7 +59,7 @@ class RunSpec:
 
     @property
     def trainings(self) -> list[FoldRepeat]:
-        """The trainings of each configuration, the folds of the first repeat first."""
+        """The trainings of each configuration: all folds of the first repeat, then those of the next."""
         folds, repeats = self.protocol.folds, self.protocol.repeats
         return [
             FoldRepeat(
@@ -98,7 +98,7 @@ class RunSpec:
         return plain
 
     def _own_json(self) -> dict[str, Any]:
-        """The part of the stored form that a study and a training by itself do not share."""
+        """The part of the stored form that differs between a study and a training by itself."""
         return {"init_sha256": self.init_sha256, "freeze": self.freeze} if self.init_sha256 else {}
 
 
@@ -106,8 +106,8 @@ class RunSpec:
 class StudySpec(RunSpec):
     """All that a study's results depend on.
 
-    `space` is Space.describe's plain data. `variant_epochs` holds the epochs of variants that have their own, where
-    only variants are compared.
+    `space` is the plain data of Space.describe. `variant_epochs` holds the epochs of variants that have their own
+    number, if only variants are compared.
     """
 
     space: Mapping[str, Any] = field(default_factory=dict)
@@ -120,7 +120,7 @@ class StudySpec(RunSpec):
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
-        """Reads the stored form. Keys that older schemas lack get the default of their field."""
+        """Reads the stored form. A key that an older schema lacks gets the default of its field."""
         options = {f.name: stored[f.name] for f in fields(DataOptions) if f.name in stored}
         protocol = {f.name: stored[f.name] for f in fields(Protocol) if f.name in stored}
         own = {f.name: stored[f.name] for f in fields(cls) if f.name in stored}

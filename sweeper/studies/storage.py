@@ -1,4 +1,4 @@
-"""Optuna's storage: opened and checked, and the names of its studies."""
+"""Opens and checks Optuna's storage, and finds the names of its studies."""
 
 from pathlib import Path
 
@@ -34,18 +34,18 @@ def open_storage(store: Store) -> RDBStorage:
 
 
 def check_database(store: Store) -> bool:
-    """Whether there is a database of Optuna's already; SweeperError where it is no such thing, or of another schema."""
+    """Whether Optuna's database exists already; SweeperError if it is not Optuna's, or has another schema."""
     return databases.check(store.storage, LIBRARY)
 
 
 def study_names(storage: RDBStorage) -> list[str]:
-    """sweeper's studies in the storage, the latest last."""
+    """The names of sweeper's studies in the storage, the latest last."""
     found = [s for s in optuna.get_all_study_summaries(storage, include_best_trial=False) if SPEC in s.user_attrs]
     return [s.study_name for s in sorted(found, key=lambda s: s._study_id)]
 
 
 def free_name(storage: RDBStorage, name: str) -> str:
-    """The name, or the first of NAME-2, NAME-3, ... that no study has."""
+    """The first of NAME, NAME-2, NAME-3, ... that no study has."""
     taken = set(optuna.get_all_study_names(storage))
     candidate, number = name, 1
     while candidate in taken:

@@ -1,4 +1,4 @@
-"""A full disk, or a storage that takes no more, as one line for the user: nothing is lost by it."""
+"""Turns errors of a full disk or a failing storage, by which nothing is lost, into one line for the user."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from sweeper.store.redaction import redact
 
 @contextmanager
 def translated(store: Store) -> Iterator[None]:
-    """Makes a SweeperError of what a write raises for want of room, and of all that Optuna's storage refuses."""
+    """Turns the error of a write for which there is no room, and any error of Optuna's storage, into a SweeperError."""
     try:
         yield
     except OSError as error:
@@ -25,5 +25,5 @@ def translated(store: Store) -> Iterator[None]:
     except (SQLAlchemyError, StorageInternalError) as error:
         raise SweeperError(
             f"Optuna's storage {redact(store.storage)} does not answer: {redact(said(error))}; nothing is lost, the "
-            "same command goes on once it does"
+            "same command resumes once it does"
         ) from error

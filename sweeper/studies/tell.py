@@ -19,18 +19,18 @@ def tell(
     result: Mapping[str, Any],
     violated: Mapping[str, float] | None = None,
 ) -> None:
-    """Ends a trial in the storage: `state` is complete, pruned or failed, `result` what a record shows of it.
+    """Ends a trial in the storage: `state` is complete, pruned or failed, `result` is what a record shows of it.
 
-    `violated` are constraints, each with by how much, from which the sampler learns to stay away.
+    `violated` gives, for each violated constraint, by how much; the sampler learns from it to avoid such trials.
     """
     proposal.trial.set_user_attr(RESULT, {**result, "state": state, "violated": dict(violated or {})})
     _end(study, proposal.trial)
 
 
-def end_told(study: optuna.Study) -> None:
-    """Ends the trials that were told a result and not ended: a process was killed, or the storage failed, in between.
+def end_trials_with_results(study: optuna.Study) -> None:
+    """Ends trials that have a result but did not end: a process was killed, or the storage failed, in between.
 
-    What was decided holds: a pruned trial must not be trained further.
+    The decision holds: a pruned trial must not be trained further.
     """
     for frozen in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if RESULT in frozen.user_attrs:
@@ -39,13 +39,13 @@ def end_told(study: optuna.Study) -> None:
 
 
 def _end(study: optuna.Study, trial: Trial) -> None:
-    """Ends a trial as its result says."""
+    """Ends a trial as its stored result says."""
     result = trial.user_attrs[RESULT]
     for name, by in result.get("violated", {}).items():
         if name not in trial.constraints:
             trial.set_constraint(name, by)
     if trial.user_attrs.get("comparator", False) or result["state"] == State.FAILED:
-        # Optuna's samplers and pruners pass over failed trials: for them a comparator has never been.
+        # Optuna's samplers and pruners skip failed trials, so they never see a variant outside the space.
         study.tell(trial, state=TrialState.FAIL)
     elif result["state"] == State.PRUNED:
         study.tell(trial, state=TrialState.PRUNED)
@@ -54,11 +54,11 @@ def _end(study: optuna.Study, trial: Trial) -> None:
 
 
 def tell_duplicate(study: optuna.Study, proposal: Proposal, original: TrialRecord) -> None:
-    """Gives a proposal that repeats a finished trial that trial's result: the sampler learns, nobody counts it."""
+    """Ends a duplicate of a finished trial with that trial's result: the sampler learns from it; it is not counted."""
     trial = proposal.trial
     trial.set_user_attr("duplicate_of", original.number)
     if proposal.outside_space:
-        study.tell(trial, state=TrialState.FAIL)  # unknown to the sampler, as ever
+        study.tell(trial, state=TrialState.FAIL)  # the sampler never sees a variant outside the space
         return
     for step, value in original.values.items():
         trial.report(value, step)

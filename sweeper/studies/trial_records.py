@@ -17,10 +17,10 @@ from sweeper.studies.objective import direction
 class TrialRecord:
     """A trial as sweeper counts it.
 
-    `state` is complete, pruned, failed, running, waiting, or duplicate (told another trial's result; not counted).
-    `value` is the last epoch's objective, the mean over folds and repeats where there are several trainings, whose
-    epochs `epochs` then counts all, once the trial has ended. `values` are what the pruner saw: by epoch, or of
-    several trainings their running mean, by how many were complete. `params` are field values of the searched
+    `state` is complete, pruned, failed, running, waiting, or duplicate (given another trial's result; not counted).
+    `value` is the last epoch's objective; with several trainings, its mean over folds and repeats. `epochs` then counts
+    the epochs of all trainings, once the trial has ended. `values` are what the pruner saw: the objective by epoch, or
+    the running mean of several trainings by how many were complete. `params` are field values of the searched
     parameters. A trial that was pruned for a constraint is not `feasible`.
     """
 
@@ -45,7 +45,7 @@ class TrialRecord:
 
 
 def trial_name(number: int, variant: str | None) -> str:
-    """What a trial is called, in MLflow as on the terminal."""
+    """A trial's name, in MLflow and on the terminal."""
     return f"trial {number}" + (f" ({variant})" if variant else "")
 
 
@@ -60,7 +60,7 @@ def records(study: optuna.Study) -> list[TrialRecord]:
 
 
 def set_run_id(study: optuna.Study, number: int, run_id: str) -> None:
-    """Notes a trial's MLflow run. On the study: Optuna lets nothing be added to a finished trial."""
+    """Records a trial's MLflow run, on the study: Optuna allows no change to a finished trial."""
     study.set_user_attr(f"{RUN_ID}:{number}", run_id)
 
 
@@ -73,7 +73,8 @@ def _record(frozen: FrozenTrial, run_id: str | None, several: bool) -> TrialReco
         TrialState.COMPLETE: State.COMPLETE, TrialState.PRUNED: State.PRUNED, TrialState.FAIL: State.FAILED,
         TrialState.RUNNING: State.RUNNING, TrialState.WAITING: State.WAITING,
     }[frozen.state]  # fmt: skip
-    # Also of one that Optuna calls running still: a process was killed between the two writes that end a trial.
+    # The result's state also holds if Optuna's is still running: a process was killed between the two writes that end a
+    # trial.
     state = State(result.get("state", state))
     if attributes.get("duplicate_of") is not None:
         state = State.DUPLICATE
@@ -97,24 +98,24 @@ def _record(frozen: FrozenTrial, run_id: str | None, several: bool) -> TrialReco
 
 
 def counts(trials: Sequence[TrialRecord]) -> dict[str, int]:
-    """Trials by state, duplicates left out."""
+    """The number of trials by state, without duplicates."""
     states = {"complete": State.COMPLETE, "pruned": State.PRUNED, "fail": State.FAILED, "running": State.RUNNING}
     return {name: sum(trial.state == state for trial in trials) for name, state in states.items()}
 
 
 def n_counted(study: optuna.Study) -> int:
-    """How many trials count in `--trials`: those that were trained to their end, or pruned."""
+    """The number of trials that count towards `--trials`: those that are complete or pruned."""
     counted = counts(records(study))
     return counted["complete"] + counted["pruned"]
 
 
 def ranking(trials: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:
-    """Complete trials, the best first; the earlier one where values are equal."""
+    """Complete trials, the best first; of equal values, the earlier trial first."""
     sign = 1 if direction(metric) == "minimize" else -1
     complete = [t for t in trials if t.state == State.COMPLETE and t.value is not None]
     return sorted(complete, key=lambda t: (sign * t.value, t.number))  # type: ignore[operator]
 
 
 def best(trials: Sequence[TrialRecord], metric: str) -> TrialRecord | None:
-    """The best complete trial that keeps to the constraints."""
+    """The best complete trial that satisfies the constraints."""
     return next((trial for trial in ranking(trials, metric) if trial.feasible), None)

@@ -1,4 +1,4 @@
-"""The learning curves that a study keeps of its variants: their files are gone when the study ends."""
+"""Stores the learning curves of variants in the study, because their files are gone when the study ends."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 _CURVES = "curves"
 
 
-def keep(trial: Trial, histories: "Sequence[Sequence[EpochMetrics]]") -> None:
-    """Keeps the curves of a trial's trainings beside it."""
-    # Five digits are more than a figure shows, and let 15 trainings of 100 epochs pass where a text has 64 KB at most.
-    kept = [
+def save(trial: Trial, histories: "Sequence[Sequence[EpochMetrics]]") -> None:
+    """Stores the curves of a trial's trainings with the trial."""
+    # Five digits are more than a plot shows, and let 15 trainings of 100 epochs fit where a text has at most 64 KB.
+    curves = [
         {name: [float(f"{getattr(epoch, name):.5g}") for epoch in history] for name in LEARNING_CURVES}
         for history in histories
     ]
-    trial.set_user_attr(_CURVES, kept)
+    trial.set_user_attr(_CURVES, curves)
 
 
-def kept(study: optuna.Study, number: int) -> list[list[dict[str, float]]]:
-    """The epochs of each of a trial's trainings, with the figures in LEARNING_CURVES; empty where none were kept."""
+def load(study: optuna.Study, number: int) -> list[list[dict[str, float]]]:
+    """The epochs of each of a trial's trainings, with the metrics in LEARNING_CURVES; empty if none were stored."""
     trainings = study.get_trials(deepcopy=False)[number].user_attrs.get(_CURVES, [])
     return [
         [

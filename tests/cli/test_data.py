@@ -87,13 +87,13 @@ def test_info_of_a_folder_tells_its_parts_and_their_copies(folder):
 def test_info_shows_a_person_the_copies_and_what_is_not_seen(folder):
     shown = " ".join(invoke("info", str(folder)).stdout.split())
     for text in (
-        "9 images 3 of them kept for validation by the data set itself",
+        "9 images 3 of them are the data set's own validation part",
         "class training validation test share of training cat 6 2 2 66.7% #################### dog 3 1 3 33.3% ######",
         "The smallest class has 3 training images, the largest 6.",
-        "within training: 4 images in 2 groups of equal ones (1 with different labels) 0 (cat), 4 (dog)",
-        "within test: 2 images in 1 group of equal ones (0 with different labels)",
-        "validation images that are in training too: 1 (33.33% of validation); 0 of them under another label there",
-        "test images that are in training too: 2 (40.00% of test); 1 of them under another label there",
+        "within training: 4 images in 2 groups of equal images (1 with different labels) 0 (cat), 4 (dog)",
+        "within test: 2 images in 1 group of equal images (0 with different labels)",
+        "validation images that are also in training: 1 (33.33% of validation); 0 of them have another label there",
+        "test images that are also in training: 2 (40.00% of test); 1 of them have another label there",
         "test 0 (cat) = training 2 (cat)",
         "Only copies that agree in every pixel are found",
         "3.3 % of CIFAR-10's test images have a near-duplicate",
@@ -114,7 +114,7 @@ def test_pixels_that_never_change_are_told(folder):
         image = Image.open(path)
         image.putpixel((0, 0), 5)
         image.save(path)
-    assert "1 of 16 are alike in all training images" in invoke("info", str(folder)).stdout
+    assert "1 of 16 are equal in all training images" in invoke("info", str(folder)).stdout
 
 
 def test_without_a_test_part_nothing_is_said_of_its_copies(folder):

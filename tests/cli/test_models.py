@@ -142,7 +142,7 @@ def test_overrides_and_another_data_set_change_the_network():
             "conv1: kernel_size 30 is larger than its 28x28 map (padding 0), ",
         ),
         (["--space", "LARGE", "--dataset", "mnist"], "with images of mnist (large, [variants.baseline])"),
-        (["--space", "BARE"], "bare names no data sets: --dataset must be given"),
+        (["--space", "BARE"], "bare names no data sets: give one with --dataset"),
     ],
 )
 def test_what_cannot_be_shown_is_refused_in_one_line(arguments, message, tmp_path):

@@ -40,8 +40,8 @@ def dry_run(path, *more):
 @pytest.mark.parametrize(
     ("size", "mode", "space", "line"),
     [
-        ((28, 28), "L", "lenet5", "Space: lenet5, the one for grey images of 28x28"),
-        ((32, 40), "RGB", "vgg_small", "Space: vgg_small, the one for colour images of 40x32"),
+        ((28, 28), "L", "lenet5", "Space: lenet5, the default for grey images of 28x28"),
+        ((32, 40), "RGB", "vgg_small", "Space: vgg_small, the default for colour images of 40x32"),
     ],
 )
 def test_search_says_which_space_it_picks_and_why(tmp_path, size, mode, space, line):
@@ -57,14 +57,14 @@ def test_search_says_which_space_it_picks_and_why(tmp_path, size, mode, space, l
 def test_options_decide_the_space_and_the_images(tmp_path):
     root = pets(tmp_path / "pets", (40, 30), "RGB")
     shown, said = dry_run(root, "--grayscale", "--resize", "28", "--classes", "dog,cat")
-    assert "Space: lenet5, the one for grey images of 28x28" in said.splitlines()
+    assert "Space: lenet5, the default for grey images of 28x28" in said.splitlines()
     assert shown["images"] == {"train": 32, "validation": 4, "confirm": 4}
 
 
 def test_own_validation_is_used_and_said(tmp_path):
     shown, said = dry_run(pets(tmp_path / "pets", val=True))
     assert shown["images"]["validation"] == 10
-    assert "pets has a validation part of its own, of 10 images: it is what scores" in said
+    assert "pets has its own validation part of 10 images: the scores are measured on it" in said
 
 
 def test_search_takes_an_npz_file(tmp_path):

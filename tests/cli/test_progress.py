@@ -37,7 +37,7 @@ def test_outside_a_terminal_there_are_plain_lines_on_stderr(capsys, monkeypatch)
     assert seen.out == ""
     lines = seen.err.splitlines()
     assert lines[0] == "study: 1 of 4 trials done, 2 workers"
-    assert "trial 2 goes on behind epoch 1" in lines
+    assert "trial 2 resumes after epoch 1" in lines
     assert "a note" in lines
     assert any(line.startswith("[2/4] trial 1 complete 0.7000 after 2 epochs, best 0.7000 (trial 1)") for line in lines)
     assert any("trial 3 pruned 0.1000 after 2 epochs (diverged: the loss is nan)" in line for line in lines)

@@ -25,7 +25,7 @@ def test_promotion_that_is_interrupted_goes_on_to_one_test_and_no_second(store, 
     interrupted.says("epoch 1: train loss")
     os.kill(interrupted.process, signal.SIGTERM)  # the command alone, as a supervisor does
     interrupted.ended(143)
-    assert "To go on: sweeper promote" in interrupted.stderr
+    assert "To resume: sweeper promote" in interrupted.stderr
     assert interrupted.stdout == ""
     assert json.loads(sweeper("ledger", "--store", store, "--json").stdout) == {"schema_version": 1, "looks": []}
 

@@ -46,10 +46,10 @@ def test_failed_trial_is_put_in_line_and_the_printed_command_runs_it(workplace, 
 
     shown = json.loads(workplace.run("retry", failed, "--failed", "--json", *places).stdout)
     assert (shown["schema_version"], shown["study_name"], shown["numbers"], shown["trials"]) == (1, failed, [2], 4)
-    assert "nothing to be tried again" in workplace.run("retry", failed, "--failed", *places).stdout
+    assert "no trials to requeue" in workplace.run("retry", failed, "--failed", *places).stdout
     status = workplace.run("status", failed, *places).stdout
     assert f"{failed}: stopped by sweeper retry\n" in status
-    assert f"To go on: {shown['command']}\n" in status
+    assert f"To resume: {shown['command']}\n" in status
 
     workplace.run(*shlex.split(shown["command"])[1:], "-q")
     trials = json.loads(workplace.run("trials", failed, *places, "--json").stdout)["trials"]

@@ -191,7 +191,7 @@ def test_timeout_is_exit_code_0_and_says_how_to_go_on(tiny, tmp_path):
     result = tiny_search(tiny, store, "--epochs", "2", "--pruner", "none", "--trials", "1000", "--timeout", "2s")
     assert result.exit_code == 0
     assert "stopped by timeout" in result.stdout
-    assert "goes on from here" in result.stdout
+    assert "resumes from here" in result.stdout
 
 
 def test_sweep_that_was_stopped_before_any_trial_completed_has_not_failed(tiny, tmp_path):

@@ -21,14 +21,14 @@ def killed(workplace, driver):  # noqa: F811
 def test_running_study_names_its_owner(killed):
     pid, _, running = killed
     assert running.startswith(f"killed: running, process {pid} on ")
-    assert "To go on" not in running
+    assert "To resume" not in running
 
 
 def test_dead_study_is_told_from_a_stopped_one_and_comes_with_its_command(workplace, killed):  # noqa: F811
     _, words, _ = killed
     shown = workplace.run("status", "killed", "--store", workplace.store).stdout
-    assert shown.startswith("killed: dead: its process was killed, or its machine lost\n")
-    assert shown.splitlines()[-1].startswith("To go on: ")
+    assert shown.startswith("killed: dead: its process was killed, or its machine was lost\n")
+    assert shown.splitlines()[-1].startswith("To resume: ")
     assert shown.splitlines()[-1].endswith(" ".join(words))
     status = json.loads(workplace.run("status", "killed", "--store", workplace.store, "--json").stdout)
     assert (status["state"], status["owner"], status["ended"]) == ("dead", None, None)

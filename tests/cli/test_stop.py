@@ -24,7 +24,7 @@ def store(workplace):  # noqa: F811
 def test_study_that_nobody_runs_is_refused_in_one_line(workplace):  # noqa: F811
     workplace.search("ended", "--trials", 1, "--epochs", 1)
     refused = workplace.run("stop", "ended", "--store", workplace.store, code=1)
-    assert refused.stderr == "Error: nobody runs ended: it is finished\n"
+    assert refused.stderr == "Error: no process runs ended: it is finished\n"
 
 
 def test_no_wait_asks_and_returns(workplace, study, store):  # noqa: F811
@@ -51,7 +51,7 @@ def test_it_waits_for_the_end_and_says_how_to_go_on(workplace, study, store):  #
     owned.wait()
     told = workplace.run("stop", study, "--store", workplace.store)
     owner.join()
-    assert told.stdout == "halted: stopped by sweeper stop\nTo go on: sweeper search tiny --study halted\n"
+    assert told.stdout == "halted: stopped by sweeper stop\nTo resume: sweeper search tiny --study halted\n"
 
 
 def test_ctrl_c_ends_the_waiting_and_leaves_the_request(workplace, study, store, driver):  # noqa: F811

@@ -46,7 +46,7 @@ def test_no_figure_is_cut_off_in_a_narrow_terminal(outcome, width):
         assert figure in finalists
     for figure in ("92.10", "[91.56,", "92.61]", "0.3024", "92.16", "91.91"):
         assert figure in tested
-    assert "looks at it: 1 by this study, 4 in this store" in " ".join(tested.split())
+    assert "test evaluations: 1 by this study, 4 in this store" in " ".join(tested.split())
     assert "\u2026" not in finalists + tested
 
 

@@ -254,7 +254,7 @@ def test_signal_saves_and_the_same_command_goes_on_bitwise(workplace, monkeypatc
     with monkeypatch.context() as patch:
         signal_at(patch, 2, number)
         split = workplace.train(*arguments, "--json", code=code)
-    assert "To go on: sweeper" in split.stderr
+    assert "To resume: sweeper" in split.stderr
     stopped = json.loads(split.stdout)
     assert stopped["stopped"] == signal.Signals(number).name
     assert "validation_accuracy" not in stopped
@@ -263,7 +263,7 @@ def test_signal_saves_and_the_same_command_goes_on_bitwise(workplace, monkeypatc
     assert run.data.tags["sweeper.reason"] == signal.Signals(number).name
 
     resumed = workplace.train(*arguments, "--json", "-v")
-    assert "goes on behind epoch 2" in resumed.stderr
+    assert "resumes after epoch 2" in resumed.stderr
     gone_on = json.loads(resumed.stdout)
     assert gone_on["run_id"] == stopped["run_id"]
     twin = workplace.trained(*arguments, "--variant", "twin")
@@ -283,7 +283,7 @@ def test_fold_that_was_complete_when_the_command_was_stopped_is_not_trained_agai
         workplace.train(*arguments, code=130)
     resumed = workplace.train(*arguments, "--json")
     assert "1 of 2 trainings done" in resumed.stderr
-    assert "fold 2 goes on behind epoch 2" in resumed.stderr
+    assert "fold 2 resumes after epoch 2" in resumed.stderr
     assert "fold 1" not in resumed.stderr
     outcome = json.loads(resumed.stdout)
     twin = workplace.trained(*arguments, "--variant", "twin")
@@ -349,7 +349,7 @@ def test_deletion_of_a_study_leaves_trainings_alone(workplace):
             "no variant 'basline' in tiny_space, which has baseline, twin, headed, ",
         ),
         (["--set", "dropout=1.5"], "dropout must be in [0, 1), got 1.5 (--set dropout=1.5)"),
-        (["--set", "lr=1e-4:1e-2"], "lr must be a single value, for nothing is searched here (--set lr=1e-4:1e-2)"),
+        (["--set", "lr=1e-4:1e-2"], "lr must be a single value, because nothing is searched here (--set lr=1e-4:1e-2)"),
         (["--set", "folds=1"], "folds must be"),
         (["--epochs", "0"], "--epochs"),
         (["--subset", "100000"], "100000"),
@@ -401,7 +401,7 @@ def test_tensors_that_match_are_taken_and_all_is_told_and_logged(workplace, sour
     assert {"name": "classifier.output.weight", "reason": "10x6 here, 10x8 in the weights"} in init["left"]
     # The bias of the output has the shape of the classes alone.
     assert len(init["taken"]) == 7
-    assert f"Initial weights: of run {source}, SHA-256 {init['sha256'][:12]}" in shown.stderr
+    assert f"Initial weights from run {source}, SHA-256 {init['sha256'][:12]}" in shown.stderr
     assert f"taken (7): {', '.join(init['taken'])}" in shown.stderr
     assert "not taken (3): classifier.hidden1.weight (6x8 here, 8x8 in the weights), " in shown.stderr
 
@@ -454,7 +454,7 @@ def test_training_goes_on_bitwise_when_its_source_is_gone(workplace, source, mon
     shutil.rmtree(uri.removeprefix("file://"))
     workplace.client.delete_run(gone)
     resumed = workplace.train(*arguments, "--json", "-v")
-    assert "goes on behind epoch 1" in resumed.stderr
+    assert "resumes after epoch 1" in resumed.stderr
     outcome = json.loads(resumed.stdout)
     for metric in ("train_loss", "validation_loss", "gradient_norm"):
         assert workplace.history(outcome["run_id"], metric) == workplace.history(twin["run_id"], metric)
@@ -487,14 +487,14 @@ def test_curves_are_drawn_beside_those_of_others_after_the_end_too(workplace, so
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--freeze"], "--freeze keeps the weights that --init loads, and needs it"),
+        (["--freeze"], "--freeze needs --init: it freezes the weights that --init loads"),
         (["--init", ""], "weights must be named by a run's id (32 hexadecimal digits)"),
         (["--init", "nosuch@champion"], "MLflow has no registered model nosuch@champion (--init)"),
         (["--init", "0" * 32], f"MLflow has no run {'0' * 32} (--init)"),
         (["--init", "SOURCE", "--freeze"], "all 10 parameters of this network are in the weights of run SOURCE"),
         (
             ["--init", "SOURCE", "--variant", "perceptron"],
-            "no parameter of this network has the name and shape of one of run SOURCE",
+            "no weights of run SOURCE match a parameter of this network in name and shape",
         ),
         (["--compare", "nosuch"], "a run must be named by its id, 32 hexadecimal digits, got 'nosuch' (--compare)"),
         (["--compare", "0" * 32], f"MLflow has no run {'0' * 32} (--compare)"),

@@ -144,7 +144,7 @@ def test_epochs_of_the_command_line_and_those_of_a_search_hold_for_all(place, mo
     done = search(place, *arguments, code=2)
     [request] = asked
     assert (request.protocol.epochs, request.variant_epochs) == (epochs, own)
-    told = "In a search every trial has 2 epochs, these variants too: with [markup] (3)"
+    told = "In a search every trial has 2 epochs; the epochs of these variants are ignored: with [markup] (3)"
     assert (told in done.stderr) == (not arguments)
 
 

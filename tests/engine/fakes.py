@@ -31,10 +31,12 @@ class FakePool:
     so many share a process.
     """
 
-    def __init__(self, script: Script, n_workers: int = 1, per_process: int = 1, finds_width: bool = False) -> None:
-        self.finds_width = finds_width
+    def __init__(
+        self, script: Script, n_workers: int = 1, per_process: int = 1, tunes_concurrency: bool = False
+    ) -> None:
+        self.tunes_concurrency = tunes_concurrency
         self.script, self.n_workers, self.per_process = script, n_workers, per_process
-        self.wide = [per_process] * (n_workers // per_process)
+        self.limits = [per_process] * (n_workers // per_process)
         self.jobs: list[TrialJob] = []
         self.current: dict[int, TrialJob] = {}
         self.epochs: dict[int, int] = {}  # finished ones by trial: what a checkpoint would hold
@@ -63,13 +65,13 @@ class FakePool:
         return [range(first, first + self.per_process) for first in range(0, self.n_workers, self.per_process)]
 
     def at_once(self, index: int) -> int:
-        return self.wide[index // self.per_process]
+        return self.limits[index // self.per_process]
 
-    def narrow(self, index: int, at_once: int) -> None:
-        self.wide[index // self.per_process] = max(1, min(self.at_once(index), at_once))
+    def limit_concurrency(self, index: int, at_once: int) -> None:
+        self.limits[index // self.per_process] = max(1, min(self.at_once(index), at_once))
 
-    def widen(self, index: int) -> None:
-        self.wide[index // self.per_process] = self.per_process
+    def lift_limit(self, index: int) -> None:
+        self.limits[index // self.per_process] = self.per_process
 
     def renew(self, index: int) -> None:
         self.renewed.append(index)

@@ -8,7 +8,7 @@ import torch
 from sweeper.engine.base import Failure
 from sweeper.engine.job import train_trial
 from sweeper.engine.local import shared_images
-from sweeper.engine.local.worker import data_of
+from sweeper.engine.local.worker import load_fold
 from sweeper.training.loop import Diverged
 
 
@@ -17,8 +17,8 @@ class InlinePool:
 
     made: ClassVar[list[Any]] = []
 
-    def __init__(self, setup, devices, log_folder, per_process=1, finds_width=False) -> None:
-        self.finds_width = finds_width
+    def __init__(self, setup, devices, log_folder, per_process=1, tunes_concurrency=False) -> None:
+        self.tunes_concurrency = tunes_concurrency
         InlinePool.made.append(self)
         self.parts = setup.parts
         self.setup = setup
@@ -33,7 +33,7 @@ class InlinePool:
         return self.log_folder / f"worker-{index}.log"
 
     def train(self, index: int, job) -> None:
-        self.training = train_trial(job, data_of(self.setup, job.fold, torch.device("cpu")))
+        self.training = train_trial(job, load_fold(self.setup, job.fold, torch.device("cpu")))
         self._advance()
 
     def answer(self, index: int, *, proceed: bool) -> None:

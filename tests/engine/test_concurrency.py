@@ -9,7 +9,7 @@ def climbed(tuner, speed, n_epochs=40, own=lambda trial: 1.0):
     for _ in range(n_epochs):
         at_once = tuner.at_once
         for trial in range(at_once):
-            tuner.heard(trial, speed(at_once) * own(trial), range(at_once))
+            tuner.record_epoch(trial, speed(at_once) * own(trial), range(at_once))
         widths.append(at_once)
     return widths
 
@@ -39,17 +39,17 @@ def test_slow_trials_that_join_are_not_taken_for_a_loss():
 
 def test_nothing_is_changed_before_as_many_as_may_run_have_had_an_epoch_of_their_own_since_the_last_change():
     tuner = ConcurrencyTuner(8)
-    tuner.heard("a", 100.0, ["a"])
+    tuner.record_epoch("a", 100.0, ["a"])
     assert tuner.at_once == 1  # its first epoch
-    tuner.heard("a", 100.0, ["a"])
+    tuner.record_epoch("a", 100.0, ["a"])
     assert tuner.at_once == 2
     for _ in range(5):
-        tuner.heard("a", 10.0, ["a"])
+        tuner.record_epoch("a", 10.0, ["a"])
     assert tuner.at_once == 2  # no second trial runs
     for trial in "abb":
-        tuner.heard(trial, 90.0, ["a", "b"])
+        tuner.record_epoch(trial, 90.0, ["a", "b"])
     assert tuner.at_once == 2  # of "a", what it did by itself does not count
-    tuner.heard("a", 90.0, ["a", "b"])
+    tuner.record_epoch("a", 90.0, ["a", "b"])
     assert tuner.at_once == 4
 
 
@@ -58,7 +58,7 @@ def test_trials_that_are_pruned_beside_it_do_not_keep_a_trial_from_telling():
     for epoch in range(40):
         at_once = tuner.at_once
         for trial in ["lasts", *((epoch // 2, n) for n in range(1, at_once))]:
-            tuner.heard(trial, min(1.0, 4 / at_once), ["lasts", *((epoch // 2, n) for n in range(1, at_once))])
+            tuner.record_epoch(trial, min(1.0, 4 / at_once), ["lasts", *((epoch // 2, n) for n in range(1, at_once))])
     assert (tuner.at_once, tuner.settled) == (4, True)
 
 
@@ -68,20 +68,20 @@ def test_trials_of_which_none_lasts_are_not_compared_with_others(n_epochs):
     for number in range(60):
         trials = [(number, n) for n in range(tuner.at_once)]
         for trial in trials * n_epochs:
-            tuner.heard(trial, 100.0 / (1 + number), trials)
+            tuner.record_epoch(trial, 100.0 / (1 + number), trials)
     assert tuner.at_once == 8
 
 
 def test_nothing_is_changed_while_a_trial_from_before_may_yet_tell():
     tuner = ConcurrencyTuner(8)
     for _ in range(2):
-        tuner.heard("slow", 10.0, ["slow"])
+        tuner.record_epoch("slow", 10.0, ["slow"])
     for _ in range(5):
         for trial in "bc":
-            tuner.heard(trial, 90.0, ["slow", trial])
+            tuner.record_epoch(trial, 90.0, ["slow", trial])
     assert tuner.at_once == 2
     for _ in range(2):
-        tuner.heard("slow", 5.0, ["slow", "d"])
+        tuner.record_epoch("slow", 5.0, ["slow", "d"])
     assert (tuner.at_once, tuner.settled) == (1, True)
 
 

@@ -17,9 +17,9 @@ NOT_GUILTY = Failure("out_of_memory", "CUDA out of memory", own_fault=False)
 class Shift:
     """A crew with tasks, run to their ends; `script` gives what each task's next message is, by number and epoch."""
 
-    def __init__(self, folder, script, n_tasks=1, n_workers=1, per_process=1, finds_width=False, epochs=3):
+    def __init__(self, folder, script, n_tasks=1, n_workers=1, per_process=1, tunes_concurrency=False, epochs=3):
         self.notes, self.heard = [], []
-        self.pool = FakePool(lambda job, epoch: script(job.number, epoch), n_workers, per_process, finds_width)
+        self.pool = FakePool(lambda job, epoch: script(job.number, epoch), n_workers, per_process, tunes_concurrency)
         self.dispatcher = Dispatcher(self.pool, self.notes.append)
         configuration = Configuration(ConvNetConfig(), TrainConfig())
         jobs = [TrialJob(number, configuration, epochs, 5, folder / str(number), "data") for number in range(n_tasks)]
@@ -76,7 +76,7 @@ def test_task_cut_short_is_gone_on_with_before_any_other(tmp_path):
     shift = Shift(tmp_path, once((0, 2), Died(-11)), n_tasks=3)
     shift.work()
     assert [job.number for job in shift.pool.jobs] == [0, 0, 1, 2]
-    assert shift.notes == [Note("trial 0: the worker ended with exit code -11; going on from its last epoch")]
+    assert shift.notes == [Note("trial 0: the worker ended with exit code -11; resuming from its last epoch")]
 
 
 @pytest.mark.parametrize("epoch", [1, 3])
@@ -172,24 +172,24 @@ def test_task_without_memory_beside_others_waits_until_fewer_are_trained(tmp_pat
     shift.work()
     assert {number for number, event in shift.ends() if isinstance(event, TrialResult)} == set(range(5))
     assert shift.epochs(2) == [(1, True), (1, False), (2, True), (3, True)]
-    assert shift.pool.wide == [3]
+    assert shift.pool.limits == [3]
     assert most[:4] == [1, 2, 3, 4]
     assert max(most[4:]) <= 3
     assert shift.pool.renewed == []
-    assert "trial 2: out of memory beside others; fewer are trained at once" in [note.text for note in shift.notes]
+    assert "trial 2: out of memory beside other trials; fewer will train at once" in [note.text for note in shift.notes]
 
 
 def test_task_without_memory_though_nothing_is_trained_beside_is_what_it_is_elsewhere(tmp_path):
     shift = Shift(tmp_path, lambda number, epoch: Failure("out_of_memory", "CUDA out of memory"), 1, 4, per_process=4)
     shift.work()
     assert shift.ends() == [(0, Failure("out_of_memory", "CUDA out of memory", log=shift.pool.log(0)))]
-    assert (shift.pool.renewed, shift.pool.wide) == ([0], [4])
+    assert (shift.pool.renewed, shift.pool.limits) == ([0], [4])
 
 
 def test_task_that_is_tried_again_has_a_new_process_for_itself(tmp_path):
     shift = Shift(tmp_path, lambda number, epoch: metrics(epoch, 0.5), 5, 4, per_process=2)
     busy, other, tried, *_ = shift.tasks
-    tried.tried_again = True
+    tried.retried = True
     for task in (busy, other):
         shift.dispatcher.begin(shift.dispatcher.idle(), task)
     assert list(shift.dispatcher.running) == [0, 2]
@@ -222,7 +222,7 @@ def test_task_without_memory_whose_neighbour_ended_is_judged_by_itself_before_an
     assert [(number, event.kind) for number, event in shift.ends() if isinstance(event, Failure)] == [
         (1, "out_of_memory")
     ]
-    assert shift.pool.wide == [3]
+    assert shift.pool.limits == [3]
 
 
 def test_tasks_are_spread_over_the_processes(tmp_path):
@@ -262,14 +262,14 @@ def test_tasks_of_a_process_that_died_go_on_beside_fewer_and_none_is_blamed_befo
 
 def test_process_has_its_width_again_once_it_is_known_who_ended_it(tmp_path):
     shift = Shift(tmp_path, lambda number, epoch: metrics(epoch, 0.5), 1, 4, per_process=4)
-    shift.pool.wide = [1]
+    shift.pool.limits = [1]
     shift.tasks[0].deaths = 2
     shift.dispatcher.begin(0, shift.tasks[0])
     shift.pool.messages.clear()
     shift.pool.messages.extend((worker, Died(-11)) for worker in range(4))
     [(_, failure)] = shift.dispatcher.wait(0)
     assert "3 times without finishing an epoch" in failure.message
-    assert shift.pool.wide == [4]
+    assert shift.pool.limits == [4]
 
 
 @pytest.mark.parametrize("n_tasks", [0, 1, 3])
@@ -298,7 +298,7 @@ def test_width_that_is_to_be_found_out_grows_while_it_pays(tmp_path):
         widths.append(n_running)
         return replace(metrics(epoch, 0.5), images_per_second=1000.0 * min(1, 4 / max(1, n_running)))
 
-    shift = Shift(tmp_path, script, 8, 8, per_process=8, finds_width=True, epochs=30)
+    shift = Shift(tmp_path, script, 8, 8, per_process=8, tunes_concurrency=True, epochs=30)
     shift.work()
     assert {number for number, event in shift.ends() if isinstance(event, TrialResult)} == set(range(8))
     assert widths[0] == 1

@@ -41,11 +41,11 @@ def test_search_that_was_killed_goes_on_with_its_trials_and_runs(workplace, undi
     assert status["state"] == "dead"
     left = {trial["number"]: trial["epochs"] for trial in status["running_trials"]}
     assert left
-    assert "To go on: " in workplace.run("status").stdout
+    assert "To resume: " in workplace.run("status").stdout
 
     again = workplace.search("--trials", 4, jobs=2).ended()
     for number, epochs in left.items():
-        told = f"goes on behind epoch {epochs}" if epochs else "started"
+        told = f"resumes after epoch {epochs}" if epochs else "started"
         assert f"trial {number}{' (baseline)' * (not number)} {told}" in again.stderr
     assert workplace.status()["state"] == "finished"
     assert_same(workplace, undisturbed, 4)

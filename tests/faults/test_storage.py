@@ -95,7 +95,7 @@ def test_full_disk_stops_the_search_and_it_goes_on_when_there_is_room(
         driver.clear()
         filler.unlink()
         again = place.search("--trials", 2).ended()
-        assert "trial 0 (baseline) goes on behind epoch" in again.stderr
+        assert "trial 0 (baseline) resumes after epoch" in again.stderr
         assert_same(place, undisturbed, 2)
         assert is_whole(place.store)
 
@@ -173,7 +173,7 @@ def test_study_that_is_being_run_can_be_stopped_and_no_other_command_may_change_
     workplace.run("stop", STUDY)
     search.wait()
     assert "trial 0 (baseline) interrupted" in search.stderr
-    assert "goes on from here" in search.stdout
+    assert "resumes from here" in search.stdout
     status = workplace.status()
     assert (status["state"], status["ended"], status["n_trials"]["running"]) == ("stopped", "sweeper stop", 1)
     workplace.run("delete", STUDY, "--yes")

@@ -217,7 +217,7 @@ def test_the_size_of_a_finalist_is_that_of_its_own_network(n_filters, n_paramete
     ],
 )
 def test_a_search_without_anything_to_promote_is_refused(trials):
-    with pytest.raises(SweeperError, match="no trial has finished that could be promoted"):
+    with pytest.raises(SweeperError, match="no trial that can be promoted has finished"):
         selected(trials)
 
 

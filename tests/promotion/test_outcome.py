@@ -52,7 +52,7 @@ def outcome(**changes):
 
 
 def test_an_entrant_is_told_of_in_plain_data():
-    described = entrant().described()
+    described = entrant().as_json()
     # The two-sided 5 % point of t with 10 degrees of freedom is 2.228.
     assert described.pop("confirm") == pytest.approx({"accuracy": 0.9, "low": 0.87772, "high": 0.92228}, abs=1e-5)
     assert described.pop("validation") == pytest.approx({"mean": 0.92, "sd": 0.02, "n_seeds": 3})
@@ -72,39 +72,39 @@ def test_an_entrant_is_told_of_in_plain_data():
 
 def test_one_seed_gives_neither_sd_nor_bounds():
     one_seed = over_seeds_and_images([[1], [1], [0], [1]])
-    described = entrant(validation=np.array([0.9]), confirm=one_seed).described()
+    described = entrant(validation=np.array([0.9]), confirm=one_seed).as_json()
     assert described["validation"] == {"mean": 0.9, "sd": None, "n_seeds": 1}
     assert described["confirm"] == {"accuracy": 0.75, "low": None, "high": None}
 
 
 def test_seeds_that_agree_have_an_sd_of_zero_and_not_none():
-    assert entrant(validation=np.array([0.9, 0.9])).described()["validation"]["sd"] == 0
+    assert entrant(validation=np.array([0.9, 0.9])).as_json()["validation"]["sd"] == 0
 
 
 def test_without_a_confirm_part_there_is_no_estimate_of_it():
-    assert entrant(confirm=None).described()["confirm"] == {"accuracy": None, "low": None, "high": None}
+    assert entrant(confirm=None).as_json()["confirm"] == {"accuracy": None, "low": None, "high": None}
 
 
 def test_an_estimate_of_zero_is_told():
-    assert entrant(confirm=Estimate(0.0, None, None)).described()["confirm"]["accuracy"] == 0
+    assert entrant(confirm=Estimate(0.0, None, None)).as_json()["confirm"]["accuracy"] == 0
 
 
 @pytest.mark.parametrize(("value", "low", "high"), [(0.99, 0.8, 1.0), (0.01, 0.0, 0.2)])
 def test_bounds_of_an_accuracy_stay_within_zero_and_one(value, low, high):
-    confirm = entrant(confirm=Estimate(value, 0.08, 10.0)).described()["confirm"]
+    confirm = entrant(confirm=Estimate(value, 0.08, 10.0)).as_json()["confirm"]
     assert (confirm["low"], confirm["high"]) == pytest.approx((low, high), abs=0.02)
     assert 0 <= confirm["low"] < confirm["high"] <= 1
 
 
 def test_an_untested_entrant_has_no_test_figures_and_one_without_a_role_no_alias():
-    described = entrant(alias=None, tested=None).described()
+    described = entrant(alias=None, tested=None).as_json()
     assert (described["alias"], described["test"]) == (None, None)
 
 
 def test_a_baseline_that_the_search_did_not_finish_has_no_search_score():
     unfinished = entrant(0)
     unfinished = replace(unfinished, finalist=replace(unfinished.finalist, score=None))
-    assert unfinished.described()["search_score"] is None
+    assert unfinished.as_json()["search_score"] is None
 
 
 def test_the_summary_holds_everything_that_the_command_promises():

@@ -35,7 +35,7 @@ def promote(workplace, *arguments, code=0):
 def test_data_that_were_moved_are_asked_for(workplace, pets):
     refused = promote(workplace, code=1).stderr.splitlines()[-1]
     place = workplace.folder / "here" / "pets"
-    assert refused.endswith(f"got nothing at {place}; --data-dir says where they are now")
+    assert refused.endswith(f"got nothing at {place}; if they were moved, give their new path with --data-dir")
 
 
 def test_finalists_are_retrained_for_their_own_epochs_without_a_test_part(workplace, pets):

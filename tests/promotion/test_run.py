@@ -111,7 +111,7 @@ def test_order_and_estimate_are_of_different_seeds(workplace):
 def test_one_look_is_taken_recorded_and_not_repeated(workplace):
     workplace.search("tested", "--trials", 2)
     first = workplace.promote("tested", "--top", 1, "--seeds", 1, "--test")
-    assert "looks at it: 1 by this study" in first.stdout
+    assert "test evaluations: 1 by this study" in first.stdout
     assert "test images" in first.stdout
     [evaluation] = looks_of(workplace, "tested")
     assert evaluation["complete"]
@@ -346,11 +346,11 @@ def test_stop_saves_what_is_done_and_names_the_command_that_goes_on(workplace, m
     with monkeypatch.context() as patch:
         patch.setattr(InlinePool, "wait", wait)
         stopped = workplace.promote("stopped", "--top", 1, "--seeds", 1, code=130)
-    assert "To go on: sweeper" in stopped.stderr
+    assert "To resume: sweeper" in stopped.stderr
     assert stopped.stdout == ""
     assert versions_of(workplace, "stopped") == {}
     gone_on = workplace.promote("stopped", "--top", 1, "--seeds", 1)
-    assert "goes on behind epoch 1" in gone_on.stderr
+    assert "resumes after epoch 1" in gone_on.stderr
     assert len(versions_of(workplace, "stopped")) == 2
 
 
@@ -467,7 +467,7 @@ def test_study_that_is_deleted_before_it_is_owned_is_refused_in_one_line(workpla
 
 def test_ledger_is_empty_where_nothing_was_tested(workplace, tmp_path):
     shown = workplace.run("ledger", "--store", tmp_path / "new")
-    assert "No look at a test set" in shown.stdout
+    assert "No test evaluation yet" in shown.stdout
     assert not (tmp_path / "new").exists()
     table = workplace.run("ledger", "--store", workplace.store)
     assert "complete" in table.stdout

@@ -119,7 +119,7 @@ def take(ledger, test_set, order=(3, 5, 0), *, predict=None, study_id="id-1", al
         predicted.append(finalist.trial)
         return LOGITS[finalist.trial]
 
-    evaluations.take(
+    evaluations.evaluate(
         ledger,
         test_set,
         [finalist(trial) for trial in order],
@@ -394,7 +394,7 @@ def test_second_look_by_the_same_study_at_the_same_data_is_refused(ledger, test_
 
 def test_second_look_is_refused_even_where_nobody_asked_beforehand(ledger, test_set):
     take(ledger, test_set)
-    with pytest.raises(SweeperError, match="--allow-retest takes another look and counts it"):
+    with pytest.raises(SweeperError, match="--allow-retest tests again and counts it"):
         take(ledger, test_set, predict=lambda finalist, images: pytest.fail("the test set was looked at"))
     assert state(ledger) == [True]
 

@@ -251,7 +251,7 @@ def all_comparisons():
 
 def test_comparisons_are_json_without_nan_and_come_back_as_they_were():
     for comparison in all_comparisons():
-        described = json.loads(json.dumps(comparison.described(), allow_nan=False))
+        described = json.loads(json.dumps(comparison.as_json(), allow_nan=False))
         assert list(described)[:2] == ["first", "second"]
         assert described.pop("first") == "champion"
         again = Comparison(other=described.pop("second"), **described)

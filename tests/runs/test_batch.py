@@ -382,7 +382,7 @@ def test_training_whose_worker_died_goes_on_and_is_told_of(commands):
     assert commands.run(at(2, 3, Died(-11)))
     assert commands.trained == [1, 2, 2, 3]
     [note] = commands.told(Note)
-    assert note.text == "trial 4, seed 2: the worker ended with exit code -11; going on from its last epoch"
+    assert note.text == "trial 4, seed 2: the worker ended with exit code -11; resuming from its last epoch"
     assert commands.epochs(2) == [1, 2, 3]
     assert [e.metrics.epoch for e in commands.told(EpochEnded) if e.number == 1] == [1, 2, 3]
     [ended] = [e for e in commands.told(TrialEnded) if e.number == 1]

@@ -52,7 +52,7 @@ class Sweep:
             limits=Limits(**({"trials": 8} | limits)),
             store=self.store,
             tracker=self.tracker,
-            tell_user=lambda event: (self.events.append(event), listener and listener(event)),
+            listener=lambda event: (self.events.append(event), listener and listener(event)),
             stop=self.stop,
         )
         Coordinator(context, self.pool).run()

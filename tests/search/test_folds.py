@@ -326,8 +326,8 @@ def test_curves_are_kept_of_variants_alone_each_training_with_its_epochs(tmp_pat
     sweep = folds(tmp_path)
     trials = sweep.run(folded, trials=4)
     assert [trial.variant for trial in trials] == ["baseline", "4.0", "5.0", None]
-    kept = variant_curves.kept(sweep.study, 1)
+    kept = variant_curves.load(sweep.study, 1)
     assert [[epoch["epoch"] for epoch in training] for training in kept] == [[1, 2, 3]] * 3
     assert [training[-1]["validation_accuracy"] for training in kept] == pytest.approx([0.513, 0.613, 0.713])
     assert set(kept[0][0]) == {"epoch", *LEARNING_CURVES}
-    assert variant_curves.kept(sweep.study, 3) == []
+    assert variant_curves.load(sweep.study, 3) == []

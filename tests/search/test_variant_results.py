@@ -40,7 +40,7 @@ def test_variants_are_ranked_by_validation_accuracy_with_their_difference_from_t
 
 def test_folds_give_means_and_spread(tmp_path):
     _, found = compared(tmp_path, rising, folds=2, fold_scalings=[[[0.0], [1.0]]] * 2)
-    described = found[0].described()
+    described = found[0].as_json()
     assert described["validation_accuracy"] == pytest.approx(0.74)
     assert described["validation_accuracy_sd"] == pytest.approx(0.01 * 2**0.5)
     assert described["n_trainings"] == 2

@@ -150,7 +150,7 @@ def test_deletion_that_was_killed_is_finished_by_the_same_command(workplace, pla
     if target != "sweeper.store.layout.Store.forget":
         status = workplace.run("status", name, "--store", workplace.store).stdout
         assert f"{name}: half deleted\n" in status
-        assert f"To go on: sweeper delete {name} --store {workplace.store}" in status
+        assert f"To resume: sweeper delete {name} --store {workplace.store}" in status
         refused = workplace.run("promote", name, *workplace.places, code=1)
         assert f"study {name} is half deleted" in refused.stderr
         workplace.run("delete", name, "--yes", "--store", workplace.store)

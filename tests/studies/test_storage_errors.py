@@ -43,7 +43,7 @@ def test_storage_is_named_without_its_password_and_quoted_in_the_databases_own_w
         assert isinstance(told, SweeperError)
         assert str(told) == (
             "Optuna's storage postgresql://me:***@db/optuna does not answer: database or disk is full; "
-            "nothing is lost, the same command goes on once it does"
+            "nothing is lost, the same command resumes once it does"
         )
 
 

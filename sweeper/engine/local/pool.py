@@ -1,4 +1,4 @@
-"""The worker processes of this machine: started, spoken to, and replaced when they die."""
+"""Starts the worker processes of this machine, talks to them, and replaces those that die."""
 
 import signal
 from collections.abc import Sequence
@@ -25,9 +25,9 @@ LEAVING_SECONDS = 5.0
 
 @dataclass
 class _Process:
-    """A process with its workers' connections, and how many of them are to train at once at the most.
+    """A process, its workers' connections, and how many of the workers may train at once.
 
-    `ready` tells that it has its data, `used` that it was given a trial.
+    `ready` says whether the process has loaded its data, `used` whether it was given a trial.
     """
 
     process: Any
@@ -38,10 +38,10 @@ class _Process:
 
 
 class WorkerPool:
-    """Workers, addressed by index, in spawned processes. Every epoch that arrives from `wait` must be answered.
+    """Workers, addressed by index, in spawned processes. Every epoch that `wait` returns must be answered.
 
-    There is a process for each of the devices, with `per_process` workers, which are threads there. With `finds_width`,
-    how many of them are best to train at once is still to be found out.
+    There is one process for each entry of `devices`, and its `per_process` workers are threads. With
+    `tunes_concurrency`, the dispatcher has yet to find out how many of them should train at once.
     """
 
     def __init__(
@@ -50,9 +50,9 @@ class WorkerPool:
         devices: Sequence[str],
         log_folder: Path,
         per_process: int = 1,
-        finds_width: bool = False,
+        tunes_concurrency: bool = False,
     ) -> None:
-        self.finds_width = finds_width
+        self.tunes_concurrency = tunes_concurrency
         self._setup, self._devices, self._log_folder, self._per_process = setup, devices, log_folder, per_process
         self._context = get_context("spawn")
         self._processes: list[_Process] = []
@@ -74,49 +74,49 @@ class WorkerPool:
         return [range(first, first + self._per_process) for first in range(0, len(self), self._per_process)]
 
     def at_once(self, index: int) -> int:
-        """How many trials the worker's process is to train at once at the most."""
-        return self._of(index).at_once
+        """How many trials the worker's process may train at once."""
+        return self._process_of(index).at_once
 
-    def narrow(self, index: int, at_once: int) -> None:
-        """Has the worker's process train no more than so many at once."""
-        process = self._of(index)
+    def limit_concurrency(self, index: int, at_once: int) -> None:
+        """Limits how many trials the worker's process may train at once; never raises an earlier limit."""
+        process = self._process_of(index)
         process.at_once = max(1, min(process.at_once, at_once))
 
     def log(self, index: int) -> Path:
-        """Where the worker's output goes, with a line for every trial begun and every epoch trained."""
+        """The file of the worker's output, with a line for every trial begun and every epoch trained."""
         return self._log_folder / f"worker-{index // self._per_process}.log"
 
     def train(self, index: int, job: TrialJob) -> None:
         """Gives the worker a trial."""
-        self._of(index).used = True
+        self._process_of(index).used = True
         _send(self._connection(index), job)
 
     def answer(self, index: int, *, proceed: bool) -> None:
-        """Lets the worker go on with its trial behind the epoch that it sent, or ends the trial."""
+        """Lets the worker train the next epoch of its trial, or ends the trial."""
         _send(self._connection(index), proceed)
 
-    def widen(self, index: int) -> None:
-        """Has the worker's process train as many at once as it has workers."""
-        self._of(index).at_once = self._per_process
+    def lift_limit(self, index: int) -> None:
+        """Lets the worker's process train as many trials at once as it has workers."""
+        self._process_of(index).at_once = self._per_process
 
     def renew(self, index: int) -> None:
-        """Lets a worker beside which nothing is trained go on in a process that was given no trial yet."""
-        if self._of(index).used:
-            self._of(index).process.kill()  # it has nothing to save
+        """Gives a worker a process that was given no trial yet. No worker of its old process may be training."""
+        if self._process_of(index).used:
+            self._process_of(index).process.kill()  # it has nothing to save
             self._replace(index)
 
     def wait(self, seconds: float) -> list[tuple[int, Any]]:
-        """What has come from the workers (index, message); empty after `seconds` without anything.
+        """The messages that have arrived, as (index, message); empty if none arrives within `seconds`.
 
-        Of a worker that died there is nothing beside: its epochs are in its checkpoint, and what answered them would
-        reach the new process.
+        A dead worker's other messages are dropped: its epochs are in its checkpoint, and an answer to them would reach
+        the new process.
         """
         connections = {self._connection(index): index for index in range(len(self))}
-        messages: dict[int, Any] = {}  # a worker waits for an answer before it sends another
+        messages: dict[int, Any] = {}  # one per worker, which waits for an answer before it sends another
         for ready in wait(list(connections), seconds):
             assert isinstance(ready, Connection)
             index = connections[ready]
-            if ready.closed:  # its process was replaced for another worker's death
+            if ready.closed:  # its process was just replaced, because another of its workers died
                 continue
             try:
                 message = ready.recv()
@@ -124,26 +124,26 @@ class WorkerPool:
                 messages |= self._replace(index)
                 continue
             if isinstance(message, Ready):
-                self._of(index).ready = True
+                self._process_of(index).ready = True
             else:
                 messages[index] = message
         return list(messages.items())
 
     def close(self) -> None:
-        """Ends all workers, at once if need be, and deletes the files that they map."""
+        """Kills all workers, and deletes the files that they map."""
         for process in self._processes:
             for connection in process.connections:
                 connection.close()
-            process.process.kill()  # they ignore the milder signals, and have nothing to save
+            process.process.kill()  # they ignore SIGINT and SIGTERM, and have nothing to save
         for process in self._processes:
             process.process.join(LEAVING_SECONDS)
         shared_images.remove(self._setup.parts)
 
-    def _of(self, index: int) -> _Process:
+    def _process_of(self, index: int) -> _Process:
         return self._processes[index // self._per_process]
 
     def _connection(self, index: int) -> Connection:
-        return self._of(index).connections[index % self._per_process]
+        return self._process_of(index).connections[index % self._per_process]
 
     def _spawn(self, number: int, at_once: int) -> _Process:
         try:
@@ -157,7 +157,7 @@ class WorkerPool:
             name=f"sweeper-worker-{number}",
             daemon=True,
         )
-        # The child begins with these signals held back, until it has said that it ignores them.
+        # The child starts with these signals blocked, until it has set them to be ignored.
         held = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
             process.start()
@@ -170,12 +170,12 @@ class WorkerPool:
         return _Process(process, ours, at_once)
 
     def _replace(self, index: int) -> dict[int, Died]:
-        """A new process in the place of the worker's, which is dead; the deaths of its workers."""
-        number, old = index // self._per_process, self._of(index)
+        """Replaces the worker's dead process with a new one, and returns the deaths of its workers."""
+        number, old = index // self._per_process, self._process_of(index)
         for connection in old.connections:
             connection.close()
         old.process.join(LEAVING_SECONDS)
-        old.process.kill()  # one that hangs on its way out
+        old.process.kill()  # in case it hangs while it exits
         old.process.join()
         self._processes[number] = self._spawn(number, old.at_once)
         _send(self._processes[number].connections[0], self._setup)
@@ -183,13 +183,13 @@ class WorkerPool:
 
 
 def _send(connection: Connection, message: Any) -> None:
-    with suppress(OSError):  # a dead worker is met, and replaced, by wait()
+    with suppress(OSError):  # wait() notices a dead worker, and replaces it
         connection.send(message)
 
 
 def _not_started(error: OSError) -> SweeperError:
     return SweeperError(
-        f"no worker can be started: {error.strerror or error}; nothing is lost, the same command goes on"
+        f"no worker can be started: {error.strerror or error}; nothing is lost, the same command resumes"
     )
 
 
@@ -203,10 +203,10 @@ def start_workers(
     owner: str,
     owner_id: str,
 ) -> WorkerPool:
-    """Workers that see these images of the training_set, (train, validation) for each fold, and no others.
+    """Starts workers that see these images of the training set, (train, validation) for each fold, and no others.
 
-    The images are written to the folder that the owner of this id has for them in the store, from which the workers
-    map them. Raises SweeperError if they cannot be written, or a worker cannot be started.
+    Writes the images to the owner's folder for them in the store, from which the workers map them. Raises SweeperError
+    if the images cannot be written, or a worker cannot be started.
     """
     folder = store.shared_images_folder(owner, owner_id)
     shared_images.write(
@@ -222,4 +222,4 @@ def start_workers(
         graphs=execution.graphs,
     )
     logs = store.log_folder(owner, owner_id)
-    return WorkerPool(setup, execution.devices, logs, execution.at_once, execution.finds_width)
+    return WorkerPool(setup, execution.devices, logs, execution.at_once, execution.tunes_concurrency)

@@ -1,4 +1,4 @@
-"""How many trials this machine can train at once, and on what."""
+"""Decides how many trials this machine trains at once, and on which devices."""
 
 import math
 import os
@@ -13,18 +13,19 @@ from sweeper.validators import MOST_PER_GPU
 MOST_CPU_WORKERS = 8
 # The largest process of the 50-trial search on Fashion-MNIST peaked at 1.3 GiB (benchmarks/README.md).
 WORKER_BYTES = 3 << 29
-# What torch's libraries, the training of a LeNet-5 and what 150 others have left behind take of a limit, 1 GiB, with a
-# quarter to spare.
+# Torch's libraries, the training of a LeNet-5 and the leftovers of 150 earlier trainings take 1 GiB of the limit. A
+# quarter is added to spare.
 LEAST_WORKER_BYTES = 5 << 28
 CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
 class Execution:
-    """Where trials are trained: a device a process, and what decides bitwise results on it.
+    """Where trials train: a device for each process, and the settings that decide bitwise results on it.
 
-    A process trains `at_once` trials, or fewer where `finds_width`, with `graphs` from CUDA graphs. `worker_memory` is
-    the most private memory that it may hold, in bytes; it decides no result. None is no limit.
+    A process trains `at_once` trials; with `tunes_concurrency`, the dispatcher may find that fewer are better. With
+    `graphs`, steps run as CUDA graphs. `worker_memory` is the most private memory that a process may hold, in bytes,
+    None for no limit; it does not change results.
     """
 
     devices: tuple[str, ...]
@@ -33,11 +34,11 @@ class Execution:
     worker_memory: int | None = None
     at_once: int = 1
     graphs: bool = False
-    finds_width: bool = False
+    tunes_concurrency: bool = False
 
     @property
     def kind(self) -> str:
-        """The type of the devices, and whether the steps are graphs: results of one kind are not quite another's."""
+        """The type of the devices, and whether the steps are graphs: results differ slightly between kinds."""
         return self.devices[0].split(":")[0] + ", graphs" * self.graphs
 
     @property
@@ -48,12 +49,12 @@ class Execution:
 
 @dataclass(frozen=True)
 class DeviceOptions:
-    """Where trainings run, as a user asks for it.
+    """The user's options for where trainings run.
 
     `device` is auto, cpu, cuda, mps, or CUDA devices by number ("cuda:0,cuda:1"). `jobs` is how many trainings run at
-    once, None as many as the machine bears. `jobs_per_gpu` is how many share a GPU, from CUDA graphs: 0 finds out how
-    many are fastest, None is one without graphs. `worker_memory` (bytes) limits a worker on a CPU; None is an equal
-    share of the memory.
+    once; None is as many as the machine can take. `jobs_per_gpu` is how many share a GPU, with CUDA graphs: 0 finds
+    the fastest number, None is one training without graphs. `worker_memory` (bytes) limits a worker on a CPU; None is
+    an equal share of the memory.
     """
 
     device: str = "auto"
@@ -65,7 +66,7 @@ class DeviceOptions:
 def plan_execution(
     options: DeviceOptions, data_bytes: int, environment: Mapping[str, str], most_jobs: int = sys.maxsize
 ) -> Execution:
-    """Decides on the workers for these options, at most `most_jobs`. Raises UsageError."""
+    """Plans the workers for these options, at most `most_jobs`. `data_bytes` is the data's size. Raises UsageError."""
     device, jobs, jobs_per_gpu = options.device, options.jobs, options.jobs_per_gpu
     worker_memory = options.worker_memory
     found = _devices(device)
@@ -78,8 +79,8 @@ def plan_execution(
             raise UsageError("give one of --jobs and --jobs-per-gpu, got both")
         used = found[:most_jobs]
         at_once = min(jobs_per_gpu or MOST_PER_GPU, math.ceil(most_jobs / len(used)))
-        found_out = jobs_per_gpu == 0
-        return Execution(tuple(used), 1, "channels_last", at_once=at_once, graphs=True, finds_width=found_out)
+        tunes = jobs_per_gpu == 0
+        return Execution(tuple(used), 1, "channels_last", at_once=at_once, graphs=True, tunes_concurrency=tunes)
     if found == ["cpu"]:
         memory = available_memory()
         left = None if memory is None else memory - data_bytes  # the workers share one copy of the data
@@ -107,7 +108,7 @@ def _check_worker_memory(n_bytes: int, devices: list[str]) -> None:
 
 
 def usable_cores(environment: Mapping[str, str]) -> int:
-    """The cores that this process may use: affinity, cgroup quota and Slurm's allotment, whichever is least."""
+    """The number of cores that this process may use: the least of affinity, cgroup quota and Slurm's allocation."""
     limits = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
     for folder in _cgroup_folders():
         quota = _cpu_quota(folder)
@@ -120,7 +121,7 @@ def usable_cores(environment: Mapping[str, str]) -> int:
 
 
 def available_memory() -> int | None:
-    """Bytes that can still be taken, by the system's and the cgroup's account; None where neither is known."""
+    """Bytes that can still be allocated, according to the system and the cgroups; None if neither is known."""
     limits = []
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
@@ -165,7 +166,7 @@ def _devices(device: str) -> list[str]:
 
 
 def _cgroup_folders() -> list[Path]:
-    """The control-group folders that bind this process: its own and those above, of either version."""
+    """The control-group folders that limit this process: its own and their parents, of either version."""
     try:
         lines = Path("/proc/self/cgroup").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""The images that workers may see, in files that all workers map, so that memory holds one copy."""
+"""Files of the images that workers may see; all workers map them, so that memory holds one copy."""
 
 import shutil
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from sweeper.errors import SweeperError
 from sweeper.store.atomic import SUFFIX, whole_folder
 
-if TYPE_CHECKING:  # a worker imports this module before it limits its threads: nothing that brings pools of them
+if TYPE_CHECKING:  # a worker imports this module before it limits its threads: no import may create thread pools
     import numpy as np
 
 ImagesAndLabels: TypeAlias = "tuple[np.ndarray, np.ndarray]"  # images, labels
@@ -16,13 +16,13 @@ _NAMES = ("train_images", "train_labels", "validation_images", "validation_label
 
 
 def write(folder: Path, folds: Iterable[tuple[ImagesAndLabels, ...]]) -> None:
-    """Writes each fold's train and validation part to `folder`, and deletes what killed processes have left.
+    """Writes each fold's train and validation part to `folder`, and deletes the leftovers of killed processes.
 
-    Raises SweeperError.
+    Raises SweeperError if the images cannot be written.
     """
     import numpy as np
 
-    # Only the study's owner writes here: what else has such a name is a killed process's.
+    # Only the study's owner writes here, so any other folder with such a name is a leftover of a killed process.
     for leftover in folder.parent.glob(f".{folder.name}.*{SUFFIX}"):
         shutil.rmtree(leftover, ignore_errors=True)
     try:
@@ -38,7 +38,7 @@ def write(folder: Path, folds: Iterable[tuple[ImagesAndLabels, ...]]) -> None:
 def read(folder: Path, fold: int) -> tuple[ImagesAndLabels, ImagesAndLabels]:
     """The train and the validation part of a fold, counted from 0, mapped and read-only.
 
-    Not copy-on-write, of which every worker's whole mapping would count against its memory limit.
+    Not copy-on-write: such a mapping would count as a whole against every worker's memory limit.
     """
     import numpy as np
 
@@ -49,5 +49,5 @@ def read(folder: Path, fold: int) -> tuple[ImagesAndLabels, ImagesAndLabels]:
 
 
 def remove(folder: Path) -> None:
-    """Deletes the images, if they are there."""
+    """Deletes the images, if they exist."""
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,5 +1,4 @@
-"""A worker's process: it trains trials, one or, on a card, several at once, and asks after every epoch of each whether
-to go on."""
+"""A worker's process: trains trials, on a GPU maybe several at once, and asks after every epoch whether to proceed."""
 
 import gc
 import os
@@ -22,26 +21,25 @@ from sweeper.errors import DISK_FULL, first_line
 from sweeper.events import Note
 from sweeper.training import memory
 
-if TYPE_CHECKING:  # imported before the process limits its threads and its memory: nothing here that takes either
+if TYPE_CHECKING:  # this module is imported before the process limits its threads and memory: no import may take either
     import torch
 
     from sweeper.training.device_data import TrainingData
     from sweeper.training.loop import EpochMetrics
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# What oneDNN compiles for a layer it keeps, and nothing gives that back between trials: with its own 1024, 210 LeNets
-# took 0.8 GiB; with these, 150 took 0.15. A network of 24 different convolutions needs no more: with 128 it took thrice
-# the time.
+# oneDNN caches what it compiles for each layer, and nothing frees the cache between trials: with its default of 1024
+# entries, 210 LeNets took 0.8 GiB; with 256, 150 took 0.15 GiB. A network of 24 different convolutions needs no more;
+# with 128 it took three times as long.
 PRIMITIVES = 256
 
 
 @dataclass(frozen=True)
 class WorkerSetup:
-    """What every worker is given once: the folder of the parts that it may see, and how to compute.
+    """The settings that every worker gets once: the folder of the parts that it may see, and how to compute.
 
-    `scalings` holds (mean, std) by channel for each fold, of which there is one where the data are cut once.
-    `memory` is the most private memory that a worker may hold, in bytes; None is as much as there is. With `graphs`,
-    steps are CUDA graphs.
+    `scalings` holds (mean, std) by channel for each fold, or for the only split. `memory` is the most private memory
+    that a worker may hold, in bytes; None is no limit. With `graphs`, steps run as CUDA graphs.
     """
 
     parts: Path
@@ -55,32 +53,32 @@ class WorkerSetup:
 
 @dataclass(frozen=True)
 class Ready:
-    """The worker has its data, and trains what it is given."""
+    """The worker has loaded its data, and waits for jobs."""
 
 
 def serve(connections: Sequence[Connection], device_name: str, log: Path) -> None:
-    """The process's whole life, with as many trials at once as connections. It begins with SIGNALS held back."""
-    # The terminal's Ctrl-C and a batch system's SIGTERM are the coordinator's, which decides what they mean.
+    """Runs the process from start to end, with one trial at a time on each connection. SIGNALS must be blocked."""
+    # Ctrl-C in the terminal and a batch system's SIGTERM are for the coordinator, which decides what they mean.
     os.setpgid(0, 0)
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     Thread(target=_end_with_parent, daemon=True).start()
-    _write_to(log)
+    _redirect_output(log)
     with suppress(EOFError, ConnectionResetError):
         _work(connections, connections[0].recv(), device_name)
 
 
 def _end_with_parent() -> None:
-    """Ends the process, in the middle of an epoch too, when the coordinator is gone: checkpoints hold the rest."""
+    """Ends the process when the coordinator is gone, even during an epoch: checkpoints hold the earlier epochs."""
     parent = parent_process()
     assert parent is not None
     wait([parent.sentinel])
     os._exit(1)
 
 
-def _write_to(log: Path) -> None:
-    """Sends stdout, which is the command's and may be read as JSON, and stderr to the log."""
+def _redirect_output(log: Path) -> None:
+    """Redirects stdout and stderr to the log: stdout is the command's, and may be read as JSON."""
     try:
         descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     except OSError:  # no room for another file: a trial needs no log
@@ -90,8 +88,8 @@ def _write_to(log: Path) -> None:
     os.close(descriptor)
 
 
-def _note(text: str) -> None:
-    """A line in the log, at once. Not print: what did not fit would stay in its buffer and fail again at the end."""
+def _log_line(text: str) -> None:
+    """Writes a line to the log at once. With print, text that does not fit on the disk would fail again at exit."""
     with suppress(OSError):
         os.write(2, f"{text}\n".encode())
 
@@ -99,7 +97,7 @@ def _note(text: str) -> None:
 def _work(connections: Sequence[Connection], setup: WorkerSetup, device_name: str) -> None:
     if setup.memory is not None:
         memory.limit(setup.memory)
-    # Read by the thread pools when torch is imported.
+    # The thread pools read these when torch is imported.
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(setup.threads)
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
     os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = str(PRIMITIVES)
@@ -110,21 +108,21 @@ def _work(connections: Sequence[Connection], setup: WorkerSetup, device_name: st
     if device.type == "cuda":
         torch.cuda.set_device(device)
         torch.use_deterministic_algorithms(True, warn_only=True)
-        # It would be a kernel more for every new tensor.
+        # Filling would run one more kernel for every new tensor.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     folds = _Folds(setup, device)
     share = _FirstShare(device, setup.memory)
     if len(connections) == 1:
-        if setup.graphs:  # one stream for all trials: torch keeps memory for each that ever multiplied matrices
+        if setup.graphs:  # one stream for all trials: torch keeps memory for every stream that ever multiplied matrices
             torch.cuda.set_stream(torch.cuda.Stream(device))
         _train_all(connections[0], setup, folds, share)
         return
     _import_all()
-    _first = folds.data(0)  # held, so that all have the same
-    # A stream each and no more: torch has 32, and deals them out again and again.
+    _first = folds.data(0)  # keeps the fold loaded, so that all threads share one copy
+    # One stream per thread, created once: torch has only 32, and hands them out in turn.
     streams = [torch.cuda.Stream(device) if device.type == "cuda" else None for _ in connections]
     threads = [
-        Thread(target=_train_beside, args=(connection, setup, folds, share, stream))
+        Thread(target=_train_in_thread, args=(connection, setup, folds, share, stream))
         for connection, stream in zip(connections, streams, strict=True)
     ]
     for thread in threads:
@@ -134,7 +132,7 @@ def _work(connections: Sequence[Connection], setup: WorkerSetup, device_name: st
 
 
 class _Folds:
-    """The images of the folds that are in use, one copy for all trials of the process."""
+    """The images of the folds in use, one copy for all trials of the process."""
 
     def __init__(self, setup: WorkerSetup, device: "torch.device") -> None:
         self.device = device
@@ -143,32 +141,32 @@ class _Folds:
         self._loaded: WeakValueDictionary[int, TrainingData] = WeakValueDictionary()
 
     def data(self, fold: int) -> "TrainingData":
-        """What a trial may see of the fold."""
+        """The fold's train and validation parts, on the device."""
         with self._lock:
             data = self._loaded.get(fold)
             if data is None:
-                data = self._loaded[fold] = data_of(self._setup, fold, self.device)
+                data = self._loaded[fold] = load_fold(self._setup, fold, self.device)
             return data
 
 
 class _FirstShare:
-    """Whether what the first trial of the process took explains an error, while no other trial has begun in it."""
+    """Whether the memory that the process's first trial took explains an error, until a second trial begins."""
 
     def __init__(self, device: "torch.device", limited_to: int | None) -> None:
         self._share = memory.Share(device, limited_to)
         self._n_begun = 0
 
     def begin(self) -> None:
-        """A trial begins."""
+        """Counts a trial that begins."""
         self._n_begun += 1
 
     def explains(self, error: Exception) -> bool:
-        """As memory.Share has it; False where other trials took something as well."""
+        """The answer of memory.Share; False if other trials took memory as well."""
         return self._n_begun == 1 and self._share.explains(error)
 
 
 def _import_all() -> None:
-    """What the first trial would import, for threads that would all do so at once, and each look through it later."""
+    """Imports a training's modules before all threads do so at once, and hides them from later garbage collections."""
     import scipy.special  # noqa: F401
 
     import sweeper.evaluation.metrics
@@ -179,12 +177,12 @@ def _import_all() -> None:
     gc.freeze()
 
 
-def _train_beside(
+def _train_in_thread(
     connection: Connection, setup: WorkerSetup, folds: _Folds, share: _FirstShare, stream: "torch.cuda.Stream | None"
 ) -> None:
-    """One of several threads that train, on a stream of its own. Its end is the process's.
+    """Trains in one of several threads, on its own stream. The whole process ends with the thread.
 
-    A thread that were gone alone would leave its connection open, and the coordinator waiting for its trial for ever.
+    If only the thread ended, its connection would stay open, and the coordinator would wait for its trial for ever.
     """
     import torch
 
@@ -194,14 +192,14 @@ def _train_beside(
             torch.cuda.set_stream(stream)
         _train_all(connection, setup, folds, share, alone=False)
     except BaseException:
-        _note(traceback.format_exc())
+        _log_line(traceback.format_exc())
     os._exit(1)
 
 
 def _train_all(
     connection: Connection, setup: WorkerSetup, folds: _Folds, share: _FirstShare, *, alone: bool = True
 ) -> None:
-    """Trains what it is given until the coordinator is gone; `alone` tells that no other thread does."""
+    """Trains the jobs that arrive until the coordinator is gone; `alone` says that no other thread trains."""
     fold, data = 0, folds.data(0)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the coordinator is gone; checkpoints hold all
         connection.send(Ready())
@@ -211,14 +209,14 @@ def _train_all(
                 fold, data = job.fold, folds.data(job.fold)
             share.begin()
             failure = _train(connection, job, data, share, setup)
-            memory.give_back(folds.device, alone=alone)  # now that no traceback holds the network any more
+            memory.give_back(folds.device, alone=alone)  # only here, where no traceback holds the network any more
             if failure is not None:
-                _note(f"{_called(job)} failed: {failure.trace or failure.message}")
+                _log_line(f"{_name_of(job)} failed: {failure.trace or failure.message}")
                 connection.send(failure)
 
 
-def data_of(setup: WorkerSetup, fold: int, device: "torch.device") -> "TrainingData":
-    """What a trial may see of a fold, on the device."""
+def load_fold(setup: WorkerSetup, fold: int, device: "torch.device") -> "TrainingData":
+    """Loads the train and validation parts of a fold onto the device."""
     import torch
 
     from sweeper.training.device_data import on_device
@@ -237,7 +235,7 @@ def data_of(setup: WorkerSetup, fold: int, device: "torch.device") -> "TrainingD
 def _train(
     connection: Connection, job: TrialJob, data: "TrainingData", share: _FirstShare, setup: WorkerSetup
 ) -> Failure | None:
-    """Trains the trial until its end, or until it is told to stop; gives why it failed, if it did."""
+    """Trains the trial to its end, or until the coordinator ends it; returns the failure, if it failed."""
     from sweeper.training.checkpoint import CheckpointError, read_history
     from sweeper.training.loop import Diverged
 
@@ -245,14 +243,14 @@ def _train(
         known = len(read_history(job.checkpoint))
     except CheckpointError:
         known = 0
-    _note(f"{_called(job)}: begins, {known} of {job.epochs} epochs are done already, pid {os.getpid()}")
+    _log_line(f"{_name_of(job)}: begins, {known} of {job.epochs} epochs are done already, pid {os.getpid()}")
     try:
         for message in train_trial(job, data, graphs=setup.graphs):
             if isinstance(message, Note):
-                known = 0  # what a checkpoint held was sent before, or is of no use
-                _note(f"{_called(job)}: {message.text}")
+                known = 0  # the checkpoint's epochs were sent before the note, or are set aside
+                _log_line(f"{_name_of(job)}: {message.text}")
             elif not isinstance(message, TrialResult) and message.epoch > known:
-                _note(_epoch_line(job, message))
+                _log_line(_epoch_line(job, message))
             connection.send(message)
             if not isinstance(message, TrialResult | Note) and not connection.recv():
                 break
@@ -267,18 +265,18 @@ def _train(
         if memory.is_out_of_memory(error, limited=setup.memory is not None):
             return Failure("out_of_memory", first_line(error), trace, share.explains(error))
         if memory.is_of_the_device(error):
-            raise  # on this card nothing runs any more in this process: no other trial is to be blamed for that
+            raise  # this process can no longer use the GPU, and no other trial may be blamed for that
         return Failure("error", f"{type(error).__name__}: {first_line(error)}", trace)
     return None
 
 
-def _called(job: TrialJob) -> str:
+def _name_of(job: TrialJob) -> str:
     return ", ".join([f"trial {job.number}", *([job.label] if job.label else []), f"seed {job.seed}"])
 
 
 def _epoch_line(job: TrialJob, metrics: "EpochMetrics") -> str:
     return (
-        f"{_called(job)}, epoch {metrics.epoch}: train loss {metrics.train_loss:.4f}, validation loss "
+        f"{_name_of(job)}, epoch {metrics.epoch}: train loss {metrics.train_loss:.4f}, validation loss "
         f"{metrics.validation_loss:.4f}, validation accuracy {metrics.validation_accuracy:.4f}, "
         f"{metrics.epoch_seconds:.2f} s, pid {os.getpid()}"
     )

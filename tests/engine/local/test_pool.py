@@ -255,9 +255,9 @@ def test_workers_of_one_process_die_together_and_an_epoch_of_theirs_is_not_heard
         deaths |= dict(shared.wait(1.0))
     assert deaths == {0: Died(-signal.SIGKILL), 1: Died(-signal.SIGKILL)}
     assert [shared.at_once(index) for index in (0, 1)] == [2, 2]
-    shared.narrow(1, 1)
+    shared.limit_concurrency(1, 1)
     assert [shared.at_once(index) for index in (0, 1)] == [1, 1]
-    shared.widen(0)
+    shared.lift_limit(0)
     shared.train(1, job(tmp_path / "0", number=0, model=PLAIN, epochs=3))
     epochs, result = finish(shared, 1)
     assert epochs[0].epoch == 1
@@ -416,7 +416,7 @@ def test_worker_that_cannot_read_its_data_dies_before_it_is_ready(tmp_path):
     try:
         pool.train(0, job(tmp_path / "trial"))
         died = receive(pool, 0)
-        assert (died, died.is_of_the_machine) == (Died(1, ready=False), True)
+        assert (died, died.is_startup_failure) == (Died(1, ready=False), True)
         assert "gone" in pool.log(0).read_text()
     finally:
         pool.close()
@@ -425,8 +425,8 @@ def test_worker_that_cannot_read_its_data_dies_before_it_is_ready(tmp_path):
 @pytest.mark.parametrize(
     ("died", "expected"), [(Died(1, ready=False), True), (Died(1), False), (Died(-9, ready=False), False)]
 )
-def test_death_is_of_the_machine_if_the_worker_ended_by_itself_without_its_data(died, expected):
-    assert died.is_of_the_machine is expected
+def test_death_is_startup_failure_if_the_worker_ended_by_itself_without_its_data(died, expected):
+    assert died.is_startup_failure is expected
 
 
 @pytest.mark.parametrize("n_started", [0, 1])

@@ -114,7 +114,7 @@ def test_trials_that_share_a_gpu_are_workers_of_one_process_and_trained_from_gra
     assert (few.devices, few.at_once) == (("cuda:0", "cuda:1"), 3)
     assert resources.plan_execution(DeviceOptions("cuda", jobs_per_gpu=8), 0, {}, most_jobs=1).workers == ["cuda:0"]
     sought = resources.plan_execution(DeviceOptions("cuda:0", jobs_per_gpu=0), 0, {})
-    assert (sought.at_once, sought.finds_width) == (resources.MOST_PER_GPU, True)
+    assert (sought.at_once, sought.tunes_concurrency) == (resources.MOST_PER_GPU, True)
     with pytest.raises(UsageError, match="give one of --jobs and --jobs-per-gpu, got both"):
         resources.plan_execution(DeviceOptions("cuda", jobs=2, jobs_per_gpu=3), 0, {})
     with pytest.raises(UsageError, match=r"limited on a CPU only, got cuda:0 \(--worker-memory\)"):

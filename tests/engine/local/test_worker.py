@@ -29,7 +29,7 @@ def test_thread_takes_its_process_with_it_however_it_ends(monkeypatch, error):
 
     monkeypatch.setattr(worker, "_train_all", train_all)
     monkeypatch.setattr(worker.os, "_exit", ended)
-    monkeypatch.setattr(worker, "_note", lambda text: None)
+    monkeypatch.setattr(worker, "_log_line", lambda text: None)
     with pytest.raises(Ended, match="1"):
         worker._train_beside(None, None, None, None, None)
 
@@ -40,7 +40,7 @@ def trained(monkeypatch, tmp_path):
     job = TrialJob(0, Configuration(ConvNetConfig(), TrainConfig()), 3, 5, tmp_path, "data")
     setup = WorkerSetup(parts=tmp_path, n_classes=2, scalings=[], threads=1, layout="channels_last")
     share = SimpleNamespace(explains=lambda error: False)
-    monkeypatch.setattr(worker, "_note", lambda text: None)
+    monkeypatch.setattr(worker, "_log_line", lambda text: None)
 
     def train(error):
         def train_trial(*args, **kwargs):
@@ -98,7 +98,7 @@ def test_threads_that_want_the_same_fold_at_once_share_one_copy(monkeypatch):
         assert loaded.wait(DEADLINE)
         return made[-1]
 
-    monkeypatch.setattr(worker, "data_of", load)
+    monkeypatch.setattr(worker, "load_fold", load)
     folds = worker._Folds(None, None)
     threads = [threading.Thread(target=lambda: found.append(folds.data(0))) for _ in range(2)]
     threads[0].start()
