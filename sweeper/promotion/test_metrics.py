@@ -21,6 +21,8 @@ Logits = NDArray[np.float32]
 class TestMetrics:
     """Metrics of one network's predictions on the test set; shares of 1, the loss in nats."""
 
+    __test__ = False  # pytest takes a class of this name for tests
+
     n: int
     accuracy: float
     low: float

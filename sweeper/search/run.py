@@ -56,6 +56,13 @@ class SearchRequest:
         """How the trials are scored."""
         return self.training.protocol(self.space.protocol)
 
+    @property
+    def variant_epochs(self) -> dict[str, int]:
+        """The variants' own epochs, if only variants are trained and the command line gives no epochs for all."""
+        if not self.options.variants_only or self.training.epochs is not None:
+            return {}
+        return {name: variant.epochs for name, variant in self.space.variants.items() if variant.epochs}
+
 
 @dataclass(frozen=True)
 class SearchOutcome:
@@ -107,7 +114,6 @@ def make_plan(request: SearchRequest, listener: Listener) -> tuple[plan.Plan, St
     planned = plan.make(
         request.source, space, request.training, request.device, listener, variants=list(space.variants)
     )
-    own_epochs = {name: variant.epochs for name, variant in space.variants.items() if variant.epochs}
     spec = StudySpec(
         **vars(planned.spec),
         space=space.describe(),
@@ -116,8 +122,7 @@ def make_plan(request: SearchRequest, listener: Listener) -> tuple[plan.Plan, St
         sampler=options.sampler,
         pruner=options.pruner,
         max_params=options.max_params,
-        # Epochs on the command line apply to all variants.
-        variant_epochs=own_epochs if options.variants_only and request.training.epochs is None else {},
+        variant_epochs=request.variant_epochs,
     )
     return planned, spec
 

@@ -31,6 +31,8 @@ class TestEvaluation:
     `deleted` in MLflow still counts.
     """
 
+    __test__ = False  # pytest takes a class of this name for tests
+
     run_id: str
     study: str
     study_id: str
@@ -90,7 +92,7 @@ class Ledger:
             "sweeper.study_id": study_id,
             "sweeper.dataset": dataset,
             "sweeper.test_sha256": test_sha256,
-            "sweeper.models.families": json.dumps(dict(models)),
+            "sweeper.models": json.dumps(dict(models)),
             "sweeper.networks": json.dumps(dict(networks)),
             "sweeper.command": command,
             "sweeper.time": now,
@@ -146,7 +148,7 @@ def _evaluation(run: Run) -> TestEvaluation:
         study_id=tags["sweeper.study_id"],
         dataset=tags["sweeper.dataset"],
         test_sha256=tags["sweeper.test_sha256"],
-        models=json.loads(tags["sweeper.models.families"]),
+        models=json.loads(tags["sweeper.models"]),
         networks=json.loads(tags["sweeper.networks"]),
         command=tags["sweeper.command"],
         time=tags["sweeper.time"],

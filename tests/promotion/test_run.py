@@ -221,7 +221,7 @@ def test_without_confirm_part_the_estimate_is_said_to_be_flattered(workplace):
 
 def test_finalist_that_diverges_is_dropped_and_named(workplace, monkeypatch):
     workplace.search("diverging", "--trials", 2)
-    monkeypatch.setattr("tests.search.inline.train_trial", _diverging_but_for_the_baseline)
+    monkeypatch.setattr("tests.engine.inline.train_trial", _diverging_but_for_the_baseline)
     outcome = workplace.promoted("diverging", "--top", 2, "--seeds", 1)
     assert [f["trial"] for f in outcome["finalists"]] == [0]
     [dropped] = outcome["dropped"]
@@ -242,7 +242,7 @@ def test_baseline_that_diverges_ends_the_promotion(workplace, monkeypatch):
         raise Diverged("nan")
         yield
 
-    monkeypatch.setattr("tests.search.inline.train_trial", diverging)
+    monkeypatch.setattr("tests.engine.inline.train_trial", diverging)
     refused = workplace.promote("hopeless", "--seeds", 1, code=1)
     assert "without a baseline there is no comparison" in refused.stderr
     assert versions_of(workplace, "hopeless") == {}
@@ -414,7 +414,7 @@ def test_deleted_ledger_is_met_before_anything_is_trained(workplace, monkeypatch
 
 def test_other_data_than_the_study_had_are_refused(workplace, monkeypatch):
     workplace.search("elsewhere", "--trials", 1)
-    monkeypatch.setattr("sweeper.promotion.study_data.splits_of", lambda *a: [_other_split()])
+    monkeypatch.setattr("sweeper.promotion.study_data.splits_of", lambda *a, **options: [_other_split()])
     refused = workplace.promote("elsewhere", "--seeds", 1, code=1)
     assert "split_sha256" in refused.stderr
 

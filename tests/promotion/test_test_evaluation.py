@@ -186,7 +186,7 @@ def test_champion_challenger_and_baseline_are_looked_at_and_no_other(ledger, tes
     assert accuracies == pytest.approx(
         {role: np.mean(LOGITS[trial].argmax(1) == LABELS) for role, trial in roles.items()}
     )
-    assert set(ledger.metrics[entry.run_id]) == {f"{role}_{figure}" for role in roles for figure in evaluations.FIGURES}
+    assert set(ledger.metrics[entry.run_id]) == {f"{role}_{metric}" for role in roles for metric in evaluations.METRICS}
 
 
 def test_aliases_are_of_the_first_two():
@@ -407,9 +407,9 @@ def test_known_hash_is_that_of_the_loaded_test_set_and_opens_no_file(dataset, tm
 
 
 def test_notes_about_the_test_files_reach_the_listener(dataset, tmp_path, monkeypatch):
-    def with_note(name, *, input_shape, options, data_dir, offline, notify):
-        notify(f"{name} {input_shape} {options.resize} {data_dir} {offline}")
-        return SimpleNamespace(name=name)
+    def with_note(source, *, input_shape, notify):
+        notify(f"{source.dataset} {input_shape} {source.options.resize} {source.data_dir} {source.offline}")
+        return SimpleNamespace(name=source.dataset)
 
     monkeypatch.setattr(evaluations, "load_test_set", with_note)
     events = []

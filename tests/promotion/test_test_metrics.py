@@ -7,7 +7,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from sweeper.promotion.test_metrics import figures, measure, tables
+from sweeper.promotion.test_metrics import measure, plots_of, tables
 
 CLASSES = ("coat", "shirt, long", "bag", "boot")
 LABELS = np.array([0, 0, 1, 1, 2])
@@ -32,7 +32,7 @@ def one_hot(predictions, height=3.0):
     return (height * np.eye(len(CLASSES))[predictions]).astype(np.float32)
 
 
-def test_the_figures_are_those_of_a_calculation_by_hand():
+def test_the_metrics_are_those_of_a_calculation_by_hand():
     tested = measure(LABELS, logits(PROBABILITIES), CLASSES)
     assert (tested.n, tested.accuracy) == (5, 3 / 5)
     # Wilson: (p + z^2 / 2n -+ z sqrt(p q / n + z^2 / 4n^2)) / (1 + z^2 / n) with p = 0.6, n = 5.
@@ -44,7 +44,7 @@ def test_the_figures_are_those_of_a_calculation_by_hand():
     assert tested.macro_f1 == pytest.approx((2 / 3 + 2 / 3 + 0) / 3)
 
 
-def test_thresholded_figures_leave_out_what_is_less_than_half_sure():
+def test_thresholded_metrics_leave_out_what_is_less_than_half_sure():
     tested = measure(LABELS, logits(PROBABILITIES), CLASSES)
     # Above 0.5: images 0 and 3 rightly, 1 and 4 wrongly; image 2 is right, but unsure.
     assert tested.thresholded_precision == pytest.approx(2 / 4)
@@ -86,7 +86,7 @@ def test_a_network_that_is_never_wrong_has_no_confusions():
         np.zeros((5, 4), dtype=np.float32),
     ],
 )
-def test_the_figures_are_json_and_come_back_as_they_were(predicted):
+def test_the_metrics_are_json_and_come_back_as_they_were(predicted):
     fields = asdict(measure(LABELS, predicted, CLASSES))
     again = json.loads(json.dumps(fields, allow_nan=False))
     assert again == fields | {"confusions": [list(confusion) for confusion in fields["confusions"]]}
@@ -129,7 +129,7 @@ def test_accuracy_by_class_has_a_column_a_role_and_an_empty_cell_without_images(
 
 
 def test_every_role_has_a_confusion_matrix_of_its_own_predictions():
-    drawn = figures(LABELS, {"champion": one_hot(LABELS), "baseline": one_hot([3, 3, 3, 3, 3])}, CLASSES, "look 1")
+    drawn = plots_of(LABELS, {"champion": one_hot(LABELS), "baseline": one_hot([3, 3, 3, 3, 3])}, CLASSES, "look 1")
     assert list(drawn) == ["champion_confusion_matrix.png", "baseline_confusion_matrix.png"]
     cells = {}
     for name, draw in drawn.items():

@@ -20,7 +20,7 @@ def test_what_was_kept_is_read_again(kept):
     found = result_file.read(kept, "identity", "run")
     assert found.history == [metrics(1, 0.1), metrics(2, 0.2)]
     assert found.result.confusion.tolist() == [[1, 0], [0, 1]]
-    assert found.result.figures == {"macro_recall": 0.5}
+    assert found.result.metrics == {"macro_recall": 0.5}
     assert [path.name for path in kept.iterdir()] == [NAME]
 
 

@@ -28,8 +28,8 @@ def test_variants_are_ranked_by_validation_accuracy_with_their_difference_from_t
     _, found = compared(tmp_path, rising)
     assert [result.variant for result in found] == ["5.0", "4.0", "baseline"]
     assert [result.difference for result in found] == pytest.approx([0.2, 0.1, 0.0])
-    assert [result.figures["validation_accuracy"] for result in found] == pytest.approx([0.73, 0.63, 0.53])
-    assert all("validation_accuracy_sd" not in result.figures for result in found)
+    assert [result.metrics["validation_accuracy"] for result in found] == pytest.approx([0.73, 0.63, 0.53])
+    assert all("validation_accuracy_sd" not in result.metrics for result in found)
     assert [entry["accuracy"] for result in found for entry in result.reported] == [0.9126]  # of 5.0
     baseline = found[-1]
     # 6@5x5 pad 2, 16@5x5, 120@5x5, 84, 2 classes
@@ -53,7 +53,7 @@ def test_variant_that_failed_has_no_row_and_without_a_baseline_there_is_no_diffe
     )
     assert [result.variant for result in found] == ["5.0", "4.0"]
     assert {result.difference for result in found} == {None}
-    assert all(plot.draw() for plot in variant_results.figures(sweep.study, found, sweep.space, 130).values())
+    assert all(plot.draw() for plot in variant_results.plots_of(sweep.study, found, sweep.space, 130).values())
 
 
 def test_variants_that_an_override_has_made_equal_share_their_result(tmp_path):
@@ -63,7 +63,7 @@ def test_variants_that_an_override_has_made_equal_share_their_result(tmp_path):
     found = variant_results.results(sweep.study, sweep.space, (1, 28, 28), 2)
     assert {result.variant for result in found} == equal == set(NAMES)
     by_name = {result.variant: result for result in found}
-    assert by_name["5.0"].figures == by_name["4.0"].figures
+    assert by_name["5.0"].metrics == by_name["4.0"].metrics
 
 
 def test_table_names_what_was_reported_by_its_split(tmp_path):
@@ -93,7 +93,7 @@ def test_learning_rates_are_those_of_the_training(tmp_path):
     )
     sweep.run(rising, trials=3)
     found = variant_results.results(sweep.study, sweep.space, (1, 28, 28), 2)
-    [rates, *_] = variant_results.figures(sweep.study, found, sweep.space, 128)["learning_rates.png"].arguments[
+    [rates, *_] = variant_results.plots_of(sweep.study, found, sweep.space, 128)["learning_rates.png"].arguments[
         "variants"
     ]
     lr = sweep.space.variants[rates["name"]].configuration.train.lr
@@ -109,12 +109,12 @@ def test_variant_is_trained_for_epochs_of_its_own_and_told_so(tmp_path):
     sweep, found = compared(tmp_path, rising, variant_epochs={"5.0": 5})
     assert {job.number: job.epochs for job in sweep.pool.jobs} == {0: 3, 1: 3, 2: 5}
     by_name = {result.variant: result for result in found}
-    assert by_name["5.0"].figures["epoch"] == 5
+    assert by_name["5.0"].metrics["epoch"] == 5
     told = {number: params["epochs"] for number, (_, params, _) in sweep.tracker.children.items()}
     assert told == {0: 3, 1: 3, 2: 5}
     assert json.loads(sweep.tracker.texts[2]["config.json"])["epochs"] == 5
     assert json.loads(sweep.tracker.texts[1]["config.json"])["epochs"] == 3
-    curves = variant_results.figures(sweep.study, found, sweep.space, 128)["learning_rates.png"].arguments["variants"]
+    curves = variant_results.plots_of(sweep.study, found, sweep.space, 128)["learning_rates.png"].arguments["variants"]
     assert {rates["name"]: round(rates["steps"][-1]) for rates in curves} == {"baseline": 3, "4.0": 3, "5.0": 5}
 
 

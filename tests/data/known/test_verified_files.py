@@ -85,10 +85,10 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch
     folder = tmp_path / "folder"
     verified_files.write(folder, "some-file", b"old")
 
-    def full(self, target):
+    def full(source, target):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pathlib.Path.replace", full)
+    monkeypatch.setattr("os.replace", full)
     with pytest.raises(OSError, match="No space"):
         verified_files.write(folder, "some-file", b"new")
     assert [path.name for path in folder.iterdir()] == ["some-file"]
@@ -97,15 +97,15 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch
 
 def test_second_writer_in_the_middle_of_the_first_disturbs_neither(tmp_path, monkeypatch):
     folder = tmp_path / "folder"
-    replace = Path.replace
+    replace = os.replace
 
-    def replace_after_the_other(self, target):
-        monkeypatch.setattr(Path, "replace", replace)
+    def replace_after_the_other(source, target):
+        monkeypatch.setattr("os.replace", replace)
         verified_files.write(folder, "some-file", CONTENT)
         assert (folder / "some-file").read_bytes() == CONTENT
-        return self.replace(target)
+        replace(source, target)
 
-    monkeypatch.setattr(Path, "replace", replace_after_the_other)
+    monkeypatch.setattr("os.replace", replace_after_the_other)
     verified_files.write(folder, "some-file", CONTENT)
     assert [path.name for path in folder.iterdir()] == ["some-file"]
     assert (folder / "some-file").read_bytes() == CONTENT

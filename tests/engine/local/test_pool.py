@@ -271,7 +271,7 @@ from pathlib import Path
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.engine.job import TrialJob
 from sweeper.engine.local.pool import WorkerPool
-from tests.search.test_workers import tiny_setup
+from tests.engine.local.test_pool import tiny_setup
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])

@@ -39,8 +39,8 @@ def test_parts_are_mapped_and_cannot_be_written_to(tmp_path):
 
 def test_parts_take_the_place_of_those_that_a_killed_process_left_whole_or_half(tmp_path):
     shared_images.write(tmp_path / "study", [(part(3), part(2))])
-    (tmp_path / ".study.tmp").mkdir()
-    (tmp_path / ".study.tmp" / "train_images.npy").write_bytes(b"half")
+    (tmp_path / ".study.7.ab.tmp").mkdir()
+    (tmp_path / ".study.7.ab.tmp" / "train_images.npy").write_bytes(b"half")
     shared_images.write(tmp_path / "study", [(part(4), part(1))])
     assert_equal(shared_images.read(tmp_path / "study", 0)[0], part(4))
     assert os.listdir(tmp_path) == ["study"]

@@ -8,7 +8,7 @@ import torch
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.engine.base import Died, Failure
 from sweeper.engine.job import TrialJob
-from sweeper.engine.local import worker
+from sweeper.engine.local import pool, worker
 from sweeper.engine.local.pool import WorkerPool
 from sweeper.engine.local.worker import Ready, WorkerSetup
 from tests.commands.processes import DEADLINE
@@ -31,7 +31,7 @@ def test_thread_takes_its_process_with_it_however_it_ends(monkeypatch, error):
     monkeypatch.setattr(worker.os, "_exit", ended)
     monkeypatch.setattr(worker, "_log_line", lambda text: None)
     with pytest.raises(Ended, match="1"):
-        worker._train_beside(None, None, None, None, None)
+        worker._train_in_thread(None, None, None, None, None)
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_process_is_ready_for_all_its_workers_once_one_of_them_is(monkeypatch, t
     """So that all of their deaths are of one kind."""
     theirs = []
 
-    def spawn(pool, number, at_once):
+    def spawn(workers, number, at_once):
         pairs = [Pipe(), Pipe()]
         theirs[:] = [pair[1] for pair in pairs]
         process = SimpleNamespace(join=lambda seconds=None: None, kill=lambda: None, exitcode=1)
