@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 class State(StrEnum):
     """The state of a trial, or of a training's run in MLflow.
 
-    Only trials are waiting (enqueued) or duplicate (told another trial's result; not counted). Only runs are
-    interrupted: the trial stays running, and the next command resumes it.
+    Only a trial can be waiting (enqueued) or duplicate (given another trial's result; not counted). Only a run can be
+    interrupted: its trial stays running, and the next command resumes it.
     """
 
     COMPLETE = auto()
@@ -35,7 +35,7 @@ class Leader:
 
 @dataclass(frozen=True)
 class SweepStarted:
-    """A sweep has started: `done` of `total` trials (or of other `what`) are already finished, and `best` leads them.
+    """A sweep has started: `done` of its `total` trials (or other `what`) are already finished, `best` is the best.
 
     `maximize` is None if the trials do not compete.
     """
@@ -51,7 +51,7 @@ class SweepStarted:
 
 @dataclass(frozen=True)
 class TrialStarted:
-    """A trial has started, or one of its several trainings, which `name` then includes."""
+    """A trial has started, or one of its several trainings; `name` then includes the training."""
 
     number: int
     name: str
@@ -61,7 +61,7 @@ class TrialStarted:
 
 @dataclass(frozen=True)
 class EpochEnded:
-    """An epoch has ended, of a trial or of one of its several trainings, which `name` then includes."""
+    """An epoch of a trial, or of one of its several trainings, has ended; `name` then includes the training."""
 
     number: int
     name: str

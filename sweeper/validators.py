@@ -7,7 +7,7 @@ from typing import Any
 
 Rule = Callable[[Any], Any]
 
-# The largest size that torch accepts everywhere.
+# The largest integer that torch accepts everywhere as a size.
 MOST_INTEGER = 2**31 - 1
 # Limited because each fold's images lie on disk for the workers while a study runs.
 MOST_FOLDS = 100

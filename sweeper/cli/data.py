@@ -55,7 +55,7 @@ def fetch(name: str, data_dir: Path | None, offline: bool) -> None:
 
 @data.command()
 @click.argument("dataset")
-@click.option("--log", "logged", is_flag=True, help="Also log it to MLflow, with plots.")
+@click.option("--log", "logged", is_flag=True, help="Also log all of this to MLflow, with plots.")
 @source_options
 @store_options
 @json_option

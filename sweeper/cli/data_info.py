@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from sweeper.data.training_set import TrainingSet
     from sweeper.store.layout import Store
 
-# Images of each class in the grid, nine for a square, and the seed that draws them.
+# Sample images of each class in the grid (nine make a square), and the seed that draws them.
 SAMPLES, SAMPLE_SEED = 9, 0
 BAR_WIDTH = 20
-# The names of the parts for people, by their keys in the summary.
+# The displayed names of the parts, by their keys in the summary.
 PARTS = {"training": "training", "own_validation": "validation", "test": "test"}
 
 

@@ -77,8 +77,8 @@ offline_option: Decorator = click.option("--offline", is_flag=True, help="Never 
 def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Adds --classes, --resize, --grayscale, --skip-bad, --data-dir and --offline.
 
-    The command gets them as one `source`, together with the argument DATASET. It declares the argument itself, because
-    the argument must come first.
+    The command gets them as one `source`, together with the argument DATASET. The command declares this argument
+    itself, because it must come first.
     """
 
     @wraps(function)
@@ -112,7 +112,9 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
             help="Make all images N x N pixels: scale the shorter side to N and keep the middle.",
         ),
         click.option("--grayscale", is_flag=True, help="Make all images grey."),
-        click.option("--skip-bad", is_flag=True, help="Leave out files that are not images of the right kind."),
+        click.option(
+            "--skip-bad", is_flag=True, help="Leave out files that cannot be read as images of the usual size."
+        ),
         data_dir_option,
         offline_option,
     )
@@ -135,7 +137,7 @@ variant_option: Decorator = click.option(
 
 
 def set_option(values: str) -> Decorator:
-    """Adds --set; its help says that it takes these values."""
+    """Adds --set; `values` says in its help what it takes."""
     text = f"Redefine a parameter: {values}. Repeatable."
     return click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help=text)
 

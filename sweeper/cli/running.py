@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def running(stop: "StopRequest", store: Store, *, quiet: bool, verbose: bool) -> Iterator["Listener"]:
-    """Prints which store is used, gives the listener that shows the progress, and lets signals request the stop."""
+    """Prints which store is used, gives the listener that shows the progress, and turns signals into stop requests."""
     from sweeper.cli.progress import progress
 
     if not quiet:
@@ -29,7 +29,7 @@ def running(stop: "StopRequest", store: Store, *, quiet: bool, verbose: bool) ->
 def end_command(undelivered: Sequence[str], store: Store, stopped: str = "") -> None:
     """Ends the process with 130 or 143 if a signal has stopped the command.
 
-    `undelivered` has the reasons of the writes that MLflow has not accepted. If there are any, raises SweeperError, or
+    `undelivered` says why MLflow has not accepted writes. If it is not empty, raises SweeperError with the reasons, or
     after a signal prints them on stderr.
     """
     message = _undelivered_message(undelivered, store) if undelivered else ""

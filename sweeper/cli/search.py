@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     type=click.Choice(PRUNERS),
     default=SearchOptions.pruner,
     show_default=True,
-    help="halving: asynchronous successive halving from the first epoch (fold, repeat), factor 3.",
+    help="halving: asynchronous successive halving from the first epoch (or fold or repeat), factor 3.",
 )
 @click.option(
     "--metric",

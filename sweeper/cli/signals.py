@@ -22,7 +22,7 @@ def exit_code(reason: str) -> int:
 
 @contextmanager
 def signals_to(stop: "StopRequest") -> Iterator[None]:
-    """The first SIGINT or SIGTERM lets the running epochs end; a second ends the process where it is.
+    """Turns the first SIGINT or SIGTERM into a stop after the running epochs; a second ends the process at once.
 
     If a signal came, all signals are ignored after the block: everything is saved, and the process is about to exit.
     """

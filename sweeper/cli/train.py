@@ -55,8 +55,8 @@ if TYPE_CHECKING:
     "--compare",
     metavar="RUN",
     multiple=True,
-    help="Draw the learning curves beside those of this MLflow run, into comparison.png of the training's own run; "
-    "also if the training is complete already. Repeatable.",
+    help="Draw the learning curves beside those of this MLflow run, as comparison.png in the training's own run, even "
+    "if the training is already complete. Repeatable.",
 )
 @device_options(jobs_help="Folds and repeats at once: auto is one per usable core, or one per GPU.  [default: auto]")
 @source_options
@@ -81,8 +81,8 @@ def train(
 ) -> None:
     """Train one configuration on DATASET: a variant of a space, by the space's protocol.
 
-    The training becomes a run in MLflow, with a run under it for each fold and repeat, but no study. The test data are
-    never opened. The same command resumes an interrupted training, and after the end shows the result again.
+    The training becomes a run in MLflow, with a run under it for each fold and repeat; it makes no study. The test data
+    are never opened. The same command resumes an interrupted training, or shows the result of a complete one.
 
     \b
     Example:
@@ -157,7 +157,9 @@ def _show(outcome: "TrainingOutcome") -> None:
     stdout_console().print(variants_table([outcome.result], title))
     click.echo(f"MLflow run {outcome.run_id}, experiment {data_name}")
     if request.compare:
-        click.echo(f"Learning curves beside those of {', '.join(request.compare)}: comparison.png in its artifacts")
+        click.echo(
+            f"Learning curves beside those of {', '.join(request.compare)}: comparison.png in the run's artifacts"
+        )
     next_commands = [f"sweeper sync{store_arguments(request.store)}"] * bool(outcome.undelivered)
     next_commands += [f"sweeper ui{store_arguments(request.store)}"] * request.store.embedded_tracking
     if next_commands:

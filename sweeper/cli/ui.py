@@ -41,7 +41,7 @@ def ui(
         raise SweeperError(f"no runs in {where.root} yet: `sweeper search` makes them")
     from sweeper.tracking.client import check_database
 
-    check_database(where)  # MLflow would migrate an older database to its own schema, without a copy
+    check_database(where)  # MLflow would migrate an older database to its own schema, without a backup
     if host not in LOOPBACK and not allowed_hosts:
         raise UsageError(f"to listen on {host}, name the hosts that browsers may use (--allowed-hosts)")
     arguments = ["ui", "--backend-store-uri", where.tracking_uri, "--host", host, "--port", str(port)]

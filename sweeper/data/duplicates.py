@@ -28,7 +28,7 @@ def duplicate_summary(
     """The exact duplicates within each part, and the images of one part that occur in another part too.
 
     `own_validation` holds indices into the training part. These images are compared with the rest of that part. The
-    comparisons of a part that is None are None. Examples identify an image by its class and its index in its own part.
+    results for a part that is None are None. Examples identify an image by its class and its index in its own part.
     """
     parts = [training] if test is None else [training, test]
     images = [image for part, _ in parts for image in np.asarray(part)]  # views: nothing is copied

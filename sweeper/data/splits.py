@@ -253,7 +253,7 @@ def _stratified(indices: Indices, labels: NDArray[np.int64], size: int, state: i
 def _bring_together(
     groups: list[Indices], members: Indices, part: Indices, labels: NDArray[np.int64], state: int
 ) -> None:
-    """Moves each group into one part, and trades every moved image for an unduplicated one of its class from there.
+    """Moves each group into one part, which gives up an unduplicated image of the same class for each image moved in.
 
     The trades keep all counts the same. The part is that of the group's first image; if that part has too few images
     to trade, it is the part of the next image.

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from sweeper.data.training_set import TrainingSet
 
-# Size of the uint8 images read at once, since they may be mapped from disk. Sums over them take a few times as much.
+# Bytes of uint8 images read at once, since they may be mapped from disk. Summing them takes a few times this memory.
 CHUNK_BYTES = 16_000_000
 
 # Mean and standard deviation of the pixels, per channel.

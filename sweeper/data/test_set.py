@@ -1,4 +1,4 @@
-"""The test set, which only promotion, evaluation by name and `sweeper data info` may import.
+"""The test set, which only promotion's test evaluation and `sweeper data info` may import.
 
 It is separate from the training set so that no search can see it: a metric that influenced a choice is no longer an
 honest estimate. A test asserts which modules import it.
@@ -36,8 +36,8 @@ def load_test_set(
 ) -> TestSet:
     """Loads the test set, downloaded if needed and allowed; arguments and errors are those of load_training_set.
 
-    `input_shape` (channels, height, width) is that of the training images. A folder's images get its channels; other
-    sizes are refused unless the options resize the images.
+    `input_shape` (channels, height, width) is that of the training images. A folder's images are converted to these
+    channels; other sizes are refused unless the options resize the images.
     """
     path = lookup.path_of(source.dataset)
     if path is not None:

@@ -82,7 +82,7 @@ class Died:
     def is_startup_failure(self) -> bool:
         """Whether the process exited by itself before it had loaded its data: no trial is the cause.
 
-        A death by a signal does not count: the signal may be meant for the trial that the worker was to train.
+        A death by a signal does not count: the worker may have been killed because of the trial it was given.
         """
         return not self.ready and self.exit_code is not None and self.exit_code > 0
 

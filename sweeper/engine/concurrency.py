@@ -9,9 +9,9 @@ LEAST_GAIN = 1.1
 class ConcurrencyTuner:
     """Starts with one trial at once, and doubles the number until the gain is too small or `most` is reached.
 
-    Trials differ in speed, so each trial is compared with itself: a GPU that trains twice as many trials, each at r
-    times its earlier speed, trains 2 r times the images. If no trial ran both before and after a doubling, there is
-    nothing to compare, and the doubling stands.
+    Trials differ in speed, so each trial is compared with itself: if twice as many trials run, each at r times its
+    earlier speed, the total throughput grows by a factor of 2 r. If no trial ran both before and after a doubling,
+    there is nothing to compare, and the doubling stands.
     """
 
     def __init__(self, most: int) -> None:
@@ -26,8 +26,8 @@ class ConcurrencyTuner:
         """Records an epoch's speed; `running` are the trials of the process, including this one."""
         if self.settled or len(running) < self.at_once:
             return
-        # Ignores a trial's first epoch after a change, because part of it may have run before the change. If all trials
-        # have only one epoch, these first epochs must do.
+        # Ignores a trial's first epoch after a change, because part of it may have run before the change. But if all
+        # trials have only one epoch, nothing else can be measured.
         if trial not in self._begun and len(self._begun) < 2 * self.at_once:
             self._begun.add(trial)
             return

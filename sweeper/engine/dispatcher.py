@@ -12,7 +12,7 @@ from sweeper.errors import RESUME_HINT, SweeperError
 from sweeper.events import Listener, Note
 from sweeper.training.loop import EpochMetrics
 
-# A task is abandoned after so many deaths of its workers without a new epoch in between.
+# A task is abandoned after this many deaths of its workers without a new epoch in between.
 MOST_DEATHS = 3
 POLL_SECONDS = 0.5
 
@@ -21,7 +21,7 @@ Subject = TypeVar("Subject")
 
 @dataclass(eq=False)
 class Task(Generic[Subject]):
-    """A training in progress, maybe through several workers; `subject` is what its owner attaches to it."""
+    """A training, which may move from worker to worker; `subject` is whatever its owner attaches to it."""
 
     name: str
     job: TrialJob
@@ -36,7 +36,7 @@ class Task(Generic[Subject]):
 class Epoch:
     """An epoch of a task; the task's owner must answer it.
 
-    An epoch that is not `new` was reported before: a checkpoint restored it, or it was trained again without one.
+    An epoch that is not `new` was reported before: it comes from a checkpoint or, without one, was trained again.
     """
 
     metrics: EpochMetrics
@@ -44,7 +44,7 @@ class Epoch:
 
 
 class Dispatcher(Generic[Subject]):
-    """Assigns tasks to the workers of an engine, and keeps those that have begun until they end."""
+    """Assigns tasks to the workers of an engine, and keeps track of them until they end."""
 
     def __init__(self, engine: Engine, listener: Listener) -> None:
         self.engine, self.notify = engine, listener
@@ -90,10 +90,10 @@ class Dispatcher(Generic[Subject]):
     def wait(self, seconds: float) -> Iterator[tuple[Task[Subject], Epoch | TrialResult | Failure]]:
         """Yields what the tasks report within `seconds`; a TrialResult or a Failure has ended its task.
 
-        Raises SweeperError if the machine, and not a task, keeps workers from training; this ends no task.
+        Raises SweeperError if workers cannot train for a reason outside the tasks; this ends no task.
         """
         messages = self.engine.wait(seconds)
-        # All workers of a process report its death, which counts once, whatever they were doing.
+        # All workers of a dead process report the death, even idle ones, but it counts only once.
         dead = {self._process_of(worker) for worker, message in messages if isinstance(message, Died)}
         deaths = {workers: len(self._tasks_of(workers)) for workers in dead}
         for worker, message in messages:
@@ -144,7 +144,7 @@ class Dispatcher(Generic[Subject]):
                     if deaths.pop(self._process_of(worker), None) is not None:
                         self._count_unexplained_death(worker, message)
                 case Died() if (n_trained := deaths[self._process_of(worker)]) > 1:
-                    # With fewer at once, down to one, it becomes clear which task killed the process.
+                    # With fewer tasks at once, down to one, it becomes clear which task kills the process.
                     self.engine.limit_concurrency(worker, n_trained // 2)
                     self.notify(Note(f"{task.name}: {message}; resuming from its last epoch, beside fewer trials"))
                     self._requeue(task)

@@ -44,7 +44,7 @@ class TrialJob:
     epochs: int
     seed: int
     folder: Path
-    data_key: str  # identifies the data and the arithmetic: a checkpoint made with others is not resumed
+    data_key: str  # identifies the data and the arithmetic: a checkpoint with another key is not resumed
     fold: int = 0
     label: str = ""
     initial: InitialWeights | None = None
@@ -74,7 +74,7 @@ class TrialJob:
 
 # Initial weights are drawn from torch's global generator, which all trials of a process share.
 _building = Lock()
-# The metrics of the validation part that are computed only at a training's end, in addition to those of its epochs.
+# Metrics on the validation part that are computed only at a training's end, not after every epoch.
 END_METRICS = ("macro_precision", "macro_recall", "thresholded_precision", "thresholded_recall")
 
 
@@ -95,9 +95,9 @@ def train_trial(
 ) -> Iterator["EpochMetrics | Note | TrialResult"]:
     """Trains the trial, resuming from its checkpoint if there is one, and yields the result last.
 
-    With `graphs`, on a GPU, its steps run as CUDA graphs; if they cannot, a note says why.
+    With `graphs`, on a GPU, the training steps run as CUDA graphs; if they cannot, a note says why.
 
-    A checkpoint that is damaged or another training's is set aside, a note says so, and the training starts again.
+    If the checkpoint is damaged or belongs to another training, it is set aside with a note, and training starts anew.
 
     Raises Diverged, ValueError for a network that cannot take the images, and OSError if a file cannot be written.
     """

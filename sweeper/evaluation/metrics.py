@@ -12,7 +12,7 @@ LEARNING_CURVES = ("train_loss", "validation_loss", "train_accuracy", "validatio
 def macro_f1(labels: npt.ArrayLike, predictions: npt.ArrayLike, n_classes: int) -> float:
     """The unweighted mean over classes of F1 = 2 TP / (2 TP + FP + FN), a share of 1.
 
-    Counts classes, and raises ValueError, as `macro_precision_recall_f1` does.
+    Selects the classes, and raises ValueError, as `macro_precision_recall_f1` does.
     """
     return macro_precision_recall_f1(labels, predictions, n_classes)[2]
 

@@ -75,8 +75,8 @@ def over_seeds_and_images(values: npt.ArrayLike) -> Estimate:
         V = max(MS_I + MS_S - MS_E, MS_I) / (n S)
         nu = (n S V)^2 / (MS_I^2 / (n - 1) + MS_S^2 / (S - 1) + MS_E^2 / ((n - 1) (S - 1)))
 
-    The max counts a negative estimate of the variance between seeds as 0. One seed, and V = 0, give no standard
-    error: neither shows how much other seeds or images would differ.
+    The max counts a negative estimate of the variance between seeds as 0. With one seed or V = 0 there is no
+    standard error: neither shows how much other seeds or images would differ.
     Raises ValueError for a shape other than (at least 2, at least 1) and for values other than -1, 0 and 1.
     """
     array = np.asarray(values)
@@ -166,7 +166,7 @@ class PairedTest:
         """The root of Tango's equation above the observed difference."""
         if self.b == self.n:
             return 1.0
-        # Where its variance is 0, the observed difference solves the equation too. The rest of the equation is linear.
+        # Where the variance is 0, the observed difference is a root too: the root above it is given in closed form.
         if self.c == self.n:
             return -(self.n - z**2) / (self.n + z**2)
         if self.b + self.c == 0:
@@ -261,7 +261,7 @@ def _noncentrality(level: float, power: float, degrees_of_freedom: float) -> flo
     # matters (relative error about 1 / critical), and scipy's noncentral distributions break down.
     if critical > 1e4:
         return critical * math.sqrt(stats.chi2.ppf(power, degrees_of_freedom) / degrees_of_freedom)
-    # An upper bound: here numerator and denominator of the statistic each suffice with probability sqrt(power).
+    # An upper bound: at it, numerator and denominator each are extreme enough with probability sqrt(power).
     half = math.sqrt(power)
     upper = critical * math.sqrt(stats.chi2.ppf(half, degrees_of_freedom) / degrees_of_freedom) + stats.norm.ppf(half)
 

@@ -37,7 +37,7 @@ def trace(config: ModelConfig, input_shape: Shape, n_classes: int) -> list[Layer
     """The layers of a convnet or mlp for images of `input_shape` (channels, height, width), in order.
 
     Raises ValueError, naming the layer and the sizes, when the network cannot take such images, and TypeError for a
-    family whose layers arithmetic cannot give.
+    family whose layers are known only after building.
     """
     match config:
         case ConvNetConfig():

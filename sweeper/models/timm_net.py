@@ -30,7 +30,7 @@ def build(config: TimmConfig, input_shape: tuple[int, int, int], n_classes: int)
 
 
 def trace(config: TimmConfig, input_shape: tuple[int, int, int], n_classes: int) -> list[Layer]:
-    """The layers that hold parameters, in the order in which an image passes them, built without memory for weights.
+    """The layers that hold parameters, in the order in which an image passes them; allocates no memory for weights.
 
     The rest, such as attention's products and position embeddings, comes last as "others". Raises ValueError as `build`
     does, except for weights.

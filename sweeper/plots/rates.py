@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from sweeper.plots.panels import add_legend, empty_figure, label_epochs, line_style
 
-# The logarithmic axis ends at this share of the lowest peak: the last steps of a cosine that falls to zero would
-# otherwise take up most of the axis.
+# The logarithmic axis goes no lower than this share of the lowest peak: the last steps of a cosine that falls to zero
+# would otherwise take up most of the axis.
 SMALLEST_SHARE = 1e-3
 
 

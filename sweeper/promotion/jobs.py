@@ -27,7 +27,7 @@ from sweeper.studies.spec import StudySpec
 
 
 def key_of(stem: str, identity: str) -> str:
-    """`stem` with a hash of what determines the weights: another configuration, seed or data is another training."""
+    """`stem` with a hash of what determines the weights: another configuration, seed or data gives another key."""
     return f"{stem}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 

@@ -63,9 +63,8 @@ class PromotionOutcome:
     """The results of a whole promotion.
 
     `entrants` are in final order, the champion first. `verdict` consists of sentences. `evaluations` counts the test
-    evaluations on these test data by this study, and by all studies of the store; a data set may have no test data.
-    `dropped` has a sentence for each finalist without a result. `undelivered` has the reasons of the writes that MLflow
-    did not accept.
+    evaluations on these test data by this study, and by all studies of the store. `dropped` has a sentence for each
+    finalist without a result. `undelivered` says why MLflow did not accept writes.
     """
 
     study_name: str

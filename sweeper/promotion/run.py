@@ -222,7 +222,7 @@ class _Promotion:
         return outcome
 
     def end(self, state: State, reason: str) -> list[str]:
-        """Ends the promotion's run in MLflow. Returns the reasons of the writes that MLflow did not accept."""
+        """Ends the promotion's run in MLflow. Returns why MLflow did not accept writes; empty if it accepted all."""
         self.tracker.finish(None, state, reason=reason)
         return self.tracker.close()
 

@@ -1,4 +1,4 @@
-"""The data of a promotion, which are the study's own with the search's split, and the notes before it starts."""
+"""The data of a promotion (the study's data and split), and the notes that are shown before it starts."""
 
 import os
 from collections.abc import Iterator, Sequence

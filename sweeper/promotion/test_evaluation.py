@@ -51,7 +51,7 @@ def load(source: DataSource, input_shape: tuple[int, int, int], listener: Listen
 def check(
     ledger: Ledger, study: str, study_id: str, sha256: str | None, allow_retest: bool, listener: Listener
 ) -> None:
-    """Refuses a second test evaluation, and notes one that was begun. Raises UsageError."""
+    """Refuses a second test evaluation, and notes those begun but not completed. Raises UsageError."""
     if not allow_retest:
         refuse_retest(ledger, study, study_id, sha256)
     for evaluation in begun(ledger, study_id, sha256):
@@ -64,7 +64,7 @@ def check(
 
 
 def refuse_retest(ledger: Ledger, study: str, study_id: str, sha256: str | None) -> None:
-    """Raises UsageError if the study was evaluated on these test data: a second time could choose by test results."""
+    """Raises UsageError if the study was evaluated on these test data: the result could guide what is tested next."""
     for evaluation in ledger.evaluations():
         if evaluation.complete and evaluation.study_id == study_id and evaluation.test_sha256 == sha256:
             command = evaluation.command.replace(" --test", "").replace(" --allow-retest", "")
@@ -98,8 +98,8 @@ def evaluate(
 ) -> None:
     """Evaluates champion, challenger and baseline on the test set.
 
-    `models` holds "name/version" and `networks` the keys of the trained networks, both by trial. Raises SweeperError if
-    an entry was begun for other networks, because somebody may have seen its result.
+    `models` holds "name/version" and `networks` the keys of the trained networks, both by trial. Without
+    `allow_retest`, raises SweeperError if an entry was begun for other networks: somebody may have seen its result.
     """
     roles = roles_of(order)
     entry = _entry(

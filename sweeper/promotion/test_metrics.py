@@ -85,7 +85,7 @@ def tables(
 def plots_of(
     labels: NDArray[np.int64], logits: Mapping[str, Logits], classes: tuple[str, ...], counted: str
 ) -> dict[str, Callable[[], Figure]]:
-    """A confusion matrix for each role, by file name; its title says in `counted` which test evaluation it shows."""
+    """A confusion matrix for each role, by file name; `counted`, in its title, says which test evaluation it shows."""
 
     def matrix(role: str) -> Callable[[], Figure]:
         counts = metrics.confusion_matrix(labels, logits[role].argmax(1), len(classes))

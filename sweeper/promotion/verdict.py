@@ -15,7 +15,7 @@ Correct = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Comparison:
-    """Champion minus another finalist, on one part of the data; shares of 1.
+    """The champion's accuracy minus another finalist's, on one part of the data; shares of 1.
 
     On the confirm part (or the validation part, if there is no confirm part) it compares configurations, over seeds and
     images. On the test part it compares the two trained networks: only the champion is right on `b` images, only the
@@ -115,7 +115,7 @@ def bounded(estimate: Estimate) -> tuple[float | None, float | None]:
 
 
 def shrinkage(order: Sequence[Finalist], comparisons: Sequence[Comparison]) -> float | None:
-    """The part of the champion's lead over the baseline in the search that was luck, a share of 1.
+    """The accuracy, as a share of 1, that luck added in the search to the champion's lead over the baseline.
 
     (search score of champion - of baseline) - (confirm of champion - of baseline), all accuracies. None without a
     confirm part, if the champion is the baseline, or if the search did not finish one of the two.

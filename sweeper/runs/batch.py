@@ -24,10 +24,10 @@ from sweeper.training import checkpoint
 
 @dataclass(frozen=True)
 class Training:
-    """A training; `key` names its run below the tracker's own run, and is empty if it uses the tracker's own run.
+    """A training; `key` names its child run of the tracker's run, and is empty if it uses the tracker's own run.
 
-    `texts` become artifacts of the run. The weights stay in the store. With `to_mlflow`, they become artifacts too, and
-    leave the store together with the checkpoint; only the result of the training stays in the store.
+    `texts` become artifacts of the run. Without `to_mlflow`, the weights stay in the store. With it, they become
+    artifacts too, and leave the store together with the checkpoint; only the result of the training stays there.
     """
 
     key: str
@@ -90,7 +90,7 @@ class BatchRunner:
             finally:
                 pool.close()
                 for task in [*dispatcher.unfinished(), *waiting]:
-                    # A waiting training has a running run if an earlier process was killed during it.
+                    # A waiting training's run is still running if an earlier process was killed while it trained.
                     if self.tracker.state(task.subject.training.run) == State.RUNNING:
                         self._interrupt(task.subject)
                 self.stop.saving = False
@@ -184,7 +184,7 @@ class BatchRunner:
             obsolete.append(job.weights)
         self._end(task, State.COMPLETE, metrics=result.metrics)
         if training.to_mlflow:
-            # Once this file exists, the training never runs again: everything for MLflow must be sent before.
+            # Once this file exists, the training never runs again: everything for MLflow must be sent first.
             result_file.write(job.folder, job.identity, self.tracker.run_id, CompletedTraining(task.history, result))
         for path in obsolete:
             self.tracker.forget(training.run, path)

@@ -42,9 +42,9 @@ def mean_epochs(histories: "Sequence[Sequence[EpochMetrics]]") -> list[dict[str,
 def metrics_of(
     histories: "Sequence[Sequence[EpochMetrics]]", ends: Sequence[Metrics], metric: str, *, minimize: bool
 ) -> dict[str, float]:
-    """The joint metrics of several trainings: of their last epochs, of `ends`, and of the epoch with the best mean.
+    """The metrics over several trainings: means of their last epochs and of `ends`, and the epoch with the best mean.
 
-    `ends` holds the metrics of each complete training besides those of its epochs; `metric` names a metric of an epoch.
+    `ends` holds the END_METRICS of each complete training; `metric` names the metric that decides the best epoch.
     """
     sign = 1 if minimize else -1
     top = min(mean_epochs(histories), key=lambda epoch: sign * epoch[metric])

@@ -11,7 +11,7 @@ HURRIED_SECONDS = 2.0
 
 @dataclass
 class StopRequest:
-    """A request to stop, from a signal handler or `sweeper stop`; the sweep ends with the epochs now running.
+    """A request to stop, from a signal handler or `sweeper stop`; the sweep ends after the epochs now running.
 
     `saving` tells the handler that there is something to save; until then, a signal may end the process at once.
     `at_once` means that the user has asked twice, and that the command must not wait for anything.
@@ -35,7 +35,7 @@ class Limits:
     deadline: float | None = None  # on time.monotonic()
     target: float | None = None
     max_parameters: int | None = None
-    keep: int = 5
+    keep: int = 5  # how many of the best trials keep their weights
 
 
 def closing_patience(stopped: str) -> float | None:

@@ -32,9 +32,9 @@ class Plan:
     spec: RunSpec
 
     def start_workers(self, store: Store, owner: str, owner_id: str) -> WorkerPool:
-        """Starts workers that see the train and validation parts.
+        """Starts workers that see only the train and validation parts.
 
-        They belong to `owner`, a study or a training by itself. `owner_id` distinguishes owners of the same name.
+        The workers belong to `owner`, a study or a training by itself. `owner_id` distinguishes owners of one name.
         """
         folds = [(split.train, split.validation) for split in self.splits]
         return start_workers(
@@ -96,7 +96,7 @@ def make(
 def _check_fit(space: Space, variants: Sequence[str], training_set: TrainingSet) -> None:
     """Raises UsageError for a variant whose network cannot take the images, or cannot be built.
 
-    Loading the space checked it against the data set that it names first, if any; this training set may be another.
+    Loading checked the space only against the first data set that it names, if any; this one may be another.
     """
     for model_name in space.model_names:
         try:
@@ -114,6 +114,6 @@ def _check_fit(space: Space, variants: Sequence[str], training_set: TrainingSet)
             )
         if isinstance(configuration.model, TimmConfig) and configuration.model.pretrained:
             try:
-                families.build(configuration.model, *shapes)  # otherwise, each worker would find the error for itself
+                families.build(configuration.model, *shapes)  # otherwise, each worker would fail with the same error
             except ValueError as error:
                 refuse(str(error), f"variant {plain(name)}")

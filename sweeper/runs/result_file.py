@@ -23,7 +23,7 @@ class CompletedTraining:
 
 
 def write(folder: Path, identity: str, run_id: str, trained: CompletedTraining) -> None:
-    """Writes the result of the training with this identity, which was sent to the MLflow run with this id."""
+    """Writes a training's result, with its identity and the MLflow run to which the result was sent."""
     confusion = trained.result.confusion
     kept = {
         "identity": identity,
@@ -37,7 +37,7 @@ def write(folder: Path, identity: str, run_id: str, trained: CompletedTraining) 
 
 
 def read(folder: Path, identity: str, run_id: str) -> CompletedTraining | None:
-    """The result of the training with this identity and run; None if the file is missing, damaged or another's."""
+    """This training's result for this run; None if the file is missing, damaged, or of another training or run."""
     try:
         kept = json.loads((folder / NAME).read_text())
         if (kept["identity"], kept["run_id"]) != (identity, run_id):

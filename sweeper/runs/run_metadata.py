@@ -41,7 +41,7 @@ def tags(command: Sequence[str], execution: Execution, data_sha256: str) -> dict
 
 
 def params(spec: RunSpec, split: Split) -> dict[str, Any]:
-    """The parameters of a run: what its results depend on, and the sizes of the parts of its (first) split.
+    """The parameters of a run: what its results depend on, and the sizes of its (first) split's parts.
 
     A study's space is an artifact of the run; the parameters hold only the space's hash.
     """

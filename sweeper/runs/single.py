@@ -97,7 +97,7 @@ class TrainingOutcome:
             "seed": self.request.training.seed,
             "stopped": self.stopped,
             **({"init": self.init.as_json()} if self.init else {}),
-            # These two have a meaning only for a study's variants.
+            # "trial" and "difference" have a meaning only for a study's variants.
             **{name: value for name, value in metrics.items() if name not in ("trial", "difference")},
         }
 
@@ -107,7 +107,7 @@ def run(request: TrainingRequest, listener: Listener, stop: StopRequest) -> Trai
 
     Raises SweeperError and UsageError.
     """
-    # Find the weights before loading the data, which may take a download.
+    # Find the weights before loading the data, which may have to be downloaded.
     found = initial_weights.find(request.init, request.store) if request.init is not None else None
     planned = plan.make(
         request.source,
@@ -290,6 +290,6 @@ class _Single:
         )
 
     def _seed(self, repeat: int) -> int:
-        """The seed of a repeat; the first has the command's own, so that the seed in MLflow repeats the training."""
+        """The seed of a repeat; the first has the command's own, so that the seed in MLflow reproduces the training."""
         seed = self.request.training.seed
         return derive_seed(seed, "repeat", repeat) if repeat else seed

@@ -37,7 +37,7 @@ def splits_of(training_set: TrainingSet, protocol: Protocol, *, seed: int, subse
 
 
 def scalings(training_set: TrainingSet, splits: Sequence[Split], pixels: str) -> list[Scaling]:
-    """Each split's mean and standard deviation by channel, from its train part alone: no other image may leak in."""
+    """Each split's mean and std by channel, of its train part alone, to avoid leakage; 0 and 1 for unit `pixels`."""
     found = []
     for split in splits:
         mean, std = channel_statistics(training_set.images[split.train])

@@ -59,7 +59,7 @@ class Coordinator:
                 self._interrupt_the_rest()
 
     def _announce_start(self) -> None:
-        """Reports the study's progress, and completes MLflow's runs of trials that ended when a process was killed."""
+        """Reports the study's progress, and completes the runs of ended trials that a killed process left open."""
         trials = trial_records.records(self.study)
         leader = trial_records.best(trials, self.spec.metric)
         if leader is not None and self._reaches_target(leader):
@@ -177,7 +177,7 @@ class Coordinator:
         return False
 
     def _decide(self, candidate: Candidate, verdict: Verdict) -> None:
-        """Decides how the trial ends unless that is decided, and discards its trainings that are not running."""
+        """Decides how the trial ends, unless that is already decided; discards its trainings that are not running."""
         candidate.verdict = candidate.verdict or verdict
         self.queue.discard(candidate)
 

@@ -1,4 +1,4 @@
-"""The queue of a sweep's trainings: requeued ones, the rest of open trials, interrupted trials, then new proposals."""
+"""A sweep's queue of trainings: requeued ones, then the rest of open trials, interrupted trials, new proposals."""
 
 import time
 from collections import deque
@@ -71,7 +71,7 @@ class TrialQueue:
 
     def _place(self, proposal: Proposal) -> Task[Candidate] | None:
         """The first training of a proposal; None if its result is known or awaited, or if it cannot be trained."""
-        if self._is_known(proposal):
+        if self._resolve_duplicate(proposal):
             self.duplicates += 1
             return None
         try:
@@ -111,8 +111,8 @@ class TrialQueue:
         """Whether the pruner may end the trial; it may not end the baseline or a variant outside the space."""
         return self.spec.pruner != "none" and not proposal.outside_space and proposal.variant != "baseline"
 
-    def _is_known(self, proposal: Proposal) -> bool:
-        """Whether the proposal repeats a finished trial or an open one; it then waits for the open trial's result."""
+    def _resolve_duplicate(self, proposal: Proposal) -> bool:
+        """Gives a repeated proposal the finished trial's result, or queues it for the open trial's; False if new."""
         for candidate in self.open.values():
             if candidate.proposal.configuration.key() == proposal.configuration.key():
                 proposal.trial.set_user_attr("duplicate_of", candidate.proposal.number)

@@ -53,7 +53,7 @@ class Recorder:
         self._start(trial, trial.number, self._seed(trial.number))
 
     def start_training(self, trial: Proposal | TrialRecord, job: TrialJob) -> None:
-        """Creates or reopens the run of one of a trial's trainings; an only training uses the trial's run."""
+        """Creates or reopens a training's own run; the training of a trial that has only one uses the trial's run."""
         if job.label:
             self._start(trial, job.key, job.seed, job.fold, job.label)
 
@@ -84,7 +84,7 @@ class Recorder:
         self._finish(jobs, record, histories)
 
     def catch_up(self, record: TrialRecord) -> None:
-        """Completes the MLflow run of a trial that a process had ended in the study when the process was killed."""
+        """Completes the MLflow run of a trial that had ended in the study when its process was killed."""
         jobs = self.jobs(record)
         self.start(record)
         histories = []
@@ -100,7 +100,7 @@ class Recorder:
                 self.record_epoch(job, metrics)
         if record.number in self._with_weights and all(job.weights.exists() for job in jobs):
             self._log_weights(jobs)
-            self._drop_weights(self._ranked()[self.keep : self.keep + 1])  # the trial whose place it has taken
+            self._drop_weights(self._ranked()[self.keep : self.keep + 1])  # the trial that this one displaces
         self._finish(jobs, record, histories)
 
     def interrupt(self, job: TrialJob, reason: str) -> None:
@@ -149,7 +149,7 @@ class Recorder:
                 if self.tracker.state(job.key) in (State.RUNNING, State.INTERRUPTED):
                     self.tracker.finish(job.key, record.state, reason=record.reason)
         self.tracker.finish(number, record.state, reason=record.reason, metrics=metrics)
-        # Under each training's own run: its files stay if MLflow has refused one of that run's writes.
+        # By each training's own run: if MLflow has refused a write of that run, its files stay.
         for job in jobs:
             if self.tracker.is_ended(job.key):  # a training that never started has no files
                 self.tracker.forget(job.key, job.folder)

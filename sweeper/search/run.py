@@ -69,8 +69,8 @@ class SearchOutcome:
     """How a sweep ended. `stopped` is "" if it is done; otherwise timeout, target, sweeper stop, or a signal's name.
 
     `n_trainings` is the number of trainings of a trial. `variants` holds the results of a comparison of named variants;
-    None after a search. `undelivered` holds the reasons of undelivered writes to MLflow; the study in Optuna's storage
-    is complete without them.
+    None after a search. `undelivered` says why writes to MLflow were not delivered; the study in Optuna's storage is
+    complete without them.
     """
 
     study_name: str

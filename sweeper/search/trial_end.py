@@ -49,7 +49,7 @@ class Candidate:
         return [task.history for task in self.tasks if task.history]
 
     def n_scored(self) -> int:
-        """How many trainings before the first incomplete one are complete: trainings are scored in order."""
+        """How many trainings are complete before the first incomplete one: trainings are scored in order."""
         return next((index for index in range(len(self.tasks)) if index not in self.results), len(self.tasks))
 
 
@@ -89,7 +89,7 @@ class TrialFinisher:
         return self._announce_end(candidate.proposal, candidate.followers)
 
     def end_untrainable(self, proposal: Proposal, kind: str, reason: str, violation: float) -> None:
-        """Prunes a trial that is known to be infeasible before it is trained."""
+        """Prunes an infeasible trial without training it."""
         self.recorder.start(proposal)
         text = f"{kind}: {reason}"
         tell(self.study, proposal, State.PRUNED, {"reason": text}, {kind: violation})

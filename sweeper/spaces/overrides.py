@@ -1,4 +1,4 @@
-"""Parses `--set KEY=VALUE`, and the TOML that overrides share with space files."""
+"""Parses `--set KEY=VALUE` overrides, and the TOML in them and in space files."""
 
 import re
 import tomllib
@@ -10,8 +10,8 @@ from sweeper.errors import UsageError, plain, shortened
 
 RANGE = re.compile(r"([-+]?[\d.]+(?:e[-+]?\d+)?):([-+]?[\d.]+(?:e[-+]?\d+)?)", re.IGNORECASE)
 
-# Matches a key with more dotted parts than any valid key: tomllib's memory for a key grows with the square of their
-# number. It also matches inside a string, but nobody writes such a string.
+# Matches a key with more dotted parts than any valid key: tomllib's memory for a key grows with the square of
+# its parts' number. It also matches inside a string, but nobody writes such a string.
 _PART = r"""(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')"""
 LONG_KEY = re.compile(rf"(?<![\w\\-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{32}}")
 

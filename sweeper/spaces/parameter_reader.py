@@ -17,7 +17,7 @@ from sweeper.config import ModelConfig, TrainConfig, check_value
 from sweeper.errors import nearest, plain
 from sweeper.spaces.parameter import Parameter, encode
 
-# Nobody searches more steps than this: so small a step is a typing error.
+# Nobody searches more steps than this: so small a step is a typo.
 MOST_STEPS = 10**6
 
 

@@ -94,7 +94,7 @@ class _Reader:
         return space
 
     def _place(self, table: str, key: str = "") -> str:
-        """The source of a value of [table]: the file, or an override, which cannot change [space] or [variants]."""
+        """The place of a value, for errors: its override, else file and table ([space] and [variants] take none)."""
         override = self.overridden.get(key) if table in _fields_by_table() else None
         return override or f"{self.file}, [{table}]"
 
@@ -106,7 +106,7 @@ class _Reader:
         table = self.document.setdefault(homes[key], {})
         old = table.get(key)
         if override.is_shorthand and isinstance(old, dict):
-            # Shorthand cannot express these; a table written out in full replaces the old one.
+            # Shorthand cannot express `log` and `when`; a table written out in full replaces the old one.
             inherited = ("log", "when") if "low" in value else ("when",)
             value = value | {word: old[word] for word in inherited if word in old}
         table[key] = value

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Ends the name of what is not whole yet; the name begins with a dot.
+# The end of an unfinished file's or folder's name, which begins with a dot.
 SUFFIX = ".tmp"
 
 

@@ -57,7 +57,7 @@ def check(url: str, library: Library) -> bool:
         if path is None or "not a database" not in str(error):
             raise
         raise SweeperError(
-            f"{path} is not a SQLite database, {library.name}'s or another: move it away, or take another store"
+            f"{path} is not a SQLite database, as {library.name}'s must be: move it away, or take another store"
         ) from error
     finally:
         engine.dispose()

@@ -16,7 +16,7 @@ from sweeper.errors import SweeperError, UsageError, plain, shortened
 from sweeper.store.redaction import redact
 
 DEFAULT_STORE = Path("mlruns")
-# Tries to take a study's lock: a process that only asks whether the study is owned holds the lock for a moment.
+# How often to try for a study's lock: a process that only asks whether the study is owned holds it for a moment.
 TRIES, TRY_SECONDS = 20, 0.05
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -101,7 +101,7 @@ class Store:
 
     @contextmanager
     def initialising(self, *, embedded: bool) -> Iterator[None]:
-        """Held while an embedded database may be created: two processes that create the same tables fail.
+        """Locks out other processes while an embedded database may be created: two that create the same tables fail.
 
         A server looks after its own tables, and nothing is created in a folder that cannot be written to.
         """
@@ -113,7 +113,7 @@ class Store:
 
     @contextmanager
     def owning(self, study: str) -> Iterator[None]:
-        """Held by the one process that runs or changes a study; SweeperError, naming the owner, if another has it.
+        """The lock of the one process that runs or changes a study; SweeperError, naming the owner, if another has it.
 
         A request to an earlier owner to stop is discarded.
         """
@@ -149,7 +149,7 @@ class Store:
     def request_stop(self, study: str) -> str | None:
         """Asks the study's owner, on any machine, to stop after the running epochs.
 
-        Returns the owner; None if no process runs the study, and then there is no request.
+        Returns the owner; None, without a request, if no process runs the study.
         """
         path = self._stop(study)
         with self._changing_owners():
@@ -169,7 +169,7 @@ class Store:
         self._lock(study).unlink(missing_ok=True)
 
     def _changing_owners(self) -> AbstractContextManager[None]:
-        """Held while a process becomes an owner or asks one to stop: a new owner would discard the request."""
+        """A lock held while a process becomes an owner or asks one to stop: a new owner would discard the request."""
         return _locked(self.root / ".owners.lock", wait=True)
 
     def _lock(self, study: str) -> Path:

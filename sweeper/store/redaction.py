@@ -2,8 +2,8 @@
 
 import re
 
-# A password follows the name of a user, and ends at the last @ of its word. If the text there is neither a port nor the
-# rest of an IPv6 address, the password may have spaces and ends at the next @: SQLAlchemy accepts such passwords.
+# A password follows a user's name and a colon, and ends at the last @ of its word. If that word has no @ and is neither
+# a port nor the rest of an IPv6 address, the password has spaces and ends at the next @: SQLAlchemy accepts those.
 _PASSWORD = re.compile(
     r"""(://[^:/\s]*):
         (?: \S*@

@@ -1,4 +1,4 @@
-"""The user attributes for what Optuna has no field for: their names, and those that every study has."""
+"""Names of the user attributes of Optuna's studies and trials, and access to those that every study has."""
 
 import optuna
 

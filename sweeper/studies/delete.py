@@ -19,7 +19,7 @@ from sweeper.tracking.delete import StudyRuns, folder_bytes
 
 @dataclass(frozen=True)
 class Removal:
-    """What a deletion removes: trials, MLflow runs, and bytes, without the unknown number of bytes on a server.
+    """What a deletion removes: trials, MLflow runs, and bytes; those on a server are unknown and not counted.
 
     `kept` are the runs that stay: for each run id, the registered model versions ("name/version") that need the run.
     """
@@ -54,8 +54,8 @@ def plan(store: Store, study: optuna.Study) -> Removal:
 def remove(store: Store, planned: Removal) -> None:
     """Deletes the planned study, its runs in MLflow, and its local files.
 
-    The study goes last, because an interrupted deletion finds the rest by it. Raises SweeperError while a process runs
-    the study, and if the study no longer exists.
+    The study itself is deleted last, because a resumed deletion needs it to find the rest. Raises SweeperError while a
+    process runs the study, and if the study no longer exists.
     """
     name = planned.study_name
     with storage_errors.translated(store), store.owning(name):

@@ -17,8 +17,8 @@ from sweeper.studies.objective import direction
 from sweeper.studies.spec import StudySpec, first_difference
 from sweeper.studies.trial_records import records
 
-# How the last process left the study: None until the process says so, "" if nothing is left to do, else what ended it;
-# the command that resumes the study; and where its data lay then, if they are not a known data set.
+# Attributes of a study. `ended` is what ended its last process, "" if nothing is left to do, None until the process
+# records it. `command` resumes the study. `data_path` is where its data were, if they are not a known data set.
 ENDED, COMMAND, DATA_PATH = "ended", "command", "data_path"
 # Ends that leave nothing to resume: the trials are done, or the target is reached.
 DONE = ("", "target")
@@ -52,7 +52,7 @@ def open_study(storage: RDBStorage, name: str, spec: StudySpec, space: Space) ->
 
 
 def mark_running(study: optuna.Study, trials: int, command: str) -> None:
-    """Records that a process works on the study from now on, up to so many trials; `command` resumes the study."""
+    """Records that a process works on the study until it has `trials` trials; `command` resumes the study."""
     study.set_user_attr("trials", trials)
     study.set_user_attr(COMMAND, redact(command))
     study.set_user_attr(ENDED, None)
@@ -69,12 +69,12 @@ def check_schema(study: optuna.Study) -> None:
     if schema > SCHEMA:
         raise SweeperError(
             f"study {study.study_name} was written by a newer sweeper (its schema is {schema}, this one knows "
-            f"{SCHEMA}): upgrade sweeper, or take another study"
+            f"{SCHEMA}): upgrade sweeper, or choose another study"
         )
 
 
 def check_usable(study: optuna.Study) -> None:
-    """Raises SweeperError for a study that cannot be resumed: another version's, or one that is half deleted."""
+    """Raises SweeperError for a study that cannot be resumed: it has another schema, or is half deleted."""
     check_schema(study)
     schema = study.user_attrs.get(_SCHEMA, SCHEMA)
     if schema < SCHEMA:

@@ -23,7 +23,7 @@ from sweeper.studies.seeds import derive_seed
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import trial_name
 
-# The space counts as exhausted after so many proposals in a row without a new configuration.
+# The space counts as exhausted after this many proposals in a row without a new configuration.
 MOST_DUPLICATES = 100
 MOST_GRID_POINTS = 100_000
 # The coordinator's part of the sampler's seed; a study has only one coordinator.
@@ -60,7 +60,7 @@ def make_pruner(name: str, steps: int) -> BasePruner:
     """The pruner; its steps are a trial's epochs, or its trainings if there are several, counted from 1."""
     match name:
         case "halving":
-            # From epoch 1 with factor 3: measured as the best of its kind, at a third of the median pruner's cost.
+            # From epoch 1 with factor 3: the best halving settings measured, at a third of the median pruner's cost.
             return SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)
         case "hyperband":
             return HyperbandPruner(min_resource=1, max_resource=steps, reduction_factor=3)
@@ -72,7 +72,7 @@ def make_pruner(name: str, steps: int) -> BasePruner:
 
 
 def make_sampler(name: str, space: Space, seed: int) -> BaseSampler:
-    """The sampler for one proposal. A grid's points are enqueued, so any sampler serves for a grid."""
+    """The sampler for one proposal. A grid's points are enqueued, so its sampler does not matter."""
     if name != "tpe":
         return RandomSampler(seed=seed)
     # Without groups, a conditional parameter would be left out of the joint model.
@@ -159,7 +159,7 @@ def shuffled_grid(space: Space, seed: int) -> list[dict[str, Any]]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Suppresses Optuna's warnings that `group` is experimental and that an older attribute is kept."""
+    """Suppresses Optuna's warnings about experimental features, such as `group`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         yield

@@ -42,8 +42,8 @@ def find_study(store: Store, name: str | None) -> optuna.Study:
 def find_again(store: Store, name: str, study_id: str) -> optuna.Study:
     """The study as it is now, for a process that has become its owner; SweeperError if it was deleted meanwhile.
 
-    The owner must not change the study by an object from before: the object holds the study's number in the database,
-    and SQLite gives the number of a deleted study to the next one.
+    The owner must not change the study through an object that was loaded earlier: the object holds the study's number
+    in the database, and SQLite gives the number of a deleted study to the next one.
     """
     for study in studies_in(store):
         if study.study_name == name and id_of(study) == study_id:

@@ -25,10 +25,10 @@ def with_trials(command: str, trials: int) -> str:
 def _without(words: Sequence[str], options: Sequence[str]) -> list[str]:
     """The words without these options and their values."""
     left = []
-    waiting = iter(words)
-    for word in waiting:
+    remaining = iter(words)
+    for word in remaining:
         if word in options:
-            next(waiting, None)
+            next(remaining, None)  # the option's value
         elif not word.startswith(tuple(f"{option}=" for option in options)):
             left.append(word)
     return left

@@ -19,7 +19,7 @@ ENDED_BY = "sweeper retry"
 
 @dataclass(frozen=True)
 class Retried:
-    """The numbers of the failed trials that are retried, and the total and the command that let all of them run."""
+    """The numbers of the retried trials, and the total of trials and the command with which all of them run."""
 
     study_name: str
     numbers: tuple[int, ...]
@@ -85,5 +85,5 @@ def _is_retry(waiting: FrozenTrial, failed: FrozenTrial) -> bool:
 def _enqueue(study: optuna.Study, failed: FrozenTrial) -> None:
     names = ("variant", "comparator")
     attributes = {name: failed.user_attrs[name] for name in names if name in failed.user_attrs}
-    # A variant outside the space has no parameters that the sampler knows, and gets none now.
+    # A variant outside the space has no `params`: the sampler does not know its parameters.
     study.enqueue_trial(failed.params, user_attrs={**attributes, RETRY_OF: failed.number})

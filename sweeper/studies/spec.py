@@ -1,4 +1,4 @@
-"""The spec of a training or study, all that its results depend on: as stored, read back and compared."""
+"""The spec of a training or study: all that its results depend on. It is stored, read back and compared."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -28,8 +28,8 @@ class RunSpec:
     `freeze` says that the loaded tensors stay fixed.
 
     The stored form (as_json) is one flat object. Its keys are the fields of DataOptions and Protocol and those below,
-    with `mean` and `std` of the first fold added. A comparison follows their order, and the user sees only the first
-    difference, so the broadest key comes first.
+    with `mean` and `std` of the first fold added. The broadest key comes first: a comparison follows the keys' order,
+    and shows the user only the first difference.
     """
 
     dataset: str
@@ -106,8 +106,8 @@ class RunSpec:
 class StudySpec(RunSpec):
     """All that a study's results depend on.
 
-    `space` is the plain data of Space.describe. `variant_epochs` holds the epochs of variants that have their own
-    number, if only variants are compared.
+    `space` is the plain data of Space.describe. If only variants are compared, `variant_epochs` holds the number
+    of epochs of each variant that sets its own.
     """
 
     space: Mapping[str, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Turns errors of a full disk or a failing storage, by which nothing is lost, into one line for the user."""
+"""Turns errors of a full disk or a failing storage into one line for the user; such errors lose nothing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from sweeper.store.redaction import redact
 
 @contextmanager
 def translated(store: Store) -> Iterator[None]:
-    """Turns the error of a write for which there is no room, and any error of Optuna's storage, into a SweeperError."""
+    """Turns the error of a write to a full disk, and any error of Optuna's storage, into a SweeperError."""
     try:
         yield
     except OSError as error:

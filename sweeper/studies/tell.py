@@ -19,7 +19,7 @@ def tell(
     result: Mapping[str, Any],
     violated: Mapping[str, float] | None = None,
 ) -> None:
-    """Ends a trial in the storage: `state` is complete, pruned or failed, `result` is what a record shows of it.
+    """Ends a trial in the storage: `state` is complete, pruned or failed, `result` is stored for its TrialRecord.
 
     `violated` gives, for each violated constraint, by how much; the sampler learns from it to avoid such trials.
     """
@@ -28,9 +28,9 @@ def tell(
 
 
 def end_trials_with_results(study: optuna.Study) -> None:
-    """Ends trials that have a result but did not end: a process was killed, or the storage failed, in between.
+    """Ends trials whose result was stored, but whose end was not: a process was killed, or the storage failed.
 
-    The decision holds: a pruned trial must not be trained further.
+    The stored result holds: a pruned trial must not be trained further.
     """
     for frozen in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if RESULT in frozen.user_attrs:

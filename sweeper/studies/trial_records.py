@@ -18,10 +18,10 @@ class TrialRecord:
     """A trial as sweeper counts it.
 
     `state` is complete, pruned, failed, running, waiting, or duplicate (given another trial's result; not counted).
-    `value` is the last epoch's objective; with several trainings, its mean over folds and repeats. `epochs` then counts
-    the epochs of all trainings, once the trial has ended. `values` are what the pruner saw: the objective by epoch, or
-    the running mean of several trainings by how many were complete. `params` are field values of the searched
-    parameters. A trial that was pruned for a constraint is not `feasible`.
+    `value` is the last epoch's objective; with several trainings, its mean over folds and repeats. `epochs` counts the
+    epochs of all trainings; with several, it is 0 until the trial ends. `values` are what the pruner saw: the objective
+    by epoch or, with several trainings, the mean over those complete, by their number. `params` holds the searched
+    parameters' values in the configuration. A trial that was pruned for a constraint is not `feasible`.
     """
 
     number: int
@@ -73,8 +73,8 @@ def _record(frozen: FrozenTrial, run_id: str | None, several: bool) -> TrialReco
         TrialState.COMPLETE: State.COMPLETE, TrialState.PRUNED: State.PRUNED, TrialState.FAIL: State.FAILED,
         TrialState.RUNNING: State.RUNNING, TrialState.WAITING: State.WAITING,
     }[frozen.state]  # fmt: skip
-    # The result's state also holds if Optuna's is still running: a process was killed between the two writes that end a
-    # trial.
+    # The result's state comes first: if a process was killed between the two writes that end a trial, Optuna's state is
+    # still running.
     state = State(result.get("state", state))
     if attributes.get("duplicate_of") is not None:
         state = State.DUPLICATE

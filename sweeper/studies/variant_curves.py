@@ -16,7 +16,7 @@ _CURVES = "curves"
 
 def save(trial: Trial, histories: "Sequence[Sequence[EpochMetrics]]") -> None:
     """Stores the curves of a trial's trainings with the trial."""
-    # Five digits are more than a plot shows, and let 15 trainings of 100 epochs fit where a text has at most 64 KB.
+    # Five digits are more than a plot shows; 15 trainings of 100 epochs then fit into 64 KB, some databases' limit.
     curves = [
         {name: [float(f"{getattr(epoch, name):.5g}") for epoch in history] for name in LEARNING_CURVES}
         for history in histories

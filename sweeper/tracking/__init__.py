@@ -1,4 +1,4 @@
-"""Tracking in MLflow: no other package of sweeper imports it."""
+"""Tracking in MLflow, which no other package of sweeper imports."""
 
 import logging
 import os

@@ -87,7 +87,7 @@ def check_tracking(store: Store, name: str) -> None:
 
 
 def check_place(location: str, store: Store) -> None:
-    """Raises SweeperError if an experiment's artifact location is outside this store, whatever path leads to the store.
+    """Raises SweeperError if an experiment's artifact location is outside this store, after following links.
 
     MLflow keeps absolute addresses: in a moved store it would create the old folder again, and write there.
     """

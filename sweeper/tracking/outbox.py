@@ -13,7 +13,7 @@ from urllib.parse import quote
 from sweeper.errors import SweeperError
 
 Key = int | str
-# Another process may have the file open for a moment, to count its writes.
+# How long to wait for the file: another process may have it open, to count its writes.
 LOCKED_SECONDS = 10.0
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS writes (number INTEGER PRIMARY KEY AUTOINCREMENT, write TEXT NOT NULL);
@@ -126,8 +126,8 @@ class Outbox:
                 yield
             except (sqlite3.Error, OSError) as error:
                 raise SweeperError(
-                    f"what MLflow is to be told cannot be kept: {error} ({self.path}); nothing is lost, the same "
-                    "command goes on when this is mended"
+                    f"the outbox of writes for MLflow cannot be used: {error} ({self.path}); nothing is lost, the "
+                    "same command resumes once this is fixed"
                 ) from error
 
 

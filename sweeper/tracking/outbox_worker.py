@@ -30,7 +30,7 @@ STATUS = {
 WEIGHTS = "weights"
 # By kind of parent run, what its child runs are called; the tag with a child's key has the same name.
 CHILDREN = {"study": "trial", "promotion": "training", "training": "training"}
-# The pause between two tries of a failing write, and how long a command waits for a failing write when it ends.
+# The pause between two tries of a failing write, and how long a command that ends waits for one.
 RETRY_SECONDS = 5.0
 CLOSING_SECONDS = 30.0
 # How long `close` waits for a write that hangs; the write stays in the outbox.
@@ -130,7 +130,7 @@ class OutboxWorker:
 
     def _deliver(self, write: Write) -> None:
         if write.key in self._unstarted:
-            # The start was refused, and no later write of the run may precede it: the start would reopen an ended run.
+            # The start was refused, and stays: delivered after the run's other writes, it would reopen an ended run.
             self._skip(write, self._unstarted[write.key])
             return
         if write.action == "forget" and write.key in self._incomplete:

@@ -152,8 +152,8 @@ class Registry:
 
 def _export(network: nn.Module, example: NDArray[np.uint8], folder: Path) -> Model:
     """Exports the network to a folder that MLflow loads without sweeper's code, for any batch size."""
-    # On the CPU, because every machine can load it there. Contiguous, because torch's archive takes tensors of other
-    # layouts for parts of weights.
+    # On the CPU, because every machine can load it there. Contiguous, because torch's archive treats tensors of other
+    # layouts as parts of weights.
     network = copy.deepcopy(network).cpu().to(memory_format=torch.contiguous_format).eval()
     expected = _predict(network, example)
     signature = ModelSignature(

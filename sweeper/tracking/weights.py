@@ -21,7 +21,7 @@ RUN_ID = re.compile(r"[0-9a-f]{32}")
 MODEL = re.compile(r"(?:models:/)?(?P<name>[^/:@]{1,255})(?:@(?P<alias>[\w-]{1,255})|/(?P<version>\d{1,9}))", re.ASCII)
 # MLflow's codes for what it does not have; the second is for an alias.
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
-# If a run has no weights, the error names at most so many runs below it that do.
+# If a run has no weights, the error names at most this many runs below it that do.
 MOST_NAMED = 5
 
 

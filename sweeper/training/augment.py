@@ -1,6 +1,6 @@
 """Random augmentation of training images: drawn for each image, applied to a whole batch on its device.
 
-Each change does to an image what torchvision's transform of that name does, on raw pixels, before scaling. Results
+Each change does to an image what torchvision's transform of the same name does, on raw pixels, before scaling. Results
 differ where torchvision works on uint8: here pixels stay unrounded floats between the steps. The order of the steps is
 fixed: flip, rotation, shift (translation and crop in one move, so that one can bring back the pixels that the other
 pushes out of the image), brightness, contrast, saturation, sharpness, erasing. Pixels from outside an image are a raw
@@ -171,7 +171,7 @@ def _rotated(y: Tensor, x: Tensor, angle: Tensor, height: int, width: int) -> tu
 
 
 def _recoloured(images: Tensor, draws: Draws) -> Tensor:
-    """Changes brightness, contrast, saturation (of 3 channels), sharpness, in this order; overwrites float images."""
+    """Changes brightness, contrast, saturation (of 3 channels), sharpness, in this order; may overwrite its input."""
     if draws.brightness is not None:
         images = (images * draws.brightness.view(-1, 1, 1, 1)).clamp_(0, 255)
     if draws.contrast is not None:

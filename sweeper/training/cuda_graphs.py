@@ -1,7 +1,7 @@
 """Captures a training's steps on a GPU in CUDA graphs, and replays them.
 
 A small network's step runs fifty small kernels, and launching them from Python takes longer than running them. A graph
-launches all of them at once, and many trainings, each on its own stream, share a GPU.
+launches all of them at once, so many trainings, each on its own stream, can share a GPU.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,8 +15,7 @@ from sweeper.training import memory
 from sweeper.training.optimizers import set_rates
 from sweeper.training.step import Step
 
-# Steps that run eagerly before the first capture: libraries initialise themselves in the first steps, and no graph may
-# hold that.
+# Steps that run eagerly before the first capture: libraries initialise themselves in them, which no graph may capture.
 WARM_UP = 3
 # From this torch version on, a graph finds the generators that it captures by itself, and warns if one is registered.
 FINDS_GENERATORS_SINCE = "2.14"
@@ -29,7 +28,7 @@ _failed: list[torch.cuda.CUDAGraph] = []
 class StepsOnDevice:
     """The steps of an epoch, each of which looks up its images and rates on the device.
 
-    The host passes nothing to the device between steps, so all steps of one length are the same to the device.
+    The host passes nothing to the device between steps, so one graph serves all steps of the same length.
     """
 
     def __init__(self, step: Step, lengths: Sequence[int], device: torch.device) -> None:

@@ -88,7 +88,7 @@ def fit(
     already, its epochs are yielded again and training resumes after them, bitwise as if it had never stopped. Seeds
     torch's global generator, from which dropout draws.
 
-    With `graphs`, on a GPU alone, steps are captured and replayed, and dropout draws from this training's own
+    With `graphs` (GPUs only), steps are captured and replayed, and dropout draws from this training's own
     generator: other trainings of the process do not change the result, which equals that without graphs except for
     rounding. If steps cannot be captured and so run one by one, `tell` gets a line about it.
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:  # torch is imported only after the limit is set
 # Guards what all trainings of the process share: a GPU's default generator and its memory pool. Neither may be touched
 # while another training captures a graph.
 gpu_lock = RLock()
-# A trial is itself the cause of its lack of memory if what it took, with what it requested last, is this share of the
-# memory that it could have.
+# A trial counts as the cause of its own lack of memory if what it took plus its last request is at least this share of
+# the memory that it could have.
 OWN_SHARE = 0.5
 # Torch's wording, for a CPU and for a GPU.
 _REQUESTED = re.compile(r"tried to allocate ([\d.]+) (bytes|KiB|MiB|GiB)", re.IGNORECASE)
@@ -33,7 +33,7 @@ _OUT_OF_MEMORY_IF_LIMITED = ("could not create a primitive", "could not execute 
 
 
 def limit(n_bytes: int) -> None:
-    """Limits this process's private memory, on Linux alone: an allocation beyond the limit fails with a MemoryError."""
+    """Limits this process's private memory, on Linux only: an allocation beyond the limit fails with a MemoryError."""
     if sys.platform != "linux":
         return
     import resource
@@ -46,7 +46,7 @@ def limit(n_bytes: int) -> None:
 def is_out_of_memory(error: BaseException, *, limited: bool = False) -> bool:
     """Whether an error means a lack of memory, in any of the ways that Python and torch have to say so.
 
-    A lack of memory can also be the context of the error, as at the end of a graph's capture. `limited` says whether
+    The lack of memory may also be the error's __context__, as at the end of a graph's capture. `limited` says whether
     the process has a memory limit.
     """
     import torch
@@ -78,7 +78,7 @@ class Share:
         self._before = _status("VmPeak")
 
     def explains(self, error: Exception) -> bool:
-        """Whether the most that was taken, with the request that the error names, explains the error without others.
+        """Whether the most that was taken plus the request that failed explains the error, without other processes.
 
         On a CPU this needs a limit; without a limit nobody can tell, and the result is False.
         """
@@ -88,8 +88,8 @@ class Share:
         if self._device.type == "cuda":
             total = torch.cuda.get_device_properties(self._device).total_memory
             return torch.cuda.max_memory_reserved(self._device) + requested >= OWN_SHARE * total
-        # The address space has a recorded peak. The peak of resident memory also counts the pages of torch's libraries,
-        # and Linux records no peak of the memory that counts against the limit.
+        # The peak of the address space: Linux records no peak of the memory that counts against the limit, and the peak
+        # of resident memory also counts the pages of torch's libraries.
         return self._rest is not None and _status("VmPeak") - self._before + requested >= OWN_SHARE * self._rest
 
 

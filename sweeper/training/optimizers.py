@@ -14,7 +14,7 @@ def build_optimizer(model: nn.Module, config: TrainConfig, *, capturable: bool =
     """The optimizer of `config` for the parameters of `model` that train; rmsprop has torch's defaults.
 
     A `capturable` one, for steps in a CUDA graph, reads its learning rate, and a momentum that changes, from tensors on
-    the device, which set_rates writes. Its state is the same as without. Raises ValueError where `weight_decay_layers`
+    the device, which set_rates writes. Its state is like any other's. Raises ValueError where `weight_decay_layers`
     names a layer that the network lacks.
     """
     decayed, trained = _decayed(model, config), _trained(model)
@@ -33,7 +33,7 @@ def build_optimizer(model: nn.Module, config: TrainConfig, *, capturable: bool =
     momentum_start = config.momentum_high if cycles else config.momentum
     nesterov = config.nesterov and momentum_start > 0
     on_device = cycles and capturable
-    # Torch's own flag for an optimizer that a graph can hold; torch allows it on GPUs alone.
+    # Torch's own flag for an optimizer that a graph can hold; torch allows it on GPUs only.
     torch_capturable = capturable and trained[0].device.type != "cpu"
     optimizer: torch.optim.Optimizer
     # The fused kernels update all parameters in one call: small networks are bound by the number of calls.
@@ -43,7 +43,7 @@ def build_optimizer(model: nn.Module, config: TrainConfig, *, capturable: bool =
         case "sgd":
             optimizer = torch.optim.SGD(groups, config.lr, momentum_start, nesterov=nesterov, fused=True)
         case "rmsprop":
-            # Torch has no fused kernel for RMSprop, and chooses the foreach kernel by itself on GPUs alone.
+            # Torch has no fused kernel for RMSprop, and chooses the foreach kernel by itself on GPUs only.
             factor = 1.0 if on_device else momentum_start
             optimizer = torch.optim.RMSprop(
                 groups, config.lr, momentum=factor, foreach=True, capturable=torch_capturable

@@ -1,8 +1,16 @@
 import click
 import pytest
+from click.testing import CliRunner
 
+from sweeper.cli import main
 from sweeper.cli.options import default_space
 from sweeper.cli.values import Duration, Jobs, Names, Size
+from sweeper.data.images.options import DataOptions
+from sweeper.data.source import DataSource
+from sweeper.engine.local.resources import DeviceOptions
+from sweeper.promotion.options import PromotionOptions
+from sweeper.runs.options import TrainingOptions
+from sweeper.search.options import SearchOptions
 
 
 @pytest.mark.parametrize(
@@ -79,3 +87,62 @@ def test_names_have_commas_between_them():
 )
 def test_space_where_none_is_named_suits_the_images(input_shape, space):
     assert default_space(input_shape) == space
+
+
+class Asked(Exception):
+    """Ends a command as soon as its request is made."""
+
+
+def request_of(monkeypatch, function, *arguments):
+    """The request that a command makes from these arguments."""
+    asked = []
+
+    def ask(request, *others):
+        asked.append(request)
+        raise Asked
+
+    monkeypatch.setattr(function, ask)
+    CliRunner().invoke(main, [*arguments, "--quiet"])
+    [request] = asked
+    return request
+
+
+def test_a_search_without_options_has_the_defaults_of_a_python_caller(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    request = request_of(monkeypatch, "sweeper.search.run.run", "search", "fashion_mnist")
+    assert request.source == DataSource("fashion_mnist")
+    assert request.training == TrainingOptions()
+    assert request.device == DeviceOptions()
+    assert request.options == SearchOptions()
+
+
+def test_a_training_without_options_has_the_defaults_of_a_python_caller(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    request = request_of(monkeypatch, "sweeper.runs.single.run", "train", "fashion_mnist")
+    assert (request.source, request.training) == (DataSource("fashion_mnist"), TrainingOptions())
+    assert request.device == DeviceOptions()
+    assert (request.init, request.freeze, list(request.compare)) == (None, False, [])
+
+
+def test_a_promotion_without_options_has_the_defaults_of_a_python_caller(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    request = request_of(monkeypatch, "sweeper.promotion.run.run", "promote")
+    assert request.options == PromotionOptions()
+    assert request.device == DeviceOptions()
+    assert (request.study, request.data_dir, request.offline) == (None, None, False)
+
+
+def test_every_option_reaches_its_place(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    arguments = "search cifar10 --trials 7 --epochs 3 --folds 2 --repeats 4 --seed 5 --subset 600 --timeout 90 --new "
+    arguments += "--jobs 2 --device cpu --worker-memory 4GB --sampler random --pruner none --metric loss --keep 1 "
+    arguments += "--max-params 1000 --target 0.5 --classes cat,dog --resize 16 --grayscale --skip-bad --offline"
+    request = request_of(monkeypatch, "sweeper.search.run.run", *arguments.split())
+    options = DataOptions(("cat", "dog"), 16, grayscale=True, skip_bad=True)
+    assert request.source == DataSource("cifar10", options, offline=True)
+    assert request.training == TrainingOptions(epochs=3, folds=2, repeats=4, seed=5, subset=600)
+    assert request.device == DeviceOptions("cpu", jobs=2, worker_memory=4_000_000_000)
+    assert request.options == SearchOptions(
+        trials=7, sampler="random", pruner="none", metric="loss", max_params=1000, target=0.5, timeout=90.0, keep=1
+    )
+    assert request.new

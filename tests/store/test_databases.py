@@ -44,7 +44,7 @@ def test_where_no_database_is_one_may_be_made_and_looking_makes_none(tmp_path):
 def test_file_that_is_no_database_is_named(tmp_path):
     path = tmp_path / "optuna.db"
     path.write_text("a letter to my sister, and rather a long one" * 100)
-    with pytest.raises(SweeperError, match=rf"^{path} is not a SQLite database, Optuna's or another: move it away"):
+    with pytest.raises(SweeperError, match=rf"^{path} is not a SQLite database, as Optuna's must be: move it away"):
         check(path)
 
 

@@ -78,7 +78,7 @@ def test_spool_that_cannot_be_read_is_told_of_and_does_not_hold_up_the_others(st
     run_id = left("zzz")
     bad = store.outbox("aaa", "0" * 8, "study")
     bad.write_bytes(b"something else" * 100)
-    assert "Error: aaa: what MLflow is to be told cannot be kept" in sync(store, code=1).stderr
+    assert "Error: aaa: the outbox of writes for MLflow cannot be used" in sync(store, code=1).stderr
     assert steps(store, run_id) == [1, 2]
     bad.unlink()
 

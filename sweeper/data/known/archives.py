@@ -14,7 +14,7 @@ def members(stream: IO[bytes], folder: str, wanted: Sequence[DataFile], place: s
     """The `wanted` files with their checked contents, in the order of the gzipped tar archive.
 
     Reads only a member that is called `folder`/NAME and has exactly the file's size. Raises SweeperError that names
-    `place` if the archive is damaged or a member is not the file.
+    `place` if the archive is damaged or a member differs from its file.
     """
     names = {f"{folder}/{file.name}": file for file in wanted}
     try:

@@ -11,7 +11,7 @@ from sweeper.errors import UsageError, shortened
 class DataFile:
     """One file of a data set; size (bytes) and digest are those of the decompressed content.
 
-    A name that ends in .gz is the exception: only the digest of the compressed file is known, and it is used.
+    For a name that ends in .gz, both are those of the compressed file, because no other digest is known.
     """
 
     name: str

@@ -18,7 +18,7 @@ from sweeper.errors import SweeperError
 
 # Seconds of silence after which a mirror is given up: behind a firewall, the first search must not seem to hang.
 MIRROR_TIMEOUT = 5.0
-# The same for an archive: its download takes minutes, and would have to start again after too long a pause.
+# The same for an archive; longer, because giving up after a pause would throw away minutes of downloading.
 ARCHIVE_TIMEOUT = 30.0
 # apt needs 5 s on a fast line (package lists and 30 MB); this is enough for a line a hundred times slower.
 APT_TIMEOUT = 600.0
@@ -27,7 +27,7 @@ BLOCK_BYTES = 1 << 20
 NETWORK_ERRORS = (OSError, http.client.HTTPException)
 
 # Runs apt in a private folder. apt reads `-c` after the system's configuration, so this one takes precedence. The
-# update hooks are cleared: root's would clean the system's package cache and refresh its software catalogue.
+# update hooks are cleared: run by root, they would clean the system's package cache and refresh its catalogue.
 APT_CONFIGURATION = """\
 #clear APT::Update;
 Dir::State::Lists "{folder}/lists";
@@ -210,7 +210,7 @@ def _unpack_package(package: str, private: Path, tools: dict[str, str | None]) -
 
 
 def _run(command: list[str], folder: Path) -> str:
-    """Runs `command` in `folder` and returns its first complaint, if any; SweeperError with it if `command` fails."""
+    """Runs `command` in `folder`; returns its first complaint, if any, or raises it as SweeperError on failure."""
     name = Path(command[0]).name
     try:
         done = subprocess.run(

@@ -70,8 +70,8 @@ def read(
             subfolder = f" or its subfolder {dataset.folder}" if dataset.folder else ""
             raise SweeperError(
                 f"{_listed(absent)} must be in the data folder{subfolder}{_as_gz(wanted)}, got "
-                f"{'neither' if subfolder else 'no such file'} ({data_dir}). What to do: `sweeper data fetch "
-                f"{dataset.name} --data-dir {data_dir}` adds the missing files"
+                f"no such file ({data_dir}). What to do: `sweeper data fetch {dataset.name} --data-dir {data_dir}` "
+                "adds the missing files"
             )
         return found
     found, tried = _find_in_known_places(dataset, wanted, notify)

@@ -28,7 +28,7 @@ def known_part(dataset: Dataset, files: Sequence[DataFile], found: LocatedFiles,
 
 
 def decode(dataset: Dataset, found: LocatedFiles) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Images (N, C, H, W) uint8 and labels (N,) int64. Raises SweeperError that names a file which does not fit."""
+    """Images (N, C, H, W) uint8 and labels (N,) int64. Raises SweeperError that names the file at fault."""
     pieces = []
     for images, labels, images_place, labels_place in _read(dataset, found):
         _check(dataset, images, labels, images_place, labels_place)

@@ -1,4 +1,4 @@
-"""Reads a data file with its checks, and writes a data file whole or not at all."""
+"""Reads and checks a data file, and writes a data file whole or not at all."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ def candidates(folder: Path, file: DataFile) -> list[Path]:
 
 
 def may_be(path: Path, file: DataFile) -> bool:
-    """Whether `path` is a regular file of a size that `file` can have there; does not open it."""
+    """Whether `path` is a regular file whose size fits `file`, plain or gzipped; does not open it."""
     try:
         found = path.stat()
     except OSError:
@@ -28,7 +28,7 @@ def may_be(path: Path, file: DataFile) -> bool:
 
 
 def read_limit(file: DataFile) -> int:
-    """The most bytes that `file` can take, plain or gzipped: gzip adds a header, and 0.03 % to noise."""
+    """The most bytes that `file` can take, plain or gzipped: gzip adds a header, and 0.03 % to incompressible data."""
     return file.size + file.size // 100 + 4096
 
 
@@ -60,7 +60,7 @@ def check(data: bytes, file: DataFile, place: str) -> bytes:
 
 
 def check_digest(digest: "hashlib._Hash", file: DataFile, place: str) -> None:
-    """Raises SweeperError that names `place` unless the digest, which is of the whole content, is that of `file`."""
+    """Raises SweeperError that names `place` unless `digest`, over the whole content, is that of `file`."""
     if digest.hexdigest() != file.digest:
         kind = {"sha256": "SHA-256", "md5": "MD5"}[file.algorithm]
         raise SweeperError(f"{kind} must be {file.digest}, got {digest.hexdigest()}: the content was altered ({place})")

@@ -88,14 +88,14 @@ def content_sha256(inspected: Sequence[Inspected]) -> str:
 
 
 def common_format(inspected: Sequence[Inspected], options: DataOptions) -> Format:
-    """The format for all images: the options' size or else the most common one; grey if the options or all images are.
+    """The format for all images: the size asked for, else the most common one; grey if asked for or if all are grey.
 
     Raises SweeperError if no file is an image.
     """
     known = [found.header for found in inspected if isinstance(found.header, Format)]
     if not known:
         bad = {found.file.name: found.header for found in inspected if isinstance(found.header, str)}
-        raise SweeperError(f"there must be at least one image, got none: {describe_bad(bad)}")
+        raise SweeperError(f"at least one file must be an image, got none: {describe_bad(bad)}")
     usual = Counter(header.size for header in known).most_common(1)[0][0]
     size = (options.resize, options.resize) if options.resize else usual
     return Format(size, options.grayscale or all(header.is_grey for header in known))
@@ -124,7 +124,7 @@ def _decode(
         if isinstance(header, str):
             bad[name] = header
         elif header.size != wanted.size and not options.resize:
-            bad[name] = f"{_size(header.size)} rather than {_size(wanted.size)} as most; --resize makes all alike"
+            bad[name] = f"{_size(header.size)}, but the usual size is {_size(wanted.size)}; --resize makes all alike"
         else:
             sizes.append(header.size)
     good = _good([found.file for found in inspected], bad, options)

@@ -1,4 +1,4 @@
-"""Reads a folder of images: train/CLASS/*, with val/ and test/ beside it or not, or one folder of classes."""
+"""Reads a folder of images: train/CLASS/*, perhaps with val/ and test/ beside train/, or class folders alone."""
 
 import hashlib
 import os

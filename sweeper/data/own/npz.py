@@ -171,9 +171,7 @@ def _n_classes(path: Path) -> int:
     if labels.max() >= len(labels):
         # The names of so many classes might not fit into memory.
         place = _place(path, "train_labels")
-        raise SweeperError(
-            f"labels must be class numbers from 0 up, got {labels.max()} among {len(labels):,} ({place})"
-        )
+        raise SweeperError(f"labels must be below the number of images, {len(labels):,}, got {labels.max()} ({place})")
     return int(labels.max()) + 1
 
 

@@ -41,7 +41,7 @@ class WorkerPool:
     """Workers, addressed by index, in spawned processes. Every epoch that `wait` returns must be answered.
 
     There is one process for each entry of `devices`, and its `per_process` workers are threads. With
-    `tunes_concurrency`, the dispatcher has yet to find out how many of them should train at once.
+    `tunes_concurrency`, the dispatcher finds out how many of these threads should train at once.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class WorkerPool:
         self._process_of(index).at_once = self._per_process
 
     def renew(self, index: int) -> None:
-        """Gives a worker a process that was given no trial yet. No worker of its old process may be training."""
+        """Gives a worker a process that has trained nothing yet. No worker of its old process may be training."""
         if self._process_of(index).used:
             self._process_of(index).process.kill()  # it has nothing to save
             self._replace(index)
@@ -108,11 +108,11 @@ class WorkerPool:
     def wait(self, seconds: float) -> list[tuple[int, Any]]:
         """The messages that have arrived, as (index, message); empty if none arrives within `seconds`.
 
-        A dead worker's other messages are dropped: its epochs are in its checkpoint, and an answer to them would reach
-        the new process.
+        A dead worker's other messages are dropped: the checkpoint holds its epochs, and an answer to an epoch would
+        reach the new process.
         """
         connections = {self._connection(index): index for index in range(len(self))}
-        messages: dict[int, Any] = {}  # one per worker, which waits for an answer before it sends another
+        messages: dict[int, Any] = {}  # one per worker: a second one waits for the next call
         for ready in wait(list(connections), seconds):
             assert isinstance(ready, Connection)
             index = connections[ready]
@@ -203,10 +203,10 @@ def start_workers(
     owner: str,
     owner_id: str,
 ) -> WorkerPool:
-    """Starts workers that see these images of the training set, (train, validation) for each fold, and no others.
+    """Starts workers that see only the images in `folds`: (train, validation) indices for each fold.
 
-    Writes the images to the owner's folder for them in the store, from which the workers map them. Raises SweeperError
-    if the images cannot be written, or a worker cannot be started.
+    Writes these images to a folder of the owner in the store; the workers map the files. Raises SweeperError if the
+    images cannot be written, or a worker cannot be started.
     """
     folder = store.shared_images_folder(owner, owner_id)
     shared_images.write(

@@ -11,10 +11,10 @@ from sweeper.errors import UsageError, plain
 from sweeper.validators import MOST_PER_GPU
 
 MOST_CPU_WORKERS = 8
-# The largest process of the 50-trial search on Fashion-MNIST peaked at 1.3 GiB (benchmarks/README.md).
+# Planned for a CPU worker: the largest of the 50-trial Fashion-MNIST search peaked at 1.3 GiB (benchmarks/README.md).
 WORKER_BYTES = 3 << 29
-# Torch's libraries, the training of a LeNet-5 and the leftovers of 150 earlier trainings take 1 GiB of the limit. A
-# quarter is added to spare.
+# Torch's libraries, the training of a LeNet-5 and the leftovers of 150 earlier trainings take 1 GiB of the limit. The
+# rest is a reserve.
 LEAST_WORKER_BYTES = 5 << 28
 CGROUP = Path("/sys/fs/cgroup")
 
@@ -52,8 +52,8 @@ class DeviceOptions:
     """The user's options for where trainings run.
 
     `device` is auto, cpu, cuda, mps, or CUDA devices by number ("cuda:0,cuda:1"). `jobs` is how many trainings run at
-    once; None is as many as the machine can take. `jobs_per_gpu` is how many share a GPU, with CUDA graphs: 0 finds
-    the fastest number, None is one training without graphs. `worker_memory` (bytes) limits a worker on a CPU; None is
+    once; None means as many as the machine can take. `jobs_per_gpu` is how many share a GPU, with CUDA graphs: 0 means
+    the fastest number, None one training without graphs. `worker_memory` (bytes) limits a worker on a CPU; None means
     an equal share of the memory.
     """
 
@@ -85,8 +85,8 @@ def plan_execution(
         memory = available_memory()
         left = None if memory is None else memory - data_bytes  # the workers share one copy of the data
         if jobs is None:
-            bearable = MOST_CPU_WORKERS if left is None else left // (worker_memory or WORKER_BYTES)
-            jobs = max(1, min(usable_cores(environment), MOST_CPU_WORKERS, bearable))
+            n_that_fit = MOST_CPU_WORKERS if left is None else left // (worker_memory or WORKER_BYTES)
+            jobs = max(1, min(usable_cores(environment), MOST_CPU_WORKERS, n_that_fit))
         jobs = min(jobs, most_jobs)
         if worker_memory is None and left is not None and sys.platform == "linux":
             worker_memory = max(WORKER_BYTES, left // jobs)
@@ -166,7 +166,7 @@ def _devices(device: str) -> list[str]:
 
 
 def _cgroup_folders() -> list[Path]:
-    """The control-group folders that limit this process: its own and their parents, of either version."""
+    """The control-group folders that limit this process: its own and their parents, in cgroup version 1 or 2."""
     try:
         lines = Path("/proc/self/cgroup").read_text().splitlines()
     except OSError:

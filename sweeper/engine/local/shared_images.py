@@ -22,7 +22,7 @@ def write(folder: Path, folds: Iterable[tuple[ImagesAndLabels, ...]]) -> None:
     """
     import numpy as np
 
-    # Only the study's owner writes here, so any other folder with such a name is a leftover of a killed process.
+    # Only the study's owner writes here, so any temporary folder is a leftover of a killed process.
     for leftover in folder.parent.glob(f".{folder.name}.*{SUFFIX}"):
         shutil.rmtree(leftover, ignore_errors=True)
     try:
@@ -38,7 +38,7 @@ def write(folder: Path, folds: Iterable[tuple[ImagesAndLabels, ...]]) -> None:
 def read(folder: Path, fold: int) -> tuple[ImagesAndLabels, ImagesAndLabels]:
     """The train and the validation part of a fold, counted from 0, mapped and read-only.
 
-    Not copy-on-write: such a mapping would count as a whole against every worker's memory limit.
+    Not copy-on-write: each worker's memory limit would count such a mapping in full.
     """
     import numpy as np
 

@@ -21,7 +21,7 @@ from sweeper.errors import DISK_FULL, first_line
 from sweeper.events import Note
 from sweeper.training import memory
 
-if TYPE_CHECKING:  # this module is imported before the process limits its threads and memory: no import may take either
+if TYPE_CHECKING:  # imported before the process limits threads and memory: no import may start threads or take memory
     import torch
 
     from sweeper.training.device_data import TrainingData
@@ -29,8 +29,8 @@ if TYPE_CHECKING:  # this module is imported before the process limits its threa
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # oneDNN caches what it compiles for each layer, and nothing frees the cache between trials: with its default of 1024
-# entries, 210 LeNets took 0.8 GiB; with 256, 150 took 0.15 GiB. A network of 24 different convolutions needs no more;
-# with 128 it took three times as long.
+# entries, 210 LeNets took 0.8 GiB; with 256, 150 took 0.15 GiB. A network of 24 different convolutions needs no more
+# than 256; with 128 its training took three times as long.
 PRIMITIVES = 256
 
 
@@ -78,7 +78,7 @@ def _end_with_parent() -> None:
 
 
 def _redirect_output(log: Path) -> None:
-    """Redirects stdout and stderr to the log: stdout is the command's, and may be read as JSON."""
+    """Redirects stdout and stderr to the log, because the command may print JSON to the same stdout."""
     try:
         descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     except OSError:  # no room for another file: a trial needs no log
@@ -89,7 +89,7 @@ def _redirect_output(log: Path) -> None:
 
 
 def _log_line(text: str) -> None:
-    """Writes a line to the log at once. With print, text that does not fit on the disk would fail again at exit."""
+    """Writes a line to the log, unbuffered: on a full disk, print would keep the text, and fail again at exit."""
     with suppress(OSError):
         os.write(2, f"{text}\n".encode())
 
@@ -150,7 +150,7 @@ class _Folds:
 
 
 class _FirstShare:
-    """Whether the memory that the process's first trial took explains an error, until a second trial begins."""
+    """Tells whether the process's first trial alone explains an out-of-memory error."""
 
     def __init__(self, device: "torch.device", limited_to: int | None) -> None:
         self._share = memory.Share(device, limited_to)
@@ -161,7 +161,7 @@ class _FirstShare:
         self._n_begun += 1
 
     def explains(self, error: Exception) -> bool:
-        """The answer of memory.Share; False if other trials took memory as well."""
+        """The answer of memory.Share; False once a second trial has begun, because it may hold memory as well."""
         return self._n_begun == 1 and self._share.explains(error)
 
 
@@ -201,7 +201,7 @@ def _train_all(
 ) -> None:
     """Trains the jobs that arrive until the coordinator is gone; `alone` says that no other thread trains."""
     fold, data = 0, folds.data(0)
-    with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the coordinator is gone; checkpoints hold all
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the coordinator is gone; checkpoints keep epochs
         connection.send(Ready())
         while True:
             job = connection.recv()

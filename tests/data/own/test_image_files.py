@@ -78,8 +78,8 @@ def test_most_common_size_wins_and_others_are_named(tmp_path):
     with pytest.raises(SweeperError) as refusal:
         decode(files)
     assert str(refusal.value) == (
-        "all files must be images of one kind: 2 are not (1: 8x6 rather than 4x4 as most; --resize makes all alike; "
-        "4: 4x6 rather than 4x4 as most; --resize makes all alike); --skip-bad leaves them out"
+        "all files must be images of one kind: 2 are not (1: 8x6, but the usual size is 4x4; --resize makes all alike; "
+        "4: 4x6, but the usual size is 4x4; --resize makes all alike); --skip-bad leaves them out"
     )
     found = decode(files, SKIP)
     assert (found.images[:, 0, -1, -1].tolist(), list(found.bad)) == ([2, 3], ["1", "4"])
@@ -164,7 +164,7 @@ def test_first_five_of_many_bad_files_are_named(tmp_path):
 
 def test_bad_files_only_are_refused_without_useless_advice(tmp_path):
     files = files_in(tmp_path, {"1": b"", "2": b""})
-    with pytest.raises(SweeperError, match=r"must be at least one image, got none: 2 are not \(1: no image; 2: no"):
+    with pytest.raises(SweeperError, match=r"one file must be an image, got none: 2 are not \(1: no image; 2: no"):
         decode(files, SKIP)
 
 

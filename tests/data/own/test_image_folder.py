@@ -91,7 +91,7 @@ def test_test_images_get_the_training_images_channels(tmp_path):
 
 def test_test_image_of_another_size_is_refused_unless_resized(tmp_path):
     root = write_folder(tmp_path / "pets", PETS | {"test/cat/2.png": picture(9, (6, 8))})
-    with pytest.raises(SweeperError, match=r"1 is not \(test/cat/2.png: 6x8 rather than 4x4 as most; --resize"):
+    with pytest.raises(SweeperError, match=r"1 is not \(test/cat/2.png: 6x8, but the usual size is 4x4; --resize"):
         load_test_set(DataSource(str(root)), input_shape=(1, 4, 4))
     assert load_test_set(DataSource(str(root), options=DataOptions(resize=2)), input_shape=(1, 2, 2)).images.shape == (
         2,

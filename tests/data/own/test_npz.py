@@ -153,7 +153,7 @@ BAD = {
     ),
     "absurd label": (
         {"train_labels": np.array([0, 1, 2, 0, 1, 10**12])},
-        "must be class numbers from 0 up, got 1000000000000 among 6",
+        "labels must be below the number of images, 6, got 1000000000000",
     ),
     "too large label": (
         {"train_labels": np.array([2**64 - 1], "u8")},
