@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from sweeper.data.known import catalog, locate
-from sweeper.engine.local import resources
+from sweeper.engine.local import execution
 from sweeper.errors import SweeperError
 from sweeper.store import databases
 from sweeper.store.layout import Store
@@ -91,16 +91,16 @@ def _device() -> Check:
 
 
 def _cores(environment: Mapping[str, str]) -> Check:
-    return Check("cores", OK, f"{resources.usable_cores(environment)} usable of {os.cpu_count()}")
+    return Check("cores", OK, f"{execution.usable_cores(environment)} usable of {os.cpu_count()}")
 
 
 def _memory() -> Check:
-    memory = resources.available_memory()
+    memory = execution.available_memory()
     if memory is None:
         return Check("memory", OK, "unknown on this system")
     found = f"{memory / 2**30:.1f} GiB available"
-    if memory < resources.WORKER_BYTES:
-        advice = f"a worker may take {resources.WORKER_BYTES / 2**30:.1f} GiB: end other programs, or give --jobs 1"
+    if memory < execution.WORKER_BYTES:
+        advice = f"a worker may take {execution.WORKER_BYTES / 2**30:.1f} GiB: end other programs, or give --jobs 1"
         return Check("memory", WARNING, found, advice)
     return Check("memory", OK, found)
 

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import click
 
+from sweeper.cli.notes import note, note_store
 from sweeper.cli.options import (
     data_dir_option,
     json_option,
-    note,
-    note_store,
     offline_option,
     resolve_store,
     source_options,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweeper.cli.options import note
+from sweeper.cli.notes import note
 
 if TYPE_CHECKING:
     from sweeper.search.run import SearchRequest

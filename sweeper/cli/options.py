@@ -1,8 +1,6 @@
 """Options that several commands share, and the objects that the commands make from them."""
 
 import os
-import shlex
-import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
@@ -10,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sweeper.cli.notes import note
 from sweeper.cli.values import Folds, Jobs, JobsPerGpu, Names, Size
 from sweeper.data.images.options import MOST_SIDE, DataOptions
 from sweeper.data.source import DataSource
-from sweeper.engine.local.resources import DeviceOptions
+from sweeper.engine.options import DeviceOptions
 from sweeper.runs.options import TrainingOptions
-from sweeper.store.layout import DEFAULT_STORE, Store, StoreOptions
-from sweeper.store.redaction import redact
+from sweeper.store.layout import Store, StoreOptions
 from sweeper.validators import MOST_INTEGER
 
 if TYPE_CHECKING:
@@ -271,33 +269,6 @@ def default_space(input_shape: tuple[int, int, int]) -> str:
 def resolve_store(options: StoreOptions) -> Store:
     """The store that options and environment name. Raises UsageError."""
     return options.resolve(os.environ)
-
-
-def store_arguments(store: Store) -> str:
-    """The options that a command typed here needs for this store; begins with a space, or is empty."""
-    words = []
-    if store.root != Path(os.path.abspath(DEFAULT_STORE)):
-        words += ["--store", str(store.root)]
-    for option, variable, url, embedded in (
-        ("--storage", "OPTUNA_STORAGE", store.storage, store.embedded_storage),
-        ("--tracking-uri", "MLFLOW_TRACKING_URI", store.tracking_uri, store.embedded_tracking),
-    ):
-        # An address with its password hidden would not work, and one in the variable need not be typed.
-        if not embedded and redact(url) == url and os.environ.get(variable) != url:
-            words += [option, url]
-    return "".join(f" {shlex.quote(word)}" for word in words)
-
-
-def note_store(store: Store) -> None:
-    """Prints on stderr which store is used, and both databases if one of them is not in it."""
-    note(f"Store: {store.root}")
-    if not store.embedded_storage or not store.embedded_tracking:
-        note(f"Optuna: {redact(store.storage)}  MLflow: {redact(store.tracking_uri)}")
-
-
-def note(text: str) -> None:
-    """Prints a line on stderr."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def _debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:

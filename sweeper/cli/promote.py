@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sweeper.cli.notes import note, store_arguments
 from sweeper.cli.options import (
     data_dir_option,
     debug_option,
     device_options,
     json_option,
-    note,
     offline_option,
     progress_options,
     resolve_store,
-    store_arguments,
     store_options,
 )
 from sweeper.cli.running import end_command, running
 from sweeper.cli.signals import exit_code
-from sweeper.engine.local.resources import DeviceOptions
+from sweeper.engine.options import DeviceOptions
 from sweeper.errors import UsageError
 from sweeper.promotion.options import PREFERENCES, PromotionOptions
 from sweeper.store.layout import StoreOptions
@@ -119,7 +118,7 @@ def promote(
 
 def _run(request: "PromotionRequest", *, quiet: bool, verbose: bool) -> "PromotionOutcome":
     from sweeper.promotion.run import run
-    from sweeper.runs.limits import StopRequest
+    from sweeper.runs.stop import StopRequest
 
     stop = StopRequest()
     outcome = None

@@ -5,14 +5,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sweeper.cli.options import note, note_store, store_arguments
+from sweeper.cli.notes import note, note_store, store_arguments
 from sweeper.cli.signals import exit_code, signals_to
 from sweeper.errors import SweeperError
 from sweeper.store.layout import Store
 
 if TYPE_CHECKING:
     from sweeper.events import Listener
-    from sweeper.runs.limits import StopRequest
+    from sweeper.runs.stop import StopRequest
 
 
 @contextmanager
@@ -43,6 +43,6 @@ def end_command(undelivered: Sequence[str], store: Store, stopped: str = "") -> 
 
 
 def _undelivered_message(undelivered: Sequence[str], store: Store) -> str:
-    from sweeper.tracking.runs import shortfall
+    from sweeper.tracking.tracker import shortfall
 
     return f"{shortfall(undelivered)}; nothing is lost, `sweeper sync{store_arguments(store)}` tries again"

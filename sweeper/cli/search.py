@@ -8,30 +8,31 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from sweeper.cli.notes import note, store_arguments
 from sweeper.cli.options import (
     debug_option,
     device_options,
     json_option,
     load_space,
-    note,
     progress_options,
     resolve_store,
     set_option,
     source_options,
     space_option,
-    store_arguments,
     store_options,
     training_options,
 )
 from sweeper.cli.running import end_command, running
 from sweeper.cli.values import Duration
 from sweeper.data.source import DataSource
-from sweeper.engine.local.resources import DeviceOptions
+from sweeper.engine.options import DeviceOptions
 from sweeper.errors import SweeperError, UsageError, plain, shortened
 from sweeper.runs.options import TrainingOptions
 from sweeper.search.options import SearchOptions
 from sweeper.store.layout import StoreOptions
-from sweeper.studies.objective import METRICS, PRUNERS, SAMPLERS
+from sweeper.studies.objective import METRICS
+from sweeper.studies.pruners import PRUNERS
+from sweeper.studies.samplers import SAMPLERS
 
 if TYPE_CHECKING:
     from sweeper.events import Event
@@ -204,7 +205,7 @@ def _refuse_search_options() -> None:
 
 def _run(request: "SearchRequest", *, quiet: bool, verbose: bool) -> "SearchOutcome":
     from sweeper.events import SweepStarted
-    from sweeper.runs.limits import StopRequest
+    from sweeper.runs.stop import StopRequest
     from sweeper.search.run import run
 
     stop = StopRequest()

@@ -9,7 +9,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sweeper.runs.limits import StopRequest
+    from sweeper.runs.stop import StopRequest
 
 # `timeout` and batch systems send a signal to the process and then to its group: they count as one signal.
 SAME_SIGNAL_SECONDS = 0.5

@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from sweeper.cli.options import json_option, resolve_store, store_arguments, store_options
+from sweeper.cli.notes import store_arguments
+from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.store.layout import StoreOptions
 
 

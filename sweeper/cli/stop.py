@@ -2,7 +2,8 @@
 
 import click
 
-from sweeper.cli.options import note, resolve_store, store_options
+from sweeper.cli.notes import note
+from sweeper.cli.options import resolve_store, store_options
 from sweeper.errors import SweeperError
 from sweeper.store.layout import StoreOptions
 

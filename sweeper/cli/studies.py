@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from sweeper.cli.options import json_option, note, resolve_store, store_options
+from sweeper.cli.notes import note
+from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.errors import SweeperError
 from sweeper.store.layout import StoreOptions
 

@@ -5,7 +5,8 @@ from dataclasses import asdict
 
 import click
 
-from sweeper.cli.options import debug_option, json_option, note, resolve_store, store_options
+from sweeper.cli.notes import note
+from sweeper.cli.options import debug_option, json_option, resolve_store, store_options
 from sweeper.errors import SweeperError
 from sweeper.store.layout import StoreOptions
 
@@ -25,8 +26,8 @@ def sync(study: str | None, store: StoreOptions, as_json: bool) -> None:
       sweeper sync
     """
     from sweeper.studies.queries import find_study
-    from sweeper.tracking.runs import shortfall
     from sweeper.tracking.sync import sync as deliver
+    from sweeper.tracking.tracker import shortfall
 
     where = resolve_store(store)
     results = deliver(where, study, note)

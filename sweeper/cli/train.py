@@ -8,25 +8,24 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sweeper.cli.notes import note, store_arguments
 from sweeper.cli.options import (
     debug_option,
     device_options,
     json_option,
     load_space,
-    note,
     progress_options,
     resolve_store,
     set_option,
     source_options,
     space_option,
-    store_arguments,
     store_options,
     training_options,
     variant_option,
 )
 from sweeper.cli.running import end_command, running
 from sweeper.data.source import DataSource
-from sweeper.engine.local.resources import DeviceOptions
+from sweeper.engine.options import DeviceOptions
 from sweeper.errors import UsageError, refuse
 from sweeper.runs.options import TrainingOptions
 from sweeper.store.layout import StoreOptions
@@ -131,8 +130,8 @@ def _refuse_ranges(space: "Space", overrides: tuple[str, ...]) -> None:
 
 
 def _run(request: "TrainingRequest", *, quiet: bool, verbose: bool) -> "TrainingOutcome":
-    from sweeper.runs.limits import StopRequest
     from sweeper.runs.single import run
+    from sweeper.runs.stop import StopRequest
 
     stop = StopRequest()
     try:

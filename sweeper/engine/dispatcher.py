@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from sweeper.engine.base import Died, Engine, Failure
-from sweeper.engine.concurrency import ConcurrencyTuner
+from sweeper.engine.concurrency_tuner import ConcurrencyTuner
 from sweeper.engine.job import TrialJob, TrialResult
 from sweeper.errors import RESUME_HINT, SweeperError
 from sweeper.events import Listener, Note

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from sweeper.data.splits import Indices
 from sweeper.data.training_set import TrainingSet
+from sweeper.engine.base import Engine
 from sweeper.engine.job import TrialJob
-from sweeper.engine.local.pool import WorkerPool, start_workers
-from sweeper.engine.local.resources import Execution
+from sweeper.engine.local.execution import Execution
+from sweeper.engine.local.pool import start_workers
 from sweeper.errors import SweeperError
 from sweeper.models.predictor import RawPixels, load_network, logits_of
 from sweeper.promotion.finalists import Finalist
@@ -52,7 +53,7 @@ class PromotionJobs:
         seed = derive_seed(self.spec.seed, "refit")
         return self._training(finalist, "refit", f"{finalist.name}, refit", seed, "pool")
 
-    def workers(self, train: Indices, validation: Indices) -> WorkerPool:
+    def workers(self, train: Indices, validation: Indices) -> Engine:
         """Workers that see these images of the training set, and no others.
 
         Raises SweeperError if the images cannot be written for them, or a worker cannot be started.

@@ -14,7 +14,8 @@ import optuna
 from sweeper.data.source import DataSource
 from sweeper.data.splits import Indices, Split
 from sweeper.data.training_set import TrainingSet
-from sweeper.engine.local.resources import DeviceOptions, plan_execution
+from sweeper.engine.local.execution import plan_execution
+from sweeper.engine.options import DeviceOptions
 from sweeper.errors import SweeperError, UsageError
 from sweeper.evaluation.statistics import Estimate, over_seeds_and_images
 from sweeper.events import Listener, Note, State
@@ -27,8 +28,8 @@ from sweeper.promotion.outcome import Entrant, PromotionOutcome
 from sweeper.promotion.verdict import Correct
 from sweeper.runs import run_metadata
 from sweeper.runs.batch import BatchRunner, Training
-from sweeper.runs.epilogue import ends_on_failure
-from sweeper.runs.limits import StopRequest
+from sweeper.runs.end_on_failure import ends_on_failure
+from sweeper.runs.stop import StopRequest
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 from sweeper.studies import lifecycle, storage_errors, trial_records
@@ -37,7 +38,7 @@ from sweeper.studies.queries import find_again, find_study
 from sweeper.tracking.client import check_tracking
 from sweeper.tracking.ledger import Ledger
 from sweeper.tracking.registry import Registry
-from sweeper.tracking.runs import Tracker, shortfall
+from sweeper.tracking.tracker import Tracker, shortfall
 
 
 @dataclass(frozen=True, kw_only=True)

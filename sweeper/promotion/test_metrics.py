@@ -12,7 +12,7 @@ from scipy.special import softmax
 from sweeper import plots
 from sweeper.evaluation import metrics
 from sweeper.evaluation.statistics import wilson
-from sweeper.tracking.runs import table
+from sweeper.tracking.tracker import table
 
 Logits = NDArray[np.float32]
 

@@ -1,4 +1,4 @@
-"""Runs a list of trainings to their end on a pool of workers, each with an MLflow run."""
+"""Runs a list of trainings to their end on the workers of an engine, each with an MLflow run."""
 
 import math
 from collections import deque
@@ -6,19 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweeper.engine.base import Failure
+from sweeper.engine.base import Engine, Failure
 from sweeper.engine.dispatcher import POLL_SECONDS, Dispatcher, Epoch, Task
 from sweeper.engine.job import TrialJob, TrialResult
-from sweeper.engine.local.pool import WorkerPool
 from sweeper.errors import SweeperError
 from sweeper.events import EpochEnded, Listener, State, SweepStarted, TrialEnded, TrialInterrupted, TrialStarted
 from sweeper.runs import result_file
-from sweeper.runs.limits import StopRequest
 from sweeper.runs.record import log_epoch, training_plots
 from sweeper.runs.result_file import CompletedTraining
+from sweeper.runs.stop import StopRequest
 from sweeper.store.layout import Store
 from sweeper.studies import storage_errors
-from sweeper.tracking.runs import Tracker
+from sweeper.tracking.tracker import Tracker
 from sweeper.training import checkpoint
 
 
@@ -68,7 +67,7 @@ class BatchRunner:
         self.tracker, self.listener, self.stop = tracker, listener, stop
         self.diverged: dict[str, str] = {}  # the reason for each diverged training, by key
 
-    def run(self, trainings: Sequence[Training], what: str, start_workers: Callable[[], WorkerPool]) -> bool:
+    def run(self, trainings: Sequence[Training], what: str, start_workers: Callable[[], Engine]) -> bool:
         """Runs the trainings that are not done yet; if a loss is not finite, `diverged` holds the reason.
 
         Returns False if a stop was requested before the end. Raises SweeperError if a training fails in another way.
@@ -81,14 +80,14 @@ class BatchRunner:
         if not waiting:
             return True
         with storage_errors.translated(self.store):
-            pool = start_workers()
-            dispatcher: Dispatcher[_Entry] = Dispatcher(pool, self.listener)
+            engine = start_workers()
+            dispatcher: Dispatcher[_Entry] = Dispatcher(engine, self.listener)
             try:
-                self._announce_start(trainings, len(waiting), what, len(pool))
+                self._announce_start(trainings, len(waiting), what, len(engine))
                 self.stop.saving = True
                 return self._train(dispatcher, waiting)
             finally:
-                pool.close()
+                engine.close()
                 for task in [*dispatcher.unfinished(), *waiting]:
                     # A waiting training's run is still running if an earlier process was killed while it trained.
                     if self.tracker.state(task.subject.training.run) == State.RUNNING:

@@ -9,8 +9,10 @@ from sweeper.config import TimmConfig
 from sweeper.data.source import DataSource
 from sweeper.data.splits import Split, splits_sha256
 from sweeper.data.training_set import TrainingSet, load_training_set
-from sweeper.engine.local.pool import WorkerPool, start_workers
-from sweeper.engine.local.resources import DeviceOptions, Execution, plan_execution
+from sweeper.engine.base import Engine
+from sweeper.engine.local.execution import Execution, plan_execution
+from sweeper.engine.local.pool import start_workers
+from sweeper.engine.options import DeviceOptions
 from sweeper.errors import UsageError, plain, refuse
 from sweeper.events import Listener, Note
 from sweeper.models import families
@@ -31,7 +33,7 @@ class Plan:
     execution: Execution
     spec: RunSpec
 
-    def start_workers(self, store: Store, owner: str, owner_id: str) -> WorkerPool:
+    def start_workers(self, store: Store, owner: str, owner_id: str) -> Engine:
         """Starts workers that see only the train and validation parts.
 
         The workers belong to `owner`, a study or a training by itself. `owner_id` distinguishes owners of one name.

@@ -14,7 +14,7 @@ from sweeper.plots import Plot
 from sweeper.runs.fold_means import mean_epochs
 from sweeper.studies.spec import RunSpec
 from sweeper.tracking.outbox import Key
-from sweeper.tracking.runs import Tracker, table
+from sweeper.tracking.tracker import Tracker, table
 from sweeper.training.loop import EpochMetrics
 
 

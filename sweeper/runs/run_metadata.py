@@ -12,10 +12,10 @@ from typing import Any
 
 from sweeper.data.splits import Split
 from sweeper.data.training_set import TrainingSet
-from sweeper.engine.local.resources import Execution
+from sweeper.engine.local.execution import Execution
 from sweeper.store.redaction import redact
 from sweeper.studies.spec import RunSpec
-from sweeper.tracking.runs import DataRecord
+from sweeper.tracking.tracker import DataRecord
 
 PACKAGES = ("cnn-sweeper", "torch", "torchvision", "optuna", "mlflow", "numpy", "scikit-learn", "timm")
 

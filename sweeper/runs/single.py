@@ -12,20 +12,20 @@ from sweeper.config import Protocol
 from sweeper.data import lookup
 from sweeper.data.source import DataSource
 from sweeper.engine.job import TrialJob
-from sweeper.engine.local.resources import DeviceOptions
+from sweeper.engine.options import DeviceOptions
 from sweeper.errors import SweeperError
 from sweeper.events import Listener, Note, State
 from sweeper.models import families, layers
 from sweeper.plots import Plot
 from sweeper.runs import initial_weights, plan, run_metadata
 from sweeper.runs.batch import BatchRunner, Training
-from sweeper.runs.epilogue import ends_on_failure
+from sweeper.runs.end_on_failure import ends_on_failure
 from sweeper.runs.fold_means import metrics_of
 from sweeper.runs.jobs import jobs_of
-from sweeper.runs.limits import StopRequest, closing_patience
 from sweeper.runs.options import TrainingOptions
 from sweeper.runs.record import final_metrics, log_means, mean_plots, texts
 from sweeper.runs.result_file import CompletedTraining
+from sweeper.runs.stop import StopRequest, closing_patience
 from sweeper.runs.variant_result import VariantResult
 from sweeper.spaces.space import Space, Variant
 from sweeper.store.layout import Store
@@ -34,7 +34,7 @@ from sweeper.studies.objective import METRICS
 from sweeper.studies.seeds import derive_seed
 from sweeper.tracking.client import check_tracking
 from sweeper.tracking.learning_curves import INIT, Curves, curves_of
-from sweeper.tracking.runs import Tracker
+from sweeper.tracking.tracker import Tracker
 
 # The plot of a training's learning curves beside those of other runs.
 COMPARISON = "comparison.png"

@@ -5,11 +5,22 @@ from dataclasses import dataclass
 import optuna
 
 from sweeper.events import Listener
-from sweeper.runs.limits import Limits, StopRequest
+from sweeper.runs.stop import StopRequest
 from sweeper.spaces.space import Space
 from sweeper.store.layout import Store
 from sweeper.studies.spec import StudySpec
-from sweeper.tracking.runs import Tracker
+from sweeper.tracking.tracker import Tracker
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits of a sweep: when it is over, and which trials may win."""
+
+    trials: int
+    deadline: float | None = None  # on time.monotonic()
+    target: float | None = None
+    max_parameters: int | None = None
+    keep: int = 5  # how many of the best trials keep their weights
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,15 @@
 import time
 from statistics import fmean
 
-from sweeper.engine.base import Failure
+from sweeper.engine.base import Engine, Failure
 from sweeper.engine.dispatcher import POLL_SECONDS, Dispatcher, Epoch, Task
 from sweeper.engine.job import TrialResult
-from sweeper.engine.local.pool import WorkerPool
 from sweeper.errors import SweeperError
 from sweeper.events import EpochEnded, Leader, State, SweepStarted, TrainingEnded, TrialInterrupted, TrialStarted
 from sweeper.search.context import Context
 from sweeper.search.queue import TrialQueue
 from sweeper.search.recorder import Recorder
-from sweeper.search.trial_end import Candidate, TrialFinisher, Verdict
+from sweeper.search.trial_end import Candidate, Decision, TrialFinisher
 from sweeper.studies import storage_errors, trial_records
 from sweeper.studies.objective import METRICS, direction
 from sweeper.studies.tell import end_trials_with_results
@@ -25,14 +24,14 @@ MOST_FAILURES = 5
 class Coordinator:
     """Runs one study until a limit is reached or a stop is requested."""
 
-    def __init__(self, context: Context, pool: WorkerPool) -> None:
+    def __init__(self, context: Context, engine: Engine) -> None:
         self.study, self.spec, self.limits, self.store = context.study, context.spec, context.limits, context.store
         self.tracker, self.listener, self.stop = context.tracker, context.listener, context.stop
         end_trials_with_results(self.study)
         self.recorder = Recorder(context)
         self.finisher = TrialFinisher(context, self.recorder)
         self.metric = METRICS[self.spec.metric]
-        self.dispatcher: Dispatcher[Candidate] = Dispatcher(pool, self.listener)
+        self.dispatcher: Dispatcher[Candidate] = Dispatcher(engine, self.listener)
         self.queue = TrialQueue(context, self.dispatcher, self.recorder, self.finisher)
         self.current: int | None = None  # the number of the trial that is being recorded
         self.failures = 0  # in a row
@@ -109,12 +108,12 @@ class Coordinator:
             case TrialResult():
                 self._handle_result(task, event)
             case Failure(kind="diverged" | "out_of_memory" as kind, message=text):
-                self._decide(candidate, Verdict(State.PRUNED, f"{kind}: {text}", {kind: 1.0}))
+                self._decide(candidate, Decision(State.PRUNED, f"{kind}: {text}", {kind: 1.0}))
             case Failure():
                 text = f"{event.message}; see {event.log}"
                 if event.trace:
                     self.tracker.log_text(task.job.key, {"error.txt": event.trace})
-                self._decide(candidate, Verdict(State.FAILED, text))
+                self._decide(candidate, Decision(State.FAILED, text))
         if candidate.verdict is not None and task not in self.dispatcher.running.values():
             self._end(candidate, candidate.verdict)
 
@@ -156,7 +155,7 @@ class Coordinator:
             if n_trainings > 1:
                 results = [candidate.results[index] for index in range(n_trainings)]
                 self.recorder.log_mean_plots(candidate.proposal, candidate.histories, results)
-            self._decide(candidate, Verdict(State.COMPLETE))
+            self._decide(candidate, Decision(State.COMPLETE))
         elif candidate.prunable:
             self.queue.remaining.append(candidate.tasks[n_scored])
 
@@ -172,16 +171,16 @@ class Coordinator:
         # call alone enters a trial into the pruner's rungs. The pruner must not know of variants outside the space.
         prune = not last and not candidate.proposal.outside_space and trial.should_prune()
         if prune and candidate.prunable:
-            self._decide(candidate, Verdict(State.PRUNED, "pruner"))
+            self._decide(candidate, Decision(State.PRUNED, "pruner"))
             return True
         return False
 
-    def _decide(self, candidate: Candidate, verdict: Verdict) -> None:
+    def _decide(self, candidate: Candidate, verdict: Decision) -> None:
         """Decides how the trial ends, unless that is already decided; discards its trainings that are not running."""
         candidate.verdict = candidate.verdict or verdict
         self.queue.discard(candidate)
 
-    def _end(self, candidate: Candidate, verdict: Verdict) -> None:
+    def _end(self, candidate: Candidate, verdict: Decision) -> None:
         """Ends a trial as decided, once none of its trainings is running."""
         if self._is_running(candidate):
             return

@@ -6,14 +6,7 @@ from contextlib import suppress
 from sweeper.engine.job import TrialJob, TrialResult
 from sweeper.events import State
 from sweeper.runs.jobs import jobs_of
-from sweeper.runs.record import (
-    final_metrics,
-    log_epoch,
-    log_means,
-    mean_plots,
-    texts,
-    training_plots,
-)
+from sweeper.runs.record import final_metrics, log_epoch, log_means, mean_plots, texts, training_plots
 from sweeper.search.context import Context
 from sweeper.studies import trial_records
 from sweeper.studies.attributes import id_of

@@ -12,26 +12,27 @@ import optuna
 from sweeper.config import Protocol
 from sweeper.data import lookup
 from sweeper.data.source import DataSource
-from sweeper.engine.local.resources import DeviceOptions
+from sweeper.engine.options import DeviceOptions
 from sweeper.events import Listener, Note, State
 from sweeper.runs import plan, run_metadata
-from sweeper.runs.epilogue import ends_on_failure
-from sweeper.runs.limits import Limits, StopRequest, closing_patience
+from sweeper.runs.end_on_failure import ends_on_failure
 from sweeper.runs.options import TrainingOptions
+from sweeper.runs.stop import StopRequest, closing_patience
 from sweeper.runs.variant_result import VariantResult
 from sweeper.search import study_report, variant_results
-from sweeper.search.context import Context
+from sweeper.search.context import Context, Limits
 from sweeper.search.coordinator import Coordinator
 from sweeper.search.options import SearchOptions
 from sweeper.spaces.space import Space
 from sweeper.store.layout import Store
-from sweeper.studies import lifecycle, proposer, resume_command, storage_errors, trial_records
+from sweeper.studies import lifecycle, resume_command, storage_errors, trial_records
 from sweeper.studies.attributes import id_of
+from sweeper.studies.samplers import shuffled_grid
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.storage import free_name, open_storage
 from sweeper.studies.trial_records import TrialRecord
 from sweeper.tracking.client import check_tracking
-from sweeper.tracking.runs import Tracker
+from sweeper.tracking.tracker import Tracker
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +111,7 @@ def make_plan(request: SearchRequest, listener: Listener) -> tuple[plan.Plan, St
     """Loads and splits the data, and fixes what the study's results depend on. Raises SweeperError and UsageError."""
     space, options = request.space, request.options
     if options.sampler == "grid":
-        proposer.shuffled_grid(space, request.training.seed)  # refuse a bad grid before loading the data
+        shuffled_grid(space, request.training.seed)  # refuse a bad grid before loading the data
     planned = plan.make(
         request.source, space, request.training, request.device, listener, variants=list(space.variants)
     )

@@ -17,7 +17,7 @@ from sweeper.studies import lifecycle, trial_records
 from sweeper.studies.attributes import spec_of
 from sweeper.studies.objective import METRICS, direction
 from sweeper.studies.trial_records import TrialRecord
-from sweeper.tracking.runs import Tracker, table
+from sweeper.tracking.tracker import Tracker, table
 
 
 def log_end(tracker: Tracker, study: optuna.Study, metric: str, stopped: str, seconds: float) -> None:

@@ -22,7 +22,7 @@ from sweeper.training.loop import EpochMetrics
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Decision:
     """How a trial ends: its state, the reason, and the violated constraints with the amount of each violation."""
 
     state: State
@@ -40,7 +40,7 @@ class Candidate:
     prunable: bool
     tasks: list["Task[Candidate]"] = field(default_factory=list)
     results: dict[int, TrialResult] = field(default_factory=dict)  # by the training's index in `tasks`
-    verdict: Verdict | None = None
+    verdict: Decision | None = None
     followers: list[Proposal] = field(default_factory=list)
 
     @property
@@ -61,7 +61,7 @@ class TrialFinisher:
         self.tracker, self.recorder, self.listener = context.tracker, recorder, context.listener
         self.metric = METRICS[self.spec.metric]
 
-    def end_trained(self, candidate: Candidate, verdict: Verdict) -> TrialRecord:
+    def end_trained(self, candidate: Candidate, verdict: Decision) -> TrialRecord:
         """Ends a trial that was trained."""
         summary: dict[str, Any] = {
             "reason": verdict.reason,

@@ -13,7 +13,7 @@ from sweeper.runs.variant_result import SHOWN_METRICS, VariantResult
 from sweeper.spaces.space import Space
 from sweeper.studies import trial_records, variant_curves
 from sweeper.studies.attributes import spec_of
-from sweeper.tracking.runs import table
+from sweeper.tracking.tracker import table
 from sweeper.training.loop import batch_bounds
 from sweeper.training.optimizers import learning_rate, momentum
 

@@ -1,4 +1,4 @@
-"""The names of samplers, pruners and objectives, with each objective's metric. Imports only the standard library."""
+"""The objectives of a study: each one's metric and direction. Imports only the standard library."""
 
 from typing import Literal
 
@@ -13,9 +13,3 @@ METRICS = {
 def direction(metric: str) -> Literal["minimize", "maximize"]:
     """Optuna's direction for an objective."""
     return "minimize" if metric == "loss" else "maximize"
-
-
-SAMPLERS = ("tpe", "random", "grid")
-
-
-PRUNERS = ("halving", "median", "hyperband", "none")

@@ -1,31 +1,25 @@
 """Proposes what a study tries next: enqueued variants, then the sampler's proposals or a grid's points."""
 
 import json
-import random
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import optuna
-from optuna.exceptions import ExperimentalWarning
-from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import Trial, TrialState
 
 from sweeper.config import Configuration
-from sweeper.errors import UsageError
 from sweeper.spaces.space import Space
 from sweeper.studies.attributes import TRIAL
+from sweeper.studies.optuna_warnings import quiet
+from sweeper.studies.pruners import make_pruner
+from sweeper.studies.samplers import make_sampler, shuffled_grid
 from sweeper.studies.seeds import derive_seed
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import trial_name
 
 # The space counts as exhausted after this many proposals in a row without a new configuration.
 MOST_DUPLICATES = 100
-MOST_GRID_POINTS = 100_000
 # The coordinator's part of the sampler's seed; a study has only one coordinator.
 COORDINATOR = 0
 
@@ -56,29 +50,6 @@ class Proposal:
         return self.trial.study._storage.get_trial(self.trial._trial_id).last_step or 0
 
 
-def make_pruner(name: str, steps: int) -> BasePruner:
-    """The pruner; its steps are a trial's epochs, or its trainings if there are several, counted from 1."""
-    match name:
-        case "halving":
-            # From epoch 1 with factor 3: the best halving settings measured, at a third of the median pruner's cost.
-            return SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)
-        case "hyperband":
-            return HyperbandPruner(min_resource=1, max_resource=steps, reduction_factor=3)
-        case "median":
-            return MedianPruner(n_startup_trials=5, n_warmup_steps=2)
-        case "none":
-            return NopPruner()
-    raise AssertionError(name)
-
-
-def make_sampler(name: str, space: Space, seed: int) -> BaseSampler:
-    """The sampler for one proposal. A grid's points are enqueued, so its sampler does not matter."""
-    if name != "tpe":
-        return RandomSampler(seed=seed)
-    # Without groups, a conditional parameter would be left out of the joint model.
-    return TPESampler(seed=seed, group=space.has_conditions)
-
-
 class Proposer:
     """Proposes what a study tries next: enqueued variants, then the sampler's proposals or a grid's points."""
 
@@ -98,7 +69,7 @@ class Proposer:
         for frozen in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             # A trial that was interrupted between two suggestions draws the rest now, with its own seed.
             self._reseed(frozen.number)
-            with _quiet():
+            with quiet():
                 proposals.append(self._proposal(Trial(self.study, frozen._trial_id)))
         return proposals
 
@@ -118,18 +89,18 @@ class Proposer:
         # sequence, and propose its first trials a second time.
         n_asked = sum(t.state != TrialState.WAITING for t in trials)
         self._reseed(n_asked)
-        with _quiet():
+        with quiet():
             return self._proposal(self.study.ask())
 
     def _reseed(self, number: int) -> None:
-        with _quiet():
+        with quiet():
             seed = derive_seed(self._seed, "sampler", number, COORDINATOR)
             self.study.sampler = make_sampler(self._sampler, self.space, seed)
 
     def _proposal(self, trial: Trial) -> Proposal:
         variant = trial.user_attrs.get("variant")
         outside_space = trial.user_attrs.get("comparator", False)
-        with _quiet():
+        with quiet():
             configuration = (
                 self.space.variants[str(variant)].configuration if outside_space else self.space.suggest(trial)
             )
@@ -140,26 +111,3 @@ class Proposer:
 
 def _key(params: Mapping[str, Any]) -> str:
     return json.dumps(params, sort_keys=True)
-
-
-def shuffled_grid(space: Space, seed: int) -> list[dict[str, Any]]:
-    """Every point of the space, shuffled so that even a partial sweep samples the whole space.
-
-    Raises UsageError for a space that is infinite, or too large to list.
-    """
-    try:
-        points = list(islice(space.grid(), MOST_GRID_POINTS + 1))
-    except ValueError as error:
-        raise UsageError(f"{error} (--sampler grid)") from error
-    if len(points) > MOST_GRID_POINTS:
-        raise UsageError(f"the grid has more than {MOST_GRID_POINTS:,} points (--sampler grid)")
-    random.Random(derive_seed(seed, "grid")).shuffle(points)
-    return points
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Suppresses Optuna's warnings about experimental features, such as `group`."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        yield

@@ -66,7 +66,7 @@ def _failed(trials: Sequence[TrialRecord], frozen: Sequence[FrozenTrial]) -> lis
             last[key] = trial.number
         else:
             answered.add(key)
-    waiting = [frozen[trial.number] for trial in trials if trial.state == "waiting"]
+    waiting = [frozen[trial.number] for trial in trials if trial.state == State.WAITING]
     return [
         number
         for key, number in sorted(last.items(), key=lambda item: item[1])

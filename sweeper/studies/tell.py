@@ -8,7 +8,8 @@ from optuna.trial import Trial, TrialState
 
 from sweeper.events import State
 from sweeper.studies.attributes import RESULT
-from sweeper.studies.proposer import Proposal, _quiet
+from sweeper.studies.optuna_warnings import quiet
+from sweeper.studies.proposer import Proposal
 from sweeper.studies.trial_records import TrialRecord
 
 
@@ -34,7 +35,7 @@ def end_trials_with_results(study: optuna.Study) -> None:
     """
     for frozen in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if RESULT in frozen.user_attrs:
-            with _quiet():
+            with quiet():
                 _end(study, Trial(study, frozen._trial_id))
 
 

@@ -7,7 +7,7 @@ from sweeper.cli.options import default_space
 from sweeper.cli.values import Duration, Jobs, Names, Size
 from sweeper.data.images.options import DataOptions
 from sweeper.data.source import DataSource
-from sweeper.engine.local.resources import DeviceOptions
+from sweeper.engine.options import DeviceOptions
 from sweeper.promotion.options import PromotionOptions
 from sweeper.runs.options import TrainingOptions
 from sweeper.search.options import SearchOptions

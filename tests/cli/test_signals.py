@@ -6,7 +6,7 @@ import pytest
 
 from sweeper.cli import signals
 from sweeper.cli.signals import signals_to
-from sweeper.runs.limits import StopRequest
+from sweeper.runs.stop import StopRequest
 
 
 def send(number=signal.SIGINT):

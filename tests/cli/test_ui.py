@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from sweeper.cli import main
 from sweeper.store.layout import StoreOptions
-from sweeper.tracking.runs import DataRecord, Tracker
+from sweeper.tracking.tracker import DataRecord, Tracker
 from tests.commands.processes import DEADLINE
 from tests.hostile import within
 

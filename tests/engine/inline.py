@@ -20,9 +20,9 @@ class InlinePool:
     def __init__(self, setup, devices, log_folder, per_process=1, tunes_concurrency=False) -> None:
         self.tunes_concurrency = tunes_concurrency
         InlinePool.made.append(self)
-        self.parts = setup.parts
+        self.images_folder = setup.images_folder
         self.setup = setup
-        self.train_part, self.validation_part = shared_images.read(setup.parts, 0)
+        self.train_part, self.validation_part = shared_images.read(setup.images_folder, 0)
         self.messages: deque[Any] = deque()
         self.log_folder = log_folder
 
@@ -53,7 +53,7 @@ class InlinePool:
         return [(0, self.messages.popleft())] if self.messages else []
 
     def close(self) -> None:
-        shared_images.remove(self.parts)
+        shared_images.remove(self.images_folder)
 
     def _advance(self) -> None:
         try:

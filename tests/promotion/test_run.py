@@ -14,7 +14,7 @@ from sweeper.data.test_set import load_test_set
 from sweeper.engine.job import train_trial
 from sweeper.errors import SweeperError
 from sweeper.promotion import run
-from sweeper.runs.limits import StopRequest
+from sweeper.runs.stop import StopRequest
 from sweeper.store.layout import Store, StoreOptions
 from sweeper.tracking import registry
 from sweeper.tracking.ledger import Ledger
@@ -336,7 +336,7 @@ def test_stop_saves_what_is_done_and_names_the_command_that_goes_on(workplace, m
             super().__init__()
             stops.append(self)
 
-    monkeypatch.setattr("sweeper.runs.limits.StopRequest", Stopping)
+    monkeypatch.setattr("sweeper.runs.stop.StopRequest", Stopping)
     original = InlinePool.wait
 
     def wait(self, seconds):

@@ -10,7 +10,7 @@ from sweeper.engine.job import TrialJob
 from sweeper.errors import SweeperError
 from sweeper.events import EpochEnded, Note, SweepStarted, TrialEnded, TrialInterrupted, TrialStarted
 from sweeper.runs.batch import BatchRunner, Training
-from sweeper.runs.limits import StopRequest
+from sweeper.runs.stop import StopRequest
 from sweeper.store.layout import StoreOptions
 from sweeper.training.checkpoint import aside
 from tests.engine.fakes import FakePool, FakeTracker, metrics

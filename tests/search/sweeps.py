@@ -2,8 +2,8 @@
 
 import optuna
 
-from sweeper.runs.limits import Limits, StopRequest
-from sweeper.search.context import Context
+from sweeper.runs.stop import StopRequest
+from sweeper.search.context import Context, Limits
 from sweeper.search.coordinator import Coordinator
 from sweeper.store.layout import StoreOptions
 from sweeper.studies import lifecycle, trial_records

@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 from sweeper.engine.base import Died, Failure
 from sweeper.errors import SweeperError
 from sweeper.events import EpochEnded, Note, TrialInterrupted
-from sweeper.runs.limits import StopRequest
+from sweeper.runs.stop import StopRequest
 from sweeper.search.recorder import Recorder
 from sweeper.studies import proposer, tell, trial_records
 from sweeper.studies.spec import StudySpec

@@ -9,7 +9,7 @@ import pytest
 from sweeper.engine.base import Died, Failure
 from sweeper.evaluation.metrics import LEARNING_CURVES
 from sweeper.events import EpochEnded, TrainingEnded, TrialInterrupted, TrialStarted
-from sweeper.runs.limits import StopRequest
+from sweeper.runs.stop import StopRequest
 from sweeper.search.recorder import Recorder
 from sweeper.studies import lifecycle, trial_records, variant_curves
 from tests.engine.fakes import metrics

@@ -1,7 +1,7 @@
 import pytest
 
 from sweeper.errors import SweeperError
-from sweeper.runs.limits import StopRequest
+from sweeper.runs.stop import StopRequest
 from sweeper.studies import lifecycle, queries
 from sweeper.studies.storage import open_storage
 from sweeper.tracking.outbox import Outbox

@@ -3,7 +3,7 @@
 import pytest
 
 from sweeper.store.layout import StoreOptions
-from sweeper.tracking.runs import DataRecord
+from sweeper.tracking.tracker import DataRecord
 
 DATA = DataRecord("tiny", "ab" * 32, "/data", (60, 1, 28, 28))
 

@@ -8,7 +8,7 @@ from sweeper.errors import UsageError
 from sweeper.evaluation.metrics import LEARNING_CURVES
 from sweeper.plots import Plot
 from sweeper.tracking.learning_curves import INIT, curves_of
-from sweeper.tracking.runs import Tracker
+from sweeper.tracking.tracker import Tracker
 from tests.tracking.conftest import DATA
 
 

@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from sweeper.cli import main
 from sweeper.store.layout import StoreOptions
 from sweeper.tracking import outbox_worker
-from sweeper.tracking.runs import Tracker
+from sweeper.tracking.tracker import Tracker
 from tests.tracking.conftest import DATA
 
 

@@ -6,7 +6,7 @@ import pytest
 from sweeper.errors import SweeperError, UsageError
 from sweeper.store.layout import StoreOptions
 from sweeper.tracking import weights
-from sweeper.tracking.runs import Tracker
+from sweeper.tracking.tracker import Tracker
 from tests.tracking.conftest import DATA
 
 RUN = "0123456789abcdef" * 2

@@ -15,7 +15,7 @@ from sweeper.data.training_set import TrainingSet
 from sweeper.engine.base import Died
 from sweeper.engine.job import TrialJob
 from sweeper.engine.local import shared_images
-from sweeper.engine.local.resources import Execution
+from sweeper.engine.local.execution import Execution
 from sweeper.engine.local.worker import SIGNALS, Ready, WorkerSetup, serve
 from sweeper.errors import SweeperError
 from sweeper.store.layout import Store
@@ -137,7 +137,7 @@ class WorkerPool:
             process.process.kill()  # they ignore SIGINT and SIGTERM, and have nothing to save
         for process in self._processes:
             process.process.join(LEAVING_SECONDS)
-        shared_images.remove(self._setup.parts)
+        shared_images.remove(self._setup.images_folder)
 
     def _process_of(self, index: int) -> _Process:
         return self._processes[index // self._per_process]
@@ -213,7 +213,7 @@ def start_workers(
         folder, (tuple((training_set.images[part], training_set.labels[part]) for part in fold) for fold in folds)
     )
     setup = WorkerSetup(
-        parts=folder,
+        images_folder=folder,
         n_classes=len(training_set.classes),
         scalings=scalings,
         threads=execution.threads,

@@ -36,13 +36,13 @@ PRIMITIVES = 256
 
 @dataclass(frozen=True)
 class WorkerSetup:
-    """The settings that every worker gets once: the folder of the parts that it may see, and how to compute.
+    """The settings that every worker gets once: the folder of the images that it may see, and how to compute.
 
     `scalings` holds (mean, std) by channel for each fold, or for the only split. `memory` is the most private memory
     that a worker may hold, in bytes; None is no limit. With `graphs`, steps run as CUDA graphs.
     """
 
-    parts: Path
+    images_folder: Path
     n_classes: int
     scalings: Sequence[tuple[Sequence[float], Sequence[float]]]
     threads: int
@@ -223,7 +223,7 @@ def load_fold(setup: WorkerSetup, fold: int, device: "torch.device") -> "Trainin
 
     mean, std = setup.scalings[fold]
     return on_device(
-        *shared_images.read(setup.parts, fold),
+        *shared_images.read(setup.images_folder, fold),
         n_classes=setup.n_classes,
         mean=mean,
         std=std,

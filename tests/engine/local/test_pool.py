@@ -17,8 +17,8 @@ from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.engine.base import Died, Failure
 from sweeper.engine.job import TrialJob, TrialResult
 from sweeper.engine.local import shared_images
+from sweeper.engine.local.execution import LEAST_WORKER_BYTES
 from sweeper.engine.local.pool import WorkerPool
-from sweeper.engine.local.resources import LEAST_WORKER_BYTES
 from sweeper.engine.local.worker import WorkerSetup
 from sweeper.errors import SweeperError
 from sweeper.events import Note
@@ -35,7 +35,7 @@ def tiny_setup(folder, memory=None):
     images, labels = images[:, None], labels.astype(np.int64)
     shared_images.write(folder / "parts", [((images[:130], labels[:130]), (images[130:], labels[130:]))])
     return WorkerSetup(
-        parts=folder / "parts",
+        images_folder=folder / "parts",
         n_classes=4,
         scalings=[([0.2], [0.2])],
         threads=1,
@@ -411,7 +411,7 @@ def test_worker_stays_small_however_many_different_networks_it_trains(pool, tmp_
 
 
 def test_worker_that_cannot_read_its_data_dies_before_it_is_ready(tmp_path):
-    setup = replace(tiny_setup(tmp_path), parts=tmp_path / "gone")
+    setup = replace(tiny_setup(tmp_path), images_folder=tmp_path / "gone")
     pool = WorkerPool(setup, ["cpu"], tmp_path / "logs")
     try:
         pool.train(0, job(tmp_path / "trial"))

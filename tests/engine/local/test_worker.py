@@ -38,7 +38,7 @@ def test_thread_takes_its_process_with_it_however_it_ends(monkeypatch, error):
 def trained(monkeypatch, tmp_path):
     """What becomes of a trial that fails with an error."""
     job = TrialJob(0, Configuration(ConvNetConfig(), TrainConfig()), 3, 5, tmp_path, "data")
-    setup = WorkerSetup(parts=tmp_path, n_classes=2, scalings=[], threads=1, layout="channels_last")
+    setup = WorkerSetup(images_folder=tmp_path, n_classes=2, scalings=[], threads=1, layout="channels_last")
     share = SimpleNamespace(explains=lambda error: False)
     monkeypatch.setattr(worker, "_log_line", lambda text: None)
 
@@ -75,7 +75,7 @@ def test_process_is_ready_for_all_its_workers_once_one_of_them_is(monkeypatch, t
         return pool._Process(process, [pair[0] for pair in pairs], at_once)
 
     monkeypatch.setattr(WorkerPool, "_spawn", spawn)
-    setup = WorkerSetup(parts=tmp_path / "parts", n_classes=2, scalings=[], threads=1, layout="channels_last")
+    setup = WorkerSetup(images_folder=tmp_path / "parts", n_classes=2, scalings=[], threads=1, layout="channels_last")
     workers = WorkerPool(setup, ["cuda:0"], tmp_path, per_process=2)
     theirs[1].send(Ready())
     assert workers.wait(1) == []

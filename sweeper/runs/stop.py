@@ -27,17 +27,6 @@ class StopRequest:
             self.reason = self.reason or "sweeper stop"
 
 
-@dataclass(frozen=True)
-class Limits:
-    """The limits of a sweep: when it is over, and which trials may win."""
-
-    trials: int
-    deadline: float | None = None  # on time.monotonic()
-    target: float | None = None
-    max_parameters: int | None = None
-    keep: int = 5  # how many of the best trials keep their weights
-
-
 def closing_patience(stopped: str) -> float | None:
     """How many seconds a command that stopped for this reason waits for MLflow; None means the default.
 

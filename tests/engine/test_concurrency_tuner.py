@@ -1,6 +1,6 @@
 import pytest
 
-from sweeper.engine.concurrency import ConcurrencyTuner
+from sweeper.engine.concurrency_tuner import ConcurrencyTuner
 
 
 def climbed(tuner, speed, n_epochs=40, own=lambda trial: 1.0):

@@ -2,8 +2,8 @@ import pytest
 
 from sweeper.errors import SweeperError
 from sweeper.events import State
-from sweeper.runs.epilogue import ends_on_failure
-from sweeper.runs.limits import StopRequest
+from sweeper.runs.end_on_failure import ends_on_failure
+from sweeper.runs.stop import StopRequest
 
 
 def ended(error, stop, end=None):

@@ -14,9 +14,9 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from sweeper.errors import SweeperError
 from sweeper.plots import Plot
 from sweeper.store.layout import StoreOptions
-from sweeper.tracking import outbox_worker, runs
+from sweeper.tracking import outbox_worker
 from sweeper.tracking.outbox import Outbox, Target
-from sweeper.tracking.runs import Tracker
+from sweeper.tracking.tracker import Tracker, table
 from tests.commands.processes import DEADLINE, wait_for
 from tests.tracking.conftest import DATA
 
@@ -533,4 +533,4 @@ def test_unreachable_server_is_one_line_without_its_password(store, monkeypatch)
 
 
 def test_table_is_csv():
-    assert runs.table(("a", "b"), [(1, "x,y"), (math.pi, None)]) == f'a,b\n1,"x,y"\n{math.pi},\n'
+    assert table(("a", "b"), [(1, "x,y"), (math.pi, None)]) == f'a,b\n1,"x,y"\n{math.pi},\n'

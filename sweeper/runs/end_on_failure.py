@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 
 from sweeper.errors import SweeperError
 from sweeper.events import State
-from sweeper.runs.limits import StopRequest
+from sweeper.runs.stop import StopRequest
 from sweeper.store.redaction import redact
 
 
