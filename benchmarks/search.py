@@ -11,13 +11,13 @@ import os
 from pathlib import Path
 
 import sweeper.tracking  # noqa: F401 (silences MLflow; must come before it)
-from sweeper.studies.attributes import spec_of
 
 # isort: split
 from mlflow import MlflowClient
 
 from sweeper.store.layout import StoreOptions
 from sweeper.studies import trial_records
+from sweeper.studies.attributes import spec_of
 from sweeper.studies.queries import find_study
 
 

@@ -29,10 +29,9 @@ def studies(store: StoreOptions, as_json: bool) -> None:
     for study in studies_in(where):
         try:
             check_schema(study)
+            found.append(status_of(where, study))
         except SweeperError as error:
             note(f"Not shown: {error}")
-        else:
-            found.append(status_of(where, study))
     if as_json:
         click.echo(json.dumps({"schema_version": 1, "studies": found}))
     elif not found:

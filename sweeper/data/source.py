@@ -10,8 +10,8 @@ from sweeper.data.images.options import DataOptions
 class DataSource:
     """Which data set to load, and how.
 
-    `dataset` is a known name, or the path of a folder of images or an .npz file. `data_dir` (where the files are) and
-    `offline` (download nothing) apply to known names only.
+    `dataset` is a known name, or the path of a folder of images or an .npz file. `data_dir`, where the files
+    are, applies to known names only. With `offline` nothing is downloaded: no data, and no pretrained weights.
     """
 
     dataset: str

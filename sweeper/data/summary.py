@@ -11,9 +11,6 @@ from sweeper.data.training_set import TrainingSet
 # Bytes of uint8 images read at once, since they may be mapped from disk. Summing them takes a few times this memory.
 CHUNK_BYTES = 16_000_000
 
-# Mean and standard deviation of the pixels, per channel.
-Scaling = tuple[list[float], list[float]]
-
 
 def channel_statistics(images: NDArray[np.uint8]) -> tuple[list[float], list[float]]:
     """Mean and standard deviation of each channel of uint8 images (N, C, H, W), with pixels in [0, 1].

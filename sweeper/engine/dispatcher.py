@@ -47,7 +47,7 @@ class Dispatcher(Generic[Subject]):
     """Assigns tasks to the workers of an engine, and keeps track of them until they end."""
 
     def __init__(self, engine: Engine, listener: Listener) -> None:
-        self.engine, self.notify = engine, listener
+        self.engine, self.listener = engine, listener
         self._tuners = (
             {workers: ConcurrencyTuner(len(workers)) for workers in engine.processes()}
             if engine.tunes_concurrency
@@ -112,7 +112,7 @@ class Dispatcher(Generic[Subject]):
                     yield task, event
                     continue
                 case Note(text=text):
-                    self.notify(Note(f"{task.name}: {text}"))
+                    self.listener(Note(f"{task.name}: {text}"))
                     continue
                 case Failure(kind="disk_full", message=text):
                     raise SweeperError(f"{text}; {RESUME_HINT} (see {self.engine.log(worker)})")
@@ -121,7 +121,7 @@ class Dispatcher(Generic[Subject]):
                 case TrialResult():
                     yield task, message
                 case Failure(kind="out_of_memory") if n_beside := len(self._tasks_of(self._process_of(worker))):
-                    self.notify(Note(f"{task.name}: out of memory beside other trials; fewer will train at once"))
+                    self.listener(Note(f"{task.name}: out of memory beside other trials; fewer will train at once"))
                     self.engine.limit_concurrency(worker, n_beside)
                     self._requeue(task)
                 case Failure(kind="out_of_memory"):
@@ -146,7 +146,7 @@ class Dispatcher(Generic[Subject]):
                 case Died() if (n_trained := deaths[self._process_of(worker)]) > 1:
                     # With fewer tasks at once, down to one, it becomes clear which task kills the process.
                     self.engine.limit_concurrency(worker, n_trained // 2)
-                    self.notify(Note(f"{task.name}: {message}; resuming from its last epoch, beside fewer trials"))
+                    self.listener(Note(f"{task.name}: {message}; resuming from its last epoch, beside fewer trials"))
                     self._requeue(task)
                 case Died():
                     task.deaths += 1
@@ -155,7 +155,7 @@ class Dispatcher(Generic[Subject]):
                         text = f"{message}, {task.deaths} times without finishing an epoch"
                         yield task, Failure("error", text, log=self.engine.log(worker))
                     else:
-                        self.notify(Note(f"{task.name}: {message}; resuming from its last epoch"))
+                        self.listener(Note(f"{task.name}: {message}; resuming from its last epoch"))
                         self._requeue(task)
 
     def _epoch(self, task: Task[Subject], metrics: EpochMetrics) -> Epoch:

@@ -95,6 +95,7 @@ class PromotionJobs:
 
     def _training(self, finalist: Finalist, stem: str, name: str, seed: int, part: str) -> Training:
         spec = self.spec
+        # What decides the weights besides configuration, seed and epochs; a stored identity depends on the order.
         data = (spec.data_sha256, spec.split_sha256, spec.mean, spec.std)
         arithmetic = (self.execution.kind, self.execution.threads, self.execution.layout)
         job = TrialJob(

@@ -116,7 +116,7 @@ def run(request: TrainingRequest, listener: Listener, stop: StopRequest) -> Trai
         request.device,
         listener,
         variants=[request.variant.name],
-        most_jobs=request.protocol.n_trainings,
+        most_jobs=request.protocol.n_trainings,  # more workers than trainings are of no use
     )
     if found:
         planned = replace(planned, spec=replace(planned.spec, init_sha256=found.sha256, freeze=request.freeze))

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from sweeper.config import Protocol
+from sweeper.data.images.image_set import Scaling
 from sweeper.data.splits import Split, split_folds, split_once
-from sweeper.data.summary import Scaling, channel_statistics
+from sweeper.data.summary import channel_statistics
 from sweeper.data.training_set import TrainingSet
 from sweeper.studies.seeds import derive_seed
 

@@ -17,10 +17,10 @@ class Limits:
     """The limits of a sweep: when it is over, and which trials may win."""
 
     trials: int
+    keep: int  # how many of the best trials keep their weights
     deadline: float | None = None  # on time.monotonic()
     target: float | None = None
-    max_parameters: int | None = None
-    keep: int = 5  # how many of the best trials keep their weights
+    max_params: int | None = None
 
 
 @dataclass(frozen=True)

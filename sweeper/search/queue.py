@@ -81,7 +81,7 @@ class TrialQueue:
             self.finisher.end_untrainable(proposal, "impossible_shape", str(error), 1.0)
             return None
         n_parameters = layers.n_parameters(network)
-        most = self.limits.max_parameters
+        most = self.limits.max_params
         if most is not None and n_parameters > most:
             # The baseline is trained anyway, because all trials are compared with it.
             if proposal.variant != "baseline":

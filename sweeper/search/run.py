@@ -161,7 +161,8 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
             tracker.finish(None, state, reason=reason)
             tracker.close()
 
-        with ends_on_failure(end, stop):
+        # A signal before the first training may end the process at once: there is nothing to save.
+        with ends_on_failure(end, stop, on_signal=False):
             tracker.log_text(
                 None,
                 {"space.toml": request.space.text, "environment.json": run_metadata.environment(planned.execution)},
@@ -170,7 +171,7 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
                 trials=options.trials,
                 deadline=None if options.timeout is None else started + options.timeout,
                 target=options.target,
-                max_parameters=options.max_params,
+                max_params=options.max_params,
                 keep=options.keep,
             )
             context = Context(

@@ -1,7 +1,11 @@
 """Names of the user attributes of Optuna's studies and trials, and access to those that every study has."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import optuna
 
+from sweeper.errors import SweeperError
 from sweeper.studies.spec import StudySpec
 
 # Attributes of a study.
@@ -12,7 +16,18 @@ TRIAL, RESULT = "trial", "result"
 
 def spec_of(study: optuna.Study) -> StudySpec:
     """The spec that the study was started with."""
-    return StudySpec.from_json(study.user_attrs[SPEC])
+    return spec_in(study.study_name, study.user_attrs)
+
+
+def spec_in(name: str, attributes: Mapping[str, Any]) -> StudySpec:
+    """The spec among these attributes of the study `name`. Raises SweeperError for one that cannot be read."""
+    try:
+        return StudySpec.from_json(attributes[SPEC])
+    except (ValueError, KeyError, TypeError) as error:
+        raise SweeperError(
+            f"study {name} cannot be read: its spec was changed, or another version of sweeper wrote it "
+            f"({type(error).__name__}: {error})"
+        ) from error
 
 
 def id_of(study: optuna.Study) -> str:

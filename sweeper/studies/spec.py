@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 from sweeper.config import Protocol
+from sweeper.data.images.image_set import Scaling
 from sweeper.data.images.options import DataOptions
-from sweeper.data.summary import Scaling
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.config import Configuration
 from sweeper.events import State
-from sweeper.studies.attributes import RESULT, RUN_ID, TRIAL, spec_of
+from sweeper.studies.attributes import RESULT, RUN_ID, TRIAL, spec_in
 from sweeper.studies.objective import direction
 
 
@@ -52,7 +52,7 @@ def trial_name(number: int, variant: str | None) -> str:
 def records(study: optuna.Study) -> list[TrialRecord]:
     """All trials in the order of their numbers."""
     attributes = study.user_attrs
-    several = len(spec_of(study).trainings) > 1
+    several = len(spec_in(study.study_name, attributes).trainings) > 1
     return [
         _record(frozen, attributes.get(f"{RUN_ID}:{frozen.number}"), several)
         for frozen in study.get_trials(deepcopy=False)

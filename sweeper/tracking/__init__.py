@@ -1,4 +1,4 @@
-"""Tracking in MLflow, which no other package of sweeper imports."""
+"""Tracks runs in MLflow. No other package of sweeper imports MLflow."""
 
 import logging
 import os

@@ -253,9 +253,9 @@ def test_signal_saves_and_the_same_command_goes_on_bitwise(workplace, monkeypatc
     arguments = ("--seed", code)
     with monkeypatch.context() as patch:
         signal_at(patch, 2, number)
-        split = workplace.train(*arguments, "--json", code=code)
-    assert "To resume: sweeper" in split.stderr
-    stopped = json.loads(split.stdout)
+        stopped_early = workplace.train(*arguments, "--json", code=code)
+    assert "To resume: sweeper" in stopped_early.stderr
+    stopped = json.loads(stopped_early.stdout)
     assert stopped["stopped"] == signal.Signals(number).name
     assert "validation_accuracy" not in stopped
     run = workplace.client.get_run(stopped["run_id"])

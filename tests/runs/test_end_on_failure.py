@@ -6,12 +6,12 @@ from sweeper.runs.end_on_failure import ends_on_failure
 from sweeper.runs.stop import StopRequest
 
 
-def ended(error, stop, end=None):
+def ended(error, stop, end=None, **options):
     """The calls of `end` when the block raises this error, which must come through."""
     calls = []
 
     def block():
-        with ends_on_failure(end or (lambda *call: calls.append(call)), stop):
+        with ends_on_failure(end or (lambda *call: calls.append(call)), stop, **options):
             raise error
 
     with pytest.raises(type(error)) as raised:
@@ -43,3 +43,8 @@ def test_run_that_cannot_be_ended_does_not_hide_the_error():
         raise SweeperError("the disk is full")
 
     ended(OSError("the disk is full"), StopRequest(), end)
+
+
+def test_command_with_nothing_to_save_is_ended_by_a_signal_where_it_is():
+    assert ended(SystemExit(143), StopRequest("SIGTERM"), on_signal=False) == []
+    assert ended(SweeperError("away"), StopRequest(), on_signal=False) == [(State.FAILED, "away")]

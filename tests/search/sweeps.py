@@ -49,7 +49,7 @@ class Sweep:
             spec=self.spec,
             input_shape=(1, 28, 28),
             classes=("a", "b"),
-            limits=Limits(**({"trials": 8} | limits)),
+            limits=Limits(**({"trials": 8, "keep": 5} | limits)),
             store=self.store,
             tracker=self.tracker,
             listener=lambda event: (self.events.append(event), listener and listener(event)),

@@ -158,7 +158,7 @@ def test_impossible_shape_is_pruned_without_training(tmp_path):
 
 def test_too_large_networks_cannot_win_but_the_baseline_is_trained(tmp_path):
     sweep = Sweep(tmp_path)
-    trials = sweep.run(max_parameters=61_000, trials=12)
+    trials = sweep.run(max_params=61_000, trials=12)
     assert trials[0].state == "complete"
     assert not trials[0].feasible
     best = trial_records.best(trials, "accuracy")
@@ -269,13 +269,13 @@ def test_trial_that_was_told_its_result_but_not_ended_ends_with_that_very_result
         with pytest.raises(Killed):
             sweep.run(lambda job, epoch: 0.9 - 0.01 * job.number + 0.001 * epoch, trials=20)
     [number] = [t.number for t in sweep.study.trials if t.state == optuna.trial.TrialState.RUNNING]
-    split = trial_records.records(sweep.study)[number]
-    assert split.state == "pruned"  # as it will end
+    interrupted = trial_records.records(sweep.study)[number]
+    assert interrupted.state == "pruned"  # as it will end
     trials = sweep.run(steady, trials=20)
-    assert (trials[split.number].state, trials[split.number].reason) == ("pruned", "pruner")
-    assert trials[split.number].epochs == split.epochs
-    assert split.number not in {job.number for job in sweep.pool.jobs}
-    assert sweep.tracker.states[split.number][-1] == ("pruned", "pruner")
+    assert (trials[interrupted.number].state, trials[interrupted.number].reason) == ("pruned", "pruner")
+    assert trials[interrupted.number].epochs == interrupted.epochs
+    assert interrupted.number not in {job.number for job in sweep.pool.jobs}
+    assert sweep.tracker.states[interrupted.number][-1] == ("pruned", "pruner")
 
 
 @pytest.mark.parametrize("before", ["set_constraint", "tell"])
@@ -498,14 +498,14 @@ def test_stop_ends_with_the_running_epochs_and_the_next_start_goes_on_with_them(
             stop.reason = "SIGINT"
 
     sweep.run(stop=stop, listener=interrupt, n_workers=2)
-    split = {e.number for e in sweep.events if isinstance(e, TrialInterrupted)}
-    assert 3 in split
+    interrupted = {e.number for e in sweep.events if isinstance(e, TrialInterrupted)}
+    assert 3 in interrupted
     before = trial_records.records(sweep.study)
-    assert {t.number for t in before if t.state == "running"} == split
-    assert all(sweep.tracker.states[n][-1] == ("interrupted", "SIGINT") for n in split)
+    assert {t.number for t in before if t.state == "running"} == interrupted
+    assert all(sweep.tracker.states[n][-1] == ("interrupted", "SIGINT") for n in interrupted)
 
     trials = sweep.run(n_workers=2)
-    assert {j.number for j in sweep.pool.jobs} >= split
+    assert {j.number for j in sweep.pool.jobs} >= interrupted
     assert trial_records.counts(trials) == {"complete": 8, "pruned": 0, "fail": 0, "running": 0}
     assert sweep.tracker.epochs[3] == [1, 2, 3]  # no epoch is logged twice
 

@@ -186,8 +186,8 @@ def test_stopped_trial_goes_on_with_its_folds_as_if_it_had_never_stopped(tmp_pat
             stop.reason = "SIGTERM"
 
     sweep.run(folded, trials=2, stop=stop, listener=interrupt, n_workers=n_workers)
-    [split] = {event.number for event in sweep.events if isinstance(event, TrialInterrupted)}
-    assert split == 0
+    [interrupted] = {event.number for event in sweep.events if isinstance(event, TrialInterrupted)}
+    assert interrupted == 0
     assert sweep.tracker.states[0][-1] == ("interrupted", "SIGTERM")
     assert sweep.tracker.states["0, fold 2"][-1] == ("interrupted", "SIGTERM")
     trials = sweep.run(folded, trials=2, n_workers=n_workers)

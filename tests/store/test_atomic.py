@@ -1,6 +1,6 @@
 import pytest
 
-from sweeper.store.atomic import whole_file, whole_folder
+from sweeper.store.atomic import SUFFIX, whole_file, whole_folder
 
 
 def test_file_takes_its_place_when_it_is_whole(tmp_path):
@@ -52,3 +52,15 @@ def test_folder_that_could_not_be_filled_leaves_nothing(tmp_path):
     with pytest.raises(OSError, match="no space"):
         make()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_temporary_names_can_be_told_apart_and_are_flushed(tmp_path, monkeypatch):
+    flushed = []
+    monkeypatch.setattr("os.fsync", flushed.append)
+    with whole_file(tmp_path / "a.json") as one, whole_file(tmp_path / "a.json") as other:
+        one.write_text("x")
+        other.write_text("y")
+        assert one != other
+        # What a killed process leaves is found by this name.
+        assert all(path.match(f".a.json.*{SUFFIX}") for path in (one, other))
+    assert len(flushed) == 2

@@ -188,13 +188,13 @@ def test_belongings_are_the_studys_own_and_not_those_of_a_namesake(tmp_path):
         store.training_folder("a", "0123456789", "refit").parent,
         store.log_folder("a", "0123456789"),
         store.shared_images_folder("a", "0123456789"),
-        store.shared_images_folder("a", "0123456789").with_name(".a-01234567.tmp"),
+        store.shared_images_folder("a", "0123456789").with_name(".a-01234567.77.0ab1.tmp"),
         store.outbox("a", "0123456789", "study"),
     ]
     others = [
         tmp_path / "spool" / "a-76543210-study.db",
         tmp_path / "spool" / "a-b-01234567-study.db",
-        tmp_path / "parts" / ".a-b-01234567.tmp",
+        tmp_path / "parts" / ".a-b-01234567.77.0ab1.tmp",
         store.log_folder("a", "7654321000"),
         store.single_folder("a"),
     ]

@@ -4,6 +4,8 @@ import pytest
 
 from sweeper.config import Protocol
 from sweeper.data.images.options import DataOptions
+from sweeper.errors import SweeperError
+from sweeper.studies.attributes import spec_in
 from sweeper.studies.spec import RunSpec, StudySpec, first_difference
 
 # As a search has stored it, shortened: the keys, and their order, are those of schema 3.
@@ -88,3 +90,14 @@ def test_a_key_without_a_value_is_another_than_no_key():
     assert first_difference(before, StudySpec.from_json(stored(space={"fixed": {}}))) == (
         "space.fixed", {"a": None}, {},
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("changes", [{"epochs": 0}, {"mean": None}, {"resize": "large", "fold_scalings": None}])
+def test_spec_that_cannot_be_read_is_one_line_with_the_studys_name(changes):
+    broken = {key: value for key, value in stored(**changes).items() if value is not None}
+    if "fold_scalings" in changes:
+        del broken["mean"]
+    if changes == {"mean": None}:
+        del broken["fold_scalings"]
+    with pytest.raises(SweeperError, match=r"^study mine cannot be read: its spec was changed, or another version"):
+        spec_in("mine", {"spec": broken})

@@ -80,8 +80,8 @@ def test_training_cut_short_goes_on_bitwise_from_its_checkpoint(tmp_path, config
 
     path = tmp_path / "checkpoint.safetensors"
     torch.manual_seed(5)
-    split = build(with_heads, SHAPE, CLASSES).to(memory_format=torch.channels_last)
-    epochs = fit(split, tiny_data(), config, epochs=4, seed=5, checkpoint_path=path, identity="x")
+    interrupted = build(with_heads, SHAPE, CLASSES).to(memory_format=torch.channels_last)
+    epochs = fit(interrupted, tiny_data(), config, epochs=4, seed=5, checkpoint_path=path, identity="x")
     next(epochs), next(epochs)
     epochs.close()
 
@@ -252,18 +252,18 @@ def test_trial_without_validation_part_leaves_its_weights_under_its_identity_and
 
 
 def test_trial_without_validation_part_cut_short_goes_on_bitwise(tmp_path):
-    whole, split = trial_job(tmp_path / "whole"), trial_job(tmp_path / "cut")
+    whole, interrupted = trial_job(tmp_path / "whole"), trial_job(tmp_path / "cut")
     *expected, _ = train_trial(whole, without_validation())
-    epochs = train_trial(split, without_validation())
+    epochs = train_trial(interrupted, without_validation())
     next(epochs), next(epochs)
     epochs.close()
-    assert not split.weights.exists()
-    *resumed, _ = train_trial(split, without_validation())
+    assert not interrupted.weights.exists()
+    *resumed, _ = train_trial(interrupted, without_validation())
     assert [(m.epoch, m.train_loss, m.gradient_norm) for m in resumed] == [
         (m.epoch, m.train_loss, m.gradient_norm) for m in expected
     ]
     assert all(math.isnan(m.validation_loss) for m in resumed)  # those read from the checkpoint too
-    assert split.weights.read_bytes() == whole.weights.read_bytes()
+    assert interrupted.weights.read_bytes() == whole.weights.read_bytes()
 
 
 def test_trial_with_validation_part_leaves_its_confusions_too(tmp_path):
@@ -517,10 +517,10 @@ def test_training_that_ran_out_of_patience_ends_at_the_same_epoch_when_it_was_cu
     config = replace(RESTLESS, patience=PATIENCE)
     whole, model = train(config, epochs=25)
     path = tmp_path / "checkpoint.safetensors"
-    split = fit(initial(MODEL), tiny_data(), config, epochs=25, seed=5, checkpoint_path=path, identity="x")
+    interrupted = fit(initial(MODEL), tiny_data(), config, epochs=25, seed=5, checkpoint_path=path, identity="x")
     for _ in range(len(whole) - behind):
-        next(split)
-    split.close()
+        next(interrupted)
+    interrupted.close()
     resumed, resumed_model = train(config, epochs=25, checkpoint_path=path, identity="x")
     assert resumed == whole
     for name, value in model.state_dict().items():

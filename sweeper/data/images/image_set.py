@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from sweeper.errors import SweeperError
 
+# Mean and standard deviation of the pixels, by channel.
+Scaling = tuple[list[float], list[float]]
+
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:

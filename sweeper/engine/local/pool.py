@@ -9,8 +9,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from sweeper.data.images.image_set import Scaling
 from sweeper.data.splits import Indices
-from sweeper.data.summary import Scaling
 from sweeper.data.training_set import TrainingSet
 from sweeper.engine.base import Died
 from sweeper.engine.job import TrialJob

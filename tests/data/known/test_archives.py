@@ -173,11 +173,11 @@ def test_download_that_is_killed_leaves_nothing(tmp_path, mirror, notes, monkeyp
     names = []
     members = archives.members
 
-    def evaluation(*arguments):
+    def list_names(*arguments):
         names.extend(cached(tmp_path))
         return members(*arguments)
 
-    monkeypatch.setattr(archives, "members", evaluation)
+    monkeypatch.setattr(archives, "members", list_names)
     locate.read(dataset, dataset.training, notify=notes.append)
     assert names == []  # the whole archive is on disk, but has no name that a kill would leave
 

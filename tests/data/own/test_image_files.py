@@ -169,9 +169,9 @@ def test_bad_files_only_are_refused_without_useless_advice(tmp_path):
 
 
 def test_images_that_all_turn_out_bad_are_refused_even_with_skip_bad(tmp_path):
-    split = encoded(picture(1, (40, 40)))[:-30]
+    truncated = encoded(picture(1, (40, 40)))[:-30]
     with pytest.raises(SweeperError, match=r"2 are not \(1: [^)]*truncated.*\)$"):
-        decode(files_in(tmp_path, {"1": split, "2": split}), SKIP)
+        decode(files_in(tmp_path, {"1": truncated, "2": truncated}), SKIP)
 
 
 def test_threads_give_the_same_result_as_a_loop(tmp_path, monkeypatch):

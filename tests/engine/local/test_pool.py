@@ -319,41 +319,46 @@ def test_checkpoint_that_cannot_be_used_is_set_aside_and_the_trial_trained_from_
     whole, _ = finish(pool, 0)
     pool.train(0, job(tmp_path / "other", train=TrainConfig(lr=1e-3)))
     finish(pool, 0)
-    split = job(tmp_path / "cut", number=73)
-    pool.train(0, split)
+    interrupted = job(tmp_path / "cut", number=73)
+    pool.train(0, interrupted)
     receive(pool, 0)
     pool.answer(0, proceed=False)
     before = len(epochs_in_log(pool, 0, 73))
-    DAMAGES[damage](split.checkpoint)
-    pool.train(0, split)
+    DAMAGES[damage](interrupted.checkpoint)
+    pool.train(0, interrupted)
     note = receive(pool, 0)
     assert isinstance(note, Note)
-    assert note.text.startswith(f"{split.checkpoint} {'belongs to another' if 'another' in damage else 'is damaged'}")
+    assert note.text.startswith(
+        f"{interrupted.checkpoint} {'belongs to another' if 'another' in damage else 'is damaged'}"
+    )
     assert note.text.endswith("; set aside as checkpoint.safetensors.damaged, the training starts anew")
     epochs, result = finish(pool, 0)
     assert isinstance(result, TrialResult)
     assert scores(epochs) == scores(whole)
     assert epochs_in_log(pool, 0, 73)[before:] == [1, 2, 3]
-    assert split.checkpoint.with_name("checkpoint.safetensors.damaged").exists()
+    assert interrupted.checkpoint.with_name("checkpoint.safetensors.damaged").exists()
 
 
 def test_full_disk_is_told_as_such_and_leaves_no_part_of_a_file(pool, tmp_path):
     pool.train(1, job(tmp_path / "whole"))
     whole, _ = finish(pool, 1)
-    split = job(tmp_path / "cut")
-    pool.train(1, split)
+    interrupted = job(tmp_path / "cut")
+    pool.train(1, interrupted)
     first = receive(pool, 1)
-    size = split.checkpoint.stat().st_size
+    size = interrupted.checkpoint.stat().st_size
     assert size > 1000
     before = resource.prlimit(pid(pool, 1), resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
     try:
         _, failure = finish(pool, 1, first)
     finally:
         resource.prlimit(pid(pool, 1), resource.RLIMIT_FSIZE, before)
-    assert (failure.kind, failure.message) == ("disk_full", f"{split.checkpoint} cannot be written: File too large")
-    assert os.listdir(split.folder) == ["checkpoint.safetensors"]
-    assert split.checkpoint.stat().st_size == size
-    pool.train(1, split)
+    assert (failure.kind, failure.message) == (
+        "disk_full",
+        f"{interrupted.checkpoint} cannot be written: File too large",
+    )
+    assert os.listdir(interrupted.folder) == ["checkpoint.safetensors"]
+    assert interrupted.checkpoint.stat().st_size == size
+    pool.train(1, interrupted)
     assert scores(finish(pool, 1)[0]) == scores(whole)
 
 
