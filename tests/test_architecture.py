@@ -158,13 +158,13 @@ def files_by_module(files: Mapping[str, str]) -> dict[str, str]:
     return {module_name(path): source for path, source in files.items()}
 
 
-def folder_shares(files: Mapping[str, str]) -> dict[str, float]:
-    """Each folder's share of all lines, not counting its subfolders."""
+def package_shares(files: Mapping[str, str]) -> dict[str, float]:
+    """The share of all lines that each package has, with the packages in it."""
     lines: dict[str, int] = {}
     for path, source in files.items():
-        folder = path.rpartition("/")[0]
-        lines[folder] = lines.get(folder, 0) + source.count("\n")
-    return {folder: n / sum(lines.values()) for folder, n in lines.items()}
+        package = path.split("/")[1]
+        lines[package] = lines.get(package, 0) + source.count("\n")
+    return {package: n / sum(lines.values()) for package, n in lines.items()}
 
 
 def reserved_imports(files: Mapping[str, str]) -> list[str]:
@@ -242,8 +242,8 @@ def test_a_circle_of_modules_is_found():
 
 
 def test_no_package_is_too_large_and_few_modules_stand_alone():
-    shares = folder_shares(FILES)
-    assert {folder: share for folder, share in shares.items() if share > MOST_LINES} == {}
+    shares = package_shares(FILES)
+    assert {package: share for package, share in shares.items() if share > MOST_LINES} == {}
     assert len([path for path in FILES if path.count("/") == 1]) <= MOST_MODULES
 
 
