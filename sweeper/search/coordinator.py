@@ -114,12 +114,12 @@ class Coordinator:
                 if event.trace:
                     self.tracker.log_text(task.job.key, {"error.txt": event.trace})
                 self._decide(candidate, Decision(State.FAILED, text))
-        if candidate.verdict is not None and task not in self.dispatcher.running.values():
-            self._end(candidate, candidate.verdict)
+        if candidate.decision is not None and task not in self.dispatcher.running.values():
+            self._end(candidate, candidate.decision)
 
     def _handle_epoch(self, task: Task[Candidate], event: Epoch) -> None:
         candidate, metrics = task.subject, event.metrics
-        if candidate.verdict is not None:  # from another of its trainings
+        if candidate.decision is not None:  # from another of its trainings
             self.dispatcher.answer(task, proceed=False)
             return
         self.recorder.record_epoch(task.job, metrics)
@@ -138,7 +138,7 @@ class Coordinator:
 
     def _handle_result(self, task: Task[Candidate], result: TrialResult) -> None:
         candidate = task.subject
-        if candidate.verdict is not None:
+        if candidate.decision is not None:
             return
         self.recorder.end_training(task.name, task.job, task.history, result)
         before = candidate.n_scored()
@@ -175,22 +175,22 @@ class Coordinator:
             return True
         return False
 
-    def _decide(self, candidate: Candidate, verdict: Decision) -> None:
+    def _decide(self, candidate: Candidate, decision: Decision) -> None:
         """Decides how the trial ends, unless that is already decided; discards its trainings that are not running."""
-        candidate.verdict = candidate.verdict or verdict
+        candidate.decision = candidate.decision or decision
         self.queue.discard(candidate)
 
-    def _end(self, candidate: Candidate, verdict: Decision) -> None:
+    def _end(self, candidate: Candidate, decision: Decision) -> None:
         """Ends a trial as decided, once none of its trainings is running."""
         if self._is_running(candidate):
             return
-        record = self.finisher.end_trained(candidate, verdict)
+        record = self.finisher.end_trained(candidate, decision)
         del self.queue.open[record.number]
-        if verdict.state == State.COMPLETE and record.feasible and self._reaches_target(record):
+        if decision.state == State.COMPLETE and record.feasible and self._reaches_target(record):
             self.stop.reason = self.stop.reason or "target"
-        self.failures = self.failures + 1 if verdict.state == State.FAILED else 0
+        self.failures = self.failures + 1 if decision.state == State.FAILED else 0
         if self.failures >= MOST_FAILURES:
-            raise SweeperError(f"{MOST_FAILURES} trials in a row failed, the last with: {verdict.reason}")
+            raise SweeperError(f"{MOST_FAILURES} trials in a row failed, the last with: {decision.reason}")
 
     def _is_running(self, candidate: Candidate) -> bool:
         return any(task.subject is candidate for task in self.dispatcher.running.values())

@@ -40,7 +40,7 @@ class Candidate:
     prunable: bool
     tasks: list["Task[Candidate]"] = field(default_factory=list)
     results: dict[int, TrialResult] = field(default_factory=dict)  # by the training's index in `tasks`
-    verdict: Decision | None = None
+    decision: Decision | None = None
     followers: list[Proposal] = field(default_factory=list)
 
     @property
@@ -61,10 +61,10 @@ class TrialFinisher:
         self.tracker, self.recorder, self.listener = context.tracker, recorder, context.listener
         self.metric = METRICS[self.spec.metric]
 
-    def end_trained(self, candidate: Candidate, verdict: Decision) -> TrialRecord:
+    def end_trained(self, candidate: Candidate, decision: Decision) -> TrialRecord:
         """Ends a trial that was trained."""
         summary: dict[str, Any] = {
-            "reason": verdict.reason,
+            "reason": decision.reason,
             "seconds": time.monotonic() - candidate.started,
             "n_parameters": candidate.n_parameters,
         }
@@ -83,7 +83,7 @@ class TrialFinisher:
             }
         if candidate.proposal.variant is not None:
             variant_curves.save(candidate.proposal.trial, histories)
-        tell(self.study, candidate.proposal, verdict.state, summary, verdict.violated)
+        tell(self.study, candidate.proposal, decision.state, summary, decision.violated)
         jobs = [task.job for task in candidate.tasks]
         self.recorder.end(jobs, self._record(candidate.proposal), histories)
         return self._announce_end(candidate.proposal, candidate.followers)
