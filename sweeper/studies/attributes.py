@@ -9,7 +9,9 @@ from sweeper.errors import SweeperError
 from sweeper.studies.spec import StudySpec
 
 # Attributes of a study.
-SPEC, STUDY_ID, RUN_ID = "spec", "study_id", "run_id"
+SPEC, STUDY_ID, RUN_ID, SCHEMA = "spec", "study_id", "run_id", "schema"
+# The schema that is written: the meaning of the attributes. A higher one cannot be read, a lower one only shown.
+CURRENT_SCHEMA = 3
 # Attributes of a trial: its configuration, and how it ended.
 TRIAL, RESULT = "trial", "result"
 
@@ -22,8 +24,9 @@ def spec_of(study: optuna.Study) -> StudySpec:
 def spec_in(name: str, attributes: Mapping[str, Any]) -> StudySpec:
     """The spec among these attributes of the study `name`. Raises SweeperError for one that cannot be read."""
     try:
-        return StudySpec.from_json(attributes[SPEC])
-    except (ValueError, KeyError, TypeError) as error:
+        complete = attributes.get(SCHEMA, CURRENT_SCHEMA) >= CURRENT_SCHEMA
+        return StudySpec.from_json(attributes[SPEC], complete=complete)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SweeperError(
             f"study {name} cannot be read: its spec was changed, or another version of sweeper wrote it "
             f"({type(error).__name__}: {error})"

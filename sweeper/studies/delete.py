@@ -12,7 +12,7 @@ from optuna.exceptions import StorageInternalError
 from sweeper.errors import SweeperError
 from sweeper.store.layout import Store
 from sweeper.studies import lifecycle, storage_errors
-from sweeper.studies.attributes import id_of, spec_of
+from sweeper.studies.attributes import SPEC, id_of
 from sweeper.studies.queries import find_again
 from sweeper.tracking.delete import StudyRuns, folder_bytes
 
@@ -86,7 +86,8 @@ def _is_disk_full(error: BaseException) -> bool:
 
 
 def _runs(store: Store, study: optuna.Study) -> StudyRuns:
-    return StudyRuns(store, spec_of(study).dataset, id_of(study))
+    # From the stored form: a study whose spec cannot be read can still be deleted.
+    return StudyRuns(store, study.user_attrs[SPEC]["dataset"], id_of(study))
 
 
 def _files(store: Store, study: optuna.Study) -> list[Path]:

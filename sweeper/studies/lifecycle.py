@@ -12,7 +12,7 @@ from sweeper.errors import SweeperError, UsageError
 from sweeper.events import State
 from sweeper.spaces.space import Space
 from sweeper.store.redaction import redact
-from sweeper.studies.attributes import SPEC, STUDY_ID
+from sweeper.studies.attributes import CURRENT_SCHEMA, SCHEMA, SPEC, STUDY_ID
 from sweeper.studies.objective import direction
 from sweeper.studies.spec import StudySpec, first_difference
 from sweeper.studies.trial_records import records
@@ -23,8 +23,6 @@ ENDED, COMMAND, DATA_PATH = "ended", "command", "data_path"
 # Ends that leave nothing to resume: the trials are done, or the target is reached.
 DONE = ("", "target")
 DELETING = "sweeper delete"
-# The version of the attributes. A study of a higher version cannot be read; one of a lower version cannot be resumed.
-_SCHEMA, SCHEMA = "schema", 3
 
 
 def open_study(storage: RDBStorage, name: str, spec: StudySpec, space: Space) -> optuna.Study:
@@ -44,7 +42,7 @@ def open_study(storage: RDBStorage, name: str, spec: StudySpec, space: Space) ->
         study = optuna.create_study(study_name=name, storage=storage, direction=direction(spec.metric))
     if STUDY_ID not in study.user_attrs:
         study.set_user_attr(STUDY_ID, uuid4().hex)
-    study.set_user_attr(_SCHEMA, SCHEMA)
+    study.set_user_attr(SCHEMA, CURRENT_SCHEMA)
     # SPEC marks a study as sweeper's. It is written last, so that every study with it has the other attributes, too.
     study.set_user_attr(SPEC, spec.as_json())
     _enqueue_variants(study, space)
@@ -65,22 +63,22 @@ def mark_ended(study: optuna.Study, reason: str) -> None:
 
 def check_schema(study: optuna.Study) -> None:
     """Raises SweeperError for a study that a newer sweeper has written."""
-    schema = study.user_attrs.get(_SCHEMA, SCHEMA)
-    if schema > SCHEMA:
+    schema = study.user_attrs.get(SCHEMA, CURRENT_SCHEMA)
+    if schema > CURRENT_SCHEMA:
         raise SweeperError(
             f"study {study.study_name} was written by a newer sweeper (its schema is {schema}, this one knows "
-            f"{SCHEMA}): upgrade sweeper, or choose another study"
+            f"{CURRENT_SCHEMA}): upgrade sweeper, or choose another study"
         )
 
 
 def check_usable(study: optuna.Study) -> None:
     """Raises SweeperError for a study that cannot be resumed: it has another schema, or is half deleted."""
     check_schema(study)
-    schema = study.user_attrs.get(_SCHEMA, SCHEMA)
-    if schema < SCHEMA:
+    schema = study.user_attrs.get(SCHEMA, CURRENT_SCHEMA)
+    if schema < CURRENT_SCHEMA:
         raise SweeperError(
             f"study {study.study_name} was written by an older sweeper (its schema is {schema}, this one writes "
-            f"{SCHEMA}): it can be shown, but not resumed"
+            f"{CURRENT_SCHEMA}): it can be shown, but not resumed"
         )
     if study.user_attrs.get(ENDED) == DELETING:
         name = study.study_name

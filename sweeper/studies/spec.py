@@ -119,19 +119,37 @@ class StudySpec(RunSpec):
     variant_epochs: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> Self:
-        """Reads the stored form. A key that an older schema lacks gets the default of its field."""
+    def from_json(cls, stored: Mapping[str, Any], *, complete: bool = False) -> Self:
+        """Reads the stored form. A missing key gets its field's default, as older schemas need.
+
+        With `complete`, only the keys that this schema may leave out can be missing: a default would be another study.
+        Raises KeyError, TypeError or ValueError for what cannot be a spec.
+        """
+        if complete and (missing := [key for key in cls._required() if key not in stored]):
+            raise KeyError(", ".join(missing))
         options = {f.name: stored[f.name] for f in fields(DataOptions) if f.name in stored}
         protocol = {f.name: stored[f.name] for f in fields(Protocol) if f.name in stored}
         own = {f.name: stored[f.name] for f in fields(cls) if f.name in stored}
+        scalings = stored.get("fold_scalings") or [[stored["mean"], stored["std"]]]
+        for mean, std in scalings:
+            if not isinstance(mean, list) or not isinstance(std, list):
+                raise ValueError(f"fold_scalings must be pairs of arrays, got {scalings!r}")
         return cls(
             **{
                 **own,
                 "data_options": DataOptions(**{**options, "classes": tuple(options.get("classes", ()))}),
                 "protocol": Protocol(**protocol),
-                "fold_scalings": stored.get("fold_scalings") or [[stored["mean"], stored["std"]]],
+                "fold_scalings": scalings,
             }
         )
+
+    @classmethod
+    def _required(cls) -> list[str]:
+        """The keys that every spec of this schema has."""
+        nested = ("data_options", "protocol", "fold_scalings")
+        optional = ("folds", "repeats", "variant_epochs", "init_sha256", "freeze")
+        names = [f.name for kind in (cls, DataOptions, Protocol) for f in fields(kind)]
+        return [name for name in names if name not in (*nested, *optional)]
 
     def n_epochs(self, variant: str | None) -> int:
         return self.variant_epochs.get(variant or "", self.protocol.epochs)

@@ -8,6 +8,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.config import Configuration
+from sweeper.errors import SweeperError
 from sweeper.events import State
 from sweeper.studies.attributes import RESULT, RUN_ID, TRIAL, spec_in
 from sweeper.studies.objective import direction
@@ -50,13 +51,19 @@ def trial_name(number: int, variant: str | None) -> str:
 
 
 def records(study: optuna.Study) -> list[TrialRecord]:
-    """All trials in the order of their numbers."""
+    """All trials in the order of their numbers. Raises SweeperError for a trial or study that cannot be read."""
     attributes = study.user_attrs
     several = len(spec_in(study.study_name, attributes).trainings) > 1
-    return [
-        _record(frozen, attributes.get(f"{RUN_ID}:{frozen.number}"), several)
-        for frozen in study.get_trials(deepcopy=False)
-    ]
+    found = []
+    for frozen in study.get_trials(deepcopy=False):
+        try:
+            found.append(_record(frozen, attributes.get(f"{RUN_ID}:{frozen.number}"), several))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise SweeperError(
+                f"trial {frozen.number} of study {study.study_name} cannot be read: its attributes were changed "
+                f"({type(error).__name__}: {error})"
+            ) from error
+    return found
 
 
 def set_run_id(study: optuna.Study, number: int, run_id: str) -> None:

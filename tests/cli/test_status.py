@@ -50,11 +50,11 @@ def test_study_that_ended_by_an_error_says_which(workplace, monkeypatch):  # noq
 
 
 def test_study_of_a_newer_sweeper_is_left_out_of_the_list_with_a_word(workplace):  # noqa: F811
-    from sweeper.studies.lifecycle import SCHEMA
+    from sweeper.studies.attributes import CURRENT_SCHEMA
     from sweeper.studies.queries import find_study
 
     workplace.search("newer", "--trials", 1, "--epochs", 1)
-    find_study(StoreOptions(workplace.store).resolve({}), "newer").set_user_attr("schema", SCHEMA + 1)
+    find_study(StoreOptions(workplace.store).resolve({}), "newer").set_user_attr("schema", CURRENT_SCHEMA + 1)
     listed = workplace.run("studies", "--store", workplace.store)
     assert "newer" not in listed.stdout
     assert "Not shown: study newer was written by a newer sweeper" in listed.stderr

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from sweeper.errors import SweeperError
 from sweeper.store.layout import StoreOptions
 from sweeper.studies import delete
-from sweeper.studies.queries import find_study, studies_in
+from sweeper.studies.queries import find_study, status_of, studies_in
 from tests.promotion.conftest import workplace  # noqa: F401
 
 
@@ -192,6 +192,19 @@ def test_study_without_any_mlflow_database_is_deleted_and_none_is_made(workplace
     finally:
         moved.rename(place.store.root / "mlflow.db")
     assert place.local("lonely") == []
+
+
+def test_study_whose_spec_cannot_be_read_is_deleted_all_the_same(workplace, place):  # noqa: F811
+    workplace.search("changed", "--trials", 1, "--epochs", 1)
+    study = find_study(place.store, "changed")
+    spec = dict(study.user_attrs["spec"])
+    del spec["data_sha256"]
+    study.set_user_attr("spec", spec)
+    with pytest.raises(SweeperError, match=r"^study changed cannot be read"):
+        status_of(place.store, study)
+    remove(place.store, study)
+    assert "changed" not in [s.study_name for s in studies_in(place.store)]
+    assert place.local("changed") == []
 
 
 @pytest.mark.parametrize(("name", "later"), [("mortal", "heir"), ("phoenix", "phoenix")])

@@ -3,6 +3,7 @@ import pytest
 from sweeper.errors import SweeperError
 from sweeper.runs.stop import StopRequest
 from sweeper.studies import lifecycle, queries
+from sweeper.studies.attributes import CURRENT_SCHEMA
 from sweeper.studies.storage import open_storage
 from sweeper.tracking.outbox import Outbox
 from tests.search.test_coordinator import Sweep
@@ -79,13 +80,13 @@ def test_command_is_kept_without_its_password(sweep):
 
 
 def test_study_of_a_newer_sweeper_is_refused_and_not_changed(sweep):
-    sweep.study.set_user_attr("schema", lifecycle.SCHEMA + 1)
+    sweep.study.set_user_attr("schema", CURRENT_SCHEMA + 1)
     refusal = r"study study was written by a newer sweeper \(its schema is 4, this one knows 3\): upgrade sweeper"
     with pytest.raises(SweeperError, match=refusal):
         queries.find_study(sweep.store, "study")
     with pytest.raises(SweeperError, match=refusal):
         sweep.run(trials=3)
-    assert sweep.study.user_attrs["schema"] == lifecycle.SCHEMA + 1
+    assert sweep.study.user_attrs["schema"] == CURRENT_SCHEMA + 1
 
 
 def test_study_of_an_older_sweeper_can_be_looked_at_but_not_gone_on_with(sweep):
@@ -100,3 +101,11 @@ def test_study_that_is_half_deleted_is_not_gone_on_with(sweep):
     lifecycle.mark_ended(sweep.study, lifecycle.DELETING)
     with pytest.raises(SweeperError, match="study study is half deleted: `sweeper delete study` deletes the rest"):
         sweep.run(trials=3)
+
+
+def test_trial_of_an_unknown_state_is_named(sweep):
+    trial = sweep.study.trials[0]
+    sweep.storage.set_trial_user_attr(sweep.study.ask()._trial_id, "result", {"state": "exploded"})
+    assert trial.number == 0
+    with pytest.raises(SweeperError, match=r"^trial \d+ of study study cannot be read: .*'exploded' is not a valid"):
+        status(sweep)

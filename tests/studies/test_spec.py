@@ -92,12 +92,24 @@ def test_a_key_without_a_value_is_another_than_no_key():
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("changes", [{"epochs": 0}, {"mean": None}, {"resize": "large", "fold_scalings": None}])
+@pytest.mark.parametrize(
+    "changes", [{"epochs": 0}, {"epochs": None}, {"seed": None}, {"fold_scalings": 5}, {"fold_scalings": ["ab"]}]
+)
 def test_spec_that_cannot_be_read_is_one_line_with_the_studys_name(changes):
-    broken = {key: value for key, value in stored(**changes).items() if value is not None}
-    if "fold_scalings" in changes:
-        del broken["mean"]
-    if changes == {"mean": None}:
-        del broken["fold_scalings"]
+    broken = {**stored(), **changes}
+    broken = {key: value for key, value in broken.items() if value is not None}
     with pytest.raises(SweeperError, match=r"^study mine cannot be read: its spec was changed, or another version"):
         spec_in("mine", {"spec": broken})
+
+
+@pytest.mark.parametrize("spec", [None, [], 5, "x", {}])
+def test_what_is_no_spec_is_one_line_too(spec):
+    with pytest.raises(SweeperError, match=r"^study mine cannot be read"):
+        spec_in("mine", {"spec": spec})
+
+
+def test_only_a_spec_of_an_older_schema_may_lack_keys():
+    old = {key: value for key, value in stored().items() if key not in ("pixels", "classes")}
+    assert spec_in("old", {"spec": old, "schema": 2}).protocol.pixels == "standard"
+    with pytest.raises(SweeperError, match=r"KeyError: 'classes, pixels'"):
+        spec_in("new", {"spec": old, "schema": 3})
