@@ -4,6 +4,7 @@ import pytest
 from sweeper.errors import SweeperError, UsageError
 from sweeper.store.layout import StoreOptions
 from sweeper.studies import lifecycle
+from sweeper.studies.attributes import id_of
 from sweeper.studies.pruners import PRUNERS, make_pruner
 from sweeper.studies.seeds import derive_seed
 from sweeper.studies.spec import StudySpec
@@ -55,3 +56,11 @@ def test_unusable_storage_is_one_line_without_its_password(tmp_path):
             open_storage(store)
         assert "secret" not in str(refused.value)
         assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("study_id", ["../../../x", "", None, 5, "0" * 31, "A" * 32])
+def test_id_that_is_none_of_ours_names_no_file(tmp_path, study_id):
+    study = optuna.create_study(study_name="mine")
+    study.set_user_attr("study_id", study_id)
+    with pytest.raises(SweeperError, match=r"^study mine cannot be read: its id must be 32 hexadecimal digits, got "):
+        id_of(study)
