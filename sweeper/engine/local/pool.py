@@ -4,7 +4,7 @@ import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -158,6 +158,8 @@ class WorkerPool:
             daemon=True,
         )
         # The child starts with these signals blocked, until it has set them to be ignored.
+        # Started first: starting it, as the first process of all does, would unblock them.
+        resource_tracker.ensure_running()
         held = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
             process.start()
