@@ -186,7 +186,7 @@ def search(
 
 def _note_unused_epochs(space: "Space", training: TrainingOptions, *, variants_only: bool) -> None:
     """Notes which variants have their own epochs, because a search does not use them."""
-    own = {name: variant.epochs for name, variant in space.variants.items() if variant.epochs}
+    own = space.variant_epochs
     if own and training.epochs is None and not variants_only:
         named = ", ".join(f"{plain(name)} ({number})" for name, number in own.items())
         note(

@@ -1,6 +1,7 @@
 """Splits a training set by a protocol, and computes the scaling of each fold's images."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sweeper.config import Protocol
 from sweeper.data.images.image_set import Scaling
@@ -12,29 +13,17 @@ from sweeper.studies.seeds import derive_seed
 
 def splits_of(training_set: TrainingSet, protocol: Protocol, *, seed: int, subset: int | None) -> list[Split]:
     """One split for each fold, or the only split. Raises ValueError if the training set is too small."""
-    images, labels, classes = training_set.images, training_set.labels, training_set.classes
-    split_seed = derive_seed(seed, "split")
+    common: dict[str, Any] = {
+        "confirm": protocol.confirm,
+        "seed": derive_seed(seed, "split"),
+        "subset": subset,
+        "classes": training_set.classes,
+    }
+    images, labels = training_set.images, training_set.labels
     if protocol.folds:
-        return split_folds(
-            images,
-            labels,
-            folds=protocol.folds,
-            confirm=protocol.confirm,
-            seed=split_seed,
-            subset=subset,
-            classes=classes,
-        )
-    split = split_once(
-        images,
-        labels,
-        validation=protocol.validation,
-        confirm=protocol.confirm,
-        seed=split_seed,
-        subset=subset,
-        classes=classes,
-        own_validation=training_set.own_validation,
-    )
-    return [split]
+        return split_folds(images, labels, folds=protocol.folds, **common)
+    own = training_set.own_validation
+    return [split_once(images, labels, validation=protocol.validation, own_validation=own, **common)]
 
 
 def scalings(training_set: TrainingSet, splits: Sequence[Split], pixels: str) -> list[Scaling]:

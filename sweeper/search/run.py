@@ -62,7 +62,7 @@ class SearchRequest:
         """The variants' own epochs, if only variants are trained and the command line gives no epochs for all."""
         if not self.options.variants_only or self.training.epochs is not None:
             return {}
-        return {name: variant.epochs for name, variant in self.space.variants.items() if variant.epochs}
+        return self.space.variant_epochs
 
 
 @dataclass(frozen=True)

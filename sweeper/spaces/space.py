@@ -47,6 +47,11 @@ class Space:
         return any(parameter.when for parameter in self.parameters.values())
 
     @property
+    def variant_epochs(self) -> dict[str, int]:
+        """The epochs of the variants that set their own."""
+        return {name: variant.epochs for name, variant in self.variants.items() if variant.epochs}
+
+    @property
     def model_names(self) -> list[str]:
         """The names of timm's networks in the variants and the choices."""
         models = [variant.configuration.model for variant in self.variants.values()]
