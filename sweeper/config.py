@@ -37,7 +37,7 @@ class _Checked:
     def __post_init__(self) -> None:
         for f in fields(self):  # type: ignore[arg-type]
             try:
-                value = check_value(type(self), f.name, getattr(self, f.name))
+                value = f.metadata["rule"](getattr(self, f.name))
             except ValueError as error:
                 raise ValueError(f"{f.name} {error}") from None
             object.__setattr__(self, f.name, value)

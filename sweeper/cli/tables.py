@@ -30,7 +30,7 @@ def stdout_console() -> Console:
 
 def ranking_table(trials: Sequence[TrialRecord], metric: str, top: int = 10) -> Table:
     """The best complete trials, and the baseline wherever it ranks."""
-    ranked = trial_records.ranking(trials, metric)
+    ranked, baseline = trial_records.ranking(trials, metric), _baseline_values(trials)
     several = any(f"{METRICS[metric]}_sd" in trial.metrics for trial in ranked)
     spread = ", mean +- standard deviation over folds and repeats" * several
     table = Table(title="Ranking by the last epoch's validation score" + spread, title_justify="left")
@@ -47,7 +47,7 @@ def ranking_table(trials: Sequence[TrialRecord], metric: str, top: int = 10) -> 
             _score(trial, metric),
             "" if best_value is None else f"{best_value:.4f} ({trial.metrics['best_epoch']})",
             f"{trial.n_parameters:,}",
-            escape(_differences(trial, trials)),
+            escape(_differences(trial, baseline)),
         )
     return table
 
@@ -106,6 +106,7 @@ def trials_table(trials: Sequence[TrialRecord], metric: str) -> Table:
         table.add_column(name, justify="left" if name in ("trial", "state") else "right", no_wrap=True)
     table.add_column("differs from the baseline in", ratio=3)
     table.add_column("reason", ratio=1)
+    baseline = _baseline_values(trials)
     for trial in trials:
         table.add_row(
             escape(_label(trial)),
@@ -114,7 +115,7 @@ def trials_table(trials: Sequence[TrialRecord], metric: str) -> Table:
             str(trial.epochs),
             "" if trial.n_parameters is None else f"{trial.n_parameters:,}",
             f"{trial.seconds:.0f}" if trial.seconds else "",
-            escape(_differences(trial, trials)),
+            escape(_differences(trial, baseline)),
             escape(trial.reason),
         )
     return table
@@ -218,12 +219,16 @@ def _label(trial: TrialRecord) -> str:
     return f"{trial.number} {trial.variant}" if trial.variant else str(trial.number)
 
 
-def _differences(trial: TrialRecord, trials: Sequence[TrialRecord]) -> str:
-    """The fields in which a trial's configuration differs from the baseline's."""
+def _baseline_values(trials: Sequence[TrialRecord]) -> dict[str, Any]:
+    """The baseline's configuration; empty without a baseline."""
     baseline = next((t.configuration for t in trials if t.variant == "baseline"), None)
+    return baseline.values() if baseline else {}
+
+
+def _differences(trial: TrialRecord, usual: Mapping[str, Any]) -> str:
+    """The fields in which a trial's configuration differs from the baseline's values."""
     if trial.configuration is None:
         return ""
-    usual = baseline.values() if baseline else {}
     own = trial.configuration.values()
     return ", ".join(f"{name} {_value(value)}" for name, value in own.items() if value != usual.get(name))
 

@@ -1,8 +1,9 @@
 """A study's trials as plain records: their states, counts and ranking."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -50,19 +51,33 @@ def trial_name(number: int, variant: str | None) -> str:
     return f"trial {number}" + (f" ({variant})" if variant else "")
 
 
+# The records of ended trials by number, each with the trial that it was read from. An ended trial does not change, and
+# Optuna returns the same object for it again; a search asks for the records several times a trial.
+_ended: WeakKeyDictionary[optuna.Study, dict[int, tuple[FrozenTrial, TrialRecord]]] = WeakKeyDictionary()
+
+
 def records(study: optuna.Study) -> list[TrialRecord]:
     """All trials in the order of their numbers. Raises SweeperError for a trial or study that cannot be read."""
     attributes = study.user_attrs
     several = len(spec_in(study.study_name, attributes).trainings) > 1
+    ended = _ended.setdefault(study, {})
     found = []
     for frozen in study.get_trials(deepcopy=False):
-        try:
-            found.append(_record(frozen, attributes.get(f"{RUN_ID}:{frozen.number}"), several))
-        except (ValueError, TypeError, AttributeError) as error:
-            raise SweeperError(
-                f"trial {frozen.number} of study {study.study_name} cannot be read: its attributes were changed "
-                f"({type(error).__name__}: {error})"
-            ) from error
+        run_id = attributes.get(f"{RUN_ID}:{frozen.number}")
+        known, record = ended.get(frozen.number, (None, None))
+        if known is not frozen or record is None:
+            try:
+                record = _record(frozen, run_id, several)
+            except (ValueError, TypeError, AttributeError) as error:
+                raise SweeperError(
+                    f"trial {frozen.number} of study {study.study_name} cannot be read: its attributes were changed "
+                    f"({type(error).__name__}: {error})"
+                ) from error
+        elif record.run_id != run_id:
+            record = replace(record, run_id=run_id)
+        if frozen.state.is_finished():
+            ended[frozen.number] = frozen, record
+        found.append(record)
     return found
 
 
