@@ -62,6 +62,7 @@ def log(store: "Store", summary: Mapping[str, Any], training_set: "TrainingSet")
     return log_data_set(
         store,
         summary["name"],
+        training_set.sha256,
         content,
         summary=summary,
         tags=tags,

@@ -114,14 +114,13 @@ class _Promotion:
     ) -> None:
         self.request, self.listener, self.stop = request, listener, stop
         self.study_name, self.study_id, self.spec = study.study_name, id_of(study), spec_of(study)
-        # MLflow refuses slashes and colons in a model's name, but a space's name, that of its file, may contain them.
-        self.model_name = re.sub(r"[^A-Za-z0-9._-]", "-", f"sweeper-{self.spec.dataset}-{self.spec.space_name}")
         self.data, self.test_sha256, self.training_set, self.split = data, test_sha256, training_set, split
         execution = plan_execution(request.device, training_set.images.nbytes, os.environ)
         self.jobs = PromotionJobs(
             self.study_name, self.study_id, self.spec, self.training_set, execution, request.store
         )
         trials = trial_records.records(study)
+        self.model_name = ""
         self.finalists = final.select(
             trials, self.spec, request.options.top, self.training_set.input_shape, len(self.training_set.classes)
         )
@@ -261,6 +260,9 @@ class _Promotion:
         undelivered = self.tracker.flush()
         if undelivered:
             raise SweeperError(f"{shortfall(undelivered)}; nothing was registered, the same command resumes from here")
+        # MLflow refuses slashes and colons in a model's name, but a space's name, that of its file, may contain them.
+        plain = re.sub(r"[^A-Za-z0-9._-]", "-", f"sweeper-{self.spec.dataset}-{self.spec.space_name}")
+        self.model_name = self.registry.name_of(plain, self.training_set.sha256)
         versions = {}
         for finalist in order:
             refit = refits[finalist.trial]
@@ -278,10 +280,10 @@ class _Promotion:
                 "sweeper.n_seeds": str(self.request.options.seeds),
                 "sweeper.validation_accuracy": f"{validation[finalist.trial].mean():.4f}",
                 f"sweeper.{part}_estimate": f"{estimates[finalist.trial].value:.4f}{bounds}",
-                "sweeper.data_sha256": self.training_set.sha256,
             }
             versions[finalist.trial] = self.registry.register(
                 self.model_name,
+                self.training_set.sha256,
                 run_id,
                 f"{self.study_id}/{refit.key}",
                 self.jobs.network(refit),

@@ -87,7 +87,8 @@ def _is_disk_full(error: BaseException) -> bool:
 
 def _runs(store: Store, study: optuna.Study) -> StudyRuns:
     # From the stored form: a study whose spec cannot be read can still be deleted.
-    return StudyRuns(store, study.user_attrs[SPEC]["dataset"], id_of(study))
+    spec = study.user_attrs[SPEC]
+    return StudyRuns(store, spec["dataset"], spec.get("data_sha256", ""), id_of(study))
 
 
 def _files(store: Store, study: optuna.Study) -> list[Path]:

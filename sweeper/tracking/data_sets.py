@@ -11,7 +11,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_USER
 
 from sweeper.events import State
 from sweeper.store.layout import Store
-from sweeper.tracking.client import connect, experiment_id, params_of, reaching, search_runs, tags_of
+from sweeper.tracking.client import connect, params_of, reaching, search_runs, tags_of
+from sweeper.tracking.names import experiment_of
 
 KIND = "data"
 SUMMARY = "summary.json"
@@ -20,6 +21,7 @@ SUMMARY = "summary.json"
 def log_data_set(
     store: Store,
     name: str,
+    data_sha256: str,
     content: str,
     *,
     summary: Mapping[str, Any],
@@ -28,14 +30,15 @@ def log_data_set(
     metrics: Mapping[str, float],
     plots: Mapping[str, Callable[[], Figure]],
 ) -> str:
-    """Logs a data set in the experiment `name`, once for each `content` (a hash); returns the run's id.
+    """Logs a data set in its experiment, once for each `content` (a hash); returns the run's id.
 
     A complete run stays as it is; an interrupted one is written again, in the same run. `plots` are functions by file
-    name, called only when their plots are written. Raises SweeperError if MLflow cannot be used.
+    name, called only when their plots are written. `data_sha256` is the hash of the training files. Raises SweeperError
+    if MLflow cannot be used.
     """
     client = connect(store)
     with reaching(store.tracking_uri):
-        experiment = experiment_id(client, name, store)
+        experiment = experiment_of(client, store, name, data_sha256)
         query = f"tags.`sweeper.kind` = '{KIND}' AND tags.`sweeper.data_content` = '{content}'"
         found = search_runs(client, experiment, query)
         complete = [run for run in found if run.data.tags.get("sweeper.state") == "complete"]

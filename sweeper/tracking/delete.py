@@ -13,6 +13,7 @@ from mlflow.utils.uri import is_local_uri
 
 from sweeper.store.layout import Store
 from sweeper.tracking.client import PAGE, ROOT, check_database, check_place, connect, reaching, search_runs
+from sweeper.tracking.names import experiments_of
 
 
 class StudyRuns:
@@ -22,7 +23,7 @@ class StudyRuns:
     creates no database. Methods raise SweeperError.
     """
 
-    def __init__(self, store: Store, experiment: str, study_id: str) -> None:
+    def __init__(self, store: Store, dataset: str, data_sha256: str, study_id: str) -> None:
         self._uri = store.tracking_uri
         self._runs: list[Run] = []  # the study's own last: a repeated deletion finds the remaining runs through it
         self._models: list[LoggedModel] = []
@@ -31,14 +32,13 @@ class StudyRuns:
             return
         self._client = connect(store)
         with reaching(self._uri):
-            found = self._client.get_experiment_by_name(experiment)
-            if found is None:
-                return
-            check_place(found.artifact_location, store)
-            self._runs = self._find(found.experiment_id, study_id)
-            ids = {run.info.run_id for run in self._runs}
-            models = _logged_models(self._client, found.experiment_id) if self._runs else []
-            self._models = [model for model in models if model.source_run_id in ids]
+            for experiment in experiments_of(self._client, dataset, data_sha256):
+                check_place(experiment.artifact_location, store)
+                runs = self._find(experiment.experiment_id, study_id)
+                ids = {run.info.run_id for run in runs}
+                models = _logged_models(self._client, experiment.experiment_id) if runs else []
+                self._runs += runs
+                self._models += [model for model in models if model.source_run_id in ids]
             if self._runs:
                 self._versions = list(_model_versions(self._client))
 

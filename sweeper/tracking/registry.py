@@ -12,7 +12,6 @@ import mlflow.pytorch
 import numpy as np
 import torch
 from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
-from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.models.model import MLMODEL_FILE_NAME
 from mlflow.types import Schema, TensorSpec
@@ -21,6 +20,7 @@ from torch import nn
 
 from sweeper.errors import SweeperError
 from sweeper.store.layout import Store
+from sweeper.tracking import names
 from sweeper.tracking.client import connect, reaching
 from sweeper.tracking.outbox_worker import WEIGHTS
 
@@ -44,6 +44,11 @@ class Registry:
         with reaching(self._uri):
             self._client.search_registered_models(max_results=1)
 
+    def name_of(self, name: str, data_sha256: str) -> str:
+        """The name of the registered model of these data: `name`, or one of their own if other data have it."""
+        with reaching(self._uri):
+            return names.model_of(self._client, name, data_sha256)
+
     def find_version(self, name: str, identity: str) -> str | None:
         """The version of the model `name` with this identity; None if there is none."""
         query = f"name = '{name}' AND tags.`{IDENTITY}` = '{identity}'"
@@ -54,6 +59,7 @@ class Registry:
     def register(
         self,
         name: str,
+        data_sha256: str,
         run_id: str,
         identity: str,
         network: nn.Module,
@@ -69,6 +75,7 @@ class Registry:
         with this identity exists, only its tags are written. Raises SweeperError if the exported network gives other
         predictions, or MLflow cannot be used.
         """
+        tags = {**tags, names.DATA_SHA256: data_sha256}
         if registered := self.find_version(name, identity):
             with reaching(self._uri):
                 for tag, value in tags.items():
@@ -133,11 +140,7 @@ class Registry:
             self._client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
 
     def _create_version(self, name: str, model: LoggedModel, tags: Mapping[str, str], description: str) -> str:
-        try:
-            self._client.create_registered_model(name)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
+        names.take_model(self._client, name, tags[names.DATA_SHA256])
         # The source is the artifact location: MLflow would look up models:/ID in the process's current store.
         made = self._client.create_model_version(
             name,

@@ -15,7 +15,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_USER
 from sweeper.events import State
 from sweeper.plots import Plot
 from sweeper.store.layout import Store
-from sweeper.tracking.client import connect, experiment_id, params_of, reaching, search_runs, tags_of
+from sweeper.tracking.client import connect, params_of, reaching, search_runs, tags_of
+from sweeper.tracking.names import experiment_of
 from sweeper.tracking.outbox import Key, Outbox, Target
 from sweeper.tracking.outbox_worker import OutboxWorker, children_of, log_data
 
@@ -52,9 +53,7 @@ class Tracker:
         self._states: dict[Key | None, str] = {}
         self._last_epochs: dict[Key | None, int] = {}
         self._client = connect(store)
-        with reaching(store.tracking_uri):
-            self.experiment_id = experiment_id(self._client, data.name, store)
-        self.run_id = ""
+        self.experiment_id = self.run_id = ""
 
     def open(
         self, study: str, study_id: str, tags: Mapping[str, str], params: Mapping[str, Any], run_name: str = ""
@@ -67,6 +66,12 @@ class Tracker:
         """
         uri = self._store.tracking_uri
         with reaching(uri):
+            query = f"tags.`{_id_tag(self._kind)}` = '{study_id}'"
+            data = self._data
+            self.experiment_id = experiment_of(self._client, self._store, data.name, data.sha256, query)
+            name = self._client.get_experiment(self.experiment_id).name
+            if name != data.name:
+                self._notify(f"MLflow's experiment {data.name} belongs to other data of that name: runs go to {name}")
             found = self._parents(study_id, self._kind)
             if found:
                 self.run_id = found[0].info.run_id

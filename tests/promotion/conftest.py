@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import mlflow
 import pytest
 from click.testing import CliRunner
 
@@ -80,3 +81,10 @@ def workplace(tmp_path_factory):
         patch.setattr("sweeper.engine.local.pool.WorkerPool", InlinePool)
         stand_ins.use(patch)
         yield Workplace(folder)
+
+
+@pytest.fixture(scope="module")
+def client(workplace):
+    """MLflow's client for the store."""
+    uri = f"sqlite:///{workplace.store}/mlflow.db"
+    return mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)

@@ -19,7 +19,7 @@ from sweeper.tracking import registry as registries
 from sweeper.tracking.registry import Registry
 from tests.tracking import stand_ins
 
-SHAPE, CLASSES = (1, 8, 8), 4
+SHAPE, CLASSES, DATA = (1, 8, 8), 4, "ab" * 32
 FILES = {"config.json": '{"filters": [4, 8]}'}
 
 
@@ -64,7 +64,7 @@ def registered(registry, store, client, experiment_id):
     """A network in evaluation mode, and the address of its registered model."""
     network = tiny_network(dropout=0.5, batch_norm=True)
     run_id = client.create_run(experiment_id).info.run_id
-    version = registry.register("fixture", run_id, "id", network, pixels(2), FILES, {}, "")
+    version = registry.register("fixture", DATA, run_id, "id", network, pixels(2), FILES, {}, "")
     return network.eval(), client.get_model_version("fixture", version)
 
 
@@ -76,7 +76,7 @@ def unexported(monkeypatch):
 
 def register(registry, run_id, name="model", identity="id", **changes):
     values = {"network": tiny_network(), "example": pixels(2), "files": FILES, "tags": {}, "description": ""}
-    return registry.register(name, run_id, identity, **(values | changes))
+    return registry.register(name, DATA, run_id, identity, **(values | changes))
 
 
 def logged_models(client, experiment_id, run_id):
@@ -104,7 +104,7 @@ def test_version_has_its_run_its_tags_and_its_description(registry, client, expe
     assert version == "1"
     made = client.get_model_version("described", version)
     assert (made.run_id, made.status, made.description) == (run_id, "READY", "LeNet")
-    assert made.tags == {"sweeper.study": "s", "sweeper.identity": "id"}
+    assert made.tags == {"sweeper.study": "s", "sweeper.identity": "id", "sweeper.data_sha256": DATA}
     assert sorted(artifacts(client, run_id)) == ["weights/config.json", "weights/model.safetensors"]
     [model] = logged_models(client, experiment_id, run_id)
     assert (model.status, made.source) == (LoggedModelStatus.READY, model.artifact_location)

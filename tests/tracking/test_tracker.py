@@ -527,7 +527,7 @@ def test_unreachable_server_is_one_line_without_its_password(store, monkeypatch)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     away = StoreOptions(store.root, None, "http://me:secret@127.0.0.1:9").resolve({})
     with pytest.raises(SweeperError, match=r"MLflow at http://me:.* cannot be used") as refused:
-        Tracker(away, DATA, print)
+        Tracker(away, DATA, print).open("s", "id", {}, {})
     assert "secret" not in str(refused.value)
     assert "\n" not in str(refused.value)
 
