@@ -29,7 +29,7 @@ from sweeper.promotion.verdict import Correct
 from sweeper.runs import run_metadata
 from sweeper.runs.batch import BatchRunner, Training
 from sweeper.runs.end_on_failure import ends_on_failure
-from sweeper.runs.stop import StopRequest
+from sweeper.runs.stop import StopRequest, closing_patience
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 from sweeper.studies import lifecycle, storage_errors, trial_records
@@ -224,7 +224,7 @@ class _Promotion:
     def end(self, state: State, reason: str) -> list[str]:
         """Ends the promotion's run in MLflow. Returns why MLflow did not accept writes; empty if it accepted all."""
         self.tracker.finish(None, state, reason=reason)
-        return self.tracker.close()
+        return self.tracker.close(closing_patience(reason))
 
     def _train(self, trainings: Sequence[Training], what: str, train: Indices, validation: Indices) -> bool:
         done = self.runner.run(trainings, what, lambda: self.jobs.workers(train, validation))

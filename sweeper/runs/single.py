@@ -131,7 +131,7 @@ def run(request: TrainingRequest, listener: Listener, stop: StopRequest) -> Trai
             result = single.train()
         state = State.COMPLETE if result else State.INTERRUPTED
         stopped = "" if result else stop.reason
-        undelivered = single.end(state, stopped, closing_patience(stopped))
+        undelivered = single.end(state, stopped)
         return TrainingOutcome(
             request, single.tracker.experiment_id, single.tracker.run_id, init, result, stopped, undelivered
         )
@@ -191,11 +191,11 @@ class _Single:
         params = {**request.variant.configuration.values(), **run_metadata.params(self.spec, self.planned.splits[0])}
         self.tracker.open(self.name, self.id, tags | self.tags, params, run_name=self.title)
 
-    def end(self, state: State, reason: str, patience: float | None = None) -> list[str]:
+    def end(self, state: State, reason: str) -> list[str]:
         """Ends the run unless it is complete; returns the reasons of undelivered writes."""
         if self.tracker.state(None) != State.COMPLETE:
             self.tracker.finish(None, state, reason=reason)
-        return self.tracker.close(patience)
+        return self.tracker.close(closing_patience(reason))
 
     def train(self) -> VariantResult | None:
         """Runs the trainings that are not done yet; returns the result, or None if a stop was requested."""

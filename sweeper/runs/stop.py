@@ -4,9 +4,7 @@ import signal
 from dataclasses import dataclass
 
 from sweeper.store.layout import Store
-
-# How long a command that was stopped by a signal waits for MLflow to accept failing writes.
-HURRIED_SECONDS = 2.0
+from sweeper.tracking.patience import HURRIED, Patience
 
 
 @dataclass
@@ -27,9 +25,9 @@ class StopRequest:
             self.reason = self.reason or "sweeper stop"
 
 
-def closing_patience(stopped: str) -> float | None:
-    """How many seconds a command that stopped for this reason waits for MLflow; None means the default.
+def closing_patience(stopped: str) -> Patience | None:
+    """How long a command that stopped for this reason waits for MLflow; None means the default.
 
     The sender of a signal may not wait long, and undelivered writes are on disk.
     """
-    return HURRIED_SECONDS if stopped in signal.Signals.__members__ else None
+    return HURRIED if stopped in signal.Signals.__members__ else None

@@ -159,7 +159,7 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
 
         def end(state: State, reason: str) -> None:
             tracker.finish(None, state, reason=reason)
-            tracker.close()
+            tracker.close(closing_patience(reason))
 
         # A signal before the first training may end the process at once: there is nothing to save.
         with ends_on_failure(end, stop, on_signal=False):

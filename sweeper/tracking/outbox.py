@@ -15,6 +15,10 @@ from sweeper.errors import SweeperError
 Key = int | str
 # How long to wait for the file: another process may have it open, to count its writes.
 LOCKED_SECONDS = 10.0
+# How many waiting writes are looked through for one run's epochs, and how many metrics MLflow takes in one call.
+MOST_AT_ONCE, MOST_METRICS = 200, 1000
+# The action that deletes a local file once MLflow has what it holds.
+FORGET = "forget"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS writes (number INTEGER PRIMARY KEY AUTOINCREMENT, write TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS target (id INTEGER PRIMARY KEY CHECK (id = 1), target TEXT NOT NULL);
@@ -95,15 +99,36 @@ class Outbox:
             found = [_write(*row) for row in rows]
         return found[0] if found else None
 
+    def epochs_from(self, first: Write) -> list[Write]:
+        """The metrics write `first` and the next ones of its run, up to a write of another kind, or MOST_AT_ONCE."""
+        query = "SELECT * FROM writes WHERE number >= ? ORDER BY number LIMIT ?"
+        with self._using():
+            rows = [_write(*row) for row in self._database.execute(query, [first.number, MOST_AT_ONCE])]
+        found: list[Write] = []
+        n_metrics = 0
+        for write in rows:
+            if write.key != first.key:
+                continue  # the order of writes matters only within a run
+            n_metrics += len(write.arguments.get("values", ()))
+            if write.action != first.action or (found and n_metrics > MOST_METRICS):
+                break
+            found.append(write)
+        return found
+
     def writes(self) -> list[Write]:
         """All writes, the earliest first."""
         with self._using():
             return [_write(*row) for row in self._database.execute("SELECT * FROM writes ORDER BY number")]
 
-    def remove(self, number: int) -> None:
-        """Removes a delivered write."""
+    def undelivered(self) -> list[Write]:
+        """The writes that MLflow does not have; the deletion of a local file is none."""
+        return [write for write in self.writes() if write.action != FORGET]
+
+    def remove(self, *numbers: int) -> None:
+        """Removes delivered writes."""
         with self._using():
-            self._database.execute("DELETE FROM writes WHERE number = ?", [number])
+            marks = ", ".join("?" * len(numbers))
+            self._database.execute(f"DELETE FROM writes WHERE number IN ({marks})", numbers)
 
     def __len__(self) -> int:
         with self._using():
@@ -132,11 +157,11 @@ class Outbox:
 
 
 def waiting(path: Path) -> int | None:
-    """How many writes wait in the outbox of a study that no process runs; None if the file cannot be read."""
+    """How many writes MLflow does not have, of a study that no process runs; None if the file cannot be read."""
     # Not read-only: SQLite must first merge the log that a killed process left beside the file.
     with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True)) as database:
-        [(count,)] = database.execute("SELECT count(*) FROM writes")
-        return int(count)
+        rows = database.execute("SELECT * FROM writes").fetchall()
+        return sum(_write(*row).action != FORGET for row in rows)
     return None
 
 

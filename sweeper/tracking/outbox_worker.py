@@ -1,63 +1,46 @@
 """The thread that delivers an outbox to MLflow, so that a slow or absent server never stops training."""
 
-import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Run
 from mlflow.exceptions import MlflowException
-from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID, MLFLOW_USER
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweeper.errors import SweeperError, said
-from sweeper.events import State
-from sweeper.plots import Plot
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
-from sweeper.tracking.client import ROOT, params_of, search_runs, tags_of
-from sweeper.tracking.outbox import Key, Outbox, Target, Write
+from sweeper.tracking.outbox import Key, Outbox, Write
+from sweeper.tracking.patience import Patience
+from sweeper.tracking.run_writer import RunWriter
 
-# MLflow's status for each state of a run, so that a search for the best finished run never finds a partial one.
-STATUS = {
-    State.RUNNING: "RUNNING", State.COMPLETE: "FINISHED", State.PRUNED: "KILLED", State.INTERRUPTED: "KILLED",
-    State.FAILED: "FAILED",
-}  # fmt: skip
-WEIGHTS = "weights"
-# By kind of parent run, what its child runs are called; the tag with a child's key has the same name.
-CHILDREN = {"study": "trial", "promotion": "training", "training": "training"}
-# The pause between two tries of a failing write, and how long a command that ends waits for one.
+# The pause between two tries of a failing write.
 RETRY_SECONDS = 5.0
-CLOSING_SECONDS = 30.0
+# How long a command that ends waits for a write that fails, and for all writes together if MLflow accepts them.
+CLOSING_SECONDS, DELIVERING_SECONDS = 30.0, 120.0
 # How long `close` waits for a write that hangs; the write stays in the outbox.
 LEAVING_SECONDS = 5.0
+# After this time of waiting, the listener is told what the command waits for.
+ANNOUNCING_SECONDS = 1.0
 # MLflow's codes for errors that may go away; an unreachable server gives the first.
 TRANSIENT = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED"}
+NO_TIME = "the command ended before it was delivered"
 
 
 class OutboxWorker:
-    """Delivers an outbox's writes in order, retrying each until MLflow accepts or refuses it.
+    """Delivers an outbox's writes, those of each run in order, retrying each until MLflow accepts or refuses it.
 
-    Repeating a write does no harm. This matters because a process can be killed after MLflow accepts a write and before
-    the outbox removes it. So metrics carry the time of their epoch (of equal metrics, MLflow keeps one), and a run is
-    searched for before it is created.
+    The metrics of several epochs that wait for one run are delivered in one call.
     """
 
     def __init__(
         self, client: MlflowClient, store: Store, outbox: Outbox, run_ids: dict[Key, str], notify: Callable[[str], None]
     ) -> None:
-        self.run_ids = run_ids  # of the child runs that MLflow has, by key
-        self._client, self._store, self._outbox, self._notify = client, store, outbox, notify
-        self._target = outbox.target
-        self._actions: dict[str, Callable[..., None]] = {
-            "start": self._start, "metrics": self._metrics, "texts": self._texts, "figures": self._figures,
-            "weights": self._weights, "drop_weights": self._drop_weights, "forget": self._forget,
-            "finish": self._finish,
-        }  # fmt: skip
+        self._writer = RunWriter(client, store, outbox.target, run_ids)
+        self._outbox, self._notify = outbox, notify
         self._refused: dict[int, str] = {}  # why a write was refused for good or skipped, by its number
         self._incomplete: set[Key | None] = set()  # the runs with refused writes, by key
         self._unstarted: dict[Key | None, str] = {}  # why a child run could not be created or reopened, by key
@@ -69,6 +52,11 @@ class OutboxWorker:
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
         self._thread.start()
 
+    @property
+    def run_ids(self) -> dict[Key, str]:
+        """The child runs that MLflow has, by key."""
+        return self._writer.run_ids
+
     def put(self, key: Key | None, action: str, **arguments: Any) -> None:
         """Appends a write to the outbox, and returns at once. Raises SweeperError if the outbox cannot keep it."""
         if self._broken is not None:
@@ -78,28 +66,20 @@ class OutboxWorker:
             self._idle = False
             self._changed.notify_all()
 
-    def flush(self, patience: float | None = None) -> list[str]:
+    def flush(self) -> list[str]:
         """Waits until all writes are delivered or refused; returns the reasons of undelivered writes.
 
-        `patience` limits the wait for a failing write, in seconds; the default is CLOSING_SECONDS.
+        Waits CLOSING_SECONDS for a write that fails, and as long as it takes for writes that MLflow accepts.
         """
-        deadline = time.monotonic() + (CLOSING_SECONDS if patience is None else patience)
-        with self._changed:
-            while not self._idle and self._thread.is_alive():
-                if self._failure and time.monotonic() > deadline:
-                    break
-                self._changed.wait(0.1)
-            if self._broken is not None:
-                raise self._broken
-            waiting = self._outbox.writes()
-            reasons = [self._refused.get(write.number, self._failure) for write in waiting]
-        # Kept files have no error of their own.
-        return [reason for reason in reasons if reason]
+        return self._wait(Patience(CLOSING_SECONDS, float("inf")))
 
-    def close(self, patience: float | None = None) -> list[str]:
-        """Flushes, and then ends the thread; remaining writes stay in the outbox for `sync` or the next command."""
+    def close(self, patience: Patience | None = None) -> list[str]:
+        """Like `flush`, but waits DELIVERING_SECONDS at most; then ends the thread. `patience` limits both waits.
+
+        Remaining writes stay in the outbox for `sync` or the next command.
+        """
         try:
-            return self.flush(patience)
+            return self._wait(patience or Patience(CLOSING_SECONDS, DELIVERING_SECONDS))
         finally:
             with self._changed:
                 self._closing = True
@@ -107,6 +87,26 @@ class OutboxWorker:
             self._thread.join(LEAVING_SECONDS)
             if not self._thread.is_alive():
                 self._outbox.close()
+
+    def _wait(self, patience: Patience) -> list[str]:
+        started, announced = time.monotonic(), False
+        while not self._wait_briefly():
+            waited = time.monotonic() - started
+            if waited > patience.total or (self._failure and waited > patience.failing):
+                break
+            if not announced and not self._failure and waited > ANNOUNCING_SECONDS:
+                announced = True
+                self._try_notify(f"delivering {len(self._outbox.undelivered())} writes to MLflow")
+        if self._broken is not None:
+            raise self._broken
+        with self._changed:
+            waiting = self._outbox.undelivered()
+            return [self._refused.get(write.number) or self._failure or NO_TIME for write in waiting]
+
+    def _wait_briefly(self) -> bool:
+        """Whether all writes are delivered or refused, after a short wait for it."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._idle or not self._thread.is_alive(), 0.1)
 
     def _work(self) -> None:
         try:
@@ -136,13 +136,17 @@ class OutboxWorker:
         if write.action == "forget" and write.key in self._incomplete:
             self._skip(write, "")  # only the local file holds what MLflow lacks: the file and this write both stay
             return
+        writes = [write]
+        # In a refused batch, one bad value would keep the others from MLflow: such a run's epochs go one by one.
+        if write.action == "metrics" and write.key not in self._incomplete:
+            writes = self._outbox.epochs_from(write)
         while True:
             try:
-                self._actions[write.action](write.key, **write.arguments)
+                self._writer.write(writes)
             except Exception as error:  # whatever the error is, later writes must proceed
                 reason = redact(said(error))
                 if not _is_transient(error):
-                    self._refuse(write, reason)
+                    self._refuse(writes, reason)
                     return
                 if not self._failure:
                     self._try_notify(f"MLflow does not accept a write ({reason}); it is kept on disk and tried again")
@@ -155,14 +159,17 @@ class OutboxWorker:
             if self._failure:
                 self._try_notify("MLflow accepts writes again")
             with self._changed:
-                self._outbox.remove(write.number)
+                self._outbox.remove(*(write.number for write in writes))
                 self._position, self._failure = write.number, ""
             return
 
-    def _refuse(self, write: Write, reason: str) -> None:
+    def _refuse(self, writes: Sequence[Write], reason: str) -> None:
+        write = writes[0]
         if write.key not in self._incomplete:  # later refusals for the same run mostly follow from the first
             self._try_notify(f"MLflow refused a write: {reason}")
         self._incomplete.add(write.key)
+        if len(writes) > 1:
+            return  # the next try is of the first of them alone
         if write.action == "start":
             self._unstarted[write.key] = reason
         self._skip(write, reason)
@@ -175,114 +182,6 @@ class OutboxWorker:
     def _try_notify(self, text: str) -> None:
         with suppress(OSError, ValueError):  # the listener is gone; the writes must proceed
             self._notify(text)
-
-    def _run_id(self, key: Key | None) -> str:
-        if key is None:
-            return self._target.run_id
-        if key not in self.run_ids:
-            raise ValueError(f"the run of {CHILDREN[self._target.kind]} {key} was not made")
-        return self.run_ids[key]
-
-    def _start(
-        self,
-        key: Key,
-        name: str,
-        time: int,
-        params: Mapping[str, Any],
-        tags: Mapping[str, str],
-        under: Key | None = None,
-    ) -> None:
-        target = self._target
-        parent = self._run_id(under)
-        if key not in self.run_ids:
-            tag = _key_tag(target.kind)
-            query = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent}' AND tags.`{tag}` = '{key}'"
-            identity = {
-                MLFLOW_PARENT_RUN_ID: parent, ROOT: target.run_id, tag: str(key), MLFLOW_USER: "sweeper",
-                "sweeper.kind": CHILDREN[target.kind] if under is None else "training",
-            }  # fmt: skip
-            # A run is found if MLflow created it and the answer was lost.
-            found = search_runs(self._client, target.experiment_id, query)
-            run = found[-1] if found else self._client.create_run(target.experiment_id, time, identity, run_name=name)
-            self.run_ids[key] = run.info.run_id
-        run_id = self.run_ids[key]
-        self._client.update_run(run_id, status="RUNNING")
-        self._client.log_batch(run_id, params=params_of(params), tags=tags_of({**tags, "sweeper.state": State.RUNNING}))
-        log_data(self._client, run_id, target, "training")
-
-    def _metrics(self, key: Key | None, epoch: int, time: int, values: Mapping[str, float]) -> None:
-        batch = [Metric(name, value, time, epoch) for name, value in values.items()]
-        self._client.log_batch(self._run_id(key), metrics=batch)
-
-    def _texts(self, key: Key | None, texts: Mapping[str, str]) -> None:
-        for name, text in texts.items():
-            self._client.log_text(self._run_id(key), text, name)
-
-    def _figures(self, key: Key | None, figures: Mapping[str, Any]) -> None:
-        for name, plot in figures.items():
-            self._client.log_figure(self._run_id(key), Plot(**plot).draw(), name)
-
-    def _weights(self, key: Key | None, path: str) -> None:
-        self._client.log_artifact(self._run_id(key), str(self._store.root / path), WEIGHTS)
-
-    def _drop_weights(self, key: Key) -> None:
-        run_id = self._run_id(key)
-        uri = self._client.get_run(run_id).info.artifact_uri
-        assert uri is not None
-        if self._client.list_artifacts(run_id, WEIGHTS):
-            get_artifact_repository(uri, tracking_uri=self._store.tracking_uri).delete_artifacts(WEIGHTS)
-        self._client.set_tag(run_id, "sweeper.weights", "dropped")
-
-    def _forget(self, key: Key | None, path: str) -> None:
-        with suppress(OSError):  # a file that cannot be deleted must not hold up later writes
-            place = self._store.root / path
-            if place.is_dir():
-                shutil.rmtree(place)
-            else:
-                place.unlink(missing_ok=True)
-
-    def _finish(self, key: Key | None, state: str, time: int, reason: str, metrics: Mapping[str, float]) -> None:
-        run_id = self._run_id(key)
-        batch = [Metric(name, value, time, 0) for name, value in metrics.items()]
-        tags = tags_of({"sweeper.state": state, "sweeper.reason": reason})
-        self._client.log_batch(run_id, metrics=batch, tags=tags)
-        self._client.set_terminated(run_id, STATUS[State(state)], time)
-
-
-def children_of(client: MlflowClient, target: Target) -> dict[Key, Run]:
-    """The runs below the target's parent run, at any depth, by key."""
-    query = f"tags.`{ROOT}` = '{target.run_id}'"
-    tag = _key_tag(target.kind)
-    found = {}
-    for run in search_runs(client, target.experiment_id, query):
-        if text := run.data.tags.get(tag):
-            found[int(text) if target.kind == "study" and text.isdigit() else text] = run
-    return found
-
-
-def log_data(client: MlflowClient, run_id: str, target: Target, context: str) -> None:
-    """Logs the target's data as an input of the run."""
-    # MLflow's digest holds 36 characters at most, and the digest that it computes itself covers only the first values.
-    # Our whole hash is in the source.
-    dataset = Dataset(
-        name=target.data_name,
-        digest=target.data_sha256[:36],
-        source_type="local",
-        source=target.data_source,
-        profile=target.data_profile,
-    )
-    inputs = [DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, context)])]
-    try:
-        client.log_inputs(run_id, datasets=inputs)
-    except MlflowException as error:
-        # When several processes log new data at once, MLflow refuses all but one; by their second try the data exist.
-        if error.error_code != "BAD_REQUEST":
-            raise
-        client.log_inputs(run_id, datasets=inputs)
-
-
-def _key_tag(kind: str) -> str:
-    return f"sweeper.{CHILDREN[kind]}"
 
 
 def _is_transient(error: Exception) -> bool:

@@ -22,7 +22,7 @@ from sweeper.errors import SweeperError
 from sweeper.store.layout import Store
 from sweeper.tracking import names
 from sweeper.tracking.client import connect, reaching
-from sweeper.tracking.outbox_worker import WEIGHTS
+from sweeper.tracking.run_writer import WEIGHTS
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 from sweeper.errors import SweeperError
 from sweeper.store.layout import Store
 from sweeper.tracking.client import check_place, connect, reaching
 from sweeper.tracking.outbox import Outbox
-from sweeper.tracking.outbox_worker import OutboxWorker, children_of
+from sweeper.tracking.outbox_worker import CLOSING_SECONDS, OutboxWorker
+from sweeper.tracking.patience import Patience
+from sweeper.tracking.run_writer import children_of
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,8 @@ def sync(store: Store, study: str | None, notify: Callable[[str], None]) -> list
 
 def _deliver(store: Store, study: str, kind: str, path: Path, notify: Callable[[str], None]) -> Synced:
     outbox = Outbox(path)
-    waiting = len(outbox)
-    if not waiting:
+    waiting = len(outbox.undelivered())
+    if not len(outbox):
         outbox.close()
         return Synced(study, kind, 0, [])
     try:
@@ -61,5 +64,7 @@ def _deliver(store: Store, study: str, kind: str, path: Path, notify: Callable[[
     except SweeperError:
         outbox.close()
         raise
-    undelivered = OutboxWorker(client, store, outbox, run_ids, notify).close()
+    # `sync` has nothing else to do: it waits as long as MLflow accepts writes.
+    worker = OutboxWorker(client, store, outbox, run_ids, notify)
+    undelivered = worker.close(Patience(CLOSING_SECONDS, inf))
     return Synced(study, kind, waiting - len(undelivered), undelivered)

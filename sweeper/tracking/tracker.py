@@ -18,7 +18,9 @@ from sweeper.store.layout import Store
 from sweeper.tracking.client import connect, params_of, reaching, search_runs, tags_of
 from sweeper.tracking.names import experiment_of
 from sweeper.tracking.outbox import Key, Outbox, Target
-from sweeper.tracking.outbox_worker import OutboxWorker, children_of, log_data
+from sweeper.tracking.outbox_worker import OutboxWorker
+from sweeper.tracking.patience import Patience
+from sweeper.tracking.run_writer import children_of, log_data
 
 ENDED = (State.COMPLETE, State.PRUNED, State.FAILED)
 
@@ -162,18 +164,18 @@ class Tracker:
         reason: str = "",
         metrics: Mapping[str, float] | None = None,
     ) -> None:
-        """Ends the run of a child, or (None) the parent run, in `state` (a key of outbox_worker.STATUS)."""
+        """Ends the run of a child, or (None) the parent run, in `state` (a key of run_writer.STATUS)."""
         self._states[key] = state
         self._outbox_worker.put(key, "finish", state=state, time=_now(), reason=reason, metrics=dict(metrics or {}))
 
     def flush(self) -> list[str]:
-        """Waits until all writes so far are delivered, but not for ever; returns the reasons of undelivered writes."""
+        """Waits until all writes so far are delivered or fail; returns the reasons of undelivered writes."""
         return self._outbox_worker.flush()
 
-    def close(self, patience: float | None = None) -> list[str]:
-        """Flushes, and then ends the outbox worker; undelivered writes stay in the outbox.
+    def close(self, patience: Patience | None = None) -> list[str]:
+        """Delivers what it can within `patience`, and ends the outbox worker; undelivered writes stay in the outbox.
 
-        `patience` limits the wait for a failing write, in seconds; None means the default.
+        Returns the reasons of undelivered writes.
         """
         return self._outbox_worker.close(patience)
 

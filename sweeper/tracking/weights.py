@@ -14,7 +14,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from sweeper.errors import UsageError, plain, refuse, shortened
 from sweeper.store.layout import Store
 from sweeper.tracking.client import ROOT, check_database, check_place, connect, reaching, search_runs
-from sweeper.tracking.outbox_worker import WEIGHTS
+from sweeper.tracking.run_writer import WEIGHTS
 
 FILE = "model.safetensors"
 RUN_ID = re.compile(r"[0-9a-f]{32}")

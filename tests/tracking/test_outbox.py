@@ -102,3 +102,14 @@ def test_file_that_is_no_database_is_named(path):
     with pytest.raises(SweeperError, match=r"not a database \(.*s\.db\)"):
         Outbox(path)
     assert path.read_bytes() == b"something else" * 100
+
+
+def test_epochs_of_one_run_are_taken_together_up_to_its_next_write_of_another_kind(path):
+    outbox = Outbox(path)
+    for number in (1, 2):
+        outbox.put(0, "metrics", {"epoch": number, "values": {"lr": 0.1}})
+        outbox.put(1, "texts", {})
+    outbox.put(0, "finish", {})
+    outbox.put(0, "metrics", {"epoch": 3, "values": {"lr": 0.1}})
+    assert [write.arguments["epoch"] for write in outbox.epochs_from(outbox.after(0))] == [1, 2]
+    outbox.close()

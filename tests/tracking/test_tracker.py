@@ -14,7 +14,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from sweeper.errors import SweeperError
 from sweeper.plots import Plot
 from sweeper.store.layout import StoreOptions
-from sweeper.tracking import outbox_worker
+from sweeper.tracking import outbox_worker, run_writer
 from sweeper.tracking.outbox import Outbox, Target
 from sweeper.tracking.tracker import Tracker, table
 from tests.commands.processes import DEADLINE, wait_for
@@ -212,7 +212,7 @@ def test_writes_that_were_delivered_but_not_yet_forgotten_change_nothing_when_th
     (tmp_path / "model.safetensors").write_bytes(b"w")
     tracker = opened(store, "twice")
     with monkeypatch.context() as patch:
-        patch.setattr(tracker._outbox_worker._outbox, "remove", lambda number: None)
+        patch.setattr(tracker._outbox_worker._outbox, "remove", lambda *numbers: None)
         tracker.start_child(0, "trial 0", {"lr": 0.1}, {})
         tracker.log_epoch(0, 1, {"train_loss": 1.0, "gradient_norm": math.inf})
         tracker.log_text(0, {"a.txt": "a"})
@@ -515,7 +515,7 @@ def test_new_data_that_several_name_at_the_same_moment_become_an_input_of_each(s
 
         def log(run_id, together=together, target=target):
             together.wait()
-            outbox_worker.log_data(mlflow.MlflowClient(store.tracking_uri), run_id, target, "training")
+            run_writer.log_data(mlflow.MlflowClient(store.tracking_uri), run_id, target, "training")
 
         with ThreadPoolExecutor(len(run_ids)) as threads:
             list(threads.map(log, run_ids))

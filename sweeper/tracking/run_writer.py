@@ -1,0 +1,164 @@
+"""Carries out an outbox's writes in MLflow: each is one operation on the parent run or a child's run."""
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Run
+from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID, MLFLOW_USER
+
+from sweeper.events import State
+from sweeper.plots import Plot
+from sweeper.store.layout import Store
+from sweeper.tracking.client import ROOT, params_of, search_runs, tags_of
+from sweeper.tracking.outbox import Key, Target, Write
+
+# MLflow's status for each state of a run, so that a search for the best finished run never finds a partial one.
+STATUS = {
+    State.RUNNING: "RUNNING", State.COMPLETE: "FINISHED", State.PRUNED: "KILLED", State.INTERRUPTED: "KILLED",
+    State.FAILED: "FAILED",
+}  # fmt: skip
+WEIGHTS = "weights"
+# By kind of parent run, what its child runs are called; the tag with a child's key has the same name.
+CHILDREN = {"study": "trial", "promotion": "training", "training": "training"}
+
+
+class RunWriter:
+    """Carries out writes for one target.
+
+    Repeating a write does no harm. This matters because a process can be killed after MLflow accepts a write and before
+    the outbox removes it. So metrics carry the time of their epoch (of equal metrics, MLflow keeps one), and a run is
+    searched for before it is created.
+    """
+
+    def __init__(self, client: MlflowClient, store: Store, target: Target, run_ids: dict[Key, str]) -> None:
+        self.run_ids = run_ids  # of the child runs that MLflow has, by key
+        self._client, self._store, self._target = client, store, target
+        self._actions: dict[str, Callable[..., None]] = {
+            "start": self._start, "texts": self._texts, "figures": self._figures, "weights": self._weights,
+            "drop_weights": self._drop_weights, "forget": self._forget, "finish": self._finish,
+        }  # fmt: skip
+
+    def write(self, writes: Sequence[Write]) -> None:
+        """Carries out one write, or several epochs' metrics of one run in one call. Raises what MLflow raises."""
+        first = writes[0]
+        if first.action == "metrics":
+            self._metrics(first.key, [write.arguments for write in writes])
+        else:
+            self._actions[first.action](first.key, **first.arguments)
+
+    def _run_id(self, key: Key | None) -> str:
+        if key is None:
+            return self._target.run_id
+        if key not in self.run_ids:
+            raise ValueError(f"the run of {CHILDREN[self._target.kind]} {key} was not made")
+        return self.run_ids[key]
+
+    def _start(
+        self,
+        key: Key,
+        name: str,
+        time: int,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+        under: Key | None = None,
+    ) -> None:
+        target = self._target
+        parent = self._run_id(under)
+        if key not in self.run_ids:
+            tag = _key_tag(target.kind)
+            query = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent}' AND tags.`{tag}` = '{key}'"
+            identity = {
+                MLFLOW_PARENT_RUN_ID: parent, ROOT: target.run_id, tag: str(key), MLFLOW_USER: "sweeper",
+                "sweeper.kind": CHILDREN[target.kind] if under is None else "training",
+            }  # fmt: skip
+            # A run is found if MLflow created it and the answer was lost.
+            found = search_runs(self._client, target.experiment_id, query)
+            run = found[-1] if found else self._client.create_run(target.experiment_id, time, identity, run_name=name)
+            self.run_ids[key] = run.info.run_id
+        run_id = self.run_ids[key]
+        self._client.update_run(run_id, status="RUNNING")
+        self._client.log_batch(run_id, params=params_of(params), tags=tags_of({**tags, "sweeper.state": State.RUNNING}))
+        log_data(self._client, run_id, target, "training")
+
+    def _metrics(self, key: Key | None, epochs: Sequence[Mapping[str, Any]]) -> None:
+        batch = [
+            Metric(name, value, epoch["time"], epoch["epoch"])
+            for epoch in epochs
+            for name, value in epoch["values"].items()
+        ]
+        self._client.log_batch(self._run_id(key), metrics=batch)
+
+    def _texts(self, key: Key | None, texts: Mapping[str, str]) -> None:
+        for name, text in texts.items():
+            self._client.log_text(self._run_id(key), text, name)
+
+    def _figures(self, key: Key | None, figures: Mapping[str, Any]) -> None:
+        for name, plot in figures.items():
+            self._client.log_figure(self._run_id(key), Plot(**plot).draw(), name)
+
+    def _weights(self, key: Key | None, path: str) -> None:
+        self._client.log_artifact(self._run_id(key), str(self._store.root / path), WEIGHTS)
+
+    def _drop_weights(self, key: Key) -> None:
+        run_id = self._run_id(key)
+        uri = self._client.get_run(run_id).info.artifact_uri
+        assert uri is not None
+        if self._client.list_artifacts(run_id, WEIGHTS):
+            get_artifact_repository(uri, tracking_uri=self._store.tracking_uri).delete_artifacts(WEIGHTS)
+        self._client.set_tag(run_id, "sweeper.weights", "dropped")
+
+    def _forget(self, key: Key | None, path: str) -> None:
+        with suppress(OSError):  # a file that cannot be deleted must not hold up later writes
+            place = self._store.root / path
+            if place.is_dir():
+                shutil.rmtree(place)
+            else:
+                place.unlink(missing_ok=True)
+
+    def _finish(self, key: Key | None, state: str, time: int, reason: str, metrics: Mapping[str, float]) -> None:
+        run_id = self._run_id(key)
+        batch = [Metric(name, value, time, 0) for name, value in metrics.items()]
+        tags = tags_of({"sweeper.state": state, "sweeper.reason": reason})
+        self._client.log_batch(run_id, metrics=batch, tags=tags)
+        self._client.set_terminated(run_id, STATUS[State(state)], time)
+
+
+def children_of(client: MlflowClient, target: Target) -> dict[Key, Run]:
+    """The runs below the target's parent run, at any depth, by key."""
+    query = f"tags.`{ROOT}` = '{target.run_id}'"
+    tag = _key_tag(target.kind)
+    found = {}
+    for run in search_runs(client, target.experiment_id, query):
+        if text := run.data.tags.get(tag):
+            found[int(text) if target.kind == "study" and text.isdigit() else text] = run
+    return found
+
+
+def log_data(client: MlflowClient, run_id: str, target: Target, context: str) -> None:
+    """Logs the target's data as an input of the run."""
+    # MLflow's digest holds 36 characters at most, and the digest that it computes itself covers only the first values.
+    # Our whole hash is in the source.
+    dataset = Dataset(
+        name=target.data_name,
+        digest=target.data_sha256[:36],
+        source_type="local",
+        source=target.data_source,
+        profile=target.data_profile,
+    )
+    inputs = [DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, context)])]
+    try:
+        client.log_inputs(run_id, datasets=inputs)
+    except MlflowException as error:
+        # When several processes log new data at once, MLflow refuses all but one; by their second try the data exist.
+        if error.error_code != "BAD_REQUEST":
+            raise
+        client.log_inputs(run_id, datasets=inputs)
+
+
+def _key_tag(kind: str) -> str:
+    return f"sweeper.{CHILDREN[kind]}"
