@@ -60,6 +60,16 @@ class TrialStarted:
 
 
 @dataclass(frozen=True)
+class BatchesTrained:
+    """Batches done in the running epoch of a training, of `total`, which includes those of the validation part."""
+
+    name: str
+    epoch: int
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class EpochEnded:
     """An epoch of a trial, or of one of its several trainings, has ended; `name` then includes the training."""
 
@@ -108,5 +118,5 @@ class Note:
     text: str
 
 
-Event = SweepStarted | TrialStarted | EpochEnded | TrainingEnded | TrialEnded | TrialInterrupted | Note
+Event = SweepStarted | TrialStarted | BatchesTrained | EpochEnded | TrainingEnded | TrialEnded | TrialInterrupted | Note
 Listener = Callable[[Event], None]

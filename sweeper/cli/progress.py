@@ -8,10 +8,12 @@ from contextlib import contextmanager
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from sweeper.events import (
+    BatchesTrained,
     EpochEnded,
     Event,
     Leader,
@@ -99,6 +101,7 @@ class _LiveView:
         self.tally = _Tally()
         # By name, because a trial's folds and repeats may run at once.
         self.running: dict[str, tuple[TrialStarted, EpochEnded | None]] = {}
+        self.batches: dict[str, BatchesTrained] = {}  # of the running epochs, by the same names
 
     def update(self, event: Event) -> None:
         self.tally.update(event)
@@ -107,8 +110,11 @@ class _LiveView:
                 self.study = study
             case TrialStarted(name=name):
                 self.running[name] = (event, None)
+            case BatchesTrained(name=name):
+                self.batches[name] = event
             case EpochEnded(name=name) if name in self.running:
                 self.running[name] = (self.running[name][0], event)
+                self.batches.pop(name, None)
             case TrainingEnded(name=name):
                 self.running.pop(name, None)
             case TrialEnded(number=number) | TrialInterrupted(number=number):
@@ -122,7 +128,7 @@ class _LiveView:
             f"{self.study}: {tally.done} of {tally.total} {tally.what}, "
             f"{_clock(time.monotonic() - tally.started)} elapsed, {tally.time_left()} left{tally.best_so_far()}"
         )
-        table = Table("trial", "epoch", "train loss", "val. loss", "val. accuracy", "images/s")
+        table = Table("trial", "epoch", "train loss", "val. loss", "val. accuracy", "images/s", "next epoch")
         for name, (start, last) in list(self.running.items()):
             epoch, row = start.from_epoch, ["", "", "", ""]
             if last is not None:
@@ -132,7 +138,10 @@ class _LiveView:
                     f"{m.train_loss:.4f}", _decimals(m.validation_loss), _decimals(m.validation_accuracy),
                     f"{m.images_per_second:,.0f}",
                 ]  # fmt: skip
-            table.add_row(Text(name), f"{epoch} of {start.epochs}", *row)
+            batches = self.batches.get(name)
+            # A worker that resumes or was replaced tells of epochs that are known already.
+            bar = ProgressBar(batches.total, batches.done, width=10) if batches and batches.epoch == epoch + 1 else ""
+            table.add_row(Text(name), f"{epoch} of {start.epochs}", *row, bar)
         return Group(head, table)
 
 

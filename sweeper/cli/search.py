@@ -58,7 +58,16 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Train exactly the space's named variants, each to its end, and compare them with the reported metrics.",
 )
-@click.option("--timeout", type=Duration(), help="Stop after this time, such as 90m or 2h.")
+@click.option(
+    "--timeout",
+    type=Duration(),
+    help="Stop after this time, such as 90m or 2h; no epoch is begun that would end later.",
+)
+@click.option(
+    "--trial-timeout",
+    type=Duration(),
+    help="Prune a trial that has not ended after this time of training, such as 20m; folds and repeats add up.",
+)
 @click.option("--study", "--study-name", help="Name of the study.  [default: DATASET-SPACE]")
 @click.option("--new", is_flag=True, help="Start another study instead of resuming this one.")
 @device_options(
@@ -105,6 +114,7 @@ def search(
     training: TrainingOptions,
     variants_only: bool,
     timeout: float | None,
+    trial_timeout: float | None,
     study: str | None,
     new: bool,
     device: DeviceOptions,
@@ -160,6 +170,7 @@ def search(
             max_params=max_params,
             target=target,
             timeout=timeout,
+            trial_timeout=trial_timeout,
             keep=keep,
         ),
         store=resolve_store(store),

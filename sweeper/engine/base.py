@@ -35,7 +35,10 @@ class Engine(Protocol):
         """Removes the limit that `limit_concurrency` has set."""
 
     def renew(self, index: int) -> None:
-        """Gives an idle worker a process that has trained nothing yet."""
+        """Gives a worker a process that has trained nothing yet, and forgets what the old one was training."""
+
+    def kill(self, index: int, reason: str) -> None:
+        """Replaces the worker's process, which hangs; the next `wait` reports the deaths of its workers."""
 
     def train(self, index: int, job: TrialJob) -> None:
         """Gives an idle worker a job."""
@@ -46,7 +49,8 @@ class Engine(Protocol):
     def wait(self, seconds: float) -> list[tuple[int, Any]]:
         """The messages that have arrived, as (index, message); empty if none arrives within `seconds`.
 
-        A message is an EpochMetrics, which must be answered, a Note, a TrialResult, a Failure or a Died.
+        A message is an EpochMetrics, which must be answered, a BatchesDone, a Note, a TrialResult, a Failure or a Died.
+        A training worker sends a BatchesDone about once a second, or after every batch if batches take longer.
         """
 
     def log(self, index: int) -> Path:
@@ -54,6 +58,15 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Ends all workers at once."""
+
+
+@dataclass(frozen=True)
+class BatchesDone:
+    """A worker's sign of life within an epoch: how many of the epoch's batches it has issued."""
+
+    epoch: int
+    done: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -73,20 +86,27 @@ class Failure:
 
 @dataclass(frozen=True)
 class Died:
-    """The worker's process has died and was replaced. `ready` says whether the process had loaded its data."""
+    """The worker's process has died and was replaced. `ready` says whether the process had loaded its data.
+
+    `hung` is the reason for which it was killed, if the dispatcher has asked for that. The exit code is None if the
+    process cannot be killed.
+    """
 
     exit_code: int | None
     ready: bool = True
+    hung: str = ""
 
     @property
     def is_startup_failure(self) -> bool:
-        """Whether the process exited by itself before it had loaded its data: no trial is the cause.
+        """Whether the process exited by itself, or hung, before it had loaded its data: no trial is the cause.
 
-        A death by a signal does not count: the worker may have been killed because of the trial it was given.
+        A death by another signal does not count: the worker may have been killed because of the trial it was given.
         """
-        return not self.ready and self.exit_code is not None and self.exit_code > 0
+        return not self.ready and (bool(self.hung) or (self.exit_code is not None and self.exit_code > 0))
 
     def __str__(self) -> str:
+        if self.hung:
+            return f"the worker hung ({self.hung}) and was killed"
         text = f"the worker ended with exit code {self.exit_code}"
         if self.exit_code == -signal.SIGKILL:
             text += " (killed, maybe by the system for lack of memory)"

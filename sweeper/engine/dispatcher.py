@@ -3,13 +3,14 @@
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from sweeper.engine.base import Died, Engine, Failure
+from sweeper.engine.base import BatchesDone, Died, Engine, Failure
 from sweeper.engine.concurrency_tuner import ConcurrencyTuner
 from sweeper.engine.job import TrialJob, TrialResult
+from sweeper.engine.watchdog import Watchdog
 from sweeper.errors import RESUME_HINT, SweeperError
-from sweeper.events import Listener, Note
+from sweeper.events import BatchesTrained, Listener, Note
 from sweeper.training.loop import EpochMetrics
 
 # A task is abandoned after this many deaths of its workers without a new epoch in between.
@@ -30,6 +31,7 @@ class Task(Generic[Subject]):
     history: list[EpochMetrics] = field(default_factory=list)
     deaths: int = 0
     retried: bool = False  # after it ran out of memory
+    epoch_began: float | None = None  # on the watchdog's clock; None if no worker is known to train it
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Dispatcher(Generic[Subject]):
         )
         self.running: dict[int, Task[Subject]] = {}  # by worker
         self.requeued: deque[Task[Subject]] = deque()  # resumed before any new task begins
+        self._watchdog = Watchdog()
         self._unexplained_deaths = 0  # deaths of workers, in a row, that no task has caused
 
     def idle(self) -> int | None:
@@ -79,20 +82,34 @@ class Dispatcher(Generic[Subject]):
             self.engine.renew(worker)
         self.running[worker] = task
         self.engine.train(worker, task.job)
+        self._watchdog.expect(worker, starts=True)
 
     def answer(self, task: Task[Subject], *, proceed: bool) -> None:
         """Lets a task train on after its last reported epoch, or ends it there."""
         worker = next(worker for worker, running in self.running.items() if running is task)
         self.engine.answer(worker, proceed=proceed)
+        self._watchdog.expect(worker)
         if not proceed:
-            del self.running[worker]
+            self._release(worker)
+
+    def seconds(self, task: Task[Subject]) -> float:
+        """How long a task has trained: its known epochs, and the running one."""
+        running = 0.0 if task.epoch_began is None else self._watchdog.now - task.epoch_began
+        return sum(metrics.epoch_seconds for metrics in task.history) + running
+
+    def abandon(self, task: Task[Subject]) -> None:
+        """Ends a running task in the middle of its epoch, unless that would end other tasks of its process as well."""
+        worker = next(worker for worker, running in self.running.items() if running is task)
+        if self._tasks_of(self._process_of(worker)) == [task]:
+            self._release(worker)
+            self.engine.renew(worker)
 
     def wait(self, seconds: float) -> Iterator[tuple[Task[Subject], Epoch | TrialResult | Failure]]:
         """Yields what the tasks report within `seconds`; a TrialResult or a Failure has ended its task.
 
         Raises SweeperError if workers cannot train for a reason outside the tasks; this ends no task.
         """
-        messages = self.engine.wait(seconds)
+        messages = self._listen(seconds)
         # All workers of a dead process report the death, even idle ones, but it counts only once.
         dead = {self._process_of(worker) for worker, message in messages if isinstance(message, Died)}
         deaths = {workers: len(self._tasks_of(workers)) for workers in dead}
@@ -104,8 +121,14 @@ class Dispatcher(Generic[Subject]):
                     del deaths[self._process_of(worker)]
                     self._count_unexplained_death(worker, message)
                 continue
+            if task.epoch_began is None:
+                task.epoch_began = self._watchdog.now
             match message:
+                case BatchesDone(epoch=epoch, done=done, total=total):
+                    self.listener(BatchesTrained(task.name, epoch, done, total))
+                    continue
                 case EpochMetrics():
+                    task.epoch_began = self._watchdog.now
                     event = self._epoch(task, message)
                     if event.new:
                         self._tune(worker, message.images_per_second)
@@ -116,7 +139,7 @@ class Dispatcher(Generic[Subject]):
                     continue
                 case Failure(kind="disk_full", message=text):
                     raise SweeperError(f"{text}; {RESUME_HINT} (see {self.engine.log(worker)})")
-            del self.running[worker]
+            self._release(worker)
             match message:
                 case TrialResult():
                     yield task, message
@@ -158,11 +181,31 @@ class Dispatcher(Generic[Subject]):
                         self.listener(Note(f"{task.name}: {message}; resuming from its last epoch"))
                         self._requeue(task)
 
+    def _listen(self, seconds: float) -> list[tuple[int, Any]]:
+        """The workers' messages; kills processes of workers that hang, whose deaths are among the next messages."""
+        messages = self.engine.wait(seconds)
+        self._watchdog.advance()
+        for worker, message in messages:
+            if not isinstance(message, Died):  # how long a worker hung foretells nothing
+                self._watchdog.hear(worker)
+        killed: set[range] = set()
+        for worker, task in self.running.items():
+            process = self._process_of(worker)
+            complaint = self._watchdog.complaint(worker, task.deaths + self._unexplained_deaths)
+            if complaint and process not in killed:
+                self.engine.kill(worker, complaint)
+                killed.add(process)
+        for worker in (worker for process in killed for worker in process):
+            self._watchdog.expect(worker)  # its death is about to be reported
+        # The answer to an epoch from a killed process would reach the new one; the checkpoint holds the epoch.
+        return [(worker, message) for worker, message in messages if self._process_of(worker) not in killed]
+
     def _epoch(self, task: Task[Subject], metrics: EpochMetrics) -> Epoch:
         task.history.append(metrics)
         new = metrics.epoch > task.reported
         if new:
             task.reported, task.deaths, self._unexplained_deaths = metrics.epoch, 0, 0
+            self._watchdog.end_epoch()
         return Epoch(metrics, new)
 
     def _tune(self, worker: int, images_per_second: float) -> None:
@@ -179,6 +222,9 @@ class Dispatcher(Generic[Subject]):
         """All workers of this worker's process."""
         return next(workers for workers in self.engine.processes() if worker in workers)
 
+    def _release(self, worker: int) -> None:
+        self.running.pop(worker).epoch_began = None
+
     def _requeue(self, task: Task[Subject]) -> None:
         task.history.clear()  # the checkpoint restores it
         self.requeued.append(task)
@@ -186,6 +232,9 @@ class Dispatcher(Generic[Subject]):
     def _count_unexplained_death(self, worker: int, died: Died) -> None:
         self._unexplained_deaths += 1
         if self._unexplained_deaths >= MOST_DEATHS:
-            raise SweeperError(
-                f"workers end before they train (exit code {died.exit_code}); see {self.engine.log(worker)}"
+            what = (
+                f"hang before they train ({died.hung})"
+                if died.hung
+                else f"end before they train (exit code {died.exit_code})"
             )
+            raise SweeperError(f"workers {what}; see {self.engine.log(worker)}")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # a worker imports this module before it limits its threads: 
     from torch import nn
 
     from sweeper.training.device_data import TrainingData
-    from sweeper.training.loop import EpochMetrics
+    from sweeper.training.loop import BatchListener, EpochMetrics
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,16 @@ class TrialResult:
 
 
 def train_trial(
-    job: TrialJob, data: "TrainingData", *, graphs: bool = False
+    job: TrialJob,
+    data: "TrainingData",
+    *,
+    graphs: bool = False,
+    on_batch: "BatchListener" = lambda epoch, done, total: None,
 ) -> Iterator["EpochMetrics | Note | TrialResult"]:
     """Trains the trial, resuming from its checkpoint if there is one, and yields the result last.
 
-    With `graphs`, on a GPU, the training steps run as CUDA graphs; if they cannot, a note says why.
+    With `graphs`, on a GPU, the training steps run as CUDA graphs; if they cannot, a note says why. `on_batch` is
+    called after every batch, with the epoch, the batches done in it, and their number.
 
     If the checkpoint is damaged or belongs to another training, it is set aside with a note, and training starts anew.
 
@@ -110,17 +115,17 @@ def train_trial(
     remove_leftovers(job.folder)
     reason = ""
     try:
-        model = yield from _fit(job, data, graphs)
+        model = yield from _fit(job, data, graphs, on_batch)
     except CheckpointError as error:
         reason = str(error)
     if reason:
         yield Note(f"{reason}; set aside as {set_aside(job.checkpoint).name}, the training starts anew")
-        model = yield from _fit(job, data, graphs)
+        model = yield from _fit(job, data, graphs, on_batch)
     write_tensors(job.weights, model.state_dict(), {"identity": job.identity})
     if not len(data.validation):
         yield TrialResult(None)
         return
-    _, outputs = evaluate(model, data, data.validation)
+    _, outputs = evaluate(model, data, data.validation, lambda: on_batch(job.epochs, 1, 1))
     probabilities = outputs if job.configuration.model.softmax_output else softmax(outputs, axis=1)
     labels = data.validation.labels.cpu().numpy()
     predictions = outputs.argmax(1)
@@ -130,7 +135,9 @@ def train_trial(
     yield TrialResult(confusion_matrix(labels, predictions, data.n_classes), defined)
 
 
-def _fit(job: TrialJob, data: "TrainingData", graphs: bool) -> Generator["EpochMetrics | Note", None, "nn.Module"]:
+def _fit(
+    job: TrialJob, data: "TrainingData", graphs: bool, on_batch: "BatchListener"
+) -> Generator["EpochMetrics | Note", None, "nn.Module"]:
     """Trains a new network, yields its epochs, and returns the trained network."""
     import torch
 
@@ -157,6 +164,7 @@ def _fit(job: TrialJob, data: "TrainingData", graphs: bool) -> Generator["EpochM
         frozen=job.initial.tensors if job.initial is not None and job.initial.freeze else (),
         graphs=graphs,
         tell=notes.append,
+        on_batch=on_batch,
     ):
         yield from map(Note, notes)
         notes.clear()

@@ -14,13 +14,14 @@ from sweeper.tracking.tracker import Tracker
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of a sweep: when it is over, and which trials may win."""
+    """The limits of a sweep: when it is over, how many seconds a trial may train, and which trials may win."""
 
     trials: int
     keep: int  # how many of the best trials keep their weights
     deadline: float | None = None  # on time.monotonic()
     target: float | None = None
     max_params: int | None = None
+    trial_seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Coordinates a sweep in the one process that owns it: gives trials to workers and acts on what they report."""
 
-import time
 from statistics import fmean
 
 from sweeper.engine.base import Engine, Failure
@@ -11,6 +10,7 @@ from sweeper.events import EpochEnded, Leader, State, SweepStarted, TrainingEnde
 from sweeper.search.context import Context
 from sweeper.search.queue import TrialQueue
 from sweeper.search.recorder import Recorder
+from sweeper.search.time_limits import TimeLimits
 from sweeper.search.trial_end import Candidate, Decision, TrialFinisher
 from sweeper.studies import storage_errors, trial_records
 from sweeper.studies.objective import METRICS, direction
@@ -34,6 +34,7 @@ class Coordinator:
         self.dispatcher: Dispatcher[Candidate] = Dispatcher(engine, self.listener)
         self.queue = TrialQueue(context, self.dispatcher, self.recorder, self.finisher)
         self.current: int | None = None  # the number of the trial that is being recorded
+        self.time_limits = TimeLimits(context, self.dispatcher)
         self.failures = 0  # in a row
 
     def run(self) -> None:
@@ -46,6 +47,7 @@ class Coordinator:
                     self._check_limits()
                     self._fill_workers()
                     if not self.dispatcher.running:
+                        self.time_limits.note_overrun()
                         return
                     for task, event in self.dispatcher.wait(POLL_SECONDS):
                         self.current = task.job.number
@@ -114,8 +116,7 @@ class Coordinator:
                 if event.trace:
                     self.tracker.log_text(task.job.key, {"error.txt": event.trace})
                 self._decide(candidate, Decision(State.FAILED, text))
-        if candidate.decision is not None and task not in self.dispatcher.running.values():
-            self._end(candidate, candidate.decision)
+        self._end_if_decided(candidate)
 
     def _handle_epoch(self, task: Task[Candidate], event: Epoch) -> None:
         candidate, metrics = task.subject, event.metrics
@@ -125,10 +126,17 @@ class Coordinator:
         self.recorder.record_epoch(task.job, metrics)
         last = metrics.epoch == task.job.epochs
         if event.new:
+            self.time_limits.record_epoch(metrics.epoch_seconds)
             self.listener(EpochEnded(task.job.number, task.name, metrics))
             if len(candidate.tasks) == 1 and self._report(candidate, metrics.epoch, last):
                 self.dispatcher.answer(task, proceed=False)
                 return
+        if not last:
+            if reason := self.time_limits.overdue(candidate, metrics.epoch_seconds):
+                self._decide(candidate, Decision(State.PRUNED, reason))
+                self.dispatcher.answer(task, proceed=False)
+                return
+            self.time_limits.stop_if_late(metrics.epoch_seconds)
         proceed = last or not self.stop.reason
         self.dispatcher.answer(task, proceed=proceed)
         if not proceed:
@@ -180,9 +188,10 @@ class Coordinator:
         candidate.decision = candidate.decision or decision
         self.queue.discard(candidate)
 
-    def _end(self, candidate: Candidate, decision: Decision) -> None:
+    def _end_if_decided(self, candidate: Candidate) -> None:
         """Ends a trial as decided, once none of its trainings is running."""
-        if self._is_running(candidate):
+        decision = candidate.decision
+        if decision is None or self._is_running(candidate):
             return
         record = self.finisher.end_trained(candidate, decision)
         del self.queue.open[record.number]
@@ -207,6 +216,13 @@ class Coordinator:
         return value <= target if direction(self.spec.metric) == "minimize" else value >= target
 
     def _check_limits(self) -> None:
-        if self.limits.deadline is not None and time.monotonic() >= self.limits.deadline:
-            self.stop.reason = self.stop.reason or "timeout"
+        self.time_limits.stop_if_late()
         self.stop.poll(self.store, self.study.study_name)
+        for task in [*self.dispatcher.running.values()]:
+            # The sampler sees no constraint: a trial's time depends on the machine and its other work, too.
+            if reason := self.time_limits.overdue(task.subject):
+                self.current = task.job.number
+                self._decide(task.subject, Decision(State.PRUNED, reason))
+                self.dispatcher.abandon(task)
+                self._end_if_decided(task.subject)
+                self.current = None

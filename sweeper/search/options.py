@@ -9,8 +9,8 @@ class SearchOptions:
 
     `trials` is the total number of distinct configurations, including those of earlier commands on the study. With
     `variants_only`, exactly the space's named variants are trained. `max_params` limits the parameters of a winner.
-    `target` (the metric's value) and `timeout` (seconds) end the search early. `keep` is how many of the best trials
-    keep their weights.
+    `target` (the metric's value) and `timeout` (seconds) end the search early; `trial_timeout` (seconds of
+    training) ends a trial. `keep` is how many of the best trials keep their weights.
     """
 
     trials: int = 50
@@ -21,4 +21,5 @@ class SearchOptions:
     max_params: int | None = None
     target: float | None = None
     timeout: float | None = None
+    trial_timeout: float | None = None
     keep: int = 5

@@ -173,6 +173,7 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
                 target=options.target,
                 max_params=options.max_params,
                 keep=options.keep,
+                trial_seconds=options.trial_timeout,
             )
             context = Context(
                 study=study,

@@ -78,8 +78,11 @@ class GraphedEpoch:
         self._tell = tell
         self._gave_up = False
 
-    def __call__(self, order: Tensor, rates: Rates) -> None:
-        """Runs an epoch's steps; later work on the current stream sees their results."""
+    def __call__(self, order: Tensor, rates: Rates, after_batch: Callable[[], None] = lambda: None) -> None:
+        """Runs an epoch's steps; later work on the current stream sees their results.
+
+        `after_batch` is called when a step was given to the GPU, which may run it only later.
+        """
         current = torch.cuda.current_stream(self._stream.device)
         self._stream.wait_stream(current)
         try:
@@ -90,6 +93,7 @@ class GraphedEpoch:
                         self._graphs[length].replay()
                     else:
                         self._make(length)
+                    after_batch()
         finally:
             current.wait_stream(self._stream)
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,11 @@ class EpochMetrics:
         return values | {f"aux_{name}": value for name, value in heads.items()}
 
 
+# Is told of every batch, of training and then of validation: the epoch, the batches done, and their number. Batches are
+# counted where they are issued, so that counting never waits for the device.
+BatchListener = Callable[[int, int, int], None]
+
+
 class Diverged(Exception):
     """The loss is no longer finite."""
 
@@ -80,6 +86,7 @@ def fit(
     frozen: Collection[str] = (),
     graphs: bool = False,
     tell: Callable[[str], None] = lambda text: None,
+    on_batch: BatchListener = lambda epoch, done, total: None,
 ) -> Iterator[EpochMetrics]:
     """Trains `model` in place, yielding after each epoch; with `patience`, training may end before the last one.
 
@@ -90,7 +97,8 @@ def fit(
 
     With `graphs` (GPUs only), steps are captured and replayed, and dropout draws from this training's own
     generator: other trainings of the process do not change the result, which equals that without graphs except for
-    rounding. If steps cannot be captured and so run one by one, `tell` gets a line about it.
+    rounding. If steps cannot be captured and so run one by one, `tell` gets a line about it. `on_batch` is called after
+    every batch.
 
     Raises Diverged when the loss of an epoch is not finite, ValueError where weight decay names a layer that the
     network lacks, and CheckpointError for an unusable checkpoint.
@@ -115,7 +123,8 @@ def fit(
 
     batches = batch_bounds(len(data.train), config.batch_size)
     step = Step(model, data, config, optimizer, generator)
-    run_epoch: Callable[[Tensor, Rates], None] = partial(_one_by_one, step, batches)
+    run_epoch: Callable[[Tensor, Rates, Callable[[], None]], None] = partial(_one_by_one, step, batches)
+    n_batches = len(batches) + math.ceil(len(data.validation) / EVALUATION_BATCH[device.type])
     if own is not None:
         run_epoch = GraphedEpoch(step, [stop - start for start, stop in batches], own, tell)
     for epoch in range(progress.epoch + 1, epochs + 1):
@@ -131,12 +140,15 @@ def fit(
             norm.training = False  # not norm.eval(): a norm of timm's may contain a dropout
         started = time.perf_counter()
         step.begin_epoch()
-        run_epoch(order, rates)
+        after_batch = _counter(on_batch, epoch, n_batches)
+        run_epoch(order, rates, after_batch)
         running = step.running(len(batches))
         seconds = time.perf_counter() - started
         if not math.isfinite(running.loss):
             raise Diverged(f"the training loss of epoch {epoch} is {running.loss}")
-        validation_loss, validation_accuracy, validation_macro_f1, validation_heads = _validate(model, data, epoch)
+        validation_loss, validation_accuracy, validation_macro_f1, validation_heads = _validate(
+            model, data, epoch, after_batch
+        )
         metrics = EpochMetrics(
             epoch=epoch,
             train_loss=running.loss,
@@ -174,16 +186,20 @@ def _has_stalled(history: Sequence[EpochMetrics], patience: int) -> bool:
     return len(losses) - 1 - losses.index(min(losses)) >= patience
 
 
-def evaluate(model: nn.Module, data: TrainingData, part: DeviceImages) -> tuple[float, np.ndarray]:
+def evaluate(
+    model: nn.Module, data: TrainingData, part: DeviceImages, after_batch: Callable[[], None] = lambda: None
+) -> tuple[float, np.ndarray]:
     """The mean loss over the part and the network's outputs, float32 (n, classes), in evaluation mode.
 
     The outputs are logits, or probabilities where the network ends in a softmax.
     """
-    loss, outputs, _ = _evaluate(model, data, part)
+    loss, outputs, _ = _evaluate(model, data, part, after_batch)
     return loss, outputs
 
 
-def _evaluate(model: nn.Module, data: TrainingData, part: DeviceImages) -> tuple[float, np.ndarray, dict[str, float]]:
+def _evaluate(
+    model: nn.Module, data: TrainingData, part: DeviceImages, after_batch: Callable[[], None]
+) -> tuple[float, np.ndarray, dict[str, float]]:
     """As `evaluate`, and also the accuracy of every auxiliary head."""
     model.eval()
     loss = torch.zeros((), device=data.device)
@@ -199,15 +215,18 @@ def _evaluate(model: nn.Module, data: TrainingData, part: DeviceImages) -> tuple
             for name, logits in heads.items():
                 right = (logits.argmax(1) == labels).sum()
                 correct[name] = correct[name] + right if name in correct else right
+            after_batch()
     shares = {name: count.item() / len(part) for name, count in correct.items()}
     return loss.item() / len(part), torch.cat(outputs).float().cpu().numpy(), shares
 
 
-def _validate(model: nn.Module, data: TrainingData, epoch: int) -> tuple[float, float, float, dict[str, float]]:
+def _validate(
+    model: nn.Module, data: TrainingData, epoch: int, after_batch: Callable[[], None]
+) -> tuple[float, float, float, dict[str, float]]:
     """Loss, accuracy and macro F1 on the validation part (NaN if it is empty), and the heads' accuracies."""
     if not len(data.validation):
         return math.nan, math.nan, math.nan, {}
-    loss, outputs, heads = _evaluate(model, data, data.validation)
+    loss, outputs, heads = _evaluate(model, data, data.validation, after_batch)
     if not math.isfinite(loss):
         raise Diverged(f"the validation loss of epoch {epoch} is {loss}")
     labels, predictions = data.validation.labels.cpu().numpy(), outputs.argmax(1)
@@ -225,11 +244,20 @@ def batch_bounds(n_images: int, batch_size: int) -> list[tuple[int, int]]:
     return list(zip(starts, [*starts[1:], n_images], strict=True))
 
 
-def _one_by_one(step: Step, batches: Sequence[tuple[int, int]], order: Tensor, rates: Rates) -> None:
+def _counter(on_batch: BatchListener, epoch: int, total: int) -> Callable[[], None]:
+    """A function to call after every batch of an epoch."""
+    done = count(1)
+    return lambda: on_batch(epoch, next(done), total)
+
+
+def _one_by_one(
+    step: Step, batches: Sequence[tuple[int, int]], order: Tensor, rates: Rates, after_batch: Callable[[], None]
+) -> None:
     """Runs the steps of an epoch one by one, without graphs."""
     for (start, stop), step_rates in zip(batches, rates, strict=True):
         set_rates(step.optimizer, *step_rates)
         step(order[start:stop])
+        after_batch()
 
 
 def _generator_states(order: torch.Generator, own: torch.Generator | None, device: torch.device) -> dict[str, Tensor]:

@@ -4,7 +4,16 @@ import sys
 from rich.console import Console
 
 from sweeper.cli.progress import _LiveView, progress
-from sweeper.events import EpochEnded, Leader, Note, SweepStarted, TrialEnded, TrialInterrupted, TrialStarted
+from sweeper.events import (
+    BatchesTrained,
+    EpochEnded,
+    Leader,
+    Note,
+    SweepStarted,
+    TrialEnded,
+    TrialInterrupted,
+    TrialStarted,
+)
 from tests.engine.fakes import metrics
 
 
@@ -111,3 +120,23 @@ def test_trial_that_has_ended_leaves_the_live_view_with_its_trainings_and_others
     assert list(view.running) == ["trial 2"]
     view.update(TrialInterrupted(2, "trial 2"))
     assert list(view.running) == []
+
+
+def test_batches_move_a_bar_within_an_epoch():
+    view = _LiveView()
+    view.update(SweepStarted("study", 0, 4, 2, True, None))
+    view.update(TrialStarted(1, "trial 1", 0, 3))
+
+    def shown():
+        console = Console(file=io.StringIO(), width=120)
+        console.print(view.render())
+        return console.file.getvalue()
+
+    assert "━" not in shown().splitlines()[-2]
+    for done, length in ((20, 2), (70, 7), (100, 10)):
+        view.update(BatchesTrained("trial 1", 1, done, 100))
+        assert shown().splitlines()[-2].count("━") == length
+    view.update(EpochEnded(1, "trial 1", metrics(1, 0.5)))
+    assert "━" not in shown().splitlines()[-2]
+    view.update(BatchesTrained("trial 1", 1, 50, 100))  # a new worker trains the epoch once more
+    assert "━" not in shown().splitlines()[-2]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from sweeper.engine.base import Died
 from sweeper.engine.job import TrialJob, TrialResult
 from sweeper.plots import FUNCTIONS, Plot
 from sweeper.tracking.outbox import Key
@@ -43,7 +44,9 @@ class FakePool:
         self.sent: dict[int, int] = {}
         self.messages: deque[tuple[int, Any]] = deque()
         self.renewed: list[int] = []
+        self.killed: list[tuple[int, str]] = []
         self.closed = False
+        self.silent = 0  # how many times a wait is in vain
 
     def __len__(self) -> int:
         return self.n_workers
@@ -76,8 +79,16 @@ class FakePool:
     def renew(self, index: int) -> None:
         self.renewed.append(index)
 
+    def kill(self, index: int, reason: str) -> None:
+        self.killed.append((index, reason))
+        process = next(workers for workers in self.processes() if index in workers)
+        self.messages.extend((worker, Died(-9, hung=reason)) for worker in process)
+
     def wait(self, seconds: float) -> list[tuple[int, Any]]:
         """All that has come: as with real workers, of several at once."""
+        if self.silent > 0:
+            self.silent -= 1
+            return []
         assert self.messages, "whoever waits now waits for ever"
         came, self.messages = [*self.messages], deque()
         return came

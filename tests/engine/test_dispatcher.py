@@ -4,11 +4,12 @@ from dataclasses import replace
 import pytest
 
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
-from sweeper.engine.base import Died, Failure
+from sweeper.engine.base import BatchesDone, Died, Failure
 from sweeper.engine.dispatcher import Dispatcher, Epoch, Task
 from sweeper.engine.job import TrialJob, TrialResult
+from sweeper.engine.watchdog import LEAST_SECONDS, MOST_STEP, START_SECONDS, Watchdog
 from sweeper.errors import SweeperError
-from sweeper.events import Note
+from sweeper.events import BatchesTrained, Note
 from tests.engine.fakes import FakePool, metrics
 
 NOT_GUILTY = Failure("out_of_memory", "CUDA out of memory", own_fault=False)
@@ -306,3 +307,105 @@ def test_width_that_is_to_be_found_out_grows_while_it_pays(tmp_path):
     for task in shift.tasks[:4]:
         shift.dispatcher.begin(shift.dispatcher.idle(), task)
     assert shift.dispatcher.idle() is None
+
+
+def hanging(shift, seconds):
+    """Nothing comes from the workers for so long; returns what the next message was."""
+    clock = shift.dispatcher._watchdog.now
+    shift.dispatcher._watchdog._clock = lambda: clock
+    shift.dispatcher._watchdog._seen = clock
+    messages, shift.pool.messages = shift.pool.messages, deque()
+    for _ in range(round(seconds / MOST_STEP) + 1):
+        clock += MOST_STEP
+        shift.pool.silent = 1
+        assert list(shift.dispatcher.wait(0)) == []
+        if shift.pool.killed:
+            return
+    shift.pool.messages = messages
+
+
+def test_worker_that_hangs_is_killed_and_its_task_goes_on_elsewhere(tmp_path):
+    shift = Shift(tmp_path, lambda number, epoch: metrics(epoch, 0.5), 2, 2)
+    for task in shift.tasks:
+        shift.dispatcher.begin(shift.dispatcher.idle(), task)
+    for task, _ in list(shift.dispatcher.wait(0)):
+        shift.dispatcher.answer(task, proceed=True)
+    shift.pool.messages = deque(message for message in shift.pool.messages if message[0] == 1)
+    hanging(shift, LEAST_SECONDS)
+    assert [worker for worker, _ in shift.pool.killed] == [0, 1]
+    list(shift.dispatcher.wait(0))
+    assert list(shift.dispatcher.requeued) == shift.tasks
+    assert [task.deaths for task in shift.tasks] == [1, 1]
+    assert shift.notes[0] == Note(
+        "trial 0: the worker hung (nothing came from it for 65 s, 60 s is the limit) and was killed; resuming from its "
+        "last epoch"
+    )
+
+
+def test_task_whose_workers_hang_three_times_fails(tmp_path):
+    shift = Shift(tmp_path, lambda number, epoch: metrics(epoch, 0.5))
+    waiting = deque(shift.tasks)
+    for n_deaths in range(3):
+        shift.dispatcher.begin(0, (waiting or shift.dispatcher.requeued).popleft())
+        shift.pool.killed.clear()
+        hanging(shift, START_SECONDS * 2**n_deaths)
+        ends = list(shift.dispatcher.wait(0))
+    [(_, failure)] = ends
+    assert failure.message.startswith("the worker hung (nothing came from it for ")
+    assert failure.message.endswith(" and was killed, 3 times without finishing an epoch")
+
+
+def test_all_tasks_of_a_process_that_hangs_go_on_and_no_answer_reaches_the_new_process(tmp_path):
+    shift = Shift(tmp_path, lambda number, epoch: metrics(epoch, 0.5), 2, 2, per_process=2)
+    for task in shift.tasks:
+        shift.dispatcher.begin(shift.dispatcher.idle(), task)
+    shift.pool.messages.clear()
+    watchdog = shift.dispatcher._watchdog = Watchdog(lambda: 0.0)
+    watchdog.expect(0, starts=True)
+    watchdog.now = START_SECONDS + 1
+    watchdog.expect(1, starts=True)
+    shift.pool.messages.append((1, metrics(1, 0.5)))
+    assert list(shift.dispatcher.wait(0)) == []  # the epoch's answer would be taken for a job
+    assert list(shift.dispatcher.wait(0)) == []
+    assert list(shift.dispatcher.requeued) == shift.tasks
+    assert [task.deaths for task in shift.tasks] == [0, 0]
+    assert shift.pool.limits == [1]
+
+
+def test_workers_that_hang_before_they_have_their_data_fail_no_task_but_end_the_work_after_three(tmp_path):
+    hung = Died(-9, ready=False, hung="nothing came from it")
+    shift = Shift(tmp_path, lambda number, epoch: hung)
+    with pytest.raises(SweeperError, match=r"hang before they train \(nothing came from it\); see worker-0\.log"):
+        shift.work()
+    assert shift.tasks[0].deaths == 0
+
+
+def test_batches_done_are_told_and_the_time_of_the_running_epoch_counts(tmp_path):
+    shift = Shift(tmp_path, lambda number, epoch: metrics(epoch, 0.5))
+    [task] = shift.tasks
+    shift.dispatcher.begin(0, task)
+    epoch = shift.pool.messages.popleft()
+    for message in ((0, BatchesDone(1, 3, 10)), epoch):
+        shift.pool.messages.append(message)
+        list(shift.dispatcher.wait(0))
+        assert shift.dispatcher.seconds(task) == pytest.approx(sum(m.epoch_seconds for m in task.history))
+        shift.dispatcher._watchdog.now += 7.0
+        assert shift.dispatcher.seconds(task) == pytest.approx(7.0 + sum(m.epoch_seconds for m in task.history))
+    assert shift.notes == [BatchesTrained("trial 0", 1, 3, 10)]
+    shift.dispatcher.answer(task, proceed=False)
+    assert shift.dispatcher.seconds(task) == pytest.approx(0.1)
+
+
+def test_task_is_abandoned_in_its_epoch_if_that_ends_no_other(tmp_path):
+    shift = Shift(tmp_path, lambda number, epoch: metrics(epoch, 0.5), 3, 3)
+    for task in shift.tasks:
+        shift.dispatcher.begin(shift.dispatcher.idle(), task)
+    shift.dispatcher.abandon(shift.tasks[1])
+    assert list(shift.dispatcher.running) == [0, 2]
+    assert shift.pool.renewed == [1]
+    shared = Shift(tmp_path, lambda number, epoch: metrics(epoch, 0.5), 2, 2, per_process=2)
+    for task in shared.tasks:
+        shared.dispatcher.begin(shared.dispatcher.idle(), task)
+    shared.dispatcher.abandon(shared.tasks[1])
+    assert list(shared.dispatcher.running) == [0, 1]
+    assert shared.pool.renewed == []

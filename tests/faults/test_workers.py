@@ -1,11 +1,13 @@
 """Trials whose worker is killed, fails, or runs out of memory."""
 
 import json
+import os
+import signal
 
 import pytest
 import torch
 
-from tests.commands.processes import STUDY, kill, wait_for
+from tests.commands.processes import STUDY, is_alive, kill, wait_for
 from tests.faults import outcomes
 from tests.faults.workplace import EPOCHS, N_TRIALS, assert_same
 
@@ -79,6 +81,17 @@ def test_trial_whose_workers_die_three_times_in_one_epoch_fails_and_the_sweep_go
     assert str(log) in failed.reason
     assert [run.info.status for run in failed.runs] == ["FAILED"]
     assert [trial.state.name for trial in others] == ["COMPLETE"]
+
+
+def test_worker_that_hangs_is_told_of_and_replaced_and_its_trial_goes_on_bitwise(workplace, undisturbed):
+    search = workplace.search("--trials", 1)
+    search.says("trial 0 (baseline) epoch 3")
+    [worker] = search.workers()
+    os.kill(worker, signal.SIGSTOP)
+    search.says("trial 0 (baseline): the worker hung (nothing came from it for ")
+    search.ended()
+    assert not is_alive(worker)
+    assert_same(workplace, undisturbed, 1)
 
 
 def test_fault_that_fails_every_trial_stops_after_five_and_names_cause_and_log(workplace):

@@ -7,14 +7,15 @@ import optuna
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from sweeper.engine.base import Died, Failure
+from sweeper.engine.base import BatchesDone, Died, Failure
+from sweeper.engine.dispatcher import Dispatcher
 from sweeper.errors import SweeperError
-from sweeper.events import EpochEnded, Note, TrialInterrupted
+from sweeper.events import EpochEnded, Note, TrialEnded, TrialInterrupted
 from sweeper.runs.stop import StopRequest
 from sweeper.search.recorder import Recorder
 from sweeper.studies import proposer, tell, trial_records
 from sweeper.studies.spec import StudySpec
-from tests.engine.fakes import FakeTracker
+from tests.engine.fakes import FakeTracker, metrics
 from tests.search.sweeps import SPEC, TWO_POINTS, Sweep, steady
 from tests.spaces.test_reader import EXAMPLE, parse
 
@@ -508,6 +509,72 @@ def test_stop_ends_with_the_running_epochs_and_the_next_start_goes_on_with_them(
     assert {j.number for j in sweep.pool.jobs} >= interrupted
     assert trial_records.counts(trials) == {"complete": 8, "pruned": 0, "fail": 0, "running": 0}
     assert sweep.tracker.epochs[3] == [1, 2, 3]  # no epoch is logged twice
+
+
+def test_trial_that_trains_too_long_is_pruned_without_a_constraint_and_the_sweep_goes_on(tmp_path):
+    sweep = Sweep(tmp_path, pruner="none")
+    trials = sweep.run(
+        lambda job, epoch: replace(metrics(epoch, 0.5), epoch_seconds=30.0 if job.number == 1 else 10.0),
+        trials=3,
+        trial_seconds=80.0,
+    )
+    slow = trials[1]
+    # The third epoch would end after 90 seconds: it is not begun.
+    assert (slow.state, slow.epochs) == ("pruned", 2)
+    assert slow.reason == "trial_timeout: 2 of 3 epochs in 60 s of training, 80 s allowed"
+    assert slow.feasible
+    assert sweep.tracker.states[1][-1] == ("pruned", slow.reason)
+    assert sorted(slow.values) == [1, 2]  # the sampler and the pruner have what it reached
+    assert [t.state for t in trials] == ["complete", "pruned", "complete"]
+    assert not sweep.pool.renewed
+
+
+def test_trial_that_trains_too_long_in_one_epoch_is_pruned_within_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(Dispatcher, "seconds", lambda dispatcher, task: 100.0 if task.job.number == 1 else 1.0)
+    sweep = Sweep(tmp_path, pruner="none")
+    trials = sweep.run(
+        lambda job, epoch: BatchesDone(1, 1, 10) if job.number == 1 else 0.5, trials=3, trial_seconds=80.0
+    )
+    assert [t.state for t in trials] == ["complete", "pruned", "complete"]
+    assert trials[1].reason == "trial_timeout: 0 of 3 epochs in 100 s of training, 80 s allowed"
+    assert sweep.pool.renewed == [0]
+    assert sum(isinstance(event, TrialEnded) for event in sweep.events) == 3
+
+
+def test_baseline_that_trains_too_long_is_pruned_too(tmp_path):
+    trials = Sweep(tmp_path).run(lambda job, epoch: 0.5, trials=1, trial_seconds=0.15)
+    assert (trials[0].variant, trials[0].state, trials[0].epochs) == ("baseline", "pruned", 1)
+
+
+def test_no_epoch_is_begun_that_would_end_after_the_timeout(tmp_path):
+    sweep = Sweep(tmp_path)
+    trials = sweep.run(
+        lambda job, epoch: replace(metrics(epoch, 0.5), epoch_seconds=3600.0), deadline=time.monotonic() + 60.0
+    )
+    assert sweep.stop.reason == "timeout"
+    assert [(t.number, t.state, t.epochs) for t in trials if t.state != "waiting"] == [(0, "running", 1)]
+    assert not any(isinstance(event, Note) for event in sweep.events)
+
+
+def test_no_trial_is_begun_that_cannot_end_an_epoch_before_the_timeout(tmp_path):
+    sweep = Sweep(tmp_path, epochs=1)
+    sweep.run(lambda job, epoch: replace(metrics(epoch, 0.5), epoch_seconds=3600.0), deadline=time.monotonic() + 60.0)
+    assert sweep.stop.reason == "timeout"
+    assert [job.number for job in sweep.pool.jobs] == [0]
+
+
+def test_overrun_of_the_timeout_is_told(tmp_path):
+    sweep, clock = Sweep(tmp_path), [0.0]
+
+    def slow(job, epoch):
+        clock[0] += 100.0
+        return 0.5
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sweeper.search.time_limits.time.monotonic", lambda: clock[0])
+        sweep.run(slow, deadline=150.0)
+    assert sweep.stop.reason == "timeout"
+    assert Note("the last epochs ended 50 s after the timeout") in sweep.events
 
 
 def test_timeout_stops(tmp_path):

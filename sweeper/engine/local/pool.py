@@ -56,6 +56,7 @@ class WorkerPool:
         self._setup, self._devices, self._log_folder, self._per_process = setup, devices, log_folder, per_process
         self._context = get_context("spawn")
         self._processes: list[_Process] = []
+        self._killed: dict[int, Died] = {}  # deaths that `wait` has not reported yet
         try:
             log_folder.mkdir(parents=True, exist_ok=True)
             for number in range(len(devices)):
@@ -100,10 +101,15 @@ class WorkerPool:
         self._process_of(index).at_once = self._per_process
 
     def renew(self, index: int) -> None:
-        """Gives a worker a process that has trained nothing yet. No worker of its old process may be training."""
+        """Gives a worker a process that has trained nothing yet. No other worker of its old process may be training."""
         if self._process_of(index).used:
-            self._process_of(index).process.kill()  # it has nothing to save
+            self._process_of(index).process.kill()  # it has nothing to save: checkpoints hold the finished epochs
             self._replace(index)
+
+    def kill(self, index: int, reason: str) -> None:
+        """Replaces the worker's process, which hangs; the next `wait` reports the deaths of its workers."""
+        self._process_of(index).process.kill()  # a stopped process dies of it, too
+        self._killed |= self._replace(index, reason)
 
     def wait(self, seconds: float) -> list[tuple[int, Any]]:
         """The messages that have arrived, as (index, message); empty if none arrives within `seconds`.
@@ -112,8 +118,10 @@ class WorkerPool:
         reach the new process.
         """
         connections = {self._connection(index): index for index in range(len(self))}
-        messages: dict[int, Any] = {}  # one per worker: a second one waits for the next call
-        for ready in wait(list(connections), seconds):
+        # One per worker: a second one waits for the next call.
+        messages: dict[int, Any] = {**self._killed}
+        self._killed.clear()
+        for ready in wait(list(connections), 0 if messages else seconds):
             assert isinstance(ready, Connection)
             index = connections[ready]
             if ready.closed:  # its process was just replaced, because another of its workers died
@@ -171,17 +179,18 @@ class WorkerPool:
             connection.close()
         return _Process(process, ours, at_once)
 
-    def _replace(self, index: int) -> dict[int, Died]:
+    def _replace(self, index: int, hung: str = "") -> dict[int, Died]:
         """Replaces the worker's dead process with a new one, and returns the deaths of its workers."""
         number, old = index // self._per_process, self._process_of(index)
         for connection in old.connections:
             connection.close()
         old.process.join(LEAVING_SECONDS)
         old.process.kill()  # in case it hangs while it exits
-        old.process.join()
+        # Not for ever: a process that waits for a stuck driver or disk dies only when that answers. It trains no more.
+        old.process.join(LEAVING_SECONDS)
         self._processes[number] = self._spawn(number, old.at_once)
         _send(self._processes[number].connections[0], self._setup)
-        return dict.fromkeys(self.processes()[number], Died(old.process.exitcode, old.ready))
+        return dict.fromkeys(self.processes()[number], Died(old.process.exitcode, old.ready, hung))
 
 
 def _send(connection: Connection, message: Any) -> None:

@@ -17,6 +17,7 @@ from weakref import WeakValueDictionary
 from sweeper.engine.base import Failure
 from sweeper.engine.job import TrialJob, TrialResult, train_trial
 from sweeper.engine.local import shared_images
+from sweeper.engine.local.heartbeat import Heartbeat
 from sweeper.errors import DISK_FULL, first_line
 from sweeper.events import Note
 from sweeper.training import memory
@@ -245,7 +246,7 @@ def _train(
         known = 0
     _log_line(f"{_name_of(job)}: begins, {known} of {job.epochs} epochs are done already, pid {os.getpid()}")
     try:
-        for message in train_trial(job, data, graphs=setup.graphs):
+        for message in train_trial(job, data, graphs=setup.graphs, on_batch=Heartbeat(connection)):
             if isinstance(message, Note):
                 known = 0  # the checkpoint's epochs were sent before the note, or are set aside
                 _log_line(f"{_name_of(job)}: {message.text}")

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
-from sweeper.engine.base import Died, Failure
+from sweeper.engine.base import BatchesDone, Died, Failure
 from sweeper.engine.job import TrialJob, TrialResult
+from sweeper.engine.local import pool as pool_module
 from sweeper.engine.local import shared_images
 from sweeper.engine.local.execution import LEAST_WORKER_BYTES
 from sweeper.engine.local.pool import WorkerPool
@@ -61,11 +62,13 @@ def job(folder, number=0, *, model=MODEL, train=None, epochs=3):
 
 
 def receive(pool, index):
+    """The next message that is not a sign of life within an epoch: a slow machine has those, too."""
     deadline = time.monotonic() + DEADLINE
     while time.monotonic() < deadline:
         for sender, message in pool.wait(1.0):
             assert sender == index
-            return message
+            if not isinstance(message, BatchesDone):
+                return message
     raise AssertionError(f"the worker sent nothing for {DEADLINE} s")
 
 
@@ -124,6 +127,43 @@ def test_killed_worker_is_replaced_and_its_trial_goes_on_bitwise(pool, tmp_path)
     assert died == Died(-signal.SIGKILL)
     pool.train(1, job(tmp_path / "cut"))
     assert scores(finish(pool, 1)[0]) == scores(whole)
+
+
+def test_stopped_worker_is_killed_on_demand_and_its_trial_goes_on_bitwise(pool, tmp_path):
+    pool.train(0, job(tmp_path / "whole"))
+    whole, _ = finish(pool, 0)
+    pool.train(1, job(tmp_path / "cut"))
+    receive(pool, 1)
+    stopped = pool._processes[1].process
+    os.kill(stopped.pid, signal.SIGSTOP)
+    pool.answer(1, proceed=True)
+    assert pool.wait(0.2) == []
+    pool.kill(1, "nothing came")
+    assert pool.wait(60.0) == [(1, Died(-signal.SIGKILL, hung="nothing came"))]
+    assert not is_alive(stopped.pid)
+    pool.train(1, job(tmp_path / "cut"))
+    assert scores(finish(pool, 1)[0]) == scores(whole)
+
+
+def test_process_that_cannot_be_killed_is_not_waited_for(pool, monkeypatch):
+    """Such as one that waits for a stuck driver."""
+    monkeypatch.setattr(pool_module, "LEAVING_SECONDS", 0.1)
+    stuck = pool._processes[1]
+    really, stuck.process = stuck.process, Unkillable()
+    pool.kill(1, "nothing came")
+    assert pool.wait(60.0) == [(1, Died(None, ready=stuck.ready, hung="nothing came"))]
+    really.kill()
+    really.join()
+
+
+class Unkillable:
+    exitcode = None
+
+    def kill(self):
+        pass
+
+    def join(self, seconds):
+        """Returns though the process lives on."""
 
 
 def test_diverged_trial_is_told_as_such(pool, tmp_path):
@@ -270,6 +310,7 @@ from pathlib import Path
 
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.engine.job import TrialJob
+from sweeper.engine.local import pool as pool_module
 from sweeper.engine.local.pool import WorkerPool
 from tests.engine.local.test_pool import tiny_setup
 

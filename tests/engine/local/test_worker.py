@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
-from sweeper.engine.base import Died, Failure
-from sweeper.engine.job import TrialJob
-from sweeper.engine.local import pool, worker
+from sweeper.engine.base import BatchesDone, Died, Failure
+from sweeper.engine.job import TrialJob, TrialResult
+from sweeper.engine.local import heartbeat, pool, worker
 from sweeper.engine.local.pool import WorkerPool
 from sweeper.engine.local.worker import Ready, WorkerSetup
 from tests.commands.processes import DEADLINE
+from tests.training.tiny import MODEL, tiny_data
 
 
 class Ended(Exception):
@@ -110,3 +111,30 @@ def test_threads_that_want_the_same_fold_at_once_share_one_copy(monkeypatch):
         thread.join()
     assert len(made) == 1
     assert found == made * 2
+
+
+def test_worker_tells_of_the_batches_of_training_validation_and_the_end(monkeypatch, tmp_path):
+    monkeypatch.setattr(heartbeat, "SECONDS", 0.0)
+    ours, theirs = Pipe()
+    job = TrialJob(0, Configuration(MODEL, TrainConfig(batch_size=50)), 1, 5, tmp_path, "data")
+    setup = WorkerSetup(images_folder=tmp_path, n_classes=4, scalings=[], threads=1, layout="channels_last")
+    share = SimpleNamespace(explains=lambda error: False)
+    ours.send(True)  # the answer to the epoch
+    assert worker._train(theirs, job, tiny_data(), share, setup) is None
+    messages = []
+    while ours.poll():
+        messages.append(ours.recv())
+    # Three batches of 130 images, and 40 of the validation part; these come once more for the result.
+    *training, epoch, at_end, result = messages
+    assert training == [BatchesDone(1, done, 4) for done in (1, 2, 3, 4)]
+    assert (epoch.epoch, at_end, type(result)) == (1, BatchesDone(1, 1, 1), TrialResult)
+
+
+def test_batches_are_told_of_at_most_once_a_second(monkeypatch):
+    clock, sent = [0.0], []
+    monkeypatch.setattr(heartbeat.time, "monotonic", lambda: clock[0])
+    tell = heartbeat.Heartbeat(SimpleNamespace(send=sent.append))
+    for done in range(16):
+        tell(1, done, 100)
+        clock[0] += 0.25
+    assert [message.done for message in sent] == [4, 8, 12]
