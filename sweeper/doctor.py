@@ -19,6 +19,7 @@ from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 from sweeper.studies.storage import check_database
 from sweeper.tracking import client
+from sweeper.tracking.ledger import Ledger
 
 OK, WARNING, ERROR = "ok", "warning", "error"
 LIBRARIES = ("torch", "torchvision", "optuna", "mlflow", "numpy", "scikit-learn", "timm")
@@ -56,6 +57,7 @@ def examine(store: Store, data_dir: Path | None, environment: Mapping[str, str])
         "disk": partial(_disk, store),
         "optuna": partial(_optuna, store),
         "mlflow": partial(_mlflow, store),
+        "ledger": partial(_ledger, store),
         "data": partial(_data, data_dir),
     }
     for name, check in checks.items():
@@ -182,6 +184,16 @@ def _mlflow(store: Store) -> Check:
             client.check_place(location, store)
     n = databases.rows(store.tracking_uri, "runs", "lifecycle_stage").count(("active",))
     return Check("mlflow", OK, f"{place}{n} {'run' if n == 1 else 'runs'}")
+
+
+def _ledger(store: Store) -> Check:
+    ledger = Ledger(store)
+    n = len(ledger.evaluations())
+    found = f"{n} test evaluation{'' if n == 1 else 's'}"
+    if differences := ledger.differences():
+        advice = "restore what was changed from a backup, or tell your readers"
+        return Check("ledger", WARNING, "; ".join([found, *differences]), advice)
+    return Check("ledger", OK, found)
 
 
 def _data(data_dir: Path | None) -> Check:

@@ -43,7 +43,7 @@ def test_sound_machine_without_a_store_has_no_errors_and_stays_as_it_is(tiny, tm
     checks = examined(tmp_path / "store", tiny)
     assert list(checks) == [
         "sweeper", "libraries", "device", "cores", "memory", "store", "file system", "disk", "optuna", "mlflow",
-        "data",
+        "ledger", "data",
     ]  # fmt: skip
     assert not [check for check in checks.values() if check.status == "error"]
     assert checks["data"].found == f"tiny in {tiny}"
@@ -61,6 +61,13 @@ def test_studies_are_counted_and_nothing_is_written(tiny, tmp_path):
     assert [path.name for path in store.root.iterdir()] == ["optuna.db"]
 
 
+def test_changed_ledger_is_a_warning_that_says_what_differs(tiny, tmp_path):
+    (tmp_path / "ledger.jsonl").write_text("garbage\n")
+    check = examined(tmp_path, tiny)["ledger"]
+    assert check.status == "warning"
+    assert check.found == f"0 test evaluations; line 1 of {tmp_path / 'ledger.jsonl'} cannot be read"
+
+
 def test_file_in_a_databases_place_is_an_error_that_names_it(tiny, tmp_path):
     (tmp_path / "mlflow.db").write_text("no database" * 1000)
     check = examined(tmp_path, tiny)["mlflow"]
@@ -75,7 +82,7 @@ def test_check_that_breaks_is_an_error_and_the_others_go_on(tiny, tmp_path, monk
     monkeypatch.setattr(execution, "usable_cores", broken)
     checks = examined(tmp_path, tiny)
     assert (checks["cores"].status, checks["cores"].found) == ("error", "ZeroDivisionError: no core at all")
-    assert len(checks) == 11
+    assert len(checks) == 12
 
 
 def test_password_of_a_server_is_not_shown(tiny, tmp_path):

@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 import click
 
+from sweeper.cli.notes import note
 from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.store.layout import StoreOptions
 
@@ -23,10 +24,14 @@ def ledger(store: StoreOptions, as_json: bool) -> None:
     """
     from sweeper.tracking.ledger import Ledger
 
-    evaluations = Ledger(resolve_store(store)).evaluations()
+    found = Ledger(resolve_store(store))
+    evaluations, differences = found.evaluations(), found.differences()
     if as_json:
-        click.echo(json.dumps({"schema_version": 1, "looks": [asdict(evaluation) for evaluation in evaluations]}))
+        looks = [asdict(evaluation) for evaluation in evaluations]
+        click.echo(json.dumps({"schema_version": 1, "looks": looks, "differences": differences}))
         return
+    for difference in differences:
+        note(f"Warning: {difference}")
     if not evaluations:
         click.echo("No test evaluation yet.")
         return

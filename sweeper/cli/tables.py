@@ -195,10 +195,16 @@ def test_evaluations_table(evaluations: "Sequence[TestEvaluation]") -> Table:
             f"{evaluation.dataset} {evaluation.test_sha256[:12]}",
             str(by_study),
             str(by_store),
-            ("complete" if evaluation.complete else "begun") + (", deleted" if evaluation.deleted else ""),
+            ("complete" if evaluation.complete else "begun") + _whereabouts(evaluation),
             escape(", ".join(f"{role} {model}" for role, model in evaluation.models.items())),
         )
     return table
+
+
+def _whereabouts(evaluation: "TestEvaluation") -> str:
+    if not evaluation.in_mlflow:
+        return ", not in MLflow"
+    return ", deleted" if evaluation.deleted else ""
 
 
 def _percent(metrics: Mapping[str, Any]) -> str:

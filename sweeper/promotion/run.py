@@ -75,6 +75,8 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
         study = find_again(store, study.study_name, study_id)
         lifecycle.check_usable(study)
         ledger = Ledger(store)
+        for difference in ledger.differences():
+            listener(Note(f"Warning: {difference}"))
         data = study_data.data_of(study, request.data_dir, request.offline)
         test_sha256 = test_evaluation.known_sha256(data)
         if options.test:

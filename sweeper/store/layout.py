@@ -46,6 +46,11 @@ class Store:
         return self.root / "artifacts"
 
     @property
+    def ledger(self) -> Path:
+        """The file of all test evaluations, beside the ledger in MLflow."""
+        return self.root / "ledger.jsonl"
+
+    @property
     def outboxes(self) -> Path:
         return self.root / "spool"
 

@@ -1,8 +1,12 @@
-"""The ledger of test evaluations: each is an MLflow run, begun before the evaluation and completed after it."""
+"""The ledger of test evaluations: each is an MLflow run and an entry of a file in the store.
+
+Both are begun before the evaluation and completed after it. An evaluation counts if either has it.
+"""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -13,12 +17,17 @@ from matplotlib.figure import Figure
 from mlflow.entities import Metric, Run, ViewType
 from mlflow.utils.mlflow_tags import MLFLOW_USER
 
+from sweeper.errors import SweeperError
 from sweeper.events import State
 from sweeper.store.layout import Store
+from sweeper.store.redaction import redact
+from sweeper.tracking import ledger_file
 from sweeper.tracking.client import check_database, connect, experiment_id, reaching, search_runs
 
 EXPERIMENT = "sweeper-ledger"
 RESULT = "result.json"
+# The tag of a run whose entry is in the store's file as well.
+IN_FILE = "sweeper.in_store"
 
 
 @dataclass(frozen=True)
@@ -28,7 +37,7 @@ class TestEvaluation:
     `networks` identify the trained networks by role: MLflow reuses a version's number once the model was deleted.
 
     An evaluation that is not `complete` was begun, and somebody may have seen its result. An evaluation that is
-    `deleted` in MLflow still counts.
+    `deleted` in MLflow, or no longer `in_mlflow` at all, still counts.
     """
 
     __test__ = False  # pytest takes a class of this name for tests
@@ -44,13 +53,17 @@ class TestEvaluation:
     time: str
     complete: bool
     deleted: bool = False
+    in_mlflow: bool = True
 
 
 class Ledger:
-    """The test evaluations in a store's MLflow. Reading them creates no database. Methods raise SweeperError."""
+    """The test evaluations in a store's MLflow and in its file; reading them writes nothing.
+
+    Methods raise SweeperError.
+    """
 
     def __init__(self, store: Store) -> None:
-        self._store, self._uri = store, store.tracking_uri
+        self._store, self._uri, self._file = store, store.tracking_uri, store.ledger
 
     @cached_property
     def _client(self) -> mlflow.MlflowClient:
@@ -58,20 +71,56 @@ class Ledger:
 
     def evaluations(self) -> list[TestEvaluation]:
         """All test evaluations, also those that somebody deleted, the earliest first."""
-        if not check_database(self._store):
-            return []
-        with reaching(self._uri):
-            experiment = self._client.get_experiment_by_name(EXPERIMENT)
-            if experiment is None:
-                return []
-            query = "tags.`sweeper.kind` = 'test_look'"
-            runs = search_runs(self._client, experiment.experiment_id, query, ViewType.ALL)
-        return sorted((_evaluation(run) for run in runs), key=lambda evaluation: (evaluation.time, evaluation.run_id))
+        found, written = self._in_mlflow(), ledger_file.read(self._file)
+        for run_id, fields in written.entries.items():
+            complete = run_id in written.results
+            if ours := found.get(run_id):
+                found[run_id] = replace(ours, **fields, complete=ours.complete or complete)
+            else:
+                found[run_id] = TestEvaluation(run_id, **fields, complete=complete, deleted=True, in_mlflow=False)
+        return sorted(found.values(), key=lambda evaluation: (evaluation.time, evaluation.run_id))
+
+    def differences(self) -> list[str]:
+        """What is wrong with the store's file, and how MLflow differs from it; empty if all is well."""
+        runs = {run.info.run_id: run for run in self._runs()}
+        ours, written = self._in_mlflow(), ledger_file.read(self._file)
+        found = list(written.faults)
+        if lost := [run_id for run_id in written.entries if run_id not in runs]:
+            found.append(
+                f"MLflow at {redact(self._uri)} has no run of {_counted(lost)} in {self._file}: deleted there, but "
+                "still counted"
+            )
+        # Only here: a server may have the evaluations of other stores.
+        marked = [run_id for run_id, run in runs.items() if IN_FILE in run.data.tags]
+        removed = [run_id for run_id in marked if run_id not in written.entries]
+        if removed and self._store.embedded_tracking:
+            found.append(f"{self._file} lacks {_counted(removed)} that MLflow has: removed there, but still counted")
+        for run_id in runs:
+            if run_id not in ours and run_id not in written.entries:
+                found.append(f"the test evaluation {run_id} in MLflow cannot be read, and is not counted")
+            changed = [
+                name
+                for name, value in written.entries.get(run_id, {}).items()
+                if run_id not in ours or getattr(ours[run_id], name) != value
+            ]
+            if changed:
+                names = ", ".join(changed)
+                found.append(f"the {names} of the test evaluation {run_id} was changed in MLflow, or in {self._file}")
+        return found
 
     def prepare(self) -> None:
-        """Makes sure that entries can be written, before a command trains for hours."""
+        """Makes sure that entries can be written, before a command trains for hours.
+
+        The store's file gets what only MLflow has, such as the evaluations of an older sweeper.
+        """
         with reaching(self._uri):
             experiment_id(self._client, EXPERIMENT, self._store)
+        written = ledger_file.read(self._file)
+        for evaluation in self._in_mlflow().values():
+            if evaluation.run_id not in written.entries:
+                self._keep(evaluation)
+            if evaluation.complete and evaluation.run_id not in written.results:
+                ledger_file.complete(self._file, evaluation.run_id, self._readable_result(evaluation))
 
     def begin(
         self,
@@ -102,7 +151,9 @@ class Ledger:
         with reaching(self._uri):
             experiment = experiment_id(self._client, EXPERIMENT, self._store)
             run = self._client.create_run(experiment, tags=tags, run_name=f"{study} test")
-        return _evaluation(run)
+        evaluation = _evaluation(run)
+        self._keep(evaluation)
+        return evaluation
 
     def complete(
         self,
@@ -125,19 +176,61 @@ class Ledger:
             self._client.set_terminated(evaluation.run_id, "FINISHED")
             # This must come last: a complete entry is never written again.
             self._client.set_tag(evaluation.run_id, "sweeper.state", str(State.COMPLETE))
+        # Not earlier: an entry that is complete in the file is complete.
+        ledger_file.complete(self._file, evaluation.run_id, result)
 
-    def result(self, evaluation: TestEvaluation) -> dict[str, Any]:
+    def result(self, evaluation: TestEvaluation) -> Mapping[str, Any]:
         """The result of a complete evaluation."""
+        if not evaluation.in_mlflow:
+            kept = ledger_file.read(self._file).results.get(evaluation.run_id)
+            if kept is None:
+                raise SweeperError(f"{self._file} has no result of the test evaluation {evaluation.run_id}")
+            return kept
         with reaching(self._uri):
             path = self._client.download_artifacts(evaluation.run_id, RESULT)
             found: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
         return found
+
+    def _runs(self) -> list[Run]:
+        """The entries in MLflow."""
+        if not check_database(self._store):
+            return []
+        with reaching(self._uri):
+            experiment = self._client.get_experiment_by_name(EXPERIMENT)
+            if experiment is None:
+                return []
+            query = "tags.`sweeper.kind` = 'test_look'"
+            return search_runs(self._client, experiment.experiment_id, query, ViewType.ALL)
+
+    def _in_mlflow(self) -> dict[str, TestEvaluation]:
+        """The evaluations in MLflow that can be read, by id."""
+        found = {}
+        for run in self._runs():
+            with suppress(KeyError, ValueError, TypeError):  # its tags were changed: `differences` tells
+                found[run.info.run_id] = _evaluation(run)
+        return found
+
+    def _keep(self, evaluation: TestEvaluation) -> None:
+        """Writes a begun evaluation into the store's file."""
+        ledger_file.begin(self._file, evaluation.run_id, asdict(evaluation))
+        with reaching(self._uri):
+            self._client.set_tag(evaluation.run_id, IN_FILE, "true")
+
+    def _readable_result(self, evaluation: TestEvaluation) -> Mapping[str, Any] | None:
+        try:
+            return self.result(evaluation)
+        except SweeperError:
+            return None
 
 
 def count(evaluations: Sequence[TestEvaluation], study_id: str, test_sha256: str | None) -> tuple[int, int]:
     """How often the study, and how often all studies of the store, have evaluated on these test data."""
     same_data = [evaluation for evaluation in evaluations if evaluation.test_sha256 == test_sha256]
     return sum(evaluation.study_id == study_id for evaluation in same_data), len(same_data)
+
+
+def _counted(entries: Sequence[str]) -> str:
+    return f"{len(entries)} test evaluation{'s' * (len(entries) > 1)}"
 
 
 def _evaluation(run: Run) -> TestEvaluation:

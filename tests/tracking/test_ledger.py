@@ -1,7 +1,9 @@
 """Against a real MLflow store in SQLite."""
 
+import json
 import os
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import mlflow
@@ -9,6 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from sweeper.errors import SweeperError
+from sweeper.store import chained_log
 from sweeper.store.layout import StoreOptions
 from sweeper.tracking import client as clients
 from sweeper.tracking import ledger as ledgers
@@ -225,3 +228,140 @@ def test_unreachable_server_is_one_line_without_its_password(store, monkeypatch)
 def test_address_that_mlflow_does_not_know_is_an_error_for_the_user(store):
     with pytest.raises(SweeperError, match="MLflow at nonsense://x cannot be used"):
         Ledger(StoreOptions(store.root, None, "nonsense://x").resolve({})).evaluations()
+
+
+def without_mlflow(store):
+    """The ledger after somebody has deleted MLflow's database."""
+    (store.root / "mlflow.db").unlink()
+    return Ledger(store)
+
+
+def test_looks_outlive_mlflows_database_and_its_results_can_be_read(store, ledger, clock):
+    taken = [completed(ledger), ledger.begin(**ENTRY | {"study_id": "id-2"})]
+    left = without_mlflow(store)
+    assert [found.run_id for found in left.evaluations()] == [look.run_id for look in taken]
+    assert [(found.complete, found.in_mlflow, found.deleted) for found in left.evaluations()] == [
+        (True, False, True),
+        (False, False, True),
+    ]
+    assert left.result(left.evaluations()[0]) == RESULT
+    assert ledgers.count(left.evaluations(), "id-1", ENTRY["test_sha256"]) == (1, 2)
+    [said] = left.differences()
+    assert f"MLflow at {store.tracking_uri} has no run of 2 test evaluations in {store.ledger}" in said
+    with pytest.raises(SweeperError, match=f"{store.ledger} has no result of the test evaluation"):
+        left.result(left.evaluations()[1])
+
+
+def test_looks_are_the_union_of_both_sides_with_a_look_of_each_once(store, ledger, clock):
+    first = completed(ledger)
+    lost = (store.root / "mlflow.db").read_bytes()
+    second = completed(ledger)
+    (store.root / "mlflow.db").write_bytes(lost)
+    lines = store.ledger.read_text().splitlines(keepends=True)
+    third = completed(Ledger(store))
+    kept = store.ledger.read_text().splitlines(keepends=True)
+    store.ledger.write_text("".join([*lines, *kept[len(lines) + 2 :]]))
+    found = Ledger(store).evaluations()
+    assert [look.run_id for look in found] == [first.run_id, second.run_id, third.run_id]
+    assert [look.in_mlflow for look in found] == [True, False, True]
+    assert len(Ledger(store).differences()) == 2
+
+
+def test_sides_that_agree_differ_in_nothing(ledger):
+    assert ledger.differences() == []
+    completed(ledger)
+    ledger.begin(**ENTRY)
+    assert ledger.differences() == []
+
+
+def test_store_of_an_older_sweeper_has_no_file_and_gets_one_before_the_next_look(store, ledger, client, clock):
+    old = [completed(ledger), ledger.begin(**ENTRY)]
+    store.ledger.unlink()
+    for look in old:
+        client.delete_tag(look.run_id, ledgers.IN_FILE)
+    assert ledger.differences() == []
+    assert len(ledger.evaluations()) == 2
+    assert not store.ledger.exists()
+
+    ledger.prepare()
+    ledger.prepare()
+    left = without_mlflow(store)
+    assert [(look.run_id, look.complete) for look in left.evaluations()] == [
+        (old[0].run_id, True),
+        (old[1].run_id, False),
+    ]
+    assert left.result(left.evaluations()[0]) == RESULT
+    assert len(store.ledger.read_text().splitlines()) == 3
+
+
+def test_deleted_file_is_told_of(store, ledger):
+    completed(ledger)
+    store.ledger.unlink()
+    assert len(ledger.evaluations()) == 1
+    assert ledger.differences() == [
+        f"{store.ledger} lacks 1 test evaluation that MLflow has: removed there, but still counted"
+    ]
+
+
+def test_look_that_was_changed_in_mlflow_is_taken_from_the_file(store, ledger, client):
+    look = completed(ledger)
+    client.set_tag(look.run_id, "sweeper.test_sha256", "00" * 32)
+    assert ledger.evaluations() == [replace(look, complete=True)]
+    assert ledger.differences() == [
+        f"the test_sha256 of the test evaluation {look.run_id} was changed in MLflow, or in {store.ledger}"
+    ]
+
+
+@pytest.mark.parametrize("tag", ["sweeper.study_id", "sweeper.kind", "sweeper.models"])
+def test_look_whose_tags_were_removed_in_mlflow_still_counts(ledger, client, tag):
+    look = completed(ledger)
+    client.delete_tag(look.run_id, tag)
+    [found] = ledger.evaluations()
+    assert (found.run_id, found.complete, found.study_id) == (look.run_id, True, "id-1")
+    assert len(ledger.differences()) == 1
+
+
+def test_look_that_only_mlflow_has_and_that_cannot_be_read_is_told_of(store, ledger, client):
+    look = completed(ledger)
+    store.ledger.unlink()
+    client.delete_tag(look.run_id, "sweeper.study_id")
+    assert ledger.evaluations() == []
+    assert f"the test evaluation {look.run_id} in MLflow cannot be read, and is not counted" in ledger.differences()
+    ledger.prepare()
+
+
+def test_changed_file_is_told_of_and_its_looks_count(store, ledger):
+    completed(ledger)
+    completed(ledger)
+    lines = store.ledger.read_text().splitlines(keepends=True)
+    store.ledger.write_text("".join([lines[0].replace("fashion", "fashioN"), *lines[1:]]))
+    assert len(ledger.evaluations()) == 2
+    assert f"line 1 of {store.ledger} was changed" in ledger.differences()
+    assert len(without_mlflow(store).evaluations()) == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"event": "??"}, {"study": 1}, {"models": []}, {"models": {"champion": 1}}, {"time": "soon"}, {"id": None}],
+)
+def test_line_that_is_no_look_is_named(store, ledger, change):
+    completed(ledger)
+    [line, *_] = store.ledger.read_text().splitlines()
+    chained_log.append(store.ledger, json.loads(line)["record"] | change)
+    assert len(ledger.evaluations()) == 1
+    assert ledger.differences() == [f"line 3 of {store.ledger} is no test evaluation"]
+
+
+def test_file_that_cannot_be_written_stops_a_look_before_it_begins(store, ledger):
+    store.ledger.mkdir()
+    with pytest.raises(SweeperError, match=f"{store.ledger} cannot be written to"):
+        ledger.begin(**ENTRY)
+    with pytest.raises(SweeperError, match=f"{store.ledger} cannot be written to"):
+        ledger.prepare()
+
+
+def test_file_counts_beside_a_server(store, ledger, tmp_path):
+    completed(ledger)
+    other = Ledger(StoreOptions(store.root, None, f"sqlite:///{tmp_path}/other.db").resolve({}))
+    assert [look.in_mlflow for look in other.evaluations()] == [False]
+    assert len(other.differences()) == 1
