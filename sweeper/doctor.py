@@ -15,6 +15,7 @@ from sweeper.data.known import catalog, locate
 from sweeper.engine.local import execution
 from sweeper.errors import SweeperError
 from sweeper.store import databases
+from sweeper.store.damage import find_damage
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 from sweeper.studies.storage import check_database
@@ -112,14 +113,9 @@ def _store(store: Store) -> Check:
     found = f"{store.root}" + ("" if store.root.exists() else ", not there yet")
     if not os.access(place, os.W_OK | os.X_OK):
         return Check("store", ERROR, f"{found}; {place} cannot be written to", "give another --store")
-    read_only = [path.name for path in (store.root / "optuna.db", store.root / "mlflow.db") if _is_read_only(path)]
-    if read_only:
-        return Check("store", ERROR, f"{found}; {' and '.join(read_only)} cannot be written to", "make it writable")
+    if obstacles := store.obstacles():
+        return Check("store", ERROR, f"{found}; {'; '.join(obstacles)}", "make it writable")
     return Check("store", OK, found)
-
-
-def _is_read_only(path: Path) -> bool:
-    return path.exists() and not os.access(path, os.W_OK)
 
 
 def _file_system(store: Store) -> Check:
@@ -165,14 +161,29 @@ def _disk(store: Store) -> Check:
 
 def _optuna(store: Store) -> Check:
     place = "" if store.embedded_storage else f"{redact(store.storage)}: "
+    if damaged := _damage("optuna", store.storage, "MLflow's runs and the store's other files are not damaged by this"):
+        return damaged
     if not check_database(store):
         return Check("optuna", OK, f"{place}no database yet; the first search makes it")
     n = len(databases.rows(store.storage, "studies", "study_id"))
     return Check("optuna", OK, f"{place}{n} {'study' if n == 1 else 'studies'}")
 
 
+def _damage(name: str, url: str, kept: str) -> Check | None:
+    """The check's result if its database is a damaged SQLite file; None for others."""
+    path = databases.sqlite_path(url)
+    damage = path and find_damage(path)
+    if not damage:
+        return None
+    save = f"put a backup in its place, or save what can be read with SQLite's own shell, `sqlite3 {path} .recover`"
+    return Check(name, ERROR, f"{path} is {damage}", f"{save}; {kept}")
+
+
 def _mlflow(store: Store) -> Check:
     place = "" if store.embedded_tracking else f"{redact(store.tracking_uri)}: "
+    kept = "studies, artifacts and ledger.jsonl are not damaged by this: without a backup, move the file away"
+    if damaged := _damage("mlflow", store.tracking_uri, f"{kept}, and `sweeper sync --rebuild` makes the runs again"):
+        return damaged
     if client.is_server(store):
         client.check_server(store)
         return Check("mlflow", OK, f"{place}the server answers")

@@ -2,13 +2,24 @@
 
 import difflib
 import errno
+import shutil
+import sys
+import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import NoReturn
 
 # Most characters of a value in a message: more would bury the rule that the value breaks.
 MOST_SHOWN = 300
 # An OSError's numbers for: no space left, no quota left, or a file larger than this process may write.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# What loaders, allocators and thread libraries say when there is no memory left.
+_NO_MEMORY_TEXTS = (
+    "allocate memory", "failed to map segment", "cannot map zero-fill", "bad_alloc", "start new thread",
+    "cannot apply additional memory protection",
+)  # fmt: skip
+# In bytes: an error about a full disk that names no file means the folder of temporary files, if that has less room.
+LITTLE_ROOM = 1 << 20
 RESUME_HINT = "nothing is lost, the same command resumes once there is room"
 
 
@@ -50,14 +61,79 @@ def said(error: BaseException) -> str:
 
     Optuna, MLflow, SQLAlchemy and urllib3 each wrap the cause in an error that says what they were about to do.
     """
+    if lack := _lack_of_memory(error):
+        return lack
     inner: BaseException | None = error
     while inner is not None:
         if isinstance(original := getattr(inner, "orig", None), BaseException):  # set by SQLAlchemy
             return said(original)
-        if isinstance(inner, OSError) and inner.strerror:
-            return inner.strerror if inner.filename is None else str(inner)
+        if isinstance(inner, OSError) and (words := _in_words(inner)):
+            return words
         inner = inner.__cause__ or inner.__context__
     return first_line(error)
+
+
+def system_fault(error: BaseException) -> str | None:
+    """What is wrong around sweeper, in one line: memory, room, a file or a database. None for other errors."""
+    if lack := _lack_of_memory(error):
+        return lack
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(original := getattr(inner, "orig", None), BaseException):  # set by SQLAlchemy
+            return f"a database cannot be used: {said(original)}; `sweeper doctor` says which, and what to do"
+        if isinstance(inner, OSError) and (words := _in_words(inner)):
+            return words
+        inner = inner.__cause__  # not __context__: an error in the handling of this one is a bug
+    return None
+
+
+def _in_words(error: OSError) -> str | None:
+    """What the system says, with the file that it says it of; None if the error is not the system's."""
+    if "usable temporary directory" in str(error):  # found by tempfile in none of its folders
+        return f"{error.args[-1]}: make room in one of them, or name another with TMPDIR"
+    if error.errno in DISK_FULL and error.filename is None and (folder := _full_temporary_folder()):
+        return f"the folder of temporary files, {folder}, has no room left: make room, or name another with TMPDIR"
+    if not error.strerror:
+        return None
+    return error.strerror if error.filename is None else str(error)
+
+
+def _lack_of_memory(error: BaseException) -> str | None:
+    """What to do about the lack of memory that the error came from; None if it did not."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if _is_lack_of_memory(inner):
+            text = f" ({first_line(inner)})" if str(inner).strip() else ""
+            return f"there is not enough memory{text}: end other programs, or raise this process's limit (ulimit -v)"
+        inner = inner.__cause__ or inner.__context__
+    return None
+
+
+def _is_lack_of_memory(error: BaseException) -> bool:
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return True
+    # An extension that fails without a reason: with a limit, the reason is nearly always memory.
+    if isinstance(error, MemoryError) or (isinstance(error, SystemError) and _is_memory_limited()):
+        return True
+    return isinstance(error, ImportError | OSError | RuntimeError | SystemError) and any(
+        text in str(error).lower() for text in _NO_MEMORY_TEXTS
+    )
+
+
+def _is_memory_limited() -> bool:
+    if sys.platform == "win32":
+        return False
+    import resource
+
+    limits = (resource.RLIMIT_AS, resource.RLIMIT_DATA)
+    return any(resource.getrlimit(limit)[0] != resource.RLIM_INFINITY for limit in limits)
+
+
+def _full_temporary_folder() -> str | None:
+    with suppress(OSError):
+        folder = tempfile.gettempdir()
+        return folder if shutil.disk_usage(folder).free < LITTLE_ROOM else None
+    return None
 
 
 def first_line(error: BaseException) -> str:

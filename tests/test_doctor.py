@@ -1,5 +1,8 @@
+import os
 import shutil
+import sqlite3
 from collections import namedtuple
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,6 +62,40 @@ def test_studies_are_counted_and_nothing_is_written(tiny, tmp_path):
     checks = examined(store.root, tiny)
     assert (checks["optuna"].status, checks["optuna"].found) == ("ok", "1 study")
     assert [path.name for path in store.root.iterdir()] == ["optuna.db"]
+
+
+@pytest.mark.parametrize("name", ["optuna", "mlflow"])
+def test_damaged_database_is_an_error_that_says_what_can_still_be_read(tiny, tmp_path, name):
+    path = tmp_path / f"{name}.db"
+    store = StoreOptions(tmp_path).resolve({})
+    with closing(sqlite3.connect(path)) as database:  # damage is found before anything else
+        database.execute("CREATE TABLE studies (text TEXT)")
+        database.execute("CREATE TABLE runs (text TEXT)")
+        database.executemany("INSERT INTO runs VALUES (?)", [("x" * 1000,)] * 100)
+        database.commit()
+    with open(path, "r+b") as file:
+        file.seek(-20 * 4096, os.SEEK_END)
+        file.write(os.urandom(20 * 4096))
+    check = examined(store.root, tiny)[name]
+    assert check.status == "error"
+    assert check.found.startswith(f"{path} is damaged (")
+    assert "1 tables can still be read, but not runs" in check.found
+    assert f"`sqlite3 {path} .recover`" in check.advice
+    assert "are not damaged by this" in check.advice
+
+
+@pytest.mark.parametrize("size", [2, 40, 511, 9000])
+def test_random_bytes_are_no_database(tiny, tmp_path, size):
+    (tmp_path / "mlflow.db").write_bytes(b"\x01" + os.urandom(size - 1))
+    assert "is not a SQLite database" in examined(tmp_path, tiny)["mlflow"].found
+
+
+@pytest.mark.parametrize("name", ["logs", "checkpoints", "artifacts", "spool"])
+def test_folder_of_the_store_that_is_none_is_an_error(tiny, tmp_path, name):
+    (tmp_path / name).touch()
+    check = examined(tmp_path, tiny)["store"]
+    assert check.status == "error"
+    assert f"{tmp_path / name} is not a folder" in check.found
 
 
 def test_changed_ledger_is_a_warning_that_says_what_differs(tiny, tmp_path):

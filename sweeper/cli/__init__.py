@@ -22,7 +22,7 @@ from sweeper.cli.sync import sync
 from sweeper.cli.train import train
 from sweeper.cli.trials import trials
 from sweeper.cli.ui import ui
-from sweeper.errors import SweeperError
+from sweeper.errors import SweeperError, system_fault
 from sweeper.store.redaction import redact
 
 
@@ -49,11 +49,14 @@ class _Main(click.Group):
         except Exception as error:
             if ctx.params["debug"]:
                 raise
-            click.echo(
-                f"Error: {type(error).__name__}: {redact(str(error))} (this is a bug in sweeper: "
-                "`sweeper --debug ...` shows where it happened)",
-                err=True,
-            )
+            if fault := system_fault(error):
+                click.echo(f"Error: {redact(fault)}", err=True)
+            else:
+                click.echo(
+                    f"Error: {type(error).__name__}: {redact(str(error))} (this is a bug in sweeper: "
+                    "`sweeper --debug ...` shows where it happened)",
+                    err=True,
+                )
             ctx.exit(1)
 
 

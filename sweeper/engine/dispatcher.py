@@ -139,6 +139,9 @@ class Dispatcher(Generic[Subject]):
                     continue
                 case Failure(kind="disk_full", message=text):
                     raise SweeperError(f"{text}; {RESUME_HINT} (see {self.engine.log(worker)})")
+                case Failure(of_the_store=True, message=text):
+                    hint = "nothing is lost, the same command resumes once it can be"
+                    raise SweeperError(f"{text}; {hint} (see {self.engine.log(worker)})")
             self._release(worker)
             match message:
                 case TrialResult():

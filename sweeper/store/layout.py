@@ -18,6 +18,8 @@ from sweeper.store.redaction import redact
 DEFAULT_STORE = Path("mlruns")
 # How often to try for a study's lock: a process that only asks whether the study is owned holds it for a moment.
 TRIES, TRY_SECONDS = 20, 0.05
+# The folders of a store.
+FOLDERS = ("artifacts", "checkpoints", "initial", "locks", "logs", "parts", "promotions", "spool", "trainings")
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -99,10 +101,20 @@ class Store:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SweeperError(f"the store {self.root} cannot be created: {error.strerror}") from error
-        databases = [self.root / name for name in ("optuna.db", "mlflow.db")]
-        for path in [self.root, *(path for path in databases if path.exists())]:
-            if not os.access(path, os.W_OK):
-                raise SweeperError(f"the store {self.root} cannot be written to: {path} is read-only")
+        if obstacles := self.obstacles():
+            raise SweeperError(f"the store {self.root} cannot be written to: {obstacles[0]}")
+
+    def obstacles(self) -> list[str]:
+        """What in the store cannot be written to: each file and folder of the store itself, with the reason."""
+        files = [self.root / "optuna.db", self.root / "mlflow.db", self.ledger]
+        folders = [self.root, *(self.root / name for name in FOLDERS)]
+        found = []
+        for path in (path for path in [*folders, *files] if path.exists()):
+            if path.is_dir() != (path in folders):
+                found.append(f"{path} is not a {'folder' if path in folders else 'file'}")
+            elif not os.access(path, os.W_OK | os.X_OK if path in folders else os.W_OK):
+                found.append(f"{path} is read-only")
+        return found
 
     @contextmanager
     def initialising(self, *, embedded: bool) -> Iterator[None]:

@@ -154,6 +154,13 @@ def test_full_disk_ends_the_work_but_not_the_task(tmp_path):
     assert shift.dispatcher.unfinished() == [shift.tasks[0]]
 
 
+def test_folder_that_cannot_be_written_ends_the_work_but_not_the_task(tmp_path):
+    shift = Shift(tmp_path, once((0, 2), Failure("error", "a cannot be written: EROFS", of_the_store=True)))
+    with pytest.raises(SweeperError, match=r"^a cannot be written: EROFS; .* once it can be \(see worker-0"):
+        shift.work()
+    assert shift.dispatcher.unfinished() == [shift.tasks[0]]
+
+
 def test_workers_that_die_without_a_task_are_replaced_but_not_for_ever(tmp_path):
     for n_deaths in (2, 3):
         shift = Shift(tmp_path, lambda number, epoch: metrics(epoch, 0.5), n_workers=4)

@@ -212,6 +212,19 @@ def test_store_that_cannot_be_written_to_is_refused_in_one_line():
         store.request_stop("study")
 
 
+@pytest.mark.parametrize("name", [*layout.FOLDERS, "optuna.db", "mlflow.db", "ledger.jsonl"])
+def test_store_whose_parts_are_of_the_wrong_kind_is_refused_before_anything_is_made(tmp_path, name):
+    store = StoreOptions(tmp_path).resolve({})
+    if name in layout.FOLDERS:
+        (tmp_path / name).touch()
+    else:
+        (tmp_path / name).mkdir()
+    kind = "folder" if name in layout.FOLDERS else "file"
+    with pytest.raises(SweeperError, match=rf"^the store {tmp_path} cannot be written to: .*/{name} is not a {kind}$"):
+        store.prepare()
+    assert os.listdir(tmp_path) == [name]
+
+
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "-x", "a" * 101, "a b", "é"])
 def test_study_name_that_could_leave_the_store_is_refused(name):
     with pytest.raises(UsageError, match="a study's name must be"):

@@ -17,7 +17,7 @@ from sweeper.engine.job import TrialJob
 from sweeper.engine.local import shared_images
 from sweeper.engine.local.execution import Execution
 from sweeper.engine.local.worker import SIGNALS, Ready, WorkerSetup, serve
-from sweeper.errors import SweeperError
+from sweeper.errors import SweeperError, said
 from sweeper.store.layout import Store
 
 LEAVING_SECONDS = 5.0
@@ -58,7 +58,10 @@ class WorkerPool:
         self._processes: list[_Process] = []
         self._killed: dict[int, Died] = {}  # deaths that `wait` has not reported yet
         try:
-            log_folder.mkdir(parents=True, exist_ok=True)
+            try:
+                log_folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise SweeperError(f"the workers' logs cannot be written: {said(error)}") from error
             for number in range(len(devices)):
                 self._processes.append(self._spawn(number, per_process))
             for process in self._processes:

@@ -263,12 +263,22 @@ def _train(
         trace = traceback.format_exc()
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             return Failure("disk_full", f"{error.filename or job.folder} cannot be written: {error.strerror}", trace)
+        if isinstance(error, OSError) and _is_place_of(job, error.filename):
+            text = f"{error.filename} cannot be written: {error.strerror}"
+            return Failure("error", text, trace, of_the_store=True)
         if memory.is_out_of_memory(error, limited=setup.memory is not None):
             return Failure("out_of_memory", first_line(error), trace, share.explains(error))
         if memory.is_of_the_device(error):
             raise  # this process can no longer use the GPU, and no other trial may be blamed for that
         return Failure("error", f"{type(error).__name__}: {first_line(error)}", trace)
     return None
+
+
+def _is_place_of(job: TrialJob, path: str | None) -> bool:
+    """Whether the path is the job's folder, something in it, or a folder above it."""
+    if not isinstance(path, str):
+        return False
+    return job.folder.is_relative_to(path) or Path(path).is_relative_to(job.folder)
 
 
 def _name_of(job: TrialJob) -> str:

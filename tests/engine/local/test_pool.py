@@ -403,6 +403,22 @@ def test_full_disk_is_told_as_such_and_leaves_no_part_of_a_file(pool, tmp_path):
     assert scores(finish(pool, 1)[0]) == scores(whole)
 
 
+@pytest.mark.parametrize("place", ["", "above/"])
+def test_folder_that_cannot_be_written_is_no_trials_fault(pool, tmp_path, place):
+    (tmp_path / "blocked").touch()
+    pool.train(1, job(tmp_path / "blocked" / place / "0"))
+    _, failure = finish(pool, 1)
+    assert failure.of_the_store
+    assert failure.message.startswith(f"{tmp_path / 'blocked' / place}")
+    assert failure.message.endswith(" cannot be written: Not a directory")
+
+
+def test_logs_that_cannot_be_written_are_told_in_one_line(tmp_path):
+    (tmp_path / "logs").touch()
+    with pytest.raises(SweeperError, match=r"^the workers' logs cannot be written: .*Not a directory.*/logs/study"):
+        WorkerPool(tiny_setup(tmp_path), ["cpu"], tmp_path / "logs" / "study")
+
+
 def test_what_a_killed_worker_was_writing_is_deleted(pool, tmp_path):
     (tmp_path / ".checkpoint.safetensors.1.tmp").write_bytes(b"half")
     pool.train(0, job(tmp_path, epochs=1))
