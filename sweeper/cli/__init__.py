@@ -12,6 +12,7 @@ from sweeper.cli.doctor import doctor
 from sweeper.cli.ledger import ledger
 from sweeper.cli.models import models
 from sweeper.cli.promote import promote
+from sweeper.cli.promotions import promotions
 from sweeper.cli.retry import retry
 from sweeper.cli.search import search
 from sweeper.cli.spaces import spaces
@@ -75,7 +76,7 @@ def main(debug: bool) -> None:
 
 
 for command in (
-    search, train, promote, ledger, studies, trials, status, stop, retry, sync, delete, doctor, spaces, models, data,
-    ui,
+    search, train, promote, promotions, ledger, studies, trials, status, stop, retry, sync, delete, doctor, spaces,
+    models, data, ui,
 ):  # fmt: skip
     main.add_command(command)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from sweeper.cli.notes import note, store_arguments
 from sweeper.cli.options import (
@@ -29,7 +30,7 @@ from sweeper.store.redaction import redact
 
 if TYPE_CHECKING:
     from sweeper.promotion.outcome import PromotionOutcome
-    from sweeper.promotion.run import PromotionRequest
+    from sweeper.promotion.request import PromotionRequest
 
 
 @click.command()
@@ -60,6 +61,12 @@ if TYPE_CHECKING:
 )
 @click.option("--test", is_flag=True, help="Evaluate champion, challenger and baseline on the test set, once.")
 @click.option("--allow-retest", is_flag=True, help="Test a study again; the ledger counts each test.")
+@click.option("--again", is_flag=True, help="Promote a promoted study anew; without this it is only shown.")
+@click.option(
+    "--replace",
+    is_flag=True,
+    help="Make this champion the registered one even if it is worse, cannot be compared, or a person chose the other.",
+)
 @device_options(jobs_help="Trainings at once: auto is one per usable core, or one per GPU.  [default: auto]")
 @data_dir_option
 @offline_option
@@ -74,6 +81,8 @@ def promote(
     prefer: str,
     test: bool,
     allow_retest: bool,
+    again: bool,
+    replace: bool,
     device: DeviceOptions,
     data_dir: Path | None,
     offline: bool,
@@ -86,7 +95,9 @@ def promote(
 
     The search score of the best of many is too high. Here the order comes from fresh seeds on the validation part, and
     the estimate from other seeds on the confirm part, which chose nothing. With --test, one test evaluation is made
-    and recorded. The same command resumes an interrupted promotion.
+    and recorded. The same command resumes an interrupted promotion, and shows a finished one.
+
+    A registered champion of the same data is replaced only if its estimate on the same confirm part is not higher.
 
     \b
     Example:
@@ -97,11 +108,15 @@ def promote(
         raise UsageError("--quiet and --verbose contradict each other")
     if allow_retest and not test:
         raise UsageError("--allow-retest needs --test")
-    from sweeper.promotion.run import PromotionRequest
+    from sweeper.promotion.request import PromotionRequest
 
+    context = click.get_current_context()
     request = PromotionRequest(
         study=study,
-        options=PromotionOptions(top=top, seeds=seeds, prefer=prefer, test=test, allow_retest=allow_retest),
+        options=PromotionOptions(
+            top=top, seeds=seeds, prefer=prefer, test=test, allow_retest=allow_retest, again=again, replace=replace
+        ),
+        given=[name for name in context.params if context.get_parameter_source(name) != ParameterSource.DEFAULT],
         device=device,
         data_dir=data_dir,
         offline=offline,
@@ -127,23 +142,49 @@ def _run(request: "PromotionRequest", *, quiet: bool, verbose: bool) -> "Promoti
             outcome = run(request, listener, stop)
     finally:
         if stop.reason and outcome is None:
-            note(f"To resume: {_typed(request)}")
+            note(f"To resume: {redact(shlex.join(request.command))}")
     if outcome is None:
         sys.exit(exit_code(stop.reason))
     return outcome
 
 
-def _typed(request: "PromotionRequest", *more: str) -> str:
-    """The command as it was typed, with the options of `more` that it lacks."""
-    return redact(shlex.join([*request.command, *(word for word in more if word not in request.command)]))
+def _again(request: "PromotionRequest", outcome: "PromotionOutcome") -> str:
+    """A command for the promotion that is shown: as typed, unless another one was typed."""
+    from sweeper.promotion.recorded import other_options
+
+    if other_options(request, outcome):
+        data_dir = [] if request.data_dir is None else ["--data-dir", str(request.data_dir)]
+        return shlex.join(["sweeper", "promote", outcome.study_name, *data_dir]) + store_arguments(request.store)
+    return redact(shlex.join(word for word in request.command if word not in ("--again", "--replace", "--test")))
 
 
 def _show(outcome: "PromotionOutcome", request: "PromotionRequest") -> None:
+    show(outcome)
+    store, options = request.store, store_arguments(request.store)
+    command = _again(request, outcome)
+    click.echo("\nNext:")
+    if outcome.evaluations[0]:
+        click.echo(f"  sweeper ledger{options}")
+    elif outcome.test_sha256 is not None and len(outcome.entrants) > 1:
+        click.echo(f"  {command} --test")
+    champion = outcome.entrants[0].version
+    if outcome.registered_champion != champion:
+        click.echo(f"  {command} --replace")
+    if store.embedded_tracking:
+        click.echo(f"  sweeper ui{options}")
+    model = "@champion" if outcome.registered_champion == champion else f"/{champion}"
+    serve = ["mlflow", "models", "serve", "-m", f"models:/{outcome.model_name}{model}"]
+    serve += ["--env-manager", "local", "--port", "5001"]
+    click.echo(f"  MLFLOW_TRACKING_URI={shlex.quote(redact(store.tracking_uri))} {shlex.join(serve)}")
+
+
+def show(outcome: "PromotionOutcome") -> None:
+    """Prints the finalists, the test metrics if there are any, and the verdict."""
     from sweeper.cli.tables import confusions, finalists_table, stdout_console, tested_table
 
     console = stdout_console()
     console.print(finalists_table(outcome))
-    if any(entrant.tested for entrant in outcome.entrants):
+    if any(entrant.test for entrant in outcome.entrants):
         console.print(tested_table(outcome))
         for line in confusions(outcome):
             click.echo(line)
@@ -151,25 +192,5 @@ def _show(outcome: "PromotionOutcome", request: "PromotionRequest") -> None:
             "Confusion matrices, accuracy by class and each image's predictions: experiment sweeper-ledger in the UI."
         )
     click.echo()
-    for sentence in outcome.verdict:
+    for sentence in outcome.sentences:
         click.echo(sentence)
-    options = store_arguments(request.store)
-    click.echo("\nNext:")
-    if outcome.evaluations[0]:
-        click.echo(f"  sweeper ledger{options}")
-    elif outcome.has_test_data:
-        click.echo(f"  {_typed(request, '--test')}")
-    if request.store.embedded_tracking:
-        click.echo(f"  sweeper ui{options}")
-    serve = [
-        "mlflow",
-        "models",
-        "serve",
-        "-m",
-        f"models:/{outcome.model_name}@champion",
-        "--env-manager",
-        "local",
-        "--port",
-        "5001",
-    ]
-    click.echo(f"  MLFLOW_TRACKING_URI={shlex.quote(redact(request.store.tracking_uri))} {shlex.join(serve)}")

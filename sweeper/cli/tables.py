@@ -130,13 +130,12 @@ def finalists_table(outcome: "PromotionOutcome") -> Table:
     for name in ("parameters", "search score", "validation", "confirm"):
         table.add_column(name, justify="right", min_width=max(8, *(len(word) for word in name.split())))
     for entrant in outcome.entrants:
-        shown = entrant.as_json()
-        validation, confirm = shown["validation"], shown["confirm"]
+        validation, confirm = entrant.validation, entrant.confirm
         table.add_row(
             f"{entrant.version} {entrant.alias or ''}",
-            f"{entrant.finalist.trial} baseline" if entrant.finalist.is_baseline else str(entrant.finalist.trial),
-            f"{entrant.finalist.n_parameters:,}",
-            "" if entrant.finalist.score is None else f"{entrant.finalist.score:.4f}",
+            f"{entrant.trial} baseline" if entrant.is_baseline else str(entrant.trial),
+            f"{entrant.n_parameters:,}",
+            "" if entrant.search_score is None else f"{entrant.search_score:.4f}",
             f"{100 * validation['mean']:.2f}"
             + ("" if validation["sd"] is None else f" +- {100 * validation['sd']:.2f}")
             + f" ({validation['n_seeds']})",
@@ -153,7 +152,7 @@ def tested_table(outcome: "PromotionOutcome") -> Table:
         title=f"Test set (test evaluations: {by_study} by this study, {by_store} in this store)",
         title_justify="left",
     )
-    found = [(entrant.name, entrant.tested) for entrant in outcome.entrants if entrant.tested is not None]
+    found = [(entrant.name, entrant.test) for entrant in outcome.entrants if entrant.test is not None]
     for name, _ in found:
         table.add_column(name, justify="right")
     table.add_row("accuracy", *(_percent(tested) for _, tested in found))
@@ -173,8 +172,8 @@ def confusions(outcome: "PromotionOutcome") -> list[str]:
     """The largest confusions of each tested network, in words."""
     lines = []
     for entrant in outcome.entrants:
-        if entrant.tested is not None:
-            largest = (f"{true} taken for {taken} {n} times" for true, taken, n in entrant.tested["confusions"])
+        if entrant.test is not None:
+            largest = (f"{true} taken for {taken} {n} times" for true, taken, n in entrant.test["confusions"])
             lines.append(f"{entrant.name}: {', '.join(largest) or 'no confusions'}")
     return lines
 

@@ -1,6 +1,6 @@
 """Selects the finalists, and orders them by fresh seeds on the validation part; the estimates choose nothing."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,13 +56,16 @@ def select(
     top: int,
     input_shape: tuple[int, int, int],
     n_classes: int,
+    recorded: Collection[int] = (),
 ) -> list[Finalist]:
     """Selects the `top` best distinct configurations by search score, and the baseline wherever it ranks.
 
-    Selects fewer if fewer have finished. Raises SweeperError if none has.
+    Selects fewer if fewer have finished. If the numbers of an earlier promotion's finalists are `recorded`, selects
+    these, whatever the search has found since. Raises SweeperError if no trial has finished.
     """
     baseline = Configuration.from_values(spec.space["variants"]["baseline"])
-    chosen = distinct(trials, spec.metric)[:top]
+    found_best = distinct(trials, spec.metric)
+    chosen = [trial for trial in found_best if trial.number in recorded] if recorded else found_best[:top]
     if not chosen:
         raise SweeperError("no trial that can be promoted has finished")
     if not any(trial.configuration == baseline for trial in chosen):

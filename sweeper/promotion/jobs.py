@@ -53,6 +53,17 @@ class PromotionJobs:
         seed = derive_seed(self.spec.seed, "refit")
         return self._training(finalist, "refit", f"{finalist.name}, refit", seed, "pool")
 
+    def recorded(self, refit: Training, key: str | None) -> Training:
+        """The refit whose network an earlier command has recorded under `key`, perhaps on another device.
+
+        Raises SweeperError if its weights are no longer in the store.
+        """
+        key = key or refit.key
+        job = replace(refit.job, folder=self.store.training_folder(self.study_name, self.study_id, key))
+        if not job.weights.exists():
+            raise SweeperError(f"the weights of {refit.name} are gone ({job.weights}): --again trains them anew")
+        return replace(refit, key=key, job=job)
+
     def workers(self, train: Indices, validation: Indices) -> Engine:
         """Workers that see these images of the training set, and no others.
 

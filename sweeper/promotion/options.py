@@ -11,7 +11,8 @@ class PromotionOptions:
 
     `top` configurations of the search are retrained, each with `seeds` seeds for the order and as many for the
     estimate. `prefer`, one of PREFERENCES, decides among finalists that cannot be told apart. With `test`, the best
-    are evaluated on the test set, only once per study unless `allow_retest`.
+    are evaluated on the test set, only once per study unless `allow_retest`. A study that was promoted before is only
+    shown, unless `again`. `replace` makes the champion the registered champion whatever a comparison says.
     """
 
     top: int = 2
@@ -19,3 +20,5 @@ class PromotionOptions:
     prefer: str = "accuracy"
     test: bool = False
     allow_retest: bool = False
+    again: bool = False
+    replace: bool = False

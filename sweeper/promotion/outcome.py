@@ -1,8 +1,8 @@
 """The outcome of a promotion, as plain data."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,71 +12,105 @@ from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.verdict import Comparison, bounded
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Entrant:
-    """A finalist and its results.
+    """A finalist and its results, as JSON values; unknown values are None.
 
-    `alias` is champion, challenger or None. `validation` holds the accuracies (seeds,) of its fresh seeds. `confirm`
-    is the estimate over seeds and images, None without a confirm part. `tested` holds the fields of TestMetrics, None
-    if its network was never tested.
+    `alias` is its role in this promotion: champion, challenger or None. `network` identifies its trained network.
+    `validation` has mean, sd and n_seeds of the accuracies of its fresh seeds. `confirm` has accuracy, low and high of
+    the estimate over seeds and images. `test` holds the fields of TestMetrics, None if its network was never tested.
     """
 
-    finalist: Finalist
     alias: str | None
     version: str
-    validation: NDArray[np.float64]
-    confirm: Estimate | None
-    tested: Mapping[str, Any] | None
+    network: str | None
+    trial: int
+    is_baseline: bool
+    params: Mapping[str, Any]
+    epochs: int
+    n_parameters: int
+    n_multiply_adds: int
+    search_score: float | None
+    validation: Mapping[str, Any]
+    confirm: Mapping[str, float | None]
+    test: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        finalist: Finalist,
+        *,
+        alias: str | None,
+        version: str,
+        network: str,
+        validation: NDArray[np.float64],
+        confirm: Estimate | None,
+    ) -> Self:
+        """The entrant, not tested yet. `validation` has shape (seeds,); `confirm` is None without a confirm part."""
+        n_seeds = len(validation)
+        low, high = bounded(confirm) if confirm else (None, None)
+        return cls(
+            alias=alias,
+            version=version,
+            network=network,
+            trial=finalist.trial,
+            is_baseline=finalist.is_baseline,
+            params=dict(finalist.params),
+            epochs=finalist.epochs,
+            n_parameters=finalist.n_parameters,
+            n_multiply_adds=finalist.n_multiply_adds,
+            search_score=finalist.score,
+            validation={
+                "mean": float(validation.mean()),
+                "sd": float(validation.std(ddof=1)) if n_seeds > 1 else None,
+                "n_seeds": n_seeds,
+            },
+            confirm={"accuracy": confirm.value if confirm else None, "low": low, "high": high},
+        )
 
     @property
     def name(self) -> str:
         """Its alias or trial; "(baseline)" marks the baseline."""
-        name = self.alias or f"trial {self.finalist.trial}"
-        return f"{name} (baseline)" if self.finalist.is_baseline else name
+        name = self.alias or f"trial {self.trial}"
+        return f"{name} (baseline)" if self.is_baseline else name
 
     def as_json(self) -> dict[str, Any]:
-        """The entrant as JSON values; unknown values are None."""
-        finalist, n_seeds = self.finalist, len(self.validation)
-        low, high = bounded(self.confirm) if self.confirm else (None, None)
-        return {
-            "alias": self.alias,
-            "version": self.version,
-            "trial": finalist.trial,
-            "is_baseline": finalist.is_baseline,
-            "params": dict(finalist.params),
-            "epochs": finalist.epochs,
-            "n_parameters": finalist.n_parameters,
-            "n_multiply_adds": finalist.n_multiply_adds,
-            "search_score": finalist.score,
-            "validation": {
-                "mean": float(self.validation.mean()),
-                "sd": float(self.validation.std(ddof=1)) if n_seeds > 1 else None,
-                "n_seeds": n_seeds,
-            },
-            "confirm": {"accuracy": self.confirm.value if self.confirm else None, "low": low, "high": high},
-            "test": None if self.tested is None else dict(self.tested),
-        }
+        """The entrant as JSON values."""
+        return asdict(self)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PromotionOutcome:
     """The results of a whole promotion.
 
-    `entrants` are in final order, the champion first. `verdict` consists of sentences. `evaluations` counts the test
-    evaluations on these test data by this study, and by all studies of the store. `dropped` has a sentence for each
-    finalist without a result. `undelivered` says why MLflow did not accept writes.
+    `options` are its top, seeds and prefer, and `time` is when it registered its finalists, in UTC (ISO 8601); both are
+    empty if an older sweeper recorded it. `entrants` are in final order, the champion first. `verdict` consists of
+    sentences on the configurations, `registration` of those on the registered champion, and `test_verdict` of those on
+    the tests. `registered_champion` is the version that has the alias now. `evaluations` counts the test evaluations on
+    these test data by this study, and by all studies of the store. `dropped` has a sentence for each finalist without a
+    result. `test_sha256` is None without a test set. `undelivered` says why MLflow did not accept writes.
     """
 
     study_name: str
     model_name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    time: str = ""
     entrants: Sequence[Entrant]
     comparisons: Sequence[Comparison]
     shrinkage: float | None
     verdict: Sequence[str]
-    evaluations: tuple[int, int]
+    registration: Sequence[str] = ()
+    registered_champion: str | None = None
+    test_verdict: Sequence[str] = ()
+    evaluations: tuple[int, int] = (0, 0)
     dropped: Sequence[str]
-    has_test_data: bool = True
+    test_sha256: str | None = None
     undelivered: Sequence[str] = ()
+
+    @property
+    def sentences(self) -> list[str]:
+        """All sentences, in the order in which they are shown."""
+        return [*self.verdict, *self.registration, *self.test_verdict]
 
     def summary(self) -> dict[str, Any]:
         """The object that `sweeper promote --json` prints."""
@@ -84,11 +118,62 @@ class PromotionOutcome:
             "schema_version": 1,
             "study_name": self.study_name,
             "model_name": self.model_name,
+            "options": dict(self.options),
+            "time": self.time,
             "finalists": [entrant.as_json() for entrant in self.entrants],
             "comparisons": [comparison.as_json() for comparison in self.comparisons],
             "shrinkage": self.shrinkage,
-            "verdict": "\n".join(self.verdict),
+            "verdict": "\n".join(self.sentences),
+            "registration": list(self.registration),
+            "registered_champion": self.registered_champion,
             "dropped": list(self.dropped),
+            "test_sha256": self.test_sha256,
             "test_looks": self.evaluations[0],
             "test_looks_of_store": self.evaluations[1],
         }
+
+    def found(self) -> dict[str, Any]:
+        """What `from_found` reads back: the results without those of tests."""
+        return self.summary() | {"findings": list(self.verdict)}
+
+    @classmethod
+    def from_found(cls, found: Any) -> Self:
+        """The outcome from `found`, or from an older sweeper's `summary`, whose verdict includes the tests.
+
+        Raises ValueError, KeyError, TypeError or AttributeError for what neither has written.
+        """
+        _check_printable(found)
+        return cls(
+            study_name=found["study_name"],
+            model_name=found["model_name"],
+            options=found.get("options", {}),
+            time=found.get("time", ""),
+            entrants=[
+                Entrant(**{f.name: one.get(f.name) if f.name == "network" else one[f.name] for f in fields(Entrant)})
+                for one in found["finalists"]
+            ],
+            comparisons=[_comparison(one) for one in found["comparisons"]],
+            shrinkage=found["shrinkage"],
+            verdict=found["findings"] if "findings" in found else found["verdict"].split("\n"),
+            registration=found.get("registration", []),
+            dropped=found["dropped"],
+            test_sha256=found.get("test_sha256"),
+            evaluations=(found["test_looks"], found["test_looks_of_store"]),
+        )
+
+
+def _comparison(found: Mapping[str, Any]) -> Comparison:
+    values = {name: value for name, value in found.items() if name not in ("first", "second")}
+    return Comparison(**values | {"other": found["second"], "trials": tuple(found["trials"])})
+
+
+def _check_printable(value: Any) -> None:
+    """Raises ValueError for a text that a terminal would obey: whoever can write to MLflow could have put it there."""
+    if isinstance(value, str) and not value.replace("\n", "").isprintable():
+        raise ValueError(f"texts must be printable, got {value!r}")
+    if isinstance(value, Mapping):
+        for one in (*value.keys(), *value.values()):
+            _check_printable(one)
+    elif isinstance(value, list):
+        for one in value:
+            _check_printable(one)

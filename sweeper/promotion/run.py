@@ -5,8 +5,8 @@ import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import optuna
@@ -15,46 +15,30 @@ from sweeper.data.source import DataSource
 from sweeper.data.splits import Indices, Split
 from sweeper.data.training_set import TrainingSet
 from sweeper.engine.local.execution import plan_execution
-from sweeper.engine.options import DeviceOptions
 from sweeper.errors import SweeperError, UsageError
-from sweeper.evaluation.statistics import Estimate, over_seeds_and_images
+from sweeper.evaluation.statistics import over_seeds_and_images
 from sweeper.events import Listener, Note, State
 from sweeper.promotion import finalists as final
-from sweeper.promotion import study_data, test_evaluation, verdict
+from sweeper.promotion import incumbent, recorded, study_data, test_evaluation, verdict
 from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.jobs import PromotionJobs
-from sweeper.promotion.options import PromotionOptions
 from sweeper.promotion.outcome import Entrant, PromotionOutcome
-from sweeper.promotion.verdict import Correct
+from sweeper.promotion.registration import Measured, register
+from sweeper.promotion.request import PromotionRequest
 from sweeper.runs import run_metadata
 from sweeper.runs.batch import BatchRunner, Training
 from sweeper.runs.end_on_failure import ends_on_failure
 from sweeper.runs.stop import StopRequest, closing_patience
-from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 from sweeper.studies import lifecycle, storage_errors, trial_records
 from sweeper.studies.attributes import id_of, spec_of
 from sweeper.studies.queries import find_again, find_study
+from sweeper.tracking import promotions
 from sweeper.tracking.client import check_tracking
 from sweeper.tracking.ledger import Ledger
+from sweeper.tracking.promotions import OPTIONS
 from sweeper.tracking.registry import Registry
 from sweeper.tracking.tracker import Tracker, shortfall
-
-
-@dataclass(frozen=True, kw_only=True)
-class PromotionRequest:
-    """The request for a promotion. `study` None means the latest. `command` is the command line, for the record.
-
-    `data_dir` and `offline` are those of DataSource; the data set is the study's own.
-    """
-
-    study: str | None
-    options: PromotionOptions
-    device: DeviceOptions
-    data_dir: Path | None
-    offline: bool
-    store: Store
-    command: Sequence[str]
 
 
 def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> PromotionOutcome | None:
@@ -67,6 +51,10 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
         raise UsageError(f"--prefer {options.prefer} needs --seeds 2 or more: one seed cannot show who is tied")
     store = request.store
     study = find_study(store, request.study)
+    if not (options.test or options.replace or options.again) and (promotion := recorded.find(store, study)):
+        shown = recorded.outcome_of(store, study, promotion)
+        recorded.announce(request, study, shown, listener)
+        return shown
     lifecycle.check_usable(study)
     check_tracking(store, spec_of(study).dataset)
     store.prepare()
@@ -74,23 +62,35 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
     with storage_errors.translated(store), store.owning(study.study_name):
         study = find_again(store, study.study_name, study_id)
         lifecycle.check_usable(study)
+        promotion = None if options.again else recorded.find(store, study)
+        before = recorded.outcome_of(store, study, promotion) if promotion else None
+        if promotion and before:
+            recorded.refuse_other_options(request, study, before)
+            if options.replace:
+                before = recorded.make_champion(store, promotion, before, listener)
+            if not options.test:
+                return before
+            request = replace(request, options=recorded.options_of(request, before))
+            if promotion.is_printed:  # an older sweeper has not recorded the networks
+                before = None
         ledger = Ledger(store)
         for difference in ledger.differences():
             listener(Note(f"Warning: {difference}"))
         data = study_data.data_of(study, request.data_dir, request.offline)
         test_sha256 = test_evaluation.known_sha256(data)
         if options.test:
-            test_evaluation.check(ledger, study.study_name, study_id, test_sha256, options.allow_retest, listener)
+            if not options.allow_retest:
+                test_evaluation.refuse_retest(ledger, study.study_name, study_id, test_sha256)
             ledger.prepare()
         training_set, split = study_data.load(study, data, listener)
         if options.test:
             # A test set that cannot be loaded ends the command before hours of training, not after them.
             test_evaluation.load(data, training_set.input_shape, listener)
-        promotion = _Promotion(request, study, data, test_sha256, training_set, split, listener, stop)
-        with ends_on_failure(promotion.end, stop):
-            outcome = promotion.run(ledger)
+        finals = _Promotion(request, study, data, test_sha256, training_set, split, before, listener, stop)
+        with ends_on_failure(finals.end, stop):
+            outcome = finals.test_recorded(ledger, before) if before else finals.run(ledger)
         try:
-            undelivered = promotion.end(State.COMPLETE if outcome else State.INTERRUPTED, stop.reason)
+            undelivered = finals.end(State.COMPLETE if outcome else State.INTERRUPTED, stop.reason)
         except SystemExit:
             if outcome is None:
                 raise
@@ -111,6 +111,7 @@ class _Promotion:
         test_sha256: str | None,
         training_set: TrainingSet,
         split: Split,
+        before: PromotionOutcome | None,
         listener: Listener,
         stop: StopRequest,
     ) -> None:
@@ -122,17 +123,29 @@ class _Promotion:
             self.study_name, self.study_id, self.spec, self.training_set, execution, request.store
         )
         trials = trial_records.records(study)
-        self.model_name = ""
+        # MLflow refuses slashes and colons in a model's name, but a space's name, that of its file, may contain them.
+        plain = re.sub(r"[^A-Za-z0-9._-]", "-", f"sweeper-{self.spec.dataset}-{self.spec.space_name}")
         self.finalists = final.select(
-            trials, self.spec, request.options.top, self.training_set.input_shape, len(self.training_set.classes)
+            trials,
+            self.spec,
+            request.options.top,
+            self.training_set.input_shape,
+            len(self.training_set.classes),
+            [entrant.trial for entrant in before.entrants] if before else (),
         )
+        self.refits = {f.trial: self.jobs.refit(f) for f in self.finalists}
+        if request.options.test and len(self.finalists) == 1 and request.options.top > 1:
+            raise UsageError(study_data.nothing_to_compare(study, self.finalists[0]))
         self.dropped: list[str] = []
-        for text in study_data.notes(study, trials, self.finalists, request.options, execution.kind):
-            listener(Note(text))
+        if before is None:
+            for text in study_data.notes(study, trials, self.finalists, request.options, execution.kind):
+                listener(Note(text))
         self.registry = Registry(request.store)
+        self.model_name = self.registry.name_of(plain, training_set.sha256)
         record = run_metadata.data_record(self.training_set)
         self.tracker = Tracker(request.store, record, lambda text: listener(Note(text)), kind="promotion")
-        choices = {f"sweeper.{name}": str(getattr(request.options, name)) for name in ("top", "seeds", "prefer")}
+        self.options = before.options if before else {name: getattr(request.options, name) for name in OPTIONS}
+        choices = {f"sweeper.{name}": str(value) for name, value in self.options.items()}
         tags = run_metadata.tags(request.command, execution, self.training_set.sha256) | choices
         self.tracker.open(self.study_name, self.study_id, tags, {})
         self.runner = BatchRunner(
@@ -145,6 +158,8 @@ class _Promotion:
         fresh = {
             f.trial: [self.jobs.fresh_seed(f, number) for number in range(1, 2 * seeds + 1)] for f in self.finalists
         }
+        if self.request.options.test:
+            self._refuse_begun(ledger, fresh)
         # Seed by seed, so that a failure of any finalist shows early.
         by_seed = [training for same_seed in zip(*fresh.values(), strict=True) for training in same_seed]
         if not self._train(by_seed, "fresh seeds", self.split.train, self.split.validation):
@@ -161,40 +176,35 @@ class _Promotion:
         estimated_on = self.split.confirm if part == "confirm" else self.split.validation
         correct = {f.trial: self.jobs.correct(fresh[f.trial][seeds:], estimated_on) for f in order}
 
-        refits = {f.trial: self.jobs.refit(f) for f in order}
+        refits = {f.trial: self.refits[f.trial] for f in order}
         everything = np.sort(np.concatenate([self.split.train, self.split.validation, self.split.confirm]))
         if not self._train(list(refits.values()), "refits on all images", everything, everything[:0]):
             return None
         order = [f for f in order if self._has_results(f, [refits[f.trial]])]
         self._require_eligible(order)
         estimates = {f.trial: over_seeds_and_images(correct[f.trial]) for f in order}
-        versions = self._register(order, refits, validation, estimates, part)
-
-        networks = {f.trial: refits[f.trial].key for f in order}
-        if self.request.options.test:
-            test_evaluation.evaluate(
-                ledger,
-                test_evaluation.load(self.data, self.training_set.input_shape, self.listener),
-                order,
-                {f.trial: f"{self.model_name}/{versions[f.trial]}" for f in order},
-                networks,
-                lambda finalist, images: self.jobs.logits(refits[finalist.trial], images),
-                study=self.study_name,
-                study_id=self.study_id,
-                command=redact(shlex.join(self.request.command)),
-                allow_retest=self.request.options.allow_retest,
-            )
-        by_role = {role: networks[f.trial] for role, f in test_evaluation.roles_of(order).items()}
-        seen = test_evaluation.recorded(ledger, self.study_id, self.test_sha256, by_role)
+        measured = [
+            Measured(f, self.refits[f.trial], validation[f.trial], estimates[f.trial], correct[f.trial]) for f in order
+        ]
+        versions = register(self.registry, self.model_name, self.tracker, self.jobs, part, measured)
+        champion, *others = (versions[f.trial] for f in order)
+        registration = incumbent.settle(
+            self.registry,
+            self.model_name,
+            champion,
+            others[0] if others else None,
+            replace=self.request.options.replace,
+            listener=self.listener,
+        )
         comparisons = verdict.compare_configurations(part, order, correct)
         entrants = [
-            Entrant(
-                finalist=f,
+            Entrant.of(
+                f,
                 alias=test_evaluation.alias(place),
                 version=versions[f.trial],
+                network=refits[f.trial].key,
                 validation=validation[f.trial].mean(axis=0),
                 confirm=estimates[f.trial] if part == "confirm" else None,
-                tested=seen.tested.get(networks[f.trial]),
             )
             for place, f in enumerate(order)
         ]
@@ -208,19 +218,68 @@ class _Promotion:
             comparisons=comparisons,
             dropped=self.dropped,
         )
-        tested = {entrant.name: entrant.tested for entrant in entrants if entrant.tested}
         outcome = PromotionOutcome(
             study_name=self.study_name,
             model_name=self.model_name,
+            options=self.options,
+            time=datetime.now(UTC).isoformat(timespec="seconds"),
             entrants=entrants,
-            comparisons=[*comparisons, *seen.comparisons],
+            comparisons=comparisons,
             shrinkage=verdict.shrinkage(order, comparisons),
-            verdict=[*sentences, *verdict.on_networks(tested, seen.comparisons, seen.evaluations), *seen.notes],
-            evaluations=seen.evaluations,
-            has_test_data=self.test_sha256 is not None,
+            verdict=sentences,
+            registration=registration,
             dropped=self.dropped,
         )
-        self.tracker.log_text(None, {"promotion.json": json.dumps(outcome.summary(), indent=2)})
+        return self._tested(ledger, outcome, order, refits)
+
+    def test_recorded(self, ledger: Ledger, before: PromotionOutcome) -> PromotionOutcome:
+        """Tests the networks of the recorded promotion. Trains nothing."""
+        by_trial = {f.trial: f for f in self.finalists}
+        if gone := [entrant.name for entrant in before.entrants if entrant.trial not in by_trial]:
+            raise SweeperError(f"the search no longer has {', '.join(gone)} of the promotion: --again promotes anew")
+        order = [by_trial[entrant.trial] for entrant in before.entrants]
+        refits = {
+            entrant.trial: self.jobs.recorded(self.refits[entrant.trial], entrant.network)
+            for entrant in before.entrants
+        }
+        keys = [refit.key for refit in refits.values()]
+        test_evaluation.refuse_begun(
+            ledger, self.study_id, self.test_sha256, keys, self.request.options.allow_retest,
+            self.listener,
+        )  # fmt: skip
+        return self._tested(ledger, before, order, refits)
+
+    def _tested(
+        self,
+        ledger: Ledger,
+        outcome: PromotionOutcome,
+        order: Sequence[Finalist],
+        refits: Mapping[int, Training],
+    ) -> PromotionOutcome:
+        """The outcome with all tests; evaluates the networks on the test set first if the command asks for it."""
+        options, outcome = self.request.options, replace(outcome, test_sha256=self.test_sha256)
+        # Before the test, whose result cannot change what was found.
+        self.tracker.log_text(None, {promotions.FOUND: json.dumps(outcome.found(), indent=2)})
+        if options.test and len(order) == 1 and options.top > 1:
+            text = "Not tested: nothing is left to compare, and the study has only one look; --top 1 tests it alone."
+            outcome = replace(outcome, verdict=[*outcome.verdict, text])
+        elif options.test:
+            versions = {entrant.trial: entrant.version for entrant in outcome.entrants}
+            test_evaluation.evaluate(
+                ledger,
+                test_evaluation.load(self.data, self.training_set.input_shape, self.listener),
+                order,
+                {trial: f"{outcome.model_name}/{version}" for trial, version in versions.items()},
+                {trial: refit.key for trial, refit in refits.items()},
+                lambda finalist, images: self.jobs.logits(refits[finalist.trial], images),
+                study=self.study_name,
+                study_id=self.study_id,
+                command=redact(shlex.join(self.request.command)),
+                allow_retest=options.allow_retest,
+            )
+        outcome = recorded.with_tests(outcome, ledger, self.study_id)
+        outcome = recorded.with_champion(outcome, self.registry)
+        self.tracker.log_text(None, {promotions.PRINTED: json.dumps(outcome.summary(), indent=2)})
         return outcome
 
     def end(self, state: State, reason: str) -> list[str]:
@@ -250,51 +309,19 @@ class _Promotion:
         if not order[0].eligible:
             raise SweeperError(f"{order[0].name} is too large to win (--max-params), and no other finalist is left")
 
-    def _register(
-        self,
-        order: Sequence[Finalist],
-        refits: Mapping[int, Training],
-        validation: Mapping[int, Correct],
-        estimates: Mapping[int, Estimate],
-        part: str,
-    ) -> dict[int, str]:
-        """Registers the finalists, then sets the aliases. Returns the registered versions by trial."""
-        undelivered = self.tracker.flush()
-        if undelivered:
-            raise SweeperError(f"{shortfall(undelivered)}; nothing was registered, the same command resumes from here")
-        # MLflow refuses slashes and colons in a model's name, but a space's name, that of its file, may contain them.
-        plain = re.sub(r"[^A-Za-z0-9._-]", "-", f"sweeper-{self.spec.dataset}-{self.spec.space_name}")
-        self.model_name = self.registry.name_of(plain, self.training_set.sha256)
-        versions = {}
-        for finalist in order:
-            refit = refits[finalist.trial]
-            run_id = self.tracker.child_run_id(refit.key)
-            assert run_id is not None
-            low, high = verdict.bounded(estimates[finalist.trial])
-            bounds = "" if low is None else f" [{low:.4f}, {high:.4f}]"
-            tags = {
-                "sweeper.study": self.study_name,
-                "sweeper.study_id": self.study_id,
-                "sweeper.trial": str(finalist.trial),
-                "sweeper.baseline": json.dumps(finalist.is_baseline),
-                "sweeper.n_parameters": str(finalist.n_parameters),
-                "sweeper.search_score": json.dumps(finalist.score),
-                "sweeper.n_seeds": str(self.request.options.seeds),
-                "sweeper.validation_accuracy": f"{validation[finalist.trial].mean():.4f}",
-                f"sweeper.{part}_estimate": f"{estimates[finalist.trial].value:.4f}{bounds}",
-            }
-            versions[finalist.trial] = self.registry.register(
-                self.model_name,
-                self.training_set.sha256,
-                run_id,
-                f"{self.study_id}/{refit.key}",
-                self.jobs.network(refit),
-                self.training_set.images[self.split.train[:2]],
-                {"model.safetensors": refit.job.weights, "config.json": refit.texts["config.json"]},
-                tags,
-                f"{finalist.name} of study {self.study_name}, refitted on all its training images. Takes raw pixels "
-                f"(batch, {', '.join(str(size) for size in self.training_set.input_shape)}) as uint8, gives logits.",
-            )
-        champion, *others = (versions[f.trial] for f in order)
-        self.registry.set_aliases(self.model_name, champion, others[0] if others else None)
-        return versions
+    def _refuse_begun(self, ledger: Ledger, fresh: Mapping[int, Sequence[Training]]) -> None:
+        """Refuses before anything is trained if a test evaluation was begun, and not of the final of this command.
+
+        All trainings of that final were done, so the final is another one if one of this command's is not.
+        """
+        trainings = []
+        for finalist in self.finalists:
+            seeds = fresh[finalist.trial]
+            if State.PRUNED not in [self.tracker.state(training.run) for training in seeds]:  # else it was dropped
+                trainings += [*seeds, self.refits[finalist.trial]]
+        networks = [refit.key for refit in self.refits.values()]
+        done = all(self.runner.is_done(training) for training in trainings)
+        test_evaluation.refuse_begun(
+            ledger, self.study_id, self.test_sha256, networks if done else [],
+            self.request.options.allow_retest, self.listener,
+        )  # fmt: skip

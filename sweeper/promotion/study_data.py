@@ -85,3 +85,13 @@ def notes(
         yield "Refits have no validation part, so `patience` cannot end them early"
     if device != spec.device:
         yield f"The search ran on {spec.device}, the promotion runs on {device}"
+
+
+def nothing_to_compare(study: optuna.Study, finalist: Finalist) -> str:
+    """Why a test of the only finalist is refused, and what to do."""
+    command = study.user_attrs.get(lifecycle.COMMAND)
+    more = f"`{command}` with more --trials" if command else "more --trials"
+    return (
+        f"only {finalist.name} has finished: a test would compare nothing, and it is the study's only one; search on "
+        f"({more}), or give --top 1 to test it alone"
+    )

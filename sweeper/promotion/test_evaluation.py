@@ -1,6 +1,6 @@
 """The one test evaluation of a study, recorded in the ledger before and after, and the results recorded earlier."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,8 +15,8 @@ from sweeper.promotion import verdict
 from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.test_metrics import Logits, measure, plots_of, tables
 from sweeper.promotion.verdict import Comparison
+from sweeper.tracking.aliases import CHALLENGER, CHAMPION
 from sweeper.tracking.ledger import Ledger, TestEvaluation, count
-from sweeper.tracking.registry import CHALLENGER, CHAMPION
 
 # The fields of TestMetrics that become metrics of the ledger's entry.
 METRICS = ("accuracy", "low", "high", "loss", "macro_precision", "macro_recall", "macro_f1")
@@ -48,21 +48,6 @@ def load(source: DataSource, input_shape: tuple[int, int, int], listener: Listen
     return load_test_set(source, input_shape=input_shape, notify=lambda text: listener(Note(text)))
 
 
-def check(
-    ledger: Ledger, study: str, study_id: str, sha256: str | None, allow_retest: bool, listener: Listener
-) -> None:
-    """Refuses a second test evaluation, and notes those begun but not completed. Raises UsageError."""
-    if not allow_retest:
-        refuse_retest(ledger, study, study_id, sha256)
-    for evaluation in begun(ledger, study_id, sha256):
-        listener(
-            Note(
-                f"The test evaluation begun at {evaluation.time} is resumed if its networks are the same; if not, it "
-                "still counts"
-            )
-        )
-
-
 def refuse_retest(ledger: Ledger, study: str, study_id: str, sha256: str | None) -> None:
     """Raises UsageError if the study was evaluated on these test data: the result could guide what is tested next."""
     for evaluation in ledger.evaluations():
@@ -74,13 +59,34 @@ def refuse_retest(ledger: Ledger, study: str, study_id: str, sha256: str | None)
             )
 
 
-def begun(ledger: Ledger, study_id: str, sha256: str | None) -> list[TestEvaluation]:
-    """The study's test evaluations on these test data that were never completed."""
-    return [
-        evaluation
-        for evaluation in ledger.evaluations()
-        if evaluation.study_id == study_id and evaluation.test_sha256 == sha256 and not evaluation.complete
-    ]
+def refuse_begun(
+    ledger: Ledger,
+    study_id: str,
+    sha256: str | None,
+    networks: Collection[str],
+    allow_retest: bool,
+    listener: Listener,
+) -> None:
+    """Refuses a test if one was begun that cannot be resumed with these networks: its result may have been seen.
+
+    Notes the begun tests that are resumed or, with `allow_retest`, count. Raises UsageError.
+    """
+    for evaluation in ledger.evaluations():
+        if evaluation.complete or (evaluation.study_id, evaluation.test_sha256) != (study_id, sha256):
+            continue
+        if not evaluation.deleted and set(evaluation.networks.values()) <= set(networks):
+            listener(Note(f"The test evaluation begun at {evaluation.time} is resumed"))
+        elif allow_retest:
+            listener(Note(f"The test evaluation begun at {evaluation.time} is not resumed, and counts"))
+        else:
+            raise UsageError(_begun_before(evaluation))
+
+
+def _begun_before(evaluation: TestEvaluation) -> str:
+    return (
+        f"a test of study {evaluation.study} was begun before ({evaluation.time}), of another final or deleted since, "
+        "and its result may have been seen: --allow-retest tests again and counts it"
+    )
 
 
 def evaluate(
@@ -155,10 +161,7 @@ def _entry(
         if not evaluation.complete and not evaluation.deleted and dict(evaluation.networks) == dict(networks):
             return evaluation
     if evaluations and not allow_retest:
-        raise SweeperError(
-            f"a test of study {evaluations[-1].study} was begun before ({evaluations[-1].time}), and its result may "
-            "have been seen: --allow-retest tests again and counts it"
-        )
+        raise SweeperError(_begun_before(evaluations[-1]))
     return ledger.begin(networks=networks, study_id=study_id, test_sha256=test_sha256, **other)
 
 

@@ -180,17 +180,17 @@ def on_configurations(
     if luck is not None:
         seen = next(c for c in comparisons if c.other == "baseline").difference
         sentences.append(
-            f"In the search the champion stood {_points(seen + luck)} points from the baseline in validation accuracy, "
-            f"on the confirm images {_points(seen)}: a shrinkage of {_points(luck)}."
+            f"In the search the champion stood {points(seen + luck)} points from the baseline in validation accuracy, "
+            f"on the confirm images {points(seen)}: a shrinkage of {points(luck)}."
         )
     return sentences
 
 
 def _configurations_sentence(comparison: Comparison) -> str:
-    head = f"Champion - {comparison.other} {_points(comparison.difference)}"
+    head = f"Champion - {comparison.other} {points(comparison.difference)}"
     if comparison.low is None or comparison.high is None:
         return f"{head} points: undecided; without an interval no difference can be told from luck."
-    head += f" [{_points(comparison.low)}, {_points(comparison.high)}]{_level(comparison)} points"
+    head += f" [{points(comparison.low)}, {points(comparison.high)}]{_level(comparison)} points"
     return f"{head}: {_decision(comparison)}"
 
 
@@ -216,7 +216,7 @@ def _networks_sentence(comparison: Comparison) -> str:
     assert comparison.p_adjusted is not None
     differ = "differ" if comparison.decided else "cannot be told apart"
     # Two decimals, because one image of 10,000 is 0.01 points.
-    difference = f"{_points(comparison.difference, 2)} [{_points(comparison.low, 2)}, {_points(comparison.high, 2)}]"
+    difference = f"{points(comparison.difference, 2)} [{points(comparison.low, 2)}, {points(comparison.high, 2)}]"
     difference += _level(comparison)
     return (
         f"These two trained networks, champion and {comparison.other}, {differ} on the test set: b = {comparison.b}, "
@@ -244,7 +244,7 @@ def _level(comparison: Comparison) -> str:
     return "" if abs(comparison.level - 0.95) < 1e-9 else f" ({100 * comparison.level:.1f} %)"
 
 
-def _points(share: float, decimals: int = 1) -> str:
+def points(share: float, decimals: int = 1) -> str:
     """A difference in percentage points; the sign shows its side of 0 even if it rounds to 0."""
     return f"{100 * share:+.{decimals}f}" if share else f"{0:.{decimals}f}"
 

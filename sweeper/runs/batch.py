@@ -75,7 +75,7 @@ class BatchRunner:
         waiting = deque(
             Task(training.name, training.job, _Entry(training, number), reported=self.tracker.last_epoch(training.run))
             for number, training in enumerate(trainings)
-            if not self._is_done(training)
+            if not self.is_done(training)
         )
         if not waiting:
             return True
@@ -122,7 +122,8 @@ class BatchRunner:
         """The result of a complete training with `to_mlflow`; None before its end."""
         return result_file.read(training.job.folder, training.job.identity, self.tracker.run_id)
 
-    def _is_done(self, training: Training) -> bool:
+    def is_done(self, training: Training) -> bool:
+        """Whether the training was trained to its end, and its result or weights are still here."""
         if training.to_mlflow:
             return self.outcome(training) is not None
         complete = self.tracker.state(training.run) == State.COMPLETE

@@ -20,12 +20,11 @@ from torch import nn
 
 from sweeper.errors import SweeperError
 from sweeper.store.layout import Store
-from sweeper.tracking import names
+from sweeper.tracking import aliases, names
+from sweeper.tracking.aliases import RegisteredVersion
 from sweeper.tracking.client import connect, reaching
 from sweeper.tracking.run_writer import WEIGHTS
 
-CHAMPION = "champion"
-CHALLENGER = "challenger"
 MODEL = "model"
 IDENTITY = "sweeper.identity"
 # The packages that serving a model imports; pip installs the others as their dependencies. MLflow would find them by
@@ -95,15 +94,20 @@ class Registry:
             self._show_in_run(run_id, model)
             return self._create_version(name, model, {**tags, IDENTITY: identity}, description)
 
+    def champion(self, name: str) -> tuple[RegisteredVersion, bool] | None:
+        """The version with the champion's alias, and whether somebody else than sweeper gave it the alias."""
+        with reaching(self._uri):
+            return aliases.champion(self._client, name)
+
+    def version(self, name: str, version: str) -> RegisteredVersion:
+        """A registered version with the estimate of its configuration."""
+        with reaching(self._uri):
+            return aliases.registered(self._client, name, version)
+
     def set_aliases(self, name: str, champion: str, challenger: str | None) -> None:
         """Points the two aliases to these versions; without a challenger, removes the challenger's alias."""
         with reaching(self._uri):
-            # The champion's alias moves last: until all else is done, it points to the old champion.
-            if challenger is None:
-                self._client.delete_registered_model_alias(name, CHALLENGER)
-            else:
-                self._client.set_registered_model_alias(name, CHALLENGER, challenger)
-            self._client.set_registered_model_alias(name, CHAMPION, champion)
+            aliases.move(self._client, name, champion, challenger)
 
     def _log_files(self, run_id: str, files: Mapping[str, Path | str]) -> None:
         with TemporaryDirectory() as folder:

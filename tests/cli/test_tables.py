@@ -24,13 +24,25 @@ def entrant(alias, *, is_baseline=False, tested=None):
     configuration = Configuration(ConvNetConfig(), TrainConfig())
     finalist = Finalist(48, configuration, {}, 15, is_baseline, True, 0.9238, 0.9238, 200_830, 10)
     estimate = Estimate(0.9238, 0.0027, 50.0)
-    return Entrant(finalist, alias, "1", np.array([0.92, 0.924, 0.926]), estimate, tested)
+    made = Entrant.of(
+        finalist, alias=alias, version="1", network="n", validation=np.array([0.92, 0.924, 0.926]), confirm=estimate
+    )
+    return replace(made, test=tested)
 
 
 @pytest.fixture
 def outcome():
     entrants = [entrant("champion", tested=TESTED), entrant(None, is_baseline=True)]
-    return PromotionOutcome("study", "sweeper-fashion_mnist-lenet5", entrants, [], None, [], (1, 4), [])
+    return PromotionOutcome(
+        study_name="study",
+        model_name="sweeper-fashion_mnist-lenet5",
+        entrants=entrants,
+        comparisons=[],
+        shrinkage=None,
+        verdict=[],
+        evaluations=(1, 4),
+        dropped=[],
+    )
 
 
 def shown(table, width):

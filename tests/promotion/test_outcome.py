@@ -26,14 +26,16 @@ def entrant(trial=3, **changes):
         n_parameters=61_706,
         n_multiply_adds=416_520,
     )
+    finalist = replace(finalist, **changes.pop("finalist", {}))
+    test = changes.pop("test", TESTED)
     fields = {
         "alias": "champion",
         "version": "7",
+        "network": f"trial-{trial}-refit",
         "validation": np.array([0.90, 0.92, 0.94]),
         "confirm": Estimate(0.9, 0.01, 10.0),
-        "tested": TESTED,
     }
-    return Entrant(finalist=finalist, **fields | changes)
+    return replace(Entrant.of(finalist, **fields | changes), test=test)
 
 
 def outcome(**changes):
@@ -41,7 +43,7 @@ def outcome(**changes):
     fields = {
         "study_name": "fashion_mnist-lenet5",
         "model_name": "sweeper-fashion_mnist-lenet5",
-        "entrants": [entrant(), entrant(0, alias="challenger", version="8", tested=None)],
+        "entrants": [entrant(), entrant(0, alias="challenger", version="8", test=None)],
         "comparisons": [compared],
         "shrinkage": 0.012,
         "verdict": ["The champion is so.", "The rest is undecided."],
@@ -59,6 +61,7 @@ def test_an_entrant_is_told_of_in_plain_data():
     assert described == {
         "alias": "champion",
         "version": "7",
+        "network": "trial-3-refit",
         "trial": 3,
         "is_baseline": False,
         "params": {"filters": (6, 16), "lr": 0.01},
@@ -97,13 +100,12 @@ def test_bounds_of_an_accuracy_stay_within_zero_and_one(value, low, high):
 
 
 def test_an_untested_entrant_has_no_test_figures_and_one_without_a_role_no_alias():
-    described = entrant(alias=None, tested=None).as_json()
+    described = entrant(alias=None, test=None).as_json()
     assert (described["alias"], described["test"]) == (None, None)
 
 
 def test_a_baseline_that_the_search_did_not_finish_has_no_search_score():
-    unfinished = entrant(0)
-    unfinished = replace(unfinished, finalist=replace(unfinished.finalist, score=None))
+    unfinished = entrant(0, finalist={"score": None})
     assert unfinished.as_json()["search_score"] is None
 
 
@@ -119,7 +121,12 @@ def test_the_summary_holds_everything_that_the_command_promises():
         "schema_version": 1,
         "study_name": "fashion_mnist-lenet5",
         "model_name": "sweeper-fashion_mnist-lenet5",
+        "options": {},
+        "time": "",
         "shrinkage": 0.012,
+        "registration": [],
+        "registered_champion": None,
+        "test_sha256": None,
         "verdict": "The champion is so.\nThe rest is undecided.",
         "dropped": ["trial 5, seed 2 diverged (loss is NaN): trial 5 is out of the final"],
         "test_looks": 1,
@@ -135,7 +142,7 @@ def test_the_summary_holds_everything_that_the_command_promises():
         {
             "entrants": [
                 entrant(validation=np.array([0.9]), confirm=Estimate(0.9, None, None)),
-                entrant(0, alias=None, validation=np.array([np.float64(1.0)]), confirm=None, tested=None),
+                entrant(0, alias=None, validation=np.array([np.float64(1.0)]), confirm=None, test=None),
             ]
         },
     ],

@@ -49,7 +49,7 @@ def alias(workplace, name):
 def test_finalists_are_retrained_ordered_estimated_refitted_and_registered(workplace):
     best = workplace.search("whole")["best_trial"]
     InlinePool.made.clear()
-    outcome = workplace.promoted("whole", "--top", 2, "--seeds", 2)
+    outcome = workplace.promoted("whole", "--top", 2, "--seeds", 2, "--replace")
     assert set(outcome) >= {
         "schema_version", "study_name", "model_name", "finalists", "comparisons", "verdict", "test_looks",
     }  # fmt: skip
@@ -176,14 +176,29 @@ def test_one_seed_gives_no_interval_and_no_ties(workplace):
 
 def test_baseline_alone_is_champion_without_a_challenger(workplace):
     workplace.search("alone", "--trials", 1)
-    shown = workplace.promote("alone", "--top", 2, "--seeds", 1, "--test")
+    shown = workplace.promote("alone", "--top", 2, "--seeds", 1, "--replace")
     assert "--top 2: only 1 distinct configurations have finished" in shown.stderr
-    outcome = workplace.promoted("alone", "--top", 2, "--seeds", 1)
+    assert "--test" not in shown.stdout
+    refused = workplace.promote("alone", "--test", code=2)
+    assert "only trial 0 (baseline) has finished: a test would compare nothing" in refused.stderr
+    assert looks_of(workplace, "alone") == []
+    workplace.promote("alone", "--top", 1, "--test")
+    outcome = workplace.promoted("alone")
     assert [(f["alias"], f["trial"]) for f in outcome["finalists"]] == [("champion", 0)]
     assert outcome["comparisons"] == []
     assert outcome["finalists"][0]["test"] is not None
     assert alias(workplace, "champion") == outcome["finalists"][0]["version"]
     assert alias(workplace, "challenger") is None
+
+
+def test_test_that_would_compare_nothing_is_refused_before_anything_is_trained(workplace):
+    workplace.search("lonely", "--trials", 1)
+    status = json.loads(workplace.run("status", "lonely", "--store", workplace.store, "--json").stdout)
+    InlinePool.made.clear()
+    refused = workplace.promote("lonely", "--seeds", 1, "--test", code=2).stderr.splitlines()[-1]
+    assert f"(`{status['command']}` with more --trials), or give --top 1" in refused
+    assert InlinePool.made == []
+    assert looks_of(workplace, "lonely") == []
 
 
 def test_baseline_that_wins_is_champion_and_the_verdict_says_so(workplace, monkeypatch):
@@ -292,7 +307,7 @@ STEPS = [
 
 
 def test_killed_at_every_step_the_repeated_command_does_nothing_twice(workplace):
-    arguments = ("--top", 1, "--seeds", 1, "--test")
+    arguments = ("--top", 1, "--seeds", 1, "--test", "--replace")
     workplace.search("undisturbed", "--trials", 2)
     expected = workplace.promoted("undisturbed", *arguments)
     workplace.search("killed", "--trials", 2)
@@ -389,7 +404,7 @@ def test_share_of_the_pool_is_that_of_the_whole_pool(workplace):
 
 
 def test_result_that_was_lost_is_named_and_everything_else_is_shown(workplace):
-    workplace.search("lost", "--trials", 1)
+    workplace.search("lost", "--trials", 2)
     workplace.promote("lost", "--seeds", 1, "--test")
     [evaluation] = looks_of(workplace, "lost")
     uri = client_of(workplace).get_run(evaluation["run_id"]).info.artifact_uri

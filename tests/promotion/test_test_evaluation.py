@@ -200,14 +200,37 @@ def test_look_at_fewer_networks_is_of_another_final(ledger, test_set):
     assert len(seen.notes) == 1
 
 
-def test_begun_looks_are_the_studys_own_at_these_data(ledger, test_set):
+def refuse_begun(ledger, test_set, *trials, allow_retest=False):
+    """What is noted of the begun looks of a final of these trials."""
+    noted = []
+    networks = [network(trial) for trial in trials]
+    evaluations.refuse_begun(ledger, "id-1", test_set.sha256, networks, allow_retest, noted.append)
+    return [note.text for note in noted]
+
+
+def test_look_begun_by_another_study_or_at_other_data_is_none_of_this_ones(ledger, test_set):
     interrupted(ledger, test_set, study_id="id-2")
     interrupted(ledger, replace(test_set, sha256=OTHER_SHA256))
-    assert evaluations.begun(ledger, "id-1", test_set.sha256) == []
+    assert refuse_begun(ledger, test_set) == []
+
+
+def test_begun_look_at_the_same_networks_is_resumed_and_at_others_refused_beforehand(ledger, test_set):
     interrupted(ledger, test_set)
-    assert [evaluation.study_id for evaluation in evaluations.begun(ledger, "id-1", test_set.sha256)] == ["id-1"]
+    [note] = refuse_begun(ledger, test_set, 0, 1, 3, 5)
+    assert note == "The test evaluation begun at 2026-05-01T12:00:00+00:00 is resumed"
+    with pytest.raises(UsageError, match=r"fashion was begun before \(2026-05-01T12:00:00.*--allow-retest"):
+        refuse_begun(ledger, test_set, 0, 3)
+    [note] = refuse_begun(ledger, test_set, 0, 3, allow_retest=True)
+    assert "is not resumed, and counts" in note
     take(ledger, test_set)
-    assert evaluations.begun(ledger, "id-1", test_set.sha256) == []
+    assert refuse_begun(ledger, test_set, 0, 3) == []
+
+
+def test_begun_look_that_was_deleted_is_not_said_to_be_resumed(ledger, test_set):
+    interrupted(ledger, test_set)
+    ledger.entries = [replace(entry, deleted=True) for entry in ledger.entries]
+    with pytest.raises(UsageError, match="of another final or deleted since, and its result may have been seen"):
+        refuse_begun(ledger, test_set, 0, 3, 5)
 
 
 def test_entry_holds_tables_and_a_confusion_matrix_a_role(ledger, test_set):

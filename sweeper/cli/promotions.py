@@ -1,0 +1,66 @@
+"""`sweeper promotions`: shows what promotions have found."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from sweeper.cli.notes import note, store_arguments
+from sweeper.cli.options import json_option, resolve_store, store_options
+from sweeper.cli.promote import show
+from sweeper.store.layout import StoreOptions
+
+if TYPE_CHECKING:
+    from sweeper.promotion.outcome import PromotionOutcome
+
+
+@click.command()
+@click.argument("study", required=False)
+@store_options
+@json_option
+def promotions(study: str | None, store: StoreOptions, as_json: bool) -> None:
+    """Show what the promotion of STUDY has found, or list all promotions; trains and changes nothing.
+
+    \b
+    Example:
+      sweeper promotions
+      sweeper promotions fashion_mnist-lenet5
+    """
+    from sweeper.promotion.recorded import outcomes
+
+    where = resolve_store(store)
+    found = outcomes(where, study, note)
+    if as_json:
+        click.echo(json.dumps({"schema_version": 1, "promotions": [outcome.summary() for outcome in found]}))
+    elif not found:
+        of, name = (f" of {study}", study) if study else ("", "STUDY")
+        click.echo(f"No promotion{of} yet: `sweeper promote {name}{store_arguments(where)}` makes one.")
+    elif study:
+        show(found[0])
+    else:
+        _print(found)
+
+
+def _print(found: "Sequence[PromotionOutcome]") -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from sweeper.cli.tables import stdout_console
+
+    table = Table()
+    for name in ("study", "time (UTC)", "registered model", "version", "champion", "confirm", "tests"):
+        table.add_column(name, overflow="fold")
+    for outcome in found:
+        champion = outcome.entrants[0]
+        accuracy = champion.confirm["accuracy"]
+        table.add_row(
+            escape(outcome.study_name),
+            outcome.time[:19].replace("T", " "),
+            escape(outcome.model_name),
+            champion.version + " registered" * (champion.version == outcome.registered_champion),
+            f"trial {champion.trial}" + " (baseline)" * champion.is_baseline,
+            "" if accuracy is None else f"{100 * accuracy:.2f}",
+            str(outcome.evaluations[0]),
+        )
+    stdout_console().print(table)

@@ -1,0 +1,102 @@
+"""Decides whether a promotion's champion replaces the registered champion, and says why.
+
+A registered champion of the same data and the same part is compared on what both promotions recorded of that part. It
+stays unless the new estimate is at least as high. It also stays if the two cannot be compared, or if a person chose it.
+`replace` overrules all of this.
+
+Within a study nothing is chosen on the confirm part; between studies the alias goes by it, because each study has
+chosen on its own validation images. So the champion of many studies is flattered, as the best of many always is.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from sweeper.errors import first_line
+from sweeper.evaluation.statistics import over_seeds_and_images
+from sweeper.events import Listener, Note
+from sweeper.promotion.verdict import points
+from sweeper.tracking.aliases import RegisteredVersion
+from sweeper.tracking.registry import Registry
+
+# What must be equal for a comparison, and how a message calls it.
+SAME = {
+    "data_sha256": "data",
+    "classes": "classes",
+    "input_shape": "image size",
+    "split_sha256": "split",
+    "part": "part",
+}
+
+
+def settle(
+    registry: Registry, model: str, champion: str, challenger: str | None, *, replace: bool, listener: Listener
+) -> list[str]:
+    """Moves the aliases to these versions, or leaves them, and returns what to say of it; `listener` hears it first."""
+    found = registry.champion(model)
+    if found is None or found[0].version == champion:
+        registry.set_aliases(model, champion, challenger)
+        return []
+    incumbent, by_hand = found
+    told, is_lower = _compared(registry.version(model, champion), incumbent)
+    if by_hand:
+        told = f"somebody other than sweeper gave it the alias; {told}"
+    stays = not replace and (by_hand or is_lower)
+    if stays:
+        sentence = (
+            f"The registered champion stays {incumbent.label}: {told}. --replace gives the alias to version {champion}."
+        )
+    else:
+        sentence = f"Version {champion} replaces {incumbent.label} as the registered champion: {told}."
+    listener(Note(sentence))
+    if not stays:
+        registry.set_aliases(model, champion, challenger)
+    return [sentence]
+
+
+def _compared(new: RegisteredVersion, old: RegisteredVersion) -> tuple[str, bool]:
+    """How the new version compares with the old one, in words, and whether it is lower or may be."""
+    try:
+        other = [name for key, name in SAME.items() if old.estimate.get(key) in (None, "") or _differ(new, old, key)]
+        if other:
+            return f"the two cannot be compared, because the {other[0]} of its estimate differs or is not known", True
+        part = f"the {new.estimate['part']} images of both"
+        if new.estimate.get("correct") and old.estimate.get("correct"):
+            return _paired(new.estimate["correct"], old.estimate["correct"], part)
+        return _by_intervals(new.estimate, old.estimate, part)
+    except (ValueError, KeyError, TypeError) as error:
+        return f"the two cannot be compared, because MLflow's record of them is damaged ({first_line(error)})", True
+
+
+def _differ(new: RegisteredVersion, old: RegisteredVersion, key: str) -> bool:
+    return bool(new.estimate.get(key) != old.estimate.get(key))
+
+
+def _paired(new: Any, old: Any, part: str) -> tuple[str, bool]:
+    n_seeds = min(len(new), len(old))
+    correct = [
+        np.array([[int(image) for image in seed] for seed in seeds[:n_seeds]], np.int8).T for seeds in (new, old)
+    ]
+    difference = over_seeds_and_images(correct[0] - correct[1])
+    interval = difference.interval()
+    text = f"on {part} the new less the registered accuracy is {points(difference.value)}"
+    if interval is None:
+        return f"{text} points, without an interval: undecided", difference.value < 0
+    low, high = interval
+    decision = "better" if low > 0 else "worse" if high < 0 else "undecided"
+    return f"{text} [{points(low)}, {points(high)}] points: {decision}", difference.value < 0
+
+
+def _by_intervals(new: Any, old: Any, part: str) -> tuple[str, bool]:
+    """Compares two estimates whose images are not known one by one: only intervals that are apart decide."""
+    decision = "undecided"
+    if None not in (new["low"], old["low"]):
+        decision = "better" if new["low"] > old["high"] else "worse" if new["high"] < old["low"] else "undecided"
+    shown = " and ".join(
+        f"{100 * one['accuracy']:.1f} %"
+        + ("" if one["low"] is None else f" [{100 * one['low']:.1f}, {100 * one['high']:.1f}]")
+        for one in (new, old)
+    )
+    return f"on {part} the estimates are {shown} for the new and the registered champion: {decision}", bool(
+        new["accuracy"] < old["accuracy"]
+    )

@@ -1,0 +1,138 @@
+"""Promotions that were recorded: shown without training, and made the registered champion."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import optuna
+
+from sweeper.errors import SweeperError, UsageError, first_line, shortened
+from sweeper.events import Listener, Note
+from sweeper.promotion import incumbent, test_evaluation, verdict
+from sweeper.promotion.finalists import distinct
+from sweeper.promotion.options import PromotionOptions
+from sweeper.promotion.outcome import PromotionOutcome
+from sweeper.promotion.request import PromotionRequest
+from sweeper.store.layout import Store
+from sweeper.studies import lifecycle, trial_records
+from sweeper.studies.attributes import id_of, spec_of
+from sweeper.studies.queries import find_study, studies_in
+from sweeper.tracking import promotions
+from sweeper.tracking.ledger import Ledger
+from sweeper.tracking.promotions import RecordedPromotion
+from sweeper.tracking.registry import Registry
+
+
+def find(store: Store, study: optuna.Study) -> RecordedPromotion | None:
+    """The study's recorded promotion. Raises SweeperError if MLflow cannot be used."""
+    spec = spec_of(study)
+    return promotions.find(store, spec.dataset, spec.data_sha256, id_of(study))
+
+
+def outcomes(store: Store, name: str | None, notify: Callable[[str], None]) -> list[PromotionOutcome]:
+    """The recorded outcome of one study or (None) of all, in the order in which the studies were started.
+
+    Of all, those that cannot be read are not included, and `notify` gets the reason.
+    """
+    if name is not None:
+        study = find_study(store, name)
+        promotion = find(store, study)
+        return [outcome_of(store, study, promotion)] if promotion else []
+    found = []
+    for study in studies_in(store):
+        try:
+            lifecycle.check_schema(study)
+            if promotion := find(store, study):
+                found.append(outcome_of(store, study, promotion))
+        except SweeperError as error:
+            notify(f"Not shown: {error}")
+    return found
+
+
+def outcome_of(store: Store, study: optuna.Study, promotion: RecordedPromotion) -> PromotionOutcome:
+    """The recorded outcome, with what ledger and registry say now. Raises SweeperError if it cannot be read."""
+    try:
+        outcome = PromotionOutcome.from_found(promotion.content)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SweeperError(
+            f"the recorded promotion of study {study.study_name} cannot be read ({type(error).__name__}: "
+            f"{shortened(first_line(error))}): --again promotes anew"
+        ) from error
+    if not promotion.is_printed:
+        outcome = with_tests(outcome, Ledger(store), id_of(study))
+    return with_champion(outcome, Registry(store))
+
+
+def with_tests(outcome: PromotionOutcome, ledger: Ledger, study_id: str) -> PromotionOutcome:
+    """A promotion's outcome, with the results of the study's test evaluations so far."""
+    roles = {e.alias or "baseline": e.network or "" for e in outcome.entrants if e.alias or e.is_baseline}
+    seen = test_evaluation.recorded(ledger, study_id, outcome.test_sha256, roles)
+    entrants = [replace(entrant, test=seen.tested.get(entrant.network or "")) for entrant in outcome.entrants]
+    tested = {entrant.name: entrant.test for entrant in entrants if entrant.test}
+    return replace(
+        outcome,
+        entrants=entrants,
+        comparisons=[*(c for c in outcome.comparisons if c.part != "test"), *seen.comparisons],
+        test_verdict=[*verdict.on_networks(tested, seen.comparisons, seen.evaluations), *seen.notes],
+        evaluations=seen.evaluations,
+    )
+
+
+def with_champion(outcome: PromotionOutcome, registry: Registry) -> PromotionOutcome:
+    """A promotion's outcome, with the version that is the registered champion now."""
+    found = registry.champion(outcome.model_name)
+    return replace(outcome, registered_champion=None if found is None else found[0].version)
+
+
+def announce(request: PromotionRequest, study: optuna.Study, outcome: PromotionOutcome, listener: Listener) -> None:
+    """Notes that a recorded promotion is shown, which options have no effect, and which trials are better since."""
+    made = f" with {typed(outcome.options)}" if outcome.options else ""
+    listener(Note(f"Study {study.study_name} was promoted before{made}: this is shown, and nothing is trained"))
+    if other := other_options(request, outcome):
+        listener(Note(f"{typed(other)} changes nothing that is shown: --again promotes anew with it"))
+    best = distinct(trial_records.records(study), spec_of(study).metric)[: outcome.options.get("top")]
+    finalists = {entrant.trial for entrant in outcome.entrants}
+    if new := [trial.name for trial in best if trial.number not in finalists]:
+        listener(Note(f"Among the best of the search since then: {', '.join(new)}; --again promotes anew"))
+
+
+def refuse_other_options(request: PromotionRequest, study: optuna.Study, outcome: PromotionOutcome) -> None:
+    """Raises UsageError if the command asks for another promotion than the recorded one."""
+    if other := other_options(request, outcome):
+        raise UsageError(
+            f"study {study.study_name} was promoted with {typed(outcome.options)}, this command has {typed(other)}: "
+            "leave it out, or give --again to promote anew"
+        )
+
+
+def make_champion(
+    store: Store, promotion: RecordedPromotion, outcome: PromotionOutcome, listener: Listener
+) -> PromotionOutcome:
+    """Gives the aliases to the recorded champion and challenger, whoever has them now."""
+    registry, versions = Registry(store), {entrant.alias: entrant.version for entrant in outcome.entrants}
+    said = incumbent.settle(
+        registry, outcome.model_name, versions["champion"], versions.get("challenger"), replace=True, listener=listener
+    )
+    outcome = replace(outcome, registration=said or outcome.registration)
+    name = promotions.PRINTED if promotion.is_printed else promotions.FOUND
+    promotions.record(store, promotion.run_id, name, outcome.found())
+    return with_champion(outcome, registry)
+
+
+def options_of(request: PromotionRequest, outcome: PromotionOutcome) -> PromotionOptions:
+    """The options of the command, those that were not given as in the recorded promotion."""
+    made = {name: value for name, value in outcome.options.items() if name not in request.given}
+    return replace(request.options, **made)
+
+
+def typed(options: Mapping[str, Any]) -> str:
+    """Options as on a command line."""
+    return " ".join(f"--{name} {value}" for name, value in options.items())
+
+
+def other_options(request: PromotionRequest, outcome: PromotionOutcome) -> dict[str, Any]:
+    """The options given in the command line that would make another promotion than the recorded one."""
+    given = {name: getattr(request.options, name) for name in outcome.options if name in request.given}
+    # A finalist that was alone is the best one, too.
+    made = {**outcome.options, "top": 1} if len(outcome.entrants) == 1 and given.get("top") == 1 else outcome.options
+    return {name: value for name, value in given.items() if value != made[name]}

@@ -1,0 +1,96 @@
+"""Registers the finalists' refits, and records what a later promotion compares its champion with."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sweeper.errors import SweeperError
+from sweeper.evaluation.statistics import Estimate
+from sweeper.promotion.finalists import Finalist
+from sweeper.promotion.jobs import PromotionJobs
+from sweeper.promotion.verdict import Correct, bounded
+from sweeper.runs.batch import Training
+from sweeper.tracking.aliases import ESTIMATE
+from sweeper.tracking.registry import Registry
+from sweeper.tracking.tracker import Tracker, shortfall
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A finalist with its refit and what was measured.
+
+    `validation` and `correct` have a column for each seed: of the order on the validation part, and of the `estimate`
+    on the part that it is from.
+    """
+
+    finalist: Finalist
+    refit: Training
+    validation: Correct
+    estimate: Estimate
+    correct: Correct
+
+
+def register(
+    registry: Registry, model: str, tracker: Tracker, jobs: PromotionJobs, part: str, finalists: Sequence[Measured]
+) -> dict[int, str]:
+    """Registers the finalists. Returns the registered versions by trial. May be repeated.
+
+    Raises SweeperError, before anything is registered, if MLflow has not accepted all earlier writes.
+    """
+    for measured in finalists:
+        tracker.log_text(measured.refit.key, {ESTIMATE: json.dumps(_estimate(measured, jobs, part))})
+    undelivered = tracker.flush()
+    if undelivered:
+        raise SweeperError(f"{shortfall(undelivered)}; nothing was registered, the same command resumes from here")
+    return {
+        measured.finalist.trial: _register(registry, model, tracker, jobs, part, measured) for measured in finalists
+    }
+
+
+def _register(
+    registry: Registry, model: str, tracker: Tracker, jobs: PromotionJobs, part: str, measured: Measured
+) -> str:
+    finalist, refit, estimate = measured.finalist, measured.refit, measured.estimate
+    run_id = tracker.child_run_id(refit.key)
+    assert run_id is not None
+    low, high = bounded(estimate)
+    bounds = "" if low is None else f" [{low:.4f}, {high:.4f}]"
+    tags = {
+        "sweeper.study": jobs.study_name,
+        "sweeper.study_id": jobs.study_id,
+        "sweeper.trial": str(finalist.trial),
+        "sweeper.baseline": json.dumps(finalist.is_baseline),
+        "sweeper.n_parameters": str(finalist.n_parameters),
+        "sweeper.search_score": json.dumps(finalist.score),
+        "sweeper.n_seeds": str(measured.validation.shape[1]),
+        "sweeper.validation_accuracy": f"{measured.validation.mean():.4f}",
+        f"sweeper.{part}_estimate": f"{estimate.value:.4f}{bounds}",
+    }
+    return registry.register(
+        model,
+        jobs.training_set.sha256,
+        run_id,
+        f"{jobs.study_id}/{refit.key}",
+        jobs.network(refit),
+        jobs.training_set.images[:2],
+        {"model.safetensors": refit.job.weights, "config.json": refit.texts["config.json"]},
+        tags,
+        f"{finalist.name} of study {jobs.study_name}, refitted on all its training images. Takes raw pixels "
+        f"(batch, {', '.join(str(size) for size in jobs.training_set.input_shape)}) as uint8, gives logits.",
+    )
+
+
+def _estimate(measured: Measured, jobs: PromotionJobs, part: str) -> dict[str, object]:
+    """The fields of RegisteredVersion.estimate."""
+    low, high = bounded(measured.estimate)
+    return {
+        "data_sha256": jobs.training_set.sha256,
+        "split_sha256": jobs.spec.split_sha256,
+        "classes": jobs.training_set.classes,
+        "input_shape": jobs.training_set.input_shape,
+        "part": part,
+        "accuracy": measured.estimate.value,
+        "low": low,
+        "high": high,
+        "correct": ["".join(map(str, seed)) for seed in measured.correct.T.astype(int)],
+    }

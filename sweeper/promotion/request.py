@@ -1,0 +1,28 @@
+"""The request for a promotion."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweeper.engine.options import DeviceOptions
+from sweeper.promotion.options import PromotionOptions
+from sweeper.store.layout import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromotionRequest:
+    """The request for a promotion. `study` None means the latest. `command` is the command line, for the record.
+
+    `given` are the names of the options in the command line: those that only have their defaults are no request for
+    another promotion than a recorded one. `data_dir` and `offline` are those of DataSource; the data set is the study's
+    own.
+    """
+
+    study: str | None
+    options: PromotionOptions
+    given: Collection[str] = ()
+    device: DeviceOptions
+    data_dir: Path | None
+    offline: bool
+    store: Store
+    command: Sequence[str]

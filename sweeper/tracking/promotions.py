@@ -1,0 +1,60 @@
+"""Reads and writes what a study's promotion has found, in the promotion's run in MLflow."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sweeper.store.layout import Store
+from sweeper.tracking.client import check_database, connect, reaching, search_runs
+from sweeper.tracking.names import experiments_of
+
+# The options that decide what is found, by name, with their types; the run has a tag for each.
+OPTIONS: Mapping[str, Callable[[str], Any]] = {"top": int, "seeds": int, "prefer": str}
+# What was found before the test evaluation, from which a promotion is shown, and what the command printed at its end.
+FOUND, PRINTED = "found.json", "promotion.json"
+
+
+@dataclass(frozen=True)
+class RecordedPromotion:
+    """A promotion's run and what was found. An older sweeper has recorded only what it printed, tests included."""
+
+    run_id: str
+    content: dict[str, Any]
+    is_printed: bool
+
+
+def find(store: Store, dataset: str, data_sha256: str, study_id: str) -> RecordedPromotion | None:
+    """The recorded promotion of a study of these data; None if there is none. Creates no database.
+
+    Raises SweeperError if MLflow cannot be used.
+    """
+    if not check_database(store):
+        return None
+    client = connect(store)
+    query = f"tags.`sweeper.study_id` = '{study_id}' AND tags.`sweeper.kind` = 'promotion'"
+    with reaching(store.tracking_uri):
+        for experiment in experiments_of(client, dataset, data_sha256):
+            for run in search_runs(client, experiment.experiment_id, query):
+                run_id = str(run.info.run_id)
+                files = {file.path for file in client.list_artifacts(run_id)}
+                for name in (FOUND, PRINTED):
+                    if name in files:
+                        text = Path(client.download_artifacts(run_id, name)).read_text(encoding="utf-8")
+                        content = _options(run.data.tags) | dict(json.loads(text))
+                        return RecordedPromotion(run_id, content, name == PRINTED)
+    return None
+
+
+def record(store: Store, run_id: str, name: str, content: Mapping[str, Any]) -> None:
+    """Writes FOUND or PRINTED again. Raises SweeperError if MLflow cannot be used."""
+    with reaching(store.tracking_uri):
+        connect(store).log_text(run_id, json.dumps(content, indent=2), name)
+
+
+def _options(tags: Mapping[str, str]) -> dict[str, Any]:
+    """The options of a promotion by an older sweeper, which has recorded them in tags only."""
+    return {
+        "options": {name: read(tags[f"sweeper.{name}"]) for name, read in OPTIONS.items() if f"sweeper.{name}" in tags}
+    }

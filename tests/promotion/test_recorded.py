@@ -1,0 +1,146 @@
+"""Promotions that are shown after they were recorded, on a real MLflow store."""
+
+import json
+
+import pytest
+
+from sweeper.events import State
+from sweeper.promotion.outcome import PromotionOutcome
+from sweeper.studies.trial_records import TrialRecord
+from tests.engine.inline import InlinePool
+
+MODEL = "sweeper-tiny-tiny_space"
+
+
+@pytest.fixture(scope="module")
+def promoted(workplace):
+    """The outcome of the promotion of the study `first`, with one seed; `second` and `small` are not promoted yet."""
+    for study in ("first", "second"):
+        workplace.search(study, "--trials", 2)
+    workplace.search("small", "--trials", 2, "--subset", 200)
+    return workplace.promoted("first", "--seeds", 1)
+
+
+@pytest.fixture(autouse=True)
+def untrained(promoted):
+    InlinePool.made.clear()
+
+
+def champion(client):
+    version = client.get_model_version_by_alias(MODEL, "champion")
+    return version.tags["sweeper.study"]
+
+
+def test_promoted_study_is_only_shown_whatever_the_options(workplace, promoted, client):
+    shown = workplace.promote("first", "--seeds", 2, "--top", 1)
+    assert "--top 1 --seeds 2 changes nothing that is shown: --again promotes anew with it" in shown.stderr
+    assert InlinePool.made == []
+    assert (
+        f"  sweeper promote first --data-dir {workplace.folder}/data --store {workplace.store} --test" in shown.stdout
+    )
+    assert json.loads(workplace.promote("first", "--json", "-q").stdout) == promoted
+    runs = client.search_runs(
+        [client.get_experiment_by_name("tiny").experiment_id], "tags.`sweeper.kind` = 'promotion'"
+    )
+    assert [run.info.status for run in runs] == ["FINISHED"]
+
+
+def test_promotions_lists_what_was_recorded_without_the_data(workplace, promoted):
+    store = ("--store", workplace.store)
+    listed = json.loads(workplace.run("promotions", *store, "--json").stdout)
+    assert listed == {"schema_version": 1, "promotions": [promoted]}
+    assert "first" in workplace.run("promotions", *store).stdout
+    assert "Estimated accuracy" in (one := workplace.run("promotions", "first", *store).stdout) or "One seed" in one
+    assert (
+        "No promotion of second yet: `sweeper promote second --store"
+        in workplace.run("promotions", "second", *store).stdout
+    )
+    assert InlinePool.made == []
+
+
+def test_test_of_another_promotion_than_the_recorded_one_is_refused(workplace):
+    refused = workplace.promote("first", "--seeds", 2, "--test", code=2).stderr.splitlines()[-1]
+    assert "was promoted with --top 2 --seeds 1 --prefer accuracy, this command has --seeds 2: leave it out" in refused
+
+
+def test_recorded_networks_are_tested_without_training(workplace, promoted):
+    outcome = workplace.promoted("first", "--test")
+    assert InlinePool.made == []
+    assert outcome["test_looks"] == 1
+    assert [f["version"] for f in outcome["finalists"]] == [f["version"] for f in promoted["finalists"]]
+    assert workplace.promoted("first") == outcome
+    retested = workplace.promoted("first", "--test", "--allow-retest")
+    assert retested["test_looks"] == 2
+    assert retested["comparisons"] == outcome["comparisons"]
+    assert InlinePool.made == []
+    assert outcome["options"] == {"top": 2, "seeds": 1, "prefer": "accuracy"}
+
+
+def test_smaller_try_leaves_the_champion_and_showing_the_older_promotion_moves_nothing(workplace, promoted, client):
+    assert champion(client) == "first"
+    outcome = workplace.promoted("small", "--seeds", 1)
+    [said] = outcome["registration"]
+    assert said.startswith("The registered champion stays version ")
+    assert "cannot be compared, because the split" in said
+    assert champion(client) == "first"
+    shown = workplace.promote("small")
+    assert said in shown.stdout
+    assert " --replace\n" in shown.stdout
+    assert f"models:/{MODEL}/{outcome['finalists'][0]['version']} " in shown.stdout
+    replaced = workplace.promoted("small", "--replace")
+    assert champion(client) == "small"
+    assert replaced["registered_champion"] == outcome["finalists"][0]["version"]
+    assert "as the registered champion" in replaced["registration"][0]
+    workplace.promote("first")
+    assert champion(client) == "small"
+
+
+def test_champion_of_the_same_images_is_compared_before_it_is_replaced(workplace, promoted, client):
+    workplace.promote("first", "--replace")
+    outcome = workplace.promoted("second", "--seeds", 1)
+    [said] = outcome["registration"]
+    assert "on the confirm images of both the new less the registered accuracy is 0.0 points" in said
+    assert champion(client) == "second"
+    client.set_registered_model_alias(MODEL, "champion", promoted["finalists"][0]["version"])
+    [stays] = workplace.promoted("second", "--again", "--seeds", 2)["registration"]
+    assert "somebody other than sweeper gave it the alias" in stays
+    assert champion(client) == "first"
+
+
+def test_again_promotes_anew_with_other_options(workplace):
+    outcome = workplace.promoted("second", "--again", "--seeds", 1, "--top", 1)
+    assert outcome["options"]["top"] == 1
+    assert workplace.promoted("second")["options"] == outcome["options"]
+
+
+def test_better_trials_of_a_search_that_went_on_are_noted(workplace, monkeypatch):
+    [better] = [TrialRecord(9, State.COMPLETE, 1.0, {}, None, None, "", True, 1)]
+    monkeypatch.setattr("sweeper.promotion.recorded.distinct", lambda trials, metric: [better])
+    shown = workplace.promote("first")
+    assert "Among the best of the search since then: trial 9; --again promotes anew" in shown.stderr
+
+
+def test_damaged_record_is_one_line_and_hides_no_other(workplace, client):
+    [run] = client.search_runs(
+        [client.get_experiment_by_name("tiny").experiment_id],
+        "tags.`sweeper.kind` = 'promotion' AND tags.`sweeper.study` = 'small'",
+    )
+    client.log_text(run.info.run_id, '{"study_name": "small"}', "found.json")
+    refused = workplace.promote("small", code=1).stderr.splitlines()[-1]
+    assert refused.startswith("Error: the recorded promotion of study small cannot be read (KeyError: ")
+    assert refused.endswith("--again promotes anew")
+    listed = workplace.run("promotions", "--store", workplace.store)
+    assert "Not shown: the recorded promotion of study small" in listed.stderr
+    assert "first" in listed.stdout
+
+
+def test_outcome_is_read_back_as_it_was_recorded_and_one_of_an_older_sweeper_too(promoted):
+    found = PromotionOutcome.from_found(promoted)
+    assert PromotionOutcome.from_found(json.loads(json.dumps(found.found()))) == found
+    new = {"options", "time", "registration", "registered_champion", "test_sha256"}
+    older = {name: value for name, value in promoted.items() if name not in new}
+    older["finalists"] = [{k: v for k, v in one.items() if k != "network"} for one in older["finalists"]]
+    read = PromotionOutcome.from_found(older)
+    assert (read.entrants[0].network, read.options, read.time) == (None, {}, "")
+    with pytest.raises(ValueError, match="printable"):
+        PromotionOutcome.from_found(promoted | {"model_name": "\x1b[2J"})
