@@ -9,6 +9,8 @@ Rule = Callable[[Any], Any]
 
 # The largest integer that torch accepts everywhere as a size.
 MOST_INTEGER = 2**31 - 1
+# Seeds have 32 bits, as those that sweeper derives for its trials.
+MOST_SEED = 2**32 - 1
 # Limited because each fold's images lie on disk for the workers while a study runs.
 MOST_FOLDS = 100
 MOST_PER_GPU = 32  # trainings at once: the number of torch's streams

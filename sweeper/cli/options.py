@@ -15,7 +15,7 @@ from sweeper.data.source import DataSource
 from sweeper.engine.options import DeviceOptions
 from sweeper.runs.options import TrainingOptions
 from sweeper.store.layout import Store, StoreOptions
-from sweeper.validators import MOST_INTEGER
+from sweeper.validators import MOST_INTEGER, MOST_SEED
 
 if TYPE_CHECKING:
     from sweeper.spaces.space import Space
@@ -140,55 +140,62 @@ def set_option(values: str) -> Decorator:
     return click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help=text)
 
 
-def training_options(*, seeds: click.ParamType) -> Decorator:
-    """Adds --epochs, --folds, --repeats, --seed and --subset; the command gets them as one `training`.
+def training_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --epochs, --folds, --repeats, --seed, --split-seed and --subset; the command gets them as one `training`."""
 
-    `seeds` is the type of --seed.
-    """
+    @wraps(function)
+    def command(
+        *args: Any,
+        epochs: int | None,
+        folds: int | None,
+        repeats: int | None,
+        seed: int,
+        split_seed: int | None,
+        subset: int | None,
+        **others: Any,
+    ) -> Any:
+        return function(*args, training=TrainingOptions(epochs, folds, repeats, seed, subset, split_seed), **others)
 
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(function)
-        def command(
-            *args: Any,
-            epochs: int | None,
-            folds: int | None,
-            repeats: int | None,
-            seed: int,
-            subset: int | None,
-            **others: Any,
-        ) -> Any:
-            return function(*args, training=TrainingOptions(epochs, folds, repeats, seed, subset), **others)
-
-        return _decorated(
-            command,
-            click.option(
-                "--epochs",
-                type=click.IntRange(1, MOST_INTEGER),
-                help="Epochs of each training.  [default: the space's, or 15]",
-            ),
-            click.option(
-                "--folds",
-                type=Folds(),
-                metavar="K",
-                help="Score on K stratified folds instead of one validation part; 0 means none.  [default: the "
-                "space's, or 0]",
-            ),
-            click.option(
-                "--repeats",
-                type=click.IntRange(1, MOST_REPEATS),
-                metavar="N",
-                help="Train each configuration with N seeds, and take the mean.  [default: the space's, or 1]",
-            ),
-            click.option("--seed", type=seeds, default=TrainingOptions.seed, show_default=True),
-            click.option(
-                "--subset",
-                type=click.IntRange(min=1),
-                metavar="N",
-                help="Use only N stratified images, for a quick try.",
-            ),
-        )
-
-    return decorate
+    return _decorated(
+        command,
+        click.option(
+            "--epochs",
+            type=click.IntRange(1, MOST_INTEGER),
+            help="Epochs of each training.  [default: the space's, or 15]",
+        ),
+        click.option(
+            "--folds",
+            type=Folds(),
+            metavar="K",
+            help="Score on K stratified folds instead of one validation part; 0 means none.  [default: the "
+            "space's, or 0]",
+        ),
+        click.option(
+            "--repeats",
+            type=click.IntRange(1, MOST_REPEATS),
+            metavar="N",
+            help="Train each configuration with N seeds, and take the mean.  [default: the space's, or 1]",
+        ),
+        click.option(
+            "--seed",
+            type=click.IntRange(0, MOST_SEED),
+            default=TrainingOptions.seed,
+            show_default=True,
+            help="Seed of the proposals, the initial weights, the order of the images and their augmentation.",
+        ),
+        click.option(
+            "--split-seed",
+            type=click.IntRange(0, MOST_SEED),
+            metavar="N",
+            help="Seed that cuts the data into train, validation and confirm parts.  [default: the same as --seed]",
+        ),
+        click.option(
+            "--subset",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Use only N stratified images, for a quick try.",
+        ),
+    )
 
 
 def device_options(*, jobs_help: str) -> Decorator:

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Distinct configurations to try in all, including those of earlier commands on the study.",
 )
-@training_options(seeds=click.IntRange(min=0))
+@training_options
 @click.option(
     "--variants-only",
     is_flag=True,

@@ -1,4 +1,4 @@
-"""`sweeper spaces`: lists, shows and checks search spaces."""
+"""`sweeper spaces`: lists, shows, checks and exports search spaces."""
 
 import json
 from dataclasses import asdict
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweeper.cli.options import json_option
+from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.errors import plain, refuse
+from sweeper.store.layout import StoreOptions
 
 if TYPE_CHECKING:
     from sweeper.spaces.space import Space, Variant
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def spaces() -> None:
-    """List, show and check search spaces.
+    """List, show, check and export search spaces.
 
     \b
     Example:
@@ -81,6 +82,23 @@ def check(file: str) -> None:
         except ValueError as error:
             refuse(str(error), plain(file))
     click.echo(f"{plain(file)}: {len(space.parameters)} parameters, {len(space.variants)} variants, no mistakes")
+
+
+@spaces.command()
+@click.argument("trial", metavar="STUDY:N")
+@store_options
+def export(trial: str, store: StoreOptions) -> None:
+    """Print a trial of a study as a space file: its configuration alone, with the study's protocol.
+
+    The file can be changed, searched and trained like any other; its first line has the trial's seeds.
+
+    \b
+    Example:
+      sweeper spaces export fashion_mnist-lenet5:17
+    """
+    from sweeper.runs import study_trial
+
+    click.echo(study_trial.find(resolve_store(store), trial).space_text(), nl=False)
 
 
 def _as_json(space: "Space") -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from sweeper.cli.notes import note, store_arguments
 from sweeper.cli.options import (
@@ -30,19 +31,31 @@ from sweeper.errors import UsageError, refuse
 from sweeper.runs.options import TrainingOptions
 from sweeper.store.layout import StoreOptions
 from sweeper.store.redaction import redact
-from sweeper.validators import MOST_INTEGER
 
 if TYPE_CHECKING:
     from sweeper.runs.single import TrainingOutcome, TrainingRequest
     from sweeper.spaces.space import Space
 
+# What a trial fixes, by parameter, with the words of the command line.
+_NOT_WITH_TRIAL = {
+    "dataset": "DATASET", "space_name": "--space", "variant": "--variant", "classes": "--classes",
+    "resize": "--resize", "grayscale": "--grayscale", "skip_bad": "--skip-bad",
+}  # fmt: skip
+
 
 @click.command()
-@click.argument("dataset")
+@click.argument("dataset", required=False, default="")
 @space_option
 @variant_option
 @set_option("a TOML value or a word")
-@training_options(seeds=click.IntRange(0, MOST_INTEGER))
+@training_options
+@click.option(
+    "--trial",
+    "reference",
+    metavar="STUDY:N",
+    help="Repeat this trial of a study in the store, with its data, splits, seed and kind of device: the metrics are "
+    "bitwise the same. --seed, --split-seed, --epochs and --set change one thing at a time.",
+)
 @click.option(
     "--init",
     metavar="RUN|MODEL",
@@ -69,6 +82,7 @@ def train(
     variant: str,
     overrides: tuple[str, ...],
     training: TrainingOptions,
+    reference: str | None,
     init: str | None,
     freeze: bool,
     compare: tuple[str, ...],
@@ -78,7 +92,7 @@ def train(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Train one configuration on DATASET: a variant of a space, by the space's protocol.
+    """Train one configuration: a variant of a space on DATASET, by the space's protocol, or a trial of a study again.
 
     The training becomes a run in MLflow, with a run under it for each fold and repeat; it makes no study. The test data
     are never opened. The same command resumes an interrupted training, or shows the result of a complete one.
@@ -88,27 +102,49 @@ def train(
       sweeper train fashion_mnist --space lenet5_steps --variant 5.0
       sweeper train fashion_mnist --set activation=gelu --epochs 3 --subset 5000
       sweeper train path/to/folder --init sweeper-fashion_mnist-lenet5@champion
+      sweeper train --trial fashion_mnist-lenet5:17
     """
+    from sweeper.runs import study_trial
+    from sweeper.runs.single import TrainingRequest
+    from sweeper.studies import queries
+    from sweeper.studies.data_source import source_of
+
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other")
     if freeze and init is None:
         raise UsageError("--freeze needs --init: it freezes the weights that --init loads")
-    space = load_space(source, space_name, overrides)
+    resolved, trial = resolve_store(store), None
+    if reference is not None:
+        given = click.get_current_context().get_parameter_source
+        for parameter in _NOT_WITH_TRIAL:
+            if given(parameter) is ParameterSource.COMMANDLINE:
+                raise UsageError(
+                    f"--trial takes data and configuration from the study: leave out {_NOT_WITH_TRIAL[parameter]}, or "
+                    f"write the configuration to a file (`sweeper spaces export {reference}`) and train with --space"
+                )
+        trial = study_trial.find(resolved, reference)
+        source = source_of(queries.find_study(resolved, trial.study_name), source.data_dir, source.offline)
+        space, variant = trial.space(overrides), trial.name
+        training = trial.training(training, own_seed=given("seed") is not ParameterSource.COMMANDLINE)
+        device = trial.device(device)
+    elif source.dataset:
+        space = load_space(source, space_name, overrides)
+    else:
+        raise UsageError("give DATASET, or the trial of a study (--trial STUDY:N)")
     _refuse_ranges(space, overrides)
     found = space.variant(variant)
-    from sweeper.runs.single import TrainingRequest
-
     request = TrainingRequest(
         source=source,
         space=space,
         variant=found,
         training=replace(training, epochs=training.epochs or found.epochs),
         device=device,
-        store=resolve_store(store),
+        store=resolved,
         command=["sweeper", *sys.argv[1:]],
         init=init,
         freeze=freeze,
         compare=compare,
+        trial=trial,
     )
     outcome = _run(request, quiet=quiet, verbose=verbose)
     if as_json:
@@ -154,6 +190,8 @@ def _show(outcome: "TrainingOutcome") -> None:
     assert outcome.result is not None
     title = f"{request.space.name} {request.variant.name} on {data_name}, last epoch"
     stdout_console().print(variants_table([outcome.result], title))
+    if outcome.repeats_trial is not None:
+        click.echo(_compared(outcome))
     click.echo(f"MLflow run {outcome.run_id}, experiment {data_name}")
     if request.compare:
         click.echo(
@@ -165,3 +203,15 @@ def _show(outcome: "TrainingOutcome") -> None:
         click.echo("\nNext:")
     for command in next_commands:
         click.echo(f"  {command}")
+
+
+def _compared(outcome: "TrainingOutcome") -> str:
+    """Whether the training gave the trial's score again, in words."""
+    trial = outcome.request.trial
+    assert trial is not None
+    if outcome.repeats_trial:
+        return f"The score of trial {trial.name} again: {trial.record.value:.4f}, equal to the last bit"
+    return (
+        f"The score of trial {trial.name} was {trial.record.value:.4f}: another processor or version of PyTorch gives "
+        "other last digits"
+    )

@@ -30,7 +30,7 @@ from sweeper.runs.batch import BatchRunner, Training
 from sweeper.runs.end_on_failure import ends_on_failure
 from sweeper.runs.stop import StopRequest, closing_patience
 from sweeper.store.redaction import redact
-from sweeper.studies import lifecycle, storage_errors, trial_records
+from sweeper.studies import data_source, lifecycle, storage_errors, trial_records
 from sweeper.studies.attributes import id_of, spec_of
 from sweeper.studies.queries import find_again, find_study
 from sweeper.tracking import promotions
@@ -76,7 +76,7 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
         ledger = Ledger(store)
         for difference in ledger.differences():
             listener(Note(f"Warning: {difference}"))
-        data = study_data.data_of(study, request.data_dir, request.offline)
+        data = data_source.source_of(study, request.data_dir, request.offline)
         test_sha256 = test_evaluation.known_sha256(data)
         if options.test:
             if not options.allow_retest:

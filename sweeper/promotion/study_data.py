@@ -1,8 +1,6 @@
 """The data of a promotion (the study's data and split), and the notes that are shown before it starts."""
 
-import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import optuna
 
@@ -19,26 +17,6 @@ from sweeper.studies.attributes import spec_of
 from sweeper.studies.trial_records import TrialRecord
 
 
-def data_of(study: optuna.Study, data_dir: Path | None, offline: bool) -> DataSource:
-    """The source of the study's data: the path from the search or, if the data were moved, `data_dir`.
-
-    Raises SweeperError if there is nothing at the path and `data_dir` is None.
-    """
-    spec = spec_of(study)
-    path: str | None = study.user_attrs.get(lifecycle.DATA_PATH)
-    if path is None:
-        return DataSource(spec.dataset, spec.data_options, data_dir, offline)
-    if os.path.exists(path):
-        return DataSource(path, spec.data_options, None, offline)
-    if data_dir is None:
-        raise SweeperError(
-            f"the data of study {study.study_name} must be where the search read them, got nothing at {path}; "
-            "if they were moved, give their new path with --data-dir"
-        )
-    # The path is absolute because a folder may have the name of a known data set.
-    return DataSource(os.path.abspath(data_dir), spec.data_options, None, offline)
-
-
 def load(study: optuna.Study, source: DataSource, listener: Listener) -> tuple[TrainingSet, Split]:
     """Loads the study's training set and its split; the first fold's split if the study has folds.
 
@@ -46,7 +24,7 @@ def load(study: optuna.Study, source: DataSource, listener: Listener) -> tuple[T
     """
     spec = spec_of(study)
     training_set = load_training_set(source, notify=lambda text: listener(Note(text)))
-    splits = splits_of(training_set, spec.protocol, seed=spec.seed, subset=spec.subset)
+    splits = splits_of(training_set, spec.protocol, seed=spec.seed_of_splits, subset=spec.subset)
     for name, expected, found in (
         ("data_sha256", spec.data_sha256, training_set.sha256),
         ("split_sha256", spec.split_sha256, splits_sha256(splits)),

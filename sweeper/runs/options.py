@@ -10,8 +10,9 @@ from sweeper.config import Protocol
 class TrainingOptions:
     """How trainings are repeated and seeded.
 
-    `epochs`, `folds` and `repeats` override the space's protocol unless they are None. `seed` determines the splits and
-    all seeds of trainings. `subset` is how many images of the training set are used; None means all.
+    `epochs`, `folds` and `repeats` override the space's protocol unless they are None. `seed` determines all seeds of
+    trainings, and `split_seed` the splits; None means the same as `seed`. `subset` is how many images of the training
+    set are used; None means all.
     """
 
     epochs: int | None = None
@@ -19,6 +20,12 @@ class TrainingOptions:
     repeats: int | None = None
     seed: int = 0
     subset: int | None = None
+    split_seed: int | None = None
+
+    @property
+    def seed_of_splits(self) -> int:
+        """The seed that cuts the data."""
+        return self.seed if self.split_seed is None else self.split_seed
 
     def protocol(self, default: Protocol) -> Protocol:
         """The space's protocol with these options applied."""

@@ -71,7 +71,7 @@ def make(
         n_images = len(training_set.own_validation)
         listener(Note(f"{training_set.name} has its own validation part of {n_images:,} images: {used}"))
     try:
-        splits = splits_of(training_set, protocol, seed=training.seed, subset=training.subset)
+        splits = splits_of(training_set, protocol, seed=training.seed_of_splits, subset=training.subset)
     except ValueError as error:
         raise UsageError(str(error)) from error
     if source.offline:
@@ -84,6 +84,8 @@ def make(
         space_name=space.name,
         protocol=protocol,
         seed=training.seed,
+        # One stored form for each meaning: a study is resumed only with the same stored values.
+        split_seed=None if training.split_seed == training.seed else training.split_seed,
         subset=training.subset,
         data_sha256=training_set.sha256,
         split_sha256=splits_sha256(splits),

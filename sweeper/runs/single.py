@@ -26,6 +26,7 @@ from sweeper.runs.options import TrainingOptions
 from sweeper.runs.record import final_metrics, log_means, mean_plots, texts
 from sweeper.runs.result_file import CompletedTraining
 from sweeper.runs.stop import StopRequest, closing_patience
+from sweeper.runs.study_trial import StudyTrial
 from sweeper.runs.variant_result import VariantResult
 from sweeper.spaces.space import Space, Variant
 from sweeper.store.layout import Store
@@ -48,6 +49,7 @@ class TrainingRequest:
 
     `init` names the run or model whose weights the training starts from, and `freeze` keeps these weights unchanged.
     `compare` names runs whose learning curves are drawn beside its own. `command` is the command line, for the record.
+    `trial` is the trial of a study that the training repeats, as far as the options do not change it.
     """
 
     source: DataSource
@@ -60,6 +62,7 @@ class TrainingRequest:
     init: str | None = None
     freeze: bool = False
     compare: Sequence[str] = ()
+    trial: StudyTrial | None = None
 
     @property
     def protocol(self) -> Protocol:
@@ -71,7 +74,8 @@ class TrainingRequest:
 class TrainingOutcome:
     """How a training by itself ended. `stopped` is "" if it is done; otherwise a signal's name, and `result` is None.
 
-    `init` holds the initial weights; None means from scratch. `undelivered` holds the reasons of undelivered writes to
+    `init` holds the initial weights; None means from scratch. `changes` names what differs from the trial that the
+    training repeats. `undelivered` holds the reasons of undelivered writes to
     MLflow.
     """
 
@@ -82,6 +86,15 @@ class TrainingOutcome:
     result: VariantResult | None
     stopped: str
     undelivered: Sequence[str]
+    changes: Sequence[str] = ()
+
+    @property
+    def repeats_trial(self) -> bool | None:
+        """Whether the metrics equal the trial's; None if nothing is to be repeated, or it is not done."""
+        trial = self.request.trial
+        if trial is None or self.changes or self.result is None:
+            return None
+        return trial.is_repeated_by(self.result.metrics)
 
     def summary(self) -> dict[str, Any]:
         """The object that `sweeper train --json` prints; it has metrics if the training is done."""
@@ -95,11 +108,20 @@ class TrainingOutcome:
             "experiment_id": self.experiment_id,
             "epochs": self.request.protocol.epochs,
             "seed": self.request.training.seed,
+            "split_seed": self.request.training.seed_of_splits,
             "stopped": self.stopped,
             **({"init": self.init.as_json()} if self.init else {}),
+            **self._trial_json(),
             # "trial" and "difference" have a meaning only for a study's variants.
             **{name: value for name, value in metrics.items() if name not in ("trial", "difference")},
         }
+
+    def _trial_json(self) -> dict[str, Any]:
+        trial = self.request.trial
+        if trial is None:
+            return {}
+        found = {"trial": trial.name, "value": trial.record.value, "changes": list(self.changes)}
+        return {"repeats": {**found, "equal": self.repeats_trial}}
 
 
 def run(request: TrainingRequest, listener: Listener, stop: StopRequest) -> TrainingOutcome:
@@ -120,6 +142,12 @@ def run(request: TrainingRequest, listener: Listener, stop: StopRequest) -> Trai
     )
     if found:
         planned = replace(planned, spec=replace(planned.spec, init_sha256=found.sha256, freeze=request.freeze))
+    changes: list[str] = []
+    if request.trial:
+        request.trial.check_data(planned.spec)
+        changes = request.trial.changes(planned.spec, request.variant.configuration)
+        if changes:
+            listener(Note(f"Unlike trial {request.trial.name} in {', '.join(changes)}: the metrics will differ"))
     init = _match_weights(found, request, planned, listener) if found else None
     check_tracking(request.store, planned.training_set.name)
     others = [curves_of(request.store, run_id, planned.training_set.sha256, "--compare") for run_id in request.compare]
@@ -133,7 +161,7 @@ def run(request: TrainingRequest, listener: Listener, stop: StopRequest) -> Trai
         stopped = "" if result else stop.reason
         undelivered = single.end(state, stopped)
         return TrainingOutcome(
-            request, single.tracker.experiment_id, single.tracker.run_id, init, result, stopped, undelivered
+            request, single.tracker.experiment_id, single.tracker.run_id, init, result, stopped, undelivered, changes
         )
 
 
@@ -291,5 +319,7 @@ class _Single:
 
     def _seed(self, repeat: int) -> int:
         """The seed of a repeat; the first has the command's own, so that the seed in MLflow reproduces the training."""
-        seed = self.request.training.seed
+        seed, trial = self.request.training.seed, self.request.trial
+        if trial is not None and seed == trial.seed():
+            return trial.seed(repeat)
         return derive_seed(seed, "repeat", repeat) if repeat else seed

@@ -11,7 +11,7 @@ from sweeper.search.context import Context
 from sweeper.studies import trial_records
 from sweeper.studies.attributes import id_of
 from sweeper.studies.proposer import Proposal
-from sweeper.studies.seeds import derive_seed
+from sweeper.studies.seeds import trial_seed
 from sweeper.studies.trial_records import TrialRecord
 from sweeper.tracking.outbox import Key
 from sweeper.training.checkpoint import CheckpointError, read_history, reading
@@ -38,12 +38,12 @@ class Recorder:
             number=number,
             epochs=self.spec.n_epochs(trial.variant),
             folder=self._store.trial_folder(self.study.study_name, id_of(self.study), number),
-            seed_of=lambda repeat: self._seed(number, repeat),
+            seed_of=lambda repeat: trial_seed(self.spec.seed, number, repeat),
         )
 
     def start(self, trial: Proposal | TrialRecord) -> None:
         """Creates or reopens the trial's run."""
-        self._start(trial, trial.number, self._seed(trial.number))
+        self._start(trial, trial.number, trial_seed(self.spec.seed, trial.number))
 
     def start_training(self, trial: Proposal | TrialRecord, job: TrialJob) -> None:
         """Creates or reopens a training's own run; the training of a trial that has only one uses the trial's run."""
@@ -152,6 +152,3 @@ class Recorder:
 
     def _ranked(self) -> list[int]:
         return [record.number for record in trial_records.ranking(trial_records.records(self.study), self.spec.metric)]
-
-    def _seed(self, number: int, repeat: int = 0) -> int:
-        return derive_seed(self.spec.seed, "trial", number, *([repeat] if repeat else []))

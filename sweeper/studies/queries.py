@@ -108,6 +108,7 @@ def trial_as_dict(trial: TrialRecord) -> dict[str, Any]:
         "params": dict(trial.params),
         "reason": trial.reason,
         "feasible": trial.feasible,
+        "seed": trial.seed,
         "epochs": trial.epochs,
         "scored": len(values),
         "n_parameters": trial.n_parameters,

@@ -24,8 +24,8 @@ class RunSpec:
     """All that a training's result depends on, besides its configuration.
 
     `fold_scalings` holds mean and standard deviation by channel for each fold, or for the only split. `device` is the
-    type of the devices (Execution.kind). `init_sha256` is the hash of the initial weights, None for random ones, and
-    `freeze` says that the loaded tensors stay fixed.
+    type of the devices (Execution.kind). `split_seed` cuts the data; None means `seed`. `init_sha256` is the hash of
+    the initial weights, None for random ones, and `freeze` says that the loaded tensors stay fixed.
 
     The stored form (as_json) is one flat object. Its keys are the fields of DataOptions and Protocol and those below,
     with `mean` and `std` of the first fold added. The broadest key comes first: a comparison follows the keys' order,
@@ -37,6 +37,7 @@ class RunSpec:
     space_name: str = ""
     protocol: Protocol = field(default_factory=Protocol)
     seed: int = 0
+    split_seed: int | None = None
     subset: int | None = None
     data_sha256: str
     split_sha256: str = ""
@@ -46,6 +47,11 @@ class RunSpec:
     layout: str = "channels_last"
     init_sha256: str | None = None
     freeze: bool = False
+
+    @property
+    def seed_of_splits(self) -> int:
+        """The seed that cuts the data."""
+        return self.seed if self.split_seed is None else self.split_seed
 
     @property
     def mean(self) -> list[float]:
@@ -84,6 +90,7 @@ class RunSpec:
             **self._own_json(),
             **asdict(self.protocol),
             "seed": self.seed,
+            **({} if self.split_seed is None else {"split_seed": self.split_seed}),
             "subset": self.subset,
             "data_sha256": self.data_sha256,
             "split_sha256": self.split_sha256,
@@ -147,7 +154,7 @@ class StudySpec(RunSpec):
     def _required(cls) -> list[str]:
         """The keys that every spec of this schema has."""
         nested = ("data_options", "protocol", "fold_scalings")
-        optional = ("folds", "repeats", "variant_epochs", "init_sha256", "freeze")
+        optional = ("folds", "repeats", "variant_epochs", "split_seed", "init_sha256", "freeze")
         names = [f.name for kind in (cls, DataOptions, Protocol) for f in fields(kind)]
         return [name for name in names if name not in (*nested, *optional)]
 

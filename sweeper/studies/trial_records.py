@@ -13,6 +13,8 @@ from sweeper.errors import SweeperError
 from sweeper.events import State
 from sweeper.studies.attributes import RESULT, RUN_ID, TRIAL, spec_in
 from sweeper.studies.objective import direction
+from sweeper.studies.seeds import trial_seed
+from sweeper.studies.spec import StudySpec
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class TrialRecord:
     `value` is the last epoch's objective; with several trainings, its mean over folds and repeats. `epochs` counts the
     epochs of all trainings; with several, it is 0 until the trial ends. `values` are what the pruner saw: the objective
     by epoch or, with several trainings, the mean over those complete, by their number. `params` holds the searched
-    parameters' values in the configuration. A trial that was pruned for a constraint is not `feasible`.
+    parameters' values in the configuration. A trial that was pruned for a constraint is not `feasible`. `seed` is that
+    of the first repeat's trainings.
     """
 
     number: int
@@ -34,6 +37,7 @@ class TrialRecord:
     configuration: Configuration | None
     reason: str
     feasible: bool
+    seed: int
     epochs: int
     values: Mapping[int, float] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -59,7 +63,7 @@ _ended: WeakKeyDictionary[optuna.Study, dict[int, tuple[FrozenTrial, TrialRecord
 def records(study: optuna.Study) -> list[TrialRecord]:
     """All trials in the order of their numbers. Raises SweeperError for a trial or study that cannot be read."""
     attributes = study.user_attrs
-    several = len(spec_in(study.study_name, attributes).trainings) > 1
+    spec = spec_in(study.study_name, attributes)
     ended = _ended.setdefault(study, {})
     found = []
     for frozen in study.get_trials(deepcopy=False):
@@ -67,7 +71,7 @@ def records(study: optuna.Study) -> list[TrialRecord]:
         known, record = ended.get(frozen.number, (None, None))
         if known is not frozen or record is None:
             try:
-                record = _record(frozen, run_id, several)
+                record = _record(frozen, run_id, spec)
             except (ValueError, TypeError, AttributeError) as error:
                 raise SweeperError(
                     f"trial {frozen.number} of study {study.study_name} cannot be read: its attributes were changed "
@@ -86,7 +90,7 @@ def set_run_id(study: optuna.Study, number: int, run_id: str) -> None:
     study.set_user_attr(f"{RUN_ID}:{number}", run_id)
 
 
-def _record(frozen: FrozenTrial, run_id: str | None, several: bool) -> TrialRecord:
+def _record(frozen: FrozenTrial, run_id: str | None, spec: StudySpec) -> TrialRecord:
     attributes = frozen.user_attrs
     result = attributes.get(RESULT, {})
     values = attributes.get(TRIAL, {}).get("configuration")
@@ -110,7 +114,8 @@ def _record(frozen: FrozenTrial, run_id: str | None, several: bool) -> TrialReco
         configuration=configuration,
         reason=result.get("reason", ""),
         feasible=not any(value > 0 for value in (*frozen.constraints.values(), *result.get("violated", {}).values())),
-        epochs=result.get("epochs", 0 if several else frozen.last_step or 0),
+        seed=trial_seed(spec.seed, frozen.number),
+        epochs=result.get("epochs", 0 if len(spec.trainings) > 1 else frozen.last_step or 0),
         values=dict(frozen.intermediate_values),
         metrics=result.get("metrics", {}),
         n_parameters=result.get("n_parameters"),

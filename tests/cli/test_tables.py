@@ -69,7 +69,7 @@ def test_confusions_are_told_of_the_tested_networks_in_words(outcome):
 def trial(number, **metrics):
     configuration = Configuration(ConvNetConfig(), TrainConfig())
     return TrialRecord(
-        number, "complete", 0.9123, {}, None, configuration, "", True, 30, metrics=metrics, n_parameters=61_706
+        number, "complete", 0.9123, {}, None, configuration, "", True, 0, 30, metrics=metrics, n_parameters=61_706
     )
 
 

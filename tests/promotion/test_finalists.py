@@ -46,7 +46,9 @@ def record(number, value=0.5, lr=None, *, state="complete", feasible=True, **oth
         "configuration": configuration(lr=lr),
         "metrics": {"validation_accuracy": value},
     } | other
-    return TrialRecord(number=number, state=state, value=value, reason="", feasible=feasible, epochs=2, **fields)
+    return TrialRecord(
+        number=number, state=state, value=value, reason="", feasible=feasible, seed=0, epochs=2, **fields
+    )
 
 
 def baseline_record(value=0.5, number=0, **other):

@@ -1,0 +1,109 @@
+"""A study's trial as a training by itself: its configuration, protocol, data, splits and seeds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sweeper.config import Configuration
+from sweeper.engine.options import DeviceOptions
+from sweeper.errors import SweeperError, UsageError
+from sweeper.events import State
+from sweeper.runs.options import TrainingOptions
+from sweeper.spaces import reader, writer
+from sweeper.spaces.space import Space, Variant
+from sweeper.store.layout import Store
+from sweeper.studies import queries, trial_records
+from sweeper.studies.attributes import spec_of
+from sweeper.studies.objective import METRICS
+from sweeper.studies.seeds import trial_seed
+from sweeper.studies.spec import RunSpec, StudySpec
+from sweeper.studies.trial_records import TrialRecord
+
+
+@dataclass(frozen=True)
+class StudyTrial:
+    """A trial whose configuration is known, with the spec of its study."""
+
+    study_name: str
+    spec: StudySpec
+    record: TrialRecord
+    configuration: Configuration
+
+    @property
+    def name(self) -> str:
+        """STUDY:NUMBER, as commands name it."""
+        return f"{self.study_name}:{self.record.number}"
+
+    def seed(self, repeat: int = 0) -> int:
+        """The seed of the trial's trainings in one repeat, counted from 0."""
+        return trial_seed(self.spec.seed, self.record.number, repeat)
+
+    def space_text(self) -> str:
+        """The text of a space file with this configuration alone, and with the study's protocol."""
+        spec = self.spec
+        protocol = replace(spec.protocol, epochs=spec.n_epochs(self.record.variant))
+        comment = (
+            f"{self.name} was trained with --seed {self.seed()} --split-seed {spec.seed_of_splits} on {spec.dataset}."
+        )
+        return writer.fixed_space(self.configuration, protocol, f"{self.record.name} of {spec.space_name}", comment)
+
+    def space(self, overrides: Sequence[str] = ()) -> Space:
+        """The space with this configuration alone, as its only variant; `overrides` (KEY=VALUE) change it."""
+        name = self.spec.space_name
+        space = reader.parse(self.space_text(), name=name, file=self.name, overrides=overrides)
+        return replace(space, variants={self.name: Variant(self.name, space.variants["baseline"].configuration)})
+
+    def training(self, asked: TrainingOptions, *, own_seed: bool) -> TrainingOptions:
+        """The options that repeat the trial, where nothing else is asked; `own_seed` keeps the trial's own seed."""
+        return replace(
+            asked,
+            seed=self.seed() if own_seed else asked.seed,
+            split_seed=self.spec.seed_of_splits if asked.split_seed is None else asked.split_seed,
+            subset=asked.subset or self.spec.subset,
+        )
+
+    def device(self, asked: DeviceOptions) -> DeviceOptions:
+        """The kind of device that the study ran on, where no other is asked: another gives slightly other numbers."""
+        if asked.device != "auto":
+            return asked
+        kind, _, graphs = self.spec.device.partition(", ")
+        share = asked.jobs_per_gpu or (1 if graphs and asked.jobs is None else None)
+        return replace(asked, device=kind, jobs_per_gpu=share)
+
+    def check_data(self, spec: RunSpec) -> None:
+        """Raises SweeperError if the data of this training are not the study's."""
+        expected = self.spec.data_sha256
+        if spec.data_sha256 != expected:
+            raise SweeperError(
+                f"the data of study {self.study_name} have changed since the search: their hash was "
+                f"{expected[:12]}, and is {spec.data_sha256[:12]} now"
+            )
+
+    def changes(self, spec: RunSpec, configuration: Configuration) -> list[str]:
+        """What differs between the trial and a training with this spec and configuration; empty for a repetition."""
+        before, now = self.spec.as_json(), spec.as_json()
+        before |= {"seed": self.seed(), "epochs": self.spec.n_epochs(self.record.variant)}
+        names = {name: name for name in ("seed", "epochs", "folds", "repeats", "device", "threads", "layout")}
+        names |= {"split_sha256": "splits", "init_sha256": "initial weights"}
+        changed = [words for name, words in names.items() if before.get(name) != now.get(name)]
+        own = self.configuration.values()
+        return changed + [name for name, value in configuration.values().items() if value != own.get(name)]
+
+    def is_repeated_by(self, metrics: Mapping[str, float]) -> bool | None:
+        """Whether the metrics of a repetition give the trial's score; None if the trial did not reach its end."""
+        if self.record.value is None or self.record.state != State.COMPLETE:
+            return None
+        return metrics[METRICS[self.spec.metric]] == self.record.value
+
+
+def find(store: Store, reference: str) -> StudyTrial:
+    """The trial that STUDY:NUMBER names. Raises UsageError, and SweeperError for a study that cannot be read."""
+    name, colon, number = reference.rpartition(":")
+    if not (name and colon and number.isdecimal()):
+        raise UsageError(f"a trial must be named as STUDY:NUMBER, got {reference!r}")
+    study = queries.find_study(store, name)
+    for record in trial_records.records(study):
+        if record.number == int(number):
+            if record.configuration is None:
+                raise UsageError(f"trial {number} of study {name} has no configuration yet: it is {record.state}")
+            return StudyTrial(name, spec_of(study), record, record.configuration)
+    raise UsageError(f"study {name} has no trial {number}; `sweeper trials {name}` lists its trials")

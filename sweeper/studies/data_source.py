@@ -1,0 +1,31 @@
+"""Where a study's data are, for commands that use them again."""
+
+import os
+from pathlib import Path
+
+import optuna
+
+from sweeper.data.source import DataSource
+from sweeper.errors import SweeperError
+from sweeper.studies import lifecycle
+from sweeper.studies.attributes import spec_of
+
+
+def source_of(study: optuna.Study, data_dir: Path | None, offline: bool) -> DataSource:
+    """The source of the study's data: the path from the search or, if the data were moved, `data_dir`.
+
+    Raises SweeperError if there is nothing at the path and `data_dir` is None.
+    """
+    spec = spec_of(study)
+    path: str | None = study.user_attrs.get(lifecycle.DATA_PATH)
+    if path is None:
+        return DataSource(spec.dataset, spec.data_options, data_dir, offline)
+    if os.path.exists(path):
+        return DataSource(path, spec.data_options, None, offline)
+    if data_dir is None:
+        raise SweeperError(
+            f"the data of study {study.study_name} must be where the search read them, got nothing at {path}; "
+            "if they were moved, give their new path with --data-dir"
+        )
+    # The path is absolute because a folder may have the name of a known data set.
+    return DataSource(os.path.abspath(data_dir), spec.data_options, None, offline)

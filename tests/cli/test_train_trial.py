@@ -1,0 +1,156 @@
+"""`sweeper train --trial` and `sweeper spaces export`: a study's trial as an object of its own."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from sweeper.cli import main
+from sweeper.data.known import catalog
+from sweeper.spaces import reader
+from sweeper.studies.seeds import trial_seed
+from tests.cli.test_train import SPACE
+from tests.engine.inline import InlinePool
+from tests.fake_data import write_fake_dataset
+
+
+class Studies:
+    """Two small studies in one store: `plain`, and `folded` with folds and repeats."""
+
+    def __init__(self, folder):
+        self.folder, self.store = folder, folder / "store"
+        self.space = folder / "tiny_space.toml"
+        self.space.write_text(SPACE)
+        rng = np.random.default_rng(0)
+        labels = np.arange(200) % 2
+        images = rng.integers(0, 128, (200, 28, 28)) + 64 * labels[:, None, None]
+        np.savez(folder / "own.npz", train_images=images.astype(np.uint8), train_labels=labels)
+        self.search("tiny", "--study", "plain", "--trials", 3, "--seed", 5, "--split-seed", 9)
+        self.search("tiny", "--study", "folded", "--trials", 2, "--folds", 2, "--repeats", 2, "--epochs", 1)
+        self.search(folder / "own.npz", "--study", "own", "--trials", 1, "--epochs", 1, "--resize", 28)
+
+    def run(self, *arguments, code=0):
+        result = CliRunner().invoke(main, [*map(str, arguments), "--store", str(self.store)])
+        assert result.exit_code == code, result.output
+        return result
+
+    def search(self, dataset, *options):
+        variants = ("--set", "lr=1e-4:1e-1", "--pruner", "none", "--jobs", 1, "-q")
+        self.run("search", dataset, "--space", self.space, "--data-dir", self.folder / "data", *variants, *options)
+
+    def trials(self, study):
+        return json.loads(self.run("trials", study, "--json").stdout)["trials"]
+
+    def train(self, reference, *options, code=0):
+        places = ("--data-dir", self.folder / "data", "--jobs", 1)
+        return self.run("train", "--trial", reference, *places, *options, code=code)
+
+    def trained(self, reference, *options):
+        return json.loads(self.train(reference, "--json", "-q", *options).stdout)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trial")
+    dataset = write_fake_dataset(folder / "data", training=300)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(catalog.DATASETS, dataset.name, dataset)
+        patch.setattr("sweeper.engine.local.pool.WorkerPool", InlinePool)
+        yield Studies(folder)
+
+
+@pytest.mark.parametrize("reference", ["plain:0", "plain:2", "folded:1", "own:0"])
+def test_trial_is_repeated_to_the_last_bit(made, reference):
+    study, number = reference.split(":")
+    trial = made.trials(study)[int(number)]
+
+    again = made.trained(reference)
+
+    assert again["repeats"] == {"trial": reference, "value": trial["value"], "changes": [], "equal": True}
+    assert again["validation_accuracy"] == trial["value"]
+    assert again["validation_loss"] == trial["metrics"]["validation_loss"]
+    assert again["seed"] == trial["seed"]
+
+
+def test_score_that_is_repeated_is_said(made):
+    assert "The score of trial plain:1 again: 0." in made.train("plain:1").stdout
+
+
+def test_another_score_is_said_to_be_another_machine_s(made, monkeypatch):
+    monkeypatch.setattr("sweeper.runs.study_trial.StudyTrial.is_repeated_by", lambda trial, metrics: False)
+
+    assert "another processor or version of PyTorch" in made.train("plain:1").stdout
+    assert made.trained("plain:1")["repeats"]["equal"] is False
+
+
+@pytest.mark.parametrize(
+    ("options", "changes"),
+    [
+        (["--seed", 1], ["seed"]),
+        (["--split-seed", 1], ["splits"]),
+        (["--epochs", 1], ["epochs"]),
+        (["--set", "activation=gelu"], ["activation"]),
+    ],
+)
+def test_one_thing_is_changed_and_nothing_else(made, options, changes):
+    done = made.train("plain:0", "--json", *options)
+    outcome = json.loads(done.stdout)
+
+    assert outcome["repeats"]["changes"] == changes
+    assert outcome["repeats"]["equal"] is None
+    assert f"Unlike trial plain:0 in {changes[0]}" in done.stderr
+    assert (outcome["split_seed"] == 9) == (changes != ["splits"])
+    assert (outcome["seed"] == trial_seed(5, 0)) == (changes != ["seed"])
+
+
+def test_each_trial_has_its_seed_in_json(made):
+    trials = made.trials("plain")
+    assert [trial["seed"] for trial in trials] == [trial_seed(5, number) for number in range(len(trials))]
+
+
+def test_other_data_under_the_same_name_are_refused(made, tmp_path):
+    moved = tmp_path / "own.npz"
+    shutil.move(made.folder / "own.npz", moved)
+    try:
+        assert "--data-dir" in made.run("train", "--trial", "own:0", code=1).stderr
+        with np.load(moved) as content:
+            np.savez(made.folder / "own.npz", **dict(content) | {"train_images": 255 - content["train_images"]})
+
+        assert "have changed since the search" in made.run("train", "--trial", "own:0", code=1).stderr
+    finally:
+        shutil.move(moved, made.folder / "own.npz")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--trial", "plain"], "a trial must be named as STUDY:NUMBER, got 'plain'"),
+        (["--trial", "plain:x"], "a trial must be named as STUDY:NUMBER, got 'plain:x'"),
+        (["--trial", "plain:9"], "study plain has no trial 9"),
+        (["--trial", "nosuch:0"], "no study 'nosuch'"),
+        (["tiny", "--trial", "plain:0"], "leave out DATASET"),
+        (["--trial", "plain:0", "--space", "lenet5"], "leave out --space"),
+        (["--trial", "plain:0", "--resize", "28"], "leave out --resize"),
+        (["--trial", "plain:0", "--set", "dropout=0:0.5"], "dropout must be a single value"),
+        ([], "give DATASET, or the trial of a study (--trial STUDY:N)"),
+    ],
+)
+def test_what_cannot_be_repeated_is_one_line_and_exit_code_2(made, arguments, message):
+    assert message in made.run("train", *arguments, code=2).stderr
+
+
+def test_exported_file_trains_to_the_same_score_with_the_seeds_in_its_first_line(made, tmp_path):
+    text = made.run("spaces", "export", "plain:2").stdout
+    file = tmp_path / "exported.toml"
+    file.write_text(text)
+    words = text.splitlines()[0].split()
+    seeds = [words[words.index(option) + 1] for option in ("--seed", "--split-seed")]
+
+    space = reader.load(str(file))
+    options = ("--seed", seeds[0], "--split-seed", seeds[1], "--data-dir", made.folder / "data", "--jobs", 1)
+    outcome = json.loads(made.run("train", "tiny", "--space", file, *options, "--json", "-q").stdout)
+
+    assert not space.parameters
+    assert outcome["validation_accuracy"] == made.trials("plain")[2]["value"]
