@@ -239,6 +239,9 @@ def test_finalist_that_diverges_is_dropped_and_named(workplace, monkeypatch):
     monkeypatch.setattr("tests.engine.inline.train_trial", _diverging_but_for_the_baseline)
     outcome = workplace.promoted("diverging", "--top", 2, "--seeds", 1)
     assert [f["trial"] for f in outcome["finalists"]] == [0]
+    tested = workplace.promoted("diverging", "--again", "--top", 2, "--seeds", 1, "--test")
+    assert "Not tested: nothing is left to compare" in tested["verdict"]
+    assert looks_of(workplace, "diverging") == []
     [dropped] = outcome["dropped"]
     assert dropped == "trial 1, seed 1 diverged (nan): trial 1 is out of the final"
     assert dropped in outcome["verdict"]
@@ -340,6 +343,24 @@ def test_killed_at_every_step_the_repeated_command_does_nothing_twice(workplace)
     for child in children:
         steps = [metric.step for metric in client.get_metric_history(child.info.run_id, "train_loss")]
         assert steps == [1, 2]
+
+
+def test_test_begun_for_other_networks_is_refused_before_anything_is_trained(workplace):
+    arguments = ("--top", 1, "--seeds", 1, "--test")
+    workplace.search("begun", "--trials", 2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run._Promotion, "end", leave_what_was_not_written)
+        kill_once(patch, run.test_evaluation, "measure", after=False)
+        with pytest.raises(Killed):
+            workplace.promote("begun", *arguments)
+    InlinePool.made.clear()
+    refused = workplace.promote("begun", "--again", "--top", 1, "--seeds", 2, "--test", code=2).stderr.splitlines()[-1]
+    assert refused.startswith("Error: a test of study begun was begun before (")
+    assert InlinePool.made == []
+    resumed = workplace.promote("begun", *arguments)
+    assert "is resumed" in resumed.stderr
+    [evaluation] = looks_of(workplace, "begun")
+    assert evaluation["complete"]
 
 
 def test_stop_saves_what_is_done_and_names_the_command_that_goes_on(workplace, monkeypatch):
