@@ -13,10 +13,15 @@ from sweeper.store.layout import StoreOptions
 
 @click.command()
 @click.argument("study", required=False)
+@click.option(
+    "--drop-deleted",
+    is_flag=True,
+    help="Give up the waiting writes of runs that were deleted in MLflow, with their files in the store.",
+)
 @store_options
 @json_option
 @debug_option
-def sync(study: str | None, store: StoreOptions, as_json: bool) -> None:
+def sync(study: str | None, drop_deleted: bool, store: StoreOptions, as_json: bool) -> None:
     """Deliver the writes of STUDY, or of all studies, that wait in the store because MLflow was unavailable.
 
     Metrics keep the times of their epochs, and nothing is delivered twice.
@@ -24,13 +29,14 @@ def sync(study: str | None, store: StoreOptions, as_json: bool) -> None:
     \b
     Example:
       sweeper sync
+      sweeper sync fashion_mnist-lenet5 --drop-deleted
     """
     from sweeper.studies.queries import find_study
     from sweeper.tracking.sync import sync as deliver
     from sweeper.tracking.tracker import shortfall
 
     where = resolve_store(store)
-    results = deliver(where, study, note)
+    results = deliver(where, study, note, drop_deleted=drop_deleted)
     if study is not None and not results:
         find_study(where, study)  # raises if there is no such study; otherwise nothing waits
     if as_json:
@@ -40,7 +46,8 @@ def sync(study: str | None, store: StoreOptions, as_json: bool) -> None:
     else:
         for result in results:
             kind = " (promotion)" if result.kind == "promotion" else ""
-            click.echo(f"{result.study}{kind}: {result.delivered} writes delivered")
+            dropped = f", {result.dropped} of deleted runs dropped" if result.dropped else ""
+            click.echo(f"{result.study}{kind}: {result.delivered} writes delivered{dropped}")
     errors = [f"{result.study}: {result.error}" for result in results if result.error]
     errors += [f"{result.study}: {shortfall(result.undelivered)}" for result in results if result.undelivered]
     for error in errors[1:]:

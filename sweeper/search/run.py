@@ -155,6 +155,8 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
             study_id,
             run_metadata.tags(request.command, planned.execution, training_set.sha256),
             run_metadata.params(spec, planned.splits[0]),
+            recorded={trial.number: trial.run_id for trial in trial_records.records(study) if trial.run_id},
+            elsewhere=request.new,
         )
 
         def end(state: State, reason: str) -> None:

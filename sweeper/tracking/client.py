@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,11 @@ def check_server(store: Store) -> None:
         MlflowClient(tracking_uri=store.tracking_uri).search_experiments(max_results=1)
 
 
+def public_uri(store: Store) -> str:
+    """MLflow's address without its password; "" for the store's own database, whose place may change."""
+    return "" if store.embedded_tracking else redact(store.tracking_uri)
+
+
 def is_server(store: Store) -> bool:
     """Whether runs go to a server, not directly into a database."""
     return re.split(r"[+:]", store.tracking_uri)[0] not in DATABASES
@@ -109,7 +115,11 @@ def experiment_id(client: MlflowClient, name: str, store: Store) -> str:
     if experiment is not None:
         check_place(experiment.artifact_location, store)
         if experiment.lifecycle_stage == "deleted":
-            raise SweeperError(f"the MLflow experiment {name} was deleted; restore it, or give another --store")
+            raise SweeperError(
+                f"the MLflow experiment {name} was deleted; restore it "
+                f"(`{restore_command('experiment', [experiment.experiment_id], store.tracking_uri)}`), or give another "
+                "--store"
+            )
         return str(experiment.experiment_id)
     # With SQLite, MLflow would put artifacts under the current folder; a server chooses the place for them itself.
     location = (store.artifacts / name).as_uri() if store.embedded_tracking else None
@@ -119,6 +129,12 @@ def experiment_id(client: MlflowClient, name: str, store: Store) -> str:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
         return experiment_id(client, name, store)  # another process created it first
+
+
+def restore_command(kind: str, ids: Sequence[str], uri: str) -> str:
+    """The command that restores deleted runs or experiments (`kind`); a password in the address must be typed in."""
+    command = f"MLFLOW_TRACKING_URI={shlex.quote(redact(uri))} mlflow {kind}s restore --{kind}-id"
+    return f"{command} {ids[0]}" if len(ids) == 1 else f"for {kind} in {' '.join(ids)}; do {command} ${kind}; done"
 
 
 def search_runs(client: MlflowClient, experiment: str, query: str, view: int = ViewType.ACTIVE_ONLY) -> list[Run]:

@@ -6,7 +6,7 @@ get NAME-HASH, with the first characters of their own SHA-256.
 """
 
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, ViewType
+from mlflow.entities import Experiment, LifecycleStage, ViewType
 from mlflow.exceptions import MlflowException
 
 from sweeper.errors import SweeperError
@@ -32,16 +32,22 @@ def experiments_of(client: MlflowClient, name: str, data_sha256: str) -> list[Ex
     return [experiment for experiment in found if experiment is not None]
 
 
-def experiment_of(client: MlflowClient, store: Store, name: str, data_sha256: str, query: str = "") -> str:
+def experiment_of(
+    client: MlflowClient, store: Store, name: str, data_sha256: str, query: str = "", *, elsewhere: bool = False
+) -> str:
     """The id of the experiment of these data, created if missing, or the one that has runs matching `query` already.
 
-    Raises SweeperError if it was deleted, the store was moved, or both names belong to other data.
+    Raises SweeperError if it was deleted, the store was moved, or both names belong to other data. With `elsewhere`,
+    the second name serves if the experiment of the first was deleted.
     """
     for experiment in experiments_of(client, name, data_sha256) if query else []:
         if search_runs(client, experiment.experiment_id, query):
             return experiment_id(client, experiment.name, store)
     for known in (name, distinct(name, data_sha256)):
-        owner = _owner_of_experiment(client, client.get_experiment_by_name(known))
+        found = client.get_experiment_by_name(known)
+        if elsewhere and known == name and found and found.lifecycle_stage == LifecycleStage.DELETED:
+            continue
+        owner = _owner_of_experiment(client, found)
         if owner in (None, data_sha256):
             made = experiment_id(client, known, store)
             if owner is None:

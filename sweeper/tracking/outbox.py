@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ FORGET = "forget"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS writes (number INTEGER PRIMARY KEY AUTOINCREMENT, write TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS target (id INTEGER PRIMARY KEY CHECK (id = 1), target TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS dropped (run_id TEXT PRIMARY KEY);
 """
 
 
@@ -29,7 +30,8 @@ CREATE TABLE IF NOT EXISTS target (id INTEGER PRIMARY KEY CHECK (id = 1), target
 class Target:
     """Where an outbox's writes go: the parent run of a study, a promotion or a training, and the data of its runs.
 
-    `kind` is study, promotion or training; `data_source` and `data_profile` are JSON text.
+    `kind` is study, promotion or training; `data_source` and `data_profile` are JSON text. `uri` is MLflow's address
+    without its password, "" for the store's own database, and None if an older sweeper has not recorded it.
     """
 
     kind: str
@@ -41,6 +43,7 @@ class Target:
     data_sha256: str
     data_source: str
     data_profile: str
+    uri: str | None = None
 
 
 @dataclass(frozen=True)
@@ -130,14 +133,26 @@ class Outbox:
             marks = ", ".join("?" * len(numbers))
             self._database.execute(f"DELETE FROM writes WHERE number IN ({marks})", numbers)
 
+    def drop(self, number: int, run_ids: Iterable[str]) -> None:
+        """Removes a write for runs that were deleted in MLflow; from now on the study does without these runs."""
+        with self._using():
+            # In this order: a killed process must not forget the runs.
+            self._database.executemany("INSERT OR IGNORE INTO dropped VALUES (?)", [(run_id,) for run_id in run_ids])
+            self._database.execute("DELETE FROM writes WHERE number = ?", [number])
+
+    def dropped(self) -> set[str]:
+        """The ids of the runs, deleted in MLflow, that the study does without."""
+        with self._using():
+            return {run_id for (run_id,) in self._database.execute("SELECT run_id FROM dropped")}
+
     def __len__(self) -> int:
         with self._using():
             [(count,)] = self._database.execute("SELECT count(*) FROM writes")
         return int(count)
 
     def close(self) -> None:
-        """Closes the file, and deletes it if it is empty."""
-        empty = not len(self)
+        """Closes the file, and deletes it if it holds nothing."""
+        empty = not len(self) and not self.dropped()
         with self._using():
             self._database.close()
             if empty:

@@ -13,7 +13,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sweeper.errors import SweeperError, said
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
-from sweeper.tracking.outbox import Key, Outbox, Write
+from sweeper.tracking import deletions
+from sweeper.tracking.deletions import Deletion
+from sweeper.tracking.outbox import FORGET, Key, Outbox, Write
 from sweeper.tracking.patience import Patience
 from sweeper.tracking.run_writer import RunWriter
 
@@ -33,14 +35,25 @@ NO_TIME = "the command ended before it was delivered"
 class OutboxWorker:
     """Delivers an outbox's writes, those of each run in order, retrying each until MLflow accepts or refuses it.
 
-    The metrics of several epochs that wait for one run are delivered in one call.
+    The metrics of several epochs that wait for one run are delivered in one call. The writes of a run that was deleted
+    in MLflow stay in the outbox, or with `drop_deleted` are given up.
     """
 
     def __init__(
-        self, client: MlflowClient, store: Store, outbox: Outbox, run_ids: dict[Key, str], notify: Callable[[str], None]
+        self,
+        client: MlflowClient,
+        store: Store,
+        outbox: Outbox,
+        run_ids: dict[Key, str],
+        notify: Callable[[str], None],
+        *,
+        drop_deleted: bool = False,
     ) -> None:
-        self._writer = RunWriter(client, store, outbox.target, run_ids)
-        self._outbox, self._notify = outbox, notify
+        self.n_dropped = 0
+        self._target, self._uri = outbox.target, store.tracking_uri
+        self._writer = RunWriter(client, store, self._target, run_ids)
+        self._outbox, self._notify, self._drop_deleted = outbox, notify, drop_deleted
+        self._deletions: dict[Key | None, Deletion] = {}  # what was deleted that the writes of a key need
         self._refused: dict[int, str] = {}  # why a write was refused for good or skipped, by its number
         self._incomplete: set[Key | None] = set()  # the runs with refused writes, by key
         self._unstarted: dict[Key | None, str] = {}  # why a child run could not be created or reopened, by key
@@ -101,7 +114,13 @@ class OutboxWorker:
             raise self._broken
         with self._changed:
             waiting = self._outbox.undelivered()
-            return [self._refused.get(write.number) or self._failure or NO_TIME for write in waiting]
+            return [self._reason(write) for write in waiting]
+
+    def _reason(self, write: Write) -> str:
+        """Why a write is not delivered."""
+        if write.key in self._deletions:
+            return deletions.told(self._deletions.values(), self._uri, self._target.study)
+        return self._refused.get(write.number) or self._failure or NO_TIME
 
     def _wait_briefly(self) -> bool:
         """Whether all writes are delivered or refused, after a short wait for it."""
@@ -129,11 +148,21 @@ class OutboxWorker:
         return None
 
     def _deliver(self, write: Write) -> None:
+        if write.key in self._deletions:
+            self._pass_over(write)
+            return
+        above = write.arguments.get("under")
+        if above is not None and above not in self.run_ids and above in self._deletions:
+            self._deletions[write.key] = self._deletions[above]
+            self._pass_over(write)
+            return
+        if above in self._unstarted:
+            self._unstarted[write.key] = self._unstarted[above]
         if write.key in self._unstarted:
             # The start was refused, and stays: delivered after the run's other writes, it would reopen an ended run.
             self._skip(write, self._unstarted[write.key])
             return
-        if write.action == "forget" and write.key in self._incomplete:
+        if write.action == FORGET and write.key in self._incomplete:
             self._skip(write, "")  # only the local file holds what MLflow lacks: the file and this write both stay
             return
         writes = [write]
@@ -142,12 +171,9 @@ class OutboxWorker:
             writes = self._outbox.epochs_from(write)
         while True:
             try:
-                self._writer.write(writes)
+                refusal = self._attempt(writes)
             except Exception as error:  # whatever the error is, later writes must proceed
                 reason = redact(said(error))
-                if not _is_transient(error):
-                    self._refuse(writes, reason)
-                    return
                 if not self._failure:
                     self._try_notify(f"MLflow does not accept a write ({reason}); it is kept on disk and tried again")
                 with self._changed:
@@ -158,13 +184,33 @@ class OutboxWorker:
                 continue
             if self._failure:
                 self._try_notify("MLflow accepts writes again")
+            if refusal:
+                self._refuse(writes, refusal)
+                return
             with self._changed:
                 self._outbox.remove(*(write.number for write in writes))
                 self._position, self._failure = write.number, ""
             return
 
-    def _refuse(self, writes: Sequence[Write], reason: str) -> None:
+    def _attempt(self, writes: Sequence[Write]) -> str | Deletion | None:
+        """Tries to deliver; returns why MLflow refuses it for good, None if it does not. Raises transient errors."""
+        try:
+            self._writer.write(writes)
+        except Exception as error:
+            if _is_transient(error):
+                raise
+            return self._writer.deletion(writes[0]) or redact(said(error))
+        return None
+
+    def _refuse(self, writes: Sequence[Write], reason: str | Deletion) -> None:
         write = writes[0]
+        if isinstance(reason, Deletion):
+            if reason not in self._deletions.values():
+                what = deletions.told([reason], self._uri, self._target.study)
+                self._try_notify(f"MLflow's writes wait on disk: {what}" if not self._drop_deleted else what)
+            self._incomplete.add(write.key)
+            self._deletions[write.key] = reason
+            return  # the next try is of the first of them alone
         if write.key not in self._incomplete:  # later refusals for the same run mostly follow from the first
             self._try_notify(f"MLflow refused a write: {reason}")
         self._incomplete.add(write.key)
@@ -173,6 +219,21 @@ class OutboxWorker:
         if write.action == "start":
             self._unstarted[write.key] = reason
         self._skip(write, reason)
+
+    def _pass_over(self, write: Write) -> None:
+        """Gives up a write of a run that was deleted in MLflow, or leaves it in the outbox."""
+        if not self._drop_deleted:
+            self._skip(write, "")
+            return
+        if write.action == FORGET:
+            self._writer.write([write])
+        else:
+            self.n_dropped += 1
+        with self._changed:
+            # Without the parent's experiment, the parent is given up, too.
+            above = [self._target.run_id] if self._deletions[write.key].kind == "experiment" else []
+            self._outbox.drop(write.number, [*self._writer.run_ids_of(write.key), *above])
+            self._position = write.number
 
     def _skip(self, write: Write, reason: str) -> None:
         with self._changed:

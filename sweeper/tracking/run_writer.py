@@ -1,12 +1,12 @@
 """Carries out an outbox's writes in MLflow: each is one operation on the parent run or a child's run."""
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Run
+from mlflow.entities import Dataset, DatasetInput, InputTag, LifecycleStage, Metric, Run, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID, MLFLOW_USER
@@ -14,7 +14,9 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_I
 from sweeper.events import State
 from sweeper.plots import Plot
 from sweeper.store.layout import Store
+from sweeper.tracking import deletions
 from sweeper.tracking.client import ROOT, params_of, search_runs, tags_of
+from sweeper.tracking.deletions import Deletion
 from sweeper.tracking.outbox import Key, Target, Write
 
 # MLflow's status for each state of a run, so that a search for the best finished run never finds a partial one.
@@ -40,7 +42,7 @@ class RunWriter:
         self._client, self._store, self._target = client, store, target
         self._actions: dict[str, Callable[..., None]] = {
             "start": self._start, "texts": self._texts, "figures": self._figures, "weights": self._weights,
-            "drop_weights": self._drop_weights, "forget": self._forget, "finish": self._finish,
+            "drop_weights": self._drop_weights, "forget": self._forget, "finish": self._finish, "reopen": self._reopen,
         }  # fmt: skip
 
     def write(self, writes: Sequence[Write]) -> None:
@@ -51,12 +53,28 @@ class RunWriter:
         else:
             self._actions[first.action](first.key, **first.arguments)
 
+    def deletion(self, write: Write) -> Deletion | None:
+        """What somebody deleted in MLflow that this write needs: its run, or the experiment; None if nothing."""
+        target, key = self._target, write.key
+        if found := deletions.of_experiment(self._client, target.experiment_id, target.data_name):
+            return found
+        name = f"{target.kind} {target.study}" if key is None else f"{CHILDREN[target.kind]} {key}"
+        run_id = target.run_id if key is None else self.run_ids.get(key)
+        if run_id is not None:
+            return deletions.of_run(self._client, run_id, name)
+        # The start of a run is its first write: MLflow has taken it, and then lost the run.
+        return Deletion("run", "", name, for_good=True) if write.action != "start" else None
+
+    def run_ids_of(self, key: Key | None) -> list[str]:
+        """The id of the run of this key; none if MLflow never had it."""
+        found = self._target.run_id if key is None else self.run_ids.get(key)
+        return [found] if found else []
+
     def _run_id(self, key: Key | None) -> str:
-        if key is None:
-            return self._target.run_id
-        if key not in self.run_ids:
-            raise ValueError(f"the run of {CHILDREN[self._target.kind]} {key} was not made")
-        return self.run_ids[key]
+        return self._target.run_id if key is None else self.run_ids[key]
+
+    def _reopen(self, key: None, params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
+        open_run(self._client, self._run_id(key), self._target, params, tags, self._target.kind)
 
     def _start(
         self,
@@ -80,10 +98,7 @@ class RunWriter:
             found = search_runs(self._client, target.experiment_id, query)
             run = found[-1] if found else self._client.create_run(target.experiment_id, time, identity, run_name=name)
             self.run_ids[key] = run.info.run_id
-        run_id = self.run_ids[key]
-        self._client.update_run(run_id, status="RUNNING")
-        self._client.log_batch(run_id, params=params_of(params), tags=tags_of({**tags, "sweeper.state": State.RUNNING}))
-        log_data(self._client, run_id, target, "training")
+        open_run(self._client, self.run_ids[key], target, params, tags, "training")
 
     def _metrics(self, key: Key | None, epochs: Sequence[Mapping[str, Any]]) -> None:
         batch = [
@@ -128,15 +143,29 @@ class RunWriter:
         self._client.set_terminated(run_id, STATUS[State(state)], time)
 
 
-def children_of(client: MlflowClient, target: Target) -> dict[Key, Run]:
-    """The runs below the target's parent run, at any depth, by key."""
+def children_of(client: MlflowClient, target: Target, dropped: Collection[str]) -> dict[Key, Run]:
+    """The runs below the target's parent run, at any depth, by key.
+
+    A deleted run is there, too, unless another has its place or its id is in `dropped`: it may be restored, and a
+    second run for its key would lack its metrics.
+    """
     query = f"tags.`{ROOT}` = '{target.run_id}'"
     tag = _key_tag(target.kind)
-    found = {}
-    for run in search_runs(client, target.experiment_id, query):
-        if text := run.data.tags.get(tag):
+    runs = search_runs(client, target.experiment_id, query, ViewType.ALL)
+    found: dict[Key, Run] = {}
+    for run in sorted(runs, key=lambda run: run.info.lifecycle_stage == LifecycleStage.ACTIVE):
+        if (text := run.data.tags.get(tag)) and run.info.run_id not in dropped:
             found[int(text) if target.kind == "study" and text.isdigit() else text] = run
     return found
+
+
+def open_run(
+    client: MlflowClient, run_id: str, target: Target, params: Mapping[str, Any], tags: Mapping[str, str], context: str
+) -> None:
+    """Marks a run as running, and logs its parameters, its tags, and the target's data."""
+    client.update_run(run_id, status="RUNNING")
+    client.log_batch(run_id, params=params_of(params), tags=tags_of({**tags, "sweeper.state": State.RUNNING}))
+    log_data(client, run_id, target, context)
 
 
 def log_data(client: MlflowClient, run_id: str, target: Target, context: str) -> None:

@@ -4,23 +4,24 @@ import csv
 import io
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from mlflow.entities import Run
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_USER
 
 from sweeper.events import State
 from sweeper.plots import Plot
 from sweeper.store.layout import Store
-from sweeper.tracking.client import connect, params_of, reaching, search_runs, tags_of
+from sweeper.store.redaction import redact
+from sweeper.tracking.client import check_place, connect, public_uri, reaching
 from sweeper.tracking.names import experiment_of
 from sweeper.tracking.outbox import Key, Outbox, Target
 from sweeper.tracking.outbox_worker import OutboxWorker
+from sweeper.tracking.parent_run import ParentRun, ParentRuns, id_tag
 from sweeper.tracking.patience import Patience
-from sweeper.tracking.run_writer import children_of, log_data
+from sweeper.tracking.run_writer import children_of, open_run
 
 ENDED = (State.COMPLETE, State.PRUNED, State.FAILED)
 
@@ -54,59 +55,59 @@ class Tracker:
         self._store, self._kind, self._data, self._notify = store, kind, data, notify
         self._states: dict[Key | None, str] = {}
         self._last_epochs: dict[Key | None, int] = {}
+        self._was_here = False  # whether MLflow has, or had, the parent run
+        self._lost: set[Key] = set()  # the children that ended, and whose runs were deleted since
         self._client = connect(store)
         self.experiment_id = self.run_id = ""
 
     def open(
-        self, study: str, study_id: str, tags: Mapping[str, str], params: Mapping[str, Any], run_name: str = ""
+        self,
+        study: str,
+        study_id: str,
+        tags: Mapping[str, str],
+        params: Mapping[str, Any],
+        run_name: str = "",
+        recorded: Mapping[Key, str] | None = None,
+        *,
+        elsewhere: bool = False,
     ) -> None:
         """Finds or creates the parent run, reads the children's states, and starts to deliver what the outbox holds.
 
         The outbox may hold writes of an earlier process. `study_id` identifies the study: on a shared server, another
         study may have the same name. The run of a complete training stays as it is. `run_name` names the new run of a
-        training by itself; other new runs are named after the study.
+        training by itself; other new runs are named after the study. `recorded` holds the runs that the study knows
+        for its ended trials: one that MLflow no longer has was deleted, and is not made again. With `elsewhere`, a new
+        parent run may go to another experiment if that of the data was deleted.
+
+        If a study's own run was deleted in MLflow, the writes for it wait until it is restored, or `sync` drops them.
         """
-        uri = self._store.tracking_uri
-        with reaching(uri):
-            query = f"tags.`{_id_tag(self._kind)}` = '{study_id}'"
-            data = self._data
-            self.experiment_id = experiment_of(self._client, self._store, data.name, data.sha256, query)
-            name = self._client.get_experiment(self.experiment_id).name
-            if name != data.name:
-                self._notify(f"MLflow's experiment {data.name} belongs to other data of that name: runs go to {name}")
-            found = self._parents(study_id, self._kind)
-            if found:
-                self.run_id = found[0].info.run_id
-                if self._kind == "training":
-                    self._restore(None, found[0])
-            else:
-                self.run_id = self._create_parent(study, study_id, run_name)
-            target = Target(
-                kind=self._kind,
-                study=study,
-                study_id=study_id,
-                experiment_id=self.experiment_id,
-                run_id=self.run_id,
-                data_name=self._data.name,
-                data_sha256=self._data.sha256,
-                data_source=json.dumps({"place": self._data.source, "sha256": self._data.sha256}),
-                data_profile=json.dumps({"shape": self._data.shape}),
-            )
-            if self.state(None) != State.COMPLETE:
-                self._client.update_run(self.run_id, status="RUNNING")
-                running = tags_of({**tags, "sweeper.state": State.RUNNING})
-                self._client.log_batch(self.run_id, params=params_of(params), tags=running)
-                log_data(self._client, self.run_id, target, self._kind)
-            children = children_of(self._client, target)
-            for key, child in children.items():
-                self._restore(key, child)
+        recorded = recorded or {}
         outbox = Outbox(self._store.outbox(study, study_id, self._kind))
-        outbox.target = target
+        try:
+            with reaching(self._store.tracking_uri):
+                dropped = outbox.dropped()
+                parent = self._parent(study, study_id, run_name, recorded, dropped, elsewhere=elsewhere)
+                self.run_id, self.experiment_id = parent.run_id, parent.experiment_id
+                outbox.target = target = self._target(study, study_id)
+                if self._kind == "training" and parent.run:
+                    self._restore(None, parent.run)
+                opening = self.state(None) != State.COMPLETE
+                if opening and not parent.deleted:
+                    open_run(self._client, self.run_id, target, params, tags, self._kind)
+                children = children_of(self._client, target, dropped)
+                for key, child in children.items():
+                    self._restore(key, child)
+        except BaseException:
+            outbox.close()
+            raise
+        self._lost = set(recorded) - set(children) if self._was_here or dropped else set()
         self._restore_waiting(outbox)
-        if self.state(None) != State.COMPLETE:
+        if opening:
             self._states[None] = State.RUNNING
         run_ids = {key: child.info.run_id for key, child in children.items()}
         self._outbox_worker = OutboxWorker(self._client, self._store, outbox, run_ids, self._notify)
+        if opening and parent.deleted:
+            self._outbox_worker.put(None, "reopen", params=dict(params), tags=dict(tags))
 
     def child_run_id(self, key: Key) -> str | None:
         """The id of a child's run; None until MLflow has created the run."""
@@ -117,8 +118,8 @@ class Tracker:
         return self._states.get(key)
 
     def is_ended(self, key: Key) -> bool:
-        """Whether the child has ended and must not be resumed."""
-        return self._states.get(key) in ENDED
+        """Whether the child has ended and must not be resumed, or its run was deleted after its end."""
+        return self._states.get(key) in ENDED or key in self._lost
 
     def last_epoch(self, key: Key | None) -> int:
         """The last epoch that was logged for a child or (None) the parent; 0 before the first."""
@@ -128,6 +129,7 @@ class Tracker:
         self, key: Key, name: str, params: Mapping[str, Any], tags: Mapping[str, str], under: Key | None = None
     ) -> None:
         """Creates or reopens the child's run, below the parent run or below the run of the child `under`."""
+        self._lost.discard(key)
         self._states[key] = State.RUNNING
         self._outbox_worker.put(key, "start", name=name, time=_now(), params=dict(params), tags=dict(tags), under=under)
 
@@ -150,6 +152,8 @@ class Tracker:
 
     def drop_weights(self, key: Key) -> None:
         """Deletes a child's weights from MLflow: the child is no longer among the best."""
+        if key in self._lost:
+            return
         self._outbox_worker.put(key, "drop_weights")
 
     def forget(self, key: Key | None, path: Path) -> None:
@@ -184,21 +188,59 @@ class Tracker:
         root = self._store.root
         return str(path.relative_to(root) if path.is_relative_to(root) else path)
 
-    def _create_parent(self, study: str, study_id: str, name: str) -> str:
-        identity = {_id_tag(self._kind): study_id, "sweeper.kind": self._kind, MLFLOW_USER: "sweeper"}
-        if self._kind != "training":
-            identity["sweeper.study"] = name = study
-        if self._kind == "promotion":
-            name = f"{study} promotion"
-            studies = self._parents(study_id, "study")
-            if studies:
-                identity[MLFLOW_PARENT_RUN_ID] = studies[0].info.run_id
-        run = self._client.create_run(self.experiment_id, run_name=name, tags=identity)
-        return str(run.info.run_id)
+    def _target(self, study: str, study_id: str) -> Target:
+        """Where the writes of this tracker go."""
+        return Target(
+            kind=self._kind,
+            study=study,
+            study_id=study_id,
+            experiment_id=self.experiment_id,
+            run_id=self.run_id,
+            data_name=self._data.name,
+            data_sha256=self._data.sha256,
+            data_source=json.dumps({"place": self._data.source, "sha256": self._data.sha256}),
+            data_profile=json.dumps({"shape": self._data.shape}),
+            uri=public_uri(self._store),
+        )
 
-    def _parents(self, study_id: str, kind: str) -> list[Run]:
-        query = f"tags.`{_id_tag(kind)}` = '{study_id}' AND tags.`sweeper.kind` = '{kind}'"
-        return search_runs(self._client, self.experiment_id, query)
+    def _parent(
+        self,
+        study: str,
+        study_id: str,
+        run_name: str,
+        recorded: Mapping[Key, str],
+        dropped: Collection[str],
+        *,
+        elsewhere: bool,
+    ) -> ParentRun:
+        """The parent run, created if there is none; a deleted one only of a study that has not given it up."""
+        runs = ParentRuns(self._client, self._data.name, self._data.sha256, study_id)
+        found = runs.find(self._kind, recorded.values())
+        self._was_here = bool(found)
+        for parent in found:
+            if not parent.deleted:
+                check_place(self._client.get_experiment(parent.experiment_id).artifact_location, self._store)
+            if not parent.deleted or (self._kind == "study" and parent.run_id not in dropped):
+                runs.adopt(parent, dropped)
+                return parent
+        if recorded and not found and not dropped:
+            self._notify(
+                f"MLflow at {redact(self._store.tracking_uri)} has no run of study {study}: its runs were deleted for "
+                "good, or are in another MLflow; they are made anew, with what the study itself knows of its trials"
+            )
+        query = f"tags.`{id_tag(self._kind)}` = '{study_id}'"
+        data = self._data
+        experiment_id = experiment_of(
+            self._client, self._store, data.name, data.sha256, query, elsewhere=elsewhere or bool(dropped)
+        )
+        name = self._client.get_experiment(experiment_id).name
+        if name != data.name:
+            self._notify(
+                f"MLflow's experiment {data.name} was deleted, or belongs to other data of that name: runs go to {name}"
+            )
+        parent = runs.create(self._kind, experiment_id, study, run_name)
+        runs.adopt(parent, dropped)
+        return parent
 
     def _restore(self, key: Key | None, run: Run) -> None:
         state = run.data.tags.get("sweeper.state", State.RUNNING)
@@ -218,11 +260,6 @@ class Tracker:
                 self._states[write.key] = write.arguments["state"]
             elif write.action == "metrics":
                 self._last_epochs[write.key] = max(self.last_epoch(write.key), write.arguments["epoch"])
-
-
-def _id_tag(kind: str) -> str:
-    """The tag that identifies a parent run: by its study's id, or by its own id for a training by itself."""
-    return "sweeper.training_id" if kind == "training" else "sweeper.study_id"
 
 
 def shortfall(undelivered: Sequence[str]) -> str:

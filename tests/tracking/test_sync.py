@@ -67,7 +67,7 @@ def test_sync_of_one_study_leaves_the_others(store, left):
     found = json.loads(sync(store, "a-study", "--json").stdout)
     assert found == {
         "schema_version": 1,
-        "spools": [{"study": "a-study", "kind": "study", "delivered": 2, "undelivered": [], "error": ""}],
+        "spools": [{"study": "a-study", "kind": "study", "delivered": 2, "undelivered": [], "error": "", "dropped": 0}],
     }
     assert steps(store, ours) == [1, 2]
     assert steps(store, other) == [1]
@@ -107,7 +107,7 @@ def test_sync_leaves_a_study_that_is_being_run_to_its_process(store, left):
 def test_sync_where_mlflow_is_still_away_is_one_line_and_loses_nothing(store, left, monkeypatch):
     run_id = left("still-away")
     with monkeypatch.context() as patch:
-        patch.setattr(mlflow.MlflowClient, "get_run", away)
+        patch.setattr(mlflow.MlflowClient, "get_experiment", away)
         assert sync(store, code=1).stderr.endswith("cannot be used: server away\n")
     with monkeypatch.context() as patch:
         patch.setattr(mlflow.MlflowClient, "log_batch", away)

@@ -443,7 +443,7 @@ def test_flush_gives_the_reasons_of_what_mlflow_refused(store, client):
     client.delete_run(tracker.child_run_id(0))
     tracker.log_epoch(0, 1, {"train_loss": 1.0})
     [reason] = tracker.flush()
-    assert "must be in the 'active' state" in reason
+    assert "the run of trial 0 was deleted in MLflow" in reason
     assert tracker.close() == [reason]
 
 

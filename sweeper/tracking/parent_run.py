@@ -1,0 +1,103 @@
+"""Finds and creates the run of a study, of its promotion, or of a training by itself."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mlflow import MlflowClient
+from mlflow.entities import Experiment, LifecycleStage, Run, ViewType
+from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_USER
+
+from sweeper.tracking.client import ROOT, search_runs
+from sweeper.tracking.deletions import ABSENT
+from sweeper.tracking.names import experiments_of
+
+
+@dataclass(frozen=True)
+class ParentRun:
+    """A parent run. One that is `deleted` in MLflow takes no writes, but may be restored; `run` None: gone for good."""
+
+    run_id: str
+    experiment_id: str
+    deleted: bool
+    run: Run | None
+
+
+class ParentRuns:
+    """The parent runs of one study, of its promotion, or of a training by itself. Methods raise MLflow's errors.
+
+    `study_id` identifies the study, or the training.
+    """
+
+    def __init__(self, client: MlflowClient, data_name: str, data_sha256: str, study_id: str) -> None:
+        self._client, self._data_name, self._data_sha256 = client, data_name, data_sha256
+        self._study_id = study_id
+
+    def find(self, kind: str, recorded: Iterable[str] = ()) -> list[ParentRun]:
+        """The parent runs of this kind: those that take writes first, then the deleted ones, the latest first.
+
+        `recorded` are the ids of runs below it that the study knows: they lead to a run that was deleted for good, or
+        whose experiment was renamed.
+        """
+        query = f"tags.`{id_tag(kind)}` = '{self._study_id}' AND tags.`sweeper.kind` = '{kind}'"
+        runs = [
+            run
+            for experiment in self._experiments()
+            for run in search_runs(self._client, experiment.experiment_id, query, ViewType.ALL)
+        ]
+        found = [_parent(run) for run in runs] or self._above(recorded)
+        return sorted(found, key=lambda parent: parent.deleted)
+
+    def create(self, kind: str, experiment_id: str, study: str, name: str) -> ParentRun:
+        """Creates the parent run; `name` is that of a training by itself."""
+        identity = {id_tag(kind): self._study_id, "sweeper.kind": kind, MLFLOW_USER: "sweeper"}
+        if kind != "training":
+            identity["sweeper.study"] = name = study
+        if kind == "promotion":
+            name = f"{study} promotion"
+            studies = [parent for parent in self.find("study") if not parent.deleted]
+            if studies:
+                identity[MLFLOW_PARENT_RUN_ID] = studies[0].run_id
+        return _parent(self._client.create_run(experiment_id, run_name=name, tags=identity))
+
+    def adopt(self, parent: ParentRun, dropped: Iterable[str]) -> None:
+        """Puts the runs that are left below parent runs that were given up below this one."""
+        experiments = {experiment.experiment_id for experiment in self._experiments()} | {parent.experiment_id}
+        for run_id in dropped:
+            for experiment in experiments:
+                for child in search_runs(self._client, experiment, f"tags.`{ROOT}` = '{run_id}'"):
+                    if child.data.tags.get(MLFLOW_PARENT_RUN_ID) == run_id:
+                        self._client.set_tag(child.info.run_id, MLFLOW_PARENT_RUN_ID, parent.run_id)
+                    self._client.set_tag(child.info.run_id, ROOT, parent.run_id)
+
+    def _experiments(self) -> list[Experiment]:
+        return experiments_of(self._client, self._data_name, self._data_sha256)
+
+    def _above(self, recorded: Iterable[str]) -> list[ParentRun]:
+        """The parent run above the first of these runs that MLflow still has."""
+        for run_id in recorded:
+            child = _get(self._client, run_id)
+            if child is None or not (root := child.data.tags.get(ROOT)):
+                continue
+            run = _get(self._client, root)
+            return [_parent(run) if run else ParentRun(root, child.info.experiment_id, deleted=True, run=None)]
+        return []
+
+
+def id_tag(kind: str) -> str:
+    """The tag that identifies a parent run: by its study's id, or by its own id for a training by itself."""
+    return "sweeper.training_id" if kind == "training" else "sweeper.study_id"
+
+
+def _parent(run: Run) -> ParentRun:
+    deleted = run.info.lifecycle_stage == LifecycleStage.DELETED
+    return ParentRun(run.info.run_id, run.info.experiment_id, deleted, run)
+
+
+def _get(client: MlflowClient, run_id: str) -> Run | None:
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code != ABSENT:
+            raise
+        return None
