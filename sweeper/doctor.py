@@ -164,7 +164,7 @@ def _optuna(store: Store) -> Check:
     if damaged := _damage("optuna", store.storage, "MLflow's runs and the store's other files are not damaged by this"):
         return damaged
     if not check_database(store):
-        return Check("optuna", OK, f"{place}no database yet; the first search makes it")
+        return Check("optuna", OK, f"{place}{_unused(store.storage)}")
     n = len(databases.rows(store.storage, "studies", "study_id"))
     return Check("optuna", OK, f"{place}{n} {'study' if n == 1 else 'studies'}")
 
@@ -188,7 +188,7 @@ def _mlflow(store: Store) -> Check:
         client.check_server(store)
         return Check("mlflow", OK, f"{place}the server answers")
     if not client.check_database(store):
-        return Check("mlflow", OK, f"{place}no database yet; the first search makes it")
+        return Check("mlflow", OK, f"{place}{_unused(store.tracking_uri)}")
     for name, location in databases.rows(store.tracking_uri, "experiments", "name", "artifact_location"):
         # Experiments of other programs in this database may keep their artifacts anywhere.
         if location and location.endswith(f"/artifacts/{name}"):
@@ -205,6 +205,14 @@ def _ledger(store: Store) -> Check:
         advice = "restore what was changed from a backup, or tell your readers"
         return Check("ledger", WARNING, "; ".join([found, *differences]), advice)
     return Check("ledger", OK, found)
+
+
+def _unused(url: str) -> str:
+    """What is to be said of an address without a complete database."""
+    path = databases.sqlite_path(url)
+    if path is not None and path.exists() and path.stat().st_size:
+        return "a half-made database, never used; the next search sets it aside and makes it anew"
+    return "no database yet; the first search makes it"
 
 
 def _data(data_dir: Path | None) -> Check:

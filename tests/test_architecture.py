@@ -33,7 +33,7 @@ FLOORS = (
     {"data.formats"},
     {"data.images"},
     {"config", "evaluation", "store"},
-    {"errors", "validators"},
+    {"errors", "process", "validators"},
 )
 FLOOR = {package: number for number, packages in enumerate(reversed(FLOORS)) for package in packages}
 

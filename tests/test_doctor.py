@@ -105,6 +105,15 @@ def test_changed_ledger_is_a_warning_that_says_what_differs(tiny, tmp_path):
     assert check.found == f"0 test evaluations; line 1 of {tmp_path / 'ledger.jsonl'} cannot be read"
 
 
+@pytest.mark.parametrize(("library", "first"), [("optuna", "studies"), ("mlflow", "experiments")])
+def test_half_made_database_is_said_to_be_one(tiny, tmp_path, library, first):
+    with closing(sqlite3.connect(tmp_path / f"{library}.db")) as database:
+        database.execute(f"CREATE TABLE {first} (experiment_id INTEGER)")
+        database.commit()
+    check = examined(tmp_path, tiny)[library]
+    assert (check.status, "half-made" in check.found) == ("ok", True)
+
+
 def test_file_in_a_databases_place_is_an_error_that_names_it(tiny, tmp_path):
     (tmp_path / "mlflow.db").write_text("no database" * 1000)
     check = examined(tmp_path, tiny)["mlflow"]

@@ -71,7 +71,7 @@ def test_an_installed_copy_has_everything(source: Path, tmp_path: Path):
     assert Path(found["module"]).is_relative_to(site_packages)
     assert "lenet5.toml" in found["spaces"]
     assert found["spaces"] == spaces_in(ROOT / "search_spaces")
-    assert found["command"] == "sweeper.cli:main"
+    assert found["command"] == "sweeper.__main__:main"
     assert found["version"] == SETUP["metadata"]["version"]
     # Only an installed copy lacks a package that setup.cfg forgets; a checkout would have it.
     written = {path.relative_to(source) for path in (source / "sweeper").rglob("*.py")}
@@ -87,5 +87,5 @@ def test_an_editable_install_follows_the_checkout(source: Path, tmp_path: Path):
     assert Path(found["module"]) == source / "sweeper" / "__init__.py"
     assert "lenet5.toml" in found["spaces"]
     assert found["spaces"] == spaces_in(ROOT / "search_spaces") | {"added.toml": "added = 1\n"}
-    assert found["command"] == "sweeper.cli:main"
+    assert found["command"] == "sweeper.__main__:main"
     assert found["version"] == SETUP["metadata"]["version"]

@@ -24,6 +24,7 @@ from sweeper.cli.train import train
 from sweeper.cli.trials import trials
 from sweeper.cli.ui import ui
 from sweeper.errors import SweeperError, system_fault
+from sweeper.process.streams import NoRoomForResults
 from sweeper.store.redaction import redact
 
 
@@ -46,6 +47,9 @@ class _Main(click.Group):
         except BrokenPipeError:
             # The reader of our output (head, a pager) has closed the pipe.
             sys.stderr.close()
+            ctx.exit(1)
+        except NoRoomForResults as error:
+            click.echo(f"Error: stdout cannot be written: {error.strerror}", err=True)
             ctx.exit(1)
         except Exception as error:
             if ctx.params["debug"]:

@@ -37,16 +37,21 @@ def progress(*, quiet: bool, verbose: bool) -> Iterator[Listener]:
     # FORCE_COLOR makes rich take a file for a terminal, but a view that redraws itself is useless in a file.
     elif sys.stderr.isatty() and not verbose and not console.is_dumb_terminal:
         view = _LiveView()
+        lines = _PlainLines(console, verbose, view.tally)
         with Live(get_renderable=view.render, console=console, refresh_per_second=4, transient=True) as live:
 
             def show(event: Event) -> None:
+                if not sys.stderr.isatty():  # the terminal is gone, and a file takes the rest
+                    live.stop()
+                    lines(event)
+                    return
                 if isinstance(event, Note):
                     live.console.print(Text(event.text))
                 view.update(event)
 
             yield show
     else:
-        yield _PlainLines(console, verbose)
+        yield _PlainLines(console, verbose, _Tally())
 
 
 class _Tally:
@@ -148,8 +153,8 @@ class _LiveView:
 class _PlainLines:
     """Prints a line for each trial, and with `verbose` a line for each epoch."""
 
-    def __init__(self, console: Console, verbose: bool) -> None:
-        self.console, self.verbose, self.tally = console, verbose, _Tally()
+    def __init__(self, console: Console, verbose: bool, tally: _Tally) -> None:
+        self.console, self.verbose, self.tally = console, verbose, tally
 
     def __call__(self, event: Event) -> None:
         self.tally.update(event)

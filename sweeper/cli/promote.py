@@ -21,9 +21,9 @@ from sweeper.cli.options import (
     store_options,
 )
 from sweeper.cli.running import end_command, running
-from sweeper.cli.signals import exit_code
 from sweeper.engine.options import DeviceOptions
 from sweeper.errors import UsageError
+from sweeper.process.ending import exit_code
 from sweeper.promotion.options import PREFERENCES, PromotionOptions
 from sweeper.store.layout import StoreOptions
 from sweeper.store.redaction import redact

@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sweeper.cli.notes import note, note_store, store_arguments
-from sweeper.cli.signals import exit_code, signals_to
+from sweeper.cli.signals import signals_to
 from sweeper.errors import SweeperError
+from sweeper.process import streams
+from sweeper.process.ending import exit_code
 from sweeper.store.layout import Store
 
 if TYPE_CHECKING:
@@ -17,9 +19,13 @@ if TYPE_CHECKING:
 
 @contextmanager
 def running(stop: "StopRequest", store: Store, *, quiet: bool, verbose: bool) -> Iterator["Listener"]:
-    """Prints which store is used, gives the listener that shows the progress, and turns signals into stop requests."""
+    """Prints which store is used, gives the listener that shows the progress, and turns signals into stop requests.
+
+    Output that the terminal no longer takes goes to a file in the store.
+    """
     from sweeper.cli.progress import progress
 
+    streams.keep_rest_in(store.lost_output)
     if not quiet:
         note_store(store)
     with signals_to(stop), progress(quiet=quiet, verbose=verbose) as listener:
@@ -27,7 +33,7 @@ def running(stop: "StopRequest", store: Store, *, quiet: bool, verbose: bool) ->
 
 
 def end_command(undelivered: Sequence[str], store: Store, stopped: str = "") -> None:
-    """Ends the process with 130 or 143 if a signal has stopped the command.
+    """Ends the process with 128 plus the signal's number if a signal has stopped the command.
 
     `undelivered` says why MLflow has not accepted writes. If it is not empty, raises SweeperError with the reasons, or
     after a signal prints them on stderr.

@@ -237,7 +237,7 @@ def _run(request: "SearchRequest", *, quiet: bool, verbose: bool) -> "SearchOutc
 
 
 def _end_command(outcome: "SearchOutcome", request: "SearchRequest") -> None:
-    """Exit code 130 or 143 after a signal, 1 if writes wait for MLflow or no trial completed by the end, else 0."""
+    """Exit code 128 + N after signal N, 1 if writes wait for MLflow or no trial completed by the end, else 0."""
     from sweeper.studies.lifecycle import DONE
 
     end_command(outcome.undelivered, request.store, outcome.stopped)

@@ -1,30 +1,31 @@
 """Signal handling in commands that must save their work."""
 
-import os
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from signal import Signals
 from types import FrameType
 from typing import TYPE_CHECKING
+
+from sweeper.process import signals
+from sweeper.process.ending import end_now
+from sweeper.process.streams import write_line
 
 if TYPE_CHECKING:
     from sweeper.runs.stop import StopRequest
 
 # `timeout` and batch systems send a signal to the process and then to its group: they count as one signal.
 SAME_SIGNAL_SECONDS = 0.5
-
-
-def exit_code(reason: str) -> int:
-    """The exit code of a command that this signal stopped: 128 plus the signal's number; 0 for any other reason."""
-    return 128 + signal.Signals[reason] if reason in signal.Signals.__members__ else 0
+ADVICE = "; the same command goes on from here"
 
 
 @contextmanager
 def signals_to(stop: "StopRequest") -> Iterator[None]:
-    """Turns the first SIGINT or SIGTERM into a stop after the running epochs; a second ends the process at once.
+    """Turns the first signal into a stop after the running epochs; a second stops at once, a third wherever it is.
 
-    If a signal came, all signals are ignored after the block: everything is saved, and the process is about to exit.
+    Before there is something to save, the first signal ends the command after its present step, and the second
+    wherever it is. If a signal came, all signals are ignored after the block: everything is saved, and the process is
+    about to exit.
     """
     first = 0.0
 
@@ -32,17 +33,17 @@ def signals_to(stop: "StopRequest") -> Iterator[None]:
         nonlocal first
         if first and time.monotonic() - first < SAME_SIGNAL_SECONDS:
             return
+        if stop.at_once or (first and not stop.saving):
+            end_now(number, ADVICE)
         stop.at_once = bool(first)
         first = time.monotonic()
-        stop.reason = signal.Signals(number).name
-        if stop.at_once or not stop.saving:
-            raise SystemExit(128 + number)
-        # Not print(), because the signal may have interrupted one.
-        os.write(2, f"{stop.reason}: recording the running epochs; a second signal stops at once\n".encode())
+        stop.reason = Signals(number).name
+        if stop.saving and not stop.at_once:
+            write_line(f"{stop.reason}: recording the running epochs; a second signal stops at once")
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        with signals.handled(handle, lambda: stop.saving and not stop.at_once, ADVICE):
+            yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_IGN if first else handler)
+        if first:
+            signals.ignore()

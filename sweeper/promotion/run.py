@@ -86,15 +86,12 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
         if options.test:
             # A test set that cannot be loaded ends the command before hours of training, not after them.
             test_evaluation.load(data, training_set.input_shape, listener)
+        stop.check()
         finals = _Promotion(request, study, data, test_sha256, training_set, split, before, listener, stop)
         with ends_on_failure(finals.end, stop):
             outcome = finals.test_recorded(ledger, before) if before else finals.run(ledger)
-        try:
-            undelivered = finals.end(State.COMPLETE if outcome else State.INTERRUPTED, stop.reason)
-        except SystemExit:
-            if outcome is None:
-                raise
-            undelivered = ["the command was interrupted"]  # a test evaluation may be complete: its result must be shown
+        stop.saving = True  # a test evaluation may be complete: a signal must not keep its result from being shown
+        undelivered = finals.end(State.COMPLETE if outcome else State.INTERRUPTED, stop.reason)
         if outcome is None and undelivered:
             listener(Note(shortfall(undelivered)))
         return outcome and replace(outcome, undelivered=undelivered)
@@ -186,8 +183,10 @@ class _Promotion:
         measured = [
             Measured(f, self.refits[f.trial], validation[f.trial], estimates[f.trial], correct[f.trial]) for f in order
         ]
+        self.stop.check()
         versions = register(self.registry, self.model_name, self.tracker, self.jobs, part, measured)
         champion, *others = (versions[f.trial] for f in order)
+        self.stop.check()
         registration = incumbent.settle(
             self.registry,
             self.model_name,
@@ -264,6 +263,7 @@ class _Promotion:
             text = "Not tested: nothing is left to compare, and the study has only one look; --top 1 tests it alone."
             outcome = replace(outcome, verdict=[*outcome.verdict, text])
         elif options.test:
+            self.stop.check()
             versions = {entrant.trial: entrant.version for entrant in outcome.entrants}
             test_evaluation.evaluate(
                 ledger,

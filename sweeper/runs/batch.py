@@ -92,7 +92,7 @@ class BatchRunner:
                     # A waiting training's run is still running if an earlier process was killed while it trained.
                     if self.tracker.state(task.subject.training.run) == State.RUNNING:
                         self._interrupt(task.subject)
-                self.stop.saving = False
+                self.stop.saving = bool(self.stop.reason)  # a command that was stopped now ends by itself
 
     def _train(self, dispatcher: Dispatcher[_Entry], waiting: deque[Task[_Entry]]) -> bool:
         """Runs the waiting trainings; returns whether none is left."""

@@ -152,6 +152,7 @@ def run(request: TrainingRequest, listener: Listener, stop: StopRequest) -> Trai
     check_tracking(request.store, planned.training_set.name)
     others = [curves_of(request.store, run_id, planned.training_set.sha256, "--compare") for run_id in request.compare]
     request.store.prepare()
+    stop.check()
     single = _Single(request, planned, init, others, listener, stop)
     with storage_errors.translated(request.store), request.store.owning(single.name):
         single.open()

@@ -42,6 +42,7 @@ class Coordinator:
         with storage_errors.translated(self.store):
             try:
                 self._announce_start()
+                self.stop.check()
                 self.stop.saving = True
                 while True:
                     self._check_limits()

@@ -132,10 +132,12 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
     """Runs the search to its end, or until `stop` is requested. Raises SweeperError and UsageError."""
     started = time.monotonic()
     planned, spec = make_plan(request, listener)
+    stop.check()
     training_set, options, store = planned.training_set, request.options, request.store
     check_tracking(store, training_set.name)
     store.prepare()
     storage = open_storage(store)
+    stop.check()
     name = free_name(storage, request.study) if request.new else request.study
     with ExitStack() as stack:
         stack.enter_context(storage_errors.translated(store))
@@ -148,8 +150,10 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
         study_id = id_of(study)
         workers = planned.start_workers(store, name, study_id)
         stack.callback(workers.close)
+        stop.check()
         # The workers start first: they import torch while MLflow creates or opens its tables.
         tracker = Tracker(store, run_metadata.data_record(training_set), lambda text: listener(Note(text)))
+        stop.check()
         tracker.open(
             name,
             study_id,
@@ -201,9 +205,10 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
                 )
                 study_report.log_variants(tracker, study, compared, request.space, len(planned.splits[0].train))
             study_report.log_end(tracker, study, spec.metric, stopped, total)
+        # Before the wait for MLflow, which a second signal may end.
+        lifecycle.mark_ended(study, stopped)
         undelivered = tracker.close(closing_patience(stopped))
         trials = _with_run_ids(study, tracker)
-        lifecycle.mark_ended(study, stopped)
         return SearchOutcome(
             study_name=name,
             experiment_id=tracker.experiment_id,
@@ -224,7 +229,7 @@ def _marks_ended_on_failure(study: optuna.Study, stop: StopRequest) -> Iterator[
     try:
         yield
     except BaseException as error:
-        # A signal raises SystemExit. The error may make the storage fail as well: the first error is the one to raise.
+        # A stop raises SystemExit. The error may make the storage fail as well: the first error is the one to raise.
         with suppress(Exception):
             lifecycle.mark_ended(
                 study, f"error: {error}" if isinstance(error, Exception) else stop.reason or "a signal"

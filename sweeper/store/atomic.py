@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sweeper.process.ending import unfinished
+
 # The end of an unfinished file's or folder's name, which begins with a dot.
 SUFFIX = ".tmp"
 
@@ -20,6 +22,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     """
     # Not tempfile: its files are private to the user, and a folder of data or a store may be shared.
     temporary = _temporary(path)
+    unfinished.add(temporary)
     try:
         yield temporary
         with open(temporary, "rb") as file:
@@ -27,6 +30,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+        unfinished.discard(temporary)
 
 
 @contextmanager
@@ -38,6 +42,7 @@ def whole_folder(path: Path, *, keep: Callable[[], bool] = lambda: False) -> Ite
     OSError.
     """
     temporary = _temporary(path)
+    unfinished.add(temporary)
     try:
         temporary.mkdir(parents=True)
         yield temporary
@@ -49,6 +54,7 @@ def whole_folder(path: Path, *, keep: Callable[[], bool] = lambda: False) -> Ite
                 temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        unfinished.discard(temporary)
 
 
 def _temporary(path: Path) -> Path:

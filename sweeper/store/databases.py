@@ -1,6 +1,7 @@
 """Checks a SQL database before Optuna or MLflow opens it: either would create its tables in any program's database."""
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -25,12 +26,13 @@ BUSY_SECONDS = 60
 class Library:
     """A library that keeps a database: Optuna or MLflow.
 
-    `content` is a table that all its databases have, and that is empty in a database that is still being created.
-    `migrations` is the folder of its Alembic scripts, and `upgrade` its command to upgrade an older schema.
+    `content` names the tables of what users make, with a condition if other rows are in them from the start; the first
+    table that the library creates is among them. `migrations` is the folder of its Alembic scripts, and `upgrade` its
+    command to upgrade an older schema.
     """
 
     name: str
-    content: str
+    content: Sequence[str]
     migrations: Path
     upgrade: str
 
@@ -40,7 +42,7 @@ class Library:
 
 
 def check(url: str, library: Library) -> bool:
-    """Whether the address has a complete database of the library; False if the library may create or complete one.
+    """Whether the address has a complete database of the library; False if there is none, or a half-made, unused one.
 
     Raises SweeperError if the file is not a database, the database is another program's, or its schema is not the one
     that the installed library uses. Nothing is written.
@@ -52,7 +54,8 @@ def check(url: str, library: Library) -> bool:
     try:
         tables = set(inspect(engine).get_table_names())
         found = _first(engine, "version_num", "alembic_version") if "alembic_version" in tables else None
-        empty = library.content not in tables or _first(engine, "1", library.content) is None
+        content = [rows for rows in library.content if rows.split()[0] in tables]
+        empty = all(_first(engine, "1", rows) is None for rows in content)
     except DatabaseError as error:
         if path is None or "not a database" not in str(error):
             raise
@@ -62,7 +65,7 @@ def check(url: str, library: Library) -> bool:
     finally:
         engine.dispose()
     # On a server, other programs' tables may stand beside the library's own.
-    if path is not None and library.content not in tables and not tables <= {"alembic_version"}:
+    if path is not None and not content and not tables <= {"alembic_version"}:
         raise SweeperError(
             f"{path} is a database, but not {library.name}'s (its tables are {_first_names(tables)}): move it away, or "
             "take another store"
@@ -77,8 +80,7 @@ def check(url: str, library: Library) -> bool:
             f"has written it; upgrade with `pip install -U {name.lower()}`"
         )
     if empty:
-        # A process was killed while it created the tables; the library will create the missing ones.
-        return False
+        return False  # a process was killed while it created the tables
     raise SweeperError(
         f"{name}'s database {place} has an older schema ({found}) than {library.release} needs "
         f"({newest}): make a copy of it, and then `{library.upgrade} {place}`"
@@ -97,11 +99,11 @@ def rows(url: str, name: str, *columns: str) -> list[tuple[Any, ...]]:
 
 
 def sqlite_path(url: str) -> Path | None:
-    """The file of a SQLite database; None for other kinds of addresses."""
+    """The file of a SQLite database; None for other kinds of addresses, and for databases in memory."""
     if not url.startswith("sqlite"):
         return None
     name = make_url(url).database
-    return None if name is None else Path(name)
+    return None if not name or name.startswith((":memory:", "file:")) else Path(name)
 
 
 def _engine(url: str, path: Path | None) -> Engine:

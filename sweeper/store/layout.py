@@ -88,6 +88,11 @@ class Store:
         """The folder of the logs of the study's workers."""
         return self.root / "logs" / _folder_name(study, study_id)
 
+    @property
+    def lost_output(self) -> Path:
+        """The file of what commands could not print because their terminal was gone."""
+        return self.root / "logs" / "lost-output.log"
+
     def belongings(self, study: str, study_id: str) -> list[Path]:
         """All files and folders of the study in the store, except its lock; some may not exist."""
         own = _folder_name(study, study_id)
@@ -117,18 +122,6 @@ class Store:
         return found
 
     @contextmanager
-    def initialising(self, *, embedded: bool) -> Iterator[None]:
-        """Locks out other processes while an embedded database may be created: two that create the same tables fail.
-
-        A server looks after its own tables, and nothing is created in a folder that cannot be written to.
-        """
-        if not embedded or not os.access(self.root, os.W_OK):
-            yield
-            return
-        with _locked(self.root / ".initialising.lock", wait=True):
-            yield
-
-    @contextmanager
     def owning(self, study: str) -> Iterator[None]:
         """The lock of the one process that runs or changes a study; SweeperError, naming the owner, if another has it.
 
@@ -139,7 +132,7 @@ class Store:
             path.parent.mkdir(parents=True, exist_ok=True)
         with ExitStack() as owned:
             with self._changing_owners():
-                owned.enter_context(_locked(path, wait=False))
+                owned.enter_context(locked(path, wait=False))
                 # Overwrite the name of the earlier owner: a full disk has no other room.
                 with _writing(path), open(path, "r+") as file:
                     file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
@@ -187,7 +180,7 @@ class Store:
 
     def _changing_owners(self) -> AbstractContextManager[None]:
         """A lock held while a process becomes an owner or asks one to stop: a new owner would discard the request."""
-        return _locked(self.root / ".owners.lock", wait=True)
+        return locked(self.root / ".owners.lock", wait=True)
 
     def _lock(self, study: str) -> Path:
         return self.root / "locks" / f"{study}.lock"
@@ -258,7 +251,8 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _locked(path: Path, *, wait: bool) -> Iterator[None]:
+def locked(path: Path, *, wait: bool) -> Iterator[None]:
+    """Holds the lock; waits for it, or raises SweeperError, naming the owner, if another process keeps it."""
     while True:
         with _writing(path):
             path.touch()

@@ -7,14 +7,14 @@ from optuna.storages import RDBStorage
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweeper.errors import SweeperError, first_line
-from sweeper.store import databases
+from sweeper.store import databases, new_database
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 from sweeper.studies.attributes import SPEC
 
 LIBRARY = databases.Library(
     "Optuna",
-    "studies",
+    ("studies",),
     Path(optuna.__file__).parent / "storages" / "_rdb" / "alembic",
     "optuna storage upgrade --storage",
 )
@@ -23,14 +23,25 @@ LIBRARY = databases.Library(
 def open_storage(store: Store) -> RDBStorage:
     """Optuna's storage; SweeperError if its database cannot be used."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    options = {"connect_args": {"timeout": 60}} if store.storage.startswith("sqlite") else {}
     try:
-        with store.initialising(embedded=store.embedded_storage):
-            check_database(store)
-            return RDBStorage(store.storage, engine_kwargs=options)
+        with new_database.initialising(store.storage):
+            if not check_database(store):
+                new_database.make(store.storage, LIBRARY, _create)
+            return _storage(store.storage)
     except (SQLAlchemyError, ImportError, RuntimeError, ValueError, OSError) as error:
         message = redact(first_line(error))
         raise SweeperError(f"Optuna's storage {redact(store.storage)} cannot be used: {message}") from error
+
+
+def _storage(url: str) -> RDBStorage:
+    options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
+    return RDBStorage(url, engine_kwargs=options)
+
+
+def _create(url: str) -> None:
+    storage = _storage(url)
+    storage.remove_session()
+    storage.engine.dispose()
 
 
 def check_database(store: Store) -> bool:

@@ -12,12 +12,14 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Param, Run, RunTag, ViewType
 from mlflow.exceptions import MlflowException
+from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.uri import is_local_uri
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweeper.errors import SweeperError, said
-from sweeper.store import databases
+from sweeper.store import databases, new_database
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 
@@ -26,8 +28,9 @@ PAGE = 1000
 ROOT = "sweeper.root"
 # The schemes of addresses that name a database, not a server.
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+CONTENT = ("experiments WHERE experiment_id <> 0", "runs", "registered_models")
 LIBRARY = databases.Library(
-    "MLflow", "runs", Path(mlflow.__file__).parent / "store" / "db_migrations", "mlflow db upgrade"
+    "MLflow", CONTENT, Path(mlflow.__file__).parent / "store" / "db_migrations", "mlflow db upgrade"
 )
 
 
@@ -45,10 +48,16 @@ def connect(store: Store) -> MlflowClient:
 
     Raises SweeperError if MLflow cannot be used, or the database is not MLflow's or has another schema.
     """
-    with reaching(store.tracking_uri), store.initialising(embedded=store.embedded_tracking):
-        check_database(store)
+    with reaching(store.tracking_uri), new_database.initialising(store.tracking_uri):
+        if not check_database(store):
+            new_database.make(store.tracking_uri, LIBRARY, _create)
         # Without registry_uri, MLflow would prefer a registry from the environment to the one at the tracking address.
         return MlflowClient(tracking_uri=store.tracking_uri, registry_uri=store.tracking_uri)
+
+
+def _create(url: str) -> None:
+    store = SqlAlchemyStore(url, DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH)  # as MlflowClient itself calls it
+    store.engine.dispose()
 
 
 def check_database(store: Store) -> bool:

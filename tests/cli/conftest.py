@@ -5,13 +5,14 @@ from collections.abc import Callable
 
 import pytest
 
+from sweeper.process.signals import SIGNALS
 from tests.commands.processes import Command, Driver
 
 
 @pytest.fixture(autouse=True)
 def signal_handlers():
     """A command that was sent a signal leaves later ones ignored: that suits a process on its way out, not this one."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)

@@ -10,12 +10,14 @@ file.
 The imports of this file must stay cheap: multiprocessing imports it again in every spawned worker.
 """
 
+import fcntl
 import json
 import os
 import resource
 import select
 import signal
 import sys
+import termios
 import time
 from importlib import import_module
 from pathlib import Path
@@ -74,12 +76,16 @@ def run(request):
     os.setsid()
     # A test run that a shell started in the background ignores SIGINT, and this process would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)
+    for number in request["ignored"]:
+        signal.signal(number, signal.SIG_IGN)
     for name, number in (("stdout", 1), ("stderr", 2)):
         file = os.open(request[name], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(file, number)
         os.close(file)
+    if os.isatty(1):
+        fcntl.ioctl(1, termios.TIOCSCTTY, 0)  # this terminal hangs up the session when it goes
     os.dup2(os.open(request["stdin"], os.O_RDONLY | os.O_NOCTTY), 0)
     os.chdir(request["folder"])
     if request["dataset"]:
@@ -93,10 +99,12 @@ def run(request):
         die_at(point)
     if (limit := request["largest_file"]) is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    for number in request["closed"]:
+        os.close(number)
     gate = request["gate"]
     while gate and not os.path.exists(gate):
         time.sleep(0.001)
-    from sweeper.cli import main
+    from sweeper.__main__ import main
 
     code = 1
     try:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -68,7 +68,17 @@ class Command:
 
     @property
     def stdout(self) -> str:
-        return (self.folder / "stdout").read_text()
+        path = self.folder / "stdout"
+        return path.read_text() if path.exists() else ""
+
+    def handles(self, number: int) -> bool:
+        """Whether the process has a handler of its own for the signal."""
+        try:
+            status = Path(f"/proc/{self.process}/status").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        [caught] = [line.split()[1] for line in status.splitlines() if line.startswith("SigCgt")]
+        return bool(int(caught, 16) >> (number - 1) & 1)
 
     @property
     def stderr(self) -> str:
@@ -149,6 +159,9 @@ class Driver:
         gate: Path | None = None,
         dataset: Path | None = None,
         terminal: str | None = None,
+        output: str | None = None,
+        closed: Sequence[int] = (),
+        ignored: Sequence[int] = (),
         stand_ins: bool = False,
         templates: bool = True,
     ) -> Command:
@@ -156,14 +169,17 @@ class Driver:
 
         `die`: the point at which the command kills itself, as in driver.die_at. `largest_file`: its RLIMIT_FSIZE in
         bytes. `gate`: a file; the command starts once it exists. `dataset`: a JSON file that describes another tiny
-        data set. `terminal`: the device that the command reads from. With `stand_ins`, it draws and exports nothing.
-        Without `templates`, it creates the tables of new databases itself.
+        data set. `terminal`: the device that the command reads from. `output`: the terminal that it writes to, and that
+        hangs it up when it closes. `closed`: the numbers of its closed streams. `ignored`: the signals that it ignores
+        from the start. With `stand_ins`, it draws and exports nothing. Without `templates`, it creates the tables of
+        new databases itself.
         """
         self.started += 1
         folder = self.folder / f"command-{self.started}-{arguments[0]}"
         (folder / "cwd").mkdir(parents=True)
         request = {
-            **{name: str(folder / name) for name in ("stdout", "stderr", "exit")},
+            **{name: output or str(folder / name) for name in ("stdout", "stderr")},
+            "exit": str(folder / "exit"),
             "folder": str(folder / "cwd"),
             "arguments": [str(argument) for argument in arguments],
             "die": [die] if die else [],
@@ -171,6 +187,8 @@ class Driver:
             "gate": str(gate) if gate else None,
             "dataset": str(dataset) if dataset else None,
             "stdin": terminal or os.devnull,
+            "closed": list(closed),
+            "ignored": list(ignored),
             "stand_ins": stand_ins,
             "templates": templates,
         }

@@ -1,7 +1,9 @@
-"""SIGTERM and Ctrl-C, as a batch system and a terminal send them: to the whole process group."""
+"""Signals as batch systems and terminals send them, to the whole process group; and terminals that are gone."""
 
+import os
 import signal
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -28,7 +30,8 @@ def is_resumable(workplace, search, workers):
 
 def test_study_stopped_by_a_signal_goes_on_as_if_nothing_had_been(workplace, undisturbed):
     recorded = []
-    for number, exit_code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+    stops = ((signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129), (signal.SIGUSR1, 138))
+    for number, exit_code in stops:
         search = workplace.search("--trials", 1)
         workplace.trains(search)
         workers = search.workers()
@@ -37,7 +40,7 @@ def test_study_stopped_by_a_signal_goes_on_as_if_nothing_had_been(workplace, und
         assert "trial 0 (baseline) interrupted" in search.stderr
         assert is_resumable(workplace, search, workers)
         recorded.append(workplace.status()["running_trials"][0]["epochs"])
-    assert 1 <= recorded[0] < recorded[1] < EPOCHS
+    assert 1 <= recorded[0] < recorded[1] < recorded[2] < recorded[3] < EPOCHS
     workplace.search("--trials", 1).ended()
     assert_same(workplace, undisturbed, 1)
     assert workplace.epochs() == EPOCHS
@@ -58,3 +61,73 @@ def test_second_ctrl_c_stops_at_once_and_loses_the_running_epoch_only(workplace)
     again = workplace.search(*SLOW).ended()
     assert "trial 0 (baseline) resumes after epoch 1" in again.stderr
     assert workplace.epochs() == 2
+
+
+@contextmanager
+def terminal():
+    """Gives the name of a terminal, and a function that closes it, as a lost connection does."""
+    ours, theirs = os.openpty()
+    name = os.ttyname(theirs)
+    os.close(theirs)
+    open_ends = [ours]
+
+    def close():
+        while open_ends:
+            os.close(open_ends.pop())
+
+    try:
+        yield name, close
+    finally:
+        close()
+
+
+def lost_output(workplace):
+    return (workplace.store / "logs" / "lost-output.log").read_text()
+
+
+@pytest.mark.parametrize("view", [(), ("--verbose",)])
+def test_study_whose_terminal_is_lost_is_recorded_and_says_so_in_the_store(workplace, view):
+    with terminal() as (name, close):
+        search = workplace.search("--trials", 1, view=view, output=name)
+        workplace.trains(search)
+        close()
+        search.ended(129)
+    told = lost_output(workplace)
+    assert "SIGHUP: recording the running epochs" in told
+    assert "trial 0 (baseline) interrupted" in told
+    assert "sweeper search" in told
+    assert "\x1b[2K" not in told  # no live view in a file
+    status = workplace.status()
+    assert (status["state"], status["ended"]) == ("stopped", "SIGHUP")
+
+
+@pytest.mark.parametrize("view", [(), ("--verbose",)])
+def test_search_that_nohup_started_outlives_its_terminal(workplace, view):
+    with terminal() as (name, close):
+        search = workplace.search("--trials", 1, view=view, output=name, ignored=[signal.SIGHUP])
+        workplace.trains(search)
+        close()
+        search.ended()
+    assert "1 complete" in lost_output(workplace)
+    assert workplace.epochs() == EPOCHS
+
+
+def test_search_with_closed_streams_is_like_any_other(workplace):
+    short = ("--trials", 1, "--epochs", 1)
+    search = workplace.search(*short, "--json", closed=[2]).ended()
+    assert search.json["n_trials"]["complete"] == 1
+    stopped = workplace.search(study="other", closed=[0, 1, 2])
+    workplace.trains(stopped, "other")
+    stopped.signal_group(signal.SIGTERM)
+    stopped.ended(143)
+    assert workplace.status("other")["state"] == "stopped"
+
+
+def test_search_that_was_suspended_goes_on_in_the_foreground(workplace):
+    search = workplace.search("--trials", 1)
+    workplace.trains(search)
+    search.signal_group(signal.SIGSTOP)
+    time.sleep(1.0)
+    search.signal_group(signal.SIGCONT)
+    search.ended()
+    assert workplace.epochs() == EPOCHS

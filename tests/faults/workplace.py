@@ -1,5 +1,6 @@
 """Commands on one store, and the fixed list of configurations that most fault tests use."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.commands.processes import STUDY, Command, Driver, wait_for
@@ -41,14 +42,20 @@ class Workplace:
     def __init__(self, driver: Driver, data: Path, space: Path, store: Path) -> None:
         self.driver, self.data, self.space, self.store = driver, data, space, store
 
-    def search(self, *more: object, study: str = STUDY, jobs: int = 1, space: Path | None = None, **how) -> Command:
+    def search(
+        self,
+        *more: object,
+        study: str = STUDY,
+        jobs: int = 1,
+        space: Path | None = None,
+        view: Sequence[str] = ("--verbose",),
+        **how,
+    ) -> Command:
         """Starts a search over the fixed list, or over another space."""
         listed = ("--sampler", "grid") if space is None else ()
         places = ("--space", space or self.space, "--data-dir", self.data, "--store", self.store)
         arguments = ("--pruner", "none", "--keep", N_TRIALS, "--study", study, "--jobs", jobs, "--device", "cpu")
-        return self.driver.start(
-            "search", "tiny", *listed, *places, *arguments, "--verbose", *more, stand_ins=True, **how
-        )
+        return self.driver.start("search", "tiny", *listed, *places, *arguments, *view, *more, stand_ins=True, **how)
 
     def run(self, name: str, *more: object, code: int = 0, **how) -> Command:
         """Runs a command on the store, which must end with this exit code."""
@@ -60,12 +67,12 @@ class Workplace:
     def trials(self, study: str = STUDY, tracking_uri: str | None = None) -> list[outcomes.Trial]:
         return outcomes.trials(self.store, study, tracking_uri)
 
-    def trains(self, search: Command) -> None:
+    def trains(self, search: Command, study: str = STUDY) -> None:
         """Waits until the search has trained one more epoch; fails if the search ends before that."""
-        known = self.epochs()
+        known = self.epochs(study)
 
         def found() -> bool:
-            trained = self.epochs() > known
+            trained = self.epochs(study) > known
             assert trained or search.exit_code is None, (
                 f"ended with {search.exit_code} before it trained:\n{search.stderr}"
             )

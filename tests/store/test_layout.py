@@ -156,18 +156,18 @@ def test_lock_that_was_deleted_while_it_was_waited_for_keeps_nobody_out(tmp_path
         fcntl.flock(file, operation)
 
     def wait_for_it():
-        with layout._locked(path, wait=True):
+        with layout.locked(path, wait=True):
             entered.set()
             leave.wait(DEADLINE)
 
-    with layout._locked(path, wait=True):
+    with layout.locked(path, wait=True):
         waiting = threading.Thread(target=wait_for_it)
         monkeypatch.setattr(layout, "fcntl", SimpleNamespace(**vars(fcntl) | {"flock": flock}))
         waiting.start()
         assert opened.wait(DEADLINE)  # the file is open, and the lock is not to be had
         path.unlink()
     assert entered.wait(DEADLINE)
-    with pytest.raises(SweeperError, match="is being run by"), layout._locked(path, wait=False):
+    with pytest.raises(SweeperError, match="is being run by"), layout.locked(path, wait=False):
         pass
     leave.set()
     waiting.join()

@@ -16,8 +16,9 @@ from sweeper.engine.base import Died
 from sweeper.engine.job import TrialJob
 from sweeper.engine.local import shared_images
 from sweeper.engine.local.execution import Execution
-from sweeper.engine.local.worker import SIGNALS, Ready, WorkerSetup, serve
+from sweeper.engine.local.worker import Ready, WorkerSetup, serve
 from sweeper.errors import SweeperError, said
+from sweeper.process.signals import SIGNALS
 from sweeper.store.layout import Store
 
 LEAVING_SECONDS = 5.0
@@ -145,7 +146,7 @@ class WorkerPool:
         for process in self._processes:
             for connection in process.connections:
                 connection.close()
-            process.process.kill()  # they ignore SIGINT and SIGTERM, and have nothing to save
+            process.process.kill()  # they ignore SIGNALS, and have nothing to save
         for process in self._processes:
             process.process.join(LEAVING_SECONDS)
         shared_images.remove(self._setup.images_folder)
@@ -169,10 +170,11 @@ class WorkerPool:
             daemon=True,
         )
         # The child starts with these signals blocked, until it has set them to be ignored.
-        # Started first: starting it, as the first process of all does, would unblock them.
-        resource_tracker.ensure_running()
         held = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
+            # The tracker ignores SIGINT and SIGTERM, and keeps the others blocked; its start unblocks the two here.
+            resource_tracker.ensure_running()
+            signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
             process.start()
         except OSError as error:
             raise _not_started(error) from error

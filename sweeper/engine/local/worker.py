@@ -20,6 +20,7 @@ from sweeper.engine.local import shared_images
 from sweeper.engine.local.heartbeat import Heartbeat
 from sweeper.errors import DISK_FULL, first_line
 from sweeper.events import Note
+from sweeper.process.signals import SIGNALS
 from sweeper.training import memory
 
 if TYPE_CHECKING:  # imported before the process limits threads and memory: no import may start threads or take memory
@@ -28,7 +29,6 @@ if TYPE_CHECKING:  # imported before the process limits threads and memory: no i
     from sweeper.training.device_data import TrainingData
     from sweeper.training.loop import EpochMetrics
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # oneDNN caches what it compiles for each layer, and nothing frees the cache between trials: with its default of 1024
 # entries, 210 LeNets took 0.8 GiB; with 256, 150 took 0.15 GiB. A network of 24 different convolutions needs no more
 # than 256; with 128 its training took three times as long.
@@ -59,7 +59,7 @@ class Ready:
 
 def serve(connections: Sequence[Connection], device_name: str, log: Path) -> None:
     """Runs the process from start to end, with one trial at a time on each connection. SIGNALS must be blocked."""
-    # Ctrl-C in the terminal and a batch system's SIGTERM are for the coordinator, which decides what they mean.
+    # Signals from the terminal and from batch systems are for the coordinator, which decides what they mean.
     os.setpgid(0, 0)
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)

@@ -23,6 +23,7 @@ from sweeper.engine.local.pool import WorkerPool
 from sweeper.engine.local.worker import WorkerSetup
 from sweeper.errors import SweeperError
 from sweeper.events import Note
+from sweeper.process.signals import SIGNALS
 from sweeper.training.loop import EpochMetrics
 from tests.commands.processes import DEADLINE, is_alive
 from tests.fake_data import fake_images
@@ -186,7 +187,7 @@ def test_failure_is_told_with_its_trace_and_the_worker_goes_on(pool, tmp_path):
 
 def test_workers_do_not_heed_signals_meant_for_the_coordinator(pool, tmp_path):
     pool.train(0, job(tmp_path))
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         os.kill(pool._processes[0].process.pid, number)
     assert isinstance(finish(pool, 0)[1], TrialResult)
 

@@ -1,0 +1,1 @@
+"""What a process does with signals, and with output that may vanish."""

@@ -1,0 +1,106 @@
+"""Standard streams that may vanish: a closed descriptor, a lost terminal or a lost reader ends no command."""
+
+import errno
+import io
+import os
+import select
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TextIO
+
+STDOUT, STDERR = 1, 2
+# The errors of a file on a full disk.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# The file that gets the rest of a vanished stream; None drops it.
+_rest: Path | None = None
+
+
+class NoRoomForResults(OSError):
+    """Stdout is a file on a full disk. Its results must not be lost silently; progress on stderr may be."""
+
+
+def secure() -> None:
+    """Makes stdin, stdout and stderr safe to use, whether or not they are open, and whenever they vanish.
+
+    Without this, the first file that the process opens, such as a database, would take the number of a closed stream,
+    and get its output.
+    """
+    for number in (0, STDOUT, STDERR):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # gets the lowest free number: this one
+    if sys.stdin is None:
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115 (like the others, it is never closed)
+    sys.stdout, sys.stderr = _text(STDOUT, sys.stdout), _text(STDERR, sys.stderr)
+
+
+def keep_rest_in(path: Path) -> None:
+    """Appends to this file what is written to a stream after it has vanished."""
+    global _rest
+    _rest = path
+
+
+def write_line(text: str) -> None:
+    """Writes a line to stderr, past all buffers: a signal handler may have interrupted a print. Never raises."""
+    _write(STDERR, f"{text}\n".encode(errors="backslashreplace"))
+
+
+class _Vanishing(io.RawIOBase):
+    """One of the streams; what is written after it has vanished goes to the file of `keep_rest_in`."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def fileno(self) -> int:
+        return self._number
+
+    def isatty(self) -> bool:
+        return os.isatty(self._number)
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: "io.ReadableBuffer") -> int:  # type: ignore[name-defined]
+        return _write(self._number, data)
+
+
+def _text(number: int, stream: TextIO | None) -> io.TextIOWrapper:
+    """The stream as text, with the encoding and buffering of the one that Python has opened; None if it was closed."""
+    raw = io.BufferedWriter(_Vanishing(number))
+    if not isinstance(stream, io.TextIOWrapper):
+        return io.TextIOWrapper(raw, "utf-8", "backslashreplace", line_buffering=True)
+    # Python's own stderr is not buffered; whole lines do as well, and stay whole beside those of other processes.
+    by_line = stream.line_buffering or stream.write_through
+    return io.TextIOWrapper(raw, stream.encoding, stream.errors, line_buffering=by_line)
+
+
+def _write(number: int, data: bytes) -> int:
+    while True:
+        try:
+            return os.write(number, data)
+        except BlockingIOError:  # another program has made the terminal or pipe non-blocking
+            select.select([], [number], [])
+        except OSError as error:
+            if number == STDOUT and error.errno in (errno.EPIPE, *NO_ROOM):
+                _redirect(number, Path(os.devnull))  # the buffers are written once more when the process exits
+                if error.errno == errno.EPIPE:  # head, or a pager: nobody reads the rest
+                    raise
+                raise NoRoomForResults(error.errno, error.strerror) from error
+            with suppress(OSError):
+                try:
+                    _redirect(number, _rest or Path(os.devnull))
+                except OSError:
+                    _redirect(number, Path(os.devnull))
+                os.write(number, data)
+            return len(data)
+
+
+def _redirect(number: int, path: Path) -> None:
+    """Puts the file, which is appended to, in the place of a stream."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    os.dup2(file, number)
+    if file != number:
+        os.close(file)
