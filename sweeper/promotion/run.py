@@ -89,7 +89,9 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
         stop.check()
         finals = _Promotion(request, study, data, test_sha256, training_set, split, before, listener, stop)
         with ends_on_failure(finals.end, stop):
-            outcome = finals.test_recorded(ledger, before) if before else finals.run(ledger)
+            outcome = (
+                finals.test_recorded(ledger, before) if before else finals.run(ledger, moves_alias=promotion is None)
+            )
         stop.saving = True  # a test evaluation may be complete: a signal must not keep its result from being shown
         undelivered = finals.end(State.COMPLETE if outcome else State.INTERRUPTED, stop.reason)
         if outcome is None and undelivered:
@@ -149,7 +151,7 @@ class _Promotion:
             request.store, self.study_name, self.training_set.classes, self.tracker, listener, stop
         )
 
-    def run(self, ledger: Ledger) -> PromotionOutcome | None:
+    def run(self, ledger: Ledger, *, moves_alias: bool) -> PromotionOutcome | None:
         """Runs all steps. Returns None if a stop was requested."""
         seeds = self.request.options.seeds
         fresh = {
@@ -187,14 +189,16 @@ class _Promotion:
         versions = register(self.registry, self.model_name, self.tracker, self.jobs, part, measured)
         champion, *others = (versions[f.trial] for f in order)
         self.stop.check()
-        registration = incumbent.settle(
-            self.registry,
-            self.model_name,
-            champion,
-            others[0] if others else None,
-            replace=self.request.options.replace,
-            listener=self.listener,
-        )
+        registration: list[str] = []
+        if moves_alias:
+            registration = incumbent.settle(
+                self.registry,
+                self.model_name,
+                champion,
+                others[0] if others else None,
+                replace=self.request.options.replace,
+                listener=self.listener,
+            )
         comparisons = verdict.compare_configurations(part, order, correct)
         entrants = [
             Entrant.of(

@@ -1,12 +1,13 @@
 """Promotions that are shown after they were recorded, on a real MLflow store."""
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
-from sweeper.events import State
 from sweeper.promotion.outcome import PromotionOutcome
-from sweeper.studies.trial_records import TrialRecord
+from sweeper.tracking import promotions
 from tests.engine.inline import InlinePool
 
 MODEL = "sweeper-tiny-tiny_space"
@@ -107,6 +108,15 @@ def test_champion_of_the_same_images_is_compared_before_it_is_replaced(workplace
     assert champion(client) == "first"
 
 
+def test_test_of_an_older_sweepers_promotion_moves_no_alias(workplace, client, monkeypatch):
+    workplace.promote("first", "--replace")
+    find = promotions.find
+    monkeypatch.setattr(promotions, "find", lambda *which: replace(find(*which), is_printed=True))
+    assert workplace.promoted("second", "--test")["test_looks"] == 1
+    assert champion(client) == "first"
+    assert InlinePool.made == []
+
+
 def test_again_promotes_anew_with_other_options(workplace):
     outcome = workplace.promoted("second", "--again", "--seeds", 1, "--top", 1)
     assert outcome["options"]["top"] == 1
@@ -114,7 +124,7 @@ def test_again_promotes_anew_with_other_options(workplace):
 
 
 def test_better_trials_of_a_search_that_went_on_are_noted(workplace, monkeypatch):
-    [better] = [TrialRecord(9, State.COMPLETE, 1.0, {}, None, None, "", True, 1)]
+    better = SimpleNamespace(number=9, name="trial 9")
     monkeypatch.setattr("sweeper.promotion.recorded.distinct", lambda trials, metric: [better])
     shown = workplace.promote("first")
     assert "Among the best of the search since then: trial 9; --again promotes anew" in shown.stderr
