@@ -207,7 +207,7 @@ class OutboxWorker:
         if isinstance(reason, Deletion):
             if reason not in self._deletions.values():
                 what = deletions.told([reason], self._uri, self._target.study)
-                self._try_notify(f"MLflow's writes wait on disk: {what}" if not self._drop_deleted else what)
+                self._try_notify(f"writes for MLflow wait on disk: {what}" if not self._drop_deleted else what)
             self._incomplete.add(write.key)
             self._deletions[write.key] = reason
             return  # the next try is of the first of them alone

@@ -619,3 +619,17 @@ def test_records_are_plain_values(tmp_path):
     record = Sweep(tmp_path).run(trials=1)[0]
     assert replace(record) == record
     assert list(record.params["filters"]) == [6, 16, 120]
+
+
+@pytest.mark.parametrize("moment", ["SweepStarted", "TrialStarted", "EpochEnded", "TrialEnded"])
+def test_study_that_is_deleted_from_the_storage_meanwhile_is_told_in_one_line(tmp_path, moment):
+    sweep = Sweep(tmp_path)
+    sweep.storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path}/optuna.db")
+
+    def delete(event):
+        if type(event).__name__ == moment and "study" in optuna.get_all_study_names(sweep.storage):
+            optuna.delete_study(study_name="study", storage=sweep.storage)
+
+    with pytest.raises(SweeperError, match=r"^the study was deleted from Optuna's storage") as told:
+        sweep.run(listener=delete, n_workers=2)
+    assert "\n" not in str(told.value)

@@ -49,3 +49,8 @@ def test_storage_is_named_without_its_password_and_quoted_in_the_databases_own_w
 
 def test_error_without_words_is_named_by_its_kind():
     assert "does not answer: StorageInternalError; nothing" in str(raised(StorageInternalError()))
+
+
+def test_error_of_a_missing_key_that_is_not_the_storages_is_left_alone():
+    error = KeyError("lr")
+    assert raised(error) is error
