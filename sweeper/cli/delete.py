@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sweeper.cli.notes import note
 from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.errors import UsageError
 from sweeper.store.layout import StoreOptions
@@ -43,7 +44,7 @@ def delete(study: str, yes: bool, store: StoreOptions, as_json: bool) -> None:
         click.echo(f"{_summary(removal)} will be deleted for ever.", err=True)
         _print_kept(removal, err=True)
         click.confirm("Delete?", abort=True, err=True)
-    remove(where, removal)
+    remove(where, removal, note)
     if as_json:
         click.echo(json.dumps({"schema_version": 1, **asdict(removal)}))
         return

@@ -4,6 +4,7 @@ import json
 
 import click
 
+from sweeper.cli.notes import note
 from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.errors import UsageError
 from sweeper.store.layout import StoreOptions
@@ -36,7 +37,7 @@ def retry(
     from sweeper.studies.retry import retry_failed
 
     where = resolve_store(store)
-    retried = retry_failed(where, find_study(where, study))
+    retried = retry_failed(where, find_study(where, study), note)
     if as_json:
         click.echo(json.dumps({"schema_version": 1, **asdict(retried)}))
         return

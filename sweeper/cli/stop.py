@@ -25,13 +25,15 @@ def stop(
     Example:
       sweeper stop
     """
+    from sweeper.studies.ownership import check_free
     from sweeper.studies.queries import find_study, status_of
 
     where = resolve_store(store)
     found = find_study(where, study)
     name = found.study_name
-    owner = where.request_stop(name)
+    owner = where.owner(name) and where.request_stop(name)
     if owner is None:
+        check_free(where, found)
         raise SweeperError(f"no process runs {name}: it is {status_of(where, found)['state']}")
     if no_wait:
         click.echo(f"{name}: {owner} is asked to stop")

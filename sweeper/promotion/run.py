@@ -5,8 +5,11 @@ import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import optuna
@@ -32,6 +35,7 @@ from sweeper.runs.stop import StopRequest, closing_patience
 from sweeper.store.redaction import redact
 from sweeper.studies import data_source, lifecycle, storage_errors, trial_records
 from sweeper.studies.attributes import id_of, spec_of
+from sweeper.studies.ownership import claimed
 from sweeper.studies.queries import find_again, find_study
 from sweeper.tracking import promotions
 from sweeper.tracking.client import check_tracking
@@ -59,9 +63,12 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
     check_tracking(store, spec_of(study).dataset)
     store.prepare()
     study_id = id_of(study)
-    with storage_errors.translated(store), store.owning(study.study_name):
+    with ExitStack() as stack:
+        stack.enter_context(storage_errors.translated(store))
+        stack.enter_context(store.owning(study.study_name))
         study = find_again(store, study.study_name, study_id)
         lifecycle.check_usable(study)
+        stack.enter_context(claimed(store, study, lambda text: listener(Note(text))))
         promotion = None if options.again else recorded.find(store, study)
         before = recorded.outcome_of(store, study, promotion) if promotion else None
         if promotion and before:

@@ -1,5 +1,6 @@
 """Dependencies shared by a sweep's components."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import optuna
@@ -28,7 +29,8 @@ class Limits:
 class Context:
     """One sweep: its study and space, its limits, its store and tracker, and the listener for its events.
 
-    `input_shape` is (channels, height, width).
+    `input_shape` is (channels, height, width). `check_owned` raises SweeperError if the study
+    is another process's by now.
     """
 
     study: optuna.Study
@@ -41,3 +43,4 @@ class Context:
     tracker: Tracker
     listener: Listener
     stop: StopRequest
+    check_owned: Callable[[], None] = lambda: None

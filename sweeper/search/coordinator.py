@@ -27,6 +27,7 @@ class Coordinator:
     def __init__(self, context: Context, engine: Engine) -> None:
         self.study, self.spec, self.limits, self.store = context.study, context.spec, context.limits, context.store
         self.tracker, self.listener, self.stop = context.tracker, context.listener, context.stop
+        self.check_owned = context.check_owned
         end_trials_with_results(self.study)
         self.recorder = Recorder(context)
         self.finisher = TrialFinisher(context, self.recorder)
@@ -217,6 +218,7 @@ class Coordinator:
         return value <= target if direction(self.spec.metric) == "minimize" else value >= target
 
     def _check_limits(self) -> None:
+        self.check_owned()
         self.time_limits.stop_if_late()
         self.stop.poll(self.store, self.study.study_name)
         for task in [*self.dispatcher.running.values()]:

@@ -27,6 +27,7 @@ from sweeper.spaces.space import Space
 from sweeper.store.layout import Store
 from sweeper.studies import lifecycle, resume_command, storage_errors, trial_records
 from sweeper.studies.attributes import id_of
+from sweeper.studies.ownership import Ownership, claimed
 from sweeper.studies.samplers import shuffled_grid
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.storage import free_name, open_storage
@@ -142,8 +143,10 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
     with ExitStack() as stack:
         stack.enter_context(storage_errors.translated(store))
         stack.enter_context(store.owning(name))
+        study = lifecycle.find_or_create(storage, name, spec)
+        ownership = stack.enter_context(claimed(store, study, lambda text: listener(Note(text))))
         study = lifecycle.open_study(storage, name, spec, request.space)
-        stack.enter_context(_marks_ended_on_failure(study, stop))
+        stack.enter_context(_marks_ended_on_failure(study, stop, ownership))
         lifecycle.mark_running(study, options.trials, resume_command.resuming(request.command, name))
         path = lookup.path_of(request.source.dataset)
         study.set_user_attr(lifecycle.DATA_PATH, None if path is None else os.path.abspath(path))
@@ -192,6 +195,7 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
                 tracker=tracker,
                 listener=listener,
                 stop=stop,
+                check_owned=ownership.check,
             )
             Coordinator(context, workers).run()
             stopped = stop.reason  # a later signal no longer changes how the sweep ended
@@ -224,11 +228,13 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
 
 
 @contextmanager
-def _marks_ended_on_failure(study: optuna.Study, stop: StopRequest) -> Iterator[None]:
-    """Records in the study what ended the command early; a killed process records nothing."""
+def _marks_ended_on_failure(study: optuna.Study, stop: StopRequest, ownership: Ownership) -> Iterator[None]:
+    """Records in the study what ended the command early; a killed process, or one that has lost it, records nothing."""
     try:
         yield
     except BaseException as error:
+        if ownership.lost:
+            raise
         # A stop raises SystemExit. The error may make the storage fail as well: the first error is the one to raise.
         with suppress(Exception):
             lifecycle.mark_ended(

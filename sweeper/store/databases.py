@@ -1,7 +1,8 @@
 """Checks a SQL database before Optuna or MLflow opens it: either would create its tables in any program's database."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -11,7 +12,7 @@ from urllib.parse import quote
 
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, text
-from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
@@ -94,6 +95,17 @@ def rows(url: str, name: str, *columns: str) -> list[tuple[Any, ...]]:
         with engine.connect() as connection:
             found = connection.execute(text(f"SELECT {', '.join(columns)} FROM {name}"))
             return [tuple(row) for row in found]
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def transaction(url: str) -> Iterator[Connection]:
+    """A connection whose changes are committed after the block, unless it raises. Raises SQLAlchemy's errors."""
+    engine = _engine(url, sqlite_path(url))
+    try:
+        with engine.begin() as connection:
+            yield connection
     finally:
         engine.dispose()
 

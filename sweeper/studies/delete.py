@@ -3,16 +3,19 @@
 import shutil
 import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
 from optuna.exceptions import StorageInternalError
+from sqlalchemy.exc import OperationalError
 
 from sweeper.errors import SweeperError
 from sweeper.store.layout import Store
 from sweeper.studies import lifecycle, storage_errors
 from sweeper.studies.attributes import SPEC, id_of
+from sweeper.studies.ownership import Tell, check_free, claimed
 from sweeper.studies.queries import find_again
 from sweeper.tracking.delete import StudyRuns, folder_bytes
 
@@ -38,6 +41,7 @@ def plan(store: Store, study: optuna.Study) -> Removal:
     owner = store.owner(study.study_name)
     if owner is not None:
         raise SweeperError(f"{study.study_name} is being run by {owner}: `sweeper stop` ends it")
+    check_free(store, study)
     runs = _runs(store, study)
     in_mlflow = runs.n_bytes()
     return Removal(
@@ -51,27 +55,34 @@ def plan(store: Store, study: optuna.Study) -> Removal:
     )
 
 
-def remove(store: Store, planned: Removal) -> None:
+def remove(store: Store, planned: Removal, tell: Tell = lambda text: None) -> None:
     """Deletes the planned study, its runs in MLflow, and its local files.
 
     The study itself is deleted last, because a resumed deletion needs it to find the rest. Raises SweeperError while a
-    process runs the study, and if the study no longer exists.
+    process runs the study, and if the study no longer exists; `tell` gets a line if it must be waited for to be known.
     """
     name = planned.study_name
-    with storage_errors.translated(store), store.owning(name):
+    with ExitStack() as stack:
+        stack.enter_context(storage_errors.translated(store))
+        stack.enter_context(store.owning(name))
         study = find_again(store, name, planned.study_id)
         # Before anything is deleted, because MLflow may not answer.
         runs = _runs(store, study)
-        try:
-            lifecycle.mark_ended(study, lifecycle.DELETING)
-        except StorageInternalError as error:
-            if not _is_disk_full(error):
-                raise
-            # Deleting the study's files makes room. Until the mark is written, the study seems whole, but deleting it
-            # again resumes the deletion.
-            _delete_files(store, study)
-            runs.free()
-            lifecycle.mark_ended(study, lifecycle.DELETING)
+        writes = (
+            lambda: stack.enter_context(claimed(store, study, tell)),
+            lambda: lifecycle.mark_ended(study, lifecycle.DELETING),
+        )
+        for write in writes:
+            try:
+                write()
+            except (StorageInternalError, OperationalError) as error:
+                if not _is_disk_full(error):
+                    raise
+                # Deleting the study's files makes room. Until the mark is written, the study seems whole, but deleting
+                # it again resumes the deletion.
+                _delete_files(store, study)
+                runs.free()
+                write()
         # Before the runs, because MLflow's database also needs room for its writes.
         _delete_files(store, study)
         runs.delete()
@@ -80,8 +91,8 @@ def remove(store: Store, planned: Removal) -> None:
 
 
 def _is_disk_full(error: BaseException) -> bool:
-    """Whether the cause of Optuna's error is SQLite's error for a full disk."""
-    cause = getattr(error.__cause__, "orig", None)
+    """Whether the cause of Optuna's or SQLAlchemy's error is SQLite's error for a full disk."""
+    cause = getattr(error, "orig", None) or getattr(error.__cause__, "orig", None)
     return isinstance(cause, sqlite3.Error) and cause.sqlite_errorcode == sqlite3.SQLITE_FULL
 
 

@@ -25,21 +25,29 @@ DONE = ("", "target")
 DELETING = "sweeper delete"
 
 
-def open_study(storage: RDBStorage, name: str, spec: StudySpec, space: Space) -> optuna.Study:
-    """Starts the study, with its variants enqueued first, or resumes it.
+def find_or_create(storage: RDBStorage, name: str, spec: StudySpec) -> optuna.Study:
+    """The study of this name, empty if it is new; nothing is written to one that exists.
 
-    Raises UsageError if a study of this name was started with another spec: the results would not be comparable.
+    Raises UsageError if it was started with another spec: the results would not be comparable.
     """
-    existing = optuna.get_all_study_names(storage)
-    if name in existing:
+    if name in optuna.get_all_study_names(storage):
         study = optuna.load_study(study_name=name, storage=storage)
         check_usable(study)
         if SPEC in study.user_attrs:
             _refuse_changes(name, study.user_attrs[SPEC], spec)
         elif study.get_trials(deepcopy=False) or study.direction.name.lower() != direction(spec.metric):
             raise UsageError(f"study {name!r} in this storage is not one of sweeper's (--study)")
-    else:
-        study = optuna.create_study(study_name=name, storage=storage, direction=direction(spec.metric))
+        return study
+    # Another store's command may create it at the same moment.
+    return optuna.create_study(study_name=name, storage=storage, direction=direction(spec.metric), load_if_exists=True)
+
+
+def open_study(storage: RDBStorage, name: str, spec: StudySpec, space: Space) -> optuna.Study:
+    """Starts the study, with its variants enqueued first, or resumes it. Only its owner may call this.
+
+    Raises UsageError if a study of this name was started with another spec.
+    """
+    study = find_or_create(storage, name, spec)
     if STUDY_ID not in study.user_attrs:
         study.set_user_attr(STUDY_ID, uuid4().hex)
     study.set_user_attr(SCHEMA, CURRENT_SCHEMA)

@@ -10,6 +10,7 @@ from sweeper.events import State
 from sweeper.store.layout import Store
 from sweeper.studies import lifecycle, trial_records
 from sweeper.studies.attributes import id_of, spec_of
+from sweeper.studies.ownership import owner_of
 from sweeper.studies.storage import open_storage, study_names
 from sweeper.studies.trial_records import TrialRecord
 from sweeper.tracking.outbox import waiting
@@ -63,7 +64,7 @@ def status_of(store: Store, study: optuna.Study) -> dict[str, Any]:
     counts = trial_records.counts(trials)
     best = trial_records.best(trials, spec.metric)
     attributes = study.user_attrs
-    owner = store.owner(study.study_name)
+    owner = owner_of(store, study)
     outboxes = store.outboxes_of(study.study_name, id_of(study))
     return {
         "study_name": study.study_name,

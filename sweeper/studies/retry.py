@@ -1,6 +1,7 @@
 """Enqueues the failed configurations of a study again."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import optuna
@@ -10,6 +11,7 @@ from sweeper.events import State
 from sweeper.store.layout import Store
 from sweeper.studies import lifecycle, resume_command, storage_errors, trial_records
 from sweeper.studies.attributes import id_of
+from sweeper.studies.ownership import Tell, claimed
 from sweeper.studies.queries import find_again
 from sweeper.studies.trial_records import TrialRecord
 
@@ -27,16 +29,19 @@ class Retried:
     command: str | None
 
 
-def retry_failed(store: Store, study: optuna.Study) -> Retried:
+def retry_failed(store: Store, study: optuna.Study, tell: Tell = lambda text: None) -> Retried:
     """Enqueues each configuration whose trials have all failed, once; the next search begins with them.
 
     Skips configurations that are already waiting or running, or have a result by now. Raises SweeperError while a
-    process runs the study.
+    process runs the study; `tell` gets a line if it must be waited for that to be known.
     """
     name, study_id = study.study_name, id_of(study)
-    with storage_errors.translated(store), store.owning(name):
+    with ExitStack() as stack:
+        stack.enter_context(storage_errors.translated(store))
+        stack.enter_context(store.owning(name))
         study = find_again(store, name, study_id)
         lifecycle.check_usable(study)
+        stack.enter_context(claimed(store, study, tell))
         trials, frozen = trial_records.records(study), study.get_trials(deepcopy=False)
         numbers = _failed(trials, frozen)
         attributes = study.user_attrs

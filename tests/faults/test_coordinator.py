@@ -94,3 +94,17 @@ def test_fourteen_kills_at_random_moments_change_nothing_of_the_result(workplace
     assert trained <= 1.5 * N_TRIALS * EPOCHS
     [parent] = outcomes.parents(workplace.store, STUDY)
     assert parent.info.status == "FINISHED"
+
+
+def test_study_goes_on_from_another_store_with_the_same_storage_once_its_sweep_was_killed(workplace, tmp_path):
+    other = ("--storage", f"sqlite:///{workplace.store}/optuna.db", "--store", tmp_path / "other")
+    first = workplace.search("--trials", 1)
+    first.says("trial 0 (baseline) epoch 2")
+    refused = workplace.search("--trials", 1, *other).ended(1)
+    assert f"Error: {STUDY} is being run by process {first.process} on " in refused.stderr
+    assert f"--store {workplace.store}` on " in refused.stderr
+    first.kill()
+    second = workplace.search("--trials", 1, *other).ended()
+    assert "for a sign of life" not in second.stderr
+    assert "trial 0 (baseline) complete" in second.stderr
+    assert workplace.status()["n_trials"] == {"complete": 1, "pruned": 0, "fail": 0, "running": 0}

@@ -1,0 +1,242 @@
+"""Which process works on a study, for stores that share Optuna's storage: a claim with a heartbeat in the storage.
+
+The lock in the store keeps other processes of the same store out. The claim keeps out those that come to the study from
+another store, on this machine or another. No clocks are compared: whoever wants to know whether an owner on another
+machine lives looks whether its heartbeat moves.
+"""
+
+import json
+import shlex
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from threading import Event, Lock, Thread
+from typing import Any
+from uuid import uuid4
+
+import optuna
+from optuna.storages import InMemoryStorage
+from sqlalchemy import column, insert, select, table, update
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from sweeper.errors import SweeperError, plain
+from sweeper.store import databases
+from sweeper.store.layout import Store
+from sweeper.store.process import Process, this_process
+from sweeper.store.redaction import redact
+
+OWNER = "owner"  # the study's attribute
+BEAT_SECONDS = 5.0
+# How long a question about an owner on another machine waits for its heartbeat to move.
+SEEN_SECONDS = 20.0
+# An owner on another machine whose heartbeat stands still for so long has lost the study. SQLite waits up to 60 s for a
+# lock, and so may a heartbeat.
+STALE_SECONDS = 90.0
+LOOK_SECONDS = 0.5
+
+_ATTRIBUTES = table("study_user_attributes", column("study_id"), column("key"), column("value_json"))
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The process that works on a study, and the store from which it does; `beat` counts its heartbeats."""
+
+    process: Process
+    store: str
+    token: str
+    beat: int = 0
+
+    def __str__(self) -> str:
+        return f"process {self.process.pid} on {plain(self.process.host)}, with the store {plain(self.store)}"
+
+    def as_text(self) -> str:
+        """The stored form."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, stored: Any) -> "Owner | None":
+        """The owner in a stored attribute; None if there is none, or none that sweeper has written."""
+        try:
+            process = stored["process"]
+            return cls(
+                Process(str(process["host"]), str(process["machine"]), int(process["pid"]), int(process["started"])),
+                str(stored["store"]),
+                str(stored["token"]),
+                int(stored["beat"]),
+            )
+        except (TypeError, KeyError, ValueError):
+            return None
+
+
+class Ownership:
+    """This process's claim to a study."""
+
+    def __init__(self, store: Store, study: optuna.Study) -> None:
+        self.owner = Owner(this_process(), str(store.root), uuid4().hex)
+        self.lost = False  # to another process
+        self._store, self._study = store, study
+        in_memory = isinstance(study._storage, InMemoryStorage)
+        self._attribute = _Unshared() if in_memory else _Attribute(store.storage, study._study_id)
+        self._lock = Lock()
+        self._beaten = time.time()
+
+    def claim(self, tell: Tell) -> None:
+        """Makes this process the owner; SweeperError, naming the owner, if another process is.
+
+        An owner on another machine is first watched for STALE_SECONDS; `tell` gets a line about that.
+        """
+        while True:
+            text = self._attribute.read()
+            found = Owner.from_json(json.loads(text or "null"))
+            if found is not None:
+                if found.process.lives() is None:
+                    tell(f"waiting {STALE_SECONDS:.0f} s for a sign of life from the last owner, {found}")
+                if _lives(found, self._read, STALE_SECONDS):
+                    raise _refusal(self._store, self._study, found)
+            if self._attribute.replace(text, self.owner.as_text()):
+                self._beaten = time.time()
+                return
+
+    def beat(self) -> None:
+        """Writes a heartbeat, or finds out that the study is lost."""
+        with self._lock:
+            if self.lost:
+                return
+            beaten = replace(self.owner, beat=self.owner.beat + 1)
+            if not self._attribute.replace(self.owner.as_text(), beaten.as_text()):
+                found = self._read()
+                # A write whose confirmation was lost counts.
+                self.lost = found is None or found.token != self.owner.token
+                beaten = beaten if self.lost or found is None else found
+            self.owner, self._beaten = beaten, time.time()
+
+    def check(self) -> None:
+        """Raises SweeperError if another process has taken the study over, because this one was suspended too long."""
+        if time.time() - self._beaten > STALE_SECONDS / 2:
+            self._try_to_beat()
+        if self.lost:
+            taken = self._read()
+            by = f"taken over by {taken}" if taken else "deleted"
+            raise SweeperError(f"study {self._study.study_name} was {by}, while this process gave no sign of life")
+
+    def beat_until(self, ended: Event) -> None:
+        """Writes a heartbeat every BEAT_SECONDS."""
+        while not ended.wait(BEAT_SECONDS):
+            self._try_to_beat()
+
+    def release(self) -> None:
+        """Gives the study up."""
+        with self._lock, suppress(SQLAlchemyError):
+            self._attribute.replace(self.owner.as_text(), "null")
+
+    def _try_to_beat(self) -> None:
+        # A locked or full database: the heartbeat stands still, and the study's own writes say what is wrong.
+        with suppress(SQLAlchemyError):
+            self.beat()
+
+    def _read(self) -> Owner | None:
+        return Owner.from_json(json.loads(self._attribute.read() or "null"))
+
+
+@contextmanager
+def claimed(store: Store, study: optuna.Study, tell: Tell = lambda text: None) -> Iterator[Ownership]:
+    """Makes this process the owner of a study in Optuna's storage for the block; it must have the store's lock already.
+
+    Raises SweeperError if a process with another store owns the study.
+    """
+    ownership = Ownership(store, study)
+    ownership.claim(tell)
+    ended = Event()
+    heart = Thread(target=ownership.beat_until, args=(ended,), name="sweeper-heartbeat", daemon=True)
+    heart.start()
+    try:
+        yield ownership
+    finally:
+        ended.set()
+        heart.join()
+        ownership.release()
+
+
+def owner_of(store: Store, study: optuna.Study) -> str | None:
+    """The process that runs the study now, in this store or another that shares the storage; None if none does.
+
+    Takes up to SEEN_SECONDS if the last owner was on another machine.
+    """
+    owner = store.owner(study.study_name)
+    if owner is not None:
+        return owner
+    found = _owner_elsewhere(study)
+    return None if found is None else str(found)
+
+
+def check_free(store: Store, study: optuna.Study) -> None:
+    """Raises SweeperError, with the command that stops it, if a process with another store runs the study."""
+    found = _owner_elsewhere(study)
+    if found is not None:
+        raise _refusal(store, study, found)
+
+
+def _owner_elsewhere(study: optuna.Study) -> Owner | None:
+    def read() -> Owner | None:
+        return Owner.from_json(study.user_attrs.get(OWNER))
+
+    found = read()
+    return found if found is not None and _lives(found, read, SEEN_SECONDS) else None
+
+
+def _lives(owner: Owner, read: Callable[[], Owner | None], seconds: float) -> bool:
+    """Whether the owner's process lives; if it is on another machine, whether its heartbeat moves within `seconds`."""
+    lives = owner.process.lives()
+    end = time.monotonic() + seconds
+    while lives is None and time.monotonic() < end:
+        time.sleep(LOOK_SECONDS)
+        if (now := read()) != owner:
+            return now is not None
+    return bool(lives)
+
+
+def _refusal(store: Store, study: optuna.Study, owner: Owner) -> SweeperError:
+    stop = ["sweeper", "stop", study.study_name, "--store", plain(owner.store)]
+    if store.storage != f"sqlite:///{owner.store}/optuna.db" and redact(store.storage) == store.storage:
+        stop += ["--storage", store.storage]
+    where = f"`{shlex.join(stop)}` on {plain(owner.process.host)} ends it"
+    return SweeperError(f"{study.study_name} is being run by {owner}: {where}")
+
+
+class _Attribute:
+    """The attribute OWNER of a study as stored text, with an atomic replacement, which Optuna does not offer."""
+
+    def __init__(self, url: str, study_id: int) -> None:
+        self._url, self._study_id = url, study_id
+        self._row = (_ATTRIBUTES.c.study_id == study_id) & (_ATTRIBUTES.c.key == OWNER)
+
+    def read(self) -> str | None:
+        """The stored text; None if the study has no such attribute."""
+        with databases.transaction(self._url) as connection:
+            found = connection.execute(select(_ATTRIBUTES.c.value_json).where(self._row)).scalar()
+            return None if found is None else str(found)
+
+    def replace(self, before: str | None, after: str) -> bool:
+        """Writes `after` if the stored text is still `before`; returns whether it was."""
+        with databases.transaction(self._url) as connection:
+            if before is not None:
+                present = self._row & (_ATTRIBUTES.c.value_json == before)
+                return connection.execute(update(_ATTRIBUTES).where(present).values(value_json=after)).rowcount == 1
+            try:
+                connection.execute(insert(_ATTRIBUTES).values(study_id=self._study_id, key=OWNER, value_json=after))
+            except IntegrityError:  # another process was faster
+                connection.rollback()
+                return False
+            return True
+
+
+class _Unshared:
+    """The attribute of a study in this process's memory, which no other process can claim."""
+
+    def read(self) -> str | None:
+        return None
+
+    def replace(self, before: str | None, after: str) -> bool:
+        return True

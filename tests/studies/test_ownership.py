@@ -1,0 +1,166 @@
+import json
+import threading
+from dataclasses import replace
+
+import optuna
+import pytest
+
+from sweeper.errors import SweeperError
+from sweeper.store.layout import StoreOptions
+from sweeper.studies import ownership as module
+from sweeper.studies.ownership import OWNER, Owner, Ownership, check_free, claimed, owner_of
+from sweeper.studies.storage import open_storage
+
+
+@pytest.fixture
+def stores(tmp_path):
+    """Two stores that share a storage, with one study in it."""
+    url = f"sqlite:///{tmp_path}/shared.db"
+    made = [StoreOptions(tmp_path / name, url).resolve({}) for name in ("one", "two")]
+    for store in made:
+        store.prepare()
+    optuna.create_study(study_name="study", storage=open_storage(made[0]))
+    return made
+
+
+@pytest.fixture
+def studies(stores):
+    """The study, as each of the stores has it."""
+    return [optuna.load_study(study_name="study", storage=open_storage(store)) for store in stores]
+
+
+@pytest.fixture
+def hasty(monkeypatch):
+    """Hearts beat often, and nobody waits long for them."""
+    monkeypatch.setattr(module, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(module, "SEEN_SECONDS", 0.5)
+    monkeypatch.setattr(module, "STALE_SECONDS", 0.5)
+
+
+def elsewhere(monkeypatch, machine="another boot pid:[1]"):
+    """From now on, this process's claims are those of a process on another machine."""
+    here = module.this_process()
+    monkeypatch.setattr(module, "this_process", lambda: replace(here, host="far", machine=machine))
+    return here
+
+
+def test_study_of_another_store_is_refused_with_the_command_that_stops_its_process(stores, studies):
+    one, two = stores
+    with claimed(one, studies[0]):
+        for refused in (lambda: check_free(two, studies[1]), lambda: claimed(two, studies[1]).__enter__()):
+            with pytest.raises(SweeperError) as error:
+                refused()
+            process = module.this_process()
+            assert str(error.value) == (
+                f"study is being run by process {process.pid} on {process.host}, with the store {one.root}: `sweeper "
+                f"stop study --store {one.root} --storage {one.storage}` on {process.host} ends it"
+            )
+        assert str(one.root) in owner_of(two, studies[1])
+    check_free(two, studies[1])
+    assert owner_of(two, studies[1]) is None
+    assert studies[1].user_attrs[OWNER] is None
+
+
+def test_study_whose_process_is_gone_is_taken_over_at_once(stores, studies, monkeypatch):
+    here = module.this_process()
+    monkeypatch.setattr(module, "this_process", lambda: replace(here, started=here.started + 1))
+    Ownership(stores[0], studies[0]).claim(lambda text: None)
+    monkeypatch.undo()
+    monkeypatch.setattr(module.time, "sleep", lambda seconds: pytest.fail("nothing needs to be waited for"))
+    assert owner_of(stores[1], studies[1]) is None
+    with claimed(stores[1], studies[1]) as ownership:
+        assert studies[0].user_attrs[OWNER]["store"] == str(stores[1].root)
+        assert not ownership.lost
+
+
+@pytest.mark.usefixtures("hasty")
+def test_owner_on_another_machine_lives_while_its_heartbeat_moves(stores, studies, monkeypatch):
+    with monkeypatch.context() as patch:
+        elsewhere(patch)
+        alive = claimed(stores[0], studies[0])
+        alive.__enter__()
+    assert "on far" in owner_of(stores[1], studies[1])
+    told = []
+    with pytest.raises(SweeperError, match=r"is being run by process \d+ on far"):
+        claimed(stores[1], studies[1], told.append).__enter__()
+    assert len(told) == 1
+    assert told[0].startswith("waiting 0 s for a sign of life from the last owner, process ")
+    alive.__exit__(None, None, None)
+    assert owner_of(stores[1], studies[1]) is None
+
+
+@pytest.mark.usefixtures("hasty")
+def test_owner_on_another_machine_whose_heartbeat_stands_still_loses_the_study_and_notices(
+    stores, studies, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        elsewhere(patch)
+        suspended = Ownership(stores[0], studies[0])
+        suspended.claim(lambda text: None)
+    suspended.check()
+    assert owner_of(stores[1], studies[1]) is None
+    with claimed(stores[1], studies[1]) as ownership:
+        suspended._beaten -= 1000.0  # it wakes
+        with pytest.raises(SweeperError, match=f"study study was taken over by .*{stores[1].root}"):
+            suspended.check()
+        suspended.beat()
+        suspended.release()
+        ownership.check()
+        assert studies[0].user_attrs[OWNER]["token"] == ownership.owner.token
+
+
+def test_heartbeat_whose_confirmation_was_lost_counts(stores, studies, monkeypatch):
+    ownership = Ownership(stores[0], studies[0])
+    ownership.claim(lambda text: None)
+    replace_ = module._Attribute.replace
+    monkeypatch.setattr(module._Attribute, "replace", lambda *arguments: replace_(*arguments) and False)
+    ownership.beat()
+    monkeypatch.undo()
+    ownership.beat()
+    assert not ownership.lost
+    assert studies[1].user_attrs[OWNER]["beat"] == ownership.owner.beat == 2
+
+
+def test_of_many_that_claim_at_once_one_owns(stores, studies):
+    start, owners, refused = threading.Barrier(8), [], []
+
+    def claim(number):
+        ownership = Ownership(stores[number % 2], studies[number % 2])
+        start.wait()
+        try:
+            ownership.claim(lambda text: None)
+            owners.append(ownership)
+        except SweeperError:
+            refused.append(number)
+
+    threads = [threading.Thread(target=claim, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(owners), len(refused)) == (1, 7)
+    assert studies[0].user_attrs[OWNER]["token"] == owners[0].owner.token
+
+
+@pytest.mark.parametrize("stored", [None, 3, "me", {}, {"process": 1}, {"process": {"pid": "x"}, "store": ""}])
+def test_attribute_that_is_no_owner_keeps_nobody_out(stores, studies, stored):
+    studies[0].set_user_attr(OWNER, stored)
+    assert owner_of(stores[1], studies[1]) is None
+    with claimed(stores[1], studies[1]):
+        assert owner_of(stores[0], studies[0]) is not None
+
+
+def test_owner_from_a_foreign_storage_is_shown_in_one_line(stores):
+    process = replace(module.this_process(), host="a\nb\x1b[31m")
+    owner = Owner.from_json(json.loads(Owner(process, "/x\ny", "t").as_text()))
+    assert str(owner).isprintable()
+
+
+def test_deleted_study_is_told_as_such(stores, studies):
+    ownership = Ownership(stores[0], studies[0])
+    ownership.claim(lambda text: None)
+    optuna.delete_study(study_name="study", storage=studies[1]._storage)
+    ownership.beat()
+    with pytest.raises(SweeperError, match="study study was deleted, while"):
+        ownership.check()
