@@ -112,11 +112,28 @@ class TrialInterrupted:
 
 
 @dataclass(frozen=True)
+class Step:
+    """A step before the first training begins, such as reading the images; it lasts until the next event."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Note:
     """A line of text for the user."""
 
     text: str
 
 
-Event = SweepStarted | TrialStarted | BatchesTrained | EpochEnded | TrainingEnded | TrialEnded | TrialInterrupted | Note
+Event = (
+    SweepStarted
+    | TrialStarted
+    | BatchesTrained
+    | EpochEnded
+    | TrainingEnded
+    | TrialEnded
+    | TrialInterrupted
+    | Step
+    | Note
+)
 Listener = Callable[[Event], None]

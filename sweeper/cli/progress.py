@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Timer
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -20,12 +21,18 @@ from sweeper.events import (
     Listener,
     Note,
     State,
+    Step,
     SweepStarted,
     TrainingEnded,
     TrialEnded,
     TrialInterrupted,
     TrialStarted,
 )
+
+# A step before the first training is named in a line of its own only if it takes longer.
+LONG_STEP_SECONDS = 0.5
+# After such a silence, a line tells how far a running epoch is.
+SILENCE_SECONDS = 30.0
 
 
 @contextmanager
@@ -51,7 +58,11 @@ def progress(*, quiet: bool, verbose: bool) -> Iterator[Listener]:
 
             yield show
     else:
-        yield _PlainLines(console, verbose, _Tally())
+        lines = _PlainLines(console, verbose, _Tally())
+        try:
+            yield lines
+        finally:
+            lines.end_step()
 
 
 class _Tally:
@@ -103,6 +114,7 @@ class _LiveView:
 
     def __init__(self) -> None:
         self.study = ""
+        self.step: tuple[Step, float] | None = None  # and when it began, on time.monotonic()
         self.tally = _Tally()
         # By name, because a trial's folds and repeats may run at once.
         self.running: dict[str, tuple[TrialStarted, EpochEnded | None]] = {}
@@ -110,7 +122,10 @@ class _LiveView:
 
     def update(self, event: Event) -> None:
         self.tally.update(event)
+        self.step = None
         match event:
+            case Step():
+                self.step = event, time.monotonic()
             case SweepStarted(study=study):
                 self.study = study
             case TrialStarted(name=name):
@@ -126,8 +141,9 @@ class _LiveView:
                 self.running = {name: row for name, row in self.running.items() if row[0].number != number}
 
     def render(self) -> Group:
+        step = [Text(f"{self.step[0].text}, {_clock(time.monotonic() - self.step[1])}")] if self.step else []
         if not self.study:
-            return Group()
+            return Group(*step)
         tally = self.tally
         head = Text(
             f"{self.study}: {tally.done} of {tally.total} {tally.what}, "
@@ -144,29 +160,43 @@ class _LiveView:
                     f"{m.images_per_second:,.0f}",
                 ]  # fmt: skip
             batches = self.batches.get(name)
+            bar: ProgressBar | str = "starting" if last is None and batches is None else ""
             # A worker that resumes or was replaced tells of epochs that are known already.
-            bar = ProgressBar(batches.total, batches.done, width=10) if batches and batches.epoch == epoch + 1 else ""
+            if batches is not None and batches.epoch == epoch + 1:
+                bar = ProgressBar(batches.total, batches.done, width=10)
             table.add_row(Text(name), f"{epoch} of {start.epochs}", *row, bar)
-        return Group(head, table)
+        return Group(head, table, *step)
 
 
 class _PlainLines:
-    """Prints a line for each trial, and with `verbose` a line for each epoch."""
+    """Prints a line for each trial, for what takes long, and with `verbose` for each epoch."""
 
     def __init__(self, console: Console, verbose: bool, tally: _Tally) -> None:
         self.console, self.verbose, self.tally = console, verbose, tally
+        self.step: Timer | None = None  # prints the step that runs
+        self.epochs: dict[str, int] = {}  # of each training, in total
+        self.said = time.monotonic()
 
     def __call__(self, event: Event) -> None:
         self.tally.update(event)
+        self.end_step()
         match event:
+            case Step(text=text):
+                self.step = Timer(LONG_STEP_SECONDS, self._say, [f"{text} ..."])
+                self.step.daemon = True
+                self.step.start()
             case SweepStarted(study=study, done=done, total=total, n_workers=workers, what=what):
                 plural = "worker" if workers == 1 else "workers"
                 self._say(f"{study}: {done} of {total} {what} done, {workers} {plural}")
-            case TrialStarted(name=name, from_epoch=epoch):
+            case TrialStarted(name=name, from_epoch=epoch, epochs=epochs):
+                self.epochs[name] = epochs
                 if epoch:
                     self._say(f"{name} resumes after epoch {epoch}")
                 elif self.verbose:
                     self._say(f"{name} started")
+            case BatchesTrained(name=name) if time.monotonic() - self.said >= SILENCE_SECONDS:
+                share = event.done / event.total
+                self._say(f"{name}: {share:.0%} of epoch {event.epoch} of {self.epochs.get(name, event.epoch)}")
             case EpochEnded(name=name, metrics=m) if self.verbose:
                 self._say(
                     f"{name} epoch {m.epoch}: train loss {m.train_loss:.4f}, validation loss "
@@ -187,7 +217,14 @@ class _PlainLines:
             case Note(text=text):
                 self._say(text)
 
+    def end_step(self) -> None:
+        """Says no more that a step runs."""
+        if self.step is not None:
+            self.step.cancel()
+            self.step = None
+
     def _say(self, text: str) -> None:
+        self.said = time.monotonic()
         self.console.print(Text(text), soft_wrap=True)
 
 

@@ -20,7 +20,7 @@ from sweeper.cli.options import (
     resolve_store,
     store_options,
 )
-from sweeper.cli.running import end_command, running
+from sweeper.cli.running import end_command, note_imports, running
 from sweeper.engine.options import DeviceOptions
 from sweeper.errors import UsageError
 from sweeper.process.ending import exit_code
@@ -108,6 +108,7 @@ def promote(
         raise UsageError("--quiet and --verbose contradict each other")
     if allow_retest and not test:
         raise UsageError("--allow-retest needs --test")
+    note_imports(quiet=quiet)
     from sweeper.promotion.request import PromotionRequest
 
     context = click.get_current_context()

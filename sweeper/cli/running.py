@@ -32,6 +32,12 @@ def running(stop: "StopRequest", store: Store, *, quiet: bool, verbose: bool) ->
         yield listener
 
 
+def note_imports(*, quiet: bool) -> None:
+    """Says that the libraries which train and record are imported now, which takes seconds, if they are not yet."""
+    if not quiet and "torch" not in sys.modules:
+        note("Importing PyTorch, Optuna and MLflow")
+
+
 def end_command(undelivered: Sequence[str], store: Store, stopped: str = "") -> None:
     """Ends the process with 128 plus the signal's number if a signal has stopped the command.
 

@@ -22,7 +22,7 @@ from sweeper.cli.options import (
     store_options,
     training_options,
 )
-from sweeper.cli.running import end_command, running
+from sweeper.cli.running import end_command, note_imports, running
 from sweeper.cli.values import Duration
 from sweeper.data.source import DataSource
 from sweeper.engine.options import DeviceOptions
@@ -153,6 +153,7 @@ def search(
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other")
 
+    note_imports(quiet=quiet)
     from sweeper.search.run import SearchRequest
 
     _note_unused_epochs(space, training, variants_only=variants_only)

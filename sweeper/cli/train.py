@@ -24,7 +24,7 @@ from sweeper.cli.options import (
     training_options,
     variant_option,
 )
-from sweeper.cli.running import end_command, running
+from sweeper.cli.running import end_command, note_imports, running
 from sweeper.data.source import DataSource
 from sweeper.engine.options import DeviceOptions
 from sweeper.errors import UsageError, refuse
@@ -104,6 +104,7 @@ def train(
       sweeper train path/to/folder --init sweeper-fashion_mnist-lenet5@champion
       sweeper train --trial fashion_mnist-lenet5:17
     """
+    note_imports(quiet=quiet)
     from sweeper.runs import study_trial
     from sweeper.runs.single import TrainingRequest
     from sweeper.studies import queries

@@ -6,10 +6,8 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 import optuna
@@ -18,9 +16,9 @@ from sweeper.data.source import DataSource
 from sweeper.data.splits import Indices, Split
 from sweeper.data.training_set import TrainingSet
 from sweeper.engine.local.execution import plan_execution
-from sweeper.errors import SweeperError, UsageError
+from sweeper.errors import SweeperError, UsageError, plain
 from sweeper.evaluation.statistics import over_seeds_and_images
-from sweeper.events import Listener, Note, State
+from sweeper.events import Listener, Note, State, Step
 from sweeper.promotion import finalists as final
 from sweeper.promotion import incumbent, recorded, study_data, test_evaluation, verdict
 from sweeper.promotion.finalists import Finalist
@@ -68,7 +66,7 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
         stack.enter_context(store.owning(study.study_name))
         study = find_again(store, study.study_name, study_id)
         lifecycle.check_usable(study)
-        stack.enter_context(claimed(store, study, lambda text: listener(Note(text))))
+        stack.enter_context(claimed(store, study, lambda text: listener(Note(text)), stop.check))
         promotion = None if options.again else recorded.find(store, study)
         before = recorded.outcome_of(store, study, promotion) if promotion else None
         if promotion and before:
@@ -89,6 +87,7 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
             if not options.allow_retest:
                 test_evaluation.refuse_retest(ledger, study.study_name, study_id, test_sha256)
             ledger.prepare()
+        listener(Step(f"Reading the images of {plain(data.dataset)}"))
         training_set, split = study_data.load(study, data, listener)
         if options.test:
             # A test set that cannot be loaded ends the command before hours of training, not after them.
@@ -153,6 +152,7 @@ class _Promotion:
         self.options = before.options if before else {name: getattr(request.options, name) for name in OPTIONS}
         choices = {f"sweeper.{name}": str(value) for name, value in self.options.items()}
         tags = run_metadata.tags(request.command, execution, self.training_set.sha256) | choices
+        listener(Step("Opening MLflow's database"))
         self.tracker.open(self.study_name, self.study_id, tags, {})
         self.runner = BatchRunner(
             request.store, self.study_name, self.training_set.classes, self.tracker, listener, stop

@@ -10,7 +10,7 @@ from sweeper.engine.base import Engine, Failure
 from sweeper.engine.dispatcher import POLL_SECONDS, Dispatcher, Epoch, Task
 from sweeper.engine.job import TrialJob, TrialResult
 from sweeper.errors import SweeperError
-from sweeper.events import EpochEnded, Listener, State, SweepStarted, TrialEnded, TrialInterrupted, TrialStarted
+from sweeper.events import EpochEnded, Listener, State, Step, SweepStarted, TrialEnded, TrialInterrupted, TrialStarted
 from sweeper.runs import result_file
 from sweeper.runs.record import log_epoch, training_plots
 from sweeper.runs.result_file import CompletedTraining
@@ -80,6 +80,7 @@ class BatchRunner:
         if not waiting:
             return True
         with storage_errors.translated(self.store):
+            self.listener(Step("Starting the workers"))
             engine = start_workers()
             dispatcher: Dispatcher[_Entry] = Dispatcher(engine, self.listener)
             try:

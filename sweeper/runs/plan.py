@@ -14,7 +14,7 @@ from sweeper.engine.local.execution import Execution, plan_execution
 from sweeper.engine.local.pool import start_workers
 from sweeper.engine.options import DeviceOptions
 from sweeper.errors import UsageError, plain, refuse
-from sweeper.events import Listener, Note
+from sweeper.events import Listener, Note, Step
 from sweeper.models import families
 from sweeper.runs.options import TrainingOptions
 from sweeper.runs.study_splits import scalings, splits_of
@@ -64,12 +64,14 @@ def make(
 
     Raises SweeperError, and UsageError if there are too few images or the space does not fit them.
     """
+    listener(Step(f"Reading the images of {plain(source.dataset)}"))
     training_set = load_training_set(source, notify=lambda text: listener(Note(text)))
     protocol = training.protocol(space.protocol)
     if training_set.own_validation is not None:
         used = "the folds include them" if protocol.folds else "the scores are measured on it"
         n_images = len(training_set.own_validation)
         listener(Note(f"{training_set.name} has its own validation part of {n_images:,} images: {used}"))
+    listener(Step(f"Splitting {len(training_set.labels):,} images and looking for duplicates"))
     try:
         splits = splits_of(training_set, protocol, seed=training.seed_of_splits, subset=training.subset)
     except ValueError as error:

@@ -14,7 +14,7 @@ from sweeper.data.source import DataSource
 from sweeper.engine.job import TrialJob
 from sweeper.engine.options import DeviceOptions
 from sweeper.errors import SweeperError
-from sweeper.events import Listener, Note, State
+from sweeper.events import Listener, Note, State, Step
 from sweeper.models import families, layers
 from sweeper.plots import Plot
 from sweeper.runs import initial_weights, plan, run_metadata
@@ -218,6 +218,7 @@ class _Single:
         request = self.request
         tags = run_metadata.tags(request.command, self.planned.execution, self.training_set.sha256)
         params = {**request.variant.configuration.values(), **run_metadata.params(self.spec, self.planned.splits[0])}
+        self.listener(Step("Opening MLflow's database"))
         self.tracker.open(self.name, self.id, tags | self.tags, params, run_name=self.title)
 
     def end(self, state: State, reason: str) -> list[str]:

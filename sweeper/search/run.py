@@ -13,7 +13,7 @@ from sweeper.config import Protocol
 from sweeper.data import lookup
 from sweeper.data.source import DataSource
 from sweeper.engine.options import DeviceOptions
-from sweeper.events import Listener, Note, State
+from sweeper.events import Listener, Note, State, Step
 from sweeper.runs import plan, run_metadata
 from sweeper.runs.end_on_failure import ends_on_failure
 from sweeper.runs.options import TrainingOptions
@@ -137,6 +137,7 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
     training_set, options, store = planned.training_set, request.options, request.store
     check_tracking(store, training_set.name)
     store.prepare()
+    listener(Step("Opening Optuna's database"))
     storage = open_storage(store)
     stop.check()
     name = free_name(storage, request.study) if request.new else request.study
@@ -144,19 +145,21 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
         stack.enter_context(storage_errors.translated(store))
         stack.enter_context(store.owning(name))
         study = lifecycle.find_or_create(storage, name, spec)
-        ownership = stack.enter_context(claimed(store, study, lambda text: listener(Note(text))))
+        ownership = stack.enter_context(claimed(store, study, lambda text: listener(Note(text)), stop.check))
         study = lifecycle.open_study(storage, name, spec, request.space)
         stack.enter_context(_marks_ended_on_failure(study, stop, ownership))
         lifecycle.mark_running(study, options.trials, resume_command.resuming(request.command, name))
         path = lookup.path_of(request.source.dataset)
         study.set_user_attr(lifecycle.DATA_PATH, None if path is None else os.path.abspath(path))
         study_id = id_of(study)
+        listener(Step("Starting the workers"))
         workers = planned.start_workers(store, name, study_id)
         stack.callback(workers.close)
         stop.check()
         # The workers start first: they import torch while MLflow creates or opens its tables.
         tracker = Tracker(store, run_metadata.data_record(training_set), lambda text: listener(Note(text)))
         stop.check()
+        listener(Step("Opening MLflow's database"))
         tracker.open(
             name,
             study_id,

@@ -82,10 +82,11 @@ class Ownership:
         self._lock = Lock()
         self._beaten = time.time()
 
-    def claim(self, tell: Tell) -> None:
+    def claim(self, tell: Tell, check_stop: Callable[[], None] = lambda: None) -> None:
         """Makes this process the owner; SweeperError, naming the owner, if another process is.
 
-        An owner on another machine is first watched for STALE_SECONDS; `tell` gets a line about that.
+        An owner on another machine is first watched for STALE_SECONDS; `tell` gets a line about that, and
+        `check_stop` may raise to end it.
         """
         while True:
             text = self._attribute.read()
@@ -93,7 +94,7 @@ class Ownership:
             if found is not None:
                 if found.process.lives() is None:
                     tell(f"waiting {STALE_SECONDS:.0f} s for a sign of life from the last owner, {found}")
-                if _lives(found, self._read, STALE_SECONDS):
+                if _lives(found, self._read, STALE_SECONDS, check_stop):
                     raise _refusal(self._store, self._study, found)
             if self._attribute.replace(text, self.owner.as_text()):
                 self._beaten = time.time()
@@ -141,13 +142,18 @@ class Ownership:
 
 
 @contextmanager
-def claimed(store: Store, study: optuna.Study, tell: Tell = lambda text: None) -> Iterator[Ownership]:
+def claimed(
+    store: Store,
+    study: optuna.Study,
+    tell: Tell = lambda text: None,
+    check_stop: Callable[[], None] = lambda: None,
+) -> Iterator[Ownership]:
     """Makes this process the owner of a study in Optuna's storage for the block; it must have the store's lock already.
 
     Raises SweeperError if a process with another store owns the study.
     """
     ownership = Ownership(store, study)
-    ownership.claim(tell)
+    ownership.claim(tell, check_stop)
     ended = Event()
     heart = Thread(target=ownership.beat_until, args=(ended,), name="sweeper-heartbeat", daemon=True)
     heart.start()
@@ -186,12 +192,18 @@ def _owner_elsewhere(study: optuna.Study) -> Owner | None:
     return found if found is not None and _lives(found, read, SEEN_SECONDS) else None
 
 
-def _lives(owner: Owner, read: Callable[[], Owner | None], seconds: float) -> bool:
+def _lives(
+    owner: Owner,
+    read: Callable[[], Owner | None],
+    seconds: float,
+    check_stop: Callable[[], None] = lambda: None,
+) -> bool:
     """Whether the owner's process lives; if it is on another machine, whether its heartbeat moves within `seconds`."""
     lives = owner.process.lives()
     end = time.monotonic() + seconds
     while lives is None and time.monotonic() < end:
         time.sleep(LOOK_SECONDS)
+        check_stop()
         if (now := read()) != owner:
             return now is not None
     return bool(lives)

@@ -1,19 +1,23 @@
 import io
 import sys
+import threading
 
 from rich.console import Console
 
+from sweeper.cli import progress as module
 from sweeper.cli.progress import _LiveView, progress
 from sweeper.events import (
     BatchesTrained,
     EpochEnded,
     Leader,
     Note,
+    Step,
     SweepStarted,
     TrialEnded,
     TrialInterrupted,
     TrialStarted,
 )
+from tests.commands.processes import DEADLINE
 from tests.engine.fakes import metrics
 
 
@@ -140,3 +144,48 @@ def test_batches_move_a_bar_within_an_epoch():
     assert "━" not in shown().splitlines()[-2]
     view.update(BatchesTrained("trial 1", 1, 50, 100))  # a new worker trains the epoch once more
     assert "━" not in shown().splitlines()[-2]
+
+
+def test_step_that_takes_long_is_named_in_a_line_and_a_short_one_is_not(capsys, monkeypatch):
+    seen = threading.Event()
+    monkeypatch.setattr(module, "LONG_STEP_SECONDS", 0.0)
+    monkeypatch.setattr(
+        module._PlainLines, "_say", lambda lines, text, say=module._PlainLines._say: (say(lines, text), seen.set())
+    )
+    with progress(quiet=False, verbose=False) as listener:
+        listener(Step("Opening MLflow's database"))
+        assert seen.wait(DEADLINE)
+        monkeypatch.setattr(module, "LONG_STEP_SECONDS", DEADLINE)
+        listener(Step("Starting the workers"))
+        waiting = listener.step
+        listener(SweepStarted("study", 1, 4, 2, True, None))
+        listener(Step("Left behind"))
+        last = listener.step
+    assert capsys.readouterr().err == "Opening MLflow's database ...\nstudy: 1 of 4 trials done, 2 workers\n"
+    for timer in (waiting, last):
+        timer.join(DEADLINE / 2)
+        assert not timer.is_alive()  # so that it says nothing later
+
+
+def test_live_view_shows_the_running_step_and_its_time(monkeypatch):
+    view = _LiveView()
+    view.update(Step("Reading the images of tiny"))
+    now = module.time.monotonic()
+    monkeypatch.setattr(module.time, "monotonic", lambda: now + 5)
+    console = Console(file=io.StringIO(), width=120)
+    console.print(view.render())
+    assert console.file.getvalue().startswith("Reading the images of tiny, 0:00:0")
+    view.update(SweepStarted("study", 1, 4, 2, True, None))
+    console.print(view.render())
+    assert console.file.getvalue().count("Reading") == 1
+
+
+def test_plain_lines_tell_of_a_long_epoch_only_after_a_silence(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    with progress(quiet=False, verbose=False) as listener:
+        listener(TrialStarted(1, "trial 1", 0, 3))
+        for second in range(70):
+            now[0] = float(second)
+            listener(BatchesTrained("trial 1", 2, second, 100))
+    assert capsys.readouterr().err == "trial 1: 30% of epoch 2 of 3\ntrial 1: 60% of epoch 2 of 3\n"

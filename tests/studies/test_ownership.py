@@ -164,3 +164,18 @@ def test_deleted_study_is_told_as_such(stores, studies):
     ownership.beat()
     with pytest.raises(SweeperError, match="study study was deleted, while"):
         ownership.check()
+
+
+@pytest.mark.usefixtures("hasty")
+def test_waiting_for_a_sign_of_life_ends_when_the_command_is_stopped(stores, studies, monkeypatch):
+    with monkeypatch.context() as patch:
+        elsewhere(patch)
+        Ownership(stores[0], studies[0]).claim(lambda text: None)
+
+    def check():
+        raise SystemExit(143)
+
+    before = studies[1].user_attrs
+    with pytest.raises(SystemExit, match="143"):
+        Ownership(stores[1], studies[1]).claim(lambda text: None, check)
+    assert studies[1].user_attrs == before
