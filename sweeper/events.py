@@ -37,7 +37,7 @@ class Leader:
 class SweepStarted:
     """A sweep has started: `done` of its `total` trials (or other `what`) are already finished, `best` is the best.
 
-    `maximize` is None if the trials do not compete.
+    `metric` is the objective that the values of trials are in. `maximize` is None if the trials do not compete.
     """
 
     study: str
@@ -47,6 +47,7 @@ class SweepStarted:
     maximize: bool | None
     best: Leader | None
     what: str = "trials"
+    metric: str = "accuracy"
 
 
 @dataclass(frozen=True)

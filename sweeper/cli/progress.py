@@ -28,6 +28,7 @@ from sweeper.events import (
     TrialInterrupted,
     TrialStarted,
 )
+from sweeper.studies.objective import LABELS, METRICS
 
 # A step before the first training is named in a line of its own only if it takes longer.
 LONG_STEP_SECONDS = 0.5
@@ -71,7 +72,7 @@ class _Tally:
     def __init__(self) -> None:
         self.done = self.done_before = self.total = 0
         self.started = time.monotonic()
-        self.what = "trials"
+        self.what, self.metric = "trials", "accuracy"
         self.maximize: bool | None = None
         self.best: Leader | None = None
 
@@ -79,7 +80,7 @@ class _Tally:
         match event:
             case SweepStarted():
                 self.done = self.done_before = event.done
-                self.total, self.what = event.total, event.what
+                self.total, self.what, self.metric = event.total, event.what, event.metric
                 self.maximize, self.best = event.maximize, event.best
                 self.started = time.monotonic()
             case TrialEnded(state=state, value=value):
@@ -99,7 +100,12 @@ class _Tally:
         """The best trial as a clause for the end of a list; empty if the trials do not compete."""
         if self.maximize is None:
             return ""
-        return ", best " + (f"{self.best.value:.4f} ({self.best.name})" if self.best else "none")
+        best = f"{self.best.value:.4f} ({self.best.name})" if self.best else "none"
+        return f", best {LABELS[self.metric]} {best}"
+
+    def shown(self) -> list[str]:
+        """The validation metrics to show after an epoch: loss, accuracy, and the objective if it is another."""
+        return list(dict.fromkeys(("loss", "accuracy", self.metric)))
 
     def _leads(self, value: float) -> bool:
         if self.maximize is None:
@@ -149,14 +155,16 @@ class _LiveView:
             f"{self.study}: {tally.done} of {tally.total} {tally.what}, "
             f"{_clock(time.monotonic() - tally.started)} elapsed, {tally.time_left()} left{tally.best_so_far()}"
         )
-        table = Table("trial", "epoch", "train loss", "val. loss", "val. accuracy", "images/s", "next epoch")
+        shown = tally.shown()
+        values = (f"val. {LABELS[metric]}" for metric in shown)
+        table = Table("trial", "epoch", "train loss", *values, "images/s", "next epoch")
         for name, (start, last) in list(self.running.items()):
-            epoch, row = start.from_epoch, ["", "", "", ""]
+            epoch, row = start.from_epoch, [""] * (2 + len(shown))
             if last is not None:
                 m = last.metrics
                 epoch = m.epoch
                 row = [
-                    f"{m.train_loss:.4f}", _decimals(m.validation_loss), _decimals(m.validation_accuracy),
+                    f"{m.train_loss:.4f}", *(_decimals(getattr(m, METRICS[metric])) for metric in shown),
                     f"{m.images_per_second:,.0f}",
                 ]  # fmt: skip
             batches = self.batches.get(name)
@@ -198,15 +206,18 @@ class _PlainLines:
                 share = event.done / event.total
                 self._say(f"{name}: {share:.0%} of epoch {event.epoch} of {self.epochs.get(name, event.epoch)}")
             case EpochEnded(name=name, metrics=m) if self.verbose:
+                values = (
+                    f"validation {LABELS[metric]} {_decimals(getattr(m, METRICS[metric]))}"
+                    for metric in self.tally.shown()
+                )
                 self._say(
-                    f"{name} epoch {m.epoch}: train loss {m.train_loss:.4f}, validation loss "
-                    f"{_decimals(m.validation_loss)}, validation accuracy {_decimals(m.validation_accuracy)}, "
+                    f"{name} epoch {m.epoch}: train loss {m.train_loss:.4f}, {', '.join(values)}, "
                     f"{m.images_per_second:,.0f} images/s"
                 )
             case TrainingEnded(name=name, value=value):
-                self._say(f"{name} done: {value:.4f}")
+                self._say(f"{name} done: {LABELS[self.tally.metric]} {value:.4f}")
             case TrialEnded(name=name, state=state, epochs=epochs):
-                shown = "" if event.value is None else f" {event.value:.4f}"
+                shown = "" if event.value is None else f", {LABELS[self.tally.metric]} {event.value:.4f}"
                 reason = f" ({event.reason})" if event.reason not in ("", "pruner") else ""
                 self._say(
                     f"[{self.tally.done}/{self.tally.total}] {name} {state}{shown} after "

@@ -8,6 +8,7 @@ import click
 from sweeper.cli.notes import store_arguments
 from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.store.layout import StoreOptions
+from sweeper.studies.objective import LABELS
 
 
 @click.command()
@@ -38,13 +39,13 @@ def status(study: str | None, store: StoreOptions, as_json: bool) -> None:
         f"of {found['trials']} trials"
     )
     for trial in found["running_trials"]:
-        value = "" if trial["value"] is None else f", validation {found['metric']} {trial['value']:.4f}"
+        value = "" if trial["value"] is None else f", validation {LABELS[found['metric']]} {trial['value']:.4f}"
         done = f"epoch {trial['epochs']} of {trial['of_epochs']}"
         if found["trainings"] > 1:
             done = f"{trial['scored']} of {found['trainings']} trainings"
         click.echo(f"trial {trial['number']}: {done}{value}")
     if best is not None:
-        click.echo(f"best: trial {best['number']}, validation {found['metric']} {best['value']:.4f}")
+        click.echo(f"best: trial {best['number']}, validation {LABELS[found['metric']]} {best['value']:.4f}")
     if found["undelivered"]:
         click.echo(
             f"{found['undelivered']} writes wait for MLflow: `sweeper sync{store_arguments(where)}` delivers them"

@@ -44,15 +44,17 @@ def _print(found: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
     from sweeper.cli.tables import stdout_console
+    from sweeper.studies.objective import LABELS
 
     table = Table()
     for name in ("study", "state", "data set", "space", "trials", "best"):
         # At 80 columns only the names are folded.
-        table.add_column(name, no_wrap=name in ("state", "trials", "best"), overflow="fold")
+        table.add_column(name, no_wrap=name in ("state", "trials"), overflow="fold")
     for status in found:
         n, best = status["n_trials"], status["best_trial"]
         table.add_row(
             status["study_name"], status["state"], status["dataset"], status["space"],
-            f"{n['complete'] + n['pruned']} of {status['trials']}", "" if best is None else f"{best['value']:.4f}",
+            f"{n['complete'] + n['pruned']} of {status['trials']}",
+            "" if best is None else f"{LABELS[status['metric']]} {best['value']:.4f}",
         )  # fmt: skip
     stdout_console().print(table)

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sweeper.studies import trial_records
-from sweeper.studies.objective import METRICS
+from sweeper.studies.objective import LABELS, METRICS
 from sweeper.studies.trial_records import TrialRecord
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ def ranking_table(trials: Sequence[TrialRecord], metric: str, top: int = 10) -> 
     ranked, baseline = trial_records.ranking(trials, metric), _baseline_values(trials)
     several = any(f"{METRICS[metric]}_sd" in trial.metrics for trial in ranked)
     spread = ", mean +- standard deviation over folds and repeats" * several
-    table = Table(title="Ranking by the last epoch's validation score" + spread, title_justify="left")
-    for name in ("rank", "trial", metric, "best epoch", "parameters"):
+    table = Table(title=f"Ranking by the last epoch's validation {LABELS[metric]}" + spread, title_justify="left")
+    for name in ("rank", "trial", LABELS[metric], "best epoch", "parameters"):
         table.add_column(name, justify="right" if name != "trial" else "left", no_wrap=True)
     table.add_column("differs from the baseline in", ratio=1)
     for rank, trial in enumerate(ranked, start=1):
@@ -102,7 +102,7 @@ def _reported(entry: Mapping[str, Any]) -> str:
 def trials_table(trials: Sequence[TrialRecord], metric: str) -> Table:
     """Every trial by number."""
     table = Table()
-    for name in ("trial", "state", metric, "epochs", "parameters", "seconds"):
+    for name in ("trial", "state", LABELS[metric], "epochs", "parameters", "seconds"):
         table.add_column(name, justify="left" if name in ("trial", "state") else "right", no_wrap=True)
     table.add_column("differs from the baseline in", ratio=3)
     table.add_column("reason", ratio=1)

@@ -64,6 +64,14 @@ def per_class_accuracy(labels: npt.ArrayLike, predictions: npt.ArrayLike, n_clas
     return shares
 
 
+def balanced_accuracy(labels: npt.ArrayLike, predictions: npt.ArrayLike, n_classes: int) -> float:
+    """The unweighted mean of the classes' accuracies, a share of 1; a class without images is left out.
+
+    Raises ValueError as `macro_f1` does.
+    """
+    return float(np.nanmean(per_class_accuracy(labels, predictions, n_classes)))
+
+
 def cross_entropy(labels: npt.ArrayLike, logits: npt.ArrayLike) -> float:
     """The mean over images of -ln p(true class), in nats, for logits of shape (n, n_classes).
 

@@ -12,6 +12,7 @@ from sweeper.plots.panels import BLUE, GREY, ORANGE, empty_figure
 
 METRIC_LABELS = {
     "accuracy": "Validation accuracy (share of images)",
+    "balanced_accuracy": "Validation balanced accuracy (share of 1)",
     "macro_f1": "Validation macro F1 (share of 1)",
     "loss": "Validation loss (nats)",
 }
@@ -27,8 +28,8 @@ def optimization_history(
     """Each trial's value by its number, and the best value so far among the completed trials.
 
     `numbers`, `values` and `states` are parallel; trials whose state is neither `complete` nor `pruned`, or
-    whose value is None or not finite, are left out. `metric` is `accuracy`, `macro_f1` or `loss` (any other
-    name is shown as it is). Trials far worse than the rest appear as arrows at the edge: drawn to scale, they
+    whose value is None or not finite, are left out. `metric` is a key of METRIC_LABELS (any other name
+    is shown as it is). Trials far worse than the rest appear as arrows at the edge: drawn to scale, they
     would squeeze all other trials into a line. Raises ValueError for a `direction` that is neither `maximize`
     nor `minimize`.
     """

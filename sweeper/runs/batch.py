@@ -17,6 +17,7 @@ from sweeper.runs.result_file import CompletedTraining
 from sweeper.runs.stop import StopRequest
 from sweeper.store.layout import Store
 from sweeper.studies import storage_errors
+from sweeper.studies.objective import METRICS
 from sweeper.tracking.tracker import Tracker
 from sweeper.training import checkpoint
 
@@ -62,9 +63,11 @@ class BatchRunner:
         tracker: Tracker,
         listener: Listener,
         stop: StopRequest,
+        metric: str = "accuracy",
     ) -> None:
         self.store, self.owner, self.classes = store, owner, classes
         self.tracker, self.listener, self.stop = tracker, listener, stop
+        self.metric = metric  # the objective whose values are shown
         self.diverged: dict[str, str] = {}  # the reason for each diverged training, by key
 
     def run(self, trainings: Sequence[Training], what: str, start_workers: Callable[[], Engine]) -> bool:
@@ -140,6 +143,7 @@ class BatchRunner:
                 maximize=None,
                 best=None,
                 what=what,
+                metric=self.metric,
             )
         )
 
@@ -196,7 +200,7 @@ class BatchRunner:
         training, history = task.subject.training, task.history
         if training.run is not None:  # whoever opened the tracker's own run ends it
             self.tracker.finish(training.run, state, reason=reason, metrics=metrics)
-        last = history[-1].validation_accuracy if history else math.nan
+        last = getattr(history[-1], METRICS[self.metric]) if history else math.nan
         value = None if math.isnan(last) else last
         self.listener(TrialEnded(task.subject.number, training.name, state, value, len(history), reason))
 

@@ -53,6 +53,6 @@ class VariantResult:
 
 
 SHOWN_METRICS = (
-    *LAST_EPOCH_METRICS, "validation_macro_f1", "macro_precision", "macro_recall", "thresholded_precision",
-    "thresholded_recall", "penalty",
+    *LAST_EPOCH_METRICS, "validation_balanced_accuracy", "validation_macro_f1", "macro_precision", "macro_recall",
+    "thresholded_precision", "thresholded_recall", "penalty",
 )  # fmt: skip

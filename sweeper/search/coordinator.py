@@ -75,6 +75,7 @@ class Coordinator:
                 n_workers=len(self.dispatcher.engine),
                 maximize=direction(self.spec.metric) == "maximize",
                 best=None if leader is None or leader.value is None else Leader(leader.name, leader.value),
+                metric=self.spec.metric,
             )
         )
         for record in trials:

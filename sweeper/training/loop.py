@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sweeper.config import TrainConfig
-from sweeper.evaluation.metrics import macro_f1
+from sweeper.evaluation.metrics import balanced_accuracy, macro_f1
 from sweeper.training import checkpoint
 from sweeper.training.cuda_graphs import GraphedEpoch, Rates
 from sweeper.training.device_data import DeviceImages, TrainingData
@@ -53,6 +53,7 @@ class EpochMetrics:
     images_per_second: float
     gradient_norm: float
     epoch_seconds: float
+    validation_balanced_accuracy: float = math.nan  # checkpoints of older versions lack it
     penalty: float = 0.0
     heads: Mapping[str, float] = field(default_factory=dict)
 
@@ -146,16 +147,12 @@ def fit(
         seconds = time.perf_counter() - started
         if not math.isfinite(running.loss):
             raise Diverged(f"the training loss of epoch {epoch} is {running.loss}")
-        validation_loss, validation_accuracy, validation_macro_f1, validation_heads = _validate(
-            model, data, epoch, after_batch
-        )
+        validation, validation_heads = _validate(model, data, epoch, after_batch)
         metrics = EpochMetrics(
             epoch=epoch,
             train_loss=running.loss,
             train_accuracy=running.accuracy,
-            validation_loss=validation_loss,
-            validation_accuracy=validation_accuracy,
-            validation_macro_f1=validation_macro_f1,
+            **validation,
             lr=rates[-1][0],
             images_per_second=len(data.train) / seconds,
             gradient_norm=running.gradient_norm,
@@ -222,15 +219,17 @@ def _evaluate(
 
 def _validate(
     model: nn.Module, data: TrainingData, epoch: int, after_batch: Callable[[], None]
-) -> tuple[float, float, float, dict[str, float]]:
-    """Loss, accuracy and macro F1 on the validation part (NaN if it is empty), and the heads' accuracies."""
+) -> tuple[dict[str, float], dict[str, float]]:
+    """The validation metrics of EpochMetrics by field, NaN if the part is empty, and the heads' accuracies."""
+    names = ("validation_loss", "validation_accuracy", "validation_balanced_accuracy", "validation_macro_f1")
     if not len(data.validation):
-        return math.nan, math.nan, math.nan, {}
+        return dict.fromkeys(names, math.nan), {}
     loss, outputs, heads = _evaluate(model, data, data.validation, after_batch)
     if not math.isfinite(loss):
         raise Diverged(f"the validation loss of epoch {epoch} is {loss}")
     labels, predictions = data.validation.labels.cpu().numpy(), outputs.argmax(1)
-    return loss, float(np.mean(predictions == labels)), macro_f1(labels, predictions, data.n_classes), heads
+    balanced, f1 = (score(labels, predictions, data.n_classes) for score in (balanced_accuracy, macro_f1))
+    return dict(zip(names, (loss, float(np.mean(predictions == labels)), balanced, f1), strict=True)), heads
 
 
 def batch_bounds(n_images: int, batch_size: int) -> list[tuple[int, int]]:

@@ -2,6 +2,7 @@ import io
 import sys
 import threading
 
+import pytest
 from rich.console import Console
 
 from sweeper.cli import progress as module
@@ -13,6 +14,7 @@ from sweeper.events import (
     Note,
     Step,
     SweepStarted,
+    TrainingEnded,
     TrialEnded,
     TrialInterrupted,
     TrialStarted,
@@ -21,9 +23,9 @@ from tests.commands.processes import DEADLINE
 from tests.engine.fakes import metrics
 
 
-def events(maximize=True):
+def events(maximize=True, metric="accuracy"):
     return [
-        SweepStarted("study", 1, 4, 2, maximize, Leader("trial 0 (baseline)", 0.5)),
+        SweepStarted("study", 1, 4, 2, maximize, Leader("trial 0 (baseline)", 0.5), metric=metric),
         TrialStarted(1, "trial 1", 0, 2),
         TrialStarted(2, "trial 2", 1, 3),
         EpochEnded(1, "trial 1", metrics(1, 0.625)),
@@ -52,8 +54,9 @@ def test_outside_a_terminal_there_are_plain_lines_on_stderr(capsys, monkeypatch)
     assert lines[0] == "study: 1 of 4 trials done, 2 workers"
     assert "trial 2 resumes after epoch 1" in lines
     assert "a note" in lines
-    assert any(line.startswith("[2/4] trial 1 complete 0.7000 after 2 epochs, best 0.7000 (trial 1)") for line in lines)
-    assert any("trial 3 pruned 0.1000 after 2 epochs (diverged: the loss is nan)" in line for line in lines)
+    ended = "[2/4] trial 1 complete, accuracy 0.7000 after 2 epochs, best accuracy 0.7000 (trial 1), "
+    assert any(line.startswith(ended) for line in lines)
+    assert any("trial 3 pruned, accuracy 0.1000 after 2 epochs (diverged: the loss is nan)" in line for line in lines)
     assert "\x1b" not in seen.err
 
 
@@ -92,7 +95,7 @@ def test_live_view_shows_trials_time_and_the_best(monkeypatch):
     console.print(view.render())
     text = console.file.getvalue()
     assert "study: 1 of 4 trials" in text
-    assert "best 0.5000 (trial 0 (baseline))" in text
+    assert "best accuracy 0.5000 (trial 0 (baseline))" in text
     assert "trial 1 │ 1 of 2 │ 1.0000" in text
     assert "trial 2 │ 1 of 3 │" in text
     assert "0.6250" in text
@@ -100,6 +103,25 @@ def test_live_view_shows_trials_time_and_the_best(monkeypatch):
         view.update(event)
     assert not view.running
     assert view.tally.done == 3
+
+
+@pytest.mark.parametrize(("metric", "label"), [("macro_f1", "macro F1"), ("balanced_accuracy", "balanced accuracy")])
+def test_the_metric_of_the_study_is_shown_and_named_beside_every_number(capsys, monkeypatch, metric, label):
+    monkeypatch.setenv("COLUMNS", "300")
+    with progress(quiet=False, verbose=True) as listener:
+        for event in [*events(metric=metric), TrainingEnded(4, "trial 4, fold 1", 0.25)]:
+            listener(event)
+    lines = capsys.readouterr().err.splitlines()
+    assert any(f"validation accuracy 0.6250, validation {label} 0.6250" in line for line in lines)
+    assert any(f"trial 1 complete, {label} 0.7000 after 2 epochs, best {label} 0.7000" in line for line in lines)
+    assert f"trial 4, fold 1 done: {label} 0.2500" in lines
+    view = _LiveView()
+    for event in events(metric=metric)[:4]:
+        view.update(event)
+    console = Console(file=io.StringIO(), width=160)
+    console.print(view.render())
+    assert f"val. accuracy ┃ val. {label}" in console.file.getvalue()
+    assert f"best {label} 0.5000" in console.file.getvalue()
 
 
 def test_smaller_is_better_for_a_loss():

@@ -24,8 +24,8 @@ from tests.engine.inline import InlinePool
 from tests.fake_data import write_fake_dataset
 
 EPOCH_METRICS = {
-    "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "validation_macro_f1", "lr",
-    "images_per_second", "gradient_norm", "epoch_seconds",
+    "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "validation_macro_f1",
+    "validation_balanced_accuracy", "lr", "images_per_second", "gradient_norm", "epoch_seconds",
 }  # fmt: skip
 
 

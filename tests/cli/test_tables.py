@@ -82,6 +82,13 @@ def test_spread_over_folds_and_repeats_stands_beside_the_score():
         assert "+-" not in shown(table, 160)
 
 
+@pytest.mark.parametrize(("metric", "label"), [("accuracy", "accuracy"), ("macro_f1", "macro F1"), ("loss", "loss")])
+def test_tables_of_trials_name_the_metric_of_the_study(metric, label):
+    assert ranking_table([trial(3)], metric).title == f"Ranking by the last epoch's validation {label}"
+    for table in (ranking_table([trial(3)], metric), trials_table([trial(3)], metric)):
+        assert label in [column.header for column in table.columns]
+
+
 def variant(name, epochs=15, **figures):
     known = {"validation_accuracy": 0.91234, "validation_loss": 0.25678, "train_accuracy": 0.95, "train_loss": 0.125}
     reported = ({"split": "validation", "accuracy": 0.8936, "loss": 0.3212}, {"split": "test", "accuracy": 0.8765})

@@ -22,7 +22,7 @@ Script = Callable[[TrialJob, int], Any]
 
 
 def metrics(epoch: int, accuracy: float, loss: float = 1.0) -> EpochMetrics:
-    return EpochMetrics(epoch, 1.0, 0.5, loss, accuracy, accuracy, 0.1, 1000.0, 1.0, 0.1)
+    return EpochMetrics(epoch, 1.0, 0.5, loss, accuracy, accuracy, 0.1, 1000.0, 1.0, 0.1, accuracy)
 
 
 class FakePool:

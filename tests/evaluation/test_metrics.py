@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from sweeper.evaluation.metrics import (
+    balanced_accuracy,
     confusion_matrix,
     cross_entropy,
     largest_confusions,
@@ -54,6 +55,15 @@ def test_precision_of_nothing_predicted_is_nan():
     precision, recall = thresholded_precision_recall([0, 1], [[0.4, 0.3, 0.3], [0.4, 0.3, 0.3]])
     assert np.isnan(precision)
     assert recall == 0
+
+
+def test_balanced_accuracy_gives_each_class_the_same_weight():
+    # Class 0: 3 of 4 right, class 1: 0 of 1 right, class 2 has no images.
+    assert balanced_accuracy([0, 0, 0, 0, 1], [0, 0, 0, 2, 0], 3) == pytest.approx((3 / 4 + 0) / 2)
+
+
+def test_always_saying_one_class_has_the_balanced_accuracy_of_guessing():
+    assert balanced_accuracy([0] * 95 + [1] * 5, [0] * 100, 2) == 0.5
 
 
 def test_accuracy_of_a_class_counts_its_own_images_only():

@@ -35,7 +35,7 @@ def test_score_is_the_last_epochs_and_the_best_epochs_stands_beside_it(tmp_path)
     assert trials[0].metrics["best_validation_accuracy"] == 0.9
 
 
-@pytest.mark.parametrize(("metric", "best"), [("accuracy", 7), ("macro_f1", 7), ("loss", 7)])
+@pytest.mark.parametrize(("metric", "best"), [("accuracy", 7), ("balanced_accuracy", 7), ("macro_f1", 7), ("loss", 7)])
 def test_every_metric_ranks_in_its_own_direction(tmp_path, metric, best):
     trials = Sweep(tmp_path, metric=metric).run()
     assert trial_records.best(trials, metric).number == best

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.engine.job import TrialJob, TrialResult, train_trial
-from sweeper.evaluation.metrics import macro_f1
+from sweeper.evaluation.metrics import balanced_accuracy, macro_f1
 from sweeper.models.families import build
 from sweeper.training import augment
 from sweeper.training.checkpoint import CheckpointError, holds
@@ -180,6 +180,8 @@ def test_metrics_are_those_worked_out_by_hand_from_the_final_network_and_the_ima
     assert history[-1].validation_accuracy == pytest.approx(share)
     labels = data.validation.labels.numpy()
     assert history[-1].validation_macro_f1 == pytest.approx(macro_f1(labels, outputs.argmax(1), CLASSES))
+    balanced = balanced_accuracy(labels, outputs.argmax(1), CLASSES)
+    assert history[-1].validation_balanced_accuracy == pytest.approx(balanced)
     assert len({m.validation_macro_f1 for m in history}) > 1
 
 
@@ -224,6 +226,7 @@ def test_without_validation_part_its_figures_are_nan_and_the_training_is_the_sam
         assert math.isnan(metrics.validation_loss)
         assert math.isnan(metrics.validation_accuracy)
         assert math.isnan(metrics.validation_macro_f1)
+        assert math.isnan(metrics.validation_balanced_accuracy)
     for name, value in model.state_dict().items():
         assert torch.equal(value, refitted.state_dict()[name]), name
 
