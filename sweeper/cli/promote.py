@@ -57,7 +57,8 @@ if TYPE_CHECKING:
     type=click.Choice(PREFERENCES),
     default=PromotionOptions.prefer,
     show_default=True,
-    help="Decide among networks that cannot be told apart: by accuracy, fewest parameters, or fewest multiply-adds.",
+    help="Decide among networks that cannot be told apart: by the study's metric (accuracy), fewest parameters, or "
+    "fewest multiply-adds.",
 )
 @click.option("--test", is_flag=True, help="Evaluate champion, challenger and baseline on the test set, once.")
 @click.option("--allow-retest", is_flag=True, help="Test a study again; the ledger counts each test.")

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sweeper.studies import trial_records
-from sweeper.studies.objective import LABELS, METRICS
+from sweeper.studies.objective import LABELS, METRICS, is_share
 from sweeper.studies.trial_records import TrialRecord
 
 if TYPE_CHECKING:
@@ -122,12 +122,14 @@ def trials_table(trials: Sequence[TrialRecord], metric: str) -> Table:
 
 
 def finalists_table(outcome: "PromotionOutcome") -> Table:
-    """The finalists in final order; accuracies in percent."""
+    """The finalists in final order, in the study's metric; shares in percent, the loss in nats."""
+    metric, label = outcome.metric, LABELS[outcome.metric]
+    factor, decimals = (100, 2) if is_share(metric) else (1, 4)
     table = Table(title=f"{outcome.model_name}: the final", title_justify="left")
     # With these minimum widths, lines break only at spaces, and the table fits a terminal of 80 columns.
     table.add_column("version", min_width=len("challenger"))
     table.add_column("trial", min_width=len("baseline"))
-    for name in ("parameters", "search score", "validation", "confirm"):
+    for name in ("parameters", f"search {label}", f"validation {label}", f"confirm {label}"):
         table.add_column(name, justify="right", min_width=max(8, *(len(word) for word in name.split())))
     for entrant in outcome.entrants:
         validation, confirm = entrant.validation, entrant.confirm
@@ -136,10 +138,10 @@ def finalists_table(outcome: "PromotionOutcome") -> Table:
             f"{entrant.trial} baseline" if entrant.is_baseline else str(entrant.trial),
             f"{entrant.n_parameters:,}",
             "" if entrant.search_score is None else f"{entrant.search_score:.4f}",
-            f"{100 * validation['mean']:.2f}"
-            + ("" if validation["sd"] is None else f" +- {100 * validation['sd']:.2f}")
+            f"{factor * validation['mean']:.{decimals}f}"
+            + ("" if validation["sd"] is None else f" +- {factor * validation['sd']:.{decimals}f}")
             + f" ({validation['n_seeds']})",
-            _percent(confirm),
+            _with_bounds(confirm[metric], confirm["low"], confirm["high"], metric),
         )
     return table
 
@@ -155,16 +157,15 @@ def tested_table(outcome: "PromotionOutcome") -> Table:
     found = [(entrant.name, entrant.test) for entrant in outcome.entrants if entrant.test is not None]
     for name, _ in found:
         table.add_column(name, justify="right")
-    table.add_row("accuracy", *(_percent(tested) for _, tested in found))
-    table.add_row("loss", *(f"{tested['loss']:.4f}" for _, tested in found))
-    for label, metric in (
-        ("macro precision", "macro_precision"),
-        ("macro recall", "macro_recall"),
-        ("macro F1", "macro_f1"),
-        ("precision at p > 0.5", "thresholded_precision"),
-        ("recall at p > 0.5", "thresholded_recall"),
-    ):
-        table.add_row(label, *("" if tested[metric] is None else f"{100 * tested[metric]:.2f}" for _, tested in found))
+    rows = [
+        ("accuracy", "accuracy"), ("loss", "loss"), ("balanced accuracy", "balanced_accuracy"),
+        ("macro precision", "macro_precision"), ("macro recall", "macro_recall"), ("macro F1", "macro_f1"),
+        ("precision at p > 0.5", "thresholded_precision"), ("recall at p > 0.5", "thresholded_recall"),
+    ]  # fmt: skip
+    rows.sort(key=lambda row: row[1] != outcome.metric)  # the study's metric comes first
+    for label, metric in rows:
+        if any(metric in tested for _, tested in found):  # tests of older versions lack the balanced accuracy
+            table.add_row(label, *(_tested(tested, metric) for _, tested in found))
     return table
 
 
@@ -206,12 +207,25 @@ def _whereabouts(evaluation: "TestEvaluation") -> str:
     return ", deleted" if evaluation.deleted else ""
 
 
-def _percent(metrics: Mapping[str, Any]) -> str:
-    """An accuracy with its bounds, if it has any."""
-    if metrics["accuracy"] is None:
+def _tested(tested: Mapping[str, Any], metric: str) -> str:
+    """A test metric of a network, with its bounds if it has any."""
+    low = high = None
+    if metric == "accuracy":
+        low, high = tested["low"], tested["high"]
+    elif metric == tested.get("metric"):
+        low, high = tested["metric_low"], tested["metric_high"]
+    return _with_bounds(tested.get(metric), low, high, metric)
+
+
+def _with_bounds(value: float | None, low: float | None, high: float | None, metric: str) -> str:
+    """A metric with its bounds, as far as they are known: shares in percent, the loss in nats."""
+    if value is None:
         return ""
-    text = f"{100 * metrics['accuracy']:.2f}"
-    return text if metrics["low"] is None else f"{text} [{100 * metrics['low']:.2f}, {100 * metrics['high']:.2f}]"
+    factor, decimals = (100, 2) if is_share(metric) else (1, 4)
+    text = f"{factor * value:.{decimals}f}"
+    if low is None or high is None:
+        return text
+    return f"{text} [{factor * low:.{decimals}f}, {factor * high:.{decimals}f}]"
 
 
 def _score(trial: TrialRecord, metric: str) -> str:

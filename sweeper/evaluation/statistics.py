@@ -1,7 +1,6 @@
-"""The uncertainty of accuracies and their differences: confidence intervals, tests, detectable differences."""
+"""The uncertainty of metrics and their differences: confidence intervals, tests, detectable differences."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +23,7 @@ def wilson(n_correct: int, n: int, level: float = 0.95) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over seeds and images, with its uncertainty; shares of 1.
+    """A metric over seeds and images, with its uncertainty, in the metric's unit.
 
     `standard_error` and `degrees_of_freedom` are None with one seed or without any variation. What follows from them
     is then None too. The methods raise ValueError for a level outside (0, 1).
@@ -64,53 +63,80 @@ class Estimate:
 def over_seeds_and_images(values: npt.ArrayLike) -> Estimate:
     """Estimates the mean of `values`, shape (n_images, n_seeds), for other images and other seeds.
 
-    `values` are 0 and 1 (wrong and right) for one configuration, or -1, 0 and 1 for the difference of two. Each
-    column is one trained network, each row one image that all networks classified.
+    `values` are 0 and 1 (wrong and right) for the accuracy of one configuration, or -1, 0 and 1 for the difference of
+    two; the losses of the images, or their differences, are real numbers. Each column is one trained network, each row
+    one image that all networks classified.
 
     The variance of a mean over n images and S seeds is that of Gallas, Pennello & Myers, whose readers are seeds here
     and whose cases are images: "Multireader multicase variance analysis for binary data", J. Opt. Soc. Am. A 24 (2007)
-    B70. It uses moment estimates of a two-way random-effects analysis of variance without replication, with
-    Satterthwaite's (1946) degrees of freedom nu. From the mean squares of images, seeds and residual:
+    B70. It uses moment estimates of a two-way random-effects analysis of variance without replication, which no
+    distribution of the values is needed for, with Satterthwaite's (1946) degrees of freedom nu. From the mean squares
+    of images, seeds and residual:
 
         V = max(MS_I + MS_S - MS_E, MS_I) / (n S)
         nu = (n S V)^2 / (MS_I^2 / (n - 1) + MS_S^2 / (S - 1) + MS_E^2 / ((n - 1) (S - 1)))
 
     The max counts a negative estimate of the variance between seeds as 0. With one seed or V = 0 there is no
     standard error: neither shows how much other seeds or images would differ.
-    Raises ValueError for a shape other than (at least 2, at least 1) and for values other than -1, 0 and 1.
+    Raises ValueError for a shape other than (at least 2, at least 1) and for values that are not finite.
     """
     array = np.asarray(values)
     if array.ndim != 2 or array.shape[0] < 2 or array.shape[1] < 1:
         raise ValueError(
             f"values must have shape (n_images, n_seeds) with at least 2 images and 1 seed, got {array.shape}"
         )
-    whole = array.astype(np.int64)
-    other = np.argwhere((whole != array) | (abs(whole) > 1))
+    other = np.argwhere(~np.isfinite(array))
     if other.size:
         image, seed = other[0]
-        raise ValueError(f"values must be -1, 0 or 1, got {array[image, seed]} (image {image}, seed {seed})")
-    n, n_seeds = whole.shape
-    total = int(whole.sum())
-    value = total / (n * n_seeds)
+        raise ValueError(f"values must be finite, got {array[image, seed]} (image {image}, seed {seed})")
+    n, n_seeds = array.shape
     if n_seeds == 1:
-        return Estimate(value, None, None)
+        return Estimate(float(array.mean()), None, None)
+    # Whole numbers are summed as Python's integers: their sums are exact, so that a lack of variation gives exactly 0.
+    # Real ones are taken from the first of them, which gives exactly 0 where all are equal.
+    whole = array.dtype.kind in "biu"
+    first = 0 if whole else float(array[0, 0])
+    kind, exact = (np.int64, int) if whole else (np.float64, float)
+    shifted = array.astype(kind) - kind(first)
+    total = exact(shifted.sum())
+    value = first + total / (n * n_seeds)
 
-    # Sums of squares times n S, in integers: they are exact, so that a lack of variation gives exactly 0.
+    # Sums of squares times n S.
     squared_total = total**2
-    images = n * int((whole.sum(axis=1) ** 2).sum())
-    seeds = n_seeds * int((whole.sum(axis=0) ** 2).sum())
-    cells = n * n_seeds * int(np.count_nonzero(whole))
+    images = n * exact((shifted.sum(axis=1) ** 2).sum())
+    seeds = n_seeds * exact((shifted.sum(axis=0) ** 2).sum())
+    cells = n * n_seeds * exact((shifted**2).sum())
     ms_images = (images - squared_total) / (n * n_seeds * (n - 1))
     ms_seeds = (seeds - squared_total) / (n * n_seeds * (n_seeds - 1))
     ms_residual = (cells - images - seeds + squared_total) / (n * n_seeds * (n - 1) * (n_seeds - 1))
+    return from_mean_squares(value, ms_images, ms_seeds, ms_residual, (n, n_seeds))
 
-    scaled_variance = max(ms_images + ms_seeds - ms_residual, ms_images)
-    if scaled_variance == 0:
+
+def from_mean_squares(value: float, images: float, seeds: float, residual: float, shape: tuple[int, int]) -> Estimate:
+    """The estimate from the mean squares of images, seeds and residual, as in `over_seeds_and_images`.
+
+    `shape` is (n_images, n_seeds), with at least 2 seeds.
+    """
+    n, n_seeds = shape
+    scaled_variance = max(images + seeds - residual, images)
+    if scaled_variance <= 0:
         return Estimate(value, None, None)
     degrees_of_freedom = scaled_variance**2 / (
-        ms_images**2 / (n - 1) + ms_seeds**2 / (n_seeds - 1) + ms_residual**2 / ((n - 1) * (n_seeds - 1))
+        images**2 / (n - 1) + seeds**2 / (n_seeds - 1) + residual**2 / ((n - 1) * (n_seeds - 1))
     )
     return Estimate(value, math.sqrt(scaled_variance / (n * n_seeds)), degrees_of_freedom)
+
+
+def over_images(values: npt.ArrayLike) -> Estimate:
+    """Estimates the mean of `values`, shape (n_images,), of fixed networks for other images: the t interval of a mean.
+
+    Without variation there is no standard error. Raises ValueError for fewer than 2 images.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or len(array) < 2:
+        raise ValueError(f"values must have shape (n_images,) with at least 2 images, got {array.shape}")
+    standard_error = float((array - array[0]).std(ddof=1)) / math.sqrt(len(array))
+    return Estimate(float(array.mean()), *((standard_error, len(array) - 1.0) if standard_error else (None, None)))
 
 
 @dataclass(frozen=True)
@@ -216,42 +242,6 @@ def paired(first_correct: npt.ArrayLike, second_correct: npt.ArrayLike) -> Paire
     if first.dtype != np.bool_ or second.dtype != np.bool_:
         raise ValueError(f"both must be boolean, got {first.dtype} and {second.dtype}")
     return PairedTest(int((first & ~second).sum()), int((~first & second).sum()), first.size)
-
-
-@dataclass(frozen=True)
-class Adjusted:
-    """One of several tests after Holm's adjustment.
-
-    `p_value` is to be compared with the alpha of the whole family. An interval at `level` leaves out 0 exactly where
-    the test is decided, if the interval inverts the test that gave the p-value.
-    """
-
-    p_value: float
-    level: float
-    decided: bool
-
-
-def holm(p_values: Sequence[float], alpha: float = 0.05) -> list[Adjusted]:
-    """Holm's step-down adjustment, in the order of `p_values`: the probability of any false decision is <= alpha.
-
-    "A simple sequentially rejective multiple test procedure", Scand. J. Stat. 6 (1979) 65. The k-th smallest of m
-    p-values (k from 0) is compared with alpha / (m - k), until one is larger: this one and all after it stay
-    undecided, and share its level. Raises ValueError for a p-value outside [0, 1] and an alpha outside (0, 1).
-    """
-    if not 0 < alpha < 1:
-        raise ValueError(f"alpha must be in (0, 1), got {alpha}")
-    for i, p in enumerate(p_values):
-        if not 0 <= p <= 1:
-            raise ValueError(f"p_values must be in [0, 1], got {p} (test {i})")
-    m = len(p_values)
-    adjusted: dict[int, Adjusted] = {}
-    largest, level = 0.0, 1 - alpha
-    for k, i in enumerate(sorted(range(m), key=lambda i: p_values[i])):
-        if largest <= alpha:
-            level = 1 - alpha / (m - k)
-        largest = max(largest, min((m - k) * p_values[i], 1.0))
-        adjusted[i] = Adjusted(largest, level, largest <= alpha)
-    return [adjusted[i] for i in range(m)]
 
 
 def _noncentrality(level: float, power: float, degrees_of_freedom: float) -> float:

@@ -4,14 +4,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from sweeper.config import Configuration
 from sweeper.errors import SweeperError
-from sweeper.evaluation.statistics import over_seeds_and_images
 from sweeper.events import State
 from sweeper.models import families, layers
+from sweeper.promotion.predictions import Predictions
 from sweeper.studies import trial_records
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import TrialRecord
@@ -21,9 +18,8 @@ from sweeper.studies.trial_records import TrialRecord
 class Finalist:
     """A configuration of the search that the promotion retrains.
 
-    `epochs` are those of its trial. `score` is its search score in the study's metric, and `search_accuracy` its
-    validation accuracy in the search; both are None for a baseline that the search did not finish. A finalist that is
-    not `eligible` is too large to win.
+    `epochs` are those of its trial. `score` is its search score in the study's metric, None for a baseline that the
+    search did not finish. A finalist that is not `eligible` is too large to win.
     """
 
     trial: int
@@ -33,7 +29,6 @@ class Finalist:
     is_baseline: bool
     eligible: bool
     score: float | None
-    search_accuracy: float | None
     n_parameters: int
     n_multiply_adds: int
 
@@ -85,7 +80,6 @@ def select(
                 is_baseline=configuration == baseline,
                 eligible=spec.max_params is None or n_parameters <= spec.max_params,
                 score=trial.value if trial.state == State.COMPLETE else None,
-                search_accuracy=trial.metrics.get("validation_accuracy") if trial.state == State.COMPLETE else None,
                 n_parameters=n_parameters,
                 n_multiply_adds=layers.n_multiply_adds(network),
             )
@@ -110,27 +104,26 @@ def _baseline_trial(trials: Sequence[TrialRecord], baseline: Configuration, metr
     return next(trial for trial in trials if trial.variant == "baseline")
 
 
-def ordered(finalists: Sequence[Finalist], correct: Mapping[int, NDArray[np.bool_]], prefer: str) -> list[Finalist]:
-    """Orders the finalists by mean accuracy over fresh seeds on the validation part, the champion first.
+def ordered(finalists: Sequence[Finalist], predictions: Mapping[int, Predictions], prefer: str) -> list[Finalist]:
+    """Orders the finalists by the mean metric over fresh seeds on the validation part, the champion first.
 
-    `correct` holds for each trial whether each seed classifies each image correctly, shape (images, seeds). With
-    `prefer` small or fast, a finalist is tied with the leader if the 95 % interval of their difference contains 0; the
-    fewest parameters or multiply-adds win among the tied. Finalists that are not eligible come last.
+    `predictions` are by trial, in the study's metric. With `prefer` small or fast, a finalist is tied with the leader
+    if the 95 % interval of their difference contains 0; the fewest parameters or multiply-adds win among the tied.
+    Finalists that are not eligible come last.
     """
-    remaining = sorted(finalists, key=lambda f: (not f.eligible, -correct[f.trial].mean(), f.trial))
+    remaining = sorted(finalists, key=lambda f: (not f.eligible, predictions[f.trial].cost(), f.trial))
     order = []
     while remaining:
         leader = remaining[0]
         tied = [leader]
         if prefer != "accuracy":
-            tied += [f for f in remaining[1:] if f.eligible == leader.eligible and _is_tied(correct, leader, f)]
-        chosen = min(tied, key=TIE_BREAKERS[prefer])  # min() takes the first of equals, the most accurate one
+            tied += [f for f in remaining[1:] if f.eligible == leader.eligible and _is_tied(predictions, leader, f)]
+        chosen = min(tied, key=TIE_BREAKERS[prefer])  # min() takes the first of equals, the one with the best metric
         order.append(chosen)
         remaining.remove(chosen)
     return order
 
 
-def _is_tied(correct: Mapping[int, NDArray[np.bool_]], leader: Finalist, other: Finalist) -> bool:
-    difference = correct[leader.trial].astype(np.int8) - correct[other.trial]
-    interval = over_seeds_and_images(difference).interval()
+def _is_tied(predictions: Mapping[int, Predictions], leader: Finalist, other: Finalist) -> bool:
+    interval = predictions[leader.trial].minus(predictions[other.trial]).interval()
     return interval is None or interval[0] <= 0 <= interval[1]

@@ -1,8 +1,8 @@
 """Decides whether a promotion's champion replaces the registered champion, and says why.
 
 A registered champion of the same data and the same part is compared on what both promotions recorded of that part. It
-stays unless the new estimate is at least as high. It also stays if the two cannot be compared, or if a person chose it.
-`replace` overrules all of this.
+stays unless the new estimate is at least as good in the metric of both studies. It also stays if the two cannot be
+compared, or if a person chose it. `replace` overrules all of this.
 
 Within a study nothing is chosen on the confirm part; between studies the alias goes by it, because each study has
 chosen on its own validation images. So the champion of many studies is flattered, as the best of many always is.
@@ -15,7 +15,8 @@ import numpy as np
 from sweeper.errors import first_line
 from sweeper.evaluation.statistics import over_seeds_and_images
 from sweeper.events import Listener, Note
-from sweeper.promotion.verdict import points
+from sweeper.promotion.verdict import amount, number, signed
+from sweeper.studies.objective import LABELS, METRICS, direction
 from sweeper.tracking.aliases import RegisteredVersion
 from sweeper.tracking.registry import Registry
 
@@ -58,12 +59,15 @@ def _compared(new: RegisteredVersion, old: RegisteredVersion) -> tuple[str, bool
     """How the new version compares with the old one, in words, and whether it is lower or may be."""
     try:
         other = [name for key, name in SAME.items() if old.estimate.get(key) in (None, "") or _differ(new, old, key)]
+        metrics = {one.estimate.get("metric", "accuracy") for one in (new, old)}  # older versions had only this one
+        if metrics - METRICS.keys() or len(metrics) > 1:
+            other.append("metric")
         if other:
             return f"the two cannot be compared, because the {other[0]} of its estimate differs or is not known", True
         part = f"the {new.estimate['part']} images of both"
         if new.estimate.get("correct") and old.estimate.get("correct"):
             return _paired(new.estimate["correct"], old.estimate["correct"], part)
-        return _by_intervals(new.estimate, old.estimate, part)
+        return _by_intervals(metrics.pop(), new.estimate, old.estimate, part)
     except (ValueError, KeyError, TypeError) as error:
         return f"the two cannot be compared, because MLflow's record of them is damaged ({first_line(error)})", True
 
@@ -79,24 +83,27 @@ def _paired(new: Any, old: Any, part: str) -> tuple[str, bool]:
     ]
     difference = over_seeds_and_images(correct[0] - correct[1])
     interval = difference.interval()
-    text = f"on {part} the new less the registered accuracy is {points(difference.value)}"
+    text = f"on {part} the new less the registered accuracy is {signed('accuracy', difference.value)}"
     if interval is None:
         return f"{text} points, without an interval: undecided", difference.value < 0
     low, high = interval
     decision = "better" if low > 0 else "worse" if high < 0 else "undecided"
-    return f"{text} [{points(low)}, {points(high)}] points: {decision}", difference.value < 0
+    return f"{text} [{signed('accuracy', low)}, {signed('accuracy', high)}] points: {decision}", difference.value < 0
 
 
-def _by_intervals(new: Any, old: Any, part: str) -> tuple[str, bool]:
+def _by_intervals(metric: str, new: Any, old: Any, part: str) -> tuple[str, bool]:
     """Compares two estimates whose images are not known one by one: only intervals that are apart decide."""
-    decision = "undecided"
+    decision, smaller = "undecided", direction(metric) == "minimize"
     if None not in (new["low"], old["low"]):
-        decision = "better" if new["low"] > old["high"] else "worse" if new["high"] < old["low"] else "undecided"
+        above, below = new["low"] > old["high"], new["high"] < old["low"]
+        if above or below:
+            decision = "better" if below == smaller else "worse"
     shown = " and ".join(
-        f"{100 * one['accuracy']:.1f} %"
-        + ("" if one["low"] is None else f" [{100 * one['low']:.1f}, {100 * one['high']:.1f}]")
+        amount(metric, one[metric], 1)
+        + ("" if one["low"] is None else f" [{number(metric, one['low'], 1)}, {number(metric, one['high'], 1)}]")
         for one in (new, old)
     )
-    return f"on {part} the estimates are {shown} for the new and the registered champion: {decision}", bool(
-        new["accuracy"] < old["accuracy"]
-    )
+    of = "" if metric == "accuracy" else f" of {LABELS[metric]}"
+    is_worse = new[metric] > old[metric] if smaller else new[metric] < old[metric]
+    said = f"on {part} the estimates{of} are {shown} for the new and the registered champion: {decision}"
+    return said, bool(is_worse)

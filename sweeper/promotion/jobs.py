@@ -19,7 +19,7 @@ from sweeper.engine.local.pool import start_workers
 from sweeper.errors import SweeperError
 from sweeper.models.predictor import RawPixels, load_network, logits_of
 from sweeper.promotion.finalists import Finalist
-from sweeper.promotion.verdict import Correct
+from sweeper.promotion.predictions import Predictions
 from sweeper.runs.batch import Training
 from sweeper.runs.record import texts
 from sweeper.store.layout import Store
@@ -98,11 +98,10 @@ class PromotionJobs:
         """The trained network's logits for raw images, shape (n, classes)."""
         return logits_of(self.network(training), images, torch.device(self.execution.devices[0]))
 
-    def correct(self, trainings: Sequence[Training], part: Indices) -> Correct:
-        """Whether each training's network (columns) classifies each image of the part (rows) correctly."""
+    def predictions(self, trainings: Sequence[Training], part: Indices) -> Predictions:
+        """What the trainings' networks make of the images of the part, in the study's metric."""
         images, labels = self.training_set.images[part], self.training_set.labels[part]
-        predictions = [self.logits(t, images).argmax(1) for t in trainings]
-        return np.stack([predicted == labels for predicted in predictions], axis=1)
+        return Predictions.of(self.spec.metric, labels, [self.logits(training, images) for training in trainings])
 
     def _training(self, finalist: Finalist, stem: str, name: str, seed: int, part: str) -> Training:
         spec = self.spec

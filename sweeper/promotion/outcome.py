@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeper.evaluation.statistics import Estimate
+from sweeper.promotion.comparisons import Comparison, bounded
 from sweeper.promotion.finalists import Finalist
-from sweeper.promotion.verdict import Comparison, bounded
+from sweeper.studies.objective import METRICS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,8 +18,9 @@ class Entrant:
     """A finalist and its results, as JSON values; unknown values are None.
 
     `alias` is its role in this promotion: champion, challenger or None. `network` identifies its trained network.
-    `validation` has mean, sd and n_seeds of the accuracies of its fresh seeds. `confirm` has accuracy, low and high of
-    the estimate over seeds and images. `test` holds the fields of TestMetrics, None if its network was never tested.
+    `validation` has mean, sd and n_seeds of the scores of its fresh seeds in the study's metric. `confirm` has the
+    metric under its name, low and high of the estimate over seeds and images. `test` holds the fields of TestMetrics,
+    None if its network was never tested.
     """
 
     alias: str | None
@@ -45,10 +47,11 @@ class Entrant:
         network: str,
         validation: NDArray[np.float64],
         confirm: Estimate | None,
+        metric: str = "accuracy",
     ) -> Self:
         """The entrant, not tested yet. `validation` has shape (seeds,); `confirm` is None without a confirm part."""
         n_seeds = len(validation)
-        low, high = bounded(confirm) if confirm else (None, None)
+        low, high = bounded(confirm, metric) if confirm else (None, None)
         return cls(
             alias=alias,
             version=version,
@@ -65,7 +68,7 @@ class Entrant:
                 "sd": float(validation.std(ddof=1)) if n_seeds > 1 else None,
                 "n_seeds": n_seeds,
             },
-            confirm={"accuracy": confirm.value if confirm else None, "low": low, "high": high},
+            confirm={metric: confirm.value if confirm else None, "low": low, "high": high},
         )
 
     @property
@@ -81,7 +84,7 @@ class Entrant:
 
 @dataclass(frozen=True, kw_only=True)
 class PromotionOutcome:
-    """The results of a whole promotion.
+    """The results of a whole promotion, in the study's `metric`.
 
     `options` are its top, seeds and prefer, and `time` is when it registered its finalists, in UTC (ISO 8601); both are
     empty if an older sweeper recorded it. `entrants` are in final order, the champion first. `verdict` consists of
@@ -93,6 +96,7 @@ class PromotionOutcome:
 
     study_name: str
     model_name: str
+    metric: str = "accuracy"
     options: Mapping[str, Any] = field(default_factory=dict)
     time: str = ""
     entrants: Sequence[Entrant]
@@ -118,6 +122,7 @@ class PromotionOutcome:
             "schema_version": 1,
             "study_name": self.study_name,
             "model_name": self.model_name,
+            "metric": self.metric,
             "options": dict(self.options),
             "time": self.time,
             "finalists": [entrant.as_json() for entrant in self.entrants],
@@ -143,9 +148,13 @@ class PromotionOutcome:
         Raises ValueError, KeyError, TypeError or AttributeError for what neither has written.
         """
         _check_printable(found)
+        metric = found.get("metric", "accuracy")  # the only one of older versions
+        if metric not in METRICS:
+            raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}")
         return cls(
             study_name=found["study_name"],
             model_name=found["model_name"],
+            metric=metric,
             options=found.get("options", {}),
             time=found.get("time", ""),
             entrants=[

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from sweeper.errors import SweeperError
 from sweeper.evaluation.statistics import Estimate
+from sweeper.promotion.comparisons import bounded
 from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.jobs import PromotionJobs
-from sweeper.promotion.verdict import Correct, bounded
+from sweeper.promotion.predictions import Predictions
 from sweeper.runs.batch import Training
+from sweeper.studies.objective import METRICS
 from sweeper.tracking.aliases import ESTIMATE
 from sweeper.tracking.registry import Registry
 from sweeper.tracking.tracker import Tracker, shortfall
@@ -19,15 +21,15 @@ from sweeper.tracking.tracker import Tracker, shortfall
 class Measured:
     """A finalist with its refit and what was measured.
 
-    `validation` and `correct` have a column for each seed: of the order on the validation part, and of the `estimate`
-    on the part that it is from.
+    `validation` and `unused` are what its networks of fresh seeds make of the images: those of the order on the
+    validation part, and those of the `estimate` on the part that it is from.
     """
 
     finalist: Finalist
     refit: Training
-    validation: Correct
+    validation: Predictions
     estimate: Estimate
-    correct: Correct
+    unused: Predictions
 
 
 def register(
@@ -53,7 +55,8 @@ def _register(
     finalist, refit, estimate = measured.finalist, measured.refit, measured.estimate
     run_id = tracker.child_run_id(refit.key)
     assert run_id is not None
-    low, high = bounded(estimate)
+    metric, scores = jobs.spec.metric, measured.validation.scores()
+    low, high = bounded(estimate, metric)
     bounds = "" if low is None else f" [{low:.4f}, {high:.4f}]"
     tags = {
         "sweeper.study": jobs.study_name,
@@ -62,8 +65,8 @@ def _register(
         "sweeper.baseline": json.dumps(finalist.is_baseline),
         "sweeper.n_parameters": str(finalist.n_parameters),
         "sweeper.search_score": json.dumps(finalist.score),
-        "sweeper.n_seeds": str(measured.validation.shape[1]),
-        "sweeper.validation_accuracy": f"{measured.validation.mean():.4f}",
+        "sweeper.n_seeds": str(len(scores)),
+        f"sweeper.{METRICS[metric]}": f"{scores.mean():.4f}",
         f"sweeper.{part}_estimate": f"{estimate.value:.4f}{bounds}",
     }
     return registry.register(
@@ -82,15 +85,19 @@ def _register(
 
 def _estimate(measured: Measured, jobs: PromotionJobs, part: str) -> dict[str, object]:
     """The fields of RegisteredVersion.estimate."""
-    low, high = bounded(measured.estimate)
+    metric = jobs.spec.metric
+    low, high = bounded(measured.estimate, metric)
+    # Accuracies are compared image by image.
+    correct = {"correct": ["".join(map(str, seed)) for seed in measured.unused.correct.T.astype(int)]}
     return {
         "data_sha256": jobs.training_set.sha256,
         "split_sha256": jobs.spec.split_sha256,
         "classes": jobs.training_set.classes,
         "input_shape": jobs.training_set.input_shape,
         "part": part,
-        "accuracy": measured.estimate.value,
+        "metric": metric,
+        metric: measured.estimate.value,
         "low": low,
         "high": high,
-        "correct": ["".join(map(str, seed)) for seed in measured.correct.T.astype(int)],
+        **(correct if metric == "accuracy" else {}),
     }

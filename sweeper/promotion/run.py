@@ -17,10 +17,10 @@ from sweeper.data.splits import Indices, Split
 from sweeper.data.training_set import TrainingSet
 from sweeper.engine.local.execution import plan_execution
 from sweeper.errors import SweeperError, UsageError, plain
-from sweeper.evaluation.statistics import over_seeds_and_images
 from sweeper.events import Listener, Note, State, Step
 from sweeper.promotion import finalists as final
 from sweeper.promotion import incumbent, recorded, study_data, test_evaluation, verdict
+from sweeper.promotion.comparisons import compare_configurations, shrinkage
 from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.jobs import PromotionJobs
 from sweeper.promotion.outcome import Entrant, PromotionOutcome
@@ -155,7 +155,7 @@ class _Promotion:
         listener(Step("Opening MLflow's database"))
         self.tracker.open(self.study_name, self.study_id, tags, {})
         self.runner = BatchRunner(
-            request.store, self.study_name, self.training_set.classes, self.tracker, listener, stop
+            request.store, self.study_name, self.training_set.classes, self.tracker, listener, stop, self.spec.metric
         )
 
     def run(self, ledger: Ledger, *, moves_alias: bool) -> PromotionOutcome | None:
@@ -171,7 +171,7 @@ class _Promotion:
         if not self._train(by_seed, "fresh seeds", self.split.train, self.split.validation):
             return None
         remaining = [f for f in self.finalists if self._has_results(f, fresh[f.trial])]
-        validation = {f.trial: self.jobs.correct(fresh[f.trial][:seeds], self.split.validation) for f in remaining}
+        validation = {f.trial: self.jobs.predictions(fresh[f.trial][:seeds], self.split.validation) for f in remaining}
         order = final.ordered(remaining, validation, self.request.options.prefer)
         self._require_eligible(order)
         self.listener(Note("Order by fresh seeds: " + ", ".join(f.name for f in order)))
@@ -180,7 +180,7 @@ class _Promotion:
         # its lead to lucky seeds, and these would be lucky on the confirm images too.
         part = "confirm" if len(self.split.confirm) else "validation"
         estimated_on = self.split.confirm if part == "confirm" else self.split.validation
-        correct = {f.trial: self.jobs.correct(fresh[f.trial][seeds:], estimated_on) for f in order}
+        unused = {f.trial: self.jobs.predictions(fresh[f.trial][seeds:], estimated_on) for f in order}
 
         refits = {f.trial: self.refits[f.trial] for f in order}
         everything = np.sort(np.concatenate([self.split.train, self.split.validation, self.split.confirm]))
@@ -188,9 +188,9 @@ class _Promotion:
             return None
         order = [f for f in order if self._has_results(f, [refits[f.trial]])]
         self._require_eligible(order)
-        estimates = {f.trial: over_seeds_and_images(correct[f.trial]) for f in order}
+        estimates = {f.trial: unused[f.trial].estimate() for f in order}
         measured = [
-            Measured(f, self.refits[f.trial], validation[f.trial], estimates[f.trial], correct[f.trial]) for f in order
+            Measured(f, self.refits[f.trial], validation[f.trial], estimates[f.trial], unused[f.trial]) for f in order
         ]
         self.stop.check()
         versions = register(self.registry, self.model_name, self.tracker, self.jobs, part, measured)
@@ -206,15 +206,16 @@ class _Promotion:
                 replace=self.request.options.replace,
                 listener=self.listener,
             )
-        comparisons = verdict.compare_configurations(part, order, correct)
+        comparisons = compare_configurations(part, order, unused)
         entrants = [
             Entrant.of(
                 f,
                 alias=test_evaluation.alias(place),
                 version=versions[f.trial],
                 network=refits[f.trial].key,
-                validation=validation[f.trial].mean(axis=0),
+                validation=validation[f.trial].scores(),
                 confirm=estimates[f.trial] if part == "confirm" else None,
+                metric=self.spec.metric,
             )
             for place, f in enumerate(order)
         ]
@@ -227,15 +228,17 @@ class _Promotion:
             trained_share=len(self.split.train) / len(self.training_set.labels),
             comparisons=comparisons,
             dropped=self.dropped,
+            metric=self.spec.metric,
         )
         outcome = PromotionOutcome(
             study_name=self.study_name,
             model_name=self.model_name,
+            metric=self.spec.metric,
             options=self.options,
             time=datetime.now(UTC).isoformat(timespec="seconds"),
             entrants=entrants,
             comparisons=comparisons,
-            shrinkage=verdict.shrinkage(order, comparisons),
+            shrinkage=shrinkage(order, comparisons),
             verdict=sentences,
             registration=registration,
             dropped=self.dropped,
@@ -287,6 +290,7 @@ class _Promotion:
                 study_id=self.study_id,
                 command=redact(shlex.join(self.request.command)),
                 allow_retest=options.allow_retest,
+                metric=self.spec.metric,
             )
         outcome = recorded.with_tests(outcome, ledger, self.study_id)
         outcome = recorded.with_champion(outcome, self.registry)

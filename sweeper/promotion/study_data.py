@@ -55,8 +55,6 @@ def notes(
         counts = trial_records.counts(trials)
         done = counts["complete"] + counts["pruned"]
         yield f"The search is not done: {done} of {study.user_attrs.get('trials')} trials"
-    if spec.metric != "accuracy":
-        yield f"The search ranked by {spec.metric}; the promotion ranks by accuracy"
     if spec.protocol.folds:
         yield f"The search scored on {spec.protocol.folds} folds; fresh seeds train on the train part of the first fold"
     if any(finalist.configuration.train.patience for finalist in finalists):

@@ -11,15 +11,15 @@ from sweeper.data.source import DataSource
 from sweeper.data.test_set import TestSet, load_test_set, test_sha256
 from sweeper.errors import SweeperError, UsageError
 from sweeper.events import Listener, Note
-from sweeper.promotion import verdict
+from sweeper.promotion.comparisons import Comparison, compare_networks
 from sweeper.promotion.finalists import Finalist
+from sweeper.promotion.predictions import Predictions
 from sweeper.promotion.test_metrics import Logits, measure, plots_of, tables
-from sweeper.promotion.verdict import Comparison
 from sweeper.tracking.aliases import CHALLENGER, CHAMPION
 from sweeper.tracking.ledger import Ledger, TestEvaluation, count
 
 # The fields of TestMetrics that become metrics of the ledger's entry.
-METRICS = ("accuracy", "low", "high", "loss", "macro_precision", "macro_recall", "macro_f1")
+METRICS = ("accuracy", "low", "high", "loss", "balanced_accuracy", "macro_precision", "macro_recall", "macro_f1")
 Predict = Callable[[Finalist, NDArray[np.uint8]], Logits]
 
 
@@ -101,8 +101,9 @@ def evaluate(
     study_id: str,
     command: str,
     allow_retest: bool,
+    metric: str,
 ) -> None:
-    """Evaluates champion, challenger and baseline on the test set.
+    """Evaluates champion, challenger and baseline on the test set, and compares them in the study's metric.
 
     `models` holds "name/version" and `networks` the keys of the trained networks, both by trial. Without
     `allow_retest`, raises SweeperError if an entry was begun for other networks: somebody may have seen its result.
@@ -123,14 +124,14 @@ def evaluate(
     counted = f"test evaluation {by_study} by this study on these data, {by_store} in this store"
     labels, classes = test_set.labels, test_set.classes
     logits = {name: predict(f, test_set.images) for name, f in roles.items()}
-    tested = {name: measure(labels, logits[name], classes) for name in roles}
-    correct = {f.trial: logits[name].argmax(1) == labels for name, f in roles.items()}
-    comparisons = verdict.compare_networks(order, correct)
+    predictions = {name: Predictions.of(metric, labels, [logits[name]]) for name in roles}
+    tested = {name: measure(logits[name], predictions[name], classes) for name in roles}
+    comparisons = compare_networks(order, {f.trial: predictions[name] for name, f in roles.items()})
     result = {
         "tested": {networks[f.trial]: asdict(tested[name]) for name, f in roles.items()},
         "comparisons": [asdict(comparison) for comparison in comparisons],
     }
-    metrics = {f"{name}_{metric}": getattr(tested[name], metric) for name in roles for metric in METRICS}
+    metrics = {f"{name}_{field}": getattr(tested[name], field) for name in roles for field in METRICS}
     plots = plots_of(labels, logits, classes, counted)
     ledger.complete(entry, result, metrics, tables(labels, logits, tested, classes), plots)
 

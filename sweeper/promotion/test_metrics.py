@@ -12,6 +12,8 @@ from scipy.special import softmax
 from sweeper import plots
 from sweeper.evaluation import metrics
 from sweeper.evaluation.statistics import wilson
+from sweeper.promotion.comparisons import bounded
+from sweeper.promotion.predictions import Predictions
 from sweeper.tracking.tracker import table
 
 Logits = NDArray[np.float32]
@@ -19,7 +21,11 @@ Logits = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class TestMetrics:
-    """Metrics of one network's predictions on the test set; shares of 1, the loss in nats."""
+    """Metrics of one network's predictions on the test set; shares of 1, the loss in nats.
+
+    `low` and `high` are the ends of the accuracy's interval. `metric_low` and `metric_high` are those of the study's
+    `metric` if it is another; None without an interval.
+    """
 
     __test__ = False  # pytest takes a class of this name for tests
 
@@ -35,11 +41,16 @@ class TestMetrics:
     thresholded_recall: float
     per_class_accuracy: Sequence[float | None]
     confusions: Sequence[tuple[str, str, int]]
+    balanced_accuracy: float
+    metric: str
+    metric_low: float | None
+    metric_high: float | None
 
 
-def measure(labels: NDArray[np.int64], logits: Logits, classes: Sequence[str]) -> TestMetrics:
-    """Computes all test metrics of one network; `labels` (n,), `logits` (n, classes)."""
-    predictions = logits.argmax(1)
+def measure(logits: Logits, network: Predictions, classes: Sequence[str]) -> TestMetrics:
+    """Computes all test metrics of the only network of `network`; its `logits` have shape (n, classes)."""
+    labels, predictions, metric = network.labels, network.predicted[:, 0], network.metric
+    metric_low, metric_high = (None, None) if metric == "accuracy" else bounded(network.network_estimate(), metric)
     n_correct = int((predictions == labels).sum())
     low, high = wilson(n_correct, len(labels))
     precision, recall, f1 = metrics.macro_precision_recall_f1(labels, predictions, len(classes))
@@ -60,6 +71,10 @@ def measure(labels: NDArray[np.int64], logits: Logits, classes: Sequence[str]) -
             _none_for_nan(value) for value in metrics.per_class_accuracy(labels, predictions, len(classes))
         ],
         confusions=[(classes[i], classes[j], number) for i, j, number in metrics.largest_confusions(matrix)],
+        balanced_accuracy=metrics.balanced_accuracy(labels, predictions, len(classes)),
+        metric=metric,
+        metric_low=metric_low,
+        metric_high=metric_high,
     )
 
 

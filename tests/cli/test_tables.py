@@ -22,7 +22,7 @@ TESTED = {
 
 def entrant(alias, *, is_baseline=False, tested=None):
     configuration = Configuration(ConvNetConfig(), TrainConfig())
-    finalist = Finalist(48, configuration, {}, 15, is_baseline, True, 0.9238, 0.9238, 200_830, 10)
+    finalist = Finalist(48, configuration, {}, 15, is_baseline, True, 0.9238, 200_830, 10)
     estimate = Estimate(0.9238, 0.0027, 50.0)
     made = Entrant.of(
         finalist, alias=alias, version="1", network="n", validation=np.array([0.92, 0.924, 0.926]), confirm=estimate

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize, stats
 
-from sweeper.evaluation.statistics import Estimate, PairedTest, holm, over_seeds_and_images, paired, wilson
+from sweeper.evaluation.statistics import Estimate, PairedTest, over_images, over_seeds_and_images, paired, wilson
 
 
 @pytest.mark.parametrize(
@@ -166,10 +166,33 @@ def test_arrays_of_another_shape_are_refused(shape):
         over_seeds_and_images(np.zeros(shape))
 
 
-@pytest.mark.parametrize("wrong", [2, -3, 0.5])
-def test_values_that_are_no_difference_of_right_and_wrong_are_refused(wrong):
-    with pytest.raises(ValueError, match=rf"values must be -1, 0 or 1, got {wrong} \(image 1, seed 2\)"):
+@pytest.mark.parametrize("wrong", [math.inf, -math.inf, math.nan])
+def test_values_that_are_not_finite_are_refused(wrong):
+    with pytest.raises(ValueError, match=rf"values must be finite, got {wrong} \(image 1, seed 2\)"):
         over_seeds_and_images([[0, 1, 1], [0, 1, wrong]])
+
+
+def test_losses_are_estimated_as_shares_are_and_in_any_unit():
+    values = np.random.default_rng(3).integers(0, 2, size=(40, 3))
+    whole, real = over_seeds_and_images(values), over_seeds_and_images(2.5 * values + 7.0)
+    assert real.value == pytest.approx(2.5 * whole.value + 7.0)
+    assert real.standard_error == pytest.approx(2.5 * whole.standard_error)
+    assert real.degrees_of_freedom == pytest.approx(whole.degrees_of_freedom)
+
+
+def test_equal_losses_give_a_value_alone():
+    estimate = over_seeds_and_images(np.full((7, 3), 0.1))
+    assert (estimate.value, estimate.standard_error) == (pytest.approx(0.1), None)
+
+
+def test_mean_of_fixed_networks_has_the_t_interval_over_images():
+    values = np.array([0.5, 0.25, 1.5, 0.75])
+    estimate = over_images(values)
+    expected = stats.t.interval(0.95, 3, values.mean(), stats.sem(values))
+    assert estimate.interval() == pytest.approx(expected)
+    assert over_images([0.3, 0.3, 0.3]).standard_error is None
+    with pytest.raises(ValueError, match="at least 2 images"):
+        over_images([0.3])
 
 
 def test_the_interval_covers_other_seeds_and_images_as_often_as_it_says():
@@ -327,54 +350,6 @@ def test_paired_counts_what_only_one_network_has_right():
 def test_paired_refuses_what_is_not_right_or_wrong_on_the_same_images(first, second, message):
     with pytest.raises(ValueError, match=message):
         paired(first, second)
-
-
-def test_holm_steps_down_from_the_smallest_p_value():
-    # p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm") in R.
-    adjusted = holm([0.01, 0.04, 0.03, 0.005])
-    assert [a.p_value for a in adjusted] == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert [a.decided for a in adjusted] == [True, False, False, True]
-    # The third smallest fails at alpha / 2; the largest would pass at alpha, but comes after it.
-    assert [a.level for a in adjusted] == pytest.approx([1 - 0.05 / 3, 0.975, 0.975, 1 - 0.05 / 4])
-
-
-def test_holm_never_adjusts_beyond_one_and_decides_a_single_test_at_alpha():
-    assert [a.p_value for a in holm([0.6, 0.9])] == [1.0, 1.0]
-    (alone,) = holm([0.08], alpha=0.1)
-    assert (alone.p_value, alone.level, alone.decided) == (0.08, 0.9, True)
-    assert holm([]) == []
-
-
-def test_intervals_at_holms_levels_leave_out_zero_just_where_the_test_is_decided():
-    generator = np.random.default_rng(2)
-    seen = set()
-    for _ in range(500):
-        z = generator.normal(generator.choice([0, 2.5]), 1.2, size=generator.integers(1, 7))
-        alpha = generator.choice([0.01, 0.05, 0.2])
-        adjusted = holm((2 * stats.norm.sf(abs(z))).tolist(), alpha)
-        excludes = [abs(z_i) > stats.norm.isf((1 - a.level) / 2) for z_i, a in zip(z, adjusted, strict=True)]
-        assert excludes == [a.decided for a in adjusted]
-        seen.add((any(excludes), all(excludes)))
-    assert len(seen) == 3
-
-
-def test_holm_does_not_depend_on_the_order():
-    generator = np.random.default_rng(3)
-    p_values = (generator.random(9) ** 4).tolist()
-    order = generator.permutation(9)
-    adjusted = holm(p_values)
-    assert holm([p_values[i] for i in order]) == [adjusted[i] for i in order]
-
-
-@pytest.mark.parametrize("wrong", [-0.1, 1.1, math.nan])
-def test_holm_refuses_what_is_no_p_value(wrong):
-    with pytest.raises(ValueError, match=rf"p_values must be in \[0, 1\], got {wrong} \(test 1\)"):
-        holm([0.5, wrong])
-
-
-def test_holm_refuses_an_alpha_that_is_no_share():
-    with pytest.raises(ValueError, match=r"alpha must be in \(0, 1\), got 5"):
-        holm([0.5], alpha=5)
 
 
 @pytest.mark.parametrize(("standard_error", "degrees_of_freedom"), [(None, None), (0.1, None), (None, 4.0)])

@@ -8,8 +8,10 @@ from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.errors import SweeperError
 from sweeper.promotion.finalists import TIE_BREAKERS, Finalist, ordered, select
 from sweeper.promotion.options import PREFERENCES
+from sweeper.promotion.predictions import Predictions
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import TrialRecord
+from tests.promotion.finals import predictions_of
 
 SHAPE, CLASSES = (1, 8, 8), 4
 STATES = ("pruned", "failed", "running", "waiting", "duplicate")
@@ -97,18 +99,10 @@ def test_fewer_than_asked_for_are_in_the_final_where_fewer_have_finished():
     assert numbers(selected(trials, top=5)) == [1, 0]
 
 
-def test_the_smallest_loss_leads_and_the_accuracy_beside_it_is_kept():
-    def with_accuracy(accuracy):
-        return {"metrics": {"validation_accuracy": accuracy, "validation_loss": 9.0}}
-
-    trials = [
-        baseline_record(0.40, **with_accuracy(0.88)),
-        record(1, 0.35, **with_accuracy(0.91)),
-        record(2, 0.30, **with_accuracy(0.90)),
-        record(3, 0.60, **with_accuracy(0.99)),
-    ]
+def test_the_smallest_loss_leads():
+    trials = [baseline_record(0.40), record(1, 0.35), record(2, 0.30), record(3, 0.60)]
     found = selected(trials, metric="loss")
-    assert [(f.trial, f.score, f.search_accuracy) for f in found] == [(2, 0.30, 0.90), (1, 0.35, 0.91), (0, 0.40, 0.88)]
+    assert [(f.trial, f.score) for f in found] == [(2, 0.30), (1, 0.35), (0, 0.40)]
 
 
 def test_the_earlier_of_equal_scores_is_preferred():
@@ -174,7 +168,7 @@ def test_a_baseline_that_the_search_did_not_finish_is_in_the_final_without_a_sco
     found = selected([baseline_record(0.99, state=state, **unfinished), record(1, 0.8)], top=1)
     assert numbers(found) == [1, 0]
     baseline = found[1]
-    assert (baseline.score, baseline.search_accuracy) == (None, None)
+    assert baseline.score is None
     assert baseline.configuration == BASELINE
     assert baseline.is_baseline
     assert baseline.eligible
@@ -190,10 +184,6 @@ def test_a_comparator_without_params_shows_the_values_of_the_searched_fields():
         {"lr": 0.02},
         {"lr": 1e-3},
     ]
-
-
-def test_a_finalist_without_a_noted_accuracy_has_none():
-    assert selected([baseline_record(), record(1, 0.9, metrics={})])[0].search_accuracy is None
 
 
 @pytest.mark.parametrize(
@@ -224,7 +214,7 @@ def test_a_search_without_anything_to_promote_is_refused(trials):
 
 
 def finalist(trial, n_parameters=10, n_multiply_adds=10, *, eligible=True, is_baseline=False):
-    return Finalist(trial, BASELINE, {}, 15, is_baseline, eligible, 0.9, 0.9, n_parameters, n_multiply_adds)
+    return Finalist(trial, BASELINE, {}, 15, is_baseline, eligible, 0.9, n_parameters, n_multiply_adds)
 
 
 def right(share, seed=0):
@@ -233,7 +223,7 @@ def right(share, seed=0):
 
 
 def order(finalists, correct, prefer="accuracy"):
-    return numbers(ordered(finalists, correct, prefer))
+    return numbers(ordered(finalists, {trial: predictions_of(right) for trial, right in correct.items()}, prefer))
 
 
 @pytest.mark.parametrize("prefer", PREFERENCES)
@@ -242,6 +232,24 @@ def test_the_most_accurate_on_fresh_seeds_leads_where_it_can_be_told(prefer):
     # The search, and the costs, would have it otherwise.
     entered = [finalist(1, 1, 1), finalist(2, 3, 3), finalist(3, 2, 2)]
     assert order(entered, correct, prefer) == [2, 3, 1]
+
+
+@pytest.mark.parametrize(
+    ("metric", "expected"),
+    [("accuracy", [1, 2]), ("macro_f1", [2, 1]), ("balanced_accuracy", [2, 1]), ("loss", [2, 1])],
+)
+def test_the_metric_of_the_study_orders_the_final(metric, expected):
+    # Of 100 images 90 are of class 0. Trial 1 never says 1; trial 2 does, wrongly on 15 of class 0 and rightly on all
+    # of class 1, and it is less sure where it is wrong.
+    labels = np.array([0] * 90 + [1] * 10)
+    constant = np.zeros((100, 2), dtype=np.int64)
+    careful = np.repeat(np.array([1] * 15 + [0] * 75 + [1] * 10)[:, None], 2, axis=1)
+    losses = {1: np.full((100, 2), 0.7), 2: np.full((100, 2), 0.4)}
+    predictions = {
+        trial: Predictions(metric, labels, predicted, losses[trial], 2)
+        for trial, predicted in ((1, constant), (2, careful))
+    }
+    assert numbers(ordered([finalist(1), finalist(2)], predictions, "accuracy")) == expected
 
 
 def test_equal_means_leave_the_earlier_trial_first():

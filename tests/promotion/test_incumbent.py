@@ -156,3 +156,31 @@ def test_estimate_that_is_damaged_cannot_be_compared(changes):
     assert registry.aliases == ("1", None)
     settled(registry, replace=True)
     assert registry.aliases == ("2", "3")
+
+
+def in_metric(metric, value):
+    return {k: v for k, v in estimate(30).items() if k not in ("accuracy", "correct")} | {
+        "metric": metric, metric: value, "low": value - 0.05, "high": value + 0.05,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("metric", "old", "new", "words", "replaces"),
+    [
+        ("macro_f1", 0.5, 0.7, "of macro F1 are 70.0 % [65.0, 75.0] and 50.0 % [45.0, 55.0]", True),
+        ("macro_f1", 0.7, 0.5, "worse", False),
+        ("loss", 0.7, 0.5, "of loss are 0.5000 [0.4500, 0.5500] and 0.7000 [0.6500, 0.7500]", True),
+        ("loss", 0.5, 0.7, "registered champion: worse", False),
+        ("loss", 0.5, 0.52, "registered champion: undecided", False),
+    ],
+)
+def test_champions_of_one_metric_are_compared_in_it(metric, old, new, words, replaces):
+    registry = FakeRegistry(in_metric(metric, old), in_metric(metric, new))
+    assert words in settled(registry)
+    assert registry.aliases[0] == ("2" if replaces else "1")
+
+
+def test_champions_of_different_metrics_are_not_compared():
+    registry = FakeRegistry(estimate(30), in_metric("macro_f1", 0.9))  # an estimate without a metric is an accuracy
+    assert "because the metric of its estimate differs" in settled(registry)
+    assert registry.aliases == ("1", None)

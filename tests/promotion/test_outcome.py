@@ -6,9 +6,9 @@ import pytest
 
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.evaluation.statistics import Estimate, over_seeds_and_images
+from sweeper.promotion.comparisons import Comparison
 from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.outcome import Entrant, PromotionOutcome
-from sweeper.promotion.verdict import Comparison
 
 TESTED = {"n": 100, "accuracy": 0.9, "low": 0.82, "high": 0.95, "loss": 0.3, "macro_f1": 0.89}
 
@@ -22,7 +22,6 @@ def entrant(trial=3, **changes):
         is_baseline=trial == 0,
         eligible=True,
         score=0.91,
-        search_accuracy=0.93,
         n_parameters=61_706,
         n_multiply_adds=416_520,
     )
@@ -121,6 +120,7 @@ def test_the_summary_holds_everything_that_the_command_promises():
         "schema_version": 1,
         "study_name": "fashion_mnist-lenet5",
         "model_name": "sweeper-fashion_mnist-lenet5",
+        "metric": "accuracy",
         "options": {},
         "time": "",
         "shrinkage": 0.012,

@@ -81,6 +81,34 @@ def test_finalists_are_retrained_ordered_estimated_refitted_and_registered(workp
     assert (alias(workplace, "champion"), alias(workplace, "challenger")) == tuple(f["version"] for f in finalists[:2])
 
 
+@pytest.mark.parametrize(("metric", "label"), [("macro_f1", "macro F1"), ("loss", "loss")])
+def test_the_metric_of_the_search_decides_everything_in_the_promotion(workplace, metric, label):
+    study = f"by-{metric}"
+    workplace.search(study, "--trials", 2, "--metric", metric)
+    shown = workplace.promote(study, "--top", 1, "--seeds", 2, "--test").stdout
+    outcome = workplace.promoted(study, "--top", 1, "--seeds", 2)
+    assert outcome["metric"] == metric
+    means = [finalist["validation"]["mean"] for finalist in outcome["finalists"]]
+    assert means == sorted(means, reverse=metric != "loss")
+    for finalist in outcome["finalists"]:
+        assert set(finalist["confirm"]) == {metric, "low", "high"}
+        assert finalist["test"]["metric"] == metric
+        if metric == "loss":  # a network that always says one class has a macro F1 without an interval
+            assert finalist["confirm"]["low"] < finalist["confirm"][metric] < finalist["confirm"]["high"]
+            assert finalist["test"]["metric_low"] < finalist["test"][metric] < finalist["test"]["metric_high"]
+        version = versions_of(workplace, study)[finalist["version"]]
+        assert float(version.tags[f"sweeper.validation_{metric}"]) == pytest.approx(
+            finalist["validation"]["mean"], abs=1e-4
+        )
+    assert {compared["metric"] for compared in outcome["comparisons"]} == {metric}
+    assert f"Estimated {label} of this configuration" in outcome["verdict"]
+    assert f"{label[0].upper()}{label[1:]} of the refitted networks on 50 test images" in outcome["verdict"]
+    assert "accuracy" not in outcome["verdict"].lower()
+    # The metric's row is the first of the test's table.
+    rows = [line for line in shown.partition("Test set")[2].splitlines() if line.startswith("│")]
+    assert rows[0].startswith(f"│ {label} ")
+
+
 def test_order_and_estimate_are_of_different_seeds(workplace):
     workplace.search("seeds", "--trials", 2)
     outcome = workplace.promoted("seeds", "--top", 1, "--seeds", 2)

@@ -16,8 +16,9 @@ from sweeper.data.test_set import TestSet, load_test_set
 from sweeper.errors import SweeperError, UsageError
 from sweeper.events import Note
 from sweeper.promotion import test_evaluation as evaluations
-from sweeper.promotion import verdict
+from sweeper.promotion.comparisons import compare_networks
 from sweeper.promotion.finalists import Finalist
+from sweeper.promotion.predictions import Predictions
 from sweeper.promotion.test_evaluation import Recorded
 from sweeper.promotion.test_metrics import measure
 from sweeper.store.layout import StoreOptions
@@ -41,7 +42,6 @@ def finalist(trial):
         is_baseline=trial == 0,
         eligible=True,
         score=0.5,
-        search_accuracy=0.5,
         n_parameters=10,
         n_multiply_adds=10,
     )
@@ -110,6 +110,10 @@ def network(trial, retrained=0):
     return f"trial-{trial}-refit-{retrained}"
 
 
+def predictions(trial):
+    return Predictions.of("accuracy", LABELS, [LOGITS[trial]])
+
+
 def take(ledger, test_set, order=(3, 5, 0), *, predict=None, study_id="id-1", allow_retest=False, retrained=0):
     """A look of the study at these trials, in order; `retrained` makes their networks others. The trials predicted."""
     predicted = []
@@ -130,6 +134,7 @@ def take(ledger, test_set, order=(3, 5, 0), *, predict=None, study_id="id-1", al
         study_id=study_id,
         command="sweeper promote --test",
         allow_retest=allow_retest,
+        metric="accuracy",
     )
     return predicted
 
@@ -252,7 +257,7 @@ def test_what_was_seen_is_read_back_from_the_ledger(ledger, test_set):
     seen = recorded(ledger, champion=network(3), challenger=network(5), baseline=network(0))
     assert set(seen.tested) == {network(3), network(5), network(0)}
     for trial in (3, 5, 0):
-        expected = json.loads(json.dumps(asdict(measure(LABELS, LOGITS[trial], CLASSES))))
+        expected = json.loads(json.dumps(asdict(measure(LOGITS[trial], predictions(trial), CLASSES))))
         assert seen.tested[network(trial)] == expected
     assert [(c.other, c.b, c.c) for c in seen.comparisons] == [("baseline", 37, 0), ("challenger", 7, 0)]
     assert seen.evaluations == (1, 1)
@@ -262,8 +267,7 @@ def test_comparisons_read_back_are_those_that_were_made(ledger, test_set):
     take(ledger, test_set)
     seen = recorded(ledger, champion=network(3), challenger=network(5), baseline=network(0))
     order = [finalist(trial) for trial in (3, 5, 0)]
-    correct = {trial: LOGITS[trial].argmax(1) == LABELS for trial in (3, 5, 0)}
-    assert seen.comparisons == verdict.compare_networks(order, correct)
+    assert seen.comparisons == compare_networks(order, {trial: predictions(trial) for trial in (3, 5, 0)})
 
 
 def test_baseline_alone_is_compared_with_nothing(ledger, test_set):

@@ -7,6 +7,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
+from sweeper.promotion.predictions import Predictions
 from sweeper.promotion.test_metrics import measure, plots_of, tables
 
 CLASSES = ("coat", "shirt, long", "bag", "boot")
@@ -32,8 +33,12 @@ def one_hot(predictions, height=3.0):
     return (height * np.eye(len(CLASSES))[predictions]).astype(np.float32)
 
 
+def measured(labels, network_logits, classes, metric="accuracy"):
+    return measure(network_logits, Predictions.of(metric, labels, [network_logits]), classes)
+
+
 def test_the_metrics_are_those_of_a_calculation_by_hand():
-    tested = measure(LABELS, logits(PROBABILITIES), CLASSES)
+    tested = measured(LABELS, logits(PROBABILITIES), CLASSES)
     assert (tested.n, tested.accuracy) == (5, 3 / 5)
     # Wilson: (p + z^2 / 2n -+ z sqrt(p q / n + z^2 / 4n^2)) / (1 + z^2 / n) with p = 0.6, n = 5.
     assert (tested.low, tested.high) == pytest.approx((0.2307, 0.8824), abs=5e-5)
@@ -42,10 +47,22 @@ def test_the_metrics_are_those_of_a_calculation_by_hand():
     assert tested.macro_precision == pytest.approx((1 + 1 / 2 + 0) / 3)
     assert tested.macro_recall == pytest.approx((1 / 2 + 1 + 0) / 3)
     assert tested.macro_f1 == pytest.approx((2 / 3 + 2 / 3 + 0) / 3)
+    assert tested.balanced_accuracy == pytest.approx((1 / 2 + 1 + 0) / 3)
+    assert (tested.metric, tested.metric_low, tested.metric_high) == ("accuracy", None, None)
+
+
+@pytest.mark.parametrize("metric", ["macro_f1", "balanced_accuracy", "loss"])
+def test_the_metric_of_the_study_has_an_interval_of_its_own(metric):
+    labels = np.arange(60) % 3
+    network = one_hot((labels + (np.arange(60) % 7 == 0)) % 3)
+    tested = measured(labels, network, CLASSES, metric)
+    assert tested.metric == metric
+    assert 0 <= tested.metric_low < getattr(tested, metric) < tested.metric_high
+    assert metric == "loss" or tested.metric_high <= 1
 
 
 def test_thresholded_metrics_leave_out_what_is_less_than_half_sure():
-    tested = measure(LABELS, logits(PROBABILITIES), CLASSES)
+    tested = measured(LABELS, logits(PROBABILITIES), CLASSES)
     # Above 0.5: images 0 and 3 rightly, 1 and 4 wrongly; image 2 is right, but unsure.
     assert tested.thresholded_precision == pytest.approx(2 / 4)
     assert tested.thresholded_recall == pytest.approx(2 / 5)
@@ -53,26 +70,26 @@ def test_thresholded_metrics_leave_out_what_is_less_than_half_sure():
 
 def test_a_network_that_is_never_half_sure_has_no_thresholded_precision():
     unsure = [[0.4, 0.2, 0.2, 0.2]] * 5
-    tested = measure(LABELS, logits(unsure), CLASSES)
+    tested = measured(LABELS, logits(unsure), CLASSES)
     assert (tested.thresholded_precision, tested.thresholded_recall) == (None, 0.0)
     assert tested.accuracy == 2 / 5
 
 
 @pytest.mark.parametrize("predicted", [2, 3])
 def test_a_class_without_images_has_no_accuracy_even_where_it_is_predicted(predicted):
-    tested = measure(LABELS, one_hot([0, 1, 1, 1, predicted]), CLASSES)
+    tested = measured(LABELS, one_hot([0, 1, 1, 1, predicted]), CLASSES)
     assert tested.per_class_accuracy == [0.5, 1.0, float(predicted == 2), None]
 
 
 def test_the_three_largest_confusions_are_named_true_class_first():
     labels = np.array([0, 0, 0, 1, 1, 2, 2, 2, 2, 3, 3])
     predictions = [1, 1, 0, 0, 1, 0, 0, 0, 2, 2, 3]
-    tested = measure(labels, one_hot(predictions), CLASSES)
+    tested = measured(labels, one_hot(predictions), CLASSES)
     assert list(tested.confusions) == [("bag", "coat", 3), ("coat", "shirt, long", 2), ("shirt, long", "coat", 1)]
 
 
 def test_a_network_that_is_never_wrong_has_no_confusions():
-    tested = measure(LABELS, one_hot(LABELS), CLASSES)
+    tested = measured(LABELS, one_hot(LABELS), CLASSES)
     assert (tested.accuracy, tested.high, list(tested.confusions)) == (1.0, 1.0, [])
     assert tested.low < 1
 
@@ -87,13 +104,13 @@ def test_a_network_that_is_never_wrong_has_no_confusions():
     ],
 )
 def test_the_metrics_are_json_and_come_back_as_they_were(predicted):
-    fields = asdict(measure(LABELS, predicted, CLASSES))
+    fields = asdict(measured(LABELS, predicted, CLASSES))
     again = json.loads(json.dumps(fields, allow_nan=False))
     assert again == fields | {"confusions": [list(confusion) for confusion in fields["confusions"]]}
 
 
 def written(predicted):
-    by_role = {role: measure(LABELS, of_role, CLASSES) for role, of_role in predicted.items()}
+    by_role = {role: measured(LABELS, of_role, CLASSES) for role, of_role in predicted.items()}
     return tables(LABELS, predicted, by_role, CLASSES)
 
 
@@ -114,7 +131,7 @@ def test_the_predictions_give_the_accuracy_again():
     rows = list(csv.DictReader(io.StringIO(written({"champion": logits(PROBABILITIES)})["predictions.csv"])))
     assert [row["label"] for row in rows] == [CLASSES[label] for label in LABELS]
     n_correct = sum(row["label"] == row["champion_prediction"] for row in rows)
-    assert n_correct / len(rows) == measure(LABELS, logits(PROBABILITIES), CLASSES).accuracy
+    assert n_correct / len(rows) == measured(LABELS, logits(PROBABILITIES), CLASSES).accuracy
 
 
 def test_accuracy_by_class_has_a_column_a_role_and_an_empty_cell_without_images():

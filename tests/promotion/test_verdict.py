@@ -1,303 +1,27 @@
-import json
 import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from sweeper.config import Configuration, ConvNetConfig, TrainConfig
-from sweeper.evaluation.statistics import Estimate, PairedTest
-from sweeper.promotion.finalists import Finalist
-from sweeper.promotion.verdict import (
-    Comparison,
-    bounded,
-    compare_configurations,
-    compare_networks,
-    family,
-    on_configurations,
-    on_networks,
-    shrinkage,
+from sweeper.evaluation.statistics import Estimate
+from sweeper.promotion.comparisons import compare_networks, shrinkage
+from sweeper.promotion.verdict import on_configurations, on_networks
+from tests.promotion.finals import (
+    BASELINE,
+    FIRST,
+    SECOND,
+    UNDECIDED,
+    beside,
+    comparison,
+    finalist,
+    networks,
+    predictions_of,
 )
 
 
-def finalist(trial, search_accuracy=0.9, *, is_baseline=False):
-    return Finalist(
-        trial=trial,
-        configuration=Configuration(ConvNetConfig(), TrainConfig()),
-        params={},
-        epochs=15,
-        is_baseline=is_baseline,
-        eligible=True,
-        score=None if search_accuracy is None else 1 - search_accuracy,  # as a loss: no accuracy
-        search_accuracy=search_accuracy,
-        n_parameters=10,
-        n_multiply_adds=10,
-    )
-
-
-BASELINE = finalist(0, 0.90, is_baseline=True)
-FIRST, SECOND = finalist(3, 0.93), finalist(5, 0.92)
-
-
-def roles(order):
-    return [(role, other.trial) for role, other in family(order)]
-
-
-@pytest.mark.parametrize(
-    ("order", "expected"),
-    [
-        ([FIRST, SECOND, BASELINE], [("baseline", 0), ("challenger", 5)]),
-        ([FIRST, BASELINE, SECOND], [("baseline", 0)]),
-        ([FIRST, BASELINE], [("baseline", 0)]),
-        ([BASELINE, FIRST, SECOND], [("challenger", 3)]),
-        ([FIRST, SECOND, finalist(7), BASELINE, finalist(8)], [("baseline", 0), ("challenger", 5)]),
-        ([BASELINE], []),
-    ],
-)
-def test_the_champion_is_compared_with_the_baseline_and_the_challenger_each_once(order, expected):
-    assert roles(order) == expected
-
-
-N_IMAGES = 1000
-
-
-def beside(champion, b, c):
-    """A network that has `b` images less right than the champion, and `c` others more."""
-    other = champion.copy()
-    other[np.flatnonzero(champion)[:b]] = False
-    other[np.flatnonzero(~champion)[:c]] = True
-    return other
-
-
-def networks(baseline=(0, 0), challenger=(0, 0)):
-    """Test results of champion, challenger and baseline, by trial, from the two (b, c)."""
-    champion = np.arange(N_IMAGES) < 800
-    return {3: champion, 0: beside(champion, *baseline), 5: beside(champion, *challenger)}
-
-
-def p_of(b, c):
-    return PairedTest(b, c, N_IMAGES).p_value()
-
-
-def test_trained_networks_are_compared_by_the_images_that_only_one_has_right():
-    baseline, challenger = compare_networks([FIRST, SECOND, BASELINE], networks((40, 10), (20, 22)))
-    assert (baseline.part, baseline.other, baseline.trials) == ("test", "baseline", (3, 0))
-    assert (challenger.part, challenger.other, challenger.trials) == ("test", "challenger", (3, 5))
-    assert (baseline.b, baseline.c, baseline.difference) == (40, 10, 0.03)
-    assert (challenger.b, challenger.c, challenger.difference) == (20, 22, -0.002)
-    assert (baseline.p, challenger.p) == (p_of(40, 10), p_of(20, 22))
-    assert baseline.low < baseline.difference < baseline.high
-
-
-def test_of_two_comparisons_the_clearer_must_pass_at_half_of_alpha_and_the_other_at_alpha():
-    # p 0.000018 and 0.041.
-    baseline, challenger = compare_networks([FIRST, SECOND, BASELINE], networks((40, 10), (24, 11)))
-    assert 0.025 < p_of(24, 11) < 0.05
-    assert (baseline.level, challenger.level) == pytest.approx((0.975, 0.95))
-    assert (baseline.p_adjusted, challenger.p_adjusted) == pytest.approx((2 * p_of(40, 10), p_of(24, 11)))
-    assert (baseline.decided, challenger.decided) == (True, True)
-    assert (baseline.low, baseline.high) == PairedTest(40, 10, N_IMAGES).interval(baseline.level)
-    assert baseline.detectable == PairedTest(40, 10, N_IMAGES).detectable(baseline.level)
-
-
-def test_what_one_comparison_alone_would_decide_two_may_not():
-    arrays = networks((24, 11), (20, 22))
-    (alone,) = compare_networks([FIRST, BASELINE], arrays)
-    assert (alone.decided, alone.level) == (True, pytest.approx(0.95))
-    assert alone.low > 0
-    baseline, challenger = compare_networks([FIRST, SECOND, BASELINE], arrays)
-    assert (baseline.level, challenger.level) == pytest.approx((0.975, 0.975))
-    assert (baseline.decided, challenger.decided) == (False, False)
-    assert baseline.low < 0 < baseline.high
-
-
-def test_a_test_can_decide_against_the_champion():
-    (comparison,) = compare_networks([FIRST, BASELINE], networks((10, 40)))
-    assert comparison.decided
-    assert comparison.high < 0
-    assert comparison.difference == -0.03
-
-
-def test_networks_that_are_right_on_the_same_images_cannot_be_told_apart():
-    (comparison,) = compare_networks([FIRST, BASELINE], networks((0, 0)))
-    assert (comparison.p, comparison.p_adjusted, comparison.decided) == (1.0, 1.0, False)
-    assert (comparison.b, comparison.c, comparison.difference, comparison.detectable) == (0, 0, 0.0, None)
-
-
-def test_nothing_is_decided_without_both_p_value_and_interval():
-    decided = set()
-    for b in range(30):
-        for c in range(0, 30, 3):
-            for order in ([FIRST, BASELINE], [FIRST, SECOND, BASELINE]):
-                comparison = compare_networks(order, networks((b, c), (7, 7)))[0]
-                assert -1 <= comparison.low <= comparison.difference <= comparison.high <= 1
-                if comparison.decided:
-                    assert comparison.p_adjusted <= 0.05
-                    assert not comparison.low <= 0 <= comparison.high
-                else:
-                    assert comparison.p_adjusted > 0.05 or comparison.low <= 0 <= comparison.high
-                decided.add((comparison.decided, comparison.difference > 0))
-    assert decided == {(True, True), (True, False), (False, True), (False, False)}
-
-
-@pytest.mark.parametrize(("b", "c"), [(4, 0), (0, 4), (15, 6), (46, 29), (51, 33)])
-def test_a_p_value_and_an_interval_that_disagree_are_not_told_without_a_word(b, c):
-    (comparison,) = compare_networks([FIRST, BASELINE], networks((b, c)))
-    assert comparison.p > 0.05
-    assert not comparison.decided
-    (_, sentence) = on_networks({"champion": shown(0.9)}, [comparison], (1, 1))
-    # The reader sees an interval beside 0 and "undecided": either the interval is one that agrees, or the words say it.
-    assert comparison.low <= 0 <= comparison.high or "disagree" in sentence
-
-
-def configurations(shares, n_images=300, n_seeds=3, seed=0):
-    """Results by trial: whether each network (column) is right on each image (row), with these probabilities."""
-    hard = np.random.default_rng(seed).random((n_images, 1))
-    noise = np.random.default_rng(seed + 1).random((n_images, n_seeds, len(shares)))
-    return {trial: (0.5 * hard + 0.5 * noise[:, :, i]) < share for i, (trial, share) in enumerate(shares.items())}
-
-
-def test_configurations_are_compared_over_seeds_and_images():
-    correct = configurations({3: 0.8, 5: 0.79, 0: 0.6})
-    baseline, challenger = compare_configurations("confirm", [FIRST, SECOND, BASELINE], correct)
-    assert (baseline.part, baseline.other, baseline.trials) == ("confirm", "baseline", (3, 0))
-    assert (challenger.part, challenger.other, challenger.trials) == ("confirm", "challenger", (3, 5))
-    assert baseline.difference == pytest.approx(correct[3].mean() - correct[0].mean())
-    assert challenger.difference == pytest.approx(correct[3].mean() - correct[5].mean())
-    assert (baseline.decided, challenger.decided) == (True, False)
-    assert (baseline.level, challenger.level) == pytest.approx((0.975, 0.95))
-    assert (baseline.b, baseline.c) == (None, None)
-    assert baseline.low > 0
-    assert challenger.low < 0 < challenger.high
-    assert 0 < baseline.detectable < 1
-
-
-def test_a_configuration_can_be_decided_to_be_worse_than_the_baseline():
-    (comparison,) = compare_configurations("confirm", [FIRST, BASELINE], configurations({3: 0.6, 0: 0.8}))
-    assert comparison.decided
-    assert comparison.high < 0
-
-
-@pytest.mark.parametrize("order", [[FIRST, BASELINE], [FIRST, SECOND, BASELINE]])
-def test_interval_and_decision_on_configurations_never_contradict_each_other(order):
-    seen = set()
-    for seed in range(150):
-        shares = {3: 0.75, 5: 0.70, 0: 0.68}
-        correct = configurations(shares, n_images=60 + seed, n_seeds=2 + seed % 3, seed=2 * seed)
-        for comparison in compare_configurations("validation", order, correct):
-            assert comparison.decided == (not comparison.low <= 0 <= comparison.high)
-            assert comparison.decided == (comparison.p_adjusted <= 0.05)
-            seen.add(comparison.decided)
-    assert seen == {True, False}
-
-
-def test_one_seed_gives_a_difference_alone():
-    correct = configurations({3: 0.9, 0: 0.4}, n_seeds=1)
-    (comparison,) = compare_configurations("confirm", [FIRST, BASELINE], correct)
-    assert comparison.difference == pytest.approx(correct[3].mean() - correct[0].mean())
-    assert (comparison.low, comparison.high, comparison.p, comparison.p_adjusted) == (None, None, None, None)
-    assert (comparison.decided, comparison.detectable) == (False, None)
-
-
-@pytest.mark.parametrize("missing", [0, 5])
-def test_a_comparison_without_a_p_value_still_counts_in_the_family(missing):
-    right = np.ones((400, 3), dtype=bool)
-    worse = right.copy()
-    worse[:4] = False  # t = 2.0 with 399 degrees of freedom
-    correct = {3: right, 0: worse, 5: worse} | {missing: right}
-    compared = compare_configurations("confirm", [FIRST, SECOND, BASELINE], correct)
-    without, other = sorted(compared, key=lambda comparison: comparison.p is not None)
-    assert without.trials == (3, missing)
-    assert (without.p, without.p_adjusted, without.low, without.high) == (None, None, None, None)
-    assert (without.difference, without.decided, without.detectable) == (0, False, None)
-    # Alone it would be decided, as one of two it is not.
-    assert 0.025 < other.p < 0.05
-    assert other.p_adjusted == 2 * other.p
-    assert other.level == pytest.approx(0.975)
-    assert not other.decided
-    assert other.low < 0 < other.high
-
-
-def swapping(n_images):
-    """Two networks each that are right in turns, so that the images hardly vary: almost no degrees of freedom."""
-    champion = np.tile([[True, False], [False, True]], (n_images // 2, 1))
-    champion[0] = True
-    baseline = ~champion
-    return {3: champion, 0: baseline}
-
-
-def test_an_interval_of_a_difference_is_cut_at_minus_one_and_one():
-    (comparison,) = compare_configurations("confirm", [FIRST, BASELINE], swapping(10))
-    assert (comparison.low, comparison.high, comparison.decided) == (-1.0, 1.0, False)
-
-
-@pytest.mark.parametrize("n_images", [4, 10, 1000, 5000])
-def test_no_difference_beyond_one_is_called_detectable_and_none_is_free(n_images):
-    (comparison,) = compare_configurations("confirm", [FIRST, BASELINE], swapping(n_images))
-    # Differences of accuracies end at 1: what only a larger one would show, none shows.
-    assert comparison.detectable is None or 0 < comparison.detectable <= 1
-
-
-def all_comparisons():
-    order = [FIRST, SECOND, BASELINE]
-    yield from compare_networks(order, networks((40, 10), (0, 0)))
-    for n_seeds in (1, 3):
-        yield from compare_configurations("confirm", order, configurations({3: 0.8, 5: 0.8, 0: 0.6}, n_seeds=n_seeds))
-    same = configurations({3: 0.8})[3]
-    yield from compare_configurations("validation", order, {3: same, 5: same, 0: ~same})
-    for n_images in (4, 1000, 5000):
-        yield from compare_configurations("confirm", [FIRST, BASELINE], swapping(n_images))
-
-
-def test_comparisons_are_json_without_nan_and_come_back_as_they_were():
-    for comparison in all_comparisons():
-        described = json.loads(json.dumps(comparison.as_json(), allow_nan=False))
-        assert list(described)[:2] == ["first", "second"]
-        assert described.pop("first") == "champion"
-        again = Comparison(other=described.pop("second"), **described)
-        assert replace(again, trials=tuple(again.trials)) == comparison
-
-
-@pytest.mark.parametrize(
-    ("estimate", "expected"),
-    [
-        # The two-sided 5 % point of t with 10 degrees of freedom is 2.228.
-        (Estimate(0.9, 0.01, 10.0), (0.87772, 0.92228)),
-        (Estimate(0.99, 0.01, 10.0), (0.96772, 1.0)),
-        (Estimate(0.01, 0.01, 10.0), (0.0, 0.03228)),
-        (Estimate(0.5, 1.0, 10.0), (0.0, 1.0)),
-        (Estimate(0.9, None, None), (None, None)),
-    ],
-)
-def test_an_interval_of_an_accuracy_is_cut_at_zero_and_one(estimate, expected):
-    assert bounded(estimate) == pytest.approx(expected, abs=1e-5)
-
-
-def comparison(**changes):
-    fields = {
-        "part": "confirm",
-        "other": "baseline",
-        "trials": (3, 0),
-        "difference": 0.012,
-        "low": 0.0041,
-        "high": 0.0199,
-        "level": 0.95,
-        "p": 0.003,
-        "p_adjusted": 0.003,
-        "decided": True,
-        "detectable": 0.0113,
-    }
-    return Comparison(**fields | changes)
-
-
-UNDECIDED = {"difference": 0.002, "low": -0.0061, "high": 0.0101, "p": 0.6, "p_adjusted": 0.6, "decided": False}
-
-
-@pytest.mark.parametrize(("confirmed", "luck"), [(0.012, 0.018), (0.03, 0.0), (0.05, -0.02), (-0.01, 0.04)])
-def test_shrinkage_is_the_lead_in_the_search_less_the_lead_on_the_confirm_part(confirmed, luck):
-    compared = [comparison(other="challenger", difference=0.5), comparison(difference=confirmed)]
-    # 0.93 - 0.90 in the search.
-    assert shrinkage([FIRST, SECOND, BASELINE], compared) == pytest.approx(luck)
+def by_trial(correct):
+    return {trial: predictions_of(right) for trial, right in correct.items()}
 
 
 @pytest.mark.parametrize(
@@ -320,7 +44,7 @@ def test_without_two_leads_over_the_baseline_there_is_no_shrinkage(order, compar
 ESTIMATE = Estimate(0.9, 0.01, 10.0)
 
 
-def said(order=(FIRST, BASELINE), estimate=ESTIMATE, part="confirm", n_seeds=3, compared=None):
+def said(order=(FIRST, BASELINE), estimate=ESTIMATE, part="confirm", n_seeds=3, compared=None, metric="accuracy"):
     return on_configurations(
         order,
         estimate,
@@ -329,6 +53,7 @@ def said(order=(FIRST, BASELINE), estimate=ESTIMATE, part="confirm", n_seeds=3, 
         n_seeds=n_seeds,
         trained_share=0.8,
         comparisons=[comparison(part=part)] if compared is None else compared,
+        metric=metric,
     )
 
 
@@ -435,7 +160,7 @@ def test_the_smallest_difference_that_can_be_seen_stands_in_every_verdict(change
 
 
 def test_a_difference_that_was_decided_is_not_called_invisible_in_the_same_breath():
-    (compared,) = compare_networks([FIRST, BASELINE], networks((15, 5)))
+    (compared,) = compare_networks([FIRST, BASELINE], by_trial(networks((15, 5))))
     assert compared.decided
     # Seen this time, though a true difference of this size would often be missed.
     assert compared.difference < compared.detectable
@@ -447,7 +172,7 @@ def test_a_difference_that_was_decided_is_not_called_invisible_in_the_same_breat
 @pytest.mark.parametrize(("b", "c"), [(61, 40), (40, 61)])
 def test_a_decided_interval_is_not_printed_as_if_it_touched_zero(b, c):
     champion = np.arange(10_000) < 9000
-    (compared,) = compare_networks([FIRST, BASELINE], {3: champion, 0: beside(champion, b, c)})
+    (compared,) = compare_networks([FIRST, BASELINE], by_trial({3: champion, 0: beside(champion, b, c)}))
     assert compared.decided
     (_, sentence) = on_networks({"champion": shown(0.9)}, [compared], (1, 1))
     low, high = re.search(r"\[([^,]+), ([^]]+)\] points", sentence).groups()
@@ -517,3 +242,69 @@ def test_level_of_an_interval_is_told_where_it_is_not_95_percent():
     assert "%) points" not in said(compared=[comparison(level=0.95)])[1]
     (_, on_test) = on_networks({"champion": shown(0.9)}, [comparison(**NETWORKS | {"level": 0.975})], (1, 1))
     assert "] (97.5 %) points" in on_test
+
+
+@pytest.mark.parametrize(("b", "c"), [(4, 0), (0, 4), (15, 6), (46, 29), (51, 33)])
+def test_a_p_value_and_an_interval_that_disagree_are_not_told_without_a_word(b, c):
+    (compared,) = compare_networks([FIRST, BASELINE], by_trial(networks((b, c))))
+    assert compared.p > 0.05
+    assert not compared.decided
+    (_, sentence) = on_networks({"champion": shown(0.9)}, [compared], (1, 1))
+    # The reader sees an interval beside 0 and "undecided": either the interval is one that agrees, or the words say it.
+    assert compared.low <= 0 <= compared.high or "disagree" in sentence
+
+
+@pytest.mark.parametrize(
+    ("metric", "estimated", "compared", "promised"),
+    [
+        (
+            "macro_f1",
+            "Estimated macro F1 of this configuration (trial 3), trained on 80 % of the pool, over images and 3 seeds: "
+            "90.0 % [87.8, 92.2].",
+            "Champion - baseline +1.2 [+0.4, +2.0] points: the champion is better; differences of 1.1 and more",
+            "In the search the champion stood +3.0 points from the baseline in validation macro F1, on the confirm "
+            "images +1.2: a shrinkage of +1.8.",
+        ),
+        (
+            "loss",
+            "Estimated loss of this configuration (trial 3), trained on 80 % of the pool, over images and 3 seeds: "
+            "0.9000 [0.8777, 0.9223].",
+            "Champion - baseline +0.0120 [+0.0041, +0.0199] nats: the baseline is better; differences of 0.0113 and",
+            "In the search the champion stood +0.0300 nats from the baseline in validation loss, on the confirm images "
+            "+0.0120: a shrinkage of -0.0180.",
+        ),
+    ],
+)
+def test_a_verdict_is_in_the_metric_of_the_study_and_names_it(metric, estimated, compared, promised):
+    sentences = said(compared=[comparison(metric=metric)], metric=metric)
+    assert sentences[0].startswith(estimated)
+    assert sentences[1].startswith(compared)
+    assert sentences[2] == promised
+
+
+def test_a_champion_with_the_smaller_loss_is_better():
+    less = comparison(metric="loss", difference=-0.2, low=-0.3, high=-0.1)
+    assert "-0.2000 [-0.3000, -0.1000] nats: the champion is better" in said(compared=[less], metric="loss")[1]
+
+
+@pytest.mark.parametrize(
+    ("metric", "head", "difference"),
+    [
+        (
+            "macro_f1",
+            "Macro F1 of the refitted networks on 10,000 test images: champion 80.00 % [78.00, 82.00] (",
+            "+1.20",
+        ),
+        ("loss", "Loss of the refitted networks on 10,000 test images: champion 0.8000 [0.7800, 0.8200] (", "+0.0120"),
+    ],
+)
+def test_a_test_is_told_in_the_metric_of_the_study(metric, head, difference):
+    fields = shown(0.9) | {"metric": metric, metric: 0.8, "metric_low": 0.78, "metric_high": 0.82}
+    first, compared = on_networks({"champion": fields}, [comparison(part="test", metric=metric)], (1, 1))
+    assert first.startswith(head)
+    assert f"p (Holm) = 0.0030; {difference} [" in compared
+    assert "b =" not in compared
+    without = replace(comparison(part="test", metric=metric), low=None, high=None, p=None, p_adjusted=None)
+    (_, compared) = on_networks({"champion": fields}, [replace(without, decided=False, detectable=None)], (1, 1))
+    assert "cannot be told apart" in compared
+    assert "without an interval" in compared

@@ -126,7 +126,11 @@ def test_events_tell_what_is_trained_and_what_came_of_it(commands):
 def test_refits_show_no_validation_value_and_log_none(commands):
     def refit(job, epoch):
         return replace(
-            metrics(epoch, 0.5), validation_loss=math.nan, validation_accuracy=math.nan, validation_macro_f1=math.nan
+            metrics(epoch, 0.5),
+            validation_loss=math.nan,
+            validation_accuracy=math.nan,
+            validation_macro_f1=math.nan,
+            validation_balanced_accuracy=math.nan,
         )
 
     assert commands.run(refit)
