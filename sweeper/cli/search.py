@@ -251,18 +251,22 @@ def _end_command(outcome: "SearchOutcome", request: "SearchRequest") -> None:
 
 def _show(outcome: "SearchOutcome", request: "SearchRequest") -> None:
     from sweeper.cli.tables import ranking_table, stdout_console, variants_table
+    from sweeper.studies.findings import reference
     from sweeper.studies.lifecycle import DONE
 
     n = outcome.summary()["n_trials"]
+    beneath = reference(outcome.metric, outcome.constant)
     if outcome.variants:
-        stdout_console().print(variants_table(outcome.variants))
+        stdout_console().print(variants_table(outcome.variants, reference=beneath))
     elif n["complete"]:
-        stdout_console().print(ranking_table(outcome.trials, outcome.metric))
+        stdout_console().print(ranking_table(outcome.trials, outcome.metric, reference=beneath))
     counts = [f"{n['complete']} complete", f"{n['pruned']} pruned"]
     counts += [f"{n['fail']} failed"] * bool(n["fail"]) + [f"{n['running']} unfinished"] * bool(n["running"])
     ended = f", stopped by {outcome.stopped}" if outcome.stopped else ""
     minutes, seconds = divmod(round(outcome.seconds), 60)
     click.echo(f"{', '.join(counts)}, {minutes} min {seconds:02d} s{ended}")
+    for sentence in outcome.findings:
+        click.echo(sentence)
     if n["complete"] > 1:
         scores = "Each score is from one seed" if outcome.n_trainings == 1 else "Each score is a mean"
         click.echo(

@@ -46,6 +46,8 @@ def status(study: str | None, store: StoreOptions, as_json: bool) -> None:
         click.echo(f"trial {trial['number']}: {done}{value}")
     if best is not None:
         click.echo(f"best: trial {best['number']}, validation {LABELS[found['metric']]} {best['value']:.4f}")
+    for sentence in found["findings"]:
+        click.echo(sentence)
     if found["undelivered"]:
         click.echo(
             f"{found['undelivered']} writes wait for MLflow: `sweeper sync{store_arguments(where)}` delivers them"

@@ -28,12 +28,13 @@ def stdout_console() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=FILE_WIDTH)
 
 
-def ranking_table(trials: Sequence[TrialRecord], metric: str, top: int = 10) -> Table:
-    """The best complete trials, and the baseline wherever it ranks."""
+def ranking_table(trials: Sequence[TrialRecord], metric: str, top: int = 10, reference: str = "") -> Table:
+    """The best complete trials, and the baseline wherever it ranks; `reference` is a sentence beneath them."""
     ranked, baseline = trial_records.ranking(trials, metric), _baseline_values(trials)
     several = any(f"{METRICS[metric]}_sd" in trial.metrics for trial in ranked)
     spread = ", mean +- standard deviation over folds and repeats" * several
-    table = Table(title=f"Ranking by the last epoch's validation {LABELS[metric]}" + spread, title_justify="left")
+    title = f"Ranking by the last epoch's validation {LABELS[metric]}" + spread
+    table = Table(title=title, title_justify="left", caption=escape(reference) or None, caption_justify="left")
     for name in ("rank", "trial", LABELS[metric], "best epoch", "parameters"):
         table.add_column(name, justify="right" if name != "trial" else "left", no_wrap=True)
     table.add_column("differs from the baseline in", ratio=1)
@@ -44,7 +45,7 @@ def ranking_table(trials: Sequence[TrialRecord], metric: str, top: int = 10) -> 
         table.add_row(
             str(rank) if trial.feasible else f"{rank} (too large)",
             escape(_label(trial)),
-            _score(trial, metric),
+            _score(trial, metric) + " (constant)" * bool(trial.constant),
             "" if best_value is None else f"{best_value:.4f} ({trial.metrics['best_epoch']})",
             f"{trial.n_parameters:,}",
             escape(_differences(trial, baseline)),
@@ -53,15 +54,22 @@ def ranking_table(trials: Sequence[TrialRecord], metric: str, top: int = 10) -> 
 
 
 def variants_table(
-    found: "Sequence[VariantResult]", title: str = "Variants by the last epoch's validation accuracy"
+    found: "Sequence[VariantResult]",
+    title: str = "Variants by the last epoch's validation accuracy",
+    reference: str = "",
 ) -> Table:
-    """The named variants by validation accuracy, beside the reported metrics.
+    """The named variants by validation accuracy, beside the reported metrics; `reference` is a sentence beneath them.
 
     Accuracies are in percent, each above its loss in nats. Epochs are shown if they differ.
     """
     n_trainings, differing = found[0].n_trainings, len({result.epochs for result in found}) > 1
     spread = f": means of {n_trainings} trainings, +- one standard deviation" if n_trainings > 1 else ""
-    table = Table(title=escape(f"{title}{spread}"), title_justify="left")
+    table = Table(
+        title=escape(f"{title}{spread}"),
+        title_justify="left",
+        caption=escape(reference) or None,
+        caption_justify="left",
+    )
     # With these minimum widths, lines break only at spaces, and the table fits 80 columns.
     table.add_column("variant", min_width=8, overflow="fold")
     for name, width in (
@@ -116,7 +124,7 @@ def trials_table(trials: Sequence[TrialRecord], metric: str) -> Table:
             "" if trial.n_parameters is None else f"{trial.n_parameters:,}",
             f"{trial.seconds:.0f}" if trial.seconds else "",
             escape(_differences(trial, baseline)),
-            escape(trial.reason),
+            escape(trial.reason or (f"always says {' or '.join(trial.constant)}" if trial.constant else "")),
         )
     return table
 
@@ -125,7 +133,16 @@ def finalists_table(outcome: "PromotionOutcome") -> Table:
     """The finalists in final order, in the study's metric; shares in percent, the loss in nats."""
     metric, label = outcome.metric, LABELS[outcome.metric]
     factor, decimals = (100, 2) if is_share(metric) else (1, 4)
-    table = Table(title=f"{outcome.model_name}: the final", title_justify="left")
+    caption = ", ".join(
+        f"{factor * constant.score:.{decimals}f} on {part} images ({constant.class_name})"
+        for part, constant in outcome.constants.items()
+    )
+    table = Table(
+        title=f"{outcome.model_name}: the final",
+        title_justify="left",
+        caption=escape(f"Always saying the largest class: {label} {caption}") if caption else None,
+        caption_justify="left",
+    )
     # With these minimum widths, lines break only at spaces, and the table fits a terminal of 80 columns.
     table.add_column("version", min_width=len("challenger"))
     table.add_column("trial", min_width=len("baseline"))

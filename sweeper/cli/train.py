@@ -186,11 +186,12 @@ def _typed(request: "TrainingRequest") -> str:
 def _show(outcome: "TrainingOutcome") -> None:
     from sweeper.cli.tables import stdout_console, variants_table
     from sweeper.data.lookup import name_of
+    from sweeper.studies.findings import reference
 
     request, data_name = outcome.request, name_of(outcome.request.source.dataset)
     assert outcome.result is not None
     title = f"{request.space.name} {request.variant.name} on {data_name}, last epoch"
-    stdout_console().print(variants_table([outcome.result], title))
+    stdout_console().print(variants_table([outcome.result], title, reference("accuracy", outcome.constant)))
     if outcome.repeats_trial is not None:
         click.echo(_compared(outcome))
     click.echo(f"MLflow run {outcome.run_id}, experiment {data_name}")

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from sweeper.evaluation.constant import Constant
 from sweeper.evaluation.statistics import Estimate
 from sweeper.promotion.comparisons import Comparison, bounded
 from sweeper.promotion.finalists import Finalist
@@ -20,7 +21,8 @@ class Entrant:
     `alias` is its role in this promotion: champion, challenger or None. `network` identifies its trained network.
     `validation` has mean, sd and n_seeds of the scores of its fresh seeds in the study's metric. `confirm` has the
     metric under its name, low and high of the estimate over seeds and images. `test` holds the fields of TestMetrics,
-    None if its network was never tested.
+    None if its network was never tested. `constant` has the only class that each network of the estimate gives to every
+    image, if each gives only one.
     """
 
     alias: str | None
@@ -36,6 +38,7 @@ class Entrant:
     validation: Mapping[str, Any]
     confirm: Mapping[str, float | None]
     test: Mapping[str, Any] | None = None
+    constant: Sequence[str] = ()
 
     @classmethod
     def of(
@@ -48,6 +51,7 @@ class Entrant:
         validation: NDArray[np.float64],
         confirm: Estimate | None,
         metric: str = "accuracy",
+        constant: Sequence[str] = (),
     ) -> Self:
         """The entrant, not tested yet. `validation` has shape (seeds,); `confirm` is None without a confirm part."""
         n_seeds = len(validation)
@@ -69,6 +73,7 @@ class Entrant:
                 "n_seeds": n_seeds,
             },
             confirm={metric: confirm.value if confirm else None, "low": low, "high": high},
+            constant=list(constant),
         )
 
     @property
@@ -91,7 +96,8 @@ class PromotionOutcome:
     sentences on the configurations, `registration` of those on the registered champion, and `test_verdict` of those on
     the tests. `registered_champion` is the version that has the alias now. `evaluations` counts the test evaluations on
     these test data by this study, and by all studies of the store. `dropped` has a sentence for each finalist without a
-    result. `test_sha256` is None without a test set. `undelivered` says why MLflow did not accept writes.
+    result. `constants` holds, by part, what always saying one class scores. `test_sha256` is None without a test set.
+    `undelivered` says why MLflow did not accept writes.
     """
 
     study_name: str
@@ -110,6 +116,7 @@ class PromotionOutcome:
     dropped: Sequence[str]
     test_sha256: str | None = None
     undelivered: Sequence[str] = ()
+    constants: Mapping[str, Constant] = field(default_factory=dict)
 
     @property
     def sentences(self) -> list[str]:
@@ -127,6 +134,7 @@ class PromotionOutcome:
             "time": self.time,
             "finalists": [entrant.as_json() for entrant in self.entrants],
             "comparisons": [comparison.as_json() for comparison in self.comparisons],
+            "constant_predictors": {part: asdict(constant) for part, constant in self.constants.items()},
             "shrinkage": self.shrinkage,
             "verdict": "\n".join(self.sentences),
             "registration": list(self.registration),
@@ -158,13 +166,15 @@ class PromotionOutcome:
             options=found.get("options", {}),
             time=found.get("time", ""),
             entrants=[
-                Entrant(**{f.name: one.get(f.name) if f.name == "network" else one[f.name] for f in fields(Entrant)})
+                # Older versions have recorded neither the networks nor which are constant predictors.
+                Entrant(**{"network": None, **{f.name: one[f.name] for f in fields(Entrant) if f.name in one}})
                 for one in found["finalists"]
             ],
             comparisons=[_comparison(one) for one in found["comparisons"]],
             shrinkage=found["shrinkage"],
             verdict=found["findings"] if "findings" in found else found["verdict"].split("\n"),
             registration=found.get("registration", []),
+            constants={part: Constant(**one) for part, one in found.get("constant_predictors", {}).items()},
             dropped=found["dropped"],
             test_sha256=found.get("test_sha256"),
             evaluations=(found["test_looks"], found["test_looks_of_store"]),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from sweeper.evaluation import bootstrap, metrics, statistics
+from sweeper.evaluation.constant import only_classes
 from sweeper.evaluation.statistics import Estimate, PairedTest
 from sweeper.studies.objective import direction
 
@@ -48,6 +49,10 @@ class Predictions:
             return self.losses.mean(axis=0)
         score = {"balanced_accuracy": metrics.balanced_accuracy, "macro_f1": metrics.macro_f1}[self.metric]
         return np.array([score(self.labels, column, self.n_classes) for column in self.predicted.T])
+
+    def only_classes(self) -> list[int]:
+        """The only class of each network, each class once; empty if any network predicts several."""
+        return only_classes(self.predicted)
 
     def cost(self) -> float:
         """The mean metric over seeds, with its sign changed if more is better: the least is the best."""

@@ -207,6 +207,7 @@ class _Promotion:
                 listener=self.listener,
             )
         comparisons = compare_configurations(part, order, unused)
+        constants = study_data.constants(self.training_set, self.split, self.spec.metric)
         entrants = [
             Entrant.of(
                 f,
@@ -216,6 +217,7 @@ class _Promotion:
                 validation=validation[f.trial].scores(),
                 confirm=estimates[f.trial] if part == "confirm" else None,
                 metric=self.spec.metric,
+                constant=[self.training_set.classes[label] for label in unused[f.trial].only_classes()],
             )
             for place, f in enumerate(order)
         ]
@@ -229,6 +231,8 @@ class _Promotion:
             comparisons=comparisons,
             dropped=self.dropped,
             metric=self.spec.metric,
+            constant=constants.get(part),
+            only_classes=entrants[0].constant,
         )
         outcome = PromotionOutcome(
             study_name=self.study_name,
@@ -241,6 +245,7 @@ class _Promotion:
             shrinkage=shrinkage(order, comparisons),
             verdict=sentences,
             registration=registration,
+            constants=constants,
             dropped=self.dropped,
         )
         return self._tested(ledger, outcome, order, refits)

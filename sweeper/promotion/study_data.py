@@ -8,6 +8,7 @@ from sweeper.data.source import DataSource
 from sweeper.data.splits import Split, splits_sha256
 from sweeper.data.training_set import TrainingSet, load_training_set
 from sweeper.errors import SweeperError
+from sweeper.evaluation.constant import Constant, best_constant
 from sweeper.events import Listener, Note
 from sweeper.promotion.finalists import Finalist, distinct
 from sweeper.promotion.options import PromotionOptions
@@ -32,6 +33,15 @@ def load(study: optuna.Study, source: DataSource, listener: Listener) -> tuple[T
         if found != expected:
             raise SweeperError(f"study {study.study_name} has {name} {expected}, but the data here have {found}")
     return training_set, splits[0]
+
+
+def constants(training_set: TrainingSet, split: Split, metric: str) -> dict[str, Constant]:
+    """What always saying one class scores, on the validation part and on the confirm part, if there is one."""
+    found = {
+        part: best_constant(metric, [training_set.labels[getattr(split, part)]], training_set.classes)
+        for part in ("validation", "confirm")
+    }
+    return {part: constant for part, constant in found.items() if constant is not None}
 
 
 def notes(

@@ -11,6 +11,7 @@ from scipy.special import softmax
 
 from sweeper import plots
 from sweeper.evaluation import metrics
+from sweeper.evaluation.constant import Constant, best_constant
 from sweeper.evaluation.statistics import wilson
 from sweeper.promotion.comparisons import bounded
 from sweeper.promotion.predictions import Predictions
@@ -24,7 +25,8 @@ class TestMetrics:
     """Metrics of one network's predictions on the test set; shares of 1, the loss in nats.
 
     `low` and `high` are the ends of the accuracy's interval. `metric_low` and `metric_high` are those of the study's
-    `metric` if it is another; None without an interval.
+    `metric` if it is another; None without an interval. `constant` is what always saying one class scores in that
+    metric; `only_class` is the class that the network gives to every image, None if it gives several.
     """
 
     __test__ = False  # pytest takes a class of this name for tests
@@ -45,11 +47,15 @@ class TestMetrics:
     metric: str
     metric_low: float | None
     metric_high: float | None
+    constant: Constant
+    only_class: str | None
 
 
 def measure(logits: Logits, network: Predictions, classes: Sequence[str]) -> TestMetrics:
     """Computes all test metrics of the only network of `network`; its `logits` have shape (n, classes)."""
     labels, predictions, metric = network.labels, network.predicted[:, 0], network.metric
+    constant = best_constant(metric, [labels], classes)
+    assert constant is not None
     metric_low, metric_high = (None, None) if metric == "accuracy" else bounded(network.network_estimate(), metric)
     n_correct = int((predictions == labels).sum())
     low, high = wilson(n_correct, len(labels))
@@ -75,6 +81,8 @@ def measure(logits: Logits, network: Predictions, classes: Sequence[str]) -> Tes
         metric=metric,
         metric_low=metric_low,
         metric_high=metric_high,
+        constant=constant,
+        only_class=next((classes[label] for label in network.only_classes()), None),
     )
 
 

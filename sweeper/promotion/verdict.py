@@ -3,9 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sweeper.errors import shortened
+from sweeper.evaluation.constant import Constant
 from sweeper.evaluation.statistics import Estimate
 from sweeper.promotion.comparisons import Comparison, bounded, shrinkage
 from sweeper.promotion.finalists import Finalist
+from sweeper.studies.findings import beats, in_words
 from sweeper.studies.objective import LABELS, direction, is_share
 
 
@@ -19,10 +22,14 @@ def on_configurations(
     comparisons: Sequence[Comparison],
     dropped: Sequence[str] = (),
     metric: str = "accuracy",
+    constant: Constant | None = None,
+    only_classes: Sequence[str] = (),
 ) -> list[str]:
     """The verdict on the configurations: the champion's `estimate` on `part`, then its comparisons.
 
-    `metric` is the study's. `dropped` has a sentence for each finalist without a result.
+    `metric` is the study's, `constant` what always saying one class scores on the part. `only_classes` has the only
+    class that each of the champion's networks gives to every image of the part, if each gives only one. `dropped` has a
+    sentence for each finalist without a result.
     """
     champion = order[0]
     label, value, (low, high) = LABELS[metric], amount(metric, estimate.value, 1), bounded(estimate, metric)
@@ -50,6 +57,7 @@ def on_configurations(
             " This study has no confirm part: these are the validation images that the search and the final chose on, "
             "and the estimate is flattered by that."
         )
+    sentences += _constant_sentences(estimate.value, metric, constant, only_classes)
     sentences += [f"{text}." for text in dropped]
     if len(order) == 1:
         sentences.append("The baseline is the only finalist: nothing is compared.")
@@ -68,6 +76,21 @@ def on_configurations(
             f"validation {label}, on the confirm images {signed(metric, seen)}: a shrinkage of "
             f"{signed(metric, luck)}."
         )
+    return sentences
+
+
+def _constant_sentences(value: float, metric: str, constant: Constant | None, only_classes: Sequence[str]) -> list[str]:
+    """What a predictor that ignores the image would reach on the same images, and whether the champion is one."""
+    sentences = []
+    if only_classes:
+        classes = " or ".join(shortened(repr(name)) for name in only_classes)
+        sentences.append(
+            f"The champion is a constant predictor: each of its networks says {classes} of every one of these images."
+        )
+    if constant is not None:
+        no_better = "" if beats(metric, value, constant) else ": the champion is no better"
+        score = amount(metric, constant.score, 1)
+        sentences.append(f"{in_words(metric, constant)} would reach {score} on these images{no_better}.")
     return sentences
 
 
@@ -94,7 +117,17 @@ def on_networks(
     counted = f"looks at these test data: {evaluations[0]} by this study, {evaluations[1]} in this store"
     head = f"{_capital(LABELS[metric])} of the refitted networks on {n_images:,} test images: {', '.join(values)} "
     head += f"({counted})."
-    return [head, *(_networks_sentence(comparison) for comparison in comparisons)]
+    said = []
+    if "constant" in first:  # tests of older versions lack it
+        constant = Constant(**first["constant"])
+        said = [f"{in_words(metric, constant)} would reach {amount(metric, constant.score, 2)} on them."]
+    said += [
+        f"The network of the {name} is a constant predictor: it says {shortened(repr(fields['only_class']))} of every "
+        "test image."
+        for name, fields in tested.items()
+        if fields.get("only_class") is not None
+    ]
+    return [head, *said, *(_networks_sentence(comparison) for comparison in comparisons)]
 
 
 def _networks_sentence(comparison: Comparison) -> str:

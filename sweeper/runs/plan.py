@@ -14,6 +14,7 @@ from sweeper.engine.local.execution import Execution, plan_execution
 from sweeper.engine.local.pool import start_workers
 from sweeper.engine.options import DeviceOptions
 from sweeper.errors import UsageError, plain, refuse
+from sweeper.evaluation.constant import Constant, best_constant
 from sweeper.events import Listener, Note, Step
 from sweeper.models import families
 from sweeper.runs.options import TrainingOptions
@@ -32,6 +33,11 @@ class Plan:
     splits: Sequence[Split]
     execution: Execution
     spec: RunSpec
+
+    def constant(self, metric: str) -> Constant | None:
+        """What always saying one class scores on the validation part; with folds, the mean over them."""
+        labels = [self.training_set.labels[split.validation] for split in self.splits]
+        return best_constant(metric, labels, self.training_set.classes)
 
     def start_workers(self, store: Store, owner: str, owner_id: str) -> Engine:
         """Starts workers that see only the train and validation parts.

@@ -14,6 +14,7 @@ from sweeper.data.source import DataSource
 from sweeper.engine.job import TrialJob
 from sweeper.engine.options import DeviceOptions
 from sweeper.errors import SweeperError
+from sweeper.evaluation.constant import Constant
 from sweeper.events import Listener, Note, State, Step
 from sweeper.models import families, layers
 from sweeper.plots import Plot
@@ -74,9 +75,9 @@ class TrainingRequest:
 class TrainingOutcome:
     """How a training by itself ended. `stopped` is "" if it is done; otherwise a signal's name, and `result` is None.
 
-    `init` holds the initial weights; None means from scratch. `changes` names what differs from the trial that the
-    training repeats. `undelivered` holds the reasons of undelivered writes to
-    MLflow.
+    `init` holds the initial weights; None means from scratch. `constant` is what always saying one class scores.
+    `changes` names what differs from the trial that the training repeats. `undelivered` holds the reasons of
+    undelivered writes to MLflow.
     """
 
     request: TrainingRequest
@@ -86,6 +87,7 @@ class TrainingOutcome:
     result: VariantResult | None
     stopped: str
     undelivered: Sequence[str]
+    constant: Constant | None
     changes: Sequence[str] = ()
 
     @property
@@ -110,6 +112,7 @@ class TrainingOutcome:
             "seed": self.request.training.seed,
             "split_seed": self.request.training.seed_of_splits,
             "stopped": self.stopped,
+            "constant_predictor": self.constant and asdict(self.constant),
             **({"init": self.init.as_json()} if self.init else {}),
             **self._trial_json(),
             # "trial" and "difference" have a meaning only for a study's variants.
@@ -161,8 +164,9 @@ def run(request: TrainingRequest, listener: Listener, stop: StopRequest) -> Trai
         state = State.COMPLETE if result else State.INTERRUPTED
         stopped = "" if result else stop.reason
         undelivered = single.end(state, stopped)
+        constant, tracker = planned.constant("accuracy"), single.tracker
         return TrainingOutcome(
-            request, single.tracker.experiment_id, single.tracker.run_id, init, result, stopped, undelivered, changes
+            request, tracker.experiment_id, tracker.run_id, init, result, stopped, undelivered, constant, changes
         )
 
 

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import optuna
@@ -13,6 +13,7 @@ from sweeper.config import Protocol
 from sweeper.data import lookup
 from sweeper.data.source import DataSource
 from sweeper.engine.options import DeviceOptions
+from sweeper.evaluation.constant import Constant
 from sweeper.events import Listener, Note, State, Step
 from sweeper.runs import plan, run_metadata
 from sweeper.runs.end_on_failure import ends_on_failure
@@ -27,6 +28,7 @@ from sweeper.spaces.space import Space
 from sweeper.store.layout import Store
 from sweeper.studies import lifecycle, resume_command, storage_errors, trial_records
 from sweeper.studies.attributes import id_of
+from sweeper.studies.findings import findings
 from sweeper.studies.ownership import Ownership, claimed
 from sweeper.studies.samplers import shuffled_grid
 from sweeper.studies.spec import StudySpec
@@ -71,8 +73,9 @@ class SearchOutcome:
     """How a sweep ended. `stopped` is "" if it is done; otherwise timeout, target, sweeper stop, or a signal's name.
 
     `n_trainings` is the number of trainings of a trial. `variants` holds the results of a comparison of named variants;
-    None after a search. `undelivered` says why writes to MLflow were not delivered; the study in Optuna's storage is
-    complete without them.
+    None after a search. `constant` is what always saying one class scores, and `findings` are sentences on results that
+    would mislead by themselves. `undelivered` says why writes to MLflow were not delivered; the study in Optuna's
+    storage is complete without them.
     """
 
     study_name: str
@@ -85,6 +88,8 @@ class SearchOutcome:
     undelivered: Sequence[str]
     n_trainings: int
     variants: Sequence[VariantResult] | None
+    constant: Constant | None
+    findings: Sequence[str]
 
     def summary(self) -> dict[str, Any]:
         """The object that `sweeper search --json` prints; only a comparison of named variants has `variants`."""
@@ -102,7 +107,10 @@ class SearchOutcome:
                 "value": best.value,
                 "params": dict(best.params),
                 "run_id": best.run_id,
+                "constant": list(best.constant),
             },
+            "constant_predictor": self.constant and asdict(self.constant),
+            "findings": list(self.findings),
             "seconds": round(self.seconds, 1),
             **variants,
         }
@@ -151,6 +159,8 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
         lifecycle.mark_running(study, options.trials, resume_command.resuming(request.command, name))
         path = lookup.path_of(request.source.dataset)
         study.set_user_attr(lifecycle.DATA_PATH, None if path is None else os.path.abspath(path))
+        constant = planned.constant(spec.metric)
+        study.set_user_attr(lifecycle.CONSTANT, constant and asdict(constant))
         study_id = id_of(study)
         listener(Step("Starting the workers"))
         workers = planned.start_workers(store, name, study_id)
@@ -227,6 +237,8 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
             undelivered=undelivered,
             n_trainings=len(spec.trainings),
             variants=compared,
+            constant=constant,
+            findings=findings(study, trials),
         )
 
 

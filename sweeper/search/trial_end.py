@@ -57,7 +57,7 @@ class TrialFinisher:
     """Ends trials, one after the other: all writes about one trial come before the writes about the next."""
 
     def __init__(self, context: Context, recorder: Recorder) -> None:
-        self.study, self.spec = context.study, context.spec
+        self.study, self.spec, self.classes = context.study, context.spec, context.classes
         self.tracker, self.recorder, self.listener = context.tracker, recorder, context.listener
         self.metric = METRICS[self.spec.metric]
 
@@ -81,6 +81,8 @@ class TrialFinisher:
                 "metrics": metrics,
                 "epochs": sum(map(len, histories)),
             }
+        if decision.state == State.COMPLETE:
+            summary["constant"] = self._constant_classes(list(candidate.results.values()))
         if candidate.proposal.variant is not None:
             variant_curves.save(candidate.proposal.trial, histories)
         tell(self.study, candidate.proposal, decision.state, summary, decision.violated)
@@ -95,6 +97,13 @@ class TrialFinisher:
         tell(self.study, proposal, State.PRUNED, {"reason": text}, {kind: violation})
         self.tracker.finish(proposal.number, State.PRUNED, reason=text)
         self._announce_end(proposal, [])
+
+    def _constant_classes(self, results: Sequence[TrialResult]) -> list[str]:
+        """The only class that each network gives to its validation images; empty if any gives several."""
+        predicted = [result.confusion.sum(axis=0).nonzero()[0] for result in results if result.confusion is not None]
+        if any(len(classes) != 1 for classes in predicted):
+            return []
+        return sorted({self.classes[classes[0]] for classes in predicted})
 
     def _announce_end(self, proposal: Proposal, followers: Sequence[Proposal]) -> TrialRecord:
         if run_id := self.tracker.child_run_id(proposal.number):

@@ -20,6 +20,8 @@ from sweeper.studies.trial_records import records
 # Attributes of a study. `ended` is what ended its last process, "" if nothing is left to do, None until the process
 # records it. `command` resumes the study. `data_path` is where its data were, if they are not a known data set.
 ENDED, COMMAND, DATA_PATH = "ended", "command", "data_path"
+# What always saying the largest class of the validation part scores: the fields of evaluation.constant.Constant.
+CONSTANT = "constant"
 # Ends that leave nothing to resume: the trials are done, or the target is reached.
 DONE = ("", "target")
 DELETING = "sweeper delete"

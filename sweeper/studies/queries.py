@@ -1,6 +1,7 @@
 """Reads studies and trials from the storage, without changing them."""
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 import optuna
@@ -10,6 +11,7 @@ from sweeper.events import State
 from sweeper.store.layout import Store
 from sweeper.studies import lifecycle, trial_records
 from sweeper.studies.attributes import id_of, spec_of
+from sweeper.studies.findings import constant_of, findings
 from sweeper.studies.ownership import owner_of
 from sweeper.studies.storage import open_storage, study_names
 from sweeper.studies.trial_records import TrialRecord
@@ -58,11 +60,12 @@ def status_of(store: Store, study: optuna.Study) -> dict[str, Any]:
     Its `state` is running (by the process `owner`), finished, stopped (`ended` says by what), deleting (a
     `sweeper delete` was interrupted), or dead: no process runs it, but its last process never recorded an end.
     `trainings` is how many each trial has. `command` resumes the study. `undelivered` counts the writes that wait for
-    MLflow; it is 0 while a process runs the study.
+    MLflow; it is 0 while a process runs the study. `constant_predictor` is what always saying one class
+    scores. `findings` are sentences on the results; a running study has none yet.
     """
     spec, trials = spec_of(study), trial_records.records(study)
     counts = trial_records.counts(trials)
-    best = trial_records.best(trials, spec.metric)
+    best, constant = trial_records.best(trials, spec.metric), constant_of(study)
     attributes = study.user_attrs
     owner = owner_of(store, study)
     outboxes = store.outboxes_of(study.study_name, id_of(study))
@@ -86,6 +89,8 @@ def status_of(store: Store, study: optuna.Study) -> dict[str, Any]:
             if trial.state == State.RUNNING
         ],
         "best_trial": best and trial_as_dict(best),
+        "constant_predictor": constant and asdict(constant),
+        "findings": [] if owner else findings(study, trials),
     }
 
 
@@ -110,6 +115,7 @@ def trial_as_dict(trial: TrialRecord) -> dict[str, Any]:
         "reason": trial.reason,
         "feasible": trial.feasible,
         "seed": trial.seed,
+        "constant": list(trial.constant),
         "epochs": trial.epochs,
         "scored": len(values),
         "n_parameters": trial.n_parameters,

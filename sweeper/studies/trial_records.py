@@ -26,7 +26,8 @@ class TrialRecord:
     epochs of all trainings; with several, it is 0 until the trial ends. `values` are what the pruner saw: the objective
     by epoch or, with several trainings, the mean over those complete, by their number. `params` holds the searched
     parameters' values in the configuration. A trial that was pruned for a constraint is not `feasible`. `seed` is that
-    of the first repeat's trainings.
+    of the first repeat's trainings. `constant` has the only class that each of the networks gives to every validation
+    image, if each gives only one.
     """
 
     number: int
@@ -44,6 +45,7 @@ class TrialRecord:
     n_parameters: int | None = None
     seconds: float = 0.0
     run_id: str | None = None
+    constant: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -121,6 +123,7 @@ def _record(frozen: FrozenTrial, run_id: str | None, spec: StudySpec) -> TrialRe
         n_parameters=result.get("n_parameters"),
         seconds=result.get("seconds", 0.0),
         run_id=run_id,
+        constant=tuple(result.get("constant", ())),
     )
 
 

@@ -56,11 +56,12 @@ def test_json_is_the_only_thing_on_stdout_and_keeps_its_shape(finished):
     _, outcome, progress, _ = finished
     assert set(outcome) == {
         "schema_version", "study_name", "experiment_id", "run_id", "n_trials", "best_trial", "seconds",
+        "constant_predictor", "findings",
     }  # fmt: skip
     assert outcome["schema_version"] == 1
     assert outcome["study_name"] == "fashion_mnist-lenet5"
     assert outcome["n_trials"] == {"complete": 3, "pruned": 0, "fail": 0, "running": 0}
-    assert set(outcome["best_trial"]) == {"number", "value", "params", "run_id"}
+    assert set(outcome["best_trial"]) == {"number", "value", "params", "run_id", "constant"}
     assert 0.3 < outcome["best_trial"]["value"] < 1
     assert "[3/3]" in progress
 

@@ -89,6 +89,15 @@ def test_tables_of_trials_name_the_metric_of_the_study(metric, label):
         assert label in [column.header for column in table.columns]
 
 
+def test_constant_predictors_are_marked_and_always_saying_one_class_stands_beneath():
+    constant = replace(trial(3), constant=("[b]cat",))
+    text = shown(ranking_table([constant, trial(4)], "accuracy", reference="Always saying '[b]cat' would reach"), 160)
+    assert "0.9123 (constant)" in text
+    assert text.count("(constant)") == 1
+    assert "Always saying '[b]cat' would reach" in text
+    assert "always says [b]cat" in shown(trials_table([constant], "accuracy"), 160)
+
+
 def variant(name, epochs=15, **figures):
     known = {"validation_accuracy": 0.91234, "validation_loss": 0.25678, "train_accuracy": 0.95, "train_loss": 0.125}
     reported = ({"split": "validation", "accuracy": 0.8936, "loss": 0.3212}, {"split": "test", "accuracy": 0.8765})

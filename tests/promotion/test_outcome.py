@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
+from sweeper.evaluation.constant import Constant
 from sweeper.evaluation.statistics import Estimate, over_seeds_and_images
 from sweeper.promotion.comparisons import Comparison
 from sweeper.promotion.finalists import Finalist
@@ -48,6 +49,7 @@ def outcome(**changes):
         "verdict": ["The champion is so.", "The rest is undecided."],
         "evaluations": (1, 4),
         "dropped": ["trial 5, seed 2 diverged (loss is NaN): trial 5 is out of the final"],
+        "constants": {"confirm": Constant("cat", 0.49)},
     }
     return PromotionOutcome(**fields | changes)
 
@@ -68,6 +70,7 @@ def test_an_entrant_is_told_of_in_plain_data():
         "n_parameters": 61_706,
         "n_multiply_adds": 416_520,
         "search_score": 0.91,
+        "constant": [],
         "test": TESTED,
     }
 
@@ -123,6 +126,7 @@ def test_the_summary_holds_everything_that_the_command_promises():
         "metric": "accuracy",
         "options": {},
         "time": "",
+        "constant_predictors": {"confirm": {"class_name": "cat", "score": 0.49}},
         "shrinkage": 0.012,
         "registration": [],
         "registered_champion": None,

@@ -7,6 +7,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
+from sweeper.evaluation.constant import Constant
 from sweeper.promotion.predictions import Predictions
 from sweeper.promotion.test_metrics import measure, plots_of, tables
 
@@ -158,3 +159,10 @@ def test_every_role_has_a_confusion_matrix_of_its_own_predictions():
     # By column (predicted) and row (true).
     assert cells["champion_confusion_matrix.png"] == {(0, 0): "2", (1, 1): "2", (2, 2): "1"}
     assert cells["baseline_confusion_matrix.png"] == {(3, 0): "2", (3, 1): "2", (3, 2): "1"}
+
+
+def test_network_that_gives_every_image_one_class_is_known_by_it():
+    tested = measured(LABELS, one_hot([0, 0, 0, 0, 0]), CLASSES)
+    assert (tested.only_class, tested.accuracy) == ("coat", 2 / 5)
+    assert tested.constant == Constant("coat", 2 / 5)  # the first of the two largest classes
+    assert measured(LABELS, one_hot(LABELS), CLASSES).only_class is None

@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sweeper.evaluation.constant import Constant
 from sweeper.evaluation.statistics import Estimate
 from sweeper.promotion.comparisons import compare_networks, shrinkage
 from sweeper.promotion.verdict import on_configurations, on_networks
@@ -44,7 +45,9 @@ def test_without_two_leads_over_the_baseline_there_is_no_shrinkage(order, compar
 ESTIMATE = Estimate(0.9, 0.01, 10.0)
 
 
-def said(order=(FIRST, BASELINE), estimate=ESTIMATE, part="confirm", n_seeds=3, compared=None, metric="accuracy"):
+def said(
+    order=(FIRST, BASELINE), estimate=ESTIMATE, part="confirm", n_seeds=3, compared=None, metric="accuracy", **constant
+):
     return on_configurations(
         order,
         estimate,
@@ -54,6 +57,7 @@ def said(order=(FIRST, BASELINE), estimate=ESTIMATE, part="confirm", n_seeds=3, 
         trained_share=0.8,
         comparisons=[comparison(part=part)] if compared is None else compared,
         metric=metric,
+        **constant,
     )
 
 
@@ -308,3 +312,38 @@ def test_a_test_is_told_in_the_metric_of_the_study(metric, head, difference):
     (_, compared) = on_networks({"champion": fields}, [replace(without, decided=False, detectable=None)], (1, 1))
     assert "cannot be told apart" in compared
     assert "without an interval" in compared
+
+
+@pytest.mark.parametrize(
+    ("metric", "score", "told"),
+    [
+        ("accuracy", 0.95, "Always saying 'cat' would reach 95.0 % on these images: the champion is no better."),
+        ("accuracy", 0.90, "Always saying 'cat' would reach 90.0 % on these images: the champion is no better."),
+        ("macro_f1", 0.33, "Always saying 'cat' would reach 33.0 % on these images."),
+        (
+            "loss",
+            0.7,
+            "Giving every image the shares of the classes would reach 0.7000 on these images: the champion is ",
+        ),
+        ("loss", 0.95, "Giving every image the shares of the classes would reach 0.9500 on these images."),
+    ],
+)
+def test_always_saying_the_largest_class_stands_beside_the_estimate(metric, score, told):
+    sentences = said(metric=metric, compared=[comparison(metric=metric)], constant=Constant("cat", score))
+    assert sentences[1].startswith(told)
+    assert told.endswith("is ") or sentences[1] == told
+
+
+def test_a_champion_that_looks_at_no_image_is_named_a_constant_predictor():
+    sentences = said(only_classes=["cat", "dog"])
+    assert sentences[1] == (
+        "The champion is a constant predictor: each of its networks says 'cat' or 'dog' of every one of these images."
+    )
+    assert not any("constant" in sentence for sentence in said())
+
+
+def test_tested_networks_are_read_beside_always_saying_one_class():
+    fields = shown(0.95) | {"constant": {"class_name": "cat", "score": 0.95}, "only_class": None}
+    _, reference, named = on_networks({"champion": fields, "baseline": fields | {"only_class": "cat"}}, [], (1, 1))
+    assert reference == "Always saying 'cat' would reach 95.00 % on them."
+    assert named == "The network of the baseline is a constant predictor: it says 'cat' of every test image."

@@ -3,6 +3,7 @@ import sqlite3
 import time
 from dataclasses import replace
 
+import numpy as np
 import optuna
 import pytest
 from sqlalchemy.exc import OperationalError
@@ -15,7 +16,7 @@ from sweeper.runs.stop import StopRequest
 from sweeper.search.recorder import Recorder
 from sweeper.studies import proposer, tell, trial_records
 from sweeper.studies.spec import StudySpec
-from tests.engine.fakes import FakeTracker, metrics
+from tests.engine.fakes import FakePool, FakeTracker, metrics
 from tests.search.sweeps import SPEC, TWO_POINTS, Sweep, steady
 from tests.spaces.test_reader import EXAMPLE, parse
 
@@ -33,6 +34,13 @@ def test_score_is_the_last_epochs_and_the_best_epochs_stands_beside_it(tmp_path)
     assert trials[0].value == 0.7
     assert trials[0].metrics["best_epoch"] == 2
     assert trials[0].metrics["best_validation_accuracy"] == 0.9
+
+
+@pytest.mark.parametrize(("confusion", "constant"), [([[5, 0], [3, 0]], ("a",)), ([[4, 1], [3, 0]], ())])
+def test_network_that_gives_every_image_one_class_is_recorded_as_constant(tmp_path, monkeypatch, confusion, constant):
+    monkeypatch.setattr(FakePool, "confusion", np.array(confusion))
+    trials = Sweep(tmp_path).run(trials=2)
+    assert [t.constant for t in trials[:2]] == [constant, constant]
 
 
 @pytest.mark.parametrize(("metric", "best"), [("accuracy", 7), ("balanced_accuracy", 7), ("macro_f1", 7), ("loss", 7)])

@@ -1,0 +1,136 @@
+"""Sentences on a study that is over, where its ranking alone would mislead."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import optuna
+
+from sweeper.errors import shortened
+from sweeper.evaluation.constant import Constant
+from sweeper.events import State
+from sweeper.studies import lifecycle, trial_records
+from sweeper.studies.attributes import spec_of
+from sweeper.studies.objective import LABELS, direction, is_share
+from sweeper.studies.trial_records import TrialRecord
+
+# What is said of a trial without a score, by the first word of its reason.
+REASONS = {
+    "pruner": "pruned by the pruner",
+    "diverged": "diverged",
+    "out_of_memory": "out of memory",
+    "impossible_shape": "infeasible (impossible shape)",
+    "n_parameters": "infeasible (too many parameters)",
+}
+# So many trials are named in a sentence; the others are counted.
+MOST_NAMED = 10
+
+
+def constant_of(study: optuna.Study) -> Constant | None:
+    """What always saying the validation part's largest class scores; None in studies of older versions."""
+    stored: dict[str, Any] | None = study.user_attrs.get(lifecycle.CONSTANT)
+    return None if stored is None else Constant(**stored)
+
+
+def findings(study: optuna.Study, trials: Sequence[TrialRecord]) -> list[str]:
+    """What a reader of the study's results has to know; empty for most studies.
+
+    The study must have ended, for whatever reason.
+    """
+    spec = spec_of(study)
+    return [
+        *_exhausted(trials, study.user_attrs, variants_only=spec.variants_only),
+        *_without_score(trials),
+        *_equal(trials, spec.metric),
+        *_constant(trials),
+        *_no_better(trials, spec.metric, constant_of(study)),
+    ]
+
+
+def reference(metric: str, constant: Constant | None) -> str:
+    """The constant predictor's score as a sentence, for beneath a table of scores; empty if it is not known."""
+    if constant is None:
+        return ""
+    reached = f"{LABELS[metric]} {_shown(metric, constant.score)}"
+    return f"{in_words(metric, constant)} would reach {reached} on validation images."
+
+
+def in_words(metric: str, constant: Constant) -> str:
+    """What a constant predictor does, as the beginning of a sentence."""
+    if metric == "loss":
+        return "Giving every image the shares of the classes"
+    return f"Always saying {_quoted(constant.class_name)}"
+
+
+def beats(metric: str, value: float, constant: Constant) -> bool:
+    """Whether a value is better than a constant predictor's score, by more than the last bits of a sum."""
+    gain = constant.score - value if direction(metric) == "minimize" else value - constant.score
+    return gain > 1e-9
+
+
+def _exhausted(trials: Sequence[TrialRecord], attributes: dict[str, Any], *, variants_only: bool) -> list[str]:
+    counts, asked = trial_records.counts(trials), attributes.get("trials", 0)
+    done = counts["complete"] + counts["pruned"]
+    if attributes.get(lifecycle.ENDED) != "" or done >= asked or variants_only:
+        return []
+    return [f"The space is exhausted after {done} of {asked} trials: nothing new was left to propose."]
+
+
+def _without_score(trials: Sequence[TrialRecord]) -> list[str]:
+    ended = [trial for trial in trials if trial.state in (State.PRUNED, State.FAILED)]
+    if not ended or any(trial.state == State.COMPLETE for trial in trials):
+        return []
+    reasons = Counter(
+        "failed" if trial.state == State.FAILED else REASONS.get(trial.reason.partition(":")[0], "pruned")
+        for trial in ended
+    )
+    return [f"No trial completed: {', '.join(f'{n} {reason}' for reason, n in reasons.most_common())}."]
+
+
+def _equal(trials: Sequence[TrialRecord], metric: str) -> list[str]:
+    ranked = trial_records.ranking(trials, metric)
+    if len(ranked) < 2 or ranked[0].value != ranked[-1].value:
+        return []
+    return [
+        f"All {len(ranked)} complete trials have the same {LABELS[metric]}, {ranked[0].value:.4f}: their order says "
+        "nothing."
+    ]
+
+
+def _constant(trials: Sequence[TrialRecord]) -> list[str]:
+    """Names the constant predictors, by the class that they say."""
+    by_class: dict[tuple[str, ...], list[str]] = {}
+    for trial in trials:
+        if trial.state == State.COMPLETE and trial.constant:
+            by_class.setdefault(trial.constant, []).append(str(trial.number))
+    return [
+        f"Constant predictors: {_named(numbers)} always {'say' if len(numbers) > 1 else 'says'} "
+        f"{' or '.join(_quoted(name) for name in classes)}."
+        for classes, numbers in by_class.items()
+    ]
+
+
+def _named(numbers: Sequence[str]) -> str:
+    if len(numbers) == 1:
+        return f"trial {numbers[0]}"
+    left = len(numbers) - MOST_NAMED
+    return f"trials {', '.join(numbers[:MOST_NAMED])}" + f" and {left} more" * (left > 0)
+
+
+def _no_better(trials: Sequence[TrialRecord], metric: str, constant: Constant | None) -> list[str]:
+    best = trial_records.best(trials, metric)
+    if best is None or best.value is None or constant is None or beats(metric, best.value, constant):
+        return []
+    said = in_words(metric, constant)
+    return [
+        f"No configuration is better than {said[0].lower()}{said[1:]}: {LABELS[metric]} "
+        f"{_shown(metric, constant.score)}."
+    ]
+
+
+def _shown(metric: str, score: float) -> str:
+    return f"{score:.4f}" + (f" ({100 * score:.1f} %)" if is_share(metric) else "")
+
+
+def _quoted(name: str) -> str:
+    return shortened(repr(name))
