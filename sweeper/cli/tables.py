@@ -124,7 +124,8 @@ def trials_table(trials: Sequence[TrialRecord], metric: str) -> Table:
             "" if trial.n_parameters is None else f"{trial.n_parameters:,}",
             f"{trial.seconds:.0f}" if trial.seconds else "",
             escape(_differences(trial, baseline)),
-            escape(trial.reason or (f"always says {' or '.join(trial.constant)}" if trial.constant else "")),
+            "tried again; " * trial.retried
+            + escape(trial.reason or (f"always says {' or '.join(trial.constant)}" if trial.constant else "")),
         )
     return table
 
@@ -137,10 +138,11 @@ def finalists_table(outcome: "PromotionOutcome") -> Table:
         f"{factor * constant.score:.{decimals}f} on {part} images ({constant.class_name})"
         for part, constant in outcome.constants.items()
     )
+    does = "Always saying the largest class" if is_share(metric) else "Giving every image the shares of the classes"
     table = Table(
         title=f"{outcome.model_name}: the final",
         title_justify="left",
-        caption=escape(f"Always saying the largest class: {label} {caption}") if caption else None,
+        caption=escape(f"{does}: {label} {caption}") if caption else None,
         caption_justify="left",
     )
     # With these minimum widths, lines break only at spaces, and the table fits a terminal of 80 columns.

@@ -30,7 +30,7 @@ class Context:
     """One sweep: its study and space, its limits, its store and tracker, and the listener for its events.
 
     `input_shape` is (channels, height, width). `check_owned` raises SweeperError if the study
-    is another process's by now.
+    is another process's by now. `memory` is the most that one trial can have, in bytes, None if unknown.
     """
 
     study: optuna.Study
@@ -44,3 +44,4 @@ class Context:
     listener: Listener
     stop: StopRequest
     check_owned: Callable[[], None] = lambda: None
+    memory: int | None = None

@@ -122,6 +122,7 @@ class TrialQueue:
             if (
                 record.state in (State.COMPLETE, State.PRUNED)
                 and record.number != proposal.number
+                and not record.retried
                 and record.configuration == proposal.configuration
             ):
                 tell_duplicate(self.study, proposal, record)

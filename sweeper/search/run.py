@@ -30,6 +30,7 @@ from sweeper.studies import lifecycle, resume_command, storage_errors, trial_rec
 from sweeper.studies.attributes import id_of
 from sweeper.studies.findings import findings
 from sweeper.studies.ownership import Ownership, claimed
+from sweeper.studies.retry import retry_out_of_memory
 from sweeper.studies.samplers import shuffled_grid
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.storage import free_name, open_storage
@@ -162,6 +163,9 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
         constant = planned.constant(spec.metric)
         study.set_user_attr(lifecycle.CONSTANT, constant and asdict(constant))
         study_id = id_of(study)
+        memory = planned.execution.trial_memory
+        for text in retry_out_of_memory(study, memory):
+            listener(Note(text))
         listener(Step("Starting the workers"))
         workers = planned.start_workers(store, name, study_id)
         stack.callback(workers.close)
@@ -209,6 +213,7 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
                 listener=listener,
                 stop=stop,
                 check_owned=ownership.check,
+                memory=memory,
             )
             Coordinator(context, workers).run()
             stopped = stop.reason  # a later signal no longer changes how the sweep ended

@@ -59,7 +59,7 @@ class TrialFinisher:
     def __init__(self, context: Context, recorder: Recorder) -> None:
         self.study, self.spec, self.classes = context.study, context.spec, context.classes
         self.tracker, self.recorder, self.listener = context.tracker, recorder, context.listener
-        self.metric = METRICS[self.spec.metric]
+        self.metric, self.memory = METRICS[self.spec.metric], context.memory
 
     def end_trained(self, candidate: Candidate, decision: Decision) -> TrialRecord:
         """Ends a trial that was trained."""
@@ -81,6 +81,8 @@ class TrialFinisher:
                 "metrics": metrics,
                 "epochs": sum(map(len, histories)),
             }
+        if "out_of_memory" in decision.violated:
+            summary["memory"] = self.memory
         if decision.state == State.COMPLETE:
             summary["constant"] = self._constant_classes(list(candidate.results.values()))
         if candidate.proposal.variant is not None:

@@ -15,6 +15,8 @@ SPEC, STUDY_ID, RUN_ID, SCHEMA = "spec", "study_id", "run_id", "schema"
 CURRENT_SCHEMA = 3
 # Attributes of a trial: its configuration, and how it ended.
 TRIAL, RESULT = "trial", "result"
+# The number of the trial whose configuration this one tries again.
+RETRY_OF = "retry_of"
 
 
 def spec_of(study: optuna.Study) -> StudySpec:

@@ -77,7 +77,7 @@ def _exhausted(trials: Sequence[TrialRecord], attributes: dict[str, Any], *, var
 
 
 def _without_score(trials: Sequence[TrialRecord]) -> list[str]:
-    ended = [trial for trial in trials if trial.state in (State.PRUNED, State.FAILED)]
+    ended = [trial for trial in trials if trial.state in (State.PRUNED, State.FAILED) and not trial.retried]
     if not ended or any(trial.state == State.COMPLETE for trial in trials):
         return []
     reasons = Counter(

@@ -1,4 +1,4 @@
-"""Enqueues the failed configurations of a study again."""
+"""Enqueues configurations of a study again: those that failed, and those for which there is more memory now."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -10,13 +10,15 @@ from optuna.trial import FrozenTrial
 from sweeper.events import State
 from sweeper.store.layout import Store
 from sweeper.studies import lifecycle, resume_command, storage_errors, trial_records
-from sweeper.studies.attributes import id_of
+from sweeper.studies.attributes import RETRY_OF, id_of
 from sweeper.studies.ownership import Tell, claimed
 from sweeper.studies.queries import find_again
 from sweeper.studies.trial_records import TrialRecord
 
-RETRY_OF = "retry_of"
 ENDED_BY = "sweeper retry"
+# A trial that ran out of memory is tried again with at least this much more: the share of the memory that is available
+# at a start differs by some percent from start to start.
+MORE_MEMORY = 1.1
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,30 @@ def retry_failed(store: Store, study: optuna.Study, tell: Tell = lambda text: No
     return Retried(name, tuple(numbers), total, command)
 
 
+def retry_out_of_memory(study: optuna.Study, memory: int | None) -> list[str]:
+    """Enqueues the trials that ran out of less memory than one trial can have now, in bytes; returns a line for each.
+
+    Only the study's owner may call it. Trials of older versions, which did not record their memory, stay as they are,
+    as all do if the present memory is not known.
+    """
+    lines = []
+    frozen = study.get_trials(deepcopy=False)
+    for trial in trial_records.records(study):
+        if trial.memory is None or memory is None or trial.retried or memory < MORE_MEMORY * trial.memory:
+            continue
+        _enqueue(study, frozen[trial.number])
+        lines.append(
+            f"{trial.name} ran out of {trial.memory / (1 << 30):.3g} GiB of memory; there are "
+            f"{memory / (1 << 30):.3g} GiB now: it is tried again"
+        )
+    return lines
+
+
 def _failed(trials: Sequence[TrialRecord], frozen: Sequence[FrozenTrial]) -> list[int]:
     """The last failed trial of each configuration whose trials have all failed."""
     last, answered = {}, set()
     for trial in trials:
-        if trial.configuration is None or trial.state == State.DUPLICATE:
+        if trial.configuration is None or trial.state == State.DUPLICATE or trial.retried:
             continue
         key = trial.configuration.key()
         if trial.state == State.FAILED:

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sweeper.config import Configuration
 from sweeper.errors import SweeperError
 from sweeper.events import State
-from sweeper.studies.attributes import RESULT, RUN_ID, TRIAL, spec_in
+from sweeper.studies.attributes import RESULT, RETRY_OF, RUN_ID, TRIAL, spec_in
 from sweeper.studies.objective import direction
 from sweeper.studies.seeds import trial_seed
 from sweeper.studies.spec import StudySpec
@@ -27,7 +27,8 @@ class TrialRecord:
     by epoch or, with several trainings, the mean over those complete, by their number. `params` holds the searched
     parameters' values in the configuration. A trial that was pruned for a constraint is not `feasible`. `seed` is that
     of the first repeat's trainings. `constant` has the only class that each of the networks gives to every validation
-    image, if each gives only one.
+    image, if each gives only one. `memory` is what a trial that ran out of memory had of it, in bytes. A pruned trial
+    that is `retried` does not count: another trial has its configuration, and did not fail.
     """
 
     number: int
@@ -46,6 +47,9 @@ class TrialRecord:
     seconds: float = 0.0
     run_id: str | None = None
     constant: tuple[str, ...] = ()
+    memory: int | None = None
+    retry_of: int | None = None
+    retried: bool = False
 
     @property
     def name(self) -> str:
@@ -84,7 +88,8 @@ def records(study: optuna.Study) -> list[TrialRecord]:
         if frozen.state.is_finished():
             ended[frozen.number] = frozen, record
         found.append(record)
-    return found
+    retried = {trial.retry_of for trial in found if trial.state != State.FAILED}
+    return [replace(t, retried=True) if t.number in retried and t.state == State.PRUNED else t for t in found]
 
 
 def set_run_id(study: optuna.Study, number: int, run_id: str) -> None:
@@ -124,13 +129,15 @@ def _record(frozen: FrozenTrial, run_id: str | None, spec: StudySpec) -> TrialRe
         seconds=result.get("seconds", 0.0),
         run_id=run_id,
         constant=tuple(result.get("constant", ())),
+        memory=result.get("memory"),
+        retry_of=attributes.get(RETRY_OF),
     )
 
 
 def counts(trials: Sequence[TrialRecord]) -> dict[str, int]:
-    """The number of trials by state, without duplicates."""
+    """The number of trials by state, without duplicates and those that were tried again."""
     states = {"complete": State.COMPLETE, "pruned": State.PRUNED, "fail": State.FAILED, "running": State.RUNNING}
-    return {name: sum(trial.state == state for trial in trials) for name, state in states.items()}
+    return {name: sum(trial.state == state and not trial.retried for trial in trials) for name, state in states.items()}
 
 
 def n_counted(study: optuna.Study) -> int:

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from sweeper.cli.tables import confusions, finalists_table, ranking_table, tested_table, trials_table, variants_table
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
+from sweeper.evaluation.constant import Constant
 from sweeper.evaluation.statistics import Estimate
 from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.outcome import Entrant, PromotionOutcome
@@ -60,6 +61,21 @@ def test_no_figure_is_cut_off_in_a_narrow_terminal(outcome, width):
         assert figure in tested
     assert "test evaluations: 1 by this study, 4 in this store" in " ".join(tested.split())
     assert "\u2026" not in finalists + tested
+
+
+@pytest.mark.parametrize(
+    ("metric", "told"),
+    [
+        ("accuracy", "Always saying the largest class: accuracy 49.00 on confirm images ([b]cat)"),
+        ("loss", "Giving every image the shares of the classes: loss 0.4900 on confirm images ([b]cat)"),
+    ],
+)
+def test_final_is_read_beside_always_saying_one_class(outcome, metric, told):
+    entrants = [replace(one, confirm={metric: 0.5, "low": None, "high": None}) for one in outcome.entrants]
+    constants = {"confirm": Constant("[b]cat", 0.49)}
+    text = shown(finalists_table(replace(outcome, metric=metric, entrants=entrants, constants=constants)), 160)
+    assert told in text
+    assert f"confirm {'loss' if metric == 'loss' else 'accuracy'}" in text
 
 
 def test_confusions_are_told_of_the_tested_networks_in_words(outcome):

@@ -39,7 +39,7 @@ class Sweep:
         self.tracker = FakeTracker()
         self.events = []
 
-    def run(self, script=steady, *, n_workers=1, stop=None, listener=None, **limits):
+    def run(self, script=steady, *, n_workers=1, stop=None, listener=None, memory=None, **limits):
         study = lifecycle.open_study(self.storage, "study", self.spec, self.space)
         self.pool = FakePool(script, n_workers)
         self.stop = stop or StopRequest()
@@ -54,6 +54,7 @@ class Sweep:
             tracker=self.tracker,
             listener=lambda event: (self.events.append(event), listener and listener(event)),
             stop=self.stop,
+            memory=memory,
         )
         Coordinator(context, self.pool).run()
         return trial_records.records(study)

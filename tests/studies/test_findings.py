@@ -26,7 +26,7 @@ def study(metric="accuracy", *, trials=4, ended="", constant=CAT, **spec):
 
 def trial(number, value=None, reason="", state=None, constant=()):
     state = state or (State.COMPLETE if value is not None else State.PRUNED)
-    return TrialRecord(number, state, value, {}, None, None, reason, True, 1, constant=constant)
+    return TrialRecord(number, state, value, {}, None, None, reason, True, 0, 1, constant=constant)
 
 
 FINE = [trial(0, 0.5), trial(1, 0.9), trial(2, reason="pruner"), trial(3, reason="diverged: the loss is nan")]

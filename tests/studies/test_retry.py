@@ -7,7 +7,7 @@ from sweeper.errors import SweeperError
 from sweeper.store import layout
 from sweeper.studies import lifecycle, trial_records
 from sweeper.studies.queries import studies_in
-from sweeper.studies.retry import retry_failed
+from sweeper.studies.retry import retry_failed, retry_out_of_memory
 from sweeper.studies.storage import open_storage
 from tests.search.test_coordinator import EXAMPLE, Sweep, steady
 
@@ -200,3 +200,66 @@ def test_running_study_is_refused_and_its_owner_named(sweep):
     with sweep.store.owning("study"), pytest.raises(SweeperError, match="study is being run by process"):
         retry(sweep)
     assert retry(sweep).numbers == (4,)
+
+
+def hungry(*numbers):
+    """A script by which these trials need more memory than there is."""
+
+    def script(job, epoch):
+        return Failure("out_of_memory", "tried to allocate 3 GiB") if job.number in numbers else steady(job, epoch)
+
+    return script
+
+
+GIB = 1 << 30
+
+
+def test_trial_that_ran_out_of_memory_is_tried_again_when_there_is_more_and_counts_once(sweep):
+    before = sweep.run(hungry(5), memory=2 * GIB)
+    assert (before[5].state, before[5].memory, len(before)) == ("pruned", 2 * GIB, 8)
+    (line,) = retry_out_of_memory(sweep.study, 4 * GIB)
+    assert line == "trial 5 ran out of 2 GiB of memory; there are 4 GiB now: it is tried again"
+    assert retry_out_of_memory(sweep.study, 4 * GIB) == []  # it is waiting already
+    after = sweep.run(memory=4 * GIB)
+    assert [job.number for job in sweep.pool.jobs] == [8]
+    assert (after[8].state, after[8].retry_of) == ("complete", 5)
+    assert after[8].configuration == before[5].configuration
+    assert after[5].retried
+    assert trial_records.counts(after) == {"complete": 8, "pruned": 0, "fail": 0, "running": 0}
+    assert retry_out_of_memory(sweep.study, 8 * GIB) == []
+
+
+@pytest.mark.parametrize("memory", [None, GIB, 2 * GIB, int(2.1 * GIB)])
+def test_without_clearly_more_memory_no_trial_is_tried_again(sweep, memory):
+    sweep.run(hungry(5), memory=2 * GIB)
+    assert retry_out_of_memory(sweep.study, memory) == []
+
+
+def test_memory_that_an_older_version_did_not_record_is_not_guessed(sweep):
+    sweep.run(hungry(5))
+    assert retry_out_of_memory(sweep.study, 64 * GIB) == []
+
+
+def test_trial_that_is_still_too_large_has_its_memory_recorded_anew(sweep):
+    sweep.run(hungry(5), memory=2 * GIB)
+    retry_out_of_memory(sweep.study, 4 * GIB)
+    after = sweep.run(hungry(5, 8), memory=4 * GIB)
+    assert (after[8].state, after[8].memory) == ("pruned", 4 * GIB)
+    assert trial_records.counts(after)["pruned"] == 1
+    assert retry_out_of_memory(sweep.study, 4 * GIB) == []
+    assert len(retry_out_of_memory(sweep.study, 8 * GIB)) == 1
+
+
+def test_baseline_that_ran_out_of_memory_is_the_baseline_again(sweep):
+    sweep.run(hungry(0), memory=2 * GIB)
+    retry_out_of_memory(sweep.study, 4 * GIB)
+    after = sweep.run(memory=4 * GIB)
+    assert (after[8].variant, after[8].state) == ("baseline", "complete")
+
+
+def test_second_try_that_fails_leaves_the_first_result(sweep):
+    sweep.run(hungry(5), memory=2 * GIB)
+    retry_out_of_memory(sweep.study, 4 * GIB)
+    after = sweep.run(failing(8), memory=4 * GIB)
+    assert (after[8].state, after[5].retried) == ("failed", False)
+    assert len(retry_out_of_memory(sweep.study, 4 * GIB)) == 1

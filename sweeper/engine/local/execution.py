@@ -43,6 +43,15 @@ class Execution:
         return self.devices[0].split(":")[0] + ", graphs" * self.graphs
 
     @property
+    def trial_memory(self) -> int | None:
+        """The most memory that a trial can have, in bytes: its worker's limit or the smallest GPU; None if unknown."""
+        if not self.devices[0].startswith("cuda"):
+            return self.worker_memory
+        import torch
+
+        return min(torch.cuda.get_device_properties(device).total_memory for device in self.devices)
+
+    @property
     def workers(self) -> list[str]:
         """The device of every worker."""
         return [device for device in self.devices for _ in range(self.at_once)]
