@@ -18,6 +18,7 @@ from sweeper.store import databases
 from sweeper.store.damage import find_damage
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
+from sweeper.studies import lost_runs
 from sweeper.studies.storage import check_database
 from sweeper.tracking import client
 from sweeper.tracking.ledger import Ledger
@@ -187,6 +188,8 @@ def _mlflow(store: Store) -> Check:
     if client.is_server(store):
         client.check_server(store)
         return Check("mlflow", OK, f"{place}the server answers")
+    for name, n_runs in lost_runs.lost_runs(store).items():
+        return Check("mlflow", ERROR, lost_runs.told(store, name, n_runs))
     if not client.check_database(store):
         return Check("mlflow", OK, f"{place}{_unused(store.tracking_uri)}")
     for name, location in databases.rows(store.tracking_uri, "experiments", "name", "artifact_location"):

@@ -25,6 +25,7 @@ def status(study: str | None, store: StoreOptions, as_json: bool) -> None:
     Example:
       sweeper status
     """
+    from sweeper.studies import lost_runs
     from sweeper.studies.queries import find_study, status_of
 
     where = resolve_store(store)
@@ -48,6 +49,8 @@ def status(study: str | None, store: StoreOptions, as_json: bool) -> None:
         click.echo(f"best: trial {best['number']}, validation {LABELS[found['metric']]} {best['value']:.4f}")
     for sentence in found["findings"]:
         click.echo(sentence)
+    if lost := lost_runs.lost_runs(where).get(found["study_name"]):
+        click.echo(f"Warning: {lost_runs.told(where, found['study_name'], lost)}")
     if found["undelivered"]:
         click.echo(
             f"{found['undelivered']} writes wait for MLflow: `sweeper sync{store_arguments(where)}` delivers them"

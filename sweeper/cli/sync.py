@@ -7,8 +7,8 @@ import click
 
 from sweeper.cli.notes import note
 from sweeper.cli.options import debug_option, json_option, resolve_store, store_options
-from sweeper.errors import SweeperError
-from sweeper.store.layout import StoreOptions
+from sweeper.errors import SweeperError, UsageError
+from sweeper.store.layout import Store, StoreOptions
 
 
 @click.command()
@@ -18,10 +18,15 @@ from sweeper.store.layout import StoreOptions
     is_flag=True,
     help="Give up the waiting writes of runs that were deleted in MLflow, with their files in the store.",
 )
+@click.option(
+    "--rebuild",
+    is_flag=True,
+    help="Make the runs of STUDY again from the study's own records, after MLflow's database in the store was lost.",
+)
 @store_options
 @json_option
 @debug_option
-def sync(study: str | None, drop_deleted: bool, store: StoreOptions, as_json: bool) -> None:
+def sync(study: str | None, drop_deleted: bool, rebuild: bool, store: StoreOptions, as_json: bool) -> None:
     """Deliver the writes of STUDY, or of all studies, that wait in the store because MLflow was unavailable.
 
     Metrics keep the times of their epochs, and nothing is delivered twice.
@@ -30,12 +35,18 @@ def sync(study: str | None, drop_deleted: bool, store: StoreOptions, as_json: bo
     Example:
       sweeper sync
       sweeper sync fashion_mnist-lenet5 --drop-deleted
+      sweeper sync fashion_mnist-lenet5 --rebuild
     """
+    from sweeper.studies import lost_runs
     from sweeper.studies.queries import find_study
     from sweeper.tracking.sync import sync as deliver
     from sweeper.tracking.tracker import shortfall
 
     where = resolve_store(store)
+    if rebuild:
+        _rebuild(where, study, as_json=as_json)
+        return
+    lost_runs.check(where, study)
     results = deliver(where, study, note, drop_deleted=drop_deleted)
     if study is not None and not results:
         find_study(where, study)  # raises if there is no such study; otherwise nothing waits
@@ -54,3 +65,21 @@ def sync(study: str | None, drop_deleted: bool, store: StoreOptions, as_json: bo
         note(error)
     if errors:
         raise SweeperError(errors[0])
+
+
+def _rebuild(store: Store, study: str | None, *, as_json: bool) -> None:
+    from sweeper.search.rebuild import LOST, rebuild
+    from sweeper.tracking.tracker import shortfall
+
+    if study is None:
+        raise UsageError("--rebuild needs the name of a study: `sweeper studies` lists them")
+    done = rebuild(store, study, note)
+    if as_json:
+        click.echo(json.dumps({"schema_version": 1, **asdict(done)}))
+    elif done.runs:
+        click.echo(f"{study}: {done.runs} runs made again, {done.with_artifacts} of them with their old artifacts")
+        click.echo(f"{LOST}.")
+    else:
+        click.echo(f"{study}: MLflow lacks none of its runs.")
+    if done.undelivered:
+        raise SweeperError(f"{study}: {shortfall(done.undelivered)}")

@@ -31,7 +31,7 @@ from sweeper.runs.batch import BatchRunner, Training
 from sweeper.runs.end_on_failure import ends_on_failure
 from sweeper.runs.stop import StopRequest, closing_patience
 from sweeper.store.redaction import redact
-from sweeper.studies import data_source, lifecycle, storage_errors, trial_records
+from sweeper.studies import data_source, lifecycle, lost_runs, storage_errors, trial_records
 from sweeper.studies.attributes import id_of, spec_of
 from sweeper.studies.ownership import claimed
 from sweeper.studies.queries import find_again, find_study
@@ -53,6 +53,10 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
         raise UsageError(f"--prefer {options.prefer} needs --seeds 2 or more: one seed cannot show who is tied")
     store = request.store
     study = find_study(store, request.study)
+    lost_runs.check(store, study.study_name)
+    ledger = Ledger(store)
+    for difference in ledger.differences():
+        listener(Note(f"Warning: {difference}"))
     if not (options.test or options.replace or options.again) and (promotion := recorded.find(store, study)):
         shown = recorded.outcome_of(store, study, promotion)
         recorded.announce(request, study, shown, listener)
@@ -78,9 +82,6 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
             request = replace(request, options=recorded.options_of(request, before))
             if promotion.is_printed:  # an older sweeper has not recorded the networks
                 before = None
-        ledger = Ledger(store)
-        for difference in ledger.differences():
-            listener(Note(f"Warning: {difference}"))
         data = data_source.source_of(study, request.data_dir, request.offline)
         test_sha256 = test_evaluation.known_sha256(data)
         if options.test:

@@ -40,16 +40,19 @@ def tags(command: Sequence[str], execution: Execution, data_sha256: str) -> dict
     return found
 
 
-def params(spec: RunSpec, split: Split) -> dict[str, Any]:
+def params(spec: RunSpec, split: Split | None) -> dict[str, Any]:
     """The parameters of a run: what its results depend on, and the sizes of its (first) split's parts.
 
-    A study's space is an artifact of the run; the parameters hold only the space's hash.
+    A study's space is an artifact of the run; the parameters hold only the space's hash. The sizes are left
+    out without the split.
     """
     stored = spec.as_json()
     space = stored.pop("space", None)
     del stored["fold_scalings"]
     if space is not None:
         stored["space_sha256"] = hashlib.sha256(json.dumps(space, sort_keys=True).encode()).hexdigest()
+    if split is None:
+        return stored
     return stored | {f"n_{name}": len(getattr(split, name)) for name in ("train", "validation", "confirm")}
 
 

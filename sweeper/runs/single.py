@@ -31,7 +31,7 @@ from sweeper.runs.study_trial import StudyTrial
 from sweeper.runs.variant_result import VariantResult
 from sweeper.spaces.space import Space, Variant
 from sweeper.store.layout import Store
-from sweeper.studies import storage_errors
+from sweeper.studies import lost_runs, storage_errors
 from sweeper.studies.objective import METRICS
 from sweeper.studies.seeds import derive_seed
 from sweeper.tracking.client import check_tracking
@@ -152,6 +152,7 @@ def run(request: TrainingRequest, listener: Listener, stop: StopRequest) -> Trai
         if changes:
             listener(Note(f"Unlike trial {request.trial.name} in {', '.join(changes)}: the metrics will differ"))
     init = _match_weights(found, request, planned, listener) if found else None
+    lost_runs.check(request.store, None)
     check_tracking(request.store, planned.training_set.name)
     others = [curves_of(request.store, run_id, planned.training_set.sha256, "--compare") for run_id in request.compare]
     request.store.prepare()

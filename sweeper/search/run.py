@@ -26,7 +26,8 @@ from sweeper.search.coordinator import Coordinator
 from sweeper.search.options import SearchOptions
 from sweeper.spaces.space import Space
 from sweeper.store.layout import Store
-from sweeper.studies import lifecycle, resume_command, storage_errors, trial_records
+from sweeper.store.redaction import redact
+from sweeper.studies import lifecycle, lost_runs, resume_command, storage_errors, trial_records
 from sweeper.studies.attributes import id_of
 from sweeper.studies.findings import findings
 from sweeper.studies.ownership import Ownership, claimed
@@ -144,6 +145,7 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
     planned, spec = make_plan(request, listener)
     stop.check()
     training_set, options, store = planned.training_set, request.options, request.store
+    lost_runs.check(store, None if request.new else request.study)
     check_tracking(store, training_set.name)
     store.prepare()
     listener(Step("Opening Optuna's database"))
@@ -159,6 +161,8 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
         stack.enter_context(_marks_ended_on_failure(study, stop, ownership))
         lifecycle.mark_running(study, options.trials, resume_command.resuming(request.command, name))
         path = lookup.path_of(request.source.dataset)
+        where = lost_runs.IN_STORE if store.embedded_tracking else redact(store.tracking_uri)
+        study.set_user_attr(lost_runs.TRACKING, where)
         study.set_user_attr(lifecycle.DATA_PATH, None if path is None else os.path.abspath(path))
         constant = planned.constant(spec.metric)
         study.set_user_attr(lifecycle.CONSTANT, constant and asdict(constant))

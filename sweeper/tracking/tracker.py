@@ -17,7 +17,7 @@ from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 from sweeper.tracking.client import check_place, connect, public_uri, reaching
 from sweeper.tracking.names import experiment_of
-from sweeper.tracking.outbox import Key, Outbox, Target
+from sweeper.tracking.outbox import Key, Outbox, Target, Write
 from sweeper.tracking.outbox_worker import OutboxWorker
 from sweeper.tracking.parent_run import ParentRun, ParentRuns, id_tag
 from sweeper.tracking.patience import Patience
@@ -171,6 +171,11 @@ class Tracker:
         """Ends the run of a child, or (None) the parent run, in `state` (a key of run_writer.STATUS)."""
         self._states[key] = state
         self._outbox_worker.put(key, "finish", state=state, time=_now(), reason=reason, metrics=dict(metrics or {}))
+
+    def repeat(self, writes: Sequence[Write]) -> None:
+        """Puts writes of an earlier outbox into this one, as they were."""
+        for write in writes:
+            self._outbox_worker.put(write.key, write.action, **write.arguments)
 
     def flush(self) -> list[str]:
         """Waits until all writes so far are delivered or fail; returns the reasons of undelivered writes."""

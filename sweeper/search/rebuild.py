@@ -1,0 +1,124 @@
+"""Makes a study's runs in MLflow again, from the study's records and the files that are left, if MLflow lost them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+
+from sweeper.events import State
+from sweeper.runs import run_metadata
+from sweeper.runs.record import final_metrics, log_values
+from sweeper.search import study_report
+from sweeper.store.layout import Store
+from sweeper.studies import lifecycle, storage_errors, trial_records, variant_curves
+from sweeper.studies.attributes import id_of, spec_of
+from sweeper.studies.lost_runs import is_run_id
+from sweeper.studies.objective import METRICS
+from sweeper.studies.queries import find_again, find_study
+from sweeper.studies.seeds import derive_seed
+from sweeper.studies.spec import StudySpec
+from sweeper.studies.trial_records import TrialRecord
+from sweeper.tracking import old_artifacts
+from sweeper.tracking.outbox import Outbox, Write
+from sweeper.tracking.run_ids import run_ids
+from sweeper.tracking.tracker import DataRecord, Tracker
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """What was made again: runs of trials, and those that got their old artifacts. `undelivered` as in Tracker."""
+
+    study: str
+    runs: int
+    with_artifacts: int
+    undelivered: list[str]
+
+
+# What the study does not hold.
+LOST = (
+    "Lost are the times, the metrics by epoch except the study's own score (variants keep their learning curves), the "
+    "runs of single folds and repeats, and the registered models: `sweeper promote` registers them again"
+)
+
+
+def rebuild(store: Store, name: str, notify: Callable[[str], None]) -> Rebuilt:
+    """Makes the study's run and those of its trials again, unless MLflow has them. May be repeated.
+
+    Writes that still waited for the lost runs follow. Raises SweeperError and UsageError.
+    """
+    study = find_study(store, name)
+    lifecycle.check_usable(study)
+    store.prepare()
+    with storage_errors.translated(store), store.owning(name):
+        study = find_again(store, name, id_of(study))
+        present, outbox = run_ids(store) or set(), store.outbox(name, id_of(study), "study")
+        missing = [t for t in trial_records.records(study) if _had_run(t) and t.run_id not in present]
+        if not missing and not _aside(outbox).exists():
+            return Rebuilt(name, 0, 0, [])
+        waiting = _set_aside(outbox)
+        tracker, spec = _open(store, study, notify), spec_of(study)
+        for trial in missing:
+            _make_again(tracker, study, spec, trial)
+        undelivered = tracker.flush()
+        made = {trial.run_id: tracker.child_run_id(trial.number) for trial in missing}
+        with_artifacts = sum(old_artifacts.move(store, old, new) for old, new in made.items() if old and new)
+        for trial in missing:
+            if run_id := tracker.child_run_id(trial.number):
+                trial_records.set_run_id(study, trial.number, run_id)
+        tracker.repeat(waiting)
+        stopped = study.user_attrs.get(lifecycle.ENDED)
+        seconds = study.user_attrs.get("seconds", 0.0)
+        study_report.log_end(tracker, study, spec.metric, "its process died" if stopped is None else stopped, seconds)
+        undelivered = [*undelivered, *tracker.close()]
+        _aside(outbox).unlink(missing_ok=True)
+        return Rebuilt(name, len(missing), with_artifacts, undelivered)
+
+
+def _had_run(trial: TrialRecord) -> bool:
+    return trial.configuration is not None and is_run_id(trial.run_id)
+
+
+def _open(store: Store, study: optuna.Study, notify: Callable[[str], None]) -> Tracker:
+    spec, source = spec_of(study), study.user_attrs.get(lifecycle.DATA_PATH)
+    tracker = Tracker(store, DataRecord(spec.dataset, spec.data_sha256, source or spec.dataset, ()), notify)
+    tags = {"sweeper.command": study.user_attrs.get(lifecycle.COMMAND, ""), "sweeper.data_sha256": spec.data_sha256}
+    tracker.open(study.study_name, id_of(study), {**tags, "sweeper.rebuilt": "true"}, run_metadata.params(spec, None))
+    return tracker
+
+
+def _make_again(tracker: Tracker, study: optuna.Study, spec: StudySpec, trial: TrialRecord) -> None:
+    assert trial.configuration is not None
+    seed = derive_seed(spec.seed, "trial", trial.number)
+    params = {**trial.configuration.values(), "epochs": spec.n_epochs(trial.variant), "seed": seed}
+    tags = {"sweeper.study": study.study_name, "sweeper.rebuilt": "true"}
+    if trial.variant:
+        tags["sweeper.variant"] = trial.variant
+    tracker.start_child(trial.number, trial.name, params, tags)
+    curves = variant_curves.load(study, trial.number)
+    if len(curves) == 1:
+        for epoch in curves[0]:
+            log_values(tracker, trial.number, int(epoch["epoch"]), epoch)
+    elif len(spec.trainings) == 1:
+        for number, value in trial.values.items():
+            log_values(tracker, trial.number, number, {METRICS[spec.metric]: value})
+    ended = trial.state in (State.COMPLETE, State.PRUNED, State.FAILED)
+    metrics = final_metrics(trial.metrics, trial.n_parameters or 0, trial.seconds)
+    state = trial.state if ended else State.INTERRUPTED
+    tracker.finish(trial.number, state, reason=trial.reason, metrics=metrics)
+
+
+def _set_aside(path: Path) -> list[Write]:
+    """The writes that wait in an outbox, whose file gets another name: they must follow those of the new runs."""
+    if path.exists() and not _aside(path).exists():
+        path.rename(_aside(path))
+    if not _aside(path).exists():
+        return []
+    outbox = Outbox(_aside(path))
+    found = outbox.writes()
+    outbox.close()
+    return found
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.before")

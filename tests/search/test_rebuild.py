@@ -1,0 +1,212 @@
+"""A store whose MLflow database was lost, as the commands meet it."""
+
+import json
+import os
+import shutil
+import sqlite3
+
+import mlflow
+import pytest
+from mlflow.store.model_registry import sqlalchemy_store as model_registry
+from mlflow.store.tracking import sqlalchemy_store as tracking
+from mlflow.tracking._model_registry.registry import ModelRegistryStoreRegistry
+from mlflow.tracking._tracking_service.registry import TrackingStoreRegistry
+
+from sweeper.store.layout import StoreOptions
+from sweeper.studies import lost_runs
+from sweeper.studies.queries import find_study
+from sweeper.tracking.outbox import Outbox
+from tests.promotion.conftest import workplace  # noqa: F401
+
+
+def open_anew():
+    """Makes MLflow open its databases anew, as another process would: it keeps them open for the process's life."""
+    for store in (tracking.SqlAlchemyStore, model_registry.SqlAlchemyStore):
+        for engine in store._engine_map.values():
+            engine.dispose()
+        store._engine_map.clear()
+    for registry in (TrackingStoreRegistry, ModelRegistryStoreRegistry):
+        registry._get_store_with_resolved_uri.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def searched(workplace, tmp_path_factory):  # noqa: F811
+    """A store with a study of three trials, and a copy of its files."""
+    workplace.search("kept", "--keep", 1)
+    kept = tmp_path_factory.mktemp("kept") / "store"
+    shutil.copytree(workplace.store, kept)
+    return workplace, kept
+
+
+@pytest.fixture
+def place(searched):
+    """The workplace, with the store as the search has left it."""
+    workplace, kept = searched  # noqa: F811
+    shutil.rmtree(workplace.store)
+    shutil.copytree(kept, workplace.store)
+    open_anew()
+    return workplace
+
+
+def lose_database(place):
+    (place.store / "mlflow.db").unlink()
+    open_anew()
+
+
+def client_of(place):
+    uri = f"sqlite:///{place.store}/mlflow.db"
+    return mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def runs_of(place):
+    """The runs of the data set's experiment, by name."""
+    client = client_of(place)
+    runs = client.search_runs([client.get_experiment_by_name("tiny").experiment_id])
+    assert len({run.info.run_name for run in runs}) == len(runs)
+    return {run.info.run_name: run for run in runs}
+
+
+def no_file(path):
+    path.unlink()
+
+
+def no_bytes(path):
+    path.write_bytes(b"")
+
+
+def no_tables(path):
+    path.unlink()
+    sqlite3.connect(path).close()
+
+
+def no_runs(path):
+    with sqlite3.connect(path) as database:
+        for table in ("runs", "metrics", "latest_metrics", "params", "tags"):
+            database.execute(f"DELETE FROM {table}")
+    database.close()
+
+
+@pytest.mark.parametrize("lose", [no_file, no_bytes, no_tables, no_runs])
+def test_lost_database_is_told_of_by_every_command_and_none_makes_a_new_one(place, lose):
+    path = place.store / "mlflow.db"
+    lose(path)
+    before = path.read_bytes() if path.exists() else None
+    told = f"{path} does not have the runs of 3 trials of study kept: put the file back from a backup, or `sweeper sync"
+    search = ["search", "tiny", "--space", place.space, "--trials", 3, "--jobs", 1, *place.places]
+    for line in (
+        [*search, "--study", "kept"],
+        [*search, "--study", "other"],
+        ["promote", "kept", *place.places],
+        ["train", "tiny", "--space", place.space, "--variant", "baseline", *place.places],
+        ["sync", "--store", place.store],
+    ):
+        assert told in place.run(*line, code=1).stderr.splitlines()[-1], line
+    assert told in place.run("status", "kept", "--store", place.store).stdout
+    [check] = [
+        check
+        for check in json.loads(place.run("doctor", "--store", place.store, "--json", code=1).stdout)["checks"]
+        if check["name"] == "mlflow"
+    ]
+    assert check["status"] == "error"
+    assert told in check["found"]
+    assert (path.read_bytes() if path.exists() else None) == before
+
+
+def test_whole_database_is_not_taken_for_a_lost_one(place):
+    assert lost_runs.lost_runs(StoreOptions(place.store).resolve({})) == {}
+    assert place.run("sync", "kept", "--rebuild", "--store", place.store).stdout == (
+        "kept: MLflow lacks none of its runs.\n"
+    )
+
+
+def test_run_in_mlflows_trash_is_not_lost(place):
+    client = client_of(place)
+    for run in runs_of(place).values():
+        client.delete_run(run.info.run_id)
+    assert lost_runs.lost_runs(StoreOptions(place.store).resolve({})) == {}
+
+
+def test_runs_on_a_server_are_not_missed_in_the_store(place):
+    store = StoreOptions(place.store).resolve({})
+    find_study(store, "kept").set_user_attr(lost_runs.TRACKING, "http://127.0.0.1:1")
+    (place.store / "mlflow.db").unlink()
+    assert lost_runs.lost_runs(store) == {}
+
+
+@pytest.mark.parametrize(("artifacts", "n"), [(True, 3), (False, None)])
+def test_older_study_had_its_runs_in_the_store_if_their_folders_are_there(place, artifacts, n):
+    store = StoreOptions(place.store).resolve({})
+    study = find_study(store, "kept")
+    study._storage.set_study_user_attr(study._study_id, lost_runs.TRACKING, None)
+    (place.store / "mlflow.db").unlink()
+    if not artifacts:
+        shutil.rmtree(store.artifacts)
+    assert lost_runs.lost_runs(store).get("kept") == n
+
+
+def test_runs_are_made_again_from_the_studys_records_with_their_old_artifacts(place):
+    before = runs_of(place)
+    old_client = client_of(place)
+    artifacts = {name: {f.path for f in old_client.list_artifacts(run.info.run_id)} for name, run in before.items()}
+    scores = {
+        name: old_client.get_metric_history(run.info.run_id, "validation_accuracy") for name, run in before.items()
+    }
+    lose_database(place)
+    shown = place.run("sync", "kept", "--rebuild", "--store", place.store).stdout
+    assert shown.startswith("kept: 3 runs made again, 3 of them with their old artifacts\nLost are the times, ")
+
+    after, client = runs_of(place), client_of(place)
+    assert set(after) == set(before)
+    for name, run in after.items():
+        old = before[name]
+        assert run.info.status == old.info.status
+        assert run.data.tags["sweeper.state"] == old.data.tags["sweeper.state"]
+        if name == "kept":
+            assert run.data.metrics == pytest.approx(old.data.metrics)
+            continue
+        assert run.data.params == old.data.params
+        assert {f.path for f in client.list_artifacts(run.info.run_id)} == artifacts[name]
+        history = client.get_metric_history(run.info.run_id, "validation_accuracy")
+        assert [metric.step for metric in history] == [1, 2]
+        assert [m.value for m in history] == pytest.approx([m.value for m in scores[name]], abs=1e-4)
+        assert set(run.data.metrics) <= set(old.data.metrics)
+        assert {"best_validation_accuracy", "n_parameters", "seconds"} <= set(run.data.metrics)
+
+    shown = json.loads(place.run("trials", "kept", "--store", place.store, "--json").stdout)["trials"]
+    assert {trial["run_id"] for trial in shown} == {run.info.run_id for name, run in after.items() if name != "kept"}
+
+
+def test_search_goes_on_after_the_rebuild_without_second_runs(place):
+    lose_database(place)
+    place.run("sync", "kept", "--rebuild", "--store", place.store)
+    place.search("kept", "--trials", 4, "--keep", 1)
+    assert len(runs_of(place)) == 5
+    assert all(run.info.status == "FINISHED" for run in runs_of(place).values())
+
+
+def test_writes_that_waited_for_the_lost_runs_follow_the_rebuild(place):
+    store = StoreOptions(place.store).resolve({})
+    study = find_study(store, "kept")
+    outbox = Outbox(store.outbox("kept", study.user_attrs["study_id"], "study"))
+    outbox.put(1, "texts", {"texts": {"late.txt": "late"}})
+    outbox.close()
+    lose_database(place)
+    place.run("sync", "kept", "--rebuild", "--store", place.store)
+    run = next(run for name, run in runs_of(place).items() if name.startswith("trial 1"))
+    assert "late.txt" in {file.path for file in client_of(place).list_artifacts(run.info.run_id)}
+    assert os.listdir(store.outboxes) == []
+
+
+def test_rebuild_needs_a_study(place):
+    assert "--rebuild needs the name of a study" in place.run("sync", "--rebuild", code=2).stderr
+
+
+def test_look_at_the_test_set_is_not_hidden_by_the_loss_of_mlflows_database(place):
+    place.promote("kept", "--top", 1, "--seeds", 2, "--test")
+    lose_database(place)
+    place.run("sync", "kept", "--rebuild", "--store", place.store)
+    refused = place.promote("kept", "--top", 1, "--seeds", 2, "--test", code=2)
+    assert "study kept was tested on these test data already" in refused.stderr
+    shown = place.run("ledger", "--store", place.store)
+    assert "complete, not in MLflow" in shown.stdout
+    assert "has no run of 1 test evaluation in" in shown.stderr
