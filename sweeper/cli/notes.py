@@ -12,16 +12,31 @@ from sweeper.store.redaction import redact
 def store_arguments(store: Store) -> str:
     """The options that a command typed here needs for this store; begins with a space, or is empty."""
     words = []
-    if store.root != Path(os.path.abspath(DEFAULT_STORE)):
+    # Also what a variable holds: the command may be typed where the variable is not set, or is another.
+    if store.root != Path(os.path.abspath(DEFAULT_STORE)) or os.environ.get("SWEEPER_STORE"):
         words += ["--store", str(store.root)]
-    for option, variable, url, embedded in (
-        ("--storage", "OPTUNA_STORAGE", store.storage, store.embedded_storage),
-        ("--tracking-uri", "MLFLOW_TRACKING_URI", store.tracking_uri, store.embedded_tracking),
+    for option, url, embedded in (
+        ("--storage", store.storage, store.embedded_storage),
+        ("--tracking-uri", store.tracking_uri, store.embedded_tracking),
     ):
-        # An address with its password hidden would not work, and one in the variable need not be typed.
-        if not embedded and redact(url) == url and os.environ.get(variable) != url:
+        if not embedded and redact(url) == url:  # an address with its password hidden would not work
             words += [option, url]
     return "".join(f" {shlex.quote(word)}" for word in words)
+
+
+def command_line(store: Store) -> list[str]:
+    """The command as it was typed, with the options that it has taken from variables: elsewhere they may not be set."""
+    words = ["sweeper", *sys.argv[1:]]
+    for option, variable, value in (
+        ("--store", "SWEEPER_STORE", str(store.root)),
+        ("--storage", "OPTUNA_STORAGE", store.storage),
+        ("--tracking-uri", "MLFLOW_TRACKING_URI", store.tracking_uri),
+        ("--data-dir", "SWEEPER_DATA_DIR", os.path.abspath(os.environ.get("SWEEPER_DATA_DIR", ""))),
+    ):
+        typed = any(word == option or word.startswith(f"{option}=") for word in words)
+        if os.environ.get(variable) and not typed and redact(value) == value:
+            words += [option, value]
+    return words
 
 
 def note_store(store: Store) -> None:

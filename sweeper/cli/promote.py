@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from sweeper.cli.notes import note, store_arguments
+from sweeper.cli.notes import command_line, note, store_arguments
 from sweeper.cli.options import (
     data_dir_option,
     debug_option,
@@ -112,7 +112,7 @@ def promote(
     note_imports(quiet=quiet)
     from sweeper.promotion.request import PromotionRequest
 
-    context = click.get_current_context()
+    context, where = click.get_current_context(), resolve_store(store)
     request = PromotionRequest(
         study=study,
         options=PromotionOptions(
@@ -122,8 +122,8 @@ def promote(
         device=device,
         data_dir=data_dir,
         offline=offline,
-        store=resolve_store(store),
-        command=["sweeper", *sys.argv[1:]],
+        store=where,
+        command=command_line(where),
     )
     outcome = _run(request, quiet=quiet, verbose=verbose)
     if as_json:
@@ -172,7 +172,7 @@ def _show(outcome: "PromotionOutcome", request: "PromotionRequest") -> None:
     champion = outcome.entrants[0].version
     if outcome.registered_champion != champion:
         click.echo(f"  {command} --replace")
-    if store.embedded_tracking:
+    if store.tracking_file:
         click.echo(f"  sweeper ui{options}")
     model = "@champion" if outcome.registered_champion == champion else f"/{champion}"
     serve = ["mlflow", "models", "serve", "-m", f"models:/{outcome.model_name}{model}"]

@@ -2,13 +2,12 @@
 
 import json
 import math
-import sys
 from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
-from sweeper.cli.notes import note, store_arguments
+from sweeper.cli.notes import command_line, note, store_arguments
 from sweeper.cli.options import (
     debug_option,
     device_options,
@@ -157,6 +156,7 @@ def search(
     from sweeper.search.run import SearchRequest
 
     _note_unused_epochs(space, training, variants_only=variants_only)
+    where = resolve_store(store)
     request = SearchRequest(
         source=source,
         space=space,
@@ -174,10 +174,10 @@ def search(
             trial_timeout=trial_timeout,
             keep=keep,
         ),
-        store=resolve_store(store),
+        store=where,
         study=name,
         new=new,
-        command=["sweeper", *sys.argv[1:]],
+        command=command_line(where),
     )
     if dry_run:
         from sweeper.cli.dry_run import show_plan
@@ -279,7 +279,7 @@ def _show(outcome: "SearchOutcome", request: "SearchRequest") -> None:
         click.echo(f"  {_resume_command(request, outcome.study_name)}   # resumes from here")
     if outcome.undelivered:
         click.echo(f"  sweeper sync{options}")
-    if request.store.embedded_tracking:
+    if request.store.tracking_file:
         click.echo(f"  sweeper ui{options}")
     if n["complete"]:
         click.echo(f"  sweeper promote {outcome.study_name} --top 2 --test{options}")

@@ -2,14 +2,13 @@
 
 import json
 import shlex
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
-from sweeper.cli.notes import note, store_arguments
+from sweeper.cli.notes import command_line, note, store_arguments
 from sweeper.cli.options import (
     debug_option,
     device_options,
@@ -141,7 +140,7 @@ def train(
         training=replace(training, epochs=training.epochs or found.epochs),
         device=device,
         store=resolved,
-        command=["sweeper", *sys.argv[1:]],
+        command=command_line(resolved),
         init=init,
         freeze=freeze,
         compare=compare,

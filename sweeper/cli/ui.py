@@ -9,6 +9,7 @@ import click
 from sweeper.cli.options import resolve_store, store_options
 from sweeper.errors import SweeperError, UsageError
 from sweeper.store.layout import StoreOptions
+from sweeper.store.redaction import redact
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -35,10 +36,14 @@ def ui(
       sweeper ui --port 5001
     """
     where = resolve_store(store)
-    if not where.embedded_tracking:
-        raise UsageError("the runs are on your own MLflow server: open its address (--tracking-uri) in a browser")
-    if not (where.root / "mlflow.db").exists():
-        raise SweeperError(f"no runs in {where.root} yet: `sweeper search` makes them")
+    if where.tracking_file is None:
+        raise UsageError(
+            f"the runs are not in a SQLite file but at {redact(where.tracking_uri)} (--tracking-uri): open an MLflow "
+            "server's address in a browser, or start MLflow's own UI on the database"
+        )
+    if not where.tracking_file.exists():
+        place = where.root if where.embedded_tracking else where.tracking_file
+        raise SweeperError(f"no runs in {place} yet: `sweeper search` makes them")
     from sweeper.tracking.client import check_database
 
     check_database(where)  # MLflow would migrate an older database to its own schema, without a backup

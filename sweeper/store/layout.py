@@ -40,6 +40,12 @@ class Store:
         return self.tracking_uri == _sqlite(self.root / "mlflow.db")
 
     @property
+    def tracking_file(self) -> Path | None:
+        """The SQLite file of the runs, in the store or elsewhere; None if a server or another database has them."""
+        path = self.tracking_uri.removeprefix("sqlite:///")
+        return Path(os.path.abspath(path)) if self.tracking_uri.startswith("sqlite:///") and path else None
+
+    @property
     def embedded_storage(self) -> bool:
         return self.storage == _sqlite(self.root / "optuna.db")
 

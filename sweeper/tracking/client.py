@@ -130,8 +130,8 @@ def experiment_id(client: MlflowClient, name: str, store: Store) -> str:
                 "--store"
             )
         return str(experiment.experiment_id)
-    # With SQLite, MLflow would put artifacts under the current folder; a server chooses the place for them itself.
-    location = (store.artifacts / name).as_uri() if store.embedded_tracking else None
+    # With a database, MLflow would put artifacts under the current folder; a server chooses the place for them itself.
+    location = None if is_server(store) else (_artifacts(store) / name).as_uri()
     try:
         return str(client.create_experiment(name, artifact_location=location))
     except MlflowException as error:
@@ -144,6 +144,12 @@ def restore_command(kind: str, ids: Sequence[str], uri: str) -> str:
     """The command that restores deleted runs or experiments (`kind`); a password in the address must be typed in."""
     command = f"MLFLOW_TRACKING_URI={shlex.quote(redact(uri))} mlflow {kind}s restore --{kind}-id"
     return f"{command} {ids[0]}" if len(ids) == 1 else f"for {kind} in {' '.join(ids)}; do {command} ${kind}; done"
+
+
+def _artifacts(store: Store) -> Path:
+    """The folder of artifacts: in the store, or beside a SQLite file that the user has named."""
+    file = store.tracking_file
+    return store.artifacts if store.embedded_tracking or file is None else file.parent / "artifacts"
 
 
 def search_runs(client: MlflowClient, experiment: str, query: str, view: int = ViewType.ACTIVE_ONLY) -> list[Run]:

@@ -76,3 +76,26 @@ def test_other_host_needs_allowed_hosts(store):
 def test_server_of_the_users_own_is_not_served_again(store):
     result = run("--store", store.root, "--tracking-uri", "http://127.0.0.1:1")
     assert result.exit_code == 2
+
+
+def test_sqlite_file_of_the_users_own_is_served(store, tmp_path, monkeypatch):
+    (tmp_path / "own.db").write_bytes((store.root / "mlflow.db").read_bytes())
+    uri, started = f"sqlite:///{tmp_path}/own.db", []
+    monkeypatch.setattr(os, "execve", lambda program, arguments, environment: started.extend(arguments))
+    result = run("--store", tmp_path / "none", "--tracking-uri", uri)
+    assert result.exit_code == 0
+    assert f"mlflow ui --backend-store-uri {uri}" in result.stdout
+    assert started[started.index("--backend-store-uri") + 1] == uri
+
+
+def test_missing_sqlite_file_of_the_users_own_is_named(store, tmp_path):
+    result = run("--store", store.root, "--tracking-uri", f"sqlite:///{tmp_path}/own.db")
+    assert result.exit_code == 1
+    assert f"no runs in {tmp_path}/own.db yet" in result.stderr
+    assert not (tmp_path / "own.db").exists()
+
+
+def test_other_database_of_the_users_own_is_named_without_its_password(store):
+    result = run("--store", store.root, "--tracking-uri", "postgresql://me:secret@127.0.0.1:1/runs")
+    assert result.exit_code == 2
+    assert "not in a SQLite file but at postgresql://me:***@127.0.0.1:1/runs" in result.stderr

@@ -85,3 +85,16 @@ def test_newer_database_is_refused(made, tmp_path):
     connection.close()
     with pytest.raises(SweeperError, match=r"has a schema \(ffffffffffff\) that MLflow .* does not know"):
         client.connect(at(tmp_path))
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_artifacts_of_a_sqlite_file_of_the_users_own_lie_beside_it(tmp_path, monkeypatch, absolute):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    uri = f"sqlite:///{tmp_path}/data/own.db" if absolute else "sqlite:///../data/own.db"
+    store = StoreOptions(tmp_path / "store", None, uri).resolve({})
+    store.prepare()
+    connected = client.connect(store)
+    made = connected.get_experiment(client.experiment_id(connected, "tiny", store))
+    assert made.artifact_location == (tmp_path / "data" / "artifacts" / "tiny").as_uri()

@@ -1,0 +1,64 @@
+import shlex
+import sys
+
+import pytest
+
+from sweeper.cli.notes import command_line, store_arguments
+from sweeper.store.layout import StoreOptions
+
+
+@pytest.fixture(autouse=True)
+def variables(monkeypatch, tmp_path):
+    """Sets exactly these of sweeper's variables; the command is typed in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def only(**values):
+        for name in ("SWEEPER_STORE", "OPTUNA_STORAGE", "MLFLOW_TRACKING_URI", "SWEEPER_DATA_DIR"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in values.items():
+            monkeypatch.setenv(name, value)
+
+    only()
+    return only
+
+
+def typed(monkeypatch, line, options=None):
+    """The command as it is recorded."""
+    monkeypatch.setattr(sys, "argv", line.split())
+    return shlex.join(command_line((options or StoreOptions()).resolve({})))
+
+
+def test_command_without_variables_stays_as_it_was_typed(monkeypatch):
+    assert typed(monkeypatch, "sweeper search tiny --trials 3") == "sweeper search tiny --trials 3"
+
+
+def test_what_variables_held_is_repeated_as_options(monkeypatch, variables, tmp_path):
+    variables(
+        SWEEPER_STORE="s", OPTUNA_STORAGE="sqlite:///o.db", MLFLOW_TRACKING_URI="http://h:1", SWEEPER_DATA_DIR="d e"
+    )
+    options = StoreOptions(tmp_path / "s", "sqlite:///o.db", "http://h:1")
+    assert typed(monkeypatch, "sweeper search tiny", options) == (
+        f"sweeper search tiny --store {tmp_path}/s --storage sqlite:///o.db --tracking-uri http://h:1 "
+        f"--data-dir '{tmp_path}/d e'"
+    )
+
+
+@pytest.mark.parametrize("line", ["sweeper search tiny --store x", "sweeper search tiny --store=x"])
+def test_option_that_was_typed_wins_over_its_variable(monkeypatch, variables, line):
+    variables(SWEEPER_STORE="s")
+    assert typed(monkeypatch, line) == line
+
+
+def test_password_in_a_variable_is_not_repeated(monkeypatch, variables):
+    url = "http://me:secret@h:1"
+    variables(MLFLOW_TRACKING_URI=url)
+    assert typed(monkeypatch, "sweeper search tiny", StoreOptions(None, None, url)) == "sweeper search tiny"
+    assert store_arguments(StoreOptions(None, None, url).resolve({})) == ""
+
+
+def test_printed_commands_name_the_store_wherever_they_are_typed(variables, tmp_path):
+    assert store_arguments(StoreOptions().resolve({})) == ""
+    assert store_arguments(StoreOptions(tmp_path / "s").resolve({})) == f" --store {tmp_path}/s"
+    variables(SWEEPER_STORE="/elsewhere", MLFLOW_TRACKING_URI="http://h:1")
+    server = StoreOptions(None, None, "http://h:1").resolve({})
+    assert store_arguments(server) == f" --store {tmp_path}/mlruns --tracking-uri http://h:1"
