@@ -44,6 +44,14 @@ if TYPE_CHECKING:
     help="Retrain the best K configurations of the search, and the baseline.",
 )
 @click.option(
+    "--trial",
+    "trials",
+    type=click.IntRange(min=0),
+    multiple=True,
+    metavar="N",
+    help="Retrain trial N, complete or pruned, instead of the best. Repeatable.",
+)
+@click.option(
     "--seeds",
     type=click.IntRange(min=1),
     default=PromotionOptions.seeds,
@@ -78,6 +86,7 @@ if TYPE_CHECKING:
 def promote(
     study: str | None,
     top: int,
+    trials: tuple[int, ...],
     seeds: int,
     prefer: str,
     test: bool,
@@ -107,18 +116,29 @@ def promote(
     """
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other")
+    context = click.get_current_context()
+    given = [name for name in context.params if context.get_parameter_source(name) != ParameterSource.DEFAULT]
+    if {"top", "trials"} <= set(given):
+        raise UsageError("give one of --top and --trial, got both")
     if allow_retest and not test:
         raise UsageError("--allow-retest needs --test")
     note_imports(quiet=quiet)
     from sweeper.promotion.request import PromotionRequest
 
-    context, where = click.get_current_context(), resolve_store(store)
+    where = resolve_store(store)
     request = PromotionRequest(
         study=study,
         options=PromotionOptions(
-            top=top, seeds=seeds, prefer=prefer, test=test, allow_retest=allow_retest, again=again, replace=replace
+            top=top,
+            trials=trials,
+            seeds=seeds,
+            prefer=prefer,
+            test=test,
+            allow_retest=allow_retest,
+            again=again,
+            replace=replace,
         ),
-        given=[name for name in context.params if context.get_parameter_source(name) != ParameterSource.DEFAULT],
+        given=given,
         device=device,
         data_dir=data_dir,
         offline=offline,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweeper.config import Configuration
-from sweeper.errors import SweeperError
+from sweeper.errors import SweeperError, UsageError
 from sweeper.events import State
 from sweeper.models import families, layers
 from sweeper.promotion.predictions import Predictions
@@ -51,16 +51,15 @@ def select(
     top: int,
     input_shape: tuple[int, int, int],
     n_classes: int,
-    recorded: Collection[int] = (),
+    numbers: Collection[int] = (),
 ) -> list[Finalist]:
     """Selects the `top` best distinct configurations by search score, and the baseline wherever it ranks.
 
-    Selects fewer if fewer have finished. If the numbers of an earlier promotion's finalists are `recorded`, selects
-    these, whatever the search has found since. Raises SweeperError if no trial has finished.
+    Selects fewer if fewer have finished. With the `numbers` of trials, selects these and the baseline instead, whatever
+    their scores. Raises SweeperError if no trial can be selected.
     """
     baseline = Configuration.from_values(spec.space["variants"]["baseline"])
-    found_best = distinct(trials, spec.metric)
-    chosen = [trial for trial in found_best if trial.number in recorded] if recorded else found_best[:top]
+    chosen = _named(trials, numbers, spec.metric) if numbers else distinct(trials, spec.metric)[:top]
     if not chosen:
         raise SweeperError("no trial that can be promoted has finished")
     if not any(trial.configuration == baseline for trial in chosen):
@@ -92,6 +91,32 @@ def distinct(trials: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:
     found: dict[str, TrialRecord] = {}
     for trial in trial_records.ranking(trials, metric):
         if trial.configuration is not None and trial.feasible:
+            found.setdefault(trial.configuration.key(), trial)
+    return list(found.values())
+
+
+def check_numbers(trials: Sequence[TrialRecord], numbers: Collection[int], study_name: str) -> None:
+    """Raises UsageError for the number of a trial that cannot be promoted (--trial)."""
+    by_number = {trial.number: trial for trial in trials}
+    for number in numbers:
+        if number not in by_number:
+            raise UsageError(
+                f"study {study_name} has no trial {number} (--trial); `sweeper trials {study_name}` lists its trials"
+            )
+        trial = by_number[number]
+        if trial.state not in (State.COMPLETE, State.PRUNED, State.DUPLICATE):
+            raise UsageError(
+                f"a trial to promote must be complete or pruned, trial {number} is {trial.state} (--trial)"
+            )
+        if not trial.feasible:
+            raise UsageError(f"trial {number} cannot be promoted: {trial.reason} (--trial)")
+
+
+def _named(trials: Sequence[TrialRecord], numbers: Collection[int], metric: str) -> list[TrialRecord]:
+    """The trials with these numbers, the best first and pruned ones last, each configuration once."""
+    found: dict[str, TrialRecord] = {}
+    for trial in [*trial_records.ranking(trials, metric), *trials]:
+        if trial.number in numbers and trial.configuration is not None:
             found.setdefault(trial.configuration.key(), trial)
     return list(found.values())
 

@@ -90,6 +90,8 @@ def announce(request: PromotionRequest, study: optuna.Study, outcome: PromotionO
     listener(Note(f"Study {study.study_name} was promoted before{made}: this is shown, and nothing is trained"))
     if other := other_options(request, outcome):
         listener(Note(f"{typed(other)} changes nothing that is shown: --again promotes anew with it"))
+    if "trials" in outcome.options:
+        return
     best = distinct(trial_records.records(study), spec_of(study).metric)[: outcome.options.get("top")]
     finalists = {entrant.trial for entrant in outcome.entrants}
     if new := [trial.name for trial in best if trial.number not in finalists]:
@@ -127,12 +129,15 @@ def options_of(request: PromotionRequest, outcome: PromotionOutcome) -> Promotio
 
 def typed(options: Mapping[str, Any]) -> str:
     """Options as on a command line."""
-    return " ".join(f"--{name} {value}" for name, value in options.items())
+    numbers = options.get("trials", ())
+    others = {name: value for name, value in options.items() if name != "trials"}
+    return " ".join([*(f"--trial {n}" for n in numbers), *(f"--{name} {value}" for name, value in others.items())])
 
 
 def other_options(request: PromotionRequest, outcome: PromotionOutcome) -> dict[str, Any]:
     """The options given in the command line that would make another promotion than the recorded one."""
-    given = {name: getattr(request.options, name) for name in outcome.options if name in request.given}
+    asked = request.options.decisive() if outcome.options else {}
+    given = {name: value for name, value in asked.items() if name in request.given}
     # A finalist that was alone is the best one, too.
     made = {**outcome.options, "top": 1} if len(outcome.entrants) == 1 and given.get("top") == 1 else outcome.options
-    return {name: value for name, value in given.items() if value != made[name]}
+    return {name: value for name, value in given.items() if value != made.get(name)}

@@ -38,7 +38,6 @@ from sweeper.studies.queries import find_again, find_study
 from sweeper.tracking import promotions
 from sweeper.tracking.client import check_tracking
 from sweeper.tracking.ledger import Ledger
-from sweeper.tracking.promotions import OPTIONS
 from sweeper.tracking.registry import Registry
 from sweeper.tracking.tracker import Tracker, shortfall
 
@@ -131,16 +130,17 @@ class _Promotion:
         trials = trial_records.records(study)
         # MLflow refuses slashes and colons in a model's name, but a space's name, that of its file, may contain them.
         plain = re.sub(r"[^A-Za-z0-9._-]", "-", f"sweeper-{self.spec.dataset}-{self.spec.space_name}")
+        final.check_numbers(trials, request.options.trials, study.study_name)
         self.finalists = final.select(
             trials,
             self.spec,
             request.options.top,
             self.training_set.input_shape,
             len(self.training_set.classes),
-            [entrant.trial for entrant in before.entrants] if before else (),
+            [entrant.trial for entrant in before.entrants] if before else request.options.trials,
         )
         self.refits = {f.trial: self.jobs.refit(f) for f in self.finalists}
-        if request.options.test and len(self.finalists) == 1 and request.options.top > 1:
+        if request.options.test and len(self.finalists) == 1 and request.options.n_asked > 1:
             raise UsageError(study_data.nothing_to_compare(study, self.finalists[0]))
         self.dropped: list[str] = []
         if before is None:
@@ -150,7 +150,7 @@ class _Promotion:
         self.model_name = self.registry.name_of(plain, training_set.sha256)
         record = run_metadata.data_record(self.training_set)
         self.tracker = Tracker(request.store, record, lambda text: listener(Note(text)), kind="promotion")
-        self.options = before.options if before else {name: getattr(request.options, name) for name in OPTIONS}
+        self.options = before.options if before else request.options.decisive()
         choices = {f"sweeper.{name}": str(value) for name, value in self.options.items()}
         tags = run_metadata.tags(request.command, execution, self.training_set.sha256) | choices
         listener(Step("Opening MLflow's database"))
@@ -279,7 +279,7 @@ class _Promotion:
         options, outcome = self.request.options, replace(outcome, test_sha256=self.test_sha256)
         # Before the test, whose result cannot change what was found.
         self.tracker.log_text(None, {promotions.FOUND: json.dumps(outcome.found(), indent=2)})
-        if options.test and len(order) == 1 and options.top > 1:
+        if options.test and len(order) == 1 and options.n_asked > 1:
             text = "Not tested: nothing is left to compare, and the study has only one look; --top 1 tests it alone."
             outcome = replace(outcome, verdict=[*outcome.verdict, text])
         elif options.test:

@@ -52,15 +52,15 @@ def notes(
     device: str,
 ) -> Iterator[str]:
     """Notes for the user before the promotion starts."""
-    spec, top, seeds = spec_of(study), options.top, options.seeds
+    spec, seeds = spec_of(study), options.seeds
     names = ", ".join(f.name for f in finalists)
     yield (
         f"Study {study.study_name}: {names}; each is trained with {seeds} fresh seeds for the order and {seeds} for "
         "the estimate, then refitted on all the study's images"
     )
     n_found = len(distinct(trials, spec.metric))
-    if n_found < top:
-        yield f"--top {top}: only {n_found} distinct configurations have finished"
+    if not options.trials and n_found < options.top:
+        yield f"--top {options.top}: only {n_found} distinct configurations have finished"
     if study.user_attrs.get(lifecycle.ENDED) not in lifecycle.DONE:
         counts = trial_records.counts(trials)
         done = counts["complete"] + counts["pruned"]
