@@ -27,7 +27,11 @@ def test_promotion_that_is_interrupted_goes_on_to_one_test_and_no_second(store, 
     interrupted.ended(143)
     assert "To resume: sweeper promote" in interrupted.stderr
     assert interrupted.stdout == ""
-    assert json.loads(sweeper("ledger", "--store", store, "--json").stdout) == {"schema_version": 1, "looks": [], "differences": []}
+    assert json.loads(sweeper("ledger", "--store", store, "--json").stdout) == {
+        "schema_version": 1,
+        "looks": [],
+        "differences": [],
+    }
 
     done = sweeper(*arguments, "--json")
     outcome = json.loads(done.stdout)
