@@ -11,12 +11,16 @@ if TYPE_CHECKING:
     from sweeper.search.run import SearchRequest
 
 
-def show_plan(request: "SearchRequest", *, as_json: bool) -> None:
-    """Prints the plan, as text or as one JSON object. Does not download data that are missing on this machine."""
+def show_plan(request: "SearchRequest", *, as_json: bool, quiet: bool) -> None:
+    """Prints the plan, as text or as one JSON object, and unless `quiet` the notes of a search on stderr.
+
+    Does not download data that are missing on this machine.
+    """
     from sweeper.data.lookup import name_of
     from sweeper.data.training_set import is_here
     from sweeper.search.run import make_plan
 
+    say = (lambda text: None) if quiet else note
     options = request.options
     shown: dict[str, Any] = {
         "schema_version": 1,
@@ -35,8 +39,8 @@ def show_plan(request: "SearchRequest", *, as_json: bool) -> None:
         "store": str(request.store.root),
         "data_source": None,
     }
-    if request.source.offline or is_here(request.source, notify=note):
-        planned, _ = make_plan(request, lambda event: note(getattr(event, "text", "")))
+    if request.source.offline or is_here(request.source, notify=say):
+        planned, _ = make_plan(request, lambda event: say(getattr(event, "text", "")))
         shown["data_source"] = planned.training_set.source
         shown["images"] = {part: len(getattr(planned.splits[0], part)) for part in ("train", "validation", "confirm")}
         shown["workers"] = planned.execution.workers

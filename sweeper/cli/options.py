@@ -248,8 +248,11 @@ def device_options(*, jobs_help: str) -> Decorator:
 json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
-def load_space(source: DataSource, space_name: str | None, overrides: Sequence[str]) -> "Space":
-    """Loads the named space, or the default for the images of the data set, which must exist. Raises UsageError."""
+def load_space(source: DataSource, space_name: str | None, overrides: Sequence[str], *, quiet: bool) -> "Space":
+    """Loads the named space, or the default for the images of the data set, which must exist. Raises UsageError.
+
+    Notes which space is the default, unless `quiet`.
+    """
     from sweeper.data import lookup
     from sweeper.spaces import reader
 
@@ -258,7 +261,8 @@ def load_space(source: DataSource, space_name: str | None, overrides: Sequence[s
         shape = lookup.input_shape(source.dataset, source.options)
         space_name = default_space(shape)
         colour = "grey" if shape[0] == 1 else "colour"
-        note(f"Space: {space_name}, the default for {colour} images of {shape[1]}x{shape[2]}")
+        if not quiet:
+            note(f"Space: {space_name}, the default for {colour} images of {shape[1]}x{shape[2]}")
     return reader.load(space_name, overrides)
 
 

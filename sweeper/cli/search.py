@@ -1,7 +1,6 @@
 """`sweeper search`: searches a space for the best network."""
 
 import json
-import math
 from typing import TYPE_CHECKING
 
 import click
@@ -29,7 +28,7 @@ from sweeper.errors import SweeperError, UsageError, plain, shortened
 from sweeper.runs.options import TrainingOptions
 from sweeper.search.options import SearchOptions
 from sweeper.store.layout import StoreOptions
-from sweeper.studies.objective import METRICS
+from sweeper.studies.objective import METRICS, check_target
 from sweeper.studies.pruners import PRUNERS
 from sweeper.studies.samplers import SAMPLERS
 
@@ -90,7 +89,9 @@ if TYPE_CHECKING:
 @click.option(
     "--max-params", type=click.IntRange(min=1), metavar="N", help="A network with more parameters cannot win."
 )
-@click.option("--target", type=float, help="Stop when a complete trial is at least this good.")
+@click.option(
+    "--target", type=float, help="Stop when a complete trial is at least this good; accuracies are in [0, 1]."
+)
 @click.option(
     "--keep",
     type=click.IntRange(min=0),
@@ -142,20 +143,22 @@ def search(
     from sweeper.data.lookup import name_of
     from sweeper.store.layout import check_study_name
 
-    space = load_space(source, space_name, overrides)
-    name = check_study_name(study or f"{name_of(source.dataset)}-{space.name}" + "-variants" * variants_only)
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose contradict each other")
+    if target is not None:
+        check_target(target, metric)
+    space = load_space(source, space_name, overrides, quiet=quiet)
+    usual = f"{name_of(source.dataset)}-{space.name}" + "-variants" * variants_only
+    name = check_study_name(usual if study is None else study)
     if variants_only:
         _refuse_search_options()
         trials, pruner = len(space.variants), "none"
-    if not math.isfinite(target or 0.0):
-        raise UsageError(f"--target must be a finite number, got {target}")
-    if quiet and verbose:
-        raise UsageError("--quiet and --verbose contradict each other")
 
     note_imports(quiet=quiet)
     from sweeper.search.run import SearchRequest
 
-    _note_unused_epochs(space, training, variants_only=variants_only)
+    if not quiet:
+        _note_unused_epochs(space, training, variants_only=variants_only)
     where = resolve_store(store)
     request = SearchRequest(
         source=source,
@@ -182,7 +185,7 @@ def search(
     if dry_run:
         from sweeper.cli.dry_run import show_plan
 
-        show_plan(request, as_json=as_json)
+        show_plan(request, as_json=as_json, quiet=quiet)
         return
     from sweeper.studies.lifecycle import DONE
 

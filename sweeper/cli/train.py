@@ -128,7 +128,7 @@ def train(
         training = trial.training(training, own_seed=given("seed") is not ParameterSource.COMMANDLINE)
         device = trial.device(device)
     elif source.dataset:
-        space = load_space(source, space_name, overrides)
+        space = load_space(source, space_name, overrides, quiet=quiet)
     else:
         raise UsageError("give DATASET, or the trial of a study (--trial STUDY:N)")
     _refuse_ranges(space, overrides)

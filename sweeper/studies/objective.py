@@ -1,6 +1,9 @@
-"""The objectives of a study: their metrics, directions, and how people read them. Imports only the standard library."""
+"""The objectives of a study: metrics, directions, ranges, and how people read them. Imports nothing slow."""
 
+import math
 from typing import Literal
+
+from sweeper.errors import UsageError
 
 # Each objective and its epoch metric: validation metrics only.
 METRICS = {
@@ -21,3 +24,15 @@ def direction(metric: str) -> Literal["minimize", "maximize"]:
 def is_share(metric: str) -> bool:
     """Whether an objective's values are shares of 1; the others are in nats."""
     return metric != "loss"
+
+
+def check_target(target: float, metric: str) -> None:
+    """Raises UsageError for a target that no score can reach: a percentage would never stop the search."""
+    if not math.isfinite(target):
+        raise UsageError(f"--target must be a finite number, got {target}")
+    if not is_share(metric):
+        if target < 0:
+            raise UsageError(f"--target must be at least 0 for {metric}, got {target:g}")
+    elif not 0 <= target <= 1:
+        hint = f"; did you mean {target / 100:g}?" if 1 < target <= 100 else ""
+        raise UsageError(f"--target must be in [0, 1] for {metric}, got {target:g}{hint}")

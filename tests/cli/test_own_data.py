@@ -106,6 +106,27 @@ def test_what_is_no_data_set_is_one_line_and_its_exit_code(tmp_path, command, co
     assert listing(tmp_path / "work") == []
 
 
+@pytest.mark.parametrize(
+    ("changed", "code", "message"),
+    [
+        ({"train_labels": np.zeros(4, np.int64)}, 2, "must be at least two classes, got only 0"),
+        ({"train_labels": np.array([0, 0, 2, 2])}, 2, "class 1 must have at least one image, got none"),
+        ({"train_images": np.zeros((4, 28, 28))}, 2, "images must be of type uint8, got float64"),
+        ({"train_images": np.zeros((4, 28), np.uint8)}, 2, "images must have shape (n, height, width)"),
+        ({"train_labels": None}, 2, "the file must hold train_labels"),
+        ({"test_images": np.zeros((1, 28, 28), np.uint8)}, 2, "both test_images and test_labels, or neither"),
+        ({}, 1, "must be readable as .npz data"),  # damaged below, as a picture in a folder would be
+    ],
+)
+def test_npz_file_of_another_layout_ends_as_a_folder_of_another_layout(tmp_path, changed, code, message):
+    arrays = {"train_images": np.zeros((4, 28, 28), np.uint8), "train_labels": np.array([0, 0, 1, 1])} | changed
+    path = write_npz(tmp_path / "pets.npz", {name: array for name, array in arrays.items() if array is not None})
+    if not changed:
+        path.write_bytes(path.read_bytes()[:-100])
+    command = ("data", "info") if "test_images" in changed else ("search",)  # a search opens no test array
+    assert message in refused(*command, path, codes=(code,))
+
+
 def test_too_few_images_to_cut_are_one_line(tmp_path):
     root = write_folder(
         tmp_path / "pets", {"train/cat/1.png": picture(1, (28, 28)), "train/dog/1.png": picture(2, (28, 28))}

@@ -180,6 +180,13 @@ def test_search_is_the_same_with_the_test_files_absent(tiny, tmp_path):
     assert scores(tmp_path / "without") == with_test_files
 
 
+def test_quiet_dry_run_and_search_print_nothing_but_the_result(tiny, tmp_path):
+    arguments = ["search", "tiny", "--data-dir", tiny, "--store", tmp_path / "store", "--jobs", "1", "--quiet"]
+    for more in (["--dry-run"], ["--trials", "1", "--epochs", "1"]):
+        result = CliRunner().invoke(main, [str(a) for a in [*arguments, *more]], catch_exceptions=False)
+        assert (result.exit_code, result.stderr) == (0, "")
+
+
 def test_no_complete_trial_is_exit_code_1(tiny, tmp_path):
     result = tiny_search(tiny, tmp_path / "store", "--trials", 2, "--set", "optimizer=sgd", "--set", "lr=1e30")
     assert result.exit_code == 1
@@ -235,7 +242,13 @@ def test_dry_run_writes_nothing(tiny, tmp_path):
         (["fashion_mnist", "--sampler", "grid"], "dropout has infinitely many values"),
         (["fashion_mnist", "--data-dir", "/nowhere/at/all"], "/nowhere/at/all"),
         (["fashion_mnist", "--quiet", "--verbose"], "contradict"),
+        (["fashion_mnist", "--study", ""], "a study's name must be"),
+        (["fashion_mnist", "--seed", str(2**32)], "--seed"),
         (["fashion_mnist", "--target", "nan"], "--target must be a finite number, got nan"),
+        (["fashion_mnist", "--target", "92"], "--target must be in [0, 1] for accuracy, got 92; did you mean 0.92?"),
+        (["fashion_mnist", "--target", "-0.1"], "--target must be in [0, 1] for accuracy, got -0.1"),
+        (["fashion_mnist", "--target", "1.01", "--metric", "macro_f1"], "must be in [0, 1] for macro_f1, got 1.01"),
+        (["fashion_mnist", "--target", "-1", "--metric", "loss"], "--target must be at least 0 for loss, got -1"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2_and_leaves_nothing(tmp_path, monkeypatch, arguments, message):

@@ -1,4 +1,7 @@
-"""Reads an .npz file in MedMNIST's layout: train_images, train_labels, and perhaps val_... and test_... arrays."""
+"""Reads an .npz file in MedMNIST's layout: train_images, train_labels, and perhaps val_... and test_... arrays.
+
+As with a folder of images, a file of another layout is a UsageError, and damaged content is a SweeperError.
+"""
 
 import hashlib
 import zipfile
@@ -17,7 +20,7 @@ from sweeper.data.images.conversion import converted
 from sweeper.data.images.decoded_cache import decoded, require_room
 from sweeper.data.images.image_set import ImageSet, NoTestImages
 from sweeper.data.images.options import DataOptions
-from sweeper.errors import SweeperError, first_line, plain
+from sweeper.errors import SweeperError, UsageError, first_line, plain
 
 CHUNK = 1 << 20
 # The most bytes of labels or names, which are held in memory: as int64, the labels of 60 million images.
@@ -25,7 +28,7 @@ MOST_HELD = 500_000_000
 
 
 def training_shape(path: Path) -> tuple[int, int, int]:
-    """Channels, height and width of the training images, from the array's header. Raises SweeperError."""
+    """Channels, height and width of the training images, from the header. Raises SweeperError and UsageError."""
     shape = _header(path, "train_images")[0]
     return _layout(shape, _place(path, "train_images"))
 
@@ -41,9 +44,7 @@ def training_part(path: Path, options: DataOptions) -> ImageSet:
     n_images = np.bincount(part.labels[: len(part.labels) - part.n_validation], minlength=len(part.classes))
     if not n_images.all():
         name = part.classes[int(n_images.argmin())]
-        raise SweeperError(
-            f"class {plain(name)} must have at least one image, got none ({_place(path, 'train_labels')})"
-        )
+        raise UsageError(f"class {plain(name)} must have at least one image, got none ({_place(path, 'train_labels')})")
     return part
 
 
@@ -66,12 +67,10 @@ def _part(path: Path, parts: Sequence[str], classes: tuple[str, ...]) -> ImageSe
     content = _content_sha256(path, parts)
     found = decoded(content, partial(_decode, path, parts))
     if len(classes) < 2:
-        raise SweeperError(
-            f"there must be at least two classes, got only {classes[0]} ({_place(path, 'train_labels')})"
-        )
+        raise UsageError(f"there must be at least two classes, got only {classes[0]} ({_place(path, 'train_labels')})")
     if found.labels.max() >= len(classes):
         where = " or ".join(f"{name}_labels" for name in parts)
-        raise SweeperError(f"labels must be in 0..{len(classes) - 1}, got {found.labels.max()} ({_place(path, where)})")
+        raise UsageError(f"labels must be in 0..{len(classes) - 1}, got {found.labels.max()} ({_place(path, where)})")
     n_validation = _header(path, "val_images")[0][0] if "val" in parts else 0
     return ImageSet(found.images, found.labels, classes, content, str(path), n_validation)
 
@@ -83,7 +82,7 @@ def _decode(path: Path, parts: Sequence[str], folder: Path) -> dict[str, str]:
         place = _place(path, f"{name}_images")
         shape, dtype = _header(path, f"{name}_images")
         if dtype != np.uint8:
-            raise SweeperError(f"images must be of type uint8, got {dtype} ({place})")
+            raise UsageError(f"images must be of type uint8, got {dtype} ({place})")
         found = _layout(shape, place)
         if shapes and found != shapes[0][1:]:
             first, other = ("x".join(map(str, sizes)) for sizes in (shapes[0][1:], found))
@@ -91,7 +90,7 @@ def _decode(path: Path, parts: Sequence[str], folder: Path) -> dict[str, str]:
         shapes.append((shape[0], *found))
         labels.append(_labels(path, name))
         if len(labels[-1]) != shape[0]:
-            raise SweeperError(
+            raise UsageError(
                 f"there must be one label per image, got {len(labels[-1]):,} for {shape[0]:,} images ({place})"
             )
     total = (sum(shape[0] for shape in shapes), *shapes[0][1:])
@@ -126,12 +125,12 @@ def _layout(shape: Sequence[int], place: str) -> tuple[int, int, int]:
     if len(shape) == 3:
         shape = (*shape, 1)
     if len(shape) != 4 or shape[3] not in (1, 3):
-        raise SweeperError(
+        raise UsageError(
             "images must have shape (n, height, width) or (n, height, width, 1 or 3), got "
             f"({', '.join(map(str, shape))}) ({place})"
         )
     if not prod(shape):
-        raise SweeperError(f"there must be at least one image, got shape ({', '.join(map(str, shape))}) ({place})")
+        raise UsageError(f"there must be at least one image, got shape ({', '.join(map(str, shape))}) ({place})")
     return shape[3], shape[1], shape[2]
 
 
@@ -141,12 +140,12 @@ def _labels(path: Path, part: str) -> NDArray[np.int64]:
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1 or not len(labels):
-        raise SweeperError(f"labels must have shape (n,) or (n, 1), got {labels.shape} ({place})")
+        raise UsageError(f"labels must have shape (n,) or (n, 1), got {labels.shape} ({place})")
     if labels.dtype.kind not in "iu":
-        raise SweeperError(f"labels must be whole numbers, got {labels.dtype} ({place})")
+        raise UsageError(f"labels must be whole numbers, got {labels.dtype} ({place})")
     if labels.min() < 0 or labels.max() > np.iinfo(np.int64).max:
         wrong = labels.min() if labels.min() < 0 else labels.max()
-        raise SweeperError(f"labels must be class numbers from 0 up, got {wrong} ({place})")
+        raise UsageError(f"labels must be class numbers from 0 up, got {wrong} ({place})")
     return labels.astype(np.int64)
 
 
@@ -156,12 +155,12 @@ def _class_names(path: Path) -> tuple[str, ...]:
         return ()
     names, place = _read(path, "classes"), _place(path, "classes")
     if names.ndim != 1 or names.dtype.kind != "U":
-        raise SweeperError(f"classes must be an array of text, got {names.dtype} of shape {names.shape} ({place})")
+        raise UsageError(f"classes must be an array of text, got {names.dtype} of shape {names.shape} ({place})")
     for name in names.tolist():
         if not name.isprintable() or not name.strip():
-            raise SweeperError(f"a class must have a printable name, got {plain(name)} ({place})")
+            raise UsageError(f"a class must have a printable name, got {plain(name)} ({place})")
     if len(set(names.tolist())) < len(names):
-        raise SweeperError(f"classes must have different names ({place})")
+        raise UsageError(f"classes must have different names ({place})")
     return tuple(names.tolist())
 
 
@@ -171,7 +170,7 @@ def _n_classes(path: Path) -> int:
     if labels.max() >= len(labels):
         # The names of so many classes might not fit into memory.
         place = _place(path, "train_labels")
-        raise SweeperError(f"labels must be below the number of images, {len(labels):,}, got {labels.max()} ({place})")
+        raise UsageError(f"labels must be below the number of images, {len(labels):,}, got {labels.max()} ({place})")
     return int(labels.max()) + 1
 
 
@@ -180,10 +179,10 @@ def _numbers(n_classes: int) -> tuple[str, ...]:
 
 
 def _has(path: Path, part: str) -> bool:
-    """Whether the file has the part. Raises SweeperError if it has only the images or only the labels."""
+    """Whether the file has the part. Raises UsageError if it has only the images or only the labels."""
     found = [f"{part}_{kind}" in _names(path) for kind in ("images", "labels")]
     if any(found) != all(found):
-        raise SweeperError(f"the file must hold both {part}_images and {part}_labels, or neither ({plain(str(path))})")
+        raise UsageError(f"the file must hold both {part}_images and {part}_labels, or neither ({plain(str(path))})")
     return all(found)
 
 
@@ -248,7 +247,7 @@ def _names(path: Path) -> list[str]:
 @contextmanager
 def _opened(path: Path, name: str) -> Iterator[tuple[zipfile.ZipInfo, IO[bytes]]]:
     if name not in _names(path):
-        raise SweeperError(f"the file must hold {name} ({plain(str(path))})")
+        raise UsageError(f"the file must hold {name} ({plain(str(path))})")
     with _readable(path, name), zipfile.ZipFile(path) as archive:
         info = archive.getinfo(f"{name}.npy")
         with archive.open(info) as stream:
