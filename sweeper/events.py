@@ -25,6 +25,11 @@ class State(StrEnum):
     INTERRUPTED = auto()
 
 
+def outcome(state: State, *, feasible: bool) -> str:
+    """The state in words for people: no pruner has chosen to end an infeasible trial, so it is not called pruned."""
+    return "infeasible" if state == State.PRUNED and not feasible else str(state)
+
+
 @dataclass(frozen=True)
 class Leader:
     """The best trial so far."""

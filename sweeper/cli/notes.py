@@ -1,8 +1,9 @@
-"""Lines on stderr, and options that printed commands need to find the same store."""
+"""Lines on stderr, numbers of trials in words, and options that printed commands need to find the same store."""
 
 import os
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from sweeper.store.layout import DEFAULT_STORE, Store
@@ -49,3 +50,15 @@ def note_store(store: Store) -> None:
 def note(text: str) -> None:
     """Prints a line on stderr."""
     print(text, file=sys.stderr, flush=True)
+
+
+def counted(n_trials: Mapping[str, int]) -> str:
+    """The numbers of trials by outcome, in words; infeasible, failed and unfinished ones only if there are any."""
+    rare = {"infeasible": "infeasible", "fail": "failed", "running": "unfinished"}
+    words = [f"{n_trials['complete']} complete", f"{n_trials['pruned']} pruned"]
+    return ", ".join(words + [f"{n_trials[key]} {name}" for key, name in rare.items() if n_trials[key]])
+
+
+def done_of(done: int, total: int, what: str = "trials") -> str:
+    """How many are done of how many; the last command may have asked for fewer than were done before it."""
+    return f"{done} of {total} {what}" if done <= total else f"{done} {what} ({total} asked for)"

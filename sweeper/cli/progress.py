@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from sweeper.cli.notes import done_of
 from sweeper.events import (
     BatchesTrained,
     EpochEnded,
@@ -27,6 +28,7 @@ from sweeper.events import (
     TrialEnded,
     TrialInterrupted,
     TrialStarted,
+    outcome,
 )
 from sweeper.studies.objective import LABELS, METRICS
 
@@ -152,7 +154,7 @@ class _LiveView:
             return Group(*step)
         tally = self.tally
         head = Text(
-            f"{self.study}: {tally.done} of {tally.total} {tally.what}, "
+            f"{self.study}: {done_of(tally.done, tally.total, tally.what)}, "
             f"{_clock(time.monotonic() - tally.started)} elapsed, {tally.time_left()} left{tally.best_so_far()}"
         )
         shown = tally.shown()
@@ -195,7 +197,7 @@ class _PlainLines:
                 self.step.start()
             case SweepStarted(study=study, done=done, total=total, n_workers=workers, what=what):
                 plural = "worker" if workers == 1 else "workers"
-                self._say(f"{study}: {done} of {total} {what} done, {workers} {plural}")
+                self._say(f"{study}: {done_of(done, total, what)} done, {workers} {plural}")
             case TrialStarted(name=name, from_epoch=epoch, epochs=epochs):
                 self.epochs[name] = epochs
                 if epoch:
@@ -217,10 +219,11 @@ class _PlainLines:
             case TrainingEnded(name=name, value=value):
                 self._say(f"{name} done: {LABELS[self.tally.metric]} {value:.4f}")
             case TrialEnded(name=name, state=state, epochs=epochs):
+                ended = outcome(state, feasible=event.feasible)
                 shown = "" if event.value is None else f", {LABELS[self.tally.metric]} {event.value:.4f}"
                 reason = f" ({event.reason})" if event.reason not in ("", "pruner") else ""
                 self._say(
-                    f"[{self.tally.done}/{self.tally.total}] {name} {state}{shown} after "
+                    f"[{self.tally.done}/{max(self.tally.done, self.tally.total)}] {name} {ended}{shown} after "
                     f"{epochs} epochs{reason}{self.tally.best_so_far()}, {self.tally.time_left()} left"
                 )
             case TrialInterrupted(name=name):

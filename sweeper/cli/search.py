@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from sweeper.cli.notes import command_line, note, store_arguments
+from sweeper.cli.notes import command_line, counted, note, store_arguments
 from sweeper.cli.options import (
     debug_option,
     device_options,
@@ -263,11 +263,15 @@ def _show(outcome: "SearchOutcome", request: "SearchRequest") -> None:
         stdout_console().print(variants_table(outcome.variants, reference=beneath))
     elif n["complete"]:
         stdout_console().print(ranking_table(outcome.trials, outcome.metric, reference=beneath))
-    counts = [f"{n['complete']} complete", f"{n['pruned']} pruned"]
-    counts += [f"{n['fail']} failed"] * bool(n["fail"]) + [f"{n['running']} unfinished"] * bool(n["running"])
     ended = f", stopped by {outcome.stopped}" if outcome.stopped else ""
-    minutes, seconds = divmod(round(outcome.seconds), 60)
-    click.echo(f"{', '.join(counts)}, {minutes} min {seconds:02d} s{ended}")
+    earlier = outcome.total_seconds > outcome.seconds
+    now = f" in all, {_minutes(outcome.seconds)} of them by this command" if earlier else ""
+    click.echo(f"{counted(n)}, {_minutes(outcome.total_seconds)}{now}{ended}")
+    if n["infeasible"]:
+        click.echo(
+            f"{n['infeasible']} of the trials that --trials counts were infeasible: too large, impossible, diverged or "
+            f"out of memory"
+        )
     for sentence in outcome.findings:
         click.echo(sentence)
     if n["complete"] > 1:
@@ -287,6 +291,11 @@ def _show(outcome: "SearchOutcome", request: "SearchRequest") -> None:
     if n["complete"]:
         click.echo(f"  sweeper promote {outcome.study_name} --top 2 --test{options}")
     click.echo(f"  sweeper trials {outcome.study_name}{options}")
+
+
+def _minutes(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s"
 
 
 def _resume_command(request: "SearchRequest", study: str) -> str:

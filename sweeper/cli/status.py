@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from sweeper.cli.notes import store_arguments
+from sweeper.cli.notes import counted, done_of, store_arguments
 from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.store.layout import StoreOptions
 from sweeper.studies.objective import LABELS
@@ -35,10 +35,8 @@ def status(study: str | None, store: StoreOptions, as_json: bool) -> None:
         return
     n, best = found["n_trials"], found["best_trial"]
     click.echo(f"{found['study_name']}: {_state(found)}")
-    click.echo(
-        f"{n['complete']} complete, {n['pruned']} pruned, {n['fail']} failed, {n['running']} unfinished "
-        f"of {found['trials']} trials"
-    )
+    done = n["complete"] + n["pruned"] + n["infeasible"]
+    click.echo(f"{counted(n)}; {done_of(done, found['trials'])} done")
     for trial in found["running_trials"]:
         value = "" if trial["value"] is None else f", validation {LABELS[found['metric']]} {trial['value']:.4f}"
         done = f"epoch {trial['epochs']} of {trial['of_epochs']}"

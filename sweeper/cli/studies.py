@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from sweeper.cli.notes import note
+from sweeper.cli.notes import done_of, note
 from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.errors import SweeperError
 from sweeper.store.layout import StoreOptions
@@ -54,7 +54,7 @@ def _print(found: list[dict[str, Any]]) -> None:
         n, best = status["n_trials"], status["best_trial"]
         table.add_row(
             status["study_name"], status["state"], status["dataset"], status["space"],
-            f"{n['complete'] + n['pruned']} of {status['trials']}",
+            done_of(n["complete"] + n["pruned"] + n["infeasible"], status["trials"]),
             "" if best is None else f"{LABELS[status['metric']]} {best['value']:.4f}",
         )  # fmt: skip
     stdout_console().print(table)

@@ -118,7 +118,7 @@ def trials_table(trials: Sequence[TrialRecord], metric: str) -> Table:
     for trial in trials:
         table.add_row(
             escape(_label(trial)),
-            trial.state,
+            trial.outcome,
             "" if trial.value is None else _score(trial, metric),
             str(trial.epochs),
             "" if trial.n_parameters is None else f"{trial.n_parameters:,}",

@@ -62,8 +62,7 @@ def notes(
     if not options.trials and n_found < options.top:
         yield f"--top {options.top}: only {n_found} distinct configurations have finished"
     if study.user_attrs.get(lifecycle.ENDED) not in lifecycle.DONE:
-        counts = trial_records.counts(trials)
-        done = counts["complete"] + counts["pruned"]
+        done = trial_records.n_counted(trials)
         yield f"The search is not done: {done} of {study.user_attrs.get('trials')} trials"
     if spec.protocol.folds:
         yield f"The search scored on {spec.protocol.folds} folds; fresh seeds train on the train part of the first fold"

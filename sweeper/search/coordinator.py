@@ -70,7 +70,7 @@ class Coordinator:
         self.listener(
             SweepStarted(
                 study=self.study.study_name,
-                done=trial_records.n_counted(self.study),
+                done=trial_records.n_counted(trials),
                 total=self.limits.trials,
                 n_workers=len(self.dispatcher.engine),
                 maximize=direction(self.spec.metric) == "maximize",

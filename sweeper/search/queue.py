@@ -31,7 +31,11 @@ class TrialQueue:
         self.open: dict[int, Candidate] = {}  # the trials that have started and not ended, by number
         self.remaining: deque[Task[Candidate]] = deque()  # trainings of open trials that may start
         self.current: int | None = None  # the number of the trial that `_place` works on
-        self.duplicates = 0
+        resumed = {proposal.number for proposal in self.unfinished}
+        # In a row, counted on from earlier commands: else each would ask an exhausted space again.
+        self.duplicates = trial_records.duplicates_in_a_row(
+            [record for record in trial_records.records(self.study) if record.number not in resumed]
+        )
         self.exhausted = False
 
     def next_task(self) -> Task[Candidate] | None:
@@ -43,7 +47,11 @@ class TrialQueue:
                 return self.remaining.popleft()
             if self.unfinished:
                 proposal = self.unfinished.popleft()
-            elif self.exhausted or trial_records.n_counted(self.study) + len(self.open) >= self.limits.trials:
+            elif self.exhausted or self._n_counted() + len(self.open) >= self.limits.trials:
+                return None
+            elif self.duplicates >= proposer.MOST_DUPLICATES and not self.proposer.has_waiting():
+                self.exhausted = True
+                self.listener(Note(f"the space is exhausted: {self.duplicates} proposals in a row repeat known trials"))
                 return None
             else:
                 asked = self.proposer.ask()
@@ -57,11 +65,10 @@ class TrialQueue:
             if task is not None:
                 self.duplicates = 0
                 return task
-            if self.duplicates >= proposer.MOST_DUPLICATES:
-                self.exhausted = True
-                self.listener(Note(f"the space is exhausted: {self.duplicates} proposals in a row repeat known trials"))
-                return None
         return None
+
+    def _n_counted(self) -> int:
+        return trial_records.n_counted(trial_records.records(self.study))
 
     def discard(self, candidate: Candidate) -> None:
         """Removes a trial's trainings that are not running from the queue."""

@@ -74,6 +74,7 @@ class SearchRequest:
 class SearchOutcome:
     """How a sweep ended. `stopped` is "" if it is done; otherwise timeout, target, sweeper stop, or a signal's name.
 
+    `seconds` is the time of this command, `total_seconds` that of all commands that have worked on the study.
     `n_trainings` is the number of trainings of a trial. `variants` holds the results of a comparison of named variants;
     None after a search. `constant` is what always saying one class scores, and `findings` are sentences on results that
     would mislead by themselves. `undelivered` says why writes to MLflow were not delivered; the study in Optuna's
@@ -87,6 +88,7 @@ class SearchOutcome:
     metric: str
     stopped: str
     seconds: float
+    total_seconds: float
     undelivered: Sequence[str]
     n_trainings: int
     variants: Sequence[VariantResult] | None
@@ -221,8 +223,8 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
             )
             Coordinator(context, workers).run()
             stopped = stop.reason  # a later signal no longer changes how the sweep ended
-            # The time of all commands that have worked on the study.
-            total = study.user_attrs.get("seconds", 0.0) + time.monotonic() - started
+            earlier = study.user_attrs.get("seconds", 0.0)
+            total = earlier + time.monotonic() - started
             study.set_user_attr("seconds", total)
             compared = None
             if options.variants_only:
@@ -243,6 +245,7 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
             metric=spec.metric,
             stopped=stopped,
             seconds=time.monotonic() - started,
+            total_seconds=earlier + time.monotonic() - started,
             undelivered=undelivered,
             n_trainings=len(spec.trainings),
             variants=compared,

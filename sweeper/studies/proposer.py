@@ -73,10 +73,14 @@ class Proposer:
                 proposals.append(self._proposal(Trial(self.study, frozen._trial_id)))
         return proposals
 
+    def has_waiting(self) -> bool:
+        """Whether a variant or a retried trial is enqueued."""
+        return bool(self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
+
     def ask(self) -> Proposal | None:
         """The next proposal, recorded as running; None if a grid, or a study of only variants, is at its end."""
         trials = self.study.get_trials(deepcopy=False)
-        waiting = any(t.state == TrialState.WAITING for t in trials)
+        waiting = self.has_waiting()
         if self._variants_only and not waiting:
             return None
         if self._grid is not None and not waiting:

@@ -49,9 +49,8 @@ def retry_failed(store: Store, study: optuna.Study, tell: Tell = lambda text: No
         attributes = study.user_attrs
         total, command = attributes.get("trials", 0), attributes.get(lifecycle.COMMAND)
         if numbers:
-            n = trial_records.counts(trials)
-            waiting = sum(trial.state == State.WAITING for trial in trials)
-            needed = n["complete"] + n["pruned"] + n["running"] + waiting + len(numbers)
+            begun = sum(trial.state in (State.RUNNING, State.WAITING) for trial in trials)
+            needed = trial_records.n_counted(trials) + begun + len(numbers)
             total = max(total, needed)
             command = command and resume_command.with_trials(command, total)
             # Before anything is enqueued, because an enqueued trial would wait for ever in a study marked as finished.

@@ -1,5 +1,6 @@
 """A study's trials as plain records: their states, counts and ranking."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.config import Configuration
 from sweeper.errors import SweeperError
-from sweeper.events import State
+from sweeper.events import State, outcome
 from sweeper.studies.attributes import RESULT, RETRY_OF, RUN_ID, TRIAL, spec_in
 from sweeper.studies.objective import direction
 from sweeper.studies.seeds import trial_seed
@@ -54,6 +55,10 @@ class TrialRecord:
     @property
     def name(self) -> str:
         return trial_name(self.number, self.variant)
+
+    @property
+    def outcome(self) -> str:
+        return outcome(self.state, feasible=self.feasible)
 
 
 def trial_name(number: int, variant: str | None) -> str:
@@ -135,15 +140,29 @@ def _record(frozen: FrozenTrial, run_id: str | None, spec: StudySpec) -> TrialRe
 
 
 def counts(trials: Sequence[TrialRecord]) -> dict[str, int]:
-    """The number of trials by state, without duplicates and those that were tried again."""
-    states = {"complete": State.COMPLETE, "pruned": State.PRUNED, "fail": State.FAILED, "running": State.RUNNING}
-    return {name: sum(trial.state == state and not trial.retried for trial in trials) for name, state in states.items()}
+    """The number of trials by outcome, without duplicates and those that were tried again.
+
+    An infeasible trial is too large, impossible, diverged, or out of memory; pruned is one that the pruner has ended.
+    """
+    number = Counter(trial.outcome for trial in trials if not trial.retried)
+    keys = {name: name for name in ("complete", "pruned", "infeasible")} | {"fail": "failed", "running": "running"}
+    return {key: number[shown] for key, shown in keys.items()}
 
 
-def n_counted(study: optuna.Study) -> int:
-    """The number of trials that count towards `--trials`: those that are complete or pruned."""
-    counted = counts(records(study))
-    return counted["complete"] + counted["pruned"]
+def n_counted(trials: Sequence[TrialRecord]) -> int:
+    """The number of trials that count towards `--trials`: those that are complete, pruned or infeasible."""
+    return sum(trial.state in (State.COMPLETE, State.PRUNED) and not trial.retried for trial in trials)
+
+
+def duplicates_in_a_row(trials: Sequence[TrialRecord]) -> int:
+    """How many proposals have repeated known trials since the last one that was trained."""
+    n_duplicates = 0
+    for trial in reversed(trials):
+        if trial.state == State.DUPLICATE:
+            n_duplicates += 1
+        elif trial.state != State.WAITING and (trial.epochs or trial.outcome != "infeasible"):
+            break
+    return n_duplicates
 
 
 def ranking(trials: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:

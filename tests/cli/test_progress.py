@@ -56,8 +56,18 @@ def test_outside_a_terminal_there_are_plain_lines_on_stderr(capsys, monkeypatch)
     assert "a note" in lines
     ended = "[2/4] trial 1 complete, accuracy 0.7000 after 2 epochs, best accuracy 0.7000 (trial 1), "
     assert any(line.startswith(ended) for line in lines)
-    assert any("trial 3 pruned, accuracy 0.1000 after 2 epochs (diverged: the loss is nan)" in line for line in lines)
+    ended = "trial 3 infeasible, accuracy 0.1000 after 2 epochs (diverged: the loss is nan)"
+    assert any(ended in line for line in lines)
     assert "\x1b" not in seen.err
+
+
+def test_study_that_had_more_trials_than_the_command_asks_for_says_so(capsys):
+    with progress(quiet=False, verbose=False) as listener:
+        listener(SweepStarted("study", 5, 3, 1, True, None))
+        listener(TrialEnded(5, "trial 5", "complete", 0.7, 2))
+    first, ended = capsys.readouterr().err.splitlines()
+    assert first == "study: 5 trials (3 asked for) done, 1 worker"
+    assert ended.startswith("[6/6] trial 5 complete")
 
 
 def test_verbose_adds_epochs_and_quiet_leaves_nothing(capsys, monkeypatch):

@@ -27,7 +27,7 @@ def failed(workplace):  # noqa: F811
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sweeper.engine.local.pool.WorkerPool", FailingPool)
         found = workplace.search("failed")
-    assert found["n_trials"] == {"complete": 3, "pruned": 0, "fail": 1, "running": 0}
+    assert found["n_trials"] == {"complete": 3, "pruned": 0, "infeasible": 0, "fail": 1, "running": 0}
     return "failed"
 
 

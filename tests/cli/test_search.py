@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from safetensors.torch import load_file
+from sqlalchemy import create_engine, text
 
 from sweeper.cli import main
 from sweeper.config import ConvNetConfig, TrainConfig
@@ -60,7 +62,7 @@ def test_json_is_the_only_thing_on_stdout_and_keeps_its_shape(finished):
     }  # fmt: skip
     assert outcome["schema_version"] == 1
     assert outcome["study_name"] == "fashion_mnist-lenet5"
-    assert outcome["n_trials"] == {"complete": 3, "pruned": 0, "fail": 0, "running": 0}
+    assert outcome["n_trials"] == {"complete": 3, "pruned": 0, "infeasible": 0, "fail": 0, "running": 0}
     assert set(outcome["best_trial"]) == {"number", "value", "params", "run_id", "constant"}
     assert 0.3 < outcome["best_trial"]["value"] < 1
     assert "[3/3]" in progress
@@ -200,6 +202,36 @@ def test_timeout_is_exit_code_0_and_says_how_to_go_on(tiny, tmp_path):
     assert result.exit_code == 0
     assert "stopped by timeout" in result.stdout
     assert "resumes from here" in result.stdout
+
+
+def test_repeat_with_nothing_to_do_tells_the_time_of_all_commands_and_the_trials_that_were_asked_for(tiny, tmp_path):
+    store = tmp_path / "store"
+    first = tiny_search(tiny, store, "--epochs", 1, "--trials", 2)
+    assert " in all" not in first.stdout
+    database = create_engine(f"sqlite:///{store}/optuna.db")
+    with database.begin() as connection:
+        change = "UPDATE study_user_attributes SET value_json = '3600.0' WHERE key = 'seconds'"
+        assert connection.execute(text(change)).rowcount == 1
+    database.dispose()
+    again = tiny_search(tiny, store, "--epochs", 1, "--trials", 1)
+    assert re.search(
+        r"^2 complete, 0 pruned, 60 min \d\d s in all, 0 min \d\d s of them by this command$", again.stdout, re.M
+    )
+    assert "tiny-lenet5: 2 trials (1 asked for) done, 1 worker" in again.stderr
+    status = CliRunner().invoke(main, ["status", "--store", str(store)]).stdout
+    assert "2 complete, 0 pruned; 2 trials (1 asked for) done" in status
+    assert "2 (1 asked for)" in CliRunner().invoke(main, ["studies", "--store", str(store)]).stdout
+
+
+def test_networks_that_are_too_large_are_counted_apart(tiny, tmp_path):
+    store = tmp_path / "store"
+    done = tiny_search(tiny, store, "--epochs", 1, "--trials", 6, "--max-params", 50_000, "--sampler", "random")
+    n = json.loads(CliRunner().invoke(main, ["status", "--store", str(store), "--json"]).stdout)["n_trials"]
+    assert n["infeasible"] > 0
+    assert (n["complete"] + n["infeasible"], n["pruned"]) == (6, 0)
+    assert f"{n['infeasible']} of the trials that --trials counts were infeasible" in done.stdout
+    shown = CliRunner().invoke(main, ["trials", "--store", str(store)]).stdout
+    assert (shown.count("infeasible"), shown.count("pruned")) == (n["infeasible"], 0)
 
 
 def test_sweep_that_was_stopped_before_any_trial_completed_has_not_failed(tiny, tmp_path):

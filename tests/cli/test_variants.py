@@ -77,7 +77,7 @@ def runs_under(place, experiment, run_id):
 
 def test_json_is_a_searchs_with_the_variants(compared):
     assert compared["study_name"] == "tiny-two-variants"
-    assert compared["n_trials"] == {"complete": 2, "pruned": 0, "fail": 0, "running": 0}
+    assert compared["n_trials"] == {"complete": 2, "pruned": 0, "infeasible": 0, "fail": 0, "running": 0}
     assert {"schema_version", "experiment_id", "run_id", "best_trial", "seconds"} <= set(compared)
     by_name = {row["variant"]: row for row in compared["variants"]}
     assert set(by_name) == {"baseline", "with [markup]"}

@@ -13,6 +13,7 @@ from sweeper.engine.dispatcher import Dispatcher
 from sweeper.errors import SweeperError
 from sweeper.events import EpochEnded, Note, TrialEnded, TrialInterrupted
 from sweeper.runs.stop import StopRequest
+from sweeper.search import queue
 from sweeper.search.recorder import Recorder
 from sweeper.studies import proposer, tell, trial_records
 from sweeper.studies.spec import StudySpec
@@ -24,7 +25,7 @@ from tests.spaces.test_reader import EXAMPLE, parse
 def test_baseline_is_trial_0_then_the_variants_then_proposals(tmp_path):
     trials = Sweep(tmp_path).run()
     assert [t.variant for t in trials[:4]] == ["baseline", "4.0", "5.0", None]
-    assert trial_records.counts(trials) == {"complete": 8, "pruned": 0, "fail": 0, "running": 0}
+    assert trial_records.counts(trials) == {"complete": 8, "pruned": 0, "infeasible": 0, "fail": 0, "running": 0}
     assert [t.number for t in trial_records.ranking(trials, "accuracy")] == [7, 6, 5, 4, 3, 2, 1, 0]
     assert all(t.epochs == 3 and t.run_id == f"run-{t.number}" for t in trials)
 
@@ -124,11 +125,46 @@ def test_finite_space_is_exhausted_and_duplicates_are_not_counted(tmp_path):
     assert told <= {t.value for t in trials if t.state == "complete"}
 
 
+def test_exhausted_space_asked_again_stores_no_more_trials_and_says_so_each_time(tmp_path):
+    sweep = Sweep(tmp_path, overrides=TWO_POINTS, sampler="random", seed=0)
+    n_stored = []
+    for _ in range(3):
+        sweep.events.clear()
+        n_stored.append(len(sweep.run(trials=50)))
+        assert sweep.events[-1] == Note("the space is exhausted: 100 proposals in a row repeat known trials")
+    assert n_stored == [102, 102, 102]
+
+
+def test_exhausted_space_still_trains_what_is_enqueued(tmp_path):
+    sweep = Sweep(tmp_path, overrides=TWO_POINTS, sampler="random", seed=0)
+    sweep.run(lambda job, epoch: Failure("error", "oops") if job.number == 0 else 0.5, trials=50)
+    sweep.study.enqueue_trial(sweep.study.trials[0].params)
+    trials = sweep.run(trials=50)
+    assert trial_records.counts(trials)["complete"] == 2
+
+
+def test_space_is_exhausted_though_every_command_on_it_is_stopped(tmp_path, monkeypatch):
+    sweep, told = Sweep(tmp_path, overrides=TWO_POINTS, sampler="random", seed=0), []
+    original = queue.tell_duplicate
+
+    def tell_and_stop(*arguments):
+        original(*arguments)
+        told.append(arguments)
+        if len(told) % 20 == 0:
+            stop.reason = "SIGTERM"
+
+    monkeypatch.setattr(queue, "tell_duplicate", tell_and_stop)
+    for _ in range(10):
+        stop = StopRequest()
+        sweep.run(trials=50, stop=stop)
+    assert (stop.reason, len(sweep.study.trials)) == ("", 102)
+
+
 def test_proposal_equal_to_a_running_trial_waits_for_its_result(tmp_path):
     sweep = Sweep(tmp_path, overrides=TWO_POINTS, sampler="random", seed=0)
     trials = sweep.run(trials=50, n_workers=4)
     assert len(sweep.pool.jobs) == 2
-    assert trial_records.counts(trials) == {"complete": 2, "pruned": 0, "fail": 0, "running": 0}
+    assert trial_records.counts(trials) == {"complete": 2, "pruned": 0, "infeasible": 0, "fail": 0, "running": 0}
     assert all(t.state.is_finished() for t in sweep.study.trials)
 
 
@@ -173,6 +209,9 @@ def test_too_large_networks_cannot_win_but_the_baseline_is_trained(tmp_path):
     best = trial_records.best(trials, "accuracy")
     assert best is None or best.n_parameters <= 61_000
     assert all(t.n_parameters <= 61_000 for t in trials if t.state == "complete" and t.number)
+    found = trial_records.counts(trials)
+    assert found["infeasible"] == sum("more than 61,000" in t.reason for t in trials) > 0
+    assert (found["complete"] + found["infeasible"], found["pruned"]) == (12, 0)
 
 
 def test_out_of_memory_that_nothing_explains_is_tried_once_more_and_then_a_failure_but_no_constraint(tmp_path):
@@ -228,7 +267,7 @@ def test_full_disk_ends_the_sweep_and_fails_no_trial(tmp_path):
     assert trial_records.records(sweep.study)[3].state == "running"
     assert sweep.tracker.states[3][-1] == ("interrupted", "SweeperError")
     trials = sweep.run(script)
-    assert trial_records.counts(trials) == {"complete": 8, "pruned": 0, "fail": 0, "running": 0}
+    assert trial_records.counts(trials) == {"complete": 8, "pruned": 0, "infeasible": 0, "fail": 0, "running": 0}
     assert sweep.tracker.epochs[3] == [1, 2, 3]
 
 
@@ -257,7 +296,7 @@ def test_storage_that_refuses_a_write_ends_the_sweep_and_loses_nothing(tmp_path,
         sweep.run()
     assert sweep.study.trials[3].state == optuna.trial.TrialState.RUNNING
     assert sweep.tracker.states[3][-1][0] == "interrupted"
-    assert trial_records.counts(sweep.run()) == {"complete": 8, "pruned": 0, "fail": 0, "running": 0}
+    assert trial_records.counts(sweep.run()) == {"complete": 8, "pruned": 0, "infeasible": 0, "fail": 0, "running": 0}
     assert sweep.tracker.states[3][-1] == ("complete", "")
 
 
@@ -515,7 +554,7 @@ def test_stop_ends_with_the_running_epochs_and_the_next_start_goes_on_with_them(
 
     trials = sweep.run(n_workers=2)
     assert {j.number for j in sweep.pool.jobs} >= interrupted
-    assert trial_records.counts(trials) == {"complete": 8, "pruned": 0, "fail": 0, "running": 0}
+    assert trial_records.counts(trials) == {"complete": 8, "pruned": 0, "infeasible": 0, "fail": 0, "running": 0}
     assert sweep.tracker.epochs[3] == [1, 2, 3]  # no epoch is logged twice
 
 
