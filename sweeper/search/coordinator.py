@@ -12,7 +12,7 @@ from sweeper.search.queue import TrialQueue
 from sweeper.search.recorder import Recorder
 from sweeper.search.time_limits import TimeLimits
 from sweeper.search.trial_end import Candidate, Decision, TrialFinisher
-from sweeper.studies import storage_errors, trial_records
+from sweeper.studies import replay, storage_errors, trial_records
 from sweeper.studies.objective import METRICS, direction
 from sweeper.studies.tell import end_trials_with_results
 from sweeper.studies.trial_records import TrialRecord
@@ -131,9 +131,9 @@ class Coordinator:
         if event.new:
             self.time_limits.record_epoch(metrics.epoch_seconds)
             self.listener(EpochEnded(task.job.number, task.name, metrics))
-            if len(candidate.tasks) == 1 and self._report(candidate, metrics.epoch, last):
-                self.dispatcher.answer(task, proceed=False)
-                return
+        if len(candidate.tasks) == 1 and self._report(candidate, metrics.epoch, last, new=event.new):
+            self.dispatcher.answer(task, proceed=False)
+            return
         if not last:
             if reason := self.time_limits.overdue(candidate, metrics.epoch_seconds):
                 self._decide(candidate, Decision(State.PRUNED, reason))
@@ -158,9 +158,9 @@ class Coordinator:
         if n_trainings > 1:
             score = getattr(task.history[-1], self.metric)
             self.listener(TrainingEnded(task.job.number, task.name, score))
-            # Skip the steps that a killed process has already reported.
-            for step in range(max(before, candidate.proposal.last_step) + 1, n_scored + 1):
-                if self._report(candidate, step, step == n_trainings):
+            for step in range(before + 1, n_scored + 1):
+                new = step > candidate.proposal.last_step
+                if self._report(candidate, step, step == n_trainings, new=new):
                     return
         if n_scored == n_trainings:
             if n_trainings > 1:
@@ -170,17 +170,23 @@ class Coordinator:
         elif candidate.prunable:
             self.queue.remaining.append(candidate.tasks[n_scored])
 
-    def _report(self, candidate: Candidate, step: int, last: bool) -> bool:
+    def _report(self, candidate: Candidate, step: int, last: bool, *, new: bool) -> bool:
         """Reports the score at a new step to the pruner; returns whether the pruner has ended the trial.
 
-        The score is that of the epoch or, if there are several trainings, the running mean of the complete ones.
+        The score is that of the epoch or, if there are several trainings, the running mean of the complete ones. Of the
+        steps that an earlier process has reported, the pruner is asked only about the last one.
         """
         trial, histories = candidate.proposal.trial, [task.history for task in candidate.tasks]
-        done = histories if len(histories) == 1 else histories[:step]
-        trial.report(fmean(getattr(history[-1], self.metric) for history in done), step)
+        if new:
+            done = histories if len(histories) == 1 else histories[:step]
+            trial.report(fmean(getattr(history[-1], self.metric) for history in done), step)
+        elif step != candidate.resumed_step:
+            return False
+        candidate.resumed_step = 0  # a worker's death sends the step once more
         # Pruning at the last training or epoch saves nothing. The pruner is also asked about the baseline, because the
         # call alone enters a trial into the pruner's rungs. The pruner must not know of variants outside the space.
-        prune = not last and not candidate.proposal.outside_space and trial.should_prune()
+        asked = not last and not candidate.proposal.outside_space
+        prune = asked and (trial.should_prune() if new else replay.should_prune(self.study, trial))
         if prune and candidate.prunable:
             self._decide(candidate, Decision(State.PRUNED, "pruner"))
             return True

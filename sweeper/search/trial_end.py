@@ -38,6 +38,7 @@ class Candidate:
     n_parameters: int
     started: float  # on time.monotonic()
     prunable: bool
+    resumed_step: int = 0  # the last step reported by an earlier process, which may not have asked the pruner about it
     tasks: list["Task[Candidate]"] = field(default_factory=list)
     results: dict[int, TrialResult] = field(default_factory=dict)  # by the training's index in `tasks`
     decision: Decision | None = None

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import optuna
+from optuna.samplers import BaseSampler
 from optuna.trial import Trial, TrialState
 
 from sweeper.config import Configuration
 from sweeper.spaces.space import Space
 from sweeper.studies.attributes import TRIAL
 from sweeper.studies.optuna_warnings import quiet
-from sweeper.studies.pruners import make_pruner
+from sweeper.studies.pruners import make_pruner, n_steps
+from sweeper.studies.replay import finish_draw
 from sweeper.studies.samplers import make_sampler, shuffled_grid
 from sweeper.studies.seeds import derive_seed
 from sweeper.studies.spec import StudySpec
@@ -56,8 +58,7 @@ class Proposer:
     def __init__(self, study: optuna.Study, space: Space, spec: StudySpec) -> None:
         self.study, self.space = study, space
         self._seed, self._sampler = spec.seed, spec.sampler
-        n_trainings = len(spec.trainings)
-        study.pruner = make_pruner(spec.pruner, spec.protocol.epochs if n_trainings == 1 else n_trainings)
+        study.pruner = make_pruner(spec.pruner, n_steps(spec))
         self._variants_only = spec.variants_only
         self._grid: dict[str, dict[str, Any]] | None = None
         if self._sampler == "grid":
@@ -67,8 +68,8 @@ class Proposer:
         """Trials that a process left running, to be resumed with the same number and seed."""
         proposals = []
         for frozen in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            # A trial that was interrupted between two suggestions draws the rest now, with its own seed.
-            self._reseed(frozen.number)
+            if TRIAL not in frozen.user_attrs and not frozen.user_attrs.get("comparator", False):
+                finish_draw(self.study, frozen._trial_id, self.space, self._new_sampler(frozen.number))
             with quiet():
                 proposals.append(self._proposal(Trial(self.study, frozen._trial_id)))
         return proposals
@@ -92,14 +93,13 @@ class Proposer:
         # Every proposal gets a new sampler with its own seed: otherwise a resumed study would restart the sampler's
         # sequence, and propose its first trials a second time.
         n_asked = sum(t.state != TrialState.WAITING for t in trials)
-        self._reseed(n_asked)
+        self.study.sampler = self._new_sampler(n_asked)
         with quiet():
             return self._proposal(self.study.ask())
 
-    def _reseed(self, number: int) -> None:
+    def _new_sampler(self, n_asked: int) -> BaseSampler:
         with quiet():
-            seed = derive_seed(self._seed, "sampler", number, COORDINATOR)
-            self.study.sampler = make_sampler(self._sampler, self.space, seed)
+            return make_sampler(self._sampler, self.space, derive_seed(self._seed, "sampler", n_asked, COORDINATOR))
 
     def _proposal(self, trial: Trial) -> Proposal:
         variant = trial.user_attrs.get("variant")

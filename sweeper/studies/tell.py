@@ -61,8 +61,9 @@ def tell_duplicate(study: optuna.Study, proposal: Proposal, original: TrialRecor
     if proposal.outside_space:
         study.tell(trial, state=TrialState.FAIL)  # the sampler never sees a variant outside the space
         return
-    for step, value in original.values.items():
-        trial.report(value, step)
+    with quiet():  # a killed process may have reported some of them
+        for step, value in original.values.items():
+            trial.report(value, step)
     if not original.feasible:
         trial.set_constraint("duplicate", 1.0)
     if original.state == State.COMPLETE:
