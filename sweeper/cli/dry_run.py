@@ -8,17 +8,18 @@ import click
 from sweeper.cli.notes import note
 
 if TYPE_CHECKING:
-    from sweeper.search.run import SearchRequest
+    from sweeper.search.request import SearchRequest
 
 
 def show_plan(request: "SearchRequest", *, as_json: bool, quiet: bool) -> None:
     """Prints the plan, as text or as one JSON object, and unless `quiet` the notes of a search on stderr.
 
-    Does not download data that are missing on this machine.
+    Refuses what the search would refuse. Does not download data that are missing on this machine, without which the
+    plan is only what the command line says.
     """
     from sweeper.data.lookup import name_of
     from sweeper.data.training_set import is_here
-    from sweeper.search.run import make_plan
+    from sweeper.search.preparation import dry_run
 
     say = (lambda text: None) if quiet else note
     options = request.options
@@ -40,13 +41,18 @@ def show_plan(request: "SearchRequest", *, as_json: bool, quiet: bool) -> None:
         "data_source": None,
     }
     if request.source.offline or is_here(request.source, notify=say):
-        planned, _ = make_plan(request, lambda event: say(getattr(event, "text", "")))
+        prepared = dry_run(request, lambda event: say(getattr(event, "text", "")))
+        planned = prepared.planned
+        shown["study_name"], shown["pruner"] = prepared.name, prepared.spec.pruner
+        shown["pruner_reason"] = prepared.pruner_reason
         shown["data_source"] = planned.training_set.source
         shown["images"] = {part: len(getattr(planned.splits[0], part)) for part in ("train", "validation", "confirm")}
         shown["workers"] = planned.execution.workers
     if as_json:
         click.echo(json.dumps(shown))
         return
+    if reason := shown.pop("pruner_reason", ""):
+        shown["pruner"] += f": {reason}"
     for key, value in shown.items():
         if key in ("schema_version", "dry_run"):
             continue

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from sweeper.cli.notes import command_line, counted, note, store_arguments
+from sweeper.cli.notes import command_line, note, store_arguments
 from sweeper.cli.options import (
     debug_option,
     device_options,
@@ -21,6 +21,7 @@ from sweeper.cli.options import (
     training_options,
 )
 from sweeper.cli.running import end_command, note_imports, running
+from sweeper.cli.search_outcome import resume_command, show_outcome
 from sweeper.cli.values import Duration
 from sweeper.data.source import DataSource
 from sweeper.engine.options import DeviceOptions
@@ -29,12 +30,13 @@ from sweeper.runs.options import TrainingOptions
 from sweeper.search.options import SearchOptions
 from sweeper.store.layout import StoreOptions
 from sweeper.studies.objective import METRICS, check_target
-from sweeper.studies.pruners import PRUNERS
+from sweeper.studies.pruners import AUTO, LEAST_IMAGES, PRUNERS
 from sweeper.studies.samplers import SAMPLERS
 
 if TYPE_CHECKING:
     from sweeper.events import Event
-    from sweeper.search.run import SearchOutcome, SearchRequest
+    from sweeper.search.request import SearchRequest
+    from sweeper.search.run import SearchOutcome
     from sweeper.spaces.space import Space
 
 
@@ -74,10 +76,11 @@ if TYPE_CHECKING:
 @click.option("--sampler", type=click.Choice(SAMPLERS), default=SearchOptions.sampler, show_default=True)
 @click.option(
     "--pruner",
-    type=click.Choice(PRUNERS),
+    type=click.Choice((AUTO, *PRUNERS)),
     default=SearchOptions.pruner,
     show_default=True,
-    help="halving: asynchronous successive halving from the first epoch (or fold or repeat), factor 3.",
+    help="halving: asynchronous successive halving from the first epoch (or fold or repeat), factor 3. auto: halving, "
+    f"but none with fewer than {LEAST_IMAGES} validation images, whose scores are too noisy; decided once a study.",
 )
 @click.option(
     "--metric",
@@ -155,7 +158,7 @@ def search(
         trials, pruner = len(space.variants), "none"
 
     note_imports(quiet=quiet)
-    from sweeper.search.run import SearchRequest
+    from sweeper.search.request import SearchRequest
 
     if not quiet:
         _note_unused_epochs(space, training, variants_only=variants_only)
@@ -193,9 +196,9 @@ def search(
     if as_json:
         click.echo(json.dumps(outcome.summary()))
         if outcome.stopped not in DONE:
-            note(f"To resume: {_resume_command(request, outcome.study_name)}")
+            note(f"To resume: {resume_command(request, outcome.study_name)}")
     else:
-        _show(outcome, request)
+        show_outcome(outcome, request)
     _end_command(outcome, request)
 
 
@@ -236,7 +239,7 @@ def _run(request: "SearchRequest", *, quiet: bool, verbose: bool) -> "SearchOutc
 
             return run(request, listener, stop)
     except SystemExit:
-        note(f"To resume: {_resume_command(request, study)}")
+        note(f"To resume: {resume_command(request, study)}")
         raise
 
 
@@ -250,57 +253,3 @@ def _end_command(outcome: "SearchOutcome", request: "SearchRequest") -> None:
             f"no trial of {outcome.study_name} completed; `sweeper trials {outcome.study_name}"
             f"{store_arguments(request.store)}` shows the reasons"
         )
-
-
-def _show(outcome: "SearchOutcome", request: "SearchRequest") -> None:
-    from sweeper.cli.tables import ranking_table, stdout_console, variants_table
-    from sweeper.studies.findings import reference
-    from sweeper.studies.lifecycle import DONE
-
-    n = outcome.summary()["n_trials"]
-    beneath = reference(outcome.metric, outcome.constant)
-    if outcome.variants:
-        stdout_console().print(variants_table(outcome.variants, reference=beneath))
-    elif n["complete"]:
-        stdout_console().print(ranking_table(outcome.trials, outcome.metric, reference=beneath))
-    ended = f", stopped by {outcome.stopped}" if outcome.stopped else ""
-    earlier = outcome.total_seconds > outcome.seconds
-    now = f" in all, {_minutes(outcome.seconds)} of them by this command" if earlier else ""
-    click.echo(f"{counted(n)}, {_minutes(outcome.total_seconds)}{now}{ended}")
-    if n["infeasible"]:
-        click.echo(
-            f"{n['infeasible']} of the trials that --trials counts were infeasible: too large, impossible, diverged or "
-            f"out of memory"
-        )
-    for sentence in outcome.findings:
-        click.echo(sentence)
-    if n["complete"] > 1:
-        scores = "Each score is from one seed" if outcome.n_trainings == 1 else "Each score is a mean"
-        click.echo(
-            f"{scores}, on the same validation images that rank the trials: the best of many is too high, and "
-            "neighbours in the table may well change places."
-        )
-    options = store_arguments(request.store)
-    click.echo("\nNext:")
-    if outcome.stopped not in DONE:
-        click.echo(f"  {_resume_command(request, outcome.study_name)}   # resumes from here")
-    if outcome.undelivered:
-        click.echo(f"  sweeper sync{options}")
-    if request.store.tracking_file:
-        click.echo(f"  sweeper ui{options}")
-    if n["complete"]:
-        click.echo(f"  sweeper promote {outcome.study_name} --top 2 --test{options}")
-    click.echo(f"  sweeper trials {outcome.study_name}{options}")
-
-
-def _minutes(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s"
-
-
-def _resume_command(request: "SearchRequest", study: str) -> str:
-    """The command that resumes this study."""
-    from sweeper.store.redaction import redact
-    from sweeper.studies.resume_command import resuming
-
-    return redact(resuming(request.command, study))

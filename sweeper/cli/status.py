@@ -36,7 +36,7 @@ def status(study: str | None, store: StoreOptions, as_json: bool) -> None:
     n, best = found["n_trials"], found["best_trial"]
     click.echo(f"{found['study_name']}: {_state(found)}")
     done = n["complete"] + n["pruned"] + n["infeasible"]
-    click.echo(f"{counted(n)}; {done_of(done, found['trials'])} done")
+    click.echo(f"{counted(n)}; {done_of(done, found['trials'], 'trials')} done")
     for trial in found["running_trials"]:
         value = "" if trial["value"] is None else f", validation {LABELS[found['metric']]} {trial['value']:.4f}"
         done = f"epoch {trial['epochs']} of {trial['of_epochs']}"

@@ -80,6 +80,14 @@ def test_part(path: Path, options: DataOptions, shape: tuple[int, int, int], not
     return part
 
 
+def has_test_part(dataset: str) -> bool:
+    """Whether the data set has test images; opens none of them. Raises SweeperError and UsageError."""
+    path = path_of(dataset)
+    if path is None:
+        return True
+    return image_folder.has_test_part(path) if path.is_dir() else npz.has_test_part(path)
+
+
 def test_sha256(path: Path) -> str | None:
     """The hash of the test part, which is read but not decoded; None if there is no test part."""
     return image_folder.test_sha256(path) if path.is_dir() else npz.test_sha256(path)

@@ -8,15 +8,16 @@ class SearchOptions:
     """The options of a search.
 
     `trials` is the total number of distinct configurations, including those of earlier commands on the study. With
-    `variants_only`, exactly the space's named variants are trained. `max_params` limits the parameters of a winner.
-    `target` (the metric's value) and `timeout` (seconds) end the search early; `trial_timeout` (seconds of
-    training) ends a trial. `keep` is how many of the best trials keep their weights.
+    `variants_only`, exactly the space's named variants are trained. `pruner` auto is resolved when the study starts, by
+    the number of its validation images. `max_params` limits the parameters of a winner. `target` (the metric's value)
+    and `timeout` (seconds) end the search early; `trial_timeout` (seconds of training) ends a trial. `keep` is how many
+    of the best trials keep their weights.
     """
 
     trials: int = 50
     variants_only: bool = False
     sampler: str = "tpe"
-    pruner: str = "halving"
+    pruner: str = "auto"
     metric: str = "accuracy"
     max_params: int | None = None
     target: float | None = None

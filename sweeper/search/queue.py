@@ -6,11 +6,10 @@ from collections import deque
 from sweeper.engine.dispatcher import Dispatcher, Task
 from sweeper.engine.job import TrialJob
 from sweeper.events import Note, State
-from sweeper.models import families, layers
 from sweeper.search.context import Context
 from sweeper.search.recorder import Recorder
 from sweeper.search.trial_end import Candidate, TrialFinisher
-from sweeper.spaces.feasibility import check_decayed_layers
+from sweeper.spaces import feasibility
 from sweeper.studies import proposer, trial_records
 from sweeper.studies.proposer import Proposal, Proposer
 from sweeper.studies.tell import tell_duplicate
@@ -82,12 +81,10 @@ class TrialQueue:
             self.duplicates += 1
             return None
         try:
-            network = families.trace(proposal.configuration.model, self.input_shape, len(self.classes))
-            check_decayed_layers(proposal.configuration, network)
+            n_parameters = feasibility.n_parameters(proposal.configuration, self.input_shape, len(self.classes))
         except ValueError as error:
             self.finisher.end_untrainable(proposal, "impossible_shape", str(error), 1.0)
             return None
-        n_parameters = layers.n_parameters(network)
         most = self.limits.max_params
         if most is not None and n_parameters > most:
             # The baseline is trained anyway, because all trials are compared with it.
@@ -99,7 +96,13 @@ class TrialQueue:
         if proposal.trial.user_attrs.get("duplicate_of") is not None:
             proposal.trial.set_user_attr("duplicate_of", None)  # the trial that it duplicates has failed since
         self.recorder.start(proposal)
-        candidate = Candidate(proposal, n_parameters, time.monotonic(), prunable=self._is_prunable(proposal))
+        candidate = Candidate(
+            proposal,
+            n_parameters,
+            time.monotonic(),
+            prunable=self._is_prunable(proposal),
+            resumed_step=proposal.last_step,
+        )
         candidate.tasks = [self._task(candidate, job) for job in self.recorder.jobs(proposal)]
         self.open[proposal.number] = candidate
         if not candidate.prunable:

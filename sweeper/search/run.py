@@ -9,65 +9,27 @@ from typing import Any
 
 import optuna
 
-from sweeper.config import Protocol
 from sweeper.data import lookup
-from sweeper.data.source import DataSource
-from sweeper.engine.options import DeviceOptions
 from sweeper.evaluation.constant import Constant
 from sweeper.events import Listener, Note, State, Step
-from sweeper.runs import plan, run_metadata
+from sweeper.runs import run_metadata
 from sweeper.runs.end_on_failure import ends_on_failure
-from sweeper.runs.options import TrainingOptions
 from sweeper.runs.stop import StopRequest, closing_patience
 from sweeper.runs.variant_result import VariantResult
 from sweeper.search import study_report, variant_results
 from sweeper.search.context import Context, Limits
 from sweeper.search.coordinator import Coordinator
-from sweeper.search.options import SearchOptions
-from sweeper.spaces.space import Space
-from sweeper.store.layout import Store
+from sweeper.search.preparation import prepare
+from sweeper.search.request import SearchRequest
 from sweeper.store.redaction import redact
 from sweeper.studies import lifecycle, lost_runs, resume_command, storage_errors, trial_records
 from sweeper.studies.attributes import id_of
 from sweeper.studies.findings import findings
 from sweeper.studies.ownership import Ownership, claimed
 from sweeper.studies.retry import retry_out_of_memory
-from sweeper.studies.samplers import shuffled_grid
-from sweeper.studies.spec import StudySpec
-from sweeper.studies.storage import free_name, open_storage
+from sweeper.studies.storage import open_storage
 from sweeper.studies.trial_records import TrialRecord
-from sweeper.tracking.client import check_tracking
 from sweeper.tracking.tracker import Tracker
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchRequest:
-    """A request for a search. `study` is the study's name; with `new`, a free name is derived from it.
-
-    `command` is the command line, for the record and for resuming the study.
-    """
-
-    source: DataSource
-    space: Space
-    training: TrainingOptions
-    device: DeviceOptions
-    options: SearchOptions
-    store: Store
-    study: str
-    new: bool
-    command: Sequence[str]
-
-    @property
-    def protocol(self) -> Protocol:
-        """How the trials are scored."""
-        return self.training.protocol(self.space.protocol)
-
-    @property
-    def variant_epochs(self) -> dict[str, int]:
-        """The variants' own epochs, if only variants are trained and the command line gives no epochs for all."""
-        if not self.options.variants_only or self.training.epochs is not None:
-            return {}
-        return self.space.variant_epochs
 
 
 @dataclass(frozen=True)
@@ -82,6 +44,7 @@ class SearchOutcome:
     """
 
     study_name: str
+    study_id: str
     experiment_id: str
     run_id: str
     trials: Sequence[TrialRecord]
@@ -120,40 +83,19 @@ class SearchOutcome:
         }
 
 
-def make_plan(request: SearchRequest, listener: Listener) -> tuple[plan.Plan, StudySpec]:
-    """Loads and splits the data, and fixes what the study's results depend on. Raises SweeperError and UsageError."""
-    space, options = request.space, request.options
-    if options.sampler == "grid":
-        shuffled_grid(space, request.training.seed)  # refuse a bad grid before loading the data
-    planned = plan.make(
-        request.source, space, request.training, request.device, listener, variants=list(space.variants)
-    )
-    spec = StudySpec(
-        **vars(planned.spec),
-        space=space.describe(),
-        variants_only=options.variants_only,
-        metric=options.metric,
-        sampler=options.sampler,
-        pruner=options.pruner,
-        max_params=options.max_params,
-        variant_epochs=request.variant_epochs,
-    )
-    return planned, spec
-
-
 def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> SearchOutcome:
     """Runs the search to its end, or until `stop` is requested. Raises SweeperError and UsageError."""
     started = time.monotonic()
-    planned, spec = make_plan(request, listener)
+    prepared = prepare(request, listener)
     stop.check()
+    planned, spec, name = prepared.planned, prepared.spec, prepared.name
     training_set, options, store = planned.training_set, request.options, request.store
-    lost_runs.check(store, None if request.new else request.study)
-    check_tracking(store, training_set.name)
+    if prepared.pruner_reason:
+        listener(Note(f"Pruner: {spec.pruner}: {prepared.pruner_reason}"))
     store.prepare()
     listener(Step("Opening Optuna's database"))
     storage = open_storage(store)
     stop.check()
-    name = free_name(storage, request.study) if request.new else request.study
     with ExitStack() as stack:
         stack.enter_context(storage_errors.translated(store))
         stack.enter_context(store.owning(name))
@@ -237,15 +179,17 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
         lifecycle.mark_ended(study, stopped)
         undelivered = tracker.close(closing_patience(stopped))
         trials = _with_run_ids(study, tracker)
+        seconds = time.monotonic() - started
         return SearchOutcome(
             study_name=name,
+            study_id=study_id,
             experiment_id=tracker.experiment_id,
             run_id=tracker.run_id,
             trials=trials,
             metric=spec.metric,
             stopped=stopped,
-            seconds=time.monotonic() - started,
-            total_seconds=earlier + time.monotonic() - started,
+            seconds=seconds,
+            total_seconds=earlier + seconds,
             undelivered=undelivered,
             n_trainings=len(spec.trainings),
             variants=compared,

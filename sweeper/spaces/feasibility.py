@@ -8,6 +8,7 @@ from typing import Any
 from sweeper.config import Configuration, ModelConfig, TimmConfig
 from sweeper.data.known.catalog import INPUT_SHAPES
 from sweeper.errors import nearest
+from sweeper.models import families, layers
 from sweeper.models.layers import Layer, trace
 from sweeper.spaces.parameter import Parameter
 
@@ -44,6 +45,16 @@ def check_decayed_layers(configuration: Configuration, network: Sequence[Layer])
         if name not in known:
             there = ", ".join(known)
             raise ValueError(f"weight_decay_layers must be among {there} here, got {name!r}{nearest(name, known)}")
+
+
+def n_parameters(configuration: Configuration, input_shape: tuple[int, int, int], n_classes: int) -> int:
+    """The network's number of parameters for images of `input_shape` (channels, height, width).
+
+    Raises ValueError when the network cannot take such images, or `weight_decay_layers` names a layer that it lacks.
+    """
+    network = families.trace(configuration.model, input_shape, n_classes)
+    check_decayed_layers(configuration, network)
+    return layers.n_parameters(network)
 
 
 def unusable(fixed: Mapping[str, Any], parameters: Mapping[str, Parameter], dataset: str) -> tuple[str, str] | None:

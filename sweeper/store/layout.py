@@ -1,5 +1,6 @@
 """The layout of a store: the files and locks in its folder, and the addresses of Optuna's and MLflow's databases."""
 
+import errno
 import fcntl
 import os
 import re
@@ -112,6 +113,13 @@ class Store:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SweeperError(f"the store {self.root} cannot be created: {error.strerror}") from error
+        self.check_writable()
+
+    def check_writable(self) -> None:
+        """Raises SweeperError if the store, or the folder that it would be created in, cannot be written to."""
+        above = next(folder for folder in (self.root, *self.root.parents) if folder.exists())
+        if above != self.root and not os.access(above, os.W_OK | os.X_OK):
+            raise SweeperError(f"the store {self.root} cannot be created: {os.strerror(errno.EACCES)}")
         if obstacles := self.obstacles():
             raise SweeperError(f"the store {self.root} cannot be written to: {obstacles[0]}")
 
@@ -155,6 +163,12 @@ class Store:
             except BlockingIOError:
                 return _owner_in(file)
         return None
+
+    def refuse_owned(self, study: str) -> None:
+        """Raises SweeperError, naming the owner, if a process runs the study now."""
+        owner = self.owner(study)
+        if owner is not None:
+            raise SweeperError(_owned(study, owner))
 
     def wait_for_owner(self, study: str) -> None:
         """Returns when no process runs the study any more."""
@@ -267,11 +281,15 @@ def locked(path: Path, *, wait: bool) -> Iterator[None]:
                 fcntl.flock(file, fcntl.LOCK_EX)
             elif not _try_lock(file):
                 file.seek(0)
-                raise SweeperError(f"{path.stem} is being run by {_owner_in(file)}")
+                raise SweeperError(_owned(path.stem, _owner_in(file)))
             # If the file was deleted with its study before we took the lock, the lock keeps nobody out: try again.
             if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
                 yield
                 return
+
+
+def _owned(study: str, owner: str) -> str:
+    return f"{study} is being run by {owner}"
 
 
 def _owner_in(file: IO[str]) -> str:

@@ -69,8 +69,7 @@ def beats(metric: str, value: float, constant: Constant) -> bool:
 
 
 def _exhausted(trials: Sequence[TrialRecord], attributes: dict[str, Any], *, variants_only: bool) -> list[str]:
-    counts, asked = trial_records.counts(trials), attributes.get("trials", 0)
-    done = counts["complete"] + counts["pruned"]
+    done, asked = trial_records.n_counted(trials), attributes.get("trials", 0)
     if attributes.get(lifecycle.ENDED) != "" or done >= asked or variants_only:
         return []
     return [f"The space is exhausted after {done} of {asked} trials: nothing new was left to propose."]

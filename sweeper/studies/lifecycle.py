@@ -12,8 +12,9 @@ from sweeper.errors import SweeperError, UsageError
 from sweeper.events import State
 from sweeper.spaces.space import Space
 from sweeper.store.redaction import redact
-from sweeper.studies.attributes import CURRENT_SCHEMA, SCHEMA, SPEC, STUDY_ID
+from sweeper.studies.attributes import CURRENT_SCHEMA, SCHEMA, SPEC, STUDY_ID, id_of
 from sweeper.studies.objective import direction
+from sweeper.studies.pruners import PRUNERS
 from sweeper.studies.spec import StudySpec, first_difference
 from sweeper.studies.trial_records import records
 
@@ -32,16 +33,13 @@ def find_or_create(storage: RDBStorage, name: str, spec: StudySpec) -> optuna.St
 
     Raises UsageError if it was started with another spec: the results would not be comparable.
     """
-    if name in optuna.get_all_study_names(storage):
-        study = optuna.load_study(study_name=name, storage=storage)
-        check_usable(study)
-        if SPEC in study.user_attrs:
-            _refuse_changes(name, study.user_attrs[SPEC], spec)
-        elif study.get_trials(deepcopy=False) or study.direction.name.lower() != direction(spec.metric):
-            raise UsageError(f"study {name!r} in this storage is not one of sweeper's (--study)")
-        return study
-    # Another store's command may create it at the same moment.
-    return optuna.create_study(study_name=name, storage=storage, direction=direction(spec.metric), load_if_exists=True)
+    study = find_resumable(storage, name, spec)
+    if study is None:
+        # Another store's command may create it at the same moment.
+        return optuna.create_study(
+            study_name=name, storage=storage, direction=direction(spec.metric), load_if_exists=True
+        )
+    return study
 
 
 def open_study(storage: RDBStorage, name: str, spec: StudySpec, space: Space) -> optuna.Study:
@@ -57,6 +55,36 @@ def open_study(storage: RDBStorage, name: str, spec: StudySpec, space: Space) ->
     study.set_user_attr(SPEC, spec.as_json())
     _enqueue_variants(study, space)
     return study
+
+
+def find_resumable(storage: RDBStorage, name: str, spec: StudySpec) -> optuna.Study | None:
+    """The study of this name, which a search with this spec may resume; None if there is none. Writes nothing.
+
+    Raises UsageError for a study with another spec, or one that is not sweeper's, and SweeperError for one that cannot
+    be read or resumed.
+    """
+    if name not in optuna.get_all_study_names(storage):
+        return None
+    study = optuna.load_study(study_name=name, storage=storage)
+    check_usable(study)
+    attributes = study.user_attrs
+    if SPEC in attributes:
+        _refuse_changes(name, attributes[SPEC], spec)
+        records(study)
+    elif study.get_trials(deepcopy=False) or study.direction.name.lower() != direction(spec.metric):
+        raise UsageError(f"study {name!r} in this storage is not one of sweeper's (--study)")
+    if STUDY_ID in attributes:
+        id_of(study)
+    return study
+
+
+def stored_pruner(storage: RDBStorage, name: str) -> str | None:
+    """The pruner of the study of this name; None if there is no such study, or it has none."""
+    if name not in optuna.get_all_study_names(storage):
+        return None
+    spec = optuna.load_study(study_name=name, storage=storage).user_attrs.get(SPEC)
+    found = spec.get("pruner") if isinstance(spec, dict) else None
+    return found if found in PRUNERS else None
 
 
 def mark_running(study: optuna.Study, trials: int, command: str) -> None:

@@ -70,6 +70,7 @@ class Proposer:
         for frozen in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if TRIAL not in frozen.user_attrs and not frozen.user_attrs.get("comparator", False):
                 finish_draw(self.study, frozen._trial_id, self.space, self._new_sampler(frozen.number))
+            self.study.sampler = self._new_sampler(frozen.number)
             with quiet():
                 proposals.append(self._proposal(Trial(self.study, frozen._trial_id)))
         return proposals

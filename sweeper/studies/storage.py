@@ -1,5 +1,7 @@
 """Opens and checks Optuna's storage, and finds the names of its studies."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
@@ -23,11 +25,24 @@ LIBRARY = databases.Library(
 def open_storage(store: Store) -> RDBStorage:
     """Optuna's storage; SweeperError if its database cannot be used."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with _usable(store), new_database.initialising(store.storage):
+        if not check_database(store):
+            new_database.make(store.storage, LIBRARY, _create)
+        return _storage(store.storage)
+
+
+def open_existing_storage(store: Store) -> RDBStorage | None:
+    """Optuna's storage, or None if its database does not exist yet; SweeperError if it cannot be used."""
+    with _usable(store):
+        exists = check_database(store)
+    return open_storage(store) if exists else None
+
+
+@contextmanager
+def _usable(store: Store) -> Iterator[None]:
+    """Turns the errors of opening Optuna's storage into a SweeperError."""
     try:
-        with new_database.initialising(store.storage):
-            if not check_database(store):
-                new_database.make(store.storage, LIBRARY, _create)
-            return _storage(store.storage)
+        yield
     except (SQLAlchemyError, ImportError, RuntimeError, ValueError, OSError) as error:
         message = redact(first_line(error))
         raise SweeperError(f"Optuna's storage {redact(store.storage)} cannot be used: {message}") from error

@@ -61,8 +61,9 @@ def tell_duplicate(study: optuna.Study, proposal: Proposal, original: TrialRecor
     if proposal.outside_space:
         study.tell(trial, state=TrialState.FAIL)  # the sampler never sees a variant outside the space
         return
-    with quiet():  # a killed process may have reported some of them
-        for step, value in original.values.items():
+    last_step = proposal.last_step  # a killed process may have reported the first ones
+    for step, value in sorted(original.values.items()):
+        if step > last_step:
             trial.report(value, step)
     if not original.feasible:
         trial.set_constraint("duplicate", 1.0)

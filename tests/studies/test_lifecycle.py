@@ -5,15 +5,9 @@ from sweeper.errors import SweeperError, UsageError
 from sweeper.store.layout import StoreOptions
 from sweeper.studies import lifecycle
 from sweeper.studies.attributes import id_of
-from sweeper.studies.pruners import PRUNERS, make_pruner
 from sweeper.studies.seeds import derive_seed
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.storage import free_name, open_storage, study_names
-
-
-@pytest.mark.parametrize("name", PRUNERS)
-def test_every_pruner_is_made(name):
-    assert isinstance(make_pruner(name, 15), optuna.pruners.BasePruner)
 
 
 def test_derived_seeds_are_stable_and_differ_by_every_part():

@@ -225,7 +225,7 @@ def test_trial_that_ran_out_of_memory_is_tried_again_when_there_is_more_and_coun
     assert (after[8].state, after[8].retry_of) == ("complete", 5)
     assert after[8].configuration == before[5].configuration
     assert after[5].retried
-    assert trial_records.counts(after) == {"complete": 8, "pruned": 0, "fail": 0, "running": 0}
+    assert trial_records.counts(after) == {"complete": 8, "pruned": 0, "infeasible": 0, "fail": 0, "running": 0}
     assert retry_out_of_memory(sweep.study, 8 * GIB) == []
 
 
@@ -245,7 +245,7 @@ def test_trial_that_is_still_too_large_has_its_memory_recorded_anew(sweep):
     retry_out_of_memory(sweep.study, 4 * GIB)
     after = sweep.run(hungry(5, 8), memory=4 * GIB)
     assert (after[8].state, after[8].memory) == ("pruned", 4 * GIB)
-    assert trial_records.counts(after)["pruned"] == 1
+    assert trial_records.counts(after)["infeasible"] == 1
     assert retry_out_of_memory(sweep.study, 4 * GIB) == []
     assert len(retry_out_of_memory(sweep.study, 8 * GIB)) == 1
 

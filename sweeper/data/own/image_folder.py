@@ -103,6 +103,11 @@ def test_part(root: Path, options: DataOptions, wanted: Format, notify: Callable
     return _part(layout, files, classes, wanted, options, notify)
 
 
+def has_test_part(root: Path) -> bool:
+    """Whether there are test images, by the names of files: opens none. Raises SweeperError and UsageError."""
+    return bool(_test_files(layout_of(root)))
+
+
 def test_sha256(root: Path) -> str | None:
     """The hash of the test part, whose files are read but not decoded; None if there is no test part."""
     files = _test_files(layout_of(root))

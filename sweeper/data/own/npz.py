@@ -58,6 +58,11 @@ def test_part(path: Path, options: DataOptions) -> ImageSet:
     return part
 
 
+def has_test_part(path: Path) -> bool:
+    """Whether the file has test arrays, by their names: reads none. Raises SweeperError and UsageError."""
+    return _has(path, "test")
+
+
 def test_sha256(path: Path) -> str | None:
     """The hash of the test arrays; None if there are none."""
     return _content_sha256(path, ["test"]) if _has(path, "test") else None

@@ -1,0 +1,92 @@
+"""Prints how a search ended, and the commands that come next."""
+
+import shlex
+from typing import TYPE_CHECKING
+
+import click
+
+from sweeper.cli.notes import counted, store_arguments
+from sweeper.errors import SweeperError
+
+if TYPE_CHECKING:
+    from sweeper.search.request import SearchRequest
+    from sweeper.search.run import SearchOutcome
+
+
+def show_outcome(outcome: "SearchOutcome", request: "SearchRequest") -> None:
+    """Prints the ranking, what it means, and the commands that come next."""
+    from sweeper.cli.tables import ranking_table, stdout_console, variants_table
+    from sweeper.studies.findings import reference
+    from sweeper.studies.lifecycle import DONE
+
+    n = outcome.summary()["n_trials"]
+    beneath = reference(outcome.metric, outcome.constant)
+    if outcome.variants:
+        stdout_console().print(variants_table(outcome.variants, reference=beneath))
+    elif n["complete"]:
+        stdout_console().print(ranking_table(outcome.trials, outcome.metric, reference=beneath))
+    ended = f", stopped by {outcome.stopped}" if outcome.stopped else ""
+    earlier = outcome.total_seconds > outcome.seconds
+    now = f" in all, {_minutes(outcome.seconds)} of them by this command" if earlier else ""
+    click.echo(f"{counted(n)}, {_minutes(outcome.total_seconds)}{now}{ended}")
+    if n["infeasible"]:
+        click.echo(
+            f"{n['infeasible']} of the trials that --trials counts were infeasible: too large, impossible, diverged or "
+            f"out of memory"
+        )
+    for sentence in outcome.findings:
+        click.echo(sentence)
+    if n["complete"] > 1:
+        scores = "Each score is from one seed" if outcome.n_trainings == 1 else "Each score is a mean"
+        click.echo(
+            f"{scores}, on the same validation images that rank the trials: the best of many is too high, and "
+            "neighbours in the table may well change places."
+        )
+    options = store_arguments(request.store)
+    click.echo("\nNext:")
+    if outcome.stopped not in DONE:
+        click.echo(f"  {resume_command(request, outcome.study_name)}   # resumes from here")
+    if outcome.undelivered:
+        click.echo(f"  sweeper sync{options}")
+    if request.store.tracking_file:
+        click.echo(f"  sweeper ui{options}")
+    for command in _promotions(outcome, request):
+        click.echo(f"  {command}{options}")
+    click.echo(f"  sweeper trials {outcome.study_name}{options}")
+
+
+def _promotions(outcome: "SearchOutcome", request: "SearchRequest") -> list[str]:
+    """The commands for a promotion that would be accepted now, or for the test evaluation that the study has had."""
+    from sweeper.data.lookup import has_test_part, path_of
+    from sweeper.promotion.finalists import distinct
+    from sweeper.tracking.ledger import Ledger
+
+    n_finalists = len(distinct(outcome.trials, outcome.metric))
+    if not n_finalists:
+        return []
+    promotion = f"sweeper promote {outcome.study_name} --top {min(n_finalists, 2)}"
+    dataset, data_dir = request.source.dataset, request.source.data_dir
+    if data_dir is not None and path_of(dataset) is None:
+        promotion += f" --data-dir {shlex.quote(str(data_dir))}"
+    try:
+        if outcome.undelivered or not has_test_part(dataset):
+            return [promotion]
+        evaluations = Ledger(request.store).evaluations()
+    except SweeperError:
+        return [promotion]  # what is wrong with the test part, or with MLflow, is for the promotion to say
+    if any(evaluation.complete and evaluation.study_id == outcome.study_id for evaluation in evaluations):
+        return ["sweeper ledger"]
+    return [f"{promotion} --test"]
+
+
+def _minutes(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s"
+
+
+def resume_command(request: "SearchRequest", study: str) -> str:
+    """The command that resumes this study."""
+    from sweeper.store.redaction import redact
+    from sweeper.studies.resume_command import resuming
+
+    return redact(resuming(request.command, study))

@@ -1,0 +1,122 @@
+"""Refuses, before anything is trained, a search that has no feasible configuration."""
+
+import math
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sweeper.config import Configuration
+from sweeper.errors import UsageError, plain, shortened
+from sweeper.spaces.feasibility import n_parameters
+from sweeper.spaces.parameter import Parameter
+from sweeper.spaces.space import Space
+
+# Random configurations to try first: of most spaces, one of the first few is feasible.
+N_DRAWS = 300
+# The most networks to list for a proof, which takes 3 s of arithmetic.
+MOST_NETWORKS = 20_000
+
+
+@dataclass
+class _Attempt:
+    """A search for one feasible configuration; remembers the smallest network and a reason why others are impossible.
+
+    A configuration is feasible if its network can take images of `input_shape` (channels, height, width) and has at
+    most `most` parameters; None sets no limit.
+    """
+
+    input_shape: tuple[int, int, int]
+    n_classes: int
+    most: int | None
+    smallest: int | None = None
+    impossible: str = ""
+
+    def succeeds(self, configurations: Iterable[Configuration]) -> bool:
+        """Whether one of them is feasible; those after it are not tried."""
+        return any(map(self._is_feasible, configurations))
+
+    def reasons(self) -> str:
+        """Why none was feasible."""
+        found = [] if self.smallest is None else [f"the smallest has {self.smallest:,} parameters"]
+        found += [f"some cannot take the images: {self.impossible}" if found else self.impossible] * bool(
+            self.impossible
+        )
+        return "; ".join(found)
+
+    def _is_feasible(self, configuration: Configuration) -> bool:
+        try:
+            number = n_parameters(configuration, self.input_shape, self.n_classes)
+        except ValueError as error:
+            self.impossible = self.impossible or shortened(str(error))
+            return False
+        if self.most is None or number <= self.most:
+            return True
+        self.smallest = number if self.smallest is None else min(self.smallest, number)
+        return False
+
+
+def require_feasible(
+    space: Space, input_shape: tuple[int, int, int], n_classes: int, most: int | None, *, variants_only: bool
+) -> None:
+    """Raises UsageError if no network of the space, or with `variants_only` no variant, can take the images and win.
+
+    A network with more than `most` parameters cannot win. A space of more than MOST_NETWORKS networks is not tried
+    whole: the error then says that random ones were tried.
+    """
+    attempt = _Attempt(input_shape, n_classes, most)
+    if attempt.succeeds(variant.configuration for variant in space.variants.values()):
+        return
+    tried = "no variant"
+    if not variants_only:
+        rng = random.Random(0)
+        if attempt.succeeds(space.suggest(_Draw(rng)) for _ in range(N_DRAWS)):
+            return
+        tried = f"none of {N_DRAWS} random configurations"
+        networks = _networks(space)
+        if networks is not None:
+            if attempt.succeeds(networks):
+                return
+            tried = "no network"
+    limit = "" if most is None else f" (--max-params {most})"
+    raise UsageError(f"{tried} of space {plain(space.name)} is feasible: {attempt.reasons()}{limit}")
+
+
+def _networks(space: Space) -> Iterator[Configuration] | None:
+    """The networks of the space, with default values for what changes no layer; None if they are too many to list."""
+    axes = _axes(space)
+    n_values = [parameter.n_values for parameter in axes.values()]
+    if None in n_values or math.prod(n or 1 for n in n_values) > MOST_NETWORKS:
+        return None
+    reduced = replace(space, parameters=axes)
+    return (Configuration.from_values({**space.fixed, **reduced.decode(point)}) for point in reduced.grid())
+
+
+def _axes(space: Space) -> dict[str, Parameter]:
+    """The parameters that change a network's layers or their names, and those that their conditions refer to.
+
+    A field of the network with infinitely many values, such as a dropout rate, changes no layer.
+    """
+    wanted: set[str] = set()
+    # In reverse order, because conditions refer to earlier parameters.
+    for name, parameter in reversed(list(space.parameters.items())):
+        shapes = parameter.table == "model" or name == "weight_decay_layers"
+        if name in wanted or (shapes and parameter.n_values is not None):
+            wanted |= {name, *parameter.when}
+    return {name: parameter for name, parameter in space.parameters.items() if name in wanted}
+
+
+class _Draw:
+    """Draws values uniformly, in place of a trial."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+
+    def suggest_float(self, name: str, low: float, high: float, *, step: float | None, log: bool) -> float:
+        return self._rng.uniform(low, high)
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int, log: bool) -> int:
+        return self._rng.randrange(low, high + 1, step)
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        return self._rng.choice(choices)

@@ -1,0 +1,168 @@
+"""`sweeper search --dry-run`: the plan, and the same refusals as those of the run."""
+
+import json
+
+import optuna
+import pytest
+from click.testing import CliRunner
+
+from sweeper.cli import main
+from sweeper.store.layout import StoreOptions
+from sweeper.studies import lifecycle
+from sweeper.studies.ownership import claimed
+from tests.cli.test_search import tiny, tiny_search  # noqa: F401
+from tests.spaces.test_reader import EXAMPLE
+
+
+@pytest.fixture
+def started(tiny, tmp_path):  # noqa: F811
+    """A function that searches a store with a study of one trial, and the store."""
+    place = tmp_path / "store"
+
+    def search(*more):
+        return tiny_search(tiny, place, "--epochs", 1, "--trials", 1, "--quiet", *more)
+
+    assert search().exit_code == 0
+    return search, StoreOptions(place).resolve({})
+
+
+def refused_alike(search, *more):
+    """The line with which both the dry run and the run are refused, and their exit code."""
+    ends = [search(*more, *dry_run) for dry_run in (["--dry-run"], [])]
+    dry, real = ((end.stderr.splitlines()[-1], end.exit_code, end.stdout) for end in ends)
+    assert dry == real
+    line, code, stdout = dry
+    assert (code > 0, stdout) == (True, "")
+    return line, code
+
+
+@pytest.mark.parametrize(
+    ("changed", "difference"),
+    [
+        (["--set", "activation=gelu"], "activation"),
+        (["--space", "lenet5_steps", "--study", "tiny-lenet5"], "space_name 'lenet5', this command has 'lenet5_steps'"),
+        (["--epochs", 2], "epochs 1, this command has 2"),
+        (["--metric", "macro_f1"], "metric 'accuracy', this command has 'macro_f1'"),
+        (["--seed", 1], "seed 0, this command has 1"),
+        (["--subset", 200], "subset None, this command has 200"),
+        (["--folds", 3], "folds 0, this command has 3"),
+        (["--sampler", "random"], "sampler 'tpe', this command has 'random'"),
+        (["--pruner", "median"], "pruner 'none', this command has 'median'"),
+        (["--max-params", 100_000], "max_params None, this command has 100000"),
+    ],
+)
+def test_existing_study_with_other_options_is_refused_alike(started, changed, difference):
+    line, code = refused_alike(started[0], *changed)
+    assert code == 2
+    assert line.startswith("Error: study tiny-lenet5 was started with ")
+    assert difference in line
+
+
+def test_study_that_is_running_half_deleted_or_of_another_schema_is_refused_alike(started):
+    search, store = started
+    study = optuna.load_study(study_name="tiny-lenet5", storage=store.storage)
+    with store.owning("tiny-lenet5"):
+        line, code = refused_alike(search)
+    assert (line.startswith("Error: tiny-lenet5 is being run by process "), code) == (True, 1)
+    lifecycle.mark_ended(study, lifecycle.DELETING)
+    assert refused_alike(search) == (
+        "Error: study tiny-lenet5 is half deleted: `sweeper delete tiny-lenet5` deletes the rest of it", 1,
+    )  # fmt: skip
+    lifecycle.mark_ended(study, "")
+    for schema, words in ((2, "by an older sweeper"), (99, "by a newer sweeper")):
+        study.set_user_attr(lifecycle.SCHEMA, schema)
+        line, code = refused_alike(search)
+        assert (words in line, code) == (True, 1)
+    study.set_user_attr(lifecycle.SCHEMA, lifecycle.CURRENT_SCHEMA)
+    study.set_user_attr(lifecycle.STUDY_ID, "../x")
+    assert "its id must be 32 hexadecimal digits" in refused_alike(search)[0]
+
+
+def test_study_that_runs_from_another_store_is_refused_alike(started, tmp_path):
+    search, store = started
+    study = optuna.load_study(study_name="tiny-lenet5", storage=store.storage)
+    with claimed(StoreOptions(tmp_path / "other", store.storage).resolve({}), study):
+        line, code = refused_alike(search)
+    assert line.startswith("Error: tiny-lenet5 is being run by process ")
+    assert (f"with the store {tmp_path / 'other'}: " in line, code) == (True, 1)
+
+
+def test_study_that_is_none_of_sweepers_is_refused_alike(started):
+    search, store = started
+    optuna.create_study(study_name="theirs", storage=store.storage).add_trial(optuna.create_trial(value=1.0))
+    line, code = refused_alike(search, "--study", "theirs")
+    assert (line, code) == ("Error: study 'theirs' in this storage is not one of sweeper's (--study)", 2)
+
+
+def test_search_without_a_feasible_configuration_is_refused_alike_and_leaves_nothing(tiny, tmp_path):  # noqa: F811
+    def search(*more):
+        return tiny_search(tiny, tmp_path / "store", *more)
+
+    for variants_only, number in (((), "no network"), (("--variants-only",), "no variant")):
+        line, code = refused_alike(search, "--max-params", 10, *variants_only)
+        assert line.startswith(f"Error: {number} of space lenet5 is feasible: the smallest has ")
+        assert line.endswith(" parameters (--max-params 10)")
+        assert code == 2
+    assert not (tmp_path / "store").exists()
+
+
+def test_databases_and_servers_that_cannot_be_used_are_refused_alike(started, tmp_path, monkeypatch):
+    search, store = started
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    assert "cannot be used" in refused_alike(search, "--tracking-uri", "http://127.0.0.1:9")[0]
+    assert "cannot be used" in refused_alike(search, "--storage", "postgresql://127.0.0.1:1/none")[0]
+    (store.root / "optuna.db").write_bytes(b"junk" * 1000)
+    assert "is not a SQLite database" in refused_alike(search)[0]
+
+
+def test_plan_names_the_study_that_would_be_started_or_resumed(started):
+    search, _ = started
+    for more, name in (([], "tiny-lenet5"), (["--new"], "tiny-lenet5-2"), (["--study", "other", "--new"], "other")):
+        result = search(*more, "--dry-run", "--json")
+        assert (result.exit_code, json.loads(result.stdout)["study_name"]) == (0, name)
+
+
+def test_few_validation_images_need_no_pruner_and_the_plan_says_why(tiny, tmp_path):  # noqa: F811
+    def plan(*more):
+        return tiny_search(tiny, tmp_path / "store", "--dry-run", *more)
+
+    shown = json.loads(plan("--json").stdout)
+    assert (shown["pruner"], shown["pruner_reason"]) == (
+        "none",
+        "30 validation images tell scores apart only by +-9.1 points; --folds 5 would score each configuration on 270",
+    )
+    assert f"{'pruner':12} none: {shown['pruner_reason']}\n" in plan().stdout
+    assert "--folds" not in json.loads(plan("--folds", 2, "--json").stdout)["pruner_reason"]
+    # With four images of each class, no five folds are possible.
+    halves = tmp_path / "halves.toml"
+    halves.write_text(EXAMPLE.replace("validation = 0.1", "validation = 0.5").replace("confirm = 0.1", "confirm = 0"))
+    few = json.loads(plan("--space", halves, "--subset", 40, "--json").stdout)
+    assert few["pruner_reason"] == "20 validation images tell scores apart only by +-11.2 points"
+    for explicit in ("halving", "median", "hyperband", "none"):
+        shown = json.loads(plan("--pruner", explicit, "--json").stdout)
+        assert (shown["pruner"], shown["pruner_reason"]) == (explicit, "")
+
+
+def test_pruner_is_chosen_once_for_a_study(tiny, tmp_path):  # noqa: F811
+    def search(*more):
+        arguments = ["--epochs", 2, "--trials", 1, *more]
+        return tiny_search(tiny, tmp_path / "store", *arguments)
+
+    assert search("--pruner", "halving", "--study", "older").exit_code == 0
+    assert search("--study", "older").exit_code == 0  # a study of an older sweeper, for which halving was the default
+    assert (
+        "was started with pruner 'halving', this command has 'none'"
+        in search("--study", "older", "--pruner", "none").stderr
+    )
+    first = search()
+    assert "Pruner: none: 30 validation images tell scores apart only by " in first.stderr
+    assert search("--pruner", "none").exit_code == 0
+    assert "was started with pruner 'none', this command has 'halving'" in search("--pruner", "halving").stderr
+
+
+def test_dry_run_of_data_that_would_be_downloaded_shows_the_command_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("sweeper.data.training_set.is_here", lambda source, notify: False)
+    arguments = ["search", "fashion_mnist", "--store", str(tmp_path / "store"), "--dry-run"]
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert f"{'pruner':12} auto\n" in result.stdout
+    assert f"{'data_source':12} would be downloaded\n" in result.stdout
