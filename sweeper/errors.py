@@ -5,7 +5,7 @@ import errno
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import NoReturn
 
@@ -63,13 +63,11 @@ def said(error: BaseException) -> str:
     """
     if lack := _lack_of_memory(error):
         return lack
-    inner: BaseException | None = error
-    while inner is not None:
+    for inner in _chain(error):
         if isinstance(original := getattr(inner, "orig", None), BaseException):  # set by SQLAlchemy
             return said(original)
         if isinstance(inner, OSError) and (words := _in_words(inner)):
             return words
-        inner = inner.__cause__ or inner.__context__
     return first_line(error)
 
 
@@ -77,14 +75,22 @@ def system_fault(error: BaseException) -> str | None:
     """What is wrong around sweeper, in one line: memory, room, a file or a database. None for other errors."""
     if lack := _lack_of_memory(error):
         return lack
-    inner: BaseException | None = error
-    while inner is not None:
+    for inner in _chain(error, with_context=False):  # an error in the handling of another is a bug
         if isinstance(original := getattr(inner, "orig", None), BaseException):  # set by SQLAlchemy
             return f"a database cannot be used: {said(original)}; `sweeper doctor` says which, and what to do"
         if isinstance(inner, OSError) and (words := _in_words(inner)):
             return words
-        inner = inner.__cause__  # not __context__: an error in the handling of this one is a bug
     return None
+
+
+def _chain(error: BaseException, *, with_context: bool = True) -> Iterator[BaseException]:
+    """The error, and the errors that it was raised from or, with the context, while they were handled."""
+    seen: set[int] = set()
+    inner: BaseException | None = error
+    while inner is not None and id(inner) not in seen:  # a chain may be a ring
+        yield inner
+        seen.add(id(inner))
+        inner = inner.__cause__ or (inner.__context__ if with_context else None)
 
 
 def _in_words(error: OSError) -> str | None:
@@ -100,12 +106,10 @@ def _in_words(error: OSError) -> str | None:
 
 def _lack_of_memory(error: BaseException) -> str | None:
     """What to do about the lack of memory that the error came from; None if it did not."""
-    inner: BaseException | None = error
-    while inner is not None:
+    for inner in _chain(error):
         if _is_lack_of_memory(inner):
             text = f" ({first_line(inner)})" if str(inner).strip() else ""
             return f"there is not enough memory{text}: end other programs, or raise this process's limit (ulimit -v)"
-        inner = inner.__cause__ or inner.__context__
     return None
 
 

@@ -47,6 +47,13 @@ def test_extension_that_fails_without_a_reason_lacked_memory_only_under_a_limit(
     assert ("not enough memory" in (system_fault(error) or "")) is told
 
 
+def test_ring_of_errors_ends():
+    error, other = KeyError("x"), ValueError("y")
+    error.__cause__, other.__cause__ = other, error
+    assert system_fault(error) is None
+    assert said(error) == "'x'"
+
+
 def test_file_that_cannot_be_used_is_named():
     assert system_fault(NotADirectoryError(20, "Not a directory", "/store/logs")) == (
         "[Errno 20] Not a directory: '/store/logs'"
