@@ -22,6 +22,7 @@ from sweeper.studies import lost_runs
 from sweeper.studies.storage import check_database
 from sweeper.tracking import client
 from sweeper.tracking.ledger import Ledger
+from sweeper.tracking.places import check_moved
 
 OK, WARNING, ERROR = "ok", "warning", "error"
 LIBRARIES = ("torch", "torchvision", "optuna", "mlflow", "numpy", "scikit-learn", "timm")
@@ -192,10 +193,7 @@ def _mlflow(store: Store) -> Check:
         return Check("mlflow", ERROR, lost_runs.told(store, name, n_runs))
     if not client.check_database(store):
         return Check("mlflow", OK, f"{place}{_unused(store.tracking_uri)}")
-    for name, location in databases.rows(store.tracking_uri, "experiments", "name", "artifact_location"):
-        # Experiments of other programs in this database may keep their artifacts anywhere.
-        if location and location.endswith(f"/artifacts/{name}"):
-            client.check_place(location, store)
+    check_moved(store)
     n = databases.rows(store.tracking_uri, "runs", "lifecycle_stage").count(("active",))
     return Check("mlflow", OK, f"{place}{n} {'run' if n == 1 else 'runs'}")
 

@@ -144,7 +144,7 @@ def search(
       sweeper search fashion_mnist --space lenet5_steps --variants-only
     """
     from sweeper.data.lookup import name_of
-    from sweeper.store.layout import check_study_name
+    from sweeper.store.names import check_study_name
 
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other")

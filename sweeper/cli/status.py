@@ -49,6 +49,8 @@ def status(study: str | None, store: StoreOptions, as_json: bool) -> None:
         click.echo(sentence)
     if lost := lost_runs.lost_runs(where).get(found["study_name"]):
         click.echo(f"Warning: {lost_runs.told(where, found['study_name'], lost)}")
+    if found["undelivered"] is None:
+        click.echo("the writes that wait for MLflow cannot be read: `sweeper sync` says why")
     if found["undelivered"]:
         click.echo(
             f"{found['undelivered']} writes wait for MLflow: `sweeper sync{store_arguments(where)}` delivers them"

@@ -44,9 +44,9 @@ def ui(
     if not where.tracking_file.exists():
         place = where.root if where.embedded_tracking else where.tracking_file
         raise SweeperError(f"no runs in {place} yet: `sweeper search` makes them")
-    from sweeper.tracking.client import check_database
+    from sweeper.tracking.client import check_shown
 
-    check_database(where)  # MLflow would migrate an older database to its own schema, without a backup
+    check_shown(where)
     if host not in LOOPBACK and not allowed_hosts:
         raise UsageError(f"to listen on {host}, name the hosts that browsers may use (--allowed-hosts)")
     arguments = ["ui", "--backend-store-uri", where.tracking_uri, "--host", host, "--port", str(port)]

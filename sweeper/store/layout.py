@@ -3,7 +3,6 @@
 import errno
 import fcntl
 import os
-import re
 import socket
 import stat
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import IO
 
 from sweeper.errors import SweeperError, UsageError, plain, shortened
+from sweeper.store import plain_files
+from sweeper.store.names import folder_name, stored_name
 from sweeper.store.redaction import redact
 
 DEFAULT_STORE = Path("mlruns")
@@ -21,7 +22,6 @@ DEFAULT_STORE = Path("mlruns")
 TRIES, TRY_SECONDS = 20, 0.05
 # The folders of a store.
 FOLDERS = ("artifacts", "checkpoints", "initial", "locks", "logs", "parts", "promotions", "spool", "trainings")
-STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -65,15 +65,15 @@ class Store:
 
     def trial_folder(self, study: str, study_id: str, number: int) -> Path:
         """The folder of a trial's checkpoint until the trial ends; a study of the same name has another folder."""
-        return self.root / "checkpoints" / _folder_name(study, study_id) / str(number)
+        return self.root / "checkpoints" / folder_name(study, study_id) / str(number)
 
     def training_folder(self, study: str, study_id: str, key: str) -> Path:
         """The folder of the checkpoint, and then the weights, of a promotion's training."""
-        return self.root / "promotions" / _folder_name(study, study_id) / key
+        return self.root / "promotions" / folder_name(study, study_id) / key
 
     def single_folder(self, name: str) -> Path:
         """The folder of the checkpoints, and then the results, of a training by itself."""
-        return self.root / "trainings" / name
+        return self.root / "trainings" / stored_name(name)
 
     def initial_weights(self, run_id: str) -> Path:
         """The local copy of an MLflow run's weights, from which trainings by themselves have started."""
@@ -81,19 +81,19 @@ class Store:
 
     def outbox(self, study: str, study_id: str, kind: str) -> Path:
         """The file of writes that MLflow has not accepted yet; `kind` is study, promotion or training."""
-        return self.outboxes / f"{_folder_name(study, study_id)}-{kind}.db"
+        return self.outboxes / f"{folder_name(study, study_id)}-{kind}.db"
 
     def outboxes_of(self, study: str, study_id: str) -> list[Path]:
         """The outbox files of the study."""
-        return list(self.outboxes.glob(f"{_folder_name(study, study_id)}-*.db"))
+        return list(self.outboxes.glob(f"{folder_name(study, study_id)}-*.db"))
 
     def shared_images_folder(self, study: str, study_id: str) -> Path:
         """The folder of the images that the study's workers may see, while they work."""
-        return self.root / "parts" / _folder_name(study, study_id)
+        return self.root / "parts" / folder_name(study, study_id)
 
     def log_folder(self, study: str, study_id: str) -> Path:
         """The folder of the logs of the study's workers."""
-        return self.root / "logs" / _folder_name(study, study_id)
+        return self.root / "logs" / folder_name(study, study_id)
 
     @property
     def lost_output(self) -> Path:
@@ -102,13 +102,34 @@ class Store:
 
     def belongings(self, study: str, study_id: str) -> list[Path]:
         """All files and folders of the study in the store, except its lock; some may not exist."""
-        own = _folder_name(study, study_id)
+        own = folder_name(study, study_id)
         folders = [self.root / kind / own for kind in ("checkpoints", "promotions", "parts", "logs")]
         # The names of parts that a killed process was writing begin with a dot.
         return [*folders, *(self.root / "parts").glob(f".{own}.*"), *self.outboxes.glob(f"{own}-*")]
 
+    def own_path(self, study: str, study_id: str, path: str) -> Path:
+        """The file or folder that a stored path, relative to the store, names.
+
+        Raises SweeperError unless it belongs to this study, or this training by itself.
+        """
+        own = folder_name(study, study_id)
+        folders = [self.root / "checkpoints" / own, self.root / "promotions" / own, self.single_folder(study)]
+        place = (self.root / path).resolve()
+        if not any(place.is_relative_to(folder.resolve()) for folder in folders):
+            raise SweeperError(f"{plain(path)} is no file of {study} in the store {self.root}")
+        return place
+
+    def check_readable(self) -> None:
+        """Raises SweeperError for links among the files that every command reads: databases, outboxes and locks."""
+        plain_files.check_some(self.root, [self.outboxes, self.root / "locks"])
+
+    def check_writable(self) -> None:
+        """Raises SweeperError for links anywhere in the store, before anything in it is changed."""
+        plain_files.check_all(self.root)
+
     def prepare(self) -> None:
-        """Creates the folder; SweeperError if it cannot be created or written to."""
+        """Creates the folder; SweeperError if it cannot be created or written to, or has links in it."""
+        self.check_writable()
         try:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -141,6 +162,7 @@ class Store:
 
         A request to an earlier owner to stop is discarded.
         """
+        self.check_writable()
         path = self._lock(study)
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -203,10 +225,10 @@ class Store:
         return locked(self.root / ".owners.lock", wait=True)
 
     def _lock(self, study: str) -> Path:
-        return self.root / "locks" / f"{study}.lock"
+        return self.root / "locks" / f"{stored_name(study)}.lock"
 
     def _stop(self, study: str) -> Path:
-        return self.root / "locks" / f"{study}.stop"
+        return self.root / "locks" / f"{stored_name(study)}.stop"
 
 
 @dataclass(frozen=True)
@@ -241,21 +263,6 @@ class StoreOptions:
             self.storage or environment.get("OPTUNA_STORAGE") or _sqlite(root / "optuna.db"),
             self.tracking_uri or environment.get("MLFLOW_TRACKING_URI") or _sqlite(root / "mlflow.db"),
         )
-
-
-def check_study_name(name: str) -> str:
-    """Returns the name if it can name a folder; raises UsageError if not."""
-    if not STUDY_NAME.fullmatch(name):
-        raise UsageError(
-            "a study's name must be 1 to 100 letters, digits, dots, dashes and underscores, "
-            f"got {shortened(repr(name))} (--study)"
-        )
-    return name
-
-
-def _folder_name(study: str, study_id: str) -> str:
-    """The name of a study's folders and files: another study may have the same name, but not the same id."""
-    return f"{study}-{study_id[:8]}"
 
 
 def _sqlite(path: Path) -> str:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from sweeper.errors import SweeperError
 from sweeper.store.layout import Store
 from sweeper.studies import lifecycle, storage_errors
-from sweeper.studies.attributes import SPEC, id_of
+from sweeper.studies.attributes import id_of
 from sweeper.studies.ownership import Tell, check_free, claimed
 from sweeper.studies.queries import find_again
 from sweeper.tracking.delete import StudyRuns, folder_bytes
@@ -42,7 +42,7 @@ def plan(store: Store, study: optuna.Study) -> Removal:
     if owner is not None:
         raise SweeperError(f"{study.study_name} is being run by {owner}: `sweeper stop` ends it")
     check_free(store, study)
-    runs = _runs(store, study)
+    runs = StudyRuns(store, id_of(study))
     in_mlflow = runs.n_bytes()
     return Removal(
         study_name=study.study_name,
@@ -67,7 +67,7 @@ def remove(store: Store, planned: Removal, tell: Tell = lambda text: None) -> No
         stack.enter_context(store.owning(name))
         study = find_again(store, name, planned.study_id)
         # Before anything is deleted, because MLflow may not answer.
-        runs = _runs(store, study)
+        runs = StudyRuns(store, id_of(study))
         writes = (
             lambda: stack.enter_context(claimed(store, study, tell)),
             lambda: lifecycle.mark_ended(study, lifecycle.DELETING),
@@ -94,12 +94,6 @@ def _is_disk_full(error: BaseException) -> bool:
     """Whether the cause of Optuna's or SQLAlchemy's error is SQLite's error for a full disk."""
     cause = getattr(error, "orig", None) or getattr(error.__cause__, "orig", None)
     return isinstance(cause, sqlite3.Error) and cause.sqlite_errorcode == sqlite3.SQLITE_FULL
-
-
-def _runs(store: Store, study: optuna.Study) -> StudyRuns:
-    # From the stored form: a study whose spec cannot be read can still be deleted.
-    spec = study.user_attrs[SPEC]
-    return StudyRuns(store, spec["dataset"], spec.get("data_sha256", ""), id_of(study))
 
 
 def _files(store: Store, study: optuna.Study) -> list[Path]:

@@ -1,14 +1,16 @@
 """Reads studies and trials from the storage, without changing them."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
 import optuna
 
-from sweeper.errors import SweeperError, UsageError
+from sweeper.errors import SweeperError, UsageError, plain
 from sweeper.events import State
 from sweeper.store.layout import Store
+from sweeper.store.names import stored_name
 from sweeper.studies import lifecycle, trial_records
 from sweeper.studies.attributes import id_of, spec_of
 from sweeper.studies.findings import constant_of, findings
@@ -36,8 +38,9 @@ def find_study(store: Store, name: str | None) -> optuna.Study:
         raise SweeperError(f"no studies in {store.root} yet: `sweeper search` makes them")
     by_name = {study.study_name: study for study in found}
     if name is not None and name not in by_name:
-        raise UsageError(f"no study {name!r} in this store; it has {', '.join(by_name)}")
+        raise UsageError(f"no study {name!r} in this store; it has {', '.join(map(plain, by_name))}")
     study = found[-1] if name is None else by_name[name]
+    stored_name(study.study_name)
     lifecycle.check_schema(study)
     return study
 
@@ -60,9 +63,10 @@ def status_of(store: Store, study: optuna.Study) -> dict[str, Any]:
     Its `state` is running (by the process `owner`), finished, stopped (`ended` says by what), deleting (a
     `sweeper delete` was interrupted), or dead: no process runs it, but its last process never recorded an end.
     `trainings` is how many each trial has. `command` resumes the study. `undelivered` counts the writes that wait for
-    MLflow; it is 0 while a process runs the study. `constant_predictor` is what always saying one class
-    scores. `findings` are sentences on the results; a running study has none yet.
+    MLflow; it is 0 while a process runs the study, and None if an outbox cannot be read. `constant_predictor` is what
+    always saying one class scores. `findings` are sentences on the results; a running study has none yet.
     """
+    stored_name(study.study_name)
     spec, trials = spec_of(study), trial_records.records(study)
     counts = trial_records.counts(trials)
     best, constant = trial_records.best(trials, spec.metric), constant_of(study)
@@ -80,7 +84,7 @@ def status_of(store: Store, study: optuna.Study) -> dict[str, Any]:
         "metric": spec.metric,
         "epochs": spec.protocol.epochs,
         "trainings": len(spec.trainings),
-        "undelivered": 0 if owner else sum(waiting(path) or 0 for path in outboxes),
+        "undelivered": 0 if owner else _total(waiting(path) for path in outboxes),
         "trials": attributes.get("trials", 0),
         "n_trials": counts,
         "running_trials": [
@@ -92,6 +96,12 @@ def status_of(store: Store, study: optuna.Study) -> dict[str, Any]:
         "constant_predictor": constant and asdict(constant),
         "findings": [] if owner else findings(study, trials),
     }
+
+
+def _total(numbers: Iterable[int | None]) -> int | None:
+    """The sum; None if one number is unknown."""
+    known = list(numbers)
+    return None if None in known else sum(number or 0 for number in known)
 
 
 def _state_without_owner(ended: str | None) -> str:

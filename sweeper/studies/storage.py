@@ -25,6 +25,7 @@ LIBRARY = databases.Library(
 def open_storage(store: Store) -> RDBStorage:
     """Optuna's storage; SweeperError if its database cannot be used."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    store.check_readable()
     with _usable(store), new_database.initialising(store.storage):
         if not check_database(store):
             new_database.make(store.storage, LIBRARY, _create)

@@ -14,14 +14,14 @@ from mlflow.entities import Param, Run, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-from mlflow.utils.file_utils import local_file_uri_to_path
-from mlflow.utils.uri import is_local_uri
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweeper.errors import SweeperError, said
 from sweeper.store import databases, new_database
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
+from sweeper.tracking import places
+from sweeper.tracking.places import check_experiment, check_run
 
 PAGE = 1000
 # Every run below a parent run, at any depth, has this tag with the parent run's id.
@@ -48,6 +48,7 @@ def connect(store: Store) -> MlflowClient:
 
     Raises SweeperError if MLflow cannot be used, or the database is not MLflow's or has another schema.
     """
+    store.check_readable()
     with reaching(store.tracking_uri), new_database.initialising(store.tracking_uri):
         if not check_database(store):
             new_database.make(store.tracking_uri, LIBRARY, _create)
@@ -68,6 +69,19 @@ def check_database(store: Store) -> bool:
     """
     with reaching(store.tracking_uri):
         return is_server(store) or databases.check(store.tracking_uri, LIBRARY)
+
+
+def check_shown(store: Store) -> None:
+    """Raises SweeperError if MLflow's UI must not be opened on the store's own database.
+
+    It would migrate an older database to its own schema, without a backup, and show the files of a moved store's
+    original, or any files of the user's that somebody else's store names.
+    """
+    check_database(store)
+    if store.embedded_tracking:
+        store.check_writable()
+        with reaching(store.tracking_uri):
+            places.check_shown(store)
 
 
 def check_server(store: Store) -> None:
@@ -98,31 +112,14 @@ def check_tracking(store: Store, name: str) -> None:
         with reaching(store.tracking_uri):
             experiment = client.get_experiment_by_name(name)
         if experiment is not None:
-            check_place(experiment.artifact_location, store)
-
-
-def check_place(location: str, store: Store) -> None:
-    """Raises SweeperError if an experiment's artifact location is outside this store, after following links.
-
-    MLflow keeps absolute addresses: in a moved store it would create the old folder again, and write there.
-    """
-    if not store.embedded_tracking or not is_local_uri(location):
-        return
-    place = Path(local_file_uri_to_path(location))
-    if place.is_relative_to(store.root) or any(_is_same_folder(parent, store.root) for parent in place.parents):
-        return
-    old = place.parent.parent
-    raise SweeperError(
-        f"the store {store.root} was moved or copied: the artifacts of its runs belong to {old}; move it back there, "
-        f"or, if nothing is there any more, make a link: `ln -s {store.root} {old}`"
-    )
+            check_experiment(experiment, store)
 
 
 def experiment_id(client: MlflowClient, name: str, store: Store) -> str:
     """The id of the experiment, created if missing; SweeperError if it was deleted, or the store was moved."""
     experiment = client.get_experiment_by_name(name)
     if experiment is not None:
-        check_place(experiment.artifact_location, store)
+        check_experiment(experiment, store)
         if experiment.lifecycle_stage == "deleted":
             raise SweeperError(
                 f"the MLflow experiment {name} was deleted; restore it "
@@ -152,13 +149,16 @@ def _artifacts(store: Store) -> Path:
     return store.artifacts if store.embedded_tracking or file is None else file.parent / "artifacts"
 
 
-def search_runs(client: MlflowClient, experiment: str, query: str, view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
-    """All runs of the experiment that match the query, the latest first."""
+def search_runs(
+    client: MlflowClient, experiments: str | Sequence[str], query: str, view: int = ViewType.ACTIVE_ONLY
+) -> list[Run]:
+    """All runs of these experiments that match the query, the latest first. Raises SweeperError like `check_run`."""
+    ids = [experiments] if isinstance(experiments, str) else list(experiments)
     found: list[Run] = []
     token = None
     while True:
-        page = client.search_runs([experiment], query, view, PAGE, None, token)
-        found += page
+        page = client.search_runs(ids, query, view, PAGE, None, token)
+        found += map(check_run, page)
         token = page.token
         if not token:
             return found
@@ -175,10 +175,3 @@ def params_of(values: Mapping[str, Any]) -> list[Param]:
 def tags_of(values: Mapping[str, str]) -> list[RunTag]:
     """Converts tags to MLflow's."""
     return [RunTag(name, str(value)) for name, value in values.items()]
-
-
-def _is_same_folder(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
-    except OSError:
-        return False

@@ -13,6 +13,7 @@ from sweeper.events import State
 from sweeper.store.layout import Store
 from sweeper.tracking.client import connect, params_of, reaching, search_runs, tags_of
 from sweeper.tracking.names import experiment_of
+from sweeper.tracking.places import check_run
 
 KIND = "data"
 SUMMARY = "summary.json"
@@ -48,7 +49,7 @@ def log_data_set(
             run_id = str(found[0].info.run_id)
         else:
             identity = {"sweeper.kind": KIND, "sweeper.data_content": content, MLFLOW_USER: "sweeper"}
-            run_id = str(client.create_run(experiment, run_name=f"{name} data", tags=identity).info.run_id)
+            run_id = str(check_run(client.create_run(experiment, run_name=f"{name} data", tags=identity)).info.run_id)
         now = int(time.time() * 1000)
         batch = [Metric(metric, value, now, 0) for metric, value in metrics.items()]
         client.log_batch(run_id, metrics=batch, params=params_of(params), tags=tags_of(tags))

@@ -1,29 +1,29 @@
 """Deletes a study's MLflow runs and their files, except those that registered models need."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModel, Run, ViewType
+from mlflow.entities import Experiment, LoggedModel, Run, ViewType
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-from mlflow.utils.file_utils import local_file_uri_to_path
-from mlflow.utils.uri import is_local_uri
 
 from sweeper.store.layout import Store
-from sweeper.tracking.client import PAGE, ROOT, check_database, check_place, connect, reaching, search_runs
-from sweeper.tracking.names import experiments_of
+from sweeper.tracking.client import PAGE, ROOT, check_database, connect, reaching, search_runs
+from sweeper.tracking.places import check_experiment, check_models, local_path
+from sweeper.tracking.run_writer import CHILDREN
 
 
 class StudyRuns:
     """The runs of one study, of its trials, of its promotion, and of the promotion's trainings.
 
-    Test evaluations are not included: they are runs of the ledger's experiment, and count for ever. Finding the runs
-    creates no database. Methods raise SweeperError.
+    They are found by the study's id in all experiments: the name of its data set may have been changed. Test
+    evaluations are not included, because they count for ever. Finding the runs creates no database. Methods raise
+    SweeperError.
     """
 
-    def __init__(self, store: Store, dataset: str, data_sha256: str, study_id: str) -> None:
+    def __init__(self, store: Store, study_id: str) -> None:
         self._uri = store.tracking_uri
         self._runs: list[Run] = []  # the study's own last: a repeated deletion finds the remaining runs through it
         self._models: list[LoggedModel] = []
@@ -32,12 +32,12 @@ class StudyRuns:
             return
         self._client = connect(store)
         with reaching(self._uri):
-            for experiment in experiments_of(self._client, dataset, data_sha256):
-                check_place(experiment.artifact_location, store)
-                runs = self._find(experiment.experiment_id, study_id)
-                ids = {run.info.run_id for run in runs}
-                models = _logged_models(self._client, experiment.experiment_id) if runs else []
-                self._runs += runs
+            experiments = {experiment.experiment_id: experiment for experiment in _experiments(self._client)}
+            self._runs = self._find(list(experiments), study_id)
+            ids = {run.info.run_id for run in self._runs}
+            for experiment_id in {run.info.experiment_id for run in self._runs}:
+                check_experiment(experiments[experiment_id], store)
+                models = check_models(_logged_models(self._client, experiment_id))
                 self._models += [model for model in models if model.source_run_id in ids]
             if self._runs:
                 self._versions = list(_model_versions(self._client))
@@ -56,9 +56,8 @@ class StudyRuns:
     def n_bytes(self) -> int | None:
         """The size of the files that `free` would delete; None if they lie on a server."""
         places = [place for run in self._runs if not self._needed_by(run) for place in self._places(run)]
-        if not all(is_local_uri(place) for place in places):
-            return None
-        return sum(folder_bytes(Path(local_file_uri_to_path(place))) for place in places)
+        folders = [folder for place in places if (folder := local_path(place)) is not None]
+        return sum(map(folder_bytes, folders)) if len(folders) == len(places) else None
 
     def free(self) -> None:
         """Deletes the runs' files, and writes nothing. May be repeated."""
@@ -79,14 +78,16 @@ class StudyRuns:
                 if run.info.lifecycle_stage == "active":
                     self._client.delete_run(run.info.run_id)
 
-    def _find(self, experiment: str, study_id: str) -> list[Run]:
+    def _find(self, experiments: Sequence[str], study_id: str) -> list[Run]:
         """All runs of the study, also deleted ones: their files may still be there."""
-        query = f"tags.`sweeper.study_id` = '{study_id}'"
-        parents = search_runs(self._client, experiment, query, ViewType.ALL)
+        queries = [f"tags.`sweeper.study_id` = '{study_id}' AND tags.`sweeper.kind` = '{kind}'" for kind in CHILDREN]
+        parents = [run for query in queries for run in search_runs(self._client, experiments, query, ViewType.ALL)]
         children = [
             run
             for parent in parents
-            for run in search_runs(self._client, experiment, f"tags.`{ROOT}` = '{parent.info.run_id}'", ViewType.ALL)
+            for run in search_runs(
+                self._client, parent.info.experiment_id, f"tags.`{ROOT}` = '{parent.info.run_id}'", ViewType.ALL
+            )
         ]
         found = {run.info.run_id: run for run in [*children, *parents]}
         return sorted(found.values(), key=lambda run: run.data.tags.get("sweeper.kind") == "study")
@@ -110,9 +111,9 @@ class StudyRuns:
 
     def _free(self, place: str) -> None:
         get_artifact_repository(place, tracking_uri=self._uri).delete_artifacts()
-        if is_local_uri(place):
+        if folder := local_path(place):
             with suppress(OSError):  # not empty, or never made
-                Path(local_file_uri_to_path(place)).parent.rmdir()
+                folder.parent.rmdir()
 
 
 def folder_bytes(folder: Path) -> int:
@@ -122,6 +123,16 @@ def folder_bytes(folder: Path) -> int:
         with suppress(FileNotFoundError):  # deleted meanwhile
             total += path.lstat().st_size if not path.is_dir() else 0
     return total
+
+
+def _experiments(client: MlflowClient) -> Iterator[Experiment]:
+    token = None
+    while True:
+        page = client.search_experiments(ViewType.ALL, PAGE, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 def _logged_models(client: MlflowClient, experiment: str) -> Iterator[LoggedModel]:

@@ -13,7 +13,8 @@ from sweeper.errors import plain, refuse, shortened
 from sweeper.evaluation.metrics import LEARNING_CURVES
 from sweeper.store.layout import Store
 from sweeper.tracking.client import reaching, search_runs
-from sweeper.tracking.weights import RUN_ID, run_of
+from sweeper.tracking.places import RUN_ID
+from sweeper.tracking.weights import run_of
 
 # This tag of a training's run says which weights the training started from.
 INIT = "sweeper.init"

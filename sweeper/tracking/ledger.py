@@ -23,6 +23,7 @@ from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 from sweeper.tracking import ledger_file
 from sweeper.tracking.client import check_database, connect, experiment_id, reaching, search_runs
+from sweeper.tracking.places import check_run
 
 EXPERIMENT = "sweeper-ledger"
 RESULT = "result.json"
@@ -150,7 +151,7 @@ class Ledger:
         }
         with reaching(self._uri):
             experiment = experiment_id(self._client, EXPERIMENT, self._store)
-            run = self._client.create_run(experiment, tags=tags, run_name=f"{study} test")
+            run = check_run(self._client.create_run(experiment, tags=tags, run_name=f"{study} test"))
         evaluation = _evaluation(run)
         self._keep(evaluation)
         return evaluation

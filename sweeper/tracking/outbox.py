@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from sweeper.errors import SweeperError
+from sweeper.store.stored_values import from_text
 
 Key = int | str
 # How long to wait for the file: another process may have it open, to count its writes.
@@ -81,8 +82,11 @@ class Outbox:
     def target(self) -> Target:
         """Where the writes go; must be set before it is read."""
         with self._using():
-            [(text,)] = self._database.execute("SELECT target FROM target")
-        return Target(**json.loads(text))
+            rows = self._database.execute("SELECT target FROM target").fetchall()
+            if not rows:
+                raise ValueError("it does not say where its writes go")
+            target: Target = from_text(Target, rows[0][0], "target")
+        return target
 
     @target.setter
     def target(self, target: Target) -> None:
@@ -98,13 +102,15 @@ class Outbox:
     def after(self, number: int) -> Write | None:
         """The first write with a larger number; None if there is none."""
         with self._using():
-            rows = self._database.execute("SELECT * FROM writes WHERE number > ? ORDER BY number LIMIT 1", [number])
+            rows = self._database.execute(
+                "SELECT number, write FROM writes WHERE number > ? ORDER BY number LIMIT 1", [number]
+            )
             found = [_write(*row) for row in rows]
         return found[0] if found else None
 
     def epochs_from(self, first: Write) -> list[Write]:
         """The metrics write `first` and the next ones of its run, up to a write of another kind, or MOST_AT_ONCE."""
-        query = "SELECT * FROM writes WHERE number >= ? ORDER BY number LIMIT ?"
+        query = "SELECT number, write FROM writes WHERE number >= ? ORDER BY number LIMIT ?"
         with self._using():
             rows = [_write(*row) for row in self._database.execute(query, [first.number, MOST_AT_ONCE])]
         found: list[Write] = []
@@ -112,7 +118,8 @@ class Outbox:
         for write in rows:
             if write.key != first.key:
                 continue  # the order of writes matters only within a run
-            n_metrics += len(write.arguments.get("values", ()))
+            values = write.arguments.get("values")
+            n_metrics += len(values) if isinstance(values, dict) else 1
             if write.action != first.action or (found and n_metrics > MOST_METRICS):
                 break
             found.append(write)
@@ -121,7 +128,7 @@ class Outbox:
     def writes(self) -> list[Write]:
         """All writes, the earliest first."""
         with self._using():
-            return [_write(*row) for row in self._database.execute("SELECT * FROM writes ORDER BY number")]
+            return [_write(*row) for row in self._database.execute("SELECT number, write FROM writes ORDER BY number")]
 
     def undelivered(self) -> list[Write]:
         """The writes that MLflow does not have; the deletion of a local file is none."""
@@ -169,17 +176,23 @@ class Outbox:
                     f"the outbox of writes for MLflow cannot be used: {error} ({self.path}); nothing is lost, the "
                     "same command resumes once this is fixed"
                 ) from error
+            except (ValueError, TypeError) as error:
+                raise SweeperError(
+                    f"the outbox of writes for MLflow cannot be read: {error} ({self.path}); without that file, its "
+                    "writes are lost and the same command goes on"
+                ) from error
 
 
 def waiting(path: Path) -> int | None:
     """How many writes MLflow does not have, of a study that no process runs; None if the file cannot be read."""
     # Not read-only: SQLite must first merge the log that a killed process left beside the file.
-    with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True)) as database:
-        rows = database.execute("SELECT * FROM writes").fetchall()
+    address = f"file:{quote(str(path))}?mode=rw"
+    with suppress(sqlite3.Error, ValueError), closing(sqlite3.connect(address, uri=True)) as database:
+        rows = database.execute("SELECT number, write FROM writes").fetchall()
         return sum(_write(*row).action != FORGET for row in rows)
     return None
 
 
 def _write(number: int, text: str) -> Write:
-    key, action, arguments = json.loads(text)
-    return Write(number, key, action, arguments)
+    """The write in this row. Raises ValueError for one that cannot be read."""
+    return Write(number, *from_text(tuple[Key | None, str, dict[str, Any]], text, f"write {number}"))

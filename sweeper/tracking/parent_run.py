@@ -11,6 +11,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_USER
 from sweeper.tracking.client import ROOT, search_runs
 from sweeper.tracking.deletions import ABSENT
 from sweeper.tracking.names import experiments_of
+from sweeper.tracking.outbox import Target
+from sweeper.tracking.places import check_run
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class ParentRuns:
             studies = [parent for parent in self.find("study") if not parent.deleted]
             if studies:
                 identity[MLFLOW_PARENT_RUN_ID] = studies[0].run_id
-        return _parent(self._client.create_run(experiment_id, run_name=name, tags=identity))
+        return _parent(check_run(self._client.create_run(experiment_id, run_name=name, tags=identity)))
 
     def adopt(self, parent: ParentRun, dropped: Iterable[str]) -> None:
         """Puts the runs that are left below parent runs that were given up below this one."""
@@ -80,8 +82,20 @@ class ParentRuns:
             if child is None or not (root := child.data.tags.get(ROOT)):
                 continue
             run = _get(self._client, root)
+            if run is not None and self._study_id not in run.data.tags.values():
+                continue  # the study's record of this run was changed: it is not ours
             return [_parent(run) if run else ParentRun(root, child.info.experiment_id, deleted=True, run=None)]
         return []
+
+
+def is_parent(client: MlflowClient, target: Target) -> bool:
+    """Whether the target's run is its study's, or gone for good: a damaged or foreign outbox could name any run."""
+    run = _get(client, target.run_id)
+    if run is None:
+        return True
+    tags = run.data.tags
+    found = run.info.experiment_id, tags.get("sweeper.kind"), tags.get(id_tag(target.kind))
+    return found == (target.experiment_id, target.kind, target.study_id)
 
 
 def id_tag(kind: str) -> str:
@@ -96,7 +110,7 @@ def _parent(run: Run) -> ParentRun:
 
 def _get(client: MlflowClient, run_id: str) -> Run | None:
     try:
-        return client.get_run(run_id)
+        return check_run(client.get_run(run_id))
     except MlflowException as error:
         if error.error_code != ABSENT:
             raise

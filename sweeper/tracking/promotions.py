@@ -9,6 +9,7 @@ from typing import Any
 from sweeper.store.layout import Store
 from sweeper.tracking.client import check_database, connect, reaching, search_runs
 from sweeper.tracking.names import experiments_of
+from sweeper.tracking.places import check_experiment
 
 # The options that decide what is found, by name, with their types; the run has a tag for each.
 OPTIONS: Mapping[str, Callable[[str], Any]] = {"top": int, "seeds": int, "prefer": str}
@@ -36,6 +37,7 @@ def find(store: Store, dataset: str, data_sha256: str, study_id: str) -> Recorde
     query = f"tags.`sweeper.study_id` = '{study_id}' AND tags.`sweeper.kind` = 'promotion'"
     with reaching(store.tracking_uri):
         for experiment in experiments_of(client, dataset, data_sha256):
+            check_experiment(experiment, store)
             for run in search_runs(client, experiment.experiment_id, query):
                 run_id = str(run.info.run_id)
                 files = {file.path for file in client.list_artifacts(run_id)}

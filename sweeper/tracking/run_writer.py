@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
@@ -15,9 +16,11 @@ from sweeper.events import State
 from sweeper.plots import Plot
 from sweeper.store.layout import Store
 from sweeper.tracking import deletions
+from sweeper.tracking.actions import check_write
 from sweeper.tracking.client import ROOT, params_of, search_runs, tags_of
 from sweeper.tracking.deletions import Deletion
 from sweeper.tracking.outbox import Key, Target, Write
+from sweeper.tracking.places import check_run
 
 # MLflow's status for each state of a run, so that a search for the best finished run never finds a partial one.
 STATUS = {
@@ -46,7 +49,12 @@ class RunWriter:
         }  # fmt: skip
 
     def write(self, writes: Sequence[Write]) -> None:
-        """Carries out one write, or several epochs' metrics of one run in one call. Raises what MLflow raises."""
+        """Carries out one write, or several epochs' metrics of one run in one call. Raises what MLflow raises.
+
+        Raises ValueError and SweeperError for a write that sweeper does not make, as a foreign outbox may have.
+        """
+        for write in writes:
+            check_write(write)
         first = writes[0]
         if first.action == "metrics":
             self._metrics(first.key, [write.arguments for write in writes])
@@ -97,7 +105,7 @@ class RunWriter:
             # A run is found if MLflow created it and the answer was lost.
             found = search_runs(self._client, target.experiment_id, query)
             run = found[-1] if found else self._client.create_run(target.experiment_id, time, identity, run_name=name)
-            self.run_ids[key] = run.info.run_id
+            self.run_ids[key] = check_run(run).info.run_id
         open_run(self._client, self.run_ids[key], target, params, tags, "training")
 
     def _metrics(self, key: Key | None, epochs: Sequence[Mapping[str, Any]]) -> None:
@@ -117,7 +125,7 @@ class RunWriter:
             self._client.log_figure(self._run_id(key), Plot(**plot).draw(), name)
 
     def _weights(self, key: Key | None, path: str) -> None:
-        self._client.log_artifact(self._run_id(key), str(self._store.root / path), WEIGHTS)
+        self._client.log_artifact(self._run_id(key), str(self._own_path(path)), WEIGHTS)
 
     def _drop_weights(self, key: Key) -> None:
         run_id = self._run_id(key)
@@ -128,12 +136,15 @@ class RunWriter:
         self._client.set_tag(run_id, "sweeper.weights", "dropped")
 
     def _forget(self, key: Key | None, path: str) -> None:
+        place = self._own_path(path)
         with suppress(OSError):  # a file that cannot be deleted must not hold up later writes
-            place = self._store.root / path
             if place.is_dir():
                 shutil.rmtree(place)
             else:
                 place.unlink(missing_ok=True)
+
+    def _own_path(self, path: str) -> Path:
+        return self._store.own_path(self._target.study, self._target.study_id, path)
 
     def _finish(self, key: Key | None, state: str, time: int, reason: str, metrics: Mapping[str, float]) -> None:
         run_id = self._run_id(key)

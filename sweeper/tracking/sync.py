@@ -1,18 +1,25 @@
 """Delivers the writes that earlier commands left in a store's outboxes."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 
-from sweeper.errors import SweeperError
+from sweeper.errors import SweeperError, plain
 from sweeper.store.layout import Store
+from sweeper.store.names import STUDY_NAME
 from sweeper.tracking import deletions
-from sweeper.tracking.client import check_place, connect, public_uri, reaching
+from sweeper.tracking.client import connect, public_uri, reaching
 from sweeper.tracking.outbox import Outbox
 from sweeper.tracking.outbox_worker import CLOSING_SECONDS, OutboxWorker
+from sweeper.tracking.parent_run import is_parent
 from sweeper.tracking.patience import Patience
-from sweeper.tracking.run_writer import children_of
+from sweeper.tracking.places import check_experiment
+from sweeper.tracking.run_writer import CHILDREN, children_of
+
+# The name of an outbox's file.
+FILE = re.compile(rf"(?P<study>{STUDY_NAME.pattern})-[A-Za-z0-9-]{{1,8}}-(?P<kind>{'|'.join(CHILDREN)})\.db")
 
 
 @dataclass(frozen=True)
@@ -39,13 +46,18 @@ def sync(store: Store, study: str | None, notify: Callable[[str], None], *, drop
     """
     results = []
     for path in sorted(store.outboxes.glob("*.db")):
-        name, _, kind = path.stem.rsplit("-", 2)
+        named = FILE.fullmatch(path.name)
+        if named is None:
+            if study is None:
+                results.append(Synced(path.name, "", 0, [], f"{path} is no outbox of sweeper's: remove it"))
+            continue
+        name, kind = named["study"], named["kind"]
         if study not in (None, name):
             continue
-        if store.owner(name) is not None:
-            notify(f"{name} is being run: its own process delivers its writes")
-            continue
         try:
+            if store.owner(name) is not None:
+                notify(f"{name} is being run: its own process delivers its writes")
+                continue
             with store.owning(name):
                 result = _deliver(store, name, kind, path, notify, drop_deleted=drop_deleted)
         except SweeperError as error:
@@ -59,12 +71,14 @@ def _deliver(
     store: Store, study: str, kind: str, path: Path, notify: Callable[[str], None], *, drop_deleted: bool
 ) -> Synced:
     outbox = Outbox(path)
-    waiting = len(outbox.undelivered())
-    if not len(outbox):
-        outbox.close()
-        return Synced(study, kind, 0, [])
     try:
+        waiting = len(outbox.undelivered())
+        if not len(outbox):
+            outbox.close()
+            return Synced(study, kind, 0, [])
         target = outbox.target
+        if path != store.outbox(study, target.study_id, kind) or (target.study, target.kind) != (study, kind):
+            raise SweeperError(f"{path} says that it belongs to {target.kind} {plain(target.study)}: remove it")
         if drop_deleted and target.uri is not None and target.uri != public_uri(store):
             raise SweeperError(
                 f"the writes wait for MLflow at {target.uri or 'the store itself'}, not at {public_uri(store)}: "
@@ -73,7 +87,9 @@ def _deliver(
         client = connect(store)
         with reaching(store.tracking_uri):
             if not deletions.of_experiment(client, target.experiment_id, target.data_name):
-                check_place(client.get_experiment(target.experiment_id).artifact_location, store)
+                check_experiment(client.get_experiment(target.experiment_id), store)
+            if not is_parent(client, target):
+                raise SweeperError(f"{path} has writes for a run that is not its study's: remove it")
             run_ids = {key: run.info.run_id for key, run in children_of(client, target, outbox.dropped()).items()}
     except SweeperError:
         outbox.close()

@@ -11,16 +11,19 @@ from typing import Any, Literal
 
 from mlflow.entities import Run
 
+from sweeper.errors import SweeperError
 from sweeper.events import State
 from sweeper.plots import Plot
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
-from sweeper.tracking.client import check_place, connect, public_uri, reaching
+from sweeper.tracking.actions import check_write
+from sweeper.tracking.client import connect, public_uri, reaching
 from sweeper.tracking.names import experiment_of
 from sweeper.tracking.outbox import Key, Outbox, Target, Write
 from sweeper.tracking.outbox_worker import OutboxWorker
 from sweeper.tracking.parent_run import ParentRun, ParentRuns, id_tag
 from sweeper.tracking.patience import Patience
+from sweeper.tracking.places import check_experiment
 from sweeper.tracking.run_writer import children_of, open_run
 
 ENDED = (State.COMPLETE, State.PRUNED, State.FAILED)
@@ -224,7 +227,7 @@ class Tracker:
         self._was_here = bool(found)
         for parent in found:
             if not parent.deleted:
-                check_place(self._client.get_experiment(parent.experiment_id).artifact_location, self._store)
+                check_experiment(self._client.get_experiment(parent.experiment_id), self._store)
             if not parent.deleted or (self._kind == "study" and parent.run_id not in dropped):
                 runs.adopt(parent, dropped)
                 return parent
@@ -259,6 +262,10 @@ class Tracker:
     def _restore_waiting(self, outbox: Outbox) -> None:
         """Adds the states and epochs of writes that MLflow does not have yet."""
         for write in outbox.writes():
+            try:
+                check_write(write)
+            except ValueError as error:
+                raise SweeperError(f"{outbox.path} cannot be read: {error}; remove it to go on without it") from error
             if write.action == "start":
                 self._states[write.key] = State.RUNNING
             elif write.action == "finish":

@@ -13,11 +13,11 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from sweeper.errors import UsageError, plain, refuse, shortened
 from sweeper.store.layout import Store
-from sweeper.tracking.client import ROOT, check_database, check_place, connect, reaching, search_runs
+from sweeper.tracking.client import ROOT, check_database, connect, reaching, search_runs
+from sweeper.tracking.places import RUN_ID, check_experiment, check_run
 from sweeper.tracking.run_writer import WEIGHTS
 
 FILE = "model.safetensors"
-RUN_ID = re.compile(r"[0-9a-f]{32}")
 MODEL = re.compile(r"(?:models:/)?(?P<name>[^/:@]{1,255})(?:@(?P<alias>[\w-]{1,255})|/(?P<version>\d{1,9}))", re.ASCII)
 # MLflow's codes for what it does not have; the second is for an alias.
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
@@ -59,7 +59,7 @@ def resolve(store: Store, reference: str, option: str) -> Source:
             found = client.get_model_version_by_alias(name, named["alias"])
         else:
             found = client.get_model_version(name, named["version"])
-    if not found.run_id:
+    if not found.run_id or not RUN_ID.fullmatch(found.run_id):
         refuse(f"the registered model {reference} was not made by a run, so it has no {WEIGHTS}/{FILE}", option)
     return Source(f"models:/{name}/{found.version}", found.run_id)
 
@@ -72,7 +72,7 @@ def download(store: Store, source: Source, folder: Path, option: str) -> Path:
     """
     client, run = run_of(store, source.run_id, option)
     with reaching(store.tracking_uri):
-        check_place(client.get_experiment(run.info.experiment_id).artifact_location, store)
+        check_experiment(client.get_experiment(run.info.experiment_id), store)
         if not _has_weights(client, source.run_id):
             raise UsageError(f"run {source.run_id} has no weights: {_why_no_weights(client, run)} ({option})")
         return Path(client.download_artifacts(source.run_id, f"{WEIGHTS}/{FILE}", str(folder)))
@@ -81,7 +81,7 @@ def download(store: Store, source: Source, folder: Path, option: str) -> Path:
 def run_of(store: Store, run_id: str, option: str) -> tuple[MlflowClient, Run]:
     """The run, and the client that found it. Raises UsageError, naming the option, if the run does not exist."""
     with _looking_up(store, f"MLflow has no run {run_id}", option) as client:
-        run = client.get_run(run_id)
+        run = check_run(client.get_run(run_id))
     if run.info.lifecycle_stage == LifecycleStage.DELETED:
         refuse(f"run {run_id} was deleted in MLflow", option)
     return client, run

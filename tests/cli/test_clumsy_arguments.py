@@ -74,11 +74,11 @@ def test_study_name_that_names_no_folder_is_refused(name):
 @example("a\n")
 def test_any_study_name_is_a_folder_in_the_store_or_refused(name):
     from sweeper.errors import UsageError
-    from sweeper.store import layout
+    from sweeper.store import names
 
     store = StoreOptions().resolve({})
     try:
-        layout.check_study_name(name)
+        names.check_study_name(name)
     except UsageError as error:
         line = str(error)
         assert "--study" in line

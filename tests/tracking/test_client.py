@@ -2,10 +2,11 @@ import shutil
 import sqlite3
 
 import pytest
+from mlflow.entities import Experiment
 
 from sweeper.errors import SweeperError
 from sweeper.store.layout import StoreOptions
-from sweeper.tracking import client
+from sweeper.tracking import client, places
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def test_moved_store_is_refused_naming_both_places_and_the_old_one_is_not_made_a
         client.experiment_id(client.connect(new), "tiny", new)
     assert not old.root.exists()
     client.check_tracking(new, "another")
-    old.root.symlink_to(new.root)  # as the message says
+    old.root.symlink_to(new.root)
     client.check_tracking(new, "tiny")
 
 
@@ -56,11 +57,22 @@ def test_store_that_was_copied_is_refused(made, tmp_path):
         client.check_tracking(at(tmp_path / "copy"), "tiny")
 
 
-def test_place_of_a_servers_artifacts_is_its_own_matter(made, tmp_path):
-    client.check_place("mlflow-artifacts:/1", made)
-    client.check_place(
-        "file:///elsewhere/artifacts/tiny", StoreOptions(tmp_path, None, "http://127.0.0.1:1").resolve({})
-    )
+def experiment_at(location):
+    return Experiment("1", "tiny", location, "active")
+
+
+def test_place_of_a_servers_artifacts_is_its_own_matter(tmp_path):
+    server = StoreOptions(tmp_path, None, "http://127.0.0.1:1").resolve({})
+    for location in ("mlflow-artifacts:/1", "file:///elsewhere/artifacts/tiny"):
+        places.check_experiment(experiment_at(location), server)
+
+
+@pytest.mark.parametrize(
+    "location", ["s3://theirs/tiny", "/etc", "file:///etc", "{root}/artifacts/../../x", "{root}", ""]
+)
+def test_experiment_of_a_store_has_its_files_in_the_store(made, location):
+    with pytest.raises(SweeperError, match="the files of experiment tiny must lie in the store"):
+        places.check_experiment(experiment_at(location.format(root=made.root)), made)
 
 
 def test_older_database_is_refused_and_not_changed_behind_the_users_back(made, tmp_path):

@@ -226,7 +226,7 @@ def test_drop_deletes_the_local_files_of_the_dropped_runs_and_no_others(store, c
     tracker = searched(store)
     again = opened(store)
     delete(client, tracker, 0)
-    folders = [store.root / "checkpoints" / str(trial) for trial in (0, 1)]
+    folders = [store.trial_folder("s", "0a1b2c3d", trial) for trial in (0, 1)]
     for trial, folder in enumerate(folders):
         folder.mkdir(parents=True)
         again.log_epoch(trial, 3, {"train_loss": 0.1})

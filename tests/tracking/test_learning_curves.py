@@ -1,6 +1,7 @@
 """Against a real MLflow store in SQLite."""
 
 import math
+import re
 
 import pytest
 
@@ -15,7 +16,8 @@ from tests.tracking.conftest import DATA
 def training(store, name, histories, tags=None, params=None, kind="training"):
     """A run with so many trainings below it, or all on it where there is one; each a list of its training losses."""
     tracker = Tracker(store, DATA, print, kind)
-    tracker.open(name, f"id-{name}", tags or {}, params or {}, run_name=name)
+    owner = re.sub(r"\W", "-", name)
+    tracker.open(owner, f"id-{owner}", tags or {}, params or {}, run_name=name)
     keys = [None] if len(histories) == 1 else [f"repeat {i}" for i in range(len(histories))]
     for key, losses in zip(keys, histories, strict=True):
         if key is not None:

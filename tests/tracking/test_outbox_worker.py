@@ -65,7 +65,7 @@ def test_epochs_that_wait_are_delivered_in_few_calls_in_order_and_once(store, cl
 
 
 def test_no_call_has_more_metrics_than_mlflow_takes(store, client, monkeypatch):
-    tracker = opened(store, "many metrics")
+    tracker = opened(store, "many-metrics")
     gate, sizes = held(tracker, monkeypatch)
     tracker.start_child(0, "trial 0", {}, {})
     for epoch in range(1, 6):
@@ -77,7 +77,7 @@ def test_no_call_has_more_metrics_than_mlflow_takes(store, client, monkeypatch):
 
 
 def test_batch_that_was_delivered_but_not_forgotten_changes_nothing_when_it_comes_again(store, client, monkeypatch):
-    tracker = opened(store, "batch again")
+    tracker = opened(store, "batch-again")
     gate, _ = held(tracker, monkeypatch)
     tracker.start_child(0, "trial 0", {}, {})
     for epoch in range(1, EPOCHS + 1):
@@ -86,14 +86,14 @@ def test_batch_that_was_delivered_but_not_forgotten_changes_nothing_when_it_come
         patch.setattr(tracker._outbox_worker._outbox, "remove", lambda *numbers: None)
         gate.set()
         tracker.close()
-    again = opened(store, "batch again")
+    again = opened(store, "batch-again")
     assert again.close() == []
     steps = [m.step for m in client.get_metric_history(again.child_run_id(0), "train_loss")]
     assert steps == list(range(1, EPOCHS + 1))
 
 
 def test_one_refused_epoch_does_not_keep_its_neighbours_from_mlflow(store, client, monkeypatch):
-    tracker = opened(store, "bad neighbour")
+    tracker = opened(store, "bad-neighbour")
     gate, _ = held(tracker, monkeypatch)
     tracker.start_child(0, "trial 0", {}, {})
     for epoch in range(1, 6):

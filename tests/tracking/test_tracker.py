@@ -32,6 +32,13 @@ def opened(store, study, notes=None, kind="study"):
     return tracker
 
 
+def folder_of(store, study):
+    """A folder of the study in the store: files elsewhere are neither sent nor deleted."""
+    folder = store.trial_folder(study, f"id-{study}", 0)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def artifacts(client, run_id, path=""):
     found = []
     for entry in client.list_artifacts(run_id, path):
@@ -39,7 +46,8 @@ def artifacts(client, run_id, path=""):
     return found
 
 
-def test_study_and_trials_become_parent_and_children(store, client, tmp_path):
+def test_study_and_trials_become_parent_and_children(store, client):
+    folder = folder_of(store, "whole")
     tracker = opened(store, "whole")
     tracker.start_child(
         0, "trial 0 (baseline)", {"filters": (6, 16), "batch_norm": True, "lr": 0.1}, {"sweeper.variant": "baseline"}
@@ -48,8 +56,8 @@ def test_study_and_trials_become_parent_and_children(store, client, tmp_path):
         tracker.log_epoch(0, epoch, {"validation_accuracy": 0.5 + epoch / 10, "train_loss": 1 / epoch})
     tracker.log_text(0, {"config.json": "{}"})
     tracker.log_plots(0, {"importance.png": Plot("parameter_importance", {"importances": {"lr": 1.0}, "basis": "x"})})
-    (tmp_path / "model.safetensors").write_bytes(b"w")
-    tracker.log_weights(0, tmp_path / "model.safetensors")
+    (folder / "model.safetensors").write_bytes(b"w")
+    tracker.log_weights(0, folder / "model.safetensors")
     tracker.finish(0, "complete", metrics={"n_parameters": 61706})
     tracker.start_child(1, "trial 1", {}, {})
     tracker.finish(1, "pruned", reason="pruner")
@@ -131,12 +139,13 @@ def test_resumed_study_has_the_same_parent_and_the_same_children(store, client):
     assert client.get_run(first.run_id).info.status == "RUNNING"
 
 
-def test_dropped_weights_are_gone_and_other_artifacts_stay(store, client, tmp_path):
+def test_dropped_weights_are_gone_and_other_artifacts_stay(store, client):
+    folder = folder_of(store, "dropped")
     tracker = opened(store, "dropped")
     tracker.start_child(0, "trial 0", {}, {})
     tracker.log_text(0, {"config.json": "{}"})
-    (tmp_path / "model.safetensors").write_bytes(b"w")
-    tracker.log_weights(0, tmp_path / "model.safetensors")
+    (folder / "model.safetensors").write_bytes(b"w")
+    tracker.log_weights(0, folder / "model.safetensors")
     tracker.drop_weights(0)
     tracker.close()
     assert artifacts(client, tracker.child_run_id(0)) == ["config.json"]
@@ -181,7 +190,7 @@ def away(*arguments, **options):
 def test_what_was_not_delivered_is_told_and_delivered_by_the_next_process_with_its_time(store, client, monkeypatch):
     monkeypatch.setattr(outbox_worker, "RETRY_SECONDS", 0.01)
     monkeypatch.setattr(outbox_worker, "CLOSING_SECONDS", 0.05)
-    tracker = opened(store, "left behind")
+    tracker = opened(store, "left-behind")
     with monkeypatch.context() as patch:
         patch.setattr(tracker._client, "create_run", away)
         before = time.time()
@@ -194,7 +203,7 @@ def test_what_was_not_delivered_is_told_and_delivered_by_the_next_process_with_i
 
     again = Tracker(store, DATA, print)
     time.sleep(0.1)
-    again.open("left behind", "id-left behind", {}, {})
+    again.open("left-behind", "id-left-behind", {}, {})
     # It knows at once what MLflow will know.
     assert again.is_ended(0)
     assert again.last_epoch(0) == 2
@@ -203,20 +212,21 @@ def test_what_was_not_delivered_is_told_and_delivered_by_the_next_process_with_i
     assert [m.step for m in history] == [1, 2]
     assert all(1000 * before - 1 <= m.timestamp <= 1000 * after + 1 for m in history)
     assert client.get_run(again.child_run_id(0)).info.status == "FINISHED"
-    assert not store.outbox("left behind", "id-left behind", "study").exists()
+    assert not store.outbox("left-behind", "id-left-behind", "study").exists()
 
 
 def test_writes_that_were_delivered_but_not_yet_forgotten_change_nothing_when_they_come_again(
-    store, client, monkeypatch, tmp_path
+    store, client, monkeypatch
 ):
-    (tmp_path / "model.safetensors").write_bytes(b"w")
+    folder = folder_of(store, "twice")
+    (folder / "model.safetensors").write_bytes(b"w")
     tracker = opened(store, "twice")
     with monkeypatch.context() as patch:
         patch.setattr(tracker._outbox_worker._outbox, "remove", lambda *numbers: None)
         tracker.start_child(0, "trial 0", {"lr": 0.1}, {})
         tracker.log_epoch(0, 1, {"train_loss": 1.0, "gradient_norm": math.inf})
         tracker.log_text(0, {"a.txt": "a"})
-        tracker.log_weights(0, tmp_path / "model.safetensors")
+        tracker.log_weights(0, folder / "model.safetensors")
         tracker.finish(0, "complete", metrics={"seconds": 2.5})
         tracker.close()
     first = client.get_run(tracker.child_run_id(0))
@@ -232,7 +242,7 @@ def test_writes_that_were_delivered_but_not_yet_forgotten_change_nothing_when_th
 
 def test_run_that_was_made_though_the_answer_was_lost_is_not_made_twice(store, client, monkeypatch):
     monkeypatch.setattr(outbox_worker, "RETRY_SECONDS", 0.01)
-    tracker = opened(store, "lost answer")
+    tracker = opened(store, "lost-answer")
     real, losses = tracker._client.create_run, iter([True, True])
 
     def lossy(*arguments, **options):
@@ -251,7 +261,7 @@ def test_run_that_was_made_though_the_answer_was_lost_is_not_made_twice(store, c
 
 def test_child_whose_start_was_refused_is_held_back_whole_and_delivered_in_order_later(store, client, monkeypatch):
     notes = []
-    tracker = opened(store, "held back", notes)
+    tracker = opened(store, "held-back", notes)
     with monkeypatch.context() as patch:
 
         def refuse(*arguments, **options):
@@ -267,7 +277,7 @@ def test_child_whose_start_was_refused_is_held_back_whole_and_delivered_in_order
     assert client.get_run(tracker.run_id).info.status == "FINISHED"
     assert client.get_metric_history(tracker.child_run_id(0), "train_loss") == []
 
-    again = opened(store, "held back")
+    again = opened(store, "held-back")
     assert again.is_ended(0)
     assert again.close() == []
     assert client.get_run(again.child_run_id(0)).info.status == "FINISHED"
@@ -317,7 +327,7 @@ def test_writes_that_are_never_taken_are_an_error_and_not_silence(store, monkeyp
     assert tracker.close() == ["gone for good"]
 
 
-def test_write_that_mlflow_refuses_for_good_does_not_hold_up_the_next(store, client, tmp_path):
+def test_write_that_mlflow_refuses_for_good_does_not_hold_up_the_next(store, client):
     notes = []
     tracker = opened(store, "refused", notes)
     tracker.start_child(0, "trial 0", {}, {})
@@ -326,7 +336,7 @@ def test_write_that_mlflow_refuses_for_good_does_not_hold_up_the_next(store, cli
     client.delete_run(tracker.child_run_id(0))
     tracker.log_epoch(0, 1, {"train_loss": 1.0})
     tracker.log_epoch(1, 1, {"train_loss": 0.5})
-    kept, forgotten = tmp_path / "0", tmp_path / "1"
+    kept, forgotten = (folder_of(store, "refused") / name for name in "01")
     for number, folder in enumerate((kept, forgotten)):
         folder.mkdir()
         tracker.forget(number, folder)
@@ -371,7 +381,7 @@ def test_promotion_is_a_child_of_the_studys_run_and_its_trainings_are_children_o
 
 
 def test_promotion_without_a_study_in_this_mlflow_stands_alone(store, client):
-    promotion = opened(store, "searched elsewhere", kind="promotion")
+    promotion = opened(store, "searched-elsewhere", kind="promotion")
     promotion.close()
     assert "mlflow.parentRunId" not in client.get_run(promotion.run_id).data.tags
 
@@ -394,7 +404,7 @@ def test_study_and_promotion_opened_again_find_each_its_own_run_and_children(sto
     [("complete", True), ("pruned", True), ("failed", True), ("interrupted", False), (None, False)],
 )
 def test_reopened_promotion_knows_which_trainings_have_ended_and_how_far_each_came(store, state, is_ended):
-    study = f"learned {state}"
+    study = f"learned-{state}"
     first = started(opened(store, study, kind="promotion"), "refit")
     for epoch in (1, 2):
         first.log_epoch("refit", epoch, {"train_loss": 1 / epoch})
@@ -439,7 +449,7 @@ def test_flush_returns_when_all_is_delivered_and_writing_goes_on(store, client):
 
 
 def test_flush_gives_the_reasons_of_what_mlflow_refused(store, client):
-    tracker = started(opened(store, "flushed in vain"), 0)
+    tracker = started(opened(store, "flushed-in-vain"), 0)
     client.delete_run(tracker.child_run_id(0))
     tracker.log_epoch(0, 1, {"train_loss": 1.0})
     [reason] = tracker.flush()
@@ -465,8 +475,9 @@ def test_flush_does_not_wait_for_ever_and_what_failed_is_delivered_later(store, 
     assert [m.step for m in client.get_metric_history(tracker.child_run_id(0), "train_loss")] == [1, 2]
 
 
-def test_forgotten_file_goes_once_all_before_is_delivered_and_its_neighbours_stay(store, monkeypatch, tmp_path):
-    checkpoint, weights = tmp_path / "checkpoint.safetensors", tmp_path / "model.safetensors"
+def test_forgotten_file_goes_once_all_before_is_delivered_and_its_neighbours_stay(store, monkeypatch):
+    folder = folder_of(store, "forgotten")
+    checkpoint, weights = folder / "checkpoint.safetensors", folder / "model.safetensors"
     checkpoint.touch()
     weights.touch()
     tracker = started(opened(store, "forgotten", kind="promotion"), "refit")
@@ -481,27 +492,28 @@ def test_forgotten_file_goes_once_all_before_is_delivered_and_its_neighbours_sta
     tracker.finish("refit", "complete")
     tracker.forget("refit", checkpoint)
     gate.set()
-    tracker.forget("refit", tmp_path / "never written")
+    tracker.forget("refit", folder / "never written")
     assert tracker.close() == []
     assert seen == [True]
     assert not checkpoint.exists()
     assert weights.exists()
 
 
-def test_file_of_a_training_that_mlflow_does_not_have_whole_stays(store, client, tmp_path):
+def test_file_of_a_training_that_mlflow_does_not_have_whole_stays(store, client):
+    folder = folder_of(store, "kept")
     tracker = started(opened(store, "kept", kind="promotion"), "refit")
     client.delete_run(tracker.child_run_id("refit"))
     tracker.finish("refit", "complete")
-    (tmp_path / "checkpoint.safetensors").touch()
-    tracker.forget("refit", tmp_path / "checkpoint.safetensors")
+    (folder / "checkpoint.safetensors").touch()
+    tracker.forget("refit", folder / "checkpoint.safetensors")
     assert len(tracker.close()) == 1
-    assert (tmp_path / "checkpoint.safetensors").exists()
+    assert (folder / "checkpoint.safetensors").exists()
 
 
 def test_studies_of_one_name_on_one_server_have_runs_of_their_own(store):
     trackers = [Tracker(store, DATA, print) for _ in range(2)]
     for number, tracker in enumerate(trackers):
-        tracker.open("same name", f"id-{number}", {}, {"seed": number})
+        tracker.open("same-name", f"id-{number}", {}, {"seed": number})
         tracker.close()
     assert trackers[0].run_id != trackers[1].run_id
 

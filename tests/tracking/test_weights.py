@@ -24,8 +24,8 @@ def study(store, name, n_trials, kept=()):
     for number in range(n_trials):
         tracker.start_child(number, f"trial {number}", {}, {})
         if number in kept:
-            path = store.root / str(number) / "model.safetensors"
-            path.parent.mkdir(exist_ok=True)
+            path = store.trial_folder(name, f"id-{name}", number) / "model.safetensors"
+            path.parent.mkdir(parents=True)
             path.write_text(str(number))
             tracker.log_weights(number, path)
         tracker.finish(number, "complete")

@@ -1,0 +1,44 @@
+"""Checks values that were read from a store: it may be damaged, or made by somebody else."""
+
+import json
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from sweeper.errors import SweeperError, shortened
+
+
+def checked(kind: Any, value: Any, name: str, place: str) -> Any:
+    """The JSON value as a `kind`: any type, also a dataclass, whose fields may hold dataclasses.
+
+    Nothing is converted but arrays to tuples and objects to dataclasses. Raises SweeperError with the value's name, the
+    rule, the value, and the place.
+    """
+    try:
+        return _adapter(kind).validate_json(json.dumps(value), strict=True)
+    except ValidationError as error:
+        raise SweeperError(f"{place} cannot be read: {shortened(broken_rule(error, name))}") from error
+
+
+def from_text(kind: Any, text: str | bytes, name: str) -> Any:
+    """The JSON text as a `kind`, as in `checked`. Raises ValueError with the value's name, the rule and the value."""
+    try:
+        return _adapter(kind).validate_json(text, strict=True)
+    except ValidationError as error:
+        raise ValueError(shortened(broken_rule(error, name))) from error
+
+
+def broken_rule(error: ValidationError, name: str) -> str:
+    """The first rule that a value breaks: the dotted name of its field, the rule, and the value."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join([name, *(str(key) for key in first["loc"])])
+    if first["type"] == "missing":
+        return f"{where} is missing"
+    rule = first["msg"].removeprefix("Input should ").removeprefix("Value should ")
+    return f"{where} should {rule}, got {shortened(repr(first['input']))}"
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
