@@ -123,8 +123,8 @@ class Store:
         """Raises SweeperError for links among the files that every command reads: databases, outboxes and locks."""
         plain_files.check_some(self.root, [self.outboxes, self.root / "locks"])
 
-    def check_writable(self) -> None:
-        """Raises SweeperError for links anywhere in the store, before anything in it is changed."""
+    def check_links(self) -> None:
+        """Raises SweeperError for links anywhere in the store."""
         plain_files.check_all(self.root)
 
     def prepare(self) -> None:
@@ -137,7 +137,8 @@ class Store:
         self.check_writable()
 
     def check_writable(self) -> None:
-        """Raises SweeperError if the store, or the folder that it would be created in, cannot be written to."""
+        """Raises SweeperError if the store, or the folder that it would lie in, cannot be written to or has links."""
+        self.check_links()
         above = next(folder for folder in (self.root, *self.root.parents) if folder.exists())
         if above != self.root and not os.access(above, os.W_OK | os.X_OK):
             raise SweeperError(f"the store {self.root} cannot be created: {os.strerror(errno.EACCES)}")
@@ -162,7 +163,7 @@ class Store:
 
         A request to an earlier owner to stop is discarded.
         """
-        self.check_writable()
+        self.check_links()
         path = self._lock(study)
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)

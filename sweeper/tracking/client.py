@@ -79,7 +79,7 @@ def check_shown(store: Store) -> None:
     """
     check_database(store)
     if store.embedded_tracking:
-        store.check_writable()
+        store.check_links()
         with reaching(store.tracking_uri):
             places.check_shown(store)
 

@@ -138,7 +138,7 @@ def test_lock_without_room_for_its_owner_is_told_in_one_line_and_not_kept(tmp_pa
     store, path = StoreOptions(tmp_path).resolve({}), tmp_path / "locks" / "study.lock"
     path.parent.mkdir()
     path.symlink_to("/dev/full")
-    monkeypatch.setattr(Store, "check_writable", lambda store: None)  # it would refuse the link
+    monkeypatch.setattr(Store, "check_links", lambda store: None)  # it would refuse the link
     for _ in range(2):
         with (
             pytest.raises(SweeperError, match=r"study\.lock in the store cannot be written to: No space left"),
