@@ -5,6 +5,8 @@ import re
 import shlex
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from sweeper.errors import SweeperError
 from sweeper.store import databases
 from sweeper.store.layout import Store
@@ -26,8 +28,12 @@ def lost_runs(store: Store) -> dict[str, int]:
     present = run_ids(store)
     if present is None:
         return {}
+    try:
+        by_study = _attributes(store)
+    except (SQLAlchemyError, ValueError):  # damaged: whoever reads the studies says so
+        return {}
     found = {}
-    for name, attributes in _attributes(store).items():
+    for name, attributes in by_study.items():
         runs = {value for key, value in attributes.items() if key.startswith(f"{RUN_ID}:") and is_run_id(value)}
         if runs and not runs & present and _were_in_store(store, attributes.get(TRACKING), runs):
             found[name] = len(runs)

@@ -197,6 +197,14 @@ def test_writes_that_waited_for_the_lost_runs_follow_the_rebuild(place):
     assert os.listdir(store.outboxes) == []
 
 
+def test_damaged_studies_are_not_taken_for_lost_runs(place):
+    with sqlite3.connect(place.store / "optuna.db") as database:
+        database.execute("UPDATE study_user_attributes SET value_json = '{' WHERE key LIKE 'run_id:%'")
+    database.close()
+    lose_database(place)
+    assert lost_runs.lost_runs(StoreOptions(place.store).resolve({})) == {}
+
+
 def test_rebuild_needs_a_study(place):
     assert "--rebuild needs the name of a study" in place.run("sync", "--rebuild", code=2).stderr
 
