@@ -18,6 +18,7 @@ from sweeper.cli.search import search
 from sweeper.cli.spaces import spaces
 from sweeper.cli.status import status
 from sweeper.cli.stop import stop
+from sweeper.cli.store import store
 from sweeper.cli.studies import studies
 from sweeper.cli.sync import sync
 from sweeper.cli.train import train
@@ -81,6 +82,6 @@ def main(debug: bool) -> None:
 
 for command in (
     search, train, promote, promotions, ledger, studies, trials, status, stop, retry, sync, delete, doctor, spaces,
-    models, data, ui,
+    models, data, ui, store,
 ):  # fmt: skip
     main.add_command(command)

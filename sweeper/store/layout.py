@@ -193,6 +193,14 @@ class Store:
         if owner is not None:
             raise SweeperError(_owned(study, owner))
 
+    @contextmanager
+    def unowned(self) -> Iterator[None]:
+        """Keeps all studies without an owner during the block; SweeperError, naming the owner, if one has an owner."""
+        with self._changing_owners():
+            for path in sorted((self.root / "locks").glob("*.lock")):
+                self.refuse_owned(path.stem)
+            yield
+
     def wait_for_owner(self, study: str) -> None:
         """Returns when no process runs the study any more."""
         # Sleep in short steps: a Ctrl-C just before one long wait would take effect only after the wait.

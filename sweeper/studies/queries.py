@@ -11,7 +11,7 @@ from sweeper.errors import SweeperError, UsageError, plain
 from sweeper.events import State
 from sweeper.store.layout import Store
 from sweeper.store.names import stored_name
-from sweeper.studies import lifecycle, trial_records
+from sweeper.studies import lifecycle, resume_command, trial_records
 from sweeper.studies.attributes import id_of, spec_of
 from sweeper.studies.findings import constant_of, findings
 from sweeper.studies.ownership import owner_of
@@ -71,14 +71,14 @@ def status_of(store: Store, study: optuna.Study) -> dict[str, Any]:
     counts = trial_records.counts(trials)
     best, constant = trial_records.best(trials, spec.metric), constant_of(study)
     attributes = study.user_attrs
-    owner = owner_of(store, study)
+    owner, command = owner_of(store, study), attributes.get(lifecycle.COMMAND)
     outboxes = store.outboxes_of(study.study_name, id_of(study))
     return {
         "study_name": study.study_name,
         "state": "running" if owner else _state_without_owner(attributes.get(lifecycle.ENDED)),
         "ended": attributes.get(lifecycle.ENDED),
         "owner": owner,
-        "command": attributes.get(lifecycle.COMMAND),
+        "command": command and resume_command.in_store(command, store.root),
         "dataset": spec.dataset,
         "space": spec.space_name,
         "metric": spec.metric,

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 _STUDY = ("--study", "--study-name")
 _TRIALS = ("--trials", "--n-trials")
@@ -12,6 +13,17 @@ def resuming(command: Sequence[str], study: str) -> str:
     words = [word for word in command if word != "--new"]
     if len(words) < len(command):
         words = [*_without(words, _STUDY), "--study", study]
+    return shlex.join(words)
+
+
+def in_store(command: str, root: Path) -> str:
+    """The command for a study that now lies in this store: its own --store may be the place of the store before."""
+    words = shlex.split(command)
+    for index, word in enumerate(words):
+        if word == "--store" and index + 1 < len(words):
+            words[index + 1] = str(root)
+        elif word.startswith("--store="):
+            words[index] = f"--store={root}"
     return shlex.join(words)
 
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from sweeper.studies import resume_command
@@ -32,3 +34,15 @@ def test_number_of_trials_is_replaced_however_it_was_given(typed):
 def test_command_for_the_named_variants_alone_gets_no_number():
     command = "sweeper search x --variants-only --store s"
     assert resume_command.with_trials(command, 8) == command
+
+
+@pytest.mark.parametrize(
+    ("command", "here"),
+    [
+        ("sweeper search x --store old --trials 3", "sweeper search x --store /new --trials 3"),
+        ("sweeper search x --store=/old", "sweeper search x --store=/new"),
+        ("sweeper search x", "sweeper search x"),
+    ],
+)
+def test_study_of_a_moved_store_is_resumed_where_the_store_lies_now(command, here):
+    assert resume_command.in_store(command, Path("/new")) == here
