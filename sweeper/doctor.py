@@ -116,7 +116,12 @@ def _store(store: Store) -> Check:
     if not os.access(place, os.W_OK | os.X_OK):
         return Check("store", ERROR, f"{found}; {place} cannot be written to", "give another --store")
     if obstacles := store.obstacles():
-        return Check("store", ERROR, f"{found}; {'; '.join(obstacles)}", "make it writable")
+        return Check(
+            "store",
+            ERROR,
+            f"{found}; {'; '.join(obstacles)}",
+            "mend these, or give another --store",
+        )
     return Check("store", OK, found)
 
 
@@ -183,8 +188,10 @@ def _damage(name: str, url: str, kept: str) -> Check | None:
 
 def _mlflow(store: Store) -> Check:
     place = "" if store.embedded_tracking else f"{redact(store.tracking_uri)}: "
-    kept = "studies, artifacts and ledger.jsonl are not damaged by this: without a backup, move the file away"
-    if damaged := _damage("mlflow", store.tracking_uri, f"{kept}, and `sweeper sync --rebuild` makes the runs again"):
+    kept = "studies, artifacts and ledger.jsonl are not damaged by this: without a backup, move the file away, and"
+    if damaged := _damage(
+        "mlflow", store.tracking_uri, f"{kept} `sweeper sync STUDY --rebuild` makes a study's runs again"
+    ):
         return damaged
     if client.is_server(store):
         client.check_server(store)
@@ -203,7 +210,7 @@ def _ledger(store: Store) -> Check:
     n = len(ledger.evaluations())
     found = f"{n} test evaluation{'' if n == 1 else 's'}"
     if differences := ledger.differences():
-        advice = "restore what was changed from a backup, or tell your readers"
+        advice = "restore the changed file from a backup; otherwise report the difference with your test results"
         return Check("ledger", WARNING, "; ".join([found, *differences]), advice)
     return Check("ledger", OK, found)
 

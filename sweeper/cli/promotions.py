@@ -46,21 +46,22 @@ def _print(found: "Sequence[PromotionOutcome]") -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from sweeper.cli.tables import stdout_console
+    from sweeper.cli.tables import amounts, stdout_console
+    from sweeper.studies.objective import LABELS
 
     table = Table()
     for name in ("study", "time (UTC)", "registered model", "version", "champion", "confirm", "tests"):
         table.add_column(name, overflow="fold")
     for outcome in found:
         champion = outcome.entrants[0]
-        accuracy = champion.confirm["accuracy"]
+        estimate = amounts(champion.confirm[outcome.metric], outcome.metric)
         table.add_row(
             escape(outcome.study_name),
             outcome.time[:19].replace("T", " "),
             escape(outcome.model_name),
             champion.version + " registered" * (champion.version == outcome.registered_champion),
             f"trial {champion.trial}" + " (baseline)" * champion.is_baseline,
-            "" if accuracy is None else f"{100 * accuracy:.2f}",
+            f"{LABELS[outcome.metric]} {estimate}" if estimate else "",
             str(outcome.evaluations[0]),
         )
     stdout_console().print(table)

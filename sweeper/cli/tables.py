@@ -138,7 +138,7 @@ def finalists_table(outcome: "PromotionOutcome") -> Table:
         f"{factor * constant.score:.{decimals}f} on {part} images ({constant.class_name})"
         for part, constant in outcome.constants.items()
     )
-    does = "Always saying the largest class" if is_share(metric) else "Giving every image the shares of the classes"
+    does = "Always saying the largest class" if is_share(metric) else "Predicting the class shares for every image"
     table = Table(
         title=f"{outcome.model_name}: the final",
         title_justify="left",
@@ -160,7 +160,7 @@ def finalists_table(outcome: "PromotionOutcome") -> Table:
             f"{factor * validation['mean']:.{decimals}f}"
             + ("" if validation["sd"] is None else f" +- {factor * validation['sd']:.{decimals}f}")
             + f" ({validation['n_seeds']})",
-            _with_bounds(confirm[metric], confirm["low"], confirm["high"], metric),
+            amounts(confirm[metric], metric, confirm["low"], confirm["high"]),
         )
     return table
 
@@ -233,10 +233,10 @@ def _tested(tested: Mapping[str, Any], metric: str) -> str:
         low, high = tested["low"], tested["high"]
     elif metric == tested.get("metric"):
         low, high = tested["metric_low"], tested["metric_high"]
-    return _with_bounds(tested.get(metric), low, high, metric)
+    return amounts(tested.get(metric), metric, low, high)
 
 
-def _with_bounds(value: float | None, low: float | None, high: float | None, metric: str) -> str:
+def amounts(value: float | None, metric: str, low: float | None = None, high: float | None = None) -> str:
     """A metric with its bounds, as far as they are known: shares in percent, the loss in nats."""
     if value is None:
         return ""

@@ -211,8 +211,8 @@ def _compared(outcome: "TrainingOutcome") -> str:
     trial = outcome.request.trial
     assert trial is not None
     if outcome.repeats_trial:
-        return f"The score of trial {trial.name} again: {trial.record.value:.4f}, equal to the last bit"
+        return f"The score equals that of trial {trial.name} to the last bit: {trial.record.value:.6g}"
     return (
-        f"The score of trial {trial.name} was {trial.record.value:.4f}: another processor or version of PyTorch gives "
-        "other last digits"
+        f"The score is not that of trial {trial.name}, {trial.record.value:.6g}: the same processor and version of "
+        "PyTorch would give the same bits"
     )

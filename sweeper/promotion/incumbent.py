@@ -48,7 +48,8 @@ def settle(
             f"The registered champion stays {incumbent.label}: {told}. --replace gives the alias to version {champion}."
         )
     else:
-        sentence = f"Version {champion} replaces {incumbent.label} as the registered champion: {told}."
+        despite = "because of --replace, although " if by_hand or is_lower else "because "
+        sentence = f"Version {champion} replaces {incumbent.label} as the registered champion, {despite}{told}."
     listener(Note(sentence))
     if not stays:
         registry.set_aliases(model, champion, challenger)
@@ -83,7 +84,7 @@ def _paired(new: Any, old: Any, part: str) -> tuple[str, bool]:
     ]
     difference = over_seeds_and_images(correct[0] - correct[1])
     interval = difference.interval()
-    text = f"on {part} the new less the registered accuracy is {signed('accuracy', difference.value)}"
+    text = f"on {part} the new minus the registered accuracy is {signed('accuracy', difference.value)}"
     if interval is None:
         return f"{text} points, without an interval: undecided", difference.value < 0
     low, high = interval

@@ -52,10 +52,9 @@ def refuse_retest(ledger: Ledger, study: str, study_id: str, sha256: str | None)
     """Raises UsageError if the study was evaluated on these test data: the result could guide what is tested next."""
     for evaluation in ledger.evaluations():
         if evaluation.complete and evaluation.study_id == study_id and evaluation.test_sha256 == sha256:
-            command = evaluation.command.replace(" --test", "").replace(" --allow-retest", "")
             raise UsageError(
-                f"study {study} was tested on these test data already ({evaluation.time}): `{command}` shows the "
-                "result again, --allow-retest tests again and counts it"
+                f"study {study} was tested on these test data already ({evaluation.time}): "
+                f"`sweeper promotions {study}` shows the result, --allow-retest tests again and counts it"
             )
 
 

@@ -58,7 +58,7 @@ def reference(metric: str, constant: Constant | None) -> str:
 def in_words(metric: str, constant: Constant) -> str:
     """What a constant predictor does, as the beginning of a sentence."""
     if metric == "loss":
-        return "Giving every image the shares of the classes"
+        return "Predicting the class shares for every image"
     return f"Always saying {_quoted(constant.class_name)}"
 
 

@@ -81,8 +81,8 @@ def _deliver(
             raise SweeperError(f"{path} says that it belongs to {target.kind} {plain(target.study)}: remove it")
         if drop_deleted and target.uri is not None and target.uri != public_uri(store):
             raise SweeperError(
-                f"the writes wait for MLflow at {target.uri or 'the store itself'}, not at {public_uri(store)}: "
-                "nothing was dropped"
+                f"the writes wait for MLflow at {target.uri or store.root}, this command has "
+                f"{public_uri(store) or store.root} (--tracking-uri): nothing was dropped"
             )
         client = connect(store)
         with reaching(store.tracking_uri):

@@ -67,7 +67,7 @@ def test_no_figure_is_cut_off_in_a_narrow_terminal(outcome, width):
     ("metric", "told"),
     [
         ("accuracy", "Always saying the largest class: accuracy 49.00 on confirm images ([b]cat)"),
-        ("loss", "Giving every image the shares of the classes: loss 0.4900 on confirm images ([b]cat)"),
+        ("loss", "Predicting the class shares for every image: loss 0.4900 on confirm images ([b]cat)"),
     ],
 )
 def test_final_is_read_beside_always_saying_one_class(outcome, metric, told):

@@ -75,13 +75,13 @@ def test_trial_is_repeated_to_the_last_bit(made, reference):
 
 
 def test_score_that_is_repeated_is_said(made):
-    assert "The score of trial plain:1 again: 0." in made.train("plain:1").stdout
+    assert "The score equals that of trial plain:1 to the last bit: 0." in made.train("plain:1").stdout
 
 
 def test_another_score_is_said_to_be_another_machine_s(made, monkeypatch):
     monkeypatch.setattr("sweeper.runs.study_trial.StudyTrial.is_repeated_by", lambda trial, metrics: False)
 
-    assert "another processor or version of PyTorch" in made.train("plain:1").stdout
+    assert "The score is not that of trial plain:1" in made.train("plain:1").stdout
     assert made.trained("plain:1")["repeats"]["equal"] is False
 
 

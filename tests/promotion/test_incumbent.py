@@ -82,7 +82,7 @@ def test_champion_that_is_registered_already_keeps_its_alias():
 def test_champion_that_is_not_lower_on_the_same_images_replaces_the_registered_one(new, words):
     registry = FakeRegistry(estimate(30, 30, 30), estimate(*new))
     said = settled(registry)
-    assert said.startswith("Version 2 replaces version 1 (study study-1, trial 3) as the registered champion: on the ")
+    assert said.startswith("Version 2 replaces version 1 (study study-1, trial 3) as the registered champion, because ")
     assert words in said
     assert registry.aliases == ("2", "3")
 

@@ -100,7 +100,7 @@ def test_champion_of_the_same_images_is_compared_before_it_is_replaced(workplace
     workplace.promote("first", "--replace")
     outcome = workplace.promoted("second", "--seeds", 1)
     [said] = outcome["registration"]
-    assert "on the confirm images of both the new less the registered accuracy is 0.0 points" in said
+    assert "on the confirm images of both the new minus the registered accuracy is 0.0 points" in said
     assert champion(client) == "second"
     client.set_registered_model_alias(MODEL, "champion", promoted["finalists"][0]["version"])
     [stays] = workplace.promoted("second", "--again", "--seeds", 2)["registration"]

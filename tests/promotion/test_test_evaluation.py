@@ -414,7 +414,7 @@ def test_second_look_by_the_same_study_at_the_same_data_is_refused(ledger, test_
     message = str(refused.value)
     assert "study fashion was tested on these test data already (2026-05-01T12:00:00+00:00)" in message
     assert "--allow-retest" in message
-    assert "`sweeper promote` shows the result again" in message
+    assert "` shows the result, --allow-retest" in message
     evaluations.refuse_retest(ledger, "fashion", "id-2", test_set.sha256)  # a study of the same name
     evaluations.refuse_retest(ledger, "fashion", "id-1", OTHER_SHA256)
 

@@ -323,9 +323,9 @@ def test_a_test_is_told_in_the_metric_of_the_study(metric, head, difference):
         (
             "loss",
             0.7,
-            "Giving every image the shares of the classes would reach 0.7000 on these images: the champion is ",
+            "Predicting the class shares for every image would reach 0.7000 on these images: the champion is ",
         ),
-        ("loss", 0.95, "Giving every image the shares of the classes would reach 0.9500 on these images."),
+        ("loss", 0.95, "Predicting the class shares for every image would reach 0.9500 on these images."),
     ],
 )
 def test_always_saying_the_largest_class_stands_beside_the_estimate(metric, score, told):

@@ -97,7 +97,5 @@ def test_the_constant_predictor_is_told_beneath_a_table():
     assert (
         reference("accuracy", CAT) == "Always saying 'cat' would reach accuracy 0.4900 (49.0 %) on validation images."
     )
-    assert reference("loss", Constant("cat", 0.5)).startswith(
-        "Giving every image the shares of the classes would reach"
-    )
+    assert reference("loss", Constant("cat", 0.5)).startswith("Predicting the class shares for every image would reach")
     assert reference("accuracy", None) == ""
