@@ -14,6 +14,12 @@ def run_ids(store: Store) -> set[str] | None:
     try:
         return {run_id for (run_id,) in databases.rows(store.tracking_uri, "runs", "run_uuid")}
     except OperationalError as error:
-        return set() if "no such table" in str(error) else None
+        return set() if "no such table" in str(error) and _is_new(store) else None
     except SQLAlchemyError:  # whoever opens the database says what is wrong with it
         return None
+
+
+def _is_new(store: Store) -> bool:
+    """Whether the database has no tables but that of its schema: one with others is another program's."""
+    tables = {name for (name,) in databases.rows(store.tracking_uri, "sqlite_master", "tbl_name")}
+    return tables <= {"alembic_version"}

@@ -107,4 +107,4 @@ def test_study_goes_on_from_another_store_with_the_same_storage_once_its_sweep_w
     second = workplace.search("--trials", 1, *other).ended()
     assert "for a sign of life" not in second.stderr
     assert "trial 0 (baseline) complete" in second.stderr
-    assert workplace.status()["n_trials"] == {"complete": 1, "pruned": 0, "fail": 0, "running": 0}
+    assert workplace.status()["n_trials"]["complete"] == 1
