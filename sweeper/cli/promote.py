@@ -170,6 +170,10 @@ def _run(request: "PromotionRequest", *, quiet: bool, verbose: bool) -> "Promoti
     return outcome
 
 
+# Options of a command that are not repeated when it is shown again.
+_ONCE = ("--again", "--replace", "--test", "--allow-retest")
+
+
 def _again(request: "PromotionRequest", outcome: "PromotionOutcome") -> str:
     """A command for the promotion that is shown: as typed, unless another one was typed."""
     from sweeper.promotion.recorded import other_options
@@ -177,7 +181,7 @@ def _again(request: "PromotionRequest", outcome: "PromotionOutcome") -> str:
     if other_options(request, outcome):
         data_dir = [] if request.data_dir is None else ["--data-dir", str(request.data_dir)]
         return shlex.join(["sweeper", "promote", outcome.study_name, *data_dir]) + store_arguments(request.store)
-    return redact(shlex.join(word for word in request.command if word not in ("--again", "--replace", "--test")))
+    return redact(shlex.join(word for word in request.command if word not in _ONCE))
 
 
 def _show(outcome: "PromotionOutcome", request: "PromotionRequest") -> None:

@@ -1,6 +1,7 @@
 """The interface between the dispatcher and an engine, the place where trainings run."""
 
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -37,8 +38,8 @@ class Engine(Protocol):
     def renew(self, index: int) -> None:
         """Gives a worker a process that has trained nothing yet, and forgets what the old one was training."""
 
-    def kill(self, index: int, reason: str) -> None:
-        """Replaces the worker's process, which hangs; the next `wait` reports the deaths of its workers."""
+    def kill(self, index: int, reason: str) -> Mapping[int, "Died"]:
+        """Replaces the worker's process, which hangs, and returns the deaths of its workers."""
 
     def train(self, index: int, job: TrialJob) -> None:
         """Gives an idle worker a job."""

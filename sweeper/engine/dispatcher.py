@@ -185,23 +185,23 @@ class Dispatcher(Generic[Subject]):
                         self._requeue(task)
 
     def _listen(self, seconds: float) -> list[tuple[int, Any]]:
-        """The workers' messages; kills processes of workers that hang, whose deaths are among the next messages."""
+        """The workers' messages; kills the processes of workers that hang, and adds these deaths."""
         messages = self.engine.wait(seconds)
         self._watchdog.advance()
         for worker, message in messages:
             if not isinstance(message, Died):  # how long a worker hung foretells nothing
                 self._watchdog.hear(worker)
         killed: set[range] = set()
+        deaths: list[tuple[int, Any]] = []
         for worker, task in self.running.items():
             process = self._process_of(worker)
             complaint = self._watchdog.complaint(worker, task.deaths + self._unexplained_deaths)
             if complaint and process not in killed:
-                self.engine.kill(worker, complaint)
+                deaths += self.engine.kill(worker, complaint).items()
                 killed.add(process)
-        for worker in (worker for process in killed for worker in process):
-            self._watchdog.expect(worker)  # its death is about to be reported
         # The answer to an epoch from a killed process would reach the new one; the checkpoint holds the epoch.
-        return [(worker, message) for worker, message in messages if self._process_of(worker) not in killed]
+        heard = [(worker, message) for worker, message in messages if self._process_of(worker) not in killed]
+        return heard + deaths
 
     def _epoch(self, task: Task[Subject], metrics: EpochMetrics) -> Epoch:
         task.history.append(metrics)

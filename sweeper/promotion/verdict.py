@@ -173,11 +173,13 @@ def _interval(comparison: Comparison, decimals: int) -> str:
 
 def _tested_value(metric: str, fields: Mapping[str, Any]) -> str:
     """A tested network's value in the study's metric, with its interval."""
-    low, high = (
-        (fields["low"], fields["high"]) if metric == "accuracy" else (fields["metric_low"], fields["metric_high"])
-    )
+    if metric not in fields:  # an older sweeper tested it, and compared accuracies
+        metric = "accuracy"
+    # Older test results have bounds of the accuracy only.
+    names = ("low", "high") if metric == "accuracy" else ("metric_low", "metric_high")
+    low, high = (fields.get(name) for name in names)
     value = amount(metric, fields[metric], 2)
-    return value if low is None else f"{value} [{number(metric, low, 2)}, {number(metric, high, 2)}]"
+    return value if low is None or high is None else f"{value} [{number(metric, low, 2)}, {number(metric, high, 2)}]"
 
 
 def amount(metric: str, value: float, decimals: int) -> str:

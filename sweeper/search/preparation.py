@@ -79,7 +79,7 @@ def prepare(request: SearchRequest, listener: Listener) -> Prepared:
         )
         resumed = None if storage is None else lifecycle.find_resumable(storage, name, spec)
     reason = ""
-    if options.pruner == pruners.AUTO and pruner == "none" and pruners.n_steps(spec) > 1:
+    if options.pruner == pruners.AUTO and pruner == pruners.chosen(n_images) == "none" and pruners.n_steps(spec) > 1:
         reason = _reason(request, planned, n_images)
     return Prepared(name, planned, spec, resumed, reason)
 

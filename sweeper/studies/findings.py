@@ -17,6 +17,7 @@ from sweeper.studies.trial_records import TrialRecord
 # What is said of a trial without a score, by the first word of its reason.
 REASONS = {
     "pruner": "pruned by the pruner",
+    "trial_timeout": "stopped by --trial-timeout",
     "diverged": "diverged",
     "out_of_memory": "out of memory",
     "impossible_shape": "infeasible (impossible shape)",

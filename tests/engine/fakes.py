@@ -81,10 +81,10 @@ class FakePool:
     def renew(self, index: int) -> None:
         self.renewed.append(index)
 
-    def kill(self, index: int, reason: str) -> None:
+    def kill(self, index: int, reason: str) -> dict[int, Died]:
         self.killed.append((index, reason))
         process = next(workers for workers in self.processes() if index in workers)
-        self.messages.extend((worker, Died(-9, hung=reason)) for worker in process)
+        return {worker: Died(-9, hung=reason) for worker in process}
 
     def wait(self, seconds: float) -> list[tuple[int, Any]]:
         """All that has come: as with real workers, of several at once."""

@@ -94,19 +94,6 @@ def test_worker_that_hangs_is_told_of_and_replaced_and_its_trial_goes_on_bitwise
     assert_same(workplace, undisturbed, 1)
 
 
-def test_fault_that_fails_every_trial_stops_after_five_and_names_cause_and_log(workplace):
-    (workplace.store / "checkpoints").write_text("not a folder")
-    search = workplace.search("--trials", N_TRIALS).ended(1)
-    assert [trial.state.name for trial in workplace.trials()][:5] == ["FAIL"] * 5
-    assert sum(trial.state.name == "FAIL" for trial in workplace.trials()) == 5
-    last = search.stderr.splitlines()[-1]
-    assert last.startswith("Error: 5 trials in a row failed, the last with: ")
-    assert str(workplace.store / "checkpoints") in last
-    [log] = workplace.store.glob(f"logs/{STUDY}-*/worker-0.log")
-    assert str(log) in last
-    assert "Traceback" in log.read_text()
-
-
 def test_diverged_and_impossible_trials_are_pruned_with_their_reasons_and_never_ranked(workplace, tmp_path):
     space = tmp_path / "hard.toml"
     # With two poolings, the last convolution's input is smaller than the larger kernel. lr 1e30 overflows the loss.

@@ -81,7 +81,7 @@ def test_constant_predictors_are_named_by_what_they_say():
         ("accuracy", CAT, 0.49, "No configuration is better than always saying 'cat': accuracy 0.4900 (49.0 %)."),
         ("accuracy", CAT, 0.491, None),
         ("macro_f1", Constant("cat", 0.33), 0.3, "always saying 'cat': macro F1 0.3300 (33.0 %)."),
-        ("loss", Constant("cat", 0.6931), 0.7, "giving every image the shares of the classes: loss 0.6931."),
+        ("loss", Constant("cat", 0.6931), 0.7, "predicting the class shares for every image: loss 0.6931."),
         ("loss", Constant("cat", 0.6931), 0.69, None),
         ("accuracy", None, 0.1, None),
     ],

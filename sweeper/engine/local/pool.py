@@ -57,7 +57,6 @@ class WorkerPool:
         self._setup, self._devices, self._log_folder, self._per_process = setup, devices, log_folder, per_process
         self._context = get_context("spawn")
         self._processes: list[_Process] = []
-        self._killed: dict[int, Died] = {}  # deaths that `wait` has not reported yet
         try:
             try:
                 log_folder.mkdir(parents=True, exist_ok=True)
@@ -110,10 +109,10 @@ class WorkerPool:
             self._process_of(index).process.kill()  # it has nothing to save: checkpoints hold the finished epochs
             self._replace(index)
 
-    def kill(self, index: int, reason: str) -> None:
-        """Replaces the worker's process, which hangs; the next `wait` reports the deaths of its workers."""
+    def kill(self, index: int, reason: str) -> dict[int, Died]:
+        """Replaces the worker's process, which hangs, and returns the deaths of its workers."""
         self._process_of(index).process.kill()  # a stopped process dies of it, too
-        self._killed |= self._replace(index, reason)
+        return self._replace(index, reason)
 
     def wait(self, seconds: float) -> list[tuple[int, Any]]:
         """The messages that have arrived, as (index, message); empty if none arrives within `seconds`.
@@ -123,9 +122,8 @@ class WorkerPool:
         """
         connections = {self._connection(index): index for index in range(len(self))}
         # One per worker: a second one waits for the next call.
-        messages: dict[int, Any] = {**self._killed}
-        self._killed.clear()
-        for ready in wait(list(connections), 0 if messages else seconds):
+        messages: dict[int, Any] = {}
+        for ready in wait(list(connections), seconds):
             assert isinstance(ready, Connection)
             index = connections[ready]
             if ready.closed:  # its process was just replaced, because another of its workers died

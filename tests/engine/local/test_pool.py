@@ -139,8 +139,7 @@ def test_stopped_worker_is_killed_on_demand_and_its_trial_goes_on_bitwise(pool, 
     os.kill(stopped.pid, signal.SIGSTOP)
     pool.answer(1, proceed=True)
     assert pool.wait(0.2) == []
-    pool.kill(1, "nothing came")
-    assert pool.wait(60.0) == [(1, Died(-signal.SIGKILL, hung="nothing came"))]
+    assert pool.kill(1, "nothing came") == {1: Died(-signal.SIGKILL, hung="nothing came")}
     assert not is_alive(stopped.pid)
     pool.train(1, job(tmp_path / "cut"))
     assert scores(finish(pool, 1)[0]) == scores(whole)
@@ -151,8 +150,7 @@ def test_process_that_cannot_be_killed_is_not_waited_for(pool, monkeypatch):
     monkeypatch.setattr(pool_module, "LEAVING_SECONDS", 0.1)
     stuck = pool._processes[1]
     really, stuck.process = stuck.process, Unkillable()
-    pool.kill(1, "nothing came")
-    assert pool.wait(60.0) == [(1, Died(None, ready=stuck.ready, hung="nothing came"))]
+    assert pool.kill(1, "nothing came") == {1: Died(None, ready=stuck.ready, hung="nothing came")}
     really.kill()
     really.join()
 
