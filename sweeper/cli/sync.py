@@ -42,6 +42,8 @@ def sync(study: str | None, drop_deleted: bool, rebuild: bool, store: StoreOptio
     from sweeper.tracking.sync import sync as deliver
     from sweeper.tracking.tracker import shortfall
 
+    if rebuild and drop_deleted:
+        raise UsageError("--rebuild makes lost runs again, and --drop-deleted gives them up: take one of them")
     where = resolve_store(store)
     if rebuild:
         _rebuild(where, study, as_json=as_json)

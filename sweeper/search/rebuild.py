@@ -1,22 +1,25 @@
 """Makes a study's runs in MLflow again, from the study's records and the files that are left, if MLflow lost them."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
 
+from sweeper.errors import SweeperError, UsageError
 from sweeper.events import State
 from sweeper.runs import run_metadata
 from sweeper.runs.record import final_metrics, log_values
 from sweeper.search import study_report
 from sweeper.store.layout import Store
+from sweeper.store.redaction import redact
 from sweeper.studies import lifecycle, storage_errors, trial_records, variant_curves
 from sweeper.studies.attributes import id_of, spec_of
 from sweeper.studies.lost_runs import is_run_id
 from sweeper.studies.objective import METRICS
+from sweeper.studies.ownership import claimed
 from sweeper.studies.queries import find_again, find_study
-from sweeper.studies.seeds import derive_seed
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import TrialRecord
 from sweeper.tracking import old_artifacts
@@ -47,12 +50,25 @@ def rebuild(store: Store, name: str, notify: Callable[[str], None]) -> Rebuilt:
 
     Writes that still waited for the lost runs follow. Raises SweeperError and UsageError.
     """
+    if not store.embedded_tracking:
+        raise UsageError(
+            f"--rebuild is for runs in {store.root / 'mlflow.db'}, not for those in MLflow at "
+            f"{redact(store.tracking_uri)}"
+        )
     study = find_study(store, name)
     lifecycle.check_usable(study)
     store.prepare()
-    with storage_errors.translated(store), store.owning(name):
+    with ExitStack() as stack:
+        stack.enter_context(storage_errors.translated(store))
+        stack.enter_context(store.owning(name))
         study = find_again(store, name, id_of(study))
-        present, outbox = run_ids(store) or set(), store.outbox(name, id_of(study), "study")
+        stack.enter_context(claimed(store, study, notify))
+        present, outbox = run_ids(store), store.outbox(name, id_of(study), "study")
+        if present is None:
+            raise SweeperError(
+                f"{store.root / 'mlflow.db'} cannot be read, so that nobody knows which runs it lacks: `sweeper "
+                "doctor` says what is wrong with it"
+            )
         missing = [t for t in trial_records.records(study) if _had_run(t) and t.run_id not in present]
         if not missing and not _aside(outbox).exists():
             return Rebuilt(name, 0, 0, [])
@@ -89,8 +105,7 @@ def _open(store: Store, study: optuna.Study, notify: Callable[[str], None]) -> T
 
 def _make_again(tracker: Tracker, study: optuna.Study, spec: StudySpec, trial: TrialRecord) -> None:
     assert trial.configuration is not None
-    seed = derive_seed(spec.seed, "trial", trial.number)
-    params = {**trial.configuration.values(), "epochs": spec.n_epochs(trial.variant), "seed": seed}
+    params = {**trial.configuration.values(), "epochs": spec.n_epochs(trial.variant), "seed": trial.seed}
     tags = {"sweeper.study": study.study_name, "sweeper.rebuilt": "true"}
     if trial.variant:
         tags["sweeper.variant"] = trial.variant
@@ -111,7 +126,9 @@ def _make_again(tracker: Tracker, study: optuna.Study, spec: StudySpec, trial: T
 def _set_aside(path: Path) -> list[Write]:
     """The writes that wait in an outbox, whose file gets another name: they must follow those of the new runs."""
     if path.exists() and not _aside(path).exists():
-        path.rename(_aside(path))
+        Outbox(path).close()  # merges the log that a killed process left beside the file, and deletes an empty file
+        if path.exists():
+            path.rename(_aside(path))
     if not _aside(path).exists():
         return []
     outbox = Outbox(_aside(path))

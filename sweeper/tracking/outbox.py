@@ -163,8 +163,8 @@ class Outbox:
         with self._using():
             self._database.close()
             if empty:
-                for path in self.path.parent.glob(f"{self.path.name}*"):  # also the files that SQLite puts beside it
-                    path.unlink(missing_ok=True)
+                for ending in ("", "-wal", "-shm", "-journal"):  # also the files that SQLite puts beside it
+                    self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
 
     @contextmanager
     def _using(self) -> Iterator[None]:

@@ -4,6 +4,9 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 
 import mlflow
 import pytest
@@ -12,10 +15,12 @@ from mlflow.store.tracking import sqlalchemy_store as tracking
 from mlflow.tracking._model_registry.registry import ModelRegistryStoreRegistry
 from mlflow.tracking._tracking_service.registry import TrackingStoreRegistry
 
+from sweeper.store import databases
 from sweeper.store.layout import StoreOptions
 from sweeper.studies import lost_runs
+from sweeper.studies.ownership import claimed
 from sweeper.studies.queries import find_study
-from sweeper.tracking.outbox import Outbox
+from sweeper.tracking.outbox import SCHEMA, Outbox
 from tests.promotion.conftest import workplace  # noqa: F401
 
 
@@ -195,6 +200,72 @@ def test_writes_that_waited_for_the_lost_runs_follow_the_rebuild(place):
     run = next(run for name, run in runs_of(place).items() if name.startswith("trial 1"))
     assert "late.txt" in {file.path for file in client_of(place).list_artifacts(run.info.run_id)}
     assert os.listdir(store.outboxes) == []
+
+
+def test_writes_of_a_killed_search_follow_the_rebuild(place):
+    store = StoreOptions(place.store).resolve({})
+    path = store.outbox("kept", find_study(store, "kept").user_attrs["study_id"], "study")
+    killed = (
+        "import os, sys; from pathlib import Path; from sweeper.tracking.outbox import Outbox\n"
+        "Outbox(Path(sys.argv[1])).put(1, 'texts', {'texts': {'late.txt': 'late'}})\n"
+        "os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", killed, path], check=True)
+    assert path.with_name(f"{path.name}-wal").stat().st_size
+    lose_database(place)
+    place.run("sync", "kept", "--rebuild", "--store", place.store)
+    run = next(run for name, run in runs_of(place).items() if name.startswith("trial 1"))
+    assert "late.txt" in {file.path for file in client_of(place).list_artifacts(run.info.run_id)}
+    assert os.listdir(store.outboxes) == []
+
+
+def test_rebuild_that_finds_an_empty_outbox_makes_the_runs(place):
+    store = StoreOptions(place.store).resolve({})
+    path = store.outbox("kept", find_study(store, "kept").user_attrs["study_id"], "study")
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(SCHEMA)
+    lose_database(place)
+    place.run("sync", "kept", "--rebuild", "--store", place.store)
+    assert len(runs_of(place)) == 4
+    assert os.listdir(store.outboxes) == []
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_rebuild_refuses_an_mlflow_that_is_not_the_stores_own(place, tmp_path, exists):
+    uri = f"sqlite:///{tmp_path}/other.db"
+    if not exists:
+        (place.store / "mlflow.db").unlink()
+    refused = place.run("sync", "kept", "--rebuild", "--store", place.store, "--tracking-uri", uri, code=2)
+    own = place.store / "mlflow.db"
+    assert f"--rebuild is for runs in {own}, not for those in MLflow at {uri}" in refused.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_rebuild_refuses_a_database_that_cannot_be_read(place, monkeypatch):
+    monkeypatch.setattr(databases, "BUSY_SECONDS", 0.1)
+    before = runs_of(place)
+    with closing(sqlite3.connect(place.store / "mlflow.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        refused = place.run("sync", "kept", "--rebuild", "--store", place.store, code=1)
+    assert f"{place.store / 'mlflow.db'} cannot be read" in refused.stderr
+    assert {name: run.to_dictionary() for name, run in runs_of(place).items()} == {
+        name: run.to_dictionary() for name, run in before.items()
+    }
+
+
+def test_rebuild_refuses_a_study_that_a_process_with_another_store_runs(place, tmp_path):
+    lose_database(place)
+    study = find_study(StoreOptions(place.store).resolve({}), "kept")
+    other = StoreOptions(tmp_path, f"sqlite:///{place.store}/optuna.db").resolve({})
+    with claimed(other, study):
+        refused = place.run("sync", "kept", "--rebuild", "--store", place.store, code=1)
+    assert f"kept is being run by process {os.getpid()}" in refused.stderr
+    assert not (place.store / "mlflow.db").exists()
+
+
+def test_rebuild_and_drop_deleted_exclude_each_other(place):
+    refused = place.run("sync", "kept", "--rebuild", "--drop-deleted", "--store", place.store, code=2)
+    assert "--rebuild makes lost runs again, and --drop-deleted gives them up" in refused.stderr
 
 
 def test_damaged_studies_are_not_taken_for_lost_runs(place):

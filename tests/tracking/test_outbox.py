@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +51,14 @@ def test_what_is_left_is_there_again_and_nothing_else(path):
     again = Outbox(path)
     assert again.target == TARGET
     assert [write.action for write in again.writes()] == ["finish"]
+
+
+def test_empty_outbox_goes_with_what_sqlite_put_beside_it_and_with_nothing_else(path):
+    other = Path(f"{path}.before")
+    outbox = Outbox(path)
+    other.write_bytes(b"another outbox")
+    outbox.close()
+    assert list(path.parent.iterdir()) == [other]
 
 
 def test_numbers_are_never_given_twice(path):
