@@ -22,7 +22,7 @@ from sweeper.events import State
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 from sweeper.tracking import ledger_file
-from sweeper.tracking.client import check_database, connect, experiment_id, reaching, search_runs
+from sweeper.tracking.client import check_database, connect, experiment_id, public_uri, reaching, search_runs
 from sweeper.tracking.places import check_run
 
 EXPERIMENT = "sweeper-ledger"
@@ -86,7 +86,11 @@ class Ledger:
         runs = {run.info.run_id: run for run in self._runs()}
         ours, written = self._in_mlflow(), ledger_file.read(self._file)
         found = list(written.faults)
-        if lost := [run_id for run_id in written.entries if run_id not in runs]:
+        # An older sweeper has not recorded in which MLflow an evaluation was begun.
+        here = public_uri(self._store)
+        if lost := [
+            run_id for run_id in written.entries if run_id not in runs and written.uris.get(run_id, here) == here
+        ]:
             found.append(
                 f"MLflow at {redact(self._uri)} has no run of {_counted(lost)} in {self._file}: deleted there, but "
                 "still counted"
@@ -181,12 +185,11 @@ class Ledger:
         ledger_file.complete(self._file, evaluation.run_id, result)
 
     def result(self, evaluation: TestEvaluation) -> Mapping[str, Any]:
-        """The result of a complete evaluation."""
-        if not evaluation.in_mlflow:
-            kept = ledger_file.read(self._file).results.get(evaluation.run_id)
-            if kept is None:
-                raise SweeperError(f"{self._file} has no result of the test evaluation {evaluation.run_id}")
+        """The result of a complete evaluation: the file's, or else MLflow's."""
+        if kept := ledger_file.read(self._file).results.get(evaluation.run_id):
             return kept
+        if not evaluation.in_mlflow:
+            raise SweeperError(f"{self._file} has no result of the test evaluation {evaluation.run_id}")
         with reaching(self._uri):
             path = self._client.download_artifacts(evaluation.run_id, RESULT)
             found: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -213,7 +216,7 @@ class Ledger:
 
     def _keep(self, evaluation: TestEvaluation) -> None:
         """Writes a begun evaluation into the store's file."""
-        ledger_file.begin(self._file, evaluation.run_id, asdict(evaluation))
+        ledger_file.begin(self._file, evaluation.run_id, asdict(evaluation), public_uri(self._store))
         with reaching(self._uri):
             self._client.set_tag(evaluation.run_id, IN_FILE, "true")
 

@@ -14,17 +14,21 @@ FIELDS = {
     "command": str, "time": str,
 }  # fmt: skip
 BEGUN, COMPLETE = "begun", "complete"
+# Where an entry says in which MLflow it was begun.
+URI = "uri"
 
 
 @dataclass
 class LedgerFile:
     """What the file holds: the fields of each test evaluation, and the results of the complete ones, by id.
 
-    A result may be None: it could not be read when an evaluation was copied from MLflow. `faults` says what is wrong
-    with the file.
+    `uris` holds the address of the MLflow in which each was begun, "" for the store's own database; an older sweeper
+    has not recorded it. A result may be None: it could not be read when an evaluation was copied from MLflow. `faults`
+    says what is wrong with the file.
     """
 
     entries: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    uris: dict[str, str] = field(default_factory=dict)
     results: dict[str, Mapping[str, Any] | None] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
 
@@ -37,6 +41,8 @@ def read(path: Path) -> LedgerFile:
         entry, event = record.get("id"), record.get("event")
         if event == BEGUN and isinstance(entry, str) and _is_entry(record):
             found.entries[entry] = {name: record[name] for name in FIELDS}
+            if isinstance(uri := record.get(URI), str):
+                found.uris[entry] = uri
         elif event == COMPLETE and isinstance(entry, str):
             result = record.get("result")
             found.results[entry] = result if isinstance(result, dict) else None
@@ -45,9 +51,12 @@ def read(path: Path) -> LedgerFile:
     return found
 
 
-def begin(path: Path, entry: str, fields: Mapping[str, Any]) -> None:
-    """Writes that an evaluation begins, with its FIELDS. Raises SweeperError if it cannot be written."""
-    chained_log.append(path, {"event": BEGUN, "id": entry, **{name: fields[name] for name in FIELDS}})
+def begin(path: Path, entry: str, fields: Mapping[str, Any], uri: str) -> None:
+    """Writes that an evaluation begins, with its FIELDS, in the MLflow at `uri` (without its password).
+
+    Raises SweeperError if it cannot be written.
+    """
+    chained_log.append(path, {"event": BEGUN, "id": entry, **{name: fields[name] for name in FIELDS}, URI: uri})
 
 
 def complete(path: Path, entry: str, result: Mapping[str, Any] | None) -> None:

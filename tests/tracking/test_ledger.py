@@ -184,8 +184,17 @@ def test_result_of_an_open_entry_is_an_error(ledger):
         ledger.result(evaluation)
 
 
-def test_damaged_result_is_an_error(ledger, client):
+def test_result_that_is_gone_or_damaged_in_mlflow_is_taken_from_the_file(store, ledger, client):
+    gone, damaged = completed(ledger), completed(ledger)
+    [path] = store.artifacts.glob(f"**/{gone.run_id}/**/{ledgers.RESULT}")
+    path.unlink()
+    client.log_text(damaged.run_id, '{"tested": ', ledgers.RESULT)
+    assert [ledger.result(evaluation) for evaluation in (gone, damaged)] == [RESULT, RESULT]
+
+
+def test_damaged_result_that_only_mlflow_has_is_an_error(store, ledger, client):
     evaluation = completed(ledger)
+    store.ledger.unlink()
     client.log_text(evaluation.run_id, '{"tested": ', ledgers.RESULT)
     with pytest.raises(SweeperError, match="MLflow at sqlite"):
         ledger.result(evaluation)
@@ -364,4 +373,21 @@ def test_file_counts_beside_a_server(store, ledger, tmp_path):
     completed(ledger)
     other = Ledger(StoreOptions(store.root, None, f"sqlite:///{tmp_path}/other.db").resolve({}))
     assert [look.in_mlflow for look in other.evaluations()] == [False]
-    assert len(other.differences()) == 1
+    assert other.differences() == []
+    taken = completed(other)
+    assert ledger.differences() == other.differences() == []
+    other._client.delete_tag(taken.run_id, "sweeper.kind")
+    [said] = other.differences()
+    assert "has no run of 1 test evaluation in" in said
+
+
+def test_look_of_an_older_sweeper_is_looked_for_in_the_mlflow_in_use(store, ledger, tmp_path):
+    completed(ledger)
+    records = [json.loads(line)["record"] for line in store.ledger.read_text().splitlines()]
+    store.ledger.unlink()
+    for record in records:
+        chained_log.append(store.ledger, {name: value for name, value in record.items() if name != "uri"})
+    assert ledger.differences() == []
+    other = Ledger(StoreOptions(store.root, None, f"sqlite:///{tmp_path}/other.db").resolve({}))
+    [said] = other.differences()
+    assert "has no run of 1 test evaluation in" in said
