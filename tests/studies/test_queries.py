@@ -76,7 +76,7 @@ def test_running_trial_has_the_epochs_of_its_variant(tmp_path):
 
 
 def test_command_is_kept_without_its_password(sweep):
-    assert status(sweep)["command"] == "sweeper search tiny --storage postgresql://me:***@host/db"
+    assert status(sweep)["command"] == "sweeper search tiny --storage 'postgresql://me:***@host/db'"
 
 
 def test_study_of_a_newer_sweeper_is_refused_and_not_changed(sweep):
