@@ -58,6 +58,8 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
         listener(Note(f"Warning: {difference}"))
     if not (options.test or options.replace or options.again) and (promotion := recorded.find(store, study)):
         shown = recorded.outcome_of(store, study, promotion)
+        if store.owner(study.study_name) is None:
+            promotions.end_killed(store, promotion.run_id)
         recorded.announce(request, study, shown, listener)
         return shown
     lifecycle.check_usable(study)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sweeper.events import State
 from sweeper.store.layout import Store
 from sweeper.tracking.client import check_database, connect, reaching, search_runs
 from sweeper.tracking.names import experiments_of
@@ -47,6 +48,15 @@ def find(store: Store, dataset: str, data_sha256: str, study_id: str) -> Recorde
                         content = _options(run.data.tags) | dict(json.loads(text))
                         return RecordedPromotion(run_id, content, name == PRINTED)
     return None
+
+
+def end_killed(store: Store, run_id: str) -> None:
+    """Ends a recorded promotion's run if the command was killed before it did. Raises SweeperError if MLflow fails."""
+    client = connect(store)
+    with reaching(store.tracking_uri):
+        if client.get_run(run_id).info.status == "RUNNING":
+            client.set_tag(run_id, "sweeper.state", str(State.COMPLETE))
+            client.set_terminated(run_id, "FINISHED")
 
 
 def record(store: Store, run_id: str, name: str, content: Mapping[str, Any]) -> None:

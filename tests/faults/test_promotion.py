@@ -13,7 +13,7 @@ MODEL = "sweeper-tiny-space"
 KILL_POINTS = (
     ("after", "sweeper.runs.batch:log_epoch", 3),  # in the first training with a fresh seed
     ("before", "mlflow:MlflowClient.set_terminated", 2),  # a training has ended, MLflow does not know it yet
-    ("after", "sweeper.promotion.jobs:PromotionJobs.correct", 1),  # all fresh seeds are trained
+    ("after", "sweeper.promotion.jobs:PromotionJobs.predictions", 1),  # all fresh seeds are trained
     ("after", "sweeper.runs.batch:log_epoch", 3),  # in a refit
     ("before", "sweeper.tracking.registry:Registry.register", 1),  # all refits are trained
     ("after", "mlflow:MlflowClient.create_logged_model", 1),  # the model exists in MLflow, its files do not

@@ -167,7 +167,7 @@ def test_one_look_is_taken_recorded_and_not_repeated(workplace):
 def test_registered_champion_is_the_network_that_was_tested(workplace, monkeypatch):
     monkeypatch.setattr(registry, "_export", stand_ins.REAL_EXPORT)
     workplace.search("served", "--trials", 2)
-    outcome = workplace.promoted("served", "--top", 1, "--seeds", 1, "--test")
+    outcome = workplace.promoted("served", "--top", 1, "--seeds", 1, "--test", "--replace")
     [evaluation] = looks_of(workplace, "served")
     client = client_of(workplace)
     names = {artifact.path for artifact in client.list_artifacts(evaluation["run_id"])}
