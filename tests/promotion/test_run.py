@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
@@ -16,7 +17,7 @@ from sweeper.errors import SweeperError
 from sweeper.promotion import run
 from sweeper.runs.stop import StopRequest
 from sweeper.store.layout import Store, StoreOptions
-from sweeper.tracking import registry
+from sweeper.tracking import ledger_file, registry
 from sweeper.tracking.ledger import Ledger
 from sweeper.tracking.registry import Registry
 from sweeper.training.loop import Diverged
@@ -452,12 +453,17 @@ def test_share_of_the_pool_is_that_of_the_whole_pool(workplace):
     assert "trained on 35 % of the pool" in outcome["verdict"]  # 150 less 10 % and 20 % of 300
 
 
-def test_result_that_was_lost_is_named_and_everything_else_is_shown(workplace):
+def test_result_that_mlflow_lost_is_shown_from_the_store_or_named(workplace, monkeypatch):
     workplace.search("lost", "--trials", 2)
-    workplace.promote("lost", "--seeds", 1, "--test")
+    tested = workplace.promoted("lost", "--seeds", 1, "--test")
     [evaluation] = looks_of(workplace, "lost")
     uri = client_of(workplace).get_run(evaluation["run_id"]).info.artifact_uri
     Path(uri.removeprefix("file://"), "result.json").unlink()
+    shown = workplace.promoted("lost", "--seeds", 1)
+    assert shown["finalists"][0]["test"] == tested["finalists"][0]["test"]
+
+    read = ledger_file.read
+    monkeypatch.setattr(ledger_file, "read", lambda path: replace(read(path), results={}))
     outcome = workplace.promoted("lost", "--seeds", 1)
     assert "cannot be read" in outcome["verdict"]
     assert outcome["test_looks"] == 1
