@@ -12,11 +12,12 @@ from sweeper.events import State
 from sweeper.runs import run_metadata
 from sweeper.runs.record import final_metrics, log_values
 from sweeper.search import study_report
+from sweeper.search.recorder import params_and_tags
 from sweeper.store.layout import Store
+from sweeper.store.names import is_id
 from sweeper.store.redaction import redact
 from sweeper.studies import lifecycle, storage_errors, trial_records, variant_curves
 from sweeper.studies.attributes import id_of, spec_of
-from sweeper.studies.lost_runs import is_run_id
 from sweeper.studies.objective import METRICS
 from sweeper.studies.ownership import claimed
 from sweeper.studies.queries import find_again, find_study
@@ -92,7 +93,7 @@ def rebuild(store: Store, name: str, notify: Callable[[str], None]) -> Rebuilt:
 
 
 def _had_run(trial: TrialRecord) -> bool:
-    return trial.configuration is not None and is_run_id(trial.run_id)
+    return trial.configuration is not None and is_id(trial.run_id)
 
 
 def _open(store: Store, study: optuna.Study, notify: Callable[[str], None]) -> Tracker:
@@ -104,12 +105,8 @@ def _open(store: Store, study: optuna.Study, notify: Callable[[str], None]) -> T
 
 
 def _make_again(tracker: Tracker, study: optuna.Study, spec: StudySpec, trial: TrialRecord) -> None:
-    assert trial.configuration is not None
-    params = {**trial.configuration.values(), "epochs": spec.n_epochs(trial.variant), "seed": trial.seed}
-    tags = {"sweeper.study": study.study_name, "sweeper.rebuilt": "true"}
-    if trial.variant:
-        tags["sweeper.variant"] = trial.variant
-    tracker.start_child(trial.number, trial.name, params, tags)
+    params, tags = params_and_tags(trial, spec, study.study_name, trial.seed)
+    tracker.start_child(trial.number, trial.name, params, {**tags, "sweeper.rebuilt": "true"})
     curves = variant_curves.load(study, trial.number)
     if len(curves) == 1:
         for epoch in curves[0]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from typing import Any
 
 from sweeper.engine.job import TrialJob, TrialResult
 from sweeper.events import State
@@ -12,6 +13,7 @@ from sweeper.studies import trial_records
 from sweeper.studies.attributes import id_of
 from sweeper.studies.proposer import Proposal
 from sweeper.studies.seeds import trial_seed
+from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import TrialRecord
 from sweeper.tracking.outbox import Key
 from sweeper.training.checkpoint import CheckpointError, read_history, reading
@@ -103,17 +105,13 @@ class Recorder:
 
     def _start(self, trial: Proposal | TrialRecord, key: Key, seed: int, fold: int = 0, label: str = "") -> None:
         assert trial.configuration is not None
-        tags = {"sweeper.study": self.study.study_name}
-        if trial.variant:
-            tags["sweeper.variant"] = trial.variant
-        epochs = self.spec.n_epochs(trial.variant)
-        params = {**trial.configuration.values(), "epochs": epochs, "seed": seed}
+        params, tags = params_and_tags(trial, self.spec, self.study.study_name, seed)
         name = f"{trial.name}, {label}" if label else trial.name
         self.tracker.start_child(key, name, params, tags, trial.number if label else None)
         artifacts = texts(
             self.spec,
             trial.configuration,
-            epochs=epochs,
+            epochs=params["epochs"],
             seed=seed,
             fold=fold,
             input_shape=self.input_shape,
@@ -152,3 +150,12 @@ class Recorder:
 
     def _ranked(self) -> list[int]:
         return [record.number for record in trial_records.ranking(trial_records.records(self.study), self.spec.metric)]
+
+
+def params_and_tags(
+    trial: Proposal | TrialRecord, spec: StudySpec, study_name: str, seed: int
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The parameters and tags of a run in MLflow for a training of the trial with this seed."""
+    assert trial.configuration is not None
+    tags = {"sweeper.study": study_name} | ({"sweeper.variant": trial.variant} if trial.variant else {})
+    return {**trial.configuration.values(), "epochs": spec.n_epochs(trial.variant), "seed": seed}, tags

@@ -130,6 +130,8 @@ class Store:
     def prepare(self) -> None:
         """Creates the folder; SweeperError if it cannot be created or written to, or has links in it."""
         self.check_writable()
+        if self.root.exists():
+            return
         try:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:

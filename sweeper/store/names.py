@@ -1,7 +1,7 @@
-"""The names of studies and of their folders, checked when they are given and when they are read back."""
+"""The names of studies and of their folders, and ids, checked when they are given and when they are read back."""
 
 import re
-from typing import Any
+from typing import Any, TypeGuard
 
 from sweeper.errors import SweeperError, UsageError, shortened
 
@@ -9,6 +9,11 @@ STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # Ids are hexadecimal digits; here it matters only that they name no other folder.
 STUDY_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _RULE = "a study's name must be 1 to 100 letters, digits, dots, dashes and underscores"
+
+
+def is_id(value: Any) -> TypeGuard[str]:
+    """Whether this can be the id of a study or of a run in MLflow: names of folders are made from it."""
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{32}", value) is not None
 
 
 def check_study_name(name: str) -> str:

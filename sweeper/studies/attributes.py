@@ -1,12 +1,12 @@
 """Names of the user attributes of Optuna's studies and trials, and access to those that every study has."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import optuna
 
 from sweeper.errors import SweeperError, shortened
+from sweeper.store.names import is_id
 from sweeper.studies.spec import StudySpec
 
 # Attributes of a study.
@@ -42,7 +42,7 @@ def id_of(study: optuna.Study) -> str:
     Raises SweeperError for one that sweeper has not made: the names of files and folders are made from it.
     """
     study_id = study.user_attrs.get(STUDY_ID)
-    if not isinstance(study_id, str) or not re.fullmatch("[0-9a-f]{32}", study_id):
+    if not is_id(study_id):
         raise SweeperError(
             f"study {study.study_name} cannot be read: its id must be 32 hexadecimal digits, got "
             f"{shortened(repr(study_id))}"

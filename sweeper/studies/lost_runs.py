@@ -1,7 +1,6 @@
 """Finds the studies whose runs MLflow's database in the store has lost: it was deleted, emptied or replaced."""
 
 import json
-import re
 import shlex
 from typing import Any
 
@@ -10,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sweeper.errors import SweeperError
 from sweeper.store import databases
 from sweeper.store.layout import Store
+from sweeper.store.names import is_id
 from sweeper.studies.attributes import RUN_ID
 from sweeper.studies.storage import check_database
 from sweeper.tracking.run_ids import run_ids
@@ -34,7 +34,7 @@ def lost_runs(store: Store) -> dict[str, int]:
         return {}
     found = {}
     for name, attributes in by_study.items():
-        runs = {value for key, value in attributes.items() if key.startswith(f"{RUN_ID}:") and is_run_id(value)}
+        runs = {value for key, value in attributes.items() if key.startswith(f"{RUN_ID}:") and is_id(value)}
         if runs and not runs & present and _were_in_store(store, attributes.get(TRACKING), runs):
             found[name] = len(runs)
     return found
@@ -56,11 +56,6 @@ def told(store: Store, study: str, n_runs: int) -> str:
         f"{store.root / 'mlflow.db'} does not have {runs}: put the file back from a backup, or `{command}` makes them "
         "again from the study's own records"
     )
-
-
-def is_run_id(value: Any) -> bool:
-    """Whether this can be a run's id: names of folders are made from it."""
-    return isinstance(value, str) and re.fullmatch("[0-9a-f]{32}", value) is not None
 
 
 def _attributes(store: Store) -> dict[str, dict[str, Any]]:

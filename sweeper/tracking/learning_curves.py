@@ -12,8 +12,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from sweeper.errors import plain, refuse, shortened
 from sweeper.evaluation.metrics import LEARNING_CURVES
 from sweeper.store.layout import Store
+from sweeper.store.names import is_id
 from sweeper.tracking.client import reaching, search_runs
-from sweeper.tracking.places import RUN_ID
 from sweeper.tracking.weights import run_of
 
 # This tag of a training's run says which weights the training started from.
@@ -35,7 +35,7 @@ def curves_of(store: Store, run_id: str, data_sha256: str, option: str) -> Curve
     Raises UsageError, naming the option, if the run does not exist or has no epochs, and SweeperError if MLflow cannot
     be used.
     """
-    if not RUN_ID.fullmatch(run_id):
+    if not is_id(run_id):
         refuse(f"a run must be named by its id, 32 hexadecimal digits, got {shortened(repr(run_id))}", option)
     client, run = run_of(store, run_id, option)
     with reaching(store.tracking_uri):

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from sweeper.errors import SweeperError
+from sweeper.store.new_database import SIBLINGS
 from sweeper.store.stored_values import from_text
 
 Key = int | str
@@ -163,7 +164,7 @@ class Outbox:
         with self._using():
             self._database.close()
             if empty:
-                for ending in ("", "-wal", "-shm", "-journal"):  # also the files that SQLite puts beside it
+                for ending in ("", *SIBLINGS):  # also the files that SQLite puts beside it
                     self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
 
     @contextmanager

@@ -15,8 +15,8 @@ from mlflow.utils.uri import is_local_uri
 from sweeper.errors import SweeperError, plain
 from sweeper.store import databases
 from sweeper.store.layout import Store
+from sweeper.store.names import is_id
 
-RUN_ID = re.compile(r"[0-9a-f]{32}")
 MODEL_ID = re.compile(r"m-[0-9a-f]{32}")
 # Tables of MLflow whose rows have files: the columns of their ids and of their places.
 _TABLES = {"run": ("runs", "run_uuid", "artifact_uri"), "model": ("logged_models", "model_id", "artifact_location")}
@@ -50,7 +50,7 @@ def check_shown(store: Store) -> None:
 def check_run(run: Run) -> Run:
     """Returns the run; raises SweeperError if its files lie on this machine, but in no folder of its own."""
     run_id, place = str(run.info.run_id), local_path(run.info.artifact_uri or "")
-    if not RUN_ID.fullmatch(run_id) or (place is not None and place.parts[-2:] != (run_id, "artifacts")):
+    if not is_id(run_id) or (place is not None and place.parts[-2:] != (run_id, "artifacts")):
         raise _stray("run", run_id, run.info.artifact_uri)
     return run
 

@@ -13,8 +13,9 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from sweeper.errors import UsageError, plain, refuse, shortened
 from sweeper.store.layout import Store
+from sweeper.store.names import is_id
 from sweeper.tracking.client import ROOT, check_database, connect, reaching, search_runs
-from sweeper.tracking.places import RUN_ID, check_experiment, check_run
+from sweeper.tracking.places import check_experiment, check_run
 from sweeper.tracking.run_writer import WEIGHTS
 
 FILE = "model.safetensors"
@@ -44,7 +45,7 @@ def resolve(store: Store, reference: str, option: str) -> Source:
     A run is looked up only when its weights are downloaded. Raises UsageError, naming the option, for any other text
     and for a model that does not exist, and SweeperError if MLflow cannot be used.
     """
-    if RUN_ID.fullmatch(reference):
+    if is_id(reference):
         return Source(f"run {reference}", reference)
     named = MODEL.fullmatch(reference)
     if not named or not reference.isprintable():
@@ -59,7 +60,7 @@ def resolve(store: Store, reference: str, option: str) -> Source:
             found = client.get_model_version_by_alias(name, named["alias"])
         else:
             found = client.get_model_version(name, named["version"])
-    if not found.run_id or not RUN_ID.fullmatch(found.run_id):
+    if not is_id(found.run_id):
         refuse(f"the registered model {reference} was not made by a run, so it has no {WEIGHTS}/{FILE}", option)
     return Source(f"models:/{name}/{found.version}", found.run_id)
 

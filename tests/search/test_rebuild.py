@@ -189,17 +189,21 @@ def test_search_goes_on_after_the_rebuild_without_second_runs(place):
     assert all(run.info.status == "FINISHED" for run in runs_of(place).values())
 
 
+def assert_late_text_follows_a_rebuild(place):
+    lose_database(place)
+    place.run("sync", "kept", "--rebuild", "--store", place.store)
+    run = next(run for name, run in runs_of(place).items() if name.startswith("trial 1"))
+    assert "late.txt" in {file.path for file in client_of(place).list_artifacts(run.info.run_id)}
+    assert os.listdir(StoreOptions(place.store).resolve({}).outboxes) == []
+
+
 def test_writes_that_waited_for_the_lost_runs_follow_the_rebuild(place):
     store = StoreOptions(place.store).resolve({})
     study = find_study(store, "kept")
     outbox = Outbox(store.outbox("kept", study.user_attrs["study_id"], "study"))
     outbox.put(1, "texts", {"texts": {"late.txt": "late"}})
     outbox.close()
-    lose_database(place)
-    place.run("sync", "kept", "--rebuild", "--store", place.store)
-    run = next(run for name, run in runs_of(place).items() if name.startswith("trial 1"))
-    assert "late.txt" in {file.path for file in client_of(place).list_artifacts(run.info.run_id)}
-    assert os.listdir(store.outboxes) == []
+    assert_late_text_follows_a_rebuild(place)
 
 
 def test_writes_of_a_killed_search_follow_the_rebuild(place):
@@ -212,11 +216,7 @@ def test_writes_of_a_killed_search_follow_the_rebuild(place):
     )
     subprocess.run([sys.executable, "-c", killed, path], check=True)
     assert path.with_name(f"{path.name}-wal").stat().st_size
-    lose_database(place)
-    place.run("sync", "kept", "--rebuild", "--store", place.store)
-    run = next(run for name, run in runs_of(place).items() if name.startswith("trial 1"))
-    assert "late.txt" in {file.path for file in client_of(place).list_artifacts(run.info.run_id)}
-    assert os.listdir(store.outboxes) == []
+    assert_late_text_follows_a_rebuild(place)
 
 
 def test_rebuild_that_finds_an_empty_outbox_makes_the_runs(place):
