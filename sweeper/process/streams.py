@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import re
 import select
 import sys
 from contextlib import suppress
@@ -12,8 +13,12 @@ from typing import TextIO
 STDOUT, STDERR = 1, 2
 # The errors of a file on a full disk.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# The colours and cursor movements of a terminal (CSI and OSC sequences of ECMA-48).
+TERMINAL_SEQUENCES = re.compile(rb"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\))")
 # The file that gets the rest of a vanished stream; None drops it.
 _rest: Path | None = None
+# The streams that have vanished. A library may have composed a line for the terminal just before it was lost.
+_vanished: set[int] = set()
 
 
 class NoRoomForResults(OSError):
@@ -79,6 +84,8 @@ def _text(number: int, stream: TextIO | None) -> io.TextIOWrapper:
 def _write(number: int, data: bytes) -> int:
     while True:
         try:
+            if number in _vanished:
+                return _write_to_file(number, data)
             return os.write(number, data)
         except BlockingIOError:  # another program has made the terminal or pipe non-blocking
             select.select([], [number], [])
@@ -88,13 +95,19 @@ def _write(number: int, data: bytes) -> int:
                 if error.errno == errno.EPIPE:  # head, or a pager: nobody reads the rest
                     raise
                 raise NoRoomForResults(error.errno, error.strerror) from error
+            _vanished.add(number)
             with suppress(OSError):
                 try:
                     _redirect(number, _rest or Path(os.devnull))
                 except OSError:
                     _redirect(number, Path(os.devnull))
-                os.write(number, data)
+                _write_to_file(number, data)
             return len(data)
+
+
+def _write_to_file(number: int, data: bytes) -> int:
+    os.write(number, TERMINAL_SEQUENCES.sub(b"", data))
+    return len(data)
 
 
 def _redirect(number: int, path: Path) -> None:

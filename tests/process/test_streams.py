@@ -55,6 +55,17 @@ print(sys.stderr.isatty(), file=sys.stderr)
     assert sorted(log.read_text().splitlines()) == ["False", "a result", "a signal", "progress"]
 
 
+def test_file_gets_no_colours_and_cursor_movements_that_were_meant_for_the_terminal(tmp_path, lost_terminal):
+    body = """
+streams.keep_rest_in(Path(sys.argv[1]))
+for _ in range(2):
+    print("\\x1b[2K\\x1b[1A\\x1b[1;31mtrial 0\\x1b[0m \\x1b]8;;http://x\\x1b\\\\[link]\\x1b]8;;\\x07", file=sys.stderr)
+"""
+    log = tmp_path / "log"
+    assert run(body, log, stderr=lost_terminal).returncode == 0
+    assert log.read_text() == "trial 0 [link]\n" * 2
+
+
 @pytest.mark.parametrize("place", ["/dev/null/log", None])
 def test_without_a_file_for_it_the_rest_is_dropped(place, lost_terminal):
     body = "streams.keep_rest_in(Path(sys.argv[1]))\n" if place else ""
