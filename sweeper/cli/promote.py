@@ -65,12 +65,16 @@ if TYPE_CHECKING:
     type=click.Choice(PREFERENCES),
     default=PromotionOptions.prefer,
     show_default=True,
-    help="Decide among networks that cannot be told apart: by the study's metric (accuracy), fewest parameters, or "
-    "fewest multiply-adds.",
+    help="Which network wins among those that the validation images cannot tell apart: accuracy takes the best by the "
+    "study's metric, small the one with the fewest parameters, fast the one with the fewest multiply-adds.",
 )
 @click.option("--test", is_flag=True, help="Evaluate champion, challenger and baseline on the test set, once.")
 @click.option("--allow-retest", is_flag=True, help="Test a study again; the ledger counts each test.")
-@click.option("--again", is_flag=True, help="Promote a promoted study anew; without this it is only shown.")
+@click.option(
+    "--again",
+    is_flag=True,
+    help="Train and promote once more a study that has been promoted. Without this, its promotion is only shown.",
+)
 @click.option(
     "--replace",
     is_flag=True,
@@ -105,7 +109,7 @@ def promote(
 
     The search score of the best of many is too high. Here the order comes from fresh seeds on the validation part, and
     the estimate from other seeds on the confirm part, which chose nothing. With --test, one test evaluation is made
-    and recorded. The same command resumes an interrupted promotion, and shows a finished one.
+    and recorded. The same command resumes an interrupted promotion; on a promoted study, it shows what was found.
 
     A registered champion of the same data is replaced only if its estimate on the same confirm part is not higher.
 

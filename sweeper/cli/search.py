@@ -56,17 +56,17 @@ if TYPE_CHECKING:
 @click.option(
     "--variants-only",
     is_flag=True,
-    help="Train exactly the space's named variants, each to its end, and compare them with the reported metrics.",
+    help="Train exactly the space's named variants, each to its end. Metrics that the space reports stand beside.",
 )
 @click.option(
     "--timeout",
     type=Duration(),
-    help="Stop after this time, such as 90m or 2h; no epoch is begun that would end later.",
+    help="Stop after this time, such as 90m or 2h. No epoch begins that is expected to end later.",
 )
 @click.option(
     "--trial-timeout",
     type=Duration(),
-    help="Prune a trial that has not ended after this time of training, such as 20m; folds and repeats add up.",
+    help="Prune a trial that has trained for this time without an end, such as 20m. Its folds and repeats add up.",
 )
 @click.option("--study", "--study-name", help="Name of the study.  [default: DATASET-SPACE]")
 @click.option("--new", is_flag=True, help="Start another study instead of resuming this one.")

@@ -293,7 +293,7 @@ class _Single:
             n_parameters=layers.n_parameters(network),
             n_multiply_adds=layers.n_multiply_adds(network),
             seconds=metrics["training_seconds"],
-            reported=request.variant.reported,
+            reported=request.space.reported_on(lookup.name_of(request.source.dataset), request.variant),
         )
         if self.tracker.state(None) != State.COMPLETE:
             if len(outcomes) > 1:

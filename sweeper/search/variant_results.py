@@ -52,7 +52,7 @@ def results(
                 n_parameters=layers.n_parameters(network),
                 n_multiply_adds=layers.n_multiply_adds(network),
                 seconds=trial.metrics["training_seconds"],
-                reported=variant.reported,
+                reported=space.reported_on(spec.dataset, variant),
             )
         )
     return sorted(found, key=lambda result: -result.metrics["validation_accuracy"])

@@ -51,6 +51,10 @@ class Space:
         """The epochs of the variants that set their own."""
         return {name: variant.epochs for name, variant in self.variants.items() if variant.epochs}
 
+    def reported_on(self, dataset: str, variant: Variant) -> tuple[Mapping[str, Any], ...]:
+        """The variant's reported metrics, which are of the space's data sets: none for another data set."""
+        return variant.reported if dataset in self.datasets or not self.datasets else ()
+
     @property
     def model_names(self) -> list[str]:
         """The names of timm's networks in the variants and the choices."""

@@ -30,7 +30,6 @@ from tests.fake_data import write_fake_dataset
 SPACE = """
 [space]
 title = "tiny"
-datasets = ["fashion_mnist"]
 
 [protocol]
 epochs = 3

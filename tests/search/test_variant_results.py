@@ -25,7 +25,7 @@ def rising(job, epoch):
 
 
 def test_variants_are_ranked_by_validation_accuracy_with_their_difference_from_the_baseline(tmp_path):
-    _, found = compared(tmp_path, rising)
+    _, found = compared(tmp_path, rising, dataset="fashion_mnist")
     assert [result.variant for result in found] == ["5.0", "4.0", "baseline"]
     assert [result.difference for result in found] == pytest.approx([0.2, 0.1, 0.0])
     assert [result.metrics["validation_accuracy"] for result in found] == pytest.approx([0.73, 0.63, 0.53])
@@ -36,6 +36,13 @@ def test_variants_are_ranked_by_validation_accuracy_with_their_difference_from_t
     assert baseline.n_parameters == 156 + 2416 + 48120 + 10164 + 170
     assert baseline.n_multiply_adds == 28 * 28 * 6 * 25 + 100 * 16 * 150 + 120 * 400 + 120 * 84 + 84 * 2
     assert baseline.seconds == pytest.approx(0.3)
+
+
+def test_reported_metrics_are_not_shown_beside_those_of_another_data_set(tmp_path):
+    sweep, found = compared(tmp_path, rising, dataset="mine")
+    assert sweep.space.variants["5.0"].reported
+    assert [result.reported for result in found] == [(), (), ()]
+    assert "reported" not in variant_results.results_table(found)
 
 
 def test_folds_give_means_and_spread(tmp_path):
@@ -67,7 +74,7 @@ def test_variants_that_an_override_has_made_equal_share_their_result(tmp_path):
 
 
 def test_table_names_what_was_reported_by_its_split(tmp_path):
-    _, found = compared(tmp_path, rising)
+    _, found = compared(tmp_path, rising, dataset="fashion_mnist")
     rows = list(csv.DictReader(io.StringIO(variant_results.results_table(found))))
     assert [row["variant"] for row in rows] == ["5.0", "4.0", "baseline"]
     assert [row["rank"] for row in rows] == ["1", "2", "3"]
