@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import mlflow
 from mlflow import MlflowClient
@@ -21,6 +22,7 @@ from sweeper.store import databases, new_database
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 from sweeper.tracking import places
+from sweeper.tracking.answers import NotMlflow
 from sweeper.tracking.places import check_experiment, check_run
 
 PAGE = 1000
@@ -46,9 +48,12 @@ def reaching(uri: str) -> Iterator[None]:
 def connect(store: Store) -> MlflowClient:
     """MLflow's client for the store's runs and models; creates the embedded database if it is missing.
 
-    Raises SweeperError if MLflow cannot be used, or the database is not MLflow's or has another schema.
+    Raises SweeperError if MLflow cannot be used, the database is not MLflow's or has another schema, or what answers at
+    a server's address is not MLflow.
     """
     store.check_readable()
+    if is_server(store):
+        check_server(store)
     with reaching(store.tracking_uri), new_database.initialising(store.tracking_uri):
         if not check_database(store):
             new_database.make(store.tracking_uri, LIBRARY, _create)
@@ -85,9 +90,12 @@ def check_shown(store: Store) -> None:
 
 
 def check_server(store: Store) -> None:
-    """Sends a small request to the server; SweeperError if the server does not answer."""
+    """Sends a small request to the server; SweeperError if the server does not answer, or is not MLflow."""
     with reaching(store.tracking_uri):
-        MlflowClient(tracking_uri=store.tracking_uri).search_experiments(max_results=1)
+        # MLflow says that there is none; what answers all requests alike gives something.
+        name = f"sweeper-{uuid4().hex}"
+        if MlflowClient(tracking_uri=store.tracking_uri).get_experiment_by_name(name) is not None:
+            raise NotMlflow("it has an experiment that nobody made")
 
 
 def public_uri(store: Store) -> str:

@@ -20,9 +20,9 @@ from torch import nn
 
 from sweeper.errors import SweeperError
 from sweeper.store.layout import Store
-from sweeper.tracking import aliases, names
+from sweeper.tracking import aliases, confirmation, names
 from sweeper.tracking.aliases import RegisteredVersion
-from sweeper.tracking.client import connect, reaching
+from sweeper.tracking.client import connect, is_server, reaching
 from sweeper.tracking.run_writer import WEIGHTS
 
 MODEL = "model"
@@ -38,7 +38,7 @@ class Registry:
     """The registered models of one MLflow store. Methods may be repeated, however the first try ended."""
 
     def __init__(self, store: Store) -> None:
-        self._uri = store.tracking_uri
+        self._uri, self._is_server = store.tracking_uri, is_server(store)
         self._client = connect(store)
         with reaching(self._uri):
             self._client.search_registered_models(max_results=1)
@@ -118,6 +118,9 @@ class Registry:
                     Path(folder, name).write_text(content, encoding="utf-8")
             with reaching(self._uri):
                 self._client.log_artifacts(run_id, folder, WEIGHTS)
+                if self._is_server:
+                    sizes = {f"{WEIGHTS}/{name}": Path(folder, name).stat().st_size for name in files}
+                    confirmation.check_files(self._client, run_id, sizes)
 
     def _logged(self, experiment_id: str, run_id: str, identity: str) -> LoggedModel | None:
         """The run's logged model with this identity; deletes models that an earlier try left incomplete."""
@@ -136,6 +139,8 @@ class Registry:
         exported.run_id, exported.model_id, exported.artifact_path = run_id, model.model_id, model.artifact_location
         exported.save(str(folder / MLMODEL_FILE_NAME))
         self._client.log_model_artifacts(model.model_id, str(folder))
+        if self._is_server:
+            confirmation.check_model_files(self._client, model.model_id, folder)
         return self._client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
 
     def _show_in_run(self, run_id: str, model: LoggedModel) -> None:

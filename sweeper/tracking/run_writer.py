@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,9 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_I
 from sweeper.events import State
 from sweeper.plots import Plot
 from sweeper.store.layout import Store
-from sweeper.tracking import deletions
+from sweeper.tracking import confirmation, deletions
 from sweeper.tracking.actions import check_write
-from sweeper.tracking.client import ROOT, params_of, search_runs, tags_of
+from sweeper.tracking.client import ROOT, is_server, params_of, search_runs, tags_of
 from sweeper.tracking.deletions import Deletion
 from sweeper.tracking.outbox import Key, Target, Write
 from sweeper.tracking.places import check_run
@@ -51,7 +52,8 @@ class RunWriter:
     def write(self, writes: Sequence[Write]) -> None:
         """Carries out one write, or several epochs' metrics of one run in one call. Raises what MLflow raises.
 
-        Raises ValueError and SweeperError for a write that sweeper does not make, as a foreign outbox may have.
+        Raises ValueError and SweeperError for a write that sweeper does not make, as a foreign outbox may have, and
+        NotMlflow if a server's address took the write, but has nothing of it.
         """
         for write in writes:
             check_write(write)
@@ -60,6 +62,8 @@ class RunWriter:
             self._metrics(first.key, [write.arguments for write in writes])
         else:
             self._actions[first.action](first.key, **first.arguments)
+        if is_server(self._store):
+            self._confirm(first, writes[-1])
 
     def deletion(self, write: Write) -> Deletion | None:
         """What somebody deleted in MLflow that this write needs: its run, or the experiment; None if nothing."""
@@ -80,6 +84,35 @@ class RunWriter:
 
     def _run_id(self, key: Key | None) -> str:
         return self._target.run_id if key is None else self.run_ids[key]
+
+    def _confirm(self, write: Write, last: Write) -> None:
+        """Raises NotMlflow unless the server has what was written; `last` are the last epoch's metrics."""
+        if write.action == "forget":
+            return
+        run_id, arguments = self._run_id(write.key), write.arguments
+        check = partial(confirmation.check_run, self._client, run_id)
+        check_files = partial(confirmation.check_files, self._client, run_id)
+        match write.action:
+            case "start" | "reopen":
+                check(params=arguments["params"], tags={"sweeper.state": State.RUNNING})
+            case "metrics":
+                check(steps=dict.fromkeys(last.arguments["values"], last.arguments["epoch"]))
+            case "texts":
+                check_files({name: len(text.encode()) for name, text in arguments["texts"].items()})
+            case "figures":
+                check_files(dict.fromkeys(arguments["figures"]))
+            case "weights":
+                path = self._own_path(arguments["path"])
+                check_files({f"{WEIGHTS}/{path.name}": path.stat().st_size})
+            case "drop_weights":
+                check(tags={"sweeper.weights": "dropped"})
+            case "finish":
+                state = arguments["state"]
+                check(
+                    steps=dict.fromkeys(arguments["metrics"], 0),
+                    tags={"sweeper.state": state},
+                    status=STATUS[State(state)],
+                )
 
     def _reopen(self, key: None, params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
         open_run(self._client, self._run_id(key), self._target, params, tags, self._target.kind)
