@@ -1,6 +1,7 @@
 """Refuses a store that holds links: they lead a command to files outside it."""
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -21,14 +22,24 @@ def check_some(root: Path, folders: Iterable[Path]) -> None:
 def _check(entries: Iterable[os.DirEntry[str]], root: Path) -> None:
     for entry in entries:
         # sweeper makes no links, and whoever follows one reads, writes or deletes elsewhere. A pipe would never answer.
-        if entry.is_symlink() or not (entry.is_file() or entry.is_dir()):
-            kind = (
-                f"a link to {plain(os.readlink(entry.path))}" if entry.is_symlink() else "neither a file nor a folder"
-            )
+        kind = _foreign_kind(entry)
+        if kind:
             raise SweeperError(
                 f"a store must hold only its own files and folders, but {plain(entry.path)} is {kind}: remove it, or "
                 f"put the real one in its place (the store itself may be a link: {plain(str(root))})"
             )
+
+
+def _foreign_kind(entry: os.DirEntry[str]) -> str:
+    """What the entry is, if it is neither a file nor a folder; "" also for one that was deleted meanwhile."""
+    try:
+        # Not `entry.is_file()`: where the folder does not tell the type, that is also false for a deleted file.
+        mode = entry.stat(follow_symlinks=False).st_mode
+        if stat.S_ISLNK(mode):
+            return f"a link to {plain(os.readlink(entry.path))}"
+    except FileNotFoundError:
+        return ""
+    return "" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else "neither a file nor a folder"
 
 
 def _below(folder: str | os.PathLike[str]) -> Iterator[os.DirEntry[str]]:
