@@ -4,6 +4,8 @@ A small network's step runs fifty small kernels, and launching them from Python 
 launches all of them at once, so many trainings, each on its own stream, can share a GPU.
 """
 
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -19,6 +21,11 @@ from sweeper.training.step import Step
 WARM_UP = 3
 # From this torch version on, a graph finds the generators that it captures by itself, and warns if one is registered.
 FINDS_GENERATORS_SINCE = "2.14"
+# The host waits for the GPU block by block of steps, so that what it counts as done is done. Blocks grow up to a few
+# hundred steps, which makes the waits cheap, as long as one takes less than this: slow steps are counted one by one.
+BLOCK_SECONDS, MOST_STEPS = 0.1, 256
+# While the host waits for a block, the GPU has the next one to run.
+MOST_BLOCKS = 2
 # The learning rate and the momentum of each step of an epoch; the momentum is None where it does not change.
 Rates = Sequence[tuple[float, float | None]]
 # Graphs whose capture failed, kept alive: torch up to 2.13 still asks them whether memory of later captures is theirs.
@@ -56,6 +63,52 @@ class StepsOnDevice:
         self._number += 1
 
 
+class StepsInFlight:
+    """Counts the steps that a stream has run, of those that it was given, and keeps the host from running far ahead."""
+
+    def __init__(self, stream: torch.cuda.Stream) -> None:
+        self._stream = stream
+        self._n_steps = 1  # of a block
+        self._n_open = 0  # the steps since the last block
+        self._blocks: deque[tuple[torch.cuda.Event, int]] = deque()  # the event behind each block, and its steps
+        self._waited = 0.0
+
+    def begin(self) -> None:
+        """Forgets what is in flight: an epoch begins."""
+        self._blocks.clear()
+        self._n_open, self._waited = 0, time.perf_counter()
+
+    def add(self) -> int:
+        """Notes that the stream was given a step; returns how many steps are done that were not before."""
+        self._n_open += 1
+        if self._n_open < self._n_steps:
+            return 0
+        self._close_block()
+        return self._wait() if len(self._blocks) > MOST_BLOCKS else 0
+
+    def end(self) -> Iterator[int]:
+        """Waits for all steps; gives the number of steps of each block that is done."""
+        if self._n_open:
+            self._close_block()
+        while self._blocks:
+            yield self._wait()
+
+    def _close_block(self) -> None:
+        event = torch.cuda.Event(blocking=True)  # other trainings of the process need the core
+        event.record(self._stream)
+        self._blocks.append((event, self._n_open))
+        self._n_open = 0
+
+    def _wait(self) -> int:
+        event, n_steps = self._blocks.popleft()
+        event.synchronize()
+        now = time.perf_counter()
+        if now - self._waited < BLOCK_SECONDS:
+            self._n_steps = min(2 * self._n_steps, MOST_STEPS)
+        self._waited = now
+        return n_steps
+
+
 class GraphedEpoch:
     """Runs a training's epochs: the first steps eagerly, all later ones from graphs.
 
@@ -73,27 +126,30 @@ class GraphedEpoch:
         # same stream, so a training that has its own stream takes no second one.
         has_own = current != torch.cuda.default_stream(own.device)
         self._stream = current if has_own else torch.cuda.Stream(own.device)
+        self._in_flight = StepsInFlight(self._stream)
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
         self._n_made = 0
         self._tell = tell
         self._gave_up = False
 
     def __call__(self, order: Tensor, rates: Rates, after_batch: Callable[[], None] = lambda: None) -> None:
-        """Runs an epoch's steps; later work on the current stream sees their results.
-
-        `after_batch` is called when a step was given to the GPU, which may run it only later.
-        """
+        """Runs an epoch's steps to their end, and calls `after_batch` for each, some time after the GPU has run it."""
         current = torch.cuda.current_stream(self._stream.device)
         self._stream.wait_stream(current)
         try:
             with torch.cuda.stream(self._stream):
                 self._steps.begin(order, rates)
+                self._in_flight.begin()
                 for length in self._lengths:
                     if length in self._graphs:
                         self._graphs[length].replay()
                     else:
                         self._make(length)
-                    after_batch()
+                    for _ in range(self._in_flight.add()):
+                        after_batch()
+                for n_steps in self._in_flight.end():
+                    for _ in range(n_steps):
+                        after_batch()
         finally:
             current.wait_stream(self._stream)
 

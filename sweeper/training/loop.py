@@ -66,8 +66,8 @@ class EpochMetrics:
         return values | {f"aux_{name}": value for name, value in heads.items()}
 
 
-# Is told of every batch, of training and then of validation: the epoch, the batches done, and their number. Batches are
-# counted where they are issued, so that counting never waits for the device.
+# Is told of every batch, of training and then of validation: the epoch, the batches done, and their number. On a GPU,
+# batches that do not come from a graph are counted where they are issued: the GPU has room for few of their kernels.
 BatchListener = Callable[[int, int, int], None]
 
 

@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from sweeper.config import ConvNetConfig, MlpConfig, TrainConfig
 from sweeper.models.families import build
+from sweeper.training import cuda_graphs
 from sweeper.training.cuda_graphs import GraphedEpoch, StepsOnDevice
 from sweeper.training.device_data import DeviceImages, TrainingData
 from sweeper.training.loop import batch_bounds
@@ -200,8 +201,11 @@ class Generator:
 class Card:
     """Stands in for a card and a step: it makes again what was captured. `errors` are those of captures, by length."""
 
-    def __init__(self, monkeypatch, errors):
+    def __init__(self, monkeypatch, errors, lengths=(4, 4, 2), seconds=0.0):
         self.done, self.told, self.graphs, self._doing, self._errors = [], [], [], "made", errors
+        self.seconds = seconds
+        self.clock = 0.0  # the card's time
+        self.n_given = self.n_run = self.n_waits = self.most_ahead = 0
         self.default, self.own, self.order = Generator("default"), Generator("own"), Generator("order")
         stream = SimpleNamespace(device=self.own.device, wait_stream=lambda other: None)
         fakes = {
@@ -212,23 +216,43 @@ class Card:
             "default_generators": [self.default],
             "CUDAGraph": self._graph,
             "graph": self._capture,
+            "Event": self._event,
         }
         for name, fake in fakes.items():
             monkeypatch.setattr(torch.cuda, name, fake)
         self.is_augmented, self.generator = True, self.order
         self.optimizer = SimpleNamespace(param_groups=[])
-        self._epoch = GraphedEpoch(self, [4, 4, 2], self.own, self.told.append)
+        self._epoch = GraphedEpoch(self, list(lengths), self.own, self.told.append)
+        monkeypatch.setattr(cuda_graphs.time, "perf_counter", lambda: self.clock)
 
     def __call__(self, batch):
         """The step."""
         if self._doing == "captured" and len(batch) in self._errors:
             raise self._errors[len(batch)]
         assert self._doing == "replayed" or self.default.state == self.own.state
+        self.n_given += self._doing != "captured"
         self.done.append((self._doing, *(batch.tolist() if self._doing != "captured" else [len(batch)])))
 
-    def train(self, order):
-        self._epoch(torch.tensor(order), [(0.1, None)] * 3)
+    def train(self, order, after_batch=lambda: None):
+        order = torch.tensor(order)
+        self._epoch(order, [(0.1, None)] * len(self._epoch._lengths), after_batch)
         assert self.default.state == "default"
+
+    def _event(self, *, blocking):
+        """An event: the card runs what it was given before only when somebody waits for it."""
+        assert blocking
+
+        def record(stream):
+            event.n_given = self.n_given
+
+        def synchronize():
+            self.n_waits += 1
+            self.most_ahead = max(self.most_ahead, self.n_given - self.n_run)
+            self.clock += self.seconds * max(0, event.n_given - self.n_run)
+            self.n_run = max(self.n_run, event.n_given)
+
+        event = SimpleNamespace(record=record, synchronize=synchronize)
+        return event
 
     def _graph(self):
         graph = SimpleNamespace(registered=[], is_reset=False)
@@ -288,6 +312,24 @@ def test_lack_of_memory_in_a_capture_is_the_training_s_end(monkeypatch):
         card.train(range(10))
     assert card.default.state == "default"
     assert not card.told
+
+
+@pytest.mark.parametrize(
+    ("seconds", "most_waits", "most_ahead"), [(1e-5, 40, 3 * 256), (0.5, 4000, 3)], ids=["fast steps", "slow steps"]
+)
+def test_steps_are_counted_when_the_card_has_run_them(monkeypatch, seconds, most_waits, most_ahead):
+    card, counted = Card(monkeypatch, {}, lengths=[1] * 2000, seconds=seconds), 0
+
+    def after_batch():
+        nonlocal counted
+        counted += 1
+        assert counted <= card.n_run
+
+    for epoch in (1, 2):
+        card.train(range(2000), after_batch)
+        assert counted == card.n_run == epoch * 2000
+    assert card.n_waits <= most_waits
+    assert card.most_ahead <= most_ahead
 
 
 @pytest.mark.parametrize(("version", "names"), [("2.11.0+cu130", ["order"]), ("2.13.1", ["order"]), ("2.14.0", [])])
