@@ -20,7 +20,7 @@ from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 from sweeper.studies import lost_runs
 from sweeper.studies.storage import check_database
-from sweeper.tracking import client
+from sweeper.tracking import client, ledger_file
 from sweeper.tracking.ledger import Ledger
 from sweeper.tracking.places import check_moved
 
@@ -64,7 +64,10 @@ def examine(store: Store, data_dir: Path | None, environment: Mapping[str, str])
         "data": partial(_data, data_dir),
     }
     for name, check in checks.items():
-        yield _safely(name, check)
+        result = _safely(name, check)
+        yield result
+        if name == "mlflow" and result.status == ERROR and client.is_server(store):
+            checks["ledger"] = partial(_ledger_file, store)  # to ask the server again would take as long again
 
 
 def _safely(name: str, check: Callable[[], Check]) -> Check:
@@ -213,6 +216,14 @@ def _ledger(store: Store) -> Check:
         advice = "restore the changed file from a backup; otherwise report the difference with your test results"
         return Check("ledger", WARNING, "; ".join([found, *differences]), advice)
     return Check("ledger", OK, found)
+
+
+def _ledger_file(store: Store) -> Check:
+    """As `_ledger`, while the server of the other half does not answer."""
+    written = ledger_file.read(store.ledger)
+    n = len(written.entries)
+    found = f"{n} test evaluation{'' if n == 1 else 's'} in {store.ledger}, and unknown how many in MLflow"
+    return Check("ledger", WARNING, "; ".join([found, *written.faults]), "see the error of mlflow")
 
 
 def _unused(url: str) -> str:

@@ -1,6 +1,8 @@
 import os
 import shutil
+import socketserver
 import sqlite3
+import threading
 from collections import namedtuple
 from contextlib import closing
 from dataclasses import replace
@@ -103,6 +105,30 @@ def test_changed_ledger_is_a_warning_that_says_what_differs(tiny, tmp_path):
     check = examined(tmp_path, tiny)["ledger"]
     assert check.status == "warning"
     assert check.found == f"0 test evaluations; line 1 of {tmp_path / 'ledger.jsonl'} cannot be read"
+
+
+def test_server_that_does_not_answer_is_asked_once(tiny, tmp_path, monkeypatch):
+    asked = []
+
+    class Hangup(socketserver.BaseRequestHandler):
+        def handle(self):
+            asked.append(self.client_address)
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Hangup) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        (tmp_path / "ledger.jsonl").write_text("garbage\n")
+        checks = examined(tmp_path, tiny, tracking_uri=f"http://127.0.0.1:{server.server_address[1]}")
+        server.shutdown()
+        thread.join()
+    assert len(asked) == 1
+    assert checks["mlflow"].status == "error"
+    assert checks["ledger"].status == "warning"
+    assert checks["ledger"].found == (
+        f"0 test evaluations in {tmp_path / 'ledger.jsonl'}, and unknown how many in MLflow; line 1 of "
+        f"{tmp_path / 'ledger.jsonl'} cannot be read"
+    )
 
 
 @pytest.mark.parametrize(("library", "first"), [("optuna", "studies"), ("mlflow", "experiments")])
