@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from sweeper.cli.notes import note
 from sweeper.cli.values import Folds, Jobs, JobsPerGpu, Names, Size
@@ -31,6 +32,12 @@ def _decorated(function: Callable[..., Any], *options: Decorator) -> Callable[..
     for option in reversed(options):
         function = option(function)
     return function
+
+
+def given_parameters() -> set[str]:
+    """The names of the parameters that stand in the command line, as the command's function gets them."""
+    context = click.get_current_context()
+    return {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
 
 
 def store_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
 from sweeper.cli.notes import command_line, note, store_arguments
 from sweeper.cli.options import (
     data_dir_option,
     debug_option,
     device_options,
+    given_parameters,
     json_option,
     offline_option,
     progress_options,
@@ -120,9 +120,8 @@ def promote(
     """
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other")
-    context = click.get_current_context()
-    given = [name for name in context.params if context.get_parameter_source(name) != ParameterSource.DEFAULT]
-    if {"top", "trials"} <= set(given):
+    given = given_parameters()
+    if {"top", "trials"} <= given:
         raise UsageError("give one of --top and --trial, got both")
     if allow_retest and not test:
         raise UsageError("--allow-retest needs --test")

@@ -4,12 +4,12 @@ import json
 from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
 from sweeper.cli.notes import command_line, note, store_arguments
 from sweeper.cli.options import (
     debug_option,
     device_options,
+    given_parameters,
     json_option,
     load_space,
     progress_options,
@@ -215,9 +215,8 @@ def _note_unused_epochs(space: "Space", training: TrainingOptions, *, variants_o
 
 def _refuse_search_options() -> None:
     """Refuses options that are useless for a comparison of named variants."""
-    context = click.get_current_context()
     for option in ("trials", "sampler", "pruner"):
-        if context.get_parameter_source(option) is ParameterSource.COMMANDLINE:
+        if option in given_parameters():
             raise UsageError(f"--variants-only trains each variant to its end, and takes no --{option}")
 
 

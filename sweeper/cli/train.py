@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
 from sweeper.cli.notes import command_line, note, store_arguments
 from sweeper.cli.options import (
     debug_option,
     device_options,
+    given_parameters,
     json_option,
     load_space,
     progress_options,
@@ -32,7 +32,8 @@ from sweeper.store.layout import StoreOptions
 from sweeper.store.redaction import redact
 
 if TYPE_CHECKING:
-    from sweeper.runs.single import TrainingOutcome, TrainingRequest
+    from sweeper.runs.request import TrainingRequest
+    from sweeper.runs.single import TrainingOutcome
     from sweeper.spaces.space import Space
 
 # What a trial fixes, by parameter, with the words of the command line.
@@ -105,7 +106,7 @@ def train(
     """
     note_imports(quiet=quiet)
     from sweeper.runs import study_trial
-    from sweeper.runs.single import TrainingRequest
+    from sweeper.runs.request import TrainingRequest
     from sweeper.studies import queries
     from sweeper.studies.data_source import source_of
 
@@ -115,17 +116,16 @@ def train(
         raise UsageError("--freeze needs --init: it freezes the weights that --init loads")
     resolved, trial = resolve_store(store), None
     if reference is not None:
-        given = click.get_current_context().get_parameter_source
-        for parameter in _NOT_WITH_TRIAL:
-            if given(parameter) is ParameterSource.COMMANDLINE:
-                raise UsageError(
-                    f"--trial takes data and configuration from the study: leave out {_NOT_WITH_TRIAL[parameter]}, or "
-                    f"write the configuration to a file (`sweeper spaces export {reference}`) and train with --space"
-                )
+        given = given_parameters()
+        if refused := [option for parameter, option in _NOT_WITH_TRIAL.items() if parameter in given]:
+            raise UsageError(
+                f"--trial takes data and configuration from the study: leave out {refused[0]}, or write the "
+                f"configuration to a file (`sweeper spaces export {reference}`) and train with --space"
+            )
         trial = study_trial.find(resolved, reference)
         source = source_of(queries.find_study(resolved, trial.study_name), source.data_dir, source.offline)
         space, variant = trial.space(overrides), trial.name
-        training = trial.training(training, own_seed=given("seed") is not ParameterSource.COMMANDLINE)
+        training = trial.training(training, own_seed="seed" not in given)
         device = trial.device(device)
     elif source.dataset:
         space = load_space(source, space_name, overrides, quiet=quiet)
@@ -191,8 +191,8 @@ def _show(outcome: "TrainingOutcome") -> None:
     assert outcome.result is not None
     title = f"{request.space.name} {request.variant.name} on {data_name}, last epoch"
     stdout_console().print(variants_table([outcome.result], title, reference("accuracy", outcome.constant)))
-    if outcome.repeats_trial is not None:
-        click.echo(_compared(outcome))
+    if outcome.repetition and (told := outcome.repetition.told(outcome.result.metrics)):
+        click.echo(told)
     click.echo(f"MLflow run {outcome.run_id}, experiment {data_name}")
     if request.compare:
         click.echo(
@@ -204,15 +204,3 @@ def _show(outcome: "TrainingOutcome") -> None:
         click.echo("\nNext:")
     for command in next_commands:
         click.echo(f"  {command}")
-
-
-def _compared(outcome: "TrainingOutcome") -> str:
-    """Whether the training gave the trial's score again, in words."""
-    trial = outcome.request.trial
-    assert trial is not None
-    if outcome.repeats_trial:
-        return f"The score equals that of trial {trial.name} to the last bit: {trial.record.value:.6g}"
-    return (
-        f"The score is not that of trial {trial.name}, {trial.record.value:.6g}: the same processor and version of "
-        "PyTorch would give the same bits"
-    )

@@ -68,7 +68,7 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
     study_id = id_of(study)
     with ExitStack() as stack:
         stack.enter_context(storage_errors.translated(store))
-        stack.enter_context(store.owning(study.study_name))
+        stack.enter_context(store.owning(study.study_name, checked=True))
         study = find_again(store, study.study_name, study_id)
         lifecycle.check_usable(study)
         stack.enter_context(claimed(store, study, lambda text: listener(Note(text)), stop.check))

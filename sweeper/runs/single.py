@@ -8,11 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
-from sweeper.config import Protocol
 from sweeper.data import lookup
-from sweeper.data.source import DataSource
 from sweeper.engine.job import TrialJob
-from sweeper.engine.options import DeviceOptions
 from sweeper.errors import SweeperError
 from sweeper.evaluation.constant import Constant
 from sweeper.events import Listener, Note, State, Step
@@ -23,14 +20,12 @@ from sweeper.runs.batch import BatchRunner, Training
 from sweeper.runs.end_on_failure import ends_on_failure
 from sweeper.runs.fold_means import metrics_of
 from sweeper.runs.jobs import jobs_of
-from sweeper.runs.options import TrainingOptions
 from sweeper.runs.record import final_metrics, log_means, mean_plots, texts
+from sweeper.runs.repetition import Repetition, repetition_of
+from sweeper.runs.request import TrainingRequest
 from sweeper.runs.result_file import CompletedTraining
 from sweeper.runs.stop import StopRequest, closing_patience
-from sweeper.runs.study_trial import StudyTrial
 from sweeper.runs.variant_result import VariantResult
-from sweeper.spaces.space import Space, Variant
-from sweeper.store.layout import Store
 from sweeper.studies import lost_runs, storage_errors
 from sweeper.studies.objective import METRICS
 from sweeper.studies.seeds import derive_seed
@@ -44,40 +39,12 @@ COMPARISON = "comparison.png"
 METRIC = METRICS["accuracy"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrainingRequest:
-    """A request for a training by itself.
-
-    `init` names the run or model whose weights the training starts from, and `freeze` keeps these weights unchanged.
-    `compare` names runs whose learning curves are drawn beside its own. `command` is the command line, for the record.
-    `trial` is the trial of a study that the training repeats, as far as the options do not change it.
-    """
-
-    source: DataSource
-    space: Space
-    variant: Variant
-    training: TrainingOptions
-    device: DeviceOptions
-    store: Store
-    command: Sequence[str]
-    init: str | None = None
-    freeze: bool = False
-    compare: Sequence[str] = ()
-    trial: StudyTrial | None = None
-
-    @property
-    def protocol(self) -> Protocol:
-        """How the training is repeated and scored."""
-        return self.training.protocol(self.space.protocol)
-
-
 @dataclass(frozen=True)
 class TrainingOutcome:
     """How a training by itself ended. `stopped` is "" if it is done; otherwise a signal's name, and `result` is None.
 
     `init` holds the initial weights; None means from scratch. `constant` is what always saying one class scores.
-    `changes` names what differs from the trial that the training repeats. `undelivered` holds the reasons of
-    undelivered writes to MLflow.
+    `undelivered` holds the reasons of undelivered writes to MLflow.
     """
 
     request: TrainingRequest
@@ -88,19 +55,12 @@ class TrainingOutcome:
     stopped: str
     undelivered: Sequence[str]
     constant: Constant | None
-    changes: Sequence[str] = ()
-
-    @property
-    def repeats_trial(self) -> bool | None:
-        """Whether the metrics equal the trial's; None if nothing is to be repeated, or it is not done."""
-        trial = self.request.trial
-        if trial is None or self.changes or self.result is None:
-            return None
-        return trial.is_repeated_by(self.result.metrics)
+    repetition: Repetition | None = None  # of a study's trial
 
     def summary(self) -> dict[str, Any]:
         """The object that `sweeper train --json` prints; it has metrics if the training is done."""
         metrics = self.result.as_json() if self.result else {}
+        measured = self.result.metrics if self.result else None
         return {
             "schema_version": 1,
             "dataset": lookup.name_of(self.request.source.dataset),
@@ -114,17 +74,10 @@ class TrainingOutcome:
             "stopped": self.stopped,
             "constant_predictor": self.constant and asdict(self.constant),
             **({"init": self.init.as_json()} if self.init else {}),
-            **self._trial_json(),
+            **({"repeats": self.repetition.as_json(measured)} if self.repetition else {}),
             # "trial" and "difference" have a meaning only for a study's variants.
             **{name: value for name, value in metrics.items() if name not in ("trial", "difference")},
         }
-
-    def _trial_json(self) -> dict[str, Any]:
-        trial = self.request.trial
-        if trial is None:
-            return {}
-        found = {"trial": trial.name, "value": trial.record.value, "changes": list(self.changes)}
-        return {"repeats": {**found, "equal": self.repeats_trial}}
 
 
 def run(request: TrainingRequest, listener: Listener, stop: StopRequest) -> TrainingOutcome:
@@ -145,12 +98,11 @@ def run(request: TrainingRequest, listener: Listener, stop: StopRequest) -> Trai
     )
     if found:
         planned = replace(planned, spec=replace(planned.spec, init_sha256=found.sha256, freeze=request.freeze))
-    changes: list[str] = []
-    if request.trial:
-        request.trial.check_data(planned.spec)
-        changes = request.trial.changes(planned.spec, request.variant.configuration)
-        if changes:
-            listener(Note(f"Unlike trial {request.trial.name} in {', '.join(changes)}: the metrics will differ"))
+    trial = request.trial
+    repetition = repetition_of(trial, planned.spec, request.variant.configuration) if trial else None
+    if repetition and repetition.changes:
+        differing = ", ".join(repetition.changes)
+        listener(Note(f"Unlike trial {repetition.trial.name} in {differing}: the metrics will differ"))
     init = _match_weights(found, request, planned, listener) if found else None
     lost_runs.check(request.store, None)
     check_tracking(request.store, planned.training_set.name)
@@ -158,7 +110,7 @@ def run(request: TrainingRequest, listener: Listener, stop: StopRequest) -> Trai
     request.store.prepare()
     stop.check()
     single = _Single(request, planned, init, others, listener, stop)
-    with storage_errors.translated(request.store), request.store.owning(single.name):
+    with storage_errors.translated(request.store), request.store.owning(single.name, checked=True):
         single.open()
         with ends_on_failure(single.end, stop):
             result = single.train()
@@ -167,7 +119,7 @@ def run(request: TrainingRequest, listener: Listener, stop: StopRequest) -> Trai
         undelivered = single.end(state, stopped)
         constant, tracker = planned.constant("accuracy"), single.tracker
         return TrainingOutcome(
-            request, tracker.experiment_id, tracker.run_id, init, result, stopped, undelivered, constant, changes
+            request, tracker.experiment_id, tracker.run_id, init, result, stopped, undelivered, constant, repetition
         )
 
 

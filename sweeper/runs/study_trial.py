@@ -1,21 +1,19 @@
 """A study's trial as a training by itself: its configuration, protocol, data, splits and seeds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sweeper.config import Configuration
 from sweeper.engine.options import DeviceOptions
-from sweeper.errors import SweeperError, UsageError
-from sweeper.events import State
+from sweeper.errors import UsageError
 from sweeper.runs.options import TrainingOptions
 from sweeper.spaces import reader, writer
 from sweeper.spaces.space import Space, Variant
 from sweeper.store.layout import Store
 from sweeper.studies import queries, trial_records
 from sweeper.studies.attributes import spec_of
-from sweeper.studies.objective import METRICS
 from sweeper.studies.seeds import trial_seed
-from sweeper.studies.spec import RunSpec, StudySpec
+from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import TrialRecord
 
 
@@ -68,31 +66,6 @@ class StudyTrial:
         kind, _, graphs = self.spec.device.partition(", ")
         share = asked.jobs_per_gpu or (1 if graphs and asked.jobs is None else None)
         return replace(asked, device=kind, jobs_per_gpu=share)
-
-    def check_data(self, spec: RunSpec) -> None:
-        """Raises SweeperError if the data of this training are not the study's."""
-        expected = self.spec.data_sha256
-        if spec.data_sha256 != expected:
-            raise SweeperError(
-                f"the data of study {self.study_name} have changed since the search: their hash was "
-                f"{expected[:12]}, and is {spec.data_sha256[:12]} now"
-            )
-
-    def changes(self, spec: RunSpec, configuration: Configuration) -> list[str]:
-        """What differs between the trial and a training with this spec and configuration; empty for a repetition."""
-        before, now = self.spec.as_json(), spec.as_json()
-        before |= {"seed": self.seed(), "epochs": self.spec.n_epochs(self.record.variant)}
-        names = {name: name for name in ("seed", "epochs", "folds", "repeats", "device", "threads", "layout")}
-        names |= {"split_sha256": "splits", "init_sha256": "initial weights"}
-        changed = [words for name, words in names.items() if before.get(name) != now.get(name)]
-        own = self.configuration.values()
-        return changed + [name for name, value in configuration.values().items() if value != own.get(name)]
-
-    def is_repeated_by(self, metrics: Mapping[str, float]) -> bool | None:
-        """Whether the metrics of a repetition give the trial's score; None if the trial did not reach its end."""
-        if self.record.value is None or self.record.state != State.COMPLETE:
-            return None
-        return metrics[METRICS[self.spec.metric]] == self.record.value
 
 
 def find(store: Store, reference: str) -> StudyTrial:

@@ -130,6 +130,10 @@ class Store:
     def prepare(self) -> None:
         """Creates the folder; SweeperError if it cannot be created or written to, or has links in it."""
         self.check_writable()
+        self.create()
+
+    def create(self) -> None:
+        """Creates the folder, for a caller of `check_writable`; SweeperError if it cannot be created or written to."""
         if self.root.exists():
             return
         try:
@@ -160,12 +164,14 @@ class Store:
         return found
 
     @contextmanager
-    def owning(self, study: str) -> Iterator[None]:
+    def owning(self, study: str, *, checked: bool = False) -> Iterator[None]:
         """The lock of the one process that runs or changes a study; SweeperError, naming the owner, if another has it.
 
-        A request to an earlier owner to stop is discarded.
+        A request to an earlier owner to stop is discarded. Raises SweeperError for links in the store, unless its
+        caller has just looked for them (`checked`): in a large store that takes a while.
         """
-        self.check_links()
+        if not checked:
+            self.check_links()
         path = self._lock(study)
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)

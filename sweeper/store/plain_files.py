@@ -32,8 +32,10 @@ def _check(entries: Iterable[os.DirEntry[str]], root: Path) -> None:
 
 def _foreign_kind(entry: os.DirEntry[str]) -> str:
     """What the entry is, if it is neither a file nor a folder; "" also for one that was deleted meanwhile."""
+    if entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False):
+        return ""
     try:
-        # Not `entry.is_file()`: where the folder does not tell the type, that is also false for a deleted file.
+        # Where the folder does not tell the types of its entries, both are also false for a deleted file.
         mode = entry.stat(follow_symlinks=False).st_mode
         if stat.S_ISLNK(mode):
             return f"a link to {plain(os.readlink(entry.path))}"

@@ -44,6 +44,8 @@ def sync(store: Store, study: str | None, notify: Callable[[str], None], *, drop
     With `drop_deleted`, the writes of runs that were deleted in MLflow are given up, and so are the local files that
     wait for them; the studies go on without these runs.
     """
+    if store.outboxes.exists():
+        store.check_links()
     results = []
     for path in sorted(store.outboxes.glob("*.db")):
         named = FILE.fullmatch(path.name)
@@ -58,7 +60,7 @@ def sync(store: Store, study: str | None, notify: Callable[[str], None], *, drop
             if store.owner(name) is not None:
                 notify(f"{name} is being run: its own process delivers its writes")
                 continue
-            with store.owning(name):
+            with store.owning(name, checked=True):
                 result = _deliver(store, name, kind, path, notify, drop_deleted=drop_deleted)
         except SweeperError as error:
             result = Synced(name, kind, 0, [], str(error))

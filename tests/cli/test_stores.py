@@ -4,6 +4,11 @@ import shutil
 
 import pytest
 
+from sweeper.store import plain_files
+from sweeper.store.layout import StoreOptions
+from sweeper.studies.attributes import id_of
+from sweeper.studies.queries import find_study
+from sweeper.tracking.outbox import Outbox
 from tests.promotion.conftest import workplace  # noqa: F401
 from tests.read_only import read_only
 
@@ -25,6 +30,21 @@ def test_read_only_store_can_be_looked_at_but_not_changed(workplace):  # noqa: F
         for line in writers:
             assert "cannot be written to" in workplace.run(*line, code=1).output.splitlines()[-1], line
     assert sorted((path, path.stat().st_mtime_ns) for path in workplace.store.rglob("*")) == before
+
+
+def test_command_looks_for_links_in_the_whole_store_once(workplace, monkeypatch):  # noqa: F811
+    walks, check_all = [], plain_files.check_all
+    workplace.search("walked-1", "--trials", 1, "--epochs", 1)
+    monkeypatch.setattr(plain_files, "check_all", lambda root: (walks.append(root), check_all(root)))
+    workplace.search("walked-2", "--trials", 1, "--epochs", 1)
+    assert len(walks) == 1
+    store = StoreOptions(workplace.store).resolve({})
+    for name in ("walked-1", "walked-2"):
+        outbox = Outbox(store.outbox(name, id_of(find_study(store, name)), "study"))
+        outbox.put(0, "forget", {"path": f"checkpoints/{name}-0"})
+        outbox.close()
+    workplace.run("sync", "--store", workplace.store)
+    assert len(walks) == 2
 
 
 def test_moved_store_is_refused_before_anything_is_written(workplace, tmp_path):  # noqa: F811

@@ -1,0 +1,66 @@
+"""Compares a training by itself with the trial of a study that it repeats."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sweeper.config import Configuration
+from sweeper.errors import SweeperError
+from sweeper.events import State
+from sweeper.runs.study_trial import StudyTrial
+from sweeper.studies.objective import METRICS
+from sweeper.studies.spec import RunSpec
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """A trial that is trained again; `changes` names what differs this time, so that the metrics will differ, too."""
+
+    trial: StudyTrial
+    changes: Sequence[str]
+
+    def is_equal(self, metrics: Mapping[str, float] | None) -> bool | None:
+        """Whether the metrics give the trial's score.
+
+        None if it was not to be given again, the trial did not reach its end, or there are no metrics yet.
+        """
+        record = self.trial.record
+        if self.changes or metrics is None or record.value is None or record.state != State.COMPLETE:
+            return None
+        return metrics[METRICS[self.trial.spec.metric]] == record.value
+
+    def as_json(self, metrics: Mapping[str, float] | None) -> dict[str, Any]:
+        """The object that `sweeper train --json` prints."""
+        value = self.trial.record.value
+        found = {"trial": self.trial.name, "value": value, "changes": list(self.changes)}
+        return {**found, "equal": self.is_equal(metrics)}
+
+    def told(self, metrics: Mapping[str, float]) -> str:
+        """Whether the training gave the trial's score again, in words; "" if that cannot be said."""
+        equal, name, value = self.is_equal(metrics), self.trial.name, self.trial.record.value
+        if equal is None:
+            return ""
+        if equal:
+            return f"The score equals that of trial {name} to the last bit: {value:.6g}"
+        return (
+            f"The score is not that of trial {name}, {value:.6g}: the same processor and version of PyTorch would give "
+            "the same bits"
+        )
+
+
+def repetition_of(trial: StudyTrial, spec: RunSpec, configuration: Configuration) -> Repetition:
+    """The trial as a training with this spec and configuration repeats it; SweeperError if the data are others."""
+    expected = trial.spec.data_sha256
+    if spec.data_sha256 != expected:
+        raise SweeperError(
+            f"the data of study {trial.study_name} have changed since the search: their hash was {expected[:12]}, and "
+            f"is {spec.data_sha256[:12]} now"
+        )
+    before, now = trial.spec.as_json(), spec.as_json()
+    before |= {"seed": trial.seed(), "epochs": trial.spec.n_epochs(trial.record.variant)}
+    names = {name: name for name in ("seed", "epochs", "folds", "repeats", "device", "threads", "layout")}
+    names |= {"split_sha256": "splits", "init_sha256": "initial weights"}
+    changes = [words for name, words in names.items() if before.get(name) != now.get(name)]
+    own = trial.configuration.values()
+    changes += [name for name, value in configuration.values().items() if value != own.get(name)]
+    return Repetition(trial, changes)
