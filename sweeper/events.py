@@ -25,6 +25,10 @@ class State(StrEnum):
     INTERRUPTED = auto()
 
 
+# The states in which a trial has ended by itself: it is not trained any further.
+ENDED = (State.COMPLETE, State.PRUNED, State.FAILED)
+
+
 def outcome(state: State, *, feasible: bool) -> str:
     """The state in words for people: no pruner has chosen to end an infeasible trial, so it is not called pruned."""
     return "infeasible" if state == State.PRUNED and not feasible else str(state)

@@ -26,7 +26,7 @@ def stop(
       sweeper stop
     """
     from sweeper.studies.ownership import check_free
-    from sweeper.studies.queries import find_study, status_of
+    from sweeper.studies.queries import find_study, state_without_owner, status_of
 
     where = resolve_store(store)
     found = find_study(where, study)
@@ -34,7 +34,7 @@ def stop(
     owner = where.owner(name) and where.request_stop(name)
     if owner is None:
         check_free(where, found)
-        raise SweeperError(f"no process runs {name}: it is {status_of(where, found)['state']}")
+        raise SweeperError(f"no process runs {name}: it is {state_without_owner(found)}")
     if no_wait:
         click.echo(f"{name}: {owner} is asked to stop")
         return

@@ -7,7 +7,6 @@ import click
 
 from sweeper.cli.notes import done_of, note
 from sweeper.cli.options import json_option, resolve_store, store_options
-from sweeper.errors import SweeperError
 from sweeper.store.layout import StoreOptions
 
 
@@ -21,17 +20,10 @@ def studies(store: StoreOptions, as_json: bool) -> None:
     Example:
       sweeper studies
     """
-    from sweeper.studies.lifecycle import check_schema
-    from sweeper.studies.queries import status_of, studies_in
+    from sweeper.studies.queries import statuses
 
     where = resolve_store(store)
-    found = []
-    for study in studies_in(where):
-        try:
-            check_schema(study)
-            found.append(status_of(where, study))
-        except SweeperError as error:
-            note(f"Not shown: {error}")
+    found = statuses(where, lambda reason: note(f"Not shown: {reason}"))
     if as_json:
         click.echo(json.dumps({"schema_version": 1, "studies": found}))
     elif not found:

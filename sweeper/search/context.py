@@ -29,8 +29,8 @@ class Limits:
 class Context:
     """One sweep: its study and space, its limits, its store and tracker, and the listener for its events.
 
-    `input_shape` is (channels, height, width). `check_owned` raises SweeperError if the study
-    is another process's by now. `memory` is the most that one trial can have, in bytes, None if unknown.
+    `input_shape` is (channels, height, width). `check_owned` raises StudyLost if the study is
+    another process's by now. `memory` is the most that one trial can have, in bytes, None if unknown.
     """
 
     study: optuna.Study

@@ -1,12 +1,13 @@
 """Coordinates a sweep in the one process that owns it: gives trials to workers and acts on what they report."""
 
+from contextlib import suppress
 from statistics import fmean
 
 from sweeper.engine.base import Engine, Failure
 from sweeper.engine.dispatcher import POLL_SECONDS, Dispatcher, Epoch, Task
 from sweeper.engine.job import TrialResult
 from sweeper.errors import SweeperError
-from sweeper.events import EpochEnded, Leader, State, SweepStarted, TrainingEnded, TrialInterrupted, TrialStarted
+from sweeper.events import ENDED, EpochEnded, Leader, State, SweepStarted, TrainingEnded, TrialInterrupted, TrialStarted
 from sweeper.search.context import Context
 from sweeper.search.queue import TrialQueue
 from sweeper.search.recorder import Recorder
@@ -14,6 +15,7 @@ from sweeper.search.time_limits import TimeLimits
 from sweeper.search.trial_end import Candidate, Decision, TrialFinisher
 from sweeper.studies import replay, storage_errors, trial_records
 from sweeper.studies.objective import METRICS, direction
+from sweeper.studies.ownership import StudyLost
 from sweeper.studies.tell import end_trials_with_results
 from sweeper.studies.trial_records import TrialRecord
 
@@ -59,7 +61,9 @@ class Coordinator:
                 self.stop.reason = self.stop.reason or type(error).__name__
                 raise
             finally:
-                self._interrupt_the_rest()
+                with suppress(StudyLost):  # its trials are another process's
+                    self.check_owned()
+                    self._interrupt_the_rest()
 
     def _announce_start(self) -> None:
         """Reports the study's progress, and completes the runs of ended trials that a killed process left open."""
@@ -79,8 +83,7 @@ class Coordinator:
             )
         )
         for record in trials:
-            ended = record.state in (State.COMPLETE, State.PRUNED, State.FAILED) and record.configuration is not None
-            if ended and not self.tracker.is_ended(record.number):
+            if record.state in ENDED and record.configuration is not None and not self.tracker.is_ended(record.number):
                 self.current = record.number
                 self.recorder.catch_up(record)
                 self.current = None
@@ -106,6 +109,7 @@ class Coordinator:
             self.listener(TrialStarted(task.job.number, task.name, task.reported, task.job.epochs))
 
     def _handle(self, task: Task[Candidate], event: Epoch | TrialResult | Failure) -> None:
+        self.check_owned()
         candidate = task.subject
         match event:
             case Epoch():

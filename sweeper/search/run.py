@@ -92,13 +92,13 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
     training_set, options, store = planned.training_set, request.options, request.store
     if prepared.pruner_reason:
         listener(Note(f"Pruner: {spec.pruner}: {prepared.pruner_reason}"))
-    store.prepare()
+    store.create()
     listener(Step("Opening Optuna's database"))
     storage = open_storage(store)
     stop.check()
     with ExitStack() as stack:
         stack.enter_context(storage_errors.translated(store))
-        stack.enter_context(store.owning(name))
+        stack.enter_context(store.owning(name, checked=True))
         study = lifecycle.find_or_create(storage, name, spec)
         ownership = stack.enter_context(claimed(store, study, lambda text: listener(Note(text)), stop.check))
         study = lifecycle.open_study(storage, name, spec, request.space)
@@ -119,7 +119,12 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
         stack.callback(workers.close)
         stop.check()
         # The workers start first: they import torch while MLflow creates or opens its tables.
-        tracker = Tracker(store, run_metadata.data_record(training_set), lambda text: listener(Note(text)))
+        tracker = Tracker(
+            store,
+            run_metadata.data_record(training_set),
+            lambda text: listener(Note(text)),
+            check_owned=ownership.check,
+        )
         stop.check()
         listener(Step("Opening MLflow's database"))
         tracker.open(
@@ -132,7 +137,8 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
         )
 
         def end(state: State, reason: str) -> None:
-            tracker.finish(None, state, reason=reason)
+            if not ownership.is_lost():
+                tracker.finish(None, state, reason=reason)
             tracker.close(closing_patience(reason))
 
         # A signal before the first training may end the process at once: there is nothing to save.
@@ -164,6 +170,7 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
                 memory=memory,
             )
             Coordinator(context, workers).run()
+            ownership.check()
             stopped = stop.reason  # a later signal no longer changes how the sweep ended
             earlier = study.user_attrs.get("seconds", 0.0)
             total = earlier + time.monotonic() - started
@@ -175,9 +182,11 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
                 )
                 study_report.log_variants(tracker, study, compared, request.space, len(planned.splits[0].train))
             study_report.log_end(tracker, study, spec.metric, stopped, total)
+        ownership.check()
         # Before the wait for MLflow, which a second signal may end.
         lifecycle.mark_ended(study, stopped)
         undelivered = tracker.close(closing_patience(stopped))
+        ownership.check()
         trials = _with_run_ids(study, tracker)
         seconds = time.monotonic() - started
         return SearchOutcome(
@@ -204,7 +213,7 @@ def _marks_ended_on_failure(study: optuna.Study, stop: StopRequest, ownership: O
     try:
         yield
     except BaseException as error:
-        if ownership.lost:
+        if ownership.is_lost():
             raise
         # A stop raises SystemExit. The error may make the storage fail as well: the first error is the one to raise.
         with suppress(Exception):

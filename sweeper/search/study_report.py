@@ -8,7 +8,7 @@ from typing import Any
 import optuna
 from optuna.importance import get_param_importances
 
-from sweeper.events import State
+from sweeper.events import ENDED, State
 from sweeper.plots import Plot
 from sweeper.runs.variant_result import VariantResult
 from sweeper.search import variant_results
@@ -23,7 +23,7 @@ from sweeper.tracking.tracker import Tracker, table
 def log_end(tracker: Tracker, study: optuna.Study, metric: str, stopped: str, seconds: float) -> None:
     """Logs the ranking, the optimization history, the parameter importance and metrics, and ends the parent run."""
     trials = trial_records.records(study)
-    counted = [t for t in trials if t.state in (State.COMPLETE, State.PRUNED, State.FAILED)]
+    counted = [t for t in trials if t.state in ENDED]
     tracker.log_text(None, {"ranking.csv": ranking_table(counted, metric)})
     feasible = [t for t in counted if t.feasible]
     history = {

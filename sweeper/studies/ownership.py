@@ -8,11 +8,11 @@ machine lives looks whether its heartbeat moves.
 import json
 import shlex
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from threading import Event, Lock, Thread
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import optuna
@@ -35,8 +35,14 @@ SEEN_SECONDS = 20.0
 STALE_SECONDS = 90.0
 LOOK_SECONDS = 0.5
 
+
+class StudyLost(SweeperError):
+    """Another process owns the study now, or it was deleted: nothing more of it may be written."""
+
+
 _ATTRIBUTES = table("study_user_attributes", column("study_id"), column("key"), column("value_json"))
 Tell = Callable[[str], None]
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,7 @@ class Ownership:
 
     def __init__(self, store: Store, study: optuna.Study) -> None:
         self.owner = Owner(this_process(), str(store.root), uuid4().hex)
-        self.lost = False  # to another process
+        self.lost = False  # to another process, as of the last heartbeat
         self._store, self._study = store, study
         in_memory = isinstance(study._storage, InMemoryStorage)
         self._attribute = _Unshared() if in_memory else _Attribute(store.storage, study._study_id)
@@ -94,7 +100,7 @@ class Ownership:
             if found is not None:
                 if found.process.lives() is None:
                     tell(f"waiting {STALE_SECONDS:.0f} s for a sign of life from the last owner, {found}")
-                if _lives(found, self._read, STALE_SECONDS, check_stop):
+                if _living({0: found}, lambda _: self._read(), STALE_SECONDS, check_stop):
                     raise _refusal(self._store, self._study, found)
             if self._attribute.replace(text, self.owner.as_text()):
                 self._beaten = time.time()
@@ -113,14 +119,18 @@ class Ownership:
                 beaten = beaten if self.lost or found is None else found
             self.owner, self._beaten = beaten, time.time()
 
-    def check(self) -> None:
-        """Raises SweeperError if another process has taken the study over, because this one was suspended too long."""
+    def is_lost(self) -> bool:
+        """Whether another process has taken the study over, because this one was suspended too long."""
         if time.time() - self._beaten > STALE_SECONDS / 2:
             self._try_to_beat()
-        if self.lost:
+        return self.lost
+
+    def check(self) -> None:
+        """Raises StudyLost if another process has taken the study over."""
+        if self.is_lost():
             taken = self._read()
             by = f"taken over by {taken}" if taken else "deleted"
-            raise SweeperError(f"study {self._study.study_name} was {by}, while this process gave no sign of life")
+            raise StudyLost(f"study {self._study.study_name} was {by}, while this process gave no sign of life")
 
     def beat_until(self, ended: Event) -> None:
         """Writes a heartbeat every BEAT_SECONDS."""
@@ -170,43 +180,53 @@ def owner_of(store: Store, study: optuna.Study) -> str | None:
 
     Takes up to SEEN_SECONDS if the last owner was on another machine.
     """
-    owner = store.owner(study.study_name)
-    if owner is not None:
-        return owner
-    found = _owner_elsewhere(study)
-    return None if found is None else str(found)
+    return owners_of(store, [study])[0]
+
+
+def owners_of(store: Store, studies: Sequence[optuna.Study]) -> list[str | None]:
+    """As `owner_of`, for several studies, whose last owners are waited for together."""
+    here = [store.owner(study.study_name) for study in studies]
+    elsewhere = _owners_elsewhere([study for study, owner in zip(studies, here, strict=True) if owner is None])
+    seen = {name: str(owner) for name, owner in elsewhere.items()}
+    return [owner or seen.get(study.study_name) for study, owner in zip(studies, here, strict=True)]
 
 
 def check_free(store: Store, study: optuna.Study) -> None:
     """Raises SweeperError, with the command that stops it, if a process with another store runs the study."""
-    found = _owner_elsewhere(study)
-    if found is not None:
-        raise _refusal(store, study, found)
+    for owner in _owners_elsewhere([study]).values():
+        raise _refusal(store, study, owner)
 
 
-def _owner_elsewhere(study: optuna.Study) -> Owner | None:
-    def read() -> Owner | None:
-        return Owner.from_json(study.user_attrs.get(OWNER))
+def _owners_elsewhere(studies: Sequence[optuna.Study]) -> dict[str, Owner]:
+    """The living owners that the studies' attributes name, by the study's name."""
+    by_name = {study.study_name: study for study in studies}
 
-    found = read()
-    return found if found is not None and _lives(found, read, SEEN_SECONDS) else None
+    def read(name: str) -> Owner | None:
+        return Owner.from_json(by_name[name].user_attrs.get(OWNER))
+
+    found = {name: owner for name in by_name if (owner := read(name)) is not None}
+    return {name: found[name] for name in _living(found, read, SEEN_SECONDS)}
 
 
-def _lives(
-    owner: Owner,
-    read: Callable[[], Owner | None],
+def _living(
+    owners: Mapping[Key, Owner],
+    read: Callable[[Key], Owner | None],
     seconds: float,
     check_stop: Callable[[], None] = lambda: None,
-) -> bool:
-    """Whether the owner's process lives; if it is on another machine, whether its heartbeat moves within `seconds`."""
-    lives = owner.process.lives()
+) -> set[Key]:
+    """The owners whose processes live: of those on other machines, whose heartbeats move within `seconds`."""
+    lives = {key: owner.process.lives() for key, owner in owners.items()}
+    living = {key for key in owners if lives[key]}
+    unknown = {key for key in owners if lives[key] is None}
     end = time.monotonic() + seconds
-    while lives is None and time.monotonic() < end:
+    while unknown and time.monotonic() < end:
         time.sleep(LOOK_SECONDS)
         check_stop()
-        if (now := read()) != owner:
-            return now is not None
-    return bool(lives)
+        now = {key: read(key) for key in unknown}
+        moved = {key for key in unknown if now[key] != owners[key]}
+        living |= {key for key in moved if now[key] is not None}
+        unknown -= moved
+    return living
 
 
 def _refusal(store: Store, study: optuna.Study, owner: Owner) -> SweeperError:

@@ -1,7 +1,7 @@
 """Reads studies and trials from the storage, without changing them."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -14,7 +14,7 @@ from sweeper.store.names import stored_name
 from sweeper.studies import lifecycle, resume_command, trial_records
 from sweeper.studies.attributes import id_of, spec_of
 from sweeper.studies.findings import constant_of, findings
-from sweeper.studies.ownership import owner_of
+from sweeper.studies.ownership import owner_of, owners_of
 from sweeper.studies.storage import open_storage, study_names
 from sweeper.studies.trial_records import TrialRecord
 from sweeper.tracking.outbox import waiting
@@ -67,15 +67,37 @@ def status_of(store: Store, study: optuna.Study) -> dict[str, Any]:
     always saying one class scores. `findings` are sentences on the results; a running study has none yet.
     """
     stored_name(study.study_name)
+    return _status(store, study, owner_of(store, study))
+
+
+def statuses(store: Store, tell: Callable[[str], None]) -> list[dict[str, Any]]:
+    """All studies as `status_of` gives them, the latest last; `tell` gets the reason for each that it cannot give."""
+    usable, found = [], []
+    for study in studies_in(store):
+        try:
+            stored_name(study.study_name)
+            lifecycle.check_schema(study)
+            usable.append(study)
+        except SweeperError as error:
+            tell(str(error))
+    for study, owner in zip(usable, owners_of(store, usable), strict=True):
+        try:
+            found.append(_status(store, study, owner))
+        except SweeperError as error:
+            tell(str(error))
+    return found
+
+
+def _status(store: Store, study: optuna.Study, owner: str | None) -> dict[str, Any]:
     spec, trials = spec_of(study), trial_records.records(study)
     counts = trial_records.counts(trials)
     best, constant = trial_records.best(trials, spec.metric), constant_of(study)
     attributes = study.user_attrs
-    owner, command = owner_of(store, study), attributes.get(lifecycle.COMMAND)
+    command = attributes.get(lifecycle.COMMAND)
     outboxes = store.outboxes_of(study.study_name, id_of(study))
     return {
         "study_name": study.study_name,
-        "state": "running" if owner else _state_without_owner(attributes.get(lifecycle.ENDED)),
+        "state": "running" if owner else state_without_owner(study),
         "ended": attributes.get(lifecycle.ENDED),
         "owner": owner,
         "command": command and resume_command.in_store(command, store.root),
@@ -104,8 +126,9 @@ def _total(numbers: Iterable[int | None]) -> int | None:
     return None if None in known else sum(number or 0 for number in known)
 
 
-def _state_without_owner(ended: str | None) -> str:
-    """The state of a study that no process runs; `ended` says how its last process left it."""
+def state_without_owner(study: optuna.Study) -> str:
+    """The state of a study that no process runs, by how its last process left it."""
+    ended = study.user_attrs.get(lifecycle.ENDED)
     if ended is None:
         return "dead"
     if ended == lifecycle.DELETING:

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from sweeper.errors import SweeperError
+from sweeper.events import ENDED
 from sweeper.store.new_database import SIBLINGS
 from sweeper.store.stored_values import from_text
 
@@ -143,10 +144,25 @@ class Outbox:
 
     def drop(self, number: int, run_ids: Iterable[str]) -> None:
         """Removes a write for runs that were deleted in MLflow; from now on the study does without these runs."""
+        self.give_up(run_ids)  # first: a killed process must not forget the runs
         with self._using():
-            # In this order: a killed process must not forget the runs.
-            self._database.executemany("INSERT OR IGNORE INTO dropped VALUES (?)", [(run_id,) for run_id in run_ids])
             self._database.execute("DELETE FROM writes WHERE number = ?", [number])
+
+    def give_up_open_runs(self) -> None:
+        """Removes the writes for the parent run, and for children whose end, or that of their trial, does not wait."""
+        waiting = self.writes()
+        ended = {write.key for write in waiting if write.action == "finish" and write.arguments["state"] in ENDED}
+        above = {write.key: write.arguments.get("under") for write in waiting if write.action == "start"}
+        kept = {key for key in ended - {None} if above.get(key) in (None, *ended)}
+        with self._using():
+            self._database.executemany(
+                "DELETE FROM writes WHERE number = ?", [(write.number,) for write in waiting if write.key not in kept]
+            )
+
+    def give_up(self, run_ids: Iterable[str]) -> None:
+        """Notes that the study does without these runs."""
+        with self._using():
+            self._database.executemany("INSERT OR IGNORE INTO dropped VALUES (?)", [(run_id,) for run_id in run_ids])
 
     def dropped(self) -> set[str]:
         """The ids of the runs, deleted in MLflow, that the study does without."""
@@ -186,12 +202,28 @@ class Outbox:
 
 def waiting(path: Path) -> int | None:
     """How many writes MLflow does not have, of a study that no process runs; None if the file cannot be read."""
-    # Not read-only: SQLite must first merge the log that a killed process left beside the file.
-    address = f"file:{quote(str(path))}?mode=rw"
-    with suppress(sqlite3.Error, ValueError), closing(sqlite3.connect(address, uri=True)) as database:
+    with suppress(sqlite3.Error, ValueError), closing(sqlite3.connect(_address(path), uri=True)) as database:
         rows = database.execute("SELECT number, write FROM writes").fetchall()
         return sum(_write(*row).action != FORGET for row in rows)
     return None
+
+
+def dropped_in(path: Path) -> set[str]:
+    """The runs that a study, which no process runs, does without; none without the file. Raises SweeperError."""
+    if not path.exists():
+        return set()
+    try:
+        with closing(sqlite3.connect(_address(path), uri=True)) as database:
+            if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'dropped'").fetchall():
+                return set()  # an older sweeper made it
+            return {str(run_id) for (run_id,) in database.execute("SELECT run_id FROM dropped")}
+    except sqlite3.Error as error:
+        raise SweeperError(f"the outbox of writes for MLflow cannot be read: {error} ({path})") from error
+
+
+def _address(path: Path) -> str:
+    """Not read-only: SQLite must first merge the log that a killed process left beside the file."""
+    return f"file:{quote(str(path))}?mode=rw"
 
 
 def _write(number: int, text: str) -> Write:

@@ -36,7 +36,8 @@ class OutboxWorker:
     """Delivers an outbox's writes, those of each run in order, retrying each until MLflow accepts or refuses it.
 
     The metrics of several epochs that wait for one run are delivered in one call. The writes of a run that was deleted
-    in MLflow stay in the outbox, or with `drop_deleted` are given up.
+    in MLflow stay in the outbox, or with `drop_deleted` are given up. Nothing is delivered after `check_owned` has
+    raised SweeperError; what then waits for runs that have not ended is given up: another process writes these runs.
     """
 
     def __init__(
@@ -48,8 +49,10 @@ class OutboxWorker:
         notify: Callable[[str], None],
         *,
         drop_deleted: bool = False,
+        check_owned: Callable[[], None] = lambda: None,
     ) -> None:
         self.n_dropped = 0
+        self._check_owned = check_owned
         self._target, self._uri = outbox.target, store.tracking_uri
         self._writer = RunWriter(client, store, self._target, run_ids)
         self._outbox, self._notify, self._drop_deleted = outbox, notify, drop_deleted
@@ -74,6 +77,7 @@ class OutboxWorker:
         """Appends a write to the outbox, and returns at once. Raises SweeperError if the outbox cannot keep it."""
         if self._broken is not None:
             raise self._broken
+        self._check_owned()
         with self._changed:
             self._outbox.put(key, action, arguments)
             self._idle = False
@@ -99,7 +103,14 @@ class OutboxWorker:
                 self._changed.notify_all()
             self._thread.join(LEAVING_SECONDS)
             if not self._thread.is_alive():
+                self._give_up_if_lost()
                 self._outbox.close()
+
+    def _give_up_if_lost(self) -> None:
+        try:
+            self._check_owned()
+        except SweeperError:
+            self._outbox.give_up_open_runs()
 
     def _wait(self, patience: Patience) -> list[str]:
         started, announced = time.monotonic(), False
@@ -170,6 +181,7 @@ class OutboxWorker:
         if write.action == "metrics" and write.key not in self._incomplete:
             writes = self._outbox.epochs_from(write)
         while True:
+            self._check_owned()
             try:
                 refusal = self._attempt(writes)
             except Exception as error:  # whatever the error is, later writes must proceed

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from mlflow.entities import Run
 
 from sweeper.errors import SweeperError
-from sweeper.events import State
+from sweeper.events import ENDED, State
 from sweeper.plots import Plot
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
@@ -25,8 +25,6 @@ from sweeper.tracking.parent_run import ParentRun, ParentRuns, id_tag
 from sweeper.tracking.patience import Patience
 from sweeper.tracking.places import check_experiment
 from sweeper.tracking.run_writer import children_of, open_run
-
-ENDED = (State.COMPLETE, State.PRUNED, State.FAILED)
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,7 @@ class Tracker:
     name. If a trial has several trainings, their runs are under the trial's run. A training by itself without folds and
     repeats has only the parent run, whose key is None. Methods that write return at once: they put the write into the
     outbox on disk, and a thread delivers the writes in order. They raise SweeperError if the outbox cannot keep one.
+    `check_owned` raises SweeperError once another process writes these runs: nothing is written any more.
     """
 
     def __init__(
@@ -54,8 +53,10 @@ class Tracker:
         data: DataRecord,
         notify: Callable[[str], None],
         kind: Literal["study", "promotion", "training"] = "study",
+        check_owned: Callable[[], None] = lambda: None,
     ) -> None:
         self._store, self._kind, self._data, self._notify = store, kind, data, notify
+        self._check_owned = check_owned
         self._states: dict[Key | None, str] = {}
         self._last_epochs: dict[Key | None, int] = {}
         self._was_here = False  # whether MLflow has, or had, the parent run
@@ -108,7 +109,9 @@ class Tracker:
         if opening:
             self._states[None] = State.RUNNING
         run_ids = {key: child.info.run_id for key, child in children.items()}
-        self._outbox_worker = OutboxWorker(self._client, self._store, outbox, run_ids, self._notify)
+        self._outbox_worker = OutboxWorker(
+            self._client, self._store, outbox, run_ids, self._notify, check_owned=self._check_owned
+        )
         if opening and parent.deleted:
             self._outbox_worker.put(None, "reopen", params=dict(params), tags=dict(tags))
 

@@ -1,13 +1,22 @@
 """Commands of two stores that share Optuna's storage."""
 
 import json
+import time
+from dataclasses import asdict, replace
+from types import SimpleNamespace
 
+import mlflow
 import optuna
 import pytest
 
+from sweeper.errors import SweeperError
+from sweeper.runs.stop import StopRequest
 from sweeper.store.layout import StoreOptions
-from sweeper.studies.ownership import claimed
+from sweeper.studies import ownership
+from sweeper.studies.ownership import OWNER, Owner, claimed
 from sweeper.studies.queries import find_study
+from tests.commands.processes import wait_for
+from tests.engine.inline import InlinePool
 from tests.promotion.conftest import workplace  # noqa: F401
 
 
@@ -77,3 +86,84 @@ def test_study_that_is_not_sweepers_is_refused_unchanged(workplace, other):  # n
         "search", "tiny", "--study", "foreign", "--space", workplace.space, *workplace.places, "--device", "cpu", code=2
     )
     assert optuna.load_study(study_name="foreign", storage=url).user_attrs == {}
+
+
+def steal(url, name):
+    """Makes a process with another store the owner of the study."""
+    study = optuna.load_study(study_name=name, storage=url)
+    owner = replace(Owner.from_json(study.user_attrs[OWNER]), token="another", store="/far")
+    study.set_user_attr(OWNER, asdict(owner))
+    return owner
+
+
+def everything(workplace, name):  # noqa: F811
+    """What Optuna and MLflow hold of the study: trials, attributes, and the states of the runs."""
+    study = optuna.load_study(study_name=name, storage=f"sqlite:///{workplace.store}/optuna.db")
+    client = mlflow.MlflowClient(f"sqlite:///{workplace.store}/mlflow.db")
+    ids = [experiment.experiment_id for experiment in client.search_experiments()]
+    runs = client.search_runs(ids, f"tags.`sweeper.study` = '{name}'")
+    return (
+        study.get_trials(),
+        study.user_attrs,
+        {run.data.tags["mlflow.runName"]: (run.info.status, run.data.tags.get("sweeper.state")) for run in runs},
+    )
+
+
+@pytest.mark.parametrize("moment", ["an epoch", "a signal", "an error", "the end"])
+def test_search_that_lost_its_study_leaves_trials_and_runs_to_the_new_owner(workplace, monkeypatch, moment):  # noqa: F811
+    url, name, seen = f"sqlite:///{workplace.store}/optuna.db", f"stolen-by-{moment.split()[-1]}", []
+
+    class StolenPool(InlinePool):
+        """Its study is stolen while its second trial trains."""
+
+        def train(self, index, job):
+            super().train(index, job)
+            if job.number == 1 and moment != "the end":
+                wait_for("the run of trial 1", lambda: "trial 1" in everything(workplace, name)[2])
+                seen[:] = [steal(url, name), everything(workplace, name)]
+                if moment == "a signal":
+                    stops[-1].reason = "SIGTERM"
+                if moment == "an error":
+                    raise SweeperError("nothing works")
+
+    def log_end(*arguments):
+        wait_for("its end", lambda: everything(workplace, name)[2].get("trial 1") == ("FINISHED", "complete"))
+        seen[:] = [steal(url, name), everything(workplace, name)]
+
+    stops, init = [], StopRequest.__init__
+    monkeypatch.setattr(StopRequest, "__init__", lambda self, *rest: stops.append(self) or init(self, *rest))
+    monkeypatch.setattr("sweeper.engine.local.pool.WorkerPool", StolenPool)
+    monkeypatch.setattr(ownership, "STALE_SECONDS", 0.0)  # whether the study is lost is looked up at every write
+    if moment == "the end":
+        monkeypatch.setattr("sweeper.search.study_report.log_end", log_end)
+    words = ["--study", name, "--trials", 2, "--epochs", 2, "--pruner", "none", "--seed", 2, "--keep", 0]
+    places = ["--space", workplace.space, *workplace.places, "--jobs", 1, "--device", "cpu", "-q"]
+    refused = workplace.run("search", "tiny", *words, *places, code=1).stderr
+    assert seen, refused
+    owner, before = seen
+    assert everything(workplace, name) == before
+    assert before[2][name] == ("RUNNING", "running")
+    told = f"study {name} was taken over by {owner}, while this process gave no sign of life\n"
+    assert refused.endswith("Error: nothing works\n" if moment == "an error" else f"Error: {told}")
+
+
+@pytest.fixture
+def waits(workplace, monkeypatch):  # noqa: F811
+    """Two studies whose last owners, on another machine, give no sign of life; how long a command has waited."""
+    url, waited = f"sqlite:///{workplace.store}/optuna.db", []
+    here = ownership.this_process()
+    for name in ("lost-1", "lost-2"):
+        workplace.search(name, "--trials", 1, "--epochs", 1)
+        owner = Owner(replace(here, host="far", machine="another boot"), "/far", name)
+        optuna.load_study(study_name=name, storage=url).set_user_attr(OWNER, asdict(owner))
+    clock = SimpleNamespace(sleep=waited.append, monotonic=lambda: sum(waited), time=time.time)
+    monkeypatch.setattr(ownership, "time", clock)
+    yield waited
+    for name in ("lost-1", "lost-2"):
+        optuna.load_study(study_name=name, storage=url).set_user_attr(OWNER, None)
+
+
+@pytest.mark.parametrize("words", [["studies"], ["status", "lost-1"], ["stop", "lost-1"]], ids=lambda words: words[0])
+def test_command_waits_once_for_signs_of_life_from_other_machines(workplace, waits, words):  # noqa: F811
+    workplace.run(*words, "--store", workplace.store, code=1 if words[0] == "stop" else 0)
+    assert sum(waits) == ownership.SEEN_SECONDS

@@ -1,6 +1,8 @@
 import json
 import threading
+import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from sweeper.errors import SweeperError
 from sweeper.store.layout import StoreOptions
 from sweeper.studies import ownership as module
-from sweeper.studies.ownership import OWNER, Owner, Ownership, check_free, claimed, owner_of
+from sweeper.studies.ownership import OWNER, Owner, Ownership, check_free, claimed, owner_of, owners_of
 from sweeper.studies.storage import open_storage
 
 
@@ -184,3 +186,26 @@ def test_waiting_for_a_sign_of_life_ends_when_the_command_is_stopped(stores, stu
     with pytest.raises(SystemExit, match="143"):
         Ownership(stores[1], studies[1]).claim(lambda text: None, check)
     assert studies[1].user_attrs == before
+
+
+def test_owners_that_give_no_sign_of_life_are_waited_for_once_together(stores, studies, monkeypatch):
+    storage = open_storage(stores[1])
+    here = module.this_process()
+    found = [optuna.create_study(study_name=f"study-{number}", storage=storage) for number in range(6)]
+    with monkeypatch.context() as patch:
+        elsewhere(patch)
+        for study in found[:5]:
+            Ownership(stores[0], study).claim(lambda text: None)
+    alive = Ownership(stores[0], found[5])
+    alive.owner = replace(alive.owner, process=replace(here, host="far", machine="another boot"))
+    alive.claim(lambda text: None)
+    waited = []
+
+    def sleep(seconds):
+        waited.append(seconds)
+        alive.beat()
+
+    monkeypatch.setattr(module, "time", SimpleNamespace(sleep=sleep, monotonic=lambda: sum(waited), time=time.time))
+    owners = owners_of(stores[1], [studies[1], *found])
+    assert owners == [None] * 6 + [str(alive.owner)]
+    assert sum(waited) == module.SEEN_SECONDS
