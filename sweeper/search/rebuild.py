@@ -1,6 +1,6 @@
 """Makes a study's runs in MLflow again, from the study's records and the files that are left, if MLflow lost them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 import optuna
 
 from sweeper.errors import SweeperError, UsageError
-from sweeper.events import State
+from sweeper.events import ENDED, State
 from sweeper.runs import run_metadata
 from sweeper.runs.record import final_metrics, log_values
 from sweeper.search import study_report
@@ -24,7 +24,7 @@ from sweeper.studies.queries import find_again, find_study
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import TrialRecord
 from sweeper.tracking import old_artifacts
-from sweeper.tracking.outbox import Outbox, Write
+from sweeper.tracking.outbox import Outbox, Write, dropped_in
 from sweeper.tracking.run_ids import run_ids
 from sweeper.tracking.tracker import DataRecord, Tracker
 
@@ -49,7 +49,8 @@ LOST = (
 def rebuild(store: Store, name: str, notify: Callable[[str], None]) -> Rebuilt:
     """Makes the study's run and those of its trials again, unless MLflow has them. May be repeated.
 
-    Writes that still waited for the lost runs follow. Raises SweeperError and UsageError.
+    Runs that were deleted in MLflow, and that the study then gave up, are not made again. Writes that still waited for
+    the lost runs follow. Raises SweeperError and UsageError.
     """
     if not store.embedded_tracking:
         raise UsageError(
@@ -61,7 +62,7 @@ def rebuild(store: Store, name: str, notify: Callable[[str], None]) -> Rebuilt:
     store.prepare()
     with ExitStack() as stack:
         stack.enter_context(storage_errors.translated(store))
-        stack.enter_context(store.owning(name))
+        stack.enter_context(store.owning(name, checked=True))
         study = find_again(store, name, id_of(study))
         stack.enter_context(claimed(store, study, notify))
         present, outbox = run_ids(store), store.outbox(name, id_of(study), "study")
@@ -70,10 +71,12 @@ def rebuild(store: Store, name: str, notify: Callable[[str], None]) -> Rebuilt:
                 f"{store.root / 'mlflow.db'} cannot be read, so that nobody knows which runs it lacks: `sweeper "
                 "doctor` says what is wrong with it"
             )
-        missing = [t for t in trial_records.records(study) if _had_run(t) and t.run_id not in present]
+        dropped = dropped_in(outbox) | dropped_in(_aside(outbox))
+        kept = [t for t in trial_records.records(study) if _had_run(t) and t.run_id not in dropped]
+        missing = [trial for trial in kept if trial.run_id not in present]
         if not missing and not _aside(outbox).exists():
             return Rebuilt(name, 0, 0, [])
-        waiting = _set_aside(outbox)
+        waiting = _set_aside(outbox, dropped)
         tracker, spec = _open(store, study, notify), spec_of(study)
         for trial in missing:
             _make_again(tracker, study, spec, trial)
@@ -114,20 +117,25 @@ def _make_again(tracker: Tracker, study: optuna.Study, spec: StudySpec, trial: T
     elif len(spec.trainings) == 1:
         for number, value in trial.values.items():
             log_values(tracker, trial.number, number, {METRICS[spec.metric]: value})
-    ended = trial.state in (State.COMPLETE, State.PRUNED, State.FAILED)
     metrics = final_metrics(trial.metrics, trial.n_parameters or 0, trial.seconds)
-    state = trial.state if ended else State.INTERRUPTED
+    state = trial.state if trial.state in ENDED else State.INTERRUPTED
     tracker.finish(trial.number, state, reason=trial.reason, metrics=metrics)
 
 
-def _set_aside(path: Path) -> list[Write]:
-    """The writes that wait in an outbox, whose file gets another name: they must follow those of the new runs."""
+def _set_aside(path: Path, dropped: Iterable[str]) -> list[Write]:
+    """The writes that wait in an outbox, whose file gets another name: they must follow those of the new runs.
+
+    The new outbox knows the runs that the study has given up.
+    """
     if path.exists() and not _aside(path).exists():
         Outbox(path).close()  # merges the log that a killed process left beside the file, and deletes an empty file
         if path.exists():
             path.rename(_aside(path))
     if not _aside(path).exists():
         return []
+    outbox = Outbox(path)
+    outbox.give_up(dropped)
+    outbox.close()
     outbox = Outbox(_aside(path))
     found = outbox.writes()
     outbox.close()

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -10,8 +11,9 @@ from sweeper.errors import SweeperError
 from sweeper.store import databases
 from sweeper.store.layout import Store
 from sweeper.store.names import is_id
-from sweeper.studies.attributes import RUN_ID
+from sweeper.studies.attributes import RUN_ID, STUDY_ID
 from sweeper.studies.storage import check_database
+from sweeper.tracking.outbox import dropped_in
 from sweeper.tracking.run_ids import run_ids
 
 # A study's attribute: where its runs are, IN_STORE or the address of MLflow.
@@ -36,8 +38,8 @@ def lost_runs(store: Store) -> dict[str, int]:
     for name, attributes in by_study.items():
         runs = {value for key, value in attributes.items() if key.startswith(f"{RUN_ID}:") and is_id(value)}
         if runs and not runs & present and _were_in_store(store, attributes.get(TRACKING), runs):
-            found[name] = len(runs)
-    return found
+            found[name] = len(runs - _given_up(store, name, attributes.get(STUDY_ID)))
+    return {name: n_runs for name, n_runs in found.items() if n_runs}
 
 
 def check(store: Store, study: str | None) -> None:
@@ -63,9 +65,16 @@ def _attributes(store: Store) -> dict[str, dict[str, Any]]:
     names = dict(databases.rows(store.storage, "studies", "study_id", "study_name"))
     found: dict[str, dict[str, Any]] = {name: {} for name in names.values()}
     for study, key, value in databases.rows(store.storage, "study_user_attributes", "study_id", "key", "value_json"):
-        if study in names and (key == TRACKING or key.startswith(f"{RUN_ID}:")):
+        if study in names and (key in (TRACKING, STUDY_ID) or key.startswith(f"{RUN_ID}:")):
             found[names[study]][key] = json.loads(value)
     return found
+
+
+def _given_up(store: Store, study: str, study_id: Any) -> set[str]:
+    """The runs that were deleted in MLflow, and that the study does without."""
+    with suppress(SweeperError):  # whoever delivers the study's writes says that they cannot be read
+        return dropped_in(store.outbox(study, str(study_id), "study"))
+    return set()
 
 
 def _were_in_store(store: Store, tracking: str | None, runs: set[str]) -> bool:

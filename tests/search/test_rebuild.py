@@ -20,7 +20,7 @@ from sweeper.store.layout import StoreOptions
 from sweeper.studies import lost_runs
 from sweeper.studies.ownership import claimed
 from sweeper.studies.queries import find_study
-from sweeper.tracking.outbox import SCHEMA, Outbox
+from sweeper.tracking.outbox import SCHEMA, Outbox, dropped_in
 from tests.promotion.conftest import workplace  # noqa: F401
 
 
@@ -228,6 +228,34 @@ def test_rebuild_that_finds_an_empty_outbox_makes_the_runs(place):
     place.run("sync", "kept", "--rebuild", "--store", place.store)
     assert len(runs_of(place)) == 4
     assert os.listdir(store.outboxes) == []
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["", "killed"])
+def test_run_that_the_study_has_given_up_is_not_made_again(place, killed):
+    store = StoreOptions(place.store).resolve({})
+    path = store.outbox("kept", find_study(store, "kept").user_attrs["study_id"], "study")
+    [given_up] = [run.info.run_id for name, run in runs_of(place).items() if name.startswith("trial 1")]
+    outbox = Outbox(path)
+    outbox.put(1, "texts", {"texts": {"late.txt": "late"}})
+    outbox.drop(1, [given_up])
+    outbox.close()
+    lose_database(place)
+    assert lost_runs.lost_runs(store) == {"kept": 2}
+    if killed:  # an earlier rebuild, once it had set the outbox aside
+        path.rename(path.with_name(f"{path.name}.before"))
+    place.run("sync", "kept", "--rebuild", "--store", place.store)
+    place.search("kept", "--trials", 4, "--keep", 1)
+    assert sorted(name.split(" (")[0] for name in runs_of(place)) == ["kept", "trial 0", "trial 2", "trial 3"]
+    assert dropped_in(path) == {given_up}
+
+
+def test_study_that_has_given_up_all_its_runs_has_lost_none(place):
+    store = StoreOptions(place.store).resolve({})
+    outbox = Outbox(store.outbox("kept", find_study(store, "kept").user_attrs["study_id"], "study"))
+    outbox.give_up(run.info.run_id for run in runs_of(place).values())
+    outbox.close()
+    lose_database(place)
+    assert lost_runs.lost_runs(store) == {}
 
 
 @pytest.mark.parametrize("exists", [True, False])
