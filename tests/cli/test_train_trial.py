@@ -79,7 +79,7 @@ def test_score_that_is_repeated_is_said(made):
 
 
 def test_another_score_is_said_to_be_another_machine_s(made, monkeypatch):
-    monkeypatch.setattr("sweeper.runs.study_trial.StudyTrial.is_repeated_by", lambda trial, metrics: False)
+    monkeypatch.setattr("sweeper.runs.repetition.Repetition.is_equal", lambda repetition, metrics: False)
 
     assert "The score is not that of trial plain:1" in made.train("plain:1").stdout
     assert made.trained("plain:1")["repeats"]["equal"] is False
