@@ -9,10 +9,10 @@ from pathlib import Path
 from sweeper.errors import SweeperError, plain
 from sweeper.store.layout import Store
 from sweeper.store.names import STUDY_NAME
-from sweeper.tracking import deletions
+from sweeper.tracking import deletions, outbox_worker
 from sweeper.tracking.client import connect, public_uri, reaching
 from sweeper.tracking.outbox import Outbox
-from sweeper.tracking.outbox_worker import CLOSING_SECONDS, OutboxWorker
+from sweeper.tracking.outbox_worker import OutboxWorker
 from sweeper.tracking.parent_run import is_parent
 from sweeper.tracking.patience import Patience
 from sweeper.tracking.places import check_experiment
@@ -98,6 +98,6 @@ def _deliver(
         raise
     # `sync` has nothing else to do: it waits as long as MLflow accepts writes.
     worker = OutboxWorker(client, store, outbox, run_ids, notify, drop_deleted=drop_deleted)
-    undelivered = worker.close(Patience(CLOSING_SECONDS, inf))
+    undelivered = worker.close(Patience(outbox_worker.CLOSING_SECONDS, inf))
     n_delivered = waiting - len(undelivered) - worker.n_dropped
     return Synced(study, kind, n_delivered, undelivered, dropped=worker.n_dropped)

@@ -95,6 +95,9 @@ def run(request):
         import_module("tests.databases").make_all()
     if request["stand_ins"]:
         import_module("tests.tracking.stand_ins").use(import_module("pytest").MonkeyPatch())
+    for place, value in request["constants"].items():
+        module, _, name = place.partition(":")
+        setattr(import_module(module), name, value)
     for point in request["die"]:
         die_at(point)
     if (limit := request["largest_file"]) is not None:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -164,6 +164,7 @@ class Driver:
         ignored: Sequence[int] = (),
         stand_ins: bool = False,
         templates: bool = True,
+        constants: Mapping[str, float] | None = None,
     ) -> Command:
         """Starts `sweeper ARGUMENTS`.
 
@@ -172,7 +173,8 @@ class Driver:
         data set. `terminal`: the device that the command reads from. `output`: the terminal that it writes to, and that
         hangs it up when it closes. `closed`: the numbers of its closed streams. `ignored`: the signals that it ignores
         from the start. With `stand_ins`, it draws and exports nothing. Without `templates`, it creates the tables of
-        new databases itself.
+        new databases itself. `constants`: other values of constants ("module:NAME") in the command's own process, such
+        as the seconds that it waits.
         """
         self.started += 1
         folder = self.folder / f"command-{self.started}-{arguments[0]}"
@@ -191,6 +193,7 @@ class Driver:
             "ignored": list(ignored),
             "stand_ins": stand_ins,
             "templates": templates,
+            "constants": dict(constants or {}),
         }
         assert self._process.stdin is not None
         assert self._process.stdout is not None

@@ -28,9 +28,11 @@ def is_resumable(workplace, search, workers):
     return (status["state"], status["n_trials"]["running"]) == ("stopped", 1)
 
 
-def test_study_stopped_by_a_signal_goes_on_as_if_nothing_had_been(workplace, undisturbed):
+def test_study_stopped_by_a_signal_goes_on_as_if_nothing_had_been(workplace, undisturbed, thorough):
     recorded = []
-    stops = ((signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129), (signal.SIGUSR1, 138))
+    stops = [(signal.SIGTERM, 143), (signal.SIGUSR1, 138)]
+    if thorough:  # other tests here send these two
+        stops += [(signal.SIGINT, 130), (signal.SIGHUP, 129)]
     for number, exit_code in stops:
         search = workplace.search("--trials", 1)
         workplace.trains(search)
@@ -40,7 +42,7 @@ def test_study_stopped_by_a_signal_goes_on_as_if_nothing_had_been(workplace, und
         assert "trial 0 (baseline) interrupted" in search.stderr
         assert is_resumable(workplace, search, workers)
         recorded.append(workplace.status()["running_trials"][0]["epochs"])
-    assert 1 <= recorded[0] < recorded[1] < recorded[2] < recorded[3] < EPOCHS
+    assert recorded == sorted({0, EPOCHS, *recorded})[1:-1]  # each has gone on from the one before
     workplace.search("--trials", 1).ended()
     assert_same(workplace, undisturbed, 1)
     assert workplace.epochs() == EPOCHS
