@@ -30,8 +30,6 @@ def delete(study: str, yes: bool, store: StoreOptions, as_json: bool) -> None:
     Example:
       sweeper delete fashion_mnist-lenet5
     """
-    from dataclasses import asdict
-
     from sweeper.studies.delete import plan, remove
     from sweeper.studies.queries import find_study
 
@@ -46,7 +44,7 @@ def delete(study: str, yes: bool, store: StoreOptions, as_json: bool) -> None:
         click.confirm("Delete?", abort=True, err=True)
     remove(where, removal, note)
     if as_json:
-        click.echo(json.dumps({"schema_version": 1, **asdict(removal)}))
+        click.echo(json.dumps({"schema_version": 1, **removal.as_json()}))
         return
     click.echo(f"Deleted: {_summary(removal)}.")
     _print_kept(removal)

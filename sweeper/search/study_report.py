@@ -65,12 +65,12 @@ def log_variants(
 def ranking_table(trials: Sequence[TrialRecord], metric: str) -> str:
     """All ended trials as CSV: the complete ones first, by rank, then the others by number."""
     ranked = trial_records.ranking(trials, metric)
+    ranks = {trial.number: rank for rank, trial in enumerate(ranked, start=1)}
     names = sorted({name for trial in trials for name in trial.params})
     rows = []
-    for trial in [*ranked, *(t for t in trials if t not in ranked)]:
-        rank = ranked.index(trial) + 1 if trial in ranked else ""
+    for trial in [*ranked, *(t for t in trials if t.number not in ranks)]:
         columns = (
-            rank, trial.number, trial.variant or "", trial.state, trial.value,
+            ranks.get(trial.number, ""), trial.number, trial.variant or "", trial.state, trial.value,
             trial.metrics.get(f"{METRICS[metric]}_sd"),
             trial.metrics.get(f"best_{METRICS[metric]}"), trial.metrics.get("best_epoch"), trial.epochs,
             trial.n_parameters, round(trial.seconds, 1), trial.reason,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.exceptions import StorageInternalError
@@ -25,6 +26,7 @@ class Removal:
     """What a deletion removes: trials, MLflow runs, and bytes; those on a server are unknown and not counted.
 
     `kept` are the runs that stay: for each run id, the registered model versions ("name/version") that need the run.
+    `runs` are all that the study has.
     """
 
     study_name: str
@@ -34,6 +36,11 @@ class Removal:
     n_bytes: int
     bytes_on_server: bool
     kept: Mapping[str, Sequence[str]]
+    runs: StudyRuns
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that `sweeper delete --json` prints."""
+        return {name: value for name, value in vars(self).items() if name != "runs"}
 
 
 def plan(store: Store, study: optuna.Study) -> Removal:
@@ -52,6 +59,7 @@ def plan(store: Store, study: optuna.Study) -> Removal:
         n_bytes=(in_mlflow or 0) + sum(_size(path) for path in _files(store, study)),
         bytes_on_server=in_mlflow is None,
         kept=runs.kept,
+        runs=runs,
     )
 
 
@@ -67,7 +75,8 @@ def remove(store: Store, planned: Removal, tell: Tell = lambda text: None) -> No
         stack.enter_context(store.owning(name))
         study = find_again(store, name, planned.study_id)
         # Before anything is deleted, because MLflow may not answer.
-        runs = StudyRuns(store, id_of(study))
+        runs = planned.runs
+        runs.renew(store)
         writes = (
             lambda: stack.enter_context(claimed(store, study, tell)),
             lambda: lifecycle.mark_ended(study, lifecycle.DELETING),

@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, LoggedModel, Run, ViewType
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+from sweeper.store import databases
 from sweeper.store.layout import Store
 from sweeper.tracking.client import PAGE, ROOT, check_database, connect, reaching, search_runs
 from sweeper.tracking.places import check_experiment, check_models, local_path
@@ -24,16 +26,26 @@ class StudyRuns:
     """
 
     def __init__(self, store: Store, study_id: str) -> None:
-        self._uri = store.tracking_uri
+        self._study_id = study_id
         self._runs: list[Run] = []  # the study's own last: a repeated deletion finds the remaining runs through it
+        self._seen: set[tuple[Any, ...]] | None = None  # all runs that there were when these were found
         self._models: list[LoggedModel] = []
         self._versions: list[ModelVersion] = []
+        self.renew(store)
+
+    def renew(self, store: Store) -> None:
+        """Looks what there is by now. Reading many runs takes long: they are read again only if any run has changed."""
+        self._uri = store.tracking_uri
+        self._models, self._versions = [], []
         if not check_database(store):
+            self._runs, self._seen = [], None
             return
         self._client = connect(store)
         with reaching(self._uri):
             experiments = {experiment.experiment_id: experiment for experiment in _experiments(self._client)}
-            self._runs = self._find(list(experiments), study_id)
+            present = _all_runs(store)
+            if present is None or present != self._seen:
+                self._runs, self._seen = self._find(list(experiments), self._study_id), present
             ids = {run.info.run_id for run in self._runs}
             for experiment_id in {run.info.experiment_id for run in self._runs}:
                 check_experiment(experiments[experiment_id], store)
@@ -123,6 +135,13 @@ def folder_bytes(folder: Path) -> int:
         with suppress(FileNotFoundError):  # deleted meanwhile
             total += path.lstat().st_size if not path.is_dir() else 0
     return total
+
+
+def _all_runs(store: Store) -> set[tuple[Any, ...]] | None:
+    """Each run in the store's own database, with its state and the place of its files; None for a server."""
+    if not store.embedded_tracking:
+        return None
+    return set(databases.rows(store.tracking_uri, "runs", "run_uuid", "lifecycle_stage", "artifact_uri"))
 
 
 def _experiments(client: MlflowClient) -> Iterator[Experiment]:

@@ -14,6 +14,8 @@ from sweeper.errors import SweeperError
 from sweeper.store.layout import StoreOptions
 from sweeper.studies import delete
 from sweeper.studies.queries import find_study, status_of, studies_in
+from sweeper.tracking.client import ROOT
+from sweeper.tracking.delete import StudyRuns
 from tests.promotion.conftest import workplace  # noqa: F401
 
 
@@ -277,3 +279,17 @@ def test_storage_that_takes_no_mark_keeps_the_study_whole_and_is_told_of_in_one_
             remove(place.store, study)
     assert place.local("stuck") == local
     assert len(place.runs(study_id(study))) == 2
+
+
+def test_runs_are_read_again_only_if_some_were_made_since(workplace, place, monkeypatch):  # noqa: F811
+    workplace.search("read")
+    study, reads, find = find_study(place.store, "read"), [], StudyRuns._find
+    monkeypatch.setattr(StudyRuns, "_find", lambda *arguments: (reads.append(1), find(*arguments))[1])
+    planned = delete.plan(place.store, study)
+    planned.runs.renew(place.store)
+    assert len(reads) == 1
+    [parent] = [run for run in place.runs(study_id(study)).values() if run.data.tags["sweeper.kind"] == "study"]
+    late = place.client.create_run(parent.info.experiment_id, tags={ROOT: parent.info.run_id})
+    delete.remove(place.store, planned)
+    assert len(reads) == 2
+    assert place.client.get_run(late.info.run_id).info.lifecycle_stage == "deleted"
