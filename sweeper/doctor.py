@@ -11,6 +11,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+from sweeper.data.images.decoded_cache import damaged_entries
 from sweeper.data.known import catalog, locate
 from sweeper.engine.local import execution
 from sweeper.errors import SweeperError
@@ -62,6 +63,7 @@ def examine(store: Store, data_dir: Path | None, environment: Mapping[str, str])
         "mlflow": partial(_mlflow, store),
         "ledger": partial(_ledger, store),
         "data": partial(_data, data_dir),
+        "cached images": _cached_images,
     }
     for name, check in checks.items():
         result = _safely(name, check)
@@ -254,6 +256,15 @@ def _data(data_dir: Path | None) -> Check:
         option = "" if data_dir is None else f" --data-dir {data_dir}"
         return Check("data", WARNING, "; ".join(found), f"sweeper data fetch {absent[0]}{option}")
     return Check("data", OK, "; ".join(found))
+
+
+def _cached_images() -> Check:
+    """Reads all decoded images in the cache: when a command opens them, it reads samples only."""
+    damaged = list(damaged_entries())
+    if damaged:
+        advice = f"delete {', '.join(str(folder) for folder, _ in damaged)}: the images are decoded again when needed"
+        return Check("cached images", WARNING, "; ".join(dict.fromkeys(reason for _, reason in damaged)), advice)
+    return Check("cached images", OK, "all as they were written")
 
 
 def _existing(path: Path) -> Path:

@@ -8,10 +8,12 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 
 from sweeper import doctor
+from sweeper.data.images.decoded_cache import decoded
 from sweeper.data.known import catalog
 from sweeper.engine.local import execution
 from sweeper.store.layout import StoreOptions
@@ -48,7 +50,7 @@ def test_sound_machine_without_a_store_has_no_errors_and_stays_as_it_is(tiny, tm
     checks = examined(tmp_path / "store", tiny)
     assert list(checks) == [
         "sweeper", "libraries", "device", "cores", "memory", "store", "file system", "disk", "optuna", "mlflow",
-        "ledger", "data",
+        "ledger", "data", "cached images",
     ]  # fmt: skip
     assert not [check for check in checks.values() if check.status == "error"]
     assert checks["data"].found == f"tiny in {tiny}"
@@ -235,3 +237,22 @@ def test_data_folder_that_is_missing_is_an_error_that_names_it(tiny, tmp_path):
     check = examined(tmp_path, tmp_path / "nowhere")["data"]
     assert check.status == "error"
     assert f"must exist, got {tmp_path / 'nowhere'}" in check.found
+
+
+def test_damaged_images_in_the_cache_are_named_with_what_to_do(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("SWEEPER_CACHE_DIR", str(tmp_path / "cache"))
+
+    def make(folder):
+        np.save(folder / "images.npy", np.zeros((2, 1, 2, 2), np.uint8))
+        np.save(folder / "labels.npy", np.array([0, 1]))
+        return {}
+
+    decoded("key", make, print)
+    assert examined(tmp_path / "store")["cached images"].status == "ok"
+    folder = tmp_path / "cache" / "decoded" / "key"
+    (folder / "labels.npy").write_bytes(b"")
+    before = sorted(tmp_path.rglob("*"))
+    check = examined(tmp_path / "store")["cached images"]
+    assert (check.status, check.found) == ("warning", "labels.npy was changed after it was written")
+    assert check.advice == f"delete {folder}: the images are decoded again when needed"
+    assert sorted(tmp_path.rglob("*")) == before

@@ -1,11 +1,11 @@
 """Finds the data set that DATASET on a command line names: a known data set, or the path of the user's own data."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 from sweeper.data.images.image_set import ImageSet
 from sweeper.data.images.options import DataOptions
+from sweeper.data.images.reading import Reading
 from sweeper.data.known import catalog
 from sweeper.data.own import image_folder, npz
 from sweeper.data.own.image_files import Format
@@ -63,17 +63,19 @@ def input_shape(dataset: str, options: DataOptions) -> tuple[int, int, int]:
     return 1 if options.grayscale else channels, options.resize or height, options.resize or width
 
 
-def training_part(path: Path, options: DataOptions, notify: Callable[[str], None]) -> ImageSet:
+def training_part(path: Path, options: DataOptions, reading: Reading) -> ImageSet:
     """The images for training and validation. Raises SweeperError and UsageError."""
-    return image_folder.training_part(path, options, notify) if path.is_dir() else npz.training_part(path, options)
+    if path.is_dir():
+        return image_folder.training_part(path, options, reading)
+    return npz.training_part(path, options, reading)
 
 
-def test_part(path: Path, options: DataOptions, shape: tuple[int, int, int], notify: Callable[[str], None]) -> ImageSet:
+def test_part(path: Path, options: DataOptions, shape: tuple[int, int, int], reading: Reading) -> ImageSet:
     """The test images, which must have the shape of the training images. Raises SweeperError and UsageError."""
     channels, height, width = shape
     if path.is_dir():
-        return image_folder.test_part(path, options, Format((width, height), channels == 1), notify)
-    part = npz.test_part(path, options)
+        return image_folder.test_part(path, options, Format((width, height), channels == 1), reading)
+    part = npz.test_part(path, options, reading)
     if part.images.shape[1:] != shape:
         got, wanted = ("x".join(map(str, sizes)) for sizes in (part.images.shape[1:], shape))
         raise SweeperError(f"test images must be {wanted} like the training images, got {got} ({plain(str(path))})")

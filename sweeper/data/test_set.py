@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sweeper.data import lookup
 from sweeper.data.images.image_set import ImageSet, NoTestImages
+from sweeper.data.images.reading import Reading
 from sweeper.data.known import catalog, locate
 from sweeper.data.known.reader import combined_sha256, known_part
 from sweeper.data.source import DataSource
@@ -41,10 +42,10 @@ def load_test_set(
     """
     path = lookup.path_of(source.dataset)
     if path is not None:
-        return _test_set(source, lookup.test_part(path, source.options, input_shape, notify))
+        return _test_set(source, lookup.test_part(path, source.options, input_shape, Reading(notify)))
     known = catalog.get(source.dataset)
     files = locate.read(known, known.test, data_dir=source.data_dir, offline=source.offline, notify=notify)
-    return _test_set(source, known_part(known, known.test, files, source.options))
+    return _test_set(source, known_part(known, known.test, files, source.options, Reading(notify)))
 
 
 def find_test_set(
@@ -54,12 +55,16 @@ def find_test_set(
     path = lookup.path_of(source.dataset)
     if path is not None:
         try:
-            return _test_set(source, lookup.test_part(path, source.options, input_shape, notify))
+            return _test_set(source, lookup.test_part(path, source.options, input_shape, Reading(notify)))
         except NoTestImages:
             return None
     known = catalog.get(source.dataset)
     files = locate.find(known, known.test, data_dir=source.data_dir, notify=notify)
-    return None if files is None else _test_set(source, known_part(known, known.test, files, source.options))
+    return (
+        None
+        if files is None
+        else _test_set(source, known_part(known, known.test, files, source.options, Reading(notify)))
+    )
 
 
 def test_sha256(dataset: str) -> str | None:

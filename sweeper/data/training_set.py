@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeper.data import lookup
+from sweeper.data.images.reading import Reading
 from sweeper.data.known import catalog, locate
 from sweeper.data.known.reader import known_part
 from sweeper.data.source import DataSource
@@ -43,11 +44,11 @@ def load_training_set(source: DataSource, *, notify: Callable[[str], None] = lam
     if path is not None:
         if source.data_dir is not None:
             notify(f"ignored the data folder {source.data_dir}: {plain(dataset)} is a path, not a known data set")
-        found = lookup.training_part(path, source.options, notify)
+        found = lookup.training_part(path, source.options, Reading(notify))
     else:
         known = catalog.get(dataset)
         files = locate.read(known, known.training, data_dir=source.data_dir, offline=source.offline, notify=notify)
-        found = known_part(known, known.training, files, source.options)
+        found = known_part(known, known.training, files, source.options, Reading(notify))
     n_images = len(found.labels)
     return TrainingSet(
         name=lookup.name_of(dataset),

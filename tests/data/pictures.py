@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from sweeper.data.own.image_files import ImageFile
+
 
 def picture(value: int | tuple[int, ...], size: tuple[int, int] = (4, 4), mode: str = "L") -> Image.Image:
     """An image of one colour, except that the first pixel is 0, so that different values give different images."""
@@ -30,6 +32,12 @@ def write_folder(root: Path, contents: Mapping[str, bytes | Image.Image | int]) 
         image = picture(content) if isinstance(content, int) else content
         (root / name).write_bytes(encoded(image) if isinstance(image, Image.Image) else image)
     return root
+
+
+def image_files_in(root: Path, contents: Mapping[str, bytes | Image.Image | int]) -> list[ImageFile]:
+    """Writes image files of class a, or of the class that the name begins with."""
+    write_folder(root, contents)
+    return [ImageFile(root / name, name, name[0] if "/" in name else "a") for name in contents]
 
 
 def npy(array: np.ndarray) -> bytes:

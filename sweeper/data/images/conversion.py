@@ -11,10 +11,11 @@ from PIL import Image
 from sweeper.data.images.decoded_cache import decoded, require_room
 from sweeper.data.images.image_set import ImageSet
 from sweeper.data.images.options import DataOptions, chosen_classes
+from sweeper.data.images.reading import Reading
 from sweeper.data.images.resize import fitted
 
 
-def converted(part: ImageSet, options: DataOptions) -> ImageSet:
+def converted(part: ImageSet, options: DataOptions, reading: Reading) -> ImageSet:
     """The part with the options applied. Resized and grey images are cached. Raises SweeperError and UsageError."""
     classes = chosen_classes(options, part.classes)
     # Part of the cache key, because the hash of an .npz file's test part does not cover the class names.
@@ -27,7 +28,8 @@ def converted(part: ImageSet, options: DataOptions) -> ImageSet:
     if side == (height, width) and grey == (channels == 1):
         return part
     wanted = f"{part.sha256} {len(part.labels)} {classes} {kept} {side} {grey}"
-    found = decoded(hashlib.sha256(wanted.encode()).hexdigest(), lambda folder: _convert(part, side, grey, folder))
+    key = hashlib.sha256(wanted.encode()).hexdigest()
+    found = decoded(key, lambda folder: _convert(part, side, grey, folder), reading.notify)
     return replace(part, images=found.images, labels=found.labels)
 
 

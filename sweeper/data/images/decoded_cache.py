@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sweeper.data.images import checksums
 from sweeper.data.images.cache_folder import cache_root
 from sweeper.errors import SweeperError
 from sweeper.store.atomic import whole_folder
 
 # No decoding takes a day: the process that began it was killed.
 ABANDONED_SECONDS = 86_400.0
+FILES = ("images.npy", "labels.npy", "bad.json")
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,30 +31,45 @@ class Decoded:
     bad: Mapping[str, str]
 
 
-def decoded(key: str, make: Callable[[Path], Mapping[str, str]]) -> Decoded:
-    """The arrays stored under this key. If they are missing, `make` makes them first.
+def decoded(key: str, make: Callable[[Path], Mapping[str, str]], notify: Callable[[str], None]) -> Decoded:
+    """The arrays stored under this key. If they are missing or not as they were stored, `make` makes them first.
 
     `make` writes images.npy and labels.npy to a folder, and returns the files it left out with the reasons. The key
-    must depend on everything that determines the arrays. Raises SweeperError if the cache cannot be written.
+    must depend on everything that determines the arrays. `notify` is told why arrays that were stored are made anew.
+    Raises SweeperError if the cache cannot be written.
     """
-    folder = cache_root() / "decoded" / key
-    found = _read(folder)
-    if found is not None:
-        return found
+    folder = _root() / key
+    if folder.is_dir():
+        try:
+            return _read(folder)
+        except (OSError, ValueError) as error:
+            notify(f"decoding the images again, since their cached copy cannot be used: {error} ({folder})")
     try:
-        with whole_folder(folder, keep=lambda: _read(folder) is not None) as temporary:
+        with whole_folder(folder, keep=lambda: _is_whole(folder)) as temporary:
             _remove_abandoned(folder.parent)
             bad = make(temporary)
             (temporary / "bad.json").write_text(json.dumps(bad))
+            checksums.write(temporary, key, FILES)
     except OSError as error:
         raise SweeperError(
             f"the decoded images could not be stored: {error.strerror or error} ({folder}); "
             "set SWEEPER_CACHE_DIR to use another folder"
         ) from error
-    found = _read(folder)
-    if found is None:
-        raise SweeperError(f"another process deleted the decoded images ({folder}); run the command again")
-    return found
+    try:
+        return _read(folder)
+    except (OSError, ValueError) as error:
+        raise SweeperError(
+            f"another process deleted or changed the decoded images ({folder}); run the command again"
+        ) from error
+
+
+def damaged_entries() -> Iterator[tuple[Path, str]]:
+    """The cached entries that are not as they were stored, with the reason; reads all of them in full."""
+    for folder in sorted(_root().glob("[!.]*")):
+        try:
+            checksums.verify(folder, folder.name, FILES, whole=True)
+        except (OSError, ValueError) as error:
+            yield folder, str(error)
 
 
 def require_room(shape: Sequence[int], folder: Path) -> None:
@@ -77,9 +94,20 @@ def _remove_abandoned(root: Path) -> None:
                 shutil.rmtree(folder)
 
 
-def _read(folder: Path) -> Decoded | None:
+def _root() -> Path:
+    return cache_root() / "decoded"
+
+
+def _is_whole(folder: Path) -> bool:
     try:
-        images, labels = (np.lib.format.open_memmap(folder / f"{name}.npy", "r") for name in ("images", "labels"))
-        return Decoded(images, labels, json.loads((folder / "bad.json").read_text()))
+        _read(folder)
     except (OSError, ValueError):
-        return None
+        return False
+    return True
+
+
+def _read(folder: Path) -> Decoded:
+    """The stored arrays. Raises OSError and ValueError if they are not as they were stored."""
+    checksums.verify(folder, folder.name, FILES)
+    images, labels = (np.lib.format.open_memmap(folder / f"{name}.npy", "r") for name in ("images", "labels"))
+    return Decoded(images, labels, json.loads((folder / "bad.json").read_text()))

@@ -13,6 +13,7 @@ from sweeper.data.formats.svhn import read_svhn
 from sweeper.data.images.conversion import converted
 from sweeper.data.images.image_set import ImageSet
 from sweeper.data.images.options import DataOptions
+from sweeper.data.images.reading import Reading
 from sweeper.data.known.catalog import DataFile, Dataset
 from sweeper.data.known.locate import LocatedFiles
 from sweeper.errors import SweeperError
@@ -21,10 +22,13 @@ from sweeper.errors import SweeperError
 MOST_IDX_BYTES = 64_000_000
 
 
-def known_part(dataset: Dataset, files: Sequence[DataFile], found: LocatedFiles, options: DataOptions) -> ImageSet:
+def known_part(
+    dataset: Dataset, files: Sequence[DataFile], found: LocatedFiles, options: DataOptions, reading: Reading
+) -> ImageSet:
     """The part that these files of the data set hold, with the options applied. Raises SweeperError and UsageError."""
     images, labels = decode(dataset, found)
-    return converted(ImageSet(images, labels, dataset.classes, combined_sha256(files), str(found.folder)), options)
+    part = ImageSet(images, labels, dataset.classes, combined_sha256(files), str(found.folder))
+    return converted(part, options, reading)
 
 
 def decode(dataset: Dataset, found: LocatedFiles) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -1,26 +1,22 @@
-"""Decodes image files into one array; reads all headers first, so that no unsuitable file is decoded."""
+"""Image files as they are before they are decoded: their hashes, and the formats that their headers claim."""
 
+import errno
 import hashlib
-import logging
+import io
 import os
 import stat
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
-import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from sweeper.data.images.decoded_cache import Decoded, decoded, require_room
 from sweeper.data.images.options import DataOptions
-from sweeper.data.images.resize import fitted
+from sweeper.data.own.many_files import HELD_BYTES, each, silent_pillow
 from sweeper.errors import SweeperError, plain
 
 # The formats that cameras, scanners and data sets write. Pillow knows more, and runs other programs for some of them.
@@ -30,16 +26,12 @@ GREY_MODES = ("1", "L", "LA", "La")
 COLOUR_MODES = ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
 # More pixels than any photograph has. A header can claim billions in a few bytes.
 MOST_PIXELS = 64_000_000
+# More bytes than such an image takes, with four channels and not compressed. A file is read whole, to hash and decode
+# the same bytes.
+MOST_BYTES = 300_000_000
+# Hashing a smaller file takes less time than handing it to a thread.
+MANY_BYTES = 262_144
 MOST_NAMED = 5
-THREADS = min(8, os.cpu_count() or 1)
-# Below these sizes, processing a file takes less time than handing it to a thread.
-MANY_BYTES, MANY_PIXELS = 262_144, 128 * 128
-# Part of the cache key. Change it when decoding changes, because the arrays change too.
-DECODING = 1
-
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -75,10 +67,10 @@ class Inspected:
 
 def inspect(files: Sequence[ImageFile], *, hashed: bool = True) -> list[Inspected]:
     """Inspects each file; reads only its header unless `hashed`. A bad file raises nothing: its result says why."""
-    sample = [_n_bytes(file) for file in files[:: len(files) // 32 + 1]]
-    with _silent_pillow():
-        in_threads = hashed and bool(sample) and median(sample) >= MANY_BYTES
-        return _map(partial(_inspect, hashed=hashed), files, in_threads=in_threads)
+    sizes = [_n_bytes(file) for file in files] if hashed else []
+    n_at_once = HELD_BYTES // (max(sizes) or 1) if sizes and median(sizes) >= MANY_BYTES else 1
+    with silent_pillow():
+        return each(partial(_inspect, hashed=hashed), files, n_at_once)
 
 
 def content_sha256(inspected: Sequence[Inspected]) -> str:
@@ -101,105 +93,45 @@ def common_format(inspected: Sequence[Inspected], options: DataOptions) -> Forma
     return Format(size, options.grayscale or all(header.is_grey for header in known))
 
 
-def read(
-    inspected: Sequence[Inspected], content: str, classes: Sequence[str], wanted: Format, options: DataOptions
-) -> Decoded:
-    """The images of the files in the wanted format, decoded now or cached; labels are positions in `classes`.
-
-    `content` is the SHA-256 of a set of files, and `inspected` has all files of that set that are in the classes.
-    Raises SweeperError that names the first bad files, if there are any and the options do not skip them.
-    """
-    identity = f"{DECODING} {content} {classes} {wanted} {options.resize is not None} {options.skip_bad}"
-    key = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()
-    return decoded(key, partial(_decode, inspected, classes, wanted, options))
-
-
-def _decode(
-    inspected: Sequence[Inspected], classes: Sequence[str], wanted: Format, options: DataOptions, folder: Path
-) -> dict[str, str]:
-    bad: dict[str, str] = {}
-    sizes: list[tuple[int, int]] = []
-    for found in inspected:
-        header, name = found.header, found.file.name
-        if isinstance(header, str):
-            bad[name] = header
-        elif header.size != wanted.size and not options.resize:
-            bad[name] = f"{_size(header.size)}, but the usual size is {_size(wanted.size)}; --resize makes all alike"
-        else:
-            sizes.append(header.size)
-    good = _good([found.file for found in inspected], bad, options)
-    shape = (len(good), *wanted.input_shape)
-    require_room(shape, folder)
-    images = np.lib.format.open_memmap(folder / "images.npy", "w+", dtype=np.uint8, shape=shape)
-
-    def decode(place: int) -> str:
-        try:
-            with Image.open(good[place].path, formats=FORMATS) as image:
-                if image.size != sizes[place]:
-                    return "changed while it was read"
-                images[place] = fitted(image, wanted.size, grey=wanted.is_grey)
-        except Exception as error:  # damaged bytes make Pillow's decoders raise exceptions of any type
-            return str(error) or type(error).__name__
-        return ""
-
-    with _silent_pillow():
-        n_pixels = median(width * height for width, height in sizes)
-        reasons = _map(decode, range(len(good)), in_threads=n_pixels >= MANY_PIXELS)
-    bad |= {file.name: reason for file, reason in zip(good, reasons, strict=True) if reason}
-    whole = _good(good, bad, options)
-    if len(whole) < len(good):
-        shape = (len(whole), *wanted.input_shape)
-        require_room(shape, folder)
-        kept = np.lib.format.open_memmap(folder / "kept.npy", "w+", dtype=np.uint8, shape=shape)
-        for place, origin in enumerate(np.flatnonzero([not reason for reason in reasons])):
-            kept[place] = images[origin]
-        kept.flush()
-        (folder / "kept.npy").replace(folder / "images.npy")
-    else:
-        images.flush()
-    label_of = {name: label for label, name in enumerate(classes)}
-    np.save(folder / "labels.npy", np.array([label_of[file.class_name] for file in whole], dtype=np.int64))
-    return bad
-
-
-def _good(files: Sequence[ImageFile], bad: Mapping[str, str], options: DataOptions) -> list[ImageFile]:
-    """The files that are not bad. Raises SweeperError if some are bad and must not be skipped, or if all are bad."""
-    good = [file for file in files if file.name not in bad]
-    if bad and (not good or not options.skip_bad):
-        hint = "; --skip-bad leaves them out" if good else ""
-        raise SweeperError(f"all files must be images of one kind: {describe_bad(bad)}{hint}")
-    return good
-
-
 def describe_bad(bad: Mapping[str, str]) -> str:
     """The number of bad files, and the first ones with their reasons."""
     first = "; ".join(f"{plain(name)}: {plain(reason)}" for name, reason in list(bad.items())[:MOST_NAMED])
     return f"{len(bad):,} {'is' if len(bad) == 1 else 'are'} not ({first}{'; ...' * (len(bad) > MOST_NAMED)})"
 
 
-def _map(work: Callable[[Item], Result], items: Sequence[Item], *, in_threads: bool) -> list[Result]:
-    if not in_threads:
-        return list(map(work, items))
-    with ThreadPoolExecutor(THREADS) as threads:
-        return list(threads.map(work, items))
+def opened(file: ImageFile) -> BinaryIO:
+    """The file, if it is a regular one of at most MOST_BYTES. Raises OSError, whose strerror is the reason."""
+    # Checked before the file is opened: a named pipe would wait for a writer.
+    found = os.stat(file.path)
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "no regular file")
+    if found.st_size > MOST_BYTES:
+        raise OSError(errno.EFBIG, f"{found.st_size:,} bytes, more than {MOST_BYTES:,}")
+    return open(file.path, "rb")
+
+
+def content_of(file: ImageFile) -> bytes:
+    """The content of the file, at most MOST_BYTES, whatever becomes of the file. Raises OSError as `opened` does."""
+    with opened(file) as stream:
+        return stream.read(MOST_BYTES)
 
 
 def _n_bytes(file: ImageFile) -> int:
+    """How many bytes are to be read."""
     try:
-        return os.stat(file.path).st_size
+        return min(os.stat(file.path).st_size, MOST_BYTES)
     except OSError:
         return 0
 
 
 def _inspect(file: ImageFile, *, hashed: bool) -> Inspected:
     try:
-        # Checked before the file is opened: a named pipe would wait for a writer.
-        if not stat.S_ISREG(os.stat(file.path).st_mode):
-            return Inspected(file, "no regular file", "no regular file")
-        with open(file.path, "rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest() if hashed else ""
-            stream.seek(0)
-            return Inspected(file, digest, _header(stream))
+        if not hashed:
+            with opened(file) as stream:
+                return Inspected(file, "", _header(stream))
+        content = content_of(file)
+        # The header is that of the hashed bytes, whatever the file holds by now.
+        return Inspected(file, hashlib.sha256(content).hexdigest(), _header(io.BytesIO(content)))
     except OSError as error:
         reason = error.strerror or type(error).__name__
         return Inspected(file, reason, reason)
@@ -211,6 +143,8 @@ def _header(stream: BinaryIO) -> Format | str:
             (width, height), mode = image.size, image.mode
     except UnidentifiedImageError:
         return "no image"
+    except MemoryError:
+        raise
     except Exception as error:  # damaged bytes make Pillow's readers raise exceptions of any type
         return str(error) or type(error).__name__
     if width * height > MOST_PIXELS:
@@ -218,22 +152,3 @@ def _header(stream: BinaryIO) -> Format | str:
     if mode not in GREY_MODES + COLOUR_MODES:
         return f"pixels of mode {mode}, more than 8 bits a channel"
     return Format((width, height), mode in GREY_MODES)
-
-
-@contextmanager
-def _silent_pillow() -> Iterator[None]:
-    """Silences Pillow's warnings and log: real faults raise errors, and odd metadata does not matter."""
-    logger = logging.getLogger("PIL")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="PIL")
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            yield
-    finally:
-        logger.setLevel(level)
-
-
-def _size(size: tuple[int, int]) -> str:
-    return "x".join(map(str, size))

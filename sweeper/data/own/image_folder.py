@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -11,7 +11,8 @@ import numpy as np
 
 from sweeper.data.images.image_set import ImageSet, NoTestImages
 from sweeper.data.images.options import DataOptions, chosen_classes
-from sweeper.data.own import image_files
+from sweeper.data.images.reading import Reading
+from sweeper.data.own import image_decoding, image_files
 from sweeper.data.own.image_files import Format, ImageFile, Inspected
 from sweeper.errors import SweeperError, UsageError, plain, shortened
 
@@ -66,7 +67,7 @@ def training_format(root: Path, options: DataOptions) -> Format:
     return _training_format(layout, classes, image_files.inspect(files, hashed=False), options)
 
 
-def training_part(root: Path, options: DataOptions, notify: Callable[[str], None]) -> ImageSet:
+def training_part(root: Path, options: DataOptions, reading: Reading) -> ImageSet:
     """The images for training and validation, those of val/ last. Opens no file of the test part.
 
     Raises SweeperError and UsageError.
@@ -76,19 +77,19 @@ def training_part(root: Path, options: DataOptions, notify: Callable[[str], None
     files = _training_files(layout)
     if layout.is_single:
         n_files = len(_files(layout, root))
-        notify(
+        reading.notify(
             f"{plain(str(root))} has no train folder: {n_files - len(files):,} of its {n_files:,} files, picked by the "
             "hash of their names, are set aside as the test part"
         )
     elif others := [name for name in _folders(root) if name not in ("train", "val", "test")]:
         names = shortened(", ".join(map(plain, others)))
-        notify(f"ignored the folders of {root} that are not train, val or test: {names}")
-    part = _part(layout, files, classes, None, options, notify)
+        reading.notify(f"ignored the folders of {root} that are not train, val or test: {names}")
+    part = _part(layout, files, classes, None, options, reading)
     _refuse_empty_classes(layout, classes, {classes[label] for label in np.unique(part.labels)})
     return part
 
 
-def test_part(root: Path, options: DataOptions, wanted: Format, notify: Callable[[str], None]) -> ImageSet:
+def test_part(root: Path, options: DataOptions, wanted: Format, reading: Reading) -> ImageSet:
     """The images of test/, or those set aside from a single folder of classes, in the training images' format.
 
     Raises NoTestImages if there are none, and SweeperError and UsageError.
@@ -100,7 +101,7 @@ def test_part(root: Path, options: DataOptions, wanted: Format, notify: Callable
         found = "none set aside" if layout.is_single else "no file in its folder" if layout.test else "no test folder"
         found = "none of the classes asked for" if files else found
         raise NoTestImages(f"there must be a test part, got {found} ({plain(str(root))})")
-    return _part(layout, files, classes, wanted, options, notify)
+    return _part(layout, files, classes, wanted, options, reading)
 
 
 def has_test_part(root: Path) -> bool:
@@ -120,7 +121,7 @@ def _part(
     classes: tuple[str, ...],
     wanted: Format | None,
     options: DataOptions,
-    notify: Callable[[str], None],
+    reading: Reading,
 ) -> ImageSet:
     """The images of these files that belong to the classes, in the wanted format or else that of the training part."""
     inspected = image_files.inspect(files)
@@ -128,9 +129,11 @@ def _part(
     chosen = _select_classes(inspected, classes)
     if wanted is None:
         wanted = _training_format(layout, classes, chosen, options)
-    found = image_files.read(chosen, content, classes, wanted, options)
+    found = image_decoding.read(chosen, content, classes, wanted, options, reading)
     if found.bad:
-        notify(f"left out bad files, since all files must be images of one kind: {image_files.describe_bad(found.bad)}")
+        reading.notify(
+            f"left out bad files, since all files must be images of one kind: {image_files.describe_bad(found.bad)}"
+        )
     validation = [each.file for each in chosen if layout.val and each.file.name.startswith("val/")]
     return ImageSet(
         images=found.images,

@@ -7,6 +7,7 @@ from PIL import Image
 from sweeper.data.images.conversion import converted
 from sweeper.data.images.image_set import ImageSet
 from sweeper.data.images.options import DataOptions
+from sweeper.data.images.reading import Reading
 from sweeper.data.source import DataSource
 from sweeper.data.training_set import load_training_set
 from tests.data.pictures import write_folder, write_npz
@@ -14,6 +15,7 @@ from tests.data.pictures import write_folder, write_npz
 RNG = np.random.default_rng(0)
 COLOUR = RNG.integers(0, 256, (6, 3, 5, 8), dtype=np.uint8)
 LABELS = np.array([0, 1, 2, 0, 1, 2])
+READING = Reading(print)
 
 
 def part(images=COLOUR, classes=("a", "b", "c"), n_validation=0):
@@ -23,20 +25,20 @@ def part(images=COLOUR, classes=("a", "b", "c"), n_validation=0):
 
 def test_without_options_the_part_is_left_as_it_is(tmp_path):
     before = part()
-    assert converted(before, DataOptions()) is before
-    assert converted(part(COLOUR[:, :1]), DataOptions(grayscale=True)).images.shape == (6, 1, 5, 8)
+    assert converted(before, DataOptions(), READING) is before
+    assert converted(part(COLOUR[:, :1]), DataOptions(grayscale=True), READING).images.shape == (6, 1, 5, 8)
     assert not (tmp_path / "cache" / "decoded").exists()
 
 
 def test_chosen_classes_keep_the_order_of_images_and_number_labels_in_the_chosen_order():
-    found = converted(part(n_validation=3), DataOptions(("c", "a")))
+    found = converted(part(n_validation=3), DataOptions(("c", "a")), READING)
     np.testing.assert_array_equal(found.images, COLOUR[[0, 2, 3, 5]])
     assert (found.labels.tolist(), found.classes, found.n_validation) == ([1, 0, 1, 0], ("c", "a"), 2)
     assert found.sha256 == part().sha256
 
 
 def test_grey_is_the_weighted_sum_of_the_channels():
-    found = converted(part(), DataOptions(grayscale=True))
+    found = converted(part(), DataOptions(grayscale=True), READING)
     expected = np.tensordot([0.299, 0.587, 0.114], COLOUR, (0, 1))
     assert found.images.shape == (6, 1, 5, 8)
     assert np.abs(found.images[:, 0] - expected).max() <= 1
@@ -55,9 +57,9 @@ def test_converted_images_are_cached_once_for_each_choice_of_options(tmp_path):
         ),
         start=1,
     ):
-        first = converted(part(), options)
+        first = converted(part(), options, READING)
         assert len(list(kept.iterdir())) == count
-        again = converted(part(), options)
+        again = converted(part(), options, READING)
         assert len(list(kept.iterdir())) == count
         np.testing.assert_array_equal(again.images, first.images)
         assert again.labels.tolist() == first.labels.tolist()

@@ -1,196 +1,15 @@
-import os
-import threading
-
-import numpy as np
 import pytest
-from PIL import Image
 
 from sweeper.data.images.options import DataOptions
-from sweeper.data.images.resize import fitted
 from sweeper.data.own import image_files
-from sweeper.data.own.image_files import ImageFile, common_format, content_sha256, describe_bad, inspect, read
-from sweeper.errors import SweeperError
-from tests.data.pictures import encoded, picture, write_folder
-
-SKIP = DataOptions(skip_bad=True)
-
-
-def files_in(root, contents):
-    """Writes image files of class a, or of the class that the name begins with."""
-    write_folder(root, contents)
-    return [ImageFile(root / name, name, name[0] if "/" in name else "a") for name in contents]
-
-
-AS_THEY_ARE = DataOptions()
-
-
-def decode(files, options=AS_THEY_ARE):
-    """The images of the files, of classes a and b, in the most common format."""
-    inspected = inspect(files)
-    return read(inspected, content_sha256(inspected), ("a", "b"), common_format(inspected, options), options)
-
-
-@pytest.mark.parametrize("format", ["PNG", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "WEBP", "JPEG"])
-def test_image_is_decoded_whatever_its_format(tmp_path, format):
-    options = {"lossless": True} if format == "WEBP" else {}
-    content = encoded(Image.new("RGB", (6, 4), (250, 120, 0)), format, **options)
-    found = decode(files_in(tmp_path, {"image": content}))
-    assert found.images.shape == (1, 3, 4, 6)
-    pixels = found.images[0].reshape(3, -1).astype(int)
-    # Only JPEG is lossy.
-    assert np.abs(pixels - np.array([[250], [120], [0]])).max() <= (3 if format == "JPEG" else 0)
-
-
-@pytest.mark.parametrize(
-    ("mode", "value", "expected"),
-    [
-        ("1", 1, [255]),
-        ("L", 90, [90]),
-        ("LA", (90, 10), [90]),
-        ("P", 0, [0, 0, 0]),
-        ("RGB", (1, 2, 3), [1, 2, 3]),
-        ("RGBA", (1, 2, 3, 0), [1, 2, 3]),
-        ("CMYK", (0, 255, 255, 0), [255, 0, 0]),
-    ],
-)
-def test_modes_become_grey_or_colour(tmp_path, mode, value, expected):
-    content = encoded(Image.new(mode, (2, 2), value), "TIFF" if mode == "CMYK" else "PNG")
-    assert decode(files_in(tmp_path, {"image": content})).images[0, :, 0, 0].tolist() == expected
-
-
-@pytest.mark.parametrize("mode", ["I;16", "I", "F"])
-def test_more_than_eight_bits_per_channel_are_refused_rather_than_truncated(tmp_path, mode):
-    files = files_in(tmp_path, {"good": 3, "deep": encoded(Image.new(mode, (4, 4), 3), "TIFF")})
-    with pytest.raises(SweeperError, match=f"1 is not .deep: pixels of mode {mode}, more than 8 bits a channel"):
-        decode(files)
-    assert len(decode(files, SKIP).images) == 1
-
-
-def test_grey_and_colour_together_are_colour_and_with_grayscale_grey(tmp_path):
-    files = files_in(tmp_path, {"1": picture(90), "2": picture((255, 0, 0), mode="RGB")})
-    assert decode(files).images[:, :, 1, 1].tolist() == [[90, 90, 90], [255, 0, 0]]
-    # 0.299 of red, as ITU-R 601-2 says.
-    assert decode(files, DataOptions(grayscale=True)).images[:, :, 1, 1].tolist() == [[90], [76]]
-
-
-def test_most_common_size_wins_and_others_are_named(tmp_path):
-    files = files_in(tmp_path, {"1": picture(1, (8, 6)), "2": picture(2), "3": picture(3), "4": picture(4, (4, 6))})
-    with pytest.raises(SweeperError) as refusal:
-        decode(files)
-    assert str(refusal.value) == (
-        "all files must be images of one kind: 2 are not (1: 8x6, but the usual size is 4x4; --resize makes all alike; "
-        "4: 4x6, but the usual size is 4x4; --resize makes all alike); --skip-bad leaves them out"
-    )
-    found = decode(files, SKIP)
-    assert (found.images[:, 0, -1, -1].tolist(), list(found.bad)) == ([2, 3], ["1", "4"])
-    assert decode(files, DataOptions(resize=3)).images.shape == (4, 1, 3, 3)
-
-
-CUT = encoded(picture(1, (4, 4)))[:-30]
-BAD = {
-    "text": (b"no image at all", "no image"),
-    "empty": (b"", "no image"),
-    "cut.png": (encoded(picture(1, (40, 40)))[:-30], "truncated"),
-    "cut.jpg": (encoded(Image.effect_noise((64, 64), 90), "JPEG")[:-200], "truncated"),
-    "program.eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n", "no image"),
-    "absurd": (b"P5 999999 999999 255\n", "exceeds limit|claims 999,999 x 999,999 pixels"),
-    "large": (b"P5 8001 8000 255\n", "claims 8,001 x 8,000 pixels, more than 64,000,000"),
-}
-
-
-@pytest.mark.parametrize("name", BAD)
-def test_bad_file_is_named_with_its_reason_or_left_out(tmp_path, name):
-    content, reason = BAD[name]
-    options = DataOptions(resize=40)
-    files = files_in(tmp_path, {"a/1": picture(7, (40, 40)), name: content, "b/2": picture(8, (40, 40))})
-    with pytest.raises(SweeperError, match=rf"1 is not \({name}: .*({reason}).*\); --skip-bad leaves them out$"):
-        decode(files, options)
-    found = decode(files, DataOptions(resize=40, skip_bad=True))
-    assert (found.images[:, 0, -1, -1].tolist(), found.labels.tolist(), list(found.bad)) == ([7, 8], [0, 1], [name])
-
-
-ODD = {
-    "no regular file": os.mkfifo,
-    "No such file or directory": lambda path: path.symlink_to("nowhere"),
-    "Too many levels of symbolic links": lambda path: path.symlink_to(path),
-}
-
-
-@pytest.mark.parametrize("reason", ODD)
-def test_anything_but_a_regular_file_is_bad_and_never_waited_for(tmp_path, reason):
-    files = files_in(tmp_path, {"1": 1, "odd": b""})
-    (tmp_path / "odd").unlink()
-    ODD[reason](tmp_path / "odd")
-    with pytest.raises(SweeperError, match=rf"1 is not \(odd: {reason}\)"):
-        decode(files)
-
-
-@pytest.mark.parametrize("place", ["builtins.open", "os.stat"])
-def test_file_that_may_not_be_read_is_bad(tmp_path, monkeypatch, place):
-    files = files_in(tmp_path, {"1": 1, "locked": 2})
-    allowed = {"builtins.open": open, "os.stat": os.stat}[place]
-
-    def refusing(path, *options, **named):
-        if str(path).endswith("locked"):
-            raise PermissionError(13, "Permission denied", str(path))
-        return allowed(path, *options, **named)
-
-    monkeypatch.setattr(place, refusing)
-    with pytest.raises(SweeperError, match=r"1 is not \(locked: Permission denied\)"):
-        decode(files)
+from sweeper.data.own.image_files import common_format, content_sha256, describe_bad, inspect
+from tests.data.pictures import image_files_in, picture
 
 
 def test_format_is_found_by_reading_only_headers(tmp_path, monkeypatch):
-    files = files_in(tmp_path, {"1": 1, "2": 2})
-    monkeypatch.delattr(image_files.hashlib, "file_digest")
+    files = image_files_in(tmp_path, {"1": 1, "2": 2})
+    monkeypatch.delattr(image_files.hashlib, "sha256")
     assert common_format(inspect(files, hashed=False), DataOptions()).input_shape == (1, 4, 4)
-
-
-def test_file_that_changes_while_it_is_read_is_bad(tmp_path):
-    files = files_in(tmp_path, {"1": 1, "2": 2})
-    inspected = inspect(files)
-    picture(3, (8, 8)).save(tmp_path / "2", "PNG")
-    with pytest.raises(SweeperError, match=r"1 is not \(2: changed while it was read\)"):
-        read(inspected, content_sha256(inspected), ("a",), common_format(inspected, DataOptions()), DataOptions())
-
-
-def test_first_five_of_many_bad_files_are_named(tmp_path):
-    files = files_in(tmp_path, {"0": 1} | {f"bad {number:04}": b"" for number in range(1234)})
-    with pytest.raises(SweeperError) as refusal:
-        decode(files)
-    listed = "; ".join(f"bad {number:04}: no image" for number in range(5))
-    assert f"1,234 are not ({listed}; ...)" in str(refusal.value)
-
-
-def test_bad_files_only_are_refused_without_useless_advice(tmp_path):
-    files = files_in(tmp_path, {"1": b"", "2": b""})
-    with pytest.raises(SweeperError, match=r"one file must be an image, got none: 2 are not \(1: no image; 2: no"):
-        decode(files, SKIP)
-
-
-def test_images_that_all_turn_out_bad_are_refused_even_with_skip_bad(tmp_path):
-    truncated = encoded(picture(1, (40, 40)))[:-30]
-    with pytest.raises(SweeperError, match=r"2 are not \(1: [^)]*truncated.*\)$"):
-        decode(files_in(tmp_path, {"1": truncated, "2": truncated}), SKIP)
-
-
-def test_threads_give_the_same_result_as_a_loop(tmp_path, monkeypatch):
-    files = files_in(tmp_path, {f"{'ab'[n % 2]}/{n:02}": n for n in range(40)} | {"a/bad": b"none", "b/cut": CUT})
-    alone, threads = inspect(files), set()
-
-    def noted(image, size, *, grey):
-        threads.add(threading.current_thread())
-        return fitted(image, size, grey=grey)
-
-    monkeypatch.setattr(image_files, "fitted", noted)
-    monkeypatch.setattr(image_files, "MANY_BYTES", 0)
-    monkeypatch.setattr(image_files, "MANY_PIXELS", 0)
-    assert inspect(files) == alone
-    found = decode(files, SKIP)
-    assert threading.current_thread() not in threads
-    assert found.images[:, 0, -1, -1].tolist() == list(range(40))
-    assert found.labels.tolist() == [0, 1] * 20
-    assert set(found.bad) == {"a/bad", "b/cut"}
 
 
 def test_unprintable_names_and_reasons_are_quoted():
@@ -199,25 +18,41 @@ def test_unprintable_names_and_reasons_are_quoted():
 
 def test_content_hash_is_of_names_and_bytes_in_order(tmp_path):
     def digest(contents):
-        return content_sha256(inspect(files_in(tmp_path, contents)))
+        return content_sha256(inspect(image_files_in(tmp_path, contents)))
 
     same = digest({"1": b"x", "2": b"y"})
     assert digest({"1": b"x", "2": b"y"}) == same
     assert len({same, digest({"1": b"x", "2": b"z"}), digest({"1": b"x", "3": b"y"}), digest({"1": b"xy"})}) == 4
 
 
-@pytest.mark.filterwarnings("error")
-def test_decoding_prints_and_logs_nothing(tmp_path, capfd, caplog):
-    # Sweeper refuses images before they are large enough for Pillow's warning, so the test lowers Pillow's limit.
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, 10
-    try:
-        assert len(decode(files_in(tmp_path, {"1": 1})).images) == 1
-        # A TIFF that claims an impossible number of values per pixel, which Pillow logs.
-        field = b"\x15\x01\x03\x00\x01\x00\x00\x00"
-        absurd = encoded(picture(1, mode="RGB"), "TIFF").replace(field + b"\x03\x00", field + b"\x03\x8e")
-        with pytest.raises(SweeperError):
-            decode(files_in(tmp_path / "absurd", {"1": absurd}))
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
-    assert capfd.readouterr() == ("", "")
-    assert not caplog.records
+@pytest.mark.parametrize("hashed", [True, False])
+def test_file_of_absurd_size_is_bad_before_it_is_read(tmp_path, hashed):
+    files = image_files_in(tmp_path, {"1": 1, "sparse": b""})
+    with open(tmp_path / "sparse", "r+b") as file:
+        file.truncate(300_000_000_000)
+    good, bad = inspect(files, hashed=hashed)
+    assert bad.sha256 == bad.header == "300,000,000,000 bytes, more than 300,000,000"
+    assert isinstance(good.header, image_files.Format)
+
+
+def test_header_is_that_of_the_hashed_bytes(tmp_path, monkeypatch):
+    files = image_files_in(tmp_path, {"1": picture(1, (3, 5))})
+    before, real = inspect(files), image_files.content_of
+
+    def overwritten_when_read(file):
+        content = real(file)
+        file.path.write_bytes(b"no image")
+        return content
+
+    monkeypatch.setattr(image_files, "content_of", overwritten_when_read)
+    assert inspect(files) == before
+
+
+def test_large_files_are_hashed_by_fewer_threads(tmp_path, monkeypatch):
+    at_once = []
+    monkeypatch.setattr(image_files, "MANY_BYTES", 100)
+    monkeypatch.setattr(image_files, "HELD_BYTES", 2000)
+    monkeypatch.setattr(image_files, "each", lambda work, items, n: at_once.append(n) or list(map(work, items)))
+    for n_bytes in (50, 500, 3000):
+        inspect(image_files_in(tmp_path / str(n_bytes), {"1": bytes(n_bytes)}))
+    assert at_once == [1, 4, 0]

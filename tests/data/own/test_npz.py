@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from sweeper.data import test_set
+from sweeper.data.images.decoded_cache import decoded
 from sweeper.data.images.options import DataOptions
+from sweeper.data.own import npz
 from sweeper.data.source import DataSource
 from sweeper.data.test_set import find_test_set, load_test_set
 from sweeper.data.training_set import load_training_set
@@ -134,7 +136,7 @@ def test_test_images_of_another_shape_are_refused(tmp_path):
 
 
 BAD = {
-    "no arrays": ({"train_images": None, "train_labels": None}, "the file must hold train_labels"),
+    "no arrays": ({"train_images": None, "train_labels": None}, "the file must hold train_images"),
     "half of train": ({"train_labels": None}, r"the file must hold train_labels"),
     "half of val": ({"val_images": GREY}, r"the file must hold both val_images and val_labels, or neither"),
     "float images": ({"train_images": GREY / 255}, "images must be of type uint8, got float64"),
@@ -142,7 +144,7 @@ BAD = {
     "flat images": ({"train_images": GREY[0]}, r"images must have shape .*, got \(4, 5\)"),
     "four channels": ({"train_images": np.zeros((6, 4, 5, 4), np.uint8)}, r"must have shape .*, got \(6, 4, 5, 4\)"),
     "channels first": ({"train_images": np.zeros((6, 3, 5, 5), np.uint8)}, r"must have shape .*, got \(6, 3, 5, 5\)"),
-    "no images": ({"train_images": GREY[:0]}, r"at least one image, got shape \(0, 4, 5, 1\)"),
+    "no images": ({"train_images": GREY[:0]}, r"at least one image, got shape \(0, 4, 5\)"),
     "no labels": ({"train_labels": LABELS[:0]}, r"labels must have shape \(n,\) or \(n, 1\), got \(0,\)"),
     "labels of many tasks": ({"train_labels": np.eye(6, dtype=int)}, r"labels must have shape .*, got \(6, 6\)"),
     "fewer labels": ({"train_labels": np.array([0, 1, 2, 1])}, "one label per image, got 4 for 6 images"),
@@ -241,7 +243,7 @@ def test_header_that_the_content_does_not_match_is_refused(tmp_path, changes, me
 
 @pytest.mark.parametrize("name", ["train_labels", "classes"])
 def test_bomb_of_labels_or_names_is_refused_before_it_is_expanded(tmp_path, monkeypatch, name):
-    monkeypatch.setattr("sweeper.data.own.npz.MOST_HELD", 20_000_000)
+    monkeypatch.setattr("sweeper.data.own.npz_arrays.MOST_HELD", 20_000_000)
     bomb = npy_claiming((3_000_000,), "<i8" if name == "train_labels" else "<U2", bytes(24_000_000))
     path = write_npz(tmp_path / "some.npz", TRAIN | {name: bomb})
     del bomb
@@ -298,3 +300,49 @@ def test_last_of_two_members_with_one_name_is_read(tmp_path):
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("train_labels.npy", npy(LABELS[::-1].copy()))
     assert load_training_set(DataSource(str(path))).labels.tolist() == LABELS[::-1].tolist()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        TRAIN | {"train_images": GREY[::-1]},
+        TRAIN | {"train_images": np.concatenate([GREY, GREY]), "train_labels": np.tile(LABELS, 2)},
+        TRAIN | {"train_images": GREY[:, :2]},
+        TRAIN | {"train_labels": LABELS[::-1]},
+        TRAIN | {"classes": np.array(["a", "b", "c"])},
+    ],
+)
+def test_file_that_is_replaced_between_hashing_and_decoding_is_never_cached(tmp_path, monkeypatch, other):
+    path = write_npz(tmp_path / "some.npz", TRAIN)
+    content, replacement = path.read_bytes(), write_npz(tmp_path / "other.npz", other).read_bytes()
+
+    def swapping(key, make, notify):
+        path.write_bytes(replacement)
+        try:
+            return decoded(key, make, notify)
+        finally:
+            path.write_bytes(content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(npz, "decoded", swapping)
+        with pytest.raises(SweeperError) as refusal:
+            load_training_set(DataSource(str(path)))
+    assert str(refusal.value) == f"the file was changed while it was read ({path}); run the command again"
+    training_set = load_training_set(DataSource(str(path)))
+    np.testing.assert_array_equal(training_set.images[:, 0], GREY)
+    assert (training_set.labels.tolist(), training_set.classes) == (LABELS.tolist(), ("0", "1", "2"))
+
+
+def test_labels_and_names_are_those_that_were_hashed(tmp_path, monkeypatch):
+    """Whatever the file holds once it is hashed: nothing is read again but the images, whose hash is compared."""
+    path = write_npz(tmp_path / "some.npz", TRAIN | {"classes": np.array(["a", "b", "c"])})
+    before = load_training_set(DataSource(str(path)))
+
+    def overwriting(key, make, notify):
+        write_npz(path, TRAIN | {"train_labels": LABELS[::-1], "classes": np.array(["x", "y", "z"])})
+        return decoded(key, make, notify)
+
+    monkeypatch.setattr(npz, "decoded", overwriting)
+    after = load_training_set(DataSource(str(path)))
+    assert (after.sha256, after.classes) == (before.sha256, before.classes)
+    assert after.labels.tolist() == before.labels.tolist()

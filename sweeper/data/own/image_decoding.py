@@ -1,0 +1,123 @@
+"""Decodes inspected image files into one array, from the very bytes that were hashed."""
+
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from PIL import Image
+
+from sweeper.data.images.decoded_cache import Decoded, decoded, require_room
+from sweeper.data.images.options import DataOptions
+from sweeper.data.images.reading import Reading
+from sweeper.data.images.resize import fitted
+from sweeper.data.own.image_files import FORMATS, Format, Inspected, content_of, describe_bad
+from sweeper.data.own.many_files import HELD_BYTES, each, silent_pillow
+from sweeper.errors import SweeperError, plain
+
+# What a pixel takes while it is decoded: four channels as stored, three as converted, and its share of the file.
+PIXEL_BYTES = 8
+# With fewer pixels, decoding an image takes less time than handing it to a thread.
+MANY_PIXELS = 128 * 128
+# Part of the cache key. Change it when decoding changes, because the arrays change too.
+DECODING = 1
+
+
+def read(
+    inspected: Sequence[Inspected],
+    content: str,
+    classes: Sequence[str],
+    wanted: Format,
+    options: DataOptions,
+    reading: Reading,
+) -> Decoded:
+    """The images of the files in the wanted format, decoded now or cached; labels are positions in `classes`.
+
+    `content` is the SHA-256 of a set of files, and `inspected` has all files of that set that are in the classes.
+    Raises SweeperError that names the first bad files, if there are any and the options do not skip them.
+    """
+    identity = f"{DECODING} {content} {classes} {wanted} {options.resize is not None} {options.skip_bad}"
+    key = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()
+    return decoded(key, partial(_decode, inspected, classes, wanted, options), reading.notify)
+
+
+def _decode(
+    inspected: Sequence[Inspected], classes: Sequence[str], wanted: Format, options: DataOptions, folder: Path
+) -> dict[str, str]:
+    bad: dict[str, str] = {}
+    good: list[Inspected] = []
+    sizes: list[int] = []  # in pixels
+    for found in inspected:
+        header, name = found.header, found.file.name
+        if isinstance(header, str):
+            bad[name] = header
+        elif header.size != wanted.size and not options.resize:
+            bad[name] = f"{_size(header.size)}, but the usual size is {_size(wanted.size)}; --resize makes all alike"
+        else:
+            good.append(found)
+            sizes.append(header.size[0] * header.size[1])
+    _refuse_bad(bad, len(good), options)
+    shape = (len(good), *wanted.input_shape)
+    require_room(shape, folder)
+    images = np.lib.format.open_memmap(folder / "images.npy", "w+", dtype=np.uint8, shape=shape)
+
+    def decode(place: int) -> str:
+        content = _unchanged(good[place])
+        try:
+            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+                images[place] = fitted(image, wanted.size, grey=wanted.is_grey)
+        except MemoryError:
+            raise
+        except Exception as error:  # damaged bytes make Pillow's decoders raise exceptions of any type
+            return str(error) or type(error).__name__
+        return ""
+
+    with silent_pillow():
+        n_at_once = HELD_BYTES // (PIXEL_BYTES * max(sizes)) if median(sizes) >= MANY_PIXELS else 1
+        reasons = each(decode, range(len(good)), n_at_once)
+    bad |= {found.file.name: reason for found, reason in zip(good, reasons, strict=True) if reason}
+    whole = [found.file for found in good if found.file.name not in bad]
+    _refuse_bad(bad, len(whole), options)
+    if len(whole) < len(good):
+        shape = (len(whole), *wanted.input_shape)
+        require_room(shape, folder)
+        kept = np.lib.format.open_memmap(folder / "kept.npy", "w+", dtype=np.uint8, shape=shape)
+        for place, origin in enumerate(np.flatnonzero([not reason for reason in reasons])):
+            kept[place] = images[origin]
+        kept.flush()
+        (folder / "kept.npy").replace(folder / "images.npy")
+    else:
+        images.flush()
+    label_of = {name: label for label, name in enumerate(classes)}
+    np.save(folder / "labels.npy", np.array([label_of[file.class_name] for file in whole], dtype=np.int64))
+    return bad
+
+
+def _unchanged(inspected: Inspected) -> bytes:
+    """The content of a file. Raises SweeperError if it is no longer what was inspected."""
+    try:
+        content = content_of(inspected.file)
+    except OSError as error:
+        found = error.strerror or type(error).__name__
+    else:
+        if hashlib.sha256(content).hexdigest() == inspected.sha256:
+            return content
+        found = "another content"
+    raise SweeperError(
+        f"a file must not change while it is read, got {found} ({plain(str(inspected.file.path))}); "
+        "run the command again"
+    )
+
+
+def _refuse_bad(bad: Mapping[str, str], n_good: int, options: DataOptions) -> None:
+    """Raises SweeperError if some files are bad and must not be skipped, or if none is good."""
+    if bad and (not n_good or not options.skip_bad):
+        hint = "; --skip-bad leaves them out" if n_good else ""
+        raise SweeperError(f"all files must be images of one kind: {describe_bad(bad)}{hint}")
+
+
+def _size(size: tuple[int, int]) -> str:
+    return "x".join(map(str, size))
