@@ -15,6 +15,7 @@ from sweeper.data.images.decoded_cache import damaged_entries
 from sweeper.data.known import catalog, locate
 from sweeper.engine.local import execution
 from sweeper.errors import SweeperError
+from sweeper.process import resources
 from sweeper.store import databases
 from sweeper.store.damage import find_damage
 from sweeper.store.layout import Store
@@ -101,11 +102,11 @@ def _device() -> Check:
 
 
 def _cores(environment: Mapping[str, str]) -> Check:
-    return Check("cores", OK, f"{execution.usable_cores(environment)} usable of {os.cpu_count()}")
+    return Check("cores", OK, f"{resources.usable_cores(environment)} usable of {os.cpu_count()}")
 
 
 def _memory() -> Check:
-    memory = execution.available_memory()
+    memory = resources.available_memory()
     if memory is None:
         return Check("memory", OK, "unknown on this system")
     found = f"{memory / 2**30:.1f} GiB available"

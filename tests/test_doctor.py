@@ -15,7 +15,7 @@ import pytest
 from sweeper import doctor
 from sweeper.data.images.decoded_cache import decoded
 from sweeper.data.known import catalog
-from sweeper.engine.local import execution
+from sweeper.process import resources
 from sweeper.store.layout import StoreOptions
 from sweeper.studies.storage import open_storage
 from tests.fake_data import write_fake_dataset
@@ -153,7 +153,7 @@ def test_check_that_breaks_is_an_error_and_the_others_go_on(tiny, tmp_path, monk
     def broken(environment):
         raise ZeroDivisionError("no core at all")
 
-    monkeypatch.setattr(execution, "usable_cores", broken)
+    monkeypatch.setattr(resources, "usable_cores", broken)
     checks = examined(tmp_path, tiny)
     assert (checks["cores"].status, checks["cores"].found) == ("error", "ZeroDivisionError: no core at all")
     assert len(checks) == 12

@@ -76,11 +76,18 @@ data_dir_option: Decorator = click.option(
     show_envvar=True,
     help="Folder of the data files, plain or .gz, directly or in torchvision's layout.",
 )
+max_bytes_option: Decorator = click.option(
+    "--max-bytes",
+    type=Size(),
+    metavar="auto|SIZE",
+    help="Most that the decoded images may take, such as 8GB. auto is the available memory, and 200 times the size of "
+    "the files for more than 3 GB.  [default: auto]",
+)
 offline_option: Decorator = click.option("--offline", is_flag=True, help="Never use the network.")
 
 
 def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds --classes, --resize, --grayscale, --skip-bad, --data-dir and --offline.
+    """Adds --classes, --resize, --grayscale, --skip-bad, --max-bytes, --data-dir and --offline.
 
     The command gets them as one `source`, together with the argument DATASET. The command declares this argument
     itself, because it must come first.
@@ -94,11 +101,13 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
         resize: int | None,
         grayscale: bool,
         skip_bad: bool,
+        max_bytes: int | None,
         data_dir: Path | None,
         offline: bool,
         **others: Any,
     ) -> Any:
-        source = DataSource(dataset, DataOptions(classes, resize, grayscale, skip_bad), data_dir, offline)
+        options = DataOptions(classes, resize, grayscale, skip_bad)
+        source = DataSource(dataset, options, data_dir, offline, max_bytes)
         return function(*args, source=source, **others)
 
     return _decorated(
@@ -120,6 +129,7 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--skip-bad", is_flag=True, help="Leave out files that cannot be read as images of the usual size."
         ),
+        max_bytes_option,
         data_dir_option,
         offline_option,
     )

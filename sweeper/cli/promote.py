@@ -15,6 +15,7 @@ from sweeper.cli.options import (
     device_options,
     given_parameters,
     json_option,
+    max_bytes_option,
     offline_option,
     progress_options,
     resolve_store,
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     help="Make this champion the registered one even if it is worse, cannot be compared, or a person chose the other.",
 )
 @device_options(jobs_help="Trainings at once: auto is one per usable core, or one per GPU.  [default: auto]")
+@max_bytes_option
 @data_dir_option
 @offline_option
 @store_options
@@ -98,6 +100,7 @@ def promote(
     again: bool,
     replace: bool,
     device: DeviceOptions,
+    max_bytes: int | None,
     data_dir: Path | None,
     offline: bool,
     store: StoreOptions,
@@ -143,6 +146,7 @@ def promote(
         ),
         given=given,
         device=device,
+        max_bytes=max_bytes,
         data_dir=data_dir,
         offline=offline,
         store=where,

@@ -123,7 +123,8 @@ def train(
                 f"configuration to a file (`sweeper spaces export {reference}`) and train with --space"
             )
         trial = study_trial.find(resolved, reference)
-        source = source_of(queries.find_study(resolved, trial.study_name), source.data_dir, source.offline)
+        study = queries.find_study(resolved, trial.study_name)
+        source = source_of(study, source.data_dir, source.offline, source.max_bytes)
         space, variant = trial.space(overrides), trial.name
         training = trial.training(training, own_seed="seed" not in given)
         device = trial.device(device)

@@ -12,9 +12,11 @@ class DataSource:
 
     `dataset` is a known name, or the path of a folder of images or an .npz file. `data_dir`, where the files
     are, applies to known names only. With `offline` nothing is downloaded: no data, and no pretrained weights.
+    `max_bytes` is the most that decoded images may take, None for what fits.
     """
 
     dataset: str
     options: DataOptions = field(default_factory=DataOptions)
     data_dir: Path | None = None
     offline: bool = False
+    max_bytes: int | None = None

@@ -42,10 +42,10 @@ def load_test_set(
     """
     path = lookup.path_of(source.dataset)
     if path is not None:
-        return _test_set(source, lookup.test_part(path, source.options, input_shape, Reading(notify)))
+        return _test_set(source, lookup.test_part(path, source.options, input_shape, Reading(notify, source.max_bytes)))
     known = catalog.get(source.dataset)
     files = locate.read(known, known.test, data_dir=source.data_dir, offline=source.offline, notify=notify)
-    return _test_set(source, known_part(known, known.test, files, source.options, Reading(notify)))
+    return _test_set(source, known_part(known, known.test, files, source.options, Reading(notify, source.max_bytes)))
 
 
 def find_test_set(
@@ -55,16 +55,15 @@ def find_test_set(
     path = lookup.path_of(source.dataset)
     if path is not None:
         try:
-            return _test_set(source, lookup.test_part(path, source.options, input_shape, Reading(notify)))
+            part = lookup.test_part(path, source.options, input_shape, Reading(notify, source.max_bytes))
         except NoTestImages:
             return None
+        return _test_set(source, part)
     known = catalog.get(source.dataset)
     files = locate.find(known, known.test, data_dir=source.data_dir, notify=notify)
-    return (
-        None
-        if files is None
-        else _test_set(source, known_part(known, known.test, files, source.options, Reading(notify)))
-    )
+    if files is None:
+        return None
+    return _test_set(source, known_part(known, known.test, files, source.options, Reading(notify, source.max_bytes)))
 
 
 def test_sha256(dataset: str) -> str | None:

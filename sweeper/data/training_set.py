@@ -44,11 +44,11 @@ def load_training_set(source: DataSource, *, notify: Callable[[str], None] = lam
     if path is not None:
         if source.data_dir is not None:
             notify(f"ignored the data folder {source.data_dir}: {plain(dataset)} is a path, not a known data set")
-        found = lookup.training_part(path, source.options, Reading(notify))
+        found = lookup.training_part(path, source.options, Reading(notify, source.max_bytes))
     else:
         known = catalog.get(dataset)
         files = locate.read(known, known.training, data_dir=source.data_dir, offline=source.offline, notify=notify)
-        found = known_part(known, known.training, files, source.options, Reading(notify))
+        found = known_part(known, known.training, files, source.options, Reading(notify, source.max_bytes))
     n_images = len(found.labels)
     return TrainingSet(
         name=lookup.name_of(dataset),

@@ -1,1 +1,1 @@
-"""What a process does with signals, and with output that may vanish."""
+"""What a process does with signals and with output that may vanish, and what it may use."""

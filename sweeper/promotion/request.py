@@ -14,8 +14,8 @@ class PromotionRequest:
     """The request for a promotion. `study` None means the latest. `command` is the command line, for the record.
 
     `given` are the names of the options in the command line: those that only have their defaults are no request for
-    another promotion than a recorded one. `data_dir` and `offline` are those of DataSource; the data set is the study's
-    own.
+    another promotion than a recorded one. `data_dir`, `offline` and `max_bytes` are those of DataSource; the data set
+    is the study's own.
     """
 
     study: str | None
@@ -24,5 +24,6 @@ class PromotionRequest:
     device: DeviceOptions
     data_dir: Path | None
     offline: bool
+    max_bytes: int | None = None
     store: Store
     command: Sequence[str]

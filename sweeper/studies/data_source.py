@@ -11,7 +11,7 @@ from sweeper.studies import lifecycle
 from sweeper.studies.attributes import spec_of
 
 
-def source_of(study: optuna.Study, data_dir: Path | None, offline: bool) -> DataSource:
+def source_of(study: optuna.Study, data_dir: Path | None, offline: bool, max_bytes: int | None = None) -> DataSource:
     """The source of the study's data: the path from the search or, if the data were moved, `data_dir`.
 
     Raises SweeperError if there is nothing at the path and `data_dir` is None.
@@ -19,13 +19,13 @@ def source_of(study: optuna.Study, data_dir: Path | None, offline: bool) -> Data
     spec = spec_of(study)
     path: str | None = study.user_attrs.get(lifecycle.DATA_PATH)
     if path is None:
-        return DataSource(spec.dataset, spec.data_options, data_dir, offline)
+        return DataSource(spec.dataset, spec.data_options, data_dir, offline, max_bytes)
     if os.path.exists(path):
-        return DataSource(path, spec.data_options, None, offline)
+        return DataSource(path, spec.data_options, None, offline, max_bytes)
     if data_dir is None:
         raise SweeperError(
             f"the data of study {study.study_name} must be where the search read them, got nothing at {path}; "
             "if they were moved, give their new path with --data-dir"
         )
     # The path is absolute because a folder may have the name of a known data set.
-    return DataSource(os.path.abspath(data_dir), spec.data_options, None, offline)
+    return DataSource(os.path.abspath(data_dir), spec.data_options, None, offline, max_bytes)

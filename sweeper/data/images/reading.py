@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Reading:
-    """Who is told what happens while images are read: `notify` gets lines for the user."""
+    """How images are read: `notify` gets lines for the user.
+
+    `max_bytes` is the most that decoded images may take; None for what the memory and the size of the files allow.
+    """
 
     notify: Callable[[str], None]
+    max_bytes: int | None = None

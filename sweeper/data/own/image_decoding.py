@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,8 +11,10 @@ from statistics import median
 import numpy as np
 from PIL import Image
 
+from sweeper.data.images.bounds import check_size, require_memory
 from sweeper.data.images.decoded_cache import Decoded, decoded, require_room
 from sweeper.data.images.options import DataOptions
+from sweeper.data.images.progress import Progress
 from sweeper.data.images.reading import Reading
 from sweeper.data.images.resize import fitted
 from sweeper.data.own.image_files import FORMATS, Format, Inspected, content_of, describe_bad
@@ -41,11 +44,16 @@ def read(
     """
     identity = f"{DECODING} {content} {classes} {wanted} {options.resize is not None} {options.skip_bad}"
     key = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()
-    return decoded(key, partial(_decode, inspected, classes, wanted, options), reading.notify)
+    return decoded(key, partial(_decode, inspected, classes, wanted, options, reading), reading.notify)
 
 
 def _decode(
-    inspected: Sequence[Inspected], classes: Sequence[str], wanted: Format, options: DataOptions, folder: Path
+    inspected: Sequence[Inspected],
+    classes: Sequence[str],
+    wanted: Format,
+    options: DataOptions,
+    reading: Reading,
+    folder: Path,
 ) -> dict[str, str]:
     bad: dict[str, str] = {}
     good: list[Inspected] = []
@@ -61,14 +69,18 @@ def _decode(
             sizes.append(header.size[0] * header.size[1])
     _refuse_bad(bad, len(good), options)
     shape = (len(good), *wanted.input_shape)
+    _check_sizes(good, sizes, shape, options, reading)
     require_room(shape, folder)
     images = np.lib.format.open_memmap(folder / "images.npy", "w+", dtype=np.uint8, shape=shape)
+
+    progress = Progress(f"decoding {len(good):,} files", sum(found.n_bytes for found in good), reading.notify)
 
     def decode(place: int) -> str:
         content = _unchanged(good[place])
         try:
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 images[place] = fitted(image, wanted.size, grey=wanted.is_grey)
+            progress.add(len(content))
         except MemoryError:
             raise
         except Exception as error:  # damaged bytes make Pillow's decoders raise exceptions of any type
@@ -94,6 +106,18 @@ def _decode(
     label_of = {name: label for label, name in enumerate(classes)}
     np.save(folder / "labels.npy", np.array([label_of[file.class_name] for file in whole], dtype=np.int64))
     return bad
+
+
+def _check_sizes(
+    good: Sequence[Inspected], sizes: Sequence[int], shape: Sequence[int], options: DataOptions, reading: Reading
+) -> None:
+    """Refuses too many or too large images by their headers, before any is decoded."""
+    place = plain(str(Path(os.path.commonpath([found.file.path for found in good]))))
+    stored = None if options.resize else sum(found.n_bytes for found in good)
+    check_size(shape, stored, reading.max_bytes, place)
+    largest = good[int(np.argmax(sizes))]
+    if reading.max_bytes is None:
+        require_memory(PIXEL_BYTES * max(sizes), "while one image is decoded", plain(str(largest.file.path)))
 
 
 def _unchanged(inspected: Inspected) -> bytes:

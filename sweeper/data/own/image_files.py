@@ -6,9 +6,8 @@ import io
 import os
 import stat
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import BinaryIO
@@ -16,6 +15,7 @@ from typing import BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from sweeper.data.images.options import DataOptions
+from sweeper.data.images.progress import Progress
 from sweeper.data.own.many_files import HELD_BYTES, each, silent_pillow
 from sweeper.errors import SweeperError, plain
 
@@ -63,14 +63,27 @@ class Inspected:
     file: ImageFile
     sha256: str  # or the reason why the file cannot be read; empty if no hash was requested
     header: Format | str  # or the reason why the file is not an image
+    n_bytes: int = 0  # that were hashed
 
 
-def inspect(files: Sequence[ImageFile], *, hashed: bool = True) -> list[Inspected]:
-    """Inspects each file; reads only its header unless `hashed`. A bad file raises nothing: its result says why."""
+def inspect(
+    files: Sequence[ImageFile], *, hashed: bool = True, notify: Callable[[str], None] = lambda note: None
+) -> list[Inspected]:
+    """Inspects each file; reads only its header unless `hashed`. A bad file raises nothing: its result says why.
+
+    `notify` is told how far the hashing is if it takes long.
+    """
     sizes = [_n_bytes(file) for file in files] if hashed else []
     n_at_once = HELD_BYTES // (max(sizes) or 1) if sizes and median(sizes) >= MANY_BYTES else 1
+    progress = Progress(f"hashing {len(files):,} files", sum(sizes), notify)
+
+    def inspected(file: ImageFile) -> Inspected:
+        found = _inspect(file, hashed=hashed)
+        progress.add(found.n_bytes)
+        return found
+
     with silent_pillow():
-        return each(partial(_inspect, hashed=hashed), files, n_at_once)
+        return each(inspected, files, n_at_once)
 
 
 def content_sha256(inspected: Sequence[Inspected]) -> str:
@@ -131,7 +144,7 @@ def _inspect(file: ImageFile, *, hashed: bool) -> Inspected:
                 return Inspected(file, "", _header(stream))
         content = content_of(file)
         # The header is that of the hashed bytes, whatever the file holds by now.
-        return Inspected(file, hashlib.sha256(content).hexdigest(), _header(io.BytesIO(content)))
+        return Inspected(file, hashlib.sha256(content).hexdigest(), _header(io.BytesIO(content)), len(content))
     except OSError as error:
         reason = error.strerror or type(error).__name__
         return Inspected(file, reason, reason)

@@ -20,6 +20,7 @@ from sweeper.errors import SweeperError, UsageError, plain, shortened
 TEST_SHARE = 0.15
 # Lower-case names that people give to parts of a data set other than training, and hardly ever to a class.
 PARTS = {"val", "validation", "test", "testing"}
+MOST_LINKS = 5
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def training_part(root: Path, options: DataOptions, reading: Reading) -> ImageSe
     elif others := [name for name in _folders(root) if name not in ("train", "val", "test")]:
         names = shortened(", ".join(map(plain, others)))
         reading.notify(f"ignored the folders of {root} that are not train, val or test: {names}")
+    _tell_links(layout, [part for part in (layout.train, layout.val) if part], files, reading)
     part = _part(layout, files, classes, None, options, reading)
     _refuse_empty_classes(layout, classes, {classes[label] for label in np.unique(part.labels)})
     return part
@@ -101,6 +103,7 @@ def test_part(root: Path, options: DataOptions, wanted: Format, reading: Reading
         found = "none set aside" if layout.is_single else "no file in its folder" if layout.test else "no test folder"
         found = "none of the classes asked for" if files else found
         raise NoTestImages(f"there must be a test part, got {found} ({plain(str(root))})")
+    _tell_links(layout, [layout.test] if layout.test else [], files, reading)
     return _part(layout, files, classes, wanted, options, reading)
 
 
@@ -124,7 +127,7 @@ def _part(
     reading: Reading,
 ) -> ImageSet:
     """The images of these files that belong to the classes, in the wanted format or else that of the training part."""
-    inspected = image_files.inspect(files)
+    inspected = image_files.inspect(files, notify=reading.notify)
     content = image_files.content_sha256(inspected)
     chosen = _select_classes(inspected, classes)
     if wanted is None:
@@ -183,6 +186,18 @@ def _files(layout: Layout, part: Path) -> list[ImageFile]:
                 if not name.startswith("."):
                     found.append(ImageFile(Path(place, name), f"{prefix}/{name}", class_name))
     return found
+
+
+def _tell_links(layout: Layout, parts: Sequence[Path], files: Sequence[ImageFile], reading: Reading) -> None:
+    """Tells once of links to places outside the data set's folder: what lies there is read too."""
+    root = os.path.realpath(layout.root)
+    folders = [part / name for part in parts for name in ("", *layout.classes)]
+    links = [path for path in (*folders, *(file.path for file in files)) if path != layout.root and path.is_symlink()]
+    outside = [(path, target) for path in links if not Path(target := os.path.realpath(path)).is_relative_to(root)]
+    if outside:
+        shown = "; ".join(f"{plain(str(path))} -> {plain(target)}" for path, target in outside[:MOST_LINKS])
+        more = f"; and {len(outside) - MOST_LINKS:,} more" if len(outside) > MOST_LINKS else ""
+        reading.notify(f"images are also read outside of {plain(str(layout.root))}, where links lead: {shown}{more}")
 
 
 def _refuse_empty_classes(layout: Layout, classes: Sequence[str], present: Collection[str]) -> None:

@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sweeper.data.images.bounds import check_size
 from sweeper.data.images.conversion import converted
 from sweeper.data.images.decoded_cache import decoded, require_room
 from sweeper.data.images.image_set import ImageSet, NoTestImages
 from sweeper.data.images.options import DataOptions
+from sweeper.data.images.progress import Progress
 from sweeper.data.images.reading import Reading
 from sweeper.data.own.npz_arrays import CHUNK, StoredArray, names, opened, place
 from sweeper.errors import SweeperError, UsageError, plain
@@ -54,7 +56,8 @@ def training_part(path: Path, options: DataOptions, reading: Reading) -> ImageSe
     UsageError.
     """
     parts = ["train"] + ["val"] * _has(path, "val")
-    content = _read(path, parts)
+    _check_size(path, parts, reading)
+    content = _read(path, parts, reading)
     classes = content.classes or _numbers(path, content.labels[0])
     part = converted(_part(path, parts, content, classes, reading), options, reading)
     n_images = np.bincount(part.labels[: len(part.labels) - part.n_validation], minlength=len(part.classes))
@@ -68,8 +71,9 @@ def test_part(path: Path, options: DataOptions, reading: Reading) -> ImageSet:
     """The test images. Raises NoTestImages if there are none, and SweeperError and UsageError."""
     if not _has(path, "test"):
         raise NoTestImages(f"there must be a test part, got no test_images and test_labels ({plain(str(path))})")
+    _check_size(path, ["test"], reading)
     classes = _class_names(path) or _numbers(path, _labels(path, "train"))
-    part = converted(_part(path, ["test"], _read(path, ["test"]), classes, reading), options, reading)
+    part = converted(_part(path, ["test"], _read(path, ["test"], reading), classes, reading), options, reading)
     if not len(part.labels):
         raise NoTestImages(f"there must be a test part, got none of the classes asked for ({plain(str(path))})")
     return part
@@ -91,8 +95,20 @@ def test_sha256(path: Path) -> str | None:
     return digest.hexdigest()
 
 
+def _check_size(path: Path, parts: Sequence[str], reading: Reading) -> None:
+    """Refuses too many or too large images by the headers, before anything is expanded, be it to hash it."""
+    shapes, n_stored = [], 0
+    for name in parts:
+        with opened(path, f"{name}_images") as array:
+            shapes.append(_layout(array))
+            n_stored += array.n_stored
+    check_size(
+        (sum(shape[0] for shape in shapes), *shapes[0][1:]), n_stored, reading.max_bytes, plain(str(path)), advice=""
+    )
+
+
 def _part(path: Path, parts: Sequence[str], content: _Content, classes: tuple[str, ...], reading: Reading) -> ImageSet:
-    found = decoded(content.sha256, partial(_decode, path, parts, content), reading.notify)
+    found = decoded(content.sha256, partial(_decode, path, parts, content, reading), reading.notify)
     if len(classes) < 2:
         raise UsageError(f"there must be at least two classes, got only {classes[0]} ({place(path, 'train_labels')})")
     if found.labels.max() >= len(classes):
@@ -102,18 +118,18 @@ def _part(path: Path, parts: Sequence[str], content: _Content, classes: tuple[st
     return ImageSet(found.images, found.labels, classes, content.sha256, str(path), n_validation)
 
 
-def _decode(path: Path, parts: Sequence[str], content: _Content, folder: Path) -> dict[str, str]:
+def _decode(path: Path, parts: Sequence[str], content: _Content, reading: Reading, folder: Path) -> dict[str, str]:
     require_room(content.shape, folder)
     images = np.lib.format.open_memmap(folder / "images.npy", "w+", dtype=np.uint8, shape=content.shape)
     # The pixels come from a second reading, since only the hash of the first one told that they are not cached.
-    if _read(path, parts, images).sha256 != content.sha256:
+    if _read(path, parts, reading, images).sha256 != content.sha256:
         raise _changed(path)
     images.flush()
     np.save(folder / "labels.npy", np.concatenate(content.labels))
     return {}
 
 
-def _read(path: Path, parts: Sequence[str], target: NDArray[np.uint8] | None = None) -> _Content:
+def _read(path: Path, parts: Sequence[str], reading: Reading, target: NDArray[np.uint8] | None = None) -> _Content:
     """Reads the parts once, in a fixed order; copies the images into `target` (N, C, H, W) if there is one."""
     digest = hashlib.sha256()
     shapes: list[tuple[int, int, int, int]] = []
@@ -124,11 +140,13 @@ def _read(path: Path, parts: Sequence[str], target: NDArray[np.uint8] | None = N
             if shapes and shape[1:] != shapes[0][1:]:
                 first, other = ("x".join(map(str, sizes[1:])) for sizes in (shapes[0], shape))
                 raise SweeperError(f"images must be {first} like the training images, got {other} ({array.place})")
+            what = "hashing" if target is None else "decoding"
+            progress = Progress(f"{what} {array.place}", prod(shape), reading.notify)
             if target is None:
-                array.skip()
+                array.skip(progress)
             else:
                 start = sum(before[0] for before in shapes)
-                _copy(path, array, target[start : start + shape[0]])
+                _copy(path, array, target[start : start + shape[0]], progress)
         shapes.append(shape)
         labels.append(_labels(path, name, digest))
         if len(labels[-1]) != shape[0]:
@@ -139,7 +157,7 @@ def _read(path: Path, parts: Sequence[str], target: NDArray[np.uint8] | None = N
     return _Content(digest.hexdigest(), shapes, labels, classes)
 
 
-def _copy(path: Path, array: StoredArray, target: NDArray[np.uint8]) -> None:
+def _copy(path: Path, array: StoredArray, target: NDArray[np.uint8], progress: Progress) -> None:
     """Copies stored images to (N, C, H, W), a few at a time, because all of them may not fit into memory."""
     if _layout(array) != target.shape:
         raise _changed(path)
@@ -151,6 +169,7 @@ def _copy(path: Path, array: StoredArray, target: NDArray[np.uint8]) -> None:
         pixels = np.frombuffer(array.stream.read(n_read * prod(stored)), np.uint8)
         images = pixels.reshape((n_read, *stored), order="F" if array.is_fortran else "C")
         target[start : start + n_read] = images.transpose(0, 3, 1, 2)
+        progress.add(images.nbytes)
 
 
 def _changed(path: Path) -> SweeperError:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeper.data.formats.gzipped import MOST_EXPANSION
+from sweeper.data.images.progress import Progress
 from sweeper.errors import SweeperError, UsageError, first_line, plain
 
 CHUNK = 1 << 20
@@ -41,6 +42,7 @@ class StoredArray:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     is_fortran: bool
+    n_stored: int  # bytes in the file
     stream: _Hashed
 
     def values(self) -> NDArray[Any]:
@@ -54,10 +56,11 @@ class StoredArray:
         values = np.frombuffer(self.stream.read(n_bytes), self.dtype)
         return values.reshape(self.shape, order="F" if self.is_fortran else "C")
 
-    def skip(self) -> None:
+    def skip(self, progress: Progress | None = None) -> None:
         """Reads to the end, a chunk at a time, and keeps nothing."""
-        while self.stream.read(CHUNK):
-            pass
+        while chunk := self.stream.read(CHUNK):
+            if progress:
+                progress.add(len(chunk))
 
 
 @contextmanager
@@ -79,7 +82,7 @@ def opened(path: Path, name: str, digest: "hashlib._Hash | None" = None) -> Iter
                 # Later versions are for records of many fields, and allow headers of gigabytes.
                 raise ValueError(f"version {version[0]}.{version[1]} of the npy format, only 1.0 is supported")
             shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(cast(IO[bytes], stream))
-            found = StoredArray(name, place(path, name), shape, dtype, is_fortran, stream)
+            found = StoredArray(name, place(path, name), shape, dtype, is_fortran, info.compress_size, stream)
             _check(found, info, info.file_size - file.tell())
             yield found
 

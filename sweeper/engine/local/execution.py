@@ -1,14 +1,13 @@
 """Decides how many trials this machine trains at once, and on which devices."""
 
 import math
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from sweeper.engine.options import DeviceOptions
 from sweeper.errors import UsageError, plain
+from sweeper.process.resources import available_memory, usable_cores
 from sweeper.validators import MOST_PER_GPU
 
 MOST_CPU_WORKERS = 8
@@ -17,7 +16,6 @@ WORKER_BYTES = 3 << 29
 # Torch's libraries, the training of a LeNet-5 and the leftovers of 150 earlier trainings take 1 GiB of the limit. The
 # rest is a reserve.
 LEAST_WORKER_BYTES = 5 << 28
-CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
@@ -101,39 +99,6 @@ def _check_worker_memory(n_bytes: int, devices: list[str]) -> None:
         )
 
 
-def usable_cores(environment: Mapping[str, str]) -> int:
-    """The number of cores that this process may use: the least of affinity, cgroup quota and Slurm's allocation."""
-    limits = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
-    for folder in _cgroup_folders():
-        quota = _cpu_quota(folder)
-        if quota is not None:
-            limits.append(max(1, math.floor(quota)))
-    allotted = environment.get("SLURM_CPUS_PER_TASK", "")
-    if allotted.isdigit() and int(allotted) > 0:
-        limits.append(int(allotted))
-    return min(limits)
-
-
-def available_memory() -> int | None:
-    """Bytes that can still be allocated, according to the system and the cgroups; None if neither is known."""
-    limits = []
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                limits.append(int(line.split()[1]) * 1024)
-    except OSError:
-        pass
-    for folder in _cgroup_folders():
-        for limit, usage in (
-            ("memory.max", "memory.current"),
-            ("memory.limit_in_bytes", "memory.usage_in_bytes"),
-        ):
-            most, used = _number(folder / limit), _number(folder / usage)
-            if most is not None and used is not None:
-                limits.append(max(0, most - used))
-    return min(limits, default=None)
-
-
 def _devices(device: str) -> list[str]:
     import torch
 
@@ -157,37 +122,3 @@ def _devices(device: str) -> list[str]:
     if device not in ("cpu", "mps"):
         raise UsageError(f"device must be auto, cpu, cuda, cuda:N, cuda:N,cuda:M or mps, got {device!r} (--device)")
     return [device]
-
-
-def _cgroup_folders() -> list[Path]:
-    """The control-group folders that limit this process: its own and their parents, in cgroup version 1 or 2."""
-    try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return []
-    folders = []
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers and not {"cpu", "memory"} & set(controllers.split(",")):
-            continue
-        top = CGROUP / controllers
-        folder = top / path.lstrip("/")
-        folders += [folder, *(parent for parent in folder.parents if parent == top or top in parent.parents)]
-    return folders
-
-
-def _cpu_quota(folder: Path) -> float | None:
-    try:
-        quota, period = (folder / "cpu.max").read_text().split()
-        return None if quota == "max" else int(quota) / int(period)
-    except (OSError, ValueError):
-        pass
-    old_quota, old_period = _number(folder / "cpu.cfs_quota_us"), _number(folder / "cpu.cfs_period_us")
-    return old_quota / old_period if old_quota is not None and old_quota > 0 and old_period else None
-
-
-def _number(path: Path) -> int | None:
-    try:
-        return int(path.read_text())
-    except (OSError, ValueError):  # no such file, or "max"
-        return None

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sweeper.data.images import bounds
 from sweeper.data.images.decoded_cache import decoded
 from sweeper.data.images.options import DataOptions
 from sweeper.data.images.reading import Reading
@@ -257,3 +258,24 @@ def test_large_images_are_decoded_by_fewer_threads(tmp_path, monkeypatch):
     for side in (5, 10, 40):
         decode(image_files_in(tmp_path / str(side), {"1": picture(1, (side, side)), "2": picture(2, (side, side))}))
     assert at_once == [8, 2, 0]
+
+
+def test_images_that_do_not_fit_into_memory_are_refused_before_any_is_decoded(tmp_path, monkeypatch):
+    files = image_files_in(tmp_path, {"1": picture(1, (40, 40)), "2": picture(2, (40, 40))})
+    monkeypatch.setattr(image_decoding, "fitted", lambda *given, **named: pytest.fail("decoded"))
+    for available, message in (
+        (3_000, "got 0.0 MB, 2 images of 1x40x40"),
+        (12_000, rf"while one image is decoded \({tmp_path}/1\)"),
+    ):
+        monkeypatch.setattr(bounds, "available_memory", lambda memory=available: memory)
+        with pytest.raises(SweeperError, match=message):
+            decode(files)
+
+
+def test_folder_of_tiny_files_with_huge_images_is_refused_unless_they_are_resized(tmp_path, monkeypatch):
+    monkeypatch.setattr(bounds, "ANY_RATIO_BYTES", 500_000)
+    black = Image.new("L", (600, 600))
+    files = image_files_in(tmp_path, {"1": black, "2": black})
+    with pytest.raises(SweeperError, match=r"must take 200 times the bytes .* got 0.7 MB from .* with --max-bytes 1MB"):
+        decode(files)
+    assert decode(files, DataOptions(resize=600)).images.shape == (2, 1, 600, 600)

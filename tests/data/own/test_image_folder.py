@@ -292,3 +292,27 @@ def test_class_without_an_image_is_refused_before_and_after_bad_files_are_left_o
         load_training_set(DataSource(str(root), options=DataOptions(skip_bad=True)))
     write_folder(root, {"train/ox/1.png": 3})
     assert load_training_set(DataSource(str(root), options=DataOptions(("ox", "cat")))).classes == ("ox", "cat")
+
+
+def test_links_out_of_the_folder_are_told_once_and_followed(tmp_path, notes):
+    contents = {f"train/{name}/{n}.png": n for n, name in enumerate(["cat", "dog", "cat", "dog"])}
+    root = write_folder(tmp_path / "pets", contents | {"test/cat/7.png": 7, "test/dog/8.png": 8})
+    for source, target in (("train/cat", "elsewhere"), ("test/dog", "afar"), ("train/dog/1.png", "1.png")):
+        (root / source).rename(tmp_path / target)
+        (root / source).symlink_to(tmp_path / target)
+    (root / "train/dog/inside.png").symlink_to(root / "train/dog/3.png")
+    training_set = load_training_set(DataSource(str(root)), notify=notes.append)
+    load_test_set(DataSource(str(root)), input_shape=(1, 4, 4), notify=notes.append)
+    assert training_set.classes == ("cat", "dog")
+    assert notes == [
+        f"images are also read outside of {root}, where links lead: {root}/train/cat -> {tmp_path}/elsewhere; "
+        f"{root}/train/dog/1.png -> {tmp_path}/1.png",
+        f"images are also read outside of {root}, where links lead: {root}/test/dog -> {tmp_path}/afar",
+    ]
+
+
+def test_folder_that_is_reached_by_a_link_has_no_links_out_of_it(tmp_path, notes):
+    write_folder(tmp_path / "pets", {"train/cat/1.png": 1, "train/dog/2.png": 2})
+    (tmp_path / "link").symlink_to(tmp_path / "pets")
+    load_training_set(DataSource(str(tmp_path / "link")), notify=notes.append)
+    assert notes == []

@@ -2,11 +2,13 @@ import os
 import pickle
 import tracemalloc
 import zipfile
+from functools import partial
 
 import numpy as np
 import pytest
 
 from sweeper.data import test_set
+from sweeper.data.images import bounds
 from sweeper.data.images.decoded_cache import decoded
 from sweeper.data.images.options import DataOptions
 from sweeper.data.own import npz
@@ -346,3 +348,24 @@ def test_labels_and_names_are_those_that_were_hashed(tmp_path, monkeypatch):
     after = load_training_set(DataSource(str(path)))
     assert (after.sha256, after.classes) == (before.sha256, before.classes)
     assert after.labels.tolist() == before.labels.tolist()
+
+
+@pytest.mark.parametrize("part", ["train", "val", "test"])
+def test_images_that_do_not_fit_are_refused_before_they_are_expanded(tmp_path, monkeypatch, part):
+    monkeypatch.setattr(bounds, "available_memory", lambda: 19_000_000)
+    monkeypatch.setattr("sweeper.data.own.npz_arrays.StoredArray.skip", lambda array: pytest.fail("expanded"))
+    black = {f"{part}_images": np.zeros((25_000, 28, 28), np.uint8), f"{part}_labels": np.zeros(25_000, int)}
+    path = write_npz(tmp_path / "some.npz", TRAIN | {"train_images": np.zeros((6, 28, 28), np.uint8)} | black)
+    load = load_training_set if part != "test" else partial(load_test_set, input_shape=(1, 28, 28))
+    with pytest.raises(SweeperError, match=r"must fit into the available memory, 19.0 MB, got 19.6 MB, 25,00\d images"):
+        load(DataSource(str(path)))
+
+
+def test_bound_on_the_images_may_be_lifted(tmp_path, monkeypatch):
+    monkeypatch.setattr(bounds, "available_memory", lambda: 100)
+    path = str(write_npz(tmp_path / "some.npz", TRAIN))
+    with pytest.raises(SweeperError, match="--max-bytes 1MB"):
+        load_training_set(DataSource(path))
+    with pytest.raises(SweeperError, match=r"0.0 MB at most \(--max-bytes\), got 0.0 MB, 6 images of 1x4x5"):
+        load_training_set(DataSource(path, max_bytes=119))
+    assert load_training_set(DataSource(path, max_bytes=120)).images.nbytes == 120

@@ -1,11 +1,11 @@
 import os
-from pathlib import Path
 
 import pytest
 
 from sweeper.engine.local import execution
 from sweeper.engine.options import DeviceOptions
 from sweeper.errors import UsageError
+from sweeper.process import resources
 
 GIB = 1 << 30
 
@@ -14,40 +14,9 @@ GIB = 1 << 30
 def machine(monkeypatch):
     """A machine with 16 cores and 64 GiB, free of control groups."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(16)))
-    monkeypatch.setattr(execution, "_cgroup_folders", list)
+    monkeypatch.setattr(resources, "_cgroup_folders", list)
     monkeypatch.setattr(execution, "available_memory", lambda: 64 * GIB)
     return monkeypatch
-
-
-def group(monkeypatch, folder: Path, **files: str) -> None:
-    folder.mkdir(exist_ok=True)
-    for name, text in files.items():
-        (folder / name.replace("_", ".", 1)).write_text(text)
-    monkeypatch.setattr(execution, "_cgroup_folders", lambda: [folder])
-
-
-def test_affinity_bounds_the_cores(machine):
-    machine.setattr(os, "sched_getaffinity", lambda pid: {3, 5, 7})
-    assert execution.usable_cores({}) == 3
-
-
-@pytest.mark.parametrize(("text", "cores"), [("max 100000", 16), ("250000 100000", 2), ("50000 100000", 1)])
-def test_quota_bounds_the_cores(machine, tmp_path, text, cores):
-    group(machine, tmp_path / "g", cpu_max=text)
-    assert execution.usable_cores({}) == cores
-
-
-def test_old_quota_bounds_the_cores(machine, tmp_path):
-    (tmp_path / "g").mkdir()
-    (tmp_path / "g" / "cpu.cfs_quota_us").write_text("300000")
-    (tmp_path / "g" / "cpu.cfs_period_us").write_text("100000")
-    machine.setattr(execution, "_cgroup_folders", lambda: [tmp_path / "g"])
-    assert execution.usable_cores({}) == 3
-
-
-@pytest.mark.parametrize(("text", "cores"), [("4", 4), ("64", 16), ("", 16), ("x", 16), ("0", 16)])
-def test_slurm_bounds_the_cores(machine, text, cores):
-    assert execution.usable_cores({"SLURM_CPUS_PER_TASK": text}) == cores
 
 
 def test_a_worker_a_core_but_at_most_eight(machine):
@@ -74,11 +43,6 @@ def test_no_more_workers_than_there_is_work_and_each_has_its_share_of_all_memory
     assert len(execution.plan_execution(DeviceOptions("cpu", jobs=2), 0, {}, most_jobs=3).devices) == 2
     machine.setattr(execution, "_devices", lambda device: ["cuda:0", "cuda:1"])
     assert execution.plan_execution(DeviceOptions("cuda"), 0, {}, most_jobs=1).devices == ("cuda:0",)
-
-
-def test_memory_of_a_control_group_counts(monkeypatch, tmp_path):
-    group(monkeypatch, tmp_path / "g", memory_max="1000000", memory_current="400000")
-    assert execution.available_memory() == 600_000
 
 
 def test_gpus_have_a_worker_each(monkeypatch):

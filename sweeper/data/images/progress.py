@@ -1,0 +1,29 @@
+"""Tells how far a long reading of bytes is, every few seconds."""
+
+import time
+from collections.abc import Callable
+from threading import Lock
+
+from sweeper.data.images.bounds import size
+
+SECONDS = 10.0
+
+
+class Progress:
+    """A reading of `total` bytes: tells `notify` how far it is, first after SECONDS and then as often."""
+
+    def __init__(self, what: str, total: int, notify: Callable[[str], None]) -> None:
+        self._what, self._total, self._notify = what, total, notify
+        self._started = self._told = time.monotonic()
+        self._n_bytes = 0
+        self._lock = Lock()
+
+    def add(self, n_bytes: int) -> None:
+        """Counts bytes that were read. Any thread may call this."""
+        with self._lock:
+            self._n_bytes += n_bytes
+            now = time.monotonic()
+            if now - self._told >= SECONDS:
+                self._told = now
+                rate = size(round(self._n_bytes / (now - self._started)))
+                self._notify(f"{self._what}: {size(self._n_bytes)} of {size(self._total)}, {rate} a second")
