@@ -1,19 +1,18 @@
 """Downloads data files: from the addresses that torchvision knows, then from Debian's package through apt."""
 
 import hashlib
-import http.client
 import re
 import shutil
 import subprocess
 import tempfile
 import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
 from sweeper.data.known import archives, verified_files
 from sweeper.data.known.catalog import DataFile, Dataset
+from sweeper.data.known.transfer import NETWORK_ERRORS, blocks
 from sweeper.errors import SweeperError
 
 # Seconds of silence after which a mirror is given up: behind a firewall, the first search must not seem to hang.
@@ -22,9 +21,6 @@ MIRROR_TIMEOUT = 5.0
 ARCHIVE_TIMEOUT = 30.0
 # apt needs 5 s on a fast line (package lists and 30 MB); this is enough for a line a hundred times slower.
 APT_TIMEOUT = 600.0
-BLOCK_BYTES = 1 << 20
-# The exceptions of urllib: URLError and its subclass HTTPError are OSErrors.
-NETWORK_ERRORS = (OSError, http.client.HTTPException)
 
 # Runs apt in a private folder. apt reads `-c` after the system's configuration, so this one takes precedence. The
 # update hooks are cleared: run by root, they would clean the system's package cache and refresh its catalogue.
@@ -78,9 +74,7 @@ def _from_mirrors(dataset: Dataset, missing: list[DataFile], folder: Path, notif
             url = f"{base}/{file.name}{'.gz' if compressed else ''}"
             notify(f"downloading {url}")
             try:
-                with urllib.request.urlopen(url, timeout=MIRROR_TIMEOUT) as response:
-                    data = response.read(verified_files.read_limit(file))
-                content = verified_files.check(data, file, url)
+                content = verified_files.check(_fetched(file, url, notify), file, url)
             except NETWORK_ERRORS as error:
                 failures.append(f"{url}: {_reason(error)}")
                 if not isinstance(error, urllib.error.HTTPError):
@@ -108,7 +102,7 @@ def _from_archive(
         folder.mkdir(parents=True, exist_ok=True)
         # The file has no name, so nothing is left however this process ends. It is in `folder`, which should have room.
         with tempfile.TemporaryFile(dir=folder) as stream:
-            _copy(archive, url, stream)
+            _copy(archive, url, stream, notify)
             stream.seek(0)
             for file, content in archives.members(stream, archive_folder, tuple(missing), url):
                 _keep(folder, file, content)
@@ -122,13 +116,23 @@ def _from_archive(
     return [f"{url}: holds no {archive_folder}/{file.name}" for file in missing]
 
 
-def _copy(archive: DataFile, url: str, stream: IO[bytes]) -> None:
+def _fetched(file: DataFile, url: str, notify: Callable[[str], None]) -> bytes:
+    """The content at `url`, or a beginning that is too long for `file`. Raises one of NETWORK_ERRORS."""
+    data, most = bytearray(), verified_files.read_limit(file)
+    for block in blocks(url, MIRROR_TIMEOUT, file.size, notify):
+        data += block
+        if len(data) > most:
+            break
+    return bytes(data)
+
+
+def _copy(archive: DataFile, url: str, stream: IO[bytes], notify: Callable[[str], None]) -> None:
     """Writes the archive, which may not fit into memory, to `stream`.
 
     Raises SweeperError unless its size and digest match, and OSError if `stream` cannot be written.
     """
     digest, size = hashlib.new(archive.algorithm), 0
-    for block in _blocks(url):
+    for block in _blocks(archive, url, notify):
         digest.update(block)
         size += len(block)
         if size > archive.size:
@@ -139,12 +143,10 @@ def _copy(archive: DataFile, url: str, stream: IO[bytes]) -> None:
     verified_files.check_digest(digest, archive, url)
 
 
-def _blocks(url: str) -> Iterator[bytes]:
+def _blocks(archive: DataFile, url: str, notify: Callable[[str], None]) -> Iterator[bytes]:
     """The content at `url`, block by block; SweeperError if the download fails."""
     try:
-        with urllib.request.urlopen(url, timeout=ARCHIVE_TIMEOUT) as response:
-            while block := response.read(BLOCK_BYTES):
-                yield block
+        yield from blocks(url, ARCHIVE_TIMEOUT, archive.size, notify)
     except NETWORK_ERRORS as error:
         raise SweeperError(f"{url}: {_reason(error)}") from None
 
