@@ -156,7 +156,7 @@ def test_check_that_breaks_is_an_error_and_the_others_go_on(tiny, tmp_path, monk
     monkeypatch.setattr(resources, "usable_cores", broken)
     checks = examined(tmp_path, tiny)
     assert (checks["cores"].status, checks["cores"].found) == ("error", "ZeroDivisionError: no core at all")
-    assert len(checks) == 12
+    assert len(checks) == 13
 
 
 def test_password_of_a_server_is_not_shown(tiny, tmp_path):
