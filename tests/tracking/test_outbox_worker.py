@@ -6,8 +6,9 @@ import time
 import mlflow
 import pytest
 
+from sweeper.errors import SweeperError
 from sweeper.tracking import outbox_worker
-from sweeper.tracking.outbox import waiting
+from sweeper.tracking.outbox import Outbox, waiting
 from sweeper.tracking.outbox_worker import NO_TIME
 from sweeper.tracking.patience import Patience
 from sweeper.tracking.tracker import Tracker
@@ -142,3 +143,32 @@ def test_local_file_that_is_to_be_deleted_is_not_a_write_that_waits(store, clien
     tracker.log_epoch(0, 1, {"train_loss": 1.0})
     tracker.forget(0, tmp_path / "checkpoint")
     assert len(tracker.close()) == waiting(store.outbox("counted", "id-counted", "study")) == 1
+
+
+def test_after_the_loss_of_a_study_nothing_is_delivered_and_only_what_ended_before_waits(store, client, monkeypatch):
+    lost = threading.Event()
+
+    def check_owned():
+        if lost.is_set():
+            raise SweeperError("another process has it")
+
+    tracker = Tracker(store, DATA, lambda text: None, check_owned=check_owned)
+    tracker.open("lost", "id-lost", {}, {})
+    gate, _ = held(tracker, monkeypatch)
+    for trial in (0, 1):
+        tracker.start_child(trial, f"trial {trial}", {}, {})
+        tracker.log_epoch(trial, 1, {"train_loss": 0.5})
+    tracker.start_child("1, fold 1", "fold 1", {}, {}, under=1)
+    for key in (0, "1, fold 1"):
+        tracker.finish(key, "complete")
+    lost.set()
+    gate.set()
+    with pytest.raises(SweeperError, match="another process has it"):
+        tracker.finish(None, "interrupted")
+    with pytest.raises(SweeperError, match="another process has it"):
+        tracker.close()
+    left = Outbox(store.outbox("lost", "id-lost", "study"))
+    assert {write.key for write in left.writes()} <= {0}
+    assert left.writes()[-1].action == "finish"
+    left.close()
+    assert client.get_run(tracker.run_id).info.status == "RUNNING"
