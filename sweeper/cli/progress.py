@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Timer
+from typing import Any, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -13,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from sweeper.cli.console import PlainConsole
 from sweeper.cli.notes import done_of
 from sweeper.events import (
     BatchesTrained,
@@ -30,6 +32,8 @@ from sweeper.events import (
     TrialStarted,
     outcome,
 )
+from sweeper.process.streams import Written
+from sweeper.store.shown import shown
 from sweeper.studies.objective import LABELS, METRICS
 
 # A step before the first training is named in a line of its own only if it takes longer.
@@ -41,7 +45,7 @@ SILENCE_SECONDS = 30.0
 @contextmanager
 def progress(*, quiet: bool, verbose: bool) -> Iterator[Listener]:
     """Gives the listener that shows a sweep."""
-    console = Console(stderr=True, highlight=False)
+    console = PlainConsole(sys.stderr)
     if quiet:
         yield lambda event: None
     # FORCE_COLOR makes rich take a file for a terminal, but a view that redraws itself is useless in a file.
@@ -49,6 +53,8 @@ def progress(*, quiet: bool, verbose: bool) -> Iterator[Listener]:
         view = _LiveView()
         lines = _PlainLines(console, verbose, view.tally)
         with Live(get_renderable=view.render, console=console, refresh_per_second=4, transient=True) as live:
+            # The view prints what others write above itself, and would obey their colours and links.
+            sys.stdout, sys.stderr = _shown(sys.stdout), _shown(sys.stderr)
 
             def show(event: Event) -> None:
                 if not sys.stderr.isatty():  # the terminal is gone, and a file takes the rest
@@ -66,6 +72,10 @@ def progress(*, quiet: bool, verbose: bool) -> Iterator[Listener]:
             yield lines
         finally:
             lines.end_step()
+
+
+def _shown(stream: TextIO) -> Any:
+    return Written(stream, lambda text: stream.write(shown(text)))
 
 
 class _Tally:

@@ -43,7 +43,6 @@ def promotions(study: str | None, store: StoreOptions, as_json: bool) -> None:
 
 
 def _print(found: "Sequence[PromotionOutcome]") -> None:
-    from rich.markup import escape
     from rich.table import Table
 
     from sweeper.cli.tables import amounts, stdout_console
@@ -56,9 +55,9 @@ def _print(found: "Sequence[PromotionOutcome]") -> None:
         champion = outcome.entrants[0]
         estimate = amounts(champion.confirm[outcome.metric], outcome.metric)
         table.add_row(
-            escape(outcome.study_name),
+            outcome.study_name,
             outcome.time[:19].replace("T", " "),
-            escape(outcome.model_name),
+            outcome.model_name,
             champion.version + " registered" * (champion.version == outcome.registered_champion),
             f"trial {champion.trial}" + " (baseline)" * champion.is_baseline,
             f"{LABELS[outcome.metric]} {estimate}" if estimate else "",

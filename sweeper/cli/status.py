@@ -7,6 +7,7 @@ import click
 
 from sweeper.cli.notes import counted, done_of, store_arguments
 from sweeper.cli.options import json_option, resolve_store, store_options
+from sweeper.errors import plain
 from sweeper.store.layout import StoreOptions
 from sweeper.studies.objective import LABELS
 
@@ -67,7 +68,7 @@ def _state(found: dict[str, Any]) -> str:
         case "running":
             return f"running, {found['owner']}"
         case "stopped":
-            return f"stopped by {found['ended']}"
+            return f"stopped by {plain(found['ended'])}"
         case "dead":
             return "dead: its process was killed, or its machine was lost"
         case "deleting":

@@ -4,7 +4,7 @@ import click
 
 from sweeper.cli.notes import note
 from sweeper.cli.options import resolve_store, store_options
-from sweeper.errors import SweeperError
+from sweeper.errors import SweeperError, plain
 from sweeper.store.layout import StoreOptions
 
 
@@ -41,6 +41,6 @@ def stop(
     note(f"{name}: {owner} records the running epochs; Ctrl-C ends only the waiting, not the stop")
     where.wait_for_owner(name)
     status = status_of(where, found)
-    click.echo(f"{name}: {status['state']}" + (f" by {status['ended']}" if status["state"] == "stopped" else ""))
+    click.echo(f"{name}: {status['state']}" + (f" by {plain(status['ended'])}" if status["state"] == "stopped" else ""))
     if status["state"] in ("stopped", "dead") and status["command"]:
         click.echo(f"To resume: {status['command']}")

@@ -2,13 +2,14 @@
 
 import json
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from sweeper.cli.console import PlainConsole
 from sweeper.studies import trial_records
 from sweeper.studies.objective import LABELS, METRICS, is_share
 from sweeper.studies.trial_records import TrialRecord
@@ -24,8 +25,8 @@ FILE_WIDTH = 160
 
 def stdout_console() -> Console:
     """A console for results; in a file or pipe it does not break lines at 80 columns."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=FILE_WIDTH)
+    console = PlainConsole(sys.stdout)
+    return console if console.is_terminal else PlainConsole(sys.stdout, width=FILE_WIDTH)
 
 
 def ranking_table(trials: Sequence[TrialRecord], metric: str, top: int = 10, reference: str = "") -> Table:
@@ -34,7 +35,7 @@ def ranking_table(trials: Sequence[TrialRecord], metric: str, top: int = 10, ref
     several = any(f"{METRICS[metric]}_sd" in trial.metrics for trial in ranked)
     spread = ", mean +- standard deviation over folds and repeats" * several
     title = f"Ranking by the last epoch's validation {LABELS[metric]}" + spread
-    table = Table(title=title, title_justify="left", caption=escape(reference) or None, caption_justify="left")
+    table = Table(title=title, title_justify="left", caption=reference or None, caption_justify="left")
     for name in ("rank", "trial", LABELS[metric], "best epoch", "parameters"):
         table.add_column(name, justify="right" if name != "trial" else "left", no_wrap=True)
     table.add_column("differs from the baseline in", ratio=1)
@@ -44,11 +45,11 @@ def ranking_table(trials: Sequence[TrialRecord], metric: str, top: int = 10, ref
         best_value = trial.metrics.get(f"best_{METRICS[metric]}")
         table.add_row(
             str(rank) if trial.feasible else f"{rank} (too large)",
-            escape(_label(trial)),
+            _label(trial),
             _score(trial, metric) + " (constant)" * bool(trial.constant),
             "" if best_value is None else f"{best_value:.4f} ({trial.metrics['best_epoch']})",
             f"{trial.n_parameters:,}",
-            escape(_differences(trial, baseline)),
+            _differences(trial, baseline),
         )
     return table
 
@@ -65,9 +66,9 @@ def variants_table(
     n_trainings, differing = found[0].n_trainings, len({result.epochs for result in found}) > 1
     spread = f": means of {n_trainings} trainings, +- one standard deviation" if n_trainings > 1 else ""
     table = Table(
-        title=escape(f"{title}{spread}"),
+        title=f"{title}{spread}",
         title_justify="left",
-        caption=escape(reference) or None,
+        caption=reference or None,
         caption_justify="left",
     )
     # With these minimum widths, lines break only at spaces, and the table fits 80 columns.
@@ -81,7 +82,7 @@ def variants_table(
         # Metrics of another split do not belong beside these.
         reported = [entry for entry in result.reported if entry["split"] == "validation"]
         table.add_row(
-            escape(result.variant) + f"\n{result.epochs} epochs" * differing,
+            result.variant + f"\n{result.epochs} epochs" * differing,
             _accuracy_and_loss(result.metrics, "validation"),
             _accuracy_and_loss(result.metrics, "train"),
             "" if result.difference is None else f"{100 * result.difference:+.2f}",
@@ -117,15 +118,15 @@ def trials_table(trials: Sequence[TrialRecord], metric: str) -> Table:
     baseline = _baseline_values(trials)
     for trial in trials:
         table.add_row(
-            escape(_label(trial)),
+            _label(trial),
             trial.outcome,
             "" if trial.value is None else _score(trial, metric),
             str(trial.epochs),
             "" if trial.n_parameters is None else f"{trial.n_parameters:,}",
             f"{trial.seconds:.0f}" if trial.seconds else "",
-            escape(_differences(trial, baseline)),
+            _differences(trial, baseline),
             "tried again; " * trial.retried
-            + escape(trial.reason or (f"always says {' or '.join(trial.constant)}" if trial.constant else "")),
+            + (trial.reason or (f"always says {' or '.join(trial.constant)}" if trial.constant else "")),
         )
     return table
 
@@ -142,7 +143,7 @@ def finalists_table(outcome: "PromotionOutcome") -> Table:
     table = Table(
         title=f"{outcome.model_name}: the final",
         title_justify="left",
-        caption=escape(f"{does}: {label} {caption}") if caption else None,
+        caption=f"{does}: {label} {caption}" if caption else None,
         caption_justify="left",
     )
     # With these minimum widths, lines break only at spaces, and the table fits a terminal of 80 columns.
@@ -210,12 +211,12 @@ def test_evaluations_table(evaluations: "Sequence[TestEvaluation]") -> Table:
         by_study, by_store = count(evaluations[:place], evaluation.study_id, evaluation.test_sha256)
         table.add_row(
             evaluation.time[:19].replace("T", " "),
-            escape(evaluation.study),
+            evaluation.study,
             f"{evaluation.dataset} {evaluation.test_sha256[:12]}",
             str(by_study),
             str(by_store),
             ("complete" if evaluation.complete else "begun") + _whereabouts(evaluation),
-            escape(", ".join(f"{role} {model}" for role, model in evaluation.models.items())),
+            ", ".join(f"{role} {model}" for role, model in evaluation.models.items()),
         )
     return table
 

@@ -1,14 +1,16 @@
 """Standard streams that may vanish: a closed descriptor, a lost terminal or a lost reader ends no command."""
 
+import codecs
 import errno
 import io
 import os
 import re
 import select
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 STDOUT, STDERR = 1, 2
 # The errors of a file on a full disk.
@@ -25,8 +27,10 @@ class NoRoomForResults(OSError):
     """Stdout is a file on a full disk. Its results must not be lost silently; progress on stderr may be."""
 
 
-def secure() -> None:
+def secure(shown: Callable[[str], str] = str) -> None:
     """Makes stdin, stdout and stderr safe to use, whether or not they are open, and whenever they vanish.
+
+    All text that is written to stdout and stderr passes `shown`: results, progress, tracebacks, libraries' warnings.
 
     Without this, the first file that the process opens, such as a database, would take the number of a closed stream,
     and get its output.
@@ -38,7 +42,22 @@ def secure() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # gets the lowest free number: this one
     if sys.stdin is None:
         sys.stdin = open(0, closefd=False)  # noqa: SIM115 (like the others, it is never closed)
-    sys.stdout, sys.stderr = _text(STDOUT, sys.stdout), _text(STDERR, sys.stderr)
+    sys.stdout, sys.stderr = _text(STDOUT, sys.stdout, shown), _text(STDERR, sys.stderr, shown)
+
+
+def as_is(stream: TextIO) -> Any:
+    """The stream, for text that has passed `shown` already and holds commands to the terminal beside it."""
+    return Written(stream, stream.write_as_is) if isinstance(stream, _Text) else stream
+
+
+class Written:
+    """A stream whose text is written by a function."""
+
+    def __init__(self, stream: TextIO, write: Callable[[str], int]) -> None:
+        self._stream, self.write = stream, write
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def keep_rest_in(path: Path) -> None:
@@ -71,14 +90,32 @@ class _Vanishing(io.RawIOBase):
         return _write(self._number, data)
 
 
-def _text(number: int, stream: TextIO | None) -> io.TextIOWrapper:
+class _Text(io.TextIOWrapper):
+    """A stream's text, which passes `shown` on its way."""
+
+    shown: Callable[[str], str] = staticmethod(str)
+
+    def write(self, text: str) -> int:
+        super().write(self.shown(text))
+        return len(text)
+
+    def write_as_is(self, text: str) -> int:
+        return super().write(text)
+
+
+def _text(number: int, stream: TextIO | None, shown: Callable[[str], str]) -> _Text:
     """The stream as text, with the encoding and buffering of the one that Python has opened; None if it was closed."""
     raw = io.BufferedWriter(_Vanishing(number))
     if not isinstance(stream, io.TextIOWrapper):
-        return io.TextIOWrapper(raw, "utf-8", "backslashreplace", line_buffering=True)
-    # Python's own stderr is not buffered; whole lines do as well, and stay whole beside those of other processes.
-    by_line = stream.line_buffering or stream.write_through
-    return io.TextIOWrapper(raw, stream.encoding, stream.errors, line_buffering=by_line)
+        text = _Text(raw, "utf-8", "backslashreplace", line_buffering=True)
+    else:
+        # Python's own stderr is not buffered; whole lines do as well, and stay whole beside those of other processes.
+        by_line = stream.line_buffering or stream.write_through
+        # Click would write UTF-8 past a stream that it takes for misconfigured.
+        is_ascii = codecs.lookup(stream.encoding).name == "ascii"
+        text = _Text(raw, "utf-8" if is_ascii else stream.encoding, stream.errors, line_buffering=by_line)
+    text.shown = shown
+    return text
 
 
 def _write(number: int, data: bytes) -> int:

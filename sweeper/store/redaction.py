@@ -1,5 +1,6 @@
-"""Hides passwords and tokens in database addresses before they are shown."""
+"""Hides passwords and tokens before they are shown: in addresses, in settings, and those of MLflow's variables."""
 
+import os
 import re
 
 # A password follows a user's name and a colon, and ends at the last @ of its word. If that word has no @ and is neither
@@ -7,7 +8,7 @@ import re
 _PASSWORD = re.compile(
     r"""(://[^:/\s]*):
         (?: \S*@
-          | (?! \d{1,5} ['"),.;:\]]* (?:[/?\#\s]|$) | [\da-f:.]*\] ) (?:(?!://)[^@\n])* @ (?:\S*@)?
+          | (?! \d{1,5} ['"),.;:\]}>]* (?:[/?\#\s]|$) | [\da-f:.]*\] ) (?:(?!://)[^@\n])* @ (?:\S*@)?
         )""",
     re.VERBOSE | re.IGNORECASE,
 )
@@ -23,11 +24,24 @@ _SECRET_VALUE = re.compile(
 )
 
 
-def redact(text: str) -> str:
-    """Hides the secrets in a text's addresses: passwords, tokens before an @, and secrets in queries.
+# What libraries print of their settings: a database's connection string, a request's header.
+_SETTING = re.compile(r"""\b(password|passwd|pwd)=(?!\*\*\*)[^\s&;,'")\\]+""", re.IGNORECASE)
+_HEADER = re.compile(r"""(authorization['"]?\s*[:=]\s*['"]?(?:basic|bearer)?\s*)[^\s'",}\\]+""", re.IGNORECASE)
+# MLflow's variables with secrets. In characters, the shortest value that is looked for in any text.
+_VARIABLES, _SHORTEST = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"), 6
 
-    If a password with spaces cannot be told from the words around an address, those words are hidden too.
+
+def redact(text: str) -> str:
+    """Hides the secrets in a text.
+
+    They are passwords in addresses, tokens before an @, secrets in queries and settings, and the values of MLflow's
+    variables. If a password with spaces cannot be told from the words around an address, those words are hidden too.
     """
+    for variable in _VARIABLES:
+        value = os.environ.get(variable, "")
+        if len(value) >= _SHORTEST and value in text:
+            text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", "***", text)
+    text = _SETTING.sub(r"\1=***", _HEADER.sub(r"\1***", text))
     text = _PASSWORD.sub(r"\1:***@", text)
     text = re.sub(r"://[^:/@\s]+@", "://***@", text)
     return _SECRET_VALUE.sub(r"\1***", text)

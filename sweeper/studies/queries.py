@@ -100,7 +100,7 @@ def _status(store: Store, study: optuna.Study, owner: str | None) -> dict[str, A
         "state": "running" if owner else state_without_owner(study),
         "ended": attributes.get(lifecycle.ENDED),
         "owner": owner,
-        "command": command and resume_command.in_store(command, store.root),
+        "command": resume_command.in_store(command, store.root),
         "dataset": spec.dataset,
         "space": spec.space_name,
         "metric": spec.metric,

@@ -16,9 +16,19 @@ def resuming(command: Sequence[str], study: str) -> str:
     return shlex.join(words)
 
 
-def in_store(command: str, root: Path) -> str:
-    """The command for a study that now lies in this store: its own --store may be the place of the store before."""
-    words = shlex.split(command)
+def in_store(command: str | None, root: Path) -> str | None:
+    """The recorded command for a study that now lies in this store: its --store may be the place of the store before.
+
+    It is made anew from the words of the record, quoted for a shell. None if there is no record, or another program has
+    put something else there than a search: the user would type it in.
+    """
+    try:
+        words = shlex.split(command or "")
+    except ValueError:  # not quoted as a shell wants it
+        return None
+    commands = [word for word in words[1:] if not word.startswith("-")]
+    if [*words[:1], *commands[:1]] != ["sweeper", "search"] or not all(word.isprintable() for word in words):
+        return None
     for index, word in enumerate(words):
         if word == "--store" and index + 1 < len(words):
             words[index + 1] = str(root)

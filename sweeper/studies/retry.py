@@ -48,7 +48,7 @@ def retry_failed(store: Store, study: optuna.Study, tell: Tell = lambda text: No
         numbers = _failed(trials, frozen)
         attributes = study.user_attrs
         total, command = attributes.get("trials", 0), attributes.get(lifecycle.COMMAND)
-        command = command and resume_command.in_store(command, store.root)
+        command = resume_command.in_store(command, store.root)
         if numbers:
             begun = sum(trial.state in (State.RUNNING, State.WAITING) for trial in trials)
             needed = trial_records.n_counted(trials) + begun + len(numbers)

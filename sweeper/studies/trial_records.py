@@ -124,7 +124,7 @@ def _record(frozen: FrozenTrial, run_id: str | None, spec: StudySpec) -> TrialRe
         params={name: searched[name] for name in frozen.params if name in searched},
         variant=attributes.get("variant"),
         configuration=configuration,
-        reason=result.get("reason", ""),
+        reason=" ".join(str(result.get("reason", "")).split()),  # one line, whoever wrote it
         feasible=not any(value > 0 for value in (*frozen.constraints.values(), *result.get("violated", {}).values())),
         seed=trial_seed(spec.seed, frozen.number),
         epochs=result.get("epochs", 0 if len(spec.trainings) > 1 else frozen.last_step or 0),

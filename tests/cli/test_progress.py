@@ -221,3 +221,18 @@ def test_plain_lines_tell_of_a_long_epoch_only_after_a_silence(capsys, monkeypat
             now[0] = float(second)
             listener(BatchesTrained("trial 1", 2, second, 100))
     assert capsys.readouterr().err == "trial 1: 30% of epoch 2 of 3\ntrial 1: 60% of epoch 2 of 3\n"
+
+
+def test_what_others_print_above_the_live_view_commands_nothing(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    with progress(quiet=False, verbose=False) as listener:
+        listener(events()[0])
+        print("\x1b]8;;http://evil\x1b\\here \x1b[31mred \x9b2J http://me:hunter2@host", file=sys.stderr)
+        listener(Note("\x1b[32mgreen"))
+    seen = terminal.getvalue()
+    assert r"\x1b]8;;http://evil\x1b\here \x1b[31mred \x9b2J http://me:***@host" in seen
+    assert r"\x1b[32mgreen" in seen
+    assert not any(sequence in seen for sequence in ("\x1b]8;", "\x1b[31m", "\x1b[32m", "\x9b", "hunter2"))
+    assert sys.stderr is terminal

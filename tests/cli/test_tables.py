@@ -3,8 +3,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from rich.console import Console
 
+from sweeper.cli.console import PlainConsole
 from sweeper.cli.tables import confusions, finalists_table, ranking_table, tested_table, trials_table, variants_table
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.evaluation.constant import Constant
@@ -48,7 +48,7 @@ def outcome():
 
 def shown(table, width):
     text = io.StringIO()
-    Console(file=text, width=width).print(table)
+    PlainConsole(text, width=width).print(table)
     return text.getvalue()
 
 

@@ -111,3 +111,53 @@ def test_pipe_that_another_program_made_non_blocking_loses_nothing():
     with open(reader) as stream:
         assert stream.read() == text + "\n"
     assert process.wait(240) == 0
+
+
+SHOWN = """
+import logging, warnings
+from sweeper.store.shown import shown
+streams.secure(shown)
+"""
+
+
+def test_whatever_prints_a_text_shows_no_secret_and_no_command_to_a_terminal():
+    body = """
+text = "\\x1b]0;x\\x07 at http://me:hunter2@host \\x9b \\u202e \\udc80"
+print(text)
+sys.stdout.writelines([text])
+import click
+click.echo(text)
+click.echo(text, err=True)
+warnings.warn(text)
+logging.error(text)
+from threading import Thread
+def fail(): raise ValueError(text)
+thread = Thread(target=fail)
+thread.start(); thread.join()
+try:
+    fail()
+except ValueError as error:
+    raise OSError(text) from error
+"""
+    for encoding in ("utf-8", "ascii", "latin-1:backslashreplace"):
+        env = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run([sys.executable, "-c", START + SHOWN + body], capture_output=True, env=env, timeout=240)
+        assert done.returncode == 1
+        seen = rb"\x1b]0;x\x07 at http://me:***@host \x9b \u202e \udc80"
+        assert done.stdout.count(seen) == 3, done
+        assert done.stderr.count(seen) >= 6, done
+        for output in (done.stdout, done.stderr):
+            assert b"hunter2" not in output
+            assert b"\x1b" not in output
+
+
+def test_console_of_ours_may_still_colour():
+    body = """
+from sweeper.cli.console import PlainConsole
+from rich.text import Text
+console = PlainConsole(sys.stdout, force_terminal=True, color_system="standard", no_color=False)
+console.print(Text("ok \\x1b[2J", style="green"))
+"""
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", START + SHOWN + body], capture_output=True, env=env, timeout=240)
+    assert done.stdout == b"\x1b[32mok \\x1b[2J\x1b[0m\n", done

