@@ -6,10 +6,13 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from sweeper.data.images.decoded_cache import damaged_entries
 from sweeper.data.known import catalog, locate
@@ -22,7 +25,7 @@ from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 from sweeper.studies import lost_runs
 from sweeper.studies.storage import check_database
-from sweeper.tracking import client, ledger_file
+from sweeper.tracking import client, ledger_file, leftovers
 from sweeper.tracking.ledger import Ledger
 from sweeper.tracking.places import check_moved
 
@@ -128,6 +131,15 @@ def _store(store: Store) -> Check:
             f"{found}; {'; '.join(obstacles)}",
             "mend these, or give another --store",
         )
+    with suppress(SweeperError, SQLAlchemyError):  # what is wrong with a database is told below
+        if left := leftovers.find(store):
+            n = f"{len(left)} files and folders" if len(left) > 1 else "a file or folder"
+            return Check(
+                "store",
+                WARNING,
+                f"{found}; {n} of commands that were killed or still work: {left[0]}{', ...' * (len(left) > 1)}",
+                "the next search or promotion deletes them if no other command works in the store",
+            )
     return Check("store", OK, found)
 
 

@@ -35,7 +35,7 @@ from sweeper.studies import data_source, lifecycle, lost_runs, storage_errors, t
 from sweeper.studies.attributes import id_of, spec_of
 from sweeper.studies.ownership import claimed
 from sweeper.studies.queries import find_again, find_study
-from sweeper.tracking import promotions
+from sweeper.tracking import leftovers, promotions
 from sweeper.tracking.client import check_tracking
 from sweeper.tracking.ledger import Ledger
 from sweeper.tracking.registry import Registry
@@ -65,6 +65,7 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
     lifecycle.check_usable(study)
     check_tracking(store, spec_of(study).dataset)
     store.prepare()
+    leftovers.sweep(store)
     study_id = id_of(study)
     with ExitStack() as stack:
         stack.enter_context(storage_errors.translated(store))

@@ -29,6 +29,7 @@ from sweeper.runs.variant_result import VariantResult
 from sweeper.studies import lost_runs, storage_errors
 from sweeper.studies.objective import METRICS
 from sweeper.studies.seeds import derive_seed
+from sweeper.tracking import leftovers
 from sweeper.tracking.client import check_tracking
 from sweeper.tracking.learning_curves import INIT, Curves, curves_of
 from sweeper.tracking.tracker import Tracker
@@ -108,6 +109,7 @@ def run(request: TrainingRequest, listener: Listener, stop: StopRequest) -> Trai
     check_tracking(request.store, planned.training_set.name)
     others = [curves_of(request.store, run_id, planned.training_set.sha256, "--compare") for run_id in request.compare]
     request.store.prepare()
+    leftovers.sweep(request.store)
     stop.check()
     single = _Single(request, planned, init, others, listener, stop)
     with storage_errors.translated(request.store), request.store.owning(single.name, checked=True):

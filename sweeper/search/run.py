@@ -29,6 +29,7 @@ from sweeper.studies.ownership import Ownership, claimed
 from sweeper.studies.retry import retry_out_of_memory
 from sweeper.studies.storage import open_storage
 from sweeper.studies.trial_records import TrialRecord
+from sweeper.tracking import leftovers
 from sweeper.tracking.tracker import Tracker
 
 
@@ -93,6 +94,7 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
     if prepared.pruner_reason:
         listener(Note(f"Pruner: {spec.pruner}: {prepared.pruner_reason}"))
     store.create()
+    leftovers.sweep(store)
     listener(Step("Opening Optuna's database"))
     storage = open_storage(store)
     stop.check()

@@ -23,10 +23,10 @@ from sweeper.store.layout import Store
 from sweeper.tracking import aliases, confirmation, names
 from sweeper.tracking.aliases import RegisteredVersion
 from sweeper.tracking.client import connect, is_server, reaching
+from sweeper.tracking.leftovers import EXPORT, IDENTITY
 from sweeper.tracking.run_writer import WEIGHTS
 
 MODEL = "model"
-IDENTITY = "sweeper.identity"
 # The packages that serving a model imports; pip installs the others as their dependencies. MLflow would find them by
 # loading the model in another process, which takes ten seconds and more.
 REQUIREMENTS = ("mlflow", "numpy", "torch")
@@ -38,7 +38,7 @@ class Registry:
     """The registered models of one MLflow store. Methods may be repeated, however the first try ended."""
 
     def __init__(self, store: Store) -> None:
-        self._uri, self._is_server = store.tracking_uri, is_server(store)
+        self._uri, self._is_server, self._root = store.tracking_uri, is_server(store), store.root
         self._client = connect(store)
         with reaching(self._uri):
             self._client.search_registered_models(max_results=1)
@@ -86,7 +86,7 @@ class Registry:
             model = self._logged(experiment_id, run_id, identity)
         if model is None:
             # Export before writing to MLflow: a network that cannot be exported leaves nothing there.
-            with TemporaryDirectory() as folder:
+            with TemporaryDirectory(prefix=EXPORT, dir=self._root) as folder:
                 exported = _export(network, example, Path(folder, MODEL))
                 with reaching(self._uri):
                     model = self._log(experiment_id, run_id, identity, exported, Path(folder, MODEL))
@@ -110,7 +110,7 @@ class Registry:
             aliases.move(self._client, name, champion, challenger)
 
     def _log_files(self, run_id: str, files: Mapping[str, Path | str]) -> None:
-        with TemporaryDirectory() as folder:
+        with TemporaryDirectory(prefix=EXPORT, dir=self._root) as folder:
             for name, content in files.items():
                 if isinstance(content, Path):
                     shutil.copyfile(content, Path(folder, name))
