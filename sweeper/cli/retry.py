@@ -47,4 +47,5 @@ def retry(
         click.echo(f"{name}: no trials to requeue")
         return
     click.echo(f"{name}: {n} failed {'trial is' if n == 1 else 'trials are'} requeued")
-    click.echo(f"To run them: {retried.command}")
+    if retried.command:
+        click.echo(f"To run them: {retried.command}")

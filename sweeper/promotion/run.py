@@ -144,7 +144,7 @@ class _Promotion:
         )
         self.refits = {f.trial: self.jobs.refit(f) for f in self.finalists}
         if request.options.test and len(self.finalists) == 1 and request.options.n_asked > 1:
-            raise UsageError(study_data.nothing_to_compare(study, self.finalists[0]))
+            raise UsageError(study_data.nothing_to_compare(request.store, study, self.finalists[0]))
         self.dropped: list[str] = []
         if before is None:
             for text in study_data.notes(study, trials, self.finalists, request.options, execution.kind):

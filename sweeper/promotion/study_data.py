@@ -13,7 +13,8 @@ from sweeper.events import Listener, Note
 from sweeper.promotion.finalists import Finalist, distinct
 from sweeper.promotion.options import PromotionOptions
 from sweeper.runs.study_splits import splits_of
-from sweeper.studies import lifecycle, trial_records
+from sweeper.store.layout import Store
+from sweeper.studies import lifecycle, resume_command, trial_records
 from sweeper.studies.attributes import spec_of
 from sweeper.studies.trial_records import TrialRecord
 
@@ -72,9 +73,9 @@ def notes(
         yield f"The search ran on {spec.device}, the promotion runs on {device}"
 
 
-def nothing_to_compare(study: optuna.Study, finalist: Finalist) -> str:
+def nothing_to_compare(store: Store, study: optuna.Study, finalist: Finalist) -> str:
     """Why a test of the only finalist is refused, and what to do."""
-    command = study.user_attrs.get(lifecycle.COMMAND)
+    command = resume_command.in_store(study.user_attrs.get(lifecycle.COMMAND), store.root)
     more = f"`{command}` with more --trials" if command else "more --trials"
     return (
         f"only {finalist.name} has finished: a test would compare nothing, and it is the study's only one; search on "

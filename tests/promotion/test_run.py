@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -220,7 +221,8 @@ def test_baseline_alone_is_champion_without_a_challenger(workplace):
     assert alias(workplace, "challenger") is None
 
 
-def test_test_that_would_compare_nothing_is_refused_before_anything_is_trained(workplace):
+def test_test_that_would_compare_nothing_is_refused_before_anything_is_trained(workplace, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["sweeper", "search", "tiny"])
     workplace.search("lonely", "--trials", 1)
     status = json.loads(workplace.run("status", "lonely", "--store", workplace.store, "--json").stdout)
     InlinePool.made.clear()
@@ -524,10 +526,10 @@ def test_study_that_is_deleted_before_it_is_owned_is_refused_in_one_line(workpla
     store = StoreOptions(workplace.store).resolve({})
     owning = Store.owning
 
-    def late(store, study):
+    def late(store, study, **how):
         monkeypatch.undo()
         workplace.run("delete", "fleeting", "--yes", "--store", workplace.store)
-        return owning(store, study)
+        return owning(store, study, **how)
 
     monkeypatch.setattr(Store, "owning", late)
     refused = workplace.promote("fleeting", code=1)
