@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 def show_plan(request: "SearchRequest", *, as_json: bool, quiet: bool) -> None:
     """Prints the plan, as text or as one JSON object, and unless `quiet` the notes of a search on stderr.
 
-    Refuses what the search would refuse. Does not download data that are missing on this machine, without which the
-    plan is only what the command line says.
+    Refuses what the search would refuse. Does not download data that are missing on this machine: without them it
+    shows what the command line says, and refuses what can be refused without them.
     """
     from sweeper.data.lookup import name_of
     from sweeper.data.training_set import is_here
-    from sweeper.search.preparation import dry_run
+    from sweeper.search.preparation import dry_run, dry_run_without_data
 
     say = (lambda text: None) if quiet else note
     options = request.options
@@ -48,6 +48,8 @@ def show_plan(request: "SearchRequest", *, as_json: bool, quiet: bool) -> None:
         shown["data_source"] = planned.training_set.source
         shown["images"] = {part: len(getattr(planned.splits[0], part)) for part in ("train", "validation", "confirm")}
         shown["workers"] = planned.execution.workers
+    else:
+        shown["study_name"], shown["pruner"] = dry_run_without_data(request)
     if as_json:
         click.echo(json.dumps(shown))
         return

@@ -3,9 +3,10 @@
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sweeper.config import TimmConfig
+from sweeper.data import lookup
 from sweeper.data.source import DataSource
 from sweeper.data.splits import Split, splits_sha256
 from sweeper.data.training_set import TrainingSet, load_training_set
@@ -86,23 +87,32 @@ def make(
         os.environ["HF_HUB_OFFLINE"] = "1"  # the library that loads pretrained weights reads it, in the workers too
     _check_fit(space, variants, training_set)
     execution = plan_execution(device, training_set.images.nbytes, os.environ, most_jobs)
-    spec = RunSpec(
-        dataset=training_set.name,
+    spec = replace(
+        spec_without_data(source, space, training, execution),
+        data_sha256=training_set.sha256,
+        split_sha256=splits_sha256(splits),
+        fold_scalings=scalings(training_set, splits, protocol.pixels),
+    )
+    return Plan(training_set, splits, execution, spec)
+
+
+def spec_without_data(source: DataSource, space: Space, training: TrainingOptions, execution: Execution) -> RunSpec:
+    """The spec as far as it is known without the data: the fields of studies.spec.OF_THE_DATA are empty."""
+    return RunSpec(
+        dataset=lookup.name_of(source.dataset),
         data_options=source.options,
         space_name=space.name,
-        protocol=protocol,
+        protocol=training.protocol(space.protocol),
         seed=training.seed,
         # One stored form for each meaning: a study is resumed only with the same stored values.
         split_seed=None if training.split_seed == training.seed else training.split_seed,
         subset=training.subset,
-        data_sha256=training_set.sha256,
-        split_sha256=splits_sha256(splits),
-        fold_scalings=scalings(training_set, splits, protocol.pixels),
+        data_sha256="",
+        fold_scalings=[([], [])],
         device=execution.kind,
         threads=execution.threads,
         layout=execution.layout,
     )
-    return Plan(training_set, splits, execution, spec)
 
 
 def _check_fit(space: Space, variants: Sequence[str], training_set: TrainingSet) -> None:

@@ -1,18 +1,21 @@
 """Prepares a search, for a run and for a dry run alike: loads the data, and refuses what cannot be searched."""
 
+import os
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import optuna
 
-from sweeper.events import Listener
+from sweeper.engine.local.execution import plan_execution
+from sweeper.events import Listener, Note, State
 from sweeper.runs import plan
 from sweeper.runs.study_splits import splits_of
 from sweeper.search.request import SearchRequest
-from sweeper.spaces.feasible_points import require_feasible
-from sweeper.studies import lifecycle, lost_runs, pruners, storage_errors
+from sweeper.spaces.feasible_points import check_feasible
+from sweeper.studies import lifecycle, lost_runs, pruners, storage_errors, trial_records
 from sweeper.studies.ownership import check_free
 from sweeper.studies.samplers import shuffled_grid
-from sweeper.studies.spec import StudySpec
+from sweeper.studies.spec import OF_THE_DATA, RunSpec, StudySpec
 from sweeper.studies.storage import free_name, open_existing_storage
 from sweeper.tracking.client import check_tracking
 
@@ -41,44 +44,25 @@ def prepare(request: SearchRequest, listener: Listener) -> Prepared:
     Raises, as SweeperError and UsageError, all that a run refuses before it trains: no feasible configuration, a study
     of this name that is another or is being run, a store or a server that cannot be used.
     """
-    space, options, store = request.space, request.options, request.store
-    if options.sampler == "grid":
-        shuffled_grid(space, request.training.seed)  # refuse a bad grid before loading the data
+    space, options = request.space, request.options
+    _check_grid(request)  # before loading the data
     planned = plan.make(
         request.source, space, request.training, request.device, listener, variants=list(space.variants)
     )
-    training_set = planned.training_set
-    require_feasible(
-        space,
-        training_set.input_shape,
-        len(training_set.classes),
-        options.max_params,
-        variants_only=options.variants_only,
-    )
-    lost_runs.check(store, None if request.new else request.study)
-    check_tracking(store, training_set.name)
-    store.check_writable()
-    with storage_errors.translated(store):
-        storage = open_existing_storage(store)
-        name = free_name(storage, request.study) if request.new and storage is not None else request.study
-        store.refuse_owned(name)
-        stored = None if storage is None else lifecycle.stored_pruner(storage, name)
-        n_images = len(planned.splits[0].validation)
-        pruner = options.pruner
-        if pruner == pruners.AUTO:
-            pruner = stored or pruners.chosen(n_images)
-        spec = StudySpec(
-            **vars(planned.spec),
-            space=space.describe(),
+    n_images, training_set = len(planned.splits[0].validation), planned.training_set
+    spec, name, resumed = _study(request, planned.spec, pruners.chosen(n_images))
+    if resumed is None or not _has_feasible_trial(resumed):
+        warning = check_feasible(
+            space,
+            training_set.input_shape,
+            len(training_set.classes),
+            options.max_params,
             variants_only=options.variants_only,
-            metric=options.metric,
-            sampler=options.sampler,
-            pruner=pruner,
-            max_params=options.max_params,
-            variant_epochs=request.variant_epochs,
         )
-        resumed = None if storage is None else lifecycle.find_resumable(storage, name, spec)
+        if warning:
+            listener(Note(warning))
     reason = ""
+    pruner = spec.pruner
     if options.pruner == pruners.AUTO and pruner == pruners.chosen(n_images) == "none" and pruners.n_steps(spec) > 1:
         reason = _reason(request, planned, n_images)
     return Prepared(name, planned, spec, resumed, reason)
@@ -87,10 +71,67 @@ def prepare(request: SearchRequest, listener: Listener) -> Prepared:
 def dry_run(request: SearchRequest, listener: Listener) -> Prepared:
     """Prepares a search that will not be run. Raises SweeperError and UsageError for all that would be refused."""
     prepared = prepare(request, listener)
-    if prepared.resumed is not None:
-        with storage_errors.translated(request.store):
-            check_free(request.store, prepared.resumed)  # a run claims the study, and waits for a dead owner
+    _check_free(request, prepared.resumed)
     return prepared
+
+
+def dry_run_without_data(request: SearchRequest) -> tuple[str, str]:
+    """The name and the pruner of the study of a search that will not be run, whose data are not on this machine.
+
+    Raises SweeperError and UsageError for what would be refused whatever the data.
+    """
+    _check_grid(request)
+    execution = plan_execution(request.device, 0, os.environ)
+    spec = plan.spec_without_data(request.source, request.space, request.training, execution)
+    study_spec, name, resumed = _study(request, spec, pruners.AUTO, unknown=OF_THE_DATA)
+    _check_free(request, resumed)
+    return name, study_spec.pruner
+
+
+def _check_grid(request: SearchRequest) -> None:
+    if request.options.sampler == "grid":
+        shuffled_grid(request.space, request.training.seed)
+
+
+def _study(
+    request: SearchRequest, run_spec: RunSpec, usual_pruner: str, unknown: Collection[str] = ()
+) -> tuple[StudySpec, str, optuna.Study | None]:
+    """The spec and the name of the study, and the study that the search resumes, if there is one."""
+    options, store = request.options, request.store
+    lost_runs.check(store, None if request.new else request.study)
+    check_tracking(store, run_spec.dataset)
+    store.check_writable()
+    with storage_errors.translated(store):
+        storage = open_existing_storage(store)
+        name = free_name(storage, request.study) if request.new and storage is not None else request.study
+        store.refuse_owned(name)
+        pruner = options.pruner
+        if pruner == pruners.AUTO:
+            pruner = (storage and lifecycle.stored_pruner(storage, name)) or usual_pruner
+        spec = StudySpec(
+            **vars(run_spec),
+            space=request.space.describe(),
+            variants_only=options.variants_only,
+            metric=options.metric,
+            sampler=options.sampler,
+            pruner=pruner,
+            max_params=options.max_params,
+            variant_epochs=request.variant_epochs,
+        )
+        return spec, name, None if storage is None else lifecycle.find_resumable(storage, name, spec, unknown)
+
+
+def _has_feasible_trial(study: optuna.Study) -> bool:
+    return any(
+        trial.feasible and trial.state in (State.COMPLETE, State.PRUNED) for trial in trial_records.records(study)
+    )
+
+
+def _check_free(request: SearchRequest, resumed: optuna.Study | None) -> None:
+    """Refuses a study that another process has; a run claims the study, and waits for a dead owner."""
+    if resumed is not None:
+        with storage_errors.translated(request.store):
+            check_free(request.store, resumed)
 
 
 def _reason(request: SearchRequest, planned: plan.Plan, n_images: int) -> str:

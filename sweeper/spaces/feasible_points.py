@@ -1,4 +1,4 @@
-"""Refuses, before anything is trained, a search that has no feasible configuration."""
+"""Refuses, before anything is trained, a search that provably has no feasible configuration."""
 
 import math
 import random
@@ -56,29 +56,33 @@ class _Attempt:
         return False
 
 
-def require_feasible(
+def check_feasible(
     space: Space, input_shape: tuple[int, int, int], n_classes: int, most: int | None, *, variants_only: bool
-) -> None:
+) -> str:
     """Raises UsageError if no network of the space, or with `variants_only` no variant, can take the images and win.
 
     A network with more than `most` parameters cannot win. A space of more than MOST_NETWORKS networks is not tried
-    whole: the error then says that random ones were tried.
+    whole: if no variant and no random configuration is feasible, returns a sentence that says so, and otherwise "".
     """
     attempt = _Attempt(input_shape, n_classes, most)
+    limit = "" if most is None else f" (--max-params {most})"
     if attempt.succeeds(variant.configuration for variant in space.variants.values()):
-        return
+        return ""
     tried = "no variant"
     if not variants_only:
         rng = random.Random(0)
         if attempt.succeeds(space.suggest(_Draw(rng)) for _ in range(N_DRAWS)):
-            return
-        tried = f"none of {N_DRAWS} random configurations"
+            return ""
         networks = _networks(space)
-        if networks is not None:
-            if attempt.succeeds(networks):
-                return
-            tried = "no network"
-    limit = "" if most is None else f" (--max-params {most})"
+        if networks is None:
+            fits = "can take the images" if most is None else f"fits --max-params {most}"
+            return (
+                f"Warning: no variant and none of {N_DRAWS} drawn configurations {fits}: {attempt.reasons()}; the "
+                "space has too many networks to try them all, so the search may find none"
+            )
+        if attempt.succeeds(networks):
+            return ""
+        tried = "no network"
     raise UsageError(f"{tried} of space {plain(space.name)} is feasible: {attempt.reasons()}{limit}")
 
 

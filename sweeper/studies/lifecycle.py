@@ -1,6 +1,6 @@
 """Starts and resumes studies in Optuna's storage, and records which process works on them and how it ended."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -57,10 +57,12 @@ def open_study(storage: RDBStorage, name: str, spec: StudySpec, space: Space) ->
     return study
 
 
-def find_resumable(storage: RDBStorage, name: str, spec: StudySpec) -> optuna.Study | None:
+def find_resumable(
+    storage: RDBStorage, name: str, spec: StudySpec, unknown: Collection[str] = ()
+) -> optuna.Study | None:
     """The study of this name, which a search with this spec may resume; None if there is none. Writes nothing.
 
-    Raises UsageError for a study with another spec, or one that is not sweeper's, and SweeperError for one that cannot
+    Keys of the stored spec that are `unknown` of this one are not compared. Raises UsageError for a study with another spec, or one that is not sweeper's, and SweeperError for one that cannot
     be read or resumed.
     """
     if name not in optuna.get_all_study_names(storage):
@@ -69,7 +71,7 @@ def find_resumable(storage: RDBStorage, name: str, spec: StudySpec) -> optuna.St
     check_usable(study)
     attributes = study.user_attrs
     if SPEC in attributes:
-        _refuse_changes(name, attributes[SPEC], spec)
+        _refuse_changes(name, attributes[SPEC], spec, unknown)
         records(study)
     elif study.get_trials(deepcopy=False) or study.direction.name.lower() != direction(spec.metric):
         raise UsageError(f"study {name!r} in this storage is not one of sweeper's (--study)")
@@ -137,8 +139,8 @@ def _enqueue_variants(study: optuna.Study, space: Space) -> None:
             study.enqueue_trial(params, user_attrs=attributes)
 
 
-def _refuse_changes(name: str, stored: Mapping[str, Any], spec: StudySpec) -> None:
-    if difference := first_difference(stored, spec):
+def _refuse_changes(name: str, stored: Mapping[str, Any], spec: StudySpec, unknown: Collection[str]) -> None:
+    if difference := first_difference(stored, spec, unknown):
         field, before, now = difference
         raise UsageError(
             f"study {name} was started with {field} {before!r}, this command has {now!r}: "

@@ -1,7 +1,7 @@
 """The spec of a training or study: all that its results depend on. It is stored, read back and compared."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
@@ -173,9 +173,19 @@ class StudySpec(RunSpec):
         return own | ({"variant_epochs": self.variant_epochs} if self.variant_epochs else {})
 
 
-def first_difference(stored: Mapping[str, Any], spec: StudySpec) -> tuple[str, Any, Any] | None:
-    """The first field that differs, as (dotted name, stored value, value of `spec`); None if the specs are equal."""
-    return _difference(stored, spec.as_json(), "")
+# The keys of the stored form whose values only the data can tell.
+OF_THE_DATA = ("data_sha256", "split_sha256", "mean", "std", "fold_scalings")
+
+
+def first_difference(
+    stored: Mapping[str, Any], spec: StudySpec, unknown: Collection[str] = ()
+) -> tuple[str, Any, Any] | None:
+    """The first field that differs, as (dotted name, stored value, value of `spec`); None if the specs are equal.
+
+    Keys that are `unknown` of `spec` are not compared.
+    """
+    before, now = ({k: v for k, v in form.items() if k not in unknown} for form in (stored, spec.as_json()))
+    return _difference(before, now, "")
 
 
 def _difference(before: Mapping[str, Any], now: Mapping[str, Any], path: str) -> tuple[str, Any, Any] | None:

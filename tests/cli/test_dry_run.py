@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from sweeper.cli import main
+from sweeper.errors import UsageError
 from sweeper.store.layout import StoreOptions
 from sweeper.studies import lifecycle
 from sweeper.studies.ownership import claimed
@@ -160,9 +161,64 @@ def test_pruner_is_chosen_once_for_a_study(tiny, tmp_path):  # noqa: F811
     assert "was started with pruner 'none', this command has 'halving'" in search("--pruner", "halving").stderr
 
 
-def test_dry_run_of_data_that_would_be_downloaded_shows_the_command_line(tmp_path, monkeypatch):
+@pytest.fixture
+def away(monkeypatch):
+    """The data are no longer on this machine."""
     monkeypatch.setattr("sweeper.data.training_set.is_here", lambda source, notify: False)
+
+    def load(*arguments, **options):
+        raise AssertionError("the data are opened")
+
+    monkeypatch.setattr("sweeper.runs.plan.load_training_set", load)
+
+
+def test_dry_run_of_data_that_would_be_downloaded_shows_the_command_line(tmp_path, away):
     arguments = ["search", "fashion_mnist", "--store", str(tmp_path / "store"), "--dry-run"]
     result = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert f"{'pruner':12} auto\n" in result.stdout
     assert f"{'data_source':12} would be downloaded\n" in result.stdout
+    assert not (tmp_path / "store").exists()
+
+
+def test_dry_run_of_data_that_would_be_downloaded_knows_the_study_and_refuses_what_the_run_would(started, away):
+    search, store = started
+    for more, shown in (([], ("tiny-lenet5", "none")), (["--new"], ("tiny-lenet5-2", "auto"))):
+        plan = json.loads(search(*more, "--dry-run", "--json").stdout)
+        assert (plan["study_name"], plan["pruner"], plan["data_source"]) == (*shown, None)
+    for changed, difference in (
+        (["--set", "activation=gelu"], "activation"),
+        (["--epochs", 2], "epochs 1, this command has 2"),
+        (["--metric", "loss"], "metric 'accuracy', this command has 'loss'"),
+        (["--seed", 1], "seed 0, this command has 1"),
+        (["--sampler", "random"], "sampler 'tpe', this command has 'random'"),
+        (["--pruner", "median"], "pruner 'none', this command has 'median'"),
+        (["--max-params", 100_000], "max_params None, this command has 100000"),
+        (["--resize", 14], "resize None, this command has 14"),
+        (["--device", "abacus"], "device must be auto, cpu"),
+        (["--sampler", "grid", "--study", "other"], "grid"),
+    ):
+        result = search(*changed, "--dry-run")
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert difference in result.stderr.splitlines()[-1]
+    with store.owning("tiny-lenet5"):
+        assert "Error: tiny-lenet5 is being run by process " in search("--dry-run").stderr
+
+
+def test_resumed_study_with_a_feasible_trial_is_not_checked_for_another(started, monkeypatch):
+    search, _ = started
+
+    def check(*arguments, **options):
+        raise UsageError("the check is repeated")
+
+    monkeypatch.setattr("sweeper.search.preparation.check_feasible", check)
+    assert search("--dry-run").exit_code == 0
+    assert "the check is repeated" in search("--study", "other", "--dry-run").stderr
+
+
+def test_search_that_may_find_no_feasible_configuration_says_so_and_begins(tiny, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.setattr("sweeper.spaces.feasible_points.MOST_NETWORKS", 0)
+    monkeypatch.setattr("sweeper.spaces.feasible_points.N_DRAWS", 3)
+    for more, code in ((["--dry-run"], 0), (["--trials", 1, "--epochs", 1], 0)):
+        result = tiny_search(tiny, tmp_path / "store", "--max-params", 10, *more)
+        assert "Warning: no variant and none of 3 drawn configurations fits --max-params 10: " in result.stderr
+        assert result.exit_code == code, result.output

@@ -2,7 +2,7 @@ import pytest
 
 from sweeper.errors import UsageError
 from sweeper.spaces import feasible_points
-from sweeper.spaces.feasible_points import require_feasible
+from sweeper.spaces.feasible_points import check_feasible
 from tests.spaces.test_reader import EXAMPLE, minimal, parse
 
 SHAPE = 1, 28, 28
@@ -14,8 +14,12 @@ dropout_conv = { type = "float", low = 0.0, high = 0.5, step = 0.00001 }
 """
 
 
-def require(space, most, shape=SHAPE, *, variants_only=False):
-    require_feasible(space, shape, 10, most, variants_only=variants_only)
+def check(space, most, shape=SHAPE, *, variants_only=False):
+    return check_feasible(space, shape, 10, most, variants_only=variants_only)
+
+
+def require(space, *arguments, **options):
+    assert check(space, *arguments, **options) == ""
 
 
 def test_space_with_one_feasible_network_is_searched():
@@ -41,13 +45,25 @@ def test_rare_network_is_found_by_listing_them_all(monkeypatch):
     require(parse(minimal("filters = { choices = [[1, 1, 1], [6, 16, 120]] }")), 1_102)
 
 
-def test_space_that_is_too_large_to_list_says_that_random_configurations_were_tried():
+def test_space_that_is_too_large_to_list_is_not_refused_and_a_warning_says_what_was_tried():
     space = parse(minimal(HUGE))
     require(space, 1_000)
-    with pytest.raises(
-        UsageError, match=r"^none of 300 random configurations of space mine is feasible: the smallest "
-    ):
-        require(space, 10)
+    warning = check(space, 10)
+    assert warning.startswith(
+        "Warning: no variant and none of 300 drawn configurations fits --max-params 10: the smallest has "
+    )
+    assert warning.endswith("; the space has too many networks to try them all, so the search may find none")
+    warning = check(space, None, (1, 2, 2))
+    assert "none of 300 drawn configurations can take the images: conv" in warning
+    with pytest.raises(UsageError, match="no variant of space mine is feasible"):
+        check(space, 10, variants_only=True)
+
+
+def test_feasible_network_that_no_draw_finds_is_not_refused(monkeypatch):
+    monkeypatch.setattr(feasible_points, "N_DRAWS", 1)
+    monkeypatch.setattr(feasible_points, "MOST_NETWORKS", 0)
+    warning = check(parse(minimal("filters = { choices = [[1, 1, 1], [6, 16, 120], [7, 16, 120]] }")), 1_102)
+    assert "none of 1 drawn configurations fits --max-params 1102" in warning
 
 
 def test_images_that_no_network_can_take_are_refused_with_a_reason():
