@@ -36,7 +36,7 @@ def ranking_table(trials: Sequence[TrialRecord], metric: str, top: int = 10, ref
     spread = ", mean +- standard deviation over folds and repeats" * several
     title = f"Ranking by the last epoch's validation {LABELS[metric]}" + spread
     table = Table(title=title, title_justify="left", caption=reference or None, caption_justify="left")
-    for name in ("rank", "trial", LABELS[metric], "best epoch", "parameters"):
+    for name in ("rank", "trial", LABELS[metric], f"best {LABELS[metric]}\n(epoch)", "parameters"):
         table.add_column(name, justify="right" if name != "trial" else "left", no_wrap=True)
     table.add_column("differs from the baseline in", ratio=1)
     for rank, trial in enumerate(ranked, start=1):
@@ -65,8 +65,10 @@ def variants_table(
     """
     n_trainings, differing = found[0].n_trainings, len({result.epochs for result in found}) > 1
     spread = f": means of {n_trainings} trainings, +- one standard deviation" if n_trainings > 1 else ""
+    has_softmax = any("validation_softmax_loss" in result.metrics for result in found)
+    in_brackets = "; in brackets the loss of probabilities taken as logits" * has_softmax
     table = Table(
-        title=f"{title}{spread}",
+        title=f"{title}{spread}{in_brackets}",
         title_justify="left",
         caption=reference or None,
         caption_justify="left",
@@ -74,7 +76,7 @@ def variants_table(
     # With these minimum widths, lines break only at spaces, and the table fits 80 columns.
     table.add_column("variant", min_width=8, overflow="fold")
     for name, width in (
-        ("validation\naccuracy\nloss", 10), ("train\naccuracy\nloss", 9), ("against\nbaseline", 8),
+        ("validation\naccuracy\nloss", 10), ("train\naccuracy\nloss", 9), ("accuracy\nagainst\nbaseline", 8),
         ("parameters\nmult-adds\nseconds", 10), ("reported\naccuracy\nloss", 8),
     ):  # fmt: skip
         table.add_column(name, justify="right", min_width=width)
@@ -98,6 +100,8 @@ def _accuracy_and_loss(metrics: Mapping[str, float], part: str) -> str:
     for name, factor, digits in ((f"{part}_accuracy", 100, 2), (f"{part}_loss", 1, 4)):
         sd = metrics.get(f"{name}_sd")
         lines.append(f"{factor * metrics[name]:.{digits}f}" + ("" if sd is None else f" +- {factor * sd:.{digits}f}"))
+    if f"{part}_softmax_loss" in metrics:
+        lines.append(f"({metrics[f'{part}_softmax_loss']:.4f})")
     return "\n".join(lines)
 
 
@@ -141,7 +145,7 @@ def finalists_table(outcome: "PromotionOutcome") -> Table:
     )
     does = "Always saying the largest class" if is_share(metric) else "Predicting the class shares for every image"
     table = Table(
-        title=f"{outcome.model_name}: the final",
+        title=f"{outcome.model_name}: finalists",
         title_justify="left",
         caption=f"{does}: {label} {caption}" if caption else None,
         caption_justify="left",
@@ -149,7 +153,7 @@ def finalists_table(outcome: "PromotionOutcome") -> Table:
     # With these minimum widths, lines break only at spaces, and the table fits a terminal of 80 columns.
     table.add_column("version", min_width=len("challenger"))
     table.add_column("trial", min_width=len("baseline"))
-    for name in ("parameters", f"search {label}", f"validation {label}", f"confirm {label}"):
+    for name in ("parameters", f"search {outcome.search_scores}", f"validation {label}", f"confirm {label}"):
         table.add_column(name, justify="right", min_width=max(8, *(len(word) for word in name.split())))
     for entrant in outcome.entrants:
         validation, confirm = entrant.validation, entrant.confirm

@@ -163,6 +163,7 @@ def _fit(
         identity=job.identity,
         frozen=job.initial.tensors if job.initial is not None and job.initial.freeze else (),
         graphs=graphs,
+        probabilities=job.configuration.model.softmax_output,
         tell=notes.append,
         on_batch=on_batch,
     ):

@@ -1,5 +1,6 @@
 """Selects the finalists, and orders them by fresh seeds on the validation part; the estimates choose nothing."""
 
+import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,8 @@ class Finalist:
     """A configuration of the search that the promotion retrains.
 
     `epochs` are those of its trial. `score` is its search score in the study's metric, None for a baseline that the
-    search did not finish. A finalist that is not `eligible` is too large to win.
+    search did not finish, and if the study's scores do not compare with this version's metric. A finalist that is not
+    `eligible` is too large to win.
     """
 
     trial: int
@@ -78,7 +80,7 @@ def select(
                 epochs=spec.n_epochs(trial.variant),
                 is_baseline=configuration == baseline,
                 eligible=spec.max_params is None or n_parameters <= spec.max_params,
-                score=trial.value if trial.state == State.COMPLETE else None,
+                score=trial.value if trial.state == State.COMPLETE and not spec.has_old_scores else None,
                 n_parameters=n_parameters,
                 n_multiply_adds=layers.n_multiply_adds(network),
             )
@@ -95,14 +97,18 @@ def distinct(trials: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:
     return list(found.values())
 
 
-def check_numbers(trials: Sequence[TrialRecord], numbers: Collection[int], study_name: str) -> None:
-    """Raises UsageError for the number of a trial that cannot be promoted (--trial)."""
+def check_numbers(
+    trials: Sequence[TrialRecord], numbers: Collection[int], study_name: str, store_options: str = ""
+) -> None:
+    """Raises UsageError for the number of a trial that cannot be promoted (--trial).
+
+    `store_options` are those with which a command finds the study's store.
+    """
     by_number = {trial.number: trial for trial in trials}
     for number in numbers:
         if number not in by_number:
-            raise UsageError(
-                f"study {study_name} has no trial {number} (--trial); `sweeper trials {study_name}` lists its trials"
-            )
+            listing = f"sweeper trials {shlex.quote(study_name)}{store_options}"
+            raise UsageError(f"study {study_name} has no trial {number} (--trial); `{listing}` lists its trials")
         trial = by_number[number]
         if trial.state not in (State.COMPLETE, State.PRUNED, State.DUPLICATE):
             raise UsageError(

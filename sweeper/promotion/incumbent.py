@@ -5,7 +5,8 @@ stays unless the new estimate is at least as good in the metric of both studies.
 compared, or if a person chose it. `replace` overrules all of this.
 
 Within a study nothing is chosen on the confirm part; between studies the alias goes by it, because each study has
-chosen on its own validation images. So the champion of many studies is flattered, as the best of many always is.
+chosen on its own validation images. So the best champion of many studies is estimated too high, as the best of many
+results always is.
 """
 
 from typing import Any
@@ -41,7 +42,7 @@ def settle(
     incumbent, by_hand = found
     told, is_lower = _compared(registry.version(model, champion), incumbent)
     if by_hand:
-        told = f"somebody other than sweeper gave it the alias; {told}"
+        told = f"a person, and not sweeper, gave it the alias; {told}"
     stays = not replace and (by_hand or is_lower)
     if stays:
         sentence = (
@@ -64,8 +65,11 @@ def _compared(new: RegisteredVersion, old: RegisteredVersion) -> tuple[str, bool
         if metrics - METRICS.keys() or len(metrics) > 1:
             other.append("metric")
         if other:
-            return f"the two cannot be compared, because the {other[0]} of its estimate differs or is not known", True
-        part = f"the {new.estimate['part']} images of both"
+            return (
+                f"the two cannot be compared, because the {other[0]} of their estimates differs or is not known",
+                True,
+            )
+        part = f"the same {new.estimate['part']} images"
         if new.estimate.get("correct") and old.estimate.get("correct"):
             return _paired(new.estimate["correct"], old.estimate["correct"], part)
         return _by_intervals(metrics.pop(), new.estimate, old.estimate, part)
@@ -84,12 +88,15 @@ def _paired(new: Any, old: Any, part: str) -> tuple[str, bool]:
     ]
     difference = over_seeds_and_images(correct[0] - correct[1])
     interval = difference.interval()
-    text = f"on {part} the new minus the registered accuracy is {signed('accuracy', difference.value)}"
+    text = f"on {part}, new minus registered champion is {signed('accuracy', difference.value)}"
     if interval is None:
-        return f"{text} points, without an interval: undecided", difference.value < 0
+        return f"{text} points of accuracy, without an interval: undecided", difference.value < 0
     low, high = interval
     decision = "better" if low > 0 else "worse" if high < 0 else "undecided"
-    return f"{text} [{signed('accuracy', low)}, {signed('accuracy', high)}] points: {decision}", difference.value < 0
+    return (
+        f"{text} [{signed('accuracy', low)}, {signed('accuracy', high)}] points of accuracy: {decision}",
+        difference.value < 0,
+    )
 
 
 def _by_intervals(metric: str, new: Any, old: Any, part: str) -> tuple[str, bool]:
@@ -106,5 +113,5 @@ def _by_intervals(metric: str, new: Any, old: Any, part: str) -> tuple[str, bool
     )
     of = "" if metric == "accuracy" else f" of {LABELS[metric]}"
     is_worse = new[metric] > old[metric] if smaller else new[metric] < old[metric]
-    said = f"on {part} the estimates{of} are {shown} for the new and the registered champion: {decision}"
+    said = f"on {part}, the estimates{of} are {shown} for the new and the registered champion: {decision}"
     return said, bool(is_worse)

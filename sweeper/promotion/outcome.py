@@ -11,7 +11,7 @@ from sweeper.evaluation.constant import Constant
 from sweeper.evaluation.statistics import Estimate
 from sweeper.promotion.comparisons import Comparison, bounded
 from sweeper.promotion.finalists import Finalist
-from sweeper.studies.objective import METRICS
+from sweeper.studies.objective import LABELS, METRICS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,20 +89,21 @@ class Entrant:
 
 @dataclass(frozen=True, kw_only=True)
 class PromotionOutcome:
-    """The results of a whole promotion, in the study's `metric`.
+    """The results of a whole promotion, in the `metric` of the study, or in accuracy if it is of an older version.
 
     `options` are its top, seeds and prefer, and `time` is when it registered its finalists, in UTC (ISO 8601); both are
     empty if an older sweeper recorded it. `entrants` are in final order, the champion first. `verdict` consists of
     sentences on the configurations, `registration` of those on the registered champion, and `test_verdict` of those on
     the tests. `registered_champion` is the version that has the alias now. `evaluations` counts the test evaluations on
     these test data by this study, and by all studies of the store. `dropped` has a sentence for each finalist without a
-    result. `constants` holds, by part, what always saying one class scores. `test_sha256` is None without a test set.
-    `undelivered` says why MLflow did not accept writes.
+    result. `search_scores` says what the entrants' search scores are. `constants` holds, by part, what always saying
+    one class scores. `test_sha256` is None without a test set. `undelivered` says why MLflow did not accept writes.
     """
 
     study_name: str
     model_name: str
     metric: str = "accuracy"
+    search_scores: str = "accuracy"
     options: Mapping[str, Any] = field(default_factory=dict)
     time: str = ""
     entrants: Sequence[Entrant]
@@ -130,6 +131,7 @@ class PromotionOutcome:
             "study_name": self.study_name,
             "model_name": self.model_name,
             "metric": self.metric,
+            "search_scores": self.search_scores,
             "options": dict(self.options),
             "time": self.time,
             "finalists": [entrant.as_json() for entrant in self.entrants],
@@ -163,6 +165,7 @@ class PromotionOutcome:
             study_name=found["study_name"],
             model_name=found["model_name"],
             metric=metric,
+            search_scores=found.get("search_scores", LABELS[metric]),
             options=found.get("options", {}),
             time=found.get("time", ""),
             entrants=[

@@ -1,6 +1,6 @@
 """Promotions that were recorded: shown without training, and made the registered champion."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,9 @@ from sweeper.promotion.request import PromotionRequest
 from sweeper.store.layout import Store
 from sweeper.studies import lifecycle, trial_records
 from sweeper.studies.attributes import id_of, spec_of
+from sweeper.studies.findings import old_scores, scores_of
 from sweeper.studies.queries import find_study, studies_in
+from sweeper.studies.trial_records import TrialRecord
 from sweeper.tracking import promotions
 from sweeper.tracking.ledger import Ledger
 from sweeper.tracking.promotions import RecordedPromotion
@@ -58,6 +60,9 @@ def outcome_of(store: Store, study: optuna.Study, promotion: RecordedPromotion) 
             f"the recorded promotion of study {study.study_name} cannot be read ({type(error).__name__}: "
             f"{shortened(first_line(error))}): --again promotes anew"
         ) from error
+    spec = spec_of(study)
+    said = [sentence for sentence in old_scores(spec) if sentence not in outcome.verdict]
+    outcome = replace(outcome, search_scores=scores_of(spec), verdict=[*outcome.verdict, *said])
     if not promotion.is_printed:
         outcome = with_tests(outcome, Ledger(store), id_of(study))
     return with_champion(outcome, Registry(store))
@@ -87,15 +92,25 @@ def with_champion(outcome: PromotionOutcome, registry: Registry) -> PromotionOut
 def announce(request: PromotionRequest, study: optuna.Study, outcome: PromotionOutcome, listener: Listener) -> None:
     """Notes that a recorded promotion is shown, which options have no effect, and which trials are better since."""
     made = f" with {typed(outcome.options)}" if outcome.options else ""
-    listener(Note(f"Study {study.study_name} was promoted before{made}: this is shown, and nothing is trained"))
+    listener(
+        Note(
+            f"Study {study.study_name} was promoted before{made}: the recorded result is shown, and nothing is trained"
+        )
+    )
     if other := other_options(request, outcome):
-        listener(Note(f"{typed(other)} changes nothing that is shown: --again promotes anew with it"))
+        listener(Note(f"{typed(other)} does not change a recorded result; --again promotes anew with it"))
+    if new := better_since(outcome, trial_records.records(study), spec_of(study).metric):
+        names = ", ".join(trial.name for trial in new)
+        listener(Note(f"The search has found better trials since then: {names}; --again promotes anew, with them"))
+
+
+def better_since(outcome: PromotionOutcome, trials: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:
+    """The trials that would be finalists now and were not; none if the user had named the trials to promote."""
     if "trials" in outcome.options:
-        return
-    best = distinct(trial_records.records(study), spec_of(study).metric)[: outcome.options.get("top")]
+        return []
     finalists = {entrant.trial for entrant in outcome.entrants}
-    if new := [trial.name for trial in best if trial.number not in finalists]:
-        listener(Note(f"Among the best of the search since then: {', '.join(new)}; --again promotes anew"))
+    best = distinct(trials, metric)[: outcome.options.get("top")]
+    return [trial for trial in best if trial.number not in finalists]
 
 
 def refuse_other_options(request: PromotionRequest, study: optuna.Study, outcome: PromotionOutcome) -> None:

@@ -1,9 +1,7 @@
 """Runs a promotion: fresh seeds, order, confirm, refit, register, and at most one test evaluation."""
 
-import json
 import os
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -23,6 +21,7 @@ from sweeper.promotion import incumbent, recorded, study_data, test_evaluation, 
 from sweeper.promotion.comparisons import compare_configurations, shrinkage
 from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.jobs import PromotionJobs
+from sweeper.promotion.last_steps import LastSteps
 from sweeper.promotion.outcome import Entrant, PromotionOutcome
 from sweeper.promotion.registration import Measured, register
 from sweeper.promotion.request import PromotionRequest
@@ -30,9 +29,10 @@ from sweeper.runs import run_metadata
 from sweeper.runs.batch import BatchRunner, Training
 from sweeper.runs.end_on_failure import ends_on_failure
 from sweeper.runs.stop import StopRequest, closing_patience
-from sweeper.store.redaction import redact
+from sweeper.store.arguments import store_arguments
 from sweeper.studies import data_source, lifecycle, lost_runs, storage_errors, trial_records
 from sweeper.studies.attributes import id_of, spec_of
+from sweeper.studies.findings import old_scores, scores_of
 from sweeper.studies.ownership import claimed
 from sweeper.studies.queries import find_again, find_study
 from sweeper.tracking import leftovers, promotions
@@ -99,7 +99,9 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
         finals = _Promotion(request, study, data, test_sha256, training_set, split, before, listener, stop)
         with ends_on_failure(finals.end, stop):
             outcome = (
-                finals.test_recorded(ledger, before) if before else finals.run(ledger, moves_alias=promotion is None)
+                finals.last_steps.test_recorded(ledger, before, finals.finalists, finals.refits)
+                if before
+                else finals.run(ledger, moves_alias=promotion is None)
             )
         stop.saving = True  # a test evaluation may be complete: a signal must not keep its result from being shown
         undelivered = finals.end(State.COMPLETE if outcome else State.INTERRUPTED, stop.reason)
@@ -125,7 +127,7 @@ class _Promotion:
     ) -> None:
         self.request, self.listener, self.stop = request, listener, stop
         self.study_name, self.study_id, self.spec = study.study_name, id_of(study), spec_of(study)
-        self.data, self.test_sha256, self.training_set, self.split = data, test_sha256, training_set, split
+        self.test_sha256, self.training_set, self.split = test_sha256, training_set, split
         execution = plan_execution(request.device, training_set.images.nbytes, os.environ)
         self.jobs = PromotionJobs(
             self.study_name, self.study_id, self.spec, self.training_set, execution, request.store
@@ -133,7 +135,7 @@ class _Promotion:
         trials = trial_records.records(study)
         # MLflow refuses slashes and colons in a model's name, but a space's name, that of its file, may contain them.
         plain = re.sub(r"[^A-Za-z0-9._-]", "-", f"sweeper-{self.spec.dataset}-{self.spec.space_name}")
-        final.check_numbers(trials, request.options.trials, study.study_name)
+        final.check_numbers(trials, request.options.trials, study.study_name, store_arguments(request.store))
         self.finalists = final.select(
             trials,
             self.spec,
@@ -158,6 +160,7 @@ class _Promotion:
         tags = run_metadata.tags(request.command, execution, self.training_set.sha256) | choices
         listener(Step("Opening MLflow's database"))
         self.tracker.open(self.study_name, self.study_id, tags, {})
+        self.last_steps = LastSteps(request, data, test_sha256, self.jobs, self.registry, self.tracker, listener, stop)
         self.runner = BatchRunner(
             request.store, self.study_name, self.training_set.classes, self.tracker, listener, stop, self.spec.metric
         )
@@ -238,10 +241,12 @@ class _Promotion:
             constant=constants.get(part),
             only_classes=entrants[0].constant,
         )
+        sentences += old_scores(self.spec)
         outcome = PromotionOutcome(
             study_name=self.study_name,
             model_name=self.model_name,
             metric=self.spec.metric,
+            search_scores=scores_of(self.spec),
             options=self.options,
             time=datetime.now(UTC).isoformat(timespec="seconds"),
             entrants=entrants,
@@ -252,59 +257,7 @@ class _Promotion:
             constants=constants,
             dropped=self.dropped,
         )
-        return self._tested(ledger, outcome, order, refits)
-
-    def test_recorded(self, ledger: Ledger, before: PromotionOutcome) -> PromotionOutcome:
-        """Tests the networks of the recorded promotion. Trains nothing."""
-        by_trial = {f.trial: f for f in self.finalists}
-        if gone := [entrant.name for entrant in before.entrants if entrant.trial not in by_trial]:
-            raise SweeperError(f"the search no longer has {', '.join(gone)} of the promotion: --again promotes anew")
-        order = [by_trial[entrant.trial] for entrant in before.entrants]
-        refits = {
-            entrant.trial: self.jobs.recorded(self.refits[entrant.trial], entrant.network)
-            for entrant in before.entrants
-        }
-        keys = [refit.key for refit in refits.values()]
-        test_evaluation.refuse_begun(
-            ledger, self.study_id, self.test_sha256, keys, self.request.options.allow_retest,
-            self.listener,
-        )  # fmt: skip
-        return self._tested(ledger, before, order, refits)
-
-    def _tested(
-        self,
-        ledger: Ledger,
-        outcome: PromotionOutcome,
-        order: Sequence[Finalist],
-        refits: Mapping[int, Training],
-    ) -> PromotionOutcome:
-        """The outcome with all tests; evaluates the networks on the test set first if the command asks for it."""
-        options, outcome = self.request.options, replace(outcome, test_sha256=self.test_sha256)
-        # Before the test, whose result cannot change what was found.
-        self.tracker.log_text(None, {promotions.FOUND: json.dumps(outcome.found(), indent=2)})
-        if options.test and len(order) == 1 and options.n_asked > 1:
-            text = "Not tested: nothing is left to compare, and the study has only one look; --top 1 tests it alone."
-            outcome = replace(outcome, verdict=[*outcome.verdict, text])
-        elif options.test:
-            self.stop.check()
-            versions = {entrant.trial: entrant.version for entrant in outcome.entrants}
-            test_evaluation.evaluate(
-                ledger,
-                test_evaluation.load(self.data, self.training_set.input_shape, self.listener),
-                order,
-                {trial: f"{outcome.model_name}/{version}" for trial, version in versions.items()},
-                {trial: refit.key for trial, refit in refits.items()},
-                lambda finalist, images: self.jobs.logits(refits[finalist.trial], images),
-                study=self.study_name,
-                study_id=self.study_id,
-                command=redact(shlex.join(self.request.command)),
-                allow_retest=options.allow_retest,
-                metric=self.spec.metric,
-            )
-        outcome = recorded.with_tests(outcome, ledger, self.study_id)
-        outcome = recorded.with_champion(outcome, self.registry)
-        self.tracker.log_text(None, {promotions.PRINTED: json.dumps(outcome.summary(), indent=2)})
-        return outcome
+        return self.last_steps.finish(ledger, outcome, order, refits)
 
     def end(self, state: State, reason: str) -> list[str]:
         """Ends the promotion's run in MLflow. Returns why MLflow did not accept writes; empty if it accepted all."""
@@ -324,7 +277,7 @@ class _Promotion:
                 continue
             if finalist.is_baseline:
                 raise SweeperError(f"{training.name} diverged ({reason}): without a baseline there is no comparison")
-            self.dropped.append(f"{training.name} diverged ({reason}): {finalist.name} is out of the final")
+            self.dropped.append(f"{training.name} diverged ({reason}): {finalist.name} is no longer a finalist")
             self.listener(Note(self.dropped[-1]))
             return False
         return True

@@ -83,7 +83,7 @@ def refuse_begun(
 
 def _begun_before(evaluation: TestEvaluation) -> str:
     return (
-        f"a test of study {evaluation.study} was begun before ({evaluation.time}), of another final or deleted since, "
+        f"a test of study {evaluation.study} was begun before ({evaluation.time}), of other networks or deleted since, "
         "and its result may have been seen: --allow-retest tests again and counts it"
     )
 
@@ -180,12 +180,12 @@ def recorded(ledger: Ledger, study_id: str, sha256: str | None, networks: Mappin
     comparisons: list[Comparison] = []
     notes = []
     if complete and not any(evaluation.networks == networks for evaluation in complete):
-        notes.append(f"The test of {complete[-1].time} was of another final than this one.")
+        notes.append(f"The test of {complete[-1].time} was of other networks than these.")
     for evaluation in complete:
         try:
             result = ledger.result(evaluation)
         except SweeperError as error:
-            notes.append(f"What the look of {evaluation.time} has shown cannot be read: {error}.")
+            notes.append(f"The result of the test of {evaluation.time} cannot be read: {error}.")
             continue
         tested |= result["tested"]
         if evaluation.networks == networks:

@@ -33,7 +33,7 @@ def on_configurations(
     """
     champion = order[0]
     label, value, (low, high) = LABELS[metric], amount(metric, estimate.value, 1), bounded(estimate, metric)
-    trained = f"trained on {100 * trained_share:.0f} % of the pool"
+    trained = f"trained on {100 * trained_share:.0f} % of the training images"
     if low is not None and high is not None:
         sentences = [
             f"Estimated {label} of this configuration ({champion.name}), {trained}, over images and {n_seeds} seeds: "
@@ -42,20 +42,19 @@ def on_configurations(
     elif n_seeds == 1:
         sentences = [
             f"{_capital(label)} of this configuration ({champion.name}), {trained} with one seed, on {n_images:,} "
-            f"images: {value}. One seed says nothing of other seeds: no interval."
+            f"images: {value}. There is no interval, because one seed does not show how much other seeds differ."
         ]
     else:
         sentences = [
             f"{_capital(label)} of this configuration ({champion.name}), {trained}, over {n_seeds} seeds: {value}. "
-            + ("Every image is right as often as every other" if metric == "accuracy" else "These images do not vary")
-            + ": no interval."
+            + "There is no interval, because the result is the same for every image."
         ]
     if part == "confirm":
-        sentences[0] += " Confirm images chose nothing."
+        sentences[0] += " No choice was made on these confirm images."
     else:
         sentences[0] += (
-            " This study has no confirm part: these are the validation images that the search and the final chose on, "
-            "and the estimate is flattered by that."
+            " This study has no confirm part: the search and the promotion chose by the same validation images, so "
+            "the estimate is better than the truth."
         )
     sentences += _constant_sentences(estimate.value, metric, constant, only_classes)
     sentences += [f"{text}." for text in dropped]
@@ -63,8 +62,8 @@ def on_configurations(
         sentences.append("The baseline is the only finalist: nothing is compared.")
     elif champion.is_baseline:
         sentences.append(
-            "The baseline wins: with fresh seeds no other finalist was better than it on the validation part, or none "
-            "that was could be told from it."
+            "The baseline wins: with fresh seeds no other finalist was better on the validation images, or not by more "
+            "than chance explains."
         )
     sentences += [_configurations_sentence(comparison) for comparison in comparisons]
     luck = shrinkage(order, comparisons)
@@ -72,9 +71,8 @@ def on_configurations(
         seen = next(c for c in comparisons if c.other == "baseline").difference
         promised = seen - luck if direction(metric) == "minimize" else seen + luck
         sentences.append(
-            f"In the search the champion stood {signed(metric, promised)} {unit(metric)} from the baseline in "
-            f"validation {label}, on the confirm images {signed(metric, seen)}: a shrinkage of "
-            f"{signed(metric, luck)}."
+            f"Champion - baseline was {signed(metric, promised)} {unit(metric)} of validation {label} in the search, "
+            f"and is {signed(metric, seen)} on the confirm images: luck added {signed(metric, luck)} to the lead."
         )
     return sentences
 
@@ -98,7 +96,7 @@ def _configurations_sentence(comparison: Comparison) -> str:
     metric = comparison.metric
     head = f"Champion - {comparison.other} {signed(metric, comparison.difference)}"
     if comparison.low is None or comparison.high is None:
-        return f"{head} {unit(metric)}: undecided; without an interval no difference can be told from luck."
+        return f"{head} {unit(metric)}: undecided; without an interval, the difference may be chance."
     return f"{head} {_interval(comparison, 1)} {unit(metric)}: {_decision(comparison)}"
 
 
@@ -114,7 +112,7 @@ def on_networks(
     first = next(iter(tested.values()))
     metric, n_images = first.get("metric", "accuracy"), first["n"]
     values = [f"{name} {_tested_value(metric, fields)}" for name, fields in tested.items()]
-    counted = f"looks at these test data: {evaluations[0]} by this study, {evaluations[1]} in this store"
+    counted = f"tests on these images so far: {evaluations[0]} by this study, {evaluations[1]} in this store"
     head = f"{_capital(LABELS[metric])} of the refitted networks on {n_images:,} test images: {', '.join(values)} "
     head += f"({counted})."
     said = []
@@ -138,12 +136,16 @@ def _networks_sentence(comparison: Comparison) -> str:
             f"{unit(comparison.metric)}, without an interval."
         )
     differ = "differ" if comparison.decided else "cannot be told apart"
-    metric, counts = comparison.metric, "" if comparison.b is None else f"b = {comparison.b}, c = {comparison.c}, "
+    metric, counts = comparison.metric, ""
+    if comparison.b is not None:
+        counts = (
+            f"only the champion is right on {comparison.b:,} images, only the {comparison.other} on {comparison.c:,}; "
+        )
     # Two decimals, because one image of 10,000 is 0.01 points.
     difference = f"{signed(metric, comparison.difference, 2)} {_interval(comparison, 2)} {unit(metric)}"
     return (
-        f"These two trained networks, champion and {comparison.other}, {differ} on the test set: {counts}p (Holm) "
-        f"{_p(comparison.p_adjusted)}; {difference}: {_decision(comparison)}"
+        f"These two trained networks, champion and {comparison.other}, {differ} on the test set: {counts}p "
+        f"{_p(comparison.p_adjusted)} after Holm's adjustment; {difference}: {_decision(comparison)}"
     )
 
 
@@ -152,14 +154,15 @@ def _decision(comparison: Comparison) -> str:
     low, high, detectable = comparison.low, comparison.high, comparison.detectable
     assert low is not None
     assert high is not None
-    seen = None if detectable is None else number(comparison.metric, detectable, 1)
+    seen = None if detectable is None else f"{number(comparison.metric, detectable, 1)} {unit(comparison.metric)}"
+    often = "in four of five comparisons like this one"
     if comparison.decided:
         better = f"the {'champion' if comparison.champion_leads else comparison.other} is better"
-        return f"{better}; differences of {seen} and more are seen here four times in five." if seen else f"{better}."
-    undecided = "undecided" if low <= 0 <= high else "undecided, as p and the interval disagree"
+        return f"{better}; a true difference of {seen} is detected {often}." if seen else f"{better}."
+    undecided = "undecided" if low <= 0 <= high else "undecided, because the p-value and the interval disagree"
     if seen is None:
-        return f"{undecided}; no true difference could have been relied on to show here."
-    return f"{undecided}; differences below {seen} are invisible here."
+        return f"{undecided}; no true difference, however large, would be detected {often}."
+    return f"{undecided}; a true difference of {seen} would be detected {often}, a smaller one more rarely."
 
 
 def _interval(comparison: Comparison, decimals: int) -> str:

@@ -27,7 +27,8 @@ class Repetition:
         record = self.trial.record
         if self.changes or metrics is None or record.value is None or record.state != State.COMPLETE:
             return None
-        return metrics[METRICS[self.trial.spec.metric]] == record.value
+        spec = self.trial.spec
+        return metrics["validation_softmax_loss" if spec.has_old_scores else METRICS[spec.metric]] == record.value
 
     def as_json(self, metrics: Mapping[str, float] | None) -> dict[str, Any]:
         """The object that `sweeper train --json` prints."""

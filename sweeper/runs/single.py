@@ -29,6 +29,7 @@ from sweeper.runs.variant_result import VariantResult
 from sweeper.studies import lost_runs, storage_errors
 from sweeper.studies.objective import METRICS
 from sweeper.studies.seeds import derive_seed
+from sweeper.studies.spec import LOG_LOSS
 from sweeper.tracking import leftovers
 from sweeper.tracking.client import check_tracking
 from sweeper.tracking.learning_curves import INIT, Curves, curves_of
@@ -162,10 +163,10 @@ class _Single:
         if init:
             self.title += f" from {init.found.source.short}" + ", frozen" * init.freeze
             self.tags[INIT] = init.found.source.name
-        decisive = json.dumps(
-            [self.spec.as_json(), request.variant.name, request.variant.configuration.key()], sort_keys=True
-        )
-        self.id = hashlib.sha256(decisive.encode()).hexdigest()
+        decisive: list[Any] = [self.spec.as_json(), request.variant.name, request.variant.configuration.key()]
+        if request.variant.configuration.model.softmax_output:
+            decisive.append(LOG_LOSS)  # the run of an older version has other losses
+        self.id = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
         # The names of spaces and variants may have any printable characters.
         plain = re.sub(r"[^A-Za-z0-9._]", "-", f"{request.space.name}-{request.variant.name}")[:60]
         self.name = f"train-{plain}-{self.id[:12]}"

@@ -1,5 +1,6 @@
 """A study's trial as a training by itself: its configuration, protocol, data, splits and seeds."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -9,6 +10,7 @@ from sweeper.errors import UsageError
 from sweeper.runs.options import TrainingOptions
 from sweeper.spaces import reader, writer
 from sweeper.spaces.space import Space, Variant
+from sweeper.store.arguments import store_arguments
 from sweeper.store.layout import Store
 from sweeper.studies import queries, trial_records
 from sweeper.studies.attributes import spec_of
@@ -79,4 +81,5 @@ def find(store: Store, reference: str) -> StudyTrial:
             if record.configuration is None:
                 raise UsageError(f"trial {number} of study {name} has no configuration yet: it is {record.state}")
             return StudyTrial(name, spec_of(study), record, record.configuration)
-    raise UsageError(f"study {name} has no trial {number}; `sweeper trials {name}` lists its trials")
+    listing = f"sweeper trials {shlex.quote(name)}{store_arguments(store)}"
+    raise UsageError(f"study {name} has no trial {number}; `{listing}` lists its trials")

@@ -54,5 +54,5 @@ class VariantResult:
 
 SHOWN_METRICS = (
     *LAST_EPOCH_METRICS, "validation_balanced_accuracy", "validation_macro_f1", "macro_precision", "macro_recall",
-    "thresholded_precision", "thresholded_recall", "penalty",
+    "thresholded_precision", "thresholded_recall", "penalty", "train_softmax_loss", "validation_softmax_loss",
 )  # fmt: skip

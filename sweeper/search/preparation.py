@@ -15,7 +15,7 @@ from sweeper.spaces.feasible_points import check_feasible
 from sweeper.studies import lifecycle, lost_runs, pruners, storage_errors, trial_records
 from sweeper.studies.ownership import check_free
 from sweeper.studies.samplers import shuffled_grid
-from sweeper.studies.spec import OF_THE_DATA, RunSpec, StudySpec
+from sweeper.studies.spec import LOG_LOSS, OF_THE_DATA, RunSpec, StudySpec
 from sweeper.studies.storage import free_name, open_existing_storage
 from sweeper.tracking.client import check_tracking
 
@@ -117,6 +117,7 @@ def _study(
             pruner=pruner,
             max_params=options.max_params,
             variant_epochs=request.variant_epochs,
+            loss=LOG_LOSS,
         )
         return spec, name, None if storage is None else lifecycle.find_resumable(storage, name, spec, unknown)
 
@@ -137,7 +138,7 @@ def _check_free(request: SearchRequest, resumed: optuna.Study | None) -> None:
 def _reason(request: SearchRequest, planned: plan.Plan, n_images: int) -> str:
     """Why so few validation images need no pruner, and which option scores on more, if the data set allows it."""
     points = 100 * pruners.standard_error(n_images)
-    text = f"{n_images} validation images tell scores apart only by +-{points:.1f} points"
+    text = f"the standard error of an accuracy on {n_images} validation images is up to {points:.1f} points"
     if planned.spec.protocol.folds:
         return text
     try:

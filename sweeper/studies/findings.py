@@ -12,6 +12,7 @@ from sweeper.events import State
 from sweeper.studies import lifecycle, trial_records
 from sweeper.studies.attributes import spec_of
 from sweeper.studies.objective import LABELS, direction, is_share
+from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import TrialRecord
 
 # What is said of a trial without a score, by the first word of its reason.
@@ -28,9 +29,12 @@ MOST_NAMED = 10
 
 
 def constant_of(study: optuna.Study) -> Constant | None:
-    """What always saying the validation part's largest class scores; None in studies of older versions."""
+    """What always saying the validation part's largest class scores.
+
+    None in studies of older versions that did not store it, or whose scores do not compare with it.
+    """
     stored: dict[str, Any] | None = study.user_attrs.get(lifecycle.CONSTANT)
-    return None if stored is None else Constant(**stored)
+    return None if stored is None or spec_of(study).has_old_scores else Constant(**stored)
 
 
 def findings(study: optuna.Study, trials: Sequence[TrialRecord]) -> list[str]:
@@ -40,6 +44,7 @@ def findings(study: optuna.Study, trials: Sequence[TrialRecord]) -> list[str]:
     """
     spec = spec_of(study)
     return [
+        *old_scores(spec),
         *_exhausted(trials, study.user_attrs, variants_only=spec.variants_only),
         *_without_score(trials),
         *_equal(trials, spec.metric),
@@ -54,6 +59,21 @@ def reference(metric: str, constant: Constant | None) -> str:
         return ""
     reached = f"{LABELS[metric]} {_shown(metric, constant.score)}"
     return f"{in_words(metric, constant)} would reach {reached} on validation images."
+
+
+def old_scores(spec: StudySpec) -> list[str]:
+    """A sentence on the scores of a study by an older version, if they do not compare with what is computed now."""
+    if not spec.has_old_scores:
+        return []
+    return [
+        "An older sweeper ran this search: for a network with softmax_output, its loss is the cross-entropy of "
+        "probabilities taken as logits, which does not compare with -ln p(true class), the loss of all other results."
+    ]
+
+
+def scores_of(spec: StudySpec) -> str:
+    """What the study's scores are, for the head of a column."""
+    return "loss of probabilities taken as logits" if spec.has_old_scores else LABELS[spec.metric]
 
 
 def in_words(metric: str, constant: Constant) -> str:
@@ -73,7 +93,9 @@ def _exhausted(trials: Sequence[TrialRecord], attributes: dict[str, Any], *, var
     done, asked = trial_records.n_counted(trials), attributes.get("trials", 0)
     if attributes.get(lifecycle.ENDED) != "" or done >= asked or variants_only:
         return []
-    return [f"The space is exhausted after {done} of {asked} trials: nothing new was left to propose."]
+    return [
+        f"The space is exhausted after {done} of {asked} trials: the sampler found no configuration that was not tried."
+    ]
 
 
 def _without_score(trials: Sequence[TrialRecord]) -> list[str]:
@@ -92,8 +114,8 @@ def _equal(trials: Sequence[TrialRecord], metric: str) -> list[str]:
     if len(ranked) < 2 or ranked[0].value != ranked[-1].value:
         return []
     return [
-        f"All {len(ranked)} complete trials have the same {LABELS[metric]}, {ranked[0].value:.4f}: their order says "
-        "nothing."
+        f"All {len(ranked)} complete trials have the same {LABELS[metric]}, {ranked[0].value:.4f}: their ranking "
+        "is arbitrary."
     ]
 
 
@@ -104,8 +126,8 @@ def _constant(trials: Sequence[TrialRecord]) -> list[str]:
         if trial.state == State.COMPLETE and trial.constant:
             by_class.setdefault(trial.constant, []).append(str(trial.number))
     return [
-        f"Constant predictors: {_named(numbers)} always {'say' if len(numbers) > 1 else 'says'} "
-        f"{' or '.join(_quoted(name) for name in classes)}."
+        f"Constant predictors, which ignore the image: {_named(numbers)} always "
+        f"{'say' if len(numbers) > 1 else 'says'} {' or '.join(_quoted(name) for name in classes)}."
         for classes, numbers in by_class.items()
     ]
 

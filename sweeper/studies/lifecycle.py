@@ -12,10 +12,10 @@ from sweeper.errors import SweeperError, UsageError
 from sweeper.events import State
 from sweeper.spaces.space import Space
 from sweeper.store.redaction import redact
-from sweeper.studies.attributes import CURRENT_SCHEMA, SCHEMA, SPEC, STUDY_ID, id_of
+from sweeper.studies.attributes import CURRENT_SCHEMA, SCHEMA, SPEC, STUDY_ID, id_of, spec_of
 from sweeper.studies.objective import direction
 from sweeper.studies.pruners import PRUNERS
-from sweeper.studies.spec import StudySpec, first_difference
+from sweeper.studies.spec import LOG_LOSS, StudySpec, first_difference
 from sweeper.studies.trial_records import records
 
 # Attributes of a study. `ended` is what ended its last process, "" if nothing is left to do, None until the process
@@ -62,8 +62,8 @@ def find_resumable(
 ) -> optuna.Study | None:
     """The study of this name, which a search with this spec may resume; None if there is none. Writes nothing.
 
-    Keys of the stored spec that are `unknown` of this one are not compared. Raises UsageError for a study with another spec, or one that is not sweeper's, and SweeperError for one that cannot
-    be read or resumed.
+    Keys of the stored spec that are `unknown` of this one are not compared. Raises UsageError for a study with another
+    spec, or one that is not sweeper's, and SweeperError for one that cannot be read or resumed.
     """
     if name not in optuna.get_all_study_names(storage):
         return None
@@ -71,6 +71,11 @@ def find_resumable(
     check_usable(study)
     attributes = study.user_attrs
     if SPEC in attributes:
+        if spec_of(study).has_old_losses and spec.loss == LOG_LOSS:
+            raise SweeperError(
+                f"study {name} was searched by an older sweeper, for which the loss of a network with softmax_output "
+                "was another quantity: it can be shown and promoted, but not resumed; --new starts another"
+            )
         _refuse_changes(name, attributes[SPEC], spec, unknown)
         records(study)
     elif study.get_trials(deepcopy=False) or study.direction.name.lower() != direction(spec.metric):

@@ -109,12 +109,16 @@ class RunSpec:
         return {"init_sha256": self.init_sha256, "freeze": self.freeze} if self.init_sha256 else {}
 
 
+# The stored mark of a study whose losses are -ln p(true class), also those of networks that end in a softmax.
+LOG_LOSS = "log"
+
+
 @dataclass(frozen=True, kw_only=True)
 class StudySpec(RunSpec):
     """All that a study's results depend on.
 
     `space` is the plain data of Space.describe. If only variants are compared, `variant_epochs` holds the number
-    of epochs of each variant that sets its own.
+    of epochs of each variant that sets its own. `loss` is LOG_LOSS, or empty in a study of an older version.
     """
 
     space: Mapping[str, Any] = field(default_factory=dict)
@@ -124,6 +128,27 @@ class StudySpec(RunSpec):
     pruner: str = "halving"
     max_params: int | None = None
     variant_epochs: Mapping[str, int] = field(default_factory=dict)
+    loss: str = ""
+
+    @property
+    def has_old_losses(self) -> bool:
+        """Whether losses of the study may be the cross-entropy of probabilities taken as logits, as in older versions.
+
+        Only those of networks that end in a softmax differ from LOG_LOSS.
+        """
+        return self.loss != LOG_LOSS and self._has_softmax
+
+    @property
+    def has_old_scores(self) -> bool:
+        """Whether such losses are the study's scores."""
+        return self.metric == "loss" and self.has_old_losses
+
+    @property
+    def _has_softmax(self) -> bool:
+        """Whether a network of the space may end in a softmax."""
+        searched = "softmax_output" in self.space.get("parameters", {})
+        variants = self.space.get("variants", {}).values()
+        return searched or any(values.get("softmax_output", False) for values in variants)
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any], *, complete: bool = False) -> Self:
@@ -141,7 +166,7 @@ class StudySpec(RunSpec):
         for mean, std in scalings:
             if not isinstance(mean, list) or not isinstance(std, list):
                 raise ValueError(f"fold_scalings must be pairs of arrays, got {scalings!r}")
-        return cls(
+        spec = cls(
             **{
                 **own,
                 "data_options": DataOptions(**{**options, "classes": tuple(options.get("classes", ()))}),
@@ -149,12 +174,14 @@ class StudySpec(RunSpec):
                 "fold_scalings": scalings,
             }
         )
+        _ = spec._has_softmax  # a damaged space is an error here, not later
+        return spec
 
     @classmethod
     def _required(cls) -> list[str]:
         """The keys that every spec of this schema has."""
         nested = ("data_options", "protocol", "fold_scalings")
-        optional = ("folds", "repeats", "variant_epochs", "split_seed", "init_sha256", "freeze")
+        optional = ("folds", "repeats", "variant_epochs", "split_seed", "init_sha256", "freeze", "loss")
         names = [f.name for kind in (cls, DataOptions, Protocol) for f in fields(kind)]
         return [name for name in names if name not in (*nested, *optional)]
 
@@ -170,7 +197,8 @@ class StudySpec(RunSpec):
             "pruner": self.pruner,
             "max_params": self.max_params,
         }
-        return own | ({"variant_epochs": self.variant_epochs} if self.variant_epochs else {})
+        own |= {"variant_epochs": self.variant_epochs} if self.variant_epochs else {}
+        return own | ({"loss": self.loss} if self.loss and self._has_softmax else {})
 
 
 # The keys of the stored form whose values only the data can tell.

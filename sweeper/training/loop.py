@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from sweeper.config import TrainConfig
 from sweeper.evaluation.metrics import balanced_accuracy, macro_f1
 from sweeper.training import checkpoint
+from sweeper.training.checkpoint import CheckpointError
 from sweeper.training.cuda_graphs import GraphedEpoch, Rates
 from sweeper.training.device_data import DeviceImages, TrainingData
 from sweeper.training.optimizers import build_optimizer, learning_rate, momentum, penalty, set_rates
-from sweeper.training.step import Step, outputs_of
+from sweeper.training.step import Step, log_loss, outputs_of
 
 # On a CPU, small enough that a LeNet's feature maps stay in the cache: 500 was 4 times slower. A GPU needs work for all
 # of its cores.
@@ -31,12 +32,12 @@ EVALUATION_BATCH = {"cpu": 128, "cuda": 1024, "mps": 128}
 class EpochMetrics:
     """The metrics of one epoch, counted from 1. Losses are means over images, accuracies shares of 1.
 
-    The train metrics are running ones, taken while the weights change, with dropout on. `train_loss` is the loss of the
-    output alone, without the auxiliary heads' losses, label smoothing and penalty, so that it compares with
-    `validation_loss`. `lr` is the learning rate of the epoch's last step. `gradient_norm` is the mean over steps of the
-    2-norm over all parameters that train, before clipping. `images_per_second` counts training images over the time
-    spent training; `epoch_seconds` is that time plus the validation pass. The validation metrics are NaN without a
-    validation part.
+    The train metrics are running ones, taken while the weights change, with dropout on. The losses are -ln p(true
+    class) of the output alone, without the auxiliary heads' losses, label smoothing and penalty, so that they compare
+    with each other and with those of all other networks. `lr` is the learning rate of the epoch's last step.
+    `gradient_norm` is the mean over steps of the 2-norm over all parameters that train, before clipping.
+    `images_per_second` counts training images over the time spent training; `epoch_seconds` is that time plus the
+    validation pass. The validation metrics are NaN without a validation part.
 
     `penalty` is the weight-decay penalty at the epoch's end (optimizers.penalty): studies that report losses with the
     penalty add it to both losses. `heads` holds the accuracies of the auxiliary heads, under names such as
@@ -66,6 +67,18 @@ class EpochMetrics:
         return values | {f"aux_{name}": value for name, value in heads.items()}
 
 
+@dataclass(frozen=True, kw_only=True)
+class SoftmaxEpochMetrics(EpochMetrics):
+    """The metrics of a network that ends in a softmax, which is trained on its probabilities taken as logits.
+
+    `train_softmax_loss` and `validation_softmax_loss` are the cross-entropies of that training, to compare with those
+    of studies that reported them.
+    """
+
+    train_softmax_loss: float
+    validation_softmax_loss: float
+
+
 # Is told of every batch, of training and then of validation: the epoch, the batches done, and their number. On a GPU,
 # batches that do not come from a graph are counted where they are issued: the GPU has room for few of their kernels.
 BatchListener = Callable[[int, int, int], None]
@@ -86,6 +99,7 @@ def fit(
     identity: str = "",
     frozen: Collection[str] = (),
     graphs: bool = False,
+    probabilities: bool = False,
     tell: Callable[[str], None] = lambda text: None,
     on_batch: BatchListener = lambda epoch, done, total: None,
 ) -> Iterator[EpochMetrics]:
@@ -99,7 +113,7 @@ def fit(
     With `graphs` (GPUs only), steps are captured and replayed, and dropout draws from this training's own
     generator: other trainings of the process do not change the result, which equals that without graphs except for
     rounding. If steps cannot be captured and so run one by one, `tell` gets a line about it. `on_batch` is called after
-    every batch.
+    every batch. With `probabilities` the network's output is probabilities; training takes them as logits.
 
     Raises Diverged when the loss of an epoch is not finite, ValueError where weight decay names a layer that the
     network lacks, and CheckpointError for an unusable checkpoint.
@@ -120,10 +134,12 @@ def fit(
             progress, generators = checkpoint.load(checkpoint_path, identity, model, optimizer)
             _restore_generators(generators, generator, own, device)
             history = epochs_of(progress.history)
+            if probabilities and not all(isinstance(past, SoftmaxEpochMetrics) for past in history):
+                raise CheckpointError(f"{checkpoint_path} holds the losses of an older sweeper")
         yield from history
 
     batches = batch_bounds(len(data.train), config.batch_size)
-    step = Step(model, data, config, optimizer, generator)
+    step = Step(model, data, config, optimizer, generator, probabilities=probabilities)
     run_epoch: Callable[[Tensor, Rates, Callable[[], None]], None] = partial(_one_by_one, step, batches)
     n_batches = len(batches) + math.ceil(len(data.validation) / EVALUATION_BATCH[device.type])
     if own is not None:
@@ -147,8 +163,9 @@ def fit(
         seconds = time.perf_counter() - started
         if not math.isfinite(running.loss):
             raise Diverged(f"the training loss of epoch {epoch} is {running.loss}")
-        validation, validation_heads = _validate(model, data, epoch, after_batch)
-        metrics = EpochMetrics(
+        validation, validation_heads = _validate(model, data, epoch, after_batch, probabilities=probabilities)
+        kind = partial(SoftmaxEpochMetrics, train_softmax_loss=running.softmax_loss) if probabilities else EpochMetrics
+        metrics = kind(
             epoch=epoch,
             train_loss=running.loss,
             train_accuracy=running.accuracy,
@@ -172,7 +189,7 @@ def fit(
 
 def epochs_of(history: Iterable[Mapping[str, Any]]) -> list[EpochMetrics]:
     """The epochs of a checkpoint's history. Raises TypeError if they have other metrics than EpochMetrics."""
-    return [EpochMetrics(**past) for past in history]
+    return [(SoftmaxEpochMetrics if "train_softmax_loss" in past else EpochMetrics)(**past) for past in history]
 
 
 def _has_stalled(history: Sequence[EpochMetrics], patience: int) -> bool:
@@ -186,9 +203,9 @@ def _has_stalled(history: Sequence[EpochMetrics], patience: int) -> bool:
 def evaluate(
     model: nn.Module, data: TrainingData, part: DeviceImages, after_batch: Callable[[], None] = lambda: None
 ) -> tuple[float, np.ndarray]:
-    """The mean loss over the part and the network's outputs, float32 (n, classes), in evaluation mode.
+    """The mean cross-entropy over the part and the network's outputs, float32 (n, classes), in evaluation mode.
 
-    The outputs are logits, or probabilities where the network ends in a softmax.
+    The outputs are logits, or probabilities where the network ends in a softmax; the loss takes them as logits.
     """
     loss, outputs, _ = _evaluate(model, data, part, after_batch)
     return loss, outputs
@@ -218,10 +235,11 @@ def _evaluate(
 
 
 def _validate(
-    model: nn.Module, data: TrainingData, epoch: int, after_batch: Callable[[], None]
+    model: nn.Module, data: TrainingData, epoch: int, after_batch: Callable[[], None], *, probabilities: bool
 ) -> tuple[dict[str, float], dict[str, float]]:
     """The validation metrics of EpochMetrics by field, NaN if the part is empty, and the heads' accuracies."""
-    names = ("validation_loss", "validation_accuracy", "validation_balanced_accuracy", "validation_macro_f1")
+    names = ["validation_loss", "validation_accuracy", "validation_balanced_accuracy", "validation_macro_f1"]
+    names += ["validation_softmax_loss"] * probabilities
     if not len(data.validation):
         return dict.fromkeys(names, math.nan), {}
     loss, outputs, heads = _evaluate(model, data, data.validation, after_batch)
@@ -229,7 +247,10 @@ def _validate(
         raise Diverged(f"the validation loss of epoch {epoch} is {loss}")
     labels, predictions = data.validation.labels.cpu().numpy(), outputs.argmax(1)
     balanced, f1 = (score(labels, predictions, data.n_classes) for score in (balanced_accuracy, macro_f1))
-    return dict(zip(names, (loss, float(np.mean(predictions == labels)), balanced, f1), strict=True)), heads
+    values = [loss, float(np.mean(predictions == labels)), balanced, f1]
+    if probabilities:
+        values = [log_loss(torch.from_numpy(outputs), torch.from_numpy(labels)).item(), *values[1:], loss]
+    return dict(zip(names, values, strict=True)), heads
 
 
 def batch_bounds(n_images: int, batch_size: int) -> list[tuple[int, int]]:

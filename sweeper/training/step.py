@@ -14,9 +14,14 @@ from sweeper.training.device_data import TrainingData
 
 @dataclass(frozen=True)
 class RunningMetrics:
-    """An epoch's running metrics: mean loss and accuracy over its images, mean gradient norm over its steps."""
+    """An epoch's running metrics: mean losses and accuracy over its images, mean gradient norm over its steps.
+
+    `loss` is -ln p(true class); `softmax_loss` is the cross-entropy of the outputs taken as logits, which is the same
+    unless they are probabilities.
+    """
 
     loss: float
+    softmax_loss: float
     accuracy: float
     gradient_norm: float
     heads: Mapping[str, float]  # accuracies of the auxiliary heads
@@ -26,7 +31,7 @@ class Step:
     """A training's step, called once for each batch.
 
     A step never waits for the device, and its shapes depend on the batch's length alone, not on data on the device. So
-    a CUDA graph can hold it.
+    a CUDA graph can hold it. With `probabilities` the network's output is probabilities and not logits.
     """
 
     def __init__(
@@ -36,14 +41,17 @@ class Step:
         config: TrainConfig,
         optimizer: torch.optim.Optimizer,
         generator: torch.Generator,
+        *,
+        probabilities: bool = False,
     ) -> None:
         self._model, self._data, self._config = model, data, config
         self.optimizer = optimizer
         self.generator = generator  # draws the order of the images and the augmentation
+        self._probabilities = probabilities
         self._parameters = list(model.parameters())
         heads = list(getattr(model, "aux", None) or ())
-        self._sums = torch.zeros(3 + len(heads), device=data.device)
-        self._loss, self._correct, self._norm, *counts = self._sums.unbind()
+        self._sums = torch.zeros(4 + len(heads), device=data.device)
+        self._loss, self._softmax_loss, self._correct, self._norm, *counts = self._sums.unbind()
         self._heads_correct = dict(zip(heads, counts, strict=True))
 
     def __call__(self, batch: Tensor) -> None:
@@ -60,7 +68,9 @@ class Step:
             nn.utils.clip_grads_with_norm_(self._parameters, self._config.clip_norm, norm)
         self.optimizer.step()
         self._norm += norm
-        self._loss += loss.detach() * len(batch)
+        self._softmax_loss += loss.detach() * len(batch)
+        reported = log_loss(output, labels) if self._probabilities else loss
+        self._loss += reported.detach() * len(batch)
         self._correct += (output.argmax(1) == labels).sum()
         for name, logits in heads.items():
             self._heads_correct[name] += (logits.argmax(1) == labels).sum()
@@ -71,11 +81,15 @@ class Step:
 
     def running(self, n_steps: int) -> RunningMetrics:
         """The metrics of the epoch, which had `n_steps` steps. Only this call waits for the device."""
-        loss, correct, norm, *heads_correct = self._sums.tolist()
+        loss, softmax_loss, correct, norm, *heads_correct = self._sums.tolist()
         n_images = len(self._data.train)
         shares = (count / n_images for count in heads_correct)
         return RunningMetrics(
-            loss / n_images, correct / n_images, norm / n_steps, dict(zip(self._heads_correct, shares, strict=True))
+            loss / n_images,
+            softmax_loss / n_images,
+            correct / n_images,
+            norm / n_steps,
+            dict(zip(self._heads_correct, shares, strict=True)),
         )
 
     @property
@@ -100,6 +114,11 @@ class Step:
             return loss
         aux = torch.stack([F.cross_entropy(logits, labels, label_smoothing=smoothing) for logits in heads.values()])
         return loss + self._config.aux_weight * aux.sum()
+
+
+def log_loss(probabilities: Tensor, labels: Tensor, reduction: str = "mean") -> Tensor:
+    """-ln p(true class), in nats, of probabilities (n, classes); finite also where a probability is 0."""
+    return F.nll_loss(probabilities.clamp(min=torch.finfo(probabilities.dtype).tiny).log(), labels, reduction=reduction)
 
 
 def outputs_of(model: nn.Module, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

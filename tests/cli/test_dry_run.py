@@ -130,7 +130,8 @@ def test_few_validation_images_need_no_pruner_and_the_plan_says_why(tiny, tmp_pa
     shown = json.loads(plan("--json").stdout)
     assert (shown["pruner"], shown["pruner_reason"]) == (
         "none",
-        "30 validation images tell scores apart only by +-9.1 points; --folds 5 would score each configuration on 270",
+        "the standard error of an accuracy on 30 validation images is up to 9.1 points; --folds 5 would score each "
+        "configuration on 270",
     )
     assert f"{'pruner':12} none: {shown['pruner_reason']}\n" in plan().stdout
     assert "--folds" not in json.loads(plan("--folds", 2, "--json").stdout)["pruner_reason"]
@@ -138,7 +139,7 @@ def test_few_validation_images_need_no_pruner_and_the_plan_says_why(tiny, tmp_pa
     halves = tmp_path / "halves.toml"
     halves.write_text(EXAMPLE.replace("validation = 0.1", "validation = 0.5").replace("confirm = 0.1", "confirm = 0"))
     few = json.loads(plan("--space", halves, "--subset", 40, "--json").stdout)
-    assert few["pruner_reason"] == "20 validation images tell scores apart only by +-11.2 points"
+    assert few["pruner_reason"] == "the standard error of an accuracy on 20 validation images is up to 11.2 points"
     for explicit in ("halving", "median", "hyperband", "none"):
         shown = json.loads(plan("--pruner", explicit, "--json").stdout)
         assert (shown["pruner"], shown["pruner_reason"]) == (explicit, "")
@@ -156,7 +157,7 @@ def test_pruner_is_chosen_once_for_a_study(tiny, tmp_path):  # noqa: F811
         in search("--study", "older", "--pruner", "none").stderr
     )
     first = search()
-    assert "Pruner: none: 30 validation images tell scores apart only by " in first.stderr
+    assert "Pruner: none: the standard error of an accuracy on 30 validation images is " in first.stderr
     assert search("--pruner", "none").exit_code == 0
     assert "was started with pruner 'none', this command has 'halving'" in search("--pruner", "halving").stderr
 

@@ -78,6 +78,12 @@ def test_final_is_read_beside_always_saying_one_class(outcome, metric, told):
     assert f"confirm {'loss' if metric == 'loss' else 'accuracy'}" in text
 
 
+def test_search_scores_of_another_metric_than_the_promotion_s_are_named(outcome):
+    old = replace(outcome, search_scores="loss of probabilities taken as logits")
+    heads = [" ".join(str(column.header).split()) for column in finalists_table(old).columns]
+    assert heads[3:] == ["search loss of probabilities taken as logits", "validation accuracy", "confirm accuracy"]
+
+
 def test_confusions_are_told_of_the_tested_networks_in_words(outcome):
     assert confusions(outcome) == ["champion: [b]Shirt taken for Coat 71 times"]
 

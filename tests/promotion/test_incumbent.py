@@ -73,10 +73,10 @@ def test_champion_that_is_registered_already_keeps_its_alias():
 @pytest.mark.parametrize(
     ("new", "words"),
     [
-        ((38, 39, 38), "points: better"),
-        ((31, 30, 30), "points: undecided"),
-        ((30, 30), "is 0.0 points, without an interval: undecided"),
-        ((35,), "is +12.5 points, without an interval: undecided"),
+        ((38, 39, 38), "points of accuracy: better"),
+        ((31, 30, 30), "points of accuracy: undecided"),
+        ((30, 30), "is 0.0 points of accuracy, without an interval: undecided"),
+        ((35,), "is +12.5 points of accuracy, without an interval: undecided"),
     ],
 )
 def test_champion_that_is_not_lower_on_the_same_images_replaces_the_registered_one(new, words):
@@ -87,11 +87,15 @@ def test_champion_that_is_not_lower_on_the_same_images_replaces_the_registered_o
     assert registry.aliases == ("2", "3")
 
 
-@pytest.mark.parametrize(("new", "words"), [((15, 16, 15), "points: worse"), ((29, 31, 29), "points: undecided")])
+@pytest.mark.parametrize(
+    ("new", "words"), [((15, 16, 15), "points of accuracy: worse"), ((29, 31, 29), "points of accuracy: undecided")]
+)
 def test_champion_that_is_lower_leaves_the_registered_one_unless_it_is_to_replace_it(new, words):
     registry = FakeRegistry(estimate(30, 30, 30), estimate(*new))
     said = settled(registry)
-    assert said.startswith("The registered champion stays version 1 (study study-1, trial 3): on the confirm images")
+    assert said.startswith(
+        "The registered champion stays version 1 (study study-1, trial 3): on the same confirm images"
+    )
     assert words in said
     assert said.endswith("--replace gives the alias to version 2.")
     assert registry.aliases == ("1", None)
@@ -112,7 +116,7 @@ def test_champion_that_is_lower_leaves_the_registered_one_unless_it_is_to_replac
 )
 def test_champions_that_cannot_be_compared_leave_the_registered_one(changes, what):
     registry = FakeRegistry(estimate(3, 3, **changes), estimate(39, 39))
-    assert f"cannot be compared, because the {what} of its estimate differs or is not known" in settled(registry)
+    assert f"cannot be compared, because the {what} of their estimates differs or is not known" in settled(registry)
     assert registry.aliases == ("1", None)
     settled(registry, replace=True)
     assert registry.aliases == ("2", "3")
@@ -128,7 +132,7 @@ def test_champion_that_a_person_chose_stays_however_low_it_is():
     registry = FakeRegistry(estimate(3, 3), estimate(39, 39), by_hand=True)
     said = settled(registry)
     assert "stays version 1" in said
-    assert "somebody other than sweeper gave it the alias; on the confirm images of both" in said
+    assert "a person, and not sweeper, gave it the alias; on the same confirm images" in said
     assert registry.aliases == ("1", None)
     settled(registry, replace=True)
     assert registry.aliases == ("2", "3")
@@ -182,5 +186,5 @@ def test_champions_of_one_metric_are_compared_in_it(metric, old, new, words, rep
 
 def test_champions_of_different_metrics_are_not_compared():
     registry = FakeRegistry(estimate(30), in_metric("macro_f1", 0.9))  # an estimate without a metric is an accuracy
-    assert "because the metric of its estimate differs" in settled(registry)
+    assert "because the metric of their estimates differs" in settled(registry)
     assert registry.aliases == ("1", None)

@@ -47,7 +47,7 @@ def test_named_trial_is_promoted_recorded_and_shown_again(workplace):
     assert {finalist["trial"] for finalist in first["finalists"]} == {0, 1}
     assert first["options"] == {"trials": [1], "seeds": 1, "prefer": "accuracy"}
     assert "was promoted before with --trial 1 --seeds 1" in shown.stderr
-    assert "Among the best" not in shown.stderr
+    assert "better trials since" not in shown.stderr
     assert "was promoted with --trial 1 --seeds 1 --prefer accuracy, this command has --trial 2" in refused.stderr
 
 

@@ -48,7 +48,7 @@ def outcome(**changes):
         "shrinkage": 0.012,
         "verdict": ["The champion is so.", "The rest is undecided."],
         "evaluations": (1, 4),
-        "dropped": ["trial 5, seed 2 diverged (loss is NaN): trial 5 is out of the final"],
+        "dropped": ["trial 5, seed 2 diverged (loss is NaN): trial 5 is no longer a finalist"],
         "constants": {"confirm": Constant("cat", 0.49)},
     }
     return PromotionOutcome(**fields | changes)
@@ -124,6 +124,7 @@ def test_the_summary_holds_everything_that_the_command_promises():
         "study_name": "fashion_mnist-lenet5",
         "model_name": "sweeper-fashion_mnist-lenet5",
         "metric": "accuracy",
+        "search_scores": "accuracy",
         "options": {},
         "time": "",
         "constant_predictors": {"confirm": {"class_name": "cat", "score": 0.49}},
@@ -132,7 +133,7 @@ def test_the_summary_holds_everything_that_the_command_promises():
         "registered_champion": None,
         "test_sha256": None,
         "verdict": "The champion is so.\nThe rest is undecided.",
-        "dropped": ["trial 5, seed 2 diverged (loss is NaN): trial 5 is out of the final"],
+        "dropped": ["trial 5, seed 2 diverged (loss is NaN): trial 5 is no longer a finalist"],
         "test_looks": 1,
         "test_looks_of_store": 4,
     }

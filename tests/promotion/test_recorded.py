@@ -34,7 +34,7 @@ def champion(client):
 
 def test_promoted_study_is_only_shown_whatever_the_options(workplace, promoted, client):
     shown = workplace.promote("first", "--seeds", 2, "--top", 1)
-    assert "--top 1 --seeds 2 changes nothing that is shown: --again promotes anew with it" in shown.stderr
+    assert "--top 1 --seeds 2 does not change a recorded result; --again promotes anew with it" in shown.stderr
     assert InlinePool.made == []
     assert (
         f"  sweeper promote first --data-dir {workplace.folder}/data --store {workplace.store} --test" in shown.stdout
@@ -100,11 +100,11 @@ def test_champion_of_the_same_images_is_compared_before_it_is_replaced(workplace
     workplace.promote("first", "--replace")
     outcome = workplace.promoted("second", "--seeds", 1)
     [said] = outcome["registration"]
-    assert "on the confirm images of both the new minus the registered accuracy is 0.0 points" in said
+    assert "on the same confirm images, new minus registered champion is 0.0 points of accuracy" in said
     assert champion(client) == "second"
     client.set_registered_model_alias(MODEL, "champion", promoted["finalists"][0]["version"])
-    [stays] = workplace.promoted("second", "--again", "--seeds", 2)["registration"]
-    assert "somebody other than sweeper gave it the alias" in stays
+    [stays] = workplace.promoted("second", "--again", "--seeds", 1)["registration"]
+    assert "a person, and not sweeper, gave it the alias" in stays
     assert champion(client) == "first"
 
 
@@ -127,7 +127,7 @@ def test_better_trials_of_a_search_that_went_on_are_noted(workplace, monkeypatch
     better = SimpleNamespace(number=9, name="trial 9")
     monkeypatch.setattr("sweeper.promotion.recorded.distinct", lambda trials, metric: [better])
     shown = workplace.promote("first")
-    assert "Among the best of the search since then: trial 9; --again promotes anew" in shown.stderr
+    assert "The search has found better trials since then: trial 9; --again promotes anew, with them" in shown.stderr
 
 
 def test_damaged_record_is_one_line_and_hides_no_other(workplace, client):
@@ -147,7 +147,7 @@ def test_damaged_record_is_one_line_and_hides_no_other(workplace, client):
 def test_outcome_is_read_back_as_it_was_recorded_and_one_of_an_older_sweeper_too(promoted):
     found = PromotionOutcome.from_found(promoted)
     assert PromotionOutcome.from_found(json.loads(json.dumps(found.found()))) == found
-    new = {"options", "time", "registration", "registered_champion", "test_sha256"}
+    new = {"options", "time", "search_scores", "registration", "registered_champion", "test_sha256"}
     older = {name: value for name, value in promoted.items() if name not in new}
     older["finalists"] = [{k: v for k, v in one.items() if k != "network"} for one in older["finalists"]]
     read = PromotionOutcome.from_found(older)

@@ -71,7 +71,7 @@ def test_finalists_are_retrained_ordered_estimated_refitted_and_registered(workp
         assert finalist["test"] is None
     assert outcome["test_looks"] == 0
     assert {c["part"] for c in outcome["comparisons"]} == {"confirm"}
-    assert "Confirm images chose nothing." in outcome["verdict"]
+    assert "No choice was made on these confirm images." in outcome["verdict"]
 
     # Neither the fresh seeds' workers nor those of the search had the confirm part; the refits had everything.
     seeds, refits = InlinePool.made
@@ -255,13 +255,13 @@ def test_more_finalists_than_trials_are_those_there_are(workplace):
     assert len(versions_of(workplace, "five")) == 3
 
 
-def test_without_confirm_part_the_estimate_is_said_to_be_flattered(workplace):
+def test_without_confirm_part_the_estimate_is_said_to_be_better_than_the_truth(workplace):
     workplace.search("unconfirmed", "--trials", 2, confirm=0)
     outcome = workplace.promoted("unconfirmed", "--top", 1, "--seeds", 2)
     assert all(f["confirm"] == {"accuracy": None, "low": None, "high": None} for f in outcome["finalists"])
     assert {c["part"] for c in outcome["comparisons"]} == {"validation"}
     assert "no confirm part" in outcome["verdict"]
-    assert "Confirm images chose nothing" not in outcome["verdict"]
+    assert "No choice was made" not in outcome["verdict"]
     assert outcome["shrinkage"] is None
 
 
@@ -274,7 +274,7 @@ def test_finalist_that_diverges_is_dropped_and_named(workplace, monkeypatch):
     assert "Not tested: nothing is left to compare" in tested["verdict"]
     assert looks_of(workplace, "diverging") == []
     [dropped] = outcome["dropped"]
-    assert dropped == "trial 1, seed 1 diverged (nan): trial 1 is out of the final"
+    assert dropped == "trial 1, seed 1 diverged (nan): trial 1 is no longer a finalist"
     assert dropped in outcome["verdict"]
 
 
@@ -452,7 +452,7 @@ def test_next_command_is_this_one_with_a_test(workplace, monkeypatch):
 def test_share_of_the_pool_is_that_of_the_whole_pool(workplace):
     workplace.search("part", "--trials", 1, "--subset", 150)
     outcome = workplace.promoted("part", "--seeds", 1)
-    assert "trained on 35 % of the pool" in outcome["verdict"]  # 150 less 10 % and 20 % of 300
+    assert "trained on 35 % of the training images" in outcome["verdict"]  # 150 less 10 % and 20 % of 300
 
 
 def test_result_that_mlflow_lost_is_shown_from_the_store_or_named(workplace, monkeypatch):

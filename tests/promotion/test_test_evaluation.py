@@ -234,7 +234,7 @@ def test_begun_look_at_the_same_networks_is_resumed_and_at_others_refused_before
 def test_begun_look_that_was_deleted_is_not_said_to_be_resumed(ledger, test_set):
     interrupted(ledger, test_set)
     ledger.entries = [replace(entry, deleted=True) for entry in ledger.entries]
-    with pytest.raises(UsageError, match="of another final or deleted since, and its result may have been seen"):
+    with pytest.raises(UsageError, match="of other networks or deleted since, and its result may have been seen"):
         refuse_begun(ledger, test_set, 0, 3, 5)
 
 
@@ -362,7 +362,7 @@ def test_networks_keep_their_figures_when_another_look_was_taken_since(ledger, t
     assert [c.trials for c in seen.comparisons] == [(3, 0), (3, 5)]
     assert seen.notes == []
     [note] = recorded(ledger, champion=network(1), challenger=network(3), baseline=network(0)).notes
-    assert "was of another final than this one" in note
+    assert "was of other networks than these" in note
 
 
 def test_version_number_that_mlflow_gives_anew_shows_no_other_networks_figures(ledger, test_set):
@@ -389,7 +389,7 @@ def test_result_that_cannot_be_read_is_noted_and_hides_nothing_else(ledger, test
     monkeypatch.setattr(ledger, "result", result)
     seen = recorded(ledger, champion=network(3, 1), challenger=network(5, 1), baseline=network(0, 1))
     assert seen.notes == [
-        "What the look of 2026-05-01T12:00:00+00:00 has shown cannot be read: MLflow cannot be used: no such artifact."
+        "The result of the test of 2026-05-01T12:00:00+00:00 cannot be read: MLflow cannot be used: no such artifact."
     ]
     assert seen.tested[network(3, 1)]["accuracy"] == 57 / 60
     assert seen.evaluations == (2, 2)

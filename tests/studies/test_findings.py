@@ -7,7 +7,7 @@ from sweeper.evaluation.constant import Constant
 from sweeper.events import State
 from sweeper.studies import lifecycle
 from sweeper.studies.attributes import SPEC
-from sweeper.studies.findings import findings, reference
+from sweeper.studies.findings import constant_of, findings, reference
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import TrialRecord
 from tests.search.sweeps import SPEC as FIELDS
@@ -37,7 +37,7 @@ def test_nothing_is_said_of_a_study_that_is_as_it_should_be():
 
 
 def test_a_space_that_is_exhausted_is_told_with_what_was_asked_for():
-    told = ["The space is exhausted after 4 of 10 trials: nothing new was left to propose."]
+    told = ["The space is exhausted after 4 of 10 trials: the sampler found no configuration that was not tried."]
     assert findings(study(trials=10), FINE) == told
     for other in (study(trials=10, ended="timeout"), study(trials=10, variants_only=True)):
         assert findings(other, FINE) == []
@@ -61,15 +61,15 @@ def test_why_no_trial_completed_is_counted_by_reason():
 
 def test_scores_that_are_all_equal_are_told():
     (told,) = findings(study(), [trial(0, 0.75), trial(1, 0.75), trial(2, reason="pruner"), trial(3, reason="pruner")])
-    assert told == "All 2 complete trials have the same accuracy, 0.7500: their order says nothing."
+    assert told == "All 2 complete trials have the same accuracy, 0.7500: their ranking is arbitrary."
     assert findings(study(trials=1), [trial(0, 0.75)]) == []
 
 
 def test_constant_predictors_are_named_by_what_they_say():
     ended = [trial(0, 0.9), trial(1, 0.49, constant=("cat",)), trial(2, 0.3, constant=("cat", "dog")), trial(3, 0.5)]
     assert findings(study(), [*ended, trial(4, 0.49, constant=("cat",))]) == [
-        "Constant predictors: trials 1, 4 always say 'cat'.",
-        "Constant predictors: trial 2 always says 'cat' or 'dog'.",
+        "Constant predictors, which ignore the image: trials 1, 4 always say 'cat'.",
+        "Constant predictors, which ignore the image: trial 2 always says 'cat' or 'dog'.",
     ]
     many = [trial(0, 0.9), *(trial(number, 0.49, constant=("cat",)) for number in range(1, 14))]
     assert "9, 10 and 3 more always" in findings(study(), many)[0]
@@ -91,6 +91,16 @@ def test_a_search_that_beats_no_constant_predictor_says_so(metric, constant, bes
     found = findings(study(metric, constant=constant, trials=2), [trial(0, worse), trial(1, best)])
     assert len(found) == (told is not None)
     assert all(sentence.endswith(told) for sentence in found)
+
+
+def test_scores_of_an_older_sweeper_that_are_another_loss_are_told_and_not_compared_with_the_constant():
+    softmax = {"space": {"variants": {"baseline": {"softmax_output": True}}}}
+    older = study("loss", constant=Constant("cat", 0.1), **softmax)
+    [told] = findings(older, FINE)
+    assert "its loss is the cross-entropy of probabilities taken as logits" in told
+    assert constant_of(older) is None
+    for other in (study("loss", loss="log", constant=None, **softmax), study(**softmax)):
+        assert findings(other, FINE) == []
 
 
 def test_the_constant_predictor_is_told_beneath_a_table():

@@ -40,6 +40,23 @@ def test_optional_keys_are_stored_only_where_they_say_something():
     assert "init_sha256" not in spec.as_json()
 
 
+@pytest.mark.parametrize(
+    ("space", "softmax"),
+    [
+        ({"variants": {"a": {"softmax_output": False}}}, False),
+        ({"variants": {"a": {}, "b": {"softmax_output": True}}}, True),
+        ({"parameters": {"softmax_output": {"type": "categorical"}}}, True),
+    ],
+)
+def test_kind_of_loss_is_stored_where_a_network_may_end_in_a_softmax(space, softmax):
+    older = StudySpec.from_json(stored(space=space))
+    assert (older.has_old_losses, older.has_old_scores) == (softmax, softmax)
+    assert not StudySpec.from_json(stored(space=space, metric="accuracy")).has_old_scores
+    new = StudySpec.from_json(stored(space=space, loss="log"))
+    assert (new.has_old_losses, "loss" in new.as_json()) == (False, softmax)
+    assert not StudySpec.from_json(new.as_json()).has_old_losses
+
+
 def test_training_by_itself_stores_its_initial_weights_and_nothing_of_a_search():
     common = {"dataset": "x", "data_sha256": "ab", "fold_scalings": [([0.0], [1.0])]}
     assert not {"space", "metric", "init_sha256", "freeze"} & RunSpec(**common).as_json().keys()

@@ -19,6 +19,7 @@ from sweeper.training.checkpoint import CheckpointError, holds
 from sweeper.training.device_data import TrainingData
 from sweeper.training.loop import Diverged, EpochMetrics, batch_bounds, evaluate, fit
 from sweeper.training.optimizers import learning_rate
+from sweeper.training.step import log_loss
 from tests.training.tiny import CLASSES, MODEL, SHAPE, tiny_data
 
 CONFIG = TrainConfig(lr=1e-2, batch_size=16)
@@ -465,6 +466,36 @@ def test_loss_of_a_network_with_softmax_is_the_cross_entropy_of_its_probabilitie
     np.testing.assert_allclose(outputs.sum(1), 1, rtol=1e-5)
     expected = smoothed(torch.from_numpy(outputs), data.validation.labels, 0).item()
     assert validation_loss == history[0].validation_loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_reported_loss_of_probabilities_is_minus_ln_p_and_the_minimised_one_stands_beside_it():
+    config = replace(PLAIN, softmax_output=True)
+    data, model = tiny_data(), initial(config)
+    labels = data.train.labels
+    probabilities = model(data.scale(data.train.images))
+    [plain], stepped = train(ONE_STEP, epochs=1, model_config=config)
+    [reported], same = train(ONE_STEP, epochs=1, model_config=config, probabilities=True)
+    assert_close(stepped, same.state_dict())
+    expected = F.nll_loss(probabilities.log(), labels).item()
+    assert reported.train_loss == pytest.approx(expected, rel=1e-5)
+    assert reported.train_softmax_loss == plain.train_loss != pytest.approx(expected, rel=1e-2)
+    _, outputs = evaluate(stepped, data, data.validation)
+    expected = -np.log(outputs[np.arange(len(outputs)), data.validation.labels.numpy()]).mean()
+    assert reported.validation_loss == pytest.approx(expected, rel=1e-5)
+    assert reported.validation_softmax_loss == plain.validation_loss
+    assert {"train_softmax_loss", "validation_softmax_loss"} <= reported.values().keys() - plain.values().keys()
+
+
+def test_probability_of_zero_has_a_finite_loss():
+    losses = log_loss(torch.tensor([[0.0, 1.0], [0.5, 0.5]]), torch.tensor([0, 1]), reduction="none")
+    assert losses.tolist() == pytest.approx([87.3365, math.log(2)])
+
+
+def test_checkpoint_of_an_older_sweeper_has_other_losses_and_is_refused(tmp_path):
+    config, options = replace(MODEL, softmax_output=True), {"checkpoint_path": tmp_path / "c", "identity": "x"}
+    train(epochs=1, model_config=config, **options)
+    with pytest.raises(CheckpointError, match="holds the losses of an older sweeper"):
+        train(epochs=2, model_config=config, probabilities=True, **options)
 
 
 def test_heads_have_their_accuracies_on_both_parts():

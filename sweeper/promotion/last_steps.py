@@ -1,0 +1,95 @@
+"""The last steps of a promotion: records what it found, tests its networks if asked to, and records the result."""
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sweeper.data.source import DataSource
+from sweeper.errors import SweeperError
+from sweeper.events import Listener
+from sweeper.promotion import recorded, test_evaluation
+from sweeper.promotion.finalists import Finalist
+from sweeper.promotion.jobs import PromotionJobs
+from sweeper.promotion.outcome import PromotionOutcome
+from sweeper.promotion.request import PromotionRequest
+from sweeper.runs.batch import Training
+from sweeper.runs.stop import StopRequest
+from sweeper.store.redaction import redact
+from sweeper.tracking import promotions
+from sweeper.tracking.ledger import Ledger
+from sweeper.tracking.registry import Registry
+from sweeper.tracking.tracker import Tracker
+
+
+@dataclass(frozen=True)
+class LastSteps:
+    """The steps after order, estimate and registration, which train nothing and choose nothing."""
+
+    request: PromotionRequest
+    data: DataSource
+    test_sha256: str | None
+    jobs: PromotionJobs
+    registry: Registry
+    tracker: Tracker
+    listener: Listener
+    stop: StopRequest
+
+    def test_recorded(
+        self,
+        ledger: Ledger,
+        before: PromotionOutcome,
+        finalists: Sequence[Finalist],
+        refits: Mapping[int, Training],
+    ) -> PromotionOutcome:
+        """Tests the networks of the recorded promotion; `refits`, by trial, are those that this command would train.
+
+        Raises SweeperError if a trial or its weights are gone, and UsageError for a test begun with other networks.
+        """
+        by_trial = {f.trial: f for f in finalists}
+        if gone := [entrant.name for entrant in before.entrants if entrant.trial not in by_trial]:
+            raise SweeperError(f"the search no longer has {', '.join(gone)} of the promotion: --again promotes anew")
+        order = [by_trial[entrant.trial] for entrant in before.entrants]
+        trained = {
+            entrant.trial: self.jobs.recorded(refits[entrant.trial], entrant.network) for entrant in before.entrants
+        }
+        keys = [refit.key for refit in trained.values()]
+        test_evaluation.refuse_begun(
+            ledger, self.jobs.study_id, self.test_sha256, keys, self.request.options.allow_retest, self.listener
+        )
+        return self.finish(ledger, before, order, trained)
+
+    def finish(
+        self,
+        ledger: Ledger,
+        outcome: PromotionOutcome,
+        order: Sequence[Finalist],
+        refits: Mapping[int, Training],
+    ) -> PromotionOutcome:
+        """The outcome with all tests; evaluates the networks on the test set first if the command asks for it."""
+        options, outcome = self.request.options, replace(outcome, test_sha256=self.test_sha256)
+        # Before the test, whose result cannot change what was found.
+        self.tracker.log_text(None, {promotions.FOUND: json.dumps(outcome.found(), indent=2)})
+        if options.test and len(order) == 1 and options.n_asked > 1:
+            text = "Not tested: only one finalist is left, and a study has only one test; --top 1 tests it alone."
+            outcome = replace(outcome, verdict=[*outcome.verdict, text])
+        elif options.test:
+            self.stop.check()
+            versions = {entrant.trial: entrant.version for entrant in outcome.entrants}
+            test_evaluation.evaluate(
+                ledger,
+                test_evaluation.load(self.data, self.jobs.training_set.input_shape, self.listener),
+                order,
+                {trial: f"{outcome.model_name}/{version}" for trial, version in versions.items()},
+                {trial: refit.key for trial, refit in refits.items()},
+                lambda finalist, images: self.jobs.logits(refits[finalist.trial], images),
+                study=self.jobs.study_name,
+                study_id=self.jobs.study_id,
+                command=redact(shlex.join(self.request.command)),
+                allow_retest=options.allow_retest,
+                metric=self.jobs.spec.metric,
+            )
+        outcome = recorded.with_tests(outcome, ledger, self.jobs.study_id)
+        outcome = recorded.with_champion(outcome, self.registry)
+        self.tracker.log_text(None, {promotions.PRINTED: json.dumps(outcome.summary(), indent=2)})
+        return outcome
