@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import click
 
 from sweeper.cli.notes import counted, store_arguments
-from sweeper.errors import SweeperError
 
 if TYPE_CHECKING:
     from sweeper.search.request import SearchRequest
@@ -57,26 +56,17 @@ def show_outcome(outcome: "SearchOutcome", request: "SearchRequest") -> None:
 
 def _promotions(outcome: "SearchOutcome", request: "SearchRequest") -> list[str]:
     """The commands for a promotion that would be accepted now, or for the test evaluation that the study has had."""
-    from sweeper.data.lookup import has_test_part, path_of
-    from sweeper.promotion.finalists import distinct
-    from sweeper.tracking.ledger import Ledger
+    from sweeper.data.lookup import path_of
+    from sweeper.promotion.after_search import suggested
 
-    n_finalists = len(distinct(outcome.trials, outcome.metric))
-    if not n_finalists:
+    dataset, data_dir, study = request.source.dataset, request.source.data_dir, outcome.study_name
+    found = suggested(request.store, study, dataset, outcome.trials, outcome.metric, ask_mlflow=not outcome.undelivered)
+    if found is None:
         return []
-    promotion = f"sweeper promote {outcome.study_name} --top {min(n_finalists, 2)}"
-    dataset, data_dir = request.source.dataset, request.source.data_dir
-    if data_dir is not None and path_of(dataset) is None:
-        promotion += f" --data-dir {shlex.quote(str(data_dir))}"
-    try:
-        if outcome.undelivered or not has_test_part(dataset):
-            return [promotion]
-        evaluations = Ledger(request.store).evaluations()
-    except SweeperError:
-        return [promotion]  # what is wrong with the test part, or with MLflow, is for the promotion to say
-    if any(evaluation.complete and evaluation.study_id == outcome.study_id for evaluation in evaluations):
+    if found.is_tested:
         return ["sweeper ledger"]
-    return [f"{promotion} --test"]
+    places = [] if data_dir is None or path_of(dataset) else ["--data-dir", str(data_dir)]
+    return [shlex.join(["sweeper", "promote", study, *found.options, *places, *["--test"] * found.test])]
 
 
 def _minutes(seconds: float) -> str:

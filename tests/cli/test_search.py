@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -260,6 +261,27 @@ def test_next_is_a_promotion_that_would_be_accepted(tiny, tmp_path, monkeypatch)
     evaluation = SimpleNamespace(complete=True, study_id=study_id)
     monkeypatch.setattr("sweeper.tracking.ledger.Ledger.evaluations", lambda ledger: [evaluation])
     assert next_promotion(tiny_search(tiny, store, "--epochs", 1, "--trials", 2)) == ["sweeper ledger"]
+
+
+@pytest.mark.parametrize("options", [("--trial", 1), ("--top", 1), ("--seeds", 2)])
+def test_next_after_a_promotion_is_accepted_whatever_its_options_were(tiny, tmp_path, options):
+    store = tmp_path / "store"
+    search = partial(tiny_search, tiny, store, "--epochs", 1)
+    places = ["--data-dir", str(tiny), "--store", str(store)]
+
+    def promote(*more):
+        arguments = ["promote", *map(str, more), "--jobs", "1", *places]
+        return CliRunner().invoke(main, arguments, catch_exceptions=False)
+
+    search("--trials", 2)
+    promoted = promote("tiny-lenet5", "--seeds", 1, *options)
+    assert promoted.exit_code == 0, promoted.output
+    [suggested] = next_promotion(search("--trials", 2))
+    assert suggested == f"sweeper promote tiny-lenet5 --data-dir {tiny} --test"
+    tested = promote(*suggested.split()[2:])
+    assert tested.exit_code == 0, tested.output
+    assert "(tests on these images so far: 1 by this study, 1 in this store)" in tested.stdout
+    assert next_promotion(search("--trials", 2)) == ["sweeper ledger"]
 
 
 def test_next_is_no_promotion_of_networks_that_are_too_large(tiny, tmp_path):
