@@ -10,11 +10,12 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory, sweeper):
+def store(tmp_path_factory, driver):
     """A store with one small finished study."""
     store = tmp_path_factory.mktemp("promote") / "store"
     search = ("search", "fashion_mnist", "--subset", 1500, "--epochs", 1, "--trials", 3, "--pruner", "none", "--quiet")
-    printed = sweeper(*search, "--store", store).stdout
+    # The promotion is what is tested here: the search starts one worker, draws no plots and exports nothing.
+    printed = driver.start(*search, "--jobs", 1, "--keep", 0, "--store", store, stand_ins=True).ended().stdout
     assert f"sweeper promote fashion_mnist-lenet5 --top 2 --test --store {store}" in printed
     return store
 
@@ -47,5 +48,5 @@ def test_promotion_that_is_interrupted_goes_on_to_one_test_and_no_second(store, 
 
     shown = sweeper(*arguments[:5], "--store", store).stdout
     assert "Champion - " in shown
-    assert "(looks at these test data: 1 by this study, 1 in this store)" in shown
+    assert "(tests on these images so far: 1 by this study, 1 in this store)" in shown
     assert "models:/sweeper-fashion_mnist-lenet5@champion" in shown

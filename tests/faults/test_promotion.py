@@ -28,7 +28,7 @@ KILL_POINTS = (
 
 
 def test_promotion_killed_at_each_step_registers_and_tests_once(workplace):
-    workplace.search("--trials", 2, "--epochs", 3).ended()
+    workplace.search("--trials", 2, "--epochs", 3, "--subset", 400).ended()
     arguments = ("promote", STUDY, "--top", 2, "--seeds", 1, "--jobs", 1, "--device", "cpu")
     places = ("--data-dir", workplace.data, "--store", workplace.store)
     for point in KILL_POINTS:
