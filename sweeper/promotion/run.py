@@ -88,7 +88,7 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
         test_sha256 = test_evaluation.known_sha256(data)
         if options.test:
             if not options.allow_retest:
-                test_evaluation.refuse_retest(ledger, study.study_name, study_id, test_sha256)
+                test_evaluation.refuse_retest(ledger, study.study_name, study_id, test_sha256, store_arguments(store))
             ledger.prepare()
         listener(Step(f"Reading the images of {plain(data.dataset)}"))
         training_set, split = study_data.load(study, data, listener)

@@ -1,5 +1,6 @@
 """The one test evaluation of a study, recorded in the ledger before and after, and the results recorded earlier."""
 
+import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -48,13 +49,17 @@ def load(source: DataSource, input_shape: tuple[int, int, int], listener: Listen
     return load_test_set(source, input_shape=input_shape, notify=lambda text: listener(Note(text)))
 
 
-def refuse_retest(ledger: Ledger, study: str, study_id: str, sha256: str | None) -> None:
-    """Raises UsageError if the study was evaluated on these test data: the result could guide what is tested next."""
+def refuse_retest(ledger: Ledger, study: str, study_id: str, sha256: str | None, store_options: str = "") -> None:
+    """Raises UsageError if the study was evaluated on these test data: the result could guide what is tested next.
+
+    `store_options` are those with which a command finds the study's store.
+    """
     for evaluation in ledger.evaluations():
         if evaluation.complete and evaluation.study_id == study_id and evaluation.test_sha256 == sha256:
             raise UsageError(
                 f"study {study} was tested on these test data already ({evaluation.time}): "
-                f"`sweeper promotions {study}` shows the result, --allow-retest tests again and counts it"
+                f"`sweeper promotions {shlex.quote(study)}{store_options}` shows the result, --allow-retest tests "
+                "again and counts it"
             )
 
 

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from sweeper.cli.notes import command_line, store_arguments
+from sweeper.cli.notes import command_line
 from sweeper.store.layout import StoreOptions
 
 
@@ -53,12 +53,3 @@ def test_password_in_a_variable_is_not_repeated(monkeypatch, variables):
     url = "http://me:secret@h:1"
     variables(MLFLOW_TRACKING_URI=url)
     assert typed(monkeypatch, "sweeper search tiny", StoreOptions(None, None, url)) == "sweeper search tiny"
-    assert store_arguments(StoreOptions(None, None, url).resolve({})) == ""
-
-
-def test_printed_commands_name_the_store_wherever_they_are_typed(variables, tmp_path):
-    assert store_arguments(StoreOptions().resolve({})) == ""
-    assert store_arguments(StoreOptions(tmp_path / "s").resolve({})) == f" --store {tmp_path}/s"
-    variables(SWEEPER_STORE="/elsewhere", MLFLOW_TRACKING_URI="http://h:1")
-    server = StoreOptions(None, None, "http://h:1").resolve({})
-    assert store_arguments(server) == f" --store {tmp_path}/mlruns --tracking-uri http://h:1"

@@ -141,6 +141,11 @@ def test_what_cannot_be_repeated_is_one_line_and_exit_code_2(made, arguments, me
     assert message in made.run("train", *arguments, code=2).stderr
 
 
+def test_unknown_trial_s_error_names_the_command_that_finds_the_store(made):
+    refused = made.run("train", "--trial", "plain:9", code=2).stderr
+    assert f"`sweeper trials plain --store {made.store}` lists its trials" in refused
+
+
 def test_exported_file_trains_to_the_same_score_with_the_seeds_in_its_first_line(made, tmp_path):
     text = made.run("spaces", "export", "plain:2").stdout
     file = tmp_path / "exported.toml"

@@ -35,6 +35,8 @@ def test_trial_that_cannot_be_promoted_is_named(trial, message):
 def test_unknown_number_is_named():
     with pytest.raises(UsageError, match=r"study mine has no trial 9 \(--trial\)"):
         check_numbers(TRIALS, [0, 9], "mine")
+    with pytest.raises(UsageError, match=r"`sweeper trials 'my own' --store /s` lists its trials"):
+        check_numbers(TRIALS, [9], "my own", " --store /s")
 
 
 def test_named_trial_is_promoted_recorded_and_shown_again(workplace):

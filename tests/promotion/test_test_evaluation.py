@@ -410,8 +410,9 @@ def test_second_look_by_the_same_study_at_the_same_data_is_refused(ledger, test_
     evaluations.refuse_retest(ledger, "fashion", "id-1", test_set.sha256)  # an open entry can be gone on with
     take(ledger, test_set)
     with pytest.raises(UsageError) as refused:
-        evaluations.refuse_retest(ledger, "fashion", "id-1", test_set.sha256)
+        evaluations.refuse_retest(ledger, "fashion", "id-1", test_set.sha256, " --store /s")
     message = str(refused.value)
+    assert "`sweeper promotions fashion --store /s` shows the result" in message
     assert "study fashion was tested on these test data already (2026-05-01T12:00:00+00:00)" in message
     assert "--allow-retest" in message
     assert "` shows the result, --allow-retest" in message
