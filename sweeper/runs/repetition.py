@@ -28,7 +28,10 @@ class Repetition:
         if self.changes or metrics is None or record.value is None or record.state != State.COMPLETE:
             return None
         spec = self.trial.spec
-        return metrics["validation_softmax_loss" if spec.has_old_scores else METRICS[spec.metric]] == record.value
+        value = metrics[METRICS[spec.metric]]
+        if spec.has_old_scores:  # a network of the study that does not end in a softmax has only one loss
+            value = metrics.get("validation_softmax_loss", value)
+        return value == record.value
 
     def as_json(self, metrics: Mapping[str, float] | None) -> dict[str, Any]:
         """The object that `sweeper train --json` prints."""

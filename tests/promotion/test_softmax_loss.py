@@ -1,5 +1,7 @@
 """The loss of networks that end in a softmax: one quantity from search to promotion, and that of old studies."""
 
+import json
+
 import optuna
 import pytest
 
@@ -30,6 +32,8 @@ def test_loss_is_one_quantity_from_search_to_promotion_and_an_old_search_is_told
     refused = workplace.run("search", "tiny", "--space", workplace.space, "--study", *SEARCH, *workplace.places, code=1)
     assert "Error: study softmax was searched by an older sweeper" in refused.stderr
     assert "--new starts another" in refused.stderr
+    repeated = workplace.run("train", "--trial", f"softmax:{best['number']}", *workplace.places, "--jobs", 1, "--json")
+    assert json.loads(repeated.stdout)["repeats"]["equal"] is False  # its score was -ln p, not what an old one is
     for command in ("status", "promote"):
         shown = workplace.run(command, "softmax", "--store", workplace.store).stdout
         assert "its loss is the cross-entropy of probabilities taken as logits" in shown
