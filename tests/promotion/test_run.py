@@ -198,7 +198,7 @@ def test_one_seed_gives_no_interval_and_no_ties(workplace):
         assert finalist["validation"]["sd"] is None
         assert finalist["confirm"]["accuracy"] is not None
         assert finalist["confirm"]["low"] is finalist["confirm"]["high"] is None
-    assert "One seed says nothing of other seeds" in outcome["verdict"]
+    assert "There is no interval, because one seed does not show" in outcome["verdict"]
     assert all(c["low"] is None and not c["decided"] for c in outcome["comparisons"])
     refused = workplace.promote("single", "--seeds", 1, "--prefer", "small", code=2)
     assert "--prefer small needs --seeds 2" in refused.stderr
@@ -271,7 +271,7 @@ def test_finalist_that_diverges_is_dropped_and_named(workplace, monkeypatch):
     outcome = workplace.promoted("diverging", "--top", 2, "--seeds", 1)
     assert [f["trial"] for f in outcome["finalists"]] == [0]
     tested = workplace.promoted("diverging", "--again", "--top", 2, "--seeds", 1, "--test")
-    assert "Not tested: nothing is left to compare" in tested["verdict"]
+    assert "Not tested: only one finalist is left" in tested["verdict"]
     assert looks_of(workplace, "diverging") == []
     [dropped] = outcome["dropped"]
     assert dropped == "trial 1, seed 1 diverged (nan): trial 1 is no longer a finalist"
@@ -342,9 +342,9 @@ STEPS = [
 
 def test_killed_at_every_step_the_repeated_command_does_nothing_twice(workplace):
     arguments = ("--top", 1, "--seeds", 1, "--test", "--replace")
-    workplace.search("undisturbed", "--trials", 2)
+    workplace.search("undisturbed", "--trials", 2, "--subset", 120)
     expected = workplace.promoted("undisturbed", *arguments)
-    workplace.search("killed", "--trials", 2)
+    workplace.search("killed", "--trials", 2, "--subset", 120)
     for _, owner, name, after in STEPS:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(run._Promotion, "end", leave_what_was_not_written)
