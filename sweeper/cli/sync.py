@@ -48,7 +48,11 @@ def sync(study: str | None, drop_deleted: bool, rebuild: bool, store: StoreOptio
     if rebuild:
         _rebuild(where, study, as_json=as_json)
         return
-    lost_runs.check(where, study)
+    n_given_up = lost_runs.give_up(where, study) if drop_deleted and study is not None else 0
+    if n_given_up:
+        note(f"{study} goes on without the runs of its {n_given_up} trials, which were deleted in MLflow for good")
+    else:
+        lost_runs.check(where, study)
     results = deliver(where, study, note, drop_deleted=drop_deleted)
     if study is not None and not results:
         find_study(where, study)  # raises if there is no such study; otherwise nothing waits

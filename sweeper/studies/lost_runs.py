@@ -13,8 +13,8 @@ from sweeper.store.layout import Store
 from sweeper.store.names import is_id
 from sweeper.studies.attributes import RUN_ID, STUDY_ID
 from sweeper.studies.storage import check_database
-from sweeper.tracking.outbox import dropped_in
-from sweeper.tracking.run_ids import run_ids
+from sweeper.tracking.outbox import Outbox, dropped_in
+from sweeper.tracking.run_ids import has_runs_table, run_ids
 
 # A study's attribute: where its runs are, IN_STORE or the address of MLflow.
 TRACKING, IN_STORE = "tracking", "store"
@@ -23,8 +23,14 @@ TRACKING, IN_STORE = "tracking", "store"
 def lost_runs(store: Store) -> dict[str, int]:
     """How many runs each such study had, by its name. Nothing is written. Raises SweeperError.
 
-    Only for databases in the store: on a server, the studies and runs of other stores may come and go.
+    Runs that a study was told to do without are not lost. Only for databases in the store: on a server, the studies
+    and runs of other stores may come and go.
     """
+    return {name: len(runs) for name, (_, runs) in _lost(store).items()}
+
+
+def _lost(store: Store) -> dict[str, tuple[str, set[str]]]:
+    """The id and the lost runs of each such study, by its name."""
     if not (store.embedded_storage and store.embedded_tracking) or not check_database(store):
         return {}
     present = run_ids(store)
@@ -32,14 +38,17 @@ def lost_runs(store: Store) -> dict[str, int]:
         return {}
     try:
         by_study = _attributes(store)
-    except (SQLAlchemyError, ValueError):  # damaged: whoever reads the studies says so
+    except (SQLAlchemyError, ValueError, RecursionError):  # damaged: whoever reads the studies says so
         return {}
-    found = {}
+    found: dict[str, tuple[str, set[str]]] = {}
     for name, attributes in by_study.items():
         runs = {value for key, value in attributes.items() if key.startswith(f"{RUN_ID}:") and is_id(value)}
-        if runs and not runs & present and _were_in_store(store, attributes.get(TRACKING), runs):
-            found[name] = len(runs - _given_up(store, name, attributes.get(STUDY_ID)))
-    return {name: n_runs for name, n_runs in found.items() if n_runs}
+        study_id = attributes.get(STUDY_ID)
+        if not runs or runs & present or not is_id(study_id):
+            continue
+        if _were_in_store(store, attributes.get(TRACKING), runs) and (runs := runs - _given_up(store, name, study_id)):
+            found[name] = study_id, runs
+    return found
 
 
 def check(store: Store, study: str | None) -> None:
@@ -53,11 +62,32 @@ def check(store: Store, study: str | None) -> None:
 def told(store: Store, study: str, n_runs: int) -> str:
     """What is lost, and what to do about it."""
     runs = f"the run of 1 trial of study {study}" if n_runs == 1 else f"the runs of {n_runs} trials of study {study}"
-    command = shlex.join(["sweeper", "sync", study, "--rebuild", "--store", str(store.root)])
-    return (
-        f"{store.root / 'mlflow.db'} does not have {runs}: put the file back from a backup, or `{command}` makes them "
-        "again from the study's own records"
+    # An emptied database cannot be told from one in which everything was deleted for good.
+    rebuild, drop = (
+        shlex.join(["sweeper", "sync", study, option, "--store", str(store.root)])
+        for option in ("--rebuild", "--drop-deleted")
     )
+    without = f"; if they were deleted there for good, `{drop}` goes on without them" if has_runs_table(store) else ""
+    return (
+        f"{store.root / 'mlflow.db'} does not have {runs}: put the file back from a backup, or `{rebuild}` makes them "
+        f"again from the study's own records{without}"
+    )
+
+
+def give_up(store: Store, study: str) -> int:
+    """Has a study go on without its lost runs, because they were deleted in MLflow for good; returns their number.
+
+    Does nothing unless MLflow's tables are there. Raises SweeperError.
+    """
+    if study not in _lost(store) or not has_runs_table(store):
+        return 0
+    with store.owning(study):
+        study_id, runs = _lost(store).get(study, ("", set()))
+        if runs:
+            outbox = Outbox(store.outbox(study, study_id, "study"))
+            outbox.give_up(runs)
+            outbox.close()
+    return len(runs)
 
 
 def _attributes(store: Store) -> dict[str, dict[str, Any]]:

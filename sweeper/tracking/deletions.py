@@ -8,6 +8,8 @@ from mlflow import MlflowClient
 from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
 
+from sweeper.store.arguments import store_arguments
+from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 from sweeper.tracking.client import restore_command
 
@@ -53,8 +55,9 @@ def of_run(client: MlflowClient, run_id: str, name: str) -> Deletion | None:
     return Deletion("run", run_id, name, for_good=False) if deleted else None
 
 
-def told(deletions: Iterable[Deletion], uri: str, study: str) -> str:
+def told(deletions: Iterable[Deletion], store: Store, study: str) -> str:
     """What was deleted, the command that restores it, and how to go on without it; for the study that lacks it."""
+    uri = store.tracking_uri
     distinct = list(dict.fromkeys(deletions))
     # An experiment's deletion is the cause of its runs' deletions.
     shown = [deletion for deletion in distinct if deletion.kind == "experiment"] or distinct
@@ -62,11 +65,11 @@ def told(deletions: Iterable[Deletion], uri: str, study: str) -> str:
     found = [deletion for deletion in shown if not deletion.for_good]
     parts = []
     if found:
-        command = restore_command(found[0].kind, [deletion.id for deletion in found], uri)
-        parts.append(f"{_named(found)} deleted in MLflow: `{command}` restores it")
+        restore = restore_command(found[0].kind, [deletion.id for deletion in found], uri)
+        parts.append(f"{_named(found)} deleted in MLflow: `{restore}` restores it")
     if lost:
         parts.append(f"{_named(lost)} deleted for good: MLflow at {redact(uri)} no longer has it")
-    parts.append(f"`sweeper sync {shlex.quote(study)} --drop-deleted` goes on without its past")
+    parts.append(f"`sweeper sync {shlex.quote(study)} --drop-deleted{store_arguments(store)}` goes on without its past")
     if any(deletion.kind == "experiment" or deletion.name == f"study {study}" for deletion in shown):
         parts.append("a search with --new starts another study")
     return "; ".join(parts)

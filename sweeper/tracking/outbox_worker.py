@@ -53,7 +53,7 @@ class OutboxWorker:
     ) -> None:
         self.n_dropped = 0
         self._check_owned = check_owned
-        self._target, self._uri = outbox.target, store.tracking_uri
+        self._target, self._store = outbox.target, store
         self._writer = RunWriter(client, store, self._target, run_ids)
         self._outbox, self._notify, self._drop_deleted = outbox, notify, drop_deleted
         self._deletions: dict[Key | None, Deletion] = {}  # what was deleted that the writes of a key need
@@ -130,7 +130,7 @@ class OutboxWorker:
     def _reason(self, write: Write) -> str:
         """Why a write is not delivered."""
         if write.key in self._deletions:
-            return deletions.told(self._deletions.values(), self._uri, self._target.study)
+            return deletions.told(self._deletions.values(), self._store, self._target.study)
         return self._refused.get(write.number) or self._failure or NO_TIME
 
     def _wait_briefly(self) -> bool:
@@ -218,7 +218,7 @@ class OutboxWorker:
         write = writes[0]
         if isinstance(reason, Deletion):
             if reason not in self._deletions.values():
-                what = deletions.told([reason], self._uri, self._target.study)
+                what = deletions.told([reason], self._store, self._target.study)
                 self._try_notify(f"writes for MLflow wait on disk: {what}" if not self._drop_deleted else what)
             self._incomplete.add(write.key)
             self._deletions[write.key] = reason

@@ -2,7 +2,8 @@
 
 import copy
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +13,7 @@ import mlflow.pytorch
 import numpy as np
 import torch
 from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
+from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.models.model import MLMODEL_FILE_NAME
 from mlflow.types import Schema, TensorSpec
@@ -20,9 +22,9 @@ from torch import nn
 
 from sweeper.errors import SweeperError
 from sweeper.store.layout import Store
-from sweeper.tracking import aliases, confirmation, names
+from sweeper.tracking import aliases, confirmation, deletions, names
 from sweeper.tracking.aliases import RegisteredVersion
-from sweeper.tracking.client import connect, is_server, reaching
+from sweeper.tracking.client import connect, is_server, reaching, restore_command
 from sweeper.tracking.leftovers import EXPORT, IDENTITY
 from sweeper.tracking.run_writer import WEIGHTS
 
@@ -80,6 +82,7 @@ class Registry:
                 for tag, value in tags.items():
                     self._client.set_model_version_tag(name, registered, tag, value)
             return registered
+        self._check_run(run_id)
         self._log_files(run_id, files)
         with reaching(self._uri):
             experiment_id = self._client.get_run(run_id).info.experiment_id
@@ -100,14 +103,27 @@ class Registry:
             return aliases.champion(self._client, name)
 
     def version(self, name: str, version: str) -> RegisteredVersion:
-        """A registered version with the estimate of its configuration."""
-        with reaching(self._uri):
+        """A registered version with the estimate of its configuration. Raises SweeperError if it was deleted."""
+        with reaching(self._uri), _present(name, version):
             return aliases.registered(self._client, name, version)
 
     def set_aliases(self, name: str, champion: str, challenger: str | None) -> None:
         """Points the two aliases to these versions; without a challenger, removes the challenger's alias."""
-        with reaching(self._uri):
+        versions = champion if challenger is None else f"{champion} or {challenger}"
+        with reaching(self._uri), _present(name, versions):
             aliases.move(self._client, name, champion, challenger)
+
+    def _check_run(self, run_id: str) -> None:
+        """Raises SweeperError for a run that was deleted in MLflow after the network was trained."""
+        with reaching(self._uri):
+            deletion = deletions.of_run(self._client, run_id, "a finalist")
+        if deletion is None:
+            return
+        restored = "" if deletion.for_good else f"`{restore_command('run', [run_id], self._uri)}` restores it, or "
+        raise SweeperError(
+            f"the run of a refitted network, {run_id}, was deleted in MLflow: {restored}the same command trains the "
+            "network again"
+        )
 
     def _log_files(self, run_id: str, files: Mapping[str, Path | str]) -> None:
         with TemporaryDirectory(prefix=EXPORT, dir=self._root) as folder:
@@ -160,6 +176,20 @@ class Registry:
             model_id=model.model_id,
         )
         return str(made.version)
+
+
+@contextmanager
+def _present(name: str, versions: str) -> Iterator[None]:
+    """Turns MLflow's answer that it does not have a registered model or version into a SweeperError."""
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code != deletions.ABSENT:
+            raise
+        raise SweeperError(
+            f"the registered model {name}, or its version {versions}, was deleted in MLflow, and cannot be restored "
+            "there: `sweeper promote STUDY --again` registers the study's networks anew"
+        ) from error
 
 
 def _export(network: nn.Module, example: NDArray[np.uint8], folder: Path) -> Model:

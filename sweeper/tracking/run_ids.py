@@ -6,6 +6,18 @@ from sweeper.store import databases
 from sweeper.store.layout import Store
 
 
+def has_runs_table(store: Store) -> bool:
+    """Whether the store has a database in which MLflow has made its tables, though it may hold no runs."""
+    path = store.root / "mlflow.db"
+    if not path.exists():
+        return False
+    try:
+        databases.rows(store.tracking_uri, "runs", "count(*)")
+    except SQLAlchemyError:
+        return False
+    return True
+
+
 def run_ids(store: Store) -> set[str] | None:
     """The ids of all runs, also deleted ones; empty without a database, None for one that cannot be read."""
     path = store.root / "mlflow.db"

@@ -181,6 +181,32 @@ def test_runs_are_made_again_from_the_studys_records_with_their_old_artifacts(pl
     assert {trial["run_id"] for trial in shown} == {run.info.run_id for name, run in after.items() if name != "kept"}
 
 
+def test_study_whose_runs_were_deleted_for_good_goes_on_without_them_if_told_to(place):
+    old = runs_of(place)
+    backend = tracking.SqlAlchemyStore(f"sqlite:///{place.store}/mlflow.db", str(place.store / "artifacts"))
+    for run in old.values():  # what `mlflow gc` does
+        backend.delete_run(run.info.run_id)
+        backend._hard_delete_run(run.info.run_id)
+    advised = f"`sweeper sync kept --drop-deleted --store {place.store}` goes on without them"
+    assert advised in place.run("promote", "kept", *place.places, code=1).stderr
+    said = place.run("sync", "kept", "--drop-deleted", "--store", place.store).stderr
+    assert "kept goes on without the runs of its 3 trials" in said
+    assert place.run("sync", "--store", place.store).stdout == "Nothing waits for MLflow.\n"
+    place.search("kept", "--trials", 4, "--keep", 1)
+    names = set(runs_of(place))
+    assert len(names) == 2
+    assert not names & (set(old) - {"kept"})
+
+
+@pytest.mark.parametrize("lose", [no_file, no_bytes, no_tables])
+def test_runs_of_a_database_that_is_gone_cannot_be_given_up(place, lose):
+    lose(place.store / "mlflow.db")
+    refused = place.run("sync", "kept", "--drop-deleted", "--store", place.store, code=1).stderr
+    assert "--rebuild" in refused
+    assert "--drop-deleted" not in refused
+    assert os.listdir(StoreOptions(place.store).resolve({}).outboxes) == []
+
+
 def test_search_goes_on_after_the_rebuild_without_second_runs(place):
     lose_database(place)
     place.run("sync", "kept", "--rebuild", "--store", place.store)

@@ -121,7 +121,7 @@ def test_search_goes_on_with_what_was_deleted_and_restoring_it_makes_all_whole(s
     message = shortfall(again.close())
     named = {"study": "the run of study s", 0: "the run of trial 0", "experiment": f"the experiment {DATA.name}"}[what]
     assert f"{named} was deleted in MLflow: `MLFLOW_TRACKING_URI=" in message
-    assert "`sweeper sync s --drop-deleted` goes on without its past" in message
+    assert f"`sweeper sync s --drop-deleted --store {store.root}` goes on without its past" in message
     assert any(f"{named} was deleted" in note for note in notes)
     n_waiting = waiting(store.outbox("s", "0a1b2c3d", "study"))
     assert message.startswith(f"{n_waiting} writes wait")
@@ -311,11 +311,11 @@ def test_study_that_another_mlflow_has_is_said_to_be_unknown_here(store, client)
 
 def test_what_was_deleted_is_listed_once_and_an_experiment_stands_for_its_runs():
     gone = [Deletion("run", "a", "trial 0", for_good=True), Deletion("run", "b", "trial 1", for_good=True)]
-    assert deletions.told([*gone, gone[0]], "http://me:secret@host", "s").startswith(
-        "the runs of trial 0 and trial 1 were deleted for good: MLflow at http://me:***@host no longer has"
-    )
+    assert deletions.told(
+        [*gone, gone[0]], StoreOptions(tracking_uri="http://me:secret@host").resolve({}), "s"
+    ).startswith("the runs of trial 0 and trial 1 were deleted for good: MLflow at http://me:***@host no longer has")
     experiment = Deletion("experiment", "5", "the experiment tiny", for_good=False)
-    told = deletions.told([*gone, experiment], "sqlite:///x y.db", "s")
+    told = deletions.told([*gone, experiment], StoreOptions(tracking_uri="sqlite:///x y.db").resolve({}), "s")
     assert told.startswith("the experiment tiny was deleted in MLflow: `MLFLOW_TRACKING_URI='sqlite:///x y.db' mlflow")
     assert "trial" not in told
 

@@ -324,3 +324,27 @@ def test_registry_of_the_environment_is_not_taken(store, monkeypatch, tmp_path):
     monkeypatch.setenv("MLFLOW_REGISTRY_URI", f"sqlite:///{tmp_path}/another.db")
     Registry(store)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("unexported")
+def test_run_that_was_deleted_before_its_network_is_registered_is_named_with_what_to_do(registry, client, run_id):
+    client.delete_run(run_id)
+    with pytest.raises(SweeperError, match=rf"{run_id}, was deleted in MLflow: `.*restore.*{run_id}` restores"):
+        register(registry, run_id, "of a deleted run")
+    client.restore_run(run_id)
+    assert register(registry, run_id, "of a deleted run") == "1"
+
+
+@pytest.mark.usefixtures("unexported")
+def test_version_or_model_that_was_deleted_is_named_with_what_to_do(registry, client, run_id):
+    version = register(registry, run_id, "short-lived")
+    client.delete_model_version("short-lived", version)
+    told = r"the registered model short-lived, or its version 1, was deleted in MLflow, .*--again` registers"
+    with pytest.raises(SweeperError, match=told):
+        registry.version("short-lived", version)
+    with pytest.raises(SweeperError, match=told):
+        registry.set_aliases("short-lived", version, None)
+    client.delete_registered_model("short-lived")
+    with pytest.raises(SweeperError, match=told):
+        registry.set_aliases("short-lived", version, None)
+    assert register(registry, run_id, "short-lived") == "1"  # the same command makes it anew
