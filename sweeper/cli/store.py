@@ -20,13 +20,19 @@ def store() -> None:
 
 
 @store.command()
+@click.option(
+    "--copied/--moved",
+    default=None,
+    help="Whether the original is still in use. Without either: whether its place still has a store.",
+)
 @store_options
 @json_option
-def adopt(store: StoreOptions, as_json: bool) -> None:
+def adopt(copied: bool | None, store: StoreOptions, as_json: bool) -> None:
     """Make a store that was moved or copied a store of its own, in the place where it lies now.
 
     MLflow keeps absolute addresses: until then, the runs of a copy have their files in the original. The original
-    is not touched. Test evaluations that were copied still count.
+    is not touched. Test evaluations that were copied still count. On an MLflow server, the runs of a copied study stay
+    those of the original.
 
     \b
     Example:
@@ -35,11 +41,12 @@ def adopt(store: StoreOptions, as_json: bool) -> None:
     from sweeper.tracking.adopt import adopt as adopted
 
     where = resolve_store(store)
-    found = adopted(where)
+    found = adopted(where, copied)
     if as_json:
         click.echo(json.dumps({"schema_version": 1, **asdict(found)}, default=str))
-    elif not found.n_changed:
-        click.echo(f"Nothing to adopt: the runs of {where.root} lie in it.")
+    elif not found.before and not found.copy:
+        click.echo(f"Nothing to adopt: {where.root} lies where it belongs.")
     else:
-        before = ", ".join(map(str, found.before))
-        click.echo(f"Adopted: {found.n_changed} addresses of {before} are now those of {where.root}.")
+        before = ", ".join(map(str, found.before)) or "another store"
+        what = f"a copy of {before}, with an identity of its own" if found.copy else f"moved from {before}"
+        click.echo(f"Adopted: {where.root} is {what}; {found.n_changed} addresses are now its own.")

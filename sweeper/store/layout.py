@@ -10,16 +10,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from sweeper.errors import SweeperError, UsageError, plain, shortened
-from sweeper.store import plain_files
+from sweeper.store import identity, plain_files
+from sweeper.store.locks import TRY_SECONDS, locked, owned, owner_in, writing
 from sweeper.store.names import folder_name, stored_name
 from sweeper.store.redaction import redact
 
 DEFAULT_STORE = Path("mlruns")
-# How often to try for a study's lock: a process that only asks whether the study is owned holds it for a moment.
-TRIES, TRY_SECONDS = 20, 0.05
 # The folders of a store.
 FOLDERS = ("artifacts", "checkpoints", "initial", "locks", "logs", "parts", "promotions", "spool", "trainings")
 
@@ -173,13 +171,16 @@ class Store:
         if not checked:
             self.check_links()
         path = self._lock(study)
-        with _writing(path):
+        with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as owned:
+        with ExitStack() as stack:
             with self._changing_owners():
-                owned.enter_context(locked(path, wait=False))
+                if self.embedded_storage:  # a study elsewhere belongs to no store
+                    with writing(self.root / identity.FILE):
+                        identity.check_place(self.root)
+                stack.enter_context(locked(path, wait=False))
                 # Overwrite the name of the earlier owner: a full disk has no other room.
-                with _writing(path), open(path, "r+") as file:
+                with writing(path), open(path, "r+") as file:
                     file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
                     file.truncate()
                 self._stop(study).unlink(missing_ok=True)
@@ -192,14 +193,14 @@ class Store:
                 # A shared lock: two processes that ask at once must not take each other for an owner.
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                return _owner_in(file)
+                return owner_in(file)
         return None
 
     def refuse_owned(self, study: str) -> None:
         """Raises SweeperError, naming the owner, if a process runs the study now."""
         owner = self.owner(study)
         if owner is not None:
-            raise SweeperError(_owned(study, owner))
+            raise SweeperError(owned(study, owner, self.root))
 
     @contextmanager
     def unowned(self) -> Iterator[None]:
@@ -224,7 +225,7 @@ class Store:
         with self._changing_owners():
             owner = self.owner(study)
             if owner is not None:
-                with _writing(path):
+                with writing(path):
                     path.touch()
             return owner
 
@@ -284,48 +285,3 @@ class StoreOptions:
 
 def _sqlite(path: Path) -> str:
     return f"sqlite:///{path}"
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise SweeperError(f"{path} in the store cannot be written to: {error.strerror}") from error
-
-
-@contextmanager
-def locked(path: Path, *, wait: bool) -> Iterator[None]:
-    """Holds the lock; waits for it, or raises SweeperError, naming the owner, if another process keeps it."""
-    while True:
-        with _writing(path):
-            path.touch()
-        with open(path, "a+") as file:
-            if wait:
-                fcntl.flock(file, fcntl.LOCK_EX)
-            elif not _try_lock(file):
-                file.seek(0)
-                raise SweeperError(_owned(path.stem, _owner_in(file)))
-            # If the file was deleted with its study before we took the lock, the lock keeps nobody out: try again.
-            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                yield
-                return
-
-
-def _owned(study: str, owner: str) -> str:
-    return f"{study} is being run by {owner}"
-
-
-def _owner_in(file: IO[str]) -> str:
-    """The owner that a lock file names; just after the lock was taken, the file may not name one yet."""
-    return file.readline().strip() or "another process"
-
-
-def _try_lock(file: IO[str]) -> bool:
-    """Whether the lock could be taken within a second."""
-    for _ in range(TRIES):
-        with suppress(BlockingIOError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        time.sleep(TRY_SECONDS)
-    return False

@@ -26,7 +26,10 @@ def check_study_name(name: str) -> str:
 def stored_name(name: Any) -> str:
     """A study's name as a database or file has it; raises SweeperError for one that sweeper gives no study."""
     if not isinstance(name, str) or not STUDY_NAME.fullmatch(name):
-        raise SweeperError(f"{_RULE}, but this store has one named {shortened(repr(name))}: sweeper has not made it")
+        raise SweeperError(
+            f"{_RULE}, but this store has one named {shortened(repr(name))}: sweeper has not made it; take another "
+            "store"
+        )
     return name
 
 
@@ -37,6 +40,7 @@ def folder_name(study: str, study_id: str) -> str:
     """
     if not STUDY_ID.fullmatch(study_id):
         raise SweeperError(
-            f"study {study} cannot be read: its id must be 32 hexadecimal digits, got {shortened(repr(study_id))}"
+            f"study {study} cannot be read: its id must be 32 hexadecimal digits, got {shortened(repr(study_id))}; put "
+            "Optuna's database back from a backup, or take another store"
         )
     return f"{stored_name(study)}-{study_id[:8]}"

@@ -15,7 +15,7 @@ from sweeper.process.ending import unfinished
 from sweeper.process.streams import write_line
 from sweeper.store.atomic import SUFFIX
 from sweeper.store.databases import Library, sqlite_path
-from sweeper.store.layout import locked
+from sweeper.store.locks import locked
 
 # What SQLite keeps beside a database. A file left from an earlier database of the same name would damage a new one.
 SIBLINGS = ("-journal", "-wal", "-shm")

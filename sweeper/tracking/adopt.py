@@ -6,7 +6,8 @@ from pathlib import Path
 from sqlalchemy import Connection, text
 
 from sweeper.errors import SweeperError, UsageError, plain
-from sweeper.store import databases
+from sweeper.store import databases, identity
+from sweeper.store.identity import Identity
 from sweeper.store.layout import Store
 from sweeper.tracking.client import check_database, reaching
 from sweeper.tracking.places import home
@@ -30,31 +31,58 @@ WHERE NOT EXISTS (SELECT 1 FROM runs WHERE runs.experiment_id = e.experiment_id)
 
 @dataclass(frozen=True)
 class Adoption:
-    """The places to which the store's runs belonged before, and how many addresses were changed."""
+    """The places to which the store belonged before, and how many addresses of runs and models were changed.
+
+    A store that is a `copy` has an id of its own from now on; one that was moved keeps its id.
+    """
 
     store: Path
     before: tuple[Path, ...]
     n_changed: int
+    copy: bool = False
 
 
-def adopt(store: Store) -> Adoption:
-    """Changes every address in the store's database that lies in its earlier place; changes nothing elsewhere.
+def adopt(store: Store, copied: bool | None = None) -> Adoption:
+    """Makes the store one of the place where it lies now; changes nothing elsewhere.
 
-    All of them change together or none, so an interrupted adoption can be repeated. A copy has the studies and test
-    evaluations of its original, and from now on its own files. Raises SweeperError while a process runs a study of
-    the store, and UsageError if the runs are not in it.
+    Every address in its database that lies in its earlier place changes, all of them together or none, and then its
+    identity: an interrupted adoption can be repeated. A copy has the studies and test evaluations of its original, and
+    from now on its own files, and no runs on servers in common with it. With None as `copied`, the store is a copy if
+    its earlier place still has a store. Raises SweeperError while a process runs a study of the store, and UsageError
+    if neither its studies nor its runs are in it.
     """
-    if not store.embedded_tracking:
-        raise UsageError("the runs are not in the store, and their server looks after their files (--tracking-uri)")
-    if not (store.root / "mlflow.db").exists():
+    if not store.embedded_tracking and not store.embedded_storage:
+        raise UsageError("neither studies nor runs are in the store: nothing belongs to its place (--store)")
+    if not store.root.exists():
         return Adoption(store.root, (), 0)
     store.prepare()
-    check_database(store)
-    with store.unowned(), reaching(store.tracking_uri), databases.transaction(store.tracking_uri) as connection:
-        return _rewrite(connection, store)
+    with store.unowned():
+        changed, before = 0, set[Path]()
+        if store.embedded_tracking and (store.root / "mlflow.db").exists():
+            check_database(store)
+            with reaching(store.tracking_uri), databases.transaction(store.tracking_uri) as connection:
+                changed, before = _rewrite(connection, store)
+        known = identity.of(store.root)
+        if known is not None and identity.is_elsewhere(known, store.root):
+            before.add(Path(known.root))
+        if copied is None:
+            copied = any(_is_original(place, known) for place in before)
+        # Last: until then, the store belongs to its earlier place.
+        if before or copied:
+            identity.record(store.root, known.id if known is not None and not copied else None)
+    return Adoption(store.root, tuple(sorted(before)), changed, copied)
 
 
-def _rewrite(connection: Connection, store: Store) -> Adoption:
+def _is_original(place: Path, known: Identity | None) -> bool:
+    """Whether the store's earlier place still has that store: an older sweeper has left no identity in it."""
+    if not any((place / name).exists() for name in ("optuna.db", "mlflow.db")):
+        return False
+    there = identity.of(place)
+    return known is None or there is None or there.id == known.id
+
+
+def _rewrite(connection: Connection, store: Store) -> tuple[int, set[Path]]:
+    """Changes the addresses; returns how many, and the places to which they belonged."""
     here, changed = store.artifacts.as_uri(), 0
     before: dict[str, Path] = {}
     for name, location in connection.execute(text(_OURS)):
@@ -71,17 +99,17 @@ def _rewrite(connection: Connection, store: Store) -> Adoption:
             changed += connection.execute(text(update), {"here": here, "old": old}).rowcount
     if before:
         _check(connection, here)
-    return Adoption(store.root, tuple(sorted(set(before.values()))), changed)
+    return changed, set(before.values())
 
 
 def _check(connection: Connection, here: str) -> None:
     """Raises SweeperError if a run or model of an experiment in the store keeps its files elsewhere."""
-    for kind, table, identity, column in (
+    for kind, table, key, column in (
         ("run", "runs", "run_uuid", "artifact_uri"),
         ("model", "logged_models", "model_id", "artifact_location"),
     ):
         query = (
-            f"SELECT {identity}, {column} FROM {table} WHERE experiment_id IN (SELECT experiment_id FROM experiments "
+            f"SELECT {key}, {column} FROM {table} WHERE experiment_id IN (SELECT experiment_id FROM experiments "
             f"WHERE substr(artifact_location, 1, length(:here) + 1) = :here || '/') "
             f"AND substr({column}, 1, length(:here) + 1) <> :here || '/'"
         )

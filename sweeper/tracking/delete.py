@@ -13,6 +13,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from sweeper.store import databases
 from sweeper.store.layout import Store
 from sweeper.tracking.client import PAGE, ROOT, check_database, connect, reaching, search_runs
+from sweeper.tracking.copies import is_of_another_store
 from sweeper.tracking.places import check_experiment, check_models, local_path
 from sweeper.tracking.run_writer import CHILDREN
 
@@ -20,13 +21,13 @@ from sweeper.tracking.run_writer import CHILDREN
 class StudyRuns:
     """The runs of one study, of its trials, of its promotion, and of the promotion's trainings.
 
-    They are found by the study's id in all experiments: the name of its data set may have been changed. Test
-    evaluations are not included, because they count for ever. Finding the runs creates no database. Methods raise
-    SweeperError.
+    They are found by the study's id in all experiments: the name of its data set may have been changed. Not included
+    are test evaluations, because they count for ever, and the runs of the store of which this one is a copy. Finding
+    the runs creates no database. Methods raise SweeperError.
     """
 
     def __init__(self, store: Store, study_id: str) -> None:
-        self._study_id = study_id
+        self._store, self._study_id = store, study_id
         self._runs: list[Run] = []  # the study's own last: a repeated deletion finds the remaining runs through it
         self._seen: set[tuple[Any, ...]] | None = None  # all runs that there were when these were found
         self._models: list[LoggedModel] = []
@@ -94,6 +95,7 @@ class StudyRuns:
         """All runs of the study, also deleted ones: their files may still be there."""
         queries = [f"tags.`sweeper.study_id` = '{study_id}' AND tags.`sweeper.kind` = '{kind}'" for kind in CHILDREN]
         parents = [run for query in queries for run in search_runs(self._client, experiments, query, ViewType.ALL)]
+        parents = [run for run in parents if not is_of_another_store(self._store, run)]
         children = [
             run
             for parent in parents

@@ -8,7 +8,9 @@ from mlflow.entities import Experiment, LifecycleStage, Run, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_USER
 
+from sweeper.store.layout import Store
 from sweeper.tracking.client import ROOT, search_runs
+from sweeper.tracking.copies import check_run_of_store
 from sweeper.tracking.deletions import ABSENT
 from sweeper.tracking.names import experiments_of
 from sweeper.tracking.outbox import Target
@@ -88,11 +90,15 @@ class ParentRuns:
         return []
 
 
-def is_parent(client: MlflowClient, target: Target) -> bool:
-    """Whether the target's run is its study's, or gone for good: a damaged or foreign outbox could name any run."""
+def is_parent(client: MlflowClient, store: Store, target: Target) -> bool:
+    """Whether the target's run is its study's, or gone for good: a damaged or foreign outbox could name any run.
+
+    Raises SweeperError for the run of a store of which this one is a copy.
+    """
     run = _get(client, target.run_id)
     if run is None:
         return True
+    check_run_of_store(store, run)
     tags = run.data.tags
     found = run.info.experiment_id, tags.get("sweeper.kind"), tags.get(id_tag(target.kind))
     return found == (target.experiment_id, target.kind, target.study_id)

@@ -114,5 +114,6 @@ def _check_rows(store: Store, experiment: str | None) -> None:
 def _stray(kind: str, identity: str, address: str | None) -> SweeperError:
     return SweeperError(
         f"MLflow's {kind} {plain(identity)} keeps its files at {plain(address or 'no place')}, which is no folder of a "
-        f"{kind} of sweeper's: nothing is read, written or deleted there"
+        f"{kind} of sweeper's: nothing is read, written or deleted there; put MLflow's database back from a backup, or "
+        "take another"
     )

@@ -90,7 +90,7 @@ def _deliver(
         with reaching(store.tracking_uri):
             if not deletions.of_experiment(client, target.experiment_id, target.data_name):
                 check_experiment(client.get_experiment(target.experiment_id), store)
-            if not is_parent(client, target):
+            if not is_parent(client, store, target):
                 raise SweeperError(f"{path} has writes for a run that is not its study's: remove it")
             run_ids = {key: run.info.run_id for key, run in children_of(client, target, outbox.dropped()).items()}
     except SweeperError:

@@ -18,6 +18,7 @@ from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 from sweeper.tracking.actions import check_write
 from sweeper.tracking.client import connect, public_uri, reaching
+from sweeper.tracking.copies import check_run_of_store, store_tags
 from sweeper.tracking.names import experiment_of
 from sweeper.tracking.outbox import Key, Outbox, Target, Write
 from sweeper.tracking.outbox_worker import OutboxWorker
@@ -86,6 +87,7 @@ class Tracker:
         If a study's own run was deleted in MLflow, the writes for it wait until it is restored, or `sync` drops them.
         """
         recorded = recorded or {}
+        tags = {**tags, **store_tags(self._store)}
         outbox = Outbox(self._store.outbox(study, study_id, self._kind))
         try:
             with reaching(self._store.tracking_uri):
@@ -229,6 +231,8 @@ class Tracker:
         found = runs.find(self._kind, recorded.values())
         self._was_here = bool(found)
         for parent in found:
+            if parent.run is not None:
+                check_run_of_store(self._store, parent.run)
             if not parent.deleted:
                 check_experiment(self._client.get_experiment(parent.experiment_id), self._store)
             if not parent.deleted or (self._kind == "study" and parent.run_id not in dropped):

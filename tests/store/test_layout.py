@@ -1,10 +1,8 @@
-import fcntl
 import os
 import shlex
 import socket
 import threading
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -145,33 +143,6 @@ def test_lock_without_room_for_its_owner_is_told_in_one_line_and_not_kept(tmp_pa
             store.owning("study"),
         ):
             pass
-
-
-def test_lock_that_was_deleted_while_it_was_waited_for_keeps_nobody_out(tmp_path, monkeypatch):
-    path, entered, leave = tmp_path / "lock", threading.Event(), threading.Event()
-    opened = threading.Event()
-
-    def flock(file, operation):
-        if threading.current_thread() is waiting:
-            opened.set()
-        fcntl.flock(file, operation)
-
-    def wait_for_it():
-        with layout.locked(path, wait=True):
-            entered.set()
-            leave.wait(DEADLINE)
-
-    with layout.locked(path, wait=True):
-        waiting = threading.Thread(target=wait_for_it)
-        monkeypatch.setattr(layout, "fcntl", SimpleNamespace(**vars(fcntl) | {"flock": flock}))
-        waiting.start()
-        assert opened.wait(DEADLINE)  # the file is open, and the lock is not to be had
-        path.unlink()
-    assert entered.wait(DEADLINE)
-    with pytest.raises(SweeperError, match="is being run by"), layout.locked(path, wait=False):
-        pass
-    leave.set()
-    waiting.join()
 
 
 def test_forgotten_study_leaves_no_lock(tmp_path):

@@ -12,6 +12,7 @@ from mlflow.tracking._tracking_service import utils
 from mlflow.utils.file_utils import local_file_uri_to_path
 
 from sweeper.store.layout import StoreOptions
+from sweeper.store.locks import locked
 from sweeper.tracking import adopt as adoption
 from tests.promotion.conftest import workplace  # noqa: F401
 
@@ -107,7 +108,7 @@ def test_interrupted_adoption_changes_nothing_and_is_repeated(original, copy, mo
 
 def test_store_is_not_adopted_while_a_study_runs_in_it(original, copy):
     before = addresses(copy)
-    with StoreOptions(copy).resolve({}).owning("kept"):
+    with locked(copy / "locks" / "kept.lock", wait=False):
         assert "kept is being run by process" in run(original, copy, "store", "adopt", code=1).stderr
     assert addresses(copy) == before
 
@@ -129,6 +130,7 @@ def test_runs_of_other_programs_stay_where_they_are(original, copy):
     assert client.get_experiment(theirs).artifact_location == "file:///srv/artifacts/theirs"
 
 
-def test_runs_on_a_server_need_no_adoption(original, tmp_path):
-    refused = original.run("store", "adopt", "--tracking-uri", "http://127.0.0.1:9", "--store", tmp_path, code=2)
-    assert "the runs are not in the store" in refused.stderr
+def test_store_without_databases_of_its_own_needs_no_adoption(original, tmp_path):
+    elsewhere = ["--tracking-uri", "http://127.0.0.1:9", "--storage", "postgresql://127.0.0.1:9/x"]
+    refused = original.run("store", "adopt", *elsewhere, "--store", tmp_path, code=2)
+    assert "neither studies nor runs are in the store" in refused.stderr
