@@ -34,7 +34,7 @@ def delete(study: str, yes: bool, store: StoreOptions, as_json: bool) -> None:
     from sweeper.studies.queries import find_study
 
     where = resolve_store(store)
-    found = find_study(where, study)
+    found = find_study(where, study, readable=False)
     removal = plan(where, found)
     if not yes:
         if not sys.stdin.isatty():

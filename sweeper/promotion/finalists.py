@@ -60,13 +60,16 @@ def select(
     Selects fewer if fewer have finished. With the `numbers` of trials, selects these and the baseline instead, whatever
     their scores. Raises SweeperError if no trial can be selected.
     """
-    baseline = Configuration.from_values(spec.space["variants"]["baseline"])
+    variants = spec.space.get("variants", {})
+    if "baseline" not in variants:
+        raise SweeperError("the study cannot be promoted: the spec that it was started with has no variant baseline")
+    baseline = Configuration.from_values(variants["baseline"])
     chosen = _named(trials, numbers, spec.metric) if numbers else distinct(trials, spec.metric)[:top]
     if not chosen:
         raise SweeperError("no trial that can be promoted has finished")
     if not any(trial.configuration == baseline for trial in chosen):
         chosen += [_baseline_trial(trials, baseline, spec.metric)]
-    searched = spec.space["parameters"]
+    searched = spec.space.get("parameters", {})
     found = []
     for trial in chosen:
         configuration = trial.configuration or baseline
@@ -132,7 +135,10 @@ def _baseline_trial(trials: Sequence[TrialRecord], baseline: Configuration, metr
     for trial in trial_records.ranking(trials, metric):
         if trial.configuration == baseline:
             return trial
-    return next(trial for trial in trials if trial.variant == "baseline")
+    found = next((trial for trial in trials if trial.variant == "baseline"), None)
+    if found is None:
+        raise SweeperError("the study cannot be promoted: it has no trial of the variant baseline")
+    return found
 
 
 def ordered(finalists: Sequence[Finalist], predictions: Mapping[int, Predictions], prefer: str) -> list[Finalist]:

@@ -11,7 +11,21 @@ from sweeper.evaluation.constant import Constant
 from sweeper.evaluation.statistics import Estimate
 from sweeper.promotion.comparisons import Comparison, bounded
 from sweeper.promotion.finalists import Finalist
+from sweeper.promotion.test_metrics import check_metrics
+from sweeper.store.stored_values import checked
 from sweeper.studies.objective import LABELS, METRICS
+
+# The kinds of the options that a promotion records.
+_OPTIONS: Mapping[str, Any] = {"top": int, "seeds": int, "prefer": str, "trials": Sequence[int]}
+
+
+@dataclass(frozen=True)
+class _Validation:
+    """An entrant's scores on the validation part, over fresh seeds."""
+
+    mean: float
+    sd: float | None
+    n_seeds: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,38 +169,49 @@ class PromotionOutcome:
     def from_found(cls, found: Any) -> Self:
         """The outcome from `found`, or from an older sweeper's `summary`, whose verdict includes the tests.
 
-        Raises ValueError, KeyError, TypeError or AttributeError for what neither has written.
+        Raises one of storage_errors.UNREADABLE for what neither has written.
         """
         _check_printable(found)
         metric = found.get("metric", "accuracy")  # the only one of older versions
         if metric not in METRICS:
             raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}")
-        return cls(
-            study_name=found["study_name"],
-            model_name=found["model_name"],
-            metric=metric,
-            search_scores=found.get("search_scores", LABELS[metric]),
-            options=found.get("options", {}),
-            time=found.get("time", ""),
-            entrants=[
+        values = {
+            "study_name": found["study_name"],
+            "model_name": found["model_name"],
+            "metric": metric,
+            "search_scores": found.get("search_scores", LABELS[metric]),
+            "options": found.get("options", {}),
+            "time": found.get("time", ""),
+            "entrants": [
                 # Older versions have recorded neither the networks nor which are constant predictors.
-                Entrant(**{"network": None, **{f.name: one[f.name] for f in fields(Entrant) if f.name in one}})
+                {"network": None, **{f.name: one[f.name] for f in fields(Entrant) if f.name in one}}
                 for one in found["finalists"]
             ],
-            comparisons=[_comparison(one) for one in found["comparisons"]],
-            shrinkage=found["shrinkage"],
-            verdict=found["findings"] if "findings" in found else found["verdict"].split("\n"),
-            registration=found.get("registration", []),
-            constants={part: Constant(**one) for part, one in found.get("constant_predictors", {}).items()},
-            dropped=found["dropped"],
-            test_sha256=found.get("test_sha256"),
-            evaluations=(found["test_looks"], found["test_looks_of_store"]),
-        )
+            "comparisons": [_comparison(one) for one in found["comparisons"]],
+            "shrinkage": found["shrinkage"],
+            "verdict": found["findings"] if "findings" in found else found["verdict"].split("\n"),
+            "registration": found.get("registration", []),
+            "constants": found.get("constant_predictors", {}),
+            "dropped": found["dropped"],
+            "test_sha256": found.get("test_sha256"),
+            "evaluations": (found["test_looks"], found["test_looks_of_store"]),
+        }
+        outcome: Self = checked(cls, values, "promotion")
+        for name, value in outcome.options.items():
+            checked(_OPTIONS[name], value, f"promotion.options.{name}")
+        for entrant in outcome.entrants:
+            checked(_Validation, entrant.validation, "promotion.finalists.validation")
+            if missing := {metric, "low", "high"} - entrant.confirm.keys():
+                raise ValueError(f"promotion.finalists.confirm lacks {', '.join(missing)}")
+            if entrant.test is not None:
+                check_metrics(entrant.test)
+        return outcome
 
 
-def _comparison(found: Mapping[str, Any]) -> Comparison:
-    values = {name: value for name, value in found.items() if name not in ("first", "second")}
-    return Comparison(**values | {"other": found["second"], "trials": tuple(found["trials"])})
+def _comparison(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in found.items() if name not in ("first", "second")} | {
+        "other": found["second"]
+    }
 
 
 def _check_printable(value: Any) -> None:

@@ -18,6 +18,7 @@ from sweeper.studies import lifecycle, trial_records
 from sweeper.studies.attributes import id_of, spec_of
 from sweeper.studies.findings import old_scores, scores_of
 from sweeper.studies.queries import find_study, studies_in
+from sweeper.studies.storage_errors import UNREADABLE
 from sweeper.studies.trial_records import TrialRecord
 from sweeper.tracking import promotions
 from sweeper.tracking.ledger import Ledger
@@ -54,8 +55,8 @@ def outcomes(store: Store, name: str | None, notify: Callable[[str], None]) -> l
 def outcome_of(store: Store, study: optuna.Study, promotion: RecordedPromotion) -> PromotionOutcome:
     """The recorded outcome, with what ledger and registry say now. Raises SweeperError if it cannot be read."""
     try:
-        outcome = PromotionOutcome.from_found(promotion.content)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        outcome = PromotionOutcome.from_found(promotion.content())
+    except UNREADABLE as error:
         raise SweeperError(
             f"the recorded promotion of study {study.study_name} cannot be read ({type(error).__name__}: "
             f"{shortened(first_line(error))}): --again promotes anew"

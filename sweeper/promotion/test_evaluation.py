@@ -15,7 +15,8 @@ from sweeper.events import Listener, Note
 from sweeper.promotion.comparisons import Comparison, compare_networks
 from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.predictions import Predictions
-from sweeper.promotion.test_metrics import Logits, measure, plots_of, tables
+from sweeper.promotion.test_metrics import Logits, check_metrics, measure, plots_of, tables
+from sweeper.store.stored_values import checked
 from sweeper.tracking.aliases import CHALLENGER, CHAMPION
 from sweeper.tracking.ledger import Ledger, TestEvaluation, count
 
@@ -37,6 +38,14 @@ class Recorded:
     comparisons: Sequence[Comparison]
     evaluations: tuple[int, int]
     notes: Sequence[str]
+
+
+@dataclass(frozen=True)
+class _Result:
+    """The result of a test evaluation as the ledger has it."""
+
+    tested: Mapping[str, Mapping[str, Any]]
+    comparisons: Sequence[Comparison]
 
 
 def known_sha256(source: DataSource) -> str | None:
@@ -188,12 +197,13 @@ def recorded(ledger: Ledger, study_id: str, sha256: str | None, networks: Mappin
         notes.append(f"The test of {complete[-1].time} was of other networks than these.")
     for evaluation in complete:
         try:
-            result = ledger.result(evaluation)
-        except SweeperError as error:
+            result: _Result = checked(_Result, ledger.result(evaluation), "result")
+            for metrics in result.tested.values():
+                check_metrics(metrics)
+        except (SweeperError, ValueError, RecursionError) as error:
             notes.append(f"The result of the test of {evaluation.time} cannot be read: {error}.")
             continue
-        tested |= result["tested"]
+        tested |= result.tested
         if evaluation.networks == networks:
-            # JSON has no tuples.
-            comparisons = [Comparison(**{**f, "trials": tuple(f["trials"])}) for f in result["comparisons"]]
+            comparisons = list(result.comparisons)
     return Recorded(tested, comparisons, count(evaluations, study_id, sha256), notes)

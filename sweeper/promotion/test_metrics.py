@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -15,6 +15,7 @@ from sweeper.evaluation.constant import Constant, best_constant
 from sweeper.evaluation.statistics import wilson
 from sweeper.promotion.comparisons import bounded
 from sweeper.promotion.predictions import Predictions
+from sweeper.store.stored_values import checked
 from sweeper.tracking.tracker import table
 
 Logits = NDArray[np.float32]
@@ -49,6 +50,15 @@ class TestMetrics:
     metric_high: float | None
     constant: Constant
     only_class: str | None
+
+
+def check_metrics(found: Mapping[str, Any]) -> None:
+    """Raises ValueError for stored fields of TestMetrics that cannot be shown; an older sweeper has stored fewer."""
+    kinds = get_type_hints(TestMetrics)
+    for name in {"accuracy", "low", "high", "loss", "confusions", *found} & kinds.keys():
+        if name not in found:
+            raise ValueError(f"test.{name} is missing")
+        checked(kinds[name], found[name], f"test.{name}")
 
 
 def measure(logits: Logits, network: Predictions, classes: Sequence[str]) -> TestMetrics:

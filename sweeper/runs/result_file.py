@@ -1,7 +1,7 @@
 """The result of a complete training, in a file that stays when its checkpoint and weights are deleted."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from sweeper.engine.job import TrialResult
 from sweeper.store.atomic import whole_file
-from sweeper.training.loop import EpochMetrics, epochs_of
+from sweeper.store.stored_values import from_text
+from sweeper.training.loop import EpochMetrics
 
 NAME = "trained.json"
 
@@ -20,6 +21,17 @@ class CompletedTraining:
 
     history: Sequence[EpochMetrics]
     result: TrialResult
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What the file holds."""
+
+    identity: str
+    run_id: str
+    history: Sequence[EpochMetrics]
+    figures: Mapping[str, float]
+    confusion: Sequence[Sequence[int | float]] | None
 
 
 def write(folder: Path, identity: str, run_id: str, trained: CompletedTraining) -> None:
@@ -39,10 +51,10 @@ def write(folder: Path, identity: str, run_id: str, trained: CompletedTraining) 
 def read(folder: Path, identity: str, run_id: str) -> CompletedTraining | None:
     """This training's result for this run; None if the file is missing, damaged, or of another training or run."""
     try:
-        kept = json.loads((folder / NAME).read_text())
-        if (kept["identity"], kept["run_id"]) != (identity, run_id):
-            return None
-        confusion = None if kept["confusion"] is None else np.array(kept["confusion"])
-        return CompletedTraining(epochs_of(kept["history"]), TrialResult(confusion, kept["figures"]))
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        kept: _Kept = from_text(_Kept, (folder / NAME).read_bytes(), NAME)
+        confusion = None if kept.confusion is None else np.array(kept.confusion)
+    except (FileNotFoundError, ValueError):  # also of rows of several lengths
         return None
+    if (kept.identity, kept.run_id) != (identity, run_id) or not kept.history:
+        return None
+    return CompletedTraining(kept.history, TrialResult(confusion, kept.figures))

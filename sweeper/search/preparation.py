@@ -63,7 +63,7 @@ def prepare(request: SearchRequest, listener: Listener) -> Prepared:
             listener(Note(warning))
     reason = ""
     pruner = spec.pruner
-    if options.pruner == pruners.AUTO and pruner == pruners.chosen(n_images) == "none" and pruners.n_steps(spec) > 1:
+    if options.pruner == pruners.AUTO and pruner == pruners.chosen(n_images) == "none" and spec.n_steps > 1:
         reason = _reason(request, planned, n_images)
     return Prepared(name, planned, spec, resumed, reason)
 

@@ -6,19 +6,16 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from sweeper.errors import SweeperError, shortened
+from sweeper.errors import shortened
 
 
-def checked(kind: Any, value: Any, name: str, place: str) -> Any:
+def checked(kind: Any, value: Any, name: str) -> Any:
     """The JSON value as a `kind`: any type, also a dataclass, whose fields may hold dataclasses.
 
-    Nothing is converted but arrays to tuples and objects to dataclasses. Raises SweeperError with the value's name, the
-    rule, the value, and the place.
+    Nothing is converted but arrays to tuples and objects to dataclasses. Raises ValueError with the value's name, the
+    rule and the value, and RecursionError for one that is nested too deeply.
     """
-    try:
-        return _adapter(kind).validate_json(json.dumps(value), strict=True)
-    except ValidationError as error:
-        raise SweeperError(f"{place} cannot be read: {shortened(broken_rule(error, name))}") from error
+    return from_text(kind, json.dumps(value), name)
 
 
 def from_text(kind: Any, text: str | bytes, name: str) -> Any:
@@ -35,8 +32,8 @@ def broken_rule(error: ValidationError, name: str) -> str:
     where = ".".join([name, *(str(key) for key in first["loc"])])
     if first["type"] == "missing":
         return f"{where} is missing"
-    rule = first["msg"].removeprefix("Input should ").removeprefix("Value should ")
-    return f"{where} should {rule}, got {shortened(repr(first['input']))}"
+    rule = first["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("Value ")
+    return f"{where} {rule}, got {shortened(repr(first['input']))}"
 
 
 @cache

@@ -5,9 +5,12 @@ from typing import Any
 
 import optuna
 
-from sweeper.errors import SweeperError, shortened
+from sweeper.errors import SweeperError, plain, shortened
+from sweeper.evaluation.constant import Constant
 from sweeper.store.names import is_id
+from sweeper.store.stored_values import checked
 from sweeper.studies.spec import StudySpec
+from sweeper.studies.storage_errors import UNREADABLE, reading
 
 # Attributes of a study.
 SPEC, STUDY_ID, RUN_ID, SCHEMA = "spec", "study_id", "run_id", "schema"
@@ -19,9 +22,39 @@ TRIAL, RESULT = "trial", "result"
 RETRY_OF = "retry_of"
 
 
+# The kinds of a study's attributes; every trial's MLflow run has one of its own.
+_KINDS: Mapping[str, Any] = {
+    SCHEMA: int,
+    "ended": str | None,
+    "command": str,
+    "trials": int,
+    "seconds": float,
+    "data_path": str | None,
+    "tracking": str,
+    "constant": Constant | None,
+}
+
+
+def check_attributes(study: optuna.Study) -> Mapping[str, Any]:
+    """The study's attributes. Raises SweeperError for one that sweeper does not write, other than the spec."""
+    with reading(f"study {plain(study.study_name)}"):
+        found = attributes_of(study)
+        for name, value in found.items():
+            kind = str if name.startswith(f"{RUN_ID}:") else _KINDS.get(name)
+            if kind is not None:
+                checked(kind, value, name)
+    return found
+
+
+def attributes_of(study: optuna.Study) -> Mapping[str, Any]:
+    """The study's attributes, unchecked. Raises SweeperError for one that Optuna cannot read."""
+    with reading(f"study {plain(study.study_name)}", study._storage):
+        return study.user_attrs
+
+
 def spec_of(study: optuna.Study) -> StudySpec:
     """The spec that the study was started with."""
-    return spec_in(study.study_name, study.user_attrs)
+    return spec_in(study.study_name, attributes_of(study))
 
 
 def spec_in(name: str, attributes: Mapping[str, Any]) -> StudySpec:
@@ -29,10 +62,10 @@ def spec_in(name: str, attributes: Mapping[str, Any]) -> StudySpec:
     try:
         complete = attributes.get(SCHEMA, CURRENT_SCHEMA) >= CURRENT_SCHEMA
         return StudySpec.from_json(attributes[SPEC], complete=complete)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except UNREADABLE as error:
         raise SweeperError(
-            f"study {name} cannot be read: its spec was changed, or another version of sweeper wrote it "
-            f"({type(error).__name__}: {error})"
+            f"study {plain(name)} cannot be read: its spec was changed, or another version of sweeper wrote it "
+            f"({shortened(f'{type(error).__name__}: {error}')})"
         ) from error
 
 
@@ -41,10 +74,10 @@ def id_of(study: optuna.Study) -> str:
 
     Raises SweeperError for one that sweeper has not made: the names of files and folders are made from it.
     """
-    study_id = study.user_attrs.get(STUDY_ID)
+    study_id = attributes_of(study).get(STUDY_ID)
     if not is_id(study_id):
         raise SweeperError(
-            f"study {study.study_name} cannot be read: its id must be 32 hexadecimal digits, got "
-            f"{shortened(repr(study_id))}"
+            f"study {plain(study.study_name)} cannot be read: its id must be 32 hexadecimal digits, got "
+            f"{shortened(repr(study_id))}; put Optuna's database back from a backup, or take another store"
         )
     return study_id

@@ -12,7 +12,7 @@ import optuna
 from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import OperationalError
 
-from sweeper.errors import SweeperError
+from sweeper.store import databases
 from sweeper.store.layout import Store
 from sweeper.studies import lifecycle, storage_errors
 from sweeper.studies.attributes import id_of
@@ -45,16 +45,14 @@ class Removal:
 
 def plan(store: Store, study: optuna.Study) -> Removal:
     """What `remove` would delete; deletes nothing yet. Raises SweeperError while a process runs the study."""
-    owner = store.owner(study.study_name)
-    if owner is not None:
-        raise SweeperError(f"{study.study_name} is being run by {owner}: `sweeper stop` ends it")
+    store.refuse_owned(study.study_name)
     check_free(store, study)
     runs = StudyRuns(store, id_of(study))
     in_mlflow = runs.n_bytes()
     return Removal(
         study_name=study.study_name,
         study_id=id_of(study),
-        n_trials=len(study.get_trials(deepcopy=False)),
+        n_trials=_n_trials(store, study),
         n_runs=runs.n_runs,
         n_bytes=(in_mlflow or 0) + sum(_size(path) for path in _files(store, study)),
         bytes_on_server=in_mlflow is None,
@@ -116,6 +114,11 @@ def _delete_files(store: Store, study: optuna.Study) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+def _n_trials(store: Store, study: optuna.Study) -> int:
+    """The number of the study's trials, also of those that Optuna cannot read."""
+    return sum(number == study._study_id for (number,) in databases.rows(store.storage, "trials", "study_id"))
 
 
 def _size(path: Path) -> int:

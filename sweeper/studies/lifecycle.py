@@ -12,7 +12,16 @@ from sweeper.errors import SweeperError, UsageError
 from sweeper.events import State
 from sweeper.spaces.space import Space
 from sweeper.store.redaction import redact
-from sweeper.studies.attributes import CURRENT_SCHEMA, SCHEMA, SPEC, STUDY_ID, id_of, spec_of
+from sweeper.studies.attributes import (
+    CURRENT_SCHEMA,
+    SCHEMA,
+    SPEC,
+    STUDY_ID,
+    attributes_of,
+    check_attributes,
+    id_of,
+    spec_of,
+)  # fmt: skip
 from sweeper.studies.objective import direction
 from sweeper.studies.pruners import PRUNERS
 from sweeper.studies.spec import LOG_LOSS, StudySpec, first_difference
@@ -89,7 +98,7 @@ def stored_pruner(storage: RDBStorage, name: str) -> str | None:
     """The pruner of the study of this name; None if there is no such study, or it has none."""
     if name not in optuna.get_all_study_names(storage):
         return None
-    spec = optuna.load_study(study_name=name, storage=storage).user_attrs.get(SPEC)
+    spec = attributes_of(optuna.load_study(study_name=name, storage=storage)).get(SPEC)
     found = spec.get("pruner") if isinstance(spec, dict) else None
     return found if found in PRUNERS else None
 
@@ -107,9 +116,15 @@ def mark_ended(study: optuna.Study, reason: str) -> None:
 
 
 def check_schema(study: optuna.Study) -> None:
+    """Raises SweeperError for a study that a newer sweeper has written, or whose attributes were changed."""
+    check_attributes(study)
+    refuse_newer(study)
+
+
+def refuse_newer(study: optuna.Study) -> None:
     """Raises SweeperError for a study that a newer sweeper has written."""
-    schema = study.user_attrs.get(SCHEMA, CURRENT_SCHEMA)
-    if schema > CURRENT_SCHEMA:
+    schema = attributes_of(study).get(SCHEMA, CURRENT_SCHEMA)
+    if isinstance(schema, int) and schema > CURRENT_SCHEMA:
         raise SweeperError(
             f"study {study.study_name} was written by a newer sweeper (its schema is {schema}, this one knows "
             f"{CURRENT_SCHEMA}): upgrade sweeper, or choose another study"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from threading import Event, Lock, Thread
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import uuid4
 
 import optuna
@@ -25,6 +25,8 @@ from sweeper.store import databases
 from sweeper.store.layout import Store
 from sweeper.store.process import Process, this_process
 from sweeper.store.redaction import redact
+from sweeper.store.stored_values import from_text
+from sweeper.studies.attributes import attributes_of
 
 OWNER = "owner"  # the study's attribute
 BEAT_SECONDS = 5.0
@@ -62,18 +64,13 @@ class Owner:
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_json(cls, stored: Any) -> "Owner | None":
+    def from_text(cls, stored: str | None) -> "Owner | None":
         """The owner in a stored attribute; None if there is none, or none that sweeper has written."""
         try:
-            process = stored["process"]
-            return cls(
-                Process(str(process["host"]), str(process["machine"]), int(process["pid"]), int(process["started"])),
-                str(stored["store"]),
-                str(stored["token"]),
-                int(stored["beat"]),
-            )
-        except (TypeError, KeyError, ValueError):
+            found: Owner | None = from_text(Owner | None, stored or "null", OWNER)
+        except ValueError:
             return None
+        return found
 
 
 class Ownership:
@@ -96,7 +93,7 @@ class Ownership:
         """
         while True:
             text = self._attribute.read()
-            found = Owner.from_json(json.loads(text or "null"))
+            found = Owner.from_text(text)
             if found is not None:
                 if found.process.lives() is None:
                     tell(f"waiting {STALE_SECONDS:.0f} s for a sign of life from the last owner, {found}")
@@ -148,7 +145,7 @@ class Ownership:
             self.beat()
 
     def _read(self) -> Owner | None:
-        return Owner.from_json(json.loads(self._attribute.read() or "null"))
+        return Owner.from_text(self._attribute.read())
 
 
 @contextmanager
@@ -202,7 +199,7 @@ def _owners_elsewhere(studies: Sequence[optuna.Study]) -> dict[str, Owner]:
     by_name = {study.study_name: study for study in studies}
 
     def read(name: str) -> Owner | None:
-        return Owner.from_json(by_name[name].user_attrs.get(OWNER))
+        return Owner.from_text(json.dumps(attributes_of(by_name[name]).get(OWNER)))
 
     found = {name: owner for name in by_name if (owner := read(name)) is not None}
     return {name: found[name] for name in _living(found, read, SEEN_SECONDS)}

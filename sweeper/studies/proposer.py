@@ -10,14 +10,16 @@ from optuna.samplers import BaseSampler
 from optuna.trial import Trial, TrialState
 
 from sweeper.config import Configuration
+from sweeper.errors import SweeperError, plain
 from sweeper.spaces.space import Space
 from sweeper.studies.attributes import TRIAL
 from sweeper.studies.optuna_warnings import quiet
-from sweeper.studies.pruners import make_pruner, n_steps
+from sweeper.studies.pruners import make_pruner
 from sweeper.studies.replay import finish_draw
 from sweeper.studies.samplers import make_sampler, shuffled_grid
 from sweeper.studies.seeds import derive_seed
 from sweeper.studies.spec import StudySpec
+from sweeper.studies.storage_errors import REMEDY
 from sweeper.studies.trial_records import trial_name
 
 # The space counts as exhausted after this many proposals in a row without a new configuration.
@@ -58,7 +60,7 @@ class Proposer:
     def __init__(self, study: optuna.Study, space: Space, spec: StudySpec) -> None:
         self.study, self.space = study, space
         self._seed, self._sampler = spec.seed, spec.sampler
-        study.pruner = make_pruner(spec.pruner, n_steps(spec))
+        study.pruner = make_pruner(spec.pruner, spec.n_steps)
         self._variants_only = spec.variants_only
         self._grid: dict[str, dict[str, Any]] | None = None
         if self._sampler == "grid":
@@ -105,6 +107,11 @@ class Proposer:
     def _proposal(self, trial: Trial) -> Proposal:
         variant = trial.user_attrs.get("variant")
         outside_space = trial.user_attrs.get("comparator", False)
+        if outside_space and variant not in self.space.variants:
+            raise SweeperError(
+                f"trial {trial.number} of study {self.study.study_name} cannot be trained: the space has no variant "
+                f"{plain(str(variant))}; {REMEDY}"
+            )
         with quiet():
             configuration = (
                 self.space.variants[str(variant)].configuration if outside_space else self.space.suggest(trial)

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
 
-    from sweeper.studies.spec import RunSpec
-
 PRUNERS = ("halving", "median", "hyperband", "none")
 # Chooses one of the others when a study starts. The study stores which, so that resuming it never changes the pruner.
 AUTO = "auto"
@@ -29,12 +27,6 @@ def chosen(n_images: int) -> str:
     Fewer than LEAST_IMAGES would make it prune by chance; so small a data set also trains quickly without pruning.
     """
     return "halving" if n_images >= LEAST_IMAGES else "none"
-
-
-def n_steps(spec: "RunSpec") -> int:
-    """The steps of a trial at which a pruner can end it: its epochs, or its trainings if there are several."""
-    n_trainings = len(spec.trainings)
-    return spec.protocol.epochs if n_trainings == 1 else n_trainings
 
 
 def make_pruner(name: str, steps: int) -> "BasePruner":

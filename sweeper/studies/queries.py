@@ -28,10 +28,11 @@ def studies_in(store: Store) -> list[optuna.Study]:
     return [optuna.load_study(study_name=name, storage=storage) for name in study_names(storage)]
 
 
-def find_study(store: Store, name: str | None) -> optuna.Study:
+def find_study(store: Store, name: str | None, *, readable: bool = True) -> optuna.Study:
     """The study of this name, or the latest study if the name is None.
 
-    Raises SweeperError if there is no study, or a newer sweeper has written it, and UsageError for an unknown name.
+    Raises SweeperError if there is no study, a newer sweeper has written it, or (if it must be `readable`) its
+    attributes were changed, and UsageError for an unknown name.
     """
     found = studies_in(store)
     if not found:
@@ -41,7 +42,10 @@ def find_study(store: Store, name: str | None) -> optuna.Study:
         raise UsageError(f"no study {name!r} in this store; it has {', '.join(map(plain, by_name))}")
     study = found[-1] if name is None else by_name[name]
     stored_name(study.study_name)
-    lifecycle.check_schema(study)
+    if readable:
+        lifecycle.check_schema(study)
+    else:
+        lifecycle.refuse_newer(study)
     return study
 
 

@@ -34,7 +34,7 @@ def in_store(command: str | None, root: Path) -> str | None:
             words[index + 1] = str(root)
         elif word.startswith("--store="):
             words[index] = f"--store={root}"
-    return shlex.join(words)
+    return shlex.join(words) or None
 
 
 def with_trials(command: str, trials: int) -> str:

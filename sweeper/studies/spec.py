@@ -3,11 +3,30 @@
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Self
+from functools import cache
+from typing import Annotated, Any, Literal, Self, get_type_hints
 
-from sweeper.config import Protocol
+from pydantic import StringConstraints
+
+from sweeper.config import Configuration, Protocol
 from sweeper.data.images.image_set import Scaling
 from sweeper.data.images.options import DataOptions
+from sweeper.store.stored_values import checked
+from sweeper.studies.objective import METRICS
+from sweeper.studies.pruners import PRUNERS
+from sweeper.studies.samplers import SAMPLERS
+
+# The name of a data set is that of its experiment, too.
+_Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+
+@dataclass(frozen=True)
+class _Space:
+    """What Space.describe gives."""
+
+    parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,6 +95,12 @@ class RunSpec:
             for repeat in range(repeats)
             for fold in range(folds or 1)
         ]
+
+    @property
+    def n_steps(self) -> int:
+        """The steps of a trial at which a pruner can end it: its epochs, or its trainings if there are several."""
+        n_trainings = len(self.trainings)
+        return self.protocol.epochs if n_trainings == 1 else n_trainings
 
     def n_epochs(self, variant: str | None) -> int:
         """The epochs of each training of a trial; `variant` is the trial's, if it has one."""
@@ -157,11 +182,17 @@ class StudySpec(RunSpec):
         With `complete`, only the keys that this schema may leave out can be missing: a default would be another study.
         Raises KeyError, TypeError or ValueError for what cannot be a spec.
         """
+        if not isinstance(stored, Mapping):
+            raise ValueError(f"spec must be an object, got {stored!r}")
         if complete and (missing := [key for key in cls._required() if key not in stored]):
             raise KeyError(", ".join(missing))
         options = {f.name: stored[f.name] for f in fields(DataOptions) if f.name in stored}
         protocol = {f.name: stored[f.name] for f in fields(Protocol) if f.name in stored}
         own = {f.name: stored[f.name] for f in fields(cls) if f.name in stored}
+        for name, value in (options | own).items():
+            checked(_kinds()[name], value, name)
+        for variant in own.get("space", {}).get("variants", {}).values():
+            Configuration.from_values(variant)
         scalings = stored.get("fold_scalings") or [[stored["mean"], stored["std"]]]
         for mean, std in scalings:
             if not isinstance(mean, list) or not isinstance(std, list):
@@ -203,6 +234,14 @@ class StudySpec(RunSpec):
 
 # The keys of the stored form whose values only the data can tell.
 OF_THE_DATA = ("data_sha256", "split_sha256", "mean", "std", "fold_scalings")
+
+
+@cache
+def _kinds() -> dict[str, Any]:
+    """The kinds of the values in a study's stored spec; Protocol checks its own."""
+    kinds = get_type_hints(DataOptions) | get_type_hints(StudySpec)
+    choices = {"metric": tuple(METRICS), "sampler": SAMPLERS, "pruner": PRUNERS}
+    return kinds | {name: Literal[known] for name, known in choices.items()} | {"space": _Space, "dataset": _Name}
 
 
 def first_difference(

@@ -13,6 +13,7 @@ from sweeper.store import databases, new_database
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 from sweeper.studies.attributes import SPEC
+from sweeper.studies.storage_errors import reading
 
 LIBRARY = databases.Library(
     "Optuna",
@@ -68,7 +69,8 @@ def check_database(store: Store) -> bool:
 def study_names(storage: RDBStorage) -> list[str]:
     """The names of sweeper's studies in the storage, the latest last."""
     # optuna.get_all_study_summaries would read all trials of all studies, to count them.
-    found = [s for s in storage.get_all_studies() if SPEC in s.user_attrs]
+    with reading("the list of studies", storage):
+        found = [s for s in storage.get_all_studies() if SPEC in s.user_attrs]
     return [s.study_name for s in sorted(found, key=lambda s: s._study_id)]
 
 

@@ -1,15 +1,34 @@
-"""Turns errors of a full disk or a failing storage into one line for the user; such errors lose nothing."""
+"""Turns errors of a full disk, a failing storage or a changed value into one line for the user."""
 
+import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+from optuna.distributions import json_to_distribution
 from optuna.exceptions import StorageInternalError
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages._rdb.models import NOT_FOUND_MSG
 from sqlalchemy.exc import SQLAlchemyError
 
-from sweeper.errors import DISK_FULL, RESUME_HINT, SweeperError, said
+from sweeper.errors import DISK_FULL, RESUME_HINT, SweeperError, first_line, plain, said, shortened
+from sweeper.store import databases
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
+
+# What Python raises for a stored value that is not as sweeper or Optuna writes it.
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+REMEDY = (
+    "sweeper has not written it so: put Optuna's database back from a backup, or delete the study (`sweeper delete`)"
+)
+# Where Optuna keeps JSON: how it is read, tables, whose value it is, its name, and its text.
+_STUDY, _TRIAL = "studies USING (study_id)", "trials USING (trial_id) JOIN studies USING (study_id)"
+_TEXTS = (
+    (json.loads, f"study_user_attributes JOIN {_STUDY}", "study_name", "''", "key", "value_json"),
+    (json.loads, f"study_system_attributes JOIN {_STUDY}", "study_name", "''", "key", "value_json"),
+    (json.loads, f"trial_user_attributes JOIN {_TRIAL}", "study_name", "number", "key", "value_json"),
+    (json.loads, f"trial_system_attributes JOIN {_TRIAL}", "study_name", "number", "key", "value_json"),
+    (json_to_distribution, f"trial_params JOIN {_TRIAL}", "study_name", "number", "param_name", "distribution_json"),
+)
 
 
 @contextmanager
@@ -18,8 +37,7 @@ def translated(store: Store) -> Iterator[None]:
     try:
         yield
     except KeyError as error:
-        # Optuna's words for a study or trial that was there when the command began.
-        if error.args != (NOT_FOUND_MSG,):
+        if not _is_deleted(error):
             raise
         raise SweeperError(
             f"the study was deleted from Optuna's storage {redact(store.storage)} while it was in use, by another "
@@ -36,3 +54,40 @@ def translated(store: Store) -> Iterator[None]:
             f"Optuna's storage {redact(store.storage)} does not answer: {redact(said(error))}; nothing is lost, the "
             "same command resumes once it does"
         ) from error
+
+
+@contextmanager
+def reading(what: str, storage: BaseStorage | None = None) -> Iterator[None]:
+    """Turns what is raised for a stored value that sweeper has not written into a SweeperError about `what`.
+
+    With the storage, for values that Optuna itself reads: the error names the first that it cannot read.
+    """
+    try:
+        yield
+    except UNREADABLE as error:
+        if _is_deleted(error):
+            raise
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else first_line(error)
+        place = what if storage is None else _damaged(storage) or what
+        raise SweeperError(f"{place} cannot be read: {shortened(reason)}; {REMEDY}") from error
+
+
+def _is_deleted(error: BaseException) -> bool:
+    """Whether the error is Optuna's for a study or trial that was there when the command began."""
+    return isinstance(error, KeyError) and error.args == (NOT_FOUND_MSG,)
+
+
+def _damaged(storage: BaseStorage) -> str | None:
+    """The first value in the storage that Optuna cannot read, in words; None if there is none."""
+    backend = getattr(storage, "_backend", storage)
+    if not isinstance(backend, RDBStorage):
+        return None
+    with suppress(SQLAlchemyError):
+        for read, name, *columns in _TEXTS:
+            for study, number, key, text in databases.rows(backend.url, name, *columns):
+                try:
+                    read(text)
+                except UNREADABLE:
+                    trial = "" if number == "" else f"trial {number} of "
+                    return f"{plain(str(key))} of {trial}study {plain(str(study))}"
+    return None

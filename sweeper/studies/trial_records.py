@@ -10,12 +10,14 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.config import Configuration
-from sweeper.errors import SweeperError
+from sweeper.errors import plain
 from sweeper.events import State, outcome
-from sweeper.studies.attributes import RESULT, RETRY_OF, RUN_ID, TRIAL, spec_in
+from sweeper.store.stored_values import checked
+from sweeper.studies.attributes import RESULT, RETRY_OF, RUN_ID, TRIAL, attributes_of, spec_in
 from sweeper.studies.objective import direction
 from sweeper.studies.seeds import trial_seed
 from sweeper.studies.spec import StudySpec
+from sweeper.studies.storage_errors import reading
 
 
 @dataclass(frozen=True)
@@ -73,21 +75,19 @@ _ended: WeakKeyDictionary[optuna.Study, dict[int, tuple[FrozenTrial, TrialRecord
 
 def records(study: optuna.Study) -> list[TrialRecord]:
     """All trials in the order of their numbers. Raises SweeperError for a trial or study that cannot be read."""
-    attributes = study.user_attrs
+    attributes = attributes_of(study)
     spec = spec_in(study.study_name, attributes)
     ended = _ended.setdefault(study, {})
     found = []
-    for frozen in study.get_trials(deepcopy=False):
+    with reading(f"a trial of study {plain(study.study_name)}", study._storage):
+        trials = study.get_trials(deepcopy=False)
+    for frozen in trials:
         run_id = attributes.get(f"{RUN_ID}:{frozen.number}")
         known, record = ended.get(frozen.number, (None, None))
         if known is not frozen or record is None:
-            try:
+            with reading(f"trial {frozen.number} of study {plain(study.study_name)}"):
+                _check(frozen)
                 record = _record(frozen, run_id, spec)
-            except (ValueError, TypeError, AttributeError) as error:
-                raise SweeperError(
-                    f"trial {frozen.number} of study {study.study_name} cannot be read: its attributes were changed "
-                    f"({type(error).__name__}: {error})"
-                ) from error
         elif record.run_id != run_id:
             record = replace(record, run_id=run_id)
         if frozen.state.is_finished():
@@ -100,6 +100,46 @@ def records(study: optuna.Study) -> list[TrialRecord]:
 def set_run_id(study: optuna.Study, number: int, run_id: str) -> None:
     """Records a trial's MLflow run, on the study: Optuna allows no change to a finished trial."""
     study.set_user_attr(f"{RUN_ID}:{number}", run_id)
+
+
+@dataclass(frozen=True)
+class _Result:
+    """The result of a trial as it is stored."""
+
+    state: State | None = None
+    value: float | None = None
+    reason: str = ""
+    violated: Mapping[str, float] = field(default_factory=dict)
+    epochs: int = 0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    n_parameters: int | None = None
+    seconds: float = 0.0
+    constant: Sequence[str] = ()
+    memory: int | None = None
+
+
+# The kinds of a trial's attributes; its configuration checks its own fields.
+_KINDS: Mapping[str, Any] = {
+    RESULT: _Result,
+    TRIAL: Mapping[str, Mapping[str, Any]],
+    "variant": str | None,
+    "comparator": bool,
+    "duplicate_of": int | None,
+    RETRY_OF: int | None,
+}
+
+
+def _check(frozen: FrozenTrial) -> None:
+    """Raises ValueError for an attribute that sweeper does not write."""
+    for name, kind in _KINDS.items():
+        if name in frozen.user_attrs:
+            checked(kind, frozen.user_attrs[name], name)
+    result = frozen.user_attrs.get(RESULT, {})
+    if frozen.state == TrialState.RUNNING and RESULT in frozen.user_attrs:  # the next search ends the trial with it
+        if "state" not in result:
+            raise ValueError(f"{RESULT}.state is missing")
+        if result["state"] == State.COMPLETE and result.get("value") is None:
+            raise ValueError(f"{RESULT}.value is missing")
 
 
 def _record(frozen: FrozenTrial, run_id: str | None, spec: StudySpec) -> TrialRecord:

@@ -1,12 +1,14 @@
 """Stores the learning curves of variants in the study, because their files are gone when the study ends."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import optuna
 from optuna.trial import Trial
 
 from sweeper.evaluation.metrics import LEARNING_CURVES
+from sweeper.store.stored_values import checked
+from sweeper.studies.storage_errors import reading
 
 if TYPE_CHECKING:
     from sweeper.training.loop import EpochMetrics
@@ -25,12 +27,19 @@ def save(trial: Trial, histories: "Sequence[Sequence[EpochMetrics]]") -> None:
 
 
 def load(study: optuna.Study, number: int) -> list[list[dict[str, float]]]:
-    """The epochs of each of a trial's trainings, with the metrics in LEARNING_CURVES; empty if none were stored."""
-    trainings = study.get_trials(deepcopy=False)[number].user_attrs.get(_CURVES, [])
-    return [
-        [
-            {"epoch": epoch, **dict(zip(LEARNING_CURVES, values, strict=True))}
-            for epoch, values in enumerate(zip(*(training[name] for name in LEARNING_CURVES), strict=True), start=1)
+    """The epochs of each of a trial's trainings, with the metrics in LEARNING_CURVES; empty if none were stored.
+
+    Raises SweeperError for curves that cannot be read.
+    """
+    stored = study.get_trials(deepcopy=False)[number].user_attrs.get(_CURVES, [])
+    with reading(f"trial {number} of study {study.study_name}"):
+        trainings: Sequence[Mapping[str, Sequence[float]]] = checked(
+            Sequence[Mapping[str, Sequence[float]]], stored, _CURVES
+        )
+        return [
+            [
+                {"epoch": epoch, **dict(zip(LEARNING_CURVES, values, strict=True))}
+                for epoch, values in enumerate(zip(*(training[name] for name in LEARNING_CURVES), strict=True), start=1)
+            ]
+            for training in trainings
         ]
-        for training in trainings
-    ]

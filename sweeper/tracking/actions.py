@@ -1,12 +1,11 @@
 """What an outbox may ask for: the actions on MLflow's runs and their arguments, checked when they are read back."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from sweeper.errors import shortened
 from sweeper.events import State
-from sweeper.store.stored_values import from_text
+from sweeper.store.stored_values import checked
 from sweeper.tracking.outbox import Key, Write
 
 # The type of each argument, by action.
@@ -31,7 +30,7 @@ def check_write(write: Write) -> None:
         )
     name, kinds = f"write {write.number}, {write.action}", ACTIONS[write.action]
     for argument, kind in kinds.items():
-        from_text(kind, json.dumps(write.arguments.get(argument)), f"{name}.{argument}")
+        checked(kind, write.arguments.get(argument), f"{name}.{argument}")
     for file in [*write.arguments.get("texts", ()), *write.arguments.get("figures", ())]:
         # MLflow refuses these too, but as an error that may go away: the write would be tried for half a minute.
         if not file.isprintable() or not file.strip("./") or {"..", ""} & set(file.split("/")):

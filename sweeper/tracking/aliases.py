@@ -1,6 +1,5 @@
 """The champion of a registered model: its version, what its promotion measured, and whether a person chose it."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from mlflow.entities import ViewType
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
+from sweeper.store.stored_values import from_text
 from sweeper.tracking.client import search_runs
 from sweeper.tracking.names import DATA_SHA256
 from sweeper.tracking.run_writer import WEIGHTS
@@ -125,4 +125,4 @@ def _older_estimate(client: MlflowClient, found: ModelVersion, run_id: str) -> M
 
 
 def _read(client: MlflowClient, run_id: str, path: str) -> Any:
-    return json.loads(Path(client.download_artifacts(run_id, path)).read_text(encoding="utf-8"))
+    return from_text(dict[str, Any], Path(client.download_artifacts(run_id, path)).read_bytes(), path)

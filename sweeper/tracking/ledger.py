@@ -21,6 +21,7 @@ from sweeper.errors import SweeperError
 from sweeper.events import State
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
+from sweeper.store.stored_values import from_text
 from sweeper.tracking import ledger_file
 from sweeper.tracking.client import check_database, connect, experiment_id, public_uri, reaching, search_runs
 from sweeper.tracking.places import check_run
@@ -192,7 +193,7 @@ class Ledger:
             raise SweeperError(f"{self._file} has no result of the test evaluation {evaluation.run_id}")
         with reaching(self._uri):
             path = self._client.download_artifacts(evaluation.run_id, RESULT)
-            found: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+            found: dict[str, Any] = from_text(dict[str, Any], Path(path).read_bytes(), RESULT)
         return found
 
     def _runs(self) -> list[Run]:
@@ -245,8 +246,8 @@ def _evaluation(run: Run) -> TestEvaluation:
         study_id=tags["sweeper.study_id"],
         dataset=tags["sweeper.dataset"],
         test_sha256=tags["sweeper.test_sha256"],
-        models=json.loads(tags["sweeper.models"]),
-        networks=json.loads(tags["sweeper.networks"]),
+        models=from_text(dict[str, str], tags["sweeper.models"], "models"),
+        networks=from_text(dict[str, str], tags["sweeper.networks"], "networks"),
         command=tags["sweeper.command"],
         time=tags["sweeper.time"],
         complete=tags["sweeper.state"] == State.COMPLETE,

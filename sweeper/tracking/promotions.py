@@ -8,6 +8,7 @@ from typing import Any
 
 from sweeper.events import State
 from sweeper.store.layout import Store
+from sweeper.store.stored_values import from_text
 from sweeper.tracking.client import check_database, connect, reaching, search_runs
 from sweeper.tracking.names import experiments_of
 from sweeper.tracking.places import check_experiment
@@ -23,8 +24,14 @@ class RecordedPromotion:
     """A promotion's run and what was found. An older sweeper has recorded only what it printed, tests included."""
 
     run_id: str
-    content: dict[str, Any]
+    text: str
+    tags: Mapping[str, str]
     is_printed: bool
+
+    def content(self) -> dict[str, Any]:
+        """What was found, as plain data. Raises ValueError if it cannot be read."""
+        found: dict[str, Any] = from_text(dict[str, Any], self.text, "promotion")
+        return _options(self.tags) | found
 
 
 def find(store: Store, dataset: str, data_sha256: str, study_id: str) -> RecordedPromotion | None:
@@ -45,8 +52,7 @@ def find(store: Store, dataset: str, data_sha256: str, study_id: str) -> Recorde
                 for name in (FOUND, PRINTED):
                     if name in files:
                         text = Path(client.download_artifacts(run_id, name)).read_text(encoding="utf-8")
-                        content = _options(run.data.tags) | dict(json.loads(text))
-                        return RecordedPromotion(run_id, content, name == PRINTED)
+                        return RecordedPromotion(run_id, text, run.data.tags, name == PRINTED)
     return None
 
 

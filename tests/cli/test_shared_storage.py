@@ -91,7 +91,7 @@ def test_study_that_is_not_sweepers_is_refused_unchanged(workplace, other):  # n
 def steal(url, name):
     """Makes a process with another store the owner of the study."""
     study = optuna.load_study(study_name=name, storage=url)
-    owner = replace(Owner.from_json(study.user_attrs[OWNER]), token="another", store="/far")
+    owner = replace(Owner.from_text(json.dumps(study.user_attrs[OWNER])), token="another", store="/far")
     study.set_user_attr(OWNER, asdict(owner))
     return owner
 

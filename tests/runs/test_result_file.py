@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -29,9 +31,26 @@ def test_what_was_kept_of_another_training_or_run_is_not_taken(kept, identity, r
     assert result_file.read(kept, identity, run_id) is None
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", "7"])
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", "7", "[" * 10_000])
 def test_damaged_file_is_as_good_as_none(kept, content):
     (kept / NAME).write_text(content)
+    assert result_file.read(kept, "identity", "run") is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"history": []},
+        {"history": None},
+        {"history": [{"epoch": 1}]},
+        {"figures": None},
+        {"figures": {"macro_recall": "x"}},
+        {"confusion": "x"},
+        {"confusion": [[1, 2], [3]]},
+    ],
+)
+def test_file_with_a_value_of_another_kind_is_as_good_as_none(kept, changes):
+    (kept / NAME).write_text(json.dumps(json.loads((kept / NAME).read_text()) | changes))
     assert result_file.read(kept, "identity", "run") is None
 
 

@@ -169,7 +169,7 @@ def test_running_study_is_not_deleted(workplace, place):  # noqa: F811
     study = find_study(place.store, "busy")
     planned = delete.plan(place.store, study)
     with place.store.owning("busy"):
-        with pytest.raises(SweeperError, match=r"busy is being run by process .*: `sweeper stop` ends it"):
+        with pytest.raises(SweeperError, match=r"busy is being run by process .*: `sweeper stop busy --store .*` ends"):
             delete.plan(place.store, study)
         with pytest.raises(SweeperError, match="busy is being run by process"):
             delete.remove(place.store, planned)

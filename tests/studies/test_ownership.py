@@ -1,4 +1,3 @@
-import json
 import threading
 import time
 from dataclasses import replace
@@ -160,7 +159,7 @@ def test_attribute_that_is_no_owner_keeps_nobody_out(stores, studies, stored):
 
 def test_owner_from_a_foreign_storage_is_shown_in_one_line(stores):
     process = replace(module.this_process(), host="a\nb\x1b[31m")
-    owner = Owner.from_json(json.loads(Owner(process, "/x\ny", "t").as_text()))
+    owner = Owner.from_text(Owner(process, "/x\ny", "t").as_text())
     assert str(owner).isprintable()
 
 

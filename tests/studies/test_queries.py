@@ -107,5 +107,7 @@ def test_trial_of_an_unknown_state_is_named(sweep):
     trial = sweep.study.trials[0]
     sweep.storage.set_trial_user_attr(sweep.study.ask()._trial_id, "result", {"state": "exploded"})
     assert trial.number == 0
-    with pytest.raises(SweeperError, match=r"^trial \d+ of study study cannot be read: .*'exploded' is not a valid"):
+    with pytest.raises(
+        SweeperError, match=r"^trial \d+ of study study cannot be read: result.state .*, got 'exploded'; sweeper has"
+    ):
         status(sweep)
