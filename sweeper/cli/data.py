@@ -1,7 +1,6 @@
 """`sweeper data`: fetch a data set, and show what it holds."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -74,20 +73,23 @@ def info(
       sweeper data info fashion_mnist --log
     """
     from sweeper.cli import data_info
-    from sweeper.data.duplicates import duplicate_summary
-    from sweeper.data.summary import part_summary, summarise
+    from sweeper.config import Protocol
     from sweeper.data.test_set import find_test_set
     from sweeper.data.training_set import load_training_set
+    from sweeper.inspection.duplicates import duplicate_summary
+    from sweeper.inspection.readiness import before_you_search
+    from sweeper.inspection.summary import part_summary, summarise
 
     training_set = load_training_set(source, notify=note)
     test = find_test_set(source, input_shape=training_set.input_shape, notify=note)
-    summary = summarise(training_set) | {"options": asdict(source.options)}
+    summary = summarise(training_set) | {"options": source.options.as_json()}
     if test is not None:
         summary["test"] = part_summary(test.labels, test.classes, test.sha256, test.source)
     test_part = (test.images, test.labels) if test is not None else None
     summary["duplicates"] = duplicate_summary(
         (training_set.images, training_set.labels), test_part, training_set.classes, training_set.own_validation
     )
+    summary["before_you_search"] = before_you_search(training_set, summary["duplicates"], Protocol())
     if logged:
         where = resolve_store(store)
         note_store(where)

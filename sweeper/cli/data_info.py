@@ -44,7 +44,10 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
             rows.append(("", f"{summary['own_validation']['images']:,} of them are the data set's own validation part"))
         rows += [("", part["source"]), ("", f"SHA-256 {part['sha256']}")]
     lines = [summary["name"], *(f"  {title:<9} {text}" for title, text in rows), ""]
-    return [*lines, *_class_lines(summary), "", *_duplicate_lines(summary["duplicates"])]
+    found = summary["before_you_search"] or ["nothing speaks against a search of these data"]
+    advice = textwrap.indent("\n".join(textwrap.fill(each, 100, subsequent_indent="  ") for each in found), "    ")
+    duplicates = _duplicate_lines(summary["duplicates"])
+    return [*lines, *_class_lines(summary), "", *duplicates, "", "  before you search", advice]
 
 
 def log(store: "Store", summary: Mapping[str, Any], training_set: "TrainingSet") -> str:
@@ -73,7 +76,7 @@ def log(store: "Store", summary: Mapping[str, Any], training_set: "TrainingSet")
 
 
 def _plots(summary: Mapping[str, Any], training_set: "TrainingSet") -> dict[str, "Callable[[], Figure]"]:
-    from sweeper.data.summary import pixel_statistics, sample_indices
+    from sweeper.inspection.summary import pixel_statistics, sample_indices
     from sweeper.plots import dataset
 
     name, classes = summary["name"], summary["classes"]
@@ -165,7 +168,7 @@ def _more(n_images: int, named: list[dict[str, Any]]) -> str:
 
 
 def _option(value: Any) -> str:
-    return ", ".join(value) if isinstance(value, tuple) else "yes" if value is True else str(value)
+    return ", ".join(value) if isinstance(value, list) else "yes" if value is True else str(value)
 
 
 def _decimals(values: list[float]) -> str:

@@ -87,7 +87,7 @@ offline_option: Decorator = click.option("--offline", is_flag=True, help="Never 
 
 
 def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds --classes, --resize, --grayscale, --skip-bad, --max-bytes, --data-dir and --offline.
+    """Adds the options of how images are read and parts are found, --data-dir and --offline.
 
     The command gets them as one `source`, together with the argument DATASET. The command declares this argument
     itself, because it must come first.
@@ -102,11 +102,36 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
         grayscale: bool,
         skip_bad: bool,
         max_bytes: int | None,
+        train_dir: str | None,
+        val_dir: str | None,
+        test_dir: str | None,
+        depth: int | None,
+        resplit: bool,
+        labels: Path | None,
+        image_column: str | None,
+        label_column: str | None,
+        split_column: str | None,
         data_dir: Path | None,
         offline: bool,
         **others: Any,
     ) -> Any:
-        options = DataOptions(classes, resize, grayscale, skip_bad)
+        from sweeper.data.own.label_table import path_of_table
+
+        options = DataOptions(
+            classes=classes,
+            resize=resize,
+            grayscale=grayscale,
+            skip_bad=skip_bad,
+            train_dir=train_dir,
+            val_dir=val_dir,
+            test_dir=test_dir,
+            depth=depth,
+            resplit=resplit,
+            labels=None if labels is None else path_of_table(dataset, labels),
+            image_column=image_column,
+            label_column=label_column,
+            split_column=split_column,
+        )
         source = DataSource(dataset, options, data_dir, offline, max_bytes)
         return function(*args, source=source, **others)
 
@@ -130,6 +155,35 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "--skip-bad", is_flag=True, help="Leave out files that cannot be read as images of the usual size."
         ),
         max_bytes_option,
+        *(
+            click.option(f"--{part}-dir", metavar="NAME", help=f"Folder of the {images} images in the folder DATASET.")
+            for part, images in (("train", "training"), ("val", "validation"), ("test", "test"))
+        ),
+        click.option(
+            "--depth",
+            type=click.IntRange(1, 2),
+            metavar="1|2",
+            help="Folders that name a class: 1 is CLASS/*, 2 is the class OUTER/INNER for OUTER/INNER/*.",
+        ),
+        click.option(
+            "--resplit",
+            is_flag=True,
+            help="Cut the validation part from all training images; the data set's own one joins them.",
+        ),
+        click.option(
+            "--labels",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Take the classes from a table, CSV, TSV or Parquet, with a row for each image in the folder DATASET.",
+        ),
+        *(
+            click.option(f"--{column}-column", metavar="NAME", help=f"Column of the table that holds {content}.")
+            for column, content in (
+                ("image", "the names of the image files"),
+                ("label", "the classes"),
+                ("split", "train, val or test"),
+            )
+        ),
         data_dir_option,
         offline_option,
     )

@@ -60,7 +60,9 @@ def _promotions(outcome: "SearchOutcome", request: "SearchRequest") -> list[str]
     from sweeper.promotion.after_search import suggested
 
     dataset, data_dir, study = request.source.dataset, request.source.data_dir, outcome.study_name
-    found = suggested(request.store, study, dataset, outcome.trials, outcome.metric, ask_mlflow=not outcome.undelivered)
+    found = suggested(
+        request.store, study, request.source, outcome.trials, outcome.metric, ask_mlflow=not outcome.undelivered
+    )
     if found is None:
         return []
     if found.is_tested:

@@ -24,6 +24,7 @@ from sweeper.cli.options import (
     variant_option,
 )
 from sweeper.cli.running import end_command, note_imports, running
+from sweeper.data.images.options import FOLDER_OPTIONS
 from sweeper.data.source import DataSource
 from sweeper.engine.options import DeviceOptions
 from sweeper.errors import UsageError, refuse
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 _NOT_WITH_TRIAL = {
     "dataset": "DATASET", "space_name": "--space", "variant": "--variant", "classes": "--classes",
     "resize": "--resize", "grayscale": "--grayscale", "skip_bad": "--skip-bad",
+    **{name: f"--{name.replace('_', '-')}" for name in FOLDER_OPTIONS},
 }  # fmt: skip
 
 

@@ -50,12 +50,27 @@ def name_of(dataset: str) -> str:
     return f"{name}-{kind}" if name.lower() in RESERVED_NAMES else name
 
 
+def check_options(dataset: str, options: DataOptions) -> None:
+    """Raises UsageError for options that make no sense for this data set, or beside each other."""
+    path = path_of(dataset)
+    if options.for_folders and (path is None or not path.is_dir()):
+        raise UsageError(f"{options.for_folders[0]} is for folders of images, got {plain(dataset)}")
+    columns = [name for name in options.for_folders if name.endswith("-column")]
+    if options.labels is None and columns:
+        raise UsageError(f"{columns[0]} needs --labels")
+    if options.labels is not None and (
+        others := [name for name in options.for_folders if name not in (*columns, "--labels")]
+    ):
+        raise UsageError(f"--labels takes the place of {others[0]}, got both")
+
+
 def input_shape(dataset: str, options: DataOptions) -> tuple[int, int, int]:
     """Channels, height and width of the training images after the options are applied; decodes no image.
 
     Raises SweeperError and UsageError.
     """
     path = path_of(dataset)
+    check_options(dataset, options)
     if path is not None and path.is_dir():
         return image_folder.training_format(path, options).input_shape
     shape = catalog.get(dataset).input_shape if path is None else npz.training_shape(path)
@@ -82,14 +97,14 @@ def test_part(path: Path, options: DataOptions, shape: tuple[int, int, int], rea
     return part
 
 
-def has_test_part(dataset: str) -> bool:
+def has_test_part(dataset: str, options: DataOptions) -> bool:
     """Whether the data set has test images; opens none of them. Raises SweeperError and UsageError."""
     path = path_of(dataset)
     if path is None:
         return True
-    return image_folder.has_test_part(path) if path.is_dir() else npz.has_test_part(path)
+    return image_folder.has_test_part(path, options) if path.is_dir() else npz.has_test_part(path)
 
 
-def test_sha256(path: Path) -> str | None:
+def test_sha256(path: Path, options: DataOptions) -> str | None:
     """The hash of the test part, which is read but not decoded; None if there is no test part."""
-    return image_folder.test_sha256(path) if path.is_dir() else npz.test_sha256(path)
+    return image_folder.test_sha256(path, options) if path.is_dir() else npz.test_sha256(path)

@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 from sklearn.utils import resample
 
+from sweeper.data.trades import bring_together, spread_small_classes
 from sweeper.errors import plain
 
 Indices = NDArray[np.int64]
@@ -63,7 +63,8 @@ def split_once(
     Guaranteed: the parts are disjoint and together make up the training set, or a subset of exactly `subset` images;
     exact duplicates share a part, even under different labels. Each part has exactly its count, and its proportional
     share of each class to within two images, as long as there are unduplicated images to trade for the duplicates
-    brought together. When these run out, sizes are off by the number of images that could not be traded.
+    brought together. When these run out, sizes are off by the number of images that could not be traded. A class with
+    an image for each part has one in each, unless the parts are smaller than the number of classes.
 
     Raises ValueError if a value is out of range or a part would lack an image of some class. The message gives the
     class by its name in `classes`, or else by its label.
@@ -105,7 +106,7 @@ def _split_around(
             f"got {n_validation} + {n_confirm} of {size} images"
         )
     validation = _stratified(validation, labels, n_validation, seed)
-    _require_every_class("validation", validation, labels, classes)
+    _require_every_class("validation", validation, labels, classes, "--resplit cuts this part anew")
     parts = _parts(images, labels, classes, rest, size - n_validation, n_confirm, seed, lambda left, _: {"train": left})
     return Split(validation=validation, **parts)
 
@@ -148,7 +149,8 @@ def split_folds(
             if n_images < folds:
                 name = _name(label, classes)
                 raise ValueError(
-                    f"each of {folds} folds must hold an image of each class, got {n_images} images of class {name}"
+                    f"each of {folds} folds must hold an image of each class, got {n_images} images of class {name}; "
+                    "use fewer --folds, or leave the class out with --classes"
                 )
         folding = StratifiedKFold(folds, shuffle=True, random_state=state).split(rest, labels[rest])
         return {f"fold {number}": rest[fold] for number, (_, fold) in enumerate(folding, start=1)}
@@ -199,7 +201,10 @@ def _parts(
     part = np.zeros(len(labels), dtype=np.int64)
     for number, drawn in enumerate(parts.values()):
         part[drawn] = number
-    _bring_together(list(duplicate_groups(images, members)), members, part, labels, next(draws))
+    groups = list(duplicate_groups(images, members))
+    bring_together(groups, members, part, labels, next(draws))
+    numbers = [number for number, drawn in enumerate(parts.values()) if len(drawn)]
+    spread_small_classes(groups, members, part, labels, numbers)
     parts = {name: members[part[members] == number] for number, name in enumerate(parts)}
     for name, drawn in parts.items():
         if name != "confirm" or n_confirm:
@@ -207,13 +212,20 @@ def _parts(
     return parts
 
 
-def _require_every_class(name: str, members: Indices, labels: NDArray[np.int64], classes: Sequence[str] | None) -> None:
+def _require_every_class(
+    name: str,
+    members: Indices,
+    labels: NDArray[np.int64],
+    classes: Sequence[str] | None,
+    remedy: str = "a space's [protocol] sets the sizes of validation and confirm (confirm = 0 needs none)",
+) -> None:
     present = np.unique(labels)
     absent = np.setdiff1d(present, labels[members])
     if len(absent):
         raise ValueError(
             f"{name} must hold an image of each of the {len(present)} classes, "
-            f"got {len(members)} images without class {_name(absent[0], classes)}"
+            f"got {len(members)} images without class {_name(absent[0], classes)}; {remedy}, and --classes leaves a "
+            "class out"
         )
 
 
@@ -248,46 +260,3 @@ def _stratified(indices: Indices, labels: NDArray[np.int64], size: int, state: i
         return indices[:0]
     drawn = resample(indices, replace=False, n_samples=size, stratify=labels[indices], random_state=state)
     return np.sort(drawn)
-
-
-def _bring_together(
-    groups: list[Indices], members: Indices, part: Indices, labels: NDArray[np.int64], state: int
-) -> None:
-    """Moves each group into one part, which gives up an unduplicated image of the same class for each image moved in.
-
-    The trades keep all counts the same. The part is that of the group's first image; if that part has too few images
-    to trade, it is the part of the next image.
-    """
-    duplicated = np.zeros(len(part), dtype=bool)
-    for group in groups:
-        duplicated[group] = True
-    singles: dict[tuple[int, int], list[int]] = {}
-    # RandomState, because numpy never changes its stream: a split must be the same next year.
-    for index in np.random.RandomState(state).permutation(members[~duplicated[members]]).tolist():
-        singles.setdefault((int(part[index]), int(labels[index])), []).append(index)
-    for group in groups:
-        targets = part[group].tolist()
-        tradable = (number for number in targets if _can_trade(group, number, part, labels, singles))
-        target = next(tradable, targets[0])
-        for index in group.tolist():
-            origin, label = int(part[index]), int(labels[index])
-            if origin == target:
-                continue
-            part[index] = target
-            same_class = singles.get((target, label))
-            if same_class:
-                traded = same_class.pop()
-                part[traded] = origin
-                singles.setdefault((origin, label), []).append(traded)
-
-
-def _can_trade(
-    group: Indices,
-    target: int,
-    part: Indices,
-    labels: NDArray[np.int64],
-    singles: dict[tuple[int, int], list[int]],
-) -> bool:
-    """Whether part `target` has an unduplicated image of the same class for each image that the group would bring."""
-    brought = Counter(labels[group[part[group] != target]].tolist())
-    return all(count <= len(singles.get((target, label), ())) for label, count in brought.items())

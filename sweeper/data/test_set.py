@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeper.data import lookup
-from sweeper.data.images.image_set import ImageSet, NoTestImages
+from sweeper.data.images.image_set import ImageSet, NoTestImages, UnusableTestImages
 from sweeper.data.images.reading import Reading
 from sweeper.data.known import catalog, locate
 from sweeper.data.known.reader import combined_sha256, known_part
@@ -56,6 +56,9 @@ def find_test_set(
     if path is not None:
         try:
             part = lookup.test_part(path, source.options, input_shape, Reading(notify, source.max_bytes))
+        except UnusableTestImages as error:
+            notify(str(error))
+            return None
         except NoTestImages:
             return None
         return _test_set(source, part)
@@ -66,13 +69,15 @@ def find_test_set(
     return _test_set(source, known_part(known, known.test, files, source.options, Reading(notify, source.max_bytes)))
 
 
-def test_sha256(dataset: str) -> str | None:
+def test_sha256(source: DataSource) -> str | None:
     """The hash of the test set, computed without decoding any image; None if there is no test set.
 
-    The catalog gives the hash of a known data set. The user's own files are read to compute it.
+    The catalog gives the hash of a known data set. The user's own files are read to compute it. Raises SweeperError.
     """
-    path = lookup.path_of(dataset)
-    return combined_sha256(catalog.get(dataset).test) if path is None else lookup.test_sha256(path)
+    path = lookup.path_of(source.dataset)
+    if path is None:
+        return combined_sha256(catalog.get(source.dataset).test)
+    return lookup.test_sha256(path, source.options)
 
 
 def _test_set(source: DataSource, part: ImageSet) -> TestSet:

@@ -41,6 +41,7 @@ def load_training_set(source: DataSource, *, notify: Callable[[str], None] = lam
     for files that are bad or not found.
     """
     dataset, path = source.dataset, lookup.path_of(source.dataset)
+    lookup.check_options(dataset, source.options)
     if path is not None:
         if source.data_dir is not None:
             notify(f"ignored the data folder {source.data_dir}: {plain(dataset)} is a path, not a known data set")

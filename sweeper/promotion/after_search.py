@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sweeper.data.lookup import has_test_part
+from sweeper.data.source import DataSource
 from sweeper.errors import SweeperError
 from sweeper.promotion import recorded
 from sweeper.promotion.finalists import distinct
@@ -25,7 +26,7 @@ class Suggestion:
 
 
 def suggested(
-    store: Store, study_name: str, dataset: str, trials: Sequence[TrialRecord], metric: str, *, ask_mlflow: bool
+    store: Store, study_name: str, source: DataSource, trials: Sequence[TrialRecord], metric: str, *, ask_mlflow: bool
 ) -> Suggestion | None:
     """The promotion of a study whose search has ended; None if no trial has finished that may win.
 
@@ -46,7 +47,7 @@ def suggested(
             return Suggestion(is_tested=True)
         promotion = recorded.find(store, study)
         before = recorded.outcome_of(store, study, promotion) if promotion else None
-        test = has_test_part(dataset)
+        test = has_test_part(source.dataset, source.options)
     except SweeperError:
         return first  # what is wrong with the test part, or with MLflow, is for the promotion to say
     if before is None:

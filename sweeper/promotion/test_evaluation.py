@@ -50,7 +50,7 @@ class _Result:
 
 def known_sha256(source: DataSource) -> str | None:
     """The hash of the test set, or None without a test set. Decodes no image."""
-    return test_sha256(source.dataset)
+    return test_sha256(source)
 
 
 def load(source: DataSource, input_shape: tuple[int, int, int], listener: Listener) -> TestSet:

@@ -25,6 +25,9 @@ from sweeper.spaces.space import Space
 from sweeper.store.layout import Store
 from sweeper.studies.spec import RunSpec
 
+# A validation part of fewer images is told of: it can show differences of whole points only.
+FEW_IMAGES = 100
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -77,6 +80,8 @@ def make(
     if training_set.own_validation is not None:
         used = "the folds include them" if protocol.folds else "the scores are measured on it"
         n_images = len(training_set.own_validation)
+        if n_images < FEW_IMAGES and not protocol.folds:
+            used += f", and one image is {100 / n_images:.1f} points; --resplit cuts a part from all training images"
         listener(Note(f"{training_set.name} has its own validation part of {n_images:,} images: {used}"))
     listener(Step(f"Splitting {len(training_set.labels):,} images and looking for duplicates"))
     try:

@@ -10,7 +10,7 @@ from pydantic import StringConstraints
 
 from sweeper.config import Configuration, Protocol
 from sweeper.data.images.image_set import Scaling
-from sweeper.data.images.options import DataOptions
+from sweeper.data.images.options import FOLDER_OPTIONS, DataOptions
 from sweeper.store.stored_values import checked
 from sweeper.studies.objective import METRICS
 from sweeper.studies.pruners import PRUNERS
@@ -110,7 +110,7 @@ class RunSpec:
         """The stored form, as plain data."""
         flat = {
             "dataset": self.dataset,
-            **asdict(self.data_options),
+            **self.data_options.as_json(),
             "space_name": self.space_name,
             **self._own_json(),
             **asdict(self.protocol),
@@ -200,7 +200,8 @@ class StudySpec(RunSpec):
         spec = cls(
             **{
                 **own,
-                "data_options": DataOptions(**{**options, "classes": tuple(options.get("classes", ()))}),
+                # The classes were read when the study began, so there are no two readings any more.
+                "data_options": DataOptions(**{"depth": 1, **options, "classes": tuple(options.get("classes", ()))}),
                 "protocol": Protocol(**protocol),
                 "fold_scalings": scalings,
             }
@@ -212,7 +213,16 @@ class StudySpec(RunSpec):
     def _required(cls) -> list[str]:
         """The keys that every spec of this schema has."""
         nested = ("data_options", "protocol", "fold_scalings")
-        optional = ("folds", "repeats", "variant_epochs", "split_seed", "init_sha256", "freeze", "loss")
+        optional = (
+            "folds",
+            "repeats",
+            "variant_epochs",
+            "split_seed",
+            "init_sha256",
+            "freeze",
+            "loss",
+            *FOLDER_OPTIONS,
+        )
         names = [f.name for kind in (cls, DataOptions, Protocol) for f in fields(kind)]
         return [name for name in names if name not in (*nested, *optional)]
 

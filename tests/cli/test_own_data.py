@@ -65,6 +65,7 @@ def test_own_validation_is_used_and_said(tmp_path):
     shown, said = dry_run(pets(tmp_path / "pets", val=True))
     assert shown["images"]["validation"] == 10
     assert "pets has its own validation part of 10 images: the scores are measured on it" in said
+    assert "one image is 10.0 points; --resplit" in said
 
 
 def test_search_takes_an_npz_file(tmp_path):
@@ -81,8 +82,10 @@ def test_search_takes_an_npz_file(tmp_path):
     [
         ({}, (), 2, "must hold at least two folders of classes, got none"),
         ({"train/cat/1.png": 1}, (), 2, "at least two folders of classes, got only cat"),
-        ({"train/cat/1.png": 1, "train/dog/.x": b""}, (), 2, "class dog must hold at least one image, got none"),
-        ({"train/cat/1.png": 1, "train/dog/1.png": 2, "test/ox/1.png": 3}, (), 2, "class ox of "),
+        ({"train/cat/1.png": 1, "train/dog/.x": b""}, (), 2, "at least two folders of classes, got only cat"),
+        ({"train/cat/1.png": 1, "train/dog/1.png": 2, "val/ox/1.png": 3}, (), 2, "class ox of "),
+        ({"cat/1.png": 1, "dog/1.png": 2, "train/1.png": 3}, (), 2, "train may be a class or the train part"),
+        ({"1.png": 1, "labels.csv": b"id,label\n1,x"}, (), 2, "if labels.csv holds the labels: --labels "),
         ({"train/cat/1.png": 1, "train/dog/1.png": b""}, (), 1, "1 is not (train/dog/1.png: no image); --skip-bad"),
         (
             {"train/cat/1.png": 1, "train/dog/1.png": 2},

@@ -16,7 +16,6 @@ from tests.fake_data import write_fake_dataset
 SPACE = """
 [space]
 title = "two"
-datasets = ["fashion_mnist"]
 
 [protocol]
 epochs = 2

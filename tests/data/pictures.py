@@ -40,6 +40,18 @@ def image_files_in(root: Path, contents: Mapping[str, bytes | Image.Image | int]
     return [ImageFile(root / name, name, name[0] if "/" in name else "a") for name in contents]
 
 
+def tree(root: Path, *files: str) -> Path:
+    """Makes empty files under `root`; a name that ends with a slash is a folder."""
+    for name in files:
+        path = root / name
+        if name.endswith("/"):
+            path.mkdir(parents=True, exist_ok=True)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    return root
+
+
 def npy(array: np.ndarray) -> bytes:
     """The array as a member of an .npz file."""
     stream = io.BytesIO()

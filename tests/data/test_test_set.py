@@ -46,7 +46,7 @@ def test_options_change_the_images_but_not_the_hash(dataset, tmp_path):
     options = DataOptions(("class 7", "class 2"), resize=14)
     test = load_test_set(DataSource("tiny", options=options, data_dir=tmp_path / "data"), input_shape=(1, 14, 14))
     assert (test.images.shape, test.classes, test.labels.tolist()) == ((4, 1, 14, 14), options.classes, [1, 0, 1, 0])
-    assert test.sha256 == test_set.test_sha256("tiny")
+    assert test.sha256 == test_set.test_sha256(DataSource("tiny"))
     found = find_test_set(DataSource("tiny", options=options, data_dir=tmp_path / "data"), input_shape=(1, 14, 14))
     np.testing.assert_array_equal(found.images, test.images)
 
@@ -54,6 +54,6 @@ def test_options_change_the_images_but_not_the_hash(dataset, tmp_path):
 def test_hash_is_computed_without_decoding(tmp_path):
     contents = {f"{part}/{name}/1.png": b"no image" for part in ("train", "test") for name in "ab"}
     root = str(write_folder(tmp_path / "pets", contents))
-    assert len(test_set.test_sha256(root)) == 64
+    assert len(test_set.test_sha256(DataSource(root))) == 64
     with pytest.raises(SweeperError, match=r"test/a/1.png: no image"):
         load_test_set(DataSource(root), input_shape=(1, 4, 4))

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from sweeper.data.source import DataSource
 from sweeper.promotion import after_search
 from sweeper.promotion.after_search import Suggestion, suggested
 from tests.promotion.test_finalists import record
@@ -28,10 +29,10 @@ def suggest(monkeypatch):
         monkeypatch.setattr(after_search, "id_of", lambda study: "x")
         monkeypatch.setattr(after_search.recorded, "find", lambda store, study: before)
         monkeypatch.setattr(after_search.recorded, "outcome_of", lambda store, study, promotion: before)
-        monkeypatch.setattr(after_search, "has_test_part", lambda dataset: has_test)
+        monkeypatch.setattr(after_search, "has_test_part", lambda dataset, options: has_test)
         monkeypatch.setattr(after_search.Ledger, "evaluations", lambda ledger: list(evaluations))
         monkeypatch.setattr(after_search.Ledger, "__init__", lambda ledger, store: None)
-        return suggested(None, "mine", "tiny", trials, "accuracy", ask_mlflow=True)
+        return suggested(None, "mine", DataSource("tiny"), trials, "accuracy", ask_mlflow=True)
 
     return made
 

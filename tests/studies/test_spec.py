@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -27,7 +28,7 @@ def stored(**changes):
 
 def test_stored_spec_is_read_and_written_the_same():
     spec = StudySpec.from_json(stored())
-    assert spec.data_options == DataOptions(("cat", "dog"), 16, grayscale=True)
+    assert spec.data_options == DataOptions(("cat", "dog"), 16, grayscale=True, depth=1)
     assert spec.protocol == Protocol(epochs=4, validation=0.2, confirm=500, folds=2, repeats=3, pixels="unit")
     assert (spec.metric, spec.max_params, spec.seed, spec.subset, spec.threads) == ("loss", 1000, 7, 300, 2)
     assert (spec.mean, spec.std) == ([0.5], [0.25])
@@ -130,3 +131,12 @@ def test_only_a_spec_of_an_older_schema_may_lack_keys():
     assert spec_in("old", {"spec": old, "schema": 2}).protocol.pixels == "standard"
     with pytest.raises(SweeperError, match=r"KeyError: 'classes, pixels'"):
         spec_in("new", {"spec": old, "schema": 3})
+
+
+def test_options_for_folders_are_stored_only_where_they_change_something():
+    read = StudySpec.from_json(stored())
+    assert not {"depth", "train_dir", "labels", "resplit"} & read.as_json().keys()
+    options = replace(read.data_options, depth=2, val_dir="dev", resplit=True)
+    changed = replace(read, data_options=options)
+    assert StudySpec.from_json(changed.as_json()).data_options == options
+    assert first_difference(read.as_json(), changed) == ("val_dir", None, "dev")

@@ -29,3 +29,7 @@ class ImageSet:
 
 class NoTestImages(SweeperError):
     """The data set has no test part, or no test images of the chosen classes."""
+
+
+class UnusableTestImages(NoTestImages):
+    """The data set has test images that no network can be tested on: without labels, or of classes not trained on."""

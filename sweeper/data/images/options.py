@@ -2,11 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sweeper.errors import UsageError, nearest, plain
 
 # A colour image of this side takes 50 MB: no network here can handle such images.
 MOST_SIDE = 4096
+# The fields that are about folders of images.
+FOLDER_OPTIONS = (
+    *("train_dir", "val_dir", "test_dir", "depth", "resplit"),
+    *("labels", "image_column", "label_column", "split_column"),
+)
 
 
 @dataclass(frozen=True)
@@ -15,12 +21,46 @@ class DataOptions:
 
     `classes` names the classes to keep, in label order; empty keeps all. `resize` is the side of square images, in
     pixels. With `skip_bad`, files that are not images of the right kind are left out rather than refused.
+
+    The others are about folders of images. `train_dir`, `val_dir` and `test_dir` name the folders of the parts, as
+    paths from the data set's folder; None goes by their names. `depth` is how many folders deep a class is named (1 or
+    2); None is 1, but refuses data where it may be 2. With `resplit`, the data set's own validation part joins the
+    training images.
     """
 
     classes: tuple[str, ...] = ()
     resize: int | None = None
     grayscale: bool = False
     skip_bad: bool = False
+    train_dir: str | None = None
+    val_dir: str | None = None
+    test_dir: str | None = None
+    depth: int | None = None
+    resplit: bool = False
+    labels: str | None = None
+    image_column: str | None = None
+    label_column: str | None = None
+    split_column: str | None = None
+
+    @property
+    def for_folders(self) -> list[str]:
+        """The options given that make sense for folders of images only, as on the command line."""
+        return [f"--{name.replace('_', '-')}" for name in self._of_folders() if name != "resplit"]
+
+    def as_json(self) -> dict[str, Any]:
+        """The stored form. Options for folders are left out where they change nothing."""
+        common = {"classes": list(self.classes), "resize": self.resize, "grayscale": self.grayscale}
+        return {**common, "skip_bad": self.skip_bad, **self._of_folders()}
+
+    def _of_folders(self) -> dict[str, Any]:
+        values = {name: getattr(self, name) for name in FOLDER_OPTIONS}
+        # A depth of 1 only says which of two readings is meant.
+        return {name: value for name, value in values.items() if value and (name, value) != ("depth", 1)}
+
+    @property
+    def part_dirs(self) -> tuple[str | None, str | None, str | None]:
+        """The folders named for training, validation and test part."""
+        return self.train_dir, self.val_dir, self.test_dir
 
 
 def chosen_classes(options: DataOptions, classes: Sequence[str]) -> tuple[str, ...]:

@@ -36,11 +36,16 @@ MOST_NAMED = 5
 
 @dataclass(frozen=True)
 class ImageFile:
-    """A file that should hold an image of a class; `name` is its path relative to the data set's folder."""
+    """A file that should hold an image of a class; `name` is its path relative to the data set's folder.
+
+    `identity` is what the data set's hash depends on besides the content: the name, and the class unless the name
+    tells it.
+    """
 
     path: Path
     name: str
     class_name: str
+    identity: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,8 +92,8 @@ def inspect(
 
 
 def content_sha256(inspected: Sequence[Inspected]) -> str:
-    """One SHA-256 over the names and contents of the files, in order."""
-    lines = "".join(f"{found.sha256} {found.file.name}\n" for found in inspected)
+    """One SHA-256 over the identities and contents of the files, in order."""
+    lines = "".join(f"{found.sha256} {found.file.identity or found.file.name}\n" for found in inspected)
     return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
 
 

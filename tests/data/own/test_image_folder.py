@@ -1,11 +1,12 @@
 import os
+import re
 
 import numpy as np
 import pytest
 
 from sweeper.data import test_set
 from sweeper.data.images.options import DataOptions
-from sweeper.data.own.image_folder import layout_of, training_format
+from sweeper.data.own.image_folder import training_format
 from sweeper.data.source import DataSource
 from sweeper.data.test_set import find_test_set, load_test_set
 from sweeper.data.training_set import load_training_set
@@ -68,16 +69,16 @@ def test_own_validation_does_not_count_files_that_are_left_out(tmp_path):
 
 
 def test_folders_beside_the_parts_are_reported(tmp_path, notes):
-    root = write_folder(tmp_path / "pets", PETS | {"valid/cat/1.png": 7, "a\nb/1.png": 8, ".git/1": b"", "a": b""})
+    root = write_folder(tmp_path / "pets", PETS | {"masks/cat/1.png": 7, "a\nb/1.png": 8, ".git/1": b"", "a": b""})
     assert values(load_training_set(DataSource(str(root)), notify=notes.append)) == [20, 30, 10]
-    assert notes == [f"ignored the folders of {root} that are not train, val or test: 'a\\nb', valid"]
+    assert notes == [f"ignored the folders of {root} that are no part of the data: 'a\\nb', masks"]
 
 
 def test_test_folder_is_the_test_set(tmp_path):
     root = str(write_folder(tmp_path / "pets", PETS))
     test = load_test_set(DataSource(root), input_shape=(1, 4, 4))
     assert (values(test), test.labels.tolist(), test.classes) == ([40], [0], ("cat", "dog"))
-    assert (test.name, test.sha256) == ("pets", test_set.test_sha256(root))
+    assert (test.name, test.sha256) == ("pets", test_set.test_sha256(DataSource(root)))
 
 
 def test_test_images_get_the_training_images_channels(tmp_path):
@@ -104,10 +105,10 @@ def test_test_image_of_another_size_is_refused_unless_resized(tmp_path):
 def test_missing_test_part_cannot_be_loaded_or_found(tmp_path):
     contents = {name: grey for name, grey in PETS.items() if not name.startswith("test")}
     root = str(write_folder(tmp_path / "pets", contents))
-    with pytest.raises(SweeperError, match=rf"there must be a test part, got no test folder \({root}\)"):
+    with pytest.raises(SweeperError, match=rf"there must be a test part, got none \({root}\)"):
         load_test_set(DataSource(root), input_shape=(1, 4, 4))
     assert find_test_set(DataSource(root), input_shape=(1, 4, 4)) is None
-    assert test_set.test_sha256(root) is None
+    assert test_set.test_sha256(DataSource(root)) is None
     write_folder(tmp_path / "pets", {"test/cat/1.png": 40})
     others = DataOptions(("dog", "ox"))
     write_folder(tmp_path / "pets", {"train/ox/1.png": 50})
@@ -115,7 +116,7 @@ def test_missing_test_part_cannot_be_loaded_or_found(tmp_path):
         load_test_set(DataSource(root, options=others), input_shape=(1, 4, 4))
     assert find_test_set(DataSource(root, options=others), input_shape=(1, 4, 4)) is None
     (tmp_path / "pets" / "test" / "cat" / "1.png").unlink()
-    with pytest.raises(SweeperError, match=r"must be a test part, got no file in its folder \("):
+    with pytest.raises(SweeperError, match=r"must be a test part, got none \("):
         load_test_set(DataSource(root), input_shape=(1, 4, 4))
 
 
@@ -192,7 +193,7 @@ def test_single_folder_too_small_to_split_has_no_test_part(tmp_path):
 
 def test_hash_depends_on_the_training_files_and_not_on_options(tmp_path):
     root = write_folder(tmp_path / "pets", PETS | {"train/ox/1.png": 50})
-    sha256, tested = load_training_set(DataSource(str(root))).sha256, test_set.test_sha256(str(root))
+    sha256, tested = load_training_set(DataSource(str(root))).sha256, test_set.test_sha256(DataSource(str(root)))
     for options in (DataOptions(("dog", "cat")), DataOptions(resize=2), DataOptions(grayscale=True, skip_bad=True)):
         assert load_training_set(DataSource(str(root), options=options)).sha256 == sha256
         assert (
@@ -201,7 +202,7 @@ def test_hash_depends_on_the_training_files_and_not_on_options(tmp_path):
         )
     write_folder(root, {"test/dog/9.png": 9, "README.md": b"text", "train/cat/.DS_Store": b"junk"})
     assert load_training_set(DataSource(str(root))).sha256 == sha256
-    assert test_set.test_sha256(str(root)) != tested
+    assert test_set.test_sha256(DataSource(str(root))) != tested
     write_folder(root, {"train/dog/9.png": 10})
     assert load_training_set(DataSource(str(root))).sha256 != sha256
 
@@ -258,34 +259,11 @@ def test_unreadable_folder_is_not_taken_for_an_empty_one(tmp_path, monkeypatch):
         load_training_set(DataSource(str(root)))
 
 
-def test_folders_without_usable_classes_are_refused(tmp_path):
-    root = tmp_path / "pets"
-    for contents, message in (
-        ({"notes.txt": b"text"}, rf"must hold at least two folders of classes, got none \({root}\)"),
-        ({"cat/1.png": 1}, rf"at least two folders of classes, got only cat \({root}\)"),
-        ({"train/cat/1.png": 1}, rf"at least two folders of classes, got only cat \({root}/train\)"),
-        ({"train/dog/1.png": 1, "test/ox/1.png": 1}, rf"class ox of {root}/test must be in {root}/train too"),
-        ({"test/ox/1.png": 1, "val/ape/1.png": 1}, rf"class ape of {root}/val must be in {root}/train too"),
-        ({"train/a\nb/1.png": 1}, r"a class must have a printable name, got 'a\\nb' \("),
-    ):
-        write_folder(root, contents)
-        with pytest.raises(UsageError, match=message):
-            layout_of(root)
-
-
-@pytest.mark.parametrize("parts", [("test", "val"), ("val", "cat"), ("cat", "test"), ("Train", "Test")])
-def test_parts_without_a_train_folder_are_not_taken_for_classes(tmp_path, parts):
-    root = write_folder(tmp_path / "pets", {f"{part}/cat/1.png": 1 for part in parts})
-    got = ", ".join(part for part in parts if part not in ("cat", "Train"))
-    with pytest.raises(UsageError, match=f"must have a folder train, got {got} "):
-        layout_of(root)
-
-
 def test_class_without_an_image_is_refused_before_and_after_bad_files_are_left_out(tmp_path):
     root = write_folder(tmp_path / "pets", PETS)
     (root / "train/dog/1.png").unlink()
     for load in (lambda: load_training_set(DataSource(str(root))), lambda: training_format(root, DataOptions())):
-        with pytest.raises(UsageError, match=rf"class dog must hold at least one image, got none \({root}/train\)"):
+        with pytest.raises(UsageError, match=rf"at least two folders of classes, got only cat \({root}/train\)"):
             load()
     write_folder(root, {"train/dog/1.png": b"junk"})
     with pytest.raises(UsageError, match="class dog must hold at least one image, got none"):
@@ -316,3 +294,62 @@ def test_folder_that_is_reached_by_a_link_has_no_links_out_of_it(tmp_path, notes
     (tmp_path / "link").symlink_to(tmp_path / "pets")
     load_training_set(DataSource(str(tmp_path / "link")), notify=notes.append)
     assert notes == []
+
+
+def test_own_validation_that_is_cut_anew_joins_the_training_images(tmp_path):
+    root = str(write_folder(tmp_path / "pets", PETS | {"valid/dog/1.png": 50, "valid/cat/1.png": 60}))
+    assert load_training_set(DataSource(root)).own_validation.tolist() == [3, 4]
+    joined = load_training_set(DataSource(root, options=DataOptions(resplit=True)))
+    assert (values(joined), joined.own_validation) == ([20, 30, 10, 60, 50], None)
+
+
+@pytest.mark.parametrize(
+    ("contents", "reason"),
+    [
+        ({"test/1.png": 40}, r"test images must lie in folders of classes, got 1 without \(.*/test\)"),
+        (
+            {"test/cat/1.png": 40, "test/emu/1.png": 50},
+            r"test images must be of classes that have training images, got emu \(.*/test\); --classes",
+        ),
+    ],
+)
+def test_test_images_that_cannot_be_tested_on_hinder_nothing_else(tmp_path, notes, contents, reason):
+    training = {name: value for name, value in PETS.items() if name.startswith("train")}
+    source = DataSource(str(write_folder(tmp_path / "pets", training | contents)))
+    assert values(load_training_set(source)) == [20, 30, 10]
+    assert find_test_set(source, input_shape=(1, 4, 4), notify=notes.append) is None
+    assert re.match(reason, notes[0])
+    for refused in (test_set.test_sha256, lambda source: load_test_set(source, input_shape=(1, 4, 4))):
+        with pytest.raises(SweeperError, match=reason):
+            refused(source)
+
+
+def test_table_of_labels_makes_the_classes_and_belongs_to_the_hash(tmp_path, notes):
+    contents = {f"images/{number}.png": number for number in range(1, 41)} | {"images/other.png": 99}
+    root = write_folder(tmp_path / "pets", contents)
+    rows = "".join(f"{number},{'cat' if number <= 20 else 'dog'}\n" for number in range(1, 41))
+    (root / "labels.csv").write_text("id,label\n" + rows)
+    source = DataSource(str(root), DataOptions(labels="labels.csv"))
+    training_set = load_training_set(source, notify=notes.append)
+    test = load_test_set(source, input_shape=(1, 4, 4))
+    assert (training_set.classes, test.classes) == (("cat", "dog"), ("cat", "dog"))
+    assert sorted(values(training_set) + values(test)) == list(range(1, 41))
+    assert all(label == (value > 20) for value, label in zip(values(training_set), training_set.labels, strict=True))
+    assert notes[0] == f"ignored 1 images that {root}/labels.csv does not name ({root})"
+    assert re.match(rf"{root}/labels.csv has no column of parts: {len(test.labels)} of its 40 files", notes[1])
+    swapped = rows.replace("cat", "ape").replace("dog", "cat")
+    (root / "labels.csv").write_text("id,label\n" + swapped)
+    assert load_training_set(source).sha256 != training_set.sha256
+
+
+def test_table_with_a_column_of_parts_makes_the_parts(tmp_path):
+    contents = {f"{number}.png": number for number in range(1, 7)}
+    root = write_folder(tmp_path / "pets", contents)
+    parts = ["train", "train", "Validation", "test", "val", "training"]
+    rows = "".join(f"{number},{'xy'[number % 2]},{part}\n" for number, part in enumerate(parts, start=1))
+    (root / "metadata.csv").write_text("file_name,label,split\n" + rows)
+    source = DataSource(str(root), DataOptions(labels="metadata.csv"))
+    training_set = load_training_set(source)
+    assert values(training_set) == [1, 2, 6, 3, 5]
+    assert training_set.own_validation.tolist() == [3, 4]
+    assert values(load_test_set(source, input_shape=(1, 4, 4))) == [4]

@@ -75,7 +75,7 @@ def test_test_arrays_are_the_test_set_and_do_not_change_the_training_hash(tmp_pa
     test = load_test_set(DataSource(path), input_shape=(1, 4, 5))
     np.testing.assert_array_equal(test.images[:, 0], GREY[:3])
     assert (test.classes, test.labels.tolist()) == (("0", "1", "2"), [0, 1, 2])
-    assert test.sha256 == test_set.test_sha256(path) != after.sha256
+    assert test.sha256 == test_set.test_sha256(DataSource(path)) != after.sha256
 
 
 @pytest.mark.parametrize("resize", [None, 3])
@@ -114,7 +114,7 @@ def test_corrected_class_names_take_effect_whatever_the_cache_holds(tmp_path):
         training_set = load(tmp_path, members, classes=("ape", "bee"), resize=2)
         assert training_set.labels.tolist() == expected
         hashes.add(training_set.sha256)
-        tested.add(test_set.test_sha256(str(tmp_path / "some.npz")))
+        tested.add(test_set.test_sha256(DataSource(str(tmp_path / "some.npz"))))
         test = load_test_set(
             DataSource(str(tmp_path / "some.npz"), options=DataOptions(("ape", "bee"), 2)), input_shape=(1, 2, 2)
         )

@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sweeper.data import summary as summaries
 from sweeper.data.source import DataSource
-from sweeper.data.summary import channel_statistics, pixel_statistics, sample_indices, summarise
 from sweeper.data.training_set import load_training_set
+from sweeper.inspection import summary as summaries
+from sweeper.inspection.summary import channel_statistics, pixel_statistics, sample_indices, summarise
 
 
 @pytest.fixture(params=[1, 300, 10**6])

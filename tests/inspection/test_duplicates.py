@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from sweeper.data.duplicates import LIMITS, MOST_EXAMPLES, MOST_NAMED, duplicate_summary
+from sweeper.inspection.duplicates import LIMITS, MOST_EXAMPLES, MOST_NAMED, duplicate_summary
 
 CLASSES = ("cat", "dog", "elk")
 

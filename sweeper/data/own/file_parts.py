@@ -1,0 +1,151 @@
+"""Sorts the user's image files into parts and classes: by their folders, or by a table of labels."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweeper.data.images.options import DataOptions
+from sweeper.data.own import label_table
+from sweeper.data.own.folder_layout import TEST, TRAIN, VAL, Layout, Part, in_label_order, layout_of
+from sweeper.data.own.image_files import ImageFile
+from sweeper.errors import UsageError, plain, shortened
+
+# The share of the files that is set aside as the test part, if the data set has no parts.
+TEST_SHARE = 0.15
+
+
+@dataclass(frozen=True)
+class FileParts:
+    """The image files of a data set by part, each sorted; `classes` are those of the training files, in label order.
+
+    `training` does not hold the files of `validation`, the data set's own validation part. With `is_set_aside`, the
+    data set has no parts, and `test` are the files set aside. `unusable` says why no network can be tested on the test
+    images that there are. `notes` are sentences for the user about the training files.
+    """
+
+    root: Path
+    place: Path  # where the training files are named: a folder or a table
+    classes: tuple[str, ...]
+    training: Sequence[ImageFile]
+    validation: Sequence[ImageFile]
+    test: Sequence[ImageFile]
+    is_set_aside: bool
+    unusable: str
+    notes: Sequence[str]
+
+
+def parts_of(root: Path, options: DataOptions) -> FileParts:
+    """The files of the folder by part; opens no image. Raises SweeperError and UsageError."""
+    return _by_folders(root, options) if options.labels is None else _by_table(root, options)
+
+
+def _by_folders(root: Path, options: DataOptions) -> FileParts:
+    try:
+        layout = layout_of(root, options)
+    except UsageError as error:
+        if table := label_table.usual_table(root):
+            raise UsageError(f"{error}; if {plain(table.name)} holds the labels: --labels {_shown(table)}") from error
+        raise
+    notes = []
+    if layout.ignored:
+        names = shortened(", ".join(map(plain, layout.ignored)))
+        notes.append(f"ignored the folders of {_shown(layout.root)} that are no part of the data: {names}")
+    training = _files(layout, layout.train)
+    test = _files(layout, layout.test)
+    if layout.is_single:
+        training, test = _set_aside(training)
+        notes.append(_set_aside_note(root, "train folder", training, test))
+    return FileParts(
+        root=layout.root,
+        place=layout.train.folder,
+        classes=layout.classes,
+        training=training,
+        validation=_files(layout, layout.val),
+        test=test,
+        is_set_aside=layout.is_single,
+        unusable="" if layout.test is None else _why_unusable(layout.test, layout.classes, options),
+        notes=notes,
+    )
+
+
+def _files(layout: Layout, part: Part | None) -> list[ImageFile]:
+    """The files of a part, by class and name; none of classes that are not in the training part."""
+    if part is None:
+        return []
+    return [
+        ImageFile(path, path.relative_to(layout.root).as_posix(), name)
+        for name in layout.classes
+        for path in part.files(name)
+    ]
+
+
+def _why_unusable(test: Part, classes: Sequence[str], options: DataOptions) -> str:
+    filled = test.filled()
+    if not options.classes and (unknown := sorted(filled - set(classes))):
+        names = shortened(", ".join(map(plain, unknown)))
+        return (
+            f"test images must be of classes that have training images, got {names} ({_shown(test.folder)}); "
+            "--classes names those to use"
+        )
+    if not filled and (n_loose := test.n_loose_images()):
+        return f"test images must lie in folders of classes, got {n_loose:,} without ({_shown(test.folder)})"
+    return ""
+
+
+def _by_table(root: Path, options: DataOptions) -> FileParts:
+    assert options.labels is not None
+    table = root / options.labels
+    found = label_table.labelled_files(root, table, options)
+    notes = [f"left out rows of {_shown(table)}: {found.left_out}"] if found.left_out else []
+    if found.n_unnamed:
+        notes.append(f"ignored {found.n_unnamed:,} images that {_shown(table)} does not name ({_shown(root)})")
+    training, validation, test = (found.parts[part] for part in (TRAIN, VAL, TEST))
+    classes = in_label_order({file.class_name for file in training})
+    if len(classes) < 2:
+        names = f"only {plain(classes[0])}" if classes else "none"
+        raise UsageError(
+            f"a table of labels must hold at least two classes of training images, got {names} ({_shown(table)})"
+        )
+    for class_name in sorted({file.class_name for file in validation} - set(classes)):
+        if not options.classes:
+            raise UsageError(
+                f"class {plain(class_name)} of the validation images must have training images too ({_shown(table)}); "
+                "--classes names those to use"
+            )
+    unknown = sorted({file.class_name for file in test} - set(classes))
+    unusable = ""
+    if unknown and not options.classes:
+        names = shortened(", ".join(map(plain, unknown)))
+        unusable = (
+            f"test images must be of classes that have training images, got {names} ({_shown(table)}); --classes names "
+            "those to use"
+        )
+    if not found.has_parts:
+        training, test = _set_aside(training)
+        notes.append(_set_aside_note(table, "column of parts", training, test))
+    return FileParts(root, table, classes, training, validation, test, not found.has_parts, unusable, notes)
+
+
+def _set_aside(files: Sequence[ImageFile]) -> tuple[list[ImageFile], list[ImageFile]]:
+    """The files without those that become the test part, and those.
+
+    Whether a file does is told by the hash of its name, so that files added later move no other file.
+    """
+    kept: list[ImageFile] = []
+    aside: list[ImageFile] = []
+    for file in files:
+        number = int.from_bytes(hashlib.sha256(file.name.encode("utf-8", "surrogateescape")).digest()[:8], "big")
+        (aside if number < TEST_SHARE * 2**64 else kept).append(file)
+    return kept, aside
+
+
+def _set_aside_note(place: Path, lacking: str, kept: Sequence[ImageFile], aside: Sequence[ImageFile]) -> str:
+    return (
+        f"{_shown(place)} has no {lacking}: {len(aside):,} of its {len(kept) + len(aside):,} files, picked by the hash "
+        "of their names, are set aside as the test part"
+    )
+
+
+def _shown(path: Path) -> str:
+    return plain(str(path))

@@ -1,0 +1,119 @@
+"""Says before a search what a data set cannot carry: sentences, each with its remedy."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweeper.config import Protocol
+from sweeper.data.splits import Indices, split_once
+from sweeper.data.training_set import TrainingSet
+from sweeper.errors import plain
+
+# A part of fewer images shows only differences of half a point and more, even without any noise.
+FEW_IMAGES = 200
+# A class that is this many times as large as the smallest is worth a word.
+IMBALANCE = 3.0
+# Files in order that differ less than this share of what two images of one class differ are copies, or one scene.
+ALIKE = 0.5
+PAIRS = 400
+MOST_NAMED = 5
+
+
+def before_you_search(training_set: TrainingSet, duplicates: Mapping[str, Any], protocol: Protocol) -> list[str]:
+    """The sentences about this data set under a protocol; `duplicates` is what `duplicate_summary` found."""
+    images, labels, classes = training_set.images, training_set.labels, training_set.classes
+    return [
+        *_parts(training_set, protocol),
+        *_imbalance(labels, classes),
+        *_duplicates(duplicates),
+        *_constant_images(images),
+        *_alike(images, labels),
+    ]
+
+
+def _parts(training_set: TrainingSet, protocol: Protocol) -> list[str]:
+    """What the parts that a search would cut cannot do."""
+    own = training_set.own_validation
+    try:
+        split = split_once(
+            training_set.images,
+            training_set.labels,
+            validation=protocol.validation,
+            confirm=protocol.confirm,
+            seed=0,
+            own_validation=own,
+            classes=training_set.classes,
+        )
+    except ValueError as error:
+        return [f"A search would be refused: {error}"]
+    n_images = len(split.validation)
+    if n_images >= FEW_IMAGES:
+        return []
+    remedy = "--folds 5 scores on all images but those of the confirm part"
+    if own is not None:
+        remedy = f"--resplit cuts a part from all training images, {remedy}"
+    return [f"One of the {n_images} validation images is {100 / n_images:.1f} points of accuracy: {remedy}"]
+
+
+def _imbalance(labels: Indices, classes: Sequence[str]) -> list[str]:
+    counts = np.bincount(labels, minlength=len(classes))
+    if counts.max() < IMBALANCE * counts.min():
+        return []
+    largest, smallest = int(counts.argmax()), int(counts.argmin())
+    return [
+        f"Always saying {plain(classes[largest])} scores {counts[largest] / len(labels):.1%} accuracy, and "
+        f"{plain(classes[smallest])} has {counts[smallest] / len(labels):.1%} of the images: "
+        "--metric balanced_accuracy or macro_f1 counts every class alike"
+    ]
+
+
+def _duplicates(found: Mapping[str, Any]) -> list[str]:
+    sentences = []
+    for key, part in (("validation_in_training", "validation"), ("test_in_training", "test")):
+        shared = found[key]
+        if shared is not None and shared["images"]:
+            sentences.append(
+                f"{shared['images']:,} {part} images ({shared['share']:.1%}) are in the training part too, so that "
+                f"scores on that part are too high: remove the copies"
+            )
+    if mixed := found["training"]["groups_of_several_classes"]:
+        sentences.append(
+            f"{mixed:,} groups of equal training images have different labels, at least one of them wrong: correct or "
+            "remove them"
+        )
+    return sentences
+
+
+def _constant_images(images: NDArray[np.uint8]) -> list[str]:
+    constant = [index for index, image in enumerate(images) if (image.min(axis=(1, 2)) == image.max(axis=(1, 2))).all()]
+    if not constant:
+        return []
+    named = ", ".join(map(str, constant[:MOST_NAMED])) + ", ..." * (len(constant) > MOST_NAMED)
+    return [f"{len(constant):,} training images have one colour (index {named}): nothing can be learnt from them"]
+
+
+def _alike(images: NDArray[np.uint8], labels: Indices) -> list[str]:
+    """Whether neighbours in the order of the files are much more alike than other images of their class."""
+    rng = np.random.default_rng(0)
+    neighbours = np.flatnonzero(labels[:-1] == labels[1:])
+    if len(neighbours) < PAIRS:
+        return []
+    drawn = np.sort(rng.choice(neighbours, PAIRS, replace=False))
+    by_class = {label: np.flatnonzero(labels == label) for label in np.unique(labels).tolist()}
+    others = np.array([rng.choice(by_class[int(labels[index])]) for index in drawn])
+    near = np.median([_difference(images[index], images[index + 1]) for index in drawn])
+    far = np.median([_difference(images[index], images[other]) for index, other in zip(drawn, others, strict=True)])
+    if near >= ALIKE * far:
+        return []
+    return [
+        f"Neighbouring files differ by {near / far:.0%} of what two images of a class usually differ, as copies or the "
+        "frames of a video do: parts drawn at random share scenes, and scores are too high. Give parts of your own, "
+        "with val/ and test/ folders or --split-column"
+    ]
+
+
+def _difference(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    """The mean absolute difference of two images' pixels."""
+    return float(np.abs(one.astype(np.int16) - other).mean())

@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+
+from sweeper.config import Protocol
+from sweeper.data.training_set import TrainingSet
+from sweeper.inspection.duplicates import duplicate_summary
+from sweeper.inspection.readiness import before_you_search
+
+
+def data_set(labels, images=None, own_validation=None):
+    """A training set of random images."""
+    rng = np.random.default_rng(1)
+    if images is None:
+        images = rng.integers(0, 256, (len(labels), 1, 8, 8), dtype=np.uint8)
+    classes = tuple(f"class {label}" for label in range(max(labels) + 1))
+    return TrainingSet("mine", images, np.array(labels), classes, "ab", "/data", own_validation)
+
+
+def sentences(found, **protocol):
+    duplicates = duplicate_summary((found.images, found.labels), None, found.classes, found.own_validation)
+    return before_you_search(found, duplicates, Protocol(**protocol))
+
+
+def test_data_that_carry_a_search_need_no_word():
+    assert sentences(data_set([0, 1, 2] * 1000)) == []
+
+
+def test_small_validation_part_is_told_with_its_resolution():
+    (told,) = sentences(data_set([0, 1] * 400))
+    assert told.startswith("One of the 80 validation images is 1.2 points of accuracy: --folds 5 scores")
+    (told,) = sentences(data_set([0, 1] * 400, own_validation=np.arange(784, 800)))
+    assert told.startswith("One of the 16 validation images is 6.2 points of accuracy: --resplit cuts")
+
+
+def test_what_would_be_refused_is_told_with_the_remedy():
+    told = sentences(data_set([0, 1] * 400 + [2]))
+    assert told[0].startswith("A search would be refused: ")
+    assert "without class class 2; a space's [protocol] sets the sizes" in told[0]
+
+
+def test_imbalance_is_told_with_the_majority_rate():
+    (told,) = sentences(data_set([0] * 2700 + [1] * 300))
+    assert told.startswith("Always saying class 0 scores 90.0% accuracy, and class 1 has 10.0% of the images")
+    assert sentences(data_set([0] * 2000 + [1] * 1000)) == []
+
+
+def test_copies_in_other_parts_and_under_other_labels_are_told():
+    found = data_set([0, 1] * 1500, own_validation=np.arange(2600, 3000))
+    found.images[2601] = found.images[1]
+    found.images[5] = found.images[4]
+    told = sentences(found)
+    assert told[0].startswith("1 validation images (0.2%) are in the training part too")
+    assert told[1].startswith("1 groups of equal training images have different labels")
+
+
+def test_images_of_one_colour_are_counted_and_named():
+    found = data_set([0, 1] * 1500)
+    for index, value in ((7, 0), (9, 255)):
+        found.images[index] = value
+    assert sentences(found) == ["2 training images have one colour (index 7, 9): nothing can be learnt from them"]
+
+
+@pytest.mark.parametrize(("noise", "is_told"), [(10, True), (120, False)])
+def test_frames_of_a_video_are_told(noise, is_told):
+    rng = np.random.default_rng(2)
+    scenes = np.repeat(rng.integers(60, 190, (300, 1, 8, 8)), 10, axis=0)
+    images = np.clip(scenes + rng.integers(-noise, noise + 1, scenes.shape), 0, 255).astype(np.uint8)
+    told = sentences(data_set([0] * 1500 + [1] * 1500, images))
+    assert any(sentence.startswith("Neighbouring files differ by") for sentence in told) == is_told
