@@ -14,6 +14,9 @@ POOLINGS = ("max", "avg")
 INITS = ("torch", "glorot", "he")
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
 PRECISIONS = ("float32", "bfloat16")
+CLASS_WEIGHTS = ("none", "balanced")
+# Fields that stored keys of configurations lack, with the values that they then have.
+NOT_IN_OLD_KEYS = {"class_weights": "none"}
 SCHEDULES = ("constant", "step", "exponential", "cosine", "cyclic", "one_cycle")
 PIXELS = ("unit", "standard")
 
@@ -158,6 +161,8 @@ class TrainConfig(AugmentConfig):
     # Of a step's forward pass; weights, their updates, the losses and validation are always float32.
     precision: str = _field("float32", validators.one_of(*PRECISIONS))
     label_smoothing: float = _field(0.0, validators.share)
+    # Of the loss of training. balanced, as in scikit-learn: n_images / (n_classes * n_images_of_the_class).
+    class_weights: str = _field("none", validators.one_of(*CLASS_WEIGHTS))
     patience: int = _field(0, validators.integer(0))  # epochs without a lower validation loss before stopping; 0: off
     # Weight of each auxiliary head's loss: 0.3 as in GoogLeNet (Szegedy et al., 2015, section 5).
     aux_weight: float = _field(0.3, validators.not_negative)
@@ -209,8 +214,12 @@ class Configuration:
         return asdict(self.model) | asdict(self.train)
 
     def key(self) -> str:
-        """Canonical JSON: equal for equal configurations."""
-        return json.dumps(self.values(), sort_keys=True)
+        """Canonical JSON: equal for equal configurations, and for those of stores that lack some of the fields."""
+        values = self.values()
+        for name, default in NOT_IN_OLD_KEYS.items():
+            if values[name] == default:
+                del values[name]
+        return json.dumps(values, sort_keys=True)
 
     @staticmethod
     def from_values(values: Mapping[str, Any]) -> "Configuration":

@@ -1,3 +1,4 @@
+import json
 from dataclasses import asdict, fields
 
 import pytest
@@ -116,6 +117,7 @@ BAD_VALUES = [
     (TrainConfig, "clip_norm", -1, "at least 0"),
     (TrainConfig, "clip_norm", float("inf"), "at least 0"),
     (TrainConfig, "label_smoothing", 1, "[0, 1)"),
+    (TrainConfig, "class_weights", "inverse", "none, balanced"),
     (TrainConfig, "patience", -1, "at least 0"),
     (TrainConfig, "patience", 2.0, "an integer"),
     (TrainConfig, "aux_weight", -0.3, "at least 0"),
@@ -267,6 +269,7 @@ def test_defaults_are_the_documented_ones():
         "clip_norm": 0.0,
         "precision": "float32",
         "label_smoothing": 0.0,
+        "class_weights": "none",
         "patience": 0,
         "aux_weight": 0.3,
     }
@@ -310,3 +313,9 @@ def test_defaults_are_the_documented_ones():
         "drop_rate": 0.0,
         "drop_path_rate": 0.0,
     }
+
+
+def test_key_of_a_configuration_is_that_of_stores_without_class_weights():
+    assert "class_weights" not in Configuration.from_values({}).key()
+    balanced = Configuration.from_values({"class_weights": "balanced"})
+    assert json.loads(balanced.key())["class_weights"] == "balanced"

@@ -48,6 +48,7 @@ class Step:
         self.optimizer = optimizer
         self.generator = generator  # draws the order of the images and the augmentation
         self._probabilities = probabilities
+        self._class_weights = _balanced(data) if config.class_weights == "balanced" else None
         self._parameters = list(model.parameters())
         heads = list(getattr(model, "aux", None) or ())
         self._sums = torch.zeros(4 + len(heads), device=data.device)
@@ -106,14 +107,23 @@ class Step:
         return augment.erased(self._data.scale(augment.augmented(images, draws)), draws)
 
     def _objective(self, loss: Tensor, output: Tensor, heads: Mapping[str, Tensor], labels: Tensor) -> Tensor:
-        """The loss that a step minimises: the output's plus aux_weight * the heads', all with smoothed labels."""
-        smoothing = self._config.label_smoothing
-        if smoothing:
-            loss = F.cross_entropy(output, labels, label_smoothing=smoothing)
+        """The loss that a step minimises: the output's plus aux_weight * the heads', smoothed and weighted."""
+        smoothing, weights = self._config.label_smoothing, self._class_weights
+        if smoothing or weights is not None:
+            loss = F.cross_entropy(output, labels, weights, label_smoothing=smoothing)
         if not heads:
             return loss
-        aux = torch.stack([F.cross_entropy(logits, labels, label_smoothing=smoothing) for logits in heads.values()])
+        aux = torch.stack(
+            [F.cross_entropy(logits, labels, weights, label_smoothing=smoothing) for logits in heads.values()]
+        )
         return loss + self._config.aux_weight * aux.sum()
+
+
+def _balanced(data: TrainingData) -> Tensor:
+    """The weight of each class (n_classes,) in the train part: inversely proportional to its number of images."""
+    labels = data.train.labels
+    counts = torch.zeros(data.n_classes, device=data.device).index_add_(0, labels, torch.ones_like(labels).float())
+    return len(labels) / (data.n_classes * counts.clamp(min=1))
 
 
 def log_loss(probabilities: Tensor, labels: Tensor, reduction: str = "mean") -> Tensor:

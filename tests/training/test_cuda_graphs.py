@@ -37,7 +37,7 @@ TRAININGS = {
     "sgd, cycled": replace(CYCLED, optimizer="sgd", weight_decay=0.01),
     "sgd, cycled, nesterov": replace(CYCLED, optimizer="sgd", nesterov=True),
     "rmsprop, cycled": replace(CYCLED, optimizer="rmsprop", lr=1e-3, schedule="cyclic"),
-    "smoothed": replace(PLAIN, label_smoothing=0.1, schedule="exponential"),
+    "smoothed": replace(PLAIN, label_smoothing=0.1, class_weights="balanced", schedule="exponential"),
     "bfloat16": replace(PLAIN, optimizer="sgd", precision="bfloat16"),
     "augmented": replace(
         PLAIN, flip_p=0.5, rotation=20, crop_padding=1, translation=0.1, brightness=0.3, contrast=0.3, saturation=0.3,

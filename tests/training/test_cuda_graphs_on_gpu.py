@@ -105,7 +105,7 @@ def test_every_replay_draws_anew(data):
 
 
 def test_no_step_waits_for_the_device(data):
-    config = replace(TRAININGS["augmented"], clip_norm=0.5, label_smoothing=0.1)
+    config = replace(TRAININGS["augmented"], clip_norm=0.5, label_smoothing=0.1, class_weights="balanced")
     model = build(DROPPING, SHAPE, CLASSES).cuda().to(memory_format=torch.channels_last)
     optimizer = build_optimizer(model, config, capturable=True)
     step = Step(model, data, config, optimizer, torch.Generator(data.device).manual_seed(1))

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from sklearn.utils import compute_class_weight
 
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.engine.job import TrialJob, TrialResult, train_trial
@@ -451,6 +452,21 @@ def test_smoothed_labels_reach_the_steps_of_output_and_heads_and_not_the_reporte
     logits = stepped.eval()(data.scale(data.validation.images))
     expected = smoothed(logits, data.validation.labels, 0).item()
     assert history[0].validation_loss == pytest.approx(expected, rel=1e-4)
+
+
+def test_balanced_class_weights_reach_the_steps_and_not_the_reported_loss():
+    data, model = tiny_data(), initial(PLAIN)
+    labels = data.train.labels
+    present = np.unique(labels)
+    weights = torch.zeros(data.n_classes)
+    weights[present] = torch.tensor(compute_class_weight("balanced", classes=present, y=labels.numpy())).float()
+    assert weights.unique().numel() > 1
+    output = model(data.scale(data.train.images))
+    weight = weights[labels] * len(present) / data.n_classes
+    losses = F.cross_entropy(output, labels, reduction="none")
+    history, stepped = train(replace(ONE_STEP, class_weights="balanced"), epochs=1, model_config=PLAIN)
+    assert_close(stepped, after_one_step((losses * weight).sum() / weight.sum(), model, 0.5))
+    assert history[0].train_loss == pytest.approx(losses.mean().item(), rel=1e-5)
 
 
 def test_loss_of_a_network_with_softmax_is_the_cross_entropy_of_its_probabilities():
