@@ -2,16 +2,22 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import click
+
+from sweeper.data.known.catalog import DATASETS
 from sweeper.store.arguments import store_arguments as store_arguments
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 
 
 def command_line(store: Store) -> list[str]:
-    """The command as it was typed, with the options that it has taken from variables: elsewhere they may not be set."""
-    words = ["sweeper", *sys.argv[1:]]
+    """The command as it was typed, for any folder and shell.
+
+    Paths are absolute, and the options that the command has taken from variables are added.
+    """
+    words = ["sweeper", *_with_absolute_paths(sys.argv[1:])]
     for option, variable, value in (
         ("--store", "SWEEPER_STORE", str(store.root)),
         ("--storage", "OPTUNA_STORAGE", store.storage),
@@ -22,6 +28,37 @@ def command_line(store: Store) -> list[str]:
         if os.environ.get(variable) and not typed and redact(value) == value:
             words += [option, value]
     return words
+
+
+def _with_absolute_paths(typed: Sequence[str]) -> list[str]:
+    """The words of a command line with absolute paths in place of those that are relative to the present folder."""
+    context = click.get_current_context()
+    options = {name: param for param in context.command.params for name in param.opts}
+    dataset = context.params.get("dataset")
+    is_path = dataset not in DATASETS and os.path.exists(dataset or "")
+    words: list[str] = []
+    before: click.Parameter | None = None  # the option whose value comes next
+    for word in typed:
+        name, is_joined, value = word.partition("=")
+        if before is not None:
+            words.append(_absolute(before, word))
+            before = None
+        elif word.startswith("-"):
+            option = options.get(name)
+            takes_value = option is not None and not getattr(option, "is_flag", False)
+            words.append(f"{name}={_absolute(option, value)}" if option and takes_value and is_joined else word)
+            before = option if takes_value and not is_joined else None
+        elif word == dataset and is_path:
+            words.append(os.path.abspath(word))
+        else:
+            words.append(word)
+    return words
+
+
+def _absolute(option: click.Parameter, value: str) -> str:
+    """The value of an option, absolute if it is a path."""
+    is_space_file = option.name == "space_name" and value.endswith(".toml") and os.path.isfile(value)
+    return os.path.abspath(value) if is_space_file or isinstance(option.type, click.Path) else value
 
 
 def note_store(store: Store) -> None:

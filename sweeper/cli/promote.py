@@ -130,8 +130,14 @@ def promote(
         raise UsageError("--allow-retest needs --test")
     note_imports(quiet=quiet)
     from sweeper.promotion.request import PromotionRequest
+    from sweeper.studies.queries import find_study
 
     where = resolve_store(store)
+    command = command_line(where)
+    if study is None:
+        # The latest study may be another one by the time that a command which is printed here is typed.
+        study = find_study(where, None).study_name
+        command.insert(command.index("promote") + 1, study)
     request = PromotionRequest(
         study=study,
         options=PromotionOptions(
@@ -150,7 +156,7 @@ def promote(
         data_dir=data_dir,
         offline=offline,
         store=where,
-        command=command_line(where),
+        command=command,
     )
     outcome = _run(request, quiet=quiet, verbose=verbose)
     if as_json:

@@ -58,6 +58,8 @@ def _promotions(outcome: "SearchOutcome", request: "SearchRequest") -> list[str]
     """The commands for a promotion that would be accepted now, or for the test evaluation that the study has had."""
     from sweeper.data.lookup import path_of
     from sweeper.promotion.after_search import suggested
+    from sweeper.studies import trial_records
+    from sweeper.studies.findings import beats
 
     dataset, data_dir, study = request.source.dataset, request.source.data_dir, outcome.study_name
     found = suggested(
@@ -68,7 +70,13 @@ def _promotions(outcome: "SearchOutcome", request: "SearchRequest") -> list[str]
     if found.is_tested:
         return ["sweeper ledger"]
     places = [] if data_dir is None or path_of(dataset) else ["--data-dir", str(data_dir)]
-    return [shlex.join(["sweeper", "promote", study, *found.options, *places, *["--test"] * found.test])]
+    best = trial_records.best(outcome.trials, outcome.metric)
+    # The first test evaluation is the only one that no choice has seen: not for networks that have learnt nothing.
+    learnt = outcome.constant is None or (
+        best is not None and best.value is not None and beats(outcome.metric, best.value, outcome.constant)
+    )
+    test = ["--test"] * (found.test and learnt)
+    return [shlex.join(["sweeper", "promote", study, *found.options, *places, *test])]
 
 
 def _minutes(seconds: float) -> str:

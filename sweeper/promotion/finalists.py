@@ -66,7 +66,9 @@ def select(
     baseline = Configuration.from_values(variants["baseline"])
     chosen = _named(trials, numbers, spec.metric) if numbers else distinct(trials, spec.metric)[:top]
     if not chosen:
-        raise SweeperError("no trial that can be promoted has finished")
+        raise SweeperError(
+            "no trial that can be promoted has finished; search with more --trials, or name a pruned one by --trial"
+        )
     if not any(trial.configuration == baseline for trial in chosen):
         chosen += [_baseline_trial(trials, baseline, spec.metric)]
     searched = spec.space.get("parameters", {})

@@ -55,9 +55,10 @@ def notes(
     """Notes for the user before the promotion starts."""
     spec, seeds = spec_of(study), options.seeds
     names = ", ".join(f.name for f in finalists)
+    fresh = f"{seeds} fresh seed" + "s" * (seeds > 1)
     yield (
-        f"Study {study.study_name}: {names}; each is trained with {seeds} fresh seeds for the order and {seeds} for "
-        "the estimate, then refitted on all the study's images"
+        f"Study {study.study_name}: {names}; each is trained with {fresh} for the order and {seeds} for the estimate, "
+        "then refitted on all the study's images"
     )
     n_found = len(distinct(trials, spec.metric))
     if not options.trials and n_found < options.top:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -62,6 +63,6 @@ def check_place(root: Path) -> Identity:
     if is_elsewhere(found, root):
         raise SweeperError(
             f"the store {root} was moved or copied: it belonged to {plain(found.root)}; "
-            f"`sweeper store adopt --store {root}` makes it a store of its own"
+            f"`sweeper store adopt --store {shlex.quote(str(root))}` makes it a store of its own"
         )
     return found

@@ -5,6 +5,7 @@ MLflow reads, writes and deletes wherever its database or server says, and that 
 
 import os
 import re
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def _check_location(name: str, location: str, store: Store) -> None:
         )
     raise SweeperError(
         f"the store {store.root} was moved or copied: the artifacts of its runs belong to {plain(str(old))}; "
-        f"`sweeper store adopt --store {store.root}` makes it a store of its own"
+        f"`sweeper store adopt --store {shlex.quote(str(store.root))}` makes it a store of its own"
     )
 
 

@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+from sweeper.cli import main
 from sweeper.cli.notes import command_line
 from sweeper.store.layout import StoreOptions
 
@@ -24,8 +25,10 @@ def variables(monkeypatch, tmp_path):
 
 def typed(monkeypatch, line, options=None):
     """The command as it is recorded."""
-    monkeypatch.setattr(sys, "argv", line.split())
-    return shlex.join(command_line((options or StoreOptions()).resolve({})))
+    words = shlex.split(line)
+    monkeypatch.setattr(sys, "argv", words)
+    with main.commands[words[1]].make_context(words[1], words[2:], resilient_parsing=True):
+        return shlex.join(command_line((options or StoreOptions()).resolve({})))
 
 
 def test_command_without_variables_stays_as_it_was_typed(monkeypatch):
@@ -43,10 +46,33 @@ def test_what_variables_held_is_repeated_as_options(monkeypatch, variables, tmp_
     )
 
 
-@pytest.mark.parametrize("line", ["sweeper search tiny --store x", "sweeper search tiny --store=x"])
+@pytest.mark.parametrize("line", ["sweeper search tiny --store /x", "sweeper search tiny --store=/x"])
 def test_option_that_was_typed_wins_over_its_variable(monkeypatch, variables, line):
     variables(SWEEPER_STORE="s")
     assert typed(monkeypatch, line) == line
+
+
+@pytest.mark.parametrize(
+    ("line", "anywhere"),
+    [
+        ("sweeper search pets --store s", "sweeper search {here}/pets --store {here}/s"),
+        ("sweeper search --store=s -q pets/", "sweeper search --store={here}/s -q {here}/pets"),
+        (
+            "sweeper search pets --study pets --space my.toml",
+            "sweeper search {here}/pets --study pets --space {here}/my.toml",
+        ),
+        ("sweeper search fashion_mnist --space lenet5", "sweeper search fashion_mnist --space lenet5"),
+        ("sweeper search pets --set pets=1 --new", "sweeper search {here}/pets --set pets=1 --new"),
+        ("sweeper train pets --variant pets", "sweeper train {here}/pets --variant pets"),
+        ("sweeper promote pets --data-dir pets", "sweeper promote pets --data-dir {here}/pets"),
+    ],
+)
+def test_paths_are_absolute_since_the_command_may_be_typed_elsewhere(monkeypatch, variables, tmp_path, line, anywhere):
+    variables()
+    for name in ("pets", "fashion_mnist", "lenet5"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "my.toml").touch()
+    assert typed(monkeypatch, line) == anywhere.format(here=tmp_path)
 
 
 def test_password_in_a_variable_is_not_repeated(monkeypatch, variables):

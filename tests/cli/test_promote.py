@@ -26,7 +26,8 @@ def test_promotion_that_is_interrupted_goes_on_to_one_test_and_no_second(store, 
     interrupted.says("epoch 1: train loss")
     os.kill(interrupted.process, signal.SIGTERM)  # the command alone, as a supervisor does
     interrupted.ended(143)
-    assert "To resume: sweeper promote" in interrupted.stderr
+    # The study is named, since the latest may be another one later.
+    assert "To resume: sweeper promote fashion_mnist-lenet5 --top 1 " in interrupted.stderr
     assert interrupted.stdout == ""
     assert json.loads(sweeper("ledger", "--store", store, "--json").stdout) == {
         "schema_version": 1,

@@ -28,9 +28,10 @@ def converted(part: ImageSet, options: DataOptions, reading: Reading) -> ImageSe
     grey = options.grayscale or channels == 1
     if side == (height, width) and grey == (channels == 1):
         return part
+    check_size((len(part.images), 1 if grey else channels, *side), None, reading.max_bytes, part.source)
     wanted = f"{part.sha256} {len(part.labels)} {classes} {kept} {side} {grey}"
     key = hashlib.sha256(wanted.encode()).hexdigest()
-    found = decoded(key, lambda folder: _convert(part, side, grey, reading, folder), reading.notify)
+    found = decoded(key, lambda folder: _convert(part, side, grey, folder), reading.notify)
     return replace(part, images=found.images, labels=found.labels)
 
 
@@ -43,9 +44,8 @@ def _select_classes(part: ImageSet, classes: tuple[str, ...]) -> ImageSet:
     return replace(part, images=part.images[kept], labels=labels[kept], classes=classes, n_validation=n_validation)
 
 
-def _convert(part: ImageSet, side: tuple[int, int], grey: bool, reading: Reading, folder: Path) -> dict[str, str]:
+def _convert(part: ImageSet, side: tuple[int, int], grey: bool, folder: Path) -> dict[str, str]:
     shape = (len(part.images), 1 if grey else part.images.shape[1], *side)
-    check_size(shape, None, reading.max_bytes, part.source)
     require_room(shape, folder)
     images = np.lib.format.open_memmap(folder / "images.npy", "w+", dtype=np.uint8, shape=shape)
     for place, image in enumerate(part.images):

@@ -69,7 +69,8 @@ def damaged_entries() -> Iterator[tuple[Path, str]]:
         try:
             checksums.verify(folder, folder.name, FILES, whole=True)
         except (OSError, ValueError) as error:
-            yield folder, str(error)
+            if folder.exists():  # another process may have removed it meanwhile
+                yield folder, str(error)
 
 
 def require_room(shape: Sequence[int], folder: Path) -> None:

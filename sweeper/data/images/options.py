@@ -68,7 +68,7 @@ def chosen_classes(options: DataOptions, classes: Sequence[str]) -> tuple[str, .
     for name in options.classes:
         if name not in classes:
             raise UsageError(
-                f"unknown class {plain(name)}{nearest(name, classes)} Known: {_listed(classes)} (--classes)"
+                f"unknown class {plain(name)}{nearest(name, classes)} (--classes; known: {_listed(classes)})"
             )
     if len(set(options.classes)) < len(options.classes):
         raise UsageError(f"a class must be named once, got {', '.join(map(plain, options.classes))} (--classes)")

@@ -10,9 +10,9 @@ SECONDS = 10.0
 
 
 class Progress:
-    """A reading of `total` bytes: tells `notify` how far it is, first after SECONDS and then as often."""
+    """A reading of `total` bytes, if known: tells `notify` how far it is, first after SECONDS and then as often."""
 
-    def __init__(self, what: str, total: int, notify: Callable[[str], None]) -> None:
+    def __init__(self, what: str, total: int | None, notify: Callable[[str], None]) -> None:
         self._what, self._total, self._notify = what, total, notify
         self._started = self._told = time.monotonic()
         self._n_bytes = 0
@@ -26,4 +26,5 @@ class Progress:
             if now - self._told >= SECONDS:
                 self._told = now
                 rate = size(round(self._n_bytes / (now - self._started)))
-                self._notify(f"{self._what}: {size(self._n_bytes)} of {size(self._total)}, {rate} a second")
+                of_all = "" if self._total is None else f" of {size(self._total)}"
+                self._notify(f"{self._what}: {size(self._n_bytes)}{of_all}, {rate} a second")

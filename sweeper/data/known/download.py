@@ -119,7 +119,9 @@ def _from_archive(
 def _fetched(file: DataFile, url: str, notify: Callable[[str], None]) -> bytes:
     """The content at `url`, or a beginning that is too long for `file`. Raises one of NETWORK_ERRORS."""
     data, most = bytearray(), verified_files.read_limit(file)
-    for block in blocks(url, MIRROR_TIMEOUT, file.size, notify):
+    # The size is that of the content, which mirrors may send compressed.
+    total = None if url.endswith(".gz") else file.size
+    for block in blocks(url, MIRROR_TIMEOUT, total, notify):
         data += block
         if len(data) > most:
             break

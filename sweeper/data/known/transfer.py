@@ -23,8 +23,8 @@ MOST_WAITING = 16
 NETWORK_ERRORS = (OSError, http.client.HTTPException)
 
 
-def blocks(url: str, silence: float, total: int, notify: Callable[[str], None]) -> Iterator[bytes]:
-    """The content at `url`, block by block; `notify` gets a line every few seconds, with the share of `total` bytes.
+def blocks(url: str, silence: float, total: int | None, notify: Callable[[str], None]) -> Iterator[bytes]:
+    """The content at `url`, block by block; `notify` gets a line every few seconds, with its share of `total`.
 
     Raises TimeoutError if it is silent for `silence` seconds, or too slow; otherwise one of NETWORK_ERRORS.
     """

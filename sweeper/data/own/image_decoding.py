@@ -5,6 +5,7 @@ import io
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
+from math import prod
 from pathlib import Path
 from statistics import median
 
@@ -42,6 +43,11 @@ def read(
     `content` is the SHA-256 of a set of files, and `inspected` has all files of that set that are in the classes.
     Raises SweeperError that names the first bad files, if there are any and the options do not skip them.
     """
+    fitting = [found for found in inspected if _refusal(found, wanted, options) is None]
+    if fitting:
+        place = os.path.commonpath([found.file.path for found in fitting])
+        stored = None if options.resize else sum(found.n_bytes for found in fitting)
+        check_size((len(fitting), *wanted.input_shape), stored, reading.max_bytes, plain(place))
     identity = f"{DECODING} {content} {classes} {wanted} {options.resize is not None} {options.skip_bad}"
     key = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()
     return decoded(key, partial(_decode, inspected, classes, wanted, options, reading), reading.notify)
@@ -59,17 +65,17 @@ def _decode(
     good: list[Inspected] = []
     sizes: list[int] = []  # in pixels
     for found in inspected:
-        header, name = found.header, found.file.name
-        if isinstance(header, str):
-            bad[name] = header
-        elif header.size != wanted.size and not options.resize:
-            bad[name] = f"{_size(header.size)}, but the usual size is {_size(wanted.size)}; --resize makes all alike"
-        else:
+        refusal = _refusal(found, wanted, options)
+        if refusal is not None:
+            bad[found.file.name] = refusal
+        elif isinstance(found.header, Format):
             good.append(found)
-            sizes.append(header.size[0] * header.size[1])
+            sizes.append(prod(found.header.size))
     _refuse_bad(bad, len(good), options)
+    if reading.max_bytes is None:
+        largest = plain(str(good[int(np.argmax(sizes))].file.path))
+        require_memory(PIXEL_BYTES * max(sizes), "while one image is decoded", largest)
     shape = (len(good), *wanted.input_shape)
-    _check_sizes(good, sizes, shape, options, reading)
     require_room(shape, folder)
     images = np.lib.format.open_memmap(folder / "images.npy", "w+", dtype=np.uint8, shape=shape)
 
@@ -77,10 +83,10 @@ def _decode(
 
     def decode(place: int) -> str:
         content = _unchanged(good[place])
+        progress.add(len(content))
         try:
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 images[place] = fitted(image, wanted.size, grey=wanted.is_grey)
-            progress.add(len(content))
         except MemoryError:
             raise
         except Exception as error:  # damaged bytes make Pillow's decoders raise exceptions of any type
@@ -108,16 +114,13 @@ def _decode(
     return bad
 
 
-def _check_sizes(
-    good: Sequence[Inspected], sizes: Sequence[int], shape: Sequence[int], options: DataOptions, reading: Reading
-) -> None:
-    """Refuses too many or too large images by their headers, before any is decoded."""
-    place = plain(str(Path(os.path.commonpath([found.file.path for found in good]))))
-    stored = None if options.resize else sum(found.n_bytes for found in good)
-    check_size(shape, stored, reading.max_bytes, place)
-    largest = good[int(np.argmax(sizes))]
-    if reading.max_bytes is None:
-        require_memory(PIXEL_BYTES * max(sizes), "while one image is decoded", plain(str(largest.file.path)))
+def _refusal(found: Inspected, wanted: Format, options: DataOptions) -> str | None:
+    """Why a file cannot be one of the images, by its header; None if it can."""
+    if isinstance(found.header, str):
+        return found.header
+    if found.header.size != wanted.size and not options.resize:
+        return f"{_size(found.header.size)}, but the usual size is {_size(wanted.size)}; --resize makes all alike"
+    return None
 
 
 def _unchanged(inspected: Inspected) -> bytes:
