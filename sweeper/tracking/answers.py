@@ -23,8 +23,8 @@ LEAST_RATE, TRANSFER_SECONDS = 50_000, 600.0
 ANNOUNCED_SECONDS, REPEATED_SECONDS = 3.0, 30.0
 # In bytes: a larger download is kept on disk meanwhile.
 IN_MEMORY = 16 << 20
-# The paths of MLflow's own interface; files may also go to another service.
-API = re.compile(r"/api/\d\.\d/(?:mlflow|mlflow-artifacts)(?P<endpoint>/.*)")
+# The paths of MLflow's own interface, also behind a proxy that puts it below a path; files may go to another service.
+API = re.compile(r".*/api/\d\.\d/(?:mlflow|mlflow-artifacts)(?P<endpoint>/.*)")
 # What an answer always has, by method and endpoint. A proxy that answers `{}` would give runs without ids, and MLflow
 # would put their files into the current folder.
 NAMED = {
@@ -80,9 +80,10 @@ class BoundedAdapter(request_utils.TCPKeepAliveHTTPAdapter):
                 answered.put(error)
 
         threading.Thread(target=work, name="request", daemon=True).start()
-        result = _wait(answered, _limit(request, timeout, stream=stream), str(request.url))
+        limit = _limit(request, timeout, stream=stream)
+        result = _wait(answered, limit, str(request.url))
         if isinstance(result, requests.exceptions.Timeout):
-            raise _too_late(timeout) from result
+            raise _too_late(limit) from result
         if isinstance(result, BaseException):
             raise result
         if api := API.fullmatch(urlsplit(request.url or "").path):
@@ -142,7 +143,7 @@ def _wait(answered: "queue.SimpleQueue[Any]", limit: float, url: str) -> Any:
         raise _too_late(limit) from None
 
 
-def _too_late(limit: Any) -> TimeoutError:
+def _too_late(limit: float) -> TimeoutError:
     return TimeoutError(errno.ETIMEDOUT, f"the server has not answered within {limit:.0f} s")
 
 

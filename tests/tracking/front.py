@@ -14,6 +14,8 @@ from werkzeug.serving import make_server
 from sweeper.store.layout import Store, StoreOptions
 
 Answers = Callable[[dict[str, Any], Any], Any]
+# Below this path the server is found, too, as behind a reverse proxy.
+BELOW = "/team/mlflow"
 PAGE = b"<!doctype html><html><title>Sign in</title><form action=/login></form></html>"
 
 
@@ -79,6 +81,7 @@ class Front:
         self._server.server_close()
 
     def _answer(self, environ, start):
+        environ["PATH_INFO"] = environ["PATH_INFO"].removeprefix(BELOW)
         if environ["PATH_INFO"] == "/login":
             return _page(environ, start)
         if self.instead is not None and self.whose(environ):

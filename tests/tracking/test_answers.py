@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 from click.testing import CliRunner
+from mlflow.exceptions import MlflowException
 
 from sweeper import doctor
 from sweeper.cli import main
@@ -125,6 +126,15 @@ def test_address_of_something_else_is_recognised_at_the_start_and_by_doctor(serv
     client.check_tracking(store, "tiny")
 
 
+@pytest.mark.parametrize("case", ["empty objects", "login page"])
+def test_answers_are_checked_also_for_a_server_below_a_path(server, tmp_path, case):
+    store = front.store_at(tmp_path / "store", server.uri + front.BELOW)
+    connected = client.connect(store)
+    with server.answering(case), pytest.raises(MlflowException, match="the answer is not MLflow's"):
+        connected.create_run("0")
+    assert connected.get_run(connected.create_run("0").info.run_id).info.status == "RUNNING"
+
+
 def test_network_whose_files_are_not_kept_is_not_registered(server, store, monkeypatch):
     stand_ins.use(monkeypatch)
     tracker, weights = started(store, "registry")
@@ -157,6 +167,17 @@ def test_server_that_never_answers_is_given_up_and_named(store, tmp_path, monkey
         with pytest.raises(SweeperError, match=r"http://user:\*\*\*@.* cannot be used: the server has not answered"):
             client.check_server(silent_store)
     assert capsys.readouterr().err == f"Waiting for MLflow at http://user:***@{address}, 1 s at most ...\n"
+
+
+@pytest.mark.parametrize(("timeout", "said"), [((3.05, 0.05), "600 s"), (None, "600 s"), (2, "2 s")])
+def test_time_that_a_library_gives_in_another_form_or_not_at_all_can_be_told(monkeypatch, timeout, said):
+    def late(*arguments):
+        raise answers.requests.exceptions.ReadTimeout
+
+    monkeypatch.setattr(answers.BoundedAdapter.__base__, "send", late)
+    request = answers.requests.Request("GET", "http://host/file").prepare()
+    with pytest.raises(TimeoutError, match=f"has not answered within {said}$"):
+        answers.BoundedAdapter().send(request, timeout=timeout)
 
 
 def test_large_upload_has_more_time(server):
