@@ -44,12 +44,16 @@ def find(store: Store) -> list[Path]:
 def sweep(store: Store) -> None:
     """Deletes what killed commands have left, unless another command works in the store."""
     # Whatever is wrong with the store, the command that is about to begin meets it, too, and says so.
-    with suppress(SweeperError, SQLAlchemyError, OSError), store.unowned():
-        for path in find(store):
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+    with suppress(SweeperError, SQLAlchemyError, OSError):
+        # Many artifacts take long to look through, and no other command can begin while owners are kept out.
+        if not find(store):
+            return
+        with store.unowned():
+            for path in find(store):
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
 
 
 def _incomplete_models(store: Store) -> set[str]:

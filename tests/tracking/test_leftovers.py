@@ -1,6 +1,8 @@
 """What kills have left in a store is deleted, and nothing else."""
 
+import fcntl
 import os
+from contextlib import suppress
 
 import pytest
 from mlflow.entities import LoggedModelStatus
@@ -71,6 +73,22 @@ def test_nothing_is_deleted_while_another_command_works_in_the_store(store, mode
         assert models["killed"].exists()
     leftovers.sweep(store)
     assert not models["killed"].exists()
+
+
+def test_other_commands_can_begin_while_leftovers_are_looked_for(store, monkeypatch):
+    with store.unowned():
+        [lock] = (path for path in store.root.rglob(".*.lock"))
+    free = []
+
+    def find(searched):
+        with open(lock) as file, suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free.append(searched)
+        return []
+
+    monkeypatch.setattr(leftovers, "find", find)
+    leftovers.sweep(store)
+    assert free == [store]
 
 
 def test_nothing_outside_the_store_is_deleted(store, models, tmp_path):
