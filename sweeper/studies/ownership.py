@@ -125,8 +125,11 @@ class Ownership:
     def check(self) -> None:
         """Raises StudyLost if another process has taken the study over."""
         if self.is_lost():
-            taken = self._read()
-            by = f"taken over by {taken}" if taken else "deleted"
+            try:
+                taken = self._read()
+                by = f"taken over by {taken}" if taken else "deleted"
+            except SQLAlchemyError:  # it is lost all the same
+                by = "taken over or deleted"
             raise StudyLost(f"study {self._study.study_name} was {by}, while this process gave no sign of life")
 
     def beat_until(self, ended: Event) -> None:

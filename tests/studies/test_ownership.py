@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import optuna
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from sweeper.errors import SweeperError
 from sweeper.store.layout import StoreOptions
@@ -169,6 +170,17 @@ def test_deleted_study_is_told_as_such(stores, studies):
     optuna.delete_study(study_name="study", storage=studies[1]._storage)
     ownership.beat()
     with pytest.raises(SweeperError, match="study study was deleted, while"):
+        ownership.check()
+
+
+def test_loss_is_told_also_if_the_storage_does_not_say_to_whom(stores, studies, monkeypatch):
+    def fail(attribute):
+        raise OperationalError("SELECT", {}, Exception("database is locked"))
+
+    ownership = Ownership(stores[0], studies[0])
+    ownership.lost = True
+    monkeypatch.setattr(module._Attribute, "read", fail)
+    with pytest.raises(module.StudyLost, match="study study was taken over or deleted, while"):
         ownership.check()
 
 
