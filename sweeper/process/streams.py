@@ -30,7 +30,10 @@ class NoRoomForResults(OSError):
 def secure(shown: Callable[[str], str] = str) -> None:
     """Makes stdin, stdout and stderr safe to use, whether or not they are open, and whenever they vanish.
 
-    All text that is written to stdout and stderr passes `shown`: results, progress, tracebacks, libraries' warnings.
+    Every text that is written to sys.stdout and sys.stderr passes `shown`: results, progress, tracebacks, libraries'
+    warnings. Each call of `write` passes by itself, so a secret in parts is not seen; what `write_line`, the streams'
+    `buffer` and a library in C write does not pass. Python is asked for tracebacks without colours, which would be
+    escaped.
 
     Without this, the first file that the process opens, such as a database, would take the number of a closed stream,
     and get its output.
@@ -42,6 +45,7 @@ def secure(shown: Callable[[str], str] = str) -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # gets the lowest free number: this one
     if sys.stdin is None:
         sys.stdin = open(0, closefd=False)  # noqa: SIM115 (like the others, it is never closed)
+    os.environ.setdefault("PYTHON_COLORS", "0")
     sys.stdout, sys.stderr = _text(STDOUT, sys.stdout, shown), _text(STDERR, sys.stderr, shown)
 
 

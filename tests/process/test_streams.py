@@ -151,6 +151,17 @@ except ValueError as error:
             assert b"\x1b" not in output
 
 
+@pytest.mark.parametrize(("given", "colours"), [({}, "0"), ({"PYTHON_COLORS": "1"}, "1")])
+def test_python_is_asked_for_tracebacks_without_colours_which_would_be_escaped(given, colours):
+    env = {name: value for name, value in os.environ.items() if name != "PYTHON_COLORS"} | given
+    body = (
+        "import subprocess\nsubprocess.run([sys.executable, '-c', 'import os; print(os.environ[\"PYTHON_COLORS\"])'])"
+    )
+    command = [sys.executable, "-c", START + body]
+    done = subprocess.run(command, capture_output=True, text=True, env=env | {"PYTHONPATH": str(ROOT)}, timeout=240)
+    assert (done.stdout, done.returncode) == (f"{colours}\n", 0)
+
+
 def test_console_of_ours_may_still_colour():
     body = """
 from sweeper.cli.console import PlainConsole
