@@ -5,7 +5,7 @@ import re
 from contextlib import suppress
 from typing import Any
 
-from sweeper.store.redaction import redact
+from sweeper.store.redaction import is_secret, redact
 
 # Control characters of ASCII (all but tab and newline) and of Latin-1, among them those that begin a terminal's
 # commands; characters that change the order in which text is shown, or break lines; halves of characters, which cannot
@@ -17,8 +17,10 @@ def shown(text: str) -> str:
     """The text as it may be printed: ESC becomes `\\x1b`, passwords become `***`."""
     clean = escaped(text)
     hidden = redact(clean)
-    if hidden != clean and clean.startswith("{"):
-        with suppress(ValueError):  # not JSON; in JSON, a quotation mark that ends a value is no part of a password
+    if hidden != clean and clean.startswith(("{", "[")):
+        with suppress(
+            ValueError, RecursionError
+        ):  # not JSON; in JSON, a quotation mark that ends a value is no part of a password
             content = json.loads(clean)
             return json.dumps(_redacted(content), indent=2 if "\n" in clean.strip() else None) + "\n" * clean.endswith(
                 "\n"
@@ -39,5 +41,8 @@ def _redacted(content: Any) -> Any:
         case list():
             return [_redacted(item) for item in content]
         case dict():
-            return {name: _redacted(item) for name, item in content.items()}
+            return {
+                redact(name): "***" if isinstance(item, str) and is_secret(name) else _redacted(item)
+                for name, item in content.items()
+            }
     return content

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper.store.shown import shown
+from tests import hostile
 
 
 @pytest.mark.parametrize(
@@ -65,8 +66,60 @@ def test_settings_and_headers_are_hidden():
     assert shown("{'Authorization': 'Basic bWU6aHVudGVyMg=='}") == "{'Authorization': 'Basic ***'}"
 
 
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("password='my secret' user=me", "password='***' user=me"),
+        ('password="my \\"secret\\"" user=me', 'password="***" user=me'),
+        ("{'password': 'secret', 'user': 'me'}", "{'password': '***', 'user': 'me'}"),
+        ("Settings(passwd = 'a secret', user='me')", "Settings(passwd = '***', user='me')"),
+        (r"'Settings(pwd=\'a secret\', user=\'me\')'", r"'Settings(pwd=\'***\', user=\'me\')'"),
+        ("Authorization: Digest secret", "Authorization: ***"),
+        ('Authorization: Digest username="me", response="secret"\nnext', "Authorization: ***\nnext"),
+        (
+            "{'Authorization': 'Digest username=\"me\", response=\"secret\"', 'a': 'b'}",
+            "{'Authorization': '***', 'a': 'b'}",
+        ),
+        ("curl -H 'Authorization: Custom a secret' http://host", "curl -H 'Authorization: ***' http://host"),
+        ("Proxy-Authorization: Basic secret failed", "Proxy-Authorization: Basic *** failed"),
+    ],
+)
+def test_values_of_several_words_in_settings_and_headers_are_hidden(text, seen):
+    assert shown(text) == seen
+    assert shown(seen) == seen
+
+
+PIECES = (
+    "?", "&", "?a", "&a", "?a=", "?key", "?key={", "?key=}", "?key=;a ",
+    "@", ":", "/", "://", "://:", "://a:", "://a:@ ", "'", '"', "'\"",
+    "\\", "{", "}", "[", "]", ";", " ", "\n", "password", "password=", "password='", "password='\"", "password=\\'",
+    "authorization", "authorization:", "authorization: ", 'authorization="=', "authorization:basic ", "=\"",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("start", ["", "?token=", "password='"])
+def test_time_grows_with_the_length_only_whatever_the_text_is(start):
+    with hostile.within(120):
+        for piece in PIECES:
+            shown(start + piece * (50_000 // len(piece)))
+
+
 @pytest.mark.parametrize("secret", ['hunter2"', "hunter2\\", 'a"b', "hunter2"])
 def test_json_stays_json_when_a_secret_in_it_is_hidden(secret):
     line = json.dumps({"error": f"password={secret} at http://me:{secret}@host/?token={secret}", "next": "a@b"})
     assert json.loads(shown(line))["next"] == "a@b"
     assert "hunter2" not in shown(line)
+
+
+@pytest.mark.parametrize("secret", ['hunter2"', "hunter2}", "hunter2"])
+def test_secrets_in_lists_names_and_fields_of_json_are_hidden_and_it_stays_json(secret):
+    address = f"http://me:{secret}@host/?token={secret}"
+    content = [{address: 1, "password": secret, "Authorization": f"Bearer {secret}", "n": [address, "a@b"]}]
+    for indent in (None, 2):
+        seen = json.loads(shown(json.dumps(content, indent=indent)))
+        assert "hunter2" not in str(seen)
+        assert seen[0]["n"][1] == "a@b"
+
+
+def test_json_around_an_address_in_a_line_of_words_stays():
+    assert shown('got {"uris": ["http://host/?token=hunter2"]}') == 'got {"uris": ["http://host/?token=***"]}'
