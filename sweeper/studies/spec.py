@@ -172,8 +172,9 @@ class StudySpec(RunSpec):
     def _has_softmax(self) -> bool:
         """Whether a network of the space may end in a softmax."""
         searched = "softmax_output" in self.space.get("parameters", {})
-        variants = self.space.get("variants", {}).values()
-        return searched or any(values.get("softmax_output", False) for values in variants)
+        # A variant may set another value than the fixed one, with which the other networks are drawn.
+        set_by = [self.space.get("fixed", {}), *self.space.get("variants", {}).values()]
+        return searched or any(values.get("softmax_output", False) for values in set_by)
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any], *, complete: bool = False) -> Self:

@@ -47,6 +47,8 @@ def test_optional_keys_are_stored_only_where_they_say_something():
         ({"variants": {"a": {"softmax_output": False}}}, False),
         ({"variants": {"a": {}, "b": {"softmax_output": True}}}, True),
         ({"parameters": {"softmax_output": {"type": "categorical"}}}, True),
+        ({"fixed": {"softmax_output": True}, "variants": {"a": {"softmax_output": False}}}, True),
+        ({"fixed": {"softmax_output": False}, "variants": {"a": {"softmax_output": False}}}, False),
     ],
 )
 def test_kind_of_loss_is_stored_where_a_network_may_end_in_a_softmax(space, softmax):
