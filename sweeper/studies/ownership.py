@@ -126,11 +126,12 @@ class Ownership:
         """Raises StudyLost if another process has taken the study over."""
         if self.is_lost():
             try:
-                taken = self._read()
-                by = f"taken over by {taken}" if taken else "deleted"
+                text = self._attribute.read()
+                by = Owner.from_text(text) or "another process, which has ended"
+                what = "deleted" if text is None else f"taken over by {by}"
             except SQLAlchemyError:  # it is lost all the same
-                by = "taken over or deleted"
-            raise StudyLost(f"study {self._study.study_name} was {by}, while this process gave no sign of life")
+                what = "taken over or deleted"
+            raise StudyLost(f"study {self._study.study_name} was {what}, while this process gave no sign of life")
 
     def beat_until(self, ended: Event) -> None:
         """Writes a heartbeat every BEAT_SECONDS."""

@@ -184,6 +184,16 @@ def test_loss_is_told_also_if_the_storage_does_not_say_to_whom(stores, studies, 
         ownership.check()
 
 
+def test_study_that_another_process_took_over_and_gave_up_is_not_told_as_deleted(stores, studies):
+    ownership = Ownership(stores[0], studies[0])
+    ownership.claim(lambda text: None)
+    studies[1].set_user_attr(OWNER, None)  # what the other one leaves when it has ended
+    ownership.beat()
+    told = r"^study study was taken over by another process, which has ended, while this process gave no sign of life$"
+    with pytest.raises(SweeperError, match=told):
+        ownership.check()
+
+
 @pytest.mark.usefixtures("hasty")
 def test_waiting_for_a_sign_of_life_ends_when_the_command_is_stopped(stores, studies, monkeypatch):
     with monkeypatch.context() as patch:
