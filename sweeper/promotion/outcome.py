@@ -109,8 +109,9 @@ class PromotionOutcome:
     empty if an older sweeper recorded it. `entrants` are in final order, the champion first. `verdict` consists of
     sentences on the configurations, `registration` of those on the registered champion, and `test_verdict` of those on
     the tests. `registered_champion` is the version that has the alias now. `evaluations` counts the test evaluations on
-    these test data by this study, and by all studies of the store. `dropped` has a sentence for each finalist without a
-    result. `search_scores` says what the entrants' search scores are. `constants` holds, by part, what always saying
+    these test data by this study, and by all studies of the store. `selected` are the trials of all finalists, also of
+    those without a result, for which `dropped` has a sentence each; it is empty if an older sweeper dropped some.
+    `search_scores` says what the entrants' search scores are. `constants` holds, by part, what always saying
     one class scores. `test_sha256` is None without a test set. `undelivered` says why MLflow did not accept writes.
     """
 
@@ -128,6 +129,7 @@ class PromotionOutcome:
     registered_champion: str | None = None
     test_verdict: Sequence[str] = ()
     evaluations: tuple[int, int] = (0, 0)
+    selected: Sequence[int] = ()
     dropped: Sequence[str]
     test_sha256: str | None = None
     undelivered: Sequence[str] = ()
@@ -163,7 +165,7 @@ class PromotionOutcome:
 
     def found(self) -> dict[str, Any]:
         """What `from_found` reads back: the results without those of tests."""
-        return self.summary() | {"findings": list(self.verdict)}
+        return self.summary() | {"findings": list(self.verdict), "selected": list(self.selected)}
 
     @classmethod
     def from_found(cls, found: Any) -> Self:
@@ -192,6 +194,8 @@ class PromotionOutcome:
             "verdict": found["findings"] if "findings" in found else found["verdict"].split("\n"),
             "registration": found.get("registration", []),
             "constants": found.get("constant_predictors", {}),
+            # Older versions have recorded the finalists that were left.
+            "selected": found.get("selected", [] if found["dropped"] else [one["trial"] for one in found["finalists"]]),
             "dropped": found["dropped"],
             "test_sha256": found.get("test_sha256"),
             "evaluations": (found["test_looks"], found["test_looks_of_store"]),

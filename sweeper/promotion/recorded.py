@@ -106,12 +106,14 @@ def announce(request: PromotionRequest, study: optuna.Study, outcome: PromotionO
 
 
 def better_since(outcome: PromotionOutcome, trials: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:
-    """The trials that would be finalists now and were not; none if the user had named the trials to promote."""
-    if "trials" in outcome.options:
+    """The trials that would be finalists now and were not selected.
+
+    None if the user had named the trials to promote, or an older sweeper has not recorded how or what it selected.
+    """
+    top = outcome.options.get("top")
+    if top is None or not outcome.selected:
         return []
-    finalists = {entrant.trial for entrant in outcome.entrants}
-    best = distinct(trials, metric)[: outcome.options.get("top")]
-    return [trial for trial in best if trial.number not in finalists]
+    return [trial for trial in distinct(trials, metric)[:top] if trial.number not in outcome.selected]
 
 
 def refuse_other_options(request: PromotionRequest, study: optuna.Study, outcome: PromotionOutcome) -> None:

@@ -17,7 +17,7 @@ BEGUN = SimpleNamespace(
 
 def promoted(*trials, **options):
     entrants = [SimpleNamespace(trial=number, network=f"net-{number}") for number in trials]
-    return SimpleNamespace(entrants=entrants, options=options)
+    return SimpleNamespace(entrants=entrants, selected=trials, options=options)
 
 
 @pytest.fixture
@@ -53,6 +53,19 @@ def test_promoted_study_is_tested_without_options_of_its_promotion(suggest):
 def test_better_trials_of_a_search_that_went_on_are_promoted_anew(suggest):
     assert suggest(promoted(2, 0, top=1)) == Suggestion(["--top", "2", "--again"], test=True)
     assert suggest(promoted(2, 0, trials=[2])) == Suggestion(test=True)
+
+
+def test_finalist_that_was_dropped_is_no_better_trial_since(suggest):
+    before = promoted(2, 0, top=2)
+    before.selected = (1, 2, 0)
+    assert suggest(before) == Suggestion(test=True)
+
+
+def test_trials_are_not_called_better_than_those_of_a_promotion_that_did_not_record_which_it_selected(suggest):
+    assert suggest(promoted(2, 0)) == Suggestion(test=True)
+    before = promoted(2, 0, top=2)
+    before.selected = ()
+    assert suggest(before) == Suggestion(test=True)
 
 
 def test_only_finalist_is_tested_only_if_it_was_asked_for_alone(suggest):

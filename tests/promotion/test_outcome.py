@@ -157,3 +157,13 @@ def test_the_summary_is_json_without_nan(changes):
     again = json.loads(json.dumps(summary, allow_nan=False))
     assert again["finalists"][0]["params"] == {"filters": [6, 16], "lr": 0.01}
     assert set(again) == set(summary)
+
+
+@pytest.mark.parametrize(("dropped", "selected"), [([], [3, 0]), (["trial 5 is no longer a finalist"], [])])
+def test_finalists_of_an_older_sweepers_promotion_are_those_that_were_left_if_none_was_dropped(dropped, selected):
+    entrants = [entrant(test=None), entrant(0, alias=None, test=None)]
+    found = outcome(entrants=entrants, selected=[3, 5, 0], dropped=dropped).found()
+    found = json.loads(json.dumps(found))
+    assert PromotionOutcome.from_found(found).selected == [3, 5, 0]
+    del found["selected"]
+    assert PromotionOutcome.from_found(found).selected == selected

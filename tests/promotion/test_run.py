@@ -270,6 +270,7 @@ def test_finalist_that_diverges_is_dropped_and_named(workplace, monkeypatch):
     monkeypatch.setattr("tests.engine.inline.train_trial", _diverging_but_for_the_baseline)
     outcome = workplace.promoted("diverging", "--top", 2, "--seeds", 1)
     assert [f["trial"] for f in outcome["finalists"]] == [0]
+    assert "better trials" not in workplace.promote("diverging").stderr
     tested = workplace.promoted("diverging", "--again", "--top", 2, "--seeds", 1, "--test")
     assert "Not tested: only one finalist is left" in tested["verdict"]
     assert looks_of(workplace, "diverging") == []
