@@ -128,11 +128,11 @@ def bounded(estimate: Estimate, metric: str = "accuracy") -> tuple[float | None,
 
 
 def shrinkage(order: Sequence[Finalist], comparisons: Sequence[Comparison]) -> float | None:
-    """How much luck added in the search to the champion's lead over the baseline, in the study's metric.
+    """How much the champion's lead over the baseline has shrunk since the search, in the study's metric.
 
     (search score of champion - of baseline) - (confirm of champion - of baseline); the reverse for a loss, so that
-    luck is above 0. None without a confirm part, if the champion is the baseline, or if the search did not finish one
-    of the two.
+    a lead that has shrunk is above 0. None without a confirm part, if the champion is the baseline, or if the search
+    did not finish one of the two.
     """
     champion = order[0].score
     baseline = next((finalist.score for finalist in order if finalist.is_baseline), None)

@@ -62,7 +62,7 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
             promotions.end_killed(store, promotion.run_id)
         recorded.announce(request, study, shown, listener)
         return shown
-    lifecycle.check_usable(study)
+    lifecycle.check_usable(study, store_arguments(store))
     check_tracking(store, spec_of(study).dataset)
     store.prepare()
     leftovers.sweep(store)
@@ -71,7 +71,7 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
         stack.enter_context(storage_errors.translated(store))
         stack.enter_context(store.owning(study.study_name, checked=True))
         study = find_again(store, study.study_name, study_id)
-        lifecycle.check_usable(study)
+        lifecycle.check_usable(study, store_arguments(store))
         stack.enter_context(claimed(store, study, lambda text: listener(Note(text)), stop.check))
         promotion = None if options.again else recorded.find(store, study)
         before = recorded.outcome_of(store, study, promotion) if promotion else None
@@ -255,6 +255,7 @@ class _Promotion:
             verdict=sentences,
             registration=registration,
             constants=constants,
+            selected=[f.trial for f in self.finalists],
             dropped=self.dropped,
         )
         return self.last_steps.finish(ledger, outcome, order, refits)

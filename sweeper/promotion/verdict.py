@@ -66,15 +66,23 @@ def on_configurations(
             "than chance explains."
         )
     sentences += [_configurations_sentence(comparison) for comparison in comparisons]
-    luck = shrinkage(order, comparisons)
-    if luck is not None:
+    shrunk = shrinkage(order, comparisons)
+    if shrunk is not None:
         seen = next(c for c in comparisons if c.other == "baseline").difference
-        promised = seen - luck if direction(metric) == "minimize" else seen + luck
+        promised = seen - shrunk if direction(metric) == "minimize" else seen + shrunk
         sentences.append(
             f"Champion - baseline was {signed(metric, promised)} {unit(metric)} of validation {label} in the search, "
-            f"and is {signed(metric, seen)} on the confirm images: luck added {signed(metric, luck)} to the lead."
+            f"and is {signed(metric, seen)} on the confirm images: the lead {_changed(metric, -shrunk)}."
         )
     return sentences
+
+
+def _changed(metric: str, growth: float) -> str:
+    """What became of a lead that has grown by so much, or has shrunk if the growth is negative."""
+    size = number(metric, abs(growth), 1)
+    if not float(size):
+        return "stayed the same"
+    return f"{'grew' if growth > 0 else 'shrank'} by {size} {unit(metric)}"
 
 
 def _constant_sentences(value: float, metric: str, constant: Constant | None, only_classes: Sequence[str]) -> list[str]:

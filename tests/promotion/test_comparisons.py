@@ -289,7 +289,7 @@ def test_a_difference_of_losses_may_be_larger_than_one():
     assert bounded(found[0].estimate(), "loss")[1] > 7
 
 
-def test_luck_in_a_loss_is_above_zero_as_in_an_accuracy():
+def test_lead_that_has_shrunk_in_a_loss_is_above_zero_as_in_an_accuracy():
     # In the search 0.30 below the baseline, on the confirm part 0.20.
     order = [finalist(3, 0.4), finalist(0, 0.7, is_baseline=True)]
     assert shrinkage(order, [comparison(difference=-0.2, metric="loss")]) == pytest.approx(0.1)

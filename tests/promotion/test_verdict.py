@@ -39,7 +39,7 @@ def by_trial(correct):
 def test_without_two_leads_over_the_baseline_there_is_no_shrinkage(order, compared):
     assert shrinkage(order, compared) is None
     part = compared[0].part if compared else "confirm"
-    assert not any("luck added" in sentence for sentence in said(order, part=part, compared=compared))
+    assert not any("the lead" in sentence for sentence in said(order, part=part, compared=compared))
 
 
 ESTIMATE = Estimate(0.9, 0.01, 10.0)
@@ -71,8 +71,21 @@ def test_a_verdict_gives_the_estimate_the_comparison_and_what_the_search_had_pro
     assert "1.1" in compared.removeprefix("Champion - baseline +1.2 [+0.4, +2.0] points")
     assert promised == (
         "Champion - baseline was +3.0 points of validation accuracy in the search, and is +1.2 on the confirm images: "
-        "luck added +1.8 to the lead."
+        "the lead shrank by 1.8 points."
     )
+
+
+@pytest.mark.parametrize(
+    ("metric", "difference", "told"),
+    [
+        ("accuracy", 0.034, "and is +3.4 on the confirm images: the lead grew by 0.4 points."),
+        ("accuracy", -0.01, "and is -1.0 on the confirm images: the lead shrank by 4.0 points."),
+        ("accuracy", 0.0301, "and is +3.0 on the confirm images: the lead stayed the same."),
+        ("loss", 0.04, "and is +0.0400 on the confirm images: the lead shrank by 0.0100 nats."),
+    ],
+)
+def test_what_became_of_the_lead_of_the_search_is_told_without_a_sign(metric, difference, told):
+    assert said(compared=[comparison(difference=difference, metric=metric)], metric=metric)[-1].endswith(told)
 
 
 def test_one_seed_is_told_with_its_images_and_without_an_interval():
@@ -268,7 +281,7 @@ def test_a_p_value_and_an_interval_that_disagree_are_not_told_without_a_word(b, 
             "and 3 seeds: 90.0 % [87.8, 92.2].",
             "Champion - baseline +1.2 [+0.4, +2.0] points: the champion is better; a true difference of 1.1 points is",
             "Champion - baseline was +3.0 points of validation macro F1 in the search, and is +1.2 on the confirm "
-            "images: luck added +1.8 to the lead.",
+            "images: the lead shrank by 1.8 points.",
         ),
         (
             "loss",
@@ -276,7 +289,7 @@ def test_a_p_value_and_an_interval_that_disagree_are_not_told_without_a_word(b, 
             "and 3 seeds: 0.9000 [0.8777, 0.9223].",
             "Champion - baseline +0.0120 [+0.0041, +0.0199] nats: the baseline is better; a true difference of 0.0113",
             "Champion - baseline was +0.0300 nats of validation loss in the search, and is +0.0120 on the confirm "
-            "images: luck added -0.0180 to the lead.",
+            "images: the lead grew by 0.0180 nats.",
         ),
     ],
 )
