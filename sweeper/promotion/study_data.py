@@ -14,7 +14,7 @@ from sweeper.promotion.finalists import Finalist, distinct
 from sweeper.promotion.options import PromotionOptions
 from sweeper.runs.study_splits import splits_of
 from sweeper.store.layout import Store
-from sweeper.studies import lifecycle, resume_command, trial_records
+from sweeper.studies import lifecycle, trial_records
 from sweeper.studies.attributes import spec_of
 from sweeper.studies.trial_records import TrialRecord
 
@@ -76,9 +76,9 @@ def notes(
 
 def nothing_to_compare(store: Store, study: optuna.Study, finalist: Finalist) -> str:
     """Why a test of the only finalist is refused, and what to do."""
-    command = resume_command.in_store(study.user_attrs.get(lifecycle.COMMAND), store.root)
-    more = f"`{command}` with more --trials" if command else "more --trials"
+    command = lifecycle.resuming_command(study, store.root)
+    search_on = f"search on (`{command}` with more --trials), or " if command else ""
     return (
-        f"only {finalist.name} has finished: a test would compare nothing, and it is the study's only one; search on "
-        f"({more}), or give --top 1 to test it alone"
+        f"only {finalist.name} has finished: a test would compare nothing, and it is the study's only one; {search_on}"
+        "give --top 1 to test it alone"
     )

@@ -12,6 +12,7 @@ from sweeper.runs import plan
 from sweeper.runs.study_splits import splits_of
 from sweeper.search.request import SearchRequest
 from sweeper.spaces.feasible_points import check_feasible
+from sweeper.store.arguments import store_arguments
 from sweeper.studies import lifecycle, lost_runs, pruners, storage_errors, trial_records
 from sweeper.studies.ownership import check_free
 from sweeper.studies.samplers import shuffled_grid
@@ -119,7 +120,9 @@ def _study(
             variant_epochs=request.variant_epochs,
             loss=LOG_LOSS,
         )
-        return spec, name, None if storage is None else lifecycle.find_resumable(storage, name, spec, unknown)
+        if storage is None:
+            return spec, name, None
+        return spec, name, lifecycle.find_resumable(storage, name, spec, unknown, store_arguments(store))
 
 
 def _has_feasible_trial(study: optuna.Study) -> bool:

@@ -13,6 +13,7 @@ from sweeper.runs import run_metadata
 from sweeper.runs.record import final_metrics, log_values
 from sweeper.search import study_report
 from sweeper.search.recorder import params_and_tags
+from sweeper.store.arguments import store_arguments
 from sweeper.store.layout import Store
 from sweeper.store.names import is_id
 from sweeper.store.redaction import redact
@@ -58,7 +59,7 @@ def rebuild(store: Store, name: str, notify: Callable[[str], None]) -> Rebuilt:
             f"{redact(store.tracking_uri)}"
         )
     study = find_study(store, name)
-    lifecycle.check_usable(study)
+    lifecycle.check_usable(study, store_arguments(store))
     store.prepare()
     with ExitStack() as stack:
         stack.enter_context(storage_errors.translated(store))

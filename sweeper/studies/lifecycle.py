@@ -1,6 +1,8 @@
 """Starts and resumes studies in Optuna's storage, and records which process works on them and how it ended."""
 
+import shlex
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +14,7 @@ from sweeper.errors import SweeperError, UsageError
 from sweeper.events import State
 from sweeper.spaces.space import Space
 from sweeper.store.redaction import redact
+from sweeper.studies import resume_command
 from sweeper.studies.attributes import (
     CURRENT_SCHEMA,
     SCHEMA,
@@ -22,9 +25,9 @@ from sweeper.studies.attributes import (
     id_of,
     spec_of,
 )  # fmt: skip
-from sweeper.studies.objective import direction
+from sweeper.studies.objective import LABELS, direction
 from sweeper.studies.pruners import PRUNERS
-from sweeper.studies.spec import LOG_LOSS, StudySpec, first_difference
+from sweeper.studies.spec import StudySpec, first_difference
 from sweeper.studies.trial_records import records
 
 # Attributes of a study. `ended` is what ended its last process, "" if nothing is left to do, None until the process
@@ -67,24 +70,21 @@ def open_study(storage: RDBStorage, name: str, spec: StudySpec, space: Space) ->
 
 
 def find_resumable(
-    storage: RDBStorage, name: str, spec: StudySpec, unknown: Collection[str] = ()
+    storage: RDBStorage, name: str, spec: StudySpec, unknown: Collection[str] = (), store_options: str = ""
 ) -> optuna.Study | None:
     """The study of this name, which a search with this spec may resume; None if there is none. Writes nothing.
 
-    Keys of the stored spec that are `unknown` of this one are not compared. Raises UsageError for a study with another
-    spec, or one that is not sweeper's, and SweeperError for one that cannot be read or resumed.
+    Keys of the stored spec that are `unknown` of this one are not compared. `store_options` are as in check_usable.
+    Raises UsageError for a study with another spec, or one that is not sweeper's, and SweeperError for one that cannot
+    be read or resumed.
     """
     if name not in optuna.get_all_study_names(storage):
         return None
     study = optuna.load_study(study_name=name, storage=storage)
-    check_usable(study)
+    check_usable(study, store_options)
     attributes = study.user_attrs
     if SPEC in attributes:
-        if spec_of(study).has_old_losses and spec.loss == LOG_LOSS:
-            raise SweeperError(
-                f"study {name} was searched by an older sweeper, for which the loss of a network with softmax_output "
-                "was another quantity: it can be shown and promoted, but not resumed; --new starts another"
-            )
+        _refuse_old_losses(study)
         _refuse_changes(name, attributes[SPEC], spec, unknown)
         records(study)
     elif study.get_trials(deepcopy=False) or study.direction.name.lower() != direction(spec.metric):
@@ -131,8 +131,11 @@ def refuse_newer(study: optuna.Study) -> None:
         )
 
 
-def check_usable(study: optuna.Study) -> None:
-    """Raises SweeperError for a study that cannot be resumed: it has another schema, or is half deleted."""
+def check_usable(study: optuna.Study, store_options: str = "") -> None:
+    """Raises SweeperError for a study that nothing may be added to: it has another schema, or is half deleted.
+
+    `store_options` are those with which a command finds the study's store.
+    """
     check_schema(study)
     schema = study.user_attrs.get(SCHEMA, CURRENT_SCHEMA)
     if schema < CURRENT_SCHEMA:
@@ -142,7 +145,26 @@ def check_usable(study: optuna.Study) -> None:
         )
     if study.user_attrs.get(ENDED) == DELETING:
         name = study.study_name
-        raise SweeperError(f"study {name} is half deleted: `sweeper delete {name}` deletes the rest of it")
+        command = f"sweeper delete {shlex.quote(name)}{store_options}"
+        raise SweeperError(f"study {name} is half deleted: `{command}` deletes the rest of it")
+
+
+def check_resumable(study: optuna.Study, store_options: str = "") -> None:
+    """Raises SweeperError for a study that no search can resume: its results would be of two kinds."""
+    check_usable(study, store_options)
+    _refuse_old_losses(study)
+
+
+def resuming_command(study: optuna.Study, root: Path) -> str | None:
+    """The command that resumes the study, which lies in the store at `root`.
+
+    None if no search can resume it, or there is no record of the command.
+    """
+    try:
+        check_resumable(study)
+    except SweeperError:
+        return None
+    return resume_command.in_store(study.user_attrs.get(COMMAND), root)
 
 
 def _enqueue_variants(study: optuna.Study, space: Space) -> None:
@@ -157,6 +179,17 @@ def _enqueue_variants(study: optuna.Study, space: Space) -> None:
             study.add_trial(optuna.create_trial(state=TrialState.WAITING, user_attrs=attributes))
         else:
             study.enqueue_trial(params, user_attrs=attributes)
+
+
+def _refuse_old_losses(study: optuna.Study) -> None:
+    spec = spec_of(study)
+    if spec.has_old_losses:
+        logged = "" if spec.has_old_scores else f" only logged losses differ, not the scores ({LABELS[spec.metric]});"
+        raise SweeperError(
+            f"study {study.study_name} was searched by an older sweeper, for which the loss of a network with "
+            f"softmax_output was another quantity:{logged} it can be shown and promoted, but not resumed; a search "
+            "with --new starts another"
+        )
 
 
 def _refuse_changes(name: str, stored: Mapping[str, Any], spec: StudySpec, unknown: Collection[str]) -> None:

@@ -11,7 +11,7 @@ from sweeper.errors import SweeperError, UsageError, plain
 from sweeper.events import State
 from sweeper.store.layout import Store
 from sweeper.store.names import stored_name
-from sweeper.studies import lifecycle, resume_command, trial_records
+from sweeper.studies import lifecycle, trial_records
 from sweeper.studies.attributes import id_of, spec_of
 from sweeper.studies.findings import constant_of, findings
 from sweeper.studies.ownership import owner_of, owners_of
@@ -66,9 +66,10 @@ def status_of(store: Store, study: optuna.Study) -> dict[str, Any]:
 
     Its `state` is running (by the process `owner`), finished, stopped (`ended` says by what), deleting (a
     `sweeper delete` was interrupted), or dead: no process runs it, but its last process never recorded an end.
-    `trainings` is how many each trial has. `command` resumes the study. `undelivered` counts the writes that wait for
-    MLflow; it is 0 while a process runs the study, and None if an outbox cannot be read. `constant_predictor` is what
-    always saying one class scores. `findings` are sentences on the results; a running study has none yet.
+    `trainings` is how many each trial has. `command` resumes the study, if one can. `undelivered` counts the
+    writes that wait for MLflow; it is 0 while a process runs the study, and None if an outbox cannot be read.
+    `constant_predictor` is what always saying one class scores. `findings` are sentences on the results; a running
+    study has none yet.
     """
     stored_name(study.study_name)
     return _status(store, study, owner_of(store, study))
@@ -97,14 +98,13 @@ def _status(store: Store, study: optuna.Study, owner: str | None) -> dict[str, A
     counts = trial_records.counts(trials)
     best, constant = trial_records.best(trials, spec.metric), constant_of(study)
     attributes = study.user_attrs
-    command = attributes.get(lifecycle.COMMAND)
     outboxes = store.outboxes_of(study.study_name, id_of(study))
     return {
         "study_name": study.study_name,
         "state": "running" if owner else state_without_owner(study),
         "ended": attributes.get(lifecycle.ENDED),
         "owner": owner,
-        "command": resume_command.in_store(command, store.root),
+        "command": lifecycle.resuming_command(study, store.root),
         "dataset": spec.dataset,
         "space": spec.space_name,
         "metric": spec.metric,

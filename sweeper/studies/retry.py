@@ -8,6 +8,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from sweeper.events import State
+from sweeper.store.arguments import store_arguments
 from sweeper.store.layout import Store
 from sweeper.studies import lifecycle, resume_command, storage_errors, trial_records
 from sweeper.studies.attributes import RETRY_OF, id_of
@@ -34,21 +35,20 @@ class Retried:
 def retry_failed(store: Store, study: optuna.Study, tell: Tell = lambda text: None) -> Retried:
     """Enqueues each configuration whose trials have all failed, once; the next search begins with them.
 
-    Skips configurations that are already waiting or running, or have a result by now. Raises SweeperError while a
-    process runs the study; `tell` gets a line if it must be waited for that to be known.
+    Skips configurations that are already waiting or running, or have a result by now. Raises SweeperError for a study
+    that no search can resume, and while a process runs it; `tell` gets a line if it must be waited for that to be
+    known.
     """
     name, study_id = study.study_name, id_of(study)
     with ExitStack() as stack:
         stack.enter_context(storage_errors.translated(store))
         stack.enter_context(store.owning(name))
         study = find_again(store, name, study_id)
-        lifecycle.check_usable(study)
+        lifecycle.check_resumable(study, store_arguments(store))
         stack.enter_context(claimed(store, study, tell))
         trials, frozen = trial_records.records(study), study.get_trials(deepcopy=False)
         numbers = _failed(trials, frozen)
-        attributes = study.user_attrs
-        total, command = attributes.get("trials", 0), attributes.get(lifecycle.COMMAND)
-        command = resume_command.in_store(command, store.root)
+        total, command = study.user_attrs.get("trials", 0), lifecycle.resuming_command(study, store.root)
         if numbers:
             begun = sum(trial.state in (State.RUNNING, State.WAITING) for trial in trials)
             needed = trial_records.n_counted(trials) + begun + len(numbers)

@@ -67,7 +67,8 @@ def test_study_that_is_running_half_deleted_or_of_another_schema_is_refused_alik
     assert (line.startswith("Error: tiny-lenet5 is being run by process "), code) == (True, 1)
     lifecycle.mark_ended(study, lifecycle.DELETING)
     assert refused_alike(search) == (
-        "Error: study tiny-lenet5 is half deleted: `sweeper delete tiny-lenet5` deletes the rest of it", 1,
+        f"Error: study tiny-lenet5 is half deleted: `sweeper delete tiny-lenet5 --store {store.root}` deletes the rest "
+        "of it", 1,
     )  # fmt: skip
     lifecycle.mark_ended(study, "")
     for schema, words in ((2, "by an older sweeper"), (99, "by a newer sweeper")):

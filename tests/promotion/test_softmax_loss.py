@@ -6,6 +6,7 @@ import optuna
 import pytest
 
 from sweeper.store.layout import StoreOptions
+from sweeper.studies import lifecycle
 from sweeper.studies.attributes import SPEC
 
 SEARCH = ("softmax", "--trials", 2, "--metric", "loss", "--set", "softmax_output=true")
@@ -32,6 +33,14 @@ def test_loss_is_one_quantity_from_search_to_promotion_and_an_old_search_is_told
     refused = workplace.run("search", "tiny", "--space", workplace.space, "--study", *SEARCH, *workplace.places, code=1)
     assert "Error: study softmax was searched by an older sweeper" in refused.stderr
     assert "--new starts another" in refused.stderr
+    command = f"sweeper search tiny --space {workplace.space} --store {workplace.store}"
+    lifecycle.mark_running(study, 2, command)
+    assert (
+        refused.stderr.splitlines()[-1]
+        == (workplace.run("retry", "softmax", "--failed", "--store", workplace.store, code=1).stderr.splitlines()[-1])
+    )
+    assert command not in workplace.run("status", "softmax", "--store", workplace.store).stdout
+    lifecycle.mark_ended(study, "")
     repeated = workplace.run("train", "--trial", f"softmax:{best['number']}", *workplace.places, "--jobs", 1, "--json")
     assert json.loads(repeated.stdout)["repeats"]["equal"] is False  # its score was -ln p, not what an old one is
     for command in ("status", "promote"):

@@ -3,7 +3,7 @@ import pytest
 from sweeper.errors import SweeperError
 from sweeper.runs.stop import StopRequest
 from sweeper.studies import lifecycle, queries
-from sweeper.studies.attributes import CURRENT_SCHEMA
+from sweeper.studies.attributes import CURRENT_SCHEMA, SCHEMA, SPEC
 from sweeper.studies.storage import open_storage
 from sweeper.tracking.outbox import Outbox
 from tests.search.test_coordinator import Sweep
@@ -77,6 +77,16 @@ def test_running_trial_has_the_epochs_of_its_variant(tmp_path):
 
 def test_command_is_kept_without_its_password(sweep):
     assert status(sweep)["command"] == "sweeper search tiny --storage 'postgresql://me:***@host/db'"
+
+
+def test_study_that_no_search_can_resume_has_no_command(sweep):
+    spec = sweep.study.user_attrs[SPEC]
+    sweep.study.set_user_attr(SPEC, spec | {"space": {"fixed": {"softmax_output": True}}})
+    assert status(sweep)["command"] is None
+    sweep.study.set_user_attr(SPEC, spec)
+    assert status(sweep)["command"] is not None
+    sweep.study.set_user_attr(SCHEMA, 1)
+    assert status(sweep)["command"] is None
 
 
 def test_study_of_a_newer_sweeper_is_refused_and_not_changed(sweep):

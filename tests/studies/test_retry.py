@@ -6,6 +6,7 @@ from sweeper.engine.base import Failure
 from sweeper.errors import SweeperError
 from sweeper.store import layout
 from sweeper.studies import lifecycle, trial_records
+from sweeper.studies.attributes import SPEC
 from sweeper.studies.queries import studies_in
 from sweeper.studies.retry import retry_failed, retry_out_of_memory
 from sweeper.studies.storage import open_storage
@@ -67,6 +68,24 @@ def test_total_that_leaves_room_is_not_raised(sweep):
     searched(sweep, failing(1), trials=3)
     lifecycle.mark_running(sweep.study, 20, "sweeper search tiny --trials 20")
     assert (retry(sweep).trials, retry(sweep).command) == (20, "sweeper search tiny --trials 20")
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        ("loss", "another quantity: it can be shown"),
+        ("accuracy", "another quantity: only logged losses differ, not the scores (accuracy); it can be shown"),
+    ],
+)
+def test_study_that_no_search_can_resume_is_refused_and_stays_as_it_is(sweep, metric, said):
+    searched(sweep, failing(4))
+    spec = sweep.study.user_attrs[SPEC]
+    sweep.study.set_user_attr(SPEC, spec | {"metric": metric, "space": {"fixed": {"softmax_output": True}}})
+    before = sweep.study.user_attrs, len(sweep.study.trials)
+    with pytest.raises(SweeperError, match=r"an older sweeper, .*; a search with --new starts another$") as refused:
+        retry(sweep)
+    assert said in str(refused.value)
+    assert (sweep.study.user_attrs, len(sweep.study.trials)) == before
 
 
 def test_nothing_is_put_in_line_twice(sweep):
