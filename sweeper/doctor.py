@@ -54,6 +54,7 @@ class Check:
 
 def examine(store: Store, data_dir: Path | None, environment: Mapping[str, str]) -> Iterator[Check]:
     """Runs every check. A check that fails to run does not raise: its result is an error."""
+    check_ledger = _ledger
     checks: dict[str, Callable[[], Check]] = {
         "sweeper": _sweeper,
         "libraries": _libraries,
@@ -65,7 +66,7 @@ def examine(store: Store, data_dir: Path | None, environment: Mapping[str, str])
         "disk": partial(_disk, store),
         "optuna": partial(_optuna, store),
         "mlflow": partial(_mlflow, store),
-        "ledger": partial(_ledger, store),
+        "ledger": lambda: check_ledger(store),
         "data": partial(_data, data_dir),
         "cached images": _cached_images,
     }
@@ -73,7 +74,7 @@ def examine(store: Store, data_dir: Path | None, environment: Mapping[str, str])
         result = _safely(name, check)
         yield result
         if name == "mlflow" and result.status == ERROR and client.is_server(store):
-            checks["ledger"] = partial(_ledger_file, store)  # to ask the server again would take as long again
+            check_ledger = _ledger_file  # to ask the server again would take as long again
 
 
 def _safely(name: str, check: Callable[[], Check]) -> Check:

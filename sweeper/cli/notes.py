@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import click
 
 from sweeper.data.known.catalog import DATASETS
-from sweeper.store.arguments import store_arguments as store_arguments
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 

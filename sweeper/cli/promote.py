@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sweeper.cli.notes import command_line, note, store_arguments
+from sweeper.cli.notes import command_line, note
 from sweeper.cli.options import (
     data_dir_option,
     debug_option,
@@ -26,6 +26,7 @@ from sweeper.engine.options import DeviceOptions
 from sweeper.errors import UsageError
 from sweeper.process.ending import exit_code
 from sweeper.promotion.options import PREFERENCES, PromotionOptions
+from sweeper.store.arguments import store_arguments
 from sweeper.store.layout import StoreOptions
 from sweeper.store.redaction import redact
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sweeper.cli.notes import note, store_arguments
+from sweeper.cli.notes import note
 from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.cli.promote import show
+from sweeper.store.arguments import store_arguments
 from sweeper.store.layout import StoreOptions
 
 if TYPE_CHECKING:

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sweeper.cli.notes import note, note_store, store_arguments
+from sweeper.cli.notes import note, note_store
 from sweeper.cli.signals import signals_to
 from sweeper.errors import SweeperError
 from sweeper.process import streams
 from sweeper.process.ending import exit_code
+from sweeper.store.arguments import store_arguments
 from sweeper.store.layout import Store
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sweeper.cli.notes import command_line, note, store_arguments
+from sweeper.cli.notes import command_line, note
 from sweeper.cli.options import (
     debug_option,
     device_options,
@@ -28,6 +28,7 @@ from sweeper.engine.options import DeviceOptions
 from sweeper.errors import SweeperError, UsageError, plain, shortened
 from sweeper.runs.options import TrainingOptions
 from sweeper.search.options import SearchOptions
+from sweeper.store.arguments import store_arguments
 from sweeper.store.layout import StoreOptions
 from sweeper.studies.objective import METRICS, check_target
 from sweeper.studies.pruners import AUTO, LEAST_IMAGES, PRUNERS

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sweeper.cli.notes import counted, store_arguments
+from sweeper.cli.notes import counted
+from sweeper.store.arguments import store_arguments
 
 if TYPE_CHECKING:
     from sweeper.search.request import SearchRequest

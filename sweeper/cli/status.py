@@ -5,9 +5,10 @@ from typing import Any
 
 import click
 
-from sweeper.cli.notes import counted, done_of, store_arguments
+from sweeper.cli.notes import counted, done_of
 from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.errors import plain
+from sweeper.store.arguments import store_arguments
 from sweeper.store.layout import StoreOptions
 from sweeper.studies.objective import LABELS
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sweeper.cli.notes import command_line, note, store_arguments
+from sweeper.cli.notes import command_line, note
 from sweeper.cli.options import (
     debug_option,
     device_options,
@@ -29,6 +29,7 @@ from sweeper.data.source import DataSource
 from sweeper.engine.options import DeviceOptions
 from sweeper.errors import UsageError, refuse
 from sweeper.runs.options import TrainingOptions
+from sweeper.store.arguments import store_arguments
 from sweeper.store.layout import StoreOptions
 from sweeper.store.redaction import redact
 
