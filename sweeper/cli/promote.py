@@ -138,7 +138,7 @@ def promote(
     if study is None:
         # The latest study may be another one by the time that a command which is printed here is typed.
         study = find_study(where, None).study_name
-        command.insert(command.index("promote") + 1, study)
+        command.append(study)
     request = PromotionRequest(
         study=study,
         options=PromotionOptions(

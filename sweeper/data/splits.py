@@ -241,7 +241,7 @@ def _count(name: str, value: float | int, size: int, least: int) -> int:
             raise ValueError(f"{name} as a share must be in {low}, 1), got {value}")
         count = math.floor(value * size + 0.5)
         if value > 0 and count == 0:
-            raise ValueError(f"{name} must come to at least one image, got {value} of {size} images, which are too few")
+            raise ValueError(f"{name} must come to at least one image, got {value} of {size} images")
         return count
     if isinstance(value, bool) or value < least:
         raise ValueError(f"{name} as a count must be at least {least}, got {value}")

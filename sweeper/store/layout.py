@@ -17,6 +17,8 @@ from sweeper.store.locks import TRY_SECONDS, locked, owned, owner_in, writing
 from sweeper.store.names import folder_name, stored_name
 from sweeper.store.redaction import redact
 
+# Addresses of SQLite databases in memory.
+IN_MEMORY = ("sqlite://", "sqlite:///", "sqlite:///:memory:")
 DEFAULT_STORE = Path("mlruns")
 # The folders of a store.
 FOLDERS = ("artifacts", "checkpoints", "initial", "locks", "logs", "parts", "promotions", "spool", "trainings")
@@ -276,11 +278,14 @@ class StoreOptions:
         for option, url in (("--storage", self.storage), ("--tracking-uri", self.tracking_uri)):
             if url and not url.isprintable():
                 raise UsageError(f"an address must be printable, got {shortened(repr(redact(url)))} ({option})")
-        return Store(
-            root,
-            self.storage or environment.get("OPTUNA_STORAGE") or _sqlite(root / "optuna.db"),
-            self.tracking_uri or environment.get("MLFLOW_TRACKING_URI") or _sqlite(root / "mlflow.db"),
-        )
+        storage = self.storage or environment.get("OPTUNA_STORAGE") or _sqlite(root / "optuna.db")
+        tracking_uri = self.tracking_uri or environment.get("MLFLOW_TRACKING_URI") or _sqlite(root / "mlflow.db")
+        for option, url in (("--storage", storage), ("--tracking-uri", tracking_uri)):
+            if url in IN_MEMORY:
+                raise UsageError(
+                    f"a database must be a file or on a server, got {url}, which ends with the command ({option})"
+                )
+        return Store(root, storage, tracking_uri)
 
 
 def _sqlite(path: Path) -> str:

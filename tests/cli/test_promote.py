@@ -27,7 +27,8 @@ def test_promotion_that_is_interrupted_goes_on_to_one_test_and_no_second(store, 
     os.kill(interrupted.process, signal.SIGTERM)  # the command alone, as a supervisor does
     interrupted.ended(143)
     # The study is named, since the latest may be another one later.
-    assert "To resume: sweeper promote fashion_mnist-lenet5 --top 1 " in interrupted.stderr
+    assert f"To resume: sweeper promote --top 1 --seeds 1 --test --jobs 1 --store {store} " in interrupted.stderr
+    assert interrupted.stderr.rstrip().endswith(" fashion_mnist-lenet5")
     assert interrupted.stdout == ""
     assert json.loads(sweeper("ledger", "--store", store, "--json").stdout) == {
         "schema_version": 1,

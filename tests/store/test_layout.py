@@ -264,3 +264,13 @@ def test_no_secret_is_left_in_a_command_and_its_words_stay(password, key, host):
     assert shlex.split(shown)[:4] == ["sweeper", "search", "tiny", "--storage"]
     assert shlex.split(shown)[5:] == ["--set", "kernel_size=5"]
     assert redact(shown) == shown
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:"])
+@pytest.mark.parametrize(
+    ("option", "variable"), [("storage", "OPTUNA_STORAGE"), ("tracking_uri", "MLFLOW_TRACKING_URI")]
+)
+def test_database_in_memory_is_refused(tmp_path, url, option, variable):
+    for options, environment in (({option: url}, {}), ({}, {variable: url})):
+        with pytest.raises(UsageError, match="a database must be a file or on a server"):
+            StoreOptions(tmp_path, **options).resolve(environment)

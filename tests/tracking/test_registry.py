@@ -316,7 +316,9 @@ def test_refusal_of_mlflow_is_one_line_without_a_password(registry, run_id, monk
 
 
 def test_unknown_run_is_an_error(registry):
-    with pytest.raises(SweeperError, match="cannot be used: Run with id=0000 not found"):
+    with pytest.raises(
+        SweeperError, match="the run of a refitted network, 0000, was deleted in MLflow: the same command trains"
+    ):
         register(registry, "0000", "nowhere")
 
 
