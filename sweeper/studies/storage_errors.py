@@ -15,8 +15,8 @@ from sweeper.store import databases
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 
-# What Python raises for a stored value that is not as sweeper or Optuna writes it.
-UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+# What Python raises for a stored value that is not as sweeper or Optuna writes it; Optuna checks some by assertions.
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, AssertionError)
 REMEDY = (
     "sweeper has not written it so: put Optuna's database back from a backup, or delete the study (`sweeper delete`)"
 )
@@ -68,6 +68,8 @@ def reading(what: str, storage: BaseStorage | None = None) -> Iterator[None]:
         if _is_deleted(error):
             raise
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else first_line(error)
+        if isinstance(error, AssertionError):
+            reason = "a value is not as Optuna writes it"
         place = what if storage is None else _damaged(storage) or what
         raise SweeperError(f"{place} cannot be read: {shortened(reason)}; {REMEDY}") from error
 
