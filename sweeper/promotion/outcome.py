@@ -1,7 +1,7 @@
 """The outcome of a promotion, as plain data."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -194,8 +194,7 @@ class PromotionOutcome:
             "verdict": found["findings"] if "findings" in found else found["verdict"].split("\n"),
             "registration": found.get("registration", []),
             "constants": found.get("constant_predictors", {}),
-            # Older versions have recorded the finalists that were left.
-            "selected": found.get("selected", [] if found["dropped"] else [one["trial"] for one in found["finalists"]]),
+            "selected": found.get("selected", []),
             "dropped": found["dropped"],
             "test_sha256": found.get("test_sha256"),
             "evaluations": (found["test_looks"], found["test_looks_of_store"]),
@@ -209,6 +208,8 @@ class PromotionOutcome:
                 raise ValueError(f"promotion.finalists.confirm lacks {', '.join(missing)}")
             if entrant.test is not None:
                 check_metrics(entrant.test)
+        if "selected" not in found and not outcome.dropped:  # older versions have recorded the finalists that were left
+            return replace(outcome, selected=[entrant.trial for entrant in outcome.entrants])
         return outcome
 
 

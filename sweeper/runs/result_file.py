@@ -10,7 +10,7 @@ import numpy as np
 from sweeper.engine.job import TrialResult
 from sweeper.store.atomic import whole_file
 from sweeper.store.stored_values import from_text
-from sweeper.training.loop import EpochMetrics
+from sweeper.training.loop import EpochMetrics, SoftmaxEpochMetrics
 
 NAME = "trained.json"
 
@@ -29,7 +29,7 @@ class _Kept:
 
     identity: str
     run_id: str
-    history: Sequence[EpochMetrics]
+    history: Sequence[SoftmaxEpochMetrics | EpochMetrics]
     figures: Mapping[str, float]
     confusion: Sequence[Sequence[int | float]] | None
 

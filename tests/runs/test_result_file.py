@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from sweeper.engine.job import TrialResult
 from sweeper.runs import result_file
 from sweeper.runs.result_file import NAME, CompletedTraining
+from sweeper.training.loop import SoftmaxEpochMetrics
 from tests.engine.fakes import metrics
 
 
@@ -24,6 +26,12 @@ def test_what_was_kept_is_read_again(kept):
     assert found.result.confusion.tolist() == [[1, 0], [0, 1]]
     assert found.result.metrics == {"macro_recall": 0.5}
     assert [path.name for path in kept.iterdir()] == [NAME]
+
+
+def test_losses_of_a_network_that_ends_in_a_softmax_are_kept_too(tmp_path):
+    both = SoftmaxEpochMetrics(**asdict(metrics(1, 0.1)), train_softmax_loss=1.5, validation_softmax_loss=1.6)
+    result_file.write(tmp_path, "identity", "run", CompletedTraining([both], TrialResult(np.eye(2), {})))
+    assert result_file.read(tmp_path, "identity", "run").history == [both]
 
 
 @pytest.mark.parametrize(("identity", "run_id"), [("another", "run"), ("identity", "another")])
