@@ -13,6 +13,7 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 from mlflow.utils import request_utils
+from urllib3.exceptions import ReadTimeoutError
 
 from sweeper.errors import shortened
 from sweeper.store.redaction import redact
@@ -82,7 +83,7 @@ class BoundedAdapter(request_utils.TCPKeepAliveHTTPAdapter):
         threading.Thread(target=work, name="request", daemon=True).start()
         limit = _limit(request, timeout, stream=stream)
         result = _wait(answered, limit, str(request.url))
-        if isinstance(result, requests.exceptions.Timeout):
+        if _is_late(result):
             raise _too_late(limit) from result
         if isinstance(result, BaseException):
             raise result
@@ -141,6 +142,13 @@ def _wait(answered: "queue.SimpleQueue[Any]", limit: float, url: str) -> Any:
         return answered.get(timeout=max(0.0, started + limit - time.monotonic()))
     except queue.Empty:
         raise _too_late(limit) from None
+
+
+def _is_late(error: Any) -> bool:
+    """Whether this is the error of a socket that was silent for too long, perhaps as the reason of the last retry."""
+    if isinstance(error, requests.exceptions.ConnectionError) and error.args:
+        error = getattr(error.args[0], "reason", error)
+    return isinstance(error, requests.exceptions.Timeout | ReadTimeoutError)
 
 
 def _too_late(limit: float) -> TimeoutError:

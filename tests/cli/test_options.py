@@ -126,10 +126,10 @@ def test_a_training_without_options_has_the_defaults_of_a_python_caller(monkeypa
 
 def test_a_promotion_without_options_has_the_defaults_of_a_python_caller(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    request = request_of(monkeypatch, "sweeper.promotion.run.run", "promote")
+    request = request_of(monkeypatch, "sweeper.promotion.run.run", "promote", "mine")
     assert request.options == PromotionOptions()
     assert request.device == DeviceOptions()
-    assert (request.study, request.data_dir, request.offline) == (None, None, False)
+    assert (request.study, request.data_dir, request.offline) == ("mine", None, False)
 
 
 def test_every_option_reaches_its_place(monkeypatch, tmp_path):

@@ -48,7 +48,7 @@ def test_finalists_are_retrained_for_their_own_epochs_without_a_test_part(workpl
 def test_test_that_cannot_be_taken_is_refused_before_anything_is_trained(workplace, pets):
     InlinePool.made.clear()
     refused = promote(workplace, "--data-dir", pets, "--test", code=1).stderr.splitlines()[-1]
-    assert refused == f"Error: there must be a test part, got no test folder ({pets})"
+    assert refused == f"Error: there must be a test part, got none ({pets})"
     assert InlinePool.made == []
 
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from click.testing import CliRunner
 from mlflow.exceptions import MlflowException
+from urllib3.exceptions import MaxRetryError, ReadTimeoutError
 
 from sweeper import doctor
 from sweeper.cli import main
@@ -178,6 +179,17 @@ def test_time_that_a_library_gives_in_another_form_or_not_at_all_can_be_told(mon
     request = answers.requests.Request("GET", "http://host/file").prepare()
     with pytest.raises(TimeoutError, match=f"has not answered within {said}$"):
         answers.BoundedAdapter().send(request, timeout=timeout)
+
+
+def test_silent_socket_is_told_alike_if_it_is_the_reason_of_the_last_retry(monkeypatch):
+    def late(*arguments):
+        reason = MaxRetryError(None, "/", ReadTimeoutError(None, "/", "Read timed out."))
+        raise answers.requests.exceptions.ConnectionError(reason)
+
+    monkeypatch.setattr(answers.BoundedAdapter.__base__, "send", late)
+    request = answers.requests.Request("GET", "http://host/api").prepare()
+    with pytest.raises(TimeoutError, match=r"has not answered within 2 s$"):
+        answers.BoundedAdapter().send(request, timeout=2)
 
 
 def test_large_upload_has_more_time(server):

@@ -105,7 +105,8 @@ def test_nothing_outside_the_store_is_deleted(store, models, tmp_path):
 
 def test_doctor_names_what_is_left(store, models):
     found = doctor._store(store)
-    assert (found.status, str(models["killed"]) in found.found) == ("warning", True)
+    assert found.status == "warning"
+    assert any(str(models[name]) in found.found for name in ("killed", "forgotten"))  # the first by name
     assert "2 " in found.found
     leftovers.sweep(store)
     assert doctor._store(store).status == "ok"
