@@ -5,15 +5,9 @@ from pathlib import Path
 
 import click
 
+from sweeper.cli.data_options import data_dir_option, offline_option, source_options
 from sweeper.cli.notes import note, note_store
-from sweeper.cli.options import (
-    data_dir_option,
-    json_option,
-    offline_option,
-    resolve_store,
-    source_options,
-    store_options,
-)
+from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.data.source import DataSource
 from sweeper.store.layout import StoreOptions
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sweeper.cli.options import data_dir_option, json_option, resolve_store, store_options
+from sweeper.cli.data_options import data_dir_option
+from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.store.layout import StoreOptions
 
 if TYPE_CHECKING:

@@ -1,25 +1,19 @@
-"""Options that several commands share, and the objects that the commands make from them."""
+"""Options that several commands share, and the objects that the commands make from them; not those of data sets."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from sweeper.cli.notes import note
-from sweeper.cli.values import Folds, Jobs, JobsPerGpu, Names, Size
-from sweeper.data.images.options import MOST_SIDE, DataOptions
-from sweeper.data.source import DataSource
+from sweeper.cli.values import Folds, Jobs, JobsPerGpu, Size
 from sweeper.engine.options import DeviceOptions
 from sweeper.runs.options import TrainingOptions
 from sweeper.store.layout import Store, StoreOptions
 from sweeper.validators import MOST_INTEGER, MOST_SEED
-
-if TYPE_CHECKING:
-    from sweeper.spaces.space import Space
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -27,7 +21,7 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 MOST_REPEATS = 1000
 
 
-def _decorated(function: Callable[..., Any], *options: Decorator) -> Callable[..., Any]:
+def decorated(function: Callable[..., Any], *options: Decorator) -> Callable[..., Any]:
     """The function with these options, which `--help` lists in this order."""
     for option in reversed(options):
         function = option(function)
@@ -47,7 +41,7 @@ def store_options(function: Callable[..., Any]) -> Callable[..., Any]:
     def command(*args: Any, store: Path | None, storage: str | None, tracking_uri: str | None, **others: Any) -> Any:
         return function(*args, store=StoreOptions(store, storage, tracking_uri), **others)
 
-    return _decorated(
+    return decorated(
         command,
         click.option(
             "--store",
@@ -66,126 +60,6 @@ def store_options(function: Callable[..., Any]) -> Callable[..., Any]:
             metavar="URL",
             help="MLflow's server, if not SQLite in the store.  [env var: MLFLOW_TRACKING_URI]",
         ),
-    )
-
-
-data_dir_option: Decorator = click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path),
-    envvar="SWEEPER_DATA_DIR",
-    show_envvar=True,
-    help="Folder of the data files, plain or .gz, directly or in torchvision's layout.",
-)
-max_bytes_option: Decorator = click.option(
-    "--max-bytes",
-    type=Size(),
-    metavar="auto|SIZE",
-    help="Most that the decoded images may take, such as 8GB. auto is the available memory, and 200 times the size of "
-    "the files for more than 3 GB.  [default: auto]",
-)
-offline_option: Decorator = click.option("--offline", is_flag=True, help="Never use the network.")
-
-
-def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options of how images are read and parts are found, --data-dir and --offline.
-
-    The command gets them as one `source`, together with the argument DATASET. The command declares this argument
-    itself, because it must come first.
-    """
-
-    @wraps(function)
-    def command(
-        *args: Any,
-        dataset: str,
-        classes: tuple[str, ...],
-        resize: int | None,
-        grayscale: bool,
-        skip_bad: bool,
-        max_bytes: int | None,
-        train_dir: str | None,
-        val_dir: str | None,
-        test_dir: str | None,
-        depth: int | None,
-        resplit: bool,
-        labels: Path | None,
-        image_column: str | None,
-        label_column: str | None,
-        split_column: str | None,
-        data_dir: Path | None,
-        offline: bool,
-        **others: Any,
-    ) -> Any:
-        from sweeper.data.own.label_table import path_of_table
-
-        options = DataOptions(
-            classes=classes,
-            resize=resize,
-            grayscale=grayscale,
-            skip_bad=skip_bad,
-            train_dir=train_dir,
-            val_dir=val_dir,
-            test_dir=test_dir,
-            depth=depth,
-            resplit=resplit,
-            labels=None if labels is None else path_of_table(dataset, labels),
-            image_column=image_column,
-            label_column=label_column,
-            split_column=split_column,
-        )
-        source = DataSource(dataset, options, data_dir, offline, max_bytes)
-        return function(*args, source=source, **others)
-
-    return _decorated(
-        command,
-        click.option(
-            "--classes",
-            type=Names(),
-            default=DataOptions.classes,
-            metavar="NAME,NAME,...",
-            help="Use only these classes.",
-        ),
-        click.option(
-            "--resize",
-            type=click.IntRange(1, MOST_SIDE),
-            metavar="N",
-            help="Make all images N x N pixels: scale the shorter side to N and keep the middle.",
-        ),
-        click.option("--grayscale", is_flag=True, help="Make all images grey."),
-        click.option(
-            "--skip-bad", is_flag=True, help="Leave out files that cannot be read as images of the usual size."
-        ),
-        max_bytes_option,
-        *(
-            click.option(f"--{part}-dir", metavar="NAME", help=f"Folder of the {images} images in the folder DATASET.")
-            for part, images in (("train", "training"), ("val", "validation"), ("test", "test"))
-        ),
-        click.option(
-            "--depth",
-            type=click.IntRange(1, 2),
-            metavar="1|2",
-            help="Folders that name a class: 1 is CLASS/*, 2 is the class OUTER/INNER for OUTER/INNER/*.",
-        ),
-        click.option(
-            "--resplit",
-            is_flag=True,
-            help="Cut the validation part from all training images; the data set's own one joins them.",
-        ),
-        click.option(
-            "--labels",
-            type=click.Path(path_type=Path),
-            metavar="FILE",
-            help="Take the classes from a table, CSV, TSV or Parquet, with a row for each image in the folder DATASET.",
-        ),
-        *(
-            click.option(f"--{column}-column", metavar="NAME", help=f"Column of the table that holds {content}.")
-            for column, content in (
-                ("image", "the names of the image files"),
-                ("label", "the classes"),
-                ("split", "train, val or test"),
-            )
-        ),
-        data_dir_option,
-        offline_option,
     )
 
 
@@ -227,7 +101,7 @@ def training_options(function: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         return function(*args, training=TrainingOptions(epochs, folds, repeats, seed, subset, split_seed), **others)
 
-    return _decorated(
+    return decorated(
         command,
         click.option(
             "--epochs",
@@ -287,7 +161,7 @@ def device_options(*, jobs_help: str) -> Decorator:
         ) -> Any:
             return function(*args, device=DeviceOptions(device, jobs, jobs_per_gpu, worker_memory), **others)
 
-        return _decorated(
+        return decorated(
             command,
             click.option("--jobs", "-j", type=Jobs(), help=jobs_help),
             click.option(
@@ -317,35 +191,6 @@ def device_options(*, jobs_help: str) -> Decorator:
 
 
 json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-
-
-def load_space(source: DataSource, space_name: str | None, overrides: Sequence[str], *, quiet: bool) -> "Space":
-    """Loads the named space, or the default for the images of the data set, which must exist. Raises UsageError.
-
-    Notes which space is the default, unless `quiet`.
-    """
-    from sweeper.data import lookup
-    from sweeper.spaces import reader
-
-    lookup.path_of(source.dataset)  # an unknown data set is refused before an unknown space
-    if space_name is None:
-        shape = lookup.input_shape(source.dataset, source.options)
-        space_name = default_space(shape)
-        colour = "grey" if shape[0] == 1 else "colour"
-        if not quiet:
-            note(f"Space: {space_name}, the default for {colour} images of {shape[1]}x{shape[2]}")
-    return reader.load(space_name, overrides)
-
-
-def default_space(input_shape: tuple[int, int, int]) -> str:
-    """The default space for images of this shape (channels, height, width)."""
-    channels, height, width = input_shape
-    shorter, longer = sorted((height, width))
-    # Two poolings and three 5x5 convolutions leave nothing of smaller images, and far too large maps of larger ones.
-    if channels == 1 and shorter >= 28 and longer <= 32:
-        return "lenet5"
-    # Three poolings need 8 pixels; beyond 64, the first linear layer would hold nearly all parameters.
-    return "vgg_small" if shorter >= 8 and longer <= 64 else "timm_small"
 
 
 def resolve_store(options: StoreOptions) -> Store:

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sweeper.cli.data_options import data_dir_option, max_bytes_option, offline_option
 from sweeper.cli.notes import command_line, note
 from sweeper.cli.options import (
-    data_dir_option,
     debug_option,
     device_options,
     given_parameters,
     json_option,
-    max_bytes_option,
-    offline_option,
     progress_options,
     resolve_store,
     store_options,

@@ -5,17 +5,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sweeper.cli.data_options import load_space, source_options
 from sweeper.cli.notes import command_line, note
 from sweeper.cli.options import (
     debug_option,
     device_options,
     given_parameters,
     json_option,
-    load_space,
     progress_options,
     resolve_store,
     set_option,
-    source_options,
     space_option,
     store_options,
     training_options,

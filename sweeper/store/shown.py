@@ -18,13 +18,11 @@ def shown(text: str) -> str:
     clean = escaped(text)
     hidden = redact(clean)
     if hidden != clean and clean.startswith(("{", "[")):
-        with suppress(
-            ValueError, RecursionError
-        ):  # not JSON; in JSON, a quotation mark that ends a value is no part of a password
+        # In JSON, a quotation mark that ends a value is no part of a password.
+        with suppress(ValueError, RecursionError):  # not JSON, or nested too deeply
             content = json.loads(clean)
-            return json.dumps(_redacted(content), indent=2 if "\n" in clean.strip() else None) + "\n" * clean.endswith(
-                "\n"
-            )
+            indent = 2 if "\n" in clean.strip() else None
+            return json.dumps(_redacted(content), indent=indent) + "\n" * clean.endswith("\n")
     return hidden
 
 

@@ -3,7 +3,7 @@ import pytest
 from click.testing import CliRunner
 
 from sweeper.cli import main
-from sweeper.cli.options import default_space
+from sweeper.cli.data_options import default_space
 from sweeper.cli.values import Duration, Jobs, Names, Size
 from sweeper.data.images.options import DataOptions
 from sweeper.data.source import DataSource

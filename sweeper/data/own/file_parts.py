@@ -64,7 +64,7 @@ def _by_folders(root: Path, options: DataOptions) -> FileParts:
         validation=_files(layout, layout.val),
         test=test,
         is_set_aside=layout.is_single,
-        unusable="" if layout.test is None else _why_unusable(layout.test, layout.classes, options),
+        unusable=_why_unusable(layout, options),
         notes=notes,
     )
 
@@ -80,17 +80,27 @@ def _files(layout: Layout, part: Part | None) -> list[ImageFile]:
     ]
 
 
-def _why_unusable(test: Part, classes: Sequence[str], options: DataOptions) -> str:
+def _why_unusable(layout: Layout, options: DataOptions) -> str:
+    """Why no network can be tested on the test images that there are; empty if one can, or if there are none."""
+    test = layout.test
+    if test is None:
+        return ""
     filled = test.filled()
-    if not options.classes and (unknown := sorted(filled - set(classes))):
-        names = shortened(", ".join(map(plain, unknown)))
-        return (
-            f"test images must be of classes that have training images, got {names} ({_shown(test.folder)}); "
-            "--classes names those to use"
-        )
     if not filled and (n_loose := test.n_loose_images()):
         return f"test images must lie in folders of classes, got {n_loose:,} without ({_shown(test.folder)})"
-    return ""
+    return _unknown_classes(filled, layout.classes, options, test.folder)
+
+
+def _unknown_classes(tested: set[str], classes: Sequence[str], options: DataOptions, place: Path) -> str:
+    """What is wrong with the classes of the test images; empty if they are known, or if the options name classes."""
+    unknown = sorted(tested - set(classes))
+    if options.classes or not unknown:
+        return ""
+    names = shortened(", ".join(map(plain, unknown)))
+    return (
+        f"test images must be of classes that have training images, got {names} ({_shown(place)}); --classes names "
+        "those to use"
+    )
 
 
 def _by_table(root: Path, options: DataOptions) -> FileParts:
@@ -113,14 +123,7 @@ def _by_table(root: Path, options: DataOptions) -> FileParts:
                 f"class {plain(class_name)} of the validation images must have training images too ({_shown(table)}); "
                 "--classes names those to use"
             )
-    unknown = sorted({file.class_name for file in test} - set(classes))
-    unusable = ""
-    if unknown and not options.classes:
-        names = shortened(", ".join(map(plain, unknown)))
-        unusable = (
-            f"test images must be of classes that have training images, got {names} ({_shown(table)}); --classes names "
-            "those to use"
-        )
+    unusable = _unknown_classes({file.class_name for file in test}, classes, options, table)
     if not found.has_parts:
         training, test = _set_aside(training)
         notes.append(_set_aside_note(table, "column of parts", training, test))
