@@ -29,8 +29,8 @@ BATCH_SIZE = 64
 
 def decoding(folder: Path, cache: Path, resize: int | None) -> tuple[float, float]:
     """Images a second for the first loading, and for the second, from the cache."""
-    from sweeper.data.images.options import DataOptions
     from sweeper.data.training_set import load_training_set
+    from sweeper.images.options import DataOptions
 
     speeds = []
     with tempfile.TemporaryDirectory(dir=cache) as empty:

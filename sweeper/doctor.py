@@ -14,10 +14,10 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from sweeper.data.images.decoded_cache import damaged_entries
 from sweeper.data.known import catalog, locate
 from sweeper.engine.local import execution
 from sweeper.errors import SweeperError
+from sweeper.images.decoded_cache import damaged_entries
 from sweeper.process import resources
 from sweeper.store import databases
 from sweeper.store.damage import find_damage

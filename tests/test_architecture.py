@@ -31,7 +31,7 @@ FLOORS = (
     {"data", "models", "plots", "training"},
     {"data.known", "data.own"},
     {"data.formats"},
-    {"data.images"},
+    {"images"},
     {"config", "evaluation", "store"},
     {"errors", "process", "validators"},
 )

@@ -13,8 +13,8 @@ import optuna
 import pytest
 
 from sweeper import doctor
-from sweeper.data.images.decoded_cache import decoded
 from sweeper.data.known import catalog
+from sweeper.images.decoded_cache import decoded
 from sweeper.process import resources
 from sweeper.store.layout import StoreOptions
 from sweeper.studies.storage import open_storage

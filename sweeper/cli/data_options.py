@@ -10,8 +10,8 @@ import click
 from sweeper.cli.notes import note
 from sweeper.cli.options import Decorator, decorated
 from sweeper.cli.values import Names, Size
-from sweeper.data.images.options import MOST_SIDE, DataOptions
 from sweeper.data.source import DataSource
+from sweeper.images.options import MOST_SIDE, DataOptions
 
 if TYPE_CHECKING:
     from sweeper.spaces.space import Space

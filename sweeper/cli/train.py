@@ -23,10 +23,10 @@ from sweeper.cli.options import (
     variant_option,
 )
 from sweeper.cli.running import end_command, note_imports, running
-from sweeper.data.images.options import FOLDER_OPTIONS
 from sweeper.data.source import DataSource
 from sweeper.engine.options import DeviceOptions
 from sweeper.errors import UsageError, refuse
+from sweeper.images.options import FOLDER_OPTIONS
 from sweeper.runs.options import TrainingOptions
 from sweeper.store.arguments import store_arguments
 from sweeper.store.layout import StoreOptions

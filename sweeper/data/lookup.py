@@ -3,13 +3,13 @@
 import re
 from pathlib import Path
 
-from sweeper.data.images.image_set import ImageSet
-from sweeper.data.images.options import DataOptions
-from sweeper.data.images.reading import Reading
 from sweeper.data.known import catalog
 from sweeper.data.own import image_folder, npz
 from sweeper.data.own.image_files import Format
 from sweeper.errors import SweeperError, UsageError, plain
+from sweeper.images.image_set import ImageSet
+from sweeper.images.options import DataOptions
+from sweeper.images.reading import Reading
 
 NPZ = ".npz"
 # Lower-case names that the user's own data cannot have: known data sets, MLflow's own experiment, and the ledger's.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sweeper.data.images.options import DataOptions
+from sweeper.images.options import DataOptions
 
 
 @dataclass(frozen=True)

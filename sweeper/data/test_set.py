@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeper.data import lookup
-from sweeper.data.images.image_set import ImageSet, NoTestImages, UnusableTestImages
-from sweeper.data.images.reading import Reading
 from sweeper.data.known import catalog, locate
 from sweeper.data.known.reader import combined_sha256, known_part
 from sweeper.data.source import DataSource
+from sweeper.images.image_set import ImageSet, NoTestImages, UnusableTestImages
+from sweeper.images.reading import Reading
 
 
 @dataclass(frozen=True, eq=False)

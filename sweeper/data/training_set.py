@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeper.data import lookup
-from sweeper.data.images.reading import Reading
 from sweeper.data.known import catalog, locate
 from sweeper.data.known.reader import known_part
 from sweeper.data.source import DataSource
 from sweeper.errors import plain
+from sweeper.images.reading import Reading
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from sweeper.config import Protocol
-from sweeper.data.images.image_set import Scaling
 from sweeper.data.splits import Split, split_folds, split_once
 from sweeper.data.training_set import TrainingSet
+from sweeper.images.image_set import Scaling
 from sweeper.inspection.summary import channel_statistics
 from sweeper.studies.seeds import derive_seed
 

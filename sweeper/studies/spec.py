@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, Self, get_type_hints
 from pydantic import StringConstraints
 
 from sweeper.config import Configuration, Protocol
-from sweeper.data.images.image_set import Scaling
-from sweeper.data.images.options import FOLDER_OPTIONS, DataOptions
+from sweeper.images.image_set import Scaling
+from sweeper.images.options import FOLDER_OPTIONS, DataOptions
 from sweeper.store.stored_values import checked
 from sweeper.studies.objective import METRICS
 from sweeper.studies.pruners import PRUNERS

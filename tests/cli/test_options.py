@@ -5,9 +5,9 @@ from click.testing import CliRunner
 from sweeper.cli import main
 from sweeper.cli.data_options import default_space
 from sweeper.cli.values import Duration, Jobs, Names, Size
-from sweeper.data.images.options import DataOptions
 from sweeper.data.source import DataSource
 from sweeper.engine.options import DeviceOptions
+from sweeper.images.options import DataOptions
 from sweeper.promotion.options import PromotionOptions
 from sweeper.runs.options import TrainingOptions
 from sweeper.search.options import SearchOptions

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from sweeper.data import lookup
-from sweeper.data.images.options import DataOptions
 from sweeper.data.known import catalog
 from sweeper.data.source import DataSource
 from sweeper.data.training_set import load_training_set
 from sweeper.errors import UsageError
+from sweeper.images.options import DataOptions
 from sweeper.tracking.ledger import EXPERIMENT
 from tests.data.pictures import picture, write_folder, write_npz
 

@@ -11,11 +11,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sweeper.cli import main
-from sweeper.data.images.options import DataOptions
 from sweeper.data.source import DataSource
 from sweeper.data.test_set import load_test_set
 from sweeper.data.training_set import load_training_set
 from sweeper.errors import SweeperError
+from sweeper.images.options import DataOptions
 from tests.data.damage import damaged
 from tests.data.pictures import encoded, npy_claiming, picture, write_npz
 from tests.hostile import error_line, examples, listing, within

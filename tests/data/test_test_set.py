@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from sweeper.data import test_set
-from sweeper.data.images.options import DataOptions
 from sweeper.data.source import DataSource
 from sweeper.data.test_set import find_test_set, load_test_set
 from sweeper.data.training_set import load_training_set
 from sweeper.errors import SweeperError
+from sweeper.images.options import DataOptions
 from tests.data.pictures import write_folder
 from tests.fake_data import fake_images
 

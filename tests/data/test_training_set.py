@@ -3,12 +3,12 @@ import sys
 import numpy as np
 import pytest
 
-from sweeper.data.images.options import DataOptions
 from sweeper.data.known import catalog
 from sweeper.data.source import DataSource
 from sweeper.data.test_set import load_test_set
 from sweeper.data.training_set import is_here, load_training_set
 from sweeper.errors import SweeperError, UsageError
+from sweeper.images.options import DataOptions
 from tests.data.pictures import write_folder
 from tests.fake_data import fake_images, write_fake_dataset
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
-from sweeper.data.images.options import DataOptions
 from sweeper.data.known import catalog
 from sweeper.data.source import DataSource
 from sweeper.data.test_set import TestSet, load_test_set
 from sweeper.errors import SweeperError, UsageError
 from sweeper.events import Note
+from sweeper.images.options import DataOptions
 from sweeper.promotion import test_evaluation as evaluations
 from sweeper.promotion.comparisons import compare_networks
 from sweeper.promotion.finalists import Finalist

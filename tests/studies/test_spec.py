@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from sweeper.config import Protocol
-from sweeper.data.images.options import DataOptions
 from sweeper.errors import SweeperError
+from sweeper.images.options import DataOptions
 from sweeper.studies.attributes import spec_in
 from sweeper.studies.spec import RunSpec, StudySpec, first_difference
 

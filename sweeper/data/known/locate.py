@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweeper.data.images.cache_folder import cache_root
 from sweeper.data.known import download, verified_files
 from sweeper.data.known.catalog import DataFile, Dataset
 from sweeper.errors import SweeperError, UsageError, plain
+from sweeper.images.cache_folder import cache_root
 
 # torchvision puts its files into a folder under ROOT and has no default for ROOT. These are what its users
 # write: "data" (PyTorch's tutorials), "../data" (its examples), "." and "~/data".

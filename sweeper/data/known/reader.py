@@ -10,13 +10,13 @@ from sweeper.data.formats import idx, stl10
 from sweeper.data.formats.cifar import read_batch
 from sweeper.data.formats.gzipped import decompress
 from sweeper.data.formats.svhn import read_svhn
-from sweeper.data.images.conversion import converted
-from sweeper.data.images.image_set import ImageSet
-from sweeper.data.images.options import DataOptions
-from sweeper.data.images.reading import Reading
 from sweeper.data.known.catalog import DataFile, Dataset
 from sweeper.data.known.locate import LocatedFiles
 from sweeper.errors import SweeperError
+from sweeper.images.conversion import converted
+from sweeper.images.image_set import ImageSet
+from sweeper.images.options import DataOptions
+from sweeper.images.reading import Reading
 
 # The most bytes that a compressed idx file may expand to: 60,000 images of 28 x 28 are 47 MB.
 MOST_IDX_BYTES = 64_000_000

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from threading import Event, Thread
 
-from sweeper.data.images.progress import Progress
+from sweeper.images.progress import Progress
 
 BLOCK_BYTES = 1 << 20
 # At least this many bytes a second must come, on average over each window of so many seconds; the first window begins

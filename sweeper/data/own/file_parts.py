@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweeper.data.images.options import DataOptions
 from sweeper.data.own import label_table
 from sweeper.data.own.folder_layout import TEST, TRAIN, VAL, Layout, Part, in_label_order, layout_of
 from sweeper.data.own.image_files import ImageFile
 from sweeper.errors import UsageError, plain, shortened
+from sweeper.images.options import DataOptions
 
 # The share of the files that is set aside as the test part, if the data set has no parts.
 TEST_SHARE = 0.15

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from sweeper.data.images.options import DataOptions
 from sweeper.errors import SweeperError, UsageError, plain, shortened
+from sweeper.images.options import DataOptions
 
 TRAIN, VAL, TEST = PARTS = ("train", "val", "test")
 # The words that mark a folder as a part of a data set, in the customs of Kaggle, Roboflow, Hugging Face and Keras.

@@ -12,15 +12,15 @@ from statistics import median
 import numpy as np
 from PIL import Image
 
-from sweeper.data.images.bounds import check_size, require_memory
-from sweeper.data.images.decoded_cache import Decoded, decoded, require_room
-from sweeper.data.images.options import DataOptions
-from sweeper.data.images.progress import Progress
-from sweeper.data.images.reading import Reading
-from sweeper.data.images.resize import fitted
 from sweeper.data.own.image_files import FORMATS, Format, Inspected, content_of, describe_bad
 from sweeper.data.own.many_files import HELD_BYTES, each, silent_pillow
 from sweeper.errors import SweeperError, plain
+from sweeper.images.bounds import check_size, require_memory
+from sweeper.images.decoded_cache import Decoded, decoded, require_room
+from sweeper.images.options import DataOptions
+from sweeper.images.progress import Progress
+from sweeper.images.reading import Reading
+from sweeper.images.resize import fitted
 
 # What a pixel takes while it is decoded: four channels as stored, three as converted, and its share of the file.
 PIXEL_BYTES = 8

@@ -14,10 +14,10 @@ from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
-from sweeper.data.images.options import DataOptions
-from sweeper.data.images.progress import Progress
 from sweeper.data.own.many_files import HELD_BYTES, each, silent_pillow
 from sweeper.errors import SweeperError, plain
+from sweeper.images.options import DataOptions
+from sweeper.images.progress import Progress
 
 # The formats that cameras, scanners and data sets write. Pillow knows more, and runs other programs for some of them.
 FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")

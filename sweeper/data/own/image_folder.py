@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from sweeper.data.images.image_set import ImageSet, NoTestImages, UnusableTestImages
-from sweeper.data.images.options import DataOptions, chosen_classes
-from sweeper.data.images.reading import Reading
 from sweeper.data.own import image_decoding, image_files
 from sweeper.data.own.file_parts import FileParts, parts_of
 from sweeper.data.own.image_files import Format, ImageFile, Inspected
 from sweeper.errors import UsageError, plain
+from sweeper.images.image_set import ImageSet, NoTestImages, UnusableTestImages
+from sweeper.images.options import DataOptions, chosen_classes
+from sweeper.images.reading import Reading
 
 MOST_LINKS = 5
 

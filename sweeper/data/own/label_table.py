@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from sweeper.data.images.options import DataOptions
 from sweeper.data.own.folder_layout import TEST, TRAIN, VAL, files_below, parts_in
 from sweeper.data.own.image_files import ImageFile
 from sweeper.errors import SweeperError, UsageError, plain, shortened
+from sweeper.images.options import DataOptions
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeper.data.images.bounds import check_size
-from sweeper.data.images.conversion import converted
-from sweeper.data.images.decoded_cache import decoded, require_room
-from sweeper.data.images.image_set import ImageSet, NoTestImages
-from sweeper.data.images.options import DataOptions
-from sweeper.data.images.progress import Progress
-from sweeper.data.images.reading import Reading
 from sweeper.data.own.npz_arrays import CHUNK, StoredArray, names, opened, place
 from sweeper.errors import SweeperError, UsageError, plain
+from sweeper.images.bounds import check_size
+from sweeper.images.conversion import converted
+from sweeper.images.decoded_cache import decoded, require_room
+from sweeper.images.image_set import ImageSet, NoTestImages
+from sweeper.images.options import DataOptions
+from sweeper.images.progress import Progress
+from sweeper.images.reading import Reading
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeper.data.formats.gzipped import MOST_EXPANSION
-from sweeper.data.images.progress import Progress
 from sweeper.errors import SweeperError, UsageError, first_line, plain
+from sweeper.images.progress import Progress
 
 CHUNK = 1 << 20
 # The most bytes of labels or names, which are held in memory: as int64, the labels of 60 million images.

@@ -9,7 +9,6 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from sweeper.data.images.image_set import Scaling
 from sweeper.data.splits import Indices
 from sweeper.data.training_set import TrainingSet
 from sweeper.engine.base import Died
@@ -18,6 +17,7 @@ from sweeper.engine.local import shared_images
 from sweeper.engine.local.execution import Execution
 from sweeper.engine.local.worker import Ready, WorkerSetup, serve
 from sweeper.errors import SweeperError, said
+from sweeper.images.image_set import Scaling
 from sweeper.process.signals import SIGNALS
 from sweeper.store.layout import Store
 

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from sweeper.data.images import progress
 from sweeper.data.known import locate, transfer
 from sweeper.data.known.transfer import blocks
 from sweeper.errors import SweeperError
+from sweeper.images import progress
 from tests.data.mirrors import served, use_mirrors
 from tests.hostile import within
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from sweeper.data.images.options import DataOptions
 from sweeper.data.own.folder_layout import layout_of
 from sweeper.errors import UsageError
+from sweeper.images.options import DataOptions
 from tests.data.pictures import tree
 
 CATS_AND_DOGS = ("cat/1.png", "dog/1.png")

@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sweeper.data.images import bounds
-from sweeper.data.images.decoded_cache import decoded
-from sweeper.data.images.options import DataOptions
-from sweeper.data.images.reading import Reading
-from sweeper.data.images.resize import fitted
 from sweeper.data.own import image_decoding, image_files
 from sweeper.data.own.image_decoding import read
 from sweeper.data.own.image_files import common_format, content_sha256, inspect
 from sweeper.errors import SweeperError
+from sweeper.images import bounds
+from sweeper.images.decoded_cache import decoded
+from sweeper.images.options import DataOptions
+from sweeper.images.reading import Reading
+from sweeper.images.resize import fitted
 from tests.data.pictures import encoded, image_files_in, picture
 
 SKIP = DataOptions(skip_bad=True)

@@ -1,8 +1,8 @@
 import pytest
 
-from sweeper.data.images.options import DataOptions
 from sweeper.data.own import image_files
 from sweeper.data.own.image_files import common_format, content_sha256, describe_bad, inspect
+from sweeper.images.options import DataOptions
 from tests.data.pictures import image_files_in, picture
 
 

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from sweeper.data import test_set
-from sweeper.data.images.options import DataOptions
 from sweeper.data.own.image_folder import training_format
 from sweeper.data.source import DataSource
 from sweeper.data.test_set import find_test_set, load_test_set
 from sweeper.data.training_set import load_training_set
 from sweeper.errors import SweeperError, UsageError
+from sweeper.images.options import DataOptions
 from tests.data.pictures import picture, write_folder
 
 PETS = {"train/dog/1.png": 10, "train/cat/1.png": 20, "train/cat/2.png": 30, "test/cat/1.png": 40}

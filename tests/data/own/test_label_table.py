@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
-from sweeper.data.images.options import DataOptions
 from sweeper.data.own.label_table import labelled_files, usual_table
 from sweeper.errors import SweeperError, UsageError
+from sweeper.images.options import DataOptions
 from tests.data.pictures import tree
 
 IMAGES = ("images/a.jpg", "images/b.jpg", "images/c.png")

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from sweeper.data import test_set
-from sweeper.data.images import bounds
-from sweeper.data.images.decoded_cache import decoded
-from sweeper.data.images.options import DataOptions
 from sweeper.data.own import npz
 from sweeper.data.source import DataSource
 from sweeper.data.test_set import find_test_set, load_test_set
 from sweeper.data.training_set import load_training_set
 from sweeper.errors import SweeperError
+from sweeper.images import bounds
+from sweeper.images.decoded_cache import decoded
+from sweeper.images.options import DataOptions
 from tests.data.pictures import npy, npy_claiming, write_npz
 from tests.hostile import listing
 

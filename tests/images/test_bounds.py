@@ -1,8 +1,8 @@
 import pytest
 
-from sweeper.data.images import bounds
-from sweeper.data.images.bounds import check_size, size
 from sweeper.errors import SweeperError
+from sweeper.images import bounds
+from sweeper.images.bounds import check_size, size
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
-from sweeper.data.images import progress
-from sweeper.data.images.progress import Progress
+from sweeper.images import progress
+from sweeper.images.progress import Progress
 
 
 def test_long_reading_is_told_of_every_few_seconds_and_a_short_one_never(monkeypatch, notes):

@@ -1,7 +1,7 @@
 import pytest
 
-from sweeper.data.images.options import DataOptions, chosen_classes
 from sweeper.errors import UsageError
+from sweeper.images.options import DataOptions, chosen_classes
 
 KNOWN = ("car", "deer", "ship")
 

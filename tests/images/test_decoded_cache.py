@@ -8,9 +8,9 @@ from collections import namedtuple
 import numpy as np
 import pytest
 
-from sweeper.data.images import checksums
-from sweeper.data.images.decoded_cache import damaged_entries, decoded, require_room
 from sweeper.errors import SweeperError
+from sweeper.images import checksums
+from sweeper.images.decoded_cache import damaged_entries, decoded, require_room
 from tests.commands.processes import DEADLINE
 from tests.hostile import listing
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeper.data.images import checksums
-from sweeper.data.images.cache_folder import cache_root
 from sweeper.errors import SweeperError
+from sweeper.images import checksums
+from sweeper.images.cache_folder import cache_root
 from sweeper.store.atomic import whole_folder
 
 # No decoding takes a day: the process that began it was killed.

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from threading import Lock
 
-from sweeper.data.images.bounds import size
+from sweeper.images.bounds import size
 
 SECONDS = 10.0
 

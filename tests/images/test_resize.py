@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sweeper.data.images.resize import fitted
+from sweeper.images.resize import fitted
 
 
 def striped(values, *, upright):

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sweeper.data.images.bounds import check_size
-from sweeper.data.images.decoded_cache import decoded, require_room
-from sweeper.data.images.image_set import ImageSet
-from sweeper.data.images.options import DataOptions, chosen_classes
-from sweeper.data.images.reading import Reading
-from sweeper.data.images.resize import fitted
+from sweeper.images.bounds import check_size
+from sweeper.images.decoded_cache import decoded, require_room
+from sweeper.images.image_set import ImageSet
+from sweeper.images.options import DataOptions, chosen_classes
+from sweeper.images.reading import Reading
+from sweeper.images.resize import fitted
 
 
 def converted(part: ImageSet, options: DataOptions, reading: Reading) -> ImageSet:

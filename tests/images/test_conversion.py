@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sweeper.data.images.conversion import converted
-from sweeper.data.images.image_set import ImageSet
-from sweeper.data.images.options import DataOptions
-from sweeper.data.images.reading import Reading
 from sweeper.data.source import DataSource
 from sweeper.data.training_set import load_training_set
+from sweeper.images.conversion import converted
+from sweeper.images.image_set import ImageSet
+from sweeper.images.options import DataOptions
+from sweeper.images.reading import Reading
 from tests.data.pictures import write_folder, write_npz
 
 RNG = np.random.default_rng(0)
