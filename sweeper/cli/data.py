@@ -79,6 +79,7 @@ def info(
     summary = summarise(training_set) | {"options": source.options.as_json()}
     if test is not None:
         summary["test"] = part_summary(test.labels, test.classes, test.sha256, test.source)
+        summary["test"]["conversions"] = list(test.conversions)
     test_part = (test.images, test.labels) if test is not None else None
     summary["duplicates"] = duplicate_summary(
         (training_set.images, training_set.labels), test_part, training_set.classes, training_set.own_validation

@@ -34,6 +34,8 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
     options = [f"{name} {_option(value)}" for name, value in summary["options"].items() if value]
     if options:
         rows.append(("options", "; ".join(options)))
+    if summary["conversions"]:
+        rows.append(("converted", "; ".join(summary["conversions"])))
     for title in ("training", "test"):
         part = summary[title]
         if part is None:
@@ -42,6 +44,8 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
         rows.append((title, f"{part['images']:,} images"))
         if title == "training" and summary["own_validation"] is not None:
             rows.append(("", f"{summary['own_validation']['images']:,} of them are the data set's own validation part"))
+        if title == "test" and part["conversions"] != summary["conversions"]:
+            rows.append(("", f"converted: {'; '.join(part['conversions']) or 'none'}"))
         rows += [("", part["source"]), ("", f"SHA-256 {part['sha256']}")]
     lines = [summary["name"], *(f"  {title:<9} {text}" for title, text in rows), ""]
     found = summary["before_you_search"] or ["nothing speaks against a search of these data"]
@@ -57,7 +61,7 @@ def log(store: "Store", summary: Mapping[str, Any], training_set: "TrainingSet")
     parts = {title: summary[title] and summary[title]["sha256"] for title in ("training", "test")}
     # These determine every pixel and label, wherever the files are.
     counts = [summary[title] and summary[title]["class_counts"] for title in parts]
-    identity = [parts, counts, summary["classes"], summary["input_shape"]]
+    identity = [parts, counts, summary["classes"], summary["input_shape"], *summary["conversions"]]
     content = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
     tags = {f"sweeper.{title}_sha256": sha256 for title, sha256 in parts.items() if sha256}
     params = {"input_shape": summary["input_shape"], "n_classes": len(summary["classes"]), **summary["options"]}

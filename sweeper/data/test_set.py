@@ -30,6 +30,7 @@ class TestSet:
     classes: tuple[str, ...]
     sha256: str  # of the test files only, as stored; the key in the ledger of test evaluations
     source: str  # where the files were found
+    conversions: tuple[str, ...] = ()  # as ImageSet's
 
 
 def load_test_set(
@@ -88,4 +89,5 @@ def _test_set(source: DataSource, part: ImageSet) -> TestSet:
         classes=part.classes,
         sha256=part.sha256,
         source=part.source,
+        conversions=part.conversions,
     )

@@ -25,6 +25,7 @@ class TrainingSet:
     sha256: str  # of the training files only, as stored: the test files cannot change it
     source: str  # where the files were found
     own_validation: NDArray[np.int64] | None = None  # indices of the images that the data set keeps for validation
+    conversions: tuple[str, ...] = ()  # as ImageSet's
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -59,6 +60,7 @@ def load_training_set(source: DataSource, *, notify: Callable[[str], None] = lam
         sha256=found.sha256,
         source=found.source,
         own_validation=np.arange(n_images - found.n_validation, n_images) if found.n_validation else None,
+        conversions=found.conversions,
     )
 
 

@@ -27,15 +27,16 @@ def write(folder: Path, key: str, names: Sequence[str]) -> None:
 def verify(folder: Path, key: str, names: Sequence[str], *, whole: bool = False) -> None:
     """Raises ValueError, saying what is wrong, unless the folder holds the entry of this key as it was written.
 
-    A file is read whole if asked for, or if its times have changed since it was last found to be right; otherwise
-    samples of it are read. Raises OSError for a file that cannot be read.
+    All its files are verified, and those of these names must be among them. A file is read whole if asked for, or if
+    its times have changed since it was last found to be right; otherwise samples of it are read. Raises OSError for a
+    file that cannot be read.
     """
     record = _record(folder, names)
     if record.get("key") != key:
         raise ValueError("it was made from other images")
     is_stamped = True
-    for name in names:
-        path, known = folder / name, record["files"][name]
+    for name, known in record["files"].items():
+        path = folder / name
         stamp = _stamp(path)
         is_same = stamp.items() <= known.items()
         right = stamp["size"] == known.get("size") and _sampled(path) == known.get("sampled")

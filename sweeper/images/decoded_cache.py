@@ -20,21 +20,27 @@ from sweeper.store.atomic import whole_folder
 # No decoding takes a day: the process that began it was killed.
 ABANDONED_SECONDS = 86_400.0
 FILES = ("images.npy", "labels.npy", "bad.json")
+CONVERSIONS = "conversions.json"
 
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """Images uint8 (N, C, H, W) and labels int64 (N,), mapped and read-only; `bad` maps files left out to reasons."""
+    """Images uint8 (N, C, H, W) and labels int64 (N,), mapped and read-only; `bad` maps files left out to reasons.
+
+    `conversions` is as ImageSet's.
+    """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     bad: Mapping[str, str]
+    conversions: tuple[str, ...]
 
 
 def decoded(key: str, make: Callable[[Path], Mapping[str, str]], notify: Callable[[str], None]) -> Decoded:
     """The arrays stored under this key. If they are missing or not as they were stored, `make` makes them first.
 
-    `make` writes images.npy and labels.npy to a folder, and returns the files it left out with the reasons. The key
+    `make` writes images.npy and labels.npy to a folder, and returns the files it left out with the reasons; it calls
+    `store_conversions` if there is anything to tell. The key
     must depend on everything that determines the arrays. `notify` is told why arrays that were stored are made anew.
     Raises SweeperError if the cache cannot be written.
     """
@@ -49,7 +55,7 @@ def decoded(key: str, make: Callable[[Path], Mapping[str, str]], notify: Callabl
             _remove_abandoned(folder.parent)
             bad = make(temporary)
             (temporary / "bad.json").write_text(json.dumps(bad))
-            checksums.write(temporary, key, FILES)
+            checksums.write(temporary, key, [*FILES, *([CONVERSIONS] * (temporary / CONVERSIONS).exists())])
     except OSError as error:
         raise SweeperError(
             f"the decoded images could not be stored: {error.strerror or error} ({folder}); "
@@ -61,6 +67,12 @@ def decoded(key: str, make: Callable[[Path], Mapping[str, str]], notify: Callabl
         raise SweeperError(
             f"another process deleted or changed the decoded images ({folder}); run the command again"
         ) from error
+
+
+def store_conversions(folder: Path, conversions: Sequence[str]) -> None:
+    """Stores what was converted while the images were made in this folder."""
+    if conversions:  # so that most entries are as they always were
+        (folder / CONVERSIONS).write_text(json.dumps(list(conversions)))
 
 
 def damaged_entries() -> Iterator[tuple[Path, str]]:
@@ -111,4 +123,6 @@ def _read(folder: Path) -> Decoded:
     """The stored arrays. Raises OSError and ValueError if they are not as they were stored."""
     checksums.verify(folder, folder.name, FILES)
     images, labels = (np.lib.format.open_memmap(folder / f"{name}.npy", "r") for name in ("images", "labels"))
-    return Decoded(images, labels, json.loads((folder / "bad.json").read_text()))
+    told = folder / CONVERSIONS
+    conversions = json.loads(told.read_text()) if told.exists() else []
+    return Decoded(images, labels, json.loads((folder / "bad.json").read_text()), tuple(conversions))

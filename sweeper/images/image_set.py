@@ -16,7 +16,8 @@ class ImageSet:
     """The training or test part of a data set; its arrays may be mapped and read-only.
 
     `sha256` is the hash of the files or arrays as stored, before any conversion. The last `n_validation` images are
-    those that the data set itself keeps for validation.
+    those that the data set itself keeps for validation. `conversions` says in short phrases what else than 8-bit grey
+    or colour the files hold, and what became of it; it is empty for images that are read as they are stored.
     """
 
     images: NDArray[np.uint8]  # (N, C, H, W)
@@ -25,6 +26,7 @@ class ImageSet:
     sha256: str
     source: str
     n_validation: int = 0
+    conversions: tuple[str, ...] = ()
 
 
 class NoTestImages(SweeperError):

@@ -80,6 +80,7 @@ def summarise(training_set: TrainingSet) -> dict[str, Any]:
         "name": training_set.name,
         "input_shape": list(training_set.input_shape),
         "classes": list(training_set.classes),
+        "conversions": list(training_set.conversions),
         "mean": mean,
         "std": std,
         "pixel_std": {

@@ -91,6 +91,7 @@ def _estimate(measured: Measured, jobs: PromotionJobs, part: str) -> dict[str, o
     correct = {"correct": ["".join(map(str, seed)) for seed in measured.unused.correct.T.astype(int)]}
     return {
         "data_sha256": jobs.training_set.sha256,
+        **({"conversions": jobs.training_set.conversions} if jobs.training_set.conversions else {}),
         "split_sha256": jobs.spec.split_sha256,
         "classes": jobs.training_set.classes,
         "input_shape": jobs.training_set.input_shape,

@@ -16,6 +16,7 @@ from sweeper.runs.study_splits import splits_of
 from sweeper.store.layout import Store
 from sweeper.studies import lifecycle, trial_records
 from sweeper.studies.attributes import spec_of
+from sweeper.studies.conversions import other_reading
 from sweeper.studies.trial_records import TrialRecord
 
 
@@ -27,6 +28,9 @@ def load(study: optuna.Study, source: DataSource, listener: Listener) -> tuple[T
     spec = spec_of(study)
     training_set = load_training_set(source, notify=lambda text: listener(Note(text)))
     splits = splits_of(training_set, spec.protocol, seed=spec.seed_of_splits, subset=spec.subset)
+    reading = other_reading(spec.conversions, training_set.conversions)
+    if reading and training_set.sha256 == spec.data_sha256:
+        raise SweeperError(f"study {study.study_name} cannot be promoted: {reading}; search them anew with --new")
     for name, expected, found in (
         ("data_sha256", spec.data_sha256, training_set.sha256),
         ("split_sha256", spec.split_sha256, splits_sha256(splits)),

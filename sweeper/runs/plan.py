@@ -76,6 +76,8 @@ def make(
     """
     listener(Step(f"Reading the images of {plain(source.dataset)}"))
     training_set = load_training_set(source, notify=lambda text: listener(Note(text)))
+    if training_set.conversions:
+        listener(Note(f"Converted while reading: {'; '.join(training_set.conversions)}"))
     protocol = training.protocol(space.protocol)
     if training_set.own_validation is not None:
         used = "the folds include them" if protocol.folds else "the scores are measured on it"
@@ -95,6 +97,7 @@ def make(
     spec = replace(
         spec_without_data(source, space, training, execution),
         data_sha256=training_set.sha256,
+        conversions=training_set.conversions,
         split_sha256=splits_sha256(splits),
         fold_scalings=scalings(training_set, splits, protocol.pixels),
     )

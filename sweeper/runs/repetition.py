@@ -8,6 +8,7 @@ from sweeper.config import Configuration
 from sweeper.errors import SweeperError
 from sweeper.events import State
 from sweeper.runs.study_trial import StudyTrial
+from sweeper.studies.conversions import other_reading
 from sweeper.studies.objective import METRICS
 from sweeper.studies.spec import RunSpec
 
@@ -60,6 +61,8 @@ def repetition_of(trial: StudyTrial, spec: RunSpec, configuration: Configuration
             f"the data of study {trial.study_name} have changed since the search: their hash was {expected[:12]}, and "
             f"is {spec.data_sha256[:12]} now"
         )
+    if reading := other_reading(trial.spec.conversions, spec.conversions):
+        raise SweeperError(f"a trial of study {trial.study_name} cannot be repeated: {reading}")
     before, now = trial.spec.as_json(), spec.as_json()
     before |= {"seed": trial.seed(), "epochs": trial.spec.n_epochs(trial.record.variant)}
     names = {name: name for name in ("seed", "epochs", "folds", "repeats", "device", "threads", "layout")}

@@ -25,9 +25,10 @@ from sweeper.studies.attributes import (
     id_of,
     spec_of,
 )  # fmt: skip
+from sweeper.studies.conversions import other_reading
 from sweeper.studies.objective import LABELS, direction
 from sweeper.studies.pruners import PRUNERS
-from sweeper.studies.spec import StudySpec, first_difference
+from sweeper.studies.spec import OF_THE_PIXELS, StudySpec, first_difference
 from sweeper.studies.trial_records import records
 
 # Attributes of a study. `ended` is what ended its last process, "" if nothing is left to do, None until the process
@@ -195,6 +196,9 @@ def _refuse_old_losses(study: optuna.Study) -> None:
 def _refuse_changes(name: str, stored: Mapping[str, Any], spec: StudySpec, unknown: Collection[str]) -> None:
     if difference := first_difference(stored, spec, unknown):
         field, before, now = difference
+        reading = other_reading(stored.get("conversions", ()), spec.conversions)
+        if reading and field in OF_THE_PIXELS:
+            raise UsageError(f"study {name} cannot go on: {reading}; give --new for another study")
         raise UsageError(
             f"study {name} was started with {field} {before!r}, this command has {now!r}: "
             "give the same value, or --new for another study"

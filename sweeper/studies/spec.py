@@ -44,7 +44,8 @@ class RunSpec:
 
     `fold_scalings` holds mean and standard deviation by channel for each fold, or for the only split. `device` is the
     type of the devices (Execution.kind). `split_seed` cuts the data; None means `seed`. `init_sha256` is the hash of
-    the initial weights, None for random ones, and `freeze` says that the loaded tensors stay fixed.
+    the initial weights, None for random ones, and `freeze` says that the loaded tensors stay fixed. `conversions` are
+    those of the training set, which change the pixels but not `data_sha256`.
 
     The stored form (as_json) is one flat object. Its keys are the fields of DataOptions and Protocol and those below,
     with `mean` and `std` of the first fold added. The broadest key comes first: a comparison follows the keys' order,
@@ -59,6 +60,7 @@ class RunSpec:
     split_seed: int | None = None
     subset: int | None = None
     data_sha256: str
+    conversions: tuple[str, ...] = ()
     split_sha256: str = ""
     fold_scalings: Sequence[Scaling]
     device: str = "cpu"
@@ -118,6 +120,7 @@ class RunSpec:
             **({} if self.split_seed is None else {"split_seed": self.split_seed}),
             "subset": self.subset,
             "data_sha256": self.data_sha256,
+            **({"conversions": self.conversions} if self.conversions else {}),
             "split_sha256": self.split_sha256,
             "mean": self.mean,
             "std": self.std,
@@ -205,6 +208,7 @@ class StudySpec(RunSpec):
                 "data_options": DataOptions(**{"depth": 1, **options, "classes": tuple(options.get("classes", ()))}),
                 "protocol": Protocol(**protocol),
                 "fold_scalings": scalings,
+                "conversions": tuple(own.get("conversions", ())),
             }
         )
         _ = spec._has_softmax  # a damaged space is an error here, not later
@@ -222,6 +226,7 @@ class StudySpec(RunSpec):
             "init_sha256",
             "freeze",
             "loss",
+            "conversions",
             *FOLDER_OPTIONS,
         )
         names = [f.name for kind in (cls, DataOptions, Protocol) for f in fields(kind)]
@@ -244,7 +249,9 @@ class StudySpec(RunSpec):
 
 
 # The keys of the stored form whose values only the data can tell.
-OF_THE_DATA = ("data_sha256", "split_sha256", "mean", "std", "fold_scalings")
+OF_THE_DATA = ("data_sha256", "conversions", "split_sha256", "mean", "std", "fold_scalings")
+# Those that another reading of the same files changes.
+OF_THE_PIXELS = OF_THE_DATA[1:]
 
 
 @cache

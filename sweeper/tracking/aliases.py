@@ -31,8 +31,8 @@ class RegisteredVersion:
 
     `estimate` has data_sha256, split_sha256, classes, input_shape, part, metric, the metric's value under its name, low
     and high. For the accuracy it also has `correct`: a text of 0 and 1, one for each image of the part, for each seed.
-    An older sweeper has recorded neither `correct` nor the metric, which was the accuracy. The estimate is empty if
-    sweeper did not make the version.
+    `conversions` are the training set's, if it has any. An older sweeper has recorded neither `correct` nor the metric,
+    which was the accuracy. The estimate is empty if sweeper did not make the version.
     """
 
     version: str

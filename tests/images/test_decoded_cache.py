@@ -10,7 +10,7 @@ import pytest
 
 from sweeper.errors import SweeperError
 from sweeper.images import checksums
-from sweeper.images.decoded_cache import damaged_entries, decoded, require_room
+from sweeper.images.decoded_cache import damaged_entries, decoded, require_room, store_conversions
 from tests.commands.processes import DEADLINE
 from tests.hostile import listing
 
@@ -34,6 +34,22 @@ def test_images_are_made_once_and_then_mapped():
         assert (found.labels.tolist(), found.bad) == ([1, 0], {"odd\udcff": "a reason"})
         assert isinstance(found.images, np.memmap)
         assert not found.images.flags.writeable
+
+
+def test_what_was_converted_is_kept_with_the_images_and_verified(tmp_path):
+    def converting(folder):
+        store_conversions(folder, ["transparency on white", "orientation by EXIF"])
+        return make(folder)
+
+    for work in (converting, never):
+        assert decoded("key", work, print).conversions == ("transparency on white", "orientation by EXIF")
+    assert decoded("plain", make, print).conversions == ()
+    (entry,) = tmp_path.rglob("conversions.json")
+    entry.unlink()
+    assert [folder.name for folder, _ in damaged_entries()] == ["key"]
+    told = []
+    assert decoded("key", converting, told.append).conversions
+    assert "decoding the images again" in told[0]
 
 
 def test_leftovers_of_a_killed_process_are_deleted_after_a_day(tmp_path):

@@ -59,3 +59,8 @@ def test_what_differs_is_named_and_nothing_is_compared():
 def test_other_data_are_refused():
     with pytest.raises(SweeperError, match="the data of study study have changed since the search: their hash was 0, "):
         repeated(trial(), data_sha256="1")
+
+
+def test_other_reading_of_the_same_files_is_refused():
+    with pytest.raises(SweeperError, match="were read as stored when it began, and are read with transparency on"):
+        repeated(trial(), conversions=("transparency on white",))

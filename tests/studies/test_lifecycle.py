@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import optuna
 import pytest
 
@@ -8,6 +10,7 @@ from sweeper.studies.attributes import id_of
 from sweeper.studies.seeds import derive_seed
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.storage import free_name, open_storage, study_names
+from tests.search.sweeps import SPEC
 
 
 def test_derived_seeds_are_stable_and_differ_by_every_part():
@@ -41,6 +44,32 @@ def test_study_of_somebody_elses_is_not_taken_over(tmp_path):
             storage, "theirs", StudySpec(dataset="x", data_sha256="0", fold_scalings=[([0.0], [1.0])]), None
         )
     assert study_names(storage) == []
+
+
+@pytest.mark.parametrize("scaling", [([0.5], [0.25]), ([0.6], [0.2])], ids=["same mean", "another mean"])
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        ((), ("transparency on white",), "were read as stored when it began, and are read with transparency on white"),
+        (("orientation by EXIF", "a"), ("a",), "were read with orientation by EXIF; a when it began, and are read"),
+        (
+            ("a",),
+            (),
+            "were read with a when it began, and are read as stored now, which gives other pixels; give --new",
+        ),
+    ],
+)
+def test_study_of_the_same_files_read_otherwise_is_refused_with_the_reason(tmp_path, before, now, told, scaling):
+    storage = open_storage(StoreOptions(tmp_path).resolve({}))
+    spec = StudySpec.from_json(SPEC)
+    study = optuna.create_study(study_name="s", storage=storage, direction="maximize")
+    study.set_user_attr(lifecycle.SPEC, replace(spec, conversions=before).as_json())
+    with pytest.raises(UsageError, match=f"^study s cannot go on: the same files {told}"):
+        lifecycle.find_resumable(storage, "s", replace(spec, conversions=now, fold_scalings=[scaling]))
+    other = replace(spec, conversions=now, data_sha256="1")
+    with pytest.raises(UsageError, match="study s was started with data_sha256"):
+        lifecycle.find_resumable(storage, "s", other)
+    assert lifecycle.find_resumable(storage, "s", replace(spec, conversions=before)) is not None
 
 
 def test_unusable_storage_is_one_line_without_its_password(tmp_path):

@@ -38,7 +38,9 @@ def test_stored_spec_is_read_and_written_the_same():
 def test_optional_keys_are_stored_only_where_they_say_something():
     spec = StudySpec.from_json(stored(variant_epochs={}))
     assert "variant_epochs" not in spec.as_json()
-    assert "init_sha256" not in spec.as_json()
+    assert not {"init_sha256", "conversions"} & spec.as_json().keys()
+    converted = replace(spec, conversions=("transparency on white",))
+    assert StudySpec.from_json(converted.as_json(), complete=True) == converted
 
 
 @pytest.mark.parametrize(

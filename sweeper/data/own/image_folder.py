@@ -97,6 +97,7 @@ def _part(
         sha256=content,
         source=str(parts.root),
         n_validation=sum(each.file.name in validation and each.file.name not in found.bad for each in chosen),
+        conversions=found.conversions,
     )
 
 
