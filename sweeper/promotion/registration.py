@@ -80,6 +80,7 @@ def _register(
         tags,
         f"{finalist.name} of study {jobs.study_name}, refitted on all its training images. Takes raw pixels "
         f"(batch, {', '.join(str(size) for size in jobs.training_set.input_shape)}) as uint8, gives logits.",
+        jobs.training_set.classes,
     )
 
 

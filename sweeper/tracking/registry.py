@@ -2,7 +2,7 @@
 
 import copy
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +22,7 @@ from torch import nn
 
 from sweeper.errors import SweeperError
 from sweeper.store.layout import Store
-from sweeper.tracking import aliases, confirmation, deletions, names
+from sweeper.tracking import aliases, class_names, confirmation, deletions, names
 from sweeper.tracking.aliases import RegisteredVersion
 from sweeper.tracking.client import connect, is_server, reaching, restore_command
 from sweeper.tracking.leftovers import EXPORT, IDENTITY
@@ -68,15 +68,17 @@ class Registry:
         files: Mapping[str, Path | str],
         tags: Mapping[str, str],
         description: str,
+        classes: Sequence[str],
     ) -> str:
         """Logs the network and its files in the run, and registers the network; returns the version.
 
         `network` takes raw pixels uint8 (batch, channels, height, width) and gives float32 (batch, classes); `example`
-        is a batch of at least two. `files` are paths or texts by name, and become artifacts of the run. If a version
-        with this identity exists, only its tags are written. Raises SweeperError if the exported network gives other
-        predictions, or MLflow cannot be used.
+        is a batch of at least two. `files` are paths or texts by name, and become artifacts of the run. `classes` are
+        the names of its columns in order, which stand in a tag, the description, the metadata and the signature. If a
+        version with this identity exists, only its tags are written. Raises SweeperError if the exported network gives
+        other predictions, or MLflow cannot be used.
         """
-        tags = {**tags, names.DATA_SHA256: data_sha256}
+        tags = {**tags, **class_names.tags(classes), names.DATA_SHA256: data_sha256}
         if registered := self.find_version(name, identity):
             with reaching(self._uri):
                 for tag, value in tags.items():
@@ -90,12 +92,13 @@ class Registry:
         if model is None:
             # Export before writing to MLflow: a network that cannot be exported leaves nothing there.
             with TemporaryDirectory(prefix=EXPORT, dir=self._root) as folder:
-                exported = _export(network, example, Path(folder, MODEL))
+                exported = _export(network, example, classes, Path(folder, MODEL))
                 with reaching(self._uri):
                     model = self._log(experiment_id, run_id, identity, exported, Path(folder, MODEL))
         with reaching(self._uri):
             self._show_in_run(run_id, model)
-            return self._create_version(name, model, {**tags, IDENTITY: identity}, description)
+            described = f"{description}\n\n{class_names.described(classes)}"
+            return self._create_version(name, model, {**tags, IDENTITY: identity}, described)
 
     def champion(self, name: str) -> tuple[RegisteredVersion, bool] | None:
         """The version with the champion's alias, and whether somebody else than sweeper gave it the alias."""
@@ -192,15 +195,17 @@ def _present(name: str, versions: str) -> Iterator[None]:
         ) from error
 
 
-def _export(network: nn.Module, example: NDArray[np.uint8], folder: Path) -> Model:
+def _export(network: nn.Module, example: NDArray[np.uint8], classes: Sequence[str], folder: Path) -> Model:
     """Exports the network to a folder that MLflow loads without sweeper's code, for any batch size."""
     # On the CPU, because every machine can load it there. Contiguous, because torch's archive treats tensors of other
     # layouts as parts of weights.
     network = copy.deepcopy(network).cpu().to(memory_format=torch.contiguous_format).eval()
+    # A copy, because MLflow's own use of the example warns about arrays that are not writable, such as mapped images.
+    example = example.copy()
     expected = _predict(network, example)
     signature = ModelSignature(
         Schema([TensorSpec(example.dtype, (-1, *example.shape[1:]))]),
-        Schema([TensorSpec(expected.dtype, (-1, *expected.shape[1:]))]),
+        Schema([TensorSpec(expected.dtype, (-1, *expected.shape[1:]), class_names.output_name(classes))]),
     )
     model = Model()
     mlflow.pytorch.save_model(
@@ -209,6 +214,7 @@ def _export(network: nn.Module, example: NDArray[np.uint8], folder: Path) -> Mod
         mlflow_model=model,
         input_example=example,
         signature=signature,
+        metadata=class_names.metadata(classes),
         # Without the build suffix (+cu130, +cpu): other machines have other builds.
         pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in REQUIREMENTS],
         serialization_format="pt2",

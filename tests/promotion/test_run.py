@@ -99,6 +99,7 @@ def test_the_metric_of_the_search_decides_everything_in_the_promotion(workplace,
             assert finalist["confirm"]["low"] < finalist["confirm"][metric] < finalist["confirm"]["high"]
             assert finalist["test"]["metric_low"] < finalist["test"][metric] < finalist["test"]["metric_high"]
         version = versions_of(workplace, study)[finalist["version"]]
+        assert json.loads(version.tags["sweeper.classes"]) == [f"class {label}" for label in range(10)]
         assert float(version.tags[f"sweeper.validation_{metric}"]) == pytest.approx(
             finalist["validation"]["mean"], abs=1e-4
         )

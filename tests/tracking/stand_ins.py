@@ -1,6 +1,7 @@
 """Stand-ins for what takes most of a command's time and is tested by itself: exported networks and drawn figures."""
 
 import inspect
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from sweeper.tracking import registry
 REAL_EXPORT = registry._export
 
 
-def export(network: nn.Module, example: np.ndarray, folder: Path) -> Model:
+def export(network: nn.Module, example: np.ndarray, classes: Sequence[str], folder: Path) -> Model:
     """A model's folder as MLflow wants it, with nothing in it that could be loaded."""
     (folder / "data").mkdir(parents=True)
     (folder / "data" / "model.pt2").write_bytes(b"not exported")

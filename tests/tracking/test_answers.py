@@ -140,7 +140,7 @@ def test_network_whose_files_are_not_kept_is_not_registered(server, store, monke
     stand_ins.use(monkeypatch)
     tracker, weights = started(store, "registry")
     registry, run_id = Registry(store), tracker.child_run_id(0)
-    arguments = ("tiny-model", DATA.sha256, run_id, "identity", None, None, {"model.safetensors": weights}, {}, "")
+    arguments = ("tiny-model", DATA.sha256, run_id, "identity", None, None, {"model.safetensors": weights}, {}, "", ())
     for part in ("/weights/", "/models/"):  # the run's own files are lost, and then only the model's
         lost = partial(lambda part, environ: front.is_upload(environ) and part in environ["PATH_INFO"], part)
         with server.answering("empty objects", lost), pytest.raises(SweeperError, match="but does not have it"):

@@ -20,6 +20,7 @@ from sweeper.tracking.registry import Registry
 from tests.tracking import stand_ins
 
 SHAPE, CLASSES, DATA = (1, 8, 8), 4, "ab" * 32
+NAMES = ("cat", "日本語", "-dash", "a,b")
 FILES = {"config.json": '{"filters": [4, 8]}'}
 
 
@@ -64,7 +65,7 @@ def registered(registry, store, client, experiment_id):
     """A network in evaluation mode, and the address of its registered model."""
     network = tiny_network(dropout=0.5, batch_norm=True)
     run_id = client.create_run(experiment_id).info.run_id
-    version = registry.register("fixture", DATA, run_id, "id", network, pixels(2), FILES, {}, "")
+    version = registry.register("fixture", DATA, run_id, "id", network, pixels(2), FILES, {}, "", NAMES)
     return network.eval(), client.get_model_version("fixture", version)
 
 
@@ -76,6 +77,7 @@ def unexported(monkeypatch):
 
 def register(registry, run_id, name="model", identity="id", **changes):
     values = {"network": tiny_network(), "example": pixels(2), "files": FILES, "tags": {}, "description": ""}
+    values["classes"] = NAMES
     return registry.register(name, DATA, run_id, identity, **(values | changes))
 
 
@@ -103,8 +105,15 @@ def test_version_has_its_run_its_tags_and_its_description(registry, client, expe
     )
     assert version == "1"
     made = client.get_model_version("described", version)
-    assert (made.run_id, made.status, made.description) == (run_id, "READY", "LeNet")
-    assert made.tags == {"sweeper.study": "s", "sweeper.identity": "id", "sweeper.data_sha256": DATA}
+    assert (made.run_id, made.status) == (run_id, "READY")
+    assert made.description.startswith("LeNet\n\nThe class of each column of the logits")
+    assert made.description.endswith("\n    0  cat\n    1  日本語\n    2  -dash\n    3  a,b")
+    assert made.tags == {
+        "sweeper.study": "s",
+        "sweeper.identity": "id",
+        "sweeper.data_sha256": DATA,
+        "sweeper.classes": '["cat", "日本語", "-dash", "a,b"]',
+    }
     assert sorted(artifacts(client, run_id)) == ["weights/config.json", "weights/model.safetensors"]
     [model] = logged_models(client, experiment_id, run_id)
     assert (model.status, made.source) == (LoggedModelStatus.READY, model.artifact_location)
@@ -192,6 +201,11 @@ def test_registered_model_says_what_it_takes_and_gives(registered):
     [taken], [given] = signature.inputs.inputs, signature.outputs.inputs
     assert (taken.type, taken.shape) == (np.uint8, (-1, *SHAPE))
     assert (given.type, given.shape) == (np.float32, (-1, CLASSES))
+    assert given.name == "logits: 0 cat, 1 日本語, 2 -dash, 3 a,b"
+
+
+def test_model_file_holds_the_names_of_the_classes_in_the_order_of_the_columns(registered):
+    assert mlflow.pyfunc.load_model(registered[1].source).metadata.metadata == {"classes": list(NAMES)}
 
 
 def test_registered_model_loads_where_pickles_are_refused(registered, monkeypatch):
@@ -233,8 +247,9 @@ def test_registering_prints_nothing_and_leaves_no_global_store_behind(
     registry, client, run_id, capfd, recwarn, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    before = mlflow.get_tracking_uri()
-    register(registry, run_id, "silent")
+    before, example = mlflow.get_tracking_uri(), pixels(2)
+    example.setflags(write=False)  # as mapped images are
+    register(registry, run_id, "silent", example=example)
     registry.set_aliases("silent", "1", None)
     assert capfd.readouterr() == ("", "")
     assert [str(warning.message) for warning in recwarn if warning.category is UserWarning] == []

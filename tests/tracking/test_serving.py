@@ -81,7 +81,7 @@ def test_champion_answers_raw_pixels_with_the_logits_of_the_network(tmp_path):
     )
     images = np.random.default_rng(0).integers(0, 256, (3, *shape), dtype=np.uint8)
     version = registry.register(
-        "tiny", "0" * 64, client.create_run(experiment_id).info.run_id, "id", network, images[:2], {}, {}, ""
+        "tiny", "0" * 64, client.create_run(experiment_id).info.run_id, "id", network, images[:2], {}, {}, "", "abcd"
     )
     registry.set_aliases("tiny", version, None)
 
