@@ -112,7 +112,7 @@ def to_ninety(device: torch.device, convs: ConvNetConfig) -> str:
     from sweeper.data.training_set import load_training_set
 
     training_set = load_training_set(DataSource("cifar10", offline=True))
-    test = load_test_set(DataSource("cifar10", offline=True), input_shape=training_set.input_shape)
+    test = load_test_set(DataSource("cifar10", offline=True), pixel_format=training_set.pixel_format)
     pixels = training_set.images.astype(np.float32) / 255
     data = on_device(
         (training_set.images, training_set.labels),

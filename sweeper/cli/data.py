@@ -75,7 +75,7 @@ def info(
     from sweeper.inspection.summary import part_summary, summarise
 
     training_set = load_training_set(source, notify=note)
-    test = find_test_set(source, input_shape=training_set.input_shape, notify=note)
+    test = find_test_set(source, pixel_format=training_set.pixel_format, notify=note)
     summary = summarise(training_set) | {"options": source.options.as_json()}
     if test is not None:
         summary["test"] = part_summary(test.labels, test.classes, test.sha256, test.source)

@@ -172,6 +172,8 @@ def _more(n_images: int, named: list[dict[str, Any]]) -> str:
 
 
 def _option(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {number:g}" for name, number in value.items())
     return ", ".join(value) if isinstance(value, list) else "yes" if value is True else str(value)
 
 

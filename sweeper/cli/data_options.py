@@ -9,9 +9,10 @@ import click
 
 from sweeper.cli.notes import note
 from sweeper.cli.options import Decorator, decorated
-from sweeper.cli.values import Names, Size
+from sweeper.cli.values import Names, Range, Size
 from sweeper.data.source import DataSource
 from sweeper.images.options import MOST_SIDE, DataOptions
+from sweeper.images.value_range import OPTION, ValueRange
 
 if TYPE_CHECKING:
     from sweeper.spaces.space import Space
@@ -58,6 +59,7 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
         image_column: str | None,
         label_column: str | None,
         split_column: str | None,
+        value_range: ValueRange | None,
         data_dir: Path | None,
         offline: bool,
         **others: Any,
@@ -78,6 +80,7 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
             image_column=image_column,
             label_column=label_column,
             split_column=split_column,
+            value_range=value_range,
         )
         source = DataSource(dataset, options, data_dir, offline, max_bytes)
         return function(*args, source=source, **others)
@@ -130,6 +133,12 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 ("label", "the classes"),
                 ("split", "train, val or test"),
             )
+        ),
+        click.option(
+            OPTION,
+            type=Range(),
+            metavar="LOW,HIGH",
+            help="The stored values that become black and white, for images of more than 8 bits and of floats.",
         ),
         data_dir_option,
         offline_option,

@@ -26,7 +26,7 @@ from sweeper.cli.running import end_command, note_imports, running
 from sweeper.data.source import DataSource
 from sweeper.engine.options import DeviceOptions
 from sweeper.errors import UsageError, refuse
-from sweeper.images.options import FOLDER_OPTIONS
+from sweeper.images.options import STORED_IF_GIVEN
 from sweeper.runs.options import TrainingOptions
 from sweeper.store.arguments import store_arguments
 from sweeper.store.layout import StoreOptions
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _NOT_WITH_TRIAL = {
     "dataset": "DATASET", "space_name": "--space", "variant": "--variant", "classes": "--classes",
     "resize": "--resize", "grayscale": "--grayscale", "skip_bad": "--skip-bad",
-    **{name: f"--{name.replace('_', '-')}" for name in FOLDER_OPTIONS},
+    **{name: f"--{name.replace('_', '-')}" for name in STORED_IF_GIVEN},
 }  # fmt: skip
 
 

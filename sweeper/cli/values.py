@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from sweeper.images.value_range import ValueRange
 from sweeper.validators import MOST_FOLDS, MOST_PER_GPU
 
 SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
@@ -81,6 +82,23 @@ class Names(click.ParamType):
         if not all(names):
             self.fail(f"must be names with commas between them, got {value!r}", param, ctx)
         return names
+
+
+class Range(click.ParamType):
+    """Two finite numbers, the lower first."""
+
+    name = "low,high"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> ValueRange:
+        if isinstance(value, ValueRange):
+            return value
+        try:
+            low, high = map(float, str(value).split(","))
+            return ValueRange(low, high)
+        except ValueError:
+            self.fail(
+                f"must be two finite numbers with a comma between them, the lower first, got {value!r}", param, ctx
+            )
 
 
 class Size(click.ParamType):

@@ -7,9 +7,10 @@ from sweeper.data.known import catalog
 from sweeper.data.own import image_folder, npz
 from sweeper.data.own.image_files import Format
 from sweeper.errors import SweeperError, UsageError, plain
-from sweeper.images.image_set import ImageSet
+from sweeper.images.image_set import ImageSet, PixelFormat
 from sweeper.images.options import DataOptions
 from sweeper.images.reading import Reading
+from sweeper.images.value_range import OPTION
 
 NPZ = ".npz"
 # Lower-case names that the user's own data cannot have: known data sets, MLflow's own experiment, and the ledger's.
@@ -55,6 +56,8 @@ def check_options(dataset: str, options: DataOptions) -> None:
     path = path_of(dataset)
     if options.for_folders and (path is None or not path.is_dir()):
         raise UsageError(f"{options.for_folders[0]} is for folders of images, got {plain(dataset)}")
+    if options.value_range is not None and path is None:
+        raise UsageError(f"{OPTION} is for your own images, got {plain(dataset)}, whose pixels are bytes")
     columns = [name for name in options.for_folders if name.endswith("-column")]
     if options.labels is None and columns:
         raise UsageError(f"{columns[0]} needs --labels")
@@ -85,15 +88,15 @@ def training_part(path: Path, options: DataOptions, reading: Reading) -> ImageSe
     return npz.training_part(path, options, reading)
 
 
-def test_part(path: Path, options: DataOptions, shape: tuple[int, int, int], reading: Reading) -> ImageSet:
+def test_part(path: Path, options: DataOptions, wanted: PixelFormat, reading: Reading) -> ImageSet:
     """The test images, which must have the shape of the training images. Raises SweeperError and UsageError."""
-    channels, height, width = shape
+    channels, height, width = wanted.shape
     if path.is_dir():
         return image_folder.test_part(path, options, Format((width, height), channels == 1), reading)
     part = npz.test_part(path, options, reading)
-    if part.images.shape[1:] != shape:
-        got, wanted = ("x".join(map(str, sizes)) for sizes in (part.images.shape[1:], shape))
-        raise SweeperError(f"test images must be {wanted} like the training images, got {got} ({plain(str(path))})")
+    if part.images.shape[1:] != wanted.shape:
+        got, needed = ("x".join(map(str, sizes)) for sizes in (part.images.shape[1:], wanted.shape))
+        raise SweeperError(f"test images must be {needed} like the training images, got {got} ({plain(str(path))})")
     return part
 
 

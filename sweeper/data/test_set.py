@@ -14,7 +14,7 @@ from sweeper.data import lookup
 from sweeper.data.known import catalog, locate
 from sweeper.data.known.reader import combined_sha256, known_part
 from sweeper.data.source import DataSource
-from sweeper.images.image_set import ImageSet, NoTestImages, UnusableTestImages
+from sweeper.images.image_set import ImageSet, NoTestImages, PixelFormat, UnusableTestImages
 from sweeper.images.reading import Reading
 
 
@@ -34,29 +34,31 @@ class TestSet:
 
 
 def load_test_set(
-    source: DataSource, *, input_shape: tuple[int, int, int], notify: Callable[[str], None] = lambda note: None
+    source: DataSource, *, pixel_format: PixelFormat, notify: Callable[[str], None] = lambda note: None
 ) -> TestSet:
     """Loads the test set, downloaded if needed and allowed; arguments and errors are those of load_training_set.
 
-    `input_shape` (channels, height, width) is that of the training images. A folder's images are converted to these
-    channels; other sizes are refused unless the options resize the images.
+    `pixel_format` is that of the training images. A folder's images are converted to its channels, and stored values to
+    bytes by its range; other sizes are refused unless the options resize the images.
     """
     path = lookup.path_of(source.dataset)
     if path is not None:
-        return _test_set(source, lookup.test_part(path, source.options, input_shape, Reading(notify, source.max_bytes)))
+        return _test_set(
+            source, lookup.test_part(path, source.options, pixel_format, Reading(notify, source.max_bytes))
+        )
     known = catalog.get(source.dataset)
     files = locate.read(known, known.test, data_dir=source.data_dir, offline=source.offline, notify=notify)
     return _test_set(source, known_part(known, known.test, files, source.options, Reading(notify, source.max_bytes)))
 
 
 def find_test_set(
-    source: DataSource, *, input_shape: tuple[int, int, int], notify: Callable[[str], None] = lambda note: None
+    source: DataSource, *, pixel_format: PixelFormat, notify: Callable[[str], None] = lambda note: None
 ) -> TestSet | None:
     """Loads the test set if there is one on this machine, else returns None. Never downloads."""
     path = lookup.path_of(source.dataset)
     if path is not None:
         try:
-            part = lookup.test_part(path, source.options, input_shape, Reading(notify, source.max_bytes))
+            part = lookup.test_part(path, source.options, pixel_format, Reading(notify, source.max_bytes))
         except UnusableTestImages as error:
             notify(str(error))
             return None

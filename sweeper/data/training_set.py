@@ -11,7 +11,9 @@ from sweeper.data.known import catalog, locate
 from sweeper.data.known.reader import known_part
 from sweeper.data.source import DataSource
 from sweeper.errors import plain
+from sweeper.images.image_set import PixelFormat
 from sweeper.images.reading import Reading
+from sweeper.images.value_range import ValueRange
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,12 +28,18 @@ class TrainingSet:
     source: str  # where the files were found
     own_validation: NDArray[np.int64] | None = None  # indices of the images that the data set keeps for validation
     conversions: tuple[str, ...] = ()  # as ImageSet's
+    value_range: ValueRange | None = None  # the stored values that became 0 and 255; None for pixels stored as bytes
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
         """Channels, height and width of each image."""
         channels, height, width = self.images.shape[1:]
         return channels, height, width
+
+    @property
+    def pixel_format(self) -> PixelFormat:
+        """What the test images must become."""
+        return PixelFormat(self.input_shape, self.value_range)
 
 
 def load_training_set(source: DataSource, *, notify: Callable[[str], None] = lambda note: None) -> TrainingSet:
@@ -61,6 +69,7 @@ def load_training_set(source: DataSource, *, notify: Callable[[str], None] = lam
         source=found.source,
         own_validation=np.arange(n_images - found.n_validation, n_images) if found.n_validation else None,
         conversions=found.conversions,
+        value_range=found.value_range,
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeper.errors import SweeperError
+from sweeper.images.value_range import ValueRange
 
 # Mean and standard deviation of the pixels, by channel.
 Scaling = tuple[list[float], list[float]]
@@ -18,6 +19,7 @@ class ImageSet:
     `sha256` is the hash of the files or arrays as stored, before any conversion. The last `n_validation` images are
     those that the data set itself keeps for validation. `conversions` says in short phrases what else than 8-bit grey
     or colour the files hold, and what became of it; it is empty for images that are read as they are stored.
+    `value_range` has the stored values that became 0 and 255; None for pixels that were stored as bytes.
     """
 
     images: NDArray[np.uint8]  # (N, C, H, W)
@@ -27,6 +29,18 @@ class ImageSet:
     source: str
     n_validation: int = 0
     conversions: tuple[str, ...] = ()
+    value_range: ValueRange | None = None
+
+
+@dataclass(frozen=True)
+class PixelFormat:
+    """What the training images are, and so what the test images must become.
+
+    `shape` is (channels, height, width); `value_range` is as in ImageSet.
+    """
+
+    shape: tuple[int, int, int]
+    value_range: ValueRange | None = None
 
 
 class NoTestImages(SweeperError):

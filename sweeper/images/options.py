@@ -1,10 +1,11 @@
 """Options for reading any data set: which classes, at what size, in colour or grey."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sweeper.errors import UsageError, nearest, plain
+from sweeper.images.value_range import ValueRange
 
 # A colour image of this side takes 50 MB: no network here can handle such images.
 MOST_SIDE = 4096
@@ -14,6 +15,9 @@ FOLDER_OPTIONS = (
     *("labels", "image_column", "label_column", "split_column"),
 )
 
+# The fields that are stored only where they are given: older studies lack them.
+STORED_IF_GIVEN = (*FOLDER_OPTIONS, "value_range")
+
 
 @dataclass(frozen=True)
 class DataOptions:
@@ -21,6 +25,7 @@ class DataOptions:
 
     `classes` names the classes to keep, in label order; empty keeps all. `resize` is the side of square images, in
     pixels. With `skip_bad`, files that are not images of the right kind are left out rather than refused.
+    `value_range` has the stored values that become black and white in users' own images; None goes by the values.
 
     The others are about folders of images. `train_dir`, `val_dir` and `test_dir` name the folders of the parts, as
     paths from the data set's folder; None goes by their names. `depth` is how many folders deep a class is named (1 or
@@ -41,6 +46,7 @@ class DataOptions:
     image_column: str | None = None
     label_column: str | None = None
     split_column: str | None = None
+    value_range: ValueRange | None = None
 
     @property
     def for_folders(self) -> list[str]:
@@ -48,9 +54,16 @@ class DataOptions:
         return [f"--{name.replace('_', '-')}" for name in self._of_folders() if name != "resplit"]
 
     def as_json(self) -> dict[str, Any]:
-        """The stored form. Options for folders are left out where they change nothing."""
+        """The stored form, without the fields of STORED_IF_GIVEN that change nothing."""
         common = {"classes": list(self.classes), "resize": self.resize, "grayscale": self.grayscale}
-        return {**common, "skip_bad": self.skip_bad, **self._of_folders()}
+        value_range = {} if self.value_range is None else {"value_range": asdict(self.value_range)}
+        return {**common, "skip_bad": self.skip_bad, **value_range, **self._of_folders()}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "DataOptions":
+        """The options from their stored form. Raises TypeError and ValueError for another form."""
+        value_range = ValueRange(**stored["value_range"]) if "value_range" in stored else None
+        return cls(**{**stored, "classes": tuple(stored.get("classes", ())), "value_range": value_range})
 
     def _of_folders(self) -> dict[str, Any]:
         values = {name: getattr(self, name) for name in FOLDER_OPTIONS}

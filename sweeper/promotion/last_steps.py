@@ -78,7 +78,7 @@ class LastSteps:
             versions = {entrant.trial: entrant.version for entrant in outcome.entrants}
             test_evaluation.evaluate(
                 ledger,
-                test_evaluation.load(self.data, self.jobs.training_set.input_shape, self.listener),
+                test_evaluation.load(self.data, self.jobs.training_set.pixel_format, self.listener),
                 order,
                 {trial: f"{outcome.model_name}/{version}" for trial, version in versions.items()},
                 {trial: refit.key for trial, refit in refits.items()},

@@ -94,7 +94,7 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
         training_set, split = study_data.load(study, data, listener)
         if options.test:
             # A test set that cannot be loaded ends the command before hours of training, not after them.
-            test_evaluation.load(data, training_set.input_shape, listener)
+            test_evaluation.load(data, training_set.pixel_format, listener)
         stop.check()
         finals = _Promotion(request, study, data, test_sha256, training_set, split, before, listener, stop)
         with ends_on_failure(finals.end, stop):

@@ -12,6 +12,7 @@ from sweeper.data.source import DataSource
 from sweeper.data.test_set import TestSet, load_test_set, test_sha256
 from sweeper.errors import SweeperError, UsageError
 from sweeper.events import Listener, Note
+from sweeper.images.image_set import PixelFormat
 from sweeper.promotion.comparisons import Comparison, compare_networks
 from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.predictions import Predictions
@@ -53,9 +54,9 @@ def known_sha256(source: DataSource) -> str | None:
     return test_sha256(source)
 
 
-def load(source: DataSource, input_shape: tuple[int, int, int], listener: Listener) -> TestSet:
+def load(source: DataSource, pixel_format: PixelFormat, listener: Listener) -> TestSet:
     """Loads the test set, with images of the training images' shape. Raises SweeperError and UsageError."""
-    return load_test_set(source, input_shape=input_shape, notify=lambda text: listener(Note(text)))
+    return load_test_set(source, pixel_format=pixel_format, notify=lambda text: listener(Note(text)))
 
 
 def refuse_retest(ledger: Ledger, study: str, study_id: str, sha256: str | None, store_options: str = "") -> None:

@@ -10,7 +10,7 @@ from pydantic import StringConstraints
 
 from sweeper.config import Configuration, Protocol
 from sweeper.images.image_set import Scaling
-from sweeper.images.options import FOLDER_OPTIONS, DataOptions
+from sweeper.images.options import STORED_IF_GIVEN, DataOptions
 from sweeper.store.stored_values import checked
 from sweeper.studies.objective import METRICS
 from sweeper.studies.pruners import PRUNERS
@@ -205,7 +205,7 @@ class StudySpec(RunSpec):
             **{
                 **own,
                 # The classes were read when the study began, so there are no two readings any more.
-                "data_options": DataOptions(**{"depth": 1, **options, "classes": tuple(options.get("classes", ()))}),
+                "data_options": DataOptions.from_json({"depth": 1, **options}),
                 "protocol": Protocol(**protocol),
                 "fold_scalings": scalings,
                 "conversions": tuple(own.get("conversions", ())),
@@ -227,7 +227,7 @@ class StudySpec(RunSpec):
             "freeze",
             "loss",
             "conversions",
-            *FOLDER_OPTIONS,
+            *STORED_IF_GIVEN,
         )
         names = [f.name for kind in (cls, DataOptions, Protocol) for f in fields(kind)]
         return [name for name in names if name not in (*nested, *optional)]

@@ -8,6 +8,7 @@ from sweeper.cli.values import Duration, Jobs, Names, Size
 from sweeper.data.source import DataSource
 from sweeper.engine.options import DeviceOptions
 from sweeper.images.options import DataOptions
+from sweeper.images.value_range import ValueRange
 from sweeper.promotion.options import PromotionOptions
 from sweeper.runs.options import TrainingOptions
 from sweeper.search.options import SearchOptions
@@ -130,6 +131,27 @@ def test_a_promotion_without_options_has_the_defaults_of_a_python_caller(monkeyp
     assert request.options == PromotionOptions()
     assert request.device == DeviceOptions()
     assert (request.study, request.data_dir, request.offline) == ("mine", None, False)
+
+
+def test_a_range_of_values_reaches_its_place(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pets").mkdir()
+    arguments = ("search", "pets", "--space", "lenet5", "--value-range=-1,1e3")
+    request = request_of(monkeypatch, "sweeper.search.run.run", *arguments)
+    assert request.source.options.value_range == ValueRange(-1, 1000)
+
+
+@pytest.mark.parametrize("value", ["", "1", "1,2,3", "2,1", "1,1", "0,nan", "-inf,0", "a,b"])
+def test_a_range_of_values_is_two_finite_numbers_the_lower_first(value):
+    result = CliRunner().invoke(main, ["data", "info", "mnist", f"--value-range={value}"])
+    assert result.exit_code == 2
+    assert f"must be two finite numbers with a comma between them, the lower first, got {value!r}" in result.output
+
+
+def test_a_range_of_values_is_for_the_users_own_images():
+    result = CliRunner().invoke(main, ["data", "info", "mnist", "--value-range", "0,1"])
+    assert (result.exit_code, result.output.count("\n")) == (2, 1)
+    assert "--value-range is for your own images, got mnist, whose pixels are bytes" in result.output
 
 
 def test_every_option_reaches_its_place(monkeypatch, tmp_path):

@@ -8,6 +8,7 @@ from sweeper.data.source import DataSource
 from sweeper.data.test_set import load_test_set
 from sweeper.data.training_set import is_here, load_training_set
 from sweeper.errors import SweeperError, UsageError
+from sweeper.images.image_set import PixelFormat
 from sweeper.images.options import DataOptions
 from tests.data.pictures import write_folder
 from tests.fake_data import fake_images, write_fake_dataset
@@ -120,7 +121,7 @@ def test_test_images_of_a_folder_are_not_opened(tmp_path, single):
     load_training_set(DataSource(str(root)))
     trained = {path for path in opened if path.endswith(".png")}
     opened.clear()
-    load_test_set(DataSource(str(root)), input_shape=(1, 4, 4))
+    load_test_set(DataSource(str(root)), pixel_format=PixelFormat((1, 4, 4)))
     tested = {path for path in opened if path.endswith(".png")}
     assert trained
     assert tested

@@ -15,6 +15,7 @@ from sweeper.data.splits import Split
 from sweeper.data.test_set import load_test_set
 from sweeper.engine.job import train_trial
 from sweeper.errors import SweeperError
+from sweeper.images.image_set import PixelFormat
 from sweeper.promotion import run
 from sweeper.runs.stop import StopRequest
 from sweeper.store.layout import Store, StoreOptions
@@ -178,7 +179,7 @@ def test_registered_champion_is_the_network_that_was_tested(workplace, monkeypat
     assert names >= {f"{role}_confusion_matrix.png" for role in roles}
     with open(client.download_artifacts(evaluation["run_id"], "predictions.csv"), encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    data = load_test_set(DataSource("tiny", data_dir=workplace.folder / "data"), input_shape=(1, 28, 28))
+    data = load_test_set(DataSource("tiny", data_dir=workplace.folder / "data"), pixel_format=PixelFormat((1, 28, 28)))
     assert [row["label"] for row in rows] == [data.classes[label] for label in data.labels]
 
     version = client.get_model_version_by_alias(MODEL, "champion")

@@ -14,6 +14,7 @@ from sweeper.data.source import DataSource
 from sweeper.data.test_set import TestSet, load_test_set
 from sweeper.errors import SweeperError, UsageError
 from sweeper.events import Note
+from sweeper.images.image_set import PixelFormat
 from sweeper.images.options import DataOptions
 from sweeper.promotion import test_evaluation as evaluations
 from sweeper.promotion.comparisons import compare_networks
@@ -428,21 +429,21 @@ def test_second_look_is_refused_even_where_nobody_asked_beforehand(ledger, test_
 
 
 def test_known_hash_is_that_of_the_loaded_test_set_and_opens_no_file(dataset, tmp_path):
-    loaded = load_test_set(DataSource("tiny", data_dir=tmp_path / "data"), input_shape=(1, 28, 28))
+    loaded = load_test_set(DataSource("tiny", data_dir=tmp_path / "data"), pixel_format=PixelFormat((1, 28, 28)))
     for file in dataset.test:
         (tmp_path / "data" / file.name).unlink()
     assert evaluations.known_sha256(TINY) == loaded.sha256
 
 
 def test_notes_about_the_test_files_reach_the_listener(dataset, tmp_path, monkeypatch):
-    def with_note(source, *, input_shape, notify):
-        notify(f"{source.dataset} {input_shape} {source.options.resize} {source.data_dir} {source.offline}")
+    def with_note(source, *, pixel_format, notify):
+        notify(f"{source.dataset} {pixel_format.shape} {source.options.resize} {source.data_dir} {source.offline}")
         return SimpleNamespace(name=source.dataset)
 
     monkeypatch.setattr(evaluations, "load_test_set", with_note)
     events = []
     data = DataSource("tiny", DataOptions(resize=20), tmp_path, True)
-    assert evaluations.load(data, (1, 20, 20), events.append).name == "tiny"
+    assert evaluations.load(data, PixelFormat((1, 20, 20)), events.append).name == "tiny"
     assert events == [Note(f"tiny (1, 20, 20) 20 {tmp_path} True")]
 
 

@@ -6,6 +6,7 @@ import pytest
 from sweeper.config import Protocol
 from sweeper.errors import SweeperError
 from sweeper.images.options import DataOptions
+from sweeper.images.value_range import ValueRange
 from sweeper.studies.attributes import spec_in
 from sweeper.studies.spec import RunSpec, StudySpec, first_difference
 
@@ -144,3 +145,13 @@ def test_options_for_folders_are_stored_only_where_they_change_something():
     changed = replace(read, data_options=options)
     assert StudySpec.from_json(changed.as_json()).data_options == options
     assert first_difference(read.as_json(), changed) == ("val_dir", None, "dev")
+
+
+def test_a_range_of_values_is_stored_only_if_given():
+    read = StudySpec.from_json(stored())
+    options = replace(read.data_options, value_range=ValueRange(-1, 1))
+    changed = replace(read, data_options=options)
+    assert StudySpec.from_json(changed.as_json()).data_options == options
+    assert first_difference(read.as_json(), changed) == ("value_range", None, {"low": -1, "high": 1})
+    with pytest.raises(SweeperError, match="two finite numbers, the lower first, got 1 to 0"):
+        spec_in("mine", {"spec": stored(value_range={"low": 1, "high": 0})})

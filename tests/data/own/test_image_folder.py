@@ -10,9 +10,11 @@ from sweeper.data.source import DataSource
 from sweeper.data.test_set import find_test_set, load_test_set
 from sweeper.data.training_set import load_training_set
 from sweeper.errors import SweeperError, UsageError
+from sweeper.images.image_set import PixelFormat
 from sweeper.images.options import DataOptions
 from tests.data.pictures import picture, write_folder
 
+FORMAT = PixelFormat((1, 4, 4))
 PETS = {"train/dog/1.png": 10, "train/cat/1.png": 20, "train/cat/2.png": 30, "test/cat/1.png": 40}
 
 
@@ -76,54 +78,51 @@ def test_folders_beside_the_parts_are_reported(tmp_path, notes):
 
 def test_test_folder_is_the_test_set(tmp_path):
     root = str(write_folder(tmp_path / "pets", PETS))
-    test = load_test_set(DataSource(root), input_shape=(1, 4, 4))
+    test = load_test_set(DataSource(root), pixel_format=FORMAT)
     assert (values(test), test.labels.tolist(), test.classes) == ([40], [0], ("cat", "dog"))
     assert (test.name, test.sha256) == ("pets", test_set.test_sha256(DataSource(root)))
 
 
 def test_test_images_get_the_training_images_channels(tmp_path):
     root = write_folder(tmp_path / "grey", PETS | {"test/cat/2.png": picture((50, 60, 70), mode="RGB")})
-    assert load_test_set(DataSource(str(root)), input_shape=(1, 4, 4)).images.shape == (2, 1, 4, 4)
+    assert load_test_set(DataSource(str(root)), pixel_format=FORMAT).images.shape == (2, 1, 4, 4)
     colour = {"train/dog/1.png": picture((1, 2, 3), mode="RGB"), "train/cat/1.png": 20, "test/cat/1.png": 40}
     root = write_folder(tmp_path / "colour", colour)
     assert load_training_set(DataSource(str(root))).input_shape == (3, 4, 4)
-    assert load_test_set(DataSource(str(root)), input_shape=(3, 4, 4)).images[0, :, -1, -1].tolist() == [40, 40, 40]
+    test = load_test_set(DataSource(str(root)), pixel_format=PixelFormat((3, 4, 4)))
+    assert test.images[0, :, -1, -1].tolist() == [40, 40, 40]
 
 
 def test_test_image_of_another_size_is_refused_unless_resized(tmp_path):
     root = write_folder(tmp_path / "pets", PETS | {"test/cat/2.png": picture(9, (6, 8))})
     with pytest.raises(SweeperError, match=r"1 is not \(test/cat/2.png: 6x8, but the usual size is 4x4; --resize"):
-        load_test_set(DataSource(str(root)), input_shape=(1, 4, 4))
-    assert load_test_set(DataSource(str(root), options=DataOptions(resize=2)), input_shape=(1, 2, 2)).images.shape == (
-        2,
-        1,
-        2,
-        2,
-    )
+        load_test_set(DataSource(str(root)), pixel_format=FORMAT)
+    resized = DataSource(str(root), options=DataOptions(resize=2))
+    assert load_test_set(resized, pixel_format=PixelFormat((1, 2, 2))).images.shape == (2, 1, 2, 2)
 
 
 def test_missing_test_part_cannot_be_loaded_or_found(tmp_path):
     contents = {name: grey for name, grey in PETS.items() if not name.startswith("test")}
     root = str(write_folder(tmp_path / "pets", contents))
     with pytest.raises(SweeperError, match=rf"there must be a test part, got none \({root}\)"):
-        load_test_set(DataSource(root), input_shape=(1, 4, 4))
-    assert find_test_set(DataSource(root), input_shape=(1, 4, 4)) is None
+        load_test_set(DataSource(root), pixel_format=FORMAT)
+    assert find_test_set(DataSource(root), pixel_format=FORMAT) is None
     assert test_set.test_sha256(DataSource(root)) is None
     write_folder(tmp_path / "pets", {"test/cat/1.png": 40})
     others = DataOptions(("dog", "ox"))
     write_folder(tmp_path / "pets", {"train/ox/1.png": 50})
     with pytest.raises(SweeperError, match=r"must be a test part, got none of the classes asked for \("):
-        load_test_set(DataSource(root, options=others), input_shape=(1, 4, 4))
-    assert find_test_set(DataSource(root, options=others), input_shape=(1, 4, 4)) is None
+        load_test_set(DataSource(root, options=others), pixel_format=FORMAT)
+    assert find_test_set(DataSource(root, options=others), pixel_format=FORMAT) is None
     (tmp_path / "pets" / "test" / "cat" / "1.png").unlink()
     with pytest.raises(SweeperError, match=r"must be a test part, got none \("):
-        load_test_set(DataSource(root), input_shape=(1, 4, 4))
+        load_test_set(DataSource(root), pixel_format=FORMAT)
 
 
 def test_single_folder_has_a_test_part_split_off_and_reported(tmp_path, notes):
     root = str(write_folder(tmp_path / "pets", many(60)))
     training_set = load_training_set(DataSource(root), notify=notes.append)
-    test = load_test_set(DataSource(root), input_shape=(1, 4, 4))
+    test = load_test_set(DataSource(root), pixel_format=FORMAT)
     assert sorted(values(training_set) + values(test)) == sorted(many(60).values())
     assert 8 <= len(test.labels) <= 28  # 18 of 120 on average
     assert set(test.labels.tolist()) == {0, 1}
@@ -137,17 +136,17 @@ def test_files_added_later_move_no_other_file_to_another_part(tmp_path):
     root = write_folder(tmp_path / "pets", many(30))
     training_set, test = (
         load_training_set(DataSource(str(root))),
-        load_test_set(DataSource(str(root)), input_shape=(1, 4, 4)),
+        load_test_set(DataSource(str(root)), pixel_format=FORMAT),
     )
     write_folder(root, many(60))
-    after = load_training_set(DataSource(str(root))), load_test_set(DataSource(str(root)), input_shape=(1, 4, 4))
+    after = load_training_set(DataSource(str(root))), load_test_set(DataSource(str(root)), pixel_format=FORMAT)
     assert set(values(training_set)) < set(values(after[0]))
     assert set(values(test)) < set(values(after[1]))
 
 
 def test_the_same_files_in_another_folder_are_split_the_same(tmp_path):
     parts = [
-        load_test_set(DataSource(str(write_folder(tmp_path / place / "pets", many(30)))), input_shape=(1, 4, 4))
+        load_test_set(DataSource(str(write_folder(tmp_path / place / "pets", many(30)))), pixel_format=FORMAT)
         for place in ("here", "there")
     ]
     assert values(parts[0]) == values(parts[1])
@@ -156,7 +155,7 @@ def test_the_same_files_in_another_folder_are_split_the_same(tmp_path):
 
 def test_the_split_does_not_change_between_versions(tmp_path):
     # Recorded once: images that a study was trained on must never become its test part.
-    test = load_test_set(DataSource(str(write_folder(tmp_path / "pets", many(100)))), input_shape=(1, 4, 4))
+    test = load_test_set(DataSource(str(write_folder(tmp_path / "pets", many(100)))), pixel_format=FORMAT)
     assert values(test) == [
         24,
         41,
@@ -186,9 +185,9 @@ def test_the_split_does_not_change_between_versions(tmp_path):
 
 def test_single_folder_too_small_to_split_has_no_test_part(tmp_path):
     root = str(write_folder(tmp_path / "pets", {"cat/1.png": 1, "dog/1.png": 2}))
-    assert find_test_set(DataSource(root), input_shape=(1, 4, 4)) is None
+    assert find_test_set(DataSource(root), pixel_format=FORMAT) is None
     with pytest.raises(SweeperError, match="there must be a test part, got none set aside"):
-        load_test_set(DataSource(root), input_shape=(1, 4, 4))
+        load_test_set(DataSource(root), pixel_format=FORMAT)
 
 
 def test_hash_depends_on_the_training_files_and_not_on_options(tmp_path):
@@ -197,7 +196,7 @@ def test_hash_depends_on_the_training_files_and_not_on_options(tmp_path):
     for options in (DataOptions(("dog", "cat")), DataOptions(resize=2), DataOptions(grayscale=True, skip_bad=True)):
         assert load_training_set(DataSource(str(root), options=options)).sha256 == sha256
         assert (
-            load_test_set(DataSource(str(root), options=DataOptions(("dog", "cat"))), input_shape=(1, 4, 4)).sha256
+            load_test_set(DataSource(str(root), options=DataOptions(("dog", "cat"))), pixel_format=FORMAT).sha256
             == tested
         )
     write_folder(root, {"test/dog/9.png": 9, "README.md": b"text", "train/cat/.DS_Store": b"junk"})
@@ -280,7 +279,7 @@ def test_links_out_of_the_folder_are_told_once_and_followed(tmp_path, notes):
         (root / source).symlink_to(tmp_path / target)
     (root / "train/dog/inside.png").symlink_to(root / "train/dog/3.png")
     training_set = load_training_set(DataSource(str(root)), notify=notes.append)
-    load_test_set(DataSource(str(root)), input_shape=(1, 4, 4), notify=notes.append)
+    load_test_set(DataSource(str(root)), pixel_format=FORMAT, notify=notes.append)
     assert training_set.classes == ("cat", "dog")
     assert notes == [
         f"images are also read outside of {root}, where links lead: {root}/train/cat -> {tmp_path}/elsewhere; "
@@ -317,9 +316,9 @@ def test_test_images_that_cannot_be_tested_on_hinder_nothing_else(tmp_path, note
     training = {name: value for name, value in PETS.items() if name.startswith("train")}
     source = DataSource(str(write_folder(tmp_path / "pets", training | contents)))
     assert values(load_training_set(source)) == [20, 30, 10]
-    assert find_test_set(source, input_shape=(1, 4, 4), notify=notes.append) is None
+    assert find_test_set(source, pixel_format=FORMAT, notify=notes.append) is None
     assert re.match(reason, notes[0])
-    for refused in (test_set.test_sha256, lambda source: load_test_set(source, input_shape=(1, 4, 4))):
+    for refused in (test_set.test_sha256, lambda source: load_test_set(source, pixel_format=FORMAT)):
         with pytest.raises(SweeperError, match=reason):
             refused(source)
 
@@ -331,7 +330,7 @@ def test_table_of_labels_makes_the_classes_and_belongs_to_the_hash(tmp_path, not
     (root / "labels.csv").write_text("id,label\n" + rows)
     source = DataSource(str(root), DataOptions(labels="labels.csv"))
     training_set = load_training_set(source, notify=notes.append)
-    test = load_test_set(source, input_shape=(1, 4, 4))
+    test = load_test_set(source, pixel_format=FORMAT)
     assert (training_set.classes, test.classes) == (("cat", "dog"), ("cat", "dog"))
     assert sorted(values(training_set) + values(test)) == list(range(1, 41))
     assert all(label == (value > 20) for value, label in zip(values(training_set), training_set.labels, strict=True))
@@ -352,4 +351,4 @@ def test_table_with_a_column_of_parts_makes_the_parts(tmp_path):
     training_set = load_training_set(source)
     assert values(training_set) == [1, 2, 6, 3, 5]
     assert training_set.own_validation.tolist() == [3, 4]
-    assert values(load_test_set(source, input_shape=(1, 4, 4))) == [4]
+    assert values(load_test_set(source, pixel_format=FORMAT)) == [4]

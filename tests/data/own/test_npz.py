@@ -15,10 +15,12 @@ from sweeper.data.training_set import load_training_set
 from sweeper.errors import SweeperError
 from sweeper.images import bounds
 from sweeper.images.decoded_cache import decoded
+from sweeper.images.image_set import PixelFormat
 from sweeper.images.options import DataOptions
 from tests.data.pictures import npy, npy_claiming, write_npz
 from tests.hostile import listing
 
+FORMAT = PixelFormat((1, 4, 5))
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (6, 4, 5), dtype=np.uint8)
 LABELS = np.array([0, 1, 2, 0, 1, 2], dtype=np.uint8)
@@ -67,12 +69,12 @@ def test_val_arrays_come_last_and_are_the_training_sets_own_validation(tmp_path)
 def test_test_arrays_are_the_test_set_and_do_not_change_the_training_hash(tmp_path):
     before = load(tmp_path, TRAIN)
     path = str(tmp_path / "some.npz")
-    assert find_test_set(DataSource(path), input_shape=(1, 4, 5)) is None
+    assert find_test_set(DataSource(path), pixel_format=FORMAT) is None
     with pytest.raises(SweeperError, match=rf"must be a test part, got no test_images and test_labels \({path}\)"):
-        load_test_set(DataSource(path), input_shape=(1, 4, 5))
+        load_test_set(DataSource(path), pixel_format=FORMAT)
     after = load(tmp_path, TRAIN | {"test_images": GREY[:3], "test_labels": LABELS[:3]})
     assert after.sha256 == before.sha256
-    test = load_test_set(DataSource(path), input_shape=(1, 4, 5))
+    test = load_test_set(DataSource(path), pixel_format=FORMAT)
     np.testing.assert_array_equal(test.images[:, 0], GREY[:3])
     assert (test.classes, test.labels.tolist()) == (("0", "1", "2"), [0, 1, 2])
     assert test.sha256 == test_set.test_sha256(DataSource(path)) != after.sha256
@@ -83,8 +85,8 @@ def test_test_arrays_without_the_chosen_classes_are_not_a_test_set(tmp_path, res
     load(tmp_path, TRAIN | {"test_images": GREY[:3], "test_labels": np.zeros(3, int)})
     path, options = str(tmp_path / "some.npz"), DataOptions(("1", "2"), resize)
     with pytest.raises(SweeperError, match=r"must be a test part, got none of the classes asked for \("):
-        load_test_set(DataSource(path, options=options), input_shape=(1, 4, 5))
-    assert find_test_set(DataSource(path, options=options), input_shape=(1, 4, 5)) is None
+        load_test_set(DataSource(path, options=options), pixel_format=FORMAT)
+    assert find_test_set(DataSource(path, options=options), pixel_format=FORMAT) is None
 
 
 def test_class_numbers_without_images_do_not_prevent_choosing_other_classes(tmp_path):
@@ -116,7 +118,8 @@ def test_corrected_class_names_take_effect_whatever_the_cache_holds(tmp_path):
         hashes.add(training_set.sha256)
         tested.add(test_set.test_sha256(DataSource(str(tmp_path / "some.npz"))))
         test = load_test_set(
-            DataSource(str(tmp_path / "some.npz"), options=DataOptions(("ape", "bee"), 2)), input_shape=(1, 2, 2)
+            DataSource(str(tmp_path / "some.npz"), options=DataOptions(("ape", "bee"), 2)),
+            pixel_format=PixelFormat((1, 2, 2)),
         )
         assert test.labels.tolist() == expected
     # Other names change the training hash, so that no study resumes with them. The test hash stays the same, because
@@ -128,13 +131,9 @@ def test_test_images_of_another_shape_are_refused(tmp_path):
     load(tmp_path, TRAIN | {"test_images": GREY[:, :, :4], "test_labels": LABELS})
     path = str(tmp_path / "some.npz")
     with pytest.raises(SweeperError, match=r"test images must be 1x4x5 like the training images, got 1x4x4 \("):
-        load_test_set(DataSource(path), input_shape=(1, 4, 5))
-    assert load_test_set(DataSource(path, options=DataOptions(resize=3)), input_shape=(1, 3, 3)).images.shape == (
-        6,
-        1,
-        3,
-        3,
-    )
+        load_test_set(DataSource(path), pixel_format=FORMAT)
+    resized = DataSource(path, options=DataOptions(resize=3))
+    assert load_test_set(resized, pixel_format=PixelFormat((1, 3, 3))).images.shape == (6, 1, 3, 3)
 
 
 BAD = {
@@ -195,7 +194,7 @@ def test_arrays_that_make_no_data_set_are_refused(tmp_path, case):
 def test_half_a_test_part_is_refused_but_does_not_prevent_a_search(tmp_path):
     load(tmp_path, TRAIN | {"test_labels": LABELS})
     with pytest.raises(SweeperError, match="must hold both test_images and test_labels, or neither"):
-        find_test_set(DataSource(str(tmp_path / "some.npz")), input_shape=(1, 4, 5))
+        find_test_set(DataSource(str(tmp_path / "some.npz")), pixel_format=FORMAT)
 
 
 class Bomb:
@@ -356,7 +355,7 @@ def test_images_that_do_not_fit_are_refused_before_they_are_expanded(tmp_path, m
     monkeypatch.setattr("sweeper.data.own.npz_arrays.StoredArray.skip", lambda array: pytest.fail("expanded"))
     black = {f"{part}_images": np.zeros((25_000, 28, 28), np.uint8), f"{part}_labels": np.zeros(25_000, int)}
     path = write_npz(tmp_path / "some.npz", TRAIN | {"train_images": np.zeros((6, 28, 28), np.uint8)} | black)
-    load = load_training_set if part != "test" else partial(load_test_set, input_shape=(1, 28, 28))
+    load = load_training_set if part != "test" else partial(load_test_set, pixel_format=PixelFormat((1, 28, 28)))
     with pytest.raises(SweeperError, match=r"must fit into the available memory, 19.0 MB, got 19.6 MB, 25,00\d images"):
         load(DataSource(str(path)))
 
