@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -11,7 +11,8 @@ from sweeper.cli.notes import note
 from sweeper.cli.options import Decorator, decorated
 from sweeper.cli.values import Names, Range, Size
 from sweeper.data.source import DataSource
-from sweeper.images.options import MOST_SIDE, DataOptions
+from sweeper.errors import UsageError
+from sweeper.images.options import MOST_SIDE, DataOptions, Fit
 from sweeper.images.value_range import OPTION, ValueRange
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
         dataset: str,
         classes: tuple[str, ...],
         resize: int | None,
+        fit: Fit | None,
         grayscale: bool,
         skip_bad: bool,
         max_bytes: int | None,
@@ -66,9 +68,12 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         from sweeper.data.own.label_table import path_of_table
 
+        if fit and not resize:
+            raise UsageError("--fit needs --resize")
         options = DataOptions(
             classes=classes,
             resize=resize,
+            fit=fit or DataOptions.fit,
             grayscale=grayscale,
             skip_bad=skip_bad,
             train_dir=train_dir,
@@ -98,7 +103,13 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "--resize",
             type=click.IntRange(1, MOST_SIDE),
             metavar="N",
-            help="Make all images N x N pixels: scale the shorter side to N and keep the middle.",
+            help="Make all images N x N pixels.",
+        ),
+        click.option(
+            "--fit",
+            type=click.Choice(get_args(Fit)),
+            help="How --resize makes images square: pad scales all of the image and fills the rest with white, crop "
+            f"keeps the middle, stretch distorts.  [default: {DataOptions.fit}]",
         ),
         click.option("--grayscale", is_flag=True, help="Make all images grey."),
         click.option(

@@ -11,7 +11,7 @@ from PIL import Image
 from sweeper.images.bounds import check_size
 from sweeper.images.decoded_cache import decoded, require_room
 from sweeper.images.image_set import ImageSet
-from sweeper.images.options import DataOptions, chosen_classes
+from sweeper.images.options import DataOptions, Fit, chosen_classes
 from sweeper.images.reading import Reading
 from sweeper.images.resize import fitted
 
@@ -30,8 +30,10 @@ def converted(part: ImageSet, options: DataOptions, reading: Reading) -> ImageSe
         return part
     check_size((len(part.images), 1 if grey else channels, *side), None, reading.max_bytes, part.source)
     wanted = f"{part.sha256} {len(part.labels)} {classes} {kept} {side} {grey}"
+    if options.resize and options.fit != "crop":  # the only way before there was a choice
+        wanted += f" {options.fit}"
     key = hashlib.sha256(wanted.encode()).hexdigest()
-    found = decoded(key, lambda folder: _convert(part, side, grey, folder), reading.notify)
+    found = decoded(key, lambda folder: _convert(part, side, grey, options.fit, folder), reading.notify)
     return replace(part, images=found.images, labels=found.labels)
 
 
@@ -44,12 +46,12 @@ def _select_classes(part: ImageSet, classes: tuple[str, ...]) -> ImageSet:
     return replace(part, images=part.images[kept], labels=labels[kept], classes=classes, n_validation=n_validation)
 
 
-def _convert(part: ImageSet, side: tuple[int, int], grey: bool, folder: Path) -> dict[str, str]:
+def _convert(part: ImageSet, side: tuple[int, int], grey: bool, fit: Fit, folder: Path) -> dict[str, str]:
     shape = (len(part.images), 1 if grey else part.images.shape[1], *side)
     require_room(shape, folder)
     images = np.lib.format.open_memmap(folder / "images.npy", "w+", dtype=np.uint8, shape=shape)
     for place, image in enumerate(part.images):
-        images[place] = fitted(_picture(image), side[::-1], grey=grey)
+        images[place] = fitted(_picture(image), side[::-1], grey=grey, fit=fit)
     images.flush()
     np.save(folder / "labels.npy", part.labels)
     return {}

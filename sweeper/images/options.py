@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from sweeper.errors import UsageError, nearest, plain
 from sweeper.images.value_range import ValueRange
 
+# How an image of other proportions becomes one of the wanted size.
+Fit = Literal["pad", "crop", "stretch"]
 # A colour image of this side takes 50 MB: no network here can handle such images.
 MOST_SIDE = 4096
 # The fields that are about folders of images.
@@ -16,7 +18,7 @@ FOLDER_OPTIONS = (
 )
 
 # The fields that are stored only where they are given: older studies lack them.
-STORED_IF_GIVEN = (*FOLDER_OPTIONS, "value_range")
+STORED_IF_GIVEN = ("fit", *FOLDER_OPTIONS, "value_range")
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,9 @@ class DataOptions:
     """How the images of a data set are read.
 
     `classes` names the classes to keep, in label order; empty keeps all. `resize` is the side of square images, in
-    pixels. With `skip_bad`, files that are not images of the right kind are left out rather than refused.
-    `value_range` has the stored values that become black and white in users' own images; None goes by the values.
+    pixels, and `fit` how images of other proportions become square. With `skip_bad`, files that are not images of the
+    right kind are left out rather than refused. `value_range` has the stored values that become black and white in
+    users' own images; None goes by the values.
 
     The others are about folders of images. `train_dir`, `val_dir` and `test_dir` name the folders of the parts, as
     paths from the data set's folder; None goes by their names. `depth` is how many folders deep a class is named (1 or
@@ -35,6 +38,7 @@ class DataOptions:
 
     classes: tuple[str, ...] = ()
     resize: int | None = None
+    fit: Fit = "pad"
     grayscale: bool = False
     skip_bad: bool = False
     train_dir: str | None = None
@@ -55,15 +59,17 @@ class DataOptions:
 
     def as_json(self) -> dict[str, Any]:
         """The stored form, without the fields of STORED_IF_GIVEN that change nothing."""
-        common = {"classes": list(self.classes), "resize": self.resize, "grayscale": self.grayscale}
+        common = {"classes": list(self.classes), "resize": self.resize, **({"fit": self.fit} if self.resize else {})}
         value_range = {} if self.value_range is None else {"value_range": asdict(self.value_range)}
-        return {**common, "skip_bad": self.skip_bad, **value_range, **self._of_folders()}
+        others = {"grayscale": self.grayscale, "skip_bad": self.skip_bad}
+        return {**common, **others, **value_range, **self._of_folders()}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "DataOptions":
         """The options from their stored form. Raises TypeError and ValueError for another form."""
         value_range = ValueRange(**stored["value_range"]) if "value_range" in stored else None
-        return cls(**{**stored, "classes": tuple(stored.get("classes", ())), "value_range": value_range})
+        given = {"classes": tuple(stored.get("classes", ())), "value_range": value_range}
+        return cls(**{**with_fit(stored), **given})
 
     def _of_folders(self) -> dict[str, Any]:
         values = {name: getattr(self, name) for name in FOLDER_OPTIONS}
@@ -74,6 +80,16 @@ class DataOptions:
     def part_dirs(self) -> tuple[str | None, str | None, str | None]:
         """The folders named for training, validation and test part."""
         return self.train_dir, self.val_dir, self.test_dir
+
+
+def with_fit(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The stored form with its `fit` after `resize`: before there was a choice, resized images were cropped."""
+    found: dict[str, Any] = {}
+    for name, value in stored.items():
+        found[name] = value
+        if name == "resize" and value and "fit" not in stored:
+            found["fit"] = "crop"
+    return found
 
 
 def chosen_classes(options: DataOptions, classes: Sequence[str]) -> tuple[str, ...]:

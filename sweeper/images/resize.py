@@ -4,18 +4,53 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from sweeper.images.options import Fit
 
-def fitted(image: Image.Image, size: tuple[int, int], *, grey: bool) -> NDArray[np.uint8]:
+# What pads an image, in every channel: white, as behind transparency.
+BACKGROUND = 255
+
+
+def fitted(
+    image: Image.Image, size: tuple[int, int], *, grey: bool, fit: Fit = "pad", background: int = BACKGROUND
+) -> NDArray[np.uint8]:
     """The pixels (channels, height, width) of an image at `size` (width, height).
 
-    An image of another size is cropped around its centre to the proportions of `size`, and then scaled.
+    An image of the proportions of `size` is scaled. Of any other, "pad" scales the whole to fit into `size` and fills
+    the rest evenly on both sides with `background`, "crop" keeps the middle that has the proportions of `size`, and
+    "stretch" scales width and height each by what it takes.
     """
     converted = image.convert("L" if grey else "RGB")
     if converted.size != size:
-        scale = max(size[0] / converted.width, size[1] / converted.height)
-        width, height = min(size[0] / scale, converted.width), min(size[1] / scale, converted.height)
-        left, top = (converted.width - width) / 2, (converted.height - height) / 2
-        # Cropped before it is scaled: scaling the whole of a very long image would take more memory than there is.
-        converted = converted.resize(size, Image.Resampling.BILINEAR, (left, top, left + width, top + height))
+        if fit == "crop" or converted.width * size[1] == converted.height * size[0]:
+            converted = _cropped(converted, size)
+        elif fit == "stretch":
+            converted = _stretched(converted, size)
+        else:
+            converted = _padded(converted, size, background)
     pixels = np.asarray(converted, dtype=np.uint8)
     return pixels[None] if grey else pixels.transpose(2, 0, 1)
+
+
+def _cropped(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    scale = max(size[0] / image.width, size[1] / image.height)
+    width, height = min(size[0] / scale, image.width), min(size[1] / scale, image.height)
+    left, top = (image.width - width) / 2, (image.height - height) / 2
+    # Cropped before it is scaled: scaling the whole of a very long image would take more memory than there is.
+    return image.resize(size, Image.Resampling.BILINEAR, (left, top, left + width, top + height))
+
+
+def _padded(image: Image.Image, size: tuple[int, int], background: int) -> Image.Image:
+    scale = min(size[0] / image.width, size[1] / image.height)
+    # A very long image keeps one row or column.
+    width, height = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    canvas = Image.new(image.mode, size, background if image.mode == "L" else (background,) * 3)
+    place = (size[0] - width) // 2, (size[1] - height) // 2
+    canvas.paste(image.resize((width, height), Image.Resampling.BILINEAR), place)
+    return canvas
+
+
+def _stretched(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    if image.width < size[0] and image.height > size[1]:
+        # Pillow scales the width first: of a very high image, that would take more memory than there is.
+        image = image.resize((image.width, size[1]), Image.Resampling.BILINEAR)
+    return image.resize(size, Image.Resampling.BILINEAR)

@@ -12,6 +12,7 @@ from optuna.trial import TrialState
 
 from sweeper.errors import SweeperError, UsageError
 from sweeper.events import State
+from sweeper.images.options import with_fit
 from sweeper.spaces.space import Space
 from sweeper.store.redaction import redact
 from sweeper.studies import resume_command
@@ -165,7 +166,10 @@ def resuming_command(study: optuna.Study, root: Path) -> str | None:
         check_resumable(study)
     except SweeperError:
         return None
-    return resume_command.in_store(study.user_attrs.get(COMMAND), root)
+    command = resume_command.in_store(study.user_attrs.get(COMMAND), root)
+    stored = study.user_attrs[SPEC]
+    # The command is from before there was a choice, and would be another study's now.
+    return f"{command} --fit crop" if command and with_fit(stored) != stored else command
 
 
 def _enqueue_variants(study: optuna.Study, space: Space) -> None:

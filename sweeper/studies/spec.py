@@ -10,7 +10,7 @@ from pydantic import StringConstraints
 
 from sweeper.config import Configuration, Protocol
 from sweeper.images.image_set import Scaling
-from sweeper.images.options import STORED_IF_GIVEN, DataOptions
+from sweeper.images.options import STORED_IF_GIVEN, DataOptions, with_fit
 from sweeper.store.stored_values import checked
 from sweeper.studies.objective import METRICS
 from sweeper.studies.pruners import PRUNERS
@@ -269,7 +269,8 @@ def first_difference(
 
     Keys that are `unknown` of `spec` are not compared.
     """
-    before, now = ({k: v for k, v in form.items() if k not in unknown} for form in (stored, spec.as_json()))
+    forms = (with_fit(stored), spec.as_json())
+    before, now = ({k: v for k, v in form.items() if k not in unknown} for form in forms)
     return _difference(before, now, "")
 
 

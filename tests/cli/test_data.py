@@ -105,8 +105,14 @@ def test_info_follows_the_options_and_says_them(folder):
     arguments = ("info", str(folder), "--classes", "dog,cat", "--resize", "2")
     told = json.loads(invoke(*arguments, "--json").stdout)
     assert (told["classes"], told["input_shape"]) == (["dog", "cat"], [1, 2, 2])
-    assert told["options"] == {"classes": ["dog", "cat"], "resize": 2, "grayscale": False, "skip_bad": False}
-    assert "options   classes dog, cat; resize 2\n" in invoke(*arguments).stdout
+    assert told["options"] == {
+        "classes": ["dog", "cat"],
+        "resize": 2,
+        "fit": "pad",
+        "grayscale": False,
+        "skip_bad": False,
+    }
+    assert "options   classes dog, cat; resize 2; fit pad\n" in invoke(*arguments).stdout
 
 
 def test_pixels_that_never_change_are_told(folder):

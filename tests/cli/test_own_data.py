@@ -100,6 +100,7 @@ def test_search_takes_an_npz_file(tmp_path):
             "must be at least two classes, got only cat",
         ),
         ({"train/cat/1.png": 1, "train/dog/1.png": 2}, ("--resize", "0"), 2, "0 is not in the range 1<=x<=4096"),
+        ({"train/cat/1.png": 1, "train/dog/1.png": 2}, ("--fit", "pad"), 2, "--fit needs --resize"),
     ],
 )
 def test_what_is_no_data_set_is_one_line_and_its_exit_code(tmp_path, command, contents, arguments, code, message):

@@ -10,6 +10,7 @@ from sweeper.images.conversion import converted
 from sweeper.images.image_set import ImageSet
 from sweeper.images.options import DataOptions
 from sweeper.images.reading import Reading
+from sweeper.images.resize import fitted
 from tests.data.pictures import write_folder, write_npz
 
 RNG = np.random.default_rng(0)
@@ -44,12 +45,22 @@ def test_grey_is_the_weighted_sum_of_the_channels():
     assert np.abs(found.images[:, 0] - expected).max() <= 1
 
 
+@pytest.mark.parametrize("fit", ["pad", "crop", "stretch"])
+def test_arrays_are_fitted_as_files_are(fit):
+    found = converted(part(), DataOptions(resize=4, fit=fit), READING)
+    for image, stored in zip(found.images, COLOUR, strict=True):
+        expected = fitted(Image.fromarray(stored.transpose(1, 2, 0)), (4, 4), grey=False, fit=fit)
+        np.testing.assert_array_equal(image, expected)
+
+
 def test_converted_images_are_cached_once_for_each_choice_of_options(tmp_path):
     kept = tmp_path / "cache" / "decoded"
     for count, options in enumerate(
         (
             DataOptions(resize=4),
             DataOptions(resize=5),
+            DataOptions(resize=4, fit="crop"),
+            DataOptions(resize=4, fit="stretch"),
             DataOptions(resize=4, grayscale=True),
             DataOptions(("a", "b"), resize=4),
             DataOptions(("b", "a"), resize=4),

@@ -4,6 +4,7 @@ import optuna
 import pytest
 
 from sweeper.errors import SweeperError, UsageError
+from sweeper.images.options import DataOptions
 from sweeper.store.layout import StoreOptions
 from sweeper.studies import lifecycle
 from sweeper.studies.attributes import id_of
@@ -87,3 +88,19 @@ def test_id_that_is_none_of_ours_names_no_file(tmp_path, study_id):
     study.set_user_attr("study_id", study_id)
     with pytest.raises(SweeperError, match=r"^study mine cannot be read: its id must be 32 hexadecimal digits, got "):
         id_of(study)
+
+
+@pytest.mark.parametrize(("fit", "added"), [(None, " --fit crop"), ("pad", ""), ("crop", "")])
+def test_command_that_resumes_a_study_from_before_fit_says_that_images_were_cropped(tmp_path, fit, added):
+    storage = open_storage(StoreOptions(tmp_path).resolve({}))
+    options = DataOptions(resize=8, fit=fit or "crop")
+    spec = StudySpec(dataset="x", data_options=options, data_sha256="0", fold_scalings=[([0.0], [1.0])])
+    study = optuna.create_study(study_name="x", storage=storage)
+    stored = spec.as_json()
+    if fit is None:
+        del stored["fit"]
+    command = "sweeper search tiny --resize 8 --study x"
+    for key, value in ((lifecycle.SPEC, stored), (lifecycle.SCHEMA, lifecycle.CURRENT_SCHEMA)):
+        study.set_user_attr(key, value)
+    study.set_user_attr(lifecycle.COMMAND, command)
+    assert lifecycle.resuming_command(study, tmp_path) == command + added

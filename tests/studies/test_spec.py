@@ -12,7 +12,7 @@ from sweeper.studies.spec import RunSpec, StudySpec, first_difference
 
 # As a search has stored it, shortened: the keys, and their order, are those of schema 3.
 STORED = """{
-    "dataset": "cifar10", "classes": ["cat", "dog"], "resize": 16, "grayscale": true, "skip_bad": false,
+    "dataset": "cifar10", "classes": ["cat", "dog"], "resize": 16, "fit": "crop", "grayscale": true, "skip_bad": false,
     "space_name": "mine",
     "space": {"parameters": {"lr": {"type": "float", "low": 0.1, "high": 1.0}}, "fixed": {"hidden": [84]}},
     "variants_only": true, "metric": "loss", "sampler": "random", "pruner": "none", "max_params": 1000,
@@ -29,7 +29,7 @@ def stored(**changes):
 
 def test_stored_spec_is_read_and_written_the_same():
     spec = StudySpec.from_json(stored())
-    assert spec.data_options == DataOptions(("cat", "dog"), 16, grayscale=True, depth=1)
+    assert spec.data_options == DataOptions(("cat", "dog"), 16, "crop", grayscale=True, depth=1)
     assert spec.protocol == Protocol(epochs=4, validation=0.2, confirm=500, folds=2, repeats=3, pixels="unit")
     assert (spec.metric, spec.max_params, spec.seed, spec.subset, spec.threads) == ("loss", 1000, 7, 300, 2)
     assert (spec.mean, spec.std) == ([0.5], [0.25])
@@ -136,6 +136,17 @@ def test_only_a_spec_of_an_older_schema_may_lack_keys():
     assert spec_in("old", {"spec": old, "schema": 2}).protocol.pixels == "standard"
     with pytest.raises(SweeperError, match=r"KeyError: 'classes, pixels'"):
         spec_in("new", {"spec": old, "schema": 3})
+
+
+def test_study_from_before_fit_cropped_its_resized_images():
+    before = {key: value for key, value in stored().items() if key != "fit"}
+    old = StudySpec.from_json(before, complete=True)
+    assert old.data_options.fit == "crop"
+    assert first_difference(before, old) is None
+    padded = replace(old, data_options=replace(old.data_options, fit="pad"))
+    assert first_difference(before, padded) == ("fit", "crop", "pad")
+    assert StudySpec.from_json(padded.as_json()).data_options.fit == "pad"
+    assert "fit" not in StudySpec.from_json(stored(resize=None)).as_json()
 
 
 def test_options_for_folders_are_stored_only_where_they_change_something():

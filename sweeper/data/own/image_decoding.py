@@ -49,6 +49,8 @@ def read(
         stored = None if options.resize else sum(found.n_bytes for found in fitting)
         check_size((len(fitting), *wanted.input_shape), stored, reading.max_bytes, plain(place))
     identity = f"{DECODING} {content} {classes} {wanted} {options.resize is not None} {options.skip_bad}"
+    if options.resize and options.fit != "crop":  # the only way before there was a choice
+        identity += f" {options.fit}"
     key = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()
     return decoded(key, partial(_decode, inspected, classes, wanted, options, reading), reading.notify)
 
@@ -86,7 +88,7 @@ def _decode(
         progress.add(len(content))
         try:
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-                images[place] = fitted(image, wanted.size, grey=wanted.is_grey)
+                images[place] = fitted(image, wanted.size, grey=wanted.is_grey, fit=options.fit)
         except MemoryError:
             raise
         except Exception as error:  # damaged bytes make Pillow's decoders raise exceptions of any type

@@ -87,6 +87,20 @@ def test_most_common_size_wins_and_others_are_named(tmp_path):
     assert decode(files, DataOptions(resize=3)).images.shape == (4, 1, 3, 3)
 
 
+@pytest.mark.parametrize(
+    ("fit", "rows"),
+    [
+        ("pad", [[255] * 4, [50, 100, 150, 200], [50, 100, 150, 200], [255] * 4]),
+        ("crop", [[88, 113, 138, 163]] * 4),  # of the columns 100 and 150, whose neighbours count a quarter
+        ("stretch", [[50, 100, 150, 200]] * 4),
+    ],
+)
+def test_image_of_other_proportions_is_padded_cropped_or_stretched(tmp_path, fit, rows):
+    wide = Image.fromarray(np.tile(np.array([50, 100, 150, 200], np.uint8), (2, 1)))
+    found = decode(image_files_in(tmp_path, {"1": wide}), DataOptions(resize=4, fit=fit))
+    assert found.images[0, 0].tolist() == rows
+
+
 CUT = encoded(picture(1, (4, 4)))[:-30]
 BAD = {
     "text": (b"no image at all", "no image"),
@@ -165,9 +179,9 @@ def test_threads_give_the_same_result_as_a_loop(tmp_path, monkeypatch):
     files = image_files_in(tmp_path, {f"{'ab'[n % 2]}/{n:02}": n for n in range(40)} | {"a/bad": b"none", "b/cut": CUT})
     alone, threads = inspect(files), set()
 
-    def noted(image, size, *, grey):
+    def noted(image, size, **named):
         threads.add(threading.current_thread())
-        return fitted(image, size, grey=grey)
+        return fitted(image, size, **named)
 
     monkeypatch.setattr(image_decoding, "fitted", noted)
     monkeypatch.setattr(image_files, "MANY_BYTES", 0)
@@ -242,7 +256,7 @@ def test_file_that_is_gone_between_hashing_and_decoding_is_named(tmp_path):
 
 @pytest.mark.parametrize("options", [DataOptions(resize=4), DataOptions(resize=4, skip_bad=True)])
 def test_lack_of_memory_is_no_fault_of_a_file(tmp_path, monkeypatch, options):
-    def greedy(image, size, *, grey):
+    def greedy(*given, **named):
         raise MemoryError
 
     monkeypatch.setattr(image_decoding, "fitted", greedy)
