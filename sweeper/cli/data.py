@@ -70,7 +70,7 @@ def info(
     from sweeper.config import Protocol
     from sweeper.data.test_set import find_test_set
     from sweeper.data.training_set import load_training_set
-    from sweeper.inspection.duplicates import duplicate_summary
+    from sweeper.inspection.duplicates import Labelled, duplicate_summary
     from sweeper.inspection.readiness import before_you_search
     from sweeper.inspection.summary import part_summary, summarise
 
@@ -80,9 +80,11 @@ def info(
     if test is not None:
         summary["test"] = part_summary(test.labels, test.classes, test.sha256, test.source)
         summary["test"]["conversions"] = list(test.conversions)
-    test_part = (test.images, test.labels) if test is not None else None
     summary["duplicates"] = duplicate_summary(
-        (training_set.images, training_set.labels), test_part, training_set.classes, training_set.own_validation
+        Labelled(training_set.images, training_set.labels, training_set.files),
+        None if test is None else Labelled(test.images, test.labels, test.files),
+        training_set.classes,
+        training_set.own_validation,
     )
     summary["before_you_search"] = before_you_search(training_set, summary["duplicates"], Protocol())
     if logged:

@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from sweeper.errors import plain
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -164,7 +166,7 @@ def _duplicate_lines(found: Mapping[str, Any]) -> list[str]:
 
 
 def _named(images: list[dict[str, Any]]) -> str:
-    return ", ".join(f"{image['index']} ({image['class']})" for image in images)
+    return ", ".join(f"{plain(image.get('file', str(image['index'])))} ({plain(image['class'])})" for image in images)
 
 
 def _more(n_images: int, named: list[dict[str, Any]]) -> str:

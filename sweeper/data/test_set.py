@@ -31,6 +31,7 @@ class TestSet:
     sha256: str  # of the test files only, as stored; the key in the ledger of test evaluations
     source: str  # where the files were found
     conversions: tuple[str, ...] = ()  # as ImageSet's
+    files: tuple[str, ...] | None = None  # as ImageSet's
 
 
 def load_test_set(
@@ -92,4 +93,5 @@ def _test_set(source: DataSource, part: ImageSet) -> TestSet:
         sha256=part.sha256,
         source=part.source,
         conversions=part.conversions,
+        files=part.files,
     )

@@ -1,15 +1,13 @@
 """Finds exact duplicates in a data set: images that agree in every pixel, within one part or in two parts."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sweeper.data.splits import Indices, duplicate_groups
-
-# Images (N, C, H, W) and their labels (N,).
-Labelled = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 MOST_EXAMPLES = 5
 # Per example, because a group of blank images may have thousands of copies.
@@ -22,27 +20,39 @@ LIMITS = (
 )
 
 
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """One part of a data set: images (N, C, H, W), labels (N,), and perhaps the files of the images."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    files: Sequence[str] | None = None
+
+
 def duplicate_summary(
     training: Labelled, test: Labelled | None, classes: Sequence[str], own_validation: Indices | None = None
 ) -> dict[str, Any]:
     """The exact duplicates within each part, and the images of one part that occur in another part too.
 
     `own_validation` holds indices into the training part. These images are compared with the rest of that part. The
-    results for a part that is None are None. Examples identify an image by its class and its index in its own part.
+    results for a part that is None are None. Examples identify an image by its class, its index in its own part, and
+    its file if it has one.
     """
     parts = [training] if test is None else [training, test]
-    images = [image for part, _ in parts for image in np.asarray(part)]  # views: nothing is copied
-    labels = np.concatenate([labels for _, labels in parts])
-    n_training = len(training[1])
+    images = [image for part in parts for image in np.asarray(part.images)]  # views: nothing is copied
+    labels = np.concatenate([part.labels for part in parts])
+    n_training = len(training.labels)
     groups = list(duplicate_groups(images, np.arange(len(labels))))
     of_training = [group[group < n_training] for group in groups]
     of_test = [group[group >= n_training] for group in groups]
 
     def named(indices: Indices) -> list[dict[str, Any]]:
-        return [
-            {"index": index - n_training * (index >= n_training), "class": classes[labels[index]]}
-            for index in indices[:MOST_NAMED].tolist()
-        ]
+        found = []
+        for overall in indices[:MOST_NAMED].tolist():
+            part, index = (training, overall) if overall < n_training else (parts[-1], overall - n_training)
+            file = {} if part.files is None else {"file": part.files[index]}
+            found.append({"index": index, **file, "class": classes[labels[overall]]})
+        return found
 
     def within(found: Sequence[Indices]) -> dict[str, Any]:
         several = [group for group in found if len(group) > 1]
@@ -85,5 +95,5 @@ def duplicate_summary(
         found["validation_in_training"] = shared(of_validation, of_rest, len(own_validation))
     if test is not None:
         found["test"] = within(of_test)
-        found["test_in_training"] = shared(of_test, of_training, len(test[1]))
+        found["test_in_training"] = shared(of_test, of_training, len(test.labels))
     return found

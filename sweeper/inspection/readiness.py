@@ -28,7 +28,7 @@ def before_you_search(training_set: TrainingSet, duplicates: Mapping[str, Any], 
         *_parts(training_set, protocol),
         *_imbalance(labels, classes),
         *_duplicates(duplicates),
-        *_constant_images(images),
+        *_constant_images(images, training_set.files),
         *_alike(images, labels),
     ]
 
@@ -86,12 +86,13 @@ def _duplicates(found: Mapping[str, Any]) -> list[str]:
     return sentences
 
 
-def _constant_images(images: NDArray[np.uint8]) -> list[str]:
+def _constant_images(images: NDArray[np.uint8], files: Sequence[str] | None) -> list[str]:
     constant = [index for index, image in enumerate(images) if (image.min(axis=(1, 2)) == image.max(axis=(1, 2))).all()]
     if not constant:
         return []
-    named = ", ".join(map(str, constant[:MOST_NAMED])) + ", ..." * (len(constant) > MOST_NAMED)
-    return [f"{len(constant):,} training images have one colour (index {named}): nothing can be learnt from them"]
+    first = [str(index) if files is None else plain(files[index]) for index in constant[:MOST_NAMED]]
+    named = "index " * (files is None) + ", ".join(first) + ", ..." * (len(constant) > MOST_NAMED)
+    return [f"{len(constant):,} training images have one colour ({named}): nothing can be learnt from them"]
 
 
 def _alike(images: NDArray[np.uint8], labels: Indices) -> list[str]:

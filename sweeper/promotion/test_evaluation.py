@@ -147,7 +147,7 @@ def evaluate(
     }
     metrics = {f"{name}_{field}": getattr(tested[name], field) for name in roles for field in METRICS}
     plots = plots_of(labels, logits, classes, counted)
-    ledger.complete(entry, result, metrics, tables(labels, logits, tested, classes), plots)
+    ledger.complete(entry, result, metrics, tables(labels, logits, tested, classes, test_set.files), plots)
 
 
 def roles_of(order: Sequence[Finalist]) -> dict[str, Finalist]:

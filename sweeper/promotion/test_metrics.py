@@ -19,6 +19,8 @@ from sweeper.store.stored_values import checked
 from sweeper.tracking.tracker import table
 
 Logits = NDArray[np.float32]
+# With these, spreadsheets begin formulas.
+FORMULAS = ("=", "+", "-", "@")
 
 
 @dataclass(frozen=True)
@@ -97,13 +99,23 @@ def measure(logits: Logits, network: Predictions, classes: Sequence[str]) -> Tes
 
 
 def tables(
-    labels: NDArray[np.int64], logits: Mapping[str, Logits], tested: Mapping[str, TestMetrics], classes: Sequence[str]
+    labels: NDArray[np.int64],
+    logits: Mapping[str, Logits],
+    tested: Mapping[str, TestMetrics],
+    classes: Sequence[str],
+    files: Sequence[str] | None,
 ) -> dict[str, str]:
-    """CSV texts by file name: accuracy by class, and every image's predictions. `logits` and `tested` are by role."""
+    """CSV texts by file name: accuracy by class, and every image's predictions.
+
+    `logits` and `tested` are by role. `files` are those of the images; None if these have only their numbers.
+    """
     roles = list(logits)
     per_class = [(name, *(tested[role].per_class_accuracy[i] for role in roles)) for i, name in enumerate(classes)]
     columns: list[Any] = [range(len(labels)), [classes[label] for label in labels]]
     names = ["image", "label"]
+    if files is not None:
+        columns.insert(1, list(map(_cell, files)))
+        names.insert(1, "file")
     for role in roles:
         probabilities = softmax(logits[role].astype(np.float64), axis=1)
         predictions = logits[role].argmax(1)
@@ -125,6 +137,13 @@ def plots_of(
         return lambda: plots.confusion_matrix(counts, classes, f"Test confusion matrix, {role} ({counted})")
 
     return {f"{role}_confusion_matrix.png": matrix(role) for role in logits}
+
+
+def _cell(file: str) -> str:
+    """The path of a file in a cell: one that a spreadsheet would take for a formula begins with ./ instead."""
+    # Bytes that are no UTF-8, which a system may allow in a name, are escaped: a text file cannot hold them.
+    path = file.encode("utf-8", "backslashreplace").decode()
+    return f"./{path}" if path.startswith(FORMULAS) else path
 
 
 def _none_for_nan(value: float) -> float | None:

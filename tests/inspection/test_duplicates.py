@@ -3,16 +3,16 @@ import json
 import numpy as np
 import pytest
 
-from sweeper.inspection.duplicates import LIMITS, MOST_EXAMPLES, MOST_NAMED, duplicate_summary
+from sweeper.inspection.duplicates import LIMITS, MOST_EXAMPLES, MOST_NAMED, Labelled, duplicate_summary
 
 CLASSES = ("cat", "dog", "elk")
 
 
-def part(*images: tuple[int, int]):
+def part(*images: tuple[int, int], files=None):
     """Images of a single grey value, from pairs (grey, label)."""
     values = np.array([grey for grey, _ in images], dtype=np.uint8)
     labels = np.array([label for _, label in images], dtype=np.int64)
-    return np.broadcast_to(values[:, None, None, None], (len(images), 1, 2, 2)).copy(), labels
+    return Labelled(np.broadcast_to(values[:, None, None, None], (len(images), 1, 2, 2)).copy(), labels, files)
 
 
 def test_without_copies_nothing_is_found():
@@ -31,6 +31,17 @@ def test_an_absent_test_part_is_none():
     assert found["training"]["groups"] == 1
     assert found["test"] is None
     assert found["test_in_training"] is None
+
+
+def test_copies_of_files_are_reported_by_file_too():
+    training = part((1, 0), (2, 1), (1, 0), files=["a.png", "b.png", "c.png"])
+    found = duplicate_summary(training, part((3, 0), (2, 2), files=["d.png", "e.png"]), CLASSES)
+    first = [{"index": 0, "file": "a.png", "class": "cat"}, {"index": 2, "file": "c.png", "class": "cat"}]
+    assert found["training"]["examples"] == [{"images": 2, "first": first}]
+    first = [{"index": 1, "file": "b.png", "class": "dog"}]
+    assert found["test_in_training"]["examples"] == [
+        {"index": 1, "file": "e.png", "class": "elk", "copies": 1, "first": first}
+    ]
 
 
 def test_copies_are_reported_by_part_index_and_class():
@@ -80,9 +91,9 @@ def test_a_validation_part_of_the_data_sets_own_is_compared_with_the_rest_of_tra
 
 
 def test_images_that_differ_in_one_pixel_are_no_copies():
-    images, labels = part((1, 0), (1, 0))
-    images[1, 0, 1, 1] += 1
-    assert duplicate_summary((images, labels), None, CLASSES)["training"]["groups"] == 0
+    training = part((1, 0), (1, 0))
+    training.images[1, 0, 1, 1] += 1
+    assert duplicate_summary(training, None, CLASSES)["training"]["groups"] == 0
 
 
 def test_many_copies_are_all_counted_and_only_the_first_are_named():

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from sweeper.config import Protocol
 from sweeper.data.training_set import TrainingSet
-from sweeper.inspection.duplicates import duplicate_summary
+from sweeper.inspection.duplicates import Labelled, duplicate_summary
 from sweeper.inspection.readiness import before_you_search
 
 
@@ -17,7 +19,7 @@ def data_set(labels, images=None, own_validation=None):
 
 
 def sentences(found, **protocol):
-    duplicates = duplicate_summary((found.images, found.labels), None, found.classes, found.own_validation)
+    duplicates = duplicate_summary(Labelled(found.images, found.labels), None, found.classes, found.own_validation)
     return before_you_search(found, duplicates, Protocol(**protocol))
 
 
@@ -58,6 +60,9 @@ def test_images_of_one_colour_are_counted_and_named():
     for index, value in ((7, 0), (9, 255)):
         found.images[index] = value
     assert sentences(found) == ["2 training images have one colour (index 7, 9): nothing can be learnt from them"]
+    found = replace(found, files=tuple(f"{number}\n.png" for number in range(3000)))
+    (told,) = sentences(found)
+    assert told.startswith(r"2 training images have one colour ('7\n.png', '9\n.png'): nothing")
 
 
 @pytest.mark.parametrize(("noise", "is_told"), [(10, True), (120, False)])

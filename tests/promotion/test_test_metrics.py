@@ -110,9 +110,9 @@ def test_the_metrics_are_json_and_come_back_as_they_were(predicted):
     assert again == fields | {"confusions": [list(confusion) for confusion in fields["confusions"]]}
 
 
-def written(predicted):
+def written(predicted, files=None):
     by_role = {role: measured(LABELS, of_role, CLASSES) for role, of_role in predicted.items()}
-    return tables(LABELS, predicted, by_role, CLASSES)
+    return tables(LABELS, predicted, by_role, CLASSES, files)
 
 
 def test_the_predictions_of_every_image_stand_beside_its_label():
@@ -126,6 +126,16 @@ def test_the_predictions_of_every_image_stand_beside_its_label():
         '3,"shirt, long","shirt, long",0.8,bag,0.87',
         '4,bag,"shirt, long",0.75,bag,0.87',
     ]
+
+
+def test_predictions_name_the_files_of_the_images():
+    names = ["coat/1.png", '"a,b"/2.png', "=1+1/3.png", "-dash/4.png", "caf\udce9/5.png"]
+    text = written({"champion": logits(PROBABILITIES)}, names)["predictions.csv"]
+    assert text.startswith("image,file,label,champion_prediction,champion_probability\n0,coat/1.png,coat,coat,0.7\n")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    # The same files, but no formulas for a spreadsheet, and nothing that a text file cannot hold.
+    assert [row["file"] for row in rows] == [*names[:2], "./=1+1/3.png", "./-dash/4.png", "caf\\udce9/5.png"]
+    text.encode()
 
 
 def test_the_predictions_give_the_accuracy_again():

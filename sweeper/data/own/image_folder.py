@@ -90,14 +90,16 @@ def _part(
             f"left out bad files, since all files must be images of one kind: {image_files.describe_bad(found.bad)}"
         )
     validation = set() if options.resplit else {file.name for file in parts.validation}
+    names = tuple(each.file.name for each in chosen if each.file.name not in found.bad)
     return ImageSet(
         images=found.images,
         labels=found.labels,
         classes=classes,
         sha256=content,
         source=str(parts.root),
-        n_validation=sum(each.file.name in validation and each.file.name not in found.bad for each in chosen),
+        n_validation=sum(name in validation for name in names),
         conversions=found.conversions,
+        files=names,
     )
 
 

@@ -61,6 +61,7 @@ def test_own_validation_does_not_count_files_that_are_left_out(tmp_path):
     root = str(write_folder(tmp_path / "pets", contents))
     training_set = load_training_set(DataSource(root, options=DataOptions(skip_bad=True)))
     assert values(training_set) == [20, 30, 10, 50]
+    assert training_set.files == ("train/cat/1.png", "train/cat/2.png", "train/dog/1.png", "val/dog/1.png")
     assert training_set.own_validation.tolist() == [3]
     assert load_training_set(DataSource(root, options=DataOptions(("dog", "cat"), skip_bad=True))).labels.tolist() == [
         1,
@@ -80,6 +81,7 @@ def test_test_folder_is_the_test_set(tmp_path):
     root = str(write_folder(tmp_path / "pets", PETS))
     test = load_test_set(DataSource(root), pixel_format=FORMAT)
     assert (values(test), test.labels.tolist(), test.classes) == ([40], [0], ("cat", "dog"))
+    assert test.files == ("test/cat/1.png",)
     assert (test.name, test.sha256) == ("pets", test_set.test_sha256(DataSource(root)))
 
 
