@@ -33,7 +33,7 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
     ]
     if pixel_std["constant"]:
         rows.append(("", f"{pixel_std['constant']:,} of {pixel_std['pixels']:,} are equal in all training images"))
-    options = [f"{name} {_option(value)}" for name, value in summary["options"].items() if value]
+    options = [f"{name} {_option(name, value)}" for name, value in summary["options"].items() if value]
     if options:
         rows.append(("options", "; ".join(options)))
     if summary["conversions"]:
@@ -173,7 +173,9 @@ def _more(n_images: int, named: list[dict[str, Any]]) -> str:
     return f" and {n_images - len(named):,} more" if n_images > len(named) else ""
 
 
-def _option(value: Any) -> str:
+def _option(name: str, value: Any) -> str:
+    if name == "map":
+        value = [f"{new} = {' + '.join(olds)}" for new, olds in value]
     if isinstance(value, dict):
         return ", ".join(f"{name} {number:g}" for name, number in value.items())
     return ", ".join(value) if isinstance(value, list) else "yes" if value is True else str(value)

@@ -61,12 +61,15 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
         image_column: str | None,
         label_column: str | None,
         split_column: str | None,
+        class_map: Path | None,
+        min_per_class: int | None,
         value_range: ValueRange | None,
         data_dir: Path | None,
         offline: bool,
         **others: Any,
     ) -> Any:
         from sweeper.data.own.label_table import path_of_table
+        from sweeper.images.class_map import read_map
 
         if fit and not resize:
             raise UsageError("--fit needs --resize")
@@ -85,6 +88,8 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
             image_column=image_column,
             label_column=label_column,
             split_column=split_column,
+            map=() if class_map is None else read_map(class_map),
+            min_per_class=min_per_class,
             value_range=value_range,
         )
         source = DataSource(dataset, options, data_dir, offline, max_bytes)
@@ -94,10 +99,25 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
         command,
         click.option(
             "--classes",
+            "--include",
             type=Names(),
             default=DataOptions.classes,
             metavar="NAME,NAME,...",
-            help="Use only these classes.",
+            help="Use only these classes, in this order; '\"A, b\",C' for names with commas.",
+        ),
+        click.option(
+            "--map",
+            "class_map",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help='Rename, join and leave out classes by a TOML file, a line for each new class: NEW = "OLD" or '
+            'NEW = ["OLD", "OLD"].',
+        ),
+        click.option(
+            "--min-per-class",
+            type=click.IntRange(2),
+            metavar="N",
+            help="Leave out classes with fewer than N training images.",
         ),
         click.option(
             "--resize",

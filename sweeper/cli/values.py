@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from sweeper.images import class_names
 from sweeper.images.value_range import ValueRange
 from sweeper.validators import MOST_FOLDS, MOST_PER_GPU
 
@@ -71,17 +72,18 @@ class Folds(click.ParamType):
 
 
 class Names(click.ParamType):
-    """Names with commas between them."""
+    """Names with commas between them, as a row of CSV."""
 
     name = "name,name,..."
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
         if isinstance(value, tuple):
             return value
-        names = tuple(name.strip() for name in str(value).split(","))
-        if not all(names):
-            self.fail(f"must be names with commas between them, got {value!r}", param, ctx)
-        return names
+        try:
+            return class_names.parsed(str(value))
+        except ValueError as error:
+            text = "must be names with commas between them, in quotation marks if they hold commas themselves"
+            self.fail(f"{text}, got {value!r}: {error}", param, ctx)
 
 
 class Range(click.ParamType):

@@ -58,6 +58,8 @@ def check_options(dataset: str, options: DataOptions) -> None:
         raise UsageError(f"{options.for_folders[0]} is for folders of images, got {plain(dataset)}")
     if options.value_range is not None and path is None:
         raise UsageError(f"{OPTION} is for your own images, got {plain(dataset)}, whose pixels are bytes")
+    if options.min_per_class is not None and path is None:
+        raise UsageError(f"--min-per-class is for your own data: no class of {dataset} has too few images")
     columns = [name for name in options.for_folders if name.endswith("-column")]
     if options.labels is None and columns:
         raise UsageError(f"{columns[0]} needs --labels")

@@ -9,27 +9,27 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sweeper.images.bounds import check_size
+from sweeper.images.class_choice import ClassChoice
 from sweeper.images.decoded_cache import decoded, require_room
 from sweeper.images.image_set import ImageSet
-from sweeper.images.options import DataOptions, Fit, chosen_classes
+from sweeper.images.options import DataOptions, Fit
 from sweeper.images.reading import Reading
 from sweeper.images.resize import fitted
 
 
-def converted(part: ImageSet, options: DataOptions, reading: Reading) -> ImageSet:
+def converted(part: ImageSet, choice: ClassChoice, options: DataOptions, reading: Reading) -> ImageSet:
     """The part with the options applied. Resized and grey images are cached. Raises SweeperError and UsageError."""
-    classes = chosen_classes(options, part.classes)
     # Part of the cache key, because the hash of an .npz file's test part does not cover the class names.
-    kept = [part.classes.index(name) for name in classes]
-    if classes != part.classes:
-        part = _select_classes(part, classes)
+    labels = choice.labels_of(part.classes).tolist()
+    if choice.classes != part.classes or labels != list(range(len(labels))):
+        part = _select_classes(part, choice)
     channels, height, width = part.images.shape[1:]
     side = options.resize or height, options.resize or width
     grey = options.grayscale or channels == 1
     if side == (height, width) and grey == (channels == 1):
         return part
     check_size((len(part.images), 1 if grey else channels, *side), None, reading.max_bytes, part.source)
-    wanted = f"{part.sha256} {len(part.labels)} {classes} {kept} {side} {grey}"
+    wanted = f"{part.sha256} {len(part.labels)} {choice.classes} {labels} {side} {grey}"
     if options.resize and options.fit != "crop":  # the only way before there was a choice
         wanted += f" {options.fit}"
     key = hashlib.sha256(wanted.encode()).hexdigest()
@@ -37,13 +37,13 @@ def converted(part: ImageSet, options: DataOptions, reading: Reading) -> ImageSe
     return replace(part, images=found.images, labels=found.labels)
 
 
-def _select_classes(part: ImageSet, classes: tuple[str, ...]) -> ImageSet:
-    label_of = np.full(len(part.classes), -1, dtype=np.int64)
-    label_of[[part.classes.index(name) for name in classes]] = np.arange(len(classes))
-    labels = label_of[part.labels]
+def _select_classes(part: ImageSet, choice: ClassChoice) -> ImageSet:
+    labels = choice.labels_of(part.classes)[part.labels]
     kept = labels >= 0
     n_validation = int(kept[len(kept) - part.n_validation :].sum())
-    return replace(part, images=part.images[kept], labels=labels[kept], classes=classes, n_validation=n_validation)
+    return replace(
+        part, images=part.images[kept], labels=labels[kept], classes=choice.classes, n_validation=n_validation
+    )
 
 
 def _convert(part: ImageSet, side: tuple[int, int], grey: bool, fit: Fit, folder: Path) -> dict[str, str]:

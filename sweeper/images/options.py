@@ -1,14 +1,16 @@
 """Options for reading any data set: which classes, at what size, in colour or grey."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from sweeper.errors import UsageError, nearest, plain
 from sweeper.images.value_range import ValueRange
 
 # How an image of other proportions becomes one of the wanted size.
 Fit = Literal["pad", "crop", "stretch"]
+# New class names in label order, each with the names that the data set itself gives to it.
+ClassMap = tuple[tuple[str, tuple[str, ...]], ...]
+
 # A colour image of this side takes 50 MB: no network here can handle such images.
 MOST_SIDE = 4096
 # The fields that are about folders of images.
@@ -16,19 +18,23 @@ FOLDER_OPTIONS = (
     *("train_dir", "val_dir", "test_dir", "depth", "resplit"),
     *("labels", "image_column", "label_column", "split_column"),
 )
+# The fields, beside `classes`, that say what becomes of the data set's own classes.
+CLASS_OPTIONS = ("map", "min_per_class")
 
 # The fields that are stored only where they are given: older studies lack them.
-STORED_IF_GIVEN = ("fit", *FOLDER_OPTIONS, "value_range")
+STORED_IF_GIVEN = ("fit", *FOLDER_OPTIONS, *CLASS_OPTIONS, "value_range")
 
 
 @dataclass(frozen=True)
 class DataOptions:
     """How the images of a data set are read.
 
-    `classes` names the classes to keep, in label order; empty keeps all. `resize` is the side of square images, in
-    pixels, and `fit` how images of other proportions become square. With `skip_bad`, files that are not images of the
-    right kind are left out rather than refused. `value_range` has the stored values that become black and white in
-    users' own images; None goes by the values.
+    `map` gives new classes, each made of one or more of the data set's own; classes that it does not name are left out.
+    `classes` names the classes to keep, in label order; empty keeps all. Classes with fewer training images than
+    `min_per_class` are left out. `resize` is the side of square images, in pixels, and `fit` how images of other
+    proportions become square. With `skip_bad`, files that are not images of the right kind are left out rather than
+    refused. `value_range` has the stored values that become black and white in users' own images; None goes by the
+    values.
 
     The others are about folders of images. `train_dir`, `val_dir` and `test_dir` name the folders of the parts, as
     paths from the data set's folder; None goes by their names. `depth` is how many folders deep a class is named (1 or
@@ -50,6 +56,8 @@ class DataOptions:
     image_column: str | None = None
     label_column: str | None = None
     split_column: str | None = None
+    map: ClassMap = ()
+    min_per_class: int | None = None
     value_range: ValueRange | None = None
 
     @property
@@ -60,21 +68,29 @@ class DataOptions:
     def as_json(self) -> dict[str, Any]:
         """The stored form, without the fields of STORED_IF_GIVEN that change nothing."""
         common = {"classes": list(self.classes), "resize": self.resize, **({"fit": self.fit} if self.resize else {})}
-        value_range = {} if self.value_range is None else {"value_range": asdict(self.value_range)}
+        given = {name: value for name in CLASS_OPTIONS if (value := getattr(self, name))}
+        if self.value_range is not None:
+            given["value_range"] = asdict(self.value_range)
         others = {"grayscale": self.grayscale, "skip_bad": self.skip_bad}
-        return {**common, **others, **value_range, **self._of_folders()}
+        return {**common, **others, **given, **self._of_folders()}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "DataOptions":
         """The options from their stored form. Raises TypeError and ValueError for another form."""
         value_range = ValueRange(**stored["value_range"]) if "value_range" in stored else None
-        given = {"classes": tuple(stored.get("classes", ())), "value_range": value_range}
+        class_map = tuple((new, tuple(olds)) for new, olds in stored.get("map", ()))
+        given = {"classes": tuple(stored.get("classes", ())), "map": class_map, "value_range": value_range}
         return cls(**{**with_fit(stored), **given})
 
     def _of_folders(self) -> dict[str, Any]:
         values = {name: getattr(self, name) for name in FOLDER_OPTIONS}
         # A depth of 1 only says which of two readings is meant.
         return {name: value for name, value in values.items() if value and (name, value) != ("depth", 1)}
+
+    @property
+    def own_classes(self) -> tuple[str, ...]:
+        """The classes that the options name, by the data set's own names; empty if they name none."""
+        return tuple(old for _, olds in self.map for old in olds) or self.classes
 
     @property
     def part_dirs(self) -> tuple[str | None, str | None, str | None]:
@@ -90,22 +106,3 @@ def with_fit(stored: Mapping[str, Any]) -> dict[str, Any]:
         if name == "resize" and value and "fit" not in stored:
             found["fit"] = "crop"
     return found
-
-
-def chosen_classes(options: DataOptions, classes: Sequence[str]) -> tuple[str, ...]:
-    """The classes that the options keep. Raises UsageError for an unknown or repeated class, and for a single one."""
-    for name in options.classes:
-        if name not in classes:
-            raise UsageError(
-                f"unknown class {plain(name)}{nearest(name, classes)} (--classes; known: {_listed(classes)})"
-            )
-    if len(set(options.classes)) < len(options.classes):
-        raise UsageError(f"a class must be named once, got {', '.join(map(plain, options.classes))} (--classes)")
-    if len(options.classes) == 1:
-        raise UsageError(f"there must be at least two classes, got only {plain(options.classes[0])} (--classes)")
-    return options.classes or tuple(classes)
-
-
-def _listed(names: Sequence[str]) -> str:
-    most = 20
-    return ", ".join(map(plain, names[:most])) + f", and {len(names) - most} more" * (len(names) > most)

@@ -10,11 +10,12 @@ from sweeper.config import MODEL_FAMILIES, Configuration, ModelConfig, Protocol,
 from sweeper.data.known.catalog import INPUT_SHAPES
 from sweeper.errors import UsageError, nearest, plain, refuse, shortened
 from sweeper.spaces.feasibility import SHAPE_FIELDS, check_decayed_layers, check_network, unusable
-from sweeper.spaces.overrides import Override, parse_override, read_toml
+from sweeper.spaces.overrides import Override, parse_override
 from sweeper.spaces.parameter import Parameter
 from sweeper.spaces.parameter_reader import read_parameter, read_value, with_checked_condition
 from sweeper.spaces.space import Space
 from sweeper.spaces.variants import read_variants, variant_place
+from sweeper.store.toml_text import read_toml
 
 TABLES = ("space", "protocol", "model", "train", "variants")
 # More than a hundred times the largest space that ships; bounds the time that it takes to refuse any file.

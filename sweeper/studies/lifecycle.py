@@ -10,7 +10,7 @@ import optuna
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from sweeper.errors import SweeperError, UsageError
+from sweeper.errors import SweeperError, UsageError, shortened
 from sweeper.events import State
 from sweeper.images.options import with_fit
 from sweeper.spaces.space import Space
@@ -204,6 +204,7 @@ def _refuse_changes(name: str, stored: Mapping[str, Any], spec: StudySpec, unkno
         if reading and field in OF_THE_PIXELS:
             raise UsageError(f"study {name} cannot go on: {reading}; give --new for another study")
         raise UsageError(
-            f"study {name} was started with {field} {before!r}, this command has {now!r}: "
+            f"study {name} was started with {field} {shortened(repr(before))}, this command has "
+            f"{shortened(repr(now))}: "
             "give the same value, or --new for another study"
         )

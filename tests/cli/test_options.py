@@ -61,7 +61,8 @@ def test_what_is_no_size_is_refused(text):
 
 def test_names_have_commas_between_them():
     assert Names().convert("car, deer,sea ship", None, None) == ("car", "deer", "sea ship")
-    for text in ("", "car,", ",", "car,,deer"):
+    assert Names().convert('"Dresses, long",Skirts', None, None) == ("Dresses, long", "Skirts")
+    for text in ("", "car,", ",", "car,,deer", '"a'):
         with pytest.raises(click.BadParameter, match="must be names with commas between them"):
             Names().convert(text, None, None)
 
@@ -159,9 +160,17 @@ def test_every_option_reaches_its_place(monkeypatch, tmp_path):
     arguments = "search cifar10 --trials 7 --epochs 3 --folds 2 --repeats 4 --seed 5 --subset 600 --timeout 90 --new "
     arguments += "--jobs 2 --device cpu --worker-memory 4GB --sampler random --pruner none --metric loss --keep 1 "
     arguments += "--max-params 1000 --target 0.5 --classes cat,dog --resize 16 --grayscale --skip-bad --offline "
-    arguments += "--max-bytes 2GB --fit stretch"
+    arguments += "--max-bytes 2GB --map map.toml --fit stretch"
+    (tmp_path / "map.toml").write_text('x = "cat"\ny = ["dog", "frog"]\n')
     request = request_of(monkeypatch, "sweeper.search.run.run", *arguments.split())
-    options = DataOptions(("cat", "dog"), 16, "stretch", grayscale=True, skip_bad=True)
+    options = DataOptions(
+        ("cat", "dog"),
+        16,
+        "stretch",
+        grayscale=True,
+        skip_bad=True,
+        map=(("x", ("cat",)), ("y", ("dog", "frog"))),
+    )
     assert request.source == DataSource("cifar10", options, offline=True, max_bytes=2_000_000_000)
     assert request.training == TrainingOptions(epochs=3, folds=2, repeats=4, seed=5, subset=600)
     assert request.device == DeviceOptions("cpu", jobs=2, worker_memory=4_000_000_000)

@@ -15,7 +15,6 @@ from sweeper.data.source import DataSource
 from sweeper.data.test_set import load_test_set
 from sweeper.data.training_set import load_training_set
 from sweeper.errors import SweeperError
-from sweeper.images.image_set import PixelFormat
 from sweeper.images.options import DataOptions
 from tests.data.damage import damaged
 from tests.data.pictures import encoded, npy_claiming, picture, write_npz
@@ -142,10 +141,10 @@ def check(place, path, chosen):
     """Loads both parts twice: only complete entries stay in the cache, and nothing is written elsewhere."""
     before = listing(place)
     training_set = loaded(load_training_set, path, chosen)
-    wanted = PixelFormat((1, 4, 4)) if training_set is None else training_set.pixel_format
+    shape = (1, 4, 4) if training_set is None else training_set.input_shape
     for _ in range(2):
-        test = loaded(load_test_set, path, chosen, pixel_format=wanted)
-        assert test is None or test.images.shape[1:] == wanted.shape
+        test = loaded(load_test_set, path, chosen, input_shape=shape)
+        assert test is None or test.images.shape[1:] == shape
     again = loaded(load_training_set, path, chosen)
     assert (again is None) == (training_set is None)
     if training_set is not None:

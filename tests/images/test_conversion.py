@@ -6,6 +6,7 @@ from PIL import Image
 
 from sweeper.data.source import DataSource
 from sweeper.data.training_set import load_training_set
+from sweeper.images.class_choice import choose, counted
 from sweeper.images.conversion import converted
 from sweeper.images.image_set import ImageSet
 from sweeper.images.options import DataOptions
@@ -24,22 +25,36 @@ def part(images=COLOUR, classes=("a", "b", "c"), n_validation=0):
     return ImageSet(images, LABELS, classes, sha256, "somewhere", n_validation)
 
 
+def chosen(part, options):
+    return converted(part, choose(options, counted(part.labels, part.classes)), options, READING)
+
+
 def test_without_options_the_part_is_left_as_it_is(tmp_path):
     before = part()
-    assert converted(before, DataOptions(), READING) is before
-    assert converted(part(COLOUR[:, :1]), DataOptions(grayscale=True), READING).images.shape == (6, 1, 5, 8)
+    assert chosen(before, DataOptions()) is before
+    assert chosen(part(COLOUR[:, :1]), DataOptions(grayscale=True)).images.shape == (6, 1, 5, 8)
     assert not (tmp_path / "cache" / "decoded").exists()
 
 
 def test_chosen_classes_keep_the_order_of_images_and_number_labels_in_the_chosen_order():
-    found = converted(part(n_validation=3), DataOptions(("c", "a")), READING)
+    found = chosen(part(n_validation=3), DataOptions(("c", "a")))
     np.testing.assert_array_equal(found.images, COLOUR[[0, 2, 3, 5]])
     assert (found.labels.tolist(), found.classes, found.n_validation) == ([1, 0, 1, 0], ("c", "a"), 2)
     assert found.sha256 == part().sha256
 
 
+def test_map_joins_and_leaves_out_classes_of_arrays():
+    options = DataOptions(map=(("late", ("c",)), ("early", ("b",))))
+    found = chosen(part(n_validation=3), options)
+    np.testing.assert_array_equal(found.images, COLOUR[[1, 2, 4, 5]])
+    assert (found.labels.tolist(), found.classes, found.n_validation) == ([1, 0, 1, 0], ("late", "early"), 2)
+    joined = chosen(part(), DataOptions(map=(("x", ("a", "c")), ("y", ("b",)))))
+    assert (joined.labels.tolist(), joined.classes) == ([0, 1, 0, 0, 1, 0], ("x", "y"))
+    assert found.sha256 == joined.sha256 == part().sha256
+
+
 def test_grey_is_the_weighted_sum_of_the_channels():
-    found = converted(part(), DataOptions(grayscale=True), READING)
+    found = chosen(part(), DataOptions(grayscale=True))
     expected = np.tensordot([0.299, 0.587, 0.114], COLOUR, (0, 1))
     assert found.images.shape == (6, 1, 5, 8)
     assert np.abs(found.images[:, 0] - expected).max() <= 1
@@ -65,12 +80,14 @@ def test_converted_images_are_cached_once_for_each_choice_of_options(tmp_path):
             DataOptions(("a", "b"), resize=4),
             DataOptions(("b", "a"), resize=4),
             DataOptions(("a", "c"), resize=4),
+            DataOptions(resize=4, map=(("x", ("a", "b")), ("y", ("c",)))),
+            DataOptions(resize=4, map=(("x", ("a", "c")), ("y", ("b",)))),
         ),
         start=1,
     ):
-        first = converted(part(), options, READING)
+        first = chosen(part(), options)
         assert len(list(kept.iterdir())) == count
-        again = converted(part(), options, READING)
+        again = chosen(part(), options)
         assert len(list(kept.iterdir())) == count
         np.testing.assert_array_equal(again.images, first.images)
         assert again.labels.tolist() == first.labels.tolist()

@@ -1,7 +1,7 @@
 import pytest
 
 from sweeper.errors import UsageError
-from sweeper.spaces.overrides import parse_override, read_toml
+from sweeper.spaces.overrides import parse_override
 
 
 @pytest.mark.parametrize(
@@ -56,10 +56,3 @@ def test_what_is_no_override_is_refused_in_one_line(text, message):
         parse_override(text)
     assert message in str(refused.value)
     assert "\n" not in str(refused.value)
-
-
-@pytest.mark.parametrize("number", ["9223372036854775808", "-9223372036854775809"])
-def test_integers_are_those_of_toml(number):
-    assert read_toml("a = [9223372036854775807, -9223372036854775808]")
-    with pytest.raises(ValueError, match="64 bits"):
-        read_toml(f"a = [{{ b = {number} }}]")

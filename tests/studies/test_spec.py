@@ -166,3 +166,15 @@ def test_a_range_of_values_is_stored_only_if_given():
     assert first_difference(read.as_json(), changed) == ("value_range", None, {"low": -1, "high": 1})
     with pytest.raises(SweeperError, match="two finite numbers, the lower first, got 1 to 0"):
         spec_in("mine", {"spec": stored(value_range={"low": 1, "high": 0})})
+
+
+def test_a_study_keeps_its_map_and_another_order_of_the_classes_is_another_study():
+    plain = StudySpec.from_json(stored())
+    classes = (("a", ("x", "y")), ("b", ("z",)))
+    mapped = replace(plain, data_options=replace(plain.data_options, map=classes, min_per_class=4))
+    assert StudySpec.from_json(mapped.as_json()) == mapped
+    turned = replace(plain, data_options=replace(mapped.data_options, map=classes[::-1]))
+    assert first_difference(mapped.as_json(), turned)[0] == "map"
+    assert first_difference(plain.as_json(), mapped)[0] == "map"
+    fewer = replace(plain, data_options=replace(mapped.data_options, min_per_class=None))
+    assert first_difference(mapped.as_json(), fewer) == ("min_per_class", 4, None)

@@ -1,14 +1,16 @@
 """Sorts the user's image files into parts and classes: by their folders, or by a table of labels."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sweeper.data.own import label_table
 from sweeper.data.own.folder_layout import TEST, TRAIN, VAL, Layout, Part, in_label_order, layout_of
 from sweeper.data.own.image_files import ImageFile
 from sweeper.errors import UsageError, plain, shortened
+from sweeper.images.class_choice import choose
 from sweeper.images.options import DataOptions
 
 # The share of the files that is set aside as the test part, if the data set has no parts.
@@ -17,7 +19,7 @@ TEST_SHARE = 0.15
 
 @dataclass(frozen=True)
 class FileParts:
-    """The image files of a data set by part, each sorted; `classes` are those of the training files, in label order.
+    """The image files of a data set by part, each sorted; `classes` are those that are kept, in label order.
 
     `training` does not hold the files of `validation`, the data set's own validation part. With `is_set_aside`, the
     data set has no parts, and `test` are the files set aside. `unusable` says why no network can be tested on the test
@@ -37,7 +39,30 @@ class FileParts:
 
 def parts_of(root: Path, options: DataOptions) -> FileParts:
     """The files of the folder by part; opens no image. Raises SweeperError and UsageError."""
-    return _by_folders(root, options) if options.labels is None else _by_table(root, options)
+    return _with_choice(_by_folders(root, options) if options.labels is None else _by_table(root, options), options)
+
+
+def _with_choice(parts: FileParts, options: DataOptions) -> FileParts:
+    """The parts with the classes that the options choose. The files of others stay, since the data's hash covers them.
+
+    Such a file is of no class, because a new class may have the name that an old one had.
+    """
+    n_images = dict.fromkeys(parts.classes, 0)
+    n_images |= Counter(file.class_name for file in (*parts.training, *parts.validation))
+    choice = choose(options, n_images, {file.class_name for file in parts.test} - n_images.keys())
+    parts = replace(parts, classes=choice.classes, notes=[*parts.notes, *choice.notes])
+    if all(old == new for old, new in choice.class_of.items()):
+        return parts
+
+    def renamed(files: Sequence[ImageFile]) -> list[ImageFile]:
+        return [replace(file, class_name=choice.class_of.get(file.class_name, "")) for file in files]
+
+    return replace(
+        parts,
+        training=renamed(parts.training),
+        validation=renamed(parts.validation),
+        test=renamed(parts.test),
+    )
 
 
 def _by_folders(root: Path, options: DataOptions) -> FileParts:
@@ -49,10 +74,12 @@ def _by_folders(root: Path, options: DataOptions) -> FileParts:
         raise
     notes = []
     if layout.ignored:
-        names = shortened(", ".join(map(plain, layout.ignored)))
-        notes.append(f"ignored the folders of {_shown(layout.root)} that are no part of the data: {names}")
-    training = _files(layout, layout.train)
-    test = _files(layout, layout.test)
+        ignored = shortened(", ".join(map(plain, layout.ignored)))
+        notes.append(f"ignored the folders of {_shown(layout.root)} that are no part of the data: {ignored}")
+    names = [*layout.classes]
+    if options.map:  # a class of another part may belong to a new class that has training images
+        names += sorted({name for part in (layout.val, layout.test) if part for name in part.classes} - {*names})
+    training, validation, test = (_files(layout, part, names) for part in (layout.train, layout.val, layout.test))
     if layout.is_single:
         training, test = _set_aside(training)
         notes.append(_set_aside_note(root, "train folder", training, test))
@@ -61,7 +88,7 @@ def _by_folders(root: Path, options: DataOptions) -> FileParts:
         place=layout.train.folder,
         classes=layout.classes,
         training=training,
-        validation=_files(layout, layout.val),
+        validation=validation,
         test=test,
         is_set_aside=layout.is_single,
         unusable=_why_unusable(layout, options),
@@ -69,14 +96,12 @@ def _by_folders(root: Path, options: DataOptions) -> FileParts:
     )
 
 
-def _files(layout: Layout, part: Part | None) -> list[ImageFile]:
-    """The files of a part, by class and name; none of classes that are not in the training part."""
+def _files(layout: Layout, part: Part | None, classes: Sequence[str]) -> list[ImageFile]:
+    """The files of a part that are of these classes, by class and name."""
     if part is None:
         return []
     return [
-        ImageFile(path, path.relative_to(layout.root).as_posix(), name)
-        for name in layout.classes
-        for path in part.files(name)
+        ImageFile(path, path.relative_to(layout.root).as_posix(), name) for name in classes for path in part.files(name)
     ]
 
 
@@ -94,7 +119,7 @@ def _why_unusable(layout: Layout, options: DataOptions) -> str:
 def _unknown_classes(tested: set[str], classes: Sequence[str], options: DataOptions, place: Path) -> str:
     """What is wrong with the classes of the test images; empty if they are known, or if the options name classes."""
     unknown = sorted(tested - set(classes))
-    if options.classes or not unknown:
+    if options.own_classes or not unknown:
         return ""
     names = shortened(", ".join(map(plain, unknown)))
     return (
@@ -118,7 +143,7 @@ def _by_table(root: Path, options: DataOptions) -> FileParts:
             f"a table of labels must hold at least two classes of training images, got {names} ({_shown(table)})"
         )
     for class_name in sorted({file.class_name for file in validation} - set(classes)):
-        if not options.classes:
+        if not options.own_classes:
             raise UsageError(
                 f"class {plain(class_name)} of the validation images must have training images too ({_shown(table)}); "
                 "--classes names those to use"

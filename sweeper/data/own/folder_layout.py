@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from sweeper.errors import SweeperError, UsageError, plain, shortened
+from sweeper.images.class_names import typed
 from sweeper.images.options import DataOptions
 
 TRAIN, VAL, TEST = PARTS = ("train", "val", "test")
@@ -139,7 +141,7 @@ def _part_folders(root: Path, options: DataOptions) -> dict[str, Path]:
         for part in parts_in(name):
             found[part].append(name)
     if not named:
-        if not found or (options.classes and set(options.classes) <= set(names)):
+        if not found or (options.own_classes and set(options.own_classes) <= set(names)):
             return {}
         _refuse_class_named_like_a_part(root, names, found)
     for part in found.keys() - named.keys():
@@ -158,12 +160,12 @@ def _refuse_class_named_like_a_part(root: Path, names: Sequence[str], found: Map
     if not images or (TRAIN in found and any(folders(root / name) for name in found[TRAIN])):
         return
     suspect = named_like_parts[0]
-    reading = f"--train-dir {plain(suspect)} takes it for the training part"
+    reading = f"--train-dir {shlex.quote(suspect)} takes it for the training part"
     if TRAIN not in parts_in(suspect):
-        reading = f"--classes {','.join(images)} leaves it out"
+        reading = f"--classes {typed(images)} leaves it out"
     raise UsageError(
         f"folder {plain(suspect)} may be a class or the {min(parts_in(suspect))} part of {_shown(root)}; "
-        f"--classes {','.join(sorted([*images, *named_like_parts]))} takes it for a class, {reading}"
+        f"--classes {typed(sorted([*images, *named_like_parts]))} takes it for a class, {reading}"
     )
 
 
@@ -205,7 +207,7 @@ def _classes(train: Part, others: Sequence[Part], options: DataOptions) -> tuple
     """The classes that have training files. Raises UsageError if there are not two, or if one has only other files."""
     _refuse_names_that_differ_by_case(train)
     filled = train.filled()
-    for other in others:
+    for other in others if not options.map else []:
         empty = train.classes.keys() - filled
         if missing := sorted(other.filled() & empty & set(options.classes or empty)):
             raise UsageError(
@@ -225,7 +227,7 @@ def _classes(train: Part, others: Sequence[Part], options: DataOptions) -> tuple
 def _require_known_classes(val: Part, train: Part, classes: Sequence[str], options: DataOptions) -> None:
     """Raises UsageError for validation images of a class without training images, unless the options name classes."""
     _refuse_names_that_differ_by_case(val)
-    for name in [] if options.classes else sorted(val.filled() - set(classes)):
+    for name in [] if options.own_classes else sorted(val.filled() - set(classes)):
         alike = [known for known in classes if known.casefold() == name.casefold()]
         hint = f"it differs from {plain(alike[0])} only by case" if alike else "--classes names those to use"
         raise UsageError(f"class {plain(name)} of {_shown(val.folder)} must be in {_shown(train.folder)} too; {hint}")

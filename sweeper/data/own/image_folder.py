@@ -11,7 +11,7 @@ from sweeper.data.own.file_parts import FileParts, parts_of
 from sweeper.data.own.image_files import Format, ImageFile, Inspected
 from sweeper.errors import UsageError, plain
 from sweeper.images.image_set import ImageSet, NoTestImages, UnusableTestImages
-from sweeper.images.options import DataOptions, chosen_classes
+from sweeper.images.options import DataOptions
 from sweeper.images.reading import Reading
 
 MOST_LINKS = 5
@@ -20,9 +20,8 @@ MOST_LINKS = 5
 def training_format(root: Path, options: DataOptions) -> Format:
     """The format that the training images are converted to; decodes none. Raises SweeperError and UsageError."""
     parts = parts_of(root, options)
-    classes = chosen_classes(options, parts.classes)
-    files = [file for file in (*parts.training, *parts.validation) if file.class_name in classes]
-    return _training_format(parts, classes, image_files.inspect(files, hashed=False), options)
+    files = [file for file in (*parts.training, *parts.validation) if file.class_name in parts.classes]
+    return _training_format(parts, image_files.inspect(files, hashed=False), options)
 
 
 def training_part(root: Path, options: DataOptions, reading: Reading) -> ImageSet:
@@ -31,13 +30,12 @@ def training_part(root: Path, options: DataOptions, reading: Reading) -> ImageSe
     Raises SweeperError and UsageError.
     """
     parts = parts_of(root, options)
-    classes = chosen_classes(options, parts.classes)
     for note in parts.notes:
         reading.notify(note)
     files = [*parts.training, *parts.validation]
     _tell_links(parts, files, reading)
-    part = _part(parts, files, classes, None, options, reading)
-    _refuse_empty_classes(parts, classes, {classes[label] for label in np.unique(part.labels)})
+    part = _part(parts, files, None, options, reading)
+    _refuse_empty_classes(parts, {parts.classes[label] for label in np.unique(part.labels)})
     return part
 
 
@@ -47,13 +45,12 @@ def test_part(root: Path, options: DataOptions, wanted: Format, reading: Reading
     Raises NoTestImages if there are none that can be tested on, and SweeperError and UsageError.
     """
     parts = parts_of(root, options)
-    classes = chosen_classes(options, parts.classes)
     files = _test_files(parts)
-    if not any(file.class_name in classes for file in files):
+    if not any(file.class_name in parts.classes for file in files):
         found = "none of the classes asked for" if files else "none set aside" if parts.is_set_aside else "none"
         raise NoTestImages(f"there must be a test part, got {found} ({plain(str(root))})")
     _tell_links(parts, files, reading)
-    return _part(parts, files, classes, wanted, options, reading)
+    return _part(parts, files, wanted, options, reading)
 
 
 def has_test_part(root: Path, options: DataOptions) -> bool:
@@ -73,18 +70,20 @@ def test_sha256(root: Path, options: DataOptions) -> str | None:
 def _part(
     parts: FileParts,
     files: Sequence[ImageFile],
-    classes: tuple[str, ...],
     wanted: Format | None,
     options: DataOptions,
     reading: Reading,
 ) -> ImageSet:
     """The images of these files that belong to the classes, in the wanted format or else that of the training part."""
+    classes = parts.classes
     inspected = image_files.inspect(files, notify=reading.notify)
     content = image_files.content_sha256(inspected)
     chosen = _select_classes(inspected, classes)
     if wanted is None:
-        wanted = _training_format(parts, classes, chosen, options)
-    found = image_decoding.read(chosen, content, classes, wanted, options, reading)
+        wanted = _training_format(parts, chosen, options)
+    # The same files have other labels with another map.
+    decoded = f"{content} {options.map}" if options.map else content
+    found = image_decoding.read(chosen, decoded, classes, wanted, options, reading)
     if found.bad:
         reading.notify(
             f"left out bad files, since all files must be images of one kind: {image_files.describe_bad(found.bad)}"
@@ -103,10 +102,8 @@ def _part(
     )
 
 
-def _training_format(
-    parts: FileParts, classes: tuple[str, ...], inspected: Sequence[Inspected], options: DataOptions
-) -> Format:
-    _refuse_empty_classes(parts, classes, {found.file.class_name for found in inspected})
+def _training_format(parts: FileParts, inspected: Sequence[Inspected], options: DataOptions) -> Format:
+    _refuse_empty_classes(parts, {found.file.class_name for found in inspected})
     return image_files.common_format(inspected, options)
 
 
@@ -128,8 +125,8 @@ def _tell_links(parts: FileParts, files: Sequence[ImageFile], reading: Reading) 
         reading.notify(f"images are also read outside of {plain(str(parts.root))}, where links lead: {shown}{more}")
 
 
-def _refuse_empty_classes(parts: FileParts, classes: Sequence[str], present: Collection[str]) -> None:
-    for name in classes:
+def _refuse_empty_classes(parts: FileParts, present: Collection[str]) -> None:
+    for name in parts.classes:
         if name not in present:
             aside = ", not counting the files set aside as the test part" if parts.is_set_aside else ""
             raise UsageError(

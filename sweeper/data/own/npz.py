@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sweeper.data.own.npz_arrays import CHUNK, StoredArray, names, opened, place
 from sweeper.errors import SweeperError, UsageError, plain
 from sweeper.images.bounds import check_size
+from sweeper.images.class_choice import choose, counted
 from sweeper.images.conversion import converted
 from sweeper.images.decoded_cache import decoded, require_room
 from sweeper.images.image_set import ImageSet, NoTestImages
@@ -59,7 +60,10 @@ def training_part(path: Path, options: DataOptions, reading: Reading) -> ImageSe
     _check_size(path, parts, reading)
     content = _read(path, parts, reading)
     classes = content.classes or _numbers(path, content.labels[0])
-    part = converted(_part(path, parts, content, classes, reading), options, reading)
+    part = _part(path, parts, content, classes, reading)
+    choice = choose(options, counted(part.labels, classes))
+    choice.tell(reading.notify)
+    part = converted(part, choice, options, reading)
     n_images = np.bincount(part.labels[: len(part.labels) - part.n_validation], minlength=len(part.classes))
     if not n_images.all():
         name = part.classes[int(n_images.argmin())]
@@ -72,8 +76,10 @@ def test_part(path: Path, options: DataOptions, reading: Reading) -> ImageSet:
     if not _has(path, "test"):
         raise NoTestImages(f"there must be a test part, got no test_images and test_labels ({plain(str(path))})")
     _check_size(path, ["test"], reading)
+    labels = np.concatenate([_labels(path, name) for name in ("train", "val") if _has(path, name)])
     classes = _class_names(path) or _numbers(path, _labels(path, "train"))
-    part = converted(_part(path, ["test"], _read(path, ["test"], reading), classes, reading), options, reading)
+    part = _part(path, ["test"], _read(path, ["test"], reading), classes, reading)
+    part = converted(part, choose(options, counted(labels, classes)), options, reading)
     if not len(part.labels):
         raise NoTestImages(f"there must be a test part, got none of the classes asked for ({plain(str(path))})")
     return part

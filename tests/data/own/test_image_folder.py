@@ -354,3 +354,80 @@ def test_table_with_a_column_of_parts_makes_the_parts(tmp_path):
     assert values(training_set) == [1, 2, 6, 3, 5]
     assert training_set.own_validation.tolist() == [3, 4]
     assert values(load_test_set(source, pixel_format=FORMAT)) == [4]
+
+
+ANIMALS = {
+    **{f"train/cat/{n}.png": 10 + n for n in range(3)},
+    **{f"train/kitten/{n}.png": 20 + n for n in range(2)},
+    **{f"train/dog/{n}.png": 30 + n for n in range(4)},
+    **{f"train/rat/{n}.png": 40 + n for n in range(2)},
+    "val/kitten/9.png": 29,
+    "test/dog/1.png": 50,
+    "test/wolf/1.png": 51,
+    "test/rat/1.png": 52,
+}
+MAP = (("canine", ("dog", "wolf")), ("feline", ("cat", "kitten")))
+
+
+def both(root, **options):
+    """Grey values and labels of the training images and of the test images, and the training set."""
+    source = DataSource(str(root), DataOptions(**options))
+    notes = []
+    training_set = load_training_set(source, notify=notes.append)
+    test = load_test_set(source, pixel_format=FORMAT)
+    pairs = [list(zip(values(part), part.labels.tolist(), strict=True)) for part in (training_set, test)]
+    return training_set, *pairs, notes
+
+
+def test_map_renames_joins_and_leaves_out_classes_of_all_parts(tmp_path):
+    root = write_folder(tmp_path / "animals", ANIMALS)
+    training_set, training, test, notes = both(root, map=MAP)
+    assert training_set.classes == ("canine", "feline")
+    felines = [(10, 1), (11, 1), (12, 1), (20, 1), (21, 1), (29, 1)]
+    assert sorted(training) == [*felines, (30, 0), (31, 0), (32, 0), (33, 0)]
+    assert test == [(50, 0), (51, 0)]
+    assert notes == ["--map leaves out 1 of 4 classes, 2 of 12 training images: rat (2)"]
+    assert training_set.sha256 == load_training_set(DataSource(str(root))).sha256
+
+
+def test_another_map_of_the_same_names_is_not_taken_from_the_cache(tmp_path):
+    root = write_folder(tmp_path / "animals", ANIMALS)
+    options = {"map": (("a", ("cat", "dog")), ("b", ("kitten",))), "classes": ("a", "b")}
+    first = both(root, **options)[1]
+    second = both(root, **options | {"map": (("a", ("kitten", "dog")), ("b", ("cat",)))})[1]
+    assert dict(first)[10] == 0 != dict(second)[10]
+
+
+def test_new_class_may_take_the_name_of_one_that_is_left_out(tmp_path):
+    root = write_folder(tmp_path / "animals", ANIMALS)
+    training_set, training, test, _ = both(root, map=(("rat", ("cat",)), ("dog", ("dog",))))
+    assert training_set.classes == ("rat", "dog")
+    assert sorted(training) == [(10, 0), (11, 0), (12, 0), (30, 1), (31, 1), (32, 1), (33, 1)]
+    assert test == [(50, 1)]
+
+
+def test_new_class_without_training_images_is_refused(tmp_path):
+    root = write_folder(tmp_path / "animals", ANIMALS)
+    with pytest.raises(UsageError, match="class wild must hold at least one image, got none"):
+        both(root, map=(("wild", ("wolf",)), ("dog", ("dog",))))
+    with pytest.raises(UsageError, match=r"unknown class wulf; did you mean wolf\? \(--map, for wild; known: cat, "):
+        both(root, map=(("wild", ("wulf",)), ("dog", ("dog",))))
+
+
+def test_small_classes_are_left_out_of_all_parts_by_their_training_and_validation_images(tmp_path):
+    root = write_folder(tmp_path / "animals", {name: n for name, n in ANIMALS.items() if "wolf" not in name})
+    training_set, _, test, notes = both(root, min_per_class=3)
+    assert (training_set.classes, test) == (("cat", "dog", "kitten"), [(50, 1)])
+    assert notes == ["--min-per-class 3 leaves out 1 of 4 classes, 2 of 12 training images: rat (2)"]
+
+
+def test_table_of_labels_is_mapped_too(tmp_path):
+    rows = "file,articleType,split\n1,Tops,train\n2,Tshirts,train\n3,Jeans,train\n4,Hats,train\n5,Tops,test\n"
+    contents = {f"{n}.png": 10 * n for n in range(1, 6)} | {"styles.csv": rows.encode()}
+    root = write_folder(tmp_path / "fashion", contents)
+    table = {"labels": "styles.csv", "image_column": "file"}
+    training_set, training, test, _ = both(
+        root, map=(("T-shirt", ("Tshirts", "Tops")), ("Trouser", ("Jeans",))), **table
+    )
+    assert training_set.classes == ("T-shirt", "Trouser")
+    assert (sorted(training), test) == ([(10, 0), (20, 0), (30, 1)], [(50, 0)])

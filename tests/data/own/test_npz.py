@@ -89,6 +89,20 @@ def test_test_arrays_without_the_chosen_classes_are_not_a_test_set(tmp_path, res
     assert find_test_set(DataSource(path, options=options), pixel_format=FORMAT) is None
 
 
+def test_map_and_least_number_of_images_hold_for_both_parts(tmp_path):
+    arrays = TRAIN | {"test_images": GREY[:3], "test_labels": LABELS[:3]}
+    named = arrays | {"classes": np.array(["ape", "bee", "cow"])}
+    options = DataOptions(map=(("late", ("cow",)), ("early", ("ape", "bee"))))
+    mapped = load(tmp_path, named, map=options.map)
+    assert (mapped.classes, mapped.labels.tolist()) == (("late", "early"), [1, 1, 0, 1, 1, 0])
+    test = load_test_set(DataSource(str(tmp_path / "some.npz"), options), pixel_format=FORMAT)
+    assert (test.classes, test.labels.tolist()) == (("late", "early"), [1, 1, 0])
+    few = arrays | {"train_labels": np.array([0, 1, 2, 0, 2, 2])}
+    assert load(tmp_path, few, min_per_class=2).classes == ("0", "2")
+    test = load_test_set(DataSource(str(tmp_path / "some.npz"), DataOptions(min_per_class=2)), pixel_format=FORMAT)
+    assert (test.classes, test.labels.tolist()) == (("0", "2"), [0, 1])
+
+
 def test_class_numbers_without_images_do_not_prevent_choosing_other_classes(tmp_path):
     training_set = load(tmp_path, TRAIN | {"train_labels": LABELS * 2}, classes=("0", "4"))
     assert training_set.classes == ("0", "4")
