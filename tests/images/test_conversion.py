@@ -62,7 +62,7 @@ def test_grey_is_the_weighted_sum_of_the_channels():
 
 @pytest.mark.parametrize("fit", ["pad", "crop", "stretch"])
 def test_arrays_are_fitted_as_files_are(fit):
-    found = converted(part(), DataOptions(resize=4, fit=fit), READING)
+    found = chosen(part(), DataOptions(resize=4, fit=fit))
     for image, stored in zip(found.images, COLOUR, strict=True):
         expected = fitted(Image.fromarray(stored.transpose(1, 2, 0)), (4, 4), grey=False, fit=fit)
         np.testing.assert_array_equal(image, expected)
