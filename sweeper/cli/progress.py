@@ -206,8 +206,8 @@ class _PlainLines:
                 self.step.daemon = True
                 self.step.start()
             case SweepStarted(study=study, done=done, total=total, n_workers=workers, what=what):
-                plural = "worker" if workers == 1 else "workers"
-                self._say(f"{study}: {done_of(done, total, what)} done, {workers} {plural}")
+                shown = f"{workers} {'worker' if workers == 1 else 'workers'}" if workers else "nothing left to train"
+                self._say(f"{study}: {done_of(done, total, what)} done, {shown}")
             case TrialStarted(name=name, from_epoch=epoch, epochs=epochs):
                 self.epochs[name] = epochs
                 if epoch:

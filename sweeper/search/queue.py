@@ -3,6 +3,8 @@
 import time
 from collections import deque
 
+import optuna
+
 from sweeper.engine.dispatcher import Dispatcher, Task
 from sweeper.engine.job import TrialJob
 from sweeper.events import Note, State
@@ -13,6 +15,12 @@ from sweeper.spaces import feasibility
 from sweeper.studies import proposer, trial_records
 from sweeper.studies.proposer import Proposal, Proposer
 from sweeper.studies.tell import tell_duplicate
+
+
+def has_work(study: optuna.Study, trials: int) -> bool:
+    """Whether a search until the study has `trials` trials may still have something to train."""
+    found = trial_records.records(study)
+    return trial_records.n_counted(found) < trials or any(record.state == State.RUNNING for record in found)
 
 
 class TrialQueue:

@@ -10,6 +10,8 @@ from typing import Any
 import optuna
 
 from sweeper.data import lookup
+from sweeper.engine.base import Engine
+from sweeper.engine.no_workers import NoWorkers
 from sweeper.evaluation.constant import Constant
 from sweeper.events import Listener, Note, State, Step
 from sweeper.runs import run_metadata
@@ -20,6 +22,7 @@ from sweeper.search import study_report, variant_results
 from sweeper.search.context import Context, Limits
 from sweeper.search.coordinator import Coordinator
 from sweeper.search.preparation import prepare
+from sweeper.search.queue import has_work
 from sweeper.search.request import SearchRequest
 from sweeper.store.redaction import redact
 from sweeper.studies import lifecycle, lost_runs, resume_command, storage_errors, trial_records
@@ -116,10 +119,12 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
         memory = planned.execution.trial_memory
         for text in retry_out_of_memory(study, memory):
             listener(Note(text))
-        listener(Step("Starting the workers"))
-        workers = planned.start_workers(store, name, study_id)
-        stack.callback(workers.close)
-        stop.check()
+        workers: Engine = NoWorkers()
+        if has_work(study, options.trials):
+            listener(Step("Starting the workers"))
+            workers = planned.start_workers(store, name, study_id)
+            stack.callback(workers.close)
+            stop.check()
         # The workers start first: they import torch while MLflow creates or opens its tables.
         tracker = Tracker(
             store,

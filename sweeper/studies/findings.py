@@ -1,7 +1,7 @@
 """Sentences on a study that is over, where its ranking alone would mislead."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -10,7 +10,7 @@ from sweeper.errors import shortened
 from sweeper.evaluation.constant import Constant
 from sweeper.events import State
 from sweeper.studies import lifecycle, trial_records
-from sweeper.studies.attributes import spec_of
+from sweeper.studies.attributes import attributes_of, spec_in
 from sweeper.studies.objective import LABELS, direction, is_share
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import TrialRecord
@@ -33,8 +33,9 @@ def constant_of(study: optuna.Study) -> Constant | None:
 
     None in studies of older versions that did not store it, or whose scores do not compare with it.
     """
-    stored: dict[str, Any] | None = study.user_attrs.get(lifecycle.CONSTANT)
-    return None if stored is None or spec_of(study).has_old_scores else Constant(**stored)
+    attributes = attributes_of(study)
+    stored: dict[str, Any] | None = attributes.get(lifecycle.CONSTANT)
+    return None if stored is None or spec_in(study.study_name, attributes).has_old_scores else Constant(**stored)
 
 
 def findings(study: optuna.Study, trials: Sequence[TrialRecord]) -> list[str]:
@@ -42,10 +43,11 @@ def findings(study: optuna.Study, trials: Sequence[TrialRecord]) -> list[str]:
 
     The study must have ended, for whatever reason.
     """
-    spec = spec_of(study)
+    attributes = attributes_of(study)
+    spec = spec_in(study.study_name, attributes)
     return [
         *old_scores(spec),
-        *_exhausted(trials, study.user_attrs, variants_only=spec.variants_only),
+        *_exhausted(trials, attributes, variants_only=spec.variants_only),
         *_without_score(trials),
         *_equal(trials, spec.metric),
         *_constant(trials),
@@ -89,7 +91,7 @@ def beats(metric: str, value: float, constant: Constant) -> bool:
     return gain > 1e-9
 
 
-def _exhausted(trials: Sequence[TrialRecord], attributes: dict[str, Any], *, variants_only: bool) -> list[str]:
+def _exhausted(trials: Sequence[TrialRecord], attributes: Mapping[str, Any], *, variants_only: bool) -> list[str]:
     done, asked = trial_records.n_counted(trials), attributes.get("trials", 0)
     if attributes.get(lifecycle.ENDED) != "" or done >= asked or variants_only:
         return []

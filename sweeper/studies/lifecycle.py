@@ -24,7 +24,7 @@ from sweeper.studies.attributes import (
     attributes_of,
     check_attributes,
     id_of,
-    spec_of,
+    spec_in,
 )  # fmt: skip
 from sweeper.studies.conversions import other_reading
 from sweeper.studies.objective import LABELS, direction
@@ -43,11 +43,11 @@ DELETING = "sweeper delete"
 
 
 def find_or_create(storage: RDBStorage, name: str, spec: StudySpec) -> optuna.Study:
-    """The study of this name, empty if it is new; nothing is written to one that exists.
+    """The study of this name, empty if it is new; nothing is written to one that exists, and no trial is read.
 
     Raises UsageError if it was started with another spec: the results would not be comparable.
     """
-    study = find_resumable(storage, name, spec)
+    study = _matching(storage, name, spec)
     if study is None:
         # Another store's command may create it at the same moment.
         return optuna.create_study(
@@ -80,15 +80,23 @@ def find_resumable(
     Raises UsageError for a study with another spec, or one that is not sweeper's, and SweeperError for one that cannot
     be read or resumed.
     """
+    study = _matching(storage, name, spec, unknown, store_options)
+    if study is not None and SPEC in attributes_of(study):
+        records(study)
+    return study
+
+
+def _matching(
+    storage: RDBStorage, name: str, spec: StudySpec, unknown: Collection[str] = (), store_options: str = ""
+) -> optuna.Study | None:
+    """As find_resumable, but whether the trials can be read is left open."""
     if name not in optuna.get_all_study_names(storage):
         return None
     study = optuna.load_study(study_name=name, storage=storage)
-    check_usable(study, store_options)
-    attributes = study.user_attrs
+    attributes = check_usable(study, store_options)
     if SPEC in attributes:
-        _refuse_old_losses(study)
+        _refuse_old_losses(study.study_name, attributes)
         _refuse_changes(name, attributes[SPEC], spec, unknown)
-        records(study)
     elif study.get_trials(deepcopy=False) or study.direction.name.lower() != direction(spec.metric):
         raise UsageError(f"study {name!r} in this storage is not one of sweeper's (--study)")
     if STUDY_ID in attributes:
@@ -117,44 +125,51 @@ def mark_ended(study: optuna.Study, reason: str) -> None:
     study.set_user_attr(ENDED, redact(reason))
 
 
-def check_schema(study: optuna.Study) -> None:
-    """Raises SweeperError for a study that a newer sweeper has written, or whose attributes were changed."""
-    check_attributes(study)
-    refuse_newer(study)
+def check_schema(study: optuna.Study) -> Mapping[str, Any]:
+    """The study's attributes. Raises SweeperError if they were changed, or a newer sweeper has written the study."""
+    attributes = check_attributes(study)
+    _refuse_newer(study.study_name, attributes)
+    return attributes
 
 
 def refuse_newer(study: optuna.Study) -> None:
     """Raises SweeperError for a study that a newer sweeper has written."""
-    schema = attributes_of(study).get(SCHEMA, CURRENT_SCHEMA)
+    _refuse_newer(study.study_name, attributes_of(study))
+
+
+def _refuse_newer(name: str, attributes: Mapping[str, Any]) -> None:
+    schema = attributes.get(SCHEMA, CURRENT_SCHEMA)
     if isinstance(schema, int) and schema > CURRENT_SCHEMA:
         raise SweeperError(
-            f"study {study.study_name} was written by a newer sweeper (its schema is {schema}, this one knows "
+            f"study {name} was written by a newer sweeper (its schema is {schema}, this one knows "
             f"{CURRENT_SCHEMA}): upgrade sweeper, or choose another study"
         )
 
 
-def check_usable(study: optuna.Study, store_options: str = "") -> None:
-    """Raises SweeperError for a study that nothing may be added to: it has another schema, or is half deleted.
+def check_usable(study: optuna.Study, store_options: str = "") -> Mapping[str, Any]:
+    """The study's attributes.
 
+    Raises SweeperError for a study that nothing may be added to: it has another schema, or is half deleted.
     `store_options` are those with which a command finds the study's store.
     """
-    check_schema(study)
-    schema = study.user_attrs.get(SCHEMA, CURRENT_SCHEMA)
+    name, attributes = study.study_name, check_schema(study)
+    schema = attributes.get(SCHEMA, CURRENT_SCHEMA)
     if schema < CURRENT_SCHEMA:
         raise SweeperError(
-            f"study {study.study_name} was written by an older sweeper (its schema is {schema}, this one writes "
+            f"study {name} was written by an older sweeper (its schema is {schema}, this one writes "
             f"{CURRENT_SCHEMA}): it can be shown, but not resumed"
         )
-    if study.user_attrs.get(ENDED) == DELETING:
-        name = study.study_name
+    if attributes.get(ENDED) == DELETING:
         command = f"sweeper delete {shlex.quote(name)}{store_options}"
         raise SweeperError(f"study {name} is half deleted: `{command}` deletes the rest of it")
+    return attributes
 
 
-def check_resumable(study: optuna.Study, store_options: str = "") -> None:
-    """Raises SweeperError for a study that no search can resume: its results would be of two kinds."""
-    check_usable(study, store_options)
-    _refuse_old_losses(study)
+def check_resumable(study: optuna.Study, store_options: str = "") -> Mapping[str, Any]:
+    """The study's attributes. Raises SweeperError if no search can resume it: its results would be of two kinds."""
+    attributes = check_usable(study, store_options)
+    _refuse_old_losses(study.study_name, attributes)
+    return attributes
 
 
 def resuming_command(study: optuna.Study, root: Path) -> str | None:
@@ -163,11 +178,11 @@ def resuming_command(study: optuna.Study, root: Path) -> str | None:
     None if no search can resume it, or there is no record of the command.
     """
     try:
-        check_resumable(study)
+        attributes = check_resumable(study)
     except SweeperError:
         return None
-    command = resume_command.in_store(study.user_attrs.get(COMMAND), root)
-    stored = study.user_attrs[SPEC]
+    command = resume_command.in_store(attributes.get(COMMAND), root)
+    stored = attributes[SPEC]
     # The command is from before there was a choice, and would be another study's now.
     return f"{command} --fit crop" if command and with_fit(stored) != stored else command
 
@@ -186,12 +201,12 @@ def _enqueue_variants(study: optuna.Study, space: Space) -> None:
             study.enqueue_trial(params, user_attrs=attributes)
 
 
-def _refuse_old_losses(study: optuna.Study) -> None:
-    spec = spec_of(study)
+def _refuse_old_losses(name: str, attributes: Mapping[str, Any]) -> None:
+    spec = spec_in(name, attributes)
     if spec.has_old_losses:
         logged = "" if spec.has_old_scores else f" only logged losses differ, not the scores ({LABELS[spec.metric]});"
         raise SweeperError(
-            f"study {study.study_name} was searched by an older sweeper, for which the loss of a network with "
+            f"study {name} was searched by an older sweeper, for which the loss of a network with "
             f"softmax_output was another quantity:{logged} it can be shown and promoted, but not resumed; a search "
             "with --new starts another"
         )

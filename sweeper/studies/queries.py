@@ -12,7 +12,7 @@ from sweeper.events import State
 from sweeper.store.layout import Store
 from sweeper.store.names import stored_name
 from sweeper.studies import lifecycle, trial_records
-from sweeper.studies.attributes import id_of, spec_of
+from sweeper.studies.attributes import attributes_of, id_of, spec_in
 from sweeper.studies.findings import constant_of, findings
 from sweeper.studies.ownership import owner_of, owners_of
 from sweeper.studies.storage import open_storage, study_names
@@ -94,10 +94,10 @@ def statuses(store: Store, tell: Callable[[str], None]) -> list[dict[str, Any]]:
 
 
 def _status(store: Store, study: optuna.Study, owner: str | None) -> dict[str, Any]:
-    spec, trials = spec_of(study), trial_records.records(study)
+    attributes, trials = attributes_of(study), trial_records.records(study)
+    spec = spec_in(study.study_name, attributes)
     counts = trial_records.counts(trials)
     best, constant = trial_records.best(trials, spec.metric), constant_of(study)
-    attributes = study.user_attrs
     outboxes = store.outboxes_of(study.study_name, id_of(study))
     return {
         "study_name": study.study_name,

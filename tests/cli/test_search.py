@@ -152,6 +152,16 @@ def test_changed_command_is_refused(finished, sweeper):
     assert "was started with space_name 'lenet5', this command has 'lenet5_steps'" in refused.stderr
 
 
+def test_search_starts_workers_only_if_there_is_something_to_train(tiny, tmp_path):
+    places, store = [], tmp_path / "store"
+    for trials in ("2", "2", "3"):
+        done = tiny_search(tiny, store, "--epochs", "1", "--trials", trials, "--json", "--quiet")
+        assert json.loads(done.stdout)["n_trials"]["complete"] == max(2, int(trials))
+        places.append(len(InlinePool.made))
+    before = places[0]
+    assert places == [before, before, before + 1]
+
+
 def test_new_starts_another_study(tiny, tmp_path):
     names = []
     for more in ([], ["--seed", "1", "--new"]):
@@ -222,7 +232,7 @@ def test_repeat_with_nothing_to_do_tells_the_time_of_all_commands_and_the_trials
     assert re.search(
         r"^2 complete, 0 pruned, 60 min \d\d s in all, 0 min \d\d s of them by this command$", again.stdout, re.M
     )
-    assert "tiny-lenet5: 2 trials (1 asked for) done, 1 worker" in again.stderr
+    assert "tiny-lenet5: 2 trials (1 asked for) done, nothing left to train" in again.stderr
     status = CliRunner().invoke(main, ["status", "--store", str(store)]).stdout
     assert "2 complete, 0 pruned; 2 trials (1 asked for) done" in status
     assert "2 (1 asked for)" in CliRunner().invoke(main, ["studies", "--store", str(store)]).stdout
