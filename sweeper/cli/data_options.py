@@ -12,7 +12,7 @@ from sweeper.cli.options import Decorator, decorated
 from sweeper.cli.values import Names, Range, Size
 from sweeper.data.source import DataSource
 from sweeper.errors import UsageError
-from sweeper.images.options import MOST_SIDE, DataOptions, Fit
+from sweeper.images.options import MOST_SIDE, Background, DataOptions, Fit
 from sweeper.images.value_range import OPTION, ValueRange
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
         class_map: Path | None,
         min_per_class: int | None,
         value_range: ValueRange | None,
+        background: Background,
+        no_exif: bool,
         data_dir: Path | None,
         offline: bool,
         **others: Any,
@@ -91,6 +93,8 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
             map=() if class_map is None else read_map(class_map),
             min_per_class=min_per_class,
             value_range=value_range,
+            background=background,
+            no_exif=no_exif,
         )
         source = DataSource(dataset, options, data_dir, offline, max_bytes)
         return function(*args, source=source, **others)
@@ -171,6 +175,14 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
             metavar="LOW,HIGH",
             help="The stored values that become black and white, for images of more than 8 bits and of floats.",
         ),
+        click.option(
+            "--background",
+            type=click.Choice(get_args(Background)),
+            default=DataOptions.background,
+            show_default=True,
+            help="What is behind transparent pixels.",
+        ),
+        click.option("--no-exif", is_flag=True, help="Do not turn photographs upright as their EXIF blocks ask for."),
         data_dir_option,
         offline_option,
     )

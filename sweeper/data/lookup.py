@@ -60,6 +60,10 @@ def check_options(dataset: str, options: DataOptions) -> None:
         raise UsageError(f"{OPTION} is for your own images, got {plain(dataset)}, whose pixels are bytes")
     if options.min_per_class is not None and path is None:
         raise UsageError(f"--min-per-class is for your own data: no class of {dataset} has too few images")
+    if options.no_exif and (path is None or not path.is_dir()):
+        raise UsageError(f"--no-exif is for folders of images, got {plain(dataset)}")
+    if options.background != DataOptions.background and path is None:
+        raise UsageError(f"--background is for your own images, got {plain(dataset)}, none of which is transparent")
     columns = [name for name in options.for_folders if name.endswith("-column")]
     if options.labels is None and columns:
         raise UsageError(f"{columns[0]} needs --labels")
@@ -94,7 +98,9 @@ def test_part(path: Path, options: DataOptions, wanted: PixelFormat, reading: Re
     """The test images, which must have the shape of the training images. Raises SweeperError and UsageError."""
     channels, height, width = wanted.shape
     if path.is_dir():
-        return image_folder.test_part(path, options, Format((width, height), channels == 1), reading)
+        return image_folder.test_part(
+            path, options, Format((width, height), channels == 1, wanted.value_range), reading
+        )
     part = npz.test_part(path, options, reading)
     if part.images.shape[1:] != wanted.shape:
         got, needed = ("x".join(map(str, sizes)) for sizes in (part.images.shape[1:], wanted.shape))

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from sweeper.images.alpha import BACKGROUNDS
 from sweeper.images.bounds import check_size
 from sweeper.images.class_choice import ClassChoice
 from sweeper.images.decoded_cache import decoded, require_room
 from sweeper.images.image_set import ImageSet
-from sweeper.images.options import DataOptions, Fit
+from sweeper.images.options import DataOptions
 from sweeper.images.reading import Reading
 from sweeper.images.resize import fitted
 
@@ -32,8 +33,10 @@ def converted(part: ImageSet, choice: ClassChoice, options: DataOptions, reading
     wanted = f"{part.sha256} {len(part.labels)} {choice.classes} {labels} {side} {grey}"
     if options.resize and options.fit != "crop":  # the only way before there was a choice
         wanted += f" {options.fit}"
+    if options.background != DataOptions.background:
+        wanted += f" {options.background}"
     key = hashlib.sha256(wanted.encode()).hexdigest()
-    found = decoded(key, lambda folder: _convert(part, side, grey, options.fit, folder), reading.notify)
+    found = decoded(key, lambda folder: _convert(part, side, grey, options, folder), reading.notify)
     return replace(part, images=found.images, labels=found.labels)
 
 
@@ -46,12 +49,13 @@ def _select_classes(part: ImageSet, choice: ClassChoice) -> ImageSet:
     )
 
 
-def _convert(part: ImageSet, side: tuple[int, int], grey: bool, fit: Fit, folder: Path) -> dict[str, str]:
+def _convert(part: ImageSet, side: tuple[int, int], grey: bool, options: DataOptions, folder: Path) -> dict[str, str]:
     shape = (len(part.images), 1 if grey else part.images.shape[1], *side)
     require_room(shape, folder)
     images = np.lib.format.open_memmap(folder / "images.npy", "w+", dtype=np.uint8, shape=shape)
+    behind = BACKGROUNDS[options.background]
     for place, image in enumerate(part.images):
-        images[place] = fitted(_picture(image), side[::-1], grey=grey, fit=fit)
+        images[place] = fitted(_picture(image), side[::-1], grey=grey, fit=options.fit, background=behind)
     images.flush()
     np.save(folder / "labels.npy", part.labels)
     return {}

@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sweeper.errors import SweeperError
 from sweeper.images import checksums
 from sweeper.images.cache_folder import cache_root
+from sweeper.images.value_range import ValueRange
 from sweeper.store.atomic import whole_folder
 
 # No decoding takes a day: the process that began it was killed.
@@ -27,13 +28,14 @@ CONVERSIONS = "conversions.json"
 class Decoded:
     """Images uint8 (N, C, H, W) and labels int64 (N,), mapped and read-only; `bad` maps files left out to reasons.
 
-    `conversions` is as ImageSet's.
+    `conversions` and `value_range` are as ImageSet's.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     bad: Mapping[str, str]
-    conversions: tuple[str, ...]
+    conversions: tuple[str, ...] = ()
+    value_range: ValueRange | None = None
 
 
 def decoded(key: str, make: Callable[[Path], Mapping[str, str]], notify: Callable[[str], None]) -> Decoded:
@@ -69,10 +71,11 @@ def decoded(key: str, make: Callable[[Path], Mapping[str, str]], notify: Callabl
         ) from error
 
 
-def store_conversions(folder: Path, conversions: Sequence[str]) -> None:
+def store_conversions(folder: Path, conversions: Sequence[str], value_range: ValueRange | None = None) -> None:
     """Stores what was converted while the images were made in this folder."""
     if conversions:  # so that most entries are as they always were
-        (folder / CONVERSIONS).write_text(json.dumps(list(conversions)))
+        known = {"conversions": conversions, "value_range": value_range and asdict(value_range)}
+        (folder / CONVERSIONS).write_text(json.dumps(known))
 
 
 def damaged_entries() -> Iterator[tuple[Path, str]]:
@@ -123,6 +126,9 @@ def _read(folder: Path) -> Decoded:
     """The stored arrays. Raises OSError and ValueError if they are not as they were stored."""
     checksums.verify(folder, folder.name, FILES)
     images, labels = (np.lib.format.open_memmap(folder / f"{name}.npy", "r") for name in ("images", "labels"))
-    told = folder / CONVERSIONS
-    conversions = json.loads(told.read_text()) if told.exists() else []
-    return Decoded(images, labels, json.loads((folder / "bad.json").read_text()), tuple(conversions))
+    bad = json.loads((folder / "bad.json").read_text())
+    if not (folder / CONVERSIONS).exists():
+        return Decoded(images, labels, bad)
+    known = json.loads((folder / CONVERSIONS).read_text())
+    value_range = ValueRange(**known["value_range"]) if known["value_range"] else None
+    return Decoded(images, labels, bad, tuple(known["conversions"]), value_range)

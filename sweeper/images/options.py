@@ -10,7 +10,8 @@ from sweeper.images.value_range import ValueRange
 Fit = Literal["pad", "crop", "stretch"]
 # New class names in label order, each with the names that the data set itself gives to it.
 ClassMap = tuple[tuple[str, tuple[str, ...]], ...]
-
+# What is behind transparent pixels.
+Background = Literal["white", "black"]
 # A colour image of this side takes 50 MB: no network here can handle such images.
 MOST_SIDE = 4096
 # The fields that are about folders of images.
@@ -22,7 +23,7 @@ FOLDER_OPTIONS = (
 CLASS_OPTIONS = ("map", "min_per_class")
 
 # The fields that are stored only where they are given: older studies lack them.
-STORED_IF_GIVEN = ("fit", *FOLDER_OPTIONS, *CLASS_OPTIONS, "value_range")
+STORED_IF_GIVEN = ("fit", *FOLDER_OPTIONS, *CLASS_OPTIONS, "value_range", "background", "no_exif")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class DataOptions:
     `min_per_class` are left out. `resize` is the side of square images, in pixels, and `fit` how images of other
     proportions become square. With `skip_bad`, files that are not images of the right kind are left out rather than
     refused. `value_range` has the stored values that become black and white in users' own images; None goes by the
-    values.
+    values. `background` is behind transparent pixels. With `no_exif`, photographs are not turned upright.
 
     The others are about folders of images. `train_dir`, `val_dir` and `test_dir` name the folders of the parts, as
     paths from the data set's folder; None goes by their names. `depth` is how many folders deep a class is named (1 or
@@ -59,6 +60,8 @@ class DataOptions:
     map: ClassMap = ()
     min_per_class: int | None = None
     value_range: ValueRange | None = None
+    background: Background = "white"
+    no_exif: bool = False
 
     @property
     def for_folders(self) -> list[str]:
@@ -68,9 +71,7 @@ class DataOptions:
     def as_json(self) -> dict[str, Any]:
         """The stored form, without the fields of STORED_IF_GIVEN that change nothing."""
         common = {"classes": list(self.classes), "resize": self.resize, **({"fit": self.fit} if self.resize else {})}
-        given = {name: value for name in CLASS_OPTIONS if (value := getattr(self, name))}
-        if self.value_range is not None:
-            given["value_range"] = asdict(self.value_range)
+        given = {name: value for name in CLASS_OPTIONS if (value := getattr(self, name))} | self._of_pixels()
         others = {"grayscale": self.grayscale, "skip_bad": self.skip_bad}
         return {**common, **others, **given, **self._of_folders()}
 
@@ -86,6 +87,14 @@ class DataOptions:
         values = {name: getattr(self, name) for name in FOLDER_OPTIONS}
         # A depth of 1 only says which of two readings is meant.
         return {name: value for name, value in values.items() if value and (name, value) != ("depth", 1)}
+
+    def _of_pixels(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        if self.value_range is not None:
+            found["value_range"] = asdict(self.value_range)
+        if self.background != DataOptions.background:
+            found["background"] = self.background
+        return found | ({"no_exif": True} if self.no_exif else {})
 
     @property
     def own_classes(self) -> tuple[str, ...]:

@@ -142,6 +142,18 @@ def test_a_range_of_values_reaches_its_place(monkeypatch, tmp_path):
     assert request.source.options.value_range == ValueRange(-1, 1000)
 
 
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        (("--no-exif",), "--no-exif is for folders of images, got mnist"),
+        (("--background", "black"), "--background is for your own images, got mnist, none of which is transparent"),
+    ],
+)
+def test_options_for_what_known_data_sets_lack_are_refused(option, told):
+    result = CliRunner().invoke(main, ["data", "info", "mnist", *option])
+    assert (result.exit_code, told in result.output) == (2, True)
+
+
 @pytest.mark.parametrize("value", ["", "1", "1,2,3", "2,1", "1,1", "0,nan", "-inf,0", "a,b"])
 def test_a_range_of_values_is_two_finite_numbers_the_lower_first(value):
     result = CliRunner().invoke(main, ["data", "info", "mnist", f"--value-range={value}"])

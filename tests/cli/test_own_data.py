@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from sweeper.cli import main
 from tests.data.pictures import picture, write_folder, write_npz
@@ -66,6 +67,21 @@ def test_own_validation_is_used_and_said(tmp_path):
     assert shown["images"]["validation"] == 10
     assert "pets has its own validation part of 10 images: the scores are measured on it" in said
     assert "one image is 10.0 points; --resplit" in said
+
+
+def test_what_is_converted_is_told_by_info_and_search(tmp_path):
+    root = pets(tmp_path / "pets", (28, 28), "RGBA")
+    for place in root.rglob("*.png"):
+        with Image.open(place) as image:
+            image.putalpha(100)
+            image.save(place)
+    result = CliRunner().invoke(main, ["data", "info", str(root)])
+    assert "  converted transparency on white\n" in result.stdout
+    assert "converted:" not in result.stdout  # the test part likewise
+    assert "Converted while reading: transparency on white" in dry_run(root)[1].splitlines()
+    told = json.loads(CliRunner().invoke(main, ["data", "info", str(root), "--json", "--background", "black"]).stdout)
+    assert told["conversions"] == told["test"]["conversions"] == ["transparency on black"]
+    assert told["options"]["background"] == "black"
 
 
 def test_search_takes_an_npz_file(tmp_path):

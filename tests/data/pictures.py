@@ -1,7 +1,9 @@
 """Tiny images, folders of images and .npz files, like those that users bring."""
 
 import io
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,6 +25,43 @@ def encoded(image: Image.Image, format: str = "PNG", **options: object) -> bytes
     stream = io.BytesIO()
     image.save(stream, format, **options)
     return stream.getvalue()
+
+
+def deep_png(values: np.ndarray, bits: int = 16, transparency: bytes | None = None, exif: bytes | None = None) -> bytes:
+    """A PNG file of values (height, width) of 2 or 16 bits, or of 16 bits (height, width, 2, 3 or 4)."""
+    colour_type = 0 if values.ndim == 2 else {2: 4, 3: 2, 4: 6}[values.shape[2]]
+    rows = (
+        [np.packbits(np.unpackbits(row.astype(np.uint8)[:, None], axis=1)[:, -2:]).tobytes() for row in values]
+        if bits == 2
+        else [row.astype(">u2").tobytes() for row in values]
+    )
+    header = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], bits, colour_type, 0, 0, 0)
+    chunks = {b"IHDR": header, b"tRNS": transparency, b"eXIf": exif}
+    chunks |= {b"IDAT": zlib.compress(b"".join(b"\0" + row for row in rows)), b"IEND": b""}
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks.items()
+        if data is not None
+    )
+
+
+def deep_tiff(values: np.ndarray, order: str, *, compressed: bool) -> bytes:
+    """A TIFF file of 16 bits (height, width, 3 or 4) in the order of bytes < or >."""
+    content = values.astype(f"{order}u2").tobytes()
+    content = zlib.compress(content) if compressed else content
+    height, width, channels = values.shape
+    end = 8 + len(content) + len(content) % 2
+    bits = struct.pack(f"{order}{channels}H", *[16] * channels)
+    tags = [(256, 3, width), (257, 3, height), (258, 3, end), (259, 3, 8 if compressed else 1), (262, 3, 2)]
+    tags += [(273, 4, 8), (277, 3, channels), (278, 3, height), (279, 4, len(content))]
+    tags += [(338, 3, 2)] if channels == 4 else []
+    entries = b"".join(
+        struct.pack(f"{order}HHI", tag, kind, channels if tag == 258 else 1)
+        + (struct.pack(f"{order}I", value) if kind == 4 or tag == 258 else struct.pack(f"{order}HH", value, 0))
+        for tag, kind, value in tags
+    )
+    start = struct.pack(f"{order}2sHI", b"II" if order == "<" else b"MM", 42, end + len(bits))
+    return start + content.ljust(end - 8, b"\0") + bits + struct.pack(f"{order}H", len(tags)) + entries + bytes(4)
 
 
 def write_folder(root: Path, contents: Mapping[str, bytes | Image.Image | int]) -> Path:

@@ -15,14 +15,19 @@ from sweeper.data.source import DataSource
 from sweeper.data.test_set import load_test_set
 from sweeper.data.training_set import load_training_set
 from sweeper.errors import SweeperError
+from sweeper.images.image_set import PixelFormat
 from sweeper.images.options import DataOptions
 from tests.data.damage import damaged
-from tests.data.pictures import encoded, npy_claiming, picture, write_npz
+from tests.data.pictures import deep_png, encoded, npy_claiming, picture, write_npz
 from tests.hostile import error_line, examples, listing, within
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000")
+TURNED = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
 VALID = [encoded(picture(90 + place, mode=mode), kind) for place, kind in enumerate(FORMATS) for mode in ("L", "RGB")]
 VALID += [encoded(picture(7, mode=mode)) for mode in ("1", "P", "LA", "RGBA", "I;16")]
+VALID += [encoded(picture(7, mode=mode), "TIFF") for mode in ("I;16", "I", "F", "RGBA", "LAB")]
+VALID += [deep_png(np.full((4, 4, channels), 300)) for channels in (2, 3, 4)]
+VALID += [encoded(picture(7), "JPEG", exif=TURNED), encoded(picture(7), "WEBP", exif=TURNED)]
 VALID += [encoded(picture(8, size)) for size in ((1, 1), (9, 3))]
 # Headers that claim more pixels than any photograph has, or none at all.
 ABSURD = [
@@ -141,10 +146,10 @@ def check(place, path, chosen):
     """Loads both parts twice: only complete entries stay in the cache, and nothing is written elsewhere."""
     before = listing(place)
     training_set = loaded(load_training_set, path, chosen)
-    shape = (1, 4, 4) if training_set is None else training_set.input_shape
+    wanted = PixelFormat((1, 4, 4)) if training_set is None else training_set.pixel_format
     for _ in range(2):
-        test = loaded(load_test_set, path, chosen, input_shape=shape)
-        assert test is None or test.images.shape[1:] == shape
+        test = loaded(load_test_set, path, chosen, pixel_format=wanted)
+        assert test is None or test.images.shape[1:] == wanted.shape
     again = loaded(load_training_set, path, chosen)
     assert (again is None) == (training_set is None)
     if training_set is not None:

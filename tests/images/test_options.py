@@ -26,6 +26,13 @@ def test_a_range_of_values_is_stored_only_if_given():
     assert DataOptions.from_json(options.as_json()) == options
 
 
+def test_background_and_orientation_are_stored_only_where_they_differ_from_the_usual():
+    assert not {"background", "no_exif"} & DataOptions().as_json().keys()
+    options = DataOptions(background="black", no_exif=True)
+    assert options.as_json() == {**DataOptions().as_json(), "background": "black", "no_exif": True}
+    assert DataOptions.from_json(options.as_json()) == options
+
+
 @pytest.mark.parametrize("stored", [[0, 1], "01", None, {"low": 0}, {"low": 1, "high": 0}, {"low": 0, "high": "1"}])
 def test_a_damaged_range_of_values_is_an_error(stored):
     with pytest.raises((TypeError, ValueError)):

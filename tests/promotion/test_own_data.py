@@ -1,8 +1,11 @@
 """Promotions of a study of a folder that a person brought, with the workers in this process."""
 
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
+from PIL import Image
 
 from tests.data.pictures import picture, write_folder
 from tests.engine.inline import InlinePool
@@ -18,6 +21,7 @@ def pets(workplace):
         for number in range(30)
     }
     (workplace.folder / "here").mkdir()
+    contents["train/cat/0.png"] = Image.new("LA", (28, 28), (0, 90))
     root = write_folder(workplace.folder / "here" / "pets", contents)
     space = workplace.folder / "pet_space.toml"
     space.write_text(SPACE.format(confirm=0.2) + "[variants.long]\nepochs = 3\nactivation = 'tanh'\n")
@@ -43,6 +47,27 @@ def test_finalists_are_retrained_for_their_own_epochs_without_a_test_part(workpl
     assert {f["is_baseline"]: f["epochs"] for f in outcome["finalists"]} == {True: 2, False: 3}
     assert {f["test"] is None for f in outcome["finalists"]} == {True}
     assert "--test" not in promote(workplace, "--data-dir", pets).stdout
+
+
+def test_study_of_images_that_were_read_otherwise_is_neither_promoted_nor_continued(workplace, pets):
+    with closing(sqlite3.connect(workplace.store / "optuna.db")) as database, database:
+        query = "SELECT study_user_attribute_id, value_json FROM study_user_attributes WHERE key = 'spec'"
+        [(key, stored)] = database.execute(query).fetchall()
+        spec = json.loads(stored)
+        assert spec.pop("conversions") == ["transparency on white"]
+        change = "UPDATE study_user_attributes SET value_json = ? WHERE study_user_attribute_id = ?"
+        database.execute(change, (json.dumps(spec), key))
+    told = "the same files were read as stored when it began, and are read with transparency on white now"
+    try:
+        refused = promote(workplace, "--data-dir", pets, "--again", code=1).stderr.splitlines()[-1]
+        assert refused.startswith(f"Error: study pets cannot be promoted: {told}")
+        options = ("--space", workplace.folder / "pet_space.toml", "--variants-only", "--store", workplace.store)
+        refused = workplace.run("search", pets, *options, "--study", "pets", "-q", code=2).stderr.splitlines()[-1]
+        assert refused.startswith(f"Error: study pets cannot go on: {told}")
+        assert refused.endswith("--new for another study")
+    finally:
+        with closing(sqlite3.connect(workplace.store / "optuna.db")) as database, database:
+            database.execute(change, (stored, key))
 
 
 def test_test_that_cannot_be_taken_is_refused_before_anything_is_trained(workplace, pets):

@@ -1,7 +1,6 @@
 """Decodes inspected image files into one array, from the very bytes that were hashed."""
 
 import hashlib
-import io
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -10,24 +9,25 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from PIL import Image
 
-from sweeper.data.own.image_files import FORMATS, Format, Inspected, content_of, describe_bad
+from sweeper.data.own.image_files import FORMATS, Format, Header, Inspected, content_of, describe_bad
 from sweeper.data.own.many_files import HELD_BYTES, each, silent_pillow
-from sweeper.errors import SweeperError, plain
+from sweeper.errors import SweeperError, UsageError, plain
+from sweeper.images.alpha import BACKGROUNDS
 from sweeper.images.bounds import check_size, require_memory
-from sweeper.images.decoded_cache import Decoded, decoded, require_room
+from sweeper.images.decoded_cache import Decoded, decoded, require_room, store_conversions
+from sweeper.images.deep_values import deep_values, range_of
+from sweeper.images.eight_bit import Converted, conversions, eight_bit, pixel_bytes
 from sweeper.images.options import DataOptions
 from sweeper.images.progress import Progress
 from sweeper.images.reading import Reading
 from sweeper.images.resize import fitted
+from sweeper.images.value_range import OPTION, ValueRange
 
-# What a pixel takes while it is decoded: four channels as stored, three as converted, and its share of the file.
-PIXEL_BYTES = 8
 # With fewer pixels, decoding an image takes less time than handing it to a thread.
 MANY_PIXELS = 128 * 128
 # Part of the cache key. Change it when decoding changes, because the arrays change too.
-DECODING = 1
+DECODING = 2
 
 
 def read(
@@ -45,12 +45,12 @@ def read(
     """
     fitting = [found for found in inspected if _refusal(found, wanted, options) is None]
     if fitting:
-        place = os.path.commonpath([found.file.path for found in fitting])
         stored = None if options.resize else sum(found.n_bytes for found in fitting)
-        check_size((len(fitting), *wanted.input_shape), stored, reading.max_bytes, plain(place))
+        check_size((len(fitting), *wanted.input_shape), stored, reading.max_bytes, _common(fitting))
     identity = f"{DECODING} {content} {classes} {wanted} {options.resize is not None} {options.skip_bad}"
     if options.resize and options.fit != "crop":  # the only way before there was a choice
         identity += f" {options.fit}"
+    identity += f" {options.background} {options.no_exif} {options.value_range}"
     key = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()
     return decoded(key, partial(_decode, inspected, classes, wanted, options, reading), reading.notify)
 
@@ -65,47 +65,58 @@ def _decode(
 ) -> dict[str, str]:
     bad: dict[str, str] = {}
     good: list[Inspected] = []
+    headers: list[Header] = []
     sizes: list[int] = []  # in pixels
+    held: list[int] = []  # bytes while the image is decoded
     for found in inspected:
         refusal = _refusal(found, wanted, options)
         if refusal is not None:
             bad[found.file.name] = refusal
-        elif isinstance(found.header, Format):
+        elif isinstance(found.header, Header):
             good.append(found)
+            headers.append(found.header)
             sizes.append(prod(found.header.size))
+            held.append(sizes[-1] * pixel_bytes(found.header.form))
     _refuse_bad(bad, len(good), options)
     if reading.max_bytes is None:
-        largest = plain(str(good[int(np.argmax(sizes))].file.path))
-        require_memory(PIXEL_BYTES * max(sizes), "while one image is decoded", largest)
+        largest = plain(str(good[int(np.argmax(held))].file.path))
+        require_memory(max(held), "while one image is decoded", largest)
     shape = (len(good), *wanted.input_shape)
     require_room(shape, folder)
+    behind = BACKGROUNDS[options.background]
     images = np.lib.format.open_memmap(folder / "images.npy", "w+", dtype=np.uint8, shape=shape)
 
+    n_at_once = HELD_BYTES // max(held) if median(sizes) >= MANY_PIXELS else 1
+    deep = [found for found, header in zip(good, headers, strict=True) if header.form.is_deep]
+    value_range = None
+    if options.value_range is not None and not deep and wanted.value_range is None:
+        raise UsageError(f"{OPTION} is for files of more than 8 bits a channel, got none ({_common(good)})")
+    if deep:
+        value_range = wanted.value_range or options.value_range or _range_of(deep, n_at_once, reading)
     progress = Progress(f"decoding {len(good):,} files", sum(found.n_bytes for found in good), reading.notify)
 
-    def decode(place: int) -> str:
+    def decode(place: int) -> Converted | str:
         content = _unchanged(good[place])
         progress.add(len(content))
         try:
-            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-                images[place] = fitted(image, wanted.size, grey=wanted.is_grey, fit=options.fit)
+            image, made = eight_bit(content, FORMATS, headers[place].form, options.background, value_range)
+            images[place] = fitted(image, wanted.size, grey=wanted.is_grey, fit=options.fit, background=behind)
         except MemoryError:
             raise
         except Exception as error:  # damaged bytes make Pillow's decoders raise exceptions of any type
             return str(error) or type(error).__name__
-        return ""
+        return made
 
     with silent_pillow():
-        n_at_once = HELD_BYTES // (PIXEL_BYTES * max(sizes)) if median(sizes) >= MANY_PIXELS else 1
-        reasons = each(decode, range(len(good)), n_at_once)
-    bad |= {found.file.name: reason for found, reason in zip(good, reasons, strict=True) if reason}
+        results = each(decode, range(len(good)), n_at_once)
+    bad |= {found.file.name: result for found, result in zip(good, results, strict=True) if isinstance(result, str)}
     whole = [found.file for found in good if found.file.name not in bad]
     _refuse_bad(bad, len(whole), options)
     if len(whole) < len(good):
         shape = (len(whole), *wanted.input_shape)
         require_room(shape, folder)
         kept = np.lib.format.open_memmap(folder / "kept.npy", "w+", dtype=np.uint8, shape=shape)
-        for place, origin in enumerate(np.flatnonzero([not reason for reason in reasons])):
+        for place, origin in enumerate(np.flatnonzero([isinstance(result, Converted) for result in results])):
             kept[place] = images[origin]
         kept.flush()
         (folder / "kept.npy").replace(folder / "images.npy")
@@ -113,7 +124,39 @@ def _decode(
         images.flush()
     label_of = {name: label for label, name in enumerate(classes)}
     np.save(folder / "labels.npy", np.array([label_of[file.class_name] for file in whole], dtype=np.int64))
+    told = conversions([made for made in results if isinstance(made, Converted)], options.background, value_range)
+    store_conversions(folder, told, value_range)
     return bad
+
+
+def _range_of(deep: Sequence[Inspected], n_at_once: int, reading: Reading) -> ValueRange | None:
+    """The range of the values of these files, which have more than 8 bits; None if there are none that can be decoded.
+
+    Raises UsageError if the values do not tell their range.
+    """
+    progress = Progress(
+        f"finding the range of {len(deep):,} files", sum(found.n_bytes for found in deep), reading.notify
+    )
+
+    def extremes(found: Inspected) -> tuple[float, float, bool] | None:
+        content = _unchanged(found)
+        progress.add(len(content))
+        try:
+            values = deep_values(content, FORMATS).values
+        except MemoryError:
+            raise
+        except Exception:  # decoding the images will tell of the damage
+            return None
+        return values.min().item(), values.max().item(), values.dtype.kind == "f"
+
+    with silent_pillow():
+        known = [found for found in each(extremes, deep, n_at_once) if found]
+    if not known:
+        return None
+    try:
+        return range_of(known)
+    except ValueError as error:
+        raise UsageError(f"{error} ({_common(deep)})") from error
 
 
 def _refusal(found: Inspected, wanted: Format, options: DataOptions) -> str | None:
@@ -146,6 +189,11 @@ def _refuse_bad(bad: Mapping[str, str], n_good: int, options: DataOptions) -> No
     if bad and (not n_good or not options.skip_bad):
         hint = "; --skip-bad leaves them out" if n_good else ""
         raise SweeperError(f"all files must be images of one kind: {describe_bad(bad)}{hint}")
+
+
+def _common(inspected: Sequence[Inspected]) -> str:
+    """The place of the files, for people."""
+    return plain(os.path.commonpath([found.file.path for found in inspected]))
 
 
 def _size(size: tuple[int, int]) -> str:

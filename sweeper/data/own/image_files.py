@@ -6,8 +6,8 @@ import io
 import os
 import stat
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import BinaryIO
@@ -18,12 +18,11 @@ from sweeper.data.own.many_files import HELD_BYTES, each, silent_pillow
 from sweeper.errors import SweeperError, plain
 from sweeper.images.options import DataOptions
 from sweeper.images.progress import Progress
+from sweeper.images.stored_form import ON_ITS_SIDE, StoredForm, stored_form
+from sweeper.images.value_range import ValueRange
 
 # The formats that cameras, scanners and data sets write. Pillow knows more, and runs other programs for some of them.
 FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-# Modes of at most 8 bits per channel. Grey modes have one channel, not counting transparency.
-GREY_MODES = ("1", "L", "LA", "La")
-COLOUR_MODES = ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
 # More pixels than any photograph has. A header can claim billions in a few bytes.
 MOST_PIXELS = 64_000_000
 # More bytes than such an image takes, with four channels and not compressed. A file is read whole, to hash and decode
@@ -50,10 +49,14 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class Format:
-    """The format that an image file claims or that all images are converted to; `size` is (width, height)."""
+    """The format that an image file claims or that all images are converted to.
+
+    `size` is (width, height) of the upright image. `value_range` is that of the training images, for test images.
+    """
 
     size: tuple[int, int]
     is_grey: bool
+    value_range: ValueRange | None = None
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -62,20 +65,32 @@ class Format:
 
 
 @dataclass(frozen=True)
+class Header(Format):
+    """What an image file claims to hold."""
+
+    form: StoredForm = field(kw_only=True)
+
+
+@dataclass(frozen=True)
 class Inspected:
     """The result of reading a file without decoding it."""
 
     file: ImageFile
     sha256: str  # or the reason why the file cannot be read; empty if no hash was requested
-    header: Format | str  # or the reason why the file is not an image
+    header: Header | str  # or the reason why the file is not an image
     n_bytes: int = 0  # that were hashed
 
 
 def inspect(
-    files: Sequence[ImageFile], *, hashed: bool = True, notify: Callable[[str], None] = lambda note: None
+    files: Sequence[ImageFile],
+    *,
+    exif: bool = True,
+    hashed: bool = True,
+    notify: Callable[[str], None] = lambda note: None,
 ) -> list[Inspected]:
     """Inspects each file; reads only its header unless `hashed`. A bad file raises nothing: its result says why.
 
+    Without `exif`, images are not turned upright as their EXIF blocks ask for.
     `notify` is told how far the hashing is if it takes long.
     """
     sizes = [_n_bytes(file) for file in files] if hashed else []
@@ -83,7 +98,7 @@ def inspect(
     progress = Progress(f"hashing {len(files):,} files", sum(sizes), notify)
 
     def inspected(file: ImageFile) -> Inspected:
-        found = _inspect(file, hashed=hashed)
+        found = _inspect(file, exif=exif, hashed=hashed)
         progress.add(found.n_bytes)
         return found
 
@@ -102,13 +117,22 @@ def common_format(inspected: Sequence[Inspected], options: DataOptions) -> Forma
 
     Raises SweeperError if no file is an image.
     """
-    known = [found.header for found in inspected if isinstance(found.header, Format)]
+    known = [found.header for found in inspected if isinstance(found.header, Header)]
     if not known:
         bad = {found.file.name: found.header for found in inspected if isinstance(found.header, str)}
         raise SweeperError(f"at least one file must be an image, got none: {describe_bad(bad)}")
     usual = Counter(header.size for header in known).most_common(1)[0][0]
     size = (options.resize, options.resize) if options.resize else usual
     return Format(size, options.grayscale or all(header.is_grey for header in known))
+
+
+def remarks(inspected: Sequence[Inspected]) -> Iterator[str]:
+    """What is worth a word about how files are read, though it changes nothing: a line for each kind."""
+    forms = [found.header.form for found in inspected if isinstance(found.header, Header)]
+    if n_files := sum(form.has_frames for form in forms):
+        yield f"{n_files:,} of {len(forms):,} files hold several images (frames or pages): the first of each is used"
+    if n_files := sum(form.mode == "CMYK" for form in forms):
+        yield f"{n_files:,} of {len(forms):,} files are CMYK: they become RGB without their colour profiles"
 
 
 def describe_bad(bad: Mapping[str, str]) -> str:
@@ -142,23 +166,24 @@ def _n_bytes(file: ImageFile) -> int:
         return 0
 
 
-def _inspect(file: ImageFile, *, hashed: bool) -> Inspected:
+def _inspect(file: ImageFile, *, exif: bool, hashed: bool) -> Inspected:
     try:
         if not hashed:
             with opened(file) as stream:
-                return Inspected(file, "", _header(stream))
+                return Inspected(file, "", _header(stream, exif=exif))
         content = content_of(file)
         # The header is that of the hashed bytes, whatever the file holds by now.
-        return Inspected(file, hashlib.sha256(content).hexdigest(), _header(io.BytesIO(content)), len(content))
+        header = _header(io.BytesIO(content), exif=exif)
+        return Inspected(file, hashlib.sha256(content).hexdigest(), header, len(content))
     except OSError as error:
         reason = error.strerror or type(error).__name__
         return Inspected(file, reason, reason)
 
 
-def _header(stream: BinaryIO) -> Format | str:
+def _header(stream: BinaryIO, *, exif: bool) -> Header | str:
     try:
         with Image.open(stream, formats=FORMATS) as image:
-            (width, height), mode = image.size, image.mode
+            (width, height), form = image.size, stored_form(image, exif=exif)
     except UnidentifiedImageError:
         return "no image"
     except MemoryError:
@@ -167,6 +192,5 @@ def _header(stream: BinaryIO) -> Format | str:
         return str(error) or type(error).__name__
     if width * height > MOST_PIXELS:
         return f"claims {width:,} x {height:,} pixels, more than {MOST_PIXELS:,}"
-    if mode not in GREY_MODES + COLOUR_MODES:
-        return f"pixels of mode {mode}, more than 8 bits a channel"
-    return Format((width, height), mode in GREY_MODES)
+    size = (height, width) if form.orientation in ON_ITS_SIDE else (width, height)
+    return Header(size, form.is_grey, form=form)

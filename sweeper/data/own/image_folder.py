@@ -21,7 +21,7 @@ def training_format(root: Path, options: DataOptions) -> Format:
     """The format that the training images are converted to; decodes none. Raises SweeperError and UsageError."""
     parts = parts_of(root, options)
     files = [file for file in (*parts.training, *parts.validation) if file.class_name in parts.classes]
-    return _training_format(parts, image_files.inspect(files, hashed=False), options)
+    return _training_format(parts, image_files.inspect(files, exif=not options.no_exif, hashed=False), options)
 
 
 def training_part(root: Path, options: DataOptions, reading: Reading) -> ImageSet:
@@ -76,11 +76,13 @@ def _part(
 ) -> ImageSet:
     """The images of these files that belong to the classes, in the wanted format or else that of the training part."""
     classes = parts.classes
-    inspected = image_files.inspect(files, notify=reading.notify)
+    inspected = image_files.inspect(files, exif=not options.no_exif, notify=reading.notify)
     content = image_files.content_sha256(inspected)
     chosen = _select_classes(inspected, classes)
     if wanted is None:
         wanted = _training_format(parts, chosen, options)
+    for remark in image_files.remarks(chosen):
+        reading.notify(remark)
     # The same files have other labels with another map.
     decoded = f"{content} {options.map}" if options.map else content
     found = image_decoding.read(chosen, decoded, classes, wanted, options, reading)
@@ -99,6 +101,7 @@ def _part(
         n_validation=sum(name in validation for name in names),
         conversions=found.conversions,
         files=names,
+        value_range=found.value_range,
     )
 
 

@@ -1,9 +1,10 @@
 import pytest
+from PIL import Image, PngImagePlugin
 
 from sweeper.data.own import image_files
-from sweeper.data.own.image_files import common_format, content_sha256, describe_bad, inspect
+from sweeper.data.own.image_files import common_format, content_sha256, describe_bad, inspect, remarks
 from sweeper.images.options import DataOptions
-from tests.data.pictures import image_files_in, picture
+from tests.data.pictures import encoded, image_files_in, picture
 
 
 def test_format_is_found_by_reading_only_headers(tmp_path, monkeypatch):
@@ -14,6 +15,35 @@ def test_format_is_found_by_reading_only_headers(tmp_path, monkeypatch):
 
 def test_unprintable_names_and_reasons_are_quoted():
     assert describe_bad({"a\nb": "odd\treason"}) == "1 is not ('a\\nb': 'odd\\treason')"
+
+
+def test_files_of_several_images_and_cmyk_are_told_with_their_number(tmp_path):
+    frames = [picture(1), picture(2)]
+    contents = {
+        "1": encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]),
+        "2": encoded(frames[0], "TIFF", save_all=True, append_images=frames[1:]),
+        "3": encoded(frames[0].convert("RGB"), "MPO", save_all=True, append_images=[frames[1].convert("RGB")]),
+        "4": encoded(Image.new("CMYK", (4, 4)), "TIFF"),
+        "5": encoded(frames[0]),
+    }
+    assert list(remarks(inspect(image_files_in(tmp_path, contents)))) == [
+        "3 of 5 files hold several images (frames or pages): the first of each is used",
+        "1 of 5 files are CMYK: they become RGB without their colour profiles",
+    ]
+    assert list(remarks(inspect(image_files_in(tmp_path, {"5": contents["5"], "6": b"junk"})))) == []
+
+
+def test_gif_file_whose_second_frame_is_damaged_is_one_image(tmp_path):
+    whole = encoded(picture(1), "GIF", save_all=True, append_images=[picture(2)])
+    [found] = inspect(image_files_in(tmp_path, {"1": whole[:-20]}))
+    assert isinstance(found.header, image_files.Header)
+
+
+def test_header_of_a_png_file_is_found_without_decoding_it(tmp_path, monkeypatch):
+    files = image_files_in(tmp_path, {"1": picture((1, 2, 3, 4), mode="RGBA")})
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", None)
+    [found] = inspect(files)
+    assert (found.header.form.has_alpha, found.header.form.orientation) == (True, 1)
 
 
 def test_content_hash_is_of_names_and_bytes_in_order(tmp_path):

@@ -3,6 +3,7 @@ import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from sweeper.data import test_set
 from sweeper.data.own.image_folder import training_format
@@ -12,7 +13,7 @@ from sweeper.data.training_set import load_training_set
 from sweeper.errors import SweeperError, UsageError
 from sweeper.images.image_set import PixelFormat
 from sweeper.images.options import DataOptions
-from tests.data.pictures import picture, write_folder
+from tests.data.pictures import encoded, picture, write_folder
 
 FORMAT = PixelFormat((1, 4, 4))
 PETS = {"train/dog/1.png": 10, "train/cat/1.png": 20, "train/cat/2.png": 30, "test/cat/1.png": 40}
@@ -101,6 +102,21 @@ def test_test_image_of_another_size_is_refused_unless_resized(tmp_path):
         load_test_set(DataSource(str(root)), pixel_format=FORMAT)
     resized = DataSource(str(root), options=DataOptions(resize=2))
     assert load_test_set(resized, pixel_format=PixelFormat((1, 2, 2))).images.shape == (2, 1, 2, 2)
+
+
+def test_test_images_are_scaled_by_the_range_of_the_training_and_validation_images(tmp_path):
+    def deep(value):
+        return encoded(Image.fromarray(np.full((4, 4), value, np.uint16)))
+
+    contents = {"train/dog/1.png": deep(0), "train/cat/1.png": deep(300), "val/cat/1.png": deep(1000)}
+    root = write_folder(tmp_path / "pets", {**contents, "val/dog/1.png": deep(1), "test/cat/1.png": deep(5000)})
+    source = DataSource(str(root))
+    training_set = load_training_set(source)
+    assert values(training_set) == [75, 0, 249, 0]
+    assert training_set.conversions == ("values 0 to 1,023 to 8 bits",)
+    test = load_test_set(source, pixel_format=training_set.pixel_format)
+    assert values(test) == [255]
+    assert test.conversions == ("values 0 to 1,023 to 8 bits, 16 outside clipped",)
 
 
 def test_missing_test_part_cannot_be_loaded_or_found(tmp_path):

@@ -1,0 +1,85 @@
+"""How an image file stores its pixels, as far as its header tells: depth, transparency, orientation and frames."""
+
+import re
+from dataclasses import dataclass
+
+from PIL import ExifTags, Image, TiffImagePlugin
+
+# Modes that become grey; all others become colour. Transparency is no channel of its own.
+GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
+DEEP_GREY_MODES = GREY_MODES[4:]
+# Pillow opens these with the high byte of each value, of grey ones (LA) as colour.
+DEEP_COLOUR = re.compile(r"(LA|RGB|RGBA|RGBX);16[BLN]")
+ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
+# What Pillow does to an image so that it stands upright, by the orientation that its EXIF block gives.
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# Those that swap width and height.
+ON_ITS_SIDE = (5, 6, 7, 8)
+
+
+@dataclass(frozen=True)
+class StoredForm:
+    """How a file stores its image.
+
+    `mode` is Pillow's. `is_deep` says that a channel has more than 8 bits, `has_alpha` that pixels may be transparent.
+    `orientation` is a key of UPRIGHT, or 1 if the image is to stay as it is. `has_frames` says that there are several
+    images, of which Pillow opens the first.
+    """
+
+    mode: str
+    is_grey: bool
+    is_deep: bool
+    has_alpha: bool
+    orientation: int
+    has_frames: bool
+
+
+def stored_form(image: Image.Image, *, exif: bool) -> StoredForm:
+    """The form of an image that was opened and not decoded yet; without `exif` it has no orientation."""
+    raw = raw_mode(image)
+    return StoredForm(
+        mode=image.mode,
+        is_grey=image.mode in GREY_MODES or raw.startswith("LA;16"),
+        is_deep=image.mode in DEEP_GREY_MODES or DEEP_COLOUR.fullmatch(raw) is not None,
+        has_alpha=image.mode in ALPHA_MODES or "transparency" in image.info,
+        orientation=_orientation(image) if exif else 1,
+        has_frames=_has_frames(image),
+    )
+
+
+def raw_mode(image: Image.Image) -> str:
+    """The form in which the file holds its values, in Pillow's words; empty if Pillow does not say."""
+    tiles = getattr(image, "tile", None)
+    found = tiles[0].args if tiles else ""
+    return str(found[0] if isinstance(found, tuple) and found else found or "")
+
+
+def _orientation(image: Image.Image) -> int:
+    # Pillow itself turns TIFF images, by a tag of theirs that has nothing to do with EXIF.
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return 1
+    try:
+        # Not through PNG's own method: this decodes the whole image in search of a block at its end.
+        found = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
+    except MemoryError:
+        raise
+    except Exception:  # a damaged block says nothing, and the image is as good as without it
+        return 1
+    return found if found in UPRIGHT else 1
+
+
+def _has_frames(image: Image.Image) -> bool:
+    try:
+        return bool(getattr(image, "is_animated", False))
+    except MemoryError:
+        raise
+    except Exception:  # GIF reads on to the second image, which may be damaged: the first is used all the same
+        return False

@@ -1,0 +1,243 @@
+"""Image files that hold something else than 8-bit grey or colour: what they are decoded to, and what is said of it."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sweeper.data.own import image_files
+from sweeper.data.own.image_decoding import read
+from sweeper.data.own.image_files import common_format, content_sha256, inspect
+from sweeper.errors import SweeperError, UsageError
+from sweeper.images.options import DataOptions
+from sweeper.images.reading import Reading
+from sweeper.images.value_range import ValueRange
+from tests.data.pictures import deep_png, deep_tiff, encoded, image_files_in, picture
+
+PLAIN = DataOptions()
+# What each orientation asks for, by arrays.
+UPRIGHT = {
+    1: np.asarray,
+    2: np.fliplr,
+    3: lambda stored: stored[::-1, ::-1],
+    4: np.flipud,
+    5: np.transpose,
+    6: lambda stored: np.rot90(stored, -1),
+    7: lambda stored: stored[::-1, ::-1].T,
+    8: np.rot90,
+}
+INK = np.array([[0, 40, 128, 255]] * 4, np.uint8)
+
+
+def decode(root, contents, options=PLAIN, value_range=None, notify=print):
+    inspected = inspect(image_files_in(root, contents), exif=not options.no_exif)
+    wanted = common_format(inspected, options)
+    if value_range:
+        wanted = image_files.Format(wanted.size, wanted.is_grey, value_range)
+    return read(inspected, content_sha256(inspected), ("a",), wanted, options, Reading(notify))
+
+
+def deep(values):
+    return encoded(Image.fromarray(values), "TIFF")
+
+
+def rotated(image, orientation, format="JPEG", **options):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return encoded(image, format, exif=exif, **options)
+
+
+def ink_in_alpha(mode):
+    """A black drawing whose shape is in its opacity alone."""
+    opacity = Image.fromarray(INK)
+    return encoded(Image.merge(mode, [Image.new("L", (4, 4), 0)] * (len(mode) - 1) + [opacity]))
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+@pytest.mark.parametrize(("background", "expected"), [("white", 255 - INK), ("black", 0 * INK)])
+def test_ink_that_lives_in_opacity_is_seen_on_the_background(tmp_path, mode, background, expected):
+    found = decode(tmp_path, {"1": ink_in_alpha(mode)}, DataOptions(background=background))
+    np.testing.assert_array_equal(found.images[0], [expected] * (1 if mode == "LA" else 3))
+    assert found.conversions == (f"transparency on {background}",)
+
+
+def test_images_without_a_transparent_pixel_are_read_as_they_are_stored(tmp_path):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (4, 4, 3), np.uint8))
+    with_alpha = image.copy()
+    with_alpha.putalpha(255)
+    found = decode(tmp_path, {"1": encoded(with_alpha), "2": encoded(image)})
+    np.testing.assert_array_equal(found.images, [np.asarray(image).transpose(2, 0, 1)] * 2)
+    assert found.conversions == ()
+
+
+def test_what_is_hidden_under_transparency_does_not_reach_the_network(tmp_path):
+    hidden = Image.new("RGBA", (4, 4), (200, 10, 60, 0))
+    hidden.putpixel((0, 0), (1, 2, 3, 255))
+    found = decode(tmp_path, {"1": encoded(hidden)})
+    assert found.images[0, :, 0, 0].tolist() == [1, 2, 3]
+    assert (found.images[0].reshape(3, -1)[:, 1:] == 255).all()
+
+
+@pytest.mark.parametrize("format", ["PNG", "GIF"])
+def test_transparent_colours_of_palettes_are_put_on_the_background(tmp_path, format):
+    image = Image.fromarray(np.array([[0, 1, 1, 0]] * 4, np.uint8), "P")
+    image.putpalette([9, 9, 9, 200, 0, 0])
+    found = decode(tmp_path, {"1": encoded(image, format, transparency=0)})
+    assert found.images[0, :, 0].T.tolist() == [[255] * 3, [200, 0, 0], [200, 0, 0], [255] * 3]
+    assert found.conversions == ("transparency on white",)
+
+
+@pytest.mark.parametrize(
+    ("mode", "value", "transparency", "expected"),
+    [("L", 7, 7, [255]), ("RGB", (1, 2, 3), (1, 2, 3), [255] * 3), ("RGB", (1, 2, 3), (1, 2, 4), [1, 2, 3])],
+)
+def test_png_may_name_one_transparent_value(tmp_path, mode, value, transparency, expected):
+    content = encoded(Image.new(mode, (2, 2), value), transparency=transparency)
+    assert decode(tmp_path, {"1": content}).images[0, :, 0, 0].tolist() == expected
+
+
+def test_transparent_value_of_few_bits_is_that_of_the_file(tmp_path):
+    # 0 and 1 of 3, of which 1 is transparent; 85 is what Pillow makes of 1.
+    content = deep_png(np.array([[0, 1], [1, 0]]), bits=2, transparency=b"\0\1")
+    found = decode(tmp_path, {"1": content}, DataOptions(background="black"))
+    assert found.images[0, 0].tolist() == [[0, 0], [0, 0]]
+    assert decode(tmp_path, {"1": content}).images[0, 0].tolist() == [[0, 255], [255, 0]]
+
+
+def test_sixteen_bits_are_scaled_by_as_many_bits_as_the_largest_value_has(tmp_path):
+    values = np.array([[0, 1000], [2000, 4095]], np.uint16)
+    expected = [[0, 62], [125, 255]]
+    found = decode(tmp_path, {"1": deep(values), "2": encoded(Image.fromarray(values))})
+    assert found.images[:, 0].tolist() == [expected] * 2
+    assert found.conversions == ("values 0 to 4,095 to 8 bits",)
+    assert found.value_range == ValueRange(0, 4095)
+    other = decode(tmp_path, {"1": deep(values * 16 + 15)})
+    assert (other.value_range, other.images[0, 0].tolist()) == (ValueRange(0, 65535), expected)
+
+
+@pytest.mark.parametrize(("channels", "kept"), [(2, 1), (3, 3), (4, 3)], ids=["grey and alpha", "colour", "with alpha"])
+def test_sixteen_bits_a_channel_are_scaled_and_not_cut(tmp_path, channels, kept):
+    values = np.random.default_rng(0).integers(0, 1024, (3, 5, channels), dtype=np.uint16)
+    values[0, 0] = 1023
+    if channels != kept:
+        values[..., -1] = 65535
+    found = decode(tmp_path, {"1": deep_png(values)})
+    np.testing.assert_array_equal(found.images[0], np.rint(values[..., :kept] / 1023 * 255).transpose(2, 0, 1))
+    assert found.conversions == ("values 0 to 1,023 to 8 bits",)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_colour_tiff_files_of_sixteen_bits_are_scaled_in_any_form(tmp_path, order, compressed, channels):
+    values = np.random.default_rng(0).integers(0, 4096, (3, 5, channels), dtype=np.uint16)
+    values[0, 0], values[..., 3:] = 4095, 65535
+    found = decode(tmp_path, {"1": deep_tiff(values, order, compressed=compressed)})
+    np.testing.assert_array_equal(found.images[0], np.rint(values[..., :3] / 4095 * 255).transpose(2, 0, 1))
+
+
+def test_transparency_of_sixteen_bits_is_put_on_the_background(tmp_path):
+    values = np.array([[[65535, 0, 0, 32768], [0, 0, 65535, 65535]]], np.uint16)
+    found = decode(tmp_path, {"1": deep_png(values)})
+    assert found.images[0, :, 0].T.tolist() == [[255, 127, 127], [0, 0, 255]]
+    assert found.conversions == ("values 0 to 65,535 to 8 bits", "transparency on white")
+    grey = deep_png(np.array([[300, 65535]]), bits=16, transparency=(300).to_bytes(2, "big"))
+    assert decode(tmp_path, {"1": grey}, DataOptions(background="black")).images[0, 0].tolist() == [[0, 255]]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected", "told"),
+    [
+        (np.array([[0, 255]], np.int32), [0, 255], "values 0 to 255 to 8 bits"),
+        (np.array([[0, 100_000]], np.int32), [0, 195], "values 0 to 131,071 to 8 bits"),
+        (np.array([[0, 0.5, 1]], np.float32), [0, 128, 255], "values 0 to 1 to 8 bits"),
+        (np.array([[0, 128, 255]], np.float32), [0, 128, 255], "values 0 to 255 to 8 bits"),
+        (np.array([[-1000, 0, 3000]], np.float32), [0, 64, 255], "values -1,000 to 3,000 to 8 bits"),
+    ],
+)
+def test_wide_integers_and_floats_are_scaled_by_a_rule_that_is_told(tmp_path, values, expected, told):
+    found = decode(tmp_path, {"1": deep(values)})
+    assert found.images[0, 0, 0].tolist() == expected
+    assert found.conversions == (told,)
+
+
+def test_range_is_that_of_all_files_and_8_bit_files_stay_as_they_are(tmp_path):
+    dark, light = np.full((4, 4), 10, np.uint16), np.full((4, 4), 900, np.uint16)
+    found = decode(tmp_path, {"1": deep(dark), "2": deep(light), "3": 77})
+    assert found.value_range == ValueRange(0, 1023)
+    assert found.images[:, 0, 1, 1].tolist() == [2, 224, 77]
+
+
+def test_range_of_the_training_images_holds_for_test_images_and_what_is_outside_is_counted(tmp_path):
+    found = decode(tmp_path, {"1": deep(np.array([[0, 1023, 2046, 9000]], np.uint16))}, value_range=ValueRange(0, 2046))
+    assert found.images[0, 0].tolist() == [[0, 128, 255, 255]]
+    assert found.conversions == ("values 0 to 2,046 to 8 bits, 1 outside clipped",)
+
+
+def test_given_range_takes_the_place_of_the_rule_and_needs_deep_files(tmp_path):
+    options = DataOptions(value_range=ValueRange(-5, 5))
+    found = decode(tmp_path, {"1": deep(np.array([[-5, 0, 5]], np.int32))}, options)
+    assert found.images[0, 0].tolist() == [[0, 128, 255]]
+    with pytest.raises(UsageError, match=r"^--value-range is for files of more than 8 bits a channel, got none \("):
+        decode(tmp_path, {"2": 9}, options)
+
+
+def test_negative_integers_are_refused_with_the_option_to_type(tmp_path):
+    with pytest.raises(UsageError, match=r"must not be negative, got -5 to 3; say which .* --value-range -5,3 "):
+        decode(tmp_path, {"1": deep(np.array([[-5, 3]], np.int32))})
+
+
+def test_file_with_values_that_are_no_numbers_is_bad(tmp_path):
+    contents = {"1": deep(np.array([[0, np.nan]], np.float32)), "2": deep(np.array([[0, 1]], np.float32))}
+    with pytest.raises(SweeperError, match=r"1 is not .1: values that are infinite or not a number"):
+        decode(tmp_path, contents)
+    found = decode(tmp_path, contents, DataOptions(skip_bad=True))
+    assert (found.images.tolist(), found.value_range) == ([[[[0, 255]]]], ValueRange(0, 1))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("format", ["PNG", "WEBP", "JPEG"])
+def test_photographs_are_turned_upright(tmp_path, format, orientation):
+    image = Image.new("L", (16, 8), 0)
+    image.paste(255, (0, 0, 8, 4))  # the upper left corner
+    lossless = {"lossless": True} if format == "WEBP" else {}
+    found = decode(tmp_path, {"1": rotated(image, orientation, format, **lossless)})
+    upright = UPRIGHT[orientation](np.asarray(image))
+    np.testing.assert_allclose(found.images[0, 0], upright, atol=8 * (format == "JPEG"))
+    assert found.conversions == (() if orientation == 1 else ("orientation by EXIF",))
+    stored = decode(tmp_path, {"1": rotated(image, orientation, format, **lossless)}, DataOptions(no_exif=True))
+    assert stored.images.shape[2:] == (8, 16)
+    assert stored.conversions == ()
+
+
+def test_size_of_a_photograph_on_its_side_is_that_of_the_upright_one(tmp_path):
+    found = decode(tmp_path, {"1": rotated(picture(1, (6, 4)), 6), "2": rotated(picture(2, (4, 6)), 1)})
+    assert found.images.shape == (2, 1, 6, 4)
+
+
+def test_turned_images_may_be_deep_and_transparent(tmp_path):
+    values = np.array([[[0, 65535], [4095, 65535], [4095, 0]]], np.uint16)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    found = decode(tmp_path, {"1": deep_png(values, exif=exif.tobytes()[6:])})
+    assert found.images[0, 0].tolist() == [[0], [255], [255]]
+    assert found.conversions == ("orientation by EXIF", "values 0 to 4,095 to 8 bits", "transparency on white")
+
+
+@pytest.mark.parametrize(
+    "block", [b"Exif\0\0garbage", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0MM\0*\0\0\0\x08\0\x09"]
+)
+def test_broken_exif_block_does_not_refuse_the_image(tmp_path, block):
+    found = decode(tmp_path, {"1": encoded(picture(90, (8, 8)), "JPEG", exif=block)})
+    assert found.images.shape == (1, 1, 8, 8)
+    assert found.conversions == ()
+
+
+def test_orientation_of_a_tiff_file_is_applied_once(tmp_path):
+    values = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    content = encoded(Image.fromarray(values), "TIFF", tiffinfo={0x0112: 6})
+    np.testing.assert_array_equal(decode(tmp_path, {"1": content}).images[0, 0], np.rot90(values, -1))
+
+
+def test_small_values_are_white_where_a_tiff_file_says_so(tmp_path):
+    content = encoded(Image.fromarray(np.array([[0, 65535]], np.uint16)), "TIFF", tiffinfo={262: 0})
+    assert decode(tmp_path, {"1": content}).images[0, 0].tolist() == [[255, 0]]
