@@ -64,6 +64,8 @@ def log(store: "Store", summary: Mapping[str, Any], training_set: "TrainingSet")
     # These determine every pixel and label, wherever the files are.
     counts = [summary[title] and summary[title]["class_counts"] for title in parts]
     identity = [parts, counts, summary["classes"], summary["input_shape"], *summary["conversions"]]
+    if (fit := summary["options"].get("fit", "crop")) != "crop":  # the only way before there was a choice
+        identity.append(fit)
     content = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
     tags = {f"sweeper.{title}_sha256": sha256 for title, sha256 in parts.items() if sha256}
     params = {"input_shape": summary["input_shape"], "n_classes": len(summary["classes"]), **summary["options"]}

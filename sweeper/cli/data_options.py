@@ -9,7 +9,7 @@ import click
 
 from sweeper.cli.notes import note
 from sweeper.cli.options import Decorator, decorated
-from sweeper.cli.values import Names, Range, Size
+from sweeper.cli.values import Names, Pixels, Range, Size
 from sweeper.data.source import DataSource
 from sweeper.errors import UsageError
 from sweeper.images.options import MOST_SIDE, Background, DataOptions, Fit
@@ -51,6 +51,7 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
         fit: Fit | None,
         grayscale: bool,
         skip_bad: bool,
+        max_pixels: int | None,
         max_bytes: int | None,
         train_dir: str | None,
         val_dir: str | None,
@@ -81,6 +82,7 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
             fit=fit or DataOptions.fit,
             grayscale=grayscale,
             skip_bad=skip_bad,
+            max_pixels=max_pixels,
             train_dir=train_dir,
             val_dir=val_dir,
             test_dir=test_dir,
@@ -136,8 +138,12 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
             f"keeps the middle, stretch distorts.  [default: {DataOptions.fit}]",
         ),
         click.option("--grayscale", is_flag=True, help="Make all images grey."),
+        click.option("--skip-bad", is_flag=True, help="Leave out files that cannot be read as images."),
         click.option(
-            "--skip-bad", is_flag=True, help="Leave out files that cannot be read as images of the usual size."
+            "--max-pixels",
+            type=Pixels(),
+            metavar="N",
+            help="Most pixels that an image file may have, such as 108M: larger ones are refused.  [default: 64M]",
         ),
         max_bytes_option,
         *(

@@ -103,6 +103,21 @@ class Range(click.ParamType):
             )
 
 
+class Pixels(click.ParamType):
+    """A positive number, from 64000000, 108M or 500K."""
+
+    name = "pixels"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        parts = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)([KM]?)", str(value), re.ASCII | re.IGNORECASE)
+        found = round(float(parts[1]) * {"": 1, "K": 1000, "M": 1_000_000}[parts[2].upper()]) if parts else 0
+        if found < 1:
+            self.fail(f"must be a positive number such as 108M, got {value!r}", param, ctx)
+        return found
+
+
 class Size(click.ParamType):
     """Bytes, from 800MB, 4GB or 1.5GiB, or auto (None)."""
 

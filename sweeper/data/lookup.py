@@ -6,10 +6,11 @@ from pathlib import Path
 from sweeper.data.known import catalog
 from sweeper.data.own import image_folder, npz
 from sweeper.data.own.image_files import Format
-from sweeper.errors import SweeperError, UsageError, plain
-from sweeper.images.image_set import ImageSet, PixelFormat
+from sweeper.errors import UsageError, plain
+from sweeper.images.image_set import ImageSet, PixelFormat, UnusableTestImages
 from sweeper.images.options import DataOptions
 from sweeper.images.reading import Reading
+from sweeper.images.sizes import suggested_side
 from sweeper.images.value_range import OPTION
 
 NPZ = ".npz"
@@ -56,6 +57,8 @@ def check_options(dataset: str, options: DataOptions) -> None:
     path = path_of(dataset)
     if options.for_folders and (path is None or not path.is_dir()):
         raise UsageError(f"{options.for_folders[0]} is for folders of images, got {plain(dataset)}")
+    if options.max_pixels is not None and (path is None or not path.is_dir()):
+        raise UsageError(f"--max-pixels is for folders of images, got {plain(dataset)}")
     if options.value_range is not None and path is None:
         raise UsageError(f"{OPTION} is for your own images, got {plain(dataset)}, whose pixels are bytes")
     if options.min_per_class is not None and path is None:
@@ -104,7 +107,12 @@ def test_part(path: Path, options: DataOptions, wanted: PixelFormat, reading: Re
     part = npz.test_part(path, options, reading)
     if part.images.shape[1:] != wanted.shape:
         got, needed = ("x".join(map(str, sizes)) for sizes in (part.images.shape[1:], wanted.shape))
-        raise SweeperError(f"test images must be {needed} like the training images, got {got} ({plain(str(path))})")
+        is_size = part.images.shape[2:] != (height, width)
+        option = f"--resize {suggested_side([(width, height)])}" if is_size else "--grayscale"
+        raise UnusableTestImages(
+            f"test images must be {needed} like the training images, got {got} ({plain(str(path))}); a search with "
+            f"{option} makes all alike"
+        )
     return part
 
 

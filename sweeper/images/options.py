@@ -23,7 +23,7 @@ FOLDER_OPTIONS = (
 CLASS_OPTIONS = ("map", "min_per_class")
 
 # The fields that are stored only where they are given: older studies lack them.
-STORED_IF_GIVEN = ("fit", *FOLDER_OPTIONS, *CLASS_OPTIONS, "value_range", "background", "no_exif")
+STORED_IF_GIVEN = ("fit", "max_pixels", *FOLDER_OPTIONS, *CLASS_OPTIONS, "value_range", "background", "no_exif")
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,9 @@ class DataOptions:
     `classes` names the classes to keep, in label order; empty keeps all. Classes with fewer training images than
     `min_per_class` are left out. `resize` is the side of square images, in pixels, and `fit` how images of other
     proportions become square. With `skip_bad`, files that are not images of the right kind are left out rather than
-    refused. `value_range` has the stored values that become black and white in users' own images; None goes by the
-    values. `background` is behind transparent pixels. With `no_exif`, photographs are not turned upright.
+    refused; `max_pixels` is the most pixels that one may have, None for what nearly all photographs have. `value_range`
+    has the stored values that become black and white in users' own images; None goes by the values. `background` is
+    behind transparent pixels and fills what `fit` pads. With `no_exif`, photographs are not turned upright.
 
     The others are about folders of images. `train_dir`, `val_dir` and `test_dir` name the folders of the parts, as
     paths from the data set's folder; None goes by their names. `depth` is how many folders deep a class is named (1 or
@@ -48,6 +49,7 @@ class DataOptions:
     fit: Fit = "pad"
     grayscale: bool = False
     skip_bad: bool = False
+    max_pixels: int | None = None
     train_dir: str | None = None
     val_dir: str | None = None
     test_dir: str | None = None
@@ -92,6 +94,8 @@ class DataOptions:
         found: dict[str, Any] = {}
         if self.value_range is not None:
             found["value_range"] = asdict(self.value_range)
+        if self.max_pixels is not None:
+            found["max_pixels"] = self.max_pixels
         if self.background != DataOptions.background:
             found["background"] = self.background
         return found | ({"no_exif": True} if self.no_exif else {})

@@ -158,9 +158,9 @@ def test_logged_data_are_one_run_that_a_second_time_stays_as_it_is(folder, tmp_p
     assert f"MLflow run {told['mlflow_run_id']}, experiment pets" in invoke(*arguments, "--skip-bad").stdout
     other = invoke(*arguments, "--resize", "2", "--json")
     assert json.loads(other.stdout)["mlflow_run_id"] != told["mlflow_run_id"]
-    # A file that is left out, or made like the others, makes another set of images of the same files.
-    Image.new("L", (6, 6), 9).save(tmp_path / "again" / "pets" / "train" / "cat" / "large.png")
-    runs = [json.loads(invoke(*arguments, *more, "--json").stdout) for more in (["--skip-bad"], ["--resize", "4"])]
+    # Another way to make a file like the others makes another set of images of the same files.
+    Image.new("L", (6, 3), 9).save(tmp_path / "again" / "pets" / "train" / "cat" / "wide.png")
+    runs = [json.loads(invoke(*arguments, "--resize", "4", "--fit", fit, "--json").stdout) for fit in ("pad", "crop")]
     assert runs[0]["training"]["sha256"] == runs[1]["training"]["sha256"]
     assert runs[0]["mlflow_run_id"] != runs[1]["mlflow_run_id"]
 

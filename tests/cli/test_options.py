@@ -4,7 +4,7 @@ from click.testing import CliRunner
 
 from sweeper.cli import main
 from sweeper.cli.data_options import default_space
-from sweeper.cli.values import Duration, Jobs, Names, Size
+from sweeper.cli.values import Duration, Jobs, Names, Pixels, Size
 from sweeper.data.source import DataSource
 from sweeper.engine.options import DeviceOptions
 from sweeper.images.options import DataOptions
@@ -57,6 +57,14 @@ def test_size_is_in_bytes(text, n_bytes):
 def test_what_is_no_size_is_refused(text):
     with pytest.raises(click.BadParameter, match="must be auto or a size such as 4GB"):
         Size().convert(text, None, None)
+
+
+def test_pixels_are_a_positive_number():
+    found = [Pixels().convert(text, None, None) for text in ("64000000", "108M", "1.5m", "500K", 7)]
+    assert found == [64_000_000, 108_000_000, 1_500_000, 500_000, 7]
+    for text in ("", "0", "0.0M", "-5M", "M", "5G", "1e9", "nan", "\u0664M"):
+        with pytest.raises(click.BadParameter, match="must be a positive number such as 108M"):
+            Pixels().convert(text, None, None)
 
 
 def test_names_have_commas_between_them():

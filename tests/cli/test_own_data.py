@@ -102,7 +102,12 @@ def test_search_takes_an_npz_file(tmp_path):
         ({"train/cat/1.png": 1, "train/dog/1.png": 2, "val/ox/1.png": 3}, (), 2, "class ox of "),
         ({"cat/1.png": 1, "dog/1.png": 2, "train/1.png": 3}, (), 2, "train may be a class or the train part"),
         ({"1.png": 1, "labels.csv": b"id,label\n1,x"}, (), 2, "if labels.csv holds the labels: --labels "),
-        ({"train/cat/1.png": 1, "train/dog/1.png": b""}, (), 1, "1 is not (train/dog/1.png: no image); --skip-bad"),
+        (
+            {"train/cat/1.png": 1, "train/dog/1.png": b""},
+            (),
+            1,
+            "(train/dog/1.png: empty); without them, there would be cat 1 of 1",
+        ),
         (
             {"train/cat/1.png": 1, "train/dog/1.png": 2},
             ("--classes", "cat,dgo"),
@@ -161,9 +166,25 @@ def test_bad_files_that_are_left_out_are_told_each_time(tmp_path):
         result = CliRunner().invoke(main, ["data", "info", str(root), "--skip-bad", "--json"])
         assert json.loads(result.stdout)["training"]["images"] == 40
         assert result.stderr.splitlines() == [
-            f"left out bad files, since all files must be images of one kind: 1 is not ({name}: no image)"
-            for name in ("train/cat/x.png", "test/dog/y.png")
+            f"left out files, since all must be images: 1 is not ({name}: text, not an image); kept {kept}"
+            for name, kept in (
+                ("train/cat/x.png", "cat 20 of 21, dog 20 of 20"),
+                ("test/dog/y.png", "cat 2 of 2, dog 2 of 3"),
+            )
         ]
     failed = CliRunner().invoke(main, ["data", "info", str(root)])
     assert failed.exit_code == 1
-    assert "1 is not (train/cat/x.png: no image)" in error_line(failed)
+    assert (
+        "1 is not (train/cat/x.png: text, not an image); --skip-bad leaves them out and keeps cat 20 of 21"
+        in error_line(failed)
+    )
+
+
+def test_test_images_of_another_size_hinder_no_look_at_the_training_images(tmp_path):
+    root = pets(tmp_path / "pets")
+    write_folder(root, {"test/dog/y.png": picture(7, (32, 28))})
+    result = CliRunner().invoke(main, ["data", "info", str(root), "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["test"] is None
+    assert "test images must be 28x28 like the training images, got 32x28 (1 image)" in result.stderr
+    assert "a search with --resize 28 makes all alike" in result.stderr

@@ -59,5 +59,5 @@ def test_hash_is_computed_without_decoding(tmp_path):
     contents = {f"{part}/{name}/1.png": b"no image" for part in ("train", "test") for name in "ab"}
     root = str(write_folder(tmp_path / "pets", contents))
     assert len(test_set.test_sha256(DataSource(root))) == 64
-    with pytest.raises(SweeperError, match=r"test/a/1.png: no image"):
+    with pytest.raises(SweeperError, match=r"test/a/1.png, test/b/1.png: text, not an image"):
         load_test_set(DataSource(root), pixel_format=PixelFormat((1, 4, 4)))

@@ -26,8 +26,9 @@ SIDECARS = (".csv", ".json", ".md", ".txt", ".xml")
 LITTER = ("desktop.ini", "thumbs.db")
 # Endings of image files, of the formats that are read and of those that people try.
 IMAGES = (
-    *(".avif", ".bmp", ".dcm", ".gif", ".heic", ".j2k", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png"),
-    *(".pnm", ".ppm", ".svg", ".tif", ".tiff", ".webp"),
+    *(".arw", ".avif", ".bmp", ".cr2", ".dcm", ".dng", ".gif", ".heic", ".heif", ".ico", ".j2k", ".jfif", ".jp2"),
+    *(".jpeg", ".jpg", ".nef", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".qoi", ".sgi", ".svg", ".tga"),
+    *(".tif", ".tiff", ".webp"),
 )
 MOST_NAMED = 5
 

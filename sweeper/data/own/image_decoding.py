@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -10,8 +10,9 @@ from statistics import median
 
 import numpy as np
 
-from sweeper.data.own.image_files import FORMATS, Format, Header, Inspected, content_of, describe_bad
+from sweeper.data.own.image_files import MOST_PIXELS, Format, Header, Inspected, content_of, formats_of
 from sweeper.data.own.many_files import HELD_BYTES, each, silent_pillow
+from sweeper.data.own.refusals import refuse_bad
 from sweeper.errors import SweeperError, UsageError, plain
 from sweeper.images.alpha import BACKGROUNDS
 from sweeper.images.bounds import check_size, require_memory
@@ -37,22 +38,26 @@ def read(
     wanted: Format,
     options: DataOptions,
     reading: Reading,
+    *,
+    test: bool = False,
 ) -> Decoded:
     """The images of the files in the wanted format, decoded now or cached; labels are positions in `classes`.
 
-    `content` is the SHA-256 of a set of files, and `inspected` has all files of that set that are in the classes.
-    Raises SweeperError that names the first bad files, if there are any and the options do not skip them.
+    `content` is the SHA-256 of a set of files, and `inspected` has all files of that set that are in the classes; their
+    images have the wanted size unless the options resize them. Raises SweeperError that names the first bad files, if
+    there are any and the options do not skip them: UnusableTestImages for files of the test part.
     """
-    fitting = [found for found in inspected if _refusal(found, wanted, options) is None]
+    fitting = [found for found in inspected if isinstance(found.header, Format)]
     if fitting:
         stored = None if options.resize else sum(found.n_bytes for found in fitting)
         check_size((len(fitting), *wanted.input_shape), stored, reading.max_bytes, _common(fitting))
     identity = f"{DECODING} {content} {classes} {wanted} {options.resize is not None} {options.skip_bad}"
+    identity += f" {options.max_pixels}"
     if options.resize and options.fit != "crop":  # the only way before there was a choice
         identity += f" {options.fit}"
     identity += f" {options.background} {options.no_exif} {options.value_range}"
     key = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()
-    return decoded(key, partial(_decode, inspected, classes, wanted, options, reading), reading.notify)
+    return decoded(key, partial(_decode, inspected, classes, wanted, options, reading, test), reading.notify)
 
 
 def _decode(
@@ -61,6 +66,7 @@ def _decode(
     wanted: Format,
     options: DataOptions,
     reading: Reading,
+    test: bool,
     folder: Path,
 ) -> dict[str, str]:
     bad: dict[str, str] = {}
@@ -69,15 +75,15 @@ def _decode(
     sizes: list[int] = []  # in pixels
     held: list[int] = []  # bytes while the image is decoded
     for found in inspected:
-        refusal = _refusal(found, wanted, options)
-        if refusal is not None:
-            bad[found.file.name] = refusal
-        elif isinstance(found.header, Header):
+        if isinstance(found.header, str):
+            bad[found.file.name] = found.header
+        else:
             good.append(found)
             headers.append(found.header)
             sizes.append(prod(found.header.size))
             held.append(sizes[-1] * pixel_bytes(found.header.form))
-    _refuse_bad(bad, len(good), options)
+    class_of = {found.file.name: found.file.class_name for found in inspected}
+    refuse_bad(class_of, bad, options, test=test)
     if reading.max_bytes is None:
         largest = plain(str(good[int(np.argmax(held))].file.path))
         require_memory(max(held), "while one image is decoded", largest)
@@ -92,14 +98,15 @@ def _decode(
     if options.value_range is not None and not deep and wanted.value_range is None:
         raise UsageError(f"{OPTION} is for files of more than 8 bits a channel, got none ({_common(good)})")
     if deep:
-        value_range = wanted.value_range or options.value_range or _range_of(deep, n_at_once, reading)
+        value_range = wanted.value_range or options.value_range or _range_of(deep, n_at_once, options, reading)
     progress = Progress(f"decoding {len(good):,} files", sum(found.n_bytes for found in good), reading.notify)
 
     def decode(place: int) -> Converted | str:
-        content = _unchanged(good[place])
+        content, header = _unchanged(good[place], options), headers[place]
         progress.add(len(content))
         try:
-            image, made = eight_bit(content, FORMATS, headers[place].form, options.background, value_range)
+            formats = formats_of(good[place].file.name)
+            image, made = eight_bit(content, formats, header.form, options.background, value_range)
             images[place] = fitted(image, wanted.size, grey=wanted.is_grey, fit=options.fit, background=behind)
         except MemoryError:
             raise
@@ -107,11 +114,11 @@ def _decode(
             return str(error) or type(error).__name__
         return made
 
-    with silent_pillow():
+    with silent_pillow(options.max_pixels or MOST_PIXELS):
         results = each(decode, range(len(good)), n_at_once)
     bad |= {found.file.name: result for found, result in zip(good, results, strict=True) if isinstance(result, str)}
     whole = [found.file for found in good if found.file.name not in bad]
-    _refuse_bad(bad, len(whole), options)
+    refuse_bad(class_of, bad, options, test=test)
     if len(whole) < len(good):
         shape = (len(whole), *wanted.input_shape)
         require_room(shape, folder)
@@ -129,7 +136,7 @@ def _decode(
     return bad
 
 
-def _range_of(deep: Sequence[Inspected], n_at_once: int, reading: Reading) -> ValueRange | None:
+def _range_of(deep: Sequence[Inspected], n_at_once: int, options: DataOptions, reading: Reading) -> ValueRange | None:
     """The range of the values of these files, which have more than 8 bits; None if there are none that can be decoded.
 
     Raises UsageError if the values do not tell their range.
@@ -139,17 +146,17 @@ def _range_of(deep: Sequence[Inspected], n_at_once: int, reading: Reading) -> Va
     )
 
     def extremes(found: Inspected) -> tuple[float, float, bool] | None:
-        content = _unchanged(found)
+        content = _unchanged(found, options)
         progress.add(len(content))
         try:
-            values = deep_values(content, FORMATS).values
+            values = deep_values(content, formats_of(found.file.name)).values
         except MemoryError:
             raise
         except Exception:  # decoding the images will tell of the damage
             return None
         return values.min().item(), values.max().item(), values.dtype.kind == "f"
 
-    with silent_pillow():
+    with silent_pillow(options.max_pixels or MOST_PIXELS):
         known = [found for found in each(extremes, deep, n_at_once) if found]
     if not known:
         return None
@@ -159,19 +166,10 @@ def _range_of(deep: Sequence[Inspected], n_at_once: int, reading: Reading) -> Va
         raise UsageError(f"{error} ({_common(deep)})") from error
 
 
-def _refusal(found: Inspected, wanted: Format, options: DataOptions) -> str | None:
-    """Why a file cannot be one of the images, by its header; None if it can."""
-    if isinstance(found.header, str):
-        return found.header
-    if found.header.size != wanted.size and not options.resize:
-        return f"{_size(found.header.size)}, but the usual size is {_size(wanted.size)}; --resize makes all alike"
-    return None
-
-
-def _unchanged(inspected: Inspected) -> bytes:
+def _unchanged(inspected: Inspected, options: DataOptions) -> bytes:
     """The content of a file. Raises SweeperError if it is no longer what was inspected."""
     try:
-        content = content_of(inspected.file)
+        content = content_of(inspected.file, options.max_pixels or MOST_PIXELS)
     except OSError as error:
         found = error.strerror or type(error).__name__
     else:
@@ -184,17 +182,6 @@ def _unchanged(inspected: Inspected) -> bytes:
     )
 
 
-def _refuse_bad(bad: Mapping[str, str], n_good: int, options: DataOptions) -> None:
-    """Raises SweeperError if some files are bad and must not be skipped, or if none is good."""
-    if bad and (not n_good or not options.skip_bad):
-        hint = "; --skip-bad leaves them out" if n_good else ""
-        raise SweeperError(f"all files must be images of one kind: {describe_bad(bad)}{hint}")
-
-
 def _common(inspected: Sequence[Inspected]) -> str:
     """The place of the files, for people."""
     return plain(os.path.commonpath([found.file.path for found in inspected]))
-
-
-def _size(size: tuple[int, int]) -> str:
-    return "x".join(map(str, size))

@@ -4,10 +4,12 @@ import errno
 import hashlib
 import io
 import os
+import re
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 from statistics import median
 from typing import BinaryIO
@@ -15,22 +17,27 @@ from typing import BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from sweeper.data.own.many_files import HELD_BYTES, each, silent_pillow
-from sweeper.errors import SweeperError, plain
+from sweeper.data.own.refusals import describe_bad
+from sweeper.errors import SweeperError
+from sweeper.images import foreign_files
 from sweeper.images.options import DataOptions
 from sweeper.images.progress import Progress
 from sweeper.images.stored_form import ON_ITS_SIDE, StoredForm, stored_form
 from sweeper.images.value_range import ValueRange
 
 # The formats that cameras, scanners and data sets write. Pillow knows more, and runs other programs for some of them.
-FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-# More pixels than any photograph has. A header can claim billions in a few bytes.
+FORMATS = ("AVIF", "BMP", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "QOI", "TIFF", "WEBP")
+# Formats that nearly any bytes may be, by the ending of the name that makes them likely.
+NAMED_FORMATS = {".pcx": "PCX", ".rgb": "SGI", ".sgi": "SGI", ".tga": "TGA"}
+# More pixels than most photographs have.
 MOST_PIXELS = 64_000_000
+# More pixels than any image has that a network can be trained on. A header can claim them in a few bytes.
+MOST_REAL_PIXELS = 2_000_000_000
 # More bytes than such an image takes, with four channels and not compressed. A file is read whole, to hash and decode
 # the same bytes.
 MOST_BYTES = 300_000_000
 # Hashing a smaller file takes less time than handing it to a thread.
 MANY_BYTES = 262_144
-MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -86,23 +93,25 @@ def inspect(
     *,
     exif: bool = True,
     hashed: bool = True,
+    max_pixels: int | None = None,
     notify: Callable[[str], None] = lambda note: None,
 ) -> list[Inspected]:
     """Inspects each file; reads only its header unless `hashed`. A bad file raises nothing: its result says why.
 
-    Without `exif`, images are not turned upright as their EXIF blocks ask for.
-    `notify` is told how far the hashing is if it takes long.
+    Without `exif`, images are not turned upright as their EXIF blocks ask for. `max_pixels` is the most pixels that an
+    image may have, MOST_PIXELS if None. `notify` is told how far the hashing is if it takes long.
     """
-    sizes = [_n_bytes(file) for file in files] if hashed else []
+    most = max_pixels or MOST_PIXELS
+    sizes = [_n_bytes(file, most) for file in files] if hashed else []
     n_at_once = HELD_BYTES // (max(sizes) or 1) if sizes and median(sizes) >= MANY_BYTES else 1
     progress = Progress(f"hashing {len(files):,} files", sum(sizes), notify)
 
     def inspected(file: ImageFile) -> Inspected:
-        found = _inspect(file, exif=exif, hashed=hashed)
+        found = _inspect(file, most, exif=exif, hashed=hashed)
         progress.add(found.n_bytes)
         return found
 
-    with silent_pillow():
+    with silent_pillow(most):
         return each(inspected, files, n_at_once)
 
 
@@ -135,62 +144,86 @@ def remarks(inspected: Sequence[Inspected]) -> Iterator[str]:
         yield f"{n_files:,} of {len(forms):,} files are CMYK: they become RGB without their colour profiles"
 
 
-def describe_bad(bad: Mapping[str, str]) -> str:
-    """The number of bad files, and the first ones with their reasons."""
-    first = "; ".join(f"{plain(name)}: {plain(reason)}" for name, reason in list(bad.items())[:MOST_NAMED])
-    return f"{len(bad):,} {'is' if len(bad) == 1 else 'are'} not ({first}{'; ...' * (len(bad) > MOST_NAMED)})"
+def formats_of(name: str) -> tuple[str, ...]:
+    """The formats that a file of this name may have."""
+    return (*FORMATS, *(format for ending, format in NAMED_FORMATS.items() if name.lower().endswith(ending)))
 
 
-def opened(file: ImageFile) -> BinaryIO:
-    """The file, if it is a regular one of at most MOST_BYTES. Raises OSError, whose strerror is the reason."""
+def opened(file: ImageFile, max_pixels: int = MOST_PIXELS) -> BinaryIO:
+    """The file, if it is a regular one of no more bytes than so many pixels take.
+
+    Raises OSError, whose strerror is the reason.
+    """
     # Checked before the file is opened: a named pipe would wait for a writer.
-    found = os.stat(file.path)
+    found, most = os.stat(file.path), _most_bytes(max_pixels)
     if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.EINVAL, "no regular file")
-    if found.st_size > MOST_BYTES:
-        raise OSError(errno.EFBIG, f"{found.st_size:,} bytes, more than {MOST_BYTES:,}")
+    if found.st_size > most:
+        raise OSError(errno.EFBIG, f"{found.st_size:,} bytes, more than {most:,}")
     return open(file.path, "rb")
 
 
-def content_of(file: ImageFile) -> bytes:
-    """The content of the file, at most MOST_BYTES, whatever becomes of the file. Raises OSError as `opened` does."""
-    with opened(file) as stream:
-        return stream.read(MOST_BYTES)
+def content_of(file: ImageFile, max_pixels: int = MOST_PIXELS) -> bytes:
+    """The content of the file, of no more bytes than so many pixels take, whatever becomes of the file.
+
+    Raises OSError as `opened` does.
+    """
+    with opened(file, max_pixels) as stream:
+        return stream.read(_most_bytes(max_pixels))
 
 
-def _n_bytes(file: ImageFile) -> int:
+def _most_bytes(max_pixels: int) -> int:
+    return MOST_BYTES * max_pixels // MOST_PIXELS
+
+
+def _n_bytes(file: ImageFile, max_pixels: int) -> int:
     """How many bytes are to be read."""
     try:
-        return min(os.stat(file.path).st_size, MOST_BYTES)
+        return min(os.stat(file.path).st_size, _most_bytes(max_pixels))
     except OSError:
         return 0
 
 
-def _inspect(file: ImageFile, *, exif: bool, hashed: bool) -> Inspected:
+def _inspect(file: ImageFile, max_pixels: int, *, exif: bool, hashed: bool) -> Inspected:
     try:
         if not hashed:
-            with opened(file) as stream:
-                return Inspected(file, "", _header(stream, exif=exif))
-        content = content_of(file)
+            with opened(file, max_pixels) as stream:
+                return Inspected(file, "", _header(stream, file.name, max_pixels, exif=exif))
+        content = content_of(file, max_pixels)
         # The header is that of the hashed bytes, whatever the file holds by now.
-        header = _header(io.BytesIO(content), exif=exif)
+        header = _header(io.BytesIO(content), file.name, max_pixels, exif=exif)
         return Inspected(file, hashlib.sha256(content).hexdigest(), header, len(content))
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        return Inspected(file, reason, reason)
+        told = reason
+        if error.errno == errno.ENOENT and file.path.is_symlink():
+            told = foreign_files.broken_link(file.path)
+        elif error.errno == errno.EFBIG:
+            told += "; --max-pixels lifts this bound"
+        return Inspected(file, reason, told)  # the hash has the system's words, as it always had
 
 
-def _header(stream: BinaryIO, *, exif: bool) -> Header | str:
+def _header(stream: BinaryIO, name: str, max_pixels: int, *, exif: bool) -> Header | str:
     try:
-        with Image.open(stream, formats=FORMATS) as image:
+        with Image.open(stream, formats=formats_of(name)) as image:
+            if foreign := foreign_files.why_no_picture(image, name):
+                return foreign
             (width, height), form = image.size, stored_form(image, exif=exif)
     except UnidentifiedImageError:
-        return "no image"
+        return foreign_files.named(stream, name)
+    except Image.DecompressionBombError as error:
+        n_pixels = re.search("[0-9]+", str(error))
+        return _too_large(int(n_pixels[0]) if n_pixels else 0, "", max_pixels)
     except MemoryError:
         raise
     except Exception as error:  # damaged bytes make Pillow's readers raise exceptions of any type
         return str(error) or type(error).__name__
-    if width * height > MOST_PIXELS:
-        return f"claims {width:,} x {height:,} pixels, more than {MOST_PIXELS:,}"
+    if width * height > max_pixels:
+        return _too_large(width * height, f"{width:,} x {height:,} = ", max_pixels)
     size = (height, width) if form.orientation in ON_ITS_SIDE else (width, height)
     return Header(size, form.is_grey, form=form)
+
+
+def _too_large(n_pixels: int, sides: str, max_pixels: int) -> str:
+    remedy = f"; --max-pixels {ceil(n_pixels / 1e6)}M reads it" if n_pixels <= MOST_REAL_PIXELS else ""
+    return f"claims {sides}{n_pixels:,} pixels, more than {max_pixels:,}{remedy}"

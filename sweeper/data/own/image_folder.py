@@ -1,7 +1,7 @@
 """Reads a folder of images: a folder for each class, alone or in folders for the parts of the data set."""
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from sweeper.data.own import image_decoding, image_files
 from sweeper.data.own.file_parts import FileParts, parts_of
 from sweeper.data.own.image_files import Format, ImageFile, Inspected
+from sweeper.data.own.refusals import describe_bad, kept, refuse_sizes, refuse_test_sizes
 from sweeper.errors import UsageError, plain
 from sweeper.images.image_set import ImageSet, NoTestImages, UnusableTestImages
 from sweeper.images.options import DataOptions
@@ -21,7 +22,7 @@ def training_format(root: Path, options: DataOptions) -> Format:
     """The format that the training images are converted to; decodes none. Raises SweeperError and UsageError."""
     parts = parts_of(root, options)
     files = [file for file in (*parts.training, *parts.validation) if file.class_name in parts.classes]
-    return _training_format(parts, image_files.inspect(files, exif=not options.no_exif, hashed=False), options)
+    return _training_format(parts, _inspected(files, options, hashed=False), options)
 
 
 def training_part(root: Path, options: DataOptions, reading: Reading) -> ImageSet:
@@ -64,7 +65,7 @@ def test_sha256(root: Path, options: DataOptions) -> str | None:
     Raises UnusableTestImages if no network can be tested on it.
     """
     files = _test_files(parts_of(root, options))
-    return image_files.content_sha256(image_files.inspect(files)) if files else None
+    return image_files.content_sha256(_inspected(files, options)) if files else None
 
 
 def _part(
@@ -74,21 +75,24 @@ def _part(
     options: DataOptions,
     reading: Reading,
 ) -> ImageSet:
-    """The images of these files that belong to the classes, in the wanted format or else that of the training part."""
+    """The images of these files that belong to the classes: of the test part in the wanted format, or in their own."""
     classes = parts.classes
-    inspected = image_files.inspect(files, exif=not options.no_exif, notify=reading.notify)
+    inspected = _inspected(files, options, notify=reading.notify)
     content = image_files.content_sha256(inspected)
     chosen = _select_classes(inspected, classes)
-    if wanted is None:
-        wanted = _training_format(parts, chosen, options)
+    class_of = {found.file.name: found.file.class_name for found in chosen}
+    if not options.resize:
+        _refuse_other_sizes(parts, chosen, wanted, class_of, options)
+    test = wanted is not None
+    wanted = wanted or _training_format(parts, chosen, options)
     for remark in image_files.remarks(chosen):
         reading.notify(remark)
     # The same files have other labels with another map.
     decoded = f"{content} {options.map}" if options.map else content
-    found = image_decoding.read(chosen, decoded, classes, wanted, options, reading)
+    found = image_decoding.read(chosen, decoded, classes, wanted, options, reading, test=test)
     if found.bad:
         reading.notify(
-            f"left out bad files, since all files must be images of one kind: {image_files.describe_bad(found.bad)}"
+            f"left out files, since all must be images: {describe_bad(found.bad)}; kept {kept(class_of, found.bad)}"
         )
     validation = set() if options.resplit else {file.name for file in parts.validation}
     names = tuple(each.file.name for each in chosen if each.file.name not in found.bad)
@@ -103,6 +107,35 @@ def _part(
         files=names,
         value_range=found.value_range,
     )
+
+
+def _inspected(
+    files: Sequence[ImageFile],
+    options: DataOptions,
+    *,
+    hashed: bool = True,
+    notify: Callable[[str], None] = lambda note: None,
+) -> list[Inspected]:
+    return image_files.inspect(
+        files, exif=not options.no_exif, hashed=hashed, max_pixels=options.max_pixels, notify=notify
+    )
+
+
+def _refuse_other_sizes(
+    parts: FileParts,
+    inspected: Sequence[Inspected],
+    wanted: Format | None,
+    class_of: Mapping[str, str],
+    options: DataOptions,
+) -> None:
+    """Raises SweeperError unless all images have one size: the wanted one, if the training images have told it."""
+    sizes = [found.header.size for found in inspected if isinstance(found.header, Format)]
+    place = plain(str(parts.root))
+    if wanted:
+        refuse_test_sizes(sizes, wanted.size, place)
+        return
+    bad = {found.file.name: found.header for found in inspected if isinstance(found.header, str)}
+    refuse_sizes(sizes, class_of, bad, place, skip_bad=options.skip_bad)
 
 
 def _training_format(parts: FileParts, inspected: Sequence[Inspected], options: DataOptions) -> Format:

@@ -27,15 +27,21 @@ def each(work: Callable[[Item], Result], items: Sequence[Item], n_at_once: int) 
 
 
 @contextmanager
-def silent_pillow() -> Iterator[None]:
-    """Silences Pillow's warnings and log: real faults raise errors, and odd metadata does not matter."""
+def silent_pillow(max_pixels: int) -> Iterator[None]:
+    """Silences Pillow's warnings and log: real faults raise errors, and odd metadata does not matter.
+
+    Pillow refuses images of so many pixels neither: its own limit is no lower.
+    """
     logger = logging.getLogger("PIL")
-    level = logger.level
+    level, limit = logger.level, Image.MAX_IMAGE_PIXELS
     logger.setLevel(logging.CRITICAL + 1)
+    if limit is not None:
+        Image.MAX_IMAGE_PIXELS = max(limit, max_pixels)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="PIL")
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             yield
     finally:
+        Image.MAX_IMAGE_PIXELS = limit
         logger.setLevel(level)

@@ -2,7 +2,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from sweeper.data.own import image_files
-from sweeper.data.own.image_files import common_format, content_sha256, describe_bad, inspect, remarks
+from sweeper.data.own.image_files import ImageFile, common_format, content_sha256, inspect, remarks
 from sweeper.images.options import DataOptions
 from tests.data.pictures import encoded, image_files_in, picture
 
@@ -11,10 +11,6 @@ def test_format_is_found_by_reading_only_headers(tmp_path, monkeypatch):
     files = image_files_in(tmp_path, {"1": 1, "2": 2})
     monkeypatch.delattr(image_files.hashlib, "sha256")
     assert common_format(inspect(files, hashed=False), DataOptions()).input_shape == (1, 4, 4)
-
-
-def test_unprintable_names_and_reasons_are_quoted():
-    assert describe_bad({"a\nb": "odd\treason"}) == "1 is not ('a\\nb': 'odd\\treason')"
 
 
 def test_files_of_several_images_and_cmyk_are_told_with_their_number(tmp_path):
@@ -61,16 +57,23 @@ def test_file_of_absurd_size_is_bad_before_it_is_read(tmp_path, hashed):
     with open(tmp_path / "sparse", "r+b") as file:
         file.truncate(300_000_000_000)
     good, bad = inspect(files, hashed=hashed)
-    assert bad.sha256 == bad.header == "300,000,000,000 bytes, more than 300,000,000"
+    reason = "300,000,000,000 bytes, more than 300,000,000"
+    assert (bad.sha256, bad.header) == (reason, f"{reason}; --max-pixels lifts this bound")
     assert isinstance(good.header, image_files.Format)
+
+
+def test_hash_of_a_broken_link_is_that_of_older_versions(tmp_path):
+    (tmp_path / "gone").symlink_to("nowhere")
+    (found,) = inspect([ImageFile(tmp_path / "gone", "gone", "a")])
+    assert (found.sha256, found.header) == ("No such file or directory", "a link to nowhere, which does not exist")
 
 
 def test_header_is_that_of_the_hashed_bytes(tmp_path, monkeypatch):
     files = image_files_in(tmp_path, {"1": picture(1, (3, 5))})
     before, real = inspect(files), image_files.content_of
 
-    def overwritten_when_read(file):
-        content = real(file)
+    def overwritten_when_read(file, *options):
+        content = real(file, *options)
         file.path.write_bytes(b"no image")
         return content
 

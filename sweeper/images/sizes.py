@@ -1,0 +1,46 @@
+"""Says which sizes images have that must all have one, and to which size they are best resized."""
+
+from collections import Counter
+from collections.abc import Sequence
+from math import log2, sqrt
+from statistics import median
+
+MOST_NAMED = 3
+# Smaller images have no room for the poolings of any space that ships; larger ones take hours on a CPU.
+SIDES = 8, 128
+
+
+def described(sizes: Sequence[tuple[int, int]]) -> str:
+    """The sizes (width, height) of images with their numbers, the most common first, and the extremes of many."""
+    counts = Counter(sizes).most_common()
+    named = [f"{_shown(size)} ({n:,} image{'s' * (n > 1)})" for size, n in counts[:MOST_NAMED]]
+    if len(counts) <= MOST_NAMED:
+        return ", ".join(named)
+    ordered = sorted(counts, key=lambda counted: counted[0][0] * counted[0][1])
+    smallest, largest = _shown(ordered[0][0]), _shown(ordered[-1][0])
+    return f"{', '.join(named)} and {len(counts) - MOST_NAMED:,} more, from {smallest} to {largest}"
+
+
+def suggested_side(sizes: Sequence[tuple[int, int]]) -> int:
+    """A side for square images: that of most images if they are square, else a power of two.
+
+    It is the one nearest to the side of a square of as many pixels as the median image has.
+    """
+    (width, height), n = Counter(sizes).most_common(1)[0]
+    if width == height and 2 * n >= len(sizes):
+        return width
+    usual = sqrt(median(width * height for width, height in sizes))
+    smallest, largest = SIDES
+    return min(largest, max(smallest, 1 << round(log2(usual))))
+
+
+def how_to_resize(sizes: Sequence[tuple[int, int]]) -> str:
+    """The options that make all images alike, and what each way does."""
+    share = 1 - min(min(size) / max(size) for size in sizes)
+    pad = f"pad (the default: all of an image, beside it up to {share:.0%} white)"
+    crop = f"crop (loses up to {share:.0%} of an image)"
+    return f"--resize {suggested_side(sizes)} makes all alike, with --fit {pad}, {crop} or stretch (distorts)"
+
+
+def _shown(size: tuple[int, int]) -> str:
+    return "x".join(map(str, size))
