@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from sweeper.evaluation.metrics import largest_confusions
+from sweeper.plots.names import LONGEST_CLASS_NAME, fitted
+from sweeper.plots.names import width as width_of
 from sweeper.plots.panels import empty_figure
 
 # With more classes, counts are not readable in the cells, and only the colours show the shares.
 MOST_CLASSES_WITH_COUNTS = 20
 MOST_CLASS_NAMES = 100
-# In letters; longer class names are cut.
-LONGEST_CLASS_NAME = 24
 
 
 def confusion_matrix(matrix: npt.ArrayLike, classes: Sequence[str], title: str) -> Figure:
@@ -36,10 +36,10 @@ def confusion_matrix(matrix: npt.ArrayLike, classes: Sequence[str], title: str) 
     side = max(4.0, 0.56 * n) if with_counts else min(0.16 * n, 16.0)
     size, angle = (9, 45) if with_counts else (6, 90)
     shown = range(0, n, math.ceil(n / MOST_CLASS_NAMES))
-    classes = [name if len(name) <= LONGEST_CLASS_NAME else f"{name[: LONGEST_CLASS_NAME - 3]}..." for name in classes]
+    classes = fitted(classes, LONGEST_CLASS_NAME)
     names = [classes[i] for i in shown]
     # A letter is about 0.6 of its font size wide; a point is 1/72 inch.
-    longest = max(len(name) for name in names) * 0.6 * size / 72
+    longest = max(map(width_of, names)) * 0.6 * size / 72
     width, height = side + longest + 1.6, side + longest * math.sin(math.radians(angle)) + 2.0
     figure = empty_figure(width, height, title)
     axes = figure.add_subplot()

@@ -9,12 +9,11 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from sweeper.plots.names import LONGEST_CLASS_NAME, fitted, width
 from sweeper.plots.panels import BLUE, GREY, ORANGE, empty_figure
 
 # With more classes, their names do not fit below each other, nor their images on a page.
 MOST_CLASSES = 100
-# In letters; longer class names are cut.
-LONGEST_CLASS_NAME = 24
 PART_COLOURS = (BLUE, ORANGE, GREY)
 CHANNEL_NAMES = ("red", "green", "blue")
 # The side of a tile of images, in inches.
@@ -48,8 +47,8 @@ def class_distribution(counts: Mapping[str, Sequence[int]], classes: Sequence[st
         # Leaves room for the number after the longest bar; a part without images still gets an axis.
         axes.set_xlim(0, 1.22 * max(1, *numbers))
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
-    shown = range(0, n, math.ceil(n / MOST_CLASSES))
-    panels[0].set_yticks(shown, [_short(classes[i]) for i in shown], fontsize=size, parse_math=False)
+    shown, names = range(0, n, math.ceil(n / MOST_CLASSES)), fitted(classes, LONGEST_CLASS_NAME)
+    panels[0].set_yticks(shown, [names[i] for i in shown], fontsize=size, parse_math=False)
     panels[0].set_ylim(n - 0.4, -0.6)
     return figure
 
@@ -106,15 +105,15 @@ def sample_grid(samples: Sequence[npt.NDArray[np.uint8]], classes: Sequence[str]
     n_rows = math.ceil(len(shown) / n_columns)
     side = math.ceil(math.sqrt(max(1, *(len(samples[i]) for i in shown))))
     figure = empty_figure(0.4 + 1.08 * TILE * n_columns, 0.6 + 1.22 * TILE * n_rows, title)
-    axes = figure.add_subplot()
+    axes, names = figure.add_subplot(), fitted(classes, LONGEST_CLASS_NAME)
     for place, i in enumerate(shown.tolist()):
         left, top = 1.08 * (place % n_columns), 1.22 * (place // n_columns)
         if len(samples[i]):
             # The vertical axis points down, as rows of pixels do.
             axes.imshow(_tile(samples[i], side), extent=(left, left + 1, top + 1, top), cmap="gray", vmin=0, vmax=255)
-        name = _short(classes[i])
+        name = names[i]
         # A letter is about 0.6 of its font size wide; a point is 1/72 inch.
-        size = max(5.0, min(9.0, 72 * 1.04 * TILE / (0.6 * max(1, len(name)))))
+        size = max(5.0, min(9.0, 72 * 1.04 * TILE / (0.6 * max(1, width(name)))))
         axes.text(left + 0.5, top - 0.03, name, ha="center", va="bottom", fontsize=size, parse_math=False)
     axes.set_xlim(-0.04, 1.08 * n_columns - 0.04)
     axes.set_ylim(1.22 * n_rows - 0.18, -0.2)
@@ -132,7 +131,3 @@ def _tile(images: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
         top, left = (place // side) * (height + gap), (place % side) * (width + gap)
         tile[:, top : top + height, left : left + width] = image
     return tile.transpose(1, 2, 0) if n_channels == 3 else tile[0]
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= LONGEST_CLASS_NAME else f"{name[: LONGEST_CLASS_NAME - 3]}..."

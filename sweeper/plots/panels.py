@@ -6,10 +6,14 @@ from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.legend import Legend
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
+
+from sweeper.plots import glyphs
 
 # Okabe and Ito's palette: distinguishable with every common colour-vision deficiency, and in grey by lightness.
 BLUE = "#0072B2"
@@ -25,14 +29,27 @@ MOST_POINTS_WITH_MARKERS = 25
 MARKERS_PER_LINE = 8
 
 
+class _Figure(Figure):
+    """A Figure whose texts may be in any script: it is drawn in fonts that have all of their characters."""
+
+    def draw(self, renderer: RendererBase) -> None:
+        texts = self.findobj(Text)
+        families = glyphs.families("".join(text.get_text() for text in texts))
+        for text in texts:
+            text.set_fontfamily(families)
+        super().draw(renderer)
+
+
 def empty_figure(width: float, height: float, title: str = "", title_width: float | None = None) -> Figure:
     """An empty Figure (sizes in inches) that lays itself out, with slightly wider margins than by default.
 
     The title is centred and wraps at the width of the Figure, or at `title_width` inches.
     """
-    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
+    figure = _Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
     if title:
-        figure.suptitle(textwrap.fill(title, int(10 * (title_width or width))), fontsize=12, parse_math=False)
+        figure.suptitle(
+            textwrap.fill(glyphs.drawable(title), int(10 * (title_width or width))), fontsize=12, parse_math=False
+        )
     return figure
 
 
@@ -54,7 +71,7 @@ def line_style(index: int, n_lines: int, n_points: int) -> dict[str, Any]:
 
 def add_legend(owner: Figure | Axes, handles: Sequence[Artist], labels: Iterable[str], **options: Any) -> Legend:
     """Adds a legend with one entry for each handle; it shows the texts verbatim."""
-    legend = owner.legend(handles, labels, frameon=False, **options)
+    legend = owner.legend(handles, [glyphs.drawable(label) for label in labels], frameon=False, **options)
     for text in (legend.get_title(), *legend.get_texts()):
         # Users choose the names: a pair of $ in a name is no formula.
         text.set_parse_math(False)

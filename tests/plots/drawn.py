@@ -14,6 +14,9 @@ AWKWARD_NAMES = [
     "x" * 90,
     r"\alpha_{3} $\frac{1}{2}$",
     "{}%s&amp;",
+    "\N{CAT FACE} 日本語 \N{COMBINING ENCLOSING CIRCLE}",
+    "قط",
+    "हिन्दी",
 ]
 
 

@@ -54,7 +54,7 @@ def test_any_number_of_classes_stays_legible(n_classes, n_names):
 def test_a_very_long_class_name_is_cut_to_fit():
     names = ["a name of a class that goes on for ever and ever", "dog"]
     figure = confusion_matrix(np.eye(2, dtype=int), names, "Trial 3")
-    assert figure.axes[0].get_xticklabels()[0].get_text() == "a name of a class tha..."
+    assert figure.axes[0].get_xticklabels()[0].get_text() == "a name of a class that …"
     assert_nothing_is_clipped(figure)
 
 
