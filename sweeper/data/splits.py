@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 from sklearn.utils import resample
 
+from sweeper.data.shortages import leaving_out, name_of, require_every_class
 from sweeper.data.trades import bring_together, spread_small_classes
-from sweeper.errors import plain
 
 Indices = NDArray[np.int64]
 
@@ -76,7 +76,8 @@ def split_once(
     n_confirm = _count("confirm", confirm, size, least=0)
     if n_validation + n_confirm >= size:
         raise ValueError(
-            f"validation and confirm must leave images to train on, got {n_validation} + {n_confirm} of {size} images"
+            f"validation and confirm must leave images to train on, got {n_validation} + {n_confirm} of {size} images; "
+            "--set validation=N and --set confirm=N give smaller numbers"
         )
 
     def split(rest: Indices, state: int) -> dict[str, Indices]:
@@ -103,10 +104,11 @@ def _split_around(
     if not n_validation or n_validation + n_confirm >= size:
         raise ValueError(
             "validation and confirm must hold images and leave some to train on, "
-            f"got {n_validation} + {n_confirm} of {size} images"
+            f"got {n_validation} + {n_confirm} of {size} images; --set confirm=N gives a smaller number, and --resplit "
+            "cuts validation from all training images"
         )
     validation = _stratified(validation, labels, n_validation, seed)
-    _require_every_class("validation", validation, labels, classes, "--resplit cuts this part anew")
+    require_every_class("validation", validation, labels, classes, is_own=True)
     parts = _parts(images, labels, classes, rest, size - n_validation, n_confirm, seed, lambda left, _: {"train": left})
     return Split(validation=validation, **parts)
 
@@ -141,17 +143,21 @@ def split_folds(
         raise ValueError(f"folds must be at least 2, got {folds}")
     n_confirm = _count("confirm", confirm, size, least=0)
     if n_confirm >= size:
-        raise ValueError(f"confirm must leave images to train on, got {n_confirm} of {size} images")
+        raise ValueError(
+            f"confirm must leave images to train on, got {n_confirm} of {size} images; --set confirm=0 needs none"
+        )
 
     def split(rest: Indices, state: int) -> dict[str, Indices]:
-        for label in np.unique(labels):
-            n_images = int((labels[rest] == label).sum())
-            if n_images < folds:
-                name = _name(label, classes)
-                raise ValueError(
-                    f"each of {folds} folds must hold an image of each class, got {n_images} images of class {name}; "
-                    "use fewer --folds, or leave the class out with --classes"
-                )
+        counts = np.bincount(labels[rest], minlength=int(labels.max()) + 1)
+        few = [label for label in np.unique(labels).tolist() if counts[label] < folds]
+        if few:
+            least = int(counts[few].min())
+            remedies = [f"use at most --folds {least}"] if least > 1 else []
+            remedies += leaving_out(few, labels, needed=folds + (n_confirm > 0))
+            raise ValueError(
+                f"each of {folds} folds must hold an image of each class, got {counts[few[0]]} images of class "
+                f"{name_of(few[0], classes)}; {', or '.join(remedies)}"
+            )
         folding = StratifiedKFold(folds, shuffle=True, random_state=state).split(rest, labels[rest])
         return {f"fold {number}": rest[fold] for number, (_, fold) in enumerate(folding, start=1)}
 
@@ -208,29 +214,8 @@ def _parts(
     parts = {name: members[part[members] == number] for number, name in enumerate(parts)}
     for name, drawn in parts.items():
         if name != "confirm" or n_confirm:
-            _require_every_class(name, drawn, labels, classes)
+            require_every_class(name, drawn, labels, classes, is_subset=size < len(among))
     return parts
-
-
-def _require_every_class(
-    name: str,
-    members: Indices,
-    labels: NDArray[np.int64],
-    classes: Sequence[str] | None,
-    remedy: str = "a space's [protocol] sets the sizes of validation and confirm (confirm = 0 needs none)",
-) -> None:
-    present = np.unique(labels)
-    absent = np.setdiff1d(present, labels[members])
-    if len(absent):
-        raise ValueError(
-            f"{name} must hold an image of each of the {len(present)} classes, "
-            f"got {len(members)} images without class {_name(absent[0], classes)}; {remedy}, and --classes leaves a "
-            "class out"
-        )
-
-
-def _name(label: int, classes: Sequence[str] | None) -> str:
-    return str(label) if classes is None else plain(classes[label])
 
 
 def _count(name: str, value: float | int, size: int, least: int) -> int:
@@ -241,7 +226,9 @@ def _count(name: str, value: float | int, size: int, least: int) -> int:
             raise ValueError(f"{name} as a share must be in {low}, 1), got {value}")
         count = math.floor(value * size + 0.5)
         if value > 0 and count == 0:
-            raise ValueError(f"{name} must come to at least one image, got {value} of {size} images")
+            raise ValueError(
+                f"{name} must come to at least one image, got {value} of {size} images; --set {name}=1 asks for one"
+            )
         return count
     if isinstance(value, bool) or value < least:
         raise ValueError(f"{name} as a count must be at least {least}, got {value}")

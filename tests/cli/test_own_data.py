@@ -157,7 +157,10 @@ def test_too_few_images_to_cut_are_one_line(tmp_path):
         tmp_path / "pets", {"train/cat/1.png": picture(1, (28, 28)), "train/dog/1.png": picture(2, (28, 28))}
     )
     line = refused("search", root, "--dry-run", codes=(2,))
-    assert line == "Error: validation must come to at least one image, got 0.1 of 2 images"
+    assert (
+        line
+        == "Error: validation must come to at least one image, got 0.1 of 2 images; --set validation=1 asks for one"
+    )
 
 
 def test_bad_files_that_are_left_out_are_told_each_time(tmp_path):

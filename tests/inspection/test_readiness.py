@@ -37,7 +37,7 @@ def test_small_validation_part_is_told_with_its_resolution():
 def test_what_would_be_refused_is_told_with_the_remedy():
     told = sentences(data_set([0, 1] * 400 + [2]))
     assert told[0].startswith("A search would be refused: ")
-    assert "without class class 2; a space's [protocol] sets the sizes" in told[0]
+    assert told[0].endswith("without class class 2, which has 1 in all; --min-per-class 2 leaves out this class")
 
 
 def test_imbalance_is_told_with_the_majority_rate():

@@ -1,0 +1,71 @@
+"""Refuses parts of a split that lack images of a class, with what to do about it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweeper.errors import plain
+from sweeper.images.class_names import typed
+
+Indices = NDArray[np.int64]
+# Train, validation and confirm: a class of as many images has one in each.
+PARTS = 3
+# A list of class names that is to be typed must stay short.
+MOST_TYPED = 10
+
+
+def require_every_class(
+    part: str,
+    members: Indices,
+    labels: Indices,
+    classes: Sequence[str] | None,
+    *,
+    is_own: bool = False,
+    is_subset: bool = False,
+) -> None:
+    """Raises ValueError, with the remedies, if the part lacks a class that the labels have.
+
+    `is_own` says that the data set itself keeps these images as the part, `is_subset` that only some are split.
+    """
+    counts = np.bincount(labels)
+    present, held = np.flatnonzero(counts), np.unique(labels[members])
+    absent = np.setdiff1d(present, held)
+    if not len(absent):
+        return
+    fewest = int(counts[absent].min())
+    remedies = []
+    if is_own:
+        remedies.append("--resplit cuts this part from all training images")
+        if classes is not None and 2 <= len(held) <= MOST_TYPED:
+            remedies.append(f"--classes {typed([classes[label] for label in held])} uses those that it has")
+    elif is_subset:
+        remedies.append("a larger --subset draws more of each class")
+    elif part == "train":
+        remedies.append("--set validation=N and --set confirm=N leave more for it")
+    elif len(members) < len(present) and part in ("validation", "confirm"):
+        remedies.append(f"--set {part}={len(present)} or more makes it large enough")
+    if part == "confirm" or fewest == PARTS - 1:
+        remedies.append("--set confirm=0 needs no confirm part")
+    if fewest < PARTS:
+        remedies += leaving_out(absent[counts[absent] < PARTS], labels, PARTS)
+    remedies = remedies or ["copies of an image share a part: remove the copies"]
+    raise ValueError(
+        f"{part} must hold an image of each of the {len(present)} classes, got {len(members)} images without class "
+        f"{name_of(absent[0], classes)}, which has {counts[absent[0]]:,} in all; " + ", or ".join(remedies)
+    )
+
+
+def leaving_out(few: Sequence[int] | Indices, labels: Indices, needed: int) -> list[str]:
+    """The remedies for classes of too few images: to leave them out, or else to add images up to the number needed."""
+    counts = np.bincount(labels)
+    enough = int(counts[few].max()) + 1
+    n_out = int(((counts > 0) & (counts < enough)).sum())
+    if (counts >= enough).sum() < 2:
+        return [f"add images: a class needs {needed} or more"]
+    return [f"--min-per-class {enough} leaves out {'this class' if n_out == 1 else f'{n_out} classes'}"]
+
+
+def name_of(label: int, classes: Sequence[str] | None) -> str:
+    """The class's name, or its number if it has none, for a message."""
+    return str(label) if classes is None else plain(classes[label])
