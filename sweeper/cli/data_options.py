@@ -12,7 +12,7 @@ from sweeper.cli.options import Decorator, decorated
 from sweeper.cli.values import Names, Pixels, Range, Size
 from sweeper.data.source import DataSource
 from sweeper.errors import UsageError
-from sweeper.images.options import MOST_SIDE, Background, DataOptions, Fit
+from sweeper.images.options import MOST_SIDE, Background, Channels, DataOptions, Fit
 from sweeper.images.value_range import OPTION, ValueRange
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
         value_range: ValueRange | None,
         background: Background,
         no_exif: bool,
+        channels: Channels | None,
         data_dir: Path | None,
         offline: bool,
         **others: Any,
@@ -97,6 +98,7 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
             value_range=value_range,
             background=background,
             no_exif=no_exif,
+            channels=channels,
         )
         source = DataSource(dataset, options, data_dir, offline, max_bytes)
         return function(*args, source=source, **others)
@@ -189,6 +191,11 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
             help="What is behind transparent pixels.",
         ),
         click.option("--no-exif", is_flag=True, help="Do not turn photographs upright as their EXIF blocks ask for."),
+        click.option(
+            "--channels",
+            type=click.Choice(get_args(Channels)),
+            help="Where the images of an .npz file have their channels, if the shapes do not tell.",
+        ),
         data_dir_option,
         offline_option,
     )

@@ -28,13 +28,13 @@ def path_of(dataset: str) -> Path | None:
     except (OSError, ValueError):  # the name is too long for a file, or holds a null character
         is_folder = is_file = False
     if not dataset or not (is_folder or is_file):
-        if "/" in dataset or dataset.endswith(NPZ):
+        if "/" in dataset or dataset.lower().endswith(NPZ):
             raise UsageError(f"a data set must be a known name, or a folder or file that exists, got {plain(dataset)}")
         catalog.get(dataset)
     if not str(path).isprintable():
         # Every message about the content names this path.
         raise UsageError(f"a data set's path must be printable, got {plain(dataset)}")
-    if is_file and path.suffix != NPZ:
+    if is_file and path.suffix.lower() != NPZ:
         raise UsageError(
             f"a data set must be a known name, a folder of images or an .npz file, got file {plain(dataset)}"
         )
@@ -47,7 +47,8 @@ def name_of(dataset: str) -> str:
     if path is None:
         return dataset
     kind = "npz" if path.is_file() else "folder"
-    last = path.resolve().name.removesuffix(NPZ) if kind == "npz" else path.resolve().name
+    last = path.resolve().name
+    last = last[: -len(NPZ)] if kind == "npz" and last.lower().endswith(NPZ) else last
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip(".-")[:50] or kind
     return f"{name}-{kind}" if name.lower() in RESERVED_NAMES else name
 
@@ -61,6 +62,8 @@ def check_options(dataset: str, options: DataOptions) -> None:
         raise UsageError(f"--max-pixels is for folders of images, got {plain(dataset)}")
     if options.value_range is not None and path is None:
         raise UsageError(f"{OPTION} is for your own images, got {plain(dataset)}, whose pixels are bytes")
+    if options.channels is not None and (path is None or path.is_dir()):
+        raise UsageError(f"--channels is for .npz files, got {plain(dataset)}")
     if options.min_per_class is not None and path is None:
         raise UsageError(f"--min-per-class is for your own data: no class of {dataset} has too few images")
     if options.no_exif and (path is None or not path.is_dir()):
@@ -85,7 +88,7 @@ def input_shape(dataset: str, options: DataOptions) -> tuple[int, int, int]:
     check_options(dataset, options)
     if path is not None and path.is_dir():
         return image_folder.training_format(path, options).input_shape
-    shape = catalog.get(dataset).input_shape if path is None else npz.training_shape(path)
+    shape = catalog.get(dataset).input_shape if path is None else npz.training_shape(path, options)
     channels, height, width = shape
     return 1 if options.grayscale else channels, options.resize or height, options.resize or width
 
@@ -104,7 +107,7 @@ def test_part(path: Path, options: DataOptions, wanted: PixelFormat, reading: Re
         return image_folder.test_part(
             path, options, Format((width, height), channels == 1, wanted.value_range), reading
         )
-    part = npz.test_part(path, options, reading)
+    part = npz.test_part(path, options, wanted, reading)
     if part.images.shape[1:] != wanted.shape:
         got, needed = ("x".join(map(str, sizes)) for sizes in (part.images.shape[1:], wanted.shape))
         is_size = part.images.shape[2:] != (height, width)

@@ -8,6 +8,8 @@ from sweeper.images.value_range import ValueRange
 
 # How an image of other proportions becomes one of the wanted size.
 Fit = Literal["pad", "crop", "stretch"]
+# Where the channels of images in an array are: before or after height and width.
+Channels = Literal["first", "last"]
 # New class names in label order, each with the names that the data set itself gives to it.
 ClassMap = tuple[tuple[str, tuple[str, ...]], ...]
 # What is behind transparent pixels.
@@ -23,7 +25,10 @@ FOLDER_OPTIONS = (
 CLASS_OPTIONS = ("map", "min_per_class")
 
 # The fields that are stored only where they are given: older studies lack them.
-STORED_IF_GIVEN = ("fit", "max_pixels", *FOLDER_OPTIONS, *CLASS_OPTIONS, "value_range", "background", "no_exif")
+STORED_IF_GIVEN = (
+    *("fit", "max_pixels", *FOLDER_OPTIONS, *CLASS_OPTIONS),
+    *("value_range", "background", "no_exif", "channels"),
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class DataOptions:
     refused; `max_pixels` is the most pixels that one may have, None for what nearly all photographs have. `value_range`
     has the stored values that become black and white in users' own images; None goes by the values. `background` is
     behind transparent pixels and fills what `fit` pads. With `no_exif`, photographs are not turned upright.
+    `channels` says where the images of an .npz file have their channels; None goes by the shapes.
 
     The others are about folders of images. `train_dir`, `val_dir` and `test_dir` name the folders of the parts, as
     paths from the data set's folder; None goes by their names. `depth` is how many folders deep a class is named (1 or
@@ -64,6 +70,7 @@ class DataOptions:
     value_range: ValueRange | None = None
     background: Background = "white"
     no_exif: bool = False
+    channels: Channels | None = None
 
     @property
     def for_folders(self) -> list[str]:
@@ -98,7 +105,9 @@ class DataOptions:
             found["max_pixels"] = self.max_pixels
         if self.background != DataOptions.background:
             found["background"] = self.background
-        return found | ({"no_exif": True} if self.no_exif else {})
+        if self.no_exif:
+            found["no_exif"] = True
+        return found if self.channels is None else found | {"channels": self.channels}
 
     @property
     def own_classes(self) -> tuple[str, ...]:

@@ -10,11 +10,11 @@ from sweeper.images.value_range import ValueRange
 
 def to_bytes(values: NDArray[Any], value_range: ValueRange) -> NDArray[np.uint8]:
     """The values, which must be finite, as bytes: rounded, a half to the even neighbour, and clipped to 0 and 255."""
-    spread = (values.astype(np.float64) - value_range.low) * (255 / (value_range.high - value_range.low))
+    spread = (values.astype(np.float64) - value_range.low) * 255 / (value_range.high - value_range.low)
     return np.rint(spread).clip(0, 255).astype(np.uint8)
 
 
 def n_outside(values: NDArray[Any], value_range: ValueRange) -> int:
     """How many values are clipped by more than rounding."""
-    margin = value_range.margin
-    return int(np.count_nonzero((values < value_range.low - margin) | (values > value_range.high + margin)))
+    wide, margin = values.astype(np.float64), value_range.margin
+    return int(np.count_nonzero((wide < value_range.low - margin) | (wide > value_range.high + margin)))

@@ -218,8 +218,10 @@ def _refuse_changes(name: str, stored: Mapping[str, Any], spec: StudySpec, unkno
         reading = other_reading(stored.get("conversions", ()), spec.conversions)
         if reading and field in OF_THE_PIXELS:
             raise UsageError(f"study {name} cannot go on: {reading}; give --new for another study")
+        remedy = "give the same value"
+        if field == "data_sha256":
+            remedy = "the training data, or what this version of sweeper reads of them, are others: restore them"
         raise UsageError(
             f"study {name} was started with {field} {shortened(repr(before))}, this command has "
-            f"{shortened(repr(now))}: "
-            "give the same value, or --new for another study"
+            f"{shortened(repr(now))}: {remedy}, or --new for another study"
         )

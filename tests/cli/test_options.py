@@ -175,6 +175,13 @@ def test_a_range_of_values_is_for_the_users_own_images():
     assert "--value-range is for your own images, got mnist, whose pixels are bytes" in result.output
 
 
+@pytest.mark.parametrize("dataset", ["mnist", "."])
+def test_place_of_the_channels_is_for_npz_files(monkeypatch, tmp_path, dataset):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["data", "info", dataset, "--channels", "first"])
+    assert (result.exit_code, result.output) == (2, f"Error: --channels is for .npz files, got {dataset}\n")
+
+
 def test_every_option_reaches_its_place(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     arguments = "search cifar10 --trials 7 --epochs 3 --folds 2 --repeats 4 --seed 5 --subset 600 --timeout 90 --new "

@@ -135,11 +135,10 @@ def test_what_is_no_data_set_is_one_line_and_its_exit_code(tmp_path, command, co
     ("changed", "code", "message"),
     [
         ({"train_labels": np.zeros(4, np.int64)}, 2, "must be at least two classes, got only 0"),
-        ({"train_labels": np.array([0, 0, 2, 2])}, 2, "class 1 must have at least one image, got none"),
-        ({"train_images": np.zeros((4, 28, 28))}, 2, "images must be of type uint8, got float64"),
-        ({"train_images": np.zeros((4, 28), np.uint8)}, 2, "images must have shape (n, height, width)"),
-        ({"train_labels": None}, 2, "the file must hold train_labels"),
-        ({"test_images": np.zeros((1, 28, 28), np.uint8)}, 2, "both test_images and test_labels, or neither"),
+        ({"train_labels": np.array([0, 0, -1, 1])}, 2, "labels must not be negative, got -1 for 1 of 4 images"),
+        ({"train_images": np.full((4, 28, 28), 256.5)}, 2, "floats must lie in 0 to 1, or in 0 to 255"),
+        ({"train_images": np.zeros((4, 28), np.uint8)}, 2, "rows must be square images, grey or of three channels"),
+        ({"train_labels": None}, 2, "got no train labels among train_images (uint8, 4 x 28 x 28)"),
         ({}, 1, "must be readable as .npz data"),  # damaged below, as a picture in a folder would be
     ],
 )
@@ -148,8 +147,7 @@ def test_npz_file_of_another_layout_ends_as_a_folder_of_another_layout(tmp_path,
     path = write_npz(tmp_path / "pets.npz", {name: array for name, array in arrays.items() if array is not None})
     if not changed:
         path.write_bytes(path.read_bytes()[:-100])
-    command = ("data", "info") if "test_images" in changed else ("search",)  # a search opens no test array
-    assert message in refused(*command, path, codes=(code,))
+    assert message in refused("search", path, codes=(code,))
 
 
 def test_too_few_images_to_cut_are_one_line(tmp_path):

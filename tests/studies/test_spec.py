@@ -160,7 +160,7 @@ def test_options_for_folders_are_stored_only_where_they_change_something():
 
 def test_a_range_of_values_is_stored_only_if_given():
     read = StudySpec.from_json(stored())
-    options = replace(read.data_options, value_range=ValueRange(-1, 1))
+    options = replace(read.data_options, value_range=ValueRange(-1, 1), channels="first")
     changed = replace(read, data_options=options)
     assert StudySpec.from_json(changed.as_json()).data_options == options
     assert first_difference(read.as_json(), changed) == ("value_range", None, {"low": -1, "high": 1})

@@ -56,9 +56,10 @@ class StoredArray:
         values = np.frombuffer(self.stream.read(n_bytes), self.dtype)
         return values.reshape(self.shape, order="F" if self.is_fortran else "C")
 
-    def skip(self, progress: Progress | None = None) -> None:
-        """Reads to the end, a chunk at a time, and keeps nothing."""
+    def chunks(self, progress: Progress | None = None) -> Iterator[bytes]:
+        """The values as bytes, many at a time, each of them whole."""
         while chunk := self.stream.read(CHUNK):
+            yield chunk
             if progress:
                 progress.add(len(chunk))
 
@@ -80,7 +81,9 @@ def opened(path: Path, name: str, digest: "hashlib._Hash | None" = None) -> Iter
             version = np.lib.format.read_magic(cast(IO[bytes], stream))
             if version != (1, 0):
                 # Later versions are for records of many fields, and allow headers of gigabytes.
-                raise ValueError(f"version {version[0]}.{version[1]} of the npy format, only 1.0 is supported")
+                raise ValueError(
+                    f"version {version[0]}.{version[1]} of the npy format, only 1.0 is supported; numpy.savez writes it"
+                )
             shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(cast(IO[bytes], stream))
             found = StoredArray(name, place(path, name), shape, dtype, is_fortran, info.compress_size, stream)
             _check(found, info, info.file_size - file.tell())
@@ -102,7 +105,10 @@ def _check(array: StoredArray, info: zipfile.ZipInfo, content: int) -> None:
     """Raises SweeperError if the content, of so many bytes, cannot be what the header says."""
     sizes = f"{' x '.join(map(str, array.shape))} of {array.dtype}"
     if array.dtype.hasobject:
-        raise SweeperError(f"arrays must hold numbers or text, got objects, which are not unpickled ({array.place})")
+        raise SweeperError(
+            f"arrays must hold numbers or text, got objects, which are not unpickled ({array.place}); store text with "
+            "numpy.array(NAMES, dtype=str), and images as one array of one size"
+        )
     if min(array.shape, default=0) < 0 or not array.dtype.itemsize:
         # The product of such sizes can equal the size of the content.
         raise SweeperError(

@@ -1,0 +1,189 @@
+"""Reads the arrays of images in an .npz file: the range of their values first, then the pixels, some at a time."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweeper.data.own.npz_arrays import CHUNK, StoredArray
+from sweeper.errors import UsageError
+from sweeper.images.alpha import composited, conversion
+from sweeper.images.array_layout import ArrayLayout, layout_of
+from sweeper.images.options import DataOptions
+from sweeper.images.progress import Progress
+from sweeper.images.scaling import n_outside, to_bytes
+from sweeper.images.value_range import BYTES, OPTION, ValueRange, of_floats, of_integers
+
+# Types of numbers that can be pixels. Those of one group may differ between the parts.
+GROUPS = {"b": "booleans", "i": "integers", "u": "integers", "f": "floats"}
+# A part was scaled in another way than the training images if a larger share of its values is outside of their range,
+# or if even its largest value reaches a smaller share of the range: bytes for floats up to 1 reach 1/255.
+MOST_OUTSIDE, LEAST_REACHED = 0.1, 0.01
+
+
+@dataclass(frozen=True)
+class StoredImages:
+    """The images of a part as the header of their array describes them."""
+
+    layout: ArrayLayout
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    is_fortran: bool
+    place: str
+
+    @property
+    def group(self) -> str:
+        """The kind of numbers that are the pixels."""
+        return GROUPS[self.dtype.kind]
+
+    def conversions(self, value_range: ValueRange | None, options: DataOptions) -> tuple[str, ...]:
+        """What is done to the images, as ImageSet.conversions."""
+        scaled = () if value_range is None else (value_range.conversion,)
+        opacity = (conversion(options.background),) if self.layout.has_opacity else ()
+        return (*self.layout.conversions, *scaled, *opacity)
+
+
+@dataclass(frozen=True)
+class Values:
+    """The smallest and largest value of a part's images, and how many values a range would clip."""
+
+    smallest: float
+    largest: float
+    n_clipped: int
+    n: int
+
+
+def images_in(array: StoredArray, options: DataOptions) -> StoredImages:
+    """The images of an array; reads none. Raises UsageError if it holds none, or if it can be read in two ways."""
+    if array.dtype.kind not in GROUPS or array.dtype.itemsize > 8:
+        raise UsageError(f"images must be integers, floats or booleans, got {array.dtype} ({array.place})")
+    try:
+        layout = layout_of(array.shape, options.channels)
+    except ValueError as error:
+        raise UsageError(f"{error} ({array.place})") from error
+    return StoredImages(layout, array.shape, array.dtype, array.is_fortran, array.place)
+
+
+def values_of(array: StoredArray, value_range: ValueRange | None, progress: Progress) -> Values:
+    """Reads all values; `value_range` is the one that they are to be scaled by, if it is known yet.
+
+    Raises UsageError for values that are not finite.
+    """
+    found, n_read = Values(np.inf, -np.inf, 0, prod(array.shape)), 0
+    for chunk in array.chunks(progress):
+        values = np.frombuffer(chunk, array.dtype)
+        if array.dtype.kind == "f" and not (finite := np.isfinite(values)).all():
+            position = n_read + int(finite.argmin())
+            n_images = array.shape[0]
+            image = position % n_images if array.is_fortran else position // (found.n // n_images)
+            raise UsageError(
+                f"pixels must be finite, got {values[finite.argmin()]} in image {image:,} ({array.place}); "
+                "numpy.nan_to_num replaces such values"
+            )
+        found = Values(
+            min(found.smallest, values.min().item()),
+            max(found.largest, values.max().item()),
+            found.n_clipped + (n_outside(values, value_range) if value_range else 0),
+            found.n,
+        )
+        n_read += len(values)
+    return found
+
+
+def training_range(images: StoredImages, values: Values, given: ValueRange | None) -> ValueRange | None:
+    """The values that become 0 and 255; None for bytes that stay as they are. `given` is what the user says.
+
+    Raises UsageError if the values do not tell.
+    """
+    are_bytes = images.dtype == np.uint8
+    if given is not None:
+        return None if are_bytes and given == BYTES else given
+    if are_bytes and values.largest != 1:
+        return None
+    try:
+        if images.group == "floats":
+            return of_floats(values.smallest, values.largest)
+        return of_integers(int(values.smallest), int(values.largest))
+    except ValueError as error:
+        raise UsageError(f"{error} ({images.place})") from error
+
+
+def check_values(
+    training: StoredImages,
+    images: StoredImages,
+    values: Values,
+    value_range: ValueRange | None,
+    options: DataOptions,
+    notify: Callable[[str], None],
+) -> None:
+    """Tells how many values of a part are clipped. Raises UsageError if it was scaled in another way than `training`.
+
+    A range that the user gives may clip as many as it likes: that can be its purpose.
+    """
+    if images.group != training.group:
+        raise UsageError(
+            f"images must be {training.group} like the training images, got {images.group} ({images.dtype}, "
+            f"{images.place}); store all parts as one type"
+        )
+    if value_range is None and images.dtype == np.uint8:
+        return
+    used = value_range or BYTES
+    clipped, reached = values.n_clipped / values.n, (values.largest - used.low) / (used.high - used.low)
+    is_other = images is not training and (clipped > MOST_OUTSIDE or reached < LEAST_REACHED)
+    if is_other and options.value_range is None:
+        raise UsageError(
+            f"images must have values from {used} as the training images have, got {values.smallest:g} to "
+            f"{values.largest:g} ({images.place}); store all parts on one scale, or say it with {OPTION}"
+        )
+    if values.n_clipped:
+        notify(f"clipped {values.n_clipped:,} of {values.n:,} values ({images.place}), which are outside of {used}")
+
+
+def decode(
+    array: StoredArray,
+    layout: ArrayLayout,
+    value_range: ValueRange | None,
+    options: DataOptions,
+    target: NDArray[np.uint8],
+    progress: Progress,
+) -> None:
+    """Converts all images to bytes in `target` (N, C, H, W), some at a time: all of them may not fit into memory."""
+    for start, stored in _some_at_a_time(array, value_range, progress):
+        images = layout.arranged(stored)
+        if layout.has_opacity:
+            images = composited(images, options.background)
+        target[start : start + len(images)] = images.transpose(0, 3, 1, 2)
+
+
+def _some_at_a_time(
+    array: StoredArray, value_range: ValueRange | None, progress: Progress
+) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Bytes of some images as stored, with the number of the first one.
+
+    Of an array in Fortran order all images at once: each image is spread over the whole array.
+    """
+    n_images, *stored = array.shape
+    if array.is_fortran:
+        columns = np.empty(prod(array.shape), np.uint8)
+        start = 0
+        for chunk in array.chunks(progress):
+            values = _bytes_of(chunk, array, value_range)
+            columns[start : start + len(values)] = values
+            start += len(values)
+        yield 0, columns.reshape(array.shape, order="F")
+        return
+    n_bytes = prod(stored) * array.dtype.itemsize
+    step = max(1, CHUNK // n_bytes)
+    for start in range(0, n_images, step):
+        n_read = min(step, n_images - start)
+        values = _bytes_of(array.stream.read(n_read * n_bytes), array, value_range)
+        yield start, values.reshape((n_read, *stored))
+        progress.add(n_read * n_bytes)
+
+
+def _bytes_of(content: bytes, array: StoredArray, value_range: ValueRange | None) -> NDArray[np.uint8]:
+    values = np.frombuffer(content, array.dtype)
+    return values if array.dtype == np.uint8 and value_range is None else to_bytes(values, value_range or BYTES)
