@@ -136,8 +136,8 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--fit",
             type=click.Choice(get_args(Fit)),
-            help="How --resize makes images square: pad scales all of the image and fills the rest with white, crop "
-            f"keeps the middle, stretch distorts.  [default: {DataOptions.fit}]",
+            help="How --resize makes images square: pad scales all of the image and fills the rest with --background, "
+            f"crop keeps the middle, stretch distorts.  [default: {DataOptions.fit}]",
         ),
         click.option("--grayscale", is_flag=True, help="Make all images grey."),
         click.option("--skip-bad", is_flag=True, help="Leave out files that cannot be read as images."),
@@ -188,7 +188,7 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
             type=click.Choice(get_args(Background)),
             default=DataOptions.background,
             show_default=True,
-            help="What is behind transparent pixels.",
+            help="What is behind transparent pixels, and beside images that --fit pads.",
         ),
         click.option("--no-exif", is_flag=True, help="Do not turn photographs upright as their EXIF blocks ask for."),
         click.option(

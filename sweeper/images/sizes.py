@@ -37,7 +37,7 @@ def suggested_side(sizes: Sequence[tuple[int, int]]) -> int:
 def how_to_resize(sizes: Sequence[tuple[int, int]]) -> str:
     """The options that make all images alike, and what each way does."""
     share = 1 - min(min(size) / max(size) for size in sizes)
-    pad = f"pad (the default: all of an image, beside it up to {share:.0%} white)"
+    pad = f"pad (the default: all of an image, and up to {share:.0%} --background beside it)"
     crop = f"crop (loses up to {share:.0%} of an image)"
     return f"--resize {suggested_side(sizes)} makes all alike, with --fit {pad}, {crop} or stretch (distorts)"
 

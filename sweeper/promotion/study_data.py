@@ -16,7 +16,7 @@ from sweeper.runs.study_splits import splits_of
 from sweeper.store.layout import Store
 from sweeper.studies import lifecycle, trial_records
 from sweeper.studies.attributes import spec_of
-from sweeper.studies.conversions import other_reading
+from sweeper.studies.conversions import other_images, other_reading
 from sweeper.studies.trial_records import TrialRecord
 
 
@@ -36,7 +36,9 @@ def load(study: optuna.Study, source: DataSource, listener: Listener) -> tuple[T
         ("split_sha256", spec.split_sha256, splits_sha256(splits)),
     ):
         if found != expected:
-            raise SweeperError(f"study {study.study_name} has {name} {expected}, but the data here have {found}")
+            difference = f"study {study.study_name} has {name} {expected}, but the data here have {found}"
+            reason = other_images(name, spec.data_options.skip_bad)
+            raise SweeperError(f"{difference}: {reason}" if reason else difference)
     return training_set, splits[0]
 
 

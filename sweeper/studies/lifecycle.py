@@ -26,7 +26,7 @@ from sweeper.studies.attributes import (
     id_of,
     spec_in,
 )  # fmt: skip
-from sweeper.studies.conversions import other_reading
+from sweeper.studies.conversions import other_images, other_reading
 from sweeper.studies.objective import LABELS, direction
 from sweeper.studies.pruners import PRUNERS
 from sweeper.studies.spec import OF_THE_PIXELS, StudySpec, first_difference
@@ -216,6 +216,7 @@ def _refuse_changes(name: str, stored: Mapping[str, Any], spec: StudySpec, unkno
     if difference := first_difference(stored, spec, unknown):
         field, before, now = difference
         reading = other_reading(stored.get("conversions", ()), spec.conversions)
+        reading = reading or other_images(field, spec.data_options.skip_bad)
         if reading and field in OF_THE_PIXELS:
             raise UsageError(f"study {name} cannot go on: {reading}; give --new for another study")
         remedy = "give the same value"

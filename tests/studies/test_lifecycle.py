@@ -73,6 +73,18 @@ def test_study_of_the_same_files_read_otherwise_is_refused_with_the_reason(tmp_p
     assert lifecycle.find_resumable(storage, "s", replace(spec, conversions=before)) is not None
 
 
+def test_study_that_skipped_files_which_are_read_now_is_refused_with_the_reason(tmp_path):
+    storage = open_storage(StoreOptions(tmp_path).resolve({}))
+    options = DataOptions(skip_bad=True)
+    spec = replace(StudySpec.from_json(SPEC), data_options=options, split_sha256="1")
+    study = optuna.create_study(study_name="s", storage=storage, direction="maximize")
+    study.set_user_attr(lifecycle.SPEC, spec.as_json())
+    with pytest.raises(UsageError, match=r"^study s cannot go on: --skip-bad left out other files when it began"):
+        lifecycle.find_resumable(storage, "s", replace(spec, split_sha256="2"))
+    with pytest.raises(UsageError, match="study s was started with skip_bad True"):
+        lifecycle.find_resumable(storage, "s", replace(spec, data_options=DataOptions(), split_sha256="2"))
+
+
 def test_unusable_storage_is_one_line_without_its_password(tmp_path):
     for url in ("postgresql://me:secret@127.0.0.1:1/none", "nonsense://x", f"sqlite:///{tmp_path}/missing/optuna.db"):
         store = StoreOptions(tmp_path, url).resolve({})

@@ -65,9 +65,9 @@ def test_images_of_several_sizes_are_told_apart_from_files_that_are_no_images():
         refuse_sizes(sizes, FILES, bad("b/1"), "pets", skip_bad=False)
     assert str(refusal.value) == (
         "all images must have one size, got 2: 4x4 (7 images), 8x6 (3 images) (pets); --resize 4 makes all alike, with "
-        "--fit pad (the default: all of an image, beside it up to 25% white), crop (loses up to 25% of an image) or "
-        "stretch (distorts); besides, all files must be images: 1 is not (b/1: empty); --skip-bad leaves them out and "
-        "keeps a 10 of 10, b 9 of 10"
+        "--fit pad (the default: all of an image, and up to 25% --background beside it), crop (loses up to 25% of an "
+        "image) or stretch (distorts); besides, all files must be images: 1 is not (b/1: empty); --skip-bad leaves "
+        "them out and keeps a 10 of 10, b 9 of 10"
     )
     refuse_sizes(sizes[:7], FILES, bad("b/1"), "pets", skip_bad=False)
 
