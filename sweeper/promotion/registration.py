@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sweeper.errors import SweeperError
 from sweeper.evaluation.statistics import Estimate
+from sweeper.images.alpha import BACKGROUNDS
 from sweeper.promotion.comparisons import bounded
 from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.jobs import PromotionJobs
@@ -78,9 +79,24 @@ def _register(
         jobs.training_set.images[:2],
         {"model.safetensors": refit.job.weights, "config.json": refit.texts["config.json"]},
         tags,
-        f"{finalist.name} of study {jobs.study_name}, refitted on all its training images. Takes raw pixels "
-        f"(batch, {', '.join(str(size) for size in jobs.training_set.input_shape)}) as uint8, gives logits.",
+        f"{finalist.name} of study {jobs.study_name}, refitted on all its training images. {_taken(jobs)}",
         jobs.training_set.classes,
+        BACKGROUNDS[jobs.spec.data_options.background],
+        jobs.training_set.value_range,
+    )
+
+
+def _taken(jobs: PromotionJobs) -> str:
+    """What the network takes and gives, in words."""
+    channels, height, width = jobs.training_set.input_shape
+    value_range, converted = jobs.training_set.value_range, jobs.training_set.conversions
+    background = jobs.spec.data_options.background
+    return (
+        f"Takes raw pixels (batch, {channels}, {height}, {width}) as uint8"
+        + (f", or stored values of another type, of which {value_range} become 0 to 255" if value_range else "")
+        + f", gives logits. Through mlflow.pyfunc it also takes grey or colour images with the channels first or last, "
+        f"transparent ones, which it puts on {background}, and one image alone."
+        + (f" Its training images were converted: {'; '.join(converted)}." if converted else "")
     )
 
 

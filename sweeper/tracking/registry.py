@@ -1,14 +1,16 @@
 """Registers networks in MLflow's model registry; a registration can be repeated wherever it was killed."""
 
 import copy
+import hashlib
+import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
-import mlflow.pyfunc
 import mlflow.pytorch
 import numpy as np
 import torch
@@ -21,14 +23,15 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sweeper.errors import SweeperError
+from sweeper.images.value_range import ValueRange
 from sweeper.store.layout import Store
-from sweeper.tracking import aliases, class_names, confirmation, deletions, names
+from sweeper.tracking import aliases, class_names, confirmation, deletions, model_loader, names
 from sweeper.tracking.aliases import RegisteredVersion
 from sweeper.tracking.client import connect, is_server, reaching, restore_command
 from sweeper.tracking.leftovers import EXPORT, IDENTITY
 from sweeper.tracking.run_writer import WEIGHTS
 
-MODEL = "model"
+MODEL, CODE = "model", "code"
 # The packages that serving a model imports; pip installs the others as their dependencies. MLflow would find them by
 # loading the model in another process, which takes ten seconds and more.
 REQUIREMENTS = ("mlflow", "numpy", "torch")
@@ -69,12 +72,15 @@ class Registry:
         tags: Mapping[str, str],
         description: str,
         classes: Sequence[str],
+        background: int = 255,
+        value_range: ValueRange | None = None,
     ) -> str:
         """Logs the network and its files in the run, and registers the network; returns the version.
 
         `network` takes raw pixels uint8 (batch, channels, height, width) and gives float32 (batch, classes); `example`
         is a batch of at least two. `files` are paths or texts by name, and become artifacts of the run. `classes` are
-        the names of its columns in order, which stand in a tag, the description, the metadata and the signature. If a
+        the names of its columns in order, which stand in a tag, the description, the metadata and the signature.
+        `background` is the value of what is behind transparent pixels, `value_range` that of the training images. If a
         version with this identity exists, only its tags are written. Raises SweeperError if the exported network gives
         other predictions, or MLflow cannot be used.
         """
@@ -92,7 +98,9 @@ class Registry:
         if model is None:
             # Export before writing to MLflow: a network that cannot be exported leaves nothing there.
             with TemporaryDirectory(prefix=EXPORT, dir=self._root) as folder:
-                exported = _export(network, example, classes, Path(folder, MODEL))
+                limits = None if value_range is None else (value_range.low, value_range.high)
+                form = {"background": background, "value_range": limits}
+                exported = _export(network, example, classes, form, Path(folder, MODEL))
                 with reaching(self._uri):
                     model = self._log(experiment_id, run_id, identity, exported, Path(folder, MODEL))
         with reaching(self._uri):
@@ -195,8 +203,13 @@ def _present(name: str, versions: str) -> Iterator[None]:
         ) from error
 
 
-def _export(network: nn.Module, example: NDArray[np.uint8], classes: Sequence[str], folder: Path) -> Model:
-    """Exports the network to a folder that MLflow loads without sweeper's code, for any batch size."""
+def _export(
+    network: nn.Module, example: NDArray[np.uint8], classes: Sequence[str], form: Mapping[str, Any], folder: Path
+) -> Model:
+    """Exports the network to a folder that MLflow loads without sweeper's code, for any batch size.
+
+    `form` has the arguments of model_loader.Pixels besides the shape.
+    """
     # On the CPU, because every machine can load it there. Contiguous, because torch's archive treats tensors of other
     # layouts as parts of weights.
     network = copy.deepcopy(network).cpu().to(memory_format=torch.contiguous_format).eval()
@@ -204,7 +217,8 @@ def _export(network: nn.Module, example: NDArray[np.uint8], classes: Sequence[st
     example = example.copy()
     expected = _predict(network, example)
     signature = ModelSignature(
-        Schema([TensorSpec(example.dtype, (-1, *example.shape[1:]))]),
+        # Of this type and shape alone, MLflow passes on arrays of any: model_loader.py says what is wrong with one.
+        Schema([TensorSpec(np.dtype(object), (-1,), f"images, such as uint8 (n, {_sizes(example)})")]),
         Schema([TensorSpec(expected.dtype, (-1, *expected.shape[1:]), class_names.output_name(classes))]),
     )
     model = Model()
@@ -222,13 +236,30 @@ def _export(network: nn.Module, example: NDArray[np.uint8], classes: Sequence[st
     _forget_source_lines(folder / "data" / "model.pt2")
     # By default, MLflow takes a GPU if it finds one, and then refuses a network that was exported on a CPU.
     model.flavors["python_function"]["config"] = {"device": "cpu"}
+    _add_loader(model, {"shape": example.shape[1:], **form}, folder)
     model.save(str(folder / MLMODEL_FILE_NAME))
-    loaded = mlflow.pyfunc.load_model(str(folder))
+    # Not through MLflow, which would import the copy of the loader, and keep its path and its bytecode.
+    loaded = model_loader._load_pyfunc(str(folder / "data"), {"device": "cpu"})
     # Check a batch of one as well: an export with a fixed batch size would take only `example`.
     for batch in (example, example[:1]):
         if not np.allclose(loaded.predict(batch), _predict(network, batch), rtol=0, atol=TOLERANCE):
             raise SweeperError("the network gives other predictions after it was exported for MLflow")
     return model
+
+
+def _add_loader(model: Model, form: Mapping[str, Any], folder: Path) -> None:
+    """Makes MLflow load the exported network through a copy of model_loader.py."""
+    source = Path(model_loader.__file__).read_bytes()
+    # Named by its content, because a process that loads several models imports a module of one name only once.
+    module = f"sweeper_model_{hashlib.sha256(source).hexdigest()[:12]}"
+    (folder / CODE).mkdir()
+    (folder / CODE / f"{module}.py").write_bytes(source)
+    (folder / "data" / model_loader.PIXELS).write_text(json.dumps(form), encoding="utf-8")
+    model.flavors["python_function"] |= {"loader_module": module, "code": CODE}
+
+
+def _sizes(example: NDArray[np.uint8]) -> str:
+    return ", ".join(map(str, example.shape[1:]))
 
 
 def _forget_source_lines(path: Path) -> None:

@@ -1,8 +1,9 @@
 """Stand-ins for what takes most of a command's time and is tested by itself: exported networks and drawn figures."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,9 @@ from sweeper.tracking import registry
 REAL_EXPORT = registry._export
 
 
-def export(network: nn.Module, example: np.ndarray, classes: Sequence[str], folder: Path) -> Model:
+def export(
+    network: nn.Module, example: np.ndarray, classes: Sequence[str], form: Mapping[str, Any], folder: Path
+) -> Model:
     """A model's folder as MLflow wants it, with nothing in it that could be loaded."""
     (folder / "data").mkdir(parents=True)
     (folder / "data" / "model.pt2").write_bytes(b"not exported")

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from pathlib import Path
 
 import mlflow
 import numpy as np
@@ -13,8 +14,11 @@ from torch import nn
 
 from sweeper.config import ConvNetConfig
 from sweeper.errors import SweeperError
+from sweeper.images.scaling import to_bytes
+from sweeper.images.value_range import ValueRange
 from sweeper.models.families import build
 from sweeper.models.predictor import RawPixels
+from sweeper.tracking import model_loader
 from sweeper.tracking import registry as registries
 from sweeper.tracking.registry import Registry
 from tests.tracking import stand_ins
@@ -189,6 +193,33 @@ def test_registered_model_gives_the_logits_of_the_network_for_any_batch(register
     np.testing.assert_allclose(served, logits(network, pixels(n_images)), rtol=0, atol=1e-5)
 
 
+def test_registered_model_makes_pixels_of_what_it_is_given(registered):
+    network, version = registered
+    model = mlflow.pyfunc.load_model(version.source)
+    expected = logits(network, pixels(5))
+    for images in (pixels(5)[:, 0], pixels(5).transpose(0, 2, 3, 1), np.repeat(pixels(5), 3, axis=1), pixels(5) * 1.0):
+        if images.dtype == np.uint8:
+            np.testing.assert_allclose(model.predict(images), expected, rtol=0, atol=1e-5)
+        else:
+            with pytest.raises(MlflowException, match="pixels must be whole numbers from 0 to 255"):
+                model.predict(images)
+    np.testing.assert_allclose(model.predict(pixels(5)[0, 0]), expected[:1], rtol=0, atol=1e-5)
+    with pytest.raises(MlflowException, match="images must be 8 high and 8 wide, of 1 or 3 channels, got an array of"):
+        model.predict(np.zeros((2, 1, 9, 8), np.uint8))
+
+
+def test_registered_model_scales_as_its_training_images_were_scaled(registry, client, run_id):
+    form = {"background": 0, "value_range": ValueRange(0, 4095)}
+    network = tiny_network()
+    version = client.get_model_version("deep", register(registry, run_id, "deep", network=network, **form))
+    model = mlflow.pyfunc.load_model(version.source)
+    values = np.random.default_rng(0).integers(0, 4096, (5, *SHAPE), dtype=np.uint16)
+    expected = logits(network, to_bytes(values, form["value_range"]))
+    for images in (values, values[:, 0], values.astype(np.float64)):
+        np.testing.assert_allclose(model.predict(images), expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(model.predict(pixels(3)), logits(network, pixels(3)), rtol=0, atol=1e-5)
+
+
 def test_network_with_auxiliary_heads_and_softmax_gives_its_logits(registry, client, run_id):
     network = tiny_network(softmax_output=True, aux_heads=("conv1",), activation="gelu", pooling="avg")
     version = client.get_model_version("heads", register(registry, run_id, "heads", network=network))
@@ -199,7 +230,7 @@ def test_network_with_auxiliary_heads_and_softmax_gives_its_logits(registry, cli
 def test_registered_model_says_what_it_takes_and_gives(registered):
     signature = mlflow.pyfunc.load_model(registered[1].source).metadata.signature
     [taken], [given] = signature.inputs.inputs, signature.outputs.inputs
-    assert (taken.type, taken.shape) == (np.uint8, (-1, *SHAPE))
+    assert (taken.name, taken.shape) == ("images, such as uint8 (n, 1, 8, 8)", (-1,))
     assert (given.type, given.shape) == (np.float32, (-1, CLASSES))
     assert given.name == "logits: 0 cat, 1 日本語, 2 -dash, 3 a,b"
 
@@ -220,15 +251,20 @@ def test_registered_model_is_served_on_the_cpu_where_there_is_a_gpu(registered, 
 
 def test_model_folder_holds_no_pickled_code_and_no_paths_of_this_machine(registered, tmp_path):
     mlflow.artifacts.download_artifacts(registered[1].source, dst_path=str(tmp_path))
-    found = {path.name: path for path in tmp_path.rglob("*") if path.is_file()}
+    # Python keeps bytecode where MLflow imported the loader, which was after the network was registered.
+    found = {path.name: path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    [loader] = [name for name in found if name.startswith("sweeper_model_")]
+    assert found[loader].read_bytes() == Path(model_loader.__file__).read_bytes()
     assert found.keys() == {
         "MLmodel",
         "conda.yaml",
         "input_example.json",
         "model.pt2",
+        "pixels.json",
         "python_env.yaml",
         "requirements.txt",
         "serving_input_example.json",
+        loader,
     }
     names = [line.partition("==")[0] for line in found["requirements.txt"].read_text().splitlines()]
     assert names == ["mlflow", "numpy", "torch"]

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -106,6 +107,16 @@ def test_champion_answers_raw_pixels_with_the_logits_of_the_network(tmp_path):
         body = json.dumps({"inputs": images.tolist()}).encode()
         request = urllib.request.Request(f"{address}/invocations", body, {"Content-Type": "application/json"})
         served = np.array(json.loads(answer(request))["predictions"])
+        with_opacity = np.concatenate([images, np.full((3, 1, 8, 8), 255)], axis=1).transpose(0, 2, 3, 1)
+        body = json.dumps({"instances": with_opacity.tolist()}).encode()
+        request = urllib.request.Request(f"{address}/invocations", body, {"Content-Type": "application/json"})
+        np.testing.assert_allclose(json.loads(answer(request))["predictions"], served, rtol=0, atol=1e-6)
+        body = json.dumps({"inputs": images[..., :7].tolist()}).encode()
+        request = urllib.request.Request(f"{address}/invocations", body, {"Content-Type": "application/json"})
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            answer(request)
+        assert "images must be 8 high and 8 wide" in refused.value.read().decode()
+        assert refused.value.code == 400
     finally:
         end(process)
     np.testing.assert_allclose(served, logits_of(network, images, torch.device("cpu")), rtol=0, atol=1e-4)

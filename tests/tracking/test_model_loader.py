@@ -1,0 +1,127 @@
+import ast
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow.exceptions import MlflowException
+from PIL import Image
+
+from sweeper.images.alpha import composited
+from sweeper.images.resize import fitted
+from sweeper.images.scaling import to_bytes
+from sweeper.images.value_range import ValueRange
+from sweeper.tracking import model_loader
+from sweeper.tracking.model_loader import Pixels
+
+RNG = np.random.default_rng(0)
+N, SIZE = 5, (6, 7)
+GREY, COLOUR = Pixels([1, *SIZE], 255, None), Pixels([3, *SIZE], 255, None)
+
+
+def images(channels, dtype=np.uint8, most=256):
+    return RNG.integers(0, most, (N, channels, *SIZE)).astype(dtype)
+
+
+def last(values):
+    return values.transpose(0, 2, 3, 1)
+
+
+def trained_on(values, *, grey, background="white"):
+    """What training makes of images (n, 1 to 4, height, width)."""
+    if values.shape[1] in (2, 4):
+        values = composited(last(values), background).transpose(0, 3, 1, 2)
+    files = [Image.fromarray(each[0] if len(each) == 1 else each.transpose(1, 2, 0)) for each in values]
+    return np.stack([fitted(file, SIZE[::-1], grey=grey) for file in files])
+
+
+def test_pixels_that_the_network_takes_are_passed_on_as_they_are():
+    for pixels, values in ((GREY, images(1)), (COLOUR, images(3))):
+        assert pixels.of(values) is values
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("grey", [True, False])
+def test_images_of_any_channels_become_what_training_makes_of_them(channels, grey):
+    values = images(channels)
+    expected = trained_on(values, grey=grey)
+    pixels = GREY if grey else COLOUR
+    for given in (values, last(values), values.astype(np.int64), values.astype(object), last(values).tolist()):
+        found = pixels.of(given)
+        assert (found.dtype, found.flags["C_CONTIGUOUS"]) == (np.uint8, True)
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_transparent_pixels_are_put_on_the_background_of_the_training_images():
+    values = images(4)
+    found = Pixels([3, *SIZE], 0, None).of(values)
+    np.testing.assert_array_equal(found, trained_on(values, grey=False, background="black"))
+
+
+def test_one_image_and_grey_images_need_no_further_dimension():
+    values = images(1)
+    for pixels in (GREY, COLOUR):
+        np.testing.assert_array_equal(pixels.of(values[:, 0]), pixels.of(values))
+        np.testing.assert_array_equal(pixels.of(values[0, 0]), pixels.of(values[:1]))
+    colour = images(3)
+    np.testing.assert_array_equal(COLOUR.of(colour[0]), colour[:1])
+    np.testing.assert_array_equal(COLOUR.of(last(colour)[0]), colour[:1])
+    np.testing.assert_array_equal(GREY.of(last(colour)[0]), GREY.of(colour[:1]))
+
+
+@pytest.mark.parametrize(("pixels", "n_images"), [(GREY, 3), (GREY, 2), (COLOUR, 4), (COLOUR, 2)])
+def test_array_that_may_be_one_image_or_several_is_refused(pixels, n_images):
+    with pytest.raises(MlflowException, match=f"may be one image or {n_images} grey ones: add the dimension"):
+        pixels.of(images(1)[:n_images, 0])
+
+
+@pytest.mark.parametrize("shape", [(N, 3, 7, 6), (N, 5, *SIZE), (8, 7), (N, 8, 9), (7,), (), (1, N, 3, *SIZE)])
+def test_image_of_another_size_is_refused_with_the_size_that_is_wanted(shape):
+    with pytest.raises(MlflowException, match="images must be 6 high and 7 wide, of 1 or 3 channels, got an array of"):
+        COLOUR.of(np.zeros(shape, np.uint8))
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32, np.float64])
+def test_stored_values_are_scaled_by_the_range_of_the_training_images_and_clipped(dtype):
+    value_range = ValueRange(10, 1000)
+    values = images(3, dtype, 1200)
+    found = Pixels([3, *SIZE], 255, [10, 1000]).of(values)
+    np.testing.assert_array_equal(found, to_bytes(values, value_range))
+    bytes_ = images(3)
+    np.testing.assert_array_equal(Pixels([3, *SIZE], 255, [10, 1000]).of(bytes_), bytes_)
+
+
+def test_opacity_of_stored_values_is_that_of_their_type():
+    values = images(2, np.uint16, 65536)
+    found = Pixels([1, *SIZE], 255, [0, 65535]).of(values)
+    exact = (values[:, :1] / 257) * (values[:, 1:] / 65535) + 255 * (1 - values[:, 1:] / 65535)
+    assert np.abs(found - exact).max() <= 1.5  # each of three numbers is rounded
+    with pytest.raises(MlflowException, match="images with transparency must be of type uint8 or uint16, got float32"):
+        Pixels([1, *SIZE], 255, [0, 65535]).of(values.astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (np.full((N, 3, *SIZE), 0.5), "pixels must be whole numbers from 0 to 255, .* got float64 from 0.5 to 0.5"),
+        (np.full((N, 3, *SIZE), 300), "pixels must be whole numbers from 0 to 255, .* got int64 from 300 to 300"),
+        (np.full((N, 3, *SIZE), -1), "pixels must be whole numbers from 0 to 255, .* got int64 from -1 to -1"),
+        (np.full((N, 3, *SIZE), np.nan), "images must hold finite numbers"),
+        (np.full((N, 3, *SIZE), "1"), "images must hold numbers, got <U1"),
+        ([np.zeros((3, 6, 7)).tolist(), np.zeros((3, 6, 8)).tolist()], "images must all have one shape"),
+    ],
+)
+def test_what_holds_no_pixels_is_refused_with_what_it_holds(values, told):
+    with pytest.raises(MlflowException, match=told):
+        COLOUR.of(values)
+
+
+def test_black_and_white_is_taken():
+    values = images(1, np.bool_, 2)
+    np.testing.assert_array_equal(GREY.of(values), values * np.uint8(255))
+
+
+def test_loader_needs_nothing_of_sweeper():
+    tree = ast.parse(Path(model_loader.__file__).read_text(encoding="utf-8"))
+    imports = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    named = {(getattr(node, "module", None) or node.names[0].name).partition(".")[0] for node in imports}
+    assert named == {"json", "pathlib", "typing", "mlflow", "numpy"}
