@@ -10,9 +10,12 @@ from sweeper.config import Protocol
 from sweeper.data.splits import Indices, split_once
 from sweeper.data.training_set import TrainingSet
 from sweeper.errors import plain
+from sweeper.images.sizes import SIDES
 
 # A part of fewer images shows only differences of half a point and more, even without any noise.
 FEW_IMAGES = 200
+# Images that take this many times the computation of usual ones are worth a word.
+MUCH_WORK = 4.0
 # A class that is this many times as large as the smallest is worth a word.
 IMBALANCE = 3.0
 # Files in order that differ less than this share of what two images of one class differ are copies, or one scene.
@@ -26,6 +29,7 @@ def before_you_search(training_set: TrainingSet, duplicates: Mapping[str, Any], 
     images, labels, classes = training_set.images, training_set.labels, training_set.classes
     return [
         *_parts(training_set, protocol),
+        *_size(training_set.input_shape),
         *_imbalance(labels, classes),
         *_duplicates(duplicates),
         *_constant_images(images, training_set.files),
@@ -55,6 +59,23 @@ def _parts(training_set: TrainingSet, protocol: Protocol) -> list[str]:
     if own is not None:
         remedy = f"--resplit cuts a part from all training images, {remedy}"
     return [f"One of the {n_images} validation images is {100 / n_images:.1f} points of accuracy: {remedy}"]
+
+
+def _size(input_shape: tuple[int, int, int]) -> list[str]:
+    """What images of this shape (channels, height, width) are too small or too large for."""
+    _, height, width = input_shape
+    smallest, large = SIDES
+    if min(height, width) < smallest:
+        return [
+            f"Images of {width}x{height} pixels leave no room for convolutions and poolings, for which vgg_small needs "
+            f"{smallest}x{smallest}: --resize {smallest} enlarges them, but shows nothing that they do not hold"
+        ]
+    if (times := height * width / large**2) < MUCH_WORK:
+        return []
+    return [
+        f"Images of {width}x{height} take a network {times:.0f} times the computation of {large}x{large}: --resize "
+        f"{large} makes a search that much faster, and is enough unless small details tell the classes apart"
+    ]
 
 
 def _imbalance(labels: Indices, classes: Sequence[str]) -> list[str]:

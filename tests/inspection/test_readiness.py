@@ -40,6 +40,22 @@ def test_what_would_be_refused_is_told_with_the_remedy():
     assert told[0].endswith("without class class 2, which has 1 in all; --min-per-class 2 leaves out this class")
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "told"),
+    [
+        (4, 9, ["Images of 9x4 pixels leave no room for convolutions and poolings, for which vgg_small needs 8x8: "]),
+        (8, 8, []),
+        (255, 255, []),
+        (256, 256, ["Images of 256x256 take a network 4 times the computation of 128x128: --resize 128 makes"]),
+        (480, 640, ["Images of 640x480 take a network 19 times the computation of 128x128"]),
+    ],
+)
+def test_images_that_are_too_small_or_large_for_a_search_are_told(height, width, told):
+    images = np.random.default_rng(1).integers(0, 256, (40, 1, height, width), dtype=np.uint8)
+    found = [line for line in sentences(data_set([0, 1] * 20, images)) if line.startswith("Images of ")]
+    assert [line[: len(start)] for line, start in zip(found, told, strict=True)] == told
+
+
 def test_imbalance_is_told_with_the_majority_rate():
     (told,) = sentences(data_set([0] * 2700 + [1] * 300))
     assert told.startswith("Always saying class 0 scores 90.0% accuracy, and class 1 has 10.0% of the images")
