@@ -12,7 +12,7 @@ from PIL import Image, TiffImagePlugin
 
 from sweeper.images import value_range
 from sweeper.images.scaling import to_bytes
-from sweeper.images.stored_form import DEEP_GREY_MODES, raw_mode
+from sweeper.images.stored_form import DEEP_GREY_MODES, is_signed, raw_mode
 from sweeper.images.value_range import ValueRange
 
 # The opposite order of bytes; N is this machine's.
@@ -41,12 +41,10 @@ def deep_values(content: bytes, formats: tuple[str, ...]) -> DeepValues:
             image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO
         )
         high = np.asarray(image)
-        is_grey, transparent = image.mode in DEEP_GREY_MODES, image.info.get("transparency")
-    if is_grey:
-        # Pillow has no mode for unsigned integers of 32 bits.
-        values = (high.view(np.uint32) if raw == "I;32N" else high)[..., None]
-    else:
-        values = _of_two_bytes(content, formats, raw, high)
+        is_grey, transparent = image.mode in (*DEEP_GREY_MODES, "L"), image.info.get("transparency")
+        # Pillow has no mode for unsigned integers of 32 bits, nor for signed ones of 8.
+        right = np.uint32 if raw == "I;32N" else np.int8 if is_signed(image) else high.dtype
+    values = high.view(right)[..., None] if is_grey else _of_two_bytes(content, formats, raw, high)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise ValueError("values that are infinite or not a number")
     if values.shape[2] in (2, 4):

@@ -1,9 +1,11 @@
 """How an image file stores its pixels, as far as its header tells: depth, transparency, orientation and frames."""
 
+import os
 import re
 from dataclasses import dataclass
+from typing import IO
 
-from PIL import ExifTags, Image, TiffImagePlugin
+from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 
 # Modes that become grey; all others become colour. Transparency is no channel of its own.
 GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
@@ -23,15 +25,17 @@ UPRIGHT = {
 }
 # Those that swap width and height.
 ON_ITS_SIDE = (5, 6, 7, 8)
+# Where a PNG file's chunks begin, and more chunks than a file of ordinary ones has.
+PNG_CHUNKS, MOST_CHUNKS = 8, 100_000
 
 
 @dataclass(frozen=True)
 class StoredForm:
     """How a file stores its image.
 
-    `mode` is Pillow's. `is_deep` says that a channel has more than 8 bits, `has_alpha` that pixels may be transparent.
-    `orientation` is a key of UPRIGHT, or 1 if the image is to stay as it is. `has_frames` says that there are several
-    images, of which Pillow opens the first.
+    `mode` is Pillow's. `is_deep` says that a channel has more than 8 bits or a sign, `has_alpha` that pixels may be
+    transparent. `orientation` is a key of UPRIGHT, or 1 if the image is to stay as it is. `has_frames` says that there
+    are several images, of which Pillow opens the first.
     """
 
     mode: str
@@ -48,10 +52,19 @@ def stored_form(image: Image.Image, *, exif: bool) -> StoredForm:
     return StoredForm(
         mode=image.mode,
         is_grey=image.mode in GREY_MODES or raw.startswith("LA;16"),
-        is_deep=image.mode in DEEP_GREY_MODES or DEEP_COLOUR.fullmatch(raw) is not None,
+        is_deep=image.mode in DEEP_GREY_MODES or DEEP_COLOUR.fullmatch(raw) is not None or is_signed(image),
         has_alpha=image.mode in ALPHA_MODES or "transparency" in image.info,
         orientation=_orientation(image) if exif else 1,
         has_frames=_has_frames(image),
+    )
+
+
+def is_signed(image: Image.Image) -> bool:
+    """Whether these are bytes from -128 to 127, which Pillow opens as if they were those from 0 to 255."""
+    return (
+        image.mode == "L"
+        and isinstance(image, TiffImagePlugin.TiffImageFile)
+        and (image.tag_v2.get(TiffImagePlugin.SAMPLEFORMAT) == (2,))
     )
 
 
@@ -67,13 +80,33 @@ def _orientation(image: Image.Image) -> int:
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         return 1
     try:
-        # Not through PNG's own method: this decodes the whole image in search of a block at its end.
+        if isinstance(image, PngImagePlugin.PngImageFile) and "exif" not in image.info and image.fp is not None:
+            image.info["exif"] = _late_exif(image.fp)
+        # Not through PNG's own method: this decodes the whole image in search of a block behind the pixels.
         found = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
     except MemoryError:
         raise
     except Exception:  # a damaged block says nothing, and the image is as good as without it
         return 1
     return found if found in UPRIGHT else 1
+
+
+def _late_exif(stream: IO[bytes]) -> bytes | None:
+    """The EXIF block of a PNG file that stands behind the pixels, as some programs write it; None if there is none."""
+    place = stream.tell()
+    try:
+        stream.seek(PNG_CHUNKS)
+        for _ in range(MOST_CHUNKS):
+            head = stream.read(8)
+            if len(head) < 8 or head[4:] == b"IEND":
+                break
+            size = int.from_bytes(head[:4], "big")
+            if head[4:] == b"eXIf":
+                return stream.read(size)
+            stream.seek(size + 4, os.SEEK_CUR)
+        return None
+    finally:
+        stream.seek(place)
 
 
 def _has_frames(image: Image.Image) -> bool:

@@ -22,6 +22,8 @@ IMBALANCE = 3.0
 ALIKE = 0.5
 PAIRS = 400
 MOST_NAMED = 5
+# With most images of a class grey and most of another in colour, the classes can be told apart by that alone.
+MOSTLY = 0.9
 
 
 def before_you_search(training_set: TrainingSet, duplicates: Mapping[str, Any], protocol: Protocol) -> list[str]:
@@ -33,6 +35,7 @@ def before_you_search(training_set: TrainingSet, duplicates: Mapping[str, Any], 
         *_imbalance(labels, classes),
         *_duplicates(duplicates),
         *_constant_images(images, training_set.files),
+        *_grey_images(images, labels, classes),
         *_alike(images, labels),
     ]
 
@@ -114,6 +117,24 @@ def _constant_images(images: NDArray[np.uint8], files: Sequence[str] | None) -> 
     first = [str(index) if files is None else plain(files[index]) for index in constant[:MOST_NAMED]]
     named = "index " * (files is None) + ", ".join(first) + ", ..." * (len(constant) > MOST_NAMED)
     return [f"{len(constant):,} training images have one colour ({named}): nothing can be learnt from them"]
+
+
+def _grey_images(images: NDArray[np.uint8], labels: Indices, classes: Sequence[str]) -> list[str]:
+    """Whether images of three channels are grey: all of them, or most of one class and few of another."""
+    if images.shape[1] == 1:
+        return []
+    # The image's first row tells of most images in colour.
+    grey = np.array([(i[:, :1] == i[:1, :1]).all() and (i == i[:1]).all() for i in images])
+    if grey.all():
+        return ["All training images are grey, in three equal channels: --grayscale trains on one, in less time"]
+    shares = np.bincount(labels, grey, len(classes)) / np.maximum(1, np.bincount(labels, minlength=len(classes)))
+    most, least = int(shares.argmax()), int(shares.argmin())
+    if shares[most] < MOSTLY or shares[least] > 1 - MOSTLY:
+        return []
+    return [
+        f"{shares[most]:.0%} of the images of {plain(classes[most])} are grey, and {shares[least]:.0%} of those of "
+        f"{plain(classes[least])}: a network can tell them apart by that alone; --grayscale makes all images grey"
+    ]
 
 
 def _alike(images: NDArray[np.uint8], labels: Indices) -> list[str]:

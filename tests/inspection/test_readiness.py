@@ -88,3 +88,27 @@ def test_frames_of_a_video_are_told(noise, is_told):
     images = np.clip(scenes + rng.integers(-noise, noise + 1, scenes.shape), 0, 255).astype(np.uint8)
     told = sentences(data_set([0] * 1500 + [1] * 1500, images))
     assert any(sentence.startswith("Neighbouring files differ by") for sentence in told) == is_told
+
+
+def colour(labels, is_grey):
+    """A training set of images of three channels, which are equal in the grey ones."""
+    images = np.random.default_rng(1).integers(0, 256, (len(labels), 3, 8, 8), dtype=np.uint8)
+    images[is_grey] = images[is_grey][:, :1]
+    return data_set(labels, images)
+
+
+def test_classes_that_are_grey_and_in_colour_are_told_with_their_names():
+    labels = np.array([0, 1, 2] * 1000)
+    is_grey = labels == 1
+    is_grey[:150:3] = True  # 5 % of class 0
+    assert sentences(colour(labels, is_grey)) == [
+        "100% of the images of class 1 are grey, and 0% of those of class 2: a network can tell them apart by that "
+        "alone; --grayscale makes all images grey"
+    ]
+    assert sentences(colour(labels, np.arange(3000) % 2 == 0)) == []
+
+
+def test_images_that_are_all_grey_in_three_channels_are_told():
+    labels = [0, 1] * 1500
+    (told,) = sentences(colour(labels, np.full(3000, True)))
+    assert told == "All training images are grey, in three equal channels: --grayscale trains on one, in less time"

@@ -241,3 +241,21 @@ def test_orientation_of_a_tiff_file_is_applied_once(tmp_path):
 def test_small_values_are_white_where_a_tiff_file_says_so(tmp_path):
     content = encoded(Image.fromarray(np.array([[0, 65535]], np.uint16)), "TIFF", tiffinfo={262: 0})
     assert decode(tmp_path, {"1": content}).images[0, 0].tolist() == [[255, 0]]
+
+
+def test_exif_block_behind_the_pixels_of_a_png_file_is_found(tmp_path):
+    values = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    first = rotated(Image.fromarray(values), 6, "PNG")
+    start = first.index(b"eXIf") - 4
+    size = 12 + int.from_bytes(first[start : start + 4], "big")
+    late = first[:start] + first[start + size : -12] + first[start : start + size] + first[-12:]
+    for content in (first, late):
+        found = decode(tmp_path, {"1": content})
+        np.testing.assert_array_equal(found.images[0, 0], np.rot90(values, -1))
+
+
+def test_bytes_with_a_sign_are_not_taken_for_others(tmp_path):
+    with pytest.raises(UsageError, match=r"must not be negative, got -5 to 100; .* --value-range -5,100 "):
+        decode(tmp_path, {"1": encoded(Image.fromarray(np.array([[251, 100]], np.uint8)), "TIFF", tiffinfo={339: 2})})
+    content = encoded(Image.fromarray(np.array([[0, 100]], np.uint8)), "TIFF", tiffinfo={339: 2})
+    assert decode(tmp_path, {"1": content}).images[0, 0].tolist() == [[0, 100]]
