@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from PIL import ImageFile, TiffImagePlugin
+from PIL import ImageFile, TiffImagePlugin, features
 
 # The bytes at the beginning of a file that tell its kind: tar archives and NIfTI volumes are marked latest, below 352.
 HEAD_BYTES = 1024
@@ -125,7 +125,7 @@ def named(stream: BinaryIO, name: str) -> str:
     if head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")) and not _RAW.marks_are_in(head):
         return _named_tiff(stream, lower)
     if head[4:8] == b"ftyp" and b"avif" in head[8:64]:
-        return _AVIF.told
+        return "a damaged AVIF file" if features.check("avif") else _AVIF.told
     by_content = [kind.told for kind in (*_KINDS, *_DAMAGED) if kind.marks_are_in(head)]
     by_ending = [kind.told for kind in _KINDS if lower.endswith(kind.endings)]
     archive = [_SVG if lower.endswith(".svgz") else _ARCHIVE.told] if _ARCHIVE.marks_are_in(head) else []

@@ -35,11 +35,14 @@ def suggested_side(sizes: Sequence[tuple[int, int]]) -> int:
 
 
 def how_to_resize(sizes: Sequence[tuple[int, int]]) -> str:
-    """The options that make all images alike, and what each way does."""
+    """The options that make all images alike, and what each way does to those that are not square."""
+    resize = f"--resize {suggested_side(sizes)} makes all alike"
+    if all(width == height for width, height in sizes):
+        return resize
     share = 1 - min(min(size) / max(size) for size in sizes)
     pad = f"pad (the default: all of an image, and up to {share:.0%} --background beside it)"
     crop = f"crop (loses up to {share:.0%} of an image)"
-    return f"--resize {suggested_side(sizes)} makes all alike, with --fit {pad}, {crop} or stretch (distorts)"
+    return f"{resize}, with --fit {pad}, {crop} or stretch (distorts)"
 
 
 def _shown(size: tuple[int, int]) -> str:

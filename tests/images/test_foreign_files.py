@@ -5,7 +5,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from PIL import Image, TiffImagePlugin
+from PIL import Image, TiffImagePlugin, features
 
 from sweeper.images.foreign_files import broken_link, named, why_no_picture
 from tests.data.pictures import encoded
@@ -58,8 +58,6 @@ CONTENTS = [
     ("Zugriff verweigert: ä".encode(), "text, not an image"),
     (boxes(b"heic"), "HEIC: convert to JPEG or PNG, for example with heif-convert"),
     (boxes(b"mif1", b"mif1", b"heic"), "HEIC"),
-    (boxes(b"avif"), "AVIF, which this installation of Pillow cannot read"),
-    (boxes(b"mif1", b"mif1", b"avif"), "AVIF"),
     (boxes(b"crx "), "raw data of a camera"),
     (boxes(b"isom"), "a video: take images from it, for example with ffmpeg"),
     (boxes(b"qt  "), "a video"),
@@ -141,6 +139,13 @@ def test_bands_that_pillow_would_drop_are_told(n_extra):
 def test_image_of_another_format_is_a_picture_whatever_its_name_is():
     with Image.open(io.BytesIO(encoded(Image.new("RGB", (4, 4))))) as image:
         assert why_no_picture(image, "x.nef") == ""
+
+
+@pytest.mark.parametrize(("can_read", "told"), [(True, "a damaged AVIF file"), (False, "AVIF, which this")])
+def test_avif_is_damaged_only_where_pillow_can_read_it(monkeypatch, can_read, told):
+    monkeypatch.setattr(features, "check", lambda feature: can_read and feature == "avif")
+    for content in (boxes(b"avif"), boxes(b"mif1", b"mif1", b"avif")):
+        assert named(io.BytesIO(content), "x.jpg").startswith(told)
 
 
 def test_link_that_leads_nowhere_says_where_it_should(tmp_path):

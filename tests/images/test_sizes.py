@@ -34,3 +34,7 @@ def test_each_way_to_resize_is_offered_with_what_it_costs():
         "--resize 32 makes all alike, with --fit pad (the default: all of an image, and up to 50% --background beside "
         "it), crop (loses up to 50% of an image) or stretch (distorts)"
     )
+
+
+def test_square_images_need_no_choice():
+    assert how_to_resize([(32, 32), (48, 48)]) == "--resize 32 makes all alike"

@@ -83,7 +83,7 @@ def _decode(
             sizes.append(prod(found.header.size))
             held.append(sizes[-1] * pixel_bytes(found.header.form))
     class_of = {found.file.name: found.file.class_name for found in inspected}
-    refuse_bad(class_of, bad, options, test=test)
+    refuse_bad(class_of, bad, options, decoded=False, test=test)
     if reading.max_bytes is None:
         largest = plain(str(good[int(np.argmax(held))].file.path))
         require_memory(max(held), "while one image is decoded", largest)
@@ -118,7 +118,7 @@ def _decode(
         results = each(decode, range(len(good)), n_at_once)
     bad |= {found.file.name: result for found, result in zip(good, results, strict=True) if isinstance(result, str)}
     whole = [found.file for found in good if found.file.name not in bad]
-    refuse_bad(class_of, bad, options, test=test)
+    refuse_bad(class_of, bad, options, decoded=True, test=test)
     if len(whole) < len(good):
         shape = (len(whole), *wanted.input_shape)
         require_room(shape, folder)

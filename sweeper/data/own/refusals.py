@@ -36,17 +36,20 @@ def kept(class_of: Mapping[str, str], bad: Mapping[str, str]) -> str:
     return ", ".join(told) + ", ..." * (len(shown) > MOST_CLASSES)
 
 
-def refuse_bad(class_of: Mapping[str, str], bad: Mapping[str, str], options: DataOptions, *, test: bool) -> None:
+def refuse_bad(
+    class_of: Mapping[str, str], bad: Mapping[str, str], options: DataOptions, *, decoded: bool, test: bool
+) -> None:
     """Raises SweeperError if some files are bad and must not be skipped, or if none is good; `class_of` is as in kept.
 
-    UnusableTestImages for files of the test part, without which everything but a test works.
+    UnusableTestImages for files of the test part, without which everything but a test works. Unless the good files are
+    `decoded`, more of them may turn out to be bad.
     """
     if not bad or (options.skip_bad and len(bad) < len(class_of)):
         return
     if test:
         remedy = "; replace or remove them, or search with --skip-bad" if len(bad) < len(class_of) else ""
         raise UnusableTestImages(f"all test files must be images: {describe_bad(bad)}{remedy}")
-    raise SweeperError(_sentence(class_of, bad))
+    raise SweeperError(_sentence(class_of, bad, decoded=decoded))
 
 
 def refuse_sizes(
@@ -63,7 +66,7 @@ def refuse_sizes(
     if skip_bad:
         message += "; --skip-bad leaves out files that are no images, not images of another size"
     elif bad:
-        message += f"; besides, {_sentence(class_of, bad)}"
+        message += f"; besides, {_sentence(class_of, bad, decoded=False)}"
     raise SweeperError(message)
 
 
@@ -76,12 +79,13 @@ def refuse_test_sizes(sizes: Sequence[tuple[int, int]], wanted: tuple[int, int],
         )
 
 
-def _sentence(class_of: Mapping[str, str], bad: Mapping[str, str]) -> str:
+def _sentence(class_of: Mapping[str, str], bad: Mapping[str, str], *, decoded: bool) -> str:
     """What is wrong with the bad files. Offers to skip them only if that leaves most images, and some of each class."""
     message = f"all files must be images: {describe_bad(bad)}"
     if len(bad) == len(class_of):
         return message
+    most = "" if decoded else "at most "
     left = set(class_of.values()) == {name for file, name in class_of.items() if file not in bad}
     if left and 2 * len(bad) <= len(class_of):
-        return f"{message}; --skip-bad leaves them out and keeps {kept(class_of, bad)}"
-    return f"{message}; without them, there would be {kept(class_of, bad)}"
+        return f"{message}; --skip-bad leaves them out and keeps {most}{kept(class_of, bad)}"
+    return f"{message}; without them, there would be {most}{kept(class_of, bad)}"

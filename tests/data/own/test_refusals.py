@@ -25,7 +25,7 @@ def test_unprintable_names_and_reasons_are_quoted():
 
 def test_skipping_is_offered_with_what_it_leaves_of_each_class():
     with pytest.raises(SweeperError) as refusal:
-        refuse_bad(FILES, bad("a/1", "a/2"), NONE, test=False)
+        refuse_bad(FILES, bad("a/1", "a/2"), NONE, decoded=True, test=False)
     assert str(refusal.value) == (
         "all files must be images: 2 are not (a/1, a/2: empty); --skip-bad leaves them out and keeps a 8 of 10, b 10 "
         "of 10"
@@ -34,22 +34,22 @@ def test_skipping_is_offered_with_what_it_leaves_of_each_class():
 
 @pytest.mark.parametrize("skipped", [[f"a/{n}" for n in range(10)], [f"{c}/{n}" for c in "ab" for n in range(6)]])
 def test_skipping_is_not_offered_if_a_class_or_most_files_would_be_lost(skipped):
-    with pytest.raises(SweeperError, match=r"; without them, there would be a [04] of 10, b (10|4) of 10$"):
-        refuse_bad(FILES, bad(*skipped), NONE, test=False)
+    with pytest.raises(SweeperError, match=r"; without them, there would be at most a [04] of 10, b (10|4) of 10$"):
+        refuse_bad(FILES, bad(*skipped), NONE, decoded=False, test=False)
 
 
 def test_bad_files_may_be_skipped_unless_all_are_bad():
     skip = DataOptions(skip_bad=True)
-    refuse_bad(FILES, {}, NONE, test=False)
+    refuse_bad(FILES, {}, NONE, decoded=False, test=False)
     for test in (False, True):
-        refuse_bad(FILES, bad("a/1"), skip, test=test)
+        refuse_bad(FILES, bad("a/1"), skip, decoded=True, test=test)
         with pytest.raises(SweeperError, match=r"20 are not \(.*\)"):
-            refuse_bad(FILES, bad(*FILES), skip, test=test)
+            refuse_bad(FILES, bad(*FILES), skip, decoded=True, test=test)
 
 
 def test_bad_test_files_say_what_helps_though_the_training_is_over():
     with pytest.raises(UnusableTestImages, match=r"^all test files must be images: 1 is .*; replace or remove them"):
-        refuse_bad(FILES, bad("a/1"), NONE, test=True)
+        refuse_bad(FILES, bad("a/1"), NONE, decoded=False, test=True)
 
 
 def test_of_many_classes_those_that_lose_most_are_named():
@@ -67,7 +67,7 @@ def test_images_of_several_sizes_are_told_apart_from_files_that_are_no_images():
         "all images must have one size, got 2: 4x4 (7 images), 8x6 (3 images) (pets); --resize 4 makes all alike, with "
         "--fit pad (the default: all of an image, and up to 25% --background beside it), crop (loses up to 25% of an "
         "image) or stretch (distorts); besides, all files must be images: 1 is not (b/1: empty); --skip-bad leaves "
-        "them out and keeps a 10 of 10, b 9 of 10"
+        "them out and keeps at most a 10 of 10, b 9 of 10"
     )
     refuse_sizes(sizes[:7], FILES, bad("b/1"), "pets", skip_bad=False)
 
