@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 from sklearn.utils import resample
 
+from sweeper.data.part_sizes import count_of, enough_for
 from sweeper.data.shortages import leaving_out, name_of, require_every_class
 from sweeper.data.trades import bring_together, spread_small_classes
 
@@ -53,8 +54,9 @@ def split_once(
 ) -> Split:
     """Splits a training set of images (N, C, H, W) and labels (N,) into train, validation and confirm parts.
 
-    A float is a share of the training set (of the subset, if there is one), an int is a count; `confirm` may be 0.
-    `subset` first draws that many images, stratified by class. The seed determines every draw.
+    A float is a share of the training set (of the subset, if there is one), an int is a count; `confirm` may be 0. A
+    share that comes to fewer images than there are classes is one image a class instead, if each class has an image for
+    each part. `subset` first draws that many images, stratified by class. The seed determines every draw.
 
     `own_validation` holds the images that the data set itself keeps for validation. They become the validation part,
     whatever `validation` says; with a `subset`, a proportional number of them does. Duplicates in other parts do not
@@ -64,7 +66,7 @@ def split_once(
     exact duplicates share a part, even under different labels. Each part has exactly its count, and its proportional
     share of each class to within two images, as long as there are unduplicated images to trade for the duplicates
     brought together. When these run out, sizes are off by the number of images that could not be traded. A class with
-    an image for each part has one in each, unless the parts are smaller than the number of classes.
+    an image for each part has one in each, unless a count or a subset is smaller than the number of classes.
 
     Raises ValueError if a value is out of range or a part would lack an image of some class. The message gives the
     class by its name in `classes`, or else by its label.
@@ -72,8 +74,9 @@ def split_once(
     size = _size(images, labels, seed, subset)
     if own_validation is not None:
         return _split_around(images, labels, own_validation, classes, size=size, confirm=confirm, seed=seed)
-    n_validation = _count("validation", validation, size, least=1)
-    n_confirm = _count("confirm", confirm, size, least=0)
+    enough = enough_for(labels, size, 3 if confirm else 2)
+    n_validation = count_of("validation", validation, size, least=1, enough=enough)
+    n_confirm = count_of("confirm", confirm, size, least=0, enough=enough)
     if n_validation + n_confirm >= size:
         raise ValueError(
             f"validation and confirm must leave images to train on, got {n_validation} + {n_confirm} of {size} images; "
@@ -100,7 +103,8 @@ def _split_around(
     """The split whose validation part is these images, or a proportional number of them when splitting a subset."""
     rest = np.setdiff1d(np.arange(len(labels)), validation)
     n_validation = math.floor(len(validation) * size / len(labels) + 0.5)
-    n_confirm = _count("confirm", confirm, size, least=0)
+    enough = enough_for(labels[rest], size - n_validation, 2)
+    n_confirm = count_of("confirm", confirm, size, least=0, enough=enough)
     if not n_validation or n_validation + n_confirm >= size:
         raise ValueError(
             "validation and confirm must hold images and leave some to train on, "
@@ -141,7 +145,7 @@ def split_folds(
     size = _size(images, labels, seed, subset)
     if folds < 2:
         raise ValueError(f"folds must be at least 2, got {folds}")
-    n_confirm = _count("confirm", confirm, size, least=0)
+    n_confirm = count_of("confirm", confirm, size, least=0, enough=enough_for(labels, size, folds + 1))
     if n_confirm >= size:
         raise ValueError(
             f"confirm must leave images to train on, got {n_confirm} of {size} images; --set confirm=0 needs none"
@@ -165,6 +169,19 @@ def split_folds(
     confirmed = parts.pop("confirm")
     members = np.concatenate(list(parts.values()))
     return [Split(np.setdiff1d(members, fold), fold, confirmed) for fold in parts.values()]
+
+
+def raised_parts(split: Split, validation: float | int | None, confirm: float | int, n_classes: int) -> list[str]:
+    """A sentence on each part whose share is too small for one image of each class, and that got these all the same.
+
+    `validation` is None if that part is not cut by a share.
+    """
+    size = len(split.train) + len(split.validation) + len(split.confirm)
+    return [
+        f"The {name} part has {len(part):,} images, one of each class: {share:.0%} of all are {share * size:,.0f}"
+        for name, part, share in (("validation", split.validation, validation), ("confirm", split.confirm, confirm))
+        if isinstance(share, float) and 0 < round(share * size) < n_classes <= len(part)
+    ]
 
 
 def duplicate_groups(images: NDArray[np.uint8] | Sequence[NDArray[np.uint8]], among: Indices) -> Iterator[Indices]:
@@ -216,23 +233,6 @@ def _parts(
         if name != "confirm" or n_confirm:
             require_every_class(name, drawn, labels, classes, is_subset=size < len(among))
     return parts
-
-
-def _count(name: str, value: float | int, size: int, least: int) -> int:
-    """The number of images that `value`, a share or a count, means in a training set of `size` images."""
-    if isinstance(value, float):
-        low = "[0" if least == 0 else "(0"
-        if not 0 <= value < 1 or (value == 0 and least > 0):
-            raise ValueError(f"{name} as a share must be in {low}, 1), got {value}")
-        count = math.floor(value * size + 0.5)
-        if value > 0 and count == 0:
-            raise ValueError(
-                f"{name} must come to at least one image, got {value} of {size} images; --set {name}=1 asks for one"
-            )
-        return count
-    if isinstance(value, bool) or value < least:
-        raise ValueError(f"{name} as a count must be at least {least}, got {value}")
-    return value
 
 
 def _stratified(indices: Indices, labels: NDArray[np.int64], size: int, state: int) -> Indices:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeper.config import Protocol
-from sweeper.data.splits import Indices, split_once
+from sweeper.data.splits import Indices, raised_parts, split_once
 from sweeper.data.training_set import TrainingSet
 from sweeper.errors import plain
 from sweeper.images.sizes import SIDES
@@ -55,13 +55,15 @@ def _parts(training_set: TrainingSet, protocol: Protocol) -> list[str]:
         )
     except ValueError as error:
         return [f"A search would be refused: {error}"]
+    share = protocol.validation if own is None else None
+    raised = raised_parts(split, share, protocol.confirm, len(training_set.classes))
     n_images = len(split.validation)
     if n_images >= FEW_IMAGES:
-        return []
+        return raised
     remedy = "--folds 5 scores on all images but those of the confirm part"
     if own is not None:
         remedy = f"--resplit cuts a part from all training images, {remedy}"
-    return [f"One of the {n_images} validation images is {100 / n_images:.1f} points of accuracy: {remedy}"]
+    return [*raised, f"One of the {n_images} validation images is {100 / n_images:.1f} points of accuracy: {remedy}"]
 
 
 def _size(input_shape: tuple[int, int, int]) -> list[str]:
@@ -89,7 +91,7 @@ def _imbalance(labels: Indices, classes: Sequence[str]) -> list[str]:
     return [
         f"Always saying {plain(classes[largest])} scores {counts[largest] / len(labels):.1%} accuracy, and "
         f"{plain(classes[smallest])} has {counts[smallest] / len(labels):.1%} of the images: "
-        "--metric balanced_accuracy or macro_f1 counts every class alike"
+        "--metric balanced_accuracy or macro_f1 counts classes alike, --set class_weights=balanced trains on them alike"
     ]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from sweeper.config import TimmConfig
 from sweeper.data import lookup
 from sweeper.data.source import DataSource
-from sweeper.data.splits import Split, splits_sha256
+from sweeper.data.splits import Split, raised_parts, splits_sha256
 from sweeper.data.training_set import TrainingSet, load_training_set
 from sweeper.engine.base import Engine
 from sweeper.engine.local.execution import Execution, plan_execution
@@ -90,6 +90,9 @@ def make(
         splits = splits_of(training_set, protocol, seed=training.seed_of_splits, subset=training.subset)
     except ValueError as error:
         raise UsageError(str(error)) from error
+    share = None if protocol.folds or training_set.own_validation is not None else protocol.validation
+    for sentence in raised_parts(splits[0], share, protocol.confirm, len(training_set.classes)):
+        listener(Note(sentence))
     if source.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"  # the library that loads pretrained weights reads it, in the workers too
     _check_fit(space, variants, training_set)

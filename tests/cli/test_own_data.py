@@ -161,6 +161,17 @@ def test_too_few_images_to_cut_are_one_line(tmp_path):
     )
 
 
+def test_parts_that_are_larger_than_their_shares_are_told(tmp_path):
+    contents = {
+        f"train/{label}/{number}.png": picture(1 + 3 * label + number, (28, 28))
+        for label in range(20)
+        for number in range(3)
+    }
+    _, said = dry_run(write_folder(tmp_path / "many", contents))
+    assert "The validation part has 20 images, one of each class: 10% of all are 6" in said
+    assert "The confirm part has 20 images, one of each class: 10% of all are 6" in said
+
+
 def test_bad_files_that_are_left_out_are_told_each_time(tmp_path):
     root = write_folder(pets(tmp_path / "pets"), {"train/cat/x.png": b"junk", "test/dog/y.png": b"junk"})
     for _ in range(2):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sweeper.data.splits import Split, duplicate_groups, split_once
+from sweeper.data.splits import Split, duplicate_groups, split_folds, split_once
 from tests.hostile import within
 
 PARTS = ("train", "validation", "confirm")
@@ -217,6 +217,17 @@ def test_class_with_fewer_images_than_parts_is_refused():
     images, labels = make_images([100, 100, 2])
     with pytest.raises(ValueError, match=r"must hold an image of each of the 3 classes, .* without class 2"):
         split_once(images, labels, validation=0.1, confirm=0.1, seed=0)
+
+
+@pytest.mark.parametrize("sizes", [[3] * 10, [3, 3], [5, 3, 4, 3, 3, 7], [60] + [3] * 20])
+@pytest.mark.parametrize("seed", range(3))
+def test_each_class_of_three_images_has_one_in_each_part(sizes, seed):
+    images, labels = make_images(sizes)
+    split = split_once(images, labels, validation=0.1, confirm=0.1, seed=seed)
+    for part in (split.train, split.validation, split.confirm):
+        assert set(labels[part]) == set(range(len(sizes)))
+    (fold, *_) = split_folds(images, labels, folds=2, confirm=0.1, seed=seed)
+    assert set(labels[fold.confirm]) == set(range(len(sizes)))
 
 
 def test_images_and_labels_of_different_length_are_refused():

@@ -56,6 +56,14 @@ def test_images_that_are_too_small_or_large_for_a_search_are_told(height, width,
     assert [line[: len(start)] for line, start in zip(found, told, strict=True)] == told
 
 
+def test_parts_that_are_larger_than_their_shares_are_told():
+    told = sentences(data_set(list(range(50)) * 6))
+    assert told[0] == "The validation part has 50 images, one of each class: 10% of all are 30"
+    assert told[1] == "The confirm part has 50 images, one of each class: 10% of all are 30"
+    told = sentences(data_set(list(range(50)) * 6, own_validation=np.arange(200, 300)))
+    assert told[0].startswith("The confirm part")
+
+
 def test_imbalance_is_told_with_the_majority_rate():
     (told,) = sentences(data_set([0] * 2700 + [1] * 300))
     assert told.startswith("Always saying class 0 scores 90.0% accuracy, and class 1 has 10.0% of the images")
