@@ -87,6 +87,10 @@ def _is_first(shape: tuple[int, ...], channels: Channels | None, got: str) -> bo
             raise ValueError(f"images must have 1 to {MOST_CHANNELS} channels, got {n_channels} of {got} ({OPTION})")
         return channels == "first"
     if not may_be_first and not may_be_last:
+        if middle <= MOST_CHANNELS:
+            raise ValueError(
+                f"images must be counted by the first axis, got {got}; numpy.moveaxis makes the last one it"
+            )
         raise ValueError(
             f"images must have 1 to {MOST_CHANNELS} channels, got {got}; 3-D volumes and images of more bands cannot "
             "be used: make each slice an image, or keep three bands"

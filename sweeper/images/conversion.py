@@ -35,6 +35,8 @@ def converted(part: ImageSet, choice: ClassChoice, options: DataOptions, reading
         wanted += f" {options.fit}"
     if options.background != DataOptions.background:
         wanted += f" {options.background}"
+    if part.conversions:  # the same arrays, read in another way
+        wanted += f" {part.conversions} {part.value_range!r}"
     key = hashlib.sha256(wanted.encode()).hexdigest()
     found = decoded(key, lambda folder: _convert(part, side, grey, options, folder), reading.notify)
     return replace(part, images=found.images, labels=found.labels)

@@ -69,6 +69,11 @@ def test_rows_of_three_channels_are_asked_for():
         ((6,), None, r"images must have shape \(n, height, width\), .* got \(6\)$"),
         ((6, 28, 28, 1, 3), None, r"got \(6, 28, 28, 1, 3\); 3-D volumes cannot be used: make each slice an image"),
         ((6, 28, 28, 28), None, r"1 to 4 channels, got \(6, 28, 28, 28\); 3-D volumes and images of more bands cannot"),
+        (
+            (32, 32, 3, 60),
+            None,
+            r"must be counted by the first axis, got \(32, 32, 3, 60\); numpy.moveaxis makes the last",
+        ),
         ((6, 28, 28, 13), "last", r"1 to 4 channels, got 13 of \(6, 28, 28, 13\) \(--channels\)"),
         ((6, 28, 28, 3), "first", r"1 to 4 channels, got 28 of \(6, 28, 28, 3\) \(--channels\)"),
         (

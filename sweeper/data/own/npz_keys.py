@@ -7,16 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sweeper.data.own.folder_layout import SPLIT_WORDS, TRAIN
+from sweeper.data.own.folder_layout import SPLIT_WORDS, TEST, TRAIN
 from sweeper.data.own.npz_arrays import names, opened
 from sweeper.errors import SweeperError, UsageError, plain, shortened
 
 Kind = Literal["images", "labels"]
 KINDS: dict[str, Kind] = {
-    **dict.fromkeys(("images", "image", "imgs", "img", "pixels", "x", "data", "features", "inputs"), "images"),
-    **dict.fromkeys(("labels", "label", "y", "targets", "target"), "labels"),
+    **dict.fromkeys(("images", "image", "imgs", "img", "pixels", "x", "xs"), "images"),
+    **dict.fromkeys(("data", "dataset", "features", "inputs"), "images"),
+    **dict.fromkeys(("labels", "label", "lbls", "lbl", "y", "ys", "targets", "target"), "labels"),
 }
+# Those of folders' names, and the short ones of Xtr and Xte.
+PART_WORDS = {**SPLIT_WORDS, **dict.fromkeys(("tr", "trn"), TRAIN), **dict.fromkeys(("te", "tst"), TEST)}
 FILLERS = ("set",)  # as in train_set_x
+# Words of an array that says which part each image belongs to.
+DIVISIONS = ("split", "splits", "fold", "folds", "partition")
 CLASS_NAMES = ("classes", "classnames", "labelnames", "targetnames")
 NO_PART = ""
 MOST_LISTED = 10
@@ -32,9 +37,9 @@ class Keys:
     others: Sequence[str]
 
     @property
-    def without_parts(self) -> bool:
-        """Whether all images are training images, because no name tells of a part."""
-        return any(self.found.get((NO_PART, kind)) for kind in ("images", "labels")) and not self._names_training
+    def are_without_parts(self) -> bool:
+        """Whether no name tells of a part, so that all images are training images."""
+        return all(part == NO_PART for part, _ in self.found)
 
     def has(self, part: str) -> bool:
         """Whether there are images and labels of the part. Raises UsageError if there are only one of both."""
@@ -46,6 +51,16 @@ class Keys:
                 f"({plain(str(self.path))}); {part}_{other} would be understood"
             )
         return bool(images)
+
+    def refuse_division(self) -> None:
+        """Raises UsageError if an array seems to say which part each image belongs to: it must not be passed over."""
+        words = (*PART_WORDS, *DIVISIONS)
+        dividing = [name for name in self.others if any(word in words for word in _words(name))]
+        if self.are_without_parts and dividing:
+            raise UsageError(
+                f"each part must have arrays of its own, got {_listed(dividing)} beside images without a part "
+                f"({plain(str(self.path))}); store the parts as train_images, train_labels, test_images, test_labels"
+            )
 
     def array(self, part: str, kind: Kind) -> str:
         """The name of the array. Raises UsageError if there is none, or more than one."""
@@ -77,13 +92,10 @@ class Keys:
         named = self.found.get((part, kind), ())
         if part != TRAIN:
             return named
-        # One array without a part is no second reading of the training part, two are.
-        whole = [self.found.get((NO_PART, each), ()) for each in ("images", "labels")]
-        return [*named, *self.found.get((NO_PART, kind), ())] if self.without_parts or all(whole) else named
-
-    @property
-    def _names_training(self) -> bool:
-        return any(self.found.get((TRAIN, kind)) for kind in ("images", "labels"))
+        # Beside arrays of the training part, a pair without a part is a second reading, and a single array is none.
+        without = {each: self.found.get((NO_PART, each), ()) for each in ("images", "labels")}
+        names_training = any(part == TRAIN for part, _ in self.found)
+        return [*named, *without[kind]] if all(without.values()) or not names_training else named
 
 
 def keys_of(path: Path) -> Keys:
@@ -103,22 +115,24 @@ def keys_of(path: Path) -> Keys:
 
 def _meaning(words: Sequence[str]) -> tuple[str, Kind] | None:
     """The part and kind that a name of these words speaks of; None if it says anything else."""
-    parts = {SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS}
+    parts = {PART_WORDS[word] for word in words if word in PART_WORDS}
     kinds = {KINDS[word] for word in words if word in KINDS}
-    if not kinds or len(parts) > 1 or any(word not in (*SPLIT_WORDS, *KINDS, *FILLERS) for word in words):
+    if not kinds or len(parts) > 1 or any(word not in (*PART_WORDS, *KINDS, *FILLERS) for word in words):
         return None
     kind: Kind = "labels" if "labels" in kinds else "images"  # image_labels are labels
     return (parts.pop() if parts else NO_PART), kind
 
 
 def _words(name: str) -> list[str]:
-    """The words of a name in small letters, split at signs, before capitals, and after the x or y of xtrain."""
+    """The words of a name in small letters: split at signs, before capitals, and within xtrain and trainx."""
     words = re.findall(r"[^\W_]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=^[XY])(?=[A-Z])", " ", name).lower())
-    return [part for word in words for part in ((word[0], word[1:]) if _is_joined(word) else (word,))]
+    return [part for word in words for part in _parted(word)]
 
 
-def _is_joined(word: str) -> bool:
-    return word[0] in "xy" and word[1:] in SPLIT_WORDS
+def _parted(word: str) -> tuple[str, ...]:
+    if word[0] in "xy" and word[1:] in PART_WORDS:
+        return word[0], word[1:]
+    return (word[:-1], word[-1]) if word[-1] in "xy" and word[:-1] in PART_WORDS else (word,)
 
 
 def _described(path: Path) -> str:

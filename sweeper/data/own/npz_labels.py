@@ -47,9 +47,9 @@ class Classes:
 def labels_of(array: StoredArray) -> Labels:
     """The labels that an array holds. Raises UsageError if it holds anything else than one class for each image."""
     stored, conversion = array.values(), ""
-    if stored.ndim == 2 and stored.shape[1] == 1:
-        stored = stored[:, 0]
-    if not len(stored.shape) or not stored.size:
+    if stored.ndim and stored.size == max(stored.shape):  # (n, 1), or a row as MATLAB has it
+        stored = stored.reshape(-1)
+    if not stored.ndim or not stored.size:
         raise UsageError(f"there must be at least one label, got shape {stored.shape} ({array.place})")
     if stored.dtype.kind not in "biufUS":
         raise UsageError(f"labels must be whole numbers or text, got {stored.dtype} ({array.place})")

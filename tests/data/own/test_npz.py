@@ -217,6 +217,14 @@ BAD = {
         {"train_images": GREY / 1, "val_images": GREY / 255, "val_labels": LABELS},
         r"must have values from 0 to 255 as the training images have, got .* to [01][.\d]* \(.*val_images\); store all",
     ),
+    "images counted by the last axis": (
+        {"train_images": GREY.transpose(1, 2, 0)},
+        r"got 6 for 4 images \(.*\); numpy.moveaxis makes the axis of 6 images the first$",
+    ),
+    "a split of images without parts": (
+        {"train_images": None, "train_labels": None, "x": GREY, "y": LABELS, "split": LABELS},
+        "each part must have arrays of its own, got split",
+    ),
     "no images": ({"train_images": GREY[:0]}, r"at least one image, got shape \(0, 4, 5\)"),
     "no labels": ({"train_labels": LABELS[:0]}, r"there must be at least one label, got shape \(0,\)"),
     "fewer labels": ({"train_labels": np.array([0, 1, 2, 1])}, "one label per image, got 4 for 6 images"),
@@ -250,6 +258,15 @@ def test_arrays_that_make_no_data_set_are_refused(tmp_path, case):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
+        (
+            {"test_images": GREY / 255, "test_labels": LABELS},
+            "^images must be integers like the training images, got fl",
+        ),
+        (
+            {"test_images": GREY, "test_labels": np.ones((6, 3))},
+            "^each image must have one class, got multi-label rows",
+        ),
+        ({"test_images": GREY, "test_labels": LABELS[:2]}, "^there must be one label per image, got 2 for 6 images"),
         ({"test_labels": LABELS}, r"got test_labels and no test images \(.*\); test_images would be understood$"),
         ({"test_images": GREY}, r"got test_images and no test labels \(.*\); test_labels would be understood$"),
         (

@@ -129,6 +129,10 @@ def test_other_readings_of_the_same_arrays_are_cached_apart(tmp_path):
     np.testing.assert_array_equal(first.images, rows.reshape(6, 3, 8, 8))
     np.testing.assert_array_equal(last.images, rows.reshape(6, 8, 8, 3).transpose(0, 3, 1, 2))
     assert first.conversions != last.conversions
+    small = [load(tmp_path, rows, channels=channels, resize=4).images for channels in ("first", "last")]
+    assert not np.array_equal(*small)
+    shades = [load(tmp_path, BYTES, value_range=given, resize=4).images for given in (None, ValueRange(0, 510))]
+    assert not np.array_equal(*shades)
 
 
 def both(tmp_path, train, test):

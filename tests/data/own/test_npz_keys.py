@@ -24,6 +24,9 @@ def keys(tmp_path, *names):
         "images_train labels_train images_validation labels_validation images_test labels_test",
         "train_data train_labels dev_data dev_labels eval_data eval_labels",
         "TRAIN_DATA TRAIN_TARGETS VALIDATION_DATA VALIDATION_TARGETS TEST_DATA TEST_TARGETS",
+        "Xtr Ytr Xval Yval Xte Yte",
+        "trainx trainy valx valy testx testy",
+        "train_dataset train_labels valid_dataset valid_labels test_dataset test_labels",
         "train_set_x train_set_y valid_set_x valid_set_y test_set_x test_set_y",
         "training-img training-label val-img val-label holdout-img holdout-label",
         "train/images train/image_labels val/images val/image_labels test/images test/image_labels",
@@ -35,16 +38,17 @@ def test_parts_and_kinds_are_understood_in_the_customs_of_data_sets(tmp_path, na
     assert read == names.split()
     assert found.has("val")
     assert found.has("test")
-    assert (found.of_classes(), list(found.others), found.without_parts) == ("class_names", [], False)
+    assert (found.of_classes(), list(found.others), found.are_without_parts) == ("class_names", [], False)
 
 
 @pytest.mark.parametrize("names", ["X y", "x y", "images labels", "data target", "data targets", "imgs labels", "X Y"])
 def test_a_pair_without_a_part_is_the_training_part(tmp_path, names):
-    found = keys(tmp_path, *names.split(), "test_x", "test_y")
-    assert [found.array("train", kind) for kind in ("images", "labels")] == names.split()
-    assert found.without_parts
-    assert found.has("test")
-    assert not found.has("val")
+    for others in ((), ("test_x", "test_y")):
+        found = keys(tmp_path, *names.split(), *others)
+        assert [found.array("train", kind) for kind in ("images", "labels")] == names.split()
+        assert found.are_without_parts == (not others)
+        assert found.has("test") == bool(others)
+        assert not found.has("val")
 
 
 @pytest.mark.parametrize("name", ["classes", "class_names", "label_names", "target_names", "ClassNames", "CLASS NAMES"])
@@ -55,6 +59,15 @@ def test_class_names_have_several_usual_names(tmp_path, name):
 def test_other_arrays_are_told(tmp_path):
     found = keys(tmp_path, "x_train", "y_train", "feature_names", "x_train_small", "notes", "train_test_images")
     assert list(found.others) == ["feature_names", "x_train_small", "notes", "train_test_images"]
+
+
+@pytest.mark.parametrize("name", ["split", "is_train", "test_idx", "folds", "TrainMask"])
+def test_an_array_that_divides_images_without_parts_is_not_passed_over(tmp_path, name):
+    with pytest.raises(
+        UsageError, match=rf"arrays of its own, got {name} beside images without a part \(.*; store the"
+    ):
+        keys(tmp_path, "X", "y", name).refuse_division()
+    keys(tmp_path, "x_train", "y_train", name).refuse_division()
 
 
 def test_one_array_without_a_part_beside_parts_is_no_second_reading(tmp_path):

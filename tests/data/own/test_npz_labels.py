@@ -39,6 +39,7 @@ def read(tmp_path, array, class_names=()):
         (np.array([True, False]), ("False", "True"), [1, 0]),
         (np.array(["dog", "cat", "dog"]), ("cat", "dog"), [1, 0, 1]),
         (np.array([["dog"], ["cat"]]), ("cat", "dog"), [1, 0]),
+        (np.array([[0, 2, 1, 0]]), ("0", "1", "2"), [0, 2, 1, 0]),  # as MATLAB has it
         (np.array([b"dog ", "caf\u00e9".encode(), b"dog"]), ("caf\u00e9", "dog"), [1, 0, 1]),
         (np.array(["caf\u00e9", "cafe\u0301", "dog"]), ("caf\u00e9", "dog"), [0, 0, 1]),
         (np.array(["10", "9", "1"]), ("1", "9", "10"), [2, 1, 0]),
