@@ -47,14 +47,19 @@ def _print(found: "Sequence[PromotionOutcome]") -> None:
     from rich.table import Table
 
     from sweeper.cli.tables import amounts, stdout_console
+    from sweeper.studies.findings import beats
     from sweeper.studies.objective import LABELS
 
     table = Table()
-    for name in ("study", "time (UTC)", "registered model", "version", "champion", "confirm", "tests"):
+    for name in ("study", "time (UTC)", "registered model", "version", "champion", "confirm\n(constant)", "tests"):
         table.add_column(name, overflow="fold")
     for outcome in found:
         champion = outcome.entrants[0]
         estimate = amounts(champion.confirm[outcome.metric], outcome.metric)
+        if constant := outcome.constants.get("confirm"):
+            value = champion.confirm[outcome.metric]
+            no_better = ", no better" * (value is not None and not beats(outcome.metric, value, constant))
+            estimate += f"\n({amounts(constant.score, outcome.metric)}{no_better})"
         table.add_row(
             outcome.study_name,
             outcome.time[:19].replace("T", " "),

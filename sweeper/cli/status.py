@@ -27,7 +27,9 @@ def status(study: str | None, store: StoreOptions, as_json: bool) -> None:
     Example:
       sweeper status
     """
+    from sweeper.evaluation.constant import Constant
     from sweeper.studies import lost_runs
+    from sweeper.studies.findings import reference
     from sweeper.studies.queries import find_study, status_of
 
     where = resolve_store(store)
@@ -47,6 +49,8 @@ def status(study: str | None, store: StoreOptions, as_json: bool) -> None:
         click.echo(f"trial {trial['number']}: {done}{value}")
     if best is not None:
         click.echo(f"best: trial {best['number']}, validation {LABELS[found['metric']]} {best['value']:.4f}")
+        if found["constant_predictor"]:
+            click.echo(reference(found["metric"], Constant(**found["constant_predictor"])))
     for sentence in found["findings"]:
         click.echo(sentence)
     if lost := lost_runs.lost_runs(where).get(found["study_name"]):

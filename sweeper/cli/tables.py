@@ -112,9 +112,9 @@ def _reported(entry: Mapping[str, Any]) -> str:
     return "\n".join(lines + ([f"{entry['loss']:.4f}"] if "loss" in entry else []))
 
 
-def trials_table(trials: Sequence[TrialRecord], metric: str) -> Table:
-    """Every trial by number."""
-    table = Table()
+def trials_table(trials: Sequence[TrialRecord], metric: str, reference: str = "") -> Table:
+    """Every trial by number; `reference` is a sentence beneath them."""
+    table = Table(caption=reference or None, caption_justify="left")
     for name in ("trial", "state", LABELS[metric], "epochs", "parameters", "seconds"):
         table.add_column(name, justify="left" if name in ("trial", "state") else "right", no_wrap=True)
     table.add_column("differs from the baseline in", ratio=3)

@@ -33,6 +33,7 @@ def trials(study: str | None, store: StoreOptions, as_json: bool) -> None:
         )
         return
     from sweeper.cli.tables import stdout_console, trials_table
+    from sweeper.studies.findings import constant_of, reference
 
     click.echo(found.study_name)
-    stdout_console().print(trials_table(records, metric))
+    stdout_console().print(trials_table(records, metric, reference(metric, constant_of(found))))

@@ -126,7 +126,9 @@ def on_networks(
     said = []
     if "constant" in first:  # tests of older versions lack it
         constant = Constant(**first["constant"])
-        said = [f"{in_words(metric, constant)} would reach {amount(metric, constant.score, 2)} on them."]
+        names = [name for name, fields in tested.items() if not beats(metric, fields[metric], constant)]
+        no_better = f": {', '.join(names)} {'are' if len(names) > 1 else 'is'} no better" if names else ""
+        said = [f"{in_words(metric, constant)} would reach {amount(metric, constant.score, 2)} on them{no_better}."]
     said += [
         f"The network of the {name} is a constant predictor: it says {shortened(repr(fields['only_class']))} of every "
         "test image."

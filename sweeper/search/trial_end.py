@@ -106,7 +106,7 @@ class TrialFinisher:
         predicted = [result.confusion.sum(axis=0).nonzero()[0] for result in results if result.confusion is not None]
         if any(len(classes) != 1 for classes in predicted):
             return []
-        return sorted({self.classes[classes[0]] for classes in predicted})
+        return [self.classes[label] for label in sorted({int(classes[0]) for classes in predicted})]
 
     def _announce_end(self, proposal: Proposal, followers: Sequence[Proposal]) -> TrialRecord:
         if run_id := self.tracker.child_run_id(proposal.number):

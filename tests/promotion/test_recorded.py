@@ -50,7 +50,9 @@ def test_promotions_lists_what_was_recorded_without_the_data(workplace, promoted
     store = ("--store", workplace.store)
     listed = json.loads(workplace.run("promotions", *store, "--json").stdout)
     assert listed == {"schema_version": 1, "promotions": [promoted]}
-    assert "first" in workplace.run("promotions", *store).stdout
+    shown = workplace.run("promotions", *store).stdout
+    assert "first" in shown
+    assert f"({100 * promoted['constant_predictors']['confirm']['score']:.2f}" in shown
     assert "because one seed does not show" in workplace.run("promotions", "first", *store).stdout
     assert (
         "No promotion of second yet: `sweeper promote second --store"

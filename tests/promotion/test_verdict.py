@@ -356,8 +356,15 @@ def test_a_champion_that_looks_at_no_image_is_named_a_constant_predictor():
     assert not any("constant" in sentence for sentence in said())
 
 
+def test_only_tested_networks_that_learnt_nothing_are_said_to_be_no_better():
+    constant = {"constant": {"class_name": "cat", "score": 0.9}}
+    tested = {"champion": shown(0.95) | constant, "baseline": shown(0.9) | constant}
+    assert on_networks(tested, [], (1, 1))[1].endswith("90.00 % on them: baseline is no better.")
+    assert on_networks({"champion": tested["champion"]}, [], (1, 1))[1].endswith("90.00 % on them.")
+
+
 def test_tested_networks_are_read_beside_always_saying_one_class():
     fields = shown(0.95) | {"constant": {"class_name": "cat", "score": 0.95}, "only_class": None}
     _, reference, named = on_networks({"champion": fields, "baseline": fields | {"only_class": "cat"}}, [], (1, 1))
-    assert reference == "Always saying 'cat' would reach 95.00 % on them."
+    assert reference == "Always saying 'cat' would reach 95.00 % on them: champion, baseline are no better."
     assert named == "The network of the baseline is a constant predictor: it says 'cat' of every test image."
