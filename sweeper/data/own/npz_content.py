@@ -70,7 +70,11 @@ def read_parts(
         if (n_labels := len(labels[-1].values)) != stored.layout.n:
             raise UsageError(
                 f"there must be one label per image, got {n_labels:,} for {stored.layout.n:,} images ({stored.place})"
-                + f"; numpy.moveaxis makes the axis of {n_labels:,} images the first" * (n_labels in stored.shape)
+                + (
+                    f"; numpy.moveaxis makes the axis of {n_labels:,} images the first"
+                    if n_labels in stored.shape
+                    else "; give each image its label, in the same order"
+                )
             )
     class_names = class_names_in(keys, digest) if parts[0] == TRAIN else ()
     return Content(digest.hexdigest(), images, labels, value_range, class_names)

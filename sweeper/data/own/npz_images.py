@@ -59,7 +59,10 @@ class Values:
 def images_in(array: StoredArray, options: DataOptions) -> StoredImages:
     """The images of an array; reads none. Raises UsageError if it holds none, or if it can be read in two ways."""
     if array.dtype.kind not in GROUPS or array.dtype.itemsize > 8:
-        raise UsageError(f"images must be integers, floats or booleans, got {array.dtype} ({array.place})")
+        raise UsageError(
+            f"images must be integers, floats or booleans of at most 64 bits, got {array.dtype} ({array.place}); "
+            "numpy.astype converts them"
+        )
     try:
         layout = layout_of(array.shape, options.channels)
     except ValueError as error:

@@ -102,7 +102,8 @@ def classes_of(training: Sequence[Labels], names: tuple[str, ...]) -> Classes:
         found = Classes(tuple(as_text), tuple(numbers), (), "")
     _require_printable(found.names, place)
     if len(found.names) < 2:
-        raise UsageError(f"there must be at least two classes, got only {plain(found.names[0])} ({place})")
+        only = plain(found.names[0])
+        raise UsageError(f"there must be at least two classes, got only {only} ({place}); add images of another class")
     return found
 
 

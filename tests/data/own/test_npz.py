@@ -202,7 +202,10 @@ BAD = {
         {"val_images": GREY, "val_labels": LABELS, "dev_labels": LABELS},
         r"one array must hold the labels of the val part, got val_labels and dev_labels \(",
     ),
-    "text for images": ({"train_images": np.array(["a"] * 6)}, "must be integers, floats or booleans, got <U1"),
+    "text for images": (
+        {"train_images": np.array(["a"] * 6)},
+        "must be integers, floats or booleans of at most 64 bits, got <U1",
+    ),
     "one image": ({"train_images": GREY[0]}, r"rows must be square images, .* got rows of 5 values"),
     "volumes": ({"train_images": np.zeros((6, 5, 5, 5), np.uint8)}, r"got \(6, 5, 5, 5\); 3-D volumes"),
     "types of another kind": (

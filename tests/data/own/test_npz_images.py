@@ -91,8 +91,11 @@ def test_range_that_is_given_holds_for_every_type(tmp_path):
         (BYTES.astype("i2") - 100, r"integers must not be negative, got -100 to 155; .* --value-range -100,155 \("),
         (np.where(BYTES == 0, np.nan, BYTES), r"pixels must be finite, got nan in image \d \(.*; numpy.nan_to_num"),
         (np.where(BYTES == 0, np.inf, BYTES), r"pixels must be finite, got inf in image \d \("),
-        (BYTES.astype("f4").astype("c8"), "images must be integers, floats or booleans, got complex64"),
-        (BYTES.astype("g"), "images must be integers, floats or booleans, got float128"),
+        (
+            BYTES.astype("f4").astype("c8"),
+            "images must be integers, floats or booleans of at most 64 bits, got complex64",
+        ),
+        (BYTES.astype("g"), "images must be integers, floats or booleans of at most 64 bits, got float128"),
         (np.zeros((6, 192), "u1"), r"may be images of 3 x 8 x 8 .*: give one of the options \(.*train_images\)"),
     ],
 )
