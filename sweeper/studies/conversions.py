@@ -8,7 +8,7 @@ def other_reading(before: Sequence[str], now: Sequence[str]) -> str | None:
     if tuple(before) == tuple(now):
         return None
     then, today = (f"with {'; '.join(phrases)}" if phrases else "as stored" for phrases in (before, now))
-    return f"the same files were read {then} when it began, and are read {today} now, which gives other pixels"
+    return f"the same files were read {then} when it began, and are read {today} now, which may give other pixels"
 
 
 def other_images(field: str, skip_bad: bool) -> str:

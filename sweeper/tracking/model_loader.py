@@ -36,11 +36,15 @@ class Pixels:
         """The pixels (n, channels, height, width) of one or more images. Raises MlflowException for what is no image.
 
         The images are grey or of three channels, which come before or after height and width, perhaps with opacity.
-        Bytes are pixels; other values are scaled as those of the training images were.
+        Bytes are pixels; other values are scaled as those of the training images were, and so are bytes where none is
+        above a range that ends below 255.
         """
         values = self._batch(_array(images))
+        if self._are_stored(values):
+            values = values.astype(np.int64)
         if values.dtype == np.uint8 and values.shape[1] == self.channels:
-            return values
+            # A copy if it must be, because torch warns of arrays that cannot be written to, as Pillow gives them.
+            return np.require(values, requirements=["C", "W"])
         opacity = self._opacity(values)
         if opacity is not None:
             values = values[:, :-1]
@@ -77,6 +81,13 @@ class Pixels:
             f"images must be {height} high and {width} wide, of 1 or {self.channels if self.channels > 1 else 3} "
             f"channels, got an array of shape {shape}: resize them as the training images were"
         )
+
+    def _are_stored(self, values: NDArray[Any]) -> bool:
+        """Whether bytes are the values that training scaled to pixels, such as 0 and 1."""
+        if values.dtype != np.uint8 or self.value_range is None or not values.size:
+            return False
+        low, high = self.value_range
+        return bool(low >= 0 and high < 255 and values.shape[1] in (1, 3) and values.max() <= high)
 
     def _opacity(self, values: NDArray[Any]) -> NDArray[np.uint32] | None:
         """The opacity (n, 1, height, width) from 0 to 255, if the images have one."""

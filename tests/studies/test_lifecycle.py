@@ -56,7 +56,7 @@ def test_study_of_somebody_elses_is_not_taken_over(tmp_path):
         (
             ("a",),
             (),
-            "were read with a when it began, and are read as stored now, which gives other pixels; give --new",
+            "were read with a when it began, and are read as stored now, which may give other pixels; give --new",
         ),
     ],
 )

@@ -37,6 +37,8 @@ def trained_on(values, *, grey, background="white"):
 def test_pixels_that_the_network_takes_are_passed_on_as_they_are():
     for pixels, values in ((GREY, images(1)), (COLOUR, images(3))):
         assert pixels.of(values) is values
+        values.flags.writeable = False
+        assert pixels.of(values).flags.writeable
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -88,6 +90,13 @@ def test_stored_values_are_scaled_by_the_range_of_the_training_images_and_clippe
     np.testing.assert_array_equal(found, to_bytes(values, value_range))
     bytes_ = images(3)
     np.testing.assert_array_equal(Pixels([3, *SIZE], 255, [10, 1000]).of(bytes_), bytes_)
+
+
+def test_bytes_that_training_scaled_are_scaled_and_their_pixels_are_not():
+    pixels = Pixels([1, *SIZE], 255, [0, 1])
+    values = images(1, np.uint8, 2)
+    for given in (values, values.astype(bool), values.astype(np.float32), values * np.uint8(255)):
+        np.testing.assert_array_equal(pixels.of(given), values * np.uint8(255))
 
 
 def test_opacity_of_stored_values_is_that_of_their_type():
