@@ -6,18 +6,13 @@ from PIL import Image
 
 from sweeper.images.options import Fit
 
-# What pads an image, in every channel: white, as behind transparency.
-BACKGROUND = 255
 
-
-def fitted(
-    image: Image.Image, size: tuple[int, int], *, grey: bool, fit: Fit = "pad", background: int = BACKGROUND
-) -> NDArray[np.uint8]:
+def fitted(image: Image.Image, size: tuple[int, int], *, grey: bool, fit: Fit, background: int) -> NDArray[np.uint8]:
     """The pixels (channels, height, width) of an image at `size` (width, height).
 
     An image of the proportions of `size` is scaled. Of any other, "pad" scales the whole to fit into `size` and fills
-    the rest evenly on both sides with `background`, "crop" keeps the middle that has the proportions of `size`, and
-    "stretch" scales width and height each by what it takes.
+    the rest evenly on both sides with `background`, the value of each channel; "crop" keeps the middle that has the
+    proportions of `size`; and "stretch" scales width and height each by what it takes.
     """
     converted = image.convert("L" if grey else "RGB")
     if converted.size != size:

@@ -64,7 +64,7 @@ def test_grey_is_the_weighted_sum_of_the_channels():
 def test_arrays_are_fitted_as_files_are(fit):
     found = chosen(part(), DataOptions(resize=4, fit=fit))
     for image, stored in zip(found.images, COLOUR, strict=True):
-        expected = fitted(Image.fromarray(stored.transpose(1, 2, 0)), (4, 4), grey=False, fit=fit)
+        expected = fitted(Image.fromarray(stored.transpose(1, 2, 0)), (4, 4), grey=False, fit=fit, background=255)
         np.testing.assert_array_equal(image, expected)
 
 

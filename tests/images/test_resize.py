@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sweeper.images import resize
 from sweeper.images.options import Fit
-from sweeper.images.resize import fitted
 
 FITS = get_args(Fit)
+
+
+def fitted(image, size, *, grey, fit, background=255):
+    return resize.fitted(image, size, grey=grey, fit=fit, background=background)
 
 
 def striped(values, *, upright):

@@ -31,7 +31,7 @@ def trained_on(values, *, grey, background="white"):
     if values.shape[1] in (2, 4):
         values = composited(last(values), background).transpose(0, 3, 1, 2)
     files = [Image.fromarray(each[0] if len(each) == 1 else each.transpose(1, 2, 0)) for each in values]
-    return np.stack([fitted(file, SIZE[::-1], grey=grey) for file in files])
+    return np.stack([fitted(file, SIZE[::-1], grey=grey, fit="pad", background=255) for file in files])
 
 
 def test_pixels_that_the_network_takes_are_passed_on_as_they_are():
