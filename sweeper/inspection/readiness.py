@@ -10,6 +10,8 @@ from sweeper.config import Protocol
 from sweeper.data.splits import Indices, raised_parts, split_once
 from sweeper.data.training_set import TrainingSet
 from sweeper.errors import plain
+from sweeper.images import alpha
+from sweeper.images.options import Background
 from sweeper.images.sizes import SIDES
 
 # A part of fewer images shows only differences of half a point and more, even without any noise.
@@ -22,6 +24,7 @@ IMBALANCE = 3.0
 ALIKE = 0.5
 PAIRS = 400
 MOST_NAMED = 5
+OTHER_BACKGROUND: dict[Background, Background] = {"white": "black", "black": "white"}
 # With most images of a class grey and most of another in colour, the classes can be told apart by that alone.
 MOSTLY = 0.9
 
@@ -34,7 +37,7 @@ def before_you_search(training_set: TrainingSet, duplicates: Mapping[str, Any], 
         *_size(training_set.input_shape),
         *_imbalance(labels, classes),
         *_duplicates(duplicates),
-        *_constant_images(images, training_set.files),
+        *_constant_images(training_set),
         *_grey_images(images, labels, classes),
         *_alike(images, labels),
     ]
@@ -112,13 +115,23 @@ def _duplicates(found: Mapping[str, Any]) -> list[str]:
     return sentences
 
 
-def _constant_images(images: NDArray[np.uint8], files: Sequence[str] | None) -> list[str]:
+def _constant_images(training_set: TrainingSet) -> list[str]:
+    images, files = training_set.images, training_set.files
     constant = [index for index, image in enumerate(images) if (image.min(axis=(1, 2)) == image.max(axis=(1, 2))).all()]
     if not constant:
         return []
     first = [str(index) if files is None else plain(files[index]) for index in constant[:MOST_NAMED]]
     named = "index " * (files is None) + ", ".join(first) + ", ..." * (len(constant) > MOST_NAMED)
-    return [f"{len(constant):,} training images have one colour ({named}): nothing can be learnt from them"]
+    # Ink of the background's colour is not seen.
+    hidden = [
+        f"; those with {one} ink show it with --background {other}"
+        for one, other in OTHER_BACKGROUND.items()
+        if alpha.conversion(one) in training_set.conversions
+    ]
+    return [
+        f"{len(constant):,} training images have one colour ({named}): nothing can be learnt from them"
+        + "".join(hidden)
+    ]
 
 
 def _grey_images(images: NDArray[np.uint8], labels: Indices, classes: Sequence[str]) -> list[str]:

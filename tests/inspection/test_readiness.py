@@ -87,6 +87,8 @@ def test_images_of_one_colour_are_counted_and_named():
     found = replace(found, files=tuple(f"{number}\n.png" for number in range(3000)))
     (told,) = sentences(found)
     assert told.startswith(r"2 training images have one colour ('7\n.png', '9\n.png'): nothing")
+    (told,) = sentences(replace(found, conversions=("transparency on white",)))
+    assert told.endswith("learnt from them; those with white ink show it with --background black")
 
 
 @pytest.mark.parametrize(("noise", "is_told"), [(10, True), (120, False)])
