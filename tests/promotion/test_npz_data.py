@@ -27,7 +27,8 @@ def promote(workplace, name, code=0):
     return workplace.run("promote", name, *options, "--store", workplace.store, code=code)
 
 
-def test_floats_with_channels_first_and_text_labels_give_the_results_of_plain_bytes(workplace):
+def test_floats_with_channels_first_and_text_labels_give_the_results_of_plain_bytes(workplace, tmp_path, monkeypatch):
+    monkeypatch.setenv("SWEEPER_CACHE_DIR", str(tmp_path))  # no earlier run has decoded these images
     (x, y), (x_test, y_test) = TRAIN, TEST
     plain = {"train_images": x, "train_labels": y, "test_images": x_test, "test_labels": y_test, "classes": NAMES}
     search(workplace, "plain", **plain)
