@@ -59,7 +59,10 @@ def read_parts(
             stored = images_in(array, options)
             if images and stored.layout.shape[1:] != images[0].layout.shape[1:]:
                 first, other = ("x".join(map(str, each.layout.shape[1:])) for each in (images[0], stored))
-                raise SweeperError(f"images must be {first} like the training images, got {other} ({array.place})")
+                raise SweeperError(
+                    f"images must be {first} like the training images, got {other} ({array.place}); store both parts "
+                    "at one size"
+                )
             known = (value_range or BYTES) if training else value_range
             values = values_of(array, known, _progress("hashing", array, reading))
         if training is None:

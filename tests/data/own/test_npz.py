@@ -238,7 +238,7 @@ BAD = {
     ),
     "val of another size": (
         {"val_images": GREY[:, :2], "val_labels": LABELS},
-        r"images must be 1x4x5 like the training images, got 1x2x5 \(.*val_images\)",
+        r"images must be 1x4x5 like the training images, got 1x2x5 \(.*val_images\); store both parts at",
     ),
     "numbers for names": ({"classes": np.arange(3)}, "class names must be an array of text, got int64"),
     "odd name": ({"classes": np.array(["a", "b\nb", "c"])}, r"a class must have a printable name, got 'b\\nb'"),
