@@ -86,7 +86,8 @@ def info(
         training_set.classes,
         training_set.own_validation,
     )
-    summary["before_you_search"] = before_you_search(training_set, summary["duplicates"], Protocol())
+    tested = summary["test"] and summary["test"]["class_counts"]
+    summary["before_you_search"] = before_you_search(training_set, summary["duplicates"], Protocol(), tested)
     if logged:
         where = resolve_store(store)
         note_store(where)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # Sample images of each class in the grid (nine make a square), and the seed that draws them.
 SAMPLES, SAMPLE_SEED = 9, 0
 BAR_WIDTH = 20
+LONGEST_NAME = 40
 # The displayed names of the parts, by their keys in the summary.
 PARTS = {"training": "training", "own_validation": "validation", "test": "test"}
 
@@ -118,22 +119,33 @@ def _metrics(summary: Mapping[str, Any]) -> dict[str, float]:
 
 def _class_lines(summary: Mapping[str, Any]) -> list[str]:
     """A line for each class: its count in each part, its share of the training part, and a bar of this share."""
+    from rich.cells import cell_len
+
     classes, training = summary["classes"], summary["training"]
     shown = [key for key in PARTS if key != "own_validation" or summary[key] is not None]
-    width = max(len("class"), *(len(name) for name in classes))
+    columns = [_in_column(name) for name in classes]
+    width = max(map(cell_len, ["class", *columns]))
     heads = "".join(f"  {PARTS[key]:>10}" for key in shown)
     lines = [f"  {'class':<{width}}{heads}   share of training"]
     most = max(training["class_counts"].values())
-    for name in classes:
+    for name, column in zip(classes, columns, strict=True):
         counts = [f"{summary[key]['class_counts'][name]:,}" if summary[key] else "-" for key in shown]
         n = training["class_counts"][name]
         bar = "#" * round(BAR_WIDTH * n / most)
         share = f"{n / training['images']:.1%}"
-        lines.append(f"  {name:<{width}}{''.join(f'  {count:>10}' for count in counts)}  {share:>6}  {bar}".rstrip())
+        padded = column + " " * (width - cell_len(column))
+        lines.append(f"  {padded}{''.join(f'  {count:>10}' for count in counts)}  {share:>6}  {bar}".rstrip())
     least = min(training["class_counts"].values())
     if least < most:
         lines.append(f"  The smallest class has {least:,} training images, the largest {most:,}.")
     return lines
+
+
+def _in_column(name: str) -> str:
+    """A class's name: quoted if spaces at its ends would not be seen, and without its middle if it is long."""
+    shown = name if name == name.strip() else repr(name)
+    half = LONGEST_NAME // 2
+    return shown if len(shown) <= LONGEST_NAME else f"{shown[: half - 1]}...{shown[2 - half :]}"
 
 
 def _duplicate_lines(found: Mapping[str, Any]) -> list[str]:

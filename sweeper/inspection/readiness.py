@@ -22,20 +22,26 @@ MUCH_WORK = 4.0
 IMBALANCE = 3.0
 # Files in order that differ less than this share of what two images of one class differ are copies, or one scene.
 ALIKE = 0.5
-PAIRS = 400
+PAIRS, FEWEST_PAIRS = 400, 50
 MOST_NAMED = 5
 OTHER_BACKGROUND: dict[Background, Background] = {"white": "black", "black": "white"}
 # With most images of a class grey and most of another in colour, the classes can be told apart by that alone.
 MOSTLY = 0.9
 
 
-def before_you_search(training_set: TrainingSet, duplicates: Mapping[str, Any], protocol: Protocol) -> list[str]:
-    """The sentences about this data set under a protocol; `duplicates` is what `duplicate_summary` found."""
+def before_you_search(
+    training_set: TrainingSet, duplicates: Mapping[str, Any], protocol: Protocol, tested: Mapping[str, int] | None
+) -> list[str]:
+    """The sentences about this data set under a protocol.
+
+    `duplicates` is what `duplicate_summary` found, `tested` the number of test images of each class, if there are any.
+    """
     images, labels, classes = training_set.images, training_set.labels, training_set.classes
     return [
         *_parts(training_set, protocol),
         *_size(training_set.input_shape),
         *_imbalance(labels, classes),
+        *_untested(tested or {}),
         *_duplicates(duplicates),
         *_constant_images(training_set),
         *_grey_images(images, labels, classes),
@@ -98,6 +104,14 @@ def _imbalance(labels: Indices, classes: Sequence[str]) -> list[str]:
     ]
 
 
+def _untested(tested: Mapping[str, int]) -> list[str]:
+    lacking = [plain(name) for name, n_images in tested.items() if not n_images]
+    if not lacking:
+        return []
+    named = ", ".join(lacking[:MOST_NAMED]) + f" and {len(lacking) - MOST_NAMED} more" * (len(lacking) > MOST_NAMED)
+    return [f"The test part has no images of {named}, so that a test says nothing about them"]
+
+
 def _duplicates(found: Mapping[str, Any]) -> list[str]:
     sentences = []
     for key, part in (("validation_in_training", "validation"), ("test_in_training", "test")):
@@ -156,9 +170,9 @@ def _alike(images: NDArray[np.uint8], labels: Indices) -> list[str]:
     """Whether neighbours in the order of the files are much more alike than other images of their class."""
     rng = np.random.default_rng(0)
     neighbours = np.flatnonzero(labels[:-1] == labels[1:])
-    if len(neighbours) < PAIRS:
+    if len(neighbours) < FEWEST_PAIRS:
         return []
-    drawn = np.sort(rng.choice(neighbours, PAIRS, replace=False))
+    drawn = np.sort(rng.choice(neighbours, min(PAIRS, len(neighbours)), replace=False))
     by_class = {label: np.flatnonzero(labels == label) for label in np.unique(labels).tolist()}
     others = np.array([rng.choice(by_class[int(labels[index])]) for index in drawn])
     near = np.median([_difference(images[index], images[index + 1]) for index in drawn])

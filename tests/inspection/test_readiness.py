@@ -20,7 +20,7 @@ def data_set(labels, images=None, own_validation=None):
 
 def sentences(found, **protocol):
     duplicates = duplicate_summary(Labelled(found.images, found.labels), None, found.classes, found.own_validation)
-    return before_you_search(found, duplicates, Protocol(**protocol))
+    return before_you_search(found, duplicates, Protocol(**protocol), None)
 
 
 def test_data_that_carry_a_search_need_no_word():
@@ -91,12 +91,21 @@ def test_images_of_one_colour_are_counted_and_named():
     assert told.endswith("learnt from them; those with white ink show it with --background black")
 
 
+def test_classes_without_test_images_are_named():
+    found = data_set([0, 1, 2] * 1000)
+    tested = {"class 0": 5, "class 1": 0, "class 2": 5}
+    duplicates = duplicate_summary(Labelled(found.images, found.labels), None, found.classes)
+    (told,) = before_you_search(found, duplicates, Protocol(), tested)
+    assert told == "The test part has no images of class 1, so that a test says nothing about them"
+
+
+@pytest.mark.parametrize("n_scenes", [300, 8])
 @pytest.mark.parametrize(("noise", "is_told"), [(10, True), (120, False)])
-def test_frames_of_a_video_are_told(noise, is_told):
+def test_frames_of_a_video_are_told(n_scenes, noise, is_told):
     rng = np.random.default_rng(2)
-    scenes = np.repeat(rng.integers(60, 190, (300, 1, 8, 8)), 10, axis=0)
+    scenes = np.repeat(rng.integers(60, 190, (n_scenes, 1, 8, 8)), 10, axis=0)
     images = np.clip(scenes + rng.integers(-noise, noise + 1, scenes.shape), 0, 255).astype(np.uint8)
-    told = sentences(data_set([0] * 1500 + [1] * 1500, images))
+    told = sentences(data_set([0] * 5 * n_scenes + [1] * 5 * n_scenes, images))
     assert any(sentence.startswith("Neighbouring files differ by") for sentence in told) == is_told
 
 
