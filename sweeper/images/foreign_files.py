@@ -191,18 +191,21 @@ def _named_tiff(stream: BinaryIO, name: str) -> str:
         tags = TiffImagePlugin.ImageFileDirectory_v2(stream.read(8))
         stream.seek(tags.next)
         tags.load(stream)
-        return _foreign_tiff(tags, name) or "a TIFF file of a kind that Pillow does not read: convert to PNG"
+        # Pillow reads four bands if three of them are said to be colours.
+        return (
+            _foreign_tiff(tags, name, most_bands=3) or "a TIFF file of a kind that Pillow does not read: convert to PNG"
+        )
     except MemoryError:
         raise
     except Exception:  # damaged bytes make Pillow's readers raise exceptions of any type
         return "a damaged TIFF file"
 
 
-def _foreign_tiff(tags: TiffImagePlugin.ImageFileDirectory_v2, name: str) -> str:
+def _foreign_tiff(tags: TiffImagePlugin.ImageFileDirectory_v2, name: str, most_bands: int = MOST_BANDS) -> str:
     if DNG_VERSION in tags or tags.get(PHOTOMETRIC) == COLOUR_FILTERS or name.endswith(_RAW.endings):
         return _RAW.told
     n_bands = tags.get(BANDS, 1)
-    if n_bands > MOST_BANDS:
+    if n_bands > most_bands:
         return (
             f"a TIFF file of {n_bands} bands: save three of them as RGB, for example with gdal_translate -b 1 -b 2 -b 3"
         )

@@ -35,7 +35,8 @@ class StoredForm:
 
     `mode` is Pillow's. `is_deep` says that a channel has more than 8 bits or a sign, `has_alpha` that pixels may be
     transparent. `orientation` is a key of UPRIGHT, or 1 if the image is to stay as it is. `has_frames` says that there
-    are several images, of which Pillow opens the first.
+    are several images, of which Pillow opens the first, and `has_other_band` that a TIFF file has a fourth band that is
+    not transparency, such as infrared, which Pillow drops.
     """
 
     mode: str
@@ -44,6 +45,7 @@ class StoredForm:
     has_alpha: bool
     orientation: int
     has_frames: bool
+    has_other_band: bool
 
 
 def stored_form(image: Image.Image, *, exif: bool) -> StoredForm:
@@ -56,6 +58,7 @@ def stored_form(image: Image.Image, *, exif: bool) -> StoredForm:
         has_alpha=image.mode in ALPHA_MODES or "transparency" in image.info,
         orientation=_orientation(image) if exif else 1,
         has_frames=_has_frames(image),
+        has_other_band=raw.startswith("RGBX") and isinstance(image, TiffImagePlugin.TiffImageFile),
     )
 
 

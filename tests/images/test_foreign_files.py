@@ -82,6 +82,7 @@ CONTENTS = [
     (tiff({262: 2, 277: 3, 50706: 0x00000401}), "raw data of a camera"),
     (tiff({262: 32803, 277: 1}), "raw data of a camera"),
     (tiff({262: 1, 277: 13}), "a TIFF file of 13 bands: save three of them as RGB, for example with gdal"),
+    (tiff({262: 1, 277: 4}), "a TIFF file of 4 bands: save three of them as RGB"),
     (tiff({262: 1, 258: 64}), "a TIFF file of a kind that Pillow does not read: convert to PNG"),
     (b"II*\0" + bytes(2), "a damaged TIFF file"),
     (b"\x89PNG\r\n\x1a\n" + bytes(5), "a damaged PNG file"),

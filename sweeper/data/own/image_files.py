@@ -140,6 +140,8 @@ def remarks(inspected: Sequence[Inspected]) -> Iterator[str]:
     forms = [found.header.form for found in inspected if isinstance(found.header, Header)]
     if n_files := sum(form.has_frames for form in forms):
         yield f"{n_files:,} of {len(forms):,} files hold several images (frames or pages): the first of each is used"
+    if n_files := sum(form.has_other_band for form in forms):
+        yield f"{n_files:,} of {len(forms):,} files have a fourth band beside their colours, which is left out"
     if n_files := sum(form.mode == "CMYK" for form in forms):
         yield f"{n_files:,} of {len(forms):,} files are CMYK: they become RGB without their colour profiles"
 

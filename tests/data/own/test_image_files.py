@@ -29,6 +29,17 @@ def test_files_of_several_images_and_cmyk_are_told_with_their_number(tmp_path):
     assert list(remarks(inspect(image_files_in(tmp_path, {"5": contents["5"], "6": b"junk"})))) == []
 
 
+@pytest.mark.parametrize(("extra", "told"), [(0, 1), (2, 0)])
+def test_fourth_band_that_is_no_transparency_is_told(tmp_path, extra, told):
+    content = encoded(Image.new("RGBA", (4, 4), (1, 2, 3, 4)), "TIFF")
+    # Pillow always writes the fourth band as transparency: 2 in the tag's entry.
+    mark = b"\x52\x01\x03\x00\x01\x00\x00\x00"
+    assert content.count(mark + b"\x02\x00") == 1
+    files = image_files_in(tmp_path, {"1.tif": content.replace(mark + b"\x02", mark + bytes([extra]))})
+    expected = ["1 of 1 files have a fourth band beside their colours, which is left out"] * told
+    assert list(remarks(inspect(files))) == expected
+
+
 def test_gif_file_whose_second_frame_is_damaged_is_one_image(tmp_path):
     whole = encoded(picture(1), "GIF", save_all=True, append_images=[picture(2)])
     [found] = inspect(image_files_in(tmp_path, {"1": whole[:-20]}))
