@@ -23,6 +23,8 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# A TIFF file with the values of each channel by themselves.
+PLANES = 2
 # Those that swap width and height.
 ON_ITS_SIDE = (5, 6, 7, 8)
 # Where a PNG file's chunks begin, and more chunks than a file of ordinary ones has.
@@ -49,7 +51,11 @@ class StoredForm:
 
 
 def stored_form(image: Image.Image, *, exif: bool) -> StoredForm:
-    """The form of an image that was opened and not decoded yet; without `exif` it has no orientation."""
+    """The form of an image that was opened and not decoded yet; without `exif` it has no orientation.
+
+    Raises ValueError for one that Pillow opens but misreads.
+    """
+    _refuse_planes(image)
     raw = raw_mode(image)
     return StoredForm(
         mode=image.mode,
@@ -60,6 +66,14 @@ def stored_form(image: Image.Image, *, exif: bool) -> StoredForm:
         has_frames=_has_frames(image),
         has_other_band=raw.startswith("RGBX") and isinstance(image, TiffImagePlugin.TiffImageFile),
     )
+
+
+def _refuse_planes(image: Image.Image) -> None:
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        bits = image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
+        if image.tag_v2.get(TiffImagePlugin.PLANAR_CONFIGURATION) == PLANES and len(bits) > 1 and max(bits) > 8:
+            # It takes every byte of the first half of a plane for a value.
+            raise ValueError(f"{max(bits)} bits a channel and a plane for each, which Pillow misreads: convert to PNG")
 
 
 def is_signed(image: Image.Image) -> bool:

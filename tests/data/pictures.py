@@ -45,8 +45,8 @@ def deep_png(values: np.ndarray, bits: int = 16, transparency: bytes | None = No
     )
 
 
-def deep_tiff(values: np.ndarray, order: str, *, compressed: bool) -> bytes:
-    """A TIFF file of 16 bits (height, width, 3 or 4) in the order of bytes < or >."""
+def deep_tiff(values: np.ndarray, order: str, *, compressed: bool, planes: int = 1) -> bytes:
+    """A TIFF file of 16 bits (height, width, 3 or 4) in the order of bytes < or >; tag 284 is `planes`."""
     content = values.astype(f"{order}u2").tobytes()
     content = zlib.compress(content) if compressed else content
     height, width, channels = values.shape
@@ -54,7 +54,7 @@ def deep_tiff(values: np.ndarray, order: str, *, compressed: bool) -> bytes:
     bits = struct.pack(f"{order}{channels}H", *[16] * channels)
     tags = [(256, 3, width), (257, 3, height), (258, 3, end), (259, 3, 8 if compressed else 1), (262, 3, 2)]
     tags += [(273, 4, 8), (277, 3, channels), (278, 3, height), (279, 4, len(content))]
-    tags += [(338, 3, 2)] if channels == 4 else []
+    tags += [(284, 3, planes)] + [(338, 3, 2)] * (channels == 4)
     entries = b"".join(
         struct.pack(f"{order}HHI", tag, kind, channels if tag == 258 else 1)
         + (struct.pack(f"{order}I", value) if kind == 4 or tag == 258 else struct.pack(f"{order}HH", value, 0))

@@ -259,3 +259,12 @@ def test_bytes_with_a_sign_are_not_taken_for_others(tmp_path):
         decode(tmp_path, {"1": encoded(Image.fromarray(np.array([[251, 100]], np.uint8)), "TIFF", tiffinfo={339: 2})})
     content = encoded(Image.fromarray(np.array([[0, 100]], np.uint8)), "TIFF", tiffinfo={339: 2})
     assert decode(tmp_path, {"1": content}).images[0, 0].tolist() == [[0, 100]]
+
+
+def test_planes_of_sixteen_bits_are_refused_because_pillow_misreads_them(tmp_path):
+    values = np.random.default_rng(0).integers(0, 65536, (3, 5, 3), dtype=np.uint16)
+    # Tag 284 says whether the channels are together (1, as here) or in planes (2).
+    together = deep_tiff(values, "<", compressed=False, planes=1)
+    assert len(decode(tmp_path, {"1": together}).images) == 1
+    with pytest.raises(SweeperError, match="16 bits a channel and a plane for each, which Pillow misreads: convert to"):
+        decode(tmp_path, {"1": deep_tiff(values, "<", compressed=False, planes=2)})
