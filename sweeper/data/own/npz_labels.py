@@ -46,9 +46,7 @@ class Classes:
 
 def labels_of(array: StoredArray) -> Labels:
     """The labels that an array holds. Raises UsageError if it holds anything else than one class for each image."""
-    stored, conversion = array.values(), ""
-    if stored.ndim and stored.size == max(stored.shape):  # (n, 1), or a row as MATLAB has it
-        stored = stored.reshape(-1)
+    stored, conversion = _one_axis(array.values()), ""
     if not stored.ndim or not stored.size:
         raise UsageError(f"there must be at least one label, got shape {stored.shape} ({array.place})")
     if stored.dtype.kind not in "biufUS":
@@ -71,13 +69,13 @@ def labels_of(array: StoredArray) -> Labels:
 
 def class_names_of(array: StoredArray) -> tuple[str, ...]:
     """The class names that an array holds. Raises UsageError if it does not hold different printable names."""
-    given = array.values()
-    if given.ndim != 1 or given.dtype.kind not in "US":
+    given = _one_axis(array.values())
+    if given.ndim != 1 or given.dtype.kind not in "USiu":
         raise UsageError(
             f"class names must be an array of text, got {given.dtype} of shape {given.shape} ({array.place}); "
             "numpy.array(NAMES, dtype=str) makes one"
         )
-    found = tuple(_decoded(given, array.place))
+    found = tuple(_decoded(given if given.dtype.kind in "US" else given.astype(str), array.place))
     _require_printable(found, array.place)
     if len(set(found)) < len(found):
         raise UsageError(f"classes must have different names ({array.place})")
@@ -108,12 +106,18 @@ def classes_of(training: Sequence[Labels], names: tuple[str, ...]) -> Classes:
 
 
 def _named_classes(present: set[Any], names: tuple[str, ...], place: str) -> Classes:
-    """The named classes that have training images; numbers count the names from 0, or from 1 if they only fit so."""
-    conversion = ""
+    """The named classes that have training images.
+
+    Numbers stand for themselves if all are names, unless they are all the places of names; else they count the names
+    from 0, or from 1 if they only fit so.
+    """
+    conversion, numbers = "", {str(value): value for value in present}
     if any(isinstance(value, str) for value in present):
         values: tuple[Value, ...] = names
         if unknown := sorted(map(str, present - set(names))):
             raise UsageError(f"labels must be among the class names, got {_listed(unknown)} ({place})")
+    elif numbers.keys() <= set(names) and present != set(range(len(names))):
+        values = tuple(numbers.get(name, name) for name in names)
     else:
         first = 1 if min(present) >= 1 and max(present) == len(names) else 0
         values = tuple(range(first, first + len(names)))
@@ -126,6 +130,11 @@ def _named_classes(present: set[Any], names: tuple[str, ...], place: str) -> Cla
     kept = [(name, value) for name, value in zip(names, values, strict=True) if value in present]
     empty = tuple(name for name, value in zip(names, values, strict=True) if value not in present)
     return Classes(tuple(name for name, _ in kept), tuple(value for _, value in kept), empty, conversion)
+
+
+def _one_axis(values: NDArray[Any]) -> NDArray[Any]:
+    """The values without axes of size 1: (n, 1) is as usual as (n,), and MATLAB has rows (1, n)."""
+    return values.reshape(-1) if values.ndim and values.size == max(values.shape) else values
 
 
 def _from_one_hot(rows: NDArray[Any], place: str) -> NDArray[np.int64]:

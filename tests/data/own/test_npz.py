@@ -240,7 +240,7 @@ BAD = {
         {"val_images": GREY[:, :2], "val_labels": LABELS},
         r"images must be 1x4x5 like the training images, got 1x2x5 \(.*val_images\); store both parts at",
     ),
-    "numbers for names": ({"classes": np.arange(3)}, "class names must be an array of text, got int64"),
+    "floats for names": ({"classes": np.arange(3.0)}, "class names must be an array of text, got float64"),
     "odd name": ({"classes": np.array(["a", "b\nb", "c"])}, r"a class must have a printable name, got 'b\\nb'"),
     "same name": ({"classes": np.array(["a", "b", "a"])}, "classes must have different names"),
     "too few names": ({"classes": np.array(["a", "b"])}, "labels must be in 0..1, as there are 2 class names, got 2"),

@@ -124,6 +124,7 @@ def test_labels_that_make_no_classes_are_refused(tmp_path, array, message):
         (["a", "A", "b", "A"], ("A", "a", "b"), ("A", "a", "b"), []),
         (np.eye(3)[[2, 0, 1, 0]], ("ape", "bee", "cow"), ("ape", "bee", "cow"), ["one-hot labels to classes"]),
         ([True, False, True, False], ("no", "yes"), ("no", "yes"), []),
+        ([2, 0, 1, 0], ("2", "0", "1"), ("2", "0", "1"), []),  # places, as all of them are there
     ],
 )
 def test_class_names_stand_for_the_labels_by_place_or_by_text(tmp_path, array, class_names, expected, told):
@@ -131,6 +132,19 @@ def test_class_names_stand_for_the_labels_by_place_or_by_text(tmp_path, array, c
     assert (found, conversions) == (expected, told)
     named = [found[number] for number in numbers]
     assert named == ([class_names[place - (told == ["labels from 1"])] for place in places(array)] or list(array))
+
+
+@pytest.mark.parametrize(
+    ("array", "class_names", "expected"),
+    [
+        ([0, 5, 2], ("0", "2", "5"), ("0", "2", "5")),
+        ([1, 2, 1], ("1", "2", "3"), ("1", "2")),
+        ([3, 7], ("7", "3"), ("7", "3")),
+    ],
+)
+def test_numbers_that_are_class_names_stand_for_themselves(tmp_path, array, class_names, expected):
+    found, numbers, conversions = read(tmp_path, array, class_names)
+    assert (found, [found[number] for number in numbers], conversions) == (expected, list(map(str, array)), [])
 
 
 def places(array):
@@ -165,9 +179,8 @@ def test_labels_of_several_parts_make_the_classes_together(tmp_path):
 
 def test_class_names_may_be_bytes_and_must_be_different_printable_text(tmp_path):
     assert names(tmp_path, [b"ape", "b\u00e9".encode()]) == ("ape", "b\u00e9")
-    with pytest.raises(
-        UsageError, match=r"class names must be an array of text, got int64 of shape \(2,\) .*dtype=str"
-    ):
-        names(tmp_path, [1, 2])
+    assert names(tmp_path, [[3], [7]]) == ("3", "7")
+    with pytest.raises(UsageError, match=r"class names must be an array of text, got float64 of shape \(2,\) .*=str"):
+        names(tmp_path, [1.5, 2])
     with pytest.raises(UsageError, match="classes must have different names"):
         names(tmp_path, ["caf\u00e9", "cafe\u0301"])
