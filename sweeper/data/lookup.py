@@ -1,11 +1,14 @@
 """Finds the data set that DATASET on a command line names: a known data set, or the path of the user's own data."""
 
 import re
+import shlex
 from pathlib import Path
 
 from sweeper.data.known import catalog
 from sweeper.data.own import image_folder, npz
 from sweeper.data.own.image_files import Format
+from sweeper.data.own.other_data import what_is
+from sweeper.data.own.tables import is_table
 from sweeper.errors import UsageError, plain
 from sweeper.images.image_set import ImageSet, PixelFormat, UnusableTestImages
 from sweeper.images.options import DataOptions
@@ -37,8 +40,17 @@ def path_of(dataset: str) -> Path | None:
     if is_file and path.suffix.lower() != NPZ:
         raise UsageError(
             f"a data set must be a known name, a folder of images or an .npz file, got file {plain(dataset)}"
+            f"{_remedy(path)}"
         )
     return path
+
+
+def _remedy(path: Path) -> str:
+    """What to do with a file that is no data set, as the end of a message."""
+    if is_table(path.name) and path.suffix.lower() != ".parquet":
+        return f"; for a table of labels, give the folder of its images, with --labels {shlex.quote(str(path))}"
+    kind = what_is(path)
+    return f", {kind}" if kind else ""
 
 
 def name_of(dataset: str) -> str:

@@ -101,7 +101,7 @@ def test_search_takes_an_npz_file(tmp_path):
         ({"train/cat/1.png": 1, "train/dog/.x": b""}, (), 2, "at least two folders of classes, got only cat"),
         ({"train/cat/1.png": 1, "train/dog/1.png": 2, "val/ox/1.png": 3}, (), 2, "class ox of "),
         ({"cat/1.png": 1, "dog/1.png": 2, "train/1.png": 3}, (), 2, "train may be a class or the train part"),
-        ({"1.png": 1, "labels.csv": b"id,label\n1,x"}, (), 2, "if labels.csv holds the labels: --labels "),
+        ({"1.png": 1, "labels.csv": b"id,label\n1,x"}, (), 2, "if labels.csv holds the labels: `sweeper data info "),
         (
             {"train/cat/1.png": 1, "train/dog/1.png": b""},
             (),

@@ -75,6 +75,14 @@ def test_other_files_pipes_and_unprintable_paths_are_refused(tmp_path):
     (tmp_path / "pets.zip").write_bytes(b"PK")
     with pytest.raises(UsageError, match=r"or an .npz file, got file .*/pets.zip$"):
         lookup.path_of(str(tmp_path / "pets.zip"))
+    (tmp_path / "pets.tar").write_bytes(b"PK\3\4")
+    (tmp_path / "labels.csv").write_text("id,label\n")
+    for name, remedy in (
+        ("pets.tar", ", an archive: unpack it$"),
+        ("labels.csv", "; for a table of labels, give the fo"),
+    ):
+        with pytest.raises(UsageError, match=f"got file .*/{name}{remedy}"):
+            lookup.path_of(str(tmp_path / name))
     os.mkfifo(tmp_path / "pipe.npz")
     with pytest.raises(UsageError, match=r"a folder or file that exists, got .*/pipe.npz"):
         lookup.path_of(str(tmp_path / "pipe.npz"))
@@ -112,3 +120,10 @@ def test_data_folder_that_a_path_does_not_need_is_reported(tmp_path, notes):
 def test_input_shape_of_a_known_data_set_needs_no_files():
     assert lookup.input_shape("cifar10", DataOptions()) == catalog.get("cifar10").input_shape
     assert lookup.input_shape("cifar10", DataOptions(resize=16, grayscale=True)) == (1, 16, 16)
+
+
+def test_ending_of_an_npz_file_may_be_in_capitals(tmp_path):
+    images = np.arange(4 * 16, dtype=np.uint8).reshape(4, 4, 4)
+    write_npz(tmp_path / "SET.NPZ", {"train_images": images, "train_labels": np.array([0, 1, 0, 1])})
+    assert lookup.name_of(str(tmp_path / "SET.NPZ")) == "SET"
+    assert lookup.input_shape(str(tmp_path / "SET.NPZ"), DataOptions()) == (1, 4, 4)

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sweeper.data.own import label_table
-from sweeper.data.own.folder_layout import TEST, TRAIN, VAL, Layout, Part, in_label_order, layout_of
+from sweeper.data.own import found_tables, label_table
+from sweeper.data.own.folder_layout import Layout, Part, TooFewClasses, layout_of
 from sweeper.data.own.image_files import ImageFile
+from sweeper.data.own.names import TEST, TRAIN, VAL, in_label_order
+from sweeper.data.own.other_data import other_files, refuse_other_kinds
 from sweeper.errors import UsageError, plain, shortened
 from sweeper.images.class_choice import choose
 from sweeper.images.options import DataOptions
@@ -66,13 +68,18 @@ def _with_choice(parts: FileParts, options: DataOptions) -> FileParts:
 
 
 def _by_folders(root: Path, options: DataOptions) -> FileParts:
+    if not (options.depth or options.own_classes or any(options.part_dirs)):
+        refuse_other_kinds(root)
     try:
         layout = layout_of(root, options)
     except UsageError as error:
-        if table := label_table.usual_table(root):
-            raise UsageError(f"{error}; if {plain(table.name)} holds the labels: --labels {_shown(table)}") from error
-        raise
-    notes = []
+        hint = found_tables.how_to_read(root)
+        if not hint and isinstance(error, TooFewClasses):
+            hint = other_files(root) or "sweeper learns to tell classes apart, each in a folder of its own"
+        raise UsageError(f"{error}; {hint}" if hint else str(error)) from error
+    if not (options.depth or options.own_classes or any(options.part_dirs)):
+        found_tables.refuse_conflict(layout.root, layout.class_folders)
+    notes = [*layout.notes]
     if layout.ignored:
         ignored = shortened(", ".join(map(plain, layout.ignored)))
         notes.append(f"ignored the folders of {_shown(layout.root)} that are no part of the data: {ignored}")
@@ -148,7 +155,7 @@ def _by_table(root: Path, options: DataOptions) -> FileParts:
                 f"class {plain(class_name)} of the validation images must have training images too ({_shown(table)}); "
                 "--classes names those to use"
             )
-    unusable = _unknown_classes({file.class_name for file in test}, classes, options, table)
+    unusable = found.unusable or _unknown_classes({file.class_name for file in test}, classes, options, table)
     if not found.has_parts:
         training, test = _set_aside(training)
         notes.append(_set_aside_note(table, "column of parts", training, test))

@@ -1,36 +1,23 @@
 """Finds out which folders of a data set are its parts (train, val, test) and which are classes, by their names."""
 
-import os
-import re
 import shlex
 import unicodedata
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
-from sweeper.errors import SweeperError, UsageError, plain, shortened
+from sweeper.data.own.folders import files_below, folders, holds_images, n_images_in
+from sweeper.data.own.names import IMAGE_FOLDERS, PARTS, TEST, TRAIN, VAL, in_label_order, parts_in
+from sweeper.errors import UsageError, plain, shortened
 from sweeper.images.class_names import typed
 from sweeper.images.options import DataOptions
 
-TRAIN, VAL, TEST = PARTS = ("train", "val", "test")
-# The words that mark a folder as a part of a data set, in the customs of Kaggle, Roboflow, Hugging Face and Keras.
-SPLIT_WORDS = (
-    dict.fromkeys(("train", "training"), TRAIN)
-    | dict.fromkeys(("val", "valid", "validation", "dev"), VAL)
-    | dict.fromkeys(("test", "testing", "eval", "evaluation", "holdout"), TEST)
-)
-# Files that lie beside images and are none: annotations and texts, and what file managers leave behind.
-SIDECARS = (".csv", ".json", ".md", ".txt", ".xml")
-LITTER = ("desktop.ini", "thumbs.db")
-# Endings of image files, of the formats that are read and of those that people try.
-IMAGES = (
-    *(".arw", ".avif", ".bmp", ".cr2", ".dcm", ".dng", ".gif", ".heic", ".heif", ".ico", ".j2k", ".jfif", ".jp2"),
-    *(".jpeg", ".jpg", ".nef", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".qoi", ".sgi", ".svg", ".tga"),
-    *(".tif", ".tiff", ".webp"),
-)
 MOST_NAMED = 5
+
+
+class TooFewClasses(UsageError):
+    """A folder holds fewer than two folders of classes."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +41,7 @@ class Part:
 
     def n_loose_images(self) -> int:
         """The number of images, by their names, that are in no class folder."""
-        return sum(_is_image(entry.name) for entry in _entries(self.folder))
+        return n_images_in(self.folder)
 
 
 @dataclass(frozen=True)
@@ -69,12 +56,15 @@ class Layout:
     val: Part | None
     test: Part | None
     classes: tuple[str, ...]
+    is_single: bool  # there are no folders for parts, so that a test part is split off
     ignored: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # sentences for the user about images that are no part of the data
 
     @property
-    def is_single(self) -> bool:
-        """Whether there are no folders for parts, so that a test part is split off."""
-        return self.train.folder == self.root
+    def class_folders(self) -> dict[str, str]:
+        """The training classes by their folders, as paths from the root."""
+        place = self.train.folder.relative_to(self.root)
+        return {(place / folder).as_posix(): name for name, each in self.train.classes.items() for folder in each}
 
 
 def layout_of(folder: Path, options: DataOptions) -> Layout:
@@ -85,48 +75,55 @@ def layout_of(folder: Path, options: DataOptions) -> Layout:
     root = folder if any(options.part_dirs) else _entered(folder)
     found = _part_folders(root, options)
     if found and TRAIN not in found:
-        names = ", ".join(plain(path.name) for path in found.values())
+        names = [path.name for path in found.values()]
+        listed = ", ".join(map(plain, names))
         raise UsageError(
-            f"there must be a folder of training images beside {names}, got none ({_shown(root)}); --train-dir names it"
+            f"there must be a folder of training images beside {listed}, got none ({_shown(root)}); --train-dir names "
+            f"it, and --classes {typed(folders(root))} takes all for classes"
         )
-    train = _part(_entered(found[TRAIN], TRAIN) if found else root, options)
-    val, test = (_part(_entered(found[part], part), options) if part in found else None for part in (VAL, TEST))
-    if not options.depth:
-        _refuse_nested_classes(train)
+    if not found and not options.depth and (inner := _parts_in_classes(root, options)):
+        train, val, test = (inner.get(part) for part in PARTS)
+        assert train is not None
+    else:
+        train = _part(_entered(found[TRAIN], TRAIN) if found else root, options)
+        val, test = (_part(_entered(found[part], part), options) if part in found else None for part in (VAL, TEST))
+        if not options.depth:
+            _refuse_nested_classes(train)
     classes = _classes(train, [other for other in (val, test) if other], options)
     if val:
         _require_known_classes(val, train, classes, options)
     used = {path.relative_to(root).parts[0] for path in found.values()}
     ignored = tuple(name for name in folders(root) if name not in used) if found else ()
-    return Layout(root, train, val, test, classes, ignored)
+    # Without labels, test images are told of where they are missed, and validation images are only left out if asked.
+    notes = tuple(
+        _loose_images(part)
+        for part in (train, val, test)
+        if part and part.n_loose_images() and (part is not test or part.filled())
+    )
+    is_single = not (val or test) and train.folder == root
+    return Layout(root, train, val, test, classes, is_single, ignored, notes)
 
 
-def folders(folder: Path) -> list[str]:
-    """The names of the folders in a folder, sorted, without hidden ones."""
-    return sorted(entry.name for entry in _entries(folder) if entry.is_dir() and not _is_hidden(entry.name))
+def _parts_in_classes(root: Path, options: DataOptions) -> dict[str, Part]:
+    """The parts of a layout CLASS/train/*, CLASS/test/*; empty for another."""
+    folders_of: dict[str, dict[str, list[str]]] = {part: {} for part in PARTS}
+    for name in folders(root):
+        inner = folders(root / name)
+        said = [parts_in(below) for below in inner]
+        if not inner or holds_images(root / name) or any(len(parts) != 1 for parts in said):
+            return {}
+        for below, parts in zip(inner, said, strict=True):
+            part = parts.pop()
+            if name in folders_of[part] or not holds_images(root / name / below):
+                return {}
+            folders_of[part][name] = [f"{name}/{below}"]
+    if not folders_of[TRAIN]:
+        return {}
+    return {part: Part(root, classes) for part, classes in folders_of.items() if classes}
 
 
-def files_below(folder: Path) -> Iterator[Path]:
-    """The files in a folder and below, sorted within each folder; not those that by their names are no images.
-
-    A link to a folder is given like a file: it is not followed, since it may lead back to a parent. Raises SweeperError
-    if a folder cannot be read.
-    """
-    for place, below, names in os.walk(folder, onerror=_unreadable):
-        below[:] = sorted(name for name in below if not _is_hidden(name))
-        links = [name for name in below if os.path.islink(os.path.join(place, name))]
-        yield from (Path(place, name) for name in sorted(links + list(filter(_may_be_image, names))))
-
-
-def in_label_order(classes: Collection[str]) -> tuple[str, ...]:
-    """The classes sorted by name, or by number if all are whole numbers."""
-    are_numbers = all(name.isascii() and name.isdigit() for name in classes)
-    return tuple(sorted(classes, key=lambda name: (int(name), name) if are_numbers else (0, name)))
-
-
-def parts_in(name: str) -> set[str]:
-    """The parts of a data set that the words of a name speak of."""
-    return {SPLIT_WORDS[word] for word in re.split(r"[\W_]+", name.lower()) if word in SPLIT_WORDS}
+def _loose_images(part: Part) -> str:
+    return f"ignored {part.n_loose_images():,} images that are in no folder of a class ({_shown(part.folder)})"
 
 
 def _part_folders(root: Path, options: DataOptions) -> dict[str, Path]:
@@ -157,7 +154,7 @@ def _part_folders(root: Path, options: DataOptions) -> dict[str, Path]:
 def _refuse_class_named_like_a_part(root: Path, names: Sequence[str], found: Mapping[str, Sequence[str]]) -> None:
     """Raises UsageError if a folder that is named like a part lies among folders of images, and looks like them."""
     named_like_parts = [name for name in names if parts_in(name)]
-    images = [name for name in names if name not in named_like_parts and _holds_images(root / name)]
+    images = [name for name in names if name not in named_like_parts and holds_images(root / name)]
     if not images or (TRAIN in found and any(folders(root / name) for name in found[TRAIN])):
         return
     suspect = named_like_parts[0]
@@ -186,8 +183,8 @@ def _part(folder: Path, options: DataOptions) -> Part:
 def _refuse_nested_classes(train: Part) -> None:
     """Raises UsageError if all images lie one folder deeper than the class folders: which are the classes?"""
     filled = {name: folders(train.folder / name) for name in folders(train.folder)}
-    inner = {name: below for name, below in filled.items() if below and not _holds_images(train.folder / name)}
-    plainly = [name for name in filled if name not in inner and _holds_images(train.folder / name)]
+    inner = {name: below for name, below in filled.items() if below and not holds_images(train.folder / name)}
+    plainly = [name for name in filled if name not in inner and holds_images(train.folder / name)]
     # A folder in each class that always has the same name says nothing about the images.
     if plainly or not inner or len({tuple(below) for below in inner.values()}) == 1 == len(next(iter(inner.values()))):
         return
@@ -195,18 +192,23 @@ def _refuse_nested_classes(train: Part) -> None:
     if any(map(parts_in, below)):
         raise UsageError(
             f"parts must lie in one folder, got {shortened(', '.join(map(plain, below)))} in {plain(name)} "
-            f"({_shown(train.folder)}); give the path of the folder that holds them"
+            f"({_shown(train.folder)}); give the path of the folder that holds them, or make the same parts in each "
+            "class"
         )
     joined = [f"{outer}/{name}" for outer, names in inner.items() for name in names]
+    message = f"the classes may be {_listed(list(inner))} (--depth 1) or {_listed(joined)} (--depth 2)"
+    images = [name for name in below if name.lower() in IMAGE_FOLDERS]
+    if images and all(images[0] in names for names in inner.values()):  # with masks beside the images of each class
+        one = typed([f"{outer}/{images[0]}" for outer in inner])
+        message += f", or {one} (--depth 2 --classes)"
     raise UsageError(
-        f"the classes may be {_listed(list(inner))} (--depth 1) or {_listed(joined)} (--depth 2): give one of the "
-        f"options ({_shown(train.folder)})"
+        f"{message}: give one of the options, or the path of the folder that holds the classes ({_shown(train.folder)})"
     )
 
 
 def _classes(train: Part, others: Sequence[Part], options: DataOptions) -> tuple[str, ...]:
     """The classes that have training files. Raises UsageError if there are not two, or if one has only other files."""
-    _refuse_names_that_differ_by_case(train)
+    _refuse_alike_names(train, options)
     filled = train.filled()
     for other in others if not options.map else []:
         empty = train.classes.keys() - filled
@@ -219,7 +221,7 @@ def _classes(train: Part, others: Sequence[Part], options: DataOptions) -> tuple
         loose = train.n_loose_images()
         found = f"only {plain(min(filled))}" if filled else "none"
         found += f" and {loose:,} images outside of such folders" if loose else ""
-        raise UsageError(
+        raise TooFewClasses(
             f"a folder of images must hold at least two folders of classes, got {found} ({_shown(train.folder)})"
         )
     return in_label_order(filled)
@@ -227,21 +229,28 @@ def _classes(train: Part, others: Sequence[Part], options: DataOptions) -> tuple
 
 def _require_known_classes(val: Part, train: Part, classes: Sequence[str], options: DataOptions) -> None:
     """Raises UsageError for validation images of a class without training images, unless the options name classes."""
-    _refuse_names_that_differ_by_case(val)
+    _refuse_alike_names(val, options)
+    if not val.filled() and (n_loose := val.n_loose_images()) and not options.resplit:
+        raise UsageError(
+            f"validation images must lie in folders of classes, got {n_loose:,} without ({_shown(val.folder)}); "
+            "--resplit leaves them out, and cuts the part from the training images"
+        )
     for name in [] if options.own_classes else sorted(val.filled() - set(classes)):
         alike = [known for known in classes if known.casefold() == name.casefold()]
         hint = f"it differs from {plain(alike[0])} only by case" if alike else "--classes names those to use"
         raise UsageError(f"class {plain(name)} of {_shown(val.folder)} must be in {_shown(train.folder)} too; {hint}")
 
 
-def _refuse_names_that_differ_by_case(part: Part) -> None:
+def _refuse_alike_names(part: Part, options: DataOptions) -> None:
+    """Raises UsageError for names of classes that differ by case or spaces only, unless a map says what they are."""
     alike: dict[str, str] = {}
-    for name in part.classes:
-        other = alike.setdefault(name.casefold(), name)
+    for name in part.classes if not options.map else ():
+        other = alike.setdefault("".join(name.casefold().split()), name)
         if other != name:
+            both = sorted((other, name))
             raise UsageError(
-                f"classes must differ by more than case, got {plain(other)} and {plain(name)} ({_shown(part.folder)}); "
-                "rename or join the folders"
+                f"classes must differ by more than case and spaces, got {both[0]!r} and {both[1]!r} "
+                f"({_shown(part.folder)}); rename or join the folders, or join the classes with --map"
             )
 
 
@@ -250,42 +259,12 @@ def _entered(folder: Path, part: str | None = None) -> Path:
 
     A folder that is named like a part is entered only within that part.
     """
-    while len(names := folders(folder)) == 1 and not _holds_images(folder):
+    while len(names := folders(folder)) == 1 and not holds_images(folder):
         inner = folder / names[0]
         if not folders(inner) or parts_in(names[0]) - {part}:
             break
         folder = inner
     return folder
-
-
-def _holds_images(folder: Path) -> bool:
-    """Whether there is an image directly in the folder, by its name."""
-    return any(_is_image(entry.name) for entry in _entries(folder))
-
-
-def _is_image(name: str) -> bool:
-    return not _is_hidden(name) and Path(name).suffix.lower() in IMAGES
-
-
-def _may_be_image(name: str) -> bool:
-    return not (_is_hidden(name) or name.lower() in LITTER or Path(name).suffix.lower() in SIDECARS)
-
-
-def _is_hidden(name: str) -> bool:
-    """Whether a file or folder is not for people's eyes: operating systems and tools create such everywhere."""
-    return name.startswith((".", "__"))
-
-
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except OSError as error:
-        _unreadable(error)
-
-
-def _unreadable(error: OSError) -> NoReturn:
-    raise SweeperError(f"the folder must be readable, got: {error.strerror} ({plain(str(error.filename))})") from error
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeper.data.own.folder_layout import TEST, TRAIN, VAL
+from sweeper.data.own.names import TEST, TRAIN, VAL
 from sweeper.data.own.npz_arrays import opened
 from sweeper.data.own.npz_content import (
     Content,

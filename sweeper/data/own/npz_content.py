@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeper.data.own.folder_layout import TRAIN
+from sweeper.data.own.names import TRAIN
 from sweeper.data.own.npz_arrays import StoredArray, opened
 from sweeper.data.own.npz_images import StoredImages, check_values, decode, images_in, training_range, values_of
 from sweeper.data.own.npz_keys import Keys, keys_of

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeper.data.own.folder_layout import in_label_order
+from sweeper.data.own.names import in_label_order
 from sweeper.data.own.npz_arrays import StoredArray
 from sweeper.errors import UsageError, plain, shortened
 

@@ -1,7 +1,6 @@
 """How folders are understood, by their names alone: the files in them are empty."""
 
 import unicodedata
-from pathlib import Path
 
 import pytest
 
@@ -151,7 +150,9 @@ def test_classes_that_may_be_nested_are_refused_with_both_readings(root):
 
 def test_images_beside_masks_can_be_chosen(root):
     tree(root, *within("COVID", "Normal", files=("images/1.png", "masks/1.png")))
-    with pytest.raises(UsageError, match="--depth 2"):
+    with pytest.raises(
+        UsageError, match=r"COVID/images,Normal/images \(--depth 2 --classes\): give one of the options"
+    ):
         read(root)
     assert read(root, depth=2)[3] == ("COVID/images", "COVID/masks", "Normal/images", "Normal/masks")
 
@@ -213,7 +214,9 @@ def test_classes_that_are_numbers_are_sorted_as_numbers(root, names, order):
 
 
 def test_names_that_differ_by_case_are_refused_with_both(root):
-    with pytest.raises(UsageError, match="got Cat and cat"):
+    with pytest.raises(
+        UsageError, match=r"must differ by more than case and spaces, got 'Cat' and 'cat' .*; rename or join"
+    ):
         read(tree(root, *CATS_AND_DOGS, "Cat/1.png"))
 
 
@@ -245,7 +248,51 @@ def test_class_whose_name_cannot_be_printed_is_refused(root):
         read(tree(root, *CATS_AND_DOGS, "a\nb/1.png"))
 
 
-def test_link_to_a_folder_in_a_class_is_given_and_not_followed(root):
+def test_link_to_a_folder_in_a_class_is_followed_unless_it_leads_back(root):
     tree(root, *CATS_AND_DOGS)
-    (root / "cat" / "more").symlink_to(root)
-    assert list(layout_of(root, DataOptions()).train.files("cat")) == [Path(root, "cat/1.png"), Path(root, "cat/more")]
+    tree(root.parent / "elsewhere", "2.png", "deep/3.png")
+    (root / "cat" / "more").symlink_to(root.parent / "elsewhere")
+    (root.parent / "elsewhere" / "deep" / "back").symlink_to(root.parent / "elsewhere")
+    found = [path.relative_to(root).as_posix() for path in layout_of(root, DataOptions()).train.files("cat")]
+    assert found == ["cat/1.png", "cat/more/2.png", "cat/more/deep/3.png", "cat/more/deep/back"]
+    # Through a parent, a class would hold all others, and the test images.
+    (root / "dog" / "all").symlink_to(root)
+    assert list(layout_of(root, DataOptions()).train.files("dog")) == [root / "dog/1.png", root / "dog/all"]
+
+
+def test_parts_may_lie_within_the_classes(root):
+    tree(root, *within("cat", "dog", files=("train/1.png", "Test/2.png")), "cat/val/3.png")
+    found = layout_of(root, DataOptions())
+    assert (found.classes, found.is_single) == (("cat", "dog"), False)
+    cats = [list(part.files("cat")) for part in (found.train, found.val, found.test)]
+    assert cats == [[root / "cat/train/1.png"], [root / "cat/val/3.png"], [root / "cat/Test/2.png"]]
+    tree(root, "emu/other/1.png")
+    with pytest.raises(UsageError, match=r"got Test, train, val in cat .*, or make the same parts in each class"):
+        read(root)
+
+
+def test_validation_images_without_classes_are_refused_or_left_out_with_a_note(root):
+    tree(root, *within("train", files=CATS_AND_DOGS), "val/1.png", "val/2.png")
+    with pytest.raises(UsageError, match=r"must lie in folders of classes, got 2 without .*--resplit leaves them out"):
+        read(root)
+    (note,) = layout_of(root, DataOptions(resplit=True)).notes
+    assert note.startswith("ignored 2 images that are in no folder of a class (")
+
+
+def test_images_beside_the_classes_are_told(root):
+    assert (
+        layout_of(tree(root, *CATS_AND_DOGS, "1.png", "x.txt"), DataOptions()).notes[0].startswith("ignored 1 images")
+    )
+
+
+def test_names_that_differ_by_spaces_are_refused_unless_a_map_joins_them(root):
+    tree(root, *CATS_AND_DOGS, "cat /1.png")
+    with pytest.raises(UsageError, match=r"got 'cat' and 'cat ' .*--map"):
+        read(root)
+    options = {"map": (("cat", ("cat", "cat ")), ("dog", ("dog",)))}
+    assert read(root, **options)[3] == ("cat", "cat ", "dog")
+
+
+def test_folders_named_like_coco_and_in_one_word_are_parts(root):
+    tree(root, *within("train2017", "testSet", files=CATS_AND_DOGS))
+    assert read(root)[:3] == ("train2017", None, "testSet")

@@ -1,9 +1,11 @@
 """Tables of labels; the images are empty files."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
-from sweeper.data.own.label_table import labelled_files, usual_table
+from sweeper.data.own.label_table import labelled_files, path_of_table
 from sweeper.errors import SweeperError, UsageError
 from sweeper.images.options import DataOptions
 from tests.data.pictures import tree
@@ -65,8 +67,8 @@ def test_options_name_the_columns(root):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("picture,label\na,x\n", r"the image column must be known, got only picture, label .*--image-column"),
-        ("image,kind\na,x\n", r"the label column must be known, got only image, kind .*--label-column"),
+        ("picture,label\nz,x\n", r"the image column must be known, got only picture, label .*--image-column"),
+        ("image,kind,tone\na,x,y\n", r"the label column must be known, got only image, kind, tone .*--label-column"),
         ("image,path,label\na,a,x\n", r"the image column must be known, got image, path .*--image-column"),
         ("image,label,split\na,x,7\n", r"column split must say train, val or test in each row, got 7 "),
         ("image,label\na,x\na,y\n", r"one label and one part, got x and y for images/a.jpg .*several labels"),
@@ -127,6 +129,69 @@ def test_images_that_no_row_names_are_counted(root):
     assert labelled_files(tree(root, *IMAGES), root / "t.csv", DataOptions()).n_unnamed == 2
 
 
-def test_usual_table_is_found(root):
-    assert usual_table(tree(root, *IMAGES, "notes.csv")) is None
-    assert usual_table(tree(root, "train.csv")) == root / "train.csv"
+def parts(root, table, **options):
+    """The names of the files and their classes by part."""
+    found = labelled_files(root, root / table, DataOptions(**options))
+    return {part: {file.name: file.class_name for file in files} for part, files in found.parts.items()}, found
+
+
+def test_tables_in_the_folders_of_parts_are_read_together(root):
+    tree(root, "train/1.png", "train/2.png", "valid/1.png", "test/1.png", "notes/1.png")
+    for folder, text in (("train", "1,x\n2,y\n"), ("valid", "1,y\n"), ("test", "1,x\n")):
+        (root / folder / "metadata.csv").write_text(f"file_name,label\n{text}")
+    by_part, found = parts(root, "metadata.csv")
+    assert by_part == {
+        "train": {"train/1.png": "x", "train/2.png": "y"}, "val": {"valid/1.png": "y"}, "test": {"test/1.png": "x"},
+    }  # fmt: skip
+    assert (found.has_parts, found.n_unnamed) == (True, 1)
+    assert path_of_table(str(root), Path("metadata.csv")) == "metadata.csv"
+    with pytest.raises(UsageError, match=r"--labels must be a file that exists, got labels.csv"):
+        path_of_table(str(root), Path("labels.csv"))
+
+
+def test_parts_are_those_of_the_folders_if_the_table_says_none(root):
+    tree(root, "train/1.png", "train/2.png", "test/3.png")
+    (root / "t.csv").write_text("id,label\n1,x\n2,y\n3,x\n")
+    by_part, found = parts(root, "t.csv")
+    assert (by_part["test"], found.has_parts) == ({"test/3.png": "x"}, True)
+    (root / "t.csv").write_text("id,label\n1,x\n2,y\n")
+    assert not parts(root, "t.csv")[1].has_parts
+
+
+@pytest.mark.parametrize("text", ["id,label,split\n1,x,train\n2,y,train\n3,,test\n9,x,test\n"])
+def test_test_rows_without_labels_or_files_hinder_no_search(root, text):
+    tree(root, "1.png", "2.png", "3.png")
+    (root / "t.csv").write_text(text)
+    by_part, found = parts(root, "t.csv")
+    assert (by_part["train"], by_part["test"], found.n_unnamed) == ({"1.png": "x", "2.png": "y"}, {}, 0)
+    assert "every row of the test part must have a label and a file: 1 without a label (3)" in found.unusable
+    skipped = parts(root, "t.csv", skip_bad=True)[1]
+    assert (skipped.unusable, skipped.left_out) == (
+        "", "of the test part, 1 without a label (3); 1 without a file (9)"
+    )  # fmt: skip
+
+
+def test_unlabelled_files_of_a_test_folder_hinder_no_search(root):
+    tree(root, "train/1.png", "train/2.png", "test/3.png")
+    (root / "t.csv").write_text("id,label\n1,x\n2,y\n3,\n")
+    assert "1 without a label (3)" in parts(root, "t.csv")[1].unusable
+
+
+def test_several_boxes_of_an_image_are_detection_data(root):
+    (root / "t.csv").write_text("image,class,xmin,ymin,xmax,ymax\na,x,0,0,9,9\na,x,0,0,5,5\n")
+    with pytest.raises(UsageError, match=r"detection data are not supported, got several boxes for images/a.jpg"):
+        parts(tree(root, *IMAGES), "t.csv")
+
+
+def test_lists_of_labels_are_multi_label_unless_options_name_classes(root):
+    (root / "t.csv").write_text("image,label\na,x\nb,y\nc,x|y\n")
+    with pytest.raises(UsageError, match=r"multi-label data are not supported, got x\|y beside x and y"):
+        parts(tree(root, *IMAGES), "t.csv")
+    assert parts(root, "t.csv", classes=("x", "y"))[0]["train"]["images/c.png"] == "x|y"
+    (root / "t.csv").write_text("image,label\na,x\nb,y\nc,x|z\n")
+    assert parts(root, "t.csv")[0]["train"]["images/c.png"] == "x|z"
+
+
+def test_two_spellings_of_a_label_are_one_class(root):
+    (root / "t.csv").write_text("image,label\na,\u00e9\nb,e\u0301\n")
+    assert set(parts(tree(root, *IMAGES), "t.csv")[0]["train"].values()) == {"\u00e9"}
