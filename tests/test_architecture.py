@@ -30,7 +30,7 @@ FLOORS = (
     {"events", "inspection"},  # what listeners hear; what a data set holds
     {"data", "models", "plots", "training"},
     {"data.known", "data.own"},
-    {"data.formats"},
+    {"data.formats", "folders"},
     {"images"},
     {"config", "evaluation", "store"},
     {"errors", "process", "validators"},

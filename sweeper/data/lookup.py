@@ -7,9 +7,9 @@ from pathlib import Path
 from sweeper.data.known import catalog
 from sweeper.data.own import image_folder, npz
 from sweeper.data.own.image_files import Format
-from sweeper.data.own.other_data import what_is
-from sweeper.data.own.tables import is_table
 from sweeper.errors import UsageError, plain
+from sweeper.folders.other_data import what_is
+from sweeper.folders.tables import is_table
 from sweeper.images.image_set import ImageSet, PixelFormat, UnusableTestImages
 from sweeper.images.options import DataOptions
 from sweeper.images.reading import Reading

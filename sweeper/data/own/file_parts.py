@@ -9,9 +9,9 @@ from pathlib import Path
 from sweeper.data.own import found_tables, label_table
 from sweeper.data.own.folder_layout import Layout, Part, TooFewClasses, layout_of
 from sweeper.data.own.image_files import ImageFile
-from sweeper.data.own.names import TEST, TRAIN, VAL, in_label_order
-from sweeper.data.own.other_data import other_files, refuse_other_kinds
 from sweeper.errors import UsageError, plain, shortened
+from sweeper.folders.names import TEST, TRAIN, VAL, in_label_order
+from sweeper.folders.other_data import other_files, refuse_other_kinds
 from sweeper.images.class_choice import choose
 from sweeper.images.options import DataOptions
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweeper.data.own.folders import files_below, folders, holds_images, n_images_in
-from sweeper.data.own.names import IMAGE_FOLDERS, PARTS, TEST, TRAIN, VAL, in_label_order, parts_in
 from sweeper.errors import UsageError, plain, shortened
+from sweeper.folders.names import IMAGE_FOLDERS, PARTS, TEST, TRAIN, VAL, in_label_order, parts_in
+from sweeper.folders.walk import files_below, folders, holds_images, n_images_in
 from sweeper.images.class_names import typed
 from sweeper.images.options import DataOptions
 

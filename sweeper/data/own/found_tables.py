@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from sweeper.data.own.file_index import FileIndex
-from sweeper.data.own.folders import files, folders
-from sweeper.data.own.names import TEST, TRAIN, parts_in
-from sweeper.data.own.table_columns import Columns, class_in, columns_of, text
-from sweeper.data.own.tables import is_table, read_table
 from sweeper.errors import SweeperError, UsageError, plain
+from sweeper.folders.file_index import FileIndex
+from sweeper.folders.names import TEST, TRAIN, parts_in
+from sweeper.folders.table_columns import Columns, class_in, columns_of, text
+from sweeper.folders.tables import is_table, read_table
+from sweeper.folders.walk import files, folders
 from sweeper.images.options import DataOptions
 
 if TYPE_CHECKING:

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweeper.data.own import table_columns
-from sweeper.data.own.file_index import FileIndex
-from sweeper.data.own.folders import folders
 from sweeper.data.own.image_files import ImageFile
-from sweeper.data.own.names import PARTS, TEST, TRAIN, is_image, parts_in
-from sweeper.data.own.table_columns import Columns
-from sweeper.data.own.tables import read_table
 from sweeper.errors import SweeperError, UsageError, plain, shortened
+from sweeper.folders import table_columns
+from sweeper.folders.file_index import FileIndex
+from sweeper.folders.names import PARTS, TEST, TRAIN, is_image, parts_in
+from sweeper.folders.table_columns import Columns
+from sweeper.folders.tables import read_table
+from sweeper.folders.walk import folders
 from sweeper.images.class_names import composed
 from sweeper.images.options import DataOptions
 

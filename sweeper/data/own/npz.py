@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeper.data.own.names import TEST, TRAIN, VAL
 from sweeper.data.own.npz_arrays import opened
 from sweeper.data.own.npz_content import (
     Content,
@@ -27,6 +26,7 @@ from sweeper.data.own.npz_images import images_in
 from sweeper.data.own.npz_keys import Keys, keys_of
 from sweeper.data.own.npz_labels import Classes, Labels, classes_of
 from sweeper.errors import UsageError, plain, shortened
+from sweeper.folders.names import TEST, TRAIN, VAL
 from sweeper.images.bounds import check_size
 from sweeper.images.class_choice import choose, counted
 from sweeper.images.conversion import converted

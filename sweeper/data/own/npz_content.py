@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeper.data.own.names import TRAIN
 from sweeper.data.own.npz_arrays import StoredArray, opened
 from sweeper.data.own.npz_images import StoredImages, check_values, decode, images_in, training_range, values_of
 from sweeper.data.own.npz_keys import Keys, keys_of
 from sweeper.data.own.npz_labels import Labels, class_names_of, labels_of
 from sweeper.errors import SweeperError, UsageError, plain
+from sweeper.folders.names import TRAIN
 from sweeper.images.decoded_cache import require_room
 from sweeper.images.image_set import PixelFormat
 from sweeper.images.options import DataOptions

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sweeper.data.own.names import SPLIT_WORDS, TEST, TRAIN
 from sweeper.data.own.npz_arrays import names, opened
 from sweeper.errors import SweeperError, UsageError, plain, shortened
+from sweeper.folders.names import SPLIT_WORDS, TEST, TRAIN
 
 Kind = Literal["images", "labels"]
 KINDS: dict[str, Kind] = {

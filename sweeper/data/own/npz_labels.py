@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeper.data.own.names import in_label_order
 from sweeper.data.own.npz_arrays import StoredArray
 from sweeper.errors import UsageError, plain, shortened
+from sweeper.folders.names import in_label_order
 
 Value = int | str
 

@@ -1,12 +1,13 @@
 """Reads tables of text as people and programs write them: CSV, TSV, JSON lines and Parquet, plain or as .gz."""
 
+import gzip
 import io
 import json
 import re
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweeper.data.formats.gzipped import decompress
 from sweeper.errors import SweeperError, UsageError, plain
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def read_table(table: Path, *, skip_bad: bool = False, head: bool = False) -> tu
             lines = [json.loads(line) for line in text.splitlines() if line.strip()]
             return pd.DataFrame([{name: _json_text(value) for name, value in line.items()} for line in lines]), 0
         return _separated(text, ending, skip_bad=skip_bad or head)
-    except (OSError, ValueError, AttributeError, ImportError) as error:
+    except (OSError, EOFError, zlib.error, ValueError, AttributeError, ImportError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise SweeperError(f"a table of labels must be readable, got: {plain(reason)} ({_shown(table)})") from error
 
@@ -80,13 +81,13 @@ def _separator(text: str, ending: str) -> str:
 
 def _text_of(table: Path, *, head: bool) -> str:
     """The table's text, in UTF-8 or, as Excel writes it, in UTF-16 with a mark. Raises ValueError for other content."""
-    with table.open("rb") as stream:
-        content = stream.read((HEAD_BYTES if head else MOST_BYTES) + 1)
-    if head and not table.name.lower().endswith(".gz") and len(content) > HEAD_BYTES:
+    most = HEAD_BYTES if head else MOST_BYTES
+    with gzip.open(table) if table.name.lower().endswith(".gz") else table.open("rb") as stream:
+        content = stream.read(most + 1)  # expands no more than this
+    if head and len(content) > most:
         content = content[: content.rfind(b"\n") + 1] or content
-    content = decompress(content, _shown(table), MOST_BYTES)
-    if len(content) > MOST_BYTES:
-        raise ValueError(f"more than {MOST_BYTES:,} bytes")
+    elif len(content) > most:
+        raise ValueError(f"more than {most:,} bytes")
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return content.decode("utf-16")
     if content[:2] == b"PK":

@@ -1,6 +1,6 @@
 import pytest
 
-from sweeper.data.own.file_index import FileIndex
+from sweeper.folders.file_index import FileIndex
 from tests.data.pictures import tree
 
 

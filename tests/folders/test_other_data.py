@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from sweeper.data.own.other_data import other_files, refuse_other_kinds
 from sweeper.errors import UsageError
+from sweeper.folders.other_data import other_files, refuse_other_kinds
 from tests.data.pictures import tree, write_folder
 
 

@@ -7,9 +7,9 @@ import re
 import pandas as pd
 import pytest
 
-from sweeper.data.own import tables
-from sweeper.data.own.tables import is_table, read_table
 from sweeper.errors import SweeperError, UsageError
+from sweeper.folders import tables
+from sweeper.folders.tables import is_table, read_table
 
 ROWS = [["a.png", "cat, big"], ["007", "NA"]]
 
@@ -54,7 +54,7 @@ def test_table_is_read_as_text_whatever_its_form(tmp_path, name, content):
         ),
         ("t.csv", b"PK\3\4\0\0", "a spreadsheet or archive; save the sheet as CSV UTF-8"),
         ("t.csv", b"", "No columns"),
-        ("t.csv.gz", b"\x1f\x8b\x08", "gzip data"),
+        ("t.csv.gz", b"\x1f\x8b\x08", "readable"),
         ("t.jsonl", b"[1]\n", "readable"),
         ("t.parquet", b"PAR1", "readable"),
     ],
@@ -76,7 +76,7 @@ def test_parquet_of_encoded_images_is_refused_by_that_name(tmp_path):
 def test_table_that_expands_beyond_all_tables_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "MOST_BYTES", 1000)
     (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"a" * 2000))
-    with pytest.raises(SweeperError, match="at most 1,000 bytes"):
+    with pytest.raises(SweeperError, match="more than 1,000 bytes"):
         read_table(tmp_path / "t.csv.gz")
     (tmp_path / "t.csv").write_bytes(b"a" * 2000)
     with pytest.raises(SweeperError, match="more than 1,000 bytes"):

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
-from sweeper.data.own.names import is_hidden, is_image, may_be_image
 from sweeper.errors import SweeperError, plain
+from sweeper.folders.names import is_hidden, is_image, may_be_image
 
 
 def folders(folder: Path) -> list[str]:

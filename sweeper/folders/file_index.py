@@ -4,8 +4,8 @@ import re
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
-from sweeper.data.own.folders import files_below
-from sweeper.data.own.names import parts_in
+from sweeper.folders.names import parts_in
+from sweeper.folders.walk import files_below
 from sweeper.images.class_names import composed
 
 

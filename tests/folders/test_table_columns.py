@@ -3,8 +3,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from sweeper.data.own.table_columns import class_in, columns_of
 from sweeper.errors import UsageError
+from sweeper.folders.table_columns import class_in, columns_of
 from sweeper.images.options import DataOptions
 
 TABLE = Path("t.csv")

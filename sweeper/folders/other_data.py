@@ -4,10 +4,10 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from sweeper.data.own.folders import files, folders
-from sweeper.data.own.names import IMAGE_FOLDERS, is_image, parts_in
-from sweeper.data.own.tables import ENCODED_IMAGES
 from sweeper.errors import UsageError, plain
+from sweeper.folders.names import IMAGE_FOLDERS, is_image, parts_in
+from sweeper.folders.tables import ENCODED_IMAGES
+from sweeper.folders.walk import files, folders
 from sweeper.images import foreign_files
 
 MASK_FOLDERS = (

@@ -1,6 +1,6 @@
 import pytest
 
-from sweeper.data.own.names import is_image, may_be_image, parts_in
+from sweeper.folders.names import is_image, may_be_image, parts_in
 
 
 @pytest.mark.parametrize(

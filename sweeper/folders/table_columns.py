@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweeper.data.own.names import parts_in
 from sweeper.errors import UsageError, plain, shortened
+from sweeper.folders.names import parts_in
 from sweeper.images.options import DataOptions
 
 if TYPE_CHECKING:

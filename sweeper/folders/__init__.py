@@ -1,0 +1,1 @@
+"""What lies in users' folders: the words of names, files, tables of labels, and other kinds of data."""
