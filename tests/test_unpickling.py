@@ -33,9 +33,10 @@ MODULES = (
     "code",
 )
 # Functions that load files, by the end of their name, with the number of calls: each call reads a file that sweeper
-# itself has just written.
+# itself has just written. model_loader.py is also what MLflow calls, for the registered model that it was told to load.
 LOADING = {
-    "load_model": {"sweeper/tracking/registry.py": 1},
+    "load_model": {},
+    "_load_pyfunc": {"sweeper/tracking/registry.py": 1, "sweeper/tracking/model_loader.py": 1},
     "export.load": {"sweeper/tracking/registry.py": 1},
 }
 UNPICKLING = ("torch.load", "jit.load", "hub.load", "read_pickle", "load_checkpoint", "load_state_dict_from_url")
