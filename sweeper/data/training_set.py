@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +59,8 @@ def load_training_set(source: DataSource, *, notify: Callable[[str], None] = lam
         found = lookup.training_part(path, source.options, Reading(notify, source.max_bytes))
     else:
         known = catalog.get(dataset)
+        if Path(dataset).is_dir():
+            notify(f"{dataset} is the known data set, not the folder of this name here: ./{dataset} names the folder")
         files = locate.read(known, known.training, data_dir=source.data_dir, offline=source.offline, notify=notify)
         found = known_part(known, known.training, files, source.options, Reading(notify, source.max_bytes))
     n_images = len(found.labels)

@@ -33,7 +33,7 @@ def pets(root, size=(28, 28), mode="L", val=False):
 
 
 def dry_run(path, *more):
-    result = CliRunner().invoke(main, ["search", str(path), "--dry-run", "--json", *more])
+    result = CliRunner().invoke(main, ["search", str(path), "--dry-run", "--json", *map(str, more)])
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout), result.stderr
 
@@ -60,6 +60,20 @@ def test_options_decide_the_space_and_the_images(tmp_path):
     shown, said = dry_run(root, "--grayscale", "--resize", "28", "--classes", "dog,cat")
     assert "Space: lenet5, the default for grey images of 28x28" in said.splitlines()
     assert shown["images"] == {"train": 32, "validation": 4, "confirm": 4}
+
+
+def test_map_and_least_number_of_images_are_read_and_told(tmp_path):
+    root = pets(tmp_path / "pets")
+    (tmp_path / "map.toml").write_text('"dogs, all" = "dog"\ncats = ["cat"]\n')
+    shown, said = dry_run(root, "--map", tmp_path / "map.toml", "--include", '"dogs, all", cats', "--min-per-class", 20)
+    assert sum(shown["images"].values()) == 40
+    assert "leaves out" not in said
+    message = "at least two classes must have 21 training images (--min-per-class), got 0; the largest are cat with 20"
+    assert message in refused("search", root, "--dry-run", "--min-per-class", 21, codes=(2,))
+    assert "unknown class cat" in refused(
+        "search", root, "--map", tmp_path / "map.toml", "--classes", "cat,x", codes=(2,)
+    )
+    assert "--map must be a file" in refused("search", root, "--map", tmp_path / "none.toml", codes=(2,))
 
 
 def test_own_validation_is_used_and_said(tmp_path):

@@ -69,6 +69,18 @@ def test_truncated_training_file_is_refused_by_name(dataset, tmp_path, name):
         load_training_set(DataSource("tiny", data_dir=tmp_path / "data"))
 
 
+def test_folder_that_has_the_name_of_a_known_data_set_is_told(dataset, tmp_path, notes, monkeypatch):
+    source = DataSource(dataset.name, data_dir=tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    load_training_set(source, notify=notes.append)
+    assert notes == []
+    (tmp_path / dataset.name).mkdir()
+    load_training_set(source, notify=notes.append)
+    assert notes == [
+        f"{dataset.name} is the known data set, not the folder of this name here: ./{dataset.name} names the folder"
+    ]
+
+
 def test_skipped_bad_file_is_reported(dataset, tmp_path, notes):
     (tmp_path / "cache" / "tiny").mkdir()
     (tmp_path / "cache" / "tiny" / "train-images-idx3-ubyte").write_bytes(b"spoilt")
