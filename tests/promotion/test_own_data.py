@@ -1,6 +1,7 @@
 """Promotions of a study of a folder that a person brought, with the workers in this process."""
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 
@@ -75,6 +76,23 @@ def test_test_that_cannot_be_taken_is_refused_before_anything_is_trained(workpla
     refused = promote(workplace, "--data-dir", pets, "--test", code=1).stderr.splitlines()[-1]
     assert refused == f"Error: there must be a test part, got none ({pets})"
     assert InlinePool.made == []
+
+
+@pytest.mark.parametrize("files", [["0.png", "1.png"], ["lion/0.png"]], ids=["without labels", "of another class"])
+def test_test_part_that_cannot_be_tested_on_hinders_only_a_test(workplace, pets, files):
+    for file in files:
+        (pets / "test" / file).parent.mkdir(parents=True, exist_ok=True)
+        picture(7, (28, 28)).save(pets / "test" / file)
+    try:
+        options = ("--seeds", 1, "--jobs", 1, "--store", workplace.store, "--data-dir", pets, "--again", "--json")
+        promoted = workplace.run("promote", "pets", *options)
+        assert json.loads(promoted.stdout)["test_sha256"] is None
+        assert "hinders only a test" in promoted.stderr
+        InlinePool.made.clear()
+        assert "hinders only" not in promote(workplace, "--data-dir", pets, "--again", "--test", code=1).stderr
+        assert InlinePool.made == []
+    finally:
+        shutil.rmtree(pets / "test")
 
 
 def test_data_folder_may_be_called_as_a_known_data_set(workplace, pets, monkeypatch):
