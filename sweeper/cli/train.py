@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _NOT_WITH_TRIAL = {
     "dataset": "DATASET", "space_name": "--space", "variant": "--variant", "classes": "--classes",
     "resize": "--resize", "grayscale": "--grayscale", "skip_bad": "--skip-bad",
-    **{name: f"--{name.replace('_', '-')}" for name in STORED_IF_GIVEN},
+    **{"class_map" if name == "map" else name: f"--{name.replace('_', '-')}" for name in STORED_IF_GIVEN},
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """`sweeper train --trial` and `sweeper spaces export`: a study's trial as an object of its own."""
 
+import dataclasses
 import json
 import shutil
 
@@ -9,6 +10,7 @@ from click.testing import CliRunner
 
 from sweeper.cli import main
 from sweeper.data.known import catalog
+from sweeper.images.options import DataOptions
 from sweeper.spaces import reader
 from sweeper.studies.seeds import trial_seed
 from tests.cli.test_train import SPACE
@@ -159,3 +161,18 @@ def test_exported_file_trains_to_the_same_score_with_the_seeds_in_its_first_line
 
     assert not space.parameters
     assert outcome["validation_accuracy"] == made.trials("plain")[2]["value"]
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(DataOptions), ids=lambda field: field.name)
+def test_every_option_of_how_images_are_read_is_refused_beside_a_trial(made, tmp_path, field):
+    (tmp_path / "map.toml").write_text('"new" = "a"\n"other" = "b"\n')
+    (tmp_path / "table.csv").touch()
+    values = {
+        "labels": [tmp_path / "table.csv"],
+        "fit": ["crop", "--resize", "28"], "map": [tmp_path / "map.toml"], "value_range": ["0,1"], "depth": ["1"],
+        "background": ["black"], "channels": ["first"], "min_per_class": ["2"], "max_pixels": ["9"], "resize": ["28"],
+        "classes": ["a,b"], "grayscale": [], "skip_bad": [], "resplit": [], "no_exif": [],
+    }  # fmt: skip
+    option = f"--{field.name.replace('_', '-')}"
+    refused = made.run("train", "--trial", "plain:0", option, *values.get(field.name, ["words"]), code=2).stderr
+    assert "--trial takes data and configuration from the study: leave out --" in refused
