@@ -32,8 +32,10 @@ def read_map(path: Path) -> ClassMap:
             )
         names = tuple(composed(name) for name in _names(new, value, place))
         for name in names:
-            if (other := olds.setdefault(name, new)) != new or names.count(name) > 1:
-                refuse(f"an old class must be named once, got {plain(name)} for {plain(other)} and {plain(new)}", place)
+            times = "twice " * (names.count(name) > 1)
+            if (other := olds.setdefault(name, new)) != new or times:
+                both = plain(new) if other == new else f"{plain(other)} and {plain(new)}"
+                refuse(f"an old class must be named once, got {plain(name)} {times}for {both}", place)
         classes.append((new, names))
     if len({new for new, _ in classes}) < len(classes):
         refuse("a new class must be named once, got two spellings of one name", place)

@@ -27,7 +27,7 @@ def test_names_are_composed(tmp_path):
     ("text", "message"),
     [
         ('a = ["x", "y"]\nb = "x"', r"an old class must be named once, got x for a and b"),
-        ('a = ["x", "x"]\nb = "y"', r"an old class must be named once, got x for a and a"),
+        ('a = ["x", "x"]\nb = "y"', r"an old class must be named once, got x twice for a \("),
         ('a = []\nb = "x"', r"class a must have at least one old name, got an empty list"),
         ('[plants]\na = "x"', r"a map must be one table of names, got a table plants in it; write each class as "),
         ('a.b = "x"\nc = "y"', r"a map must be one table of names, got a table a in it; .* in quotation marks"),
