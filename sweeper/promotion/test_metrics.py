@@ -109,17 +109,17 @@ def tables(
 
     `logits` and `tested` are by role. `files` are those of the images; None if these have only their numbers.
     """
-    roles = list(logits)
-    per_class = [(name, *(tested[role].per_class_accuracy[i] for role in roles)) for i, name in enumerate(classes)]
-    columns: list[Any] = [range(len(labels)), [classes[label] for label in labels]]
+    roles, cells = list(logits), [_cell(name, "'") for name in classes]
+    per_class = [(cell, *(tested[role].per_class_accuracy[i] for role in roles)) for i, cell in enumerate(cells)]
+    columns: list[Any] = [range(len(labels)), [cells[label] for label in labels]]
     names = ["image", "label"]
     if files is not None:
-        columns.insert(1, list(map(_cell, files)))
+        columns.insert(1, [_cell(file, "./") for file in files])
         names.insert(1, "file")
     for role in roles:
         probabilities = softmax(logits[role].astype(np.float64), axis=1)
         predictions = logits[role].argmax(1)
-        columns += [[classes[p] for p in predictions], [round(float(p), 4) for p in probabilities.max(axis=1)]]
+        columns += [[cells[p] for p in predictions], [round(float(p), 4) for p in probabilities.max(axis=1)]]
         names += [f"{role}_prediction", f"{role}_probability"]
     return {
         "per_class_accuracy.csv": table(["class", *roles], per_class),
@@ -139,11 +139,22 @@ def plots_of(
     return {f"{role}_confusion_matrix.png": matrix(role) for role in logits}
 
 
-def _cell(file: str) -> str:
-    """The path of a file in a cell: one that a spreadsheet would take for a formula begins with ./ instead."""
+def _cell(name: str, guard: str) -> str:
+    """A name in a cell: one that a spreadsheet would take for a formula begins with `guard` instead.
+
+    A path may have ./ in front, and is still the same; spreadsheets' own mark of a text is an apostrophe.
+    """
     # Bytes that are no UTF-8, which a system may allow in a name, are escaped: a text file cannot hold them.
-    path = file.encode("utf-8", "backslashreplace").decode()
-    return f"./{path}" if path.startswith(FORMULAS) else path
+    text = name.encode("utf-8", "backslashreplace").decode()
+    return f"{guard}{text}" if text.startswith(FORMULAS) and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _none_for_nan(value: float) -> float | None:

@@ -138,6 +138,16 @@ def test_predictions_name_the_files_of_the_images():
     text.encode()
 
 
+def test_no_class_is_a_formula_for_a_spreadsheet_and_numbers_stay_numbers():
+    predicted, classes = {"champion": logits(PROBABILITIES)}, ("=1+1", "@x", "-1", "boot")
+    texts = tables(LABELS, predicted, {"champion": measured(LABELS, predicted["champion"], classes)}, classes, None)
+    rows = list(csv.DictReader(io.StringIO(texts["predictions.csv"])))
+    assert [row["label"] for row in rows] == ["'=1+1", "'=1+1", "'@x", "'@x", "-1"]
+    assert [row["champion_prediction"] for row in rows] == ["'=1+1", "'@x", "'@x", "'@x", "'@x"]
+    rows = list(csv.DictReader(io.StringIO(texts["per_class_accuracy.csv"])))
+    assert [row["class"] for row in rows] == ["'=1+1", "'@x", "-1", "boot"]
+
+
 def test_the_predictions_give_the_accuracy_again():
     rows = list(csv.DictReader(io.StringIO(written({"champion": logits(PROBABILITIES)})["predictions.csv"])))
     assert [row["label"] for row in rows] == [CLASSES[label] for label in LABELS]
