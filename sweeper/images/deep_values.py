@@ -12,7 +12,7 @@ from PIL import Image, TiffImagePlugin
 
 from sweeper.images import value_range
 from sweeper.images.scaling import to_bytes
-from sweeper.images.stored_form import DEEP_GREY_MODES, is_signed, raw_mode
+from sweeper.images.stored_form import DEEP_GREY_MODES, has_alpha, is_signed, raw_mode
 from sweeper.images.value_range import ValueRange
 
 # The opposite order of bytes; N is this machine's.
@@ -42,13 +42,14 @@ def deep_values(content: bytes, formats: tuple[str, ...]) -> DeepValues:
         )
         high = np.asarray(image)
         is_grey, transparent = image.mode in (*DEEP_GREY_MODES, "L"), image.info.get("transparency")
+        is_transparent = has_alpha(image)
         # Pillow has no mode for unsigned integers of 32 bits, nor for signed ones of 8.
         right = np.uint32 if raw == "I;32N" else np.int8 if is_signed(image) else high.dtype
     values = high.view(right)[..., None] if is_grey else _of_two_bytes(content, formats, raw, high)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise ValueError("values that are infinite or not a number")
     if values.shape[2] in (2, 4):
-        return DeepValues(values[..., :-1], to_bytes(values[..., -1], ALL_OF_16_BITS))
+        return DeepValues(values[..., :-1], to_bytes(values[..., -1], ALL_OF_16_BITS) if is_transparent else None)
     if transparent is None:
         return DeepValues(values, None, is_inverted)
     # PNG can name a colour that stands for nothing.

@@ -7,10 +7,12 @@ from typing import BinaryIO
 
 from PIL import ImageFile, TiffImagePlugin, features
 
+from sweeper.images import tiff_bands
+
 # The bytes at the beginning of a file that tell its kind: tar archives and NIfTI volumes are marked latest, below 352.
 HEAD_BYTES = 1024
 # TIFF's tags, and the photometric interpretation of a sensor's colour filters.
-PHOTOMETRIC, BANDS, DNG_VERSION = 262, 277, 50706
+PHOTOMETRIC, DNG_VERSION = 262, 50706
 COLOUR_FILTERS = 32803
 # More bands are no colours, with or without transparency.
 MOST_BANDS = 4
@@ -204,8 +206,12 @@ def _named_tiff(stream: BinaryIO, name: str) -> str:
 def _foreign_tiff(tags: TiffImagePlugin.ImageFileDirectory_v2, name: str, most_bands: int = MOST_BANDS) -> str:
     if DNG_VERSION in tags or tags.get(PHOTOMETRIC) == COLOUR_FILTERS or name.endswith(_RAW.endings):
         return _RAW.told
-    n_bands = tags.get(BANDS, 1)
-    if n_bands > most_bands:
+    n_bands = tiff_bands.n_bands(tags)
+    if tags.get(PHOTOMETRIC) == tiff_bands.CMYK:
+        if n_bands > most_bands + 1:
+            n_extra = tiff_bands.n_extra(tags)
+            return _convert(f"a TIFF file of CMYK and {n_extra} more band{'s' * (n_extra > 1)}", "magick")
+    elif n_bands > most_bands:
         return (
             f"a TIFF file of {n_bands} bands: save three of them as RGB, for example with gdal_translate -b 1 -b 2 -b 3"
         )

@@ -5,7 +5,9 @@ import re
 from dataclasses import dataclass
 from typing import IO
 
-from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
+from PIL import ExifTags, Image, PngImagePlugin, SgiImagePlugin, TiffImagePlugin
+
+from sweeper.images import tiff_bands
 
 # Modes that become grey; all others become colour. Transparency is no channel of its own.
 GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
@@ -23,8 +25,6 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# A TIFF file with the values of each channel by themselves.
-PLANES = 2
 # Those that swap width and height.
 ON_ITS_SIDE = (5, 6, 7, 8)
 # Where a PNG file's chunks begin, and more chunks than a file of ordinary ones has.
@@ -37,8 +37,8 @@ class StoredForm:
 
     `mode` is Pillow's. `is_deep` says that a channel has more than 8 bits or a sign, `has_alpha` that pixels may be
     transparent. `orientation` is a key of UPRIGHT, or 1 if the image is to stay as it is. `has_frames` says that there
-    are several images, of which Pillow opens the first, and `has_other_band` that a TIFF file has a fourth band that is
-    not transparency, such as infrared, which Pillow drops.
+    are several images, of which Pillow opens the first, and `has_other_band` that a TIFF file has a band beside its
+    colours of which it does not say that it is transparency, such as infrared.
     """
 
     mode: str
@@ -55,25 +55,42 @@ def stored_form(image: Image.Image, *, exif: bool) -> StoredForm:
 
     Raises ValueError for one that Pillow opens but misreads.
     """
-    _refuse_planes(image)
     raw = raw_mode(image)
+    is_deep = image.mode in DEEP_GREY_MODES or DEEP_COLOUR.fullmatch(raw) is not None or is_signed(image)
+    _refuse_misread(image, raw, is_deep=is_deep)
     return StoredForm(
         mode=image.mode,
         is_grey=image.mode in GREY_MODES or raw.startswith("LA;16"),
-        is_deep=image.mode in DEEP_GREY_MODES or DEEP_COLOUR.fullmatch(raw) is not None or is_signed(image),
-        has_alpha=image.mode in ALPHA_MODES or "transparency" in image.info,
+        is_deep=is_deep,
+        has_alpha=has_alpha(image),
         orientation=_orientation(image) if exif else 1,
         has_frames=_has_frames(image),
-        has_other_band=raw.startswith("RGBX") and isinstance(image, TiffImagePlugin.TiffImageFile),
+        has_other_band=isinstance(image, TiffImagePlugin.TiffImageFile)
+        and tiff_bands.n_extra(image.tag_v2) > tiff_bands.n_opacity(image.tag_v2),
     )
 
 
-def _refuse_planes(image: Image.Image) -> None:
+def _refuse_misread(image: Image.Image, raw: str, *, is_deep: bool) -> None:
+    """Refuses values of two bytes of which Pillow keeps the high byte alone, or takes each byte for a value."""
+    kind, bits = "", 16
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and (bits := tiff_bands.bits(image.tag_v2)) > 8:
+        if tiff_bands.is_in_planes(image.tag_v2):
+            kind = "and a plane for each"
+        elif not is_deep:
+            kind = "in CMYK" if image.mode == "CMYK" else "with premultiplied opacity"
+    elif isinstance(image, SgiImagePlugin.SgiImageFile) and (image.tile[0].codec_name == "SGI16" or ";16" in raw):
+        kind = "in SGI's format"
+    if kind:
+        raise ValueError(
+            f"{bits} bits a channel {kind}, which Pillow misreads: convert to PNG, for example with magick"
+        )
+
+
+def has_alpha(image: Image.Image) -> bool:
+    """Whether pixels may be transparent; a band of a TIFF file is opacity only if the file says so."""
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        bits = image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
-        if image.tag_v2.get(TiffImagePlugin.PLANAR_CONFIGURATION) == PLANES and len(bits) > 1 and max(bits) > 8:
-            # It takes every byte of the first half of a plane for a value.
-            raise ValueError(f"{max(bits)} bits a channel and a plane for each, which Pillow misreads: convert to PNG")
+        return image.mode in ALPHA_MODES and tiff_bands.n_opacity(image.tag_v2) > 0
+    return image.mode in ALPHA_MODES or "transparency" in image.info
 
 
 def is_signed(image: Image.Image) -> bool:

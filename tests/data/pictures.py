@@ -45,23 +45,40 @@ def deep_png(values: np.ndarray, bits: int = 16, transparency: bytes | None = No
     )
 
 
-def deep_tiff(values: np.ndarray, order: str, *, compressed: bool, planes: int = 1) -> bytes:
-    """A TIFF file of 16 bits (height, width, 3 or 4) in the order of bytes < or >; tag 284 is `planes`."""
-    content = values.astype(f"{order}u2").tobytes()
+def deep_tiff(values: np.ndarray, order: str, *, compressed: bool, **tags: object) -> bytes:
+    """A TIFF file of 16 bits (height, width, 3 or 4) in the order of bytes < or >, with more tags as in `tiff`."""
+    extra = {"extra": (2,)} if values.shape[2] == 4 else {}
+    return tiff(values.astype(np.uint16), order, compressed=compressed, **extra | tags)
+
+
+def tiff(
+    values: np.ndarray,
+    order: str = "<",
+    *,
+    compressed: bool = False,
+    photometric: int = 2,
+    extra: tuple[int, ...] = (),
+    planes: int = 1,
+) -> bytes:
+    """A TIFF file of integers (height, width, channels) whose channels are stored together, whatever `planes` says.
+
+    `extra` says what the channels beside the colours are: 0 nothing, 1 opacity of premultiplied colours, 2 opacity.
+    """
+    content = values.astype(values.dtype.newbyteorder(order)).tobytes()
     content = zlib.compress(content) if compressed else content
     height, width, channels = values.shape
-    end = 8 + len(content) + len(content) % 2
-    bits = struct.pack(f"{order}{channels}H", *[16] * channels)
-    tags = [(256, 3, width), (257, 3, height), (258, 3, end), (259, 3, 8 if compressed else 1), (262, 3, 2)]
-    tags += [(273, 4, 8), (277, 3, channels), (278, 3, height), (279, 4, len(content))]
-    tags += [(284, 3, planes)] + [(338, 3, 2)] * (channels == 4)
-    entries = b"".join(
-        struct.pack(f"{order}HHI", tag, kind, channels if tag == 258 else 1)
-        + (struct.pack(f"{order}I", value) if kind == 4 or tag == 258 else struct.pack(f"{order}HH", value, 0))
-        for tag, kind, value in tags
-    )
-    start = struct.pack(f"{order}2sHI", b"II" if order == "<" else b"MM", 42, end + len(bits))
-    return start + content.ljust(end - 8, b"\0") + bits + struct.pack(f"{order}H", len(tags)) + entries + bytes(4)
+    tags = {256: [width], 257: [height], 258: [8 * values.itemsize] * channels, 259: [8 if compressed else 1]}
+    tags |= {262: [photometric], 273: [8], 277: [channels], 278: [height], 279: [len(content)], 284: [planes]}
+    tags |= {338: list(extra)} if extra else {}
+    body, entries = content.ljust(len(content) + len(content) % 2, b"\0"), b""
+    for tag, numbers in sorted(tags.items()):
+        packed = struct.pack(f"{order}{len(numbers)}H", *numbers)
+        if len(packed) > 4:
+            body, packed = body + packed, struct.pack(f"{order}I", 8 + len(body))
+        entries += struct.pack(f"{order}HHI", tag, 3, len(numbers)) + packed.ljust(4, b"\0")
+        body += b"\0" * (len(body) % 2)
+    start = struct.pack(f"{order}2sHI", b"II" if order == "<" else b"MM", 42, 8 + len(body))
+    return start + body + struct.pack(f"{order}H", len(tags)) + entries + bytes(4)
 
 
 def write_folder(root: Path, contents: Mapping[str, bytes | Image.Image | int]) -> Path:

@@ -5,9 +5,10 @@ import zipfile
 
 import numpy as np
 import pytest
-from PIL import Image, TiffImagePlugin, features
+from PIL import Image, features
 
 from sweeper.images.foreign_files import broken_link, named, why_no_picture
+from tests.data import pictures
 from tests.data.pictures import encoded
 
 
@@ -83,6 +84,8 @@ CONTENTS = [
     (tiff({262: 32803, 277: 1}), "raw data of a camera"),
     (tiff({262: 1, 277: 13}), "a TIFF file of 13 bands: save three of them as RGB, for example with gdal"),
     (tiff({262: 1, 277: 4}), "a TIFF file of 4 bands: save three of them as RGB"),
+    (tiff({262: 5, 277: 5}), "a TIFF file of CMYK and 1 more band: convert to PNG, for example with magick"),
+    (tiff({262: 5, 277: 4}), "a TIFF file of a kind that Pillow does not read"),
     (tiff({262: 1, 258: 64}), "a TIFF file of a kind that Pillow does not read: convert to PNG"),
     (b"II*\0" + bytes(2), "a damaged TIFF file"),
     (b"\x89PNG\r\n\x1a\n" + bytes(5), "a damaged PNG file"),
@@ -124,17 +127,21 @@ def test_preview_in_a_cameras_raw_file_is_not_the_picture(tool):
         assert why_no_picture(image, f"a/1.{tool}").startswith("raw data of a camera")
 
 
-@pytest.mark.parametrize("n_extra", [2, 3])
-def test_bands_that_pillow_would_drop_are_told(n_extra):
-    n_bands = 3 + n_extra
-    tags = TiffImagePlugin.ImageFileDirectory_v2()
-    values = {256: 4, 257: 4, 258: (8,) * n_bands, 262: 2, 273: 8, 277: n_bands, 278: 4, 279: 16, 338: (0,) * n_extra}
-    for tag, value in values.items():
-        tags[tag] = value
-    content = b"II*\0" + struct.pack("<I", 8) + tags.tobytes(8)
+@pytest.mark.parametrize(
+    ("photometric", "n_bands", "n_extra", "told"),
+    [
+        (2, 5, 2, "a TIFF file of 5 bands: save three of them as RGB"),
+        (2, 6, 3, "a TIFF file of 6 bands: save three of them as RGB"),
+        (5, 6, 2, "a TIFF file of CMYK and 2 more bands: convert to PNG, for example with magick"),
+        (5, 5, 1, ""),
+    ],
+)
+def test_bands_that_pillow_would_drop_are_told(photometric, n_bands, n_extra, told):
+    content = pictures.tiff(np.zeros((4, 4, n_bands), np.uint8), photometric=photometric, extra=(0,) * n_extra)
     with Image.open(io.BytesIO(content)) as image:
-        assert image.mode == "RGB"
-        assert why_no_picture(image, "x.tif").startswith(f"a TIFF file of {n_bands} bands")
+        assert image.mode == ("CMYK" if photometric == 5 else "RGB")
+        assert why_no_picture(image, "x.tif").startswith(told)
+        assert bool(why_no_picture(image, "x.tif")) == bool(told)
 
 
 def test_image_of_another_format_is_a_picture_whatever_its_name_is():

@@ -28,7 +28,7 @@ from sweeper.images.value_range import OPTION, ValueRange
 # With fewer pixels, decoding an image takes less time than handing it to a thread.
 MANY_PIXELS = 128 * 128
 # Part of the cache key. Change it when decoding changes, because the arrays change too.
-DECODING = 2
+DECODING = 3
 
 
 def read(

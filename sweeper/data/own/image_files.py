@@ -141,7 +141,7 @@ def remarks(inspected: Sequence[Inspected]) -> Iterator[str]:
     if n_files := sum(form.has_frames for form in forms):
         yield f"{n_files:,} of {len(forms):,} files hold several images (frames or pages): the first of each is used"
     if n_files := sum(form.has_other_band for form in forms):
-        yield f"{n_files:,} of {len(forms):,} files have a fourth band beside their colours, which is left out"
+        yield f"{n_files:,} of {len(forms):,} files have a band that is neither colour nor marked as opacity, left out"
     if n_files := sum(form.mode == "CMYK" for form in forms):
         yield f"{n_files:,} of {len(forms):,} files are CMYK: they become RGB without their colour profiles"
 

@@ -1,5 +1,7 @@
 """Image files that hold something else than 8-bit grey or colour: what they are decoded to, and what is said of it."""
 
+import struct
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,7 +13,7 @@ from sweeper.errors import SweeperError, UsageError
 from sweeper.images.options import DataOptions
 from sweeper.images.reading import Reading
 from sweeper.images.value_range import ValueRange
-from tests.data.pictures import deep_png, deep_tiff, encoded, image_files_in, picture
+from tests.data.pictures import deep_png, deep_tiff, encoded, image_files_in, picture, tiff
 
 PLAIN = DataOptions()
 # What each orientation asks for, by arrays.
@@ -261,10 +263,51 @@ def test_bytes_with_a_sign_are_not_taken_for_others(tmp_path):
     assert decode(tmp_path, {"1": content}).images[0, 0].tolist() == [[0, 100]]
 
 
-def test_planes_of_sixteen_bits_are_refused_because_pillow_misreads_them(tmp_path):
-    values = np.random.default_rng(0).integers(0, 65536, (3, 5, 3), dtype=np.uint16)
-    # Tag 284 says whether the channels are together (1, as here) or in planes (2).
-    together = deep_tiff(values, "<", compressed=False, planes=1)
-    assert len(decode(tmp_path, {"1": together}).images) == 1
-    with pytest.raises(SweeperError, match="16 bits a channel and a plane for each, which Pillow misreads: convert to"):
-        decode(tmp_path, {"1": deep_tiff(values, "<", compressed=False, planes=2)})
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    ("channels", "tags", "kind"),
+    [
+        (3, {"planes": 2}, "and a plane for each"),
+        (4, {"extra": (1,)}, "with premultiplied opacity"),
+        (4, {"photometric": 5}, "in CMYK"),
+    ],
+)
+def test_sixteen_bits_that_pillow_misreads_are_refused(tmp_path, order, compressed, channels, tags, kind):
+    values = np.full((3, 5, channels), 4095, np.uint16)
+    with pytest.raises(SweeperError, match=f"16 bits a channel {kind}, which Pillow misreads: convert to PNG, for ex"):
+        decode(tmp_path, {"1": tiff(values, order, compressed=compressed, **tags)})
+
+
+def test_planes_are_refused_though_their_bits_are_given_once(tmp_path):
+    once = struct.pack("<HHIHH", 258, 3, 1, 16, 0)
+    content = tiff(np.full((3, 5, 3), 4095, np.uint16), planes=2)
+    place = content.index(struct.pack("<HHI", 258, 3, 3))
+    with pytest.raises(SweeperError, match="16 bits a channel and a plane for each"):
+        decode(tmp_path, {"1": content[:place] + once + content[place + 12 :]})
+
+
+@pytest.mark.parametrize("rle", [0, 1])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_sixteen_bits_in_the_format_of_sgi_are_refused(tmp_path, rle, channels):
+    head = struct.pack(">HBBHHHH", 474, rle, 2, 3 if channels > 1 else 2, 4, 4, channels)
+    with pytest.raises(SweeperError, match="16 bits a channel in SGI's format, which Pillow misreads"):
+        decode(tmp_path, {"1.sgi": head.ljust(512, b"\0") + bytes(8 * 4 * channels)})
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize(
+    ("dtype", "extra"), [(np.uint8, ()), (np.uint8, (0,)), (np.uint8, (999,)), (np.uint16, ()), (np.uint16, (0,))]
+)
+def test_fourth_band_of_a_tiff_file_is_opacity_only_if_the_file_says_so(tmp_path, extra, dtype, compressed):
+    values = np.random.default_rng(0).integers(0, 256, (3, 5, 4)).astype(dtype)
+    values[..., 3] = 0
+    found = decode(tmp_path, {"1": tiff(values, extra=extra, compressed=compressed)})
+    np.testing.assert_array_equal(found.images[0], values[..., :3].transpose(2, 0, 1))
+    assert found.conversions == (() if dtype is np.uint8 else ("values 0 to 255 to 8 bits",))
+
+
+def test_fifth_band_of_a_cmyk_file_is_left_out(tmp_path):
+    values = np.array([[[0, 255, 255, 0, 7], [0, 0, 0, 255, 7]]], np.uint8)
+    found = decode(tmp_path, {"1": tiff(values, photometric=5, extra=(0,))})
+    assert found.images[0, :, 0].T.tolist() == [[255, 0, 0], [0, 0, 0]]

@@ -1,10 +1,11 @@
+import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
 from sweeper.data.own import image_files
 from sweeper.data.own.image_files import ImageFile, common_format, content_sha256, inspect, remarks
 from sweeper.images.options import DataOptions
-from tests.data.pictures import encoded, image_files_in, picture
+from tests.data.pictures import encoded, image_files_in, picture, tiff
 
 
 def test_format_is_found_by_reading_only_headers(tmp_path, monkeypatch):
@@ -29,15 +30,18 @@ def test_files_of_several_images_and_cmyk_are_told_with_their_number(tmp_path):
     assert list(remarks(inspect(image_files_in(tmp_path, {"5": contents["5"], "6": b"junk"})))) == []
 
 
-@pytest.mark.parametrize(("extra", "told"), [(0, 1), (2, 0)])
-def test_fourth_band_that_is_no_transparency_is_told(tmp_path, extra, told):
-    content = encoded(Image.new("RGBA", (4, 4), (1, 2, 3, 4)), "TIFF")
-    # Pillow always writes the fourth band as transparency: 2 in the tag's entry.
-    mark = b"\x52\x01\x03\x00\x01\x00\x00\x00"
-    assert content.count(mark + b"\x02\x00") == 1
-    files = image_files_in(tmp_path, {"1.tif": content.replace(mark + b"\x02", mark + bytes([extra]))})
-    expected = ["1 of 1 files have a fourth band beside their colours, which is left out"] * told
-    assert list(remarks(inspect(files))) == expected
+@pytest.mark.parametrize(
+    ("channels", "photometric", "extra", "told"),
+    [
+        *((4, 2, (), 1), (4, 2, (0,), 1), (4, 2, (1,), 0), (4, 2, (2,), 0), (3, 2, (), 0)),
+        *((2, 1, (0,), 1), (2, 1, (2,), 0), (1, 1, (), 0), (4, 5, (), 0), (5, 5, (0,), 1)),
+    ],
+)
+def test_band_beside_the_colours_that_is_no_opacity_is_told(tmp_path, channels, photometric, extra, told):
+    content = tiff(np.zeros((4, 4, channels), np.uint8), photometric=photometric, extra=extra)
+    notes = list(remarks(inspect(image_files_in(tmp_path, {"1.tif": content}))))
+    expected = "1 of 1 files have a band that is neither colour nor marked as opacity, left out"
+    assert (expected in notes) == told
 
 
 def test_gif_file_whose_second_frame_is_damaged_is_one_image(tmp_path):
