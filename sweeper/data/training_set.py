@@ -30,6 +30,7 @@ class TrainingSet:
     own_validation: NDArray[np.int64] | None = None  # indices of the images that the data set keeps for validation
     conversions: tuple[str, ...] = ()  # as ImageSet's
     value_range: ValueRange | None = None  # the stored values that became 0 and 255; None for pixels stored as bytes
+    scales_bytes: bool = False  # as ImageSet's
     files: tuple[str, ...] | None = None  # as ImageSet's
 
     @property
@@ -74,6 +75,7 @@ def load_training_set(source: DataSource, *, notify: Callable[[str], None] = lam
         own_validation=np.arange(n_images - found.n_validation, n_images) if found.n_validation else None,
         conversions=found.conversions,
         value_range=found.value_range,
+        scales_bytes=found.scales_bytes,
         files=found.files,
     )
 

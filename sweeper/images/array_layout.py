@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import isqrt, prod
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from sweeper.images.options import Channels
@@ -46,6 +47,12 @@ class ArrayLayout:
             sizes = "x".join(map(str, self.shape[1 if self.channels > 1 else 2 :]))
             return (f"rows of {self.flat:,} values to {sizes} pixels" + f", {order}" * (self.channels > 1),)
         return (order,) if self.is_first else ()
+
+    def is_last_channel(self, places: NDArray[np.int64], *, is_fortran: bool) -> NDArray[np.bool_]:
+        """Whether the values at these places, in the order in which they are stored, are of the last channel."""
+        after, before = (self.height * self.width, self.n) if self.is_first else (1, self.n * self.height * self.width)
+        channel = places // (before if is_fortran else after) % self.channels
+        return channel == self.channels - 1
 
     def arranged(self, images: NDArray[Any]) -> NDArray[Any]:
         """Some of the images, as stored, as (n, height, width, channels)."""

@@ -19,8 +19,9 @@ class ImageSet:
     `sha256` is the hash of the files or arrays as stored, before any conversion. The last `n_validation` images are
     those that the data set itself keeps for validation. `conversions` says in short phrases what else than 8-bit grey
     or colour the files hold, and what became of it; it is empty for images that are read as they are stored.
-    `value_range` has the stored values that became 0 and 255; None for pixels that were stored as bytes. `files` names
-    the file of each image, relative to `source`; it is None for images that have no files of their own.
+    `value_range` has the stored values that became 0 and 255; None for pixels that were stored as bytes. `scales_bytes`
+    says that stored bytes are among the values of that range, and not pixels. `files` names the file of each image,
+    relative to `source`; it is None for images that have no files of their own.
     """
 
     images: NDArray[np.uint8]  # (N, C, H, W)
@@ -31,6 +32,7 @@ class ImageSet:
     n_validation: int = 0
     conversions: tuple[str, ...] = ()
     value_range: ValueRange | None = None
+    scales_bytes: bool = False
     files: tuple[str, ...] | None = None
 
 

@@ -83,6 +83,7 @@ def _register(
         jobs.training_set.classes,
         BACKGROUNDS[jobs.spec.data_options.background],
         jobs.training_set.value_range,
+        scales_bytes=jobs.training_set.scales_bytes,
     )
 
 
@@ -91,12 +92,13 @@ def _taken(jobs: PromotionJobs) -> str:
     channels, height, width = jobs.training_set.input_shape
     value_range, converted = jobs.training_set.value_range, jobs.training_set.conversions
     background = jobs.spec.data_options.background
+    other = "" if jobs.training_set.scales_bytes else " of another type"
     return (
-        f"Takes raw pixels (batch, {channels}, {height}, {width}) as uint8"
-        + (f", or stored values of another type, of which {value_range} become 0 to 255" if value_range else "")
-        + f", gives logits. Through mlflow.pyfunc it also takes grey or colour images with the channels first or last, "
-        f"transparent ones, which it puts on {background}, and one image alone."
-        + (f" Its training images were converted: {'; '.join(converted)}." if converted else "")
+        f"Takes raw pixels (batch, {channels}, {height}, {width}) as uint8, gives logits. Through mlflow.pyfunc it "
+        + ("takes " if jobs.training_set.scales_bytes else "also takes ")
+        + (f"stored values{other}, of which {value_range} become 0 to 255, " if value_range else "")
+        + f"grey or colour images with the channels first or last, transparent ones, which it puts on {background}, "
+        "and one image alone." + (f" Its training images were converted: {'; '.join(converted)}." if converted else "")
     )
 
 

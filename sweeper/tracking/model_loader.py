@@ -25,24 +25,24 @@ class Pixels:
     """What the network takes: pixels uint8 (n, *shape), where `shape` is (channels, height, width).
 
     `background` is the value of white or black behind transparent pixels. `value_range` has the stored values that
-    became 0 and 255 for training, or is None if the training images were stored as bytes.
+    became 0 and 255 for training, or is None if the training images were stored as pixels. `scales_bytes` says that
+    bytes were among the values that training scaled.
     """
 
-    def __init__(self, shape: list[int], background: int, value_range: list[float] | None) -> None:
+    def __init__(
+        self, shape: list[int], background: int, value_range: list[float] | None, scales_bytes: bool = False
+    ) -> None:
         self.channels, self.size = shape[0], tuple(shape[1:])
-        self.background, self.value_range = background, value_range
+        self.background, self.value_range, self.scales_bytes = background, value_range, scales_bytes
 
     def of(self, images: Any) -> NDArray[np.uint8]:
         """The pixels (n, channels, height, width) of one or more images. Raises MlflowException for what is no image.
 
         The images are grey or of three channels, which come before or after height and width, perhaps with opacity.
-        Bytes are pixels; other values are scaled as those of the training images were, and so are bytes where none is
-        above a range that ends below 255.
+        Values are scaled as those of the training images were. Bytes are pixels unless training scaled bytes.
         """
         values = self._batch(_array(images))
-        if self._are_stored(values):
-            values = values.astype(np.int64)
-        if values.dtype == np.uint8 and values.shape[1] == self.channels:
+        if values.dtype == np.uint8 and values.shape[1] == self.channels and not self.scales_bytes:
             # A copy if it must be, because torch warns of arrays that cannot be written to, as Pillow gives them.
             return np.require(values, requirements=["C", "W"])
         opacity = self._opacity(values)
@@ -82,26 +82,22 @@ class Pixels:
             f"channels, got an array of shape {shape}: resize them as the training images were"
         )
 
-    def _are_stored(self, values: NDArray[Any]) -> bool:
-        """Whether bytes are the values that training scaled to pixels, such as 0 and 1."""
-        if values.dtype != np.uint8 or self.value_range is None or not values.size:
-            return False
-        low, high = self.value_range
-        return bool(low >= 0 and high < 255 and values.shape[1] in (1, 3) and values.max() <= high)
-
     def _opacity(self, values: NDArray[Any]) -> NDArray[np.uint32] | None:
         """The opacity (n, 1, height, width) from 0 to 255, if the images have one."""
         if values.shape[1] in (1, 3):
             return None
-        found = values[:, -1:]
-        if values.dtype.kind in "iu" and values.dtype.name not in OPAQUE and ((found >= 0) & (found <= 255)).all():
-            found = found.astype(np.uint8)  # whole numbers of JSON have no type
-        if found.dtype.name not in OPAQUE:
+        if values.dtype.kind not in "iu":
             raise _refusal(f"images with transparency must be of type uint8 or uint16, got {values.dtype}")
-        return np.rint(found / (OPAQUE[found.dtype.name] / 255)).astype(np.uint32)
+        # Whole numbers of JSON have no type: theirs is that of the training images.
+        deep = self.value_range is not None and not self.scales_bytes
+        opaque = OPAQUE.get(values.dtype.name, OPAQUE["uint16" if deep else "uint8"])
+        found = values[:, -1:]
+        if found.size and (found.min() < 0 or found.max() > opaque):
+            raise _refusal(f"opacity must be from 0 to {opaque}, got {found.min()} to {found.max()}")
+        return np.rint(found / (opaque / 255)).astype(np.uint32)
 
     def _bytes(self, values: NDArray[Any]) -> NDArray[np.uint8]:
-        if values.dtype == np.uint8:
+        if values.dtype == np.uint8 and not self.scales_bytes:
             return values
         if values.dtype.kind not in "biuf":
             raise _refusal(f"images must hold numbers, got {values.dtype}")
@@ -109,7 +105,8 @@ class Pixels:
             raise _refusal("images must hold finite numbers, got some that are infinite or not a number")
         if self.value_range is not None:
             low, high = self.value_range
-            return np.rint((values.astype(np.float64) - low) * (255 / (high - low))).clip(0, 255).astype(np.uint8)
+            # In the order in which training did it: another one rounds some values otherwise.
+            return np.rint((values.astype(np.float64) - low) * 255 / (high - low)).clip(0, 255).astype(np.uint8)
         if values.dtype == np.bool_:
             return values.astype(np.uint8) * np.uint8(255)
         if values.size and (values.dtype.kind == "f" or values.min() < 0 or values.max() > 255):

@@ -74,15 +74,18 @@ class Registry:
         classes: Sequence[str],
         background: int = 255,
         value_range: ValueRange | None = None,
+        *,
+        scales_bytes: bool = False,
     ) -> str:
         """Logs the network and its files in the run, and registers the network; returns the version.
 
         `network` takes raw pixels uint8 (batch, channels, height, width) and gives float32 (batch, classes); `example`
         is a batch of at least two. `files` are paths or texts by name, and become artifacts of the run. `classes` are
-        the names of its columns in order, which stand in a tag, the description, the metadata and the signature.
-        `background` is the value of what is behind transparent pixels, `value_range` that of the training images. If a
-        version with this identity exists, only its tags are written. Raises SweeperError if the exported network gives
-        other predictions, or MLflow cannot be used.
+        the names of its columns in order, which stand in a tag, the description, the metadata and the signature. Type
+        and shape of `example` stand in the metadata: as the signature has them, MLflow would refuse all others.
+        `background` is the value of what is behind transparent pixels; `value_range` and `scales_bytes` are those of
+        the training images. If a version with this identity exists, only its tags are written. Raises SweeperError if
+        the exported network gives other predictions, or MLflow cannot be used.
         """
         tags = {**tags, **class_names.tags(classes), names.DATA_SHA256: data_sha256}
         if registered := self.find_version(name, identity):
@@ -99,7 +102,7 @@ class Registry:
             # Export before writing to MLflow: a network that cannot be exported leaves nothing there.
             with TemporaryDirectory(prefix=EXPORT, dir=self._root) as folder:
                 limits = None if value_range is None else (value_range.low, value_range.high)
-                form = {"background": background, "value_range": limits}
+                form = {"background": background, "value_range": limits, "scales_bytes": scales_bytes}
                 exported = _export(network, example, classes, form, Path(folder, MODEL))
                 with reaching(self._uri):
                     model = self._log(experiment_id, run_id, identity, exported, Path(folder, MODEL))
@@ -213,12 +216,13 @@ def _export(
     # On the CPU, because every machine can load it there. Contiguous, because torch's archive treats tensors of other
     # layouts as parts of weights.
     network = copy.deepcopy(network).cpu().to(memory_format=torch.contiguous_format).eval()
+    form = {"shape": example.shape[1:], **form}
     # A copy, because MLflow's own use of the example warns about arrays that are not writable, such as mapped images.
-    example = example.copy()
+    example = _stored(example, form["value_range"]) if form["scales_bytes"] else example.copy()
     expected = _predict(network, example)
     signature = ModelSignature(
         # Of this type and shape alone, MLflow passes on arrays of any: model_loader.py says what is wrong with one.
-        Schema([TensorSpec(np.dtype(object), (-1,), f"images, such as uint8 (n, {_sizes(example)})")]),
+        Schema([TensorSpec(np.dtype(object), (-1,), "images")]),
         Schema([TensorSpec(expected.dtype, (-1, *expected.shape[1:]), class_names.output_name(classes))]),
     )
     model = Model()
@@ -228,7 +232,10 @@ def _export(
         mlflow_model=model,
         input_example=example,
         signature=signature,
-        metadata=class_names.metadata(classes),
+        metadata={
+            **class_names.metadata(classes),
+            "images": {"type": str(example.dtype), "shape": [-1, *example.shape[1:]]},
+        },
         # Without the build suffix (+cu130, +cpu): other machines have other builds.
         pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in REQUIREMENTS],
         serialization_format="pt2",
@@ -236,15 +243,22 @@ def _export(
     _forget_source_lines(folder / "data" / "model.pt2")
     # By default, MLflow takes a GPU if it finds one, and then refuses a network that was exported on a CPU.
     model.flavors["python_function"]["config"] = {"device": "cpu"}
-    _add_loader(model, {"shape": example.shape[1:], **form}, folder)
+    _add_loader(model, form, folder)
     model.save(str(folder / MLMODEL_FILE_NAME))
     # Not through MLflow, which would import the copy of the loader, and keep its path and its bytecode.
     loaded = model_loader._load_pyfunc(str(folder / "data"), {"device": "cpu"})
     # Check a batch of one as well: an export with a fixed batch size would take only `example`.
     for batch in (example, example[:1]):
-        if not np.allclose(loaded.predict(batch), _predict(network, batch), rtol=0, atol=TOLERANCE):
+        expected = _predict(network, loaded.pixels.of(batch))
+        if not np.allclose(loaded.predict(batch), expected, rtol=0, atol=TOLERANCE):
             raise SweeperError("the network gives other predictions after it was exported for MLflow")
     return model
+
+
+def _stored(pixels: NDArray[np.uint8], value_range: tuple[float, float]) -> NDArray[np.uint8]:
+    """The bytes that training scaled to these pixels; of resized images, the nearest ones."""
+    low, high = value_range
+    return np.rint(pixels * ((high - low) / 255) + low).clip(0, 255).astype(np.uint8)
 
 
 def _add_loader(model: Model, form: Mapping[str, Any], folder: Path) -> None:
@@ -256,10 +270,6 @@ def _add_loader(model: Model, form: Mapping[str, Any], folder: Path) -> None:
     (folder / CODE / f"{module}.py").write_bytes(source)
     (folder / "data" / model_loader.PIXELS).write_text(json.dumps(form), encoding="utf-8")
     model.flavors["python_function"] |= {"loader_module": module, "code": CODE}
-
-
-def _sizes(example: NDArray[np.uint8]) -> str:
-    return ", ".join(map(str, example.shape[1:]))
 
 
 def _forget_source_lines(path: Path) -> None:

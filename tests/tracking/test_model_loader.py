@@ -6,12 +6,16 @@ import pytest
 from mlflow.exceptions import MlflowException
 from PIL import Image
 
+from sweeper.data.source import DataSource
+from sweeper.data.training_set import load_training_set
 from sweeper.images.alpha import composited
+from sweeper.images.options import DataOptions
 from sweeper.images.resize import fitted
 from sweeper.images.scaling import to_bytes
 from sweeper.images.value_range import ValueRange
 from sweeper.tracking import model_loader
 from sweeper.tracking.model_loader import Pixels
+from tests.data.pictures import write_npz
 
 RNG = np.random.default_rng(0)
 N, SIZE = 5, (6, 7)
@@ -92,20 +96,58 @@ def test_stored_values_are_scaled_by_the_range_of_the_training_images_and_clippe
     np.testing.assert_array_equal(Pixels([3, *SIZE], 255, [10, 1000]).of(bytes_), bytes_)
 
 
-def test_bytes_that_training_scaled_are_scaled_and_their_pixels_are_not():
-    pixels = Pixels([1, *SIZE], 255, [0, 1])
+def test_bytes_that_training_scaled_are_scaled():
+    pixels = Pixels([1, *SIZE], 255, [0, 1], scales_bytes=True)
     values = images(1, np.uint8, 2)
-    for given in (values, values.astype(bool), values.astype(np.float32), values * np.uint8(255)):
+    for given in (values, values.astype(bool), values.astype(np.float32), values.astype(np.int64)):
         np.testing.assert_array_equal(pixels.of(given), values * np.uint8(255))
 
 
-def test_opacity_of_stored_values_is_that_of_their_type():
-    values = images(2, np.uint16, 65536)
-    found = Pixels([1, *SIZE], 255, [0, 65535]).of(values)
-    exact = (values[:, :1] / 257) * (values[:, 1:] / 65535) + 255 * (1 - values[:, 1:] / 65535)
-    assert np.abs(found - exact).max() <= 1.5  # each of three numbers is rounded
+@pytest.mark.parametrize("scales_bytes", [True, False])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_what_becomes_of_an_image_does_not_depend_on_those_beside_it(channels, scales_bytes):
+    for dtype in (np.uint8, np.uint16, np.int64):
+        values = images(channels, dtype, 256)
+        values[:3] //= 3  # dark images beside light ones
+        pixels = Pixels([3, *SIZE], 255, [0, 100], scales_bytes)
+        alone = [pixels.of(values[place : place + 1]) for place in range(N)]
+        np.testing.assert_array_equal(pixels.of(values), np.concatenate(alone))
+
+
+def test_opacity_is_that_of_the_type_whatever_the_range_of_values():
+    for dtype, opaque, scales_bytes in ((np.uint16, 65535, False), (np.uint8, 255, True)):
+        for most in (1, 100, opaque):
+            values = np.concatenate([images(3, dtype, most + 1), images(1, dtype, opaque + 1)], axis=1)
+            values[0, 3] = opaque
+            exact = (values[:, :3] / most) * 255 * (values[:, 3:] / opaque) + 255 * (1 - values[:, 3:] / opaque)
+            pixels = Pixels([3, *SIZE], 255, [0, most], scales_bytes)
+            for given in (values, values.tolist()):  # numbers without a type are of the type of the training images
+                assert np.abs(pixels.of(given) - exact).max() <= 1.5  # each of three numbers is rounded
     with pytest.raises(MlflowException, match="images with transparency must be of type uint8 or uint16, got float32"):
-        Pixels([1, *SIZE], 255, [0, 65535]).of(values.astype(np.float32))
+        Pixels([1, *SIZE], 255, [0, 65535]).of(images(2, np.float32))
+    for pixels, opaque in ((GREY, 255), (Pixels([1, *SIZE], 255, [0, 4095]), 65535)):
+        with pytest.raises(MlflowException, match=f"opacity must be from 0 to {opaque}, got 7 to 65536"):
+            pixels.of(np.where(np.arange(7) < 3, np.full((1, 2, *SIZE), 7), 65536))
+
+
+@pytest.mark.parametrize("value_range", [None, ValueRange(0, 1), ValueRange(0, 100)])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_images_of_bytes_become_what_reading_them_for_training_made_of_them(tmp_path, channels, value_range):
+    most = 255 if value_range is None else value_range.high
+    values = images(channels, np.uint8, int(most) + 2 if most < 255 else 256)
+    if value_range == ValueRange(0, 1):
+        values[values == 2] = 1
+    if channels in (2, 4):
+        values[:, -1] = images(1)[:, 0]
+        values[0, -1] = 255
+    arrays = {"train_images": last(values), "train_labels": np.arange(N) % 2}
+    source = DataSource(str(write_npz(tmp_path / "some.npz", arrays)), DataOptions(value_range=value_range))
+    trained = load_training_set(source)
+    assert trained.scales_bytes == (value_range is not None)
+    limits = trained.value_range and [trained.value_range.low, trained.value_range.high]
+    pixels = Pixels([*trained.images.shape[1:]], 255, limits, trained.scales_bytes)
+    np.testing.assert_array_equal(pixels.of(values), trained.images)
+    np.testing.assert_array_equal(pixels.of(values[1:2]), trained.images[1:2])
 
 
 @pytest.mark.parametrize(

@@ -220,6 +220,18 @@ def test_registered_model_scales_as_its_training_images_were_scaled(registry, cl
     np.testing.assert_allclose(model.predict(pixels(3)), logits(network, pixels(3)), rtol=0, atol=1e-5)
 
 
+def test_registered_model_scales_bytes_if_training_scaled_bytes(registry, client, run_id):
+    form = {"value_range": ValueRange(0, 1), "scales_bytes": True}
+    network, example = tiny_network(), (pixels(2) > 99) * np.uint8(255)
+    made = register(registry, run_id, "dim", network=network, example=example, **form)
+    model = mlflow.pyfunc.load_model(client.get_model_version("dim", made).source)
+    values = (pixels(5) > 99).astype(np.uint8)
+    expected = logits(network, values * np.uint8(255))
+    np.testing.assert_allclose(model.predict(values), expected, rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(model.input_example["images"], example // 255)
+    np.testing.assert_allclose(model.predict(model.input_example), logits(network, example), rtol=0, atol=1e-5)
+
+
 def test_network_with_auxiliary_heads_and_softmax_gives_its_logits(registry, client, run_id):
     network = tiny_network(softmax_output=True, aux_heads=("conv1",), activation="gelu", pooling="avg")
     version = client.get_model_version("heads", register(registry, run_id, "heads", network=network))
@@ -230,13 +242,14 @@ def test_network_with_auxiliary_heads_and_softmax_gives_its_logits(registry, cli
 def test_registered_model_says_what_it_takes_and_gives(registered):
     signature = mlflow.pyfunc.load_model(registered[1].source).metadata.signature
     [taken], [given] = signature.inputs.inputs, signature.outputs.inputs
-    assert (taken.name, taken.shape) == ("images, such as uint8 (n, 1, 8, 8)", (-1,))
+    assert (taken.name, taken.shape) == ("images", (-1,))
     assert (given.type, given.shape) == (np.float32, (-1, CLASSES))
     assert given.name == "logits: 0 cat, 1 日本語, 2 -dash, 3 a,b"
 
 
-def test_model_file_holds_the_names_of_the_classes_in_the_order_of_the_columns(registered):
-    assert mlflow.pyfunc.load_model(registered[1].source).metadata.metadata == {"classes": list(NAMES)}
+def test_model_file_holds_the_names_of_the_classes_in_the_order_of_the_columns_and_what_images_are(registered):
+    metadata = mlflow.pyfunc.load_model(registered[1].source).metadata.metadata
+    assert metadata == {"classes": list(NAMES), "images": {"type": "uint8", "shape": [-1, *SHAPE]}}
 
 
 def test_registered_model_loads_where_pickles_are_refused(registered, monkeypatch):

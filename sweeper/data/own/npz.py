@@ -171,6 +171,7 @@ def _part(
         source=str(keys.path),
         conversions=tuple(dict.fromkeys(phrase for phrase in (*sum(pixels, ()), *of_labels) if phrase)),
         value_range=content.value_range,
+        scales_bytes=content.value_range is not None and content.images[0].dtype == np.uint8,
     )
 
 

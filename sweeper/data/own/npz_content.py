@@ -64,7 +64,7 @@ def read_parts(
                     "at one size"
                 )
             known = (value_range or BYTES) if training else value_range
-            values = values_of(array, known, _progress("hashing", array, reading))
+            values = values_of(array, stored, known, _progress("hashing", array, reading))
         if training is None:
             training, value_range = stored, training_range(stored, values, value_range)
         check_values(training, stored, values, value_range, options, reading.notify)

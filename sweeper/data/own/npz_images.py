@@ -22,6 +22,8 @@ GROUPS = {"b": "booleans", "i": "integers", "u": "integers", "f": "floats"}
 # A part was scaled in another way than the training images if a larger share of its values is outside of their range,
 # or if even its largest value reaches a smaller share of the range: bytes for floats up to 1 reach 1/255.
 MOST_OUTSIDE, LEAST_REACHED = 0.1, 0.01
+# The opacity of a pixel through which nothing shines.
+OPAQUE = 255
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,16 @@ class StoredImages:
 
 @dataclass(frozen=True)
 class Values:
-    """The smallest and largest value of a part's images, and how many values a range would clip."""
+    """The smallest and largest value of a part's images, and how many values a range would clip.
+
+    All are without opacity, of which `most_opaque` is the largest value; it is None if no channel is opacity.
+    """
 
     smallest: float
     largest: float
     n_clipped: int
     n: int
+    most_opaque: int | None
 
 
 def images_in(array: StoredArray, options: DataOptions) -> StoredImages:
@@ -67,40 +73,53 @@ def images_in(array: StoredArray, options: DataOptions) -> StoredImages:
         layout = layout_of(array.shape, options.channels)
     except ValueError as error:
         raise UsageError(f"{error} ({array.place})") from error
+    if layout.has_opacity and array.dtype != np.uint8:
+        raise UsageError(
+            f"channel {layout.channels} of images counts as opacity in arrays of uint8 only, got {array.dtype} "
+            f"({array.place}); {_without_opacity(layout)} leaves it out, and images of uint8 from 0 to 255 keep it"
+        )
     return StoredImages(layout, array.shape, array.dtype, array.is_fortran, array.place)
 
 
-def values_of(array: StoredArray, value_range: ValueRange | None, progress: Progress) -> Values:
+def values_of(array: StoredArray, images: StoredImages, value_range: ValueRange | None, progress: Progress) -> Values:
     """Reads all values; `value_range` is the one that they are to be scaled by, if it is known yet.
 
     Raises UsageError for values that are not finite.
     """
-    found, n_read = Values(np.inf, -np.inf, 0, prod(array.shape)), 0
+    smallest, largest, n_clipped, n_read = np.inf, -np.inf, 0, 0
+    most_opaque = 0 if images.layout.has_opacity else None
     for chunk in array.chunks(progress):
         values = np.frombuffer(chunk, array.dtype)
         if array.dtype.kind == "f" and not (finite := np.isfinite(values)).all():
             position = n_read + int(finite.argmin())
             n_images = array.shape[0]
-            image = position % n_images if array.is_fortran else position // (found.n // n_images)
+            image = position % n_images if array.is_fortran else position // prod(array.shape[1:])
             raise UsageError(
                 f"pixels must be finite, got {values[finite.argmin()]} in image {image:,} ({array.place}); "
                 "numpy.nan_to_num replaces such values"
             )
-        found = Values(
-            min(found.smallest, values.min().item()),
-            max(found.largest, values.max().item()),
-            found.n_clipped + (n_outside(values, value_range) if value_range else 0),
-            found.n,
-        )
-        n_read += len(values)
-    return found
+        start, n_read = n_read, n_read + len(values)
+        if most_opaque is not None:
+            is_opacity = images.layout.is_last_channel(np.arange(start, n_read), is_fortran=array.is_fortran)
+            most_opaque = max(most_opaque, values[is_opacity].max(initial=0).item())
+            values = values[~is_opacity]
+        if len(values):
+            smallest, largest = min(smallest, values.min().item()), max(largest, values.max().item())
+            n_clipped += n_outside(values, value_range) if value_range else 0
+    return Values(smallest, largest, n_clipped, prod(images.layout.shape), most_opaque)
 
 
 def training_range(images: StoredImages, values: Values, given: ValueRange | None) -> ValueRange | None:
     """The values that become 0 and 255; None for bytes that stay as they are. `given` is what the user says.
 
-    Raises UsageError if the values do not tell.
+    Raises UsageError if the values do not tell, or if the last channel can hardly be opacity.
     """
+    if values.most_opaque is not None and values.most_opaque < OPAQUE:
+        raise UsageError(
+            f"channel {images.layout.channels} of images counts as opacity, which must be {OPAQUE} where nothing "
+            f"shines through, got {values.most_opaque} at most ({images.place}); {_without_opacity(images.layout)} "
+            "leaves it out"
+        )
     are_bytes = images.dtype == np.uint8
     if given is not None:
         return None if are_bytes and given == BYTES else given
@@ -154,9 +173,12 @@ def decode(
     progress: Progress,
 ) -> None:
     """Converts all images to bytes in `target` (N, C, H, W), some at a time: all of them may not fit into memory."""
-    for start, stored in _some_at_a_time(array, value_range, progress):
+    # Opacity is not of the range of the colours.
+    for start, stored in _some_at_a_time(array, None if layout.has_opacity else value_range, progress):
         images = layout.arranged(stored)
         if layout.has_opacity:
+            if value_range is not None:
+                images = np.concatenate([to_bytes(images[..., :-1], value_range), images[..., -1:]], axis=-1)
             images = composited(images, options.background)
         target[start : start + len(images)] = images.transpose(0, 3, 1, 2)
 
@@ -185,6 +207,11 @@ def _some_at_a_time(
         values = _bytes_of(array.stream.read(n_read * n_bytes), array, value_range)
         yield start, values.reshape((n_read, *stored))
         progress.add(n_read * n_bytes)
+
+
+def _without_opacity(layout: ArrayLayout) -> str:
+    """How one writes the images without their last channel in numpy."""
+    return f"images[{':, ' if layout.is_first else '..., '}:{layout.channels - 1}]"
 
 
 def _bytes_of(content: bytes, array: StoredArray, value_range: ValueRange | None) -> NDArray[np.uint8]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sweeper.data import test_set
-from sweeper.data.own import npz_images
+from sweeper.data.own import npz_arrays, npz_images
 from sweeper.data.source import DataSource
 from sweeper.data.test_set import load_test_set
 from sweeper.data.training_set import load_training_set
@@ -120,9 +120,52 @@ def test_opacity_is_put_on_the_background(tmp_path):
     for found, value in ((on_white, 255), (on_black, 0)):
         np.testing.assert_array_equal(found.images, np.where(opacity[:, None], colours.transpose(0, 3, 1, 2), value))
     assert (on_white.conversions, on_black.conversions) == (("transparency on white",), ("transparency on black",))
-    grey = load(tmp_path, np.stack([BYTES / 255.0, opacity / 255.0], 1), background="black")
+    grey = load(tmp_path, np.stack([BYTES, opacity], 1), background="black")
     np.testing.assert_array_equal(grey.images[:, 0], np.where(opacity, BYTES, 0))
-    assert grey.conversions == ("channels first", "values 0 to 1 to 8 bits", "transparency on black")
+    assert grey.conversions == ("channels first", "transparency on black")
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_opacity_is_of_no_range_of_values(tmp_path, monkeypatch, order, is_first):
+    monkeypatch.setattr(npz_arrays, "CHUNK", 70)  # pixels are cut by the ends of chunks
+    opacity = RNG.permutation(np.arange(240) % 256).astype(np.uint8).reshape(BYTES.shape)
+    opacity[0, 0, 0] = 255
+    for most in (1, 100):
+        colours = RNG.integers(0, most + 1, (3, *BYTES.shape), dtype=np.uint8)
+        colours[0, 0, 0, 0] = most
+        rgba = np.stack([*colours, opacity], 1 if is_first else -1)
+        value_range = ValueRange(0, most)
+        found = load(tmp_path, np.asarray(rgba, order=order), value_range=value_range if most > 1 else None)
+        assert (found.value_range, found.scales_bytes) == (value_range, True)
+        exact = (colours / most) * opacity + 255 - opacity
+        assert np.abs(found.images - exact.transpose(1, 0, 2, 3)).max() <= 1  # two numbers are rounded
+
+
+@pytest.mark.parametrize("dtype", ["u2", "i8", "f4", "?"])
+@pytest.mark.parametrize("shape", [(6, 5, 8, 4), (6, 5, 8, 2), (6, 2, 5, 8)])
+def test_further_bands_of_other_types_are_not_taken_for_opacity(tmp_path, shape, dtype):
+    last = r"images\[:, :1\]" if shape[1] == 2 else rf"images\[\.\.\., :{shape[-1] - 1}\]"
+    message = rf"channel {'2' if 2 in shape else '4'} of images counts as opacity in arrays of uint8 only, got .*{last}"
+    with pytest.raises(UsageError, match=message):
+        load(tmp_path, np.ones(shape, dtype))
+
+
+@pytest.mark.parametrize("most", [0, 1, 100, 254])
+def test_a_channel_that_is_opaque_nowhere_is_not_taken_for_opacity(tmp_path, most):
+    rgbx = np.full((6, 5, 8, 4), 255, np.uint8)
+    rgbx[..., 3] = RNG.integers(0, most + 1, BYTES.shape)
+    rgbx[0, 0, 0, 3] = most
+    with pytest.raises(UsageError, match=rf"opacity, which must be 255 .* got {most} at most \(.*; images\[..., :3\] "):
+        load(tmp_path, rgbx)
+
+
+def test_images_tell_whether_their_bytes_were_scaled(tmp_path):
+    assert load(tmp_path, (BYTES > 128).astype(np.uint8)).scales_bytes
+    assert load(tmp_path, BYTES, value_range=ValueRange(0, 100)).scales_bytes
+    assert not load(tmp_path, BYTES).scales_bytes
+    assert not load(tmp_path, BYTES > 128).scales_bytes
+    assert not load(tmp_path, BYTES.astype("u2") * 257).scales_bytes
 
 
 def test_other_readings_of_the_same_arrays_are_cached_apart(tmp_path):
