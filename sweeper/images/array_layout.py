@@ -19,7 +19,7 @@ OPAQUE = (1, 3)
 class ArrayLayout:
     """An array of `n` images, each of `channels` channels, that are stored before or after height and width.
 
-    `flat` is how many values a row has, if each image is one row.
+    `flat` is how many values a row has, if each image, or each channel of it, is one row.
     """
 
     n: int
@@ -72,6 +72,8 @@ def layout_of(shape: tuple[int, ...], channels: Channels | None) -> ArrayLayout:
     match shape:
         case n, values:
             return _flat(n, values, channels)
+        case n, height, width if (side := _side(height, width)) is not None:
+            return _flat_channels(shape, side, channels, got)
         case n, height, width:
             return ArrayLayout(n, 1, height, width, is_first=False)
         case n, first, middle, last:
@@ -109,6 +111,26 @@ def _is_first(shape: tuple[int, ...], channels: Channels | None, got: str) -> bo
             f"{first} x {middle} with {last} ({OPTION} last): give one of the options"
         )
     return not may_be_last
+
+
+def _side(height: int, width: int) -> int | None:
+    """The side of square images whose pixels may be one axis of these two, and whose channels the other."""
+    side = isqrt(max(height, width))
+    may_be = min(height, width) <= MOST_CHANNELS < side and side**2 == max(height, width)
+    return side if may_be else None
+
+
+def _flat_channels(shape: tuple[int, ...], side: int, channels: Channels | None, got: str) -> ArrayLayout:
+    n, height, width = shape
+    is_first = height < width
+    wanted: Channels = "first" if is_first else "last"
+    sizes = f"{height} x {side} x {side}" if is_first else f"{side} x {side} x {width}"
+    if channels != wanted:
+        raise ValueError(
+            f"images of shape {got} may be of {sizes} ({OPTION} {wanted}) or grey ones of {height} x {width}: give the "
+            f"option, or reshape them to ({n}, {height}, {width}, 1)"
+        )
+    return ArrayLayout(n, min(height, width), side, side, is_first, flat=height * width)
 
 
 def _flat(n: int, values: int, channels: Channels | None) -> ArrayLayout:

@@ -42,9 +42,8 @@ def decoded(key: str, make: Callable[[Path], Mapping[str, str]], notify: Callabl
     """The arrays stored under this key. If they are missing or not as they were stored, `make` makes them first.
 
     `make` writes images.npy and labels.npy to a folder, and returns the files it left out with the reasons; it calls
-    `store_conversions` if there is anything to tell. The key
-    must depend on everything that determines the arrays. `notify` is told why arrays that were stored are made anew.
-    Raises SweeperError if the cache cannot be written.
+    `store_conversions` if there is anything to tell. The key must depend on everything that determines the arrays.
+    `notify` is told why arrays that were stored are made anew. Raises SweeperError if the cache cannot be written.
     """
     folder = _root() / key
     if folder.is_dir():

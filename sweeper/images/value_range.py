@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 OPTION = "--value-range"
-# Floats up to 255 whose largest value is below this one are hardly pixels from 0 to 255: they may go to 1, 2 or 16.
+# Values above 1 of which none reaches this one are hardly pixels from 0 to 255: they may go to 2 or 16.
 LEAST_WHITE = 32
 
 
@@ -45,11 +45,17 @@ BYTES = ValueRange(0, 255)
 def of_integers(smallest: int, largest: int) -> ValueRange:
     """The range of integers between these two: 0 to 1, or else 0 to the largest value of as many bits, at least 8.
 
-    Raises ValueError for negative values: no rule tells which of them is black.
+    Raises ValueError for negative values, of which no rule tells the black one, and if the largest is above 1 and far
+    below 255.
     """
     if smallest < 0:
         raise ValueError(
             f"integers must not be negative, got {smallest:,} to {largest:,}; {_advice(smallest, largest)}"
+        )
+    if 1 < largest < LEAST_WHITE:
+        raise ValueError(
+            f"integers must be 0 and 1, or some must be {LEAST_WHITE} or more, got {smallest:,} to {largest:,}; "
+            f"{_advice(smallest, largest)}"
         )
     return ValueRange(0, 1 if largest <= 1 else 2 ** max(8, int(largest).bit_length()) - 1)
 

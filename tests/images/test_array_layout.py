@@ -62,6 +62,22 @@ def test_rows_of_three_channels_are_asked_for():
     np.testing.assert_array_equal(found, values.reshape(6, 8, 8, 3).transpose(0, 3, 1, 2))
 
 
+@pytest.mark.parametrize("n_channels", [1, 2, 3, 4])
+def test_images_whose_pixels_may_be_one_axis_are_asked_for(n_channels):
+    for shape, channels, other in (
+        ((6, n_channels, 1024), "first", "last"),
+        ((6, 1024, n_channels), "last", "first"),
+    ):
+        sizes = f"{n_channels} x 32 x 32" if channels == "first" else f"32 x 32 x {n_channels}"
+        grey = " x ".join(map(str, shape[1:]))
+        for given in (None, other):
+            with pytest.raises(ValueError, match=rf"{sizes} \(--channels {channels}\) or grey ones of {grey}: give "):
+                layout_of(shape, given)
+        values, found = laid_out(shape, channels)
+        expected = values if channels == "first" else values.transpose(0, 2, 1)
+        np.testing.assert_array_equal(found, expected.reshape(6, n_channels, 32, 32))
+
+
 @pytest.mark.parametrize(
     ("shape", "channels", "message"),
     [
@@ -97,6 +113,7 @@ def test_shapes_that_are_none_of_images_are_refused(shape, channels, message):
         ((6, 8, 9, 3), None, ()),
         ((6, 3, 8, 9), None, ("channels first",)),
         ((6, 81), None, ("rows of 81 values to 9x9 pixels",)),
+        ((6, 3, 1024), "first", ("rows of 3,072 values to 3x32x32 pixels, channels first",)),
         ((6, 3072), "first", ("rows of 3,072 values to 3x32x32 pixels, channels first",)),
     ],
 )

@@ -8,7 +8,7 @@ from sweeper.images.value_range import ValueRange
 
 @pytest.mark.parametrize(
     ("largest", "high"),
-    [(0, 1), (1, 1), (2, 255), (255, 255), (256, 511), (4095, 4095), (4096, 8191), (65535, 65535), (2**63, 2**64 - 1)],
+    [(0, 1), (1, 1), (32, 255), (255, 255), (256, 511), (4095, 4095), (4096, 8191), (65535, 65535), (2**63, 2**64 - 1)],
 )
 def test_integers_go_from_0_to_the_largest_of_their_bits_at_least_8(largest, high):
     assert value_range.of_integers(0, largest) == ValueRange(0, high)
@@ -29,6 +29,13 @@ def test_floats_go_from_0_to_1_or_to_255_with_the_overshoot_of_a_resize(smallest
 def test_floats_of_another_range_are_asked_for_with_the_option(smallest, largest, option):
     with pytest.raises(ValueError, match=rf"^floats must lie in 0 to 1, or in 0 to 255 .* --value-range {option}$"):
         value_range.of_floats(smallest, largest)
+
+
+@pytest.mark.parametrize("largest", [2, 16, 31])
+def test_integers_above_1_and_far_below_255_are_asked_for_as_floats_are(largest):
+    for rule in (value_range.of_integers, value_range.of_floats):
+        with pytest.raises(ValueError, match=rf"got 0 to {largest}; say .* --value-range 0,{largest}$"):
+            rule(0, largest)
 
 
 def test_negative_integers_are_asked_for_with_the_option():

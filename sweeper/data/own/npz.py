@@ -24,8 +24,8 @@ from sweeper.data.own.npz_content import (
 )
 from sweeper.data.own.npz_images import images_in
 from sweeper.data.own.npz_keys import Keys, keys_of
-from sweeper.data.own.npz_labels import Classes, Labels, classes_of
-from sweeper.errors import UsageError, plain, shortened
+from sweeper.data.own.npz_labels import Classes, Labels, classes_of, require_one_kind
+from sweeper.errors import SweeperError, UsageError, plain, shortened
 from sweeper.folders.names import TEST, TRAIN, VAL
 from sweeper.images.bounds import check_size
 from sweeper.images.class_choice import choose, counted
@@ -58,6 +58,7 @@ def training_part(path: Path, options: DataOptions, reading: Reading) -> ImageSe
         reading.notify(f"left out classes without training images: {_listed(classes.empty)} ({plain(str(path))})")
     numbers = [classes.numbers(labels) for labels in content.labels]
     for part, stored, known in zip(parts, content.labels, numbers, strict=True):
+        _tell_unknown(part, stored, known, options, reading)
         if (known < 0).any() and not options.own_classes:
             raise UsageError(
                 f"{part} images must be of classes that have training images, got {_unknown(stored, known)} "
@@ -84,9 +85,11 @@ def test_part(path: Path, options: DataOptions, wanted: PixelFormat, reading: Re
     try:
         _check_size(keys, [TEST], options, reading)
         content = read_parts(keys, [TEST], options, reading, wanted)
-    except UsageError as error:
+        require_one_kind(trained[0], content.labels[0])
+    except SweeperError as error:
         raise UnusableTestImages(str(error)) from error
     labels = classes.numbers(content.labels[0])
+    _tell_unknown(TEST, content.labels[0], labels, options, reading)
     if (labels < 0).any() and not options.own_classes:
         raise UnusableTestImages(
             f"test images must be of classes that have training images, got {_unknown(content.labels[0], labels)} "
@@ -123,6 +126,9 @@ def _tell(keys: Keys, reading: Reading) -> None:
     if keys.others:
         names = _listed(keys.others)
         reading.notify(f"ignored arrays whose names say neither images, labels nor classes: {names} ({place})")
+    if keys.unused:
+        names = _listed(keys.unused)
+        reading.notify(f"ignored arrays of images or labels beside those that are read: {names} ({place})")
 
 
 def _has_test_part(keys: Keys) -> bool:
@@ -177,7 +183,20 @@ def _part(
 
 def _classes(trained: Sequence[Labels], class_names: tuple[str, ...], options: DataOptions) -> Classes:
     """The classes of the training images, to which those of validation belong if the options join them."""
-    return classes_of(trained if options.resplit else trained[:1], class_names)
+    for labels in trained[1:]:
+        require_one_kind(trained[0], labels)
+    return classes_of(trained if options.resplit else trained[:1], class_names, trained, options.own_classes)
+
+
+def _tell_unknown(
+    part: str, stored: Labels, numbers: NDArray[np.int64], options: DataOptions, reading: Reading
+) -> None:
+    """Tells which images are left out because the training images, of which the options name classes, have none."""
+    if options.own_classes and (n_unknown := int(np.count_nonzero(numbers < 0))):
+        unknown = _unknown(stored, numbers)
+        reading.notify(
+            f"left out {n_unknown:,} {part} images of classes without training images: {unknown} ({stored.place})"
+        )
 
 
 def _unknown(stored: Labels, numbers: NDArray[np.int64]) -> str:

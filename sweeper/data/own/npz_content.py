@@ -92,6 +92,10 @@ def decode_parts(
     reading: Reading,
     folder: Path,
 ) -> dict[str, str]:
+    """Decodes the images of the parts into the folder, as `decoded` wants it; no file is left out.
+
+    `labels` are stored beside them. Raises SweeperError if the file was changed since `content` was read.
+    """
     require_room(content.shape, folder)
     images = np.lib.format.open_memmap(folder / "images.npy", "w+", dtype=np.uint8, shape=content.shape)
     # The pixels come from a second reading, since only the hash of the first one told that they are not cached.
@@ -116,11 +120,13 @@ def decode_parts(
 
 
 def training_images(keys: Keys, options: DataOptions) -> StoredImages:
+    """The training images by their header. Raises SweeperError and UsageError."""
     with opened(keys.path, keys.array(TRAIN, "images")) as array:
         return images_in(array, options)
 
 
 def labels_in(keys: Keys, part: str, digest: "hashlib._Hash | None" = None) -> Labels:
+    """The labels of a part; `digest` gets all that is read. Raises SweeperError and UsageError."""
     with opened(keys.path, keys.array(part, "labels"), digest) as array:
         return labels_of(array)
 
@@ -134,6 +140,7 @@ def class_names_in(keys: Keys, digest: "hashlib._Hash | None" = None) -> tuple[s
 
 
 def hash_array(path: Path, name: str, digest: "hashlib._Hash") -> None:
+    """Reads an array only to hash it: `digest` gets its name, its header and its values. Raises SweeperError."""
     with opened(path, name, digest) as array:
         for _ in array.chunks():
             pass

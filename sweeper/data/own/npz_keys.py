@@ -9,7 +9,7 @@ from typing import Literal
 
 from sweeper.data.own.npz_arrays import names, opened
 from sweeper.errors import SweeperError, UsageError, plain, shortened
-from sweeper.folders.names import SPLIT_WORDS, TEST, TRAIN
+from sweeper.folders.names import SPLIT_WORDS, TEST, TRAIN, VAL
 
 Kind = Literal["images", "labels"]
 KINDS: dict[str, Kind] = {
@@ -40,6 +40,13 @@ class Keys:
     def are_without_parts(self) -> bool:
         """Whether no name tells of a part, so that all images are training images."""
         return all(part == NO_PART for part, _ in self.found)
+
+    @property
+    def unused(self) -> list[str]:
+        """The arrays of images or labels that no part takes, because others go before them."""
+        parts, kinds = (TRAIN, VAL, TEST), set(KINDS.values())
+        used = {name for part in parts for kind in kinds for name in self._named(part, kind)}
+        return [name for named in self.found.values() for name in named if name not in used]
 
     def has(self, part: str) -> bool:
         """Whether there are images and labels of the part. Raises UsageError if there are only one of both."""
@@ -90,6 +97,9 @@ class Keys:
 
     def _named(self, part: str, kind: Kind) -> Sequence[str]:
         named = self.found.get((part, kind), ())
+        plainest: dict[Kind, str] = {"images": f"{part}_images", "labels": f"{part}_labels"}
+        if all(name in self.found.get((part, each), ()) for each, name in plainest.items()):
+            return [plainest[kind]]
         if part != TRAIN:
             return named
         # Beside arrays of the training part, a pair without a part is a second reading, and a single array is none.

@@ -1,7 +1,7 @@
 """Reads the labels and class names in an .npz file, in any of the forms in which people store them."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,10 @@ class Labels:
     is_boolean: bool
     conversion: str
     place: str
+
+    @property
+    def is_text(self) -> bool:
+        return self.values.dtype.kind == "U"
 
 
 @dataclass(frozen=True)
@@ -82,14 +86,21 @@ def class_names_of(array: StoredArray) -> tuple[str, ...]:
     return found
 
 
-def classes_of(training: Sequence[Labels], names: tuple[str, ...]) -> Classes:
+def classes_of(
+    training: Sequence[Labels],
+    names: tuple[str, ...],
+    known: Sequence[Labels] = (),
+    wanted: Collection[str] = (),
+) -> Classes:
     """The classes of the training images with these labels; `names` are those that the file gives, if it gives any.
 
-    Raises UsageError if the names do not fit the labels, or if there are not two classes.
+    `known` are the labels of other parts, and `wanted` the names of classes that the user expects: they can tell
+    whether labels count the names from 0 or from 1. Raises UsageError if they do not, if the names do not fit the
+    labels, or if there are not two classes.
     """
-    place, present = training[0].place, {value for part in training for value in np.unique(part.values).tolist()}
+    place, present = training[0].place, _different(training)
     if names:
-        found = _named_classes(present, names, place)
+        found = _named_classes(present, names, present | _different(known), wanted, place)
     elif any(isinstance(value, str) for value in present):
         ordered = in_label_order({str(value) for value in present})
         _refuse_names_that_differ_by_case(ordered, place)
@@ -105,11 +116,27 @@ def classes_of(training: Sequence[Labels], names: tuple[str, ...]) -> Classes:
     return found
 
 
-def _named_classes(present: set[Any], names: tuple[str, ...], place: str) -> Classes:
+def require_one_kind(first: Labels, other: Labels) -> None:
+    """Raises UsageError if labels of one part are text and those of another are numbers: none would be equal."""
+    if first.is_text != other.is_text:
+        got, but = ("text" if labels.is_text else "whole numbers" for labels in (other, first))
+        raise UsageError(
+            f"labels must be of one kind in all parts, got {got} ({other.place}) and {but} ({first.place}); store both "
+            "as whole numbers or both as text"
+        )
+
+
+def _different(parts: Sequence[Labels]) -> set[Any]:
+    return {value for part in parts for value in np.unique(part.values).tolist()}
+
+
+def _named_classes(
+    present: set[Any], names: tuple[str, ...], known: set[Any], wanted: Collection[str], place: str
+) -> Classes:
     """The named classes that have training images.
 
     Numbers stand for themselves if all are names, unless they are all the places of names; else they count the names
-    from 0, or from 1 if they only fit so.
+    from 0 or from 1.
     """
     conversion, numbers = "", {str(value): value for value in present}
     if any(isinstance(value, str) for value in present):
@@ -119,7 +146,7 @@ def _named_classes(present: set[Any], names: tuple[str, ...], place: str) -> Cla
     elif numbers.keys() <= set(names) and present != set(range(len(names))):
         values = tuple(numbers.get(name, name) for name in names)
     else:
-        first = 1 if min(present) >= 1 and max(present) == len(names) else 0
+        first = _first_label(present, names, known, wanted, place)
         values = tuple(range(first, first + len(names)))
         conversion = "labels from 1" if first else ""
         if unknown := sorted(present - set(values)):
@@ -130,6 +157,26 @@ def _named_classes(present: set[Any], names: tuple[str, ...], place: str) -> Cla
     kept = [(name, value) for name, value in zip(names, values, strict=True) if value in present]
     empty = tuple(name for name, value in zip(names, values, strict=True) if value not in present)
     return Classes(tuple(name for name, _ in kept), tuple(value for _, value in kept), empty, conversion)
+
+
+def _first_label(
+    present: set[int], names: tuple[str, ...], known: set[int], wanted: Collection[str], place: str
+) -> int:
+    """Whether these training labels count the names from 0 or from 1. Raises UsageError if nothing tells."""
+    if min(known) < 1 or max(present) > len(names):
+        return 0
+    if max(known) == len(names):
+        return 1
+    readings = [[names[label - first] for label in sorted(present)] for first in (0, 1)]
+    meant = [first for first, classes in enumerate(readings) if wanted and set(wanted) <= set(classes)]
+    if len(meant) == 1:
+        return meant[0]
+    from_0, from_1 = (_listed(classes) for classes in readings)
+    raise UsageError(
+        f"labels must tell whether they count the {len(names):,} class names from 0 or from 1, got labels from "
+        f"{min(present)} to {max(present)}, which may be {from_0} or {from_1} ({place}); name these in --classes, or "
+        "store class_names[labels] or class_names[labels - 1] as the labels of all parts"
+    )
 
 
 def _one_axis(values: NDArray[Any]) -> NDArray[Any]:

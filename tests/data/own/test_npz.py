@@ -153,12 +153,59 @@ def test_arrays_without_parts_and_those_that_are_ignored_are_told(tmp_path):
     assert find_test_set(DataSource(str(path)), pixel_format=FORMAT) is None
 
 
+def test_arrays_beside_those_that_are_read_are_told(tmp_path):
+    other = {"images": GREY[::-1], "labels": LABELS[::-1], "x_train": GREY[::-1], "data": GREY}
+    path, notes = write_npz(tmp_path / "some.npz", TRAIN | other), []
+    training_set = load_training_set(DataSource(str(path)), notify=notes.append)
+    np.testing.assert_array_equal(training_set.images[:, 0], GREY)
+    told = "ignored arrays of images or labels beside those that are read: "
+    assert notes == [f"{told}x_train, images, data, labels ({path})"]
+    notes.clear()
+    path = write_npz(tmp_path / "some.npz", {"x_train": GREY, "y_train": LABELS, "data": GREY})
+    load_training_set(DataSource(str(path)), notify=notes.append)
+    assert notes == [f"{told}data ({path})"]
+
+
 def test_validation_part_of_the_file_joins_the_training_images_with_resplit(tmp_path):
     members = TRAIN | {"valid_images": GREY[:2], "valid_labels": np.array([1, 7])}
     joined = load(tmp_path, members, resplit=True)
     assert (joined.own_validation, joined.classes, joined.labels.tolist()[6:]) == (None, ("0", "1", "2", "7"), [1, 3])
     chosen = load(tmp_path, members, classes=("0", "1"))  # the validation image of another class is left out
     assert (chosen.labels.tolist(), chosen.own_validation.tolist()) == ([0, 1, 0, 1, 1], [4])
+
+
+def test_images_left_out_because_no_training_image_has_their_class_are_told(tmp_path):
+    members = TRAIN | {
+        "val_images": GREY,
+        "val_labels": LABELS + 1,
+        "test_images": GREY[:2],
+        "test_labels": LABELS[1:3],
+    }
+    members |= {"train_labels": LABELS % 2}
+    path, notes = write_npz(tmp_path / "some.npz", members), []
+    for resplit in (False, True):
+        source, notes = DataSource(str(path), DataOptions(classes=("0", "1"), resplit=resplit)), []
+        training_set = load_training_set(source, notify=notes.append)
+        told = f"left out 4 val images of classes without training images: 2, 3 ({path}, val_labels)"
+        assert (told in notes) == (not resplit)
+        notes.clear()
+        load_test_set(source, pixel_format=training_set.pixel_format, notify=notes.append)
+        told = f"left out 1 test images of classes without training images: 2 ({path}, test_labels)"
+        assert (told in notes) == (not resplit)
+
+
+@pytest.mark.parametrize("classes", [(), ("0", "1")])
+@pytest.mark.parametrize("resplit", [False, True])
+@pytest.mark.parametrize("part", ["val", "test"])
+def test_labels_that_are_text_in_one_part_and_numbers_in_another_are_refused(tmp_path, part, resplit, classes):
+    options = {"resplit": resplit, "classes": classes}
+    for first, other, got in ((LABELS, LABELS.astype(str), "text"), (LABELS.astype(str), LABELS, "whole numbers")):
+        members = TRAIN | {"train_labels": first, f"{part}_images": GREY, f"{part}_labels": other}
+        message = rf"labels must be of one kind in all parts, got {got} \(.*{part}_labels\) and .*train_labels\); store"
+        source = DataSource(str(write_npz(tmp_path / "some.npz", members)), DataOptions(**options))
+        read = load_training_set if part == "val" else partial(load_test_set, pixel_format=FORMAT)
+        with pytest.raises(SweeperError, match=message):
+            read(source)
 
 
 def test_conversions_of_labels_are_told_too(tmp_path):
@@ -199,8 +246,8 @@ BAD = {
     "half of train": ({"train_labels": None}, r"got no train labels among train_images \(uint8, 6 x 4 x 5\)"),
     "half of val": ({"val_images": GREY}, r"got val_images and no val labels \(.*\); val_labels would be understood"),
     "two validation parts": (
-        {"val_images": GREY, "val_labels": LABELS, "dev_labels": LABELS},
-        r"one array must hold the labels of the val part, got val_labels and dev_labels \(",
+        {"val_images": GREY, "valid_labels": LABELS, "dev_labels": LABELS},
+        r"one array must hold the labels of the val part, got valid_labels and dev_labels \(",
     ),
     "text for images": (
         {"train_images": np.array(["a"] * 6)},
@@ -269,6 +316,12 @@ def test_arrays_that_make_no_data_set_are_refused(tmp_path, case):
             {"test_images": GREY, "test_labels": np.ones((6, 3))},
             "^each image must have one class, got multi-label rows",
         ),
+        (
+            {"test_images": npy_claiming((6,), "|O"), "test_labels": LABELS},
+            "^arrays must hold numbers or text, got obj",
+        ),
+        ({"test_images": npy_claiming((6, 4, 9), "|u1"), "test_labels": LABELS}, "^the header says 6 x 4 x 9 of uint8"),
+        ({"test_images": GREY, "test_labels": b"junk"}, "^test_labels must be readable as .npz data"),
         ({"test_images": GREY, "test_labels": LABELS[:2]}, "^there must be one label per image, got 2 for 6 images"),
         ({"test_labels": LABELS}, r"got test_labels and no test images \(.*\); test_images would be understood$"),
         ({"test_images": GREY}, r"got test_images and no test labels \(.*\); test_labels would be understood$"),

@@ -74,6 +74,15 @@ def test_one_array_without_a_part_beside_parts_is_no_second_reading(tmp_path):
     assert keys(tmp_path, "x_train", "y_train", "data").array("train", "images") == "x_train"
 
 
+@pytest.mark.parametrize("others", ["images labels", "x_train y_train", "data", "dev_images dev_labels Xte"])
+def test_arrays_of_the_plainest_names_are_read_whatever_else_there_is(tmp_path, others):
+    named = [f"{part}_{kind}" for part in ("train", "val", "test") for kind in ("images", "labels")]
+    found = keys(tmp_path, *others.split(), *named)
+    assert [found.array(part, kind) for part in ("train", "val", "test") for kind in ("images", "labels")] == named
+    assert found.unused == others.split()
+    assert keys(tmp_path, *named).unused == []
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [

@@ -158,10 +158,26 @@ def test_names_without_training_images_are_told(tmp_path):
     assert classes_of([found], ("ape", "bee", "cow", "dog")).empty == ("bee", "cow")
 
 
+@pytest.mark.parametrize("array", [[1, 2, 1, 2], [2, 3, 3], [1, 3, 3]])
+def test_labels_that_may_count_the_class_names_from_0_or_1_are_asked_for(tmp_path, array):
+    given, found = ("ape", "bee", "cow", "dog"), labels(tmp_path, array)
+    from_0, from_1 = (tuple(given[label - first] for label in sorted(set(array))) for first in (0, 1))
+    message = f"got labels from {min(array)} to {max(array)}, which may be {', '.join(from_0)} or {', '.join(from_1)} "
+    with pytest.raises(UsageError, match=f"from 0 or from 1, {message}.*; name these in --classes, or store class_na"):
+        classes_of([found], given)
+    for known, expected in (([0], from_0), ([4, 1], from_1)):  # validation images can tell
+        assert classes_of([found], given, [found, labels(tmp_path, known)]).names == expected
+    for expected in (from_0, from_1):
+        assert classes_of([found], given, [], expected).names == expected
+    with pytest.raises(UsageError, match=message):
+        classes_of([found], given, [], ("eel",))
+
+
 @pytest.mark.parametrize(
     ("array", "message"),
     [
         ([0, 1, 4], r"must be in 0..2, as there are 3 class names, got 4 \("),
+        ([1, 2, 4], r"must be in 0..2, as there are 3 class names, got 4 \("),
         (["ape", "eel", "elk"], r"labels must be among the class names, got eel, elk \("),
     ],
 )
