@@ -19,6 +19,7 @@ from sweeper.images.bounds import check_size, require_memory
 from sweeper.images.decoded_cache import Decoded, decoded, require_room, store_conversions
 from sweeper.images.deep_values import deep_values, range_of
 from sweeper.images.eight_bit import Converted, conversions, eight_bit, pixel_bytes
+from sweeper.images.image_set import UnusableTestImages
 from sweeper.images.options import DataOptions
 from sweeper.images.progress import Progress
 from sweeper.images.reading import Reading
@@ -97,6 +98,13 @@ def _decode(
     value_range = None
     if options.value_range is not None and not deep and wanted.value_range is None:
         raise UsageError(f"{OPTION} is for files of more than 8 bits a channel, got none ({_common(good)})")
+    if test and deep and wanted.value_range is None:
+        raise UnusableTestImages(
+            f"test images must have 8 bits a channel like the training images, got more in {len(deep):,} of "
+            f"{len(good):,} files, such as {plain(deep[0].file.name)} ({_common(deep)}); convert them to 8 bits as the "
+            "training images were"
+        )
+    _refuse_kinds(deep)
     if deep:
         value_range = wanted.value_range or options.value_range or _range_of(deep, n_at_once, options, reading)
     progress = Progress(f"decoding {len(good):,} files", sum(found.n_bytes for found in good), reading.notify)
@@ -134,6 +142,21 @@ def _decode(
     told = conversions([made for made in results if isinstance(made, Converted)], options.background, value_range)
     store_conversions(folder, told, value_range)
     return bad
+
+
+def _refuse_kinds(deep: Sequence[Inspected]) -> None:
+    """Raises UsageError for integers beside floats: no range holds for both."""
+    integers: list[Inspected] = []
+    floats: list[Inspected] = []
+    for found in deep:
+        assert isinstance(found.header, Header)
+        (floats if found.header.form.mode == "F" else integers).append(found)
+    if floats and integers:
+        raise UsageError(
+            "files of more than 8 bits a channel must all hold integers or all floats, got integers in "
+            f"{len(integers):,}, such as {plain(integers[0].file.name)}, and floats in {len(floats):,}, such as "
+            f"{plain(floats[0].file.name)} ({_common(deep)}); store all as one type"
+        )
 
 
 def _range_of(deep: Sequence[Inspected], n_at_once: int, options: DataOptions, reading: Reading) -> ValueRange | None:

@@ -10,7 +10,7 @@ from sweeper.data.own import image_decoding, image_files
 from sweeper.data.own.file_parts import FileParts, parts_of
 from sweeper.data.own.image_files import Format, ImageFile, Inspected
 from sweeper.data.own.refusals import describe_bad, kept, refuse_sizes, refuse_test_sizes
-from sweeper.errors import UsageError, plain
+from sweeper.errors import SweeperError, UsageError, plain
 from sweeper.images.image_set import ImageSet, NoTestImages, UnusableTestImages
 from sweeper.images.options import DataOptions
 from sweeper.images.reading import Reading
@@ -43,7 +43,8 @@ def training_part(root: Path, options: DataOptions, reading: Reading) -> ImageSe
 def test_part(root: Path, options: DataOptions, wanted: Format, reading: Reading) -> ImageSet:
     """The images of the test part, or those set aside if the data set has no parts, in the training images' format.
 
-    Raises NoTestImages if there are none that can be tested on, and SweeperError and UsageError.
+    Raises NoTestImages if there are none that can be tested on, whatever is wrong with them, and SweeperError and
+    UsageError for what is wrong with the training part too.
     """
     parts = parts_of(root, options)
     files = _test_files(parts)
@@ -51,7 +52,12 @@ def test_part(root: Path, options: DataOptions, wanted: Format, reading: Reading
         found = "none of the classes asked for" if files else "none set aside" if parts.is_set_aside else "none"
         raise NoTestImages(f"there must be a test part, got {found} ({plain(str(root))})")
     _tell_links(parts, files, reading)
-    return _part(parts, files, wanted, options, reading)
+    try:
+        return _part(parts, files, wanted, options, reading)
+    except NoTestImages:
+        raise
+    except SweeperError as error:  # of the test files alone, so that it hinders nothing but a test
+        raise UnusableTestImages(str(error)) from error
 
 
 def has_test_part(root: Path, options: DataOptions) -> bool:

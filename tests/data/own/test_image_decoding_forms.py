@@ -188,6 +188,16 @@ def test_negative_integers_are_refused_with_the_option_to_type(tmp_path):
         decode(tmp_path, {"1": deep(np.array([[-5, 3]], np.int32))})
 
 
+@pytest.mark.parametrize("options", [PLAIN, DataOptions(value_range=ValueRange(0, 60_000))])
+def test_integers_beside_floats_are_refused(tmp_path, options):
+    integers, floats = (deep(np.full((4, 4), value)) for value in (np.uint16(60_000), np.float32(0.5)))
+    contents = {"1": integers, "2": floats, "3": floats, "4": 7}
+    with pytest.raises(UsageError, match="or all floats, got integers in 1, such as 1, and floats in 2, such as 2"):
+        decode(tmp_path, contents, options)
+    wide = deep(np.full((4, 4), 9, np.int32))
+    assert len(decode(tmp_path / "integers", {"1": integers, "2": wide, "3": 7}).images) == 3
+
+
 def test_file_with_values_that_are_no_numbers_is_bad(tmp_path):
     contents = {"1": deep(np.array([[0, np.nan]], np.float32)), "2": deep(np.array([[0, 1]], np.float32))}
     with pytest.raises(SweeperError, match=r"1 is not .1: values that are infinite or not a number"):

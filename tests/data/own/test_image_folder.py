@@ -11,6 +11,7 @@ from sweeper.data.source import DataSource
 from sweeper.data.test_set import find_test_set, load_test_set
 from sweeper.data.training_set import load_training_set
 from sweeper.errors import SweeperError, UsageError
+from sweeper.images import bounds
 from sweeper.images.image_set import PixelFormat, UnusableTestImages
 from sweeper.images.options import DataOptions
 from tests.data.pictures import encoded, picture, write_folder
@@ -117,6 +118,31 @@ def test_test_images_are_scaled_by_the_range_of_the_training_and_validation_imag
     test = load_test_set(source, pixel_format=training_set.pixel_format)
     assert values(test) == [255]
     assert test.conversions == ("values 0 to 1,023 to 8 bits, 16 outside clipped",)
+
+
+@pytest.mark.parametrize("deep", [[300, 400], [-1, 1], [0.5, 1.0]])
+def test_deep_test_images_beside_8_bit_training_images_hinder_only_a_test(tmp_path, notes, deep):
+    dtype = np.float32 if deep[1] == 1.0 else np.int32 if deep[0] < 0 else np.uint16
+    content = encoded(Image.fromarray(np.array([deep * 2] * 4, dtype)), "TIFF")
+    source = DataSource(str(write_folder(tmp_path / "pets", PETS | {"test/cat/2.tif": content})))
+    training_set = load_training_set(source)
+    assert (values(training_set), training_set.conversions) == ([20, 30, 10], ())
+    assert find_test_set(source, pixel_format=training_set.pixel_format, notify=notes.append) is None
+    told = (
+        "test images must have 8 bits a channel like the training images, got more in 1 of 2 files, such as "
+        f"test/cat/2.tif ({source.dataset}/test/cat/2.tif); convert them to 8 bits as the training images were"
+    )
+    assert notes == [told]
+    with pytest.raises(UnusableTestImages, match=re.escape(told)):
+        load_test_set(source, pixel_format=training_set.pixel_format)
+
+
+def test_too_many_test_images_for_the_memory_hinder_only_a_test(tmp_path, notes, monkeypatch):
+    source = DataSource(str(write_folder(tmp_path / "pets", PETS)))
+    load_training_set(source)
+    monkeypatch.setattr(bounds, "available_memory", lambda: 10)
+    assert find_test_set(source, pixel_format=FORMAT, notify=notes.append) is None
+    assert notes[0].startswith("images must fit into the available memory")
 
 
 def test_missing_test_part_cannot_be_loaded_or_found(tmp_path):
