@@ -4,6 +4,7 @@ import hashlib
 import json
 import textwrap
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import plain
@@ -65,8 +66,12 @@ def log(store: "Store", summary: Mapping[str, Any], training_set: "TrainingSet")
     # These determine every pixel and label, wherever the files are.
     counts = [summary[title] and summary[title]["class_counts"] for title in parts]
     identity = [parts, counts, summary["classes"], summary["input_shape"], *summary["conversions"]]
-    if (fit := summary["options"].get("fit", "crop")) != "crop":  # the only way before there was a choice
-        identity.append(fit)
+    if (class_map := summary["options"].get("map")) is not None:
+        identity.append(class_map)
+    if training_set.value_range is not None:  # the conversions round it
+        identity.append(asdict(training_set.value_range))
+    if summary["test"] and summary["test"]["conversions"] != summary["conversions"]:
+        identity.append(summary["test"]["conversions"])
     content = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
     tags = {f"sweeper.{title}_sha256": sha256 for title, sha256 in parts.items() if sha256}
     params = {"input_shape": summary["input_shape"], "n_classes": len(summary["classes"]), **summary["options"]}

@@ -74,6 +74,8 @@ def check_options(dataset: str, options: DataOptions) -> None:
         raise UsageError(f"--max-pixels is for folders of images, got {plain(dataset)}")
     if options.value_range is not None and path is None:
         raise UsageError(f"{OPTION} is for your own images, got {plain(dataset)}, whose pixels are bytes")
+    if options.resplit and path is None:
+        raise UsageError(f"--resplit is for your own data: {dataset} has no validation part of its own")
     if options.channels is not None and (path is None or path.is_dir()):
         raise UsageError(f"--channels is for .npz files, got {plain(dataset)}")
     if options.min_per_class is not None and path is None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from sweeper.images import resize
 from sweeper.images.alpha import BACKGROUNDS
 from sweeper.images.bounds import check_size
 from sweeper.images.class_choice import ClassChoice
@@ -31,15 +32,12 @@ def converted(part: ImageSet, choice: ClassChoice, options: DataOptions, reading
         return part
     check_size((len(part.images), 1 if grey else channels, *side), None, reading.max_bytes, part.source)
     wanted = f"{part.sha256} {len(part.labels)} {choice.classes} {labels} {side} {grey}"
-    if options.resize and options.fit != "crop":  # the only way before there was a choice
-        wanted += f" {options.fit}"
-    if options.background != DataOptions.background:
-        wanted += f" {options.background}"
-    if part.conversions:  # the same arrays, read in another way
-        wanted += f" {part.conversions} {part.value_range!r}"
+    conversions = (*part.conversions, *resize.conversions([(width, height)], options))
+    if conversions:  # the same arrays, read in another way
+        wanted += f" {conversions} {part.value_range!r}"
     key = hashlib.sha256(wanted.encode()).hexdigest()
     found = decoded(key, lambda folder: _convert(part, side, grey, options, folder), reading.notify)
-    return replace(part, images=found.images, labels=found.labels)
+    return replace(part, images=found.images, labels=found.labels, conversions=conversions)
 
 
 def _select_classes(part: ImageSet, choice: ClassChoice) -> ImageSet:

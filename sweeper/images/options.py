@@ -18,15 +18,17 @@ Background = Literal["white", "black"]
 MOST_SIDE = 4096
 # The fields that are about folders of images.
 FOLDER_OPTIONS = (
-    *("train_dir", "val_dir", "test_dir", "depth", "resplit"),
+    *("train_dir", "val_dir", "test_dir", "depth"),
     *("labels", "image_column", "label_column", "split_column"),
 )
 # The fields, beside `classes`, that say what becomes of the data set's own classes.
 CLASS_OPTIONS = ("map", "min_per_class")
+# The fields of which ImageSet.conversions tells whether they changed a pixel, and what they made of it.
+TOLD_BY_CONVERSIONS = ("fit", "background", "no_exif", "channels")
 
 # The fields that are stored only where they are given: older studies lack them.
 STORED_IF_GIVEN = (
-    *("fit", "max_pixels", *FOLDER_OPTIONS, *CLASS_OPTIONS),
+    *("fit", "max_pixels", "resplit", *FOLDER_OPTIONS, *CLASS_OPTIONS),
     *("value_range", "background", "no_exif", "channels"),
 )
 
@@ -42,12 +44,12 @@ class DataOptions:
     refused; `max_pixels` is the most pixels that one may have, None for what nearly all photographs have. `value_range`
     has the stored values that become black and white in users' own images; None goes by the values. `background` is
     behind transparent pixels and fills what `fit` pads. With `no_exif`, photographs are not turned upright.
-    `channels` says where the images of an .npz file have their channels; None goes by the shapes.
+    `channels` says where the images of an .npz file have their channels; None goes by the shapes. With `resplit`, the
+    data set's own validation part joins the training images.
 
     The others are about folders of images. `train_dir`, `val_dir` and `test_dir` name the folders of the parts, as
     paths from the data set's folder; None goes by their names. `depth` is how many folders deep a class is named (1 or
-    2); None is 1, but refuses data where it may be 2. With `resplit`, the data set's own validation part joins the
-    training images.
+    2); None is 1, but refuses data where it may be 2.
     """
 
     classes: tuple[str, ...] = ()
@@ -75,14 +77,14 @@ class DataOptions:
     @property
     def for_folders(self) -> list[str]:
         """The options given that make sense for folders of images only, as on the command line."""
-        return [f"--{name.replace('_', '-')}" for name in self._of_folders() if name != "resplit"]
+        return [f"--{name.replace('_', '-')}" for name in self._of_folders()]
 
     def as_json(self) -> dict[str, Any]:
-        """The stored form, without the fields of STORED_IF_GIVEN that change nothing."""
+        """The stored form, without the fields of STORED_IF_GIVEN that are not given."""
         common = {"classes": list(self.classes), "resize": self.resize, **({"fit": self.fit} if self.resize else {})}
         given = {name: value for name in CLASS_OPTIONS if (value := getattr(self, name))} | self._of_pixels()
         others = {"grayscale": self.grayscale, "skip_bad": self.skip_bad}
-        return {**common, **others, **given, **self._of_folders()}
+        return {**common, **others, **given, **self._of_folders(), **({"resplit": True} if self.resplit else {})}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "DataOptions":

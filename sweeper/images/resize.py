@@ -1,10 +1,21 @@
 """Converts one image to the size and channels of a data set's images."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sweeper.images.options import Fit
+from sweeper.images.options import DataOptions, Fit
+
+
+def conversions(sizes: Iterable[tuple[int, int]], options: DataOptions) -> tuple[str, ...]:
+    """What becomes of images of these sizes that are not square, as ImageSet.conversions; empty if all are or stay so.
+
+    Cropping has no entry: it was the only way before there was a choice.
+    """
+    done = {"pad": f"padded with {options.background} to squares", "stretch": "stretched to squares"}.get(options.fit)
+    return (done,) if done and options.resize and any(width != height for width, height in sizes) else ()
 
 
 def fitted(image: Image.Image, size: tuple[int, int], *, grey: bool, fit: Fit, background: int) -> NDArray[np.uint8]:

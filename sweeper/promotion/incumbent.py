@@ -62,7 +62,7 @@ def _compared(new: RegisteredVersion, old: RegisteredVersion) -> tuple[str, bool
     try:
         other = [name for key, name in SAME.items() if old.estimate.get(key) in (None, "") or _differ(new, old, key)]
         # Plain images have none, and older versions recorded none.
-        if len({tuple(one.estimate.get("conversions", ())) for one in (new, old)}) > 1:
+        if any(_differ(new, old, key) for key in ("conversions", "value_range")):
             other.append("reading of the images")
         metrics = {one.estimate.get("metric", "accuracy") for one in (new, old)}  # older versions had only this one
         if metrics - METRICS.keys() or len(metrics) > 1:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from sweeper.errors import SweeperError
 from sweeper.evaluation.statistics import Estimate
@@ -111,6 +111,7 @@ def _estimate(measured: Measured, jobs: PromotionJobs, part: str) -> dict[str, o
     return {
         "data_sha256": jobs.training_set.sha256,
         **({"conversions": jobs.training_set.conversions} if jobs.training_set.conversions else {}),
+        **({"value_range": asdict(jobs.training_set.value_range)} if jobs.training_set.value_range else {}),
         "split_sha256": jobs.spec.split_sha256,
         "classes": jobs.training_set.classes,
         "input_shape": jobs.training_set.input_shape,

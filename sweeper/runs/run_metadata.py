@@ -46,7 +46,7 @@ def params(spec: RunSpec, split: Split | None) -> dict[str, Any]:
     A study's space is an artifact of the run; the parameters hold only the space's hash. The sizes are left
     out without the split.
     """
-    stored = spec.as_json()
+    stored = spec.decisive()  # a command may resume a run with other options that change nothing
     space = stored.pop("space", None)
     del stored["fold_scalings"]
     if space is not None:

@@ -163,7 +163,7 @@ class _Single:
         if init:
             self.title += f" from {init.found.source.short}" + ", frozen" * init.freeze
             self.tags[INIT] = init.found.source.name
-        decisive: list[Any] = [self.spec.as_json(), request.variant.name, request.variant.configuration.key()]
+        decisive: list[Any] = [self.spec.decisive(), request.variant.name, request.variant.configuration.key()]
         if request.variant.configuration.model.softmax_output:
             decisive.append(LOG_LOSS)  # the run of an older version has other losses
         self.id = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()

@@ -10,7 +10,7 @@ from pydantic import StringConstraints
 
 from sweeper.config import Configuration, Protocol
 from sweeper.images.image_set import Scaling
-from sweeper.images.options import STORED_IF_GIVEN, DataOptions, with_fit
+from sweeper.images.options import STORED_IF_GIVEN, TOLD_BY_CONVERSIONS, DataOptions, with_fit
 from sweeper.store.stored_values import checked
 from sweeper.studies.objective import METRICS
 from sweeper.studies.pruners import PRUNERS
@@ -131,6 +131,11 @@ class RunSpec:
         }
         plain: dict[str, Any] = json.loads(json.dumps(flat))
         return plain
+
+    def decisive(self) -> dict[str, Any]:
+        """The stored form without the options that changed no pixel, or whose changes `conversions` tells."""
+        stored = self.as_json()
+        return _without(stored, {*TOLD_BY_CONVERSIONS, *_of_bad_files(stored)})
 
     def _own_json(self) -> dict[str, Any]:
         """The part of the stored form that differs between a study and a training by itself."""
@@ -267,11 +272,21 @@ def first_difference(
 ) -> tuple[str, Any, Any] | None:
     """The first field that differs, as (dotted name, stored value, value of `spec`); None if the specs are equal.
 
-    Keys that are `unknown` of `spec` are not compared.
+    Keys that are `unknown` of `spec` are not compared, and options only if they may have changed a pixel.
     """
-    forms = (with_fit(stored), spec.as_json())
-    before, now = ({k: v for k, v in form.items() if k not in unknown} for form in forms)
-    return _difference(before, now, "")
+    before, now = with_fit(stored), spec.as_json()
+    told = TOLD_BY_CONVERSIONS if before.get("conversions", []) == now.get("conversions", []) else ()
+    ignored = {*unknown, *told, *_of_bad_files(before)}
+    return _difference(_without(before, ignored), _without(now, ignored), "")
+
+
+def _of_bad_files(stored: Mapping[str, Any]) -> tuple[str, ...]:
+    """The options that only say which files are refused: those that are left out must stay the same."""
+    return () if stored.get("skip_bad") else ("max_pixels",)
+
+
+def _without(form: Mapping[str, Any], ignored: Collection[str]) -> dict[str, Any]:
+    return {key: value for key, value in form.items() if key not in ignored}
 
 
 def _difference(before: Mapping[str, Any], now: Mapping[str, Any], path: str) -> tuple[str, Any, Any] | None:

@@ -172,8 +172,11 @@ def test_logged_data_are_one_run_that_a_second_time_stays_as_it_is(folder, tmp_p
     # Another way to make a file like the others makes another set of images of the same files.
     Image.new("L", (6, 3), 9).save(tmp_path / "again" / "pets" / "train" / "cat" / "wide.png")
     runs = [json.loads(invoke(*arguments, "--resize", "4", "--fit", fit, "--json").stdout) for fit in ("pad", "crop")]
-    assert runs[0]["training"]["sha256"] == runs[1]["training"]["sha256"]
-    assert runs[0]["mlflow_run_id"] != runs[1]["mlflow_run_id"]
+    runs.append(json.loads(invoke(*arguments, "--resize", "4", "--background", "black", "--json").stdout))
+    (tmp_path / "map.toml").write_text('"cat" = "cat"\n"dog" = "dog"\n')
+    runs.append(json.loads(invoke(*arguments, "--resize", "4", "--map", str(tmp_path / "map.toml"), "--json").stdout))
+    assert len({run["training"]["sha256"] for run in runs}) == 1
+    assert len({run["mlflow_run_id"] for run in runs}) == 4
 
     # The same numbers as metrics, for whoever compares data sets.
     run = tracked_run(tmp_path / "store", told["mlflow_run_id"])

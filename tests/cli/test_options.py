@@ -154,6 +154,7 @@ def test_a_range_of_values_reaches_its_place(monkeypatch, tmp_path):
     ("option", "told"),
     [
         (("--no-exif",), "--no-exif is for folders of images, got mnist"),
+        (("--resplit",), "--resplit is for your own data: mnist has no validation part of its own"),
         (("--background", "black"), "--background is for your own images, got mnist, none of which is transparent"),
     ],
 )

@@ -1,4 +1,6 @@
 import hashlib
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from sweeper.images.image_set import ImageSet
 from sweeper.images.options import DataOptions
 from sweeper.images.reading import Reading
 from sweeper.images.resize import fitted
+from sweeper.images.value_range import ValueRange
 from tests.data.pictures import write_folder, write_npz
 
 RNG = np.random.default_rng(0)
@@ -74,6 +77,7 @@ def test_converted_images_are_cached_once_for_each_choice_of_options(tmp_path):
         (
             DataOptions(resize=4),
             DataOptions(resize=5),
+            DataOptions(resize=4, background="black"),
             DataOptions(resize=4, fit="crop"),
             DataOptions(resize=4, fit="stretch"),
             DataOptions(resize=4, grayscale=True),
@@ -91,6 +95,31 @@ def test_converted_images_are_cached_once_for_each_choice_of_options(tmp_path):
         assert len(list(kept.iterdir())) == count
         np.testing.assert_array_equal(again.images, first.images)
         assert again.labels.tolist() == first.labels.tolist()
+
+
+def test_the_same_arrays_read_in_other_ways_are_cached_apart(tmp_path):
+    readings = [
+        {},
+        {"conversions": ("channels first",)},
+        {"conversions": ("values 0 to 9 to 8 bits",), "value_range": ValueRange(0, 9.1)},
+        {"conversions": ("values 0 to 9 to 8 bits",), "value_range": ValueRange(0, 9.2)},
+    ]
+    for count, reading in enumerate(readings, start=1):
+        found = chosen(replace(part(COLOUR // count), sha256="ab", **reading), DataOptions(resize=4, fit="crop"))
+        assert found.conversions == reading.get("conversions", ())
+        assert found.images.max() <= 255 // count
+        assert len(list((tmp_path / "cache" / "decoded").iterdir())) == count
+
+
+def test_how_images_are_fitted_is_told_and_changes_nothing_of_squares(tmp_path):
+    options = [DataOptions(resize=4, **changes) for changes in ({}, {"fit": "crop"}, {"background": "black"})]
+    assert [chosen(part(), each).conversions for each in options] == [
+        ("padded with white to squares",), (), ("padded with black to squares",),
+    ]  # fmt: skip
+    shutil.rmtree(tmp_path / "cache")
+    squares = [chosen(part(COLOUR[..., :5]), each) for each in options]
+    assert {each.conversions for each in squares} == {()}
+    assert len(list((tmp_path / "cache" / "decoded").iterdir())) == 1
 
 
 @pytest.mark.parametrize("options", [DataOptions(), DataOptions(resize=3), DataOptions(resize=12, grayscale=True)])

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from sweeper.images import resize
-from sweeper.images.options import Fit
+from sweeper.images.options import DataOptions, Fit
 
 FITS = get_args(Fit)
 
@@ -59,7 +59,9 @@ def test_an_odd_rest_is_divided_as_evenly_as_it_can_be():
 def test_stretching_uses_the_whole_image_for_the_whole_size():
     image = striped([0, 100, 200], upright=True).resize((12, 4))
     found = fitted(image, (3, 3), grey=True, fit="stretch")[0]
-    np.testing.assert_array_equal(found, np.asarray(image.resize((3, 3), Image.Resampling.BILINEAR)))
+    # The weights are a triangle of 8 pixels: 3/4 for the stripe itself and 1/8 for each neighbour, at an edge 6/7 and
+    # 1/7.
+    assert found.tolist() == [[14, 100, 186]] * 3
     assert fitted(Image.new("L", (2, 9), 7), (6, 3), grey=True, fit="stretch").tolist() == [[[7] * 6] * 3]
 
 
@@ -88,3 +90,18 @@ def test_size_need_not_be_square(fit):
 def test_very_long_image_takes_no_more_memory_than_it_has_pixels(fit, size):
     # Scaled until it covers 4,096 x 4,096, it would take 10 TB; made 4,096 wide first, 2.5 GB.
     assert fitted(Image.new("L", size, 9), (4096, 4096), grey=True, fit=fit).shape == (1, 4096, 4096)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (DataOptions(resize=8), ("padded with white to squares",)),
+        (DataOptions(resize=8, background="black"), ("padded with black to squares",)),
+        (DataOptions(resize=8, fit="stretch", background="black"), ("stretched to squares",)),
+        (DataOptions(resize=8, fit="crop"), ()),
+        (DataOptions(), ()),
+    ],
+)
+def test_what_became_of_images_that_are_not_square_is_told(options, told):
+    assert resize.conversions([(8, 8), (9, 8)], options) == told
+    assert resize.conversions([(8, 8), (9, 9)], options) == ()

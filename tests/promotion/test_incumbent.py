@@ -113,6 +113,8 @@ def test_champion_that_is_lower_leaves_the_registered_one_unless_it_is_to_replac
         ({"split_sha256": None}, "split"),
         ({"part": "validation"}, "part"),
         ({"conversions": ["transparency on white"]}, "reading of the images"),
+        ({"conversions": ["padded with white to squares"]}, "reading of the images"),
+        ({"value_range": {"low": 0, "high": 1234.1}}, "reading of the images"),
     ],
 )
 def test_champions_that_cannot_be_compared_leave_the_registered_one(changes, what):

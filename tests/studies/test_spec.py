@@ -144,9 +144,34 @@ def test_study_from_before_fit_cropped_its_resized_images():
     assert old.data_options.fit == "crop"
     assert first_difference(before, old) is None
     padded = replace(old, data_options=replace(old.data_options, fit="pad"))
+    assert first_difference(before, padded) is None  # all images are square
+    padded = replace(padded, conversions=("padded with white to squares",))
     assert first_difference(before, padded) == ("fit", "crop", "pad")
     assert StudySpec.from_json(padded.as_json()).data_options.fit == "pad"
     assert "fit" not in StudySpec.from_json(stored(resize=None)).as_json()
+
+
+@pytest.mark.parametrize(
+    "change", [{"background": "black"}, {"no_exif": True}, {"channels": "first"}, {"fit": "stretch"}]
+)
+def test_option_that_changed_no_pixel_makes_no_other_study(change):
+    plain = StudySpec.from_json(stored())
+    other = replace(plain, data_options=replace(plain.data_options, **change))
+    assert first_difference(plain.as_json(), other) is None
+    assert first_difference(other.as_json(), plain) is None
+    assert plain.decisive() == other.decisive() != plain.as_json()
+    converted = replace(other, conversions=("otherwise",))
+    assert first_difference(plain.as_json(), converted)[0] in change
+    assert converted.decisive() != plain.decisive()
+
+
+def test_bound_of_pixels_counts_only_where_larger_files_are_left_out():
+    for skip_bad, difference in ((False, None), (True, ("max_pixels", None, 9))):
+        plain = StudySpec.from_json(stored(skip_bad=skip_bad))
+        other = replace(plain, data_options=replace(plain.data_options, max_pixels=9))
+        assert first_difference(plain.as_json(), other) == difference
+        assert (plain.decisive() == other.decisive()) is (difference is None)
+        assert StudySpec.from_json(other.as_json()).data_options.max_pixels == 9  # a promotion reads the same files
 
 
 def test_options_for_folders_are_stored_only_where_they_change_something():

@@ -14,6 +14,7 @@ from sweeper.data.own.image_files import MOST_PIXELS, Format, Header, Inspected,
 from sweeper.data.own.many_files import HELD_BYTES, each, silent_pillow
 from sweeper.data.own.refusals import refuse_bad
 from sweeper.errors import SweeperError, UsageError, plain
+from sweeper.images import resize
 from sweeper.images.alpha import BACKGROUNDS
 from sweeper.images.bounds import check_size, require_memory
 from sweeper.images.decoded_cache import Decoded, decoded, require_room, store_conversions
@@ -24,6 +25,7 @@ from sweeper.images.options import DataOptions
 from sweeper.images.progress import Progress
 from sweeper.images.reading import Reading
 from sweeper.images.resize import fitted
+from sweeper.images.stored_form import UPRIGHT
 from sweeper.images.value_range import OPTION, ValueRange
 
 # With fewer pixels, decoding an image takes less time than handing it to a thread.
@@ -53,10 +55,12 @@ def read(
         stored = None if options.resize else sum(found.n_bytes for found in fitting)
         check_size((len(fitting), *wanted.input_shape), stored, reading.max_bytes, _common(fitting))
     identity = f"{DECODING} {content} {classes} {wanted} {options.resize is not None} {options.skip_bad}"
-    identity += f" {options.max_pixels}"
-    if options.resize and options.fit != "crop":  # the only way before there was a choice
-        identity += f" {options.fit}"
-    identity += f" {options.background} {options.no_exif} {options.value_range}"
+    # Options that change no pixel of these files are no part of it.
+    headers = [found.header for found in inspected if isinstance(found.header, Header)]
+    bad = [found.file.name for found in inspected if isinstance(found.header, str)]
+    is_turned = any(header.form.orientation in UPRIGHT for header in headers)
+    background = options.background if any(header.form.has_alpha or header.form.is_deep for header in headers) else None
+    identity += f" {bad} {is_turned} {background} {options.value_range} {_fitting(headers, options)}"
     key = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()
     return decoded(key, partial(_decode, inspected, classes, wanted, options, reading, test), reading.notify)
 
@@ -140,6 +144,7 @@ def _decode(
     label_of = {name: label for label, name in enumerate(classes)}
     np.save(folder / "labels.npy", np.array([label_of[file.class_name] for file in whole], dtype=np.int64))
     told = conversions([made for made in results if isinstance(made, Converted)], options.background, value_range)
+    told += _fitting(headers, options)
     store_conversions(folder, told, value_range)
     return bad
 
@@ -157,6 +162,10 @@ def _refuse_kinds(deep: Sequence[Inspected]) -> None:
             f"{len(integers):,}, such as {plain(integers[0].file.name)}, and floats in {len(floats):,}, such as "
             f"{plain(floats[0].file.name)} ({_common(deep)}); store all as one type"
         )
+
+
+def _fitting(headers: Sequence[Header], options: DataOptions) -> tuple[str, ...]:
+    return resize.conversions([header.size for header in headers], options)
 
 
 def _range_of(deep: Sequence[Inspected], n_at_once: int, options: DataOptions, reading: Reading) -> ValueRange | None:

@@ -321,3 +321,48 @@ def test_fifth_band_of_a_cmyk_file_is_left_out(tmp_path):
     values = np.array([[[0, 255, 255, 0, 7], [0, 0, 0, 255, 7]]], np.uint8)
     found = decode(tmp_path, {"1": tiff(values, photometric=5, extra=(0,))})
     assert found.images[0, :, 0].T.tolist() == [[255, 0, 0], [0, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("contents", "n_entries", "told"),
+    [
+        ({"1": picture(9), "2": picture(8)}, 1, [(), (), (), (), ()]),
+        (
+            {"1": picture(9), "2": picture(8, (6, 4))},
+            3,
+            [
+                ("padded with white to squares",),
+                ("padded with black to squares",),
+                *[("padded with white to squares",)] * 2,
+                (),
+            ],
+        ),
+        (
+            {"1": ink_in_alpha("LA"), "2": picture(8)},
+            2,
+            [("transparency on white",), ("transparency on black",), *[("transparency on white",)] * 3],
+        ),
+        (
+            {"1": rotated(picture(9), 3), "2": picture(8)},
+            2,
+            [("orientation by EXIF",), ("orientation by EXIF",), (), *[("orientation by EXIF",)] * 2],
+        ),
+    ],
+    ids=["plain", "not square", "transparent", "turned"],
+)
+def test_options_that_change_no_pixel_make_no_other_images(tmp_path, monkeypatch, contents, n_entries, told):
+    monkeypatch.setenv("SWEEPER_CACHE_DIR", str(tmp_path / "cache"))
+    every = [{}, {"background": "black"}, {"no_exif": True}, {"max_pixels": 64_000_000}, {"fit": "crop"}]
+    found = [decode(tmp_path / "data", contents, DataOptions(resize=8, **options)) for options in every]
+    assert [each.conversions for each in found] == told
+    assert len(list((tmp_path / "cache" / "decoded").iterdir())) == n_entries
+
+
+def test_files_that_a_bound_leaves_out_make_other_images(tmp_path):
+    contents = {"1": picture(9), "2": picture(8, (6, 4))}
+    for max_pixels, n_images in ((None, 2), (20, 1), (None, 2)):
+        options = DataOptions(resize=8, skip_bad=True, max_pixels=max_pixels)
+        inspected = inspect(image_files_in(tmp_path, contents), max_pixels=max_pixels)
+        wanted = common_format(inspected, options)
+        found = read(inspected, content_sha256(inspected), ("a",), wanted, options, Reading(print))
+        assert len(found.images) == n_images
