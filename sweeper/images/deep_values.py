@@ -12,7 +12,7 @@ from PIL import Image, TiffImagePlugin
 
 from sweeper.images import value_range
 from sweeper.images.scaling import to_bytes
-from sweeper.images.stored_form import DEEP_GREY_MODES, has_alpha, is_signed, raw_mode
+from sweeper.images.stored_form import DEEP_GREY_MODES, has_alpha, is_signed, raw_mode, without_xmp
 from sweeper.images.value_range import ValueRange
 
 # The opposite order of bytes; N is this machine's.
@@ -40,7 +40,7 @@ def deep_values(content: bytes, formats: tuple[str, ...]) -> DeepValues:
         is_inverted = isinstance(image, TiffImagePlugin.TiffImageFile) and (
             image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO
         )
-        high = np.asarray(image)
+        high = np.asarray(without_xmp(image))
         is_grey, transparent = image.mode in (*DEEP_GREY_MODES, "L"), image.info.get("transparency")
         is_transparent = has_alpha(image)
         # Pillow has no mode for unsigned integers of 32 bits, nor for signed ones of 8.
@@ -82,7 +82,7 @@ def _of_two_bytes(content: bytes, formats: tuple[str, ...], raw: str, high: NDAr
             tile._replace(args=(swapped, *tile.args[1:]) if isinstance(tile.args, tuple) else swapped)
             for tile in image.tile
         ]
-        low = np.asarray(image).astype(np.uint16)
+        low = np.asarray(without_xmp(image)).astype(np.uint16)
     if raw == "LA;16B":
         return low[..., ::2] << 8 | low[..., 1::2]
     return high.astype(np.uint16) << 8 | low

@@ -12,7 +12,7 @@ from sweeper.images.alpha import composited, on_background
 from sweeper.images.deep_values import deep_values
 from sweeper.images.options import Background
 from sweeper.images.scaling import n_outside, to_bytes
-from sweeper.images.stored_form import UPRIGHT, StoredForm, raw_mode
+from sweeper.images.stored_form import UPRIGHT, StoredForm, raw_mode, without_xmp
 from sweeper.images.value_range import ValueRange
 
 # What a pixel takes while it is decoded: four channels as stored, three as converted, and its share of the file. With
@@ -59,7 +59,7 @@ def eight_bit(
     else:
         with Image.open(io.BytesIO(content), formats=formats) as opened:
             _scale_transparent_value(opened)
-            opened.load()
+            without_xmp(opened).load()
             image, is_composited = on_background(opened, background) if form.has_alpha else (opened, False)
     is_turned = form.orientation in UPRIGHT
     if is_turned:

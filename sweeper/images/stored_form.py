@@ -25,6 +25,8 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# Where Pillow keeps the EXIF block of a file, and the one that ImageMagick writes to PNG files as text.
+EXIF_BLOCKS = ("exif", "Raw profile type exif")
 # Those that swap width and height.
 ON_ITS_SIDE = (5, 6, 7, 8)
 # Where a PNG file's chunks begin, and more chunks than a file of ordinary ones has.
@@ -86,6 +88,12 @@ def _refuse_misread(image: Image.Image, raw: str, *, is_deep: bool) -> None:
         )
 
 
+def without_xmp(image: Image.Image) -> Image.Image:
+    """The image, which is not decoded yet, without the orientation that Pillow would take from XMP for a TIFF file."""
+    image.info.pop("xmp", None)
+    return image
+
+
 def has_alpha(image: Image.Image) -> bool:
     """Whether pixels may be transparent; a band of a TIFF file is opacity only if the file says so."""
     if isinstance(image, TiffImagePlugin.TiffImageFile):
@@ -116,8 +124,11 @@ def _orientation(image: Image.Image) -> int:
     try:
         if isinstance(image, PngImagePlugin.PngImageFile) and "exif" not in image.info and image.fp is not None:
             image.info["exif"] = _late_exif(image.fp)
-        # Not through PNG's own method: this decodes the whole image in search of a block behind the pixels.
-        found = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
+        # Read by an image with nothing else. PNG's own method decodes the whole file in search of a block behind the
+        # pixels, and all methods fall back to XMP, which programs keep when they turn the pixels and remove the block.
+        bare = Image.new("1", (1, 1))
+        bare.info = {name: image.info[name] for name in EXIF_BLOCKS if name in image.info}
+        found = bare.getexif().get(ExifTags.Base.Orientation, 1)
     except MemoryError:
         raise
     except Exception:  # a damaged block says nothing, and the image is as good as without it

@@ -4,7 +4,7 @@ import struct
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from sweeper.data.own import image_files
 from sweeper.data.own.image_decoding import read
@@ -253,6 +253,42 @@ def test_orientation_of_a_tiff_file_is_applied_once(tmp_path):
 def test_small_values_are_white_where_a_tiff_file_says_so(tmp_path):
     content = encoded(Image.fromarray(np.array([[0, 65535]], np.uint16)), "TIFF", tiffinfo={262: 0})
     assert decode(tmp_path, {"1": content}).images[0, 0].tolist() == [[255, 0]]
+
+
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="3"/></x:xmpmeta>'
+
+
+@pytest.mark.parametrize(
+    ("format", "dtype"),
+    [(format, np.uint8) for format in ("JPEG", "PNG", "WEBP", "AVIF", "TIFF")]
+    + [("PNG", np.uint16), ("TIFF", np.uint16)],
+)
+def test_orientation_in_xmp_turns_nothing(tmp_path, format, dtype):
+    values = np.repeat(np.array([[0, 255]], dtype), 8).reshape(2, 8) * dtype(1 if dtype is np.uint8 else 257)
+    other = Image.Exif()
+    other[0x010E] = "a block without orientation"
+    lossless = {"lossless": True} if format == "WEBP" else {}
+    for number, exif in enumerate((None, other)):
+        text = PngImagePlugin.PngInfo()
+        text.add_itxt("XML:com.adobe.xmp", XMP.decode())
+        xmp = {"PNG": {"pnginfo": text}, "TIFF": {"tiffinfo": {700: XMP}}}.get(format, {"xmp": XMP})
+        block = {} if exif is None or format == "TIFF" else {"exif": exif}
+        content = encoded(Image.fromarray(values), format, **xmp, **block, **lossless)
+        assert b"tiff:Orientation" in content
+        found = decode(tmp_path / str(number), {"1": content})
+        np.testing.assert_allclose(found.images[0, 0], values // (257 if dtype is np.uint16 else 1), atol=8)
+        assert "orientation by EXIF" not in found.conversions
+
+
+def test_exif_block_that_imagemagick_writes_as_text_turns_a_png_file(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    block = b"Exif\0\0" + exif.tobytes().removeprefix(b"Exif\0\0")
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Raw profile type exif", f"\nexif\n{len(block):8}\n{block.hex()}\n")
+    values = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    found = decode(tmp_path, {"1": encoded(Image.fromarray(values), pnginfo=text)})
+    np.testing.assert_array_equal(found.images[0, 0], np.rot90(values, -1))
 
 
 def test_exif_block_behind_the_pixels_of_a_png_file_is_found(tmp_path):
