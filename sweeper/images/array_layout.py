@@ -128,7 +128,7 @@ def _flat_channels(shape: tuple[int, ...], side: int, channels: Channels | None,
     if channels != wanted:
         raise ValueError(
             f"images of shape {got} may be of {sizes} ({OPTION} {wanted}) or grey ones of {height} x {width}: give the "
-            f"option, or reshape them to ({n}, {height}, {width}, 1)"
+            f"option, or reshape them to ({n}, {height}, {width}, 1) with {OPTION} last"
         )
     return ArrayLayout(n, min(height, width), side, side, is_first, flat=height * width)
 

@@ -71,8 +71,12 @@ def test_images_whose_pixels_may_be_one_axis_are_asked_for(n_channels):
         sizes = f"{n_channels} x 32 x 32" if channels == "first" else f"32 x 32 x {n_channels}"
         grey = " x ".join(map(str, shape[1:]))
         for given in (None, other):
-            with pytest.raises(ValueError, match=rf"{sizes} \(--channels {channels}\) or grey ones of {grey}: give "):
+            with pytest.raises(
+                ValueError,
+                match=rf"{sizes} \(--channels {channels}\) or grey ones of {grey}: .*, 1\) with --channels last$",
+            ):
                 layout_of(shape, given)
+        assert layout_of((*shape, 1), "last").shape == (6, 1, *shape[1:])
         values, found = laid_out(shape, channels)
         expected = values if channels == "first" else values.transpose(0, 2, 1)
         np.testing.assert_array_equal(found, expected.reshape(6, n_channels, 32, 32))
