@@ -175,7 +175,7 @@ def content_of(file: ImageFile, max_pixels: int = MOST_PIXELS) -> bytes:
 
 
 def _most_bytes(max_pixels: int) -> int:
-    return MOST_BYTES * max_pixels // MOST_PIXELS
+    return max(MOST_BYTES, MOST_BYTES * max_pixels // MOST_PIXELS)
 
 
 def _n_bytes(file: ImageFile, max_pixels: int) -> int:

@@ -77,6 +77,17 @@ def test_file_of_absurd_size_is_bad_before_it_is_read(tmp_path, hashed):
     assert isinstance(good.header, image_files.Format)
 
 
+def test_bound_of_fewer_pixels_neither_refuses_a_file_for_its_bytes_nor_changes_its_hash(tmp_path):
+    files = image_files_in(tmp_path, {"1": picture(1, (40, 40)), "sparse": b""})
+    with open(tmp_path / "sparse", "r+b") as file:
+        file.truncate(300_000_000_000)
+    usual, fewer = inspect(files), inspect(files, max_pixels=1600)
+    assert [found.sha256 for found in fewer] == [found.sha256 for found in usual]
+    assert isinstance(inspect(files[:1], max_pixels=1)[0].header, str)
+    assert inspect(files[:1], max_pixels=1)[0].sha256 == usual[0].sha256
+    assert isinstance(fewer[0].header, image_files.Format)
+
+
 def test_hash_of_a_broken_link_is_that_of_older_versions(tmp_path):
     (tmp_path / "gone").symlink_to("nowhere")
     (found,) = inspect([ImageFile(tmp_path / "gone", "gone", "a")])
