@@ -59,10 +59,18 @@ def test_an_odd_rest_is_divided_as_evenly_as_it_can_be():
 def test_stretching_uses_the_whole_image_for_the_whole_size():
     image = striped([0, 100, 200], upright=True).resize((12, 4))
     found = fitted(image, (3, 3), grey=True, fit="stretch")[0]
-    # The weights are a triangle of 8 pixels: 3/4 for the stripe itself and 1/8 for each neighbour, at an edge 6/7 and
-    # 1/7.
+    # Weights as above; at an edge, the seven eighths that are left count as the whole.
     assert found.tolist() == [[14, 100, 186]] * 3
     assert fitted(Image.new("L", (2, 9), 7), (6, 3), grey=True, fit="stretch").tolist() == [[[7] * 6] * 3]
+
+
+@pytest.mark.parametrize("upright", [True, False])
+def test_stretching_scales_width_and_height_each_by_what_it_takes(upright):
+    image = striped([10, 20, 30, 40], upright=upright)  # 16 x 12
+    found = fitted(image, (4, 6) if upright else (6, 4), grey=True, fit="stretch")[0]
+    # A stripe for each pixel across, two of twelve rows for each along.
+    expected = np.array([[11, 20, 30, 39]] * 6)
+    np.testing.assert_array_equal(found, expected if upright else expected.T)
 
 
 @pytest.mark.parametrize("fit", FITS)
