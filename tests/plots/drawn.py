@@ -18,6 +18,18 @@ AWKWARD_NAMES = [
     "قط",
     "हिन्दी",
 ]
+# As figures show them with matplotlib's usual font alone, without the spaces, at which lines may break.
+DRAWN_NAMES = [
+    "_startswithanunderscore",
+    "costs$5or$6<b>bold</b>",
+    "anameofavariantthatgoesonforeverandeverandwouldneverendbyitself",
+    "x" * 90,
+    r"\alpha_{3}$\frac{1}{2}$",
+    "{}%s&amp;",
+    "\N{CAT FACE}" r"\u65e5\u672c\u8a9e\u20dd",
+    "قط",
+    r"\u0939\u093f\u0928\u094d\u0926\u0940",
+]
 
 
 def draw(figure: Figure) -> None:
