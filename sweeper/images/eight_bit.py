@@ -24,13 +24,14 @@ PIXEL_BYTES, ALPHA_PIXEL_BYTES, DEEP_PIXEL_BYTES = 8, 20, 72
 class Converted:
     """What was done to an image: turned upright, put on a background, scaled from deep values.
 
-    `n_clipped` counts the values outside the range.
+    `n_clipped` counts the values outside the range, and `largest` is the largest one after scaling.
     """
 
     is_turned: bool
     is_composited: bool
     is_scaled: bool
     n_clipped: int = 0
+    largest: int = 255
 
 
 def pixel_bytes(form: StoredForm) -> int:
@@ -53,9 +54,9 @@ def eight_bit(
     content: bytes, formats: tuple[str, ...], form: StoredForm, background: Background, value_range: ValueRange | None
 ) -> tuple[Image.Image, Converted]:
     """Decodes the file. A deep one needs the range that becomes 0 to 255. Raises whatever Pillow raises."""
-    n_clipped = 0
+    n_clipped, largest = 0, 255
     if form.is_deep:
-        image, is_composited, n_clipped = _scaled(content, formats, background, value_range)
+        image, is_composited, n_clipped, largest = _scaled(content, formats, background, value_range)
     else:
         with Image.open(io.BytesIO(content), formats=formats) as opened:
             _scale_transparent_value(opened)
@@ -64,7 +65,7 @@ def eight_bit(
     is_turned = form.orientation in UPRIGHT
     if is_turned:
         image = image.transpose(UPRIGHT[form.orientation])
-    return image, Converted(is_turned, is_composited, form.is_deep, n_clipped)
+    return image, Converted(is_turned, is_composited, form.is_deep, n_clipped, largest)
 
 
 def _scale_transparent_value(image: Image.Image) -> None:
@@ -76,15 +77,16 @@ def _scale_transparent_value(image: Image.Image) -> None:
 
 def _scaled(
     content: bytes, formats: tuple[str, ...], background: Background, value_range: ValueRange | None
-) -> tuple[Image.Image, bool, int]:
-    """The image, whether pixels were transparent, and how many values were outside the range."""
+) -> tuple[Image.Image, bool, int, int]:
+    """The image, whether pixels were transparent, how many values were outside the range, and the largest byte."""
     deep = deep_values(content, formats)
     assert value_range is not None  # such files have one, or else their values could not be read above
     pixels = to_bytes(deep.values, value_range)
+    largest = int(pixels.max())
     if deep.white_is_zero:
         pixels = 255 - pixels
     is_composited = deep.opacity is not None and bool((deep.opacity < 255).any())
     if deep.opacity is not None and is_composited:
         pixels = composited(np.dstack([pixels, deep.opacity]), background)
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    return image, is_composited, n_outside(deep.values, value_range)
+    return image, is_composited, n_outside(deep.values, value_range), largest

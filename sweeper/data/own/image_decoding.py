@@ -12,6 +12,7 @@ import numpy as np
 
 from sweeper.data.own.image_files import MOST_PIXELS, Format, Header, Inspected, content_of, formats_of
 from sweeper.data.own.many_files import HELD_BYTES, each, silent_pillow
+from sweeper.data.own.npz_images import LEAST_REACHED
 from sweeper.data.own.refusals import refuse_bad
 from sweeper.errors import SweeperError, UsageError, plain
 from sweeper.images import resize
@@ -131,6 +132,13 @@ def _decode(
     bad |= {found.file.name: result for found, result in zip(good, results, strict=True) if isinstance(result, str)}
     whole = [found.file for found in good if found.file.name not in bad]
     refuse_bad(class_of, bad, options, decoded=True, test=test)
+    scaled = [result.largest for result in results if isinstance(result, Converted) and result.is_scaled]
+    if test and value_range and scaled and options.value_range is None and max(scaled) < LEAST_REACHED * 255:
+        least = value_range.low + LEAST_REACHED * (value_range.high - value_range.low)
+        raise UnusableTestImages(
+            f"test images must have values from {value_range} as the training images have, got none above {least:,.4g} "
+            f"({_common(deep)}); store all parts on one scale"
+        )
     if len(whole) < len(good):
         shape = (len(whole), *wanted.input_shape)
         require_room(shape, folder)

@@ -137,6 +137,21 @@ def test_deep_test_images_beside_8_bit_training_images_hinder_only_a_test(tmp_pa
         load_test_set(source, pixel_format=training_set.pixel_format)
 
 
+def test_test_images_on_another_scale_than_the_training_images_hinder_only_a_test(tmp_path, notes):
+    def deep(value, dtype=np.uint16):
+        return encoded(Image.fromarray(np.full((4, 4), value, dtype)), "TIFF")
+
+    contents = {"train/dog/1.tif": deep(1000), "train/cat/1.tif": deep(4000), "test/cat/1.tif": deep(0.9, np.float32)}
+    source = DataSource(str(write_folder(tmp_path / "pets", contents)))
+    pixel_format = load_training_set(source).pixel_format
+    assert find_test_set(source, pixel_format=pixel_format, notify=notes.append) is None
+    assert notes[0].startswith(
+        "test images must have values from 0 to 4,095 as the training images have, got none above 40.95 ("
+    )
+    write_folder(tmp_path / "pets", {"test/cat/1.tif": deep(1), "test/dog/1.tif": deep(2000)})
+    assert values(load_test_set(source, pixel_format=pixel_format)) == [0, 125]
+
+
 def test_too_many_test_images_for_the_memory_hinder_only_a_test(tmp_path, notes, monkeypatch):
     source = DataSource(str(write_folder(tmp_path / "pets", PETS)))
     load_training_set(source)
