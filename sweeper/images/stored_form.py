@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import IO
 
-from PIL import ExifTags, Image, PngImagePlugin, SgiImagePlugin, TiffImagePlugin
+from PIL import ExifTags, Image, Jpeg2KImagePlugin, PngImagePlugin, SgiImagePlugin, TiffImagePlugin
 
 from sweeper.images import tiff_bands
 
@@ -29,6 +29,9 @@ UPRIGHT = {
 EXIF_BLOCKS = ("exif", "Raw profile type exif")
 # Those that swap width and height.
 ON_ITS_SIDE = (5, 6, 7, 8)
+# What begins the pixels of a JPEG 2000 file, how far behind it the depth of the first channel is, and how far into the
+# file, behind colour profiles, the beginning is looked for.
+CODESTREAM, DEPTH_PLACE, MOST_HEAD = b"\xff\x4f\xff\x51", 42, 2**20
 # Where a PNG file's chunks begin, and more chunks than a file of ordinary ones has.
 PNG_CHUNKS, MOST_CHUNKS = 8, 100_000
 
@@ -40,7 +43,8 @@ class StoredForm:
     `mode` is Pillow's. `is_deep` says that a channel has more than 8 bits or a sign, `has_alpha` that pixels may be
     transparent. `orientation` is a key of UPRIGHT, or 1 if the image is to stay as it is. `has_frames` says that there
     are several images, of which Pillow opens the first, and `has_other_band` that a TIFF file has a band beside its
-    colours of which it does not say that it is transparency, such as infrared.
+    colours of which it does not say that it is transparency, such as infrared. `is_cut` says that Pillow keeps only the
+    highest 8 bits of deeper colours.
     """
 
     mode: str
@@ -50,6 +54,7 @@ class StoredForm:
     orientation: int
     has_frames: bool
     has_other_band: bool
+    is_cut: bool
 
 
 def stored_form(image: Image.Image, *, exif: bool) -> StoredForm:
@@ -69,6 +74,7 @@ def stored_form(image: Image.Image, *, exif: bool) -> StoredForm:
         has_frames=_has_frames(image),
         has_other_band=isinstance(image, TiffImagePlugin.TiffImageFile)
         and tiff_bands.n_extra(image.tag_v2) > tiff_bands.n_opacity(image.tag_v2),
+        is_cut=not is_deep and isinstance(image, Jpeg2KImagePlugin.Jpeg2KImageFile) and _depth_of_jpeg2000(image) > 8,
     )
 
 
@@ -99,6 +105,20 @@ def has_alpha(image: Image.Image) -> bool:
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         return image.mode in ALPHA_MODES and tiff_bands.n_opacity(image.tag_v2) > 0
     return image.mode in ALPHA_MODES or "transparency" in image.info
+
+
+def _depth_of_jpeg2000(image: Jpeg2KImagePlugin.Jpeg2KImageFile) -> int:
+    """The bits of the first channel; 8 if the file does not begin as it should."""
+    assert image.fp is not None
+    place = image.fp.tell()
+    try:
+        image.fp.seek(0)
+        head = image.fp.read(MOST_HEAD)
+    finally:
+        image.fp.seek(place)
+    found = head.find(CODESTREAM)
+    depth = head[found + DEPTH_PLACE :][:1] if found >= 0 else b""
+    return (depth[0] & 0x7F) + 1 if depth else 8
 
 
 def is_signed(image: Image.Image) -> bool:

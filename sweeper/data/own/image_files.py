@@ -142,6 +142,8 @@ def remarks(inspected: Sequence[Inspected]) -> Iterator[str]:
         yield f"{n_files:,} of {len(forms):,} files hold several images (frames or pages): the first of each is used"
     if n_files := sum(form.has_other_band for form in forms):
         yield f"{n_files:,} of {len(forms):,} files have a band that is neither colour nor marked as opacity, left out"
+    if n_files := sum(form.is_cut for form in forms):
+        yield f"{n_files:,} of {len(forms):,} files hold more than 8 bits a channel, of which the highest 8 are used"
     if n_files := sum(form.mode == "CMYK" for form in forms):
         yield f"{n_files:,} of {len(forms):,} files are CMYK: they become RGB without their colour profiles"
 

@@ -44,6 +44,21 @@ def test_band_beside_the_colours_that_is_no_opacity_is_told(tmp_path, channels, 
     assert (expected in notes) == told
 
 
+@pytest.mark.parametrize("no_jp2", [True, False])
+@pytest.mark.parametrize("mode", ["LA", "RGB", "RGBA"])
+@pytest.mark.parametrize("bits", [8, 12, 16])
+def test_deep_colours_of_jpeg_2000_are_told(tmp_path, mode, bits, no_jp2):
+    content = bytearray(encoded(Image.new(mode, (4, 4)), "JPEG2000", no_jp2=no_jp2))
+    # Pillow writes 8 bits a channel: 7 in the first byte of each channel's three.
+    first = content.index(b"\xff\x4f\xff\x51") + 42
+    for place in range(first, first + 3 * len(mode), 3):
+        assert content[place] == 7
+        content[place] = bits - 1
+    notes = list(remarks(inspect(image_files_in(tmp_path, {"1.jp2": bytes(content)}))))
+    told = ["1 of 1 files hold more than 8 bits a channel, of which the highest 8 are used"]
+    assert notes == (told if bits > 8 else [])
+
+
 def test_gif_file_whose_second_frame_is_damaged_is_one_image(tmp_path):
     whole = encoded(picture(1), "GIF", save_all=True, append_images=[picture(2)])
     [found] = inspect(image_files_in(tmp_path, {"1": whole[:-20]}))
