@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from mlflow import MlflowClient
@@ -14,6 +15,7 @@ from rich.cells import cell_len
 from sweeper.cli.data import data
 from sweeper.data.known import catalog
 from sweeper.errors import SweeperError, UsageError
+from tests.data.pictures import write_npz
 from tests.fake_data import isolate, write_fake_dataset
 
 
@@ -177,6 +179,13 @@ def test_logged_data_are_one_run_that_a_second_time_stays_as_it_is(folder, tmp_p
     runs.append(json.loads(invoke(*arguments, "--resize", "4", "--map", str(tmp_path / "map.toml"), "--json").stdout))
     assert len({run["training"]["sha256"] for run in runs}) == 1
     assert len({run["mlflow_run_id"] for run in runs}) == 4
+    # Two ranges that are told alike.
+    values = np.linspace(0, 1000, 64).reshape(4, 4, 4)
+    path = write_npz(tmp_path / "pets.npz", {"train_images": values, "train_labels": np.arange(4) % 2})
+    ranges = [("--value-range", value) for value in ("0,1234.1", "0,1234.4")]
+    logged = [json.loads(invoke("info", str(path), *each, *arguments[2:], "--json").stdout) for each in ranges]
+    assert logged[0]["conversions"] == logged[1]["conversions"]
+    assert logged[0]["mlflow_run_id"] != logged[1]["mlflow_run_id"]
 
     # The same numbers as metrics, for whoever compares data sets.
     run = tracked_run(tmp_path / "store", told["mlflow_run_id"])
