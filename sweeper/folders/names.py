@@ -14,6 +14,12 @@ SPLIT_WORDS = (
 # Files that lie beside images and are none: annotations and texts, and what file managers leave behind.
 SIDECARS = (".csv", ".json", ".md", ".txt", ".xml")
 LITTER = ("desktop.ini", "thumbs.db")
+# Folders of network storage and operating systems, in lower case: thumbnails, snapshots, what was deleted or recovered.
+SYSTEM_FOLDERS = (
+    *("@eadir", "@recently-snapshot", "@recycle", "@sharebin", "@tmp", "#recycle", "#snapshot", "~snapshot"),
+    *("$recycle.bin", "found.000", "lost+found", "network trash folder", "system volume information"),
+    *("temporary items",),
+)
 # Endings of image files, of the formats that are read and of those that people try.
 IMAGES = (
     *(".avif", ".bmp", ".dcm", ".gif", ".heic", ".j2k", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png"),
@@ -46,4 +52,4 @@ def may_be_image(name: str) -> bool:
 
 def is_hidden(name: str) -> bool:
     """Whether a file or folder is not for people's eyes: operating systems and tools create such everywhere."""
-    return name.startswith((".", "__"))
+    return name.startswith((".", "__")) or name.lower() in SYSTEM_FOLDERS

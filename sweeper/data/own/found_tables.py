@@ -1,10 +1,9 @@
 """Finds the table that may hold the labels of a folder's images, where no option names one."""
 
 import shlex
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import SweeperError, UsageError, plain
 from sweeper.folders.file_index import FileIndex
@@ -15,12 +14,14 @@ from sweeper.folders.walk import files, folders
 from sweeper.images.options import DataOptions
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
 # Tables in the customs of Kaggle and Hugging Face, the likeliest first.
 USUAL_NAMES = ("labels", "metadata", "train", "train_labels")
 # A conflict between folders and a table shows in as many rows.
 MOST_ROWS = 20_000
+# Columns of a table about the files themselves.
+NO_LABELS = ("width", "height", "size", "channels", "depth", "license", "licence")
 
 
 def how_to_read(root: Path) -> str:
@@ -51,23 +52,61 @@ def refuse_conflict(root: Path, classes_of: Mapping[str, str]) -> None:
     for table, option in _tables(root):
         try:
             rows, _ = read_table(table, skip_bad=True)
-            index = FileIndex(root)
-            columns = _columns(rows, table, index)
-            labels, classes = defaultdict(set), defaultdict(set)
-            for row in rows.head(MOST_ROWS).to_dict("records"):
-                label = class_in(row, columns, table)
-                for name in index.nearest(text(row[columns.image]), table)[:1] if label else []:
-                    folders_above = map(str, PurePosixPath(name).parents)
-                    if class_name := next((classes_of[place] for place in folders_above if place in classes_of), None):
-                        labels[class_name].add(label)
-                        classes[label].add(class_name)
         except SweeperError:
             continue  # a table of something else
-        if any(len(found) > 1 for found in (*labels.values(), *classes.values())):
+        rows, index = rows.head(MOST_ROWS), FileIndex(root)
+        command = f"--labels {_quoted(option)}"
+        try:
+            columns = _columns(rows, table, index)
+            folders_of = _folders_of(rows[columns.image], classes_of, index, table)
+            labels = [class_in(row, columns, table) for row in rows.to_dict("records")]
+            is_other = not _agree(labels, folders_of)
+        except SweeperError as error:  # the columns are not known, or give several labels
+            image, names = _possible_labels(rows, classes_of, index, table)
+            is_other = bool(names)
+            command += f" --image-column {shlex.quote(image)}" if "--image-column" in str(error) else ""
+            command += f" --label-column {shlex.quote(names[0])}" if names else ""
+            command += f" (or {', '.join(map(plain, names[1:]))})" if names[1:] else ""
+        if is_other:
             raise UsageError(
                 f"the classes may be the folders, or those that {plain(table.name)} gives: --depth 1 takes the "
-                f"folders, --labels {_quoted(option)} the table ({plain(str(root))})"
+                f"folders, {command} the table ({plain(str(root))})"
             )
+
+
+def _folders_of(names: "Series[Any]", classes_of: Mapping[str, str], index: FileIndex, table: Path) -> list[str | None]:
+    """The class, by its folder, of the file that each row names."""
+    found = (index.nearest(text(name), table)[:1] for name in names)
+    above = [[str(place) for name in each for place in PurePosixPath(name).parents] for each in found]
+    return [next((classes_of[place] for place in places if place in classes_of), None) for places in above]
+
+
+def _agree(labels: Sequence[str], folders_of: Sequence[str | None]) -> bool:
+    """Whether each label belongs to one folder, and each folder to one label, in the rows that have both."""
+    pairs = {(label, folder) for label, folder in zip(labels, folders_of, strict=True) if label and folder}
+    return len(pairs) == len({label for label, _ in pairs}) == len({folder for _, folder in pairs})
+
+
+def _possible_labels(
+    rows: "DataFrame", classes_of: Mapping[str, str], index: FileIndex, table: Path
+) -> tuple[str, list[str]]:
+    """The column that names the files, and those that may be their labels; none of these if one agrees with folders."""
+    named = {str(name): {file for value in rows[name] for file in index.named(text(value))} for name in rows.columns}
+    image = max(named, key=lambda name: len(named[name]), default="")
+    if not image or 2 * len(named[image]) < min(len(rows), len(index.names)) or not named[image]:
+        return "", []
+    folders_of = _folders_of(rows[image], classes_of, index, table)
+    found = []
+    for name in named:
+        labels = [text(value) for value in rows[name]]
+        values = set(labels) - {""}
+        if name == image or len(values) < 2:
+            continue
+        if "" not in labels and _agree(labels, folders_of):
+            return image, []
+        if 2 * len(values) <= len(labels) and name.strip().lower() not in NO_LABELS and not all(map(parts_in, values)):
+            found.append(name)
+    return image, sorted(found, key=lambda name: rows[name].nunique())
 
 
 def _columns(rows: "DataFrame", table: Path, index: FileIndex) -> Columns:

@@ -53,6 +53,21 @@ def test_word_within_another_word_says_nothing(root, name):
     )
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["@eaDir", "#recycle", "@Recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found", ".Trash-1000"],
+)
+def test_folders_that_systems_make_are_neither_classes_nor_hold_images(root, name):
+    tree(root, *CATS_AND_DOGS, f"{name}/1.png", f"cat/{name}/1.png/thumb.jpg", f"{name}/cat/2.png")
+    layout = layout_of(root, DataOptions())
+    assert layout.classes == ("cat", "dog")
+    assert [path.name for path in layout.train.files("cat")] == ["1.png"]
+
+
+def test_class_whose_name_is_a_word_for_waste_stays_one(root):
+    assert read(tree(root, "recycled/1.png", "recycle/1.png", "trash/1.png"))[3] == ("recycle", "recycled", "trash")
+
+
 def test_folder_that_holds_nothing_but_another_is_entered(root):
     tree(root, *within("archive/pets/train/images", "archive/pets/test"), "README.md", "archive/LICENSE")
     assert read(root)[:3] == ("archive/pets/train/images", None, "archive/pets/test")
