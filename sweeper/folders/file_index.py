@@ -17,9 +17,11 @@ class FileIndex:
         self.names = [path.relative_to(root).as_posix() for path in files_below(root)]
         self._by_key: dict[str, list[str]] = defaultdict(list)
         self._by_case: dict[str, list[str]] | None = None
+        self._depth = 0  # the most pieces that a path known here has
         for name in self.names:
             # A path from the folder's parent, where the table may lie, begins with the folder's own name.
             pieces = (self._root.name, *PurePosixPath(name).parts)
+            self._depth = max(self._depth, len(pieces))
             for first in range(len(pieces)):
                 end = PurePosixPath(*pieces[first:])
                 for key in {_key(str(end)), _key(str(end.with_suffix("")))}:
@@ -32,7 +34,7 @@ class FileIndex:
             return found
         if re.match(r"/|[A-Za-z]:/", key):
             pieces = key.split("/")
-            for first in range(1, len(pieces)):
+            for first in range(max(1, len(pieces) - self._depth), len(pieces)):
                 if found := self._by_key.get("/".join(pieces[first:])):
                     return found
         if self._by_case is None:

@@ -1,12 +1,16 @@
 """Walks folders of images; opens no file."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
 from sweeper.errors import SweeperError, plain
 from sweeper.folders.names import is_hidden, is_image, may_be_image
+
+# Ways to one folder, by links: each folder with two links to the next doubles them.
+MOST_WAYS = 100
 
 
 def folders(folder: Path) -> list[str]:
@@ -23,12 +27,20 @@ def files_below(folder: Path) -> Iterator[Path]:
     """The files in a folder and below, sorted within each folder; not those that by their names are no images.
 
     Links to folders are followed, but for one that leads back to a folder above it: that is given like a file. Raises
-    SweeperError if a folder cannot be read.
+    SweeperError if a folder cannot be read, or if links lead to it in very many ways.
     """
     outer = {os.path.realpath(place) for place in (folder, *folder.absolute().parents)}
     above: dict[str, set[str]] = {}
+    n_ways: Counter[str] = Counter()
     for place, below, names in os.walk(folder, onerror=_unreadable, followlinks=True):
-        here = above.pop(place, outer) | {os.path.realpath(place)}
+        real = os.path.realpath(place)
+        n_ways[real] += 1
+        if n_ways[real] > MOST_WAYS:
+            raise SweeperError(
+                f"a folder must be linked to at most {MOST_WAYS} times, got more for {plain(real)} "
+                f"({plain(str(folder))}); delete links to folders"
+            )
+        here = above.pop(place, outer) | {real}
         inner = sorted(name for name in below if not is_hidden(name))
         loops = [name for name in inner if os.path.realpath(os.path.join(place, name)) in here]
         below[:] = [name for name in inner if name not in loops]

@@ -1,5 +1,6 @@
 """Reads the file that renames and joins classes: a flat TOML table of new class names, each with its old names."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,9 @@ def read_map(path: Path) -> ClassMap:
                 place,
             )
         names = tuple(composed(name) for name in _names(new, value, place))
+        times_of = Counter(names)
         for name in names:
-            times = "twice " * (names.count(name) > 1)
+            times = "twice " * (times_of[name] > 1)
             if (other := olds.setdefault(name, new)) != new or times:
                 both = plain(new) if other == new else f"{plain(other)} and {plain(new)}"
                 refuse(f"an old class must be named once, got {plain(name)} {times}for {both}", place)

@@ -2,6 +2,7 @@ import pytest
 
 from sweeper.folders.file_index import FileIndex
 from tests.data.pictures import tree
+from tests.hostile import within
 
 
 @pytest.mark.parametrize(
@@ -18,6 +19,13 @@ def test_file_is_found_however_a_table_writes_it(root, name):
 def test_name_in_another_folder_is_no_file(root):
     index = FileIndex(tree(root, "images/a.jpg"))
     assert index.named("other/a.jpg") == index.named("b.jpg") == index.named("") == []
+
+
+def test_name_of_very_many_folders_is_looked_up_at_once(root):
+    index = FileIndex(tree(root, "images/a.jpg"))
+    with within(20):
+        assert index.named("/b" * 100_000) == []
+        assert index.named("/b" * 100_000 + "/images/a.jpg") == ["images/a.jpg"]
 
 
 def test_of_several_files_the_nearest_to_the_table_is_meant(root):

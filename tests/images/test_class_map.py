@@ -58,7 +58,15 @@ def test_file_that_cannot_be_read_is_refused(tmp_path):
         read_map(tmp_path / "map.toml")
 
 
-@pytest.mark.parametrize("content", [b"a." * 400_000 + b"b = 1", b"a = " + b"[" * 100_000, b"#" * 2_000_000])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"a." * 400_000 + b"b = 1",
+        b"a = " + b"[" * 100_000,
+        b"#" * 2_000_000,
+        b"a = [" + b",".join(b'"%d"' % n for n in range(100_000)) + b"]",
+    ],
+)
 def test_hostile_file_is_refused_at_once(tmp_path, content):
     (tmp_path / "map.toml").write_bytes(content)
     began = time.process_time()
