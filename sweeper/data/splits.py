@@ -11,8 +11,8 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.utils import resample
 
 from sweeper.data.part_sizes import count_of, enough_for
-from sweeper.data.shortages import leaving_out, name_of, require_every_class
 from sweeper.data.trades import bring_together, spread_small_classes
+from sweeper.images.shortages import leaving_out, name_of, require_every_class
 
 Indices = NDArray[np.int64]
 
@@ -231,7 +231,9 @@ def _parts(
     parts = {name: members[part[members] == number] for number, name in enumerate(parts)}
     for name, drawn in parts.items():
         if name != "confirm" or n_confirm:
-            require_every_class(name, drawn, labels, classes, is_subset=size < len(among))
+            require_every_class(
+                name, drawn, labels, classes, groups=groups, n_parts=len(numbers), is_subset=size < len(among)
+            )
     return parts
 
 

@@ -52,7 +52,10 @@ def columns_of(rows: "DataFrame", options: DataOptions, table: Path, is_file: Ca
     names = [str(name) for name in rows.columns]
     split = _split(rows, options, table)
     if any(Path(name).suffix and is_file(name.strip()) for name in names):
-        raise UsageError(f"a table must begin with a row of column names, got {_listed(names)} ({_shown(table)})")
+        raise UsageError(
+            f"a table must begin with a row of column names, got {_listed(names)} ({_shown(table)}); "
+            "write one above it, such as image,label"
+        )
     image = _chosen(names, options.image_column, "image", table) or _named(names, IMAGE_COLUMNS, table, "image")
     head = rows.head(ROWS)
     if image is None:

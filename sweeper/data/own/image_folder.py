@@ -1,6 +1,7 @@
 """Reads a folder of images: a folder for each class, alone or in folders for the parts of the data set."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from sweeper.data.own.file_parts import FileParts, parts_of
 from sweeper.data.own.image_files import Format, ImageFile, Inspected
 from sweeper.data.own.refusals import describe_bad, kept, refuse_sizes, refuse_test_sizes
 from sweeper.errors import SweeperError, UsageError, plain
+from sweeper.images.class_names import typed
 from sweeper.images.image_set import ImageSet, NoTestImages, UnusableTestImages
 from sweeper.images.options import DataOptions
 from sweeper.images.reading import Reading
+from sweeper.images.shortages import MOST_TYPED, PARTS
 
 MOST_LINKS = 5
 
@@ -168,12 +171,21 @@ def _tell_links(parts: FileParts, files: Sequence[ImageFile], reading: Reading) 
 
 
 def _refuse_empty_classes(parts: FileParts, present: Collection[str]) -> None:
+    """Raises UsageError, with what helps, if a class has no training image among those that are present."""
     for name in parts.classes:
         if name not in present:
-            aside = ", not counting the files set aside as the test part" if parts.is_set_aside else ""
-            raise UsageError(
-                f"class {plain(name)} must hold at least one image, got none ({plain(str(parts.place))}{aside})"
-            )
+            counts = Counter(file.class_name for file in parts.training)
+            n_aside = sum(file.class_name == name for file in parts.test) if parts.is_set_aside else 0
+            others = [other for other in parts.classes if other in present]
+            enough = [other for other in others if counts[other] >= PARTS]
+            aside = f" beside the {n_aside:,} set aside as the test part" if n_aside else ""
+            remedy = "add training images"
+            if n_aside and len(enough) > 1:
+                remedy += f", or leave out classes too small to be split with --min-per-class {PARTS}"
+            elif 2 <= len(others) <= MOST_TYPED:
+                remedy += f", or leave the class out with --classes {typed(others)}"
+            place = plain(str(parts.place))
+            raise UsageError(f"class {plain(name)} must hold at least one image, got none{aside} ({place}); {remedy}")
 
 
 def _select_classes(inspected: Sequence[Inspected], classes: Sequence[str]) -> list[Inspected]:

@@ -1,9 +1,10 @@
 """Reads the labels of image files from a table, with a row for each image, or from a table in each part's folder."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from sweeper.data.own.image_files import ImageFile
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MOST_NAMED = 5
+# As many different numbers may be classes, even if there are few rows.
+FEW_CLASSES = 10
 # Between the labels of one image, in the customs of published multi-label data.
 LABEL_SEPARATORS = "|;,"
 
@@ -68,10 +71,10 @@ def labelled_files(root: Path, table: Path, options: DataOptions) -> LabelledFil
     if not has_parts:
         has_parts = _part_by_folders(found)
     left_out = "; ".join(filter(None, (_described(found.bad), f"{n_broken:,} that cannot be read" * (n_broken > 0))))
-    if left_out and not options.skip_bad:
-        raise SweeperError(
-            f"every row must have a label and a file: {left_out} ({_shown(table)}); --skip-bad leaves them out"
-        )
+    if left_out and (not options.skip_bad or not found.of_file):
+        message = f"every row must have a label and a file: {left_out} ({_shown(table)}); {_remedy(found, files)}"
+        raise SweeperError(message)
+    _refuse_numbers(found, options, table)
     _refuse_several_labels(found, options, table)
     parts: dict[str, list[ImageFile]] = {part: [] for part in PARTS}
     for name, (part, class_name) in sorted(found.of_file.items()):
@@ -158,6 +161,37 @@ def _part_by_folders(found: _Labels) -> bool:
     return True
 
 
+def _remedy(found: _Labels, files: FileIndex) -> str:
+    """What helps against bad rows; leaving them out does only if others are left."""
+    number_of = {stem.lstrip("0"): name for name in files.names if (stem := PurePosixPath(name).stem).isdigit()}
+    for name in found.bad["without a file"]:
+        if (other := number_of.get(PurePosixPath(name).stem.lstrip("0"))) and name[:1].isdigit():
+            return (
+                f"a spreadsheet may have taken zeros from the names, as {plain(name)} may be {plain(other)}: write "
+                "them in full, as text"
+            )
+    if len({class_name for _, class_name in found.of_file.values()}) > 1:
+        return "--skip-bad leaves them out"
+    return "--image-column and --label-column name other columns"
+
+
+def _refuse_numbers(found: _Labels, options: DataOptions, table: Path) -> None:
+    """Raises UsageError if labels are measurements, nearly all different, and no option chooses among them."""
+    labels = [class_name for _, class_name in found.of_file.values()]
+    n_different = len(set(labels))
+    chosen = options.own_classes or options.min_per_class
+    if not chosen and n_different > max(FEW_CLASSES, len(labels) / 2) and all(map(_is_number, set(labels))):
+        raise UsageError(
+            f"labels must be classes: regression data are not supported, got {n_different:,} different numbers in "
+            f"{len(labels):,} rows, such as {plain(labels[0])} ({_shown(table)}); write a column of classes, such as "
+            "ranges of the numbers, or name another with --label-column"
+        )
+
+
+def _is_number(label: str) -> bool:
+    return re.fullmatch(r"[-+]?\d*[.,]?\d+([eE][-+]?\d+)?", label) is not None
+
+
 def _refuse_several_labels(found: _Labels, options: DataOptions, table: Path) -> None:
     """Raises UsageError if labels are lists of other labels, as a|b beside a and b is, and no option names classes."""
     classes = {class_name for _, class_name in found.of_file.values()}
@@ -188,7 +222,8 @@ def _part(value: str, table: Path, column: str) -> str:
     found = parts_in(value)
     if len(found) != 1:
         raise UsageError(
-            f"column {plain(column)} must say train, val or test in each row, got {plain(value)} ({_shown(table)})"
+            f"column {plain(column)} must say train, val or test in each row, got {plain(value)} ({_shown(table)}); "
+            "write one of these there, or take the column away: then a test part is set aside"
         )
     return found.pop()
 

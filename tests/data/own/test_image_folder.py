@@ -324,10 +324,24 @@ def test_class_without_an_image_is_refused_before_and_after_bad_files_are_left_o
         with pytest.raises(UsageError, match=rf"at least two folders of classes, got only cat \({root}/train\)"):
             load()
     write_folder(root, {"train/dog/1.png": b"junk"})
-    with pytest.raises(UsageError, match="class dog must hold at least one image, got none"):
+    with pytest.raises(UsageError, match=r"class dog must hold .* got none .*; add training images$"):
         load_training_set(DataSource(str(root), options=DataOptions(skip_bad=True)))
     write_folder(root, {"train/ox/1.png": 3})
     assert load_training_set(DataSource(str(root), options=DataOptions(("ox", "cat")))).classes == ("ox", "cat")
+
+
+def test_class_whose_only_image_is_set_aside_is_refused_with_an_option_that_helps(tmp_path):
+    root = write_folder(tmp_path / "pets", many(20) | {"eel/1.png": 250})
+    with pytest.raises(UsageError, match=r"class eel must .* got none beside the 1 set aside .*--min-per-class 3$"):
+        load_training_set(DataSource(str(root)))
+    options = DataOptions(min_per_class=3)
+    assert load_training_set(DataSource(str(root), options=options)).classes == ("cat", "dog")
+
+
+def test_class_of_bad_files_only_is_refused_with_the_classes_that_are_left(tmp_path):
+    root = write_folder(tmp_path / "pets", PETS | {"train/emu/1.png": 4, "train/dog/1.png": b"junk"})
+    with pytest.raises(UsageError, match=r"class dog must .*; add training images, or .* --classes cat,emu$"):
+        load_training_set(DataSource(str(root), options=DataOptions(skip_bad=True)))
 
 
 def test_links_out_of_the_folder_are_told_once_and_followed(tmp_path, notes):

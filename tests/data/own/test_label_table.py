@@ -70,7 +70,11 @@ def test_options_name_the_columns(root):
         ("picture,label\nz,x\n", r"the image column must be known, got only picture, label .*--image-column"),
         ("image,kind,tone\na,x,y\n", r"the label column must be known, got only image, kind, tone .*--label-column"),
         ("image,path,label\na,a,x\n", r"the image column must be known, got image, path .*--image-column"),
-        ("image,label,split\na,x,7\n", r"column split must say train, val or test in each row, got 7 "),
+        (
+            "image,label,split\na,x,7\n",
+            r"column split must say train, val or test in each row, got 7 .*; write one of these there, or",
+        ),
+        ("image,label,split\na,x,\n", r"column split must say .*, got '' .*; write one of these there, or"),
         ("image,label\na,x\na,y\n", r"one label and one part, got x and y for images/a.jpg .*several labels"),
         ("image,label,split\na,x,train\na,x,test\n", r"one label and one part, got train and test for images/a.jpg"),
     ],
@@ -98,6 +102,30 @@ def test_rows_without_a_label_or_a_file_are_counted_and_left_out_only_if_asked_f
     found = labelled_files(root, root / "labels.csv", DataOptions(skip_bad=True))
     assert [file.name for file in found.parts["train"]] == ["images/a.jpg", "images/c.png"]
     assert found.left_out.startswith("1 without a label (b); ")
+
+
+@pytest.mark.parametrize("rows", ["0,x\n7,y\n", "0.0,x\n007,y\n12,x\n", "7,x\n0007,y\n"])
+def test_names_that_lost_their_zeros_are_told_with_a_file_and_not_left_out(root, rows):
+    tree(root, "images/0000.png", "images/0007.png", "images/0012.png")
+    with pytest.raises(SweeperError, match=r"may have taken zeros from the names, as [07.]+ may be images/000[07].png"):
+        labels(root, f"id,label\n{rows}")
+
+
+@pytest.mark.parametrize("rows", ["gone,x\nlost,y\n", "a,x\nb,x\ngone,y\n"])
+def test_leaving_out_rows_is_not_offered_if_no_two_classes_are_left(root, rows):
+    with pytest.raises(SweeperError, match=r"without a file \((gone|gone, lost)\) .*; --image-column and --label-co"):
+        labels(tree(root, *IMAGES), f"image,label\n{rows}")
+
+
+def test_numbers_that_nearly_all_differ_are_no_classes_unless_options_choose(root):
+    tree(root, *(f"{n}.png" for n in range(24)))
+    for value in ("{0}.{0}", "{0}", "-{0},5", "1e{0}"):
+        text = "image;age\n" + "".join(f"{n};{value.format(n % 20)}\n" for n in range(24))
+        with pytest.raises(UsageError, match="regression data are not supported, got 20 different numbers in 24 rows"):
+            labels(root, text, label_column="age")
+        assert len(labels(root, text, label_column="age", min_per_class=2)) == 24
+    assert len(labels(root, "image,age\n" + "".join(f"{n},{n % 10}\n" for n in range(12)), label_column="age")) == 12
+    assert len(labels(root, "image,age\n" + "".join(f"{n},n{n}\n" for n in range(24)), label_column="age")) == 24
 
 
 def test_line_with_too_many_columns_is_refused_or_counted(root):

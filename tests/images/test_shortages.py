@@ -3,8 +3,8 @@ import re
 import numpy as np
 import pytest
 
-from sweeper.data.shortages import require_every_class
 from sweeper.data.splits import split_folds, split_once
+from sweeper.images.shortages import require_every_class
 
 NAMES = ("cat", "dog", "emu")
 
@@ -78,3 +78,26 @@ def test_refusal_of_folds_names_what_helps(counts, folds, end):
 def test_part_that_copies_leave_without_a_class_is_told_so():
     with pytest.raises(ValueError, match=re.escape("copies of an image share a part: remove the copies")):
         require_every_class("validation", np.array([0, 1]), labels_of(5, 5), None)
+
+
+@pytest.mark.parametrize(
+    ("copies", "end"),
+    [
+        (
+            {0: 60},
+            "got 60 images of class cat that are 1 and copies, which share a part; "
+            "add other images: a class needs 3 that differ, or --classes dog,emu uses those that have them",
+        ),
+        ({0: 60, 1: 59}, "share a part; add other images: a class needs 3 that differ"),
+    ],
+)
+def test_class_of_copies_is_told_as_no_number_helps(copies, end):
+    labels = labels_of(60, 60, 60)
+    images = np.arange(len(labels), dtype=np.uint16)
+    for label, n_copies in copies.items():
+        images[60 * label : 60 * label + n_copies] = 1000 + label
+    images = images.view(np.uint8).reshape(len(labels), 1, 1, 2)
+    for validation in (0.1, 3, 60):
+        with pytest.raises(ValueError, match="must hold an image of each") as refused:
+            split_once(images, labels, validation=validation, confirm=0.1, seed=0, classes=NAMES)
+        assert str(refused.value).endswith(end)

@@ -21,12 +21,15 @@ def require_every_class(
     labels: Indices,
     classes: Sequence[str] | None,
     *,
+    groups: Sequence[Indices] = (),
+    n_parts: int = PARTS,
     is_own: bool = False,
     is_subset: bool = False,
 ) -> None:
     """Raises ValueError, with the remedies, if the part lacks a class that the labels have.
 
-    `is_own` says that the data set itself keeps these images as the part, `is_subset` that only some are split.
+    `groups` are those of identical images, which share one of `n_parts` parts. `is_own` says that the data set itself
+    keeps these images as the part, `is_subset` that only some are split.
     """
     counts = np.bincount(labels)
     present, held = np.flatnonzero(counts), np.unique(labels[members])
@@ -34,6 +37,8 @@ def require_every_class(
     if not len(absent):
         return
     fewest = int(counts[absent].min())
+    if not is_own:
+        _refuse_copies(part, labels, classes, groups, absent, n_parts)
     remedies = []
     if is_own:
         remedies.append("--resplit cuts this part from all training images")
@@ -53,6 +58,34 @@ def require_every_class(
     raise ValueError(
         f"{part} must hold an image of each of the {len(present)} classes, got {len(members)} images without class "
         f"{name_of(absent[0], classes)}, which has {counts[absent[0]]:,} in all; " + ", or ".join(remedies)
+    )
+
+
+def _refuse_copies(
+    part: str,
+    labels: Indices,
+    classes: Sequence[str] | None,
+    groups: Sequence[Indices],
+    absent: Indices,
+    n_parts: int,
+) -> None:
+    """Raises ValueError if a class that is absent has images for each part only by their copies: no number helps."""
+    counts = np.bincount(labels)
+    different = counts.copy()
+    for group in groups:
+        held, n_held = np.unique(labels[group], return_counts=True)
+        different[held] -= n_held - 1
+    few = [label for label in absent.tolist() if different[label] < n_parts <= counts[label]]
+    if not few:
+        return
+    remedies = [f"add other images: a class needs {n_parts} that differ"]
+    enough = np.flatnonzero(different >= n_parts)
+    if classes is not None and 2 <= len(enough) <= MOST_TYPED:
+        remedies.append(f"--classes {typed([classes[label] for label in enough.tolist()])} uses those that have them")
+    raise ValueError(
+        f"{part} must hold an image of each of the {np.count_nonzero(counts)} classes, got {counts[few[0]]:,} images "
+        f"of class {name_of(few[0], classes)} that are {different[few[0]]:,} and copies, which share a part; "
+        f"{', or '.join(remedies)}"
     )
 
 
