@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sweeper.errors import UsageError, plain
 from sweeper.folders.names import IMAGE_FOLDERS, is_image, parts_in
-from sweeper.folders.tables import ENCODED_IMAGES
+from sweeper.folders.parquet_tables import ENCODED_IMAGES
 from sweeper.folders.walk import files, folders
 from sweeper.images import foreign_files
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import UsageError, plain, shortened
+from sweeper.folders.cells import OtherValue, text
 from sweeper.folders.names import parts_in
 from sweeper.images.options import DataOptions
 
@@ -47,7 +48,22 @@ class Columns:
 
 
 def columns_of(rows: "DataFrame", options: DataOptions, table: Path, is_file: Callable[[str], bool]) -> Columns:
-    """The columns of a table; `is_file` tells whether a value names a file. Raises UsageError for unknown columns."""
+    """The columns of a table; `is_file` tells whether a value names a file.
+
+    Raises UsageError for unknown columns, and for those that hold something else than text.
+    """
+    found = _columns_of(rows, options, table, is_file)
+    for what, names in {"image": [found.image], "label": found.labels, "split": filter(None, [found.split])}.items():
+        for name in names:
+            if other := next((value for value in rows[name] if isinstance(value, OtherValue)), None):
+                raise UsageError(
+                    f"column {plain(name)} must hold text, numbers or booleans, got {plain(other.kind)} "
+                    f"({_shown(table)}); --{what}-column names another"
+                )
+    return found
+
+
+def _columns_of(rows: "DataFrame", options: DataOptions, table: Path, is_file: Callable[[str], bool]) -> Columns:
     _refuse_pixels(rows, options, table)
     names = [str(name) for name in rows.columns]
     split = _split(rows, options, table)
@@ -92,11 +108,6 @@ def has_boxes(rows: "DataFrame") -> bool:
     """Whether the rows are about boxes within images, by the names of their columns."""
     names = {_bare(name) for name in rows.columns}
     return any(box <= names for box in BOX_COLUMNS)
-
-
-def text(value: Any) -> str:
-    """The value of a cell; empty for a missing one, also in a table that has types."""
-    return "" if value is None or value != value else str(value).strip()
 
 
 def _refuse_pixels(rows: "DataFrame", options: DataOptions, table: Path) -> None:

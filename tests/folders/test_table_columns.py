@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from sweeper.errors import UsageError
+from sweeper.folders.cells import OtherValue
 from sweeper.folders.table_columns import class_in, columns_of
 from sweeper.images.options import DataOptions
 
@@ -69,3 +70,17 @@ def test_row_of_several_ones_is_multi_label():
     assert [class_in(row, found, TABLE) for row in rows[1:]] == ["y", ""]
     with pytest.raises(UsageError, match=r"multi-label data are not supported, got x, y for a.png .*--label-column"):
         class_in(rows[0], found, TABLE)
+
+
+@pytest.mark.parametrize("name", ["image", "label", "split"])
+def test_column_of_lists_is_refused_with_the_option_if_it_is_needed(name):
+    cells = {"image": "a.png", "label": "x", "split": "train"} | {name: OtherValue("a list")}
+    message = rf"column {name} must hold text, numbers or booleans, got a list \(t.csv\); --{name}-column names another"
+    with pytest.raises(UsageError, match=message):
+        columns_of(pd.DataFrame([cells]), DataOptions(), TABLE, lambda name: name.endswith(".png"))
+
+
+def test_columns_of_lists_that_nothing_needs_hinder_nothing():
+    lists = {name: OtherValue("a list") for name in ("set", "tags", "boxes")}
+    table = pd.DataFrame([{"image": "a.png", "label": "x"} | lists])
+    assert columns_of(table, DataOptions(), TABLE, lambda name: False).labels == ["label"]

@@ -6,9 +6,10 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import SweeperError, UsageError, plain
+from sweeper.folders.cells import text
 from sweeper.folders.file_index import FileIndex
 from sweeper.folders.names import TEST, TRAIN, parts_in
-from sweeper.folders.table_columns import Columns, class_in, columns_of, text
+from sweeper.folders.table_columns import Columns, class_in, columns_of
 from sweeper.folders.tables import is_table, read_table
 from sweeper.folders.walk import files, folders
 from sweeper.images.options import DataOptions
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 # Tables in the customs of Kaggle and Hugging Face, the likeliest first.
 USUAL_NAMES = ("labels", "metadata", "train", "train_labels")
-# A conflict between folders and a table shows in as many rows.
-MOST_ROWS = 20_000
 # Columns of a table about the files themselves.
 NO_LABELS = ("width", "height", "size", "channels", "depth", "license", "licence")
 
@@ -49,12 +48,14 @@ def refuse_conflict(root: Path, classes_of: Mapping[str, str]) -> None:
 
     `classes_of` has the classes by their folders, as paths from the root.
     """
-    for table, option in _tables(root):
+    if not (tables := list(_tables(root))):
+        return
+    index = FileIndex(root)
+    for table, option in tables:
         try:
-            rows, _ = read_table(table, skip_bad=True)
+            rows, _ = read_table(table, head=True)
         except SweeperError:
             continue  # a table of something else
-        rows, index = rows.head(MOST_ROWS), FileIndex(root)
         command = f"--labels {_quoted(option)}"
         try:
             columns = _columns(rows, table, index)

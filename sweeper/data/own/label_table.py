@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sweeper.data.own.image_files import ImageFile
 from sweeper.errors import SweeperError, UsageError, plain, shortened
 from sweeper.folders import table_columns
+from sweeper.folders.cells import text
 from sweeper.folders.file_index import FileIndex
 from sweeper.folders.names import PARTS, TEST, TRAIN, is_image, parts_in
 from sweeper.folders.table_columns import Columns
@@ -120,10 +121,8 @@ def _read_rows(
     """Adds what the rows give; `whole` is the part that the whole table is of, if it is of one."""
     has_boxes = table_columns.has_boxes(rows)
     for number, row in enumerate(rows.to_dict("records"), start=1):
-        name, class_name = table_columns.text(row[columns.image]), table_columns.class_in(row, columns, table)
-        part = whole or (
-            _part(table_columns.text(row[columns.split]), table, columns.split) if columns.split else TRAIN
-        )
+        name, class_name = text(row[columns.image]), table_columns.class_in(row, columns, table)
+        part = whole or (_part(text(row[columns.split]), table, columns.split) if columns.split else TRAIN)
         named = files.nearest(name, table)
         is_test = part == TEST or bool(named and not columns.split and not class_name and all(map(_is_of_test, named)))
         bad = found.bad_tests if is_test else found.bad
