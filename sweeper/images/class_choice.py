@@ -18,7 +18,7 @@ MOST_KNOWN, MOST_LEFT_OUT = 20, 5
 class ClassChoice:
     """The classes that are kept, in label order, and which of them each class of the data set itself belongs to.
 
-    `notes` are sentences for the user about what the map, and the number of images, leave out.
+    `notes` are sentences for the user about what the map, the names, and the number of images leave out.
     """
 
     classes: tuple[str, ...]
@@ -56,7 +56,10 @@ def choose(options: DataOptions, n_images: Mapping[str, int], others: Collection
         if left_out := {name: n for name, n in n_images.items() if name not in kept}:
             notes.append(_note("--map", left_out, n_images))
     classes = _named(options.classes, list(old_names))
-    new_counts = {new: sum(n_images.get(old, 0) for old in old_names[new]) for new in classes}
+    all_counts = {new: sum(n_images.get(old, 0) for old in olds) for new, olds in old_names.items()}
+    new_counts = {new: all_counts[new] for new in classes}
+    if left_out := {new: n for new, n in all_counts.items() if new not in new_counts}:
+        notes.append(_note("--classes", left_out, all_counts))
     if options.min_per_class is not None:
         small = {new: n for new, n in new_counts.items() if n < options.min_per_class}
         classes = tuple(new for new in classes if new not in small)

@@ -10,6 +10,9 @@ MAP = (("vehicle", ("ship", "car")), ("animal", ("deer",)))
 
 def test_chosen_classes_are_those_named_in_their_order_or_else_all():
     assert choose(DataOptions(("ship", "car")), KNOWN).classes == ("ship", "car")
+    assert choose(DataOptions(("ship", "car")), KNOWN).notes == [
+        "--classes leaves out 1 of 3 classes, 5 of 55 training images: deer (5)"
+    ]
     assert choose(DataOptions(), KNOWN).classes == tuple(KNOWN)
     assert choose(DataOptions(), KNOWN).labels_of(list(KNOWN)).tolist() == [0, 1, 2]
     assert choose(DataOptions(("ship", "car")), KNOWN).labels_of(list(KNOWN)).tolist() == [1, -1, 0]
@@ -21,6 +24,7 @@ def test_map_joins_renames_and_leaves_out_and_classes_choose_among_the_new_ones(
     assert choice.labels_of(list(KNOWN)).tolist() == [0, 1, 0]
     named = choose(DataOptions(("animal", "vehicle"), map=MAP), KNOWN)
     assert named.labels_of(list(KNOWN)).tolist() == [1, 0, 1]
+    assert named.notes == []
     fewer = choose(DataOptions(map=(("a", ("ship",)), ("b", ("deer",)))), KNOWN | {"bee": 7})
     assert fewer.notes == ["--map leaves out 2 of 4 classes, 37 of 62 training images: car (30), bee (7)"]
     with pytest.raises(UsageError, match=r"unknown class car \(--classes; known: vehicle, animal\)"):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sweeper.data.own import found_tables, label_table
-from sweeper.data.own.folder_layout import Layout, Part, TooFewClasses, layout_of
+from sweeper.data.own.folder_layout import Layout, Part, TooFewClasses, join_with_map, layout_of
 from sweeper.data.own.image_files import ImageFile
 from sweeper.errors import UsageError, plain, shortened
 from sweeper.folders.names import TEST, TRAIN, VAL, in_label_order
@@ -17,6 +17,7 @@ from sweeper.images.options import DataOptions
 
 # The share of the files that is set aside as the test part, if the data set has no parts.
 TEST_SHARE = 0.15
+MOST_UNTESTED = 5
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,11 @@ def _with_choice(parts: FileParts, options: DataOptions) -> FileParts:
     n_images = dict.fromkeys(parts.classes, 0)
     n_images |= Counter(file.class_name for file in (*parts.training, *parts.validation))
     choice = choose(options, n_images, {file.class_name for file in parts.test} - n_images.keys())
-    parts = replace(parts, classes=choice.classes, notes=[*parts.notes, *choice.notes])
+    notes = [*parts.notes, *choice.notes]
+    if options.own_classes:
+        known = n_images.keys() | choice.class_of
+        notes += _untested(Counter(file.class_name for file in parts.test if file.class_name not in known))
+    parts = replace(parts, classes=choice.classes, notes=notes)
     if all(old == new for old, new in choice.class_of.items()):
         return parts
 
@@ -86,6 +91,9 @@ def _by_folders(root: Path, options: DataOptions) -> FileParts:
     names = [*layout.classes]
     if options.map:  # a class of another part may belong to a new class that has training images
         names += sorted({name for part in (layout.val, layout.test) if part for name in part.classes} - {*names})
+    if options.own_classes and layout.test:
+        lost = layout.test.filled() - {*names}
+        notes += _untested(Counter({name: sum(1 for _ in layout.test.files(name)) for name in lost}))
     training, validation, test = (_files(layout, part, names) for part in (layout.train, layout.val, layout.test))
     if layout.is_single:
         training, test = _set_aside(training)
@@ -123,16 +131,25 @@ def _why_unusable(layout: Layout, options: DataOptions) -> str:
     return _unknown_classes(filled, layout.classes, options, test.folder)
 
 
+def _untested(counts: Counter[str]) -> list[str]:
+    """A sentence for the user about test images of classes that have no training images, if there are any."""
+    if not counts:
+        return []
+    names = ", ".join(f"{plain(name)} ({n:,})" for name, n in counts.most_common(MOST_UNTESTED))
+    more = ", ..." * (len(counts) > MOST_UNTESTED)
+    return [f"left out test images of classes without training images: {names}{more}"]
+
+
 def _unknown_classes(tested: set[str], classes: Sequence[str], options: DataOptions, place: Path) -> str:
     """What is wrong with the classes of the test images; empty if they are known, or if the options name classes."""
     unknown = sorted(tested - set(classes))
     if options.own_classes or not unknown:
         return ""
     names = shortened(", ".join(map(plain, unknown)))
-    return (
-        f"test images must be of classes that have training images, got {names} ({_shown(place)}); --classes names "
-        "those to use"
-    )
+    by_case = {name.casefold(): name for name in classes}
+    alike = next((name for name in unknown if name.casefold() in by_case), None)
+    remedy = join_with_map(by_case[alike.casefold()], alike) if alike else "--classes names those to use"
+    return f"test images must be of classes that have training images, got {names} ({_shown(place)}); {remedy}"
 
 
 def _by_table(root: Path, options: DataOptions) -> FileParts:
@@ -140,6 +157,8 @@ def _by_table(root: Path, options: DataOptions) -> FileParts:
     table = root / options.labels
     found = label_table.labelled_files(root, table, options)
     notes = [f"left out rows of {_shown(table)}: {found.left_out}"] if found.left_out else []
+    if found.joined:
+        notes.append(f"{found.joined} ({_shown(table)}); write train, val or test in each row to keep them apart")
     if found.n_unnamed:
         notes.append(f"ignored {found.n_unnamed:,} images that {_shown(table)} does not name ({_shown(root)})")
     training, validation, test = (found.parts[part] for part in (TRAIN, VAL, TEST))

@@ -237,8 +237,17 @@ def _require_known_classes(val: Part, train: Part, classes: Sequence[str], optio
         )
     for name in [] if options.own_classes else sorted(val.filled() - set(classes)):
         alike = [known for known in classes if known.casefold() == name.casefold()]
-        hint = f"it differs from {plain(alike[0])} only by case" if alike else "--classes names those to use"
+        hint = join_with_map(alike[0], name) if alike else "--classes names those to use"
         raise UsageError(f"class {plain(name)} of {_shown(val.folder)} must be in {_shown(train.folder)} too; {hint}")
+
+
+def join_with_map(known: str, other: str) -> str:
+    """The remedy for a class of another part whose name differs from a training class only by case."""
+    line = plain(f'"{known}" = ["{known}", "{other}"]')
+    return (
+        f"{plain(other)} differs from {plain(known)} only by case: lines like {line} for all classes, in a file for "
+        "--map, join them"
+    )
 
 
 def _refuse_alike_names(part: Part, options: DataOptions) -> None:

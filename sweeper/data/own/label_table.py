@@ -40,6 +40,7 @@ class LabelledFiles:
     has_parts: bool
     n_unnamed: int
     left_out: str  # the rows that were left out, in words; empty if none were
+    joined: str = ""  # the parts that the column of parts has several words for, in words; empty if there are none
     unusable: str = ""  # why no network can be tested on the rows of the test part, if there are any
 
 
@@ -49,6 +50,7 @@ class _Labels:
 
     of_file: dict[str, tuple[str, str]] = field(default_factory=dict)
     named: set[str] = field(default_factory=set)  # the files of bad rows too
+    words: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # of the column of parts, by part
     bad: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     bad_tests: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
@@ -87,7 +89,12 @@ def labelled_files(root: Path, table: Path, options: DataOptions) -> LabelledFil
     elif tests:
         unusable = f"every row of the test part must have a label and a file: {tests} ({_shown(table)})"
     n_unnamed = sum(is_image(name) for name in files.names if name not in found.named)
-    return LabelledFiles(parts, has_parts, n_unnamed, left_out, unusable)
+    joined = "; ".join(
+        f"{' and '.join(map(plain, sorted(words)))} are one {part} part"
+        for part, words in found.words.items()
+        if len({word.casefold() for word in words}) > 1
+    )
+    return LabelledFiles(parts, has_parts, n_unnamed, left_out, joined, unusable)
 
 
 def path_of_table(root: str, table: Path) -> str:
@@ -123,6 +130,8 @@ def _read_rows(
     for number, row in enumerate(rows.to_dict("records"), start=1):
         name, class_name = text(row[columns.image]), table_columns.class_in(row, columns, table)
         part = whole or (_part(text(row[columns.split]), table, columns.split) if columns.split else TRAIN)
+        if columns.split and not whole:
+            found.words[part].add(text(row[columns.split]))
         named = files.nearest(name, table)
         is_test = part == TEST or bool(named and not columns.split and not class_name and all(map(_is_of_test, named)))
         bad = found.bad_tests if is_test else found.bad

@@ -207,7 +207,9 @@ def test_class_of_val_that_train_lacks_is_refused(root):
         read(root)
     assert read(root, classes=("cat", "dog"))[1] == "val"
     tree(root, "train/emu/1.png")
-    with pytest.raises(UsageError, match="differs from emu only by case"):
+    with pytest.raises(
+        UsageError, match=r"Emu differs from emu only by case: lines like \"emu\" = \[\"emu\", \"Emu\"\] .*--map"
+    ):
         read(root)
 
 

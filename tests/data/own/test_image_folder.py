@@ -414,6 +414,20 @@ def test_table_of_labels_makes_the_classes_and_belongs_to_the_hash(tmp_path, not
     assert load_training_set(source).sha256 != training_set.sha256
 
 
+def test_table_that_has_two_words_for_one_part_is_told_to_join_them(tmp_path, notes):
+    root = write_folder(tmp_path / "faces", {f"{number}.png": number for number in range(1, 9)})
+    parts = ["Training", "Training", "PublicTest", "PrivateTest", "training", "Training", "PublicTest", "PrivateTest"]
+    rows = "".join(f"{number},{number % 2},{part}\n" for number, part in enumerate(parts, start=1))
+    (root / "labels.csv").write_text("id,emotion,Usage\n" + rows)
+    source = DataSource(str(root), DataOptions(labels="labels.csv", label_column="emotion"))
+    load_training_set(source, notify=notes.append)
+    (note,) = notes
+    assert note.startswith(
+        f"PrivateTest and PublicTest are one test part ({root}/labels.csv); write train, val or test "
+    )
+    assert values(load_test_set(source, pixel_format=FORMAT)) == [3, 4, 7, 8]
+
+
 def test_table_with_a_column_of_parts_makes_the_parts(tmp_path):
     contents = {f"{number}.png": number for number in range(1, 7)}
     root = write_folder(tmp_path / "pets", contents)
@@ -459,6 +473,26 @@ def test_map_renames_joins_and_leaves_out_classes_of_all_parts(tmp_path):
     assert test == [(50, 0), (51, 0)]
     assert notes == ["--map leaves out 1 of 4 classes, 2 of 12 training images: rat (2)"]
     assert training_set.sha256 == load_training_set(DataSource(str(root))).sha256
+
+
+def test_named_classes_tell_what_they_leave_out_of_the_training_and_the_test_images(tmp_path):
+    notes = both(write_folder(tmp_path / "animals", ANIMALS), classes=("cat", "dog"))[3]
+    assert notes == [
+        "left out test images of classes without training images: wolf (1)",
+        "--classes leaves out 2 of 4 classes, 5 of 12 training images: kitten (3), rat (2)",
+    ]
+
+
+def test_test_classes_that_differ_by_case_are_told_with_the_map_that_joins_them(tmp_path):
+    root = write_folder(
+        tmp_path / "animals", {f"train/{n}/1.png": 9 for n in "AB"} | {f"test/{n}/1.png": 9 for n in "ab"}
+    )
+    with pytest.raises(
+        UnusableTestImages, match=r'a differs from A only by case: lines like "A" = \["A", "a"\] .*--map'
+    ):
+        both(root)
+    maps = (("A", ("A", "a")), ("B", ("B", "b")))
+    assert both(root, map=maps)[2] == [(9, 0), (9, 1)]
 
 
 def test_another_map_of_the_same_names_is_not_taken_from_the_cache(tmp_path):
