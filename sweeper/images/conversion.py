@@ -12,7 +12,7 @@ from sweeper.images import resize
 from sweeper.images.alpha import BACKGROUNDS
 from sweeper.images.bounds import check_size
 from sweeper.images.class_choice import ClassChoice
-from sweeper.images.decoded_cache import decoded, require_room
+from sweeper.images.decoded_cache import decoded, new_images
 from sweeper.images.image_set import ImageSet
 from sweeper.images.options import DataOptions
 from sweeper.images.reading import Reading
@@ -51,8 +51,7 @@ def _select_classes(part: ImageSet, choice: ClassChoice) -> ImageSet:
 
 def _convert(part: ImageSet, side: tuple[int, int], grey: bool, options: DataOptions, folder: Path) -> dict[str, str]:
     shape = (len(part.images), 1 if grey else part.images.shape[1], *side)
-    require_room(shape, folder)
-    images = np.lib.format.open_memmap(folder / "images.npy", "w+", dtype=np.uint8, shape=shape)
+    images = new_images(folder / "images.npy", shape)
     behind = BACKGROUNDS[options.background]
     for place, image in enumerate(part.images):
         images[place] = fitted(_picture(image), side[::-1], grey=grey, fit=options.fit, background=behind)

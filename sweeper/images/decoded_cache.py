@@ -1,6 +1,8 @@
 """Caches decoded images: arrays on disk, named by a hash of their content, which every later run maps into memory."""
 
+import errno
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,12 +10,14 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sweeper.errors import SweeperError
 from sweeper.images import checksums
+from sweeper.images.bounds import size
 from sweeper.images.cache_folder import cache_root
 from sweeper.images.value_range import ValueRange
 from sweeper.store.atomic import whole_folder
@@ -87,17 +91,31 @@ def damaged_entries() -> Iterator[tuple[Path, str]]:
                 yield folder, str(error)
 
 
-def require_room(shape: Sequence[int], folder: Path) -> None:
-    """Raises SweeperError if uint8 images of this shape need more space than the folder's disk has free.
+def new_images(path: Path, shape: Sequence[int]) -> "np.memmap[Any, np.dtype[np.uint8]]":
+    """Images uint8 of this shape, mapped from a new file, which has its space on the disk from now on.
 
-    Call it before the images are made: a file of zeros takes no space, and the pages of a mapped file are written too
-    late to raise an error.
+    Else a page that finds the disk full, perhaps of other programs' files, would kill the process: a file of zeros
+    takes no space, and pages of a mapped file are written too late to raise an error. Raises SweeperError and OSError.
     """
+    require_room(shape, path.parent)
+    images = np.lib.format.open_memmap(path, "w+", dtype=np.uint8, shape=tuple(shape))
+    if hasattr(os, "posix_fallocate"):  # macOS lacks it
+        with path.open("r+b") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+            except OSError as error:
+                if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # what file systems say that lack it
+                    raise
+    return images
+
+
+def require_room(shape: Sequence[int], folder: Path) -> None:
+    """Raises SweeperError if uint8 images of this shape need more space than the folder's disk has free."""
     needed, free = prod(shape), shutil.disk_usage(folder).free
     if needed > free:
         sizes = "x".join(map(str, shape[1:]))
         raise SweeperError(
-            f"{shape[0]:,} images of {sizes} need {needed / 1e9:,.1f} GB of disk space, got {free / 1e9:,.1f} GB "
+            f"{shape[0]:,} images of {sizes} need {size(needed)} of disk space, got {size(free)} "
             f"({folder.parent}); make them smaller with --resize, or set SWEEPER_CACHE_DIR to use another folder"
         )
 

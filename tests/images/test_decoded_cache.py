@@ -10,7 +10,7 @@ import pytest
 
 from sweeper.errors import SweeperError
 from sweeper.images import checksums
-from sweeper.images.decoded_cache import damaged_entries, decoded, require_room, store_conversions
+from sweeper.images.decoded_cache import damaged_entries, decoded, new_images, require_room, store_conversions
 from tests.commands.processes import DEADLINE
 from tests.hostile import listing
 
@@ -247,3 +247,32 @@ def test_more_images_than_the_disk_has_room_for_are_refused(tmp_path, monkeypatc
     message = r"^1,001 images of 1x2000x2000 need 4.0 GB of disk space, got 4.0 GB \("
     with pytest.raises(SweeperError, match=message):
         require_room((1001, 1, 2000, 2000), tmp_path)
+
+
+def test_little_room_is_told_in_megabytes(tmp_path, monkeypatch):
+    usage = namedtuple("usage", "total used free")(10, 0, 1_500_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    with pytest.raises(SweeperError, match=r"^2 images of 1x1000x1000 need 2.0 MB of disk space, got 1.5 MB \("):
+        require_room((2, 1, 1000, 1000), tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="the system cannot allocate a file's space")
+def test_new_images_have_their_space_before_they_are_written(tmp_path):
+    images = new_images(tmp_path / "images.npy", (100, 3, 100, 100))
+    assert images.shape == (100, 3, 100, 100)
+    assert not images.any()
+    assert (tmp_path / "images.npy").stat().st_blocks * 512 >= images.nbytes
+
+
+def test_disk_that_another_program_fills_meanwhile_is_one_line(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def fill(folder):
+        new_images(folder / "images.npy", (2, 3, 2, 2))
+        raise AssertionError("no space, and yet images")
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    with pytest.raises(SweeperError, match=r"could not be stored: No space left on device .* set SWEEPER_CACHE_DIR"):
+        decoded("key", fill, print)
+    assert listing(tmp_path / "cache" / "decoded") == []

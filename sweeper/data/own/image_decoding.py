@@ -18,7 +18,7 @@ from sweeper.errors import SweeperError, UsageError, plain
 from sweeper.images import resize
 from sweeper.images.alpha import BACKGROUNDS
 from sweeper.images.bounds import check_size, require_memory
-from sweeper.images.decoded_cache import Decoded, decoded, require_room, store_conversions
+from sweeper.images.decoded_cache import Decoded, decoded, new_images, store_conversions
 from sweeper.images.deep_values import deep_values, range_of
 from sweeper.images.eight_bit import Converted, conversions, eight_bit, pixel_bytes
 from sweeper.images.image_set import UnusableTestImages
@@ -94,9 +94,8 @@ def _decode(
         largest = plain(str(good[int(np.argmax(held))].file.path))
         require_memory(max(held), "while one image is decoded", largest)
     shape = (len(good), *wanted.input_shape)
-    require_room(shape, folder)
     behind = BACKGROUNDS[options.background]
-    images = np.lib.format.open_memmap(folder / "images.npy", "w+", dtype=np.uint8, shape=shape)
+    images = new_images(folder / "images.npy", shape)
 
     n_at_once = HELD_BYTES // max(held) if median(sizes) >= MANY_PIXELS else 1
     deep = [found for found, header in zip(good, headers, strict=True) if header.form.is_deep]
@@ -140,9 +139,7 @@ def _decode(
             f"({_common(deep)}); store all parts on one scale"
         )
     if len(whole) < len(good):
-        shape = (len(whole), *wanted.input_shape)
-        require_room(shape, folder)
-        kept = np.lib.format.open_memmap(folder / "kept.npy", "w+", dtype=np.uint8, shape=shape)
+        kept = new_images(folder / "kept.npy", (len(whole), *wanted.input_shape))
         for place, origin in enumerate(np.flatnonzero([isinstance(result, Converted) for result in results])):
             kept[place] = images[origin]
         kept.flush()

@@ -77,6 +77,7 @@ def labelled_files(root: Path, table: Path, options: DataOptions) -> LabelledFil
     if left_out and (not options.skip_bad or not found.of_file):
         message = f"every row must have a label and a file: {left_out} ({_shown(table)}); {_remedy(found, files)}"
         raise SweeperError(message)
+    _refuse_unprintable(found, table)
     _refuse_numbers(found, options, table)
     _refuse_several_labels(found, options, table)
     parts: dict[str, list[ImageFile]] = {part: [] for part in PARTS}
@@ -183,6 +184,16 @@ def _remedy(found: _Labels, files: FileIndex) -> str:
     return "--image-column and --label-column name other columns"
 
 
+def _refuse_unprintable(found: _Labels, table: Path) -> None:
+    """Raises UsageError for a class whose name would not be one line as it is shown."""
+    for file, (_, class_name) in found.of_file.items():
+        if not class_name.isprintable():
+            raise UsageError(
+                f"a class must have a printable name, got {plain(class_name)} for {plain(file)} ({_shown(table)}); "
+                "write the label as one line without control characters"
+            )
+
+
 def _refuse_numbers(found: _Labels, options: DataOptions, table: Path) -> None:
     """Raises UsageError if labels are measurements, nearly all different, and no option chooses among them."""
     labels = [class_name for _, class_name in found.of_file.values()]
@@ -209,8 +220,8 @@ def _refuse_several_labels(found: _Labels, options: DataOptions, table: Path) ->
             if len(pieces) > 1 and pieces <= classes:
                 raise UsageError(
                     f"an image must have one label: multi-label data are not supported, got {plain(class_name)} beside "
-                    f"{' and '.join(map(plain, sorted(pieces)))} ({_shown(table)}); --map or --classes names the "
-                    "classes to use"
+                    f"{shortened(' and '.join(map(plain, sorted(pieces))))} ({_shown(table)}); --map or --classes "
+                    "names the classes to use"
                 )
 
 

@@ -15,7 +15,7 @@ from sweeper.data.own.npz_keys import Keys, keys_of
 from sweeper.data.own.npz_labels import Labels, class_names_of, labels_of
 from sweeper.errors import SweeperError, UsageError, plain
 from sweeper.folders.names import TRAIN
-from sweeper.images.decoded_cache import require_room
+from sweeper.images.decoded_cache import new_images
 from sweeper.images.image_set import PixelFormat
 from sweeper.images.options import DataOptions
 from sweeper.images.progress import Progress
@@ -96,8 +96,7 @@ def decode_parts(
 
     `labels` are stored beside them. Raises SweeperError if the file was changed since `content` was read.
     """
-    require_room(content.shape, folder)
-    images = np.lib.format.open_memmap(folder / "images.npy", "w+", dtype=np.uint8, shape=content.shape)
+    images = new_images(folder / "images.npy", content.shape)
     # The pixels come from a second reading, since only the hash of the first one told that they are not cached.
     if keys_of(keys.path) != keys:
         raise _changed(keys.path)

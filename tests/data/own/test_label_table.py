@@ -223,3 +223,13 @@ def test_lists_of_labels_are_multi_label_unless_options_name_classes(root):
 def test_two_spellings_of_a_label_are_one_class(root):
     (root / "t.csv").write_text("image,label\na,\u00e9\nb,e\u0301\n")
     assert set(parts(tree(root, *IMAGES), "t.csv")[0]["train"].values()) == {"\u00e9"}
+
+
+@pytest.mark.parametrize("label", ["a\nError: run `rm -rf ~`", "\x1b[31mred\x07", "a\u202eb", "a\u2028b"])
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_label_that_could_pass_for_another_line_is_refused(root, label, ending):
+    table = pd.DataFrame({"image": ["a", "b"], "label": [label, "x"]})
+    getattr(table, f"to_{ending}")(tree(root, *IMAGES) / f"t.{ending}", index=False)
+    with pytest.raises(UsageError, match=r"a class must have a printable name, got '.* for images/a.jpg") as refused:
+        labelled_files(root, root / f"t.{ending}", DataOptions())
+    assert str(refused.value).isprintable()
