@@ -201,6 +201,13 @@ def _refuse_nested_classes(train: Part) -> None:
     if images and all(images[0] in names for names in inner.values()):  # with masks beside the images of each class
         one = typed([f"{outer}/{images[0]}" for outer in inner])
         message += f", or {one} (--depth 2 --classes)"
+    elif len(common := sorted(set.intersection(*map(set, inner.values())))) > 1:  # parts by another name, or folds
+        first, *_, last = inner
+        line = shortened(f'"{common[0]}" = ["{first}/{common[0]}", "{last}/{common[0]}"]')
+        message += (
+            f", or {_listed(common)}: --train-dir FOLDER --test-dir FOLDER if the folders are parts, or --depth 2 "
+            f"--map FILE with lines like {line} if they are pieces of one"
+        )
     raise UsageError(
         f"{message}: give one of the options, or the path of the folder that holds the classes ({_shown(train.folder)})"
     )

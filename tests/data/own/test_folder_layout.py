@@ -68,6 +68,18 @@ def test_class_whose_name_is_a_word_for_waste_stays_one(root):
     assert read(tree(root, "recycled/1.png", "recycle/1.png", "trash/1.png"))[3] == ("recycle", "recycled", "trash")
 
 
+@pytest.mark.parametrize("outer", [("fold1", "fold2", "fold3"), ("Trainingsdaten", "Testdaten"), ("my photos", "web")])
+def test_folders_of_the_same_classes_may_be_parts_or_pieces_of_one_and_both_are_offered(root, outer):
+    tree(root, *within(*outer))
+    first, *_, last = sorted(outer)
+    with pytest.raises(
+        UsageError, match=r"--depth 1\) or .* or cat, dog: --train-dir FOLDER --test-dir FOL"
+    ) as refused:
+        read(root)
+    assert f'--depth 2 --map FILE with lines like "cat" = ["{first}/cat", "{last}/cat"]' in str(refused.value)
+    assert read(root, train_dir=first, test_dir=last) == (first, None, last, ("cat", "dog"))
+
+
 def test_folder_that_holds_nothing_but_another_is_entered(root):
     tree(root, *within("archive/pets/train/images", "archive/pets/test"), "README.md", "archive/LICENSE")
     assert read(root)[:3] == ("archive/pets/train/images", None, "archive/pets/test")

@@ -495,6 +495,17 @@ def test_test_classes_that_differ_by_case_are_told_with_the_map_that_joins_them(
     assert both(root, map=maps)[2] == [(9, 0), (9, 1)]
 
 
+def test_folds_are_joined_by_a_map_of_their_folders(tmp_path):
+    names = [f"fold{fold}/{name}/{n}.png" for fold in "12" for name in ("cat", "dog") for n in range(9)]
+    root = write_folder(tmp_path / "pets", {name: n for n, name in enumerate(names)})
+    maps = tuple((name, (f"fold1/{name}", f"fold2/{name}")) for name in ("cat", "dog"))
+    training_set = load_training_set(DataSource(str(root), DataOptions(depth=2, map=maps)))
+    assert training_set.classes == ("cat", "dog")
+    assert all(
+        (value // 9) % 2 == label for value, label in zip(values(training_set), training_set.labels, strict=True)
+    )
+
+
 def test_another_map_of_the_same_names_is_not_taken_from_the_cache(tmp_path):
     root = write_folder(tmp_path / "animals", ANIMALS)
     options = {"map": (("a", ("cat", "dog")), ("b", ("kitten",))), "classes": ("a", "b")}
