@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from sweeper.errors import SweeperError
 from sweeper.images import checksums
-from sweeper.images.bounds import size
 from sweeper.images.cache_folder import cache_root
 from sweeper.images.value_range import ValueRange
 from sweeper.store.atomic import whole_folder
@@ -115,7 +114,8 @@ def require_room(shape: Sequence[int], folder: Path) -> None:
     if needed > free:
         sizes = "x".join(map(str, shape[1:]))
         raise SweeperError(
-            f"{shape[0]:,} images of {sizes} need {size(needed)} of disk space, got {size(free)} "
+            f"{shape[0]:,} images of {sizes} need {needed / 1e6:,.1f} MB of disk space, got "
+            f"{free / 1e6:,.1f} MB "
             f"({folder.parent}); make them smaller with --resize, or set SWEEPER_CACHE_DIR to use another folder"
         )
 

@@ -167,7 +167,10 @@ def _late_exif(stream: IO[bytes]) -> bytes | None:
                 break
             size = int.from_bytes(head[:4], "big")
             if head[4:] == b"eXIf":
-                return stream.read(size)
+                start = stream.tell()
+                left = stream.seek(0, os.SEEK_END) - start
+                stream.seek(start)
+                return stream.read(min(size, left))  # a file may claim gigabytes
             stream.seek(size + 4, os.SEEK_CUR)
         return None
     finally:

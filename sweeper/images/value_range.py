@@ -7,6 +7,8 @@ from math import isfinite
 OPTION = "--value-range"
 # Values above 1 of which none reaches this one are hardly pixels from 0 to 255: they may go to 2 or 16.
 LEAST_WHITE = 32
+# Values are multiplied by 255, which must stay finite.
+WIDEST = sys.float_info.max / 256
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,8 @@ class ValueRange:
     def __post_init__(self) -> None:
         if not (isfinite(self.low) and isfinite(self.high) and self.low < self.high):
             raise ValueError(f"a range of values must be two finite numbers, the lower first, got {self}")
-        if not isfinite(self.high - self.low):
-            raise ValueError(f"a range of values must not be wider than {sys.float_info.max:g}, got {self}")
+        if self.high - self.low > WIDEST:
+            raise ValueError(f"a range of values must not be wider than {WIDEST:g}, got {self}")
 
     def __str__(self) -> str:
         return f"{_number(self.low)} to {_number(self.high)}"

@@ -125,6 +125,8 @@ class Predictor:
 
     def predict(self, data: Any, params: dict[str, Any] | None = None) -> NDArray[np.float32]:
         """The logits (n, classes) of the images. Raises MlflowException for what is no image."""
+        if isinstance(data, dict) and len(data) != 1:
+            raise _refusal(f"images must be one array, got {len(data)} named ones")
         [images] = data.values() if isinstance(data, dict) else [data]
         logits: NDArray[np.float32] = self.network.predict(self.pixels.of(images), params)
         return logits

@@ -244,7 +244,7 @@ def test_more_images_than_the_disk_has_room_for_are_refused(tmp_path, monkeypatc
     usage = namedtuple("usage", "total used free")(10, 0, 4_000_000_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
     require_room((1000, 1, 2000, 2000), tmp_path)
-    message = r"^1,001 images of 1x2000x2000 need 4.0 GB of disk space, got 4.0 GB \("
+    message = r"^1,001 images of 1x2000x2000 need 4,004.0 MB of disk space, got 4,000.0 MB \("
     with pytest.raises(SweeperError, match=message):
         require_room((1001, 1, 2000, 2000), tmp_path)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sweeper.images.scaling import n_outside, to_bytes
-from sweeper.images.value_range import ValueRange
+from sweeper.images.value_range import WIDEST, ValueRange
 
 BYTES = np.arange(256)
 
@@ -31,3 +31,10 @@ def test_values_are_rounded_and_those_outside_clipped_and_counted():
     values = np.array([-300, -0.6, -0.4, 0.5, 1.4, 1.5, 255.4, 256, 9e9])
     assert to_bytes(values, ValueRange(0, 255)).tolist() == [0, 0, 0, 0, 1, 2, 255, 255, 255]
     assert n_outside(values, ValueRange(0, 255)) == 4
+
+
+def test_widest_range_is_spread_like_any_other():
+    values = np.array([0, WIDEST / 2, WIDEST])
+    assert to_bytes(values, ValueRange(0, WIDEST)).tolist() == [0, 128, 255]
+    with pytest.raises(ValueError, match=r"must not be wider than 7\.02224e\+305, got 0 to 1e\+308"):
+        ValueRange(0, 1e308)

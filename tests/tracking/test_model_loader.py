@@ -14,7 +14,7 @@ from sweeper.images.resize import fitted
 from sweeper.images.scaling import to_bytes
 from sweeper.images.value_range import ValueRange
 from sweeper.tracking import model_loader
-from sweeper.tracking.model_loader import Pixels
+from sweeper.tracking.model_loader import Pixels, Predictor
 from tests.data.pictures import write_npz
 
 RNG = np.random.default_rng(0)
@@ -176,3 +176,10 @@ def test_loader_needs_nothing_of_sweeper():
     imports = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
     named = {(getattr(node, "module", None) or node.names[0].name).partition(".")[0] for node in imports}
     assert named == {"json", "pathlib", "typing", "mlflow", "numpy"}
+
+
+@pytest.mark.parametrize("names", [(), ("a", "b")])
+def test_named_arrays_must_be_one(names):
+    predictor = Predictor(None, Pixels([1, 2, 2], 255, None))
+    with pytest.raises(MlflowException, match=f"images must be one array, got {len(names)} named ones"):
+        predictor.predict({name: np.zeros((1, 1, 2, 2), np.uint8) for name in names})

@@ -104,6 +104,8 @@ def place(path: Path, name: str) -> str:
 def _check(array: StoredArray, info: zipfile.ZipInfo, content: int) -> None:
     """Raises SweeperError if the content, of so many bytes, cannot be what the header says."""
     sizes = f"{' x '.join(map(str, array.shape))} of {array.dtype}"
+    if any(type(size) is not int for size in array.shape):  # NumPy takes True for a size
+        raise SweeperError(f"an array must have sizes that are whole numbers, got {sizes} ({array.place})")
     if array.dtype.hasobject:
         raise SweeperError(
             f"arrays must hold numbers or text, got objects, which are not unpickled ({array.place}); store text with "

@@ -69,16 +69,9 @@ def read_parts(
             training, value_range = stored, training_range(stored, values, value_range)
         check_values(training, stored, values, value_range, options, reading.notify)
         images.append(stored)
-        labels.append(labels_in(keys, part, digest))
+        labels.append(labels_in(keys, part, digest, stored))
         if (n_labels := len(labels[-1].values)) != stored.layout.n:
-            raise UsageError(
-                f"there must be one label per image, got {n_labels:,} for {stored.layout.n:,} images ({stored.place})"
-                + (
-                    f"; numpy.moveaxis makes the axis of {n_labels:,} images the first"
-                    if n_labels in stored.shape
-                    else "; give each image its label, in the same order"
-                )
-            )
+            raise _not_one_each(n_labels, stored)
     class_names = class_names_in(keys, digest) if parts[0] == TRAIN else ()
     return Content(digest.hexdigest(), images, labels, value_range, class_names)
 
@@ -124,9 +117,18 @@ def training_images(keys: Keys, options: DataOptions) -> StoredImages:
         return images_in(array, options)
 
 
-def labels_in(keys: Keys, part: str, digest: "hashlib._Hash | None" = None) -> Labels:
-    """The labels of a part; `digest` gets all that is read. Raises SweeperError and UsageError."""
+def labels_in(
+    keys: Keys, part: str, digest: "hashlib._Hash | None" = None, images: StoredImages | None = None
+) -> Labels:
+    """The labels of a part, not read if its header has more of them than there are `images`.
+
+    `digest` gets all that is read. Raises SweeperError and UsageError.
+    """
     with opened(keys.path, keys.array(part, "labels"), digest) as array:
+        longest = max(array.shape, default=0)
+        n_labels = longest if prod(array.shape) == longest or not array.shape else array.shape[0]
+        if images is not None and n_labels > images.layout.n:
+            raise _not_one_each(n_labels, images)
         return labels_of(array)
 
 
@@ -143,6 +145,15 @@ def hash_array(path: Path, name: str, digest: "hashlib._Hash") -> None:
     with opened(path, name, digest) as array:
         for _ in array.chunks():
             pass
+
+
+def _not_one_each(n_labels: int, stored: StoredImages) -> UsageError:
+    remedy = "give each image its label, in the same order"
+    if n_labels in stored.shape:
+        remedy = f"numpy.moveaxis makes the axis of {n_labels:,} images the first"
+    return UsageError(
+        f"there must be one label per image, got {n_labels:,} for {stored.layout.n:,} images ({stored.place}); {remedy}"
+    )
 
 
 def _progress(what: str, array: StoredArray, reading: Reading) -> Progress:

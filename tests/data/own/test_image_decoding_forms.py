@@ -1,6 +1,7 @@
 """Image files that hold something else than 8-bit grey or colour: what they are decoded to, and what is said of it."""
 
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from sweeper.data.own.image_files import common_format, content_sha256, inspect
 from sweeper.errors import SweeperError, UsageError
 from sweeper.images.options import DataOptions
 from sweeper.images.reading import Reading
+from sweeper.images.stored_form import stored_form
 from sweeper.images.value_range import ValueRange
 from tests.data.pictures import deep_png, deep_tiff, encoded, image_files_in, picture, tiff
 
@@ -300,6 +302,19 @@ def test_exif_block_behind_the_pixels_of_a_png_file_is_found(tmp_path):
     for content in (first, late):
         found = decode(tmp_path, {"1": content})
         np.testing.assert_array_equal(found.images[0, 0], np.rot90(values, -1))
+
+
+def test_exif_block_that_claims_gigabytes_takes_no_more_than_the_file(tmp_path):
+    content = encoded(Image.new("L", (3, 2)))
+    path = tmp_path / "late.png"
+    path.write_bytes(content[:-12] + b"\xff\xff\xff\xf0eXIf" + content[-12:])
+    tracemalloc.start()
+    try:
+        with Image.open(path) as image:
+            assert stored_form(image, exif=True).orientation == 1
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_bytes_with_a_sign_are_not_taken_for_others(tmp_path):

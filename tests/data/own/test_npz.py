@@ -383,6 +383,7 @@ def test_nothing_is_unpickled(tmp_path, member):
         ),
         ({"classes": npy_claiming((10**12,), "<U0")}, "a type that is not empty, got 1000000000000 of <U0"),
         ({"train_images": npy(GREY).replace(b"\x01\x00", b"\x02\x00", 1)}, r"version 2.0 of the npy format"),
+        ({"train_images": npy_claiming((6, True, 20), content=bytes(120))}, "whole numbers, got 6 x True x 20"),
         ({"train_images": b"\x93NUMPY\x01\x00\xff\xff{"}, "train_images must be readable as .npz data"),
         ({"train_images": npy_claiming("((((")}, "train_images must be readable as .npz data"),
         ({"train_labels": b""}, "train_labels must be readable as .npz data"),
@@ -393,15 +394,31 @@ def test_header_that_the_content_does_not_match_is_refused(tmp_path, changes, me
         load(tmp_path, TRAIN | changes)
 
 
+def test_labels_far_more_than_images_are_refused_before_they_are_expanded(tmp_path):
+    bomb = npy_claiming((20_000_000,), "|u1", bytes(20_000_000))
+    path = write_npz(tmp_path / "some.npz", TRAIN | {"train_labels": bomb})
+    del bomb
+    tracemalloc.start()
+    try:
+        with pytest.raises(SweeperError, match="one label per image, got 20,000,000 for 6 images"):
+            load_training_set(DataSource(str(path)))
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize("name", ["train_labels", "classes"])
 def test_bomb_of_labels_or_names_is_refused_before_it_is_expanded(tmp_path, monkeypatch, name):
     monkeypatch.setattr("sweeper.data.own.npz_arrays.MOST_HELD", 20_000_000)
-    bomb = npy_claiming((3_000_000,), "<i8" if name == "train_labels" else "<U2", bytes(24_000_000))
+    shape, kind = ((6, 500_000), "<i8") if name == "train_labels" else ((3_000_000,), "<U2")
+    bomb = npy_claiming(shape, kind, bytes(24_000_000))
     path = write_npz(tmp_path / "some.npz", TRAIN | {name: bomb})
     del bomb
     tracemalloc.start()
     try:
-        with pytest.raises(SweeperError, match=rf"20,000,000 bytes at most, got 3000000 of .* \({path}, {name}\)"):
+        with pytest.raises(
+            SweeperError, match=rf"20,000,000 bytes at most, got (6 x 500|3000)000 of .* \({path}, {name}\)"
+        ):
             load_training_set(DataSource(str(path)))
         assert tracemalloc.get_traced_memory()[1] < 10_000_000
     finally:
