@@ -1,5 +1,9 @@
 """A console for tables and progress in which text from outside is only shown, never obeyed."""
 
+import os
+import re
+import shutil
+import sys
 from collections.abc import Iterable
 from typing import Any, TextIO
 
@@ -9,6 +13,14 @@ from rich.text import Text
 
 from sweeper.process import streams
 from sweeper.store.shown import shown
+
+
+def output_width() -> int | None:
+    """The columns for results: COLUMNS, or else those of the terminal; None in a file or pipe."""
+    given = os.environ.get("COLUMNS", "")
+    if re.fullmatch("[1-9][0-9]{0,3}", given):
+        return int(given)
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 class PlainConsole(Console):

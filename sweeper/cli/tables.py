@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from sweeper.cli.console import PlainConsole
+from sweeper.cli.console import PlainConsole, output_width
 from sweeper.studies import trial_records
 from sweeper.studies.objective import LABELS, METRICS, is_share
 from sweeper.studies.trial_records import TrialRecord
@@ -24,9 +24,8 @@ FILE_WIDTH = 160
 
 
 def stdout_console() -> Console:
-    """A console for results; in a file or pipe it does not break lines at 80 columns."""
-    console = PlainConsole(sys.stdout)
-    return console if console.is_terminal else PlainConsole(sys.stdout, width=FILE_WIDTH)
+    """A console for results; a file or pipe gives it no width, unless COLUMNS does."""
+    return PlainConsole(sys.stdout, width=output_width() or FILE_WIDTH)
 
 
 def ranking_table(trials: Sequence[TrialRecord], metric: str, top: int = 10, reference: str = "") -> Table:
@@ -46,7 +45,7 @@ def ranking_table(trials: Sequence[TrialRecord], metric: str, top: int = 10, ref
         table.add_row(
             str(rank) if trial.feasible else f"{rank} (too large)",
             _label(trial),
-            _score(trial, metric) + " (constant)" * bool(trial.constant),
+            score(trial, metric) + " (constant)" * bool(trial.constant),
             "" if best_value is None else f"{best_value:.4f} ({trial.metrics['best_epoch']})",
             f"{trial.n_parameters:,}",
             _differences(trial, baseline),
@@ -110,29 +109,6 @@ def _reported(entry: Mapping[str, Any]) -> str:
     lines = [f"{100 * entry['accuracy']:.2f}"] if "accuracy" in entry else []
     lines += [f"best {100 * entry['best_accuracy']:.2f}"] if "best_accuracy" in entry else []
     return "\n".join(lines + ([f"{entry['loss']:.4f}"] if "loss" in entry else []))
-
-
-def trials_table(trials: Sequence[TrialRecord], metric: str, reference: str = "") -> Table:
-    """Every trial by number; `reference` is a sentence beneath them."""
-    table = Table(caption=reference or None, caption_justify="left")
-    for name in ("trial", "state", LABELS[metric], "epochs", "parameters", "seconds"):
-        table.add_column(name, justify="left" if name in ("trial", "state") else "right", no_wrap=True)
-    table.add_column("differs from the baseline in", ratio=3)
-    table.add_column("reason", ratio=1)
-    baseline = _baseline_values(trials)
-    for trial in trials:
-        table.add_row(
-            _label(trial),
-            trial.outcome,
-            "" if trial.value is None else _score(trial, metric),
-            str(trial.epochs),
-            "" if trial.n_parameters is None else f"{trial.n_parameters:,}",
-            f"{trial.seconds:.0f}" if trial.seconds else "",
-            _differences(trial, baseline),
-            "tried again; " * trial.retried
-            + (trial.reason or (f"always says {' or '.join(trial.constant)}" if trial.constant else "")),
-        )
-    return table
 
 
 def finalists_table(outcome: "PromotionOutcome") -> Table:
@@ -252,7 +228,7 @@ def amounts(value: float | None, metric: str, low: float | None = None, high: fl
     return f"{text} [{factor * low:.{decimals}f}, {factor * high:.{decimals}f}]"
 
 
-def _score(trial: TrialRecord, metric: str) -> str:
+def score(trial: TrialRecord, metric: str) -> str:
     """The score, with its standard deviation over folds and repeats if there are any."""
     sd = trial.metrics.get(f"{METRICS[metric]}_sd")
     return f"{trial.value:.4f}" + ("" if sd is None or math.isnan(sd) else f" +- {sd:.4f}")
@@ -273,10 +249,11 @@ def _differences(trial: TrialRecord, usual: Mapping[str, Any]) -> str:
     if trial.configuration is None:
         return ""
     own = trial.configuration.values()
-    return ", ".join(f"{name} {_value(value)}" for name, value in own.items() if value != usual.get(name))
+    return ", ".join(f"{name} {shortly(value)}" for name, value in own.items() if value != usual.get(name))
 
 
-def _value(value: Any) -> str:
+def shortly(value: Any) -> str:
+    """A value of a parameter, with three digits if it is a float."""
     if isinstance(value, float):
         return f"{value:.3g}"
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))

@@ -1,39 +1,111 @@
-"""`sweeper trials`: lists every trial of a study."""
+"""`sweeper trials`: lists the trials of a study."""
 
+import csv
+import io
 import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sweeper.cli.options import json_option, resolve_store, store_options
+from sweeper.errors import SweeperError, UsageError
+from sweeper.store.atomic import whole_file
 from sweeper.store.layout import StoreOptions
+from sweeper.store.shown import shown
+
+if TYPE_CHECKING:
+    from sweeper.studies.trial_records import TrialRecord
 
 
 @click.command()
 @click.argument("study", required=False)
+@click.option(
+    "--sort",
+    metavar="KEY",
+    help="Sort by value (the best first), number, state, epochs, n_parameters, seconds, or a parameter such as lr; by "
+    "-KEY, the other way.  [default: number; with --top, value]",
+)
+@click.option("--top", type=click.IntRange(min=1), metavar="N", help="Show only the first N, by default the best.")
+@click.option(
+    "--csv",
+    "csv_path",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    metavar="FILE",
+    help="Write all columns in full precision to a CSV file, or with - to stdout.",
+)
 @store_options
 @json_option
-def trials(study: str | None, store: StoreOptions, as_json: bool) -> None:
-    """Show every trial of STUDY (the latest, if not given) with its state, score and parameters.
+def trials(
+    study: str | None, sort: str | None, top: int | None, csv_path: Path | None, store: StoreOptions, as_json: bool
+) -> None:
+    """Show the trials of STUDY (the latest, if not given), one a line, with what differs between them.
+
+    Columns that do not fit the terminal are left out and named. In a pipe or file nothing is left out, unless COLUMNS
+    gives a width.
 
     \b
     Example:
-      sweeper trials fashion_mnist-lenet5
+      sweeper trials fashion_mnist-lenet5 --top 10
     """
+    if as_json and csv_path:
+        raise UsageError("--csv and --json both choose the form of the list: give one of them")
     from sweeper.studies import trial_records
     from sweeper.studies.attributes import spec_of
     from sweeper.studies.queries import find_study, trial_as_dict
+    from sweeper.studies.trial_list import ordered
 
     found = find_study(resolve_store(store), study)
     records = trial_records.records(found)
     metric = spec_of(found).metric
+    listed = ordered(records, metric, sort or ("value" if top else "number"))[:top]
     if as_json:
-        entries = [trial_as_dict(record) for record in records]
+        entries = [trial_as_dict(record) for record in listed]
         click.echo(
             json.dumps({"schema_version": 1, "study_name": found.study_name, "metric": metric, "trials": entries})
         )
-        return
-    from sweeper.cli.tables import stdout_console, trials_table
-    from sweeper.studies.findings import constant_of, reference
+    elif csv_path:
+        _write(csv_path, _as_csv(listed))
+    else:
+        from sweeper.cli.console import output_width
+        from sweeper.cli.trial_lines import trial_lines
+        from sweeper.studies.findings import constant_of, reference
 
-    click.echo(found.study_name)
-    stdout_console().print(trials_table(records, metric, reference(metric, constant_of(found))))
+        of = f"{len(listed)} of " * (len(listed) < len(records))
+        click.echo(f"{found.study_name}: {of}{len(records)} trials")
+        for line in trial_lines(listed, metric, output_width()):
+            click.echo(line)
+        if beneath := reference(metric, constant_of(found)):
+            click.echo(beneath)
+
+
+def _as_csv(trials: "Sequence[TrialRecord]") -> str:
+    from sweeper.studies.trial_list import rows
+
+    table, text = rows(trials), io.StringIO()
+    writer = csv.DictWriter(text, list(table[0]) if table else ["number"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _cell(value) for name, value in row.items()} for row in table)
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """A value as a cell: as in JSON if it is a list or true or false, with hidden secrets if it is a text."""
+    if isinstance(value, str):
+        return shown(value)
+    return json.dumps(value) if isinstance(value, bool | dict | list | tuple) else value
+
+
+def _write(path: Path, text: str) -> None:
+    if str(path) == "-":
+        click.echo(text, nl=False)
+        return
+    try:
+        if path.exists() and not path.is_file():  # such as /dev/stdout: a pipe or device cannot be replaced
+            path.write_text(text, encoding="utf-8")
+        else:
+            with whole_file(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SweeperError(f"{path} cannot be written: {error.strerror} (--csv)") from error

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from sweeper.cli.console import PlainConsole
-from sweeper.cli.tables import confusions, finalists_table, ranking_table, tested_table, trials_table, variants_table
+from sweeper.cli.tables import confusions, finalists_table, ranking_table, tested_table, variants_table
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.evaluation.constant import Constant
 from sweeper.evaluation.statistics import Estimate
@@ -97,18 +97,15 @@ def trial(number, **metrics):
 
 def test_spread_over_folds_and_repeats_stands_beside_the_score():
     folded = trial(3, validation_accuracy_sd=0.0041, best_validation_accuracy=0.92, best_epoch=7)
-    for table in (ranking_table([folded], "accuracy"), trials_table([folded], "accuracy")):
-        assert "0.9123 +- 0.0041" in shown(table, 160)
+    assert "0.9123 +- 0.0041" in shown(ranking_table([folded], "accuracy"), 160)
     assert "mean +- standard deviation" in shown(ranking_table([folded], "accuracy"), 160)
-    for table in (ranking_table([trial(3)], "accuracy"), trials_table([trial(3)], "accuracy")):
-        assert "+-" not in shown(table, 160)
+    assert "+-" not in shown(ranking_table([trial(3)], "accuracy"), 160)
 
 
 @pytest.mark.parametrize(("metric", "label"), [("accuracy", "accuracy"), ("macro_f1", "macro F1"), ("loss", "loss")])
-def test_tables_of_trials_name_the_metric_of_the_study(metric, label):
+def test_ranking_names_the_metric_of_the_study(metric, label):
     assert ranking_table([trial(3)], metric).title == f"Ranking by the last epoch's validation {label}"
-    for table in (ranking_table([trial(3)], metric), trials_table([trial(3)], metric)):
-        assert label in [column.header for column in table.columns]
+    assert label in [column.header for column in ranking_table([trial(3)], metric).columns]
 
 
 def test_constant_predictors_are_marked_and_always_saying_one_class_stands_beneath():
@@ -117,7 +114,6 @@ def test_constant_predictors_are_marked_and_always_saying_one_class_stands_benea
     assert "0.9123 (constant)" in text
     assert text.count("(constant)") == 1
     assert "Always saying '[b]cat' would reach" in text
-    assert "always says [b]cat" in shown(trials_table([constant], "accuracy"), 160)
 
 
 def variant(name, epochs=15, **figures):
