@@ -157,7 +157,7 @@ def _named(names: Sequence[str], usual: Sequence[Sequence[str]], table: Path, wh
 
 def _unknown(what: str, names: Sequence[str], table: Path) -> UsageError:
     return UsageError(
-        f"the {what} column must be known, got only {_listed(names)} ({_shown(table)}); --{what}-column names it"
+        f"the {what} column must be known, got {_listed(names)} ({_shown(table)}); --{what}-column names it"
     )
 
 

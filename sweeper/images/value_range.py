@@ -42,6 +42,8 @@ class ValueRange:
 
 
 BYTES = ValueRange(0, 255)
+# Ranges below 0 that people scale images to, the narrowest first: of the last, all of int8, only from its lowest value.
+USUAL_RANGES = ((-0.5, 0.5), (-1, 1), (-128, 127))
 
 
 def of_integers(smallest: int, largest: int) -> ValueRange:
@@ -78,8 +80,12 @@ def of_floats(smallest: float, largest: float) -> ValueRange:
 
 def _advice(smallest: float, largest: float) -> str:
     # The option is only an example of how it is written where all values are equal.
-    high = largest if largest > smallest else smallest + 1
-    return f"say which values are black and white, as in {OPTION} {_plain(smallest)},{_plain(high)}"
+    low, high = smallest, largest if largest > smallest else smallest + 1
+    for usual in USUAL_RANGES:
+        if usual[0] <= low < usual[0] / 2 and high <= usual[1] and (low == usual[0] or usual[1] <= 1):
+            low, high = usual
+            break
+    return f"say which values are black and white, as in {OPTION} {_plain(low)},{_plain(high)}"
 
 
 def _number(value: float) -> str:

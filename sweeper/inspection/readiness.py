@@ -123,8 +123,8 @@ def _duplicates(found: Mapping[str, Any]) -> list[str]:
             )
     if mixed := found["training"]["groups_of_several_classes"]:
         sentences.append(
-            f"{mixed:,} groups of equal training images have different labels, at least one of them wrong: correct or "
-            "remove them"
+            f"{mixed:,} group{'s' * (mixed > 1)} of equal training images with different labels, at least one of them "
+            "wrong: correct or remove them"
         )
     return sentences
 
@@ -143,7 +143,7 @@ def _constant_images(training_set: TrainingSet) -> list[str]:
         if alpha.conversion(one) in training_set.conversions
     ]
     return [
-        f"{len(constant):,} training images have one colour ({named}): nothing can be learnt from them"
+        f"{len(constant):,} training images have one colour ({named}): only their colour can be learnt"
         + "".join(hidden)
     ]
 

@@ -182,8 +182,8 @@ def test_parts_that_are_larger_than_their_shares_are_told(tmp_path):
         for number in range(3)
     }
     _, said = dry_run(write_folder(tmp_path / "many", contents))
-    assert "The validation part has 20 images, one of each class: 10% of all are 6" in said
-    assert "The confirm part has 20 images, one of each class: 10% of all are 6" in said
+    assert "The validation part has 20 images, one of each class, where 10% of all would be 6" in said
+    assert "The confirm part has 20 images, one of each class, where 10% of all would be 6" in said
 
 
 def test_bad_files_that_are_left_out_are_told_each_time(tmp_path):
@@ -201,7 +201,7 @@ def test_bad_files_that_are_left_out_are_told_each_time(tmp_path):
     failed = CliRunner().invoke(main, ["data", "info", str(root)])
     assert failed.exit_code == 1
     assert (
-        "1 is not (train/cat/x.png: text, not an image); --skip-bad leaves them out and keeps at most cat 20 of 21"
+        "1 is not (train/cat/x.png: text, not an image); --skip-bad leaves them out and keeps at most cat 20 of 21,"
         in error_line(failed)
     )
 

@@ -43,9 +43,9 @@ def test_columns_are_found_by_their_names_and_content(heads, rows, found):
         (
             "one,two,label",
             ["a.png,b.png,x"],
-            r"image column must be known, got only one, two, label .*--image-column",
+            r"image column must be known, got one, two, label .*--image-column",
         ),
-        ("image,position", ["a.png,1", "b.png,2"], "the label column must be known, got only image, position"),
+        ("image,position", ["a.png,1", "b.png,2"], "the label column must be known, got image, position"),
         ("image,labels,class_id", ["a.png,x,1"], "the label column must be known, got labels, class_id"),
         (",".join(["label", *(f"pixel{n}" for n in range(64))]), ["1" + ",0" * 64], "got one of pixels, in 65 columns"),
         (",".join(map(str, range(65))), ["1" + ",0" * 64], "got one of pixels.*numpy.savez"),

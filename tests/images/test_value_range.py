@@ -1,4 +1,5 @@
 import math
+import re
 
 import pytest
 
@@ -54,3 +55,24 @@ def test_a_range_is_two_finite_numbers_the_lower_first(low, high):
 def test_a_conversion_names_the_values():
     assert ValueRange(0, 4095).conversion == "values 0 to 4,095 to 8 bits"
     assert ValueRange(-0.5, 1.25).conversion == "values -0.5 to 1.25 to 8 bits"
+
+
+@pytest.mark.parametrize(
+    ("smallest", "largest", "option"),
+    [
+        (-1, 0.6784, "-1,1"),
+        (-0.97, 0.99, "-1,1"),
+        (-0.5, 0.42, "-0.5,0.5"),
+        (-2.1, 2.6, "-2.1,2.6"),
+        (-0.1, 0.9, "-0.1,0.9"),
+    ],
+)
+def test_range_that_is_suggested_is_a_usual_one_if_the_values_fit_it(smallest, largest, option):
+    with pytest.raises(ValueError, match=rf"--value-range {re.escape(option)}$"):
+        value_range.of_floats(smallest, largest)
+
+
+@pytest.mark.parametrize(("smallest", "largest", "option"), [(-128, 86, "-128,127"), (-1024, 3071, "-1024,3071")])
+def test_range_that_is_suggested_for_int8_is_all_of_it(smallest, largest, option):
+    with pytest.raises(ValueError, match=rf"--value-range {re.escape(option)}$"):
+        value_range.of_integers(smallest, largest)

@@ -58,8 +58,8 @@ def test_images_that_are_too_small_or_large_for_a_search_are_told(height, width,
 
 def test_parts_that_are_larger_than_their_shares_are_told():
     told = sentences(data_set(list(range(50)) * 6))
-    assert told[0] == "The validation part has 50 images, one of each class: 10% of all are 30"
-    assert told[1] == "The confirm part has 50 images, one of each class: 10% of all are 30"
+    assert told[0] == "The validation part has 50 images, one of each class, where 10% of all would be 30"
+    assert told[1] == "The confirm part has 50 images, one of each class, where 10% of all would be 30"
     told = sentences(data_set(list(range(50)) * 6, own_validation=np.arange(200, 300)))
     assert told[0].startswith("The confirm part")
 
@@ -76,19 +76,19 @@ def test_copies_in_other_parts_and_under_other_labels_are_told():
     found.images[5] = found.images[4]
     told = sentences(found)
     assert told[0].startswith("1 validation images (0.2%) are in the training part too")
-    assert told[1].startswith("1 groups of equal training images have different labels")
+    assert told[1].startswith("1 group of equal training images with different labels, at least one")
 
 
 def test_images_of_one_colour_are_counted_and_named():
     found = data_set([0, 1] * 1500)
     for index, value in ((7, 0), (9, 255)):
         found.images[index] = value
-    assert sentences(found) == ["2 training images have one colour (index 7, 9): nothing can be learnt from them"]
+    assert sentences(found) == ["2 training images have one colour (index 7, 9): only their colour can be learnt"]
     found = replace(found, files=tuple(f"{number}\n.png" for number in range(3000)))
     (told,) = sentences(found)
-    assert told.startswith(r"2 training images have one colour ('7\n.png', '9\n.png'): nothing")
+    assert told.startswith(r"2 training images have one colour ('7\n.png', '9\n.png'): only")
     (told,) = sentences(replace(found, conversions=("transparency on white",)))
-    assert told.endswith("learnt from them; those with white ink show it with --background black")
+    assert told.endswith("can be learnt; those with white ink show it with --background black")
 
 
 def test_classes_without_test_images_are_named():

@@ -88,6 +88,9 @@ def _by_folders(root: Path, options: DataOptions) -> FileParts:
     if layout.ignored:
         ignored = shortened(", ".join(map(plain, layout.ignored)))
         notes.append(f"ignored the folders of {_shown(layout.root)} that are no part of the data: {ignored}")
+    if empty := sorted(layout.train.classes.keys() - {*layout.classes}):
+        listed = shortened(", ".join(map(plain, empty)))
+        notes.append(f"ignored folders without images: {listed} ({_shown(layout.train.folder)})")
     names = [*layout.classes]
     if options.map:  # a class of another part may belong to a new class that has training images
         names += sorted({name for part in (layout.val, layout.test) if part for name in part.classes} - {*names})
@@ -160,7 +163,8 @@ def _by_table(root: Path, options: DataOptions) -> FileParts:
     if found.joined:
         notes.append(f"{found.joined} ({_shown(table)}); write train, val or test in each row to keep them apart")
     if found.n_unnamed:
-        notes.append(f"ignored {found.n_unnamed:,} images that {_shown(table)} does not name ({_shown(root)})")
+        ignored = f"ignored {found.n_unnamed:,} image{'s' * (found.n_unnamed > 1)}"
+        notes.append(f"{ignored} that {_shown(table)} does not name ({_shown(root)})")
     training, validation, test = (found.parts[part] for part in (TRAIN, VAL, TEST))
     classes = in_label_order({file.class_name for file in training})
     if len(classes) < 2:

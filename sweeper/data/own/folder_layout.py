@@ -123,7 +123,9 @@ def _parts_in_classes(root: Path, options: DataOptions) -> dict[str, Part]:
 
 
 def _loose_images(part: Part) -> str:
-    return f"ignored {part.n_loose_images():,} images that are in no folder of a class ({_shown(part.folder)})"
+    n = part.n_loose_images()
+    is_in = "s that are" if n > 1 else " that is"
+    return f"ignored {n:,} image{is_in} in no folder of a class ({_shown(part.folder)})"
 
 
 def _part_folders(root: Path, options: DataOptions) -> dict[str, Path]:

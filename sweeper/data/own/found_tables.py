@@ -35,10 +35,10 @@ def how_to_read(root: Path) -> str:
             _columns(rows, table, FileIndex(root))
         except UsageError as error:
             if "--image-column" in str(error) or "--label-column" in str(error):
-                return f"if {plain(table.name)} holds the labels: {command}, where {error}"
+                return f"if {plain(table.name)} holds the labels: {command}, with its columns: {error}"
             raise
         except SweeperError as error:
-            return f"if {plain(table.name)} holds the labels: {error}"
+            return f"{plain(table.name)} may hold the labels, but {error}"
         return f"if {plain(table.name)} holds the labels: {command}"
     return ""
 

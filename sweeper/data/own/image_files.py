@@ -135,17 +135,18 @@ def common_format(inspected: Sequence[Inspected], options: DataOptions) -> Forma
     return Format(size, options.grayscale or all(header.is_grey for header in known))
 
 
-def remarks(inspected: Sequence[Inspected]) -> Iterator[str]:
-    """What is worth a word about how files are read, though it changes nothing: a line for each kind."""
+def remarks(inspected: Sequence[Inspected], part: str) -> Iterator[str]:
+    """What is worth a word about how files of a part are read, though it changes nothing: a line for each kind."""
     forms = [found.header.form for found in inspected if isinstance(found.header, Header)]
+    n_all = f"{len(forms):,} {part} files"
     if n_files := sum(form.has_frames for form in forms):
-        yield f"{n_files:,} of {len(forms):,} files hold several images (frames or pages): the first of each is used"
+        yield f"{n_files:,} of {n_all} hold several images (frames or pages): the first of each is used"
     if n_files := sum(form.has_other_band for form in forms):
-        yield f"{n_files:,} of {len(forms):,} files have a band that is neither colour nor marked as opacity, left out"
+        yield f"{n_files:,} of {n_all} have a band that is neither colour nor marked as opacity, left out"
     if n_files := sum(form.is_cut for form in forms):
-        yield f"{n_files:,} of {len(forms):,} files hold more than 8 bits a channel, of which the highest 8 are used"
+        yield f"{n_files:,} of {n_all} hold more than 8 bits a channel, of which the highest 8 are used"
     if n_files := sum(form.mode == "CMYK" for form in forms):
-        yield f"{n_files:,} of {len(forms):,} files are CMYK: they become RGB without their colour profiles"
+        yield f"{n_files:,} of {n_all} are CMYK: they become RGB without their colour profiles"
 
 
 def formats_of(name: str) -> tuple[str, ...]:

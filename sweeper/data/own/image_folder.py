@@ -12,6 +12,7 @@ from sweeper.data.own.file_parts import FileParts, parts_of
 from sweeper.data.own.image_files import Format, ImageFile, Inspected
 from sweeper.data.own.refusals import describe_bad, kept, refuse_sizes, refuse_test_sizes
 from sweeper.errors import SweeperError, UsageError, plain
+from sweeper.folders.names import TEST
 from sweeper.images.class_names import typed
 from sweeper.images.image_set import ImageSet, NoTestImages, UnusableTestImages
 from sweeper.images.options import DataOptions
@@ -90,11 +91,11 @@ def _part(
     content = image_files.content_sha256(inspected)
     chosen = _select_classes(inspected, classes)
     class_of = {found.file.name: found.file.class_name for found in chosen}
+    test = wanted is not None
     if not options.resize:
         _refuse_other_sizes(parts, chosen, wanted, class_of, options)
-    test = wanted is not None
     wanted = wanted or _training_format(parts, chosen, options)
-    for remark in image_files.remarks(chosen):
+    for remark in image_files.remarks(chosen, TEST if test else "training"):
         reading.notify(remark)
     # The same files have other labels with another map.
     decoded = f"{content} {options.map}" if options.map else content

@@ -8,7 +8,9 @@ from sweeper.images.image_set import UnusableTestImages
 from sweeper.images.options import DataOptions
 from sweeper.images.sizes import described, how_to_resize, suggested_side
 
-MOST_REASONS, MOST_NAMED, MOST_CLASSES = 3, 5, 5
+MOST_REASONS, MOST_NAMED, MOST_CLASSES = 10, 5, 5
+# Of each of many reasons, fewer files are named.
+MANY_REASONS, NAMED_OF_MANY = 4, 2
 
 
 def describe_bad(bad: Mapping[str, str]) -> str:
@@ -16,10 +18,10 @@ def describe_bad(bad: Mapping[str, str]) -> str:
     by_reason = defaultdict(list)
     for name, reason in bad.items():
         by_reason[reason].append(name)
-    told = []
+    told, most = [], NAMED_OF_MANY if len(by_reason) >= MANY_REASONS else MOST_NAMED
     for reason, names in sorted(by_reason.items(), key=lambda item: -len(item[1]))[:MOST_REASONS]:
-        more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
-        told.append(f"{', '.join(map(plain, names[:MOST_NAMED]))}{more}: {plain(reason)}")
+        more = f" and {len(names) - most:,} more" if len(names) > most else ""
+        told.append(f"{', '.join(map(plain, names[:most]))}{more}: {plain(reason)}")
     rest = "; ..." * (len(by_reason) > MOST_REASONS)
     return f"{len(bad):,} {'is' if len(bad) == 1 else 'are'} not ({'; '.join(told)}{rest})"
 
@@ -84,8 +86,8 @@ def _sentence(class_of: Mapping[str, str], bad: Mapping[str, str], *, decoded: b
     message = f"all files must be images: {describe_bad(bad)}"
     if len(bad) == len(class_of):
         return message
-    most = "" if decoded else "at most "
+    most, of = ("", " training files") if decoded else ("at most ", " training files, if all pixels can be read")
     left = set(class_of.values()) == {name for file, name in class_of.items() if file not in bad}
     if left and 2 * len(bad) <= len(class_of):
-        return f"{message}; --skip-bad leaves them out and keeps {most}{kept(class_of, bad)}"
-    return f"{message}; without them, there would be {most}{kept(class_of, bad)}"
+        return f"{message}; --skip-bad leaves them out and keeps {most}{kept(class_of, bad)}{of}"
+    return f"{message}; without them, there would be {most}{kept(class_of, bad)}{of}"

@@ -310,7 +310,9 @@ def test_validation_images_without_classes_are_refused_or_left_out_with_a_note(r
 
 def test_images_beside_the_classes_are_told(root):
     assert (
-        layout_of(tree(root, *CATS_AND_DOGS, "1.png", "x.txt"), DataOptions()).notes[0].startswith("ignored 1 images")
+        layout_of(tree(root, *CATS_AND_DOGS, "1.png", "x.txt"), DataOptions())
+        .notes[0]
+        .startswith("ignored 1 image that is")
     )
 
 

@@ -41,7 +41,10 @@ def test_command_that_is_printed_reads_the_table(root, contents, option):
 
 def test_columns_that_are_not_known_are_told_with_the_command(root):
     write_folder(root, pictures("images") | {"labels.csv": b"id,kind,tone\n1,x,y\n"})
-    with pytest.raises(UsageError, match=r"`sweeper data info .* --labels .*`, where the label column"):
+    with pytest.raises(
+        UsageError,
+        match=r"`sweeper data info .* --labels .*`, with its columns: the label column",
+    ):
         parts_of(root, DataOptions())
 
 

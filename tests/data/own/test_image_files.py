@@ -23,11 +23,11 @@ def test_files_of_several_images_and_cmyk_are_told_with_their_number(tmp_path):
         "4": encoded(Image.new("CMYK", (4, 4)), "TIFF"),
         "5": encoded(frames[0]),
     }
-    assert list(remarks(inspect(image_files_in(tmp_path, contents)))) == [
-        "3 of 5 files hold several images (frames or pages): the first of each is used",
-        "1 of 5 files are CMYK: they become RGB without their colour profiles",
+    assert list(remarks(inspect(image_files_in(tmp_path, contents)), "training")) == [
+        "3 of 5 training files hold several images (frames or pages): the first of each is used",
+        "1 of 5 training files are CMYK: they become RGB without their colour profiles",
     ]
-    assert list(remarks(inspect(image_files_in(tmp_path, {"5": contents["5"], "6": b"junk"})))) == []
+    assert list(remarks(inspect(image_files_in(tmp_path, {"5": contents["5"], "6": b"junk"})), "training")) == []
 
 
 @pytest.mark.parametrize(
@@ -39,8 +39,8 @@ def test_files_of_several_images_and_cmyk_are_told_with_their_number(tmp_path):
 )
 def test_band_beside_the_colours_that_is_no_opacity_is_told(tmp_path, channels, photometric, extra, told):
     content = tiff(np.zeros((4, 4, channels), np.uint8), photometric=photometric, extra=extra)
-    notes = list(remarks(inspect(image_files_in(tmp_path, {"1.tif": content}))))
-    expected = "1 of 1 files have a band that is neither colour nor marked as opacity, left out"
+    notes = list(remarks(inspect(image_files_in(tmp_path, {"1.tif": content})), "training"))
+    expected = "1 of 1 training files have a band that is neither colour nor marked as opacity, left out"
     assert (expected in notes) == told
 
 
@@ -54,8 +54,8 @@ def test_deep_colours_of_jpeg_2000_are_told(tmp_path, mode, bits, no_jp2):
     for place in range(first, first + 3 * len(mode), 3):
         assert content[place] == 7
         content[place] = bits - 1
-    notes = list(remarks(inspect(image_files_in(tmp_path, {"1.jp2": bytes(content)}))))
-    told = ["1 of 1 files hold more than 8 bits a channel, of which the highest 8 are used"]
+    notes = list(remarks(inspect(image_files_in(tmp_path, {"1.jp2": bytes(content)})), "training"))
+    told = ["1 of 1 training files hold more than 8 bits a channel, of which the highest 8 are used"]
     assert notes == (told if bits > 8 else [])
 
 

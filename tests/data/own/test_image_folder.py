@@ -407,7 +407,7 @@ def test_table_of_labels_makes_the_classes_and_belongs_to_the_hash(tmp_path, not
     assert (training_set.classes, test.classes) == (("cat", "dog"), ("cat", "dog"))
     assert sorted(values(training_set) + values(test)) == list(range(1, 41))
     assert all(label == (value > 20) for value, label in zip(values(training_set), training_set.labels, strict=True))
-    assert notes[0] == f"ignored 1 images that {root}/labels.csv does not name ({root})"
+    assert notes[0] == f"ignored 1 image that {root}/labels.csv does not name ({root})"
     assert re.match(rf"{root}/labels.csv has no column of parts: {len(test.labels)} of its 40 files", notes[1])
     swapped = rows.replace("cat", "ape").replace("dog", "cat")
     (root / "labels.csv").write_text("id,label\n" + swapped)
@@ -504,6 +504,12 @@ def test_folds_are_joined_by_a_map_of_their_folders(tmp_path):
     assert all(
         (value // 9) % 2 == label for value, label in zip(values(training_set), training_set.labels, strict=True)
     )
+
+
+def test_class_folder_without_images_is_told(tmp_path, notes):
+    root = write_folder(tmp_path / "pets", PETS | {"train/emu/read me.txt": b"none yet"})
+    load_training_set(DataSource(str(root)), notify=notes.append)
+    assert notes == [f"ignored folders without images: emu ({root}/train)"]
 
 
 def test_another_map_of_the_same_names_is_not_taken_from_the_cache(tmp_path):

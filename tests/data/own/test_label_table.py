@@ -67,8 +67,8 @@ def test_options_name_the_columns(root):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("picture,label\nz,x\n", r"the image column must be known, got only picture, label .*--image-column"),
-        ("image,kind,tone\na,x,y\n", r"the label column must be known, got only image, kind, tone .*--label-column"),
+        ("picture,label\nz,x\n", r"the image column must be known, got picture, label .*--image-column"),
+        ("image,kind,tone\na,x,y\n", r"the label column must be known, got image, kind, tone .*--label-column"),
         ("image,path,label\na,a,x\n", r"the image column must be known, got image, path .*--image-column"),
         (
             "image,label,split\na,x,7\n",

@@ -16,7 +16,9 @@ def bad(*names, reason="empty"):
 def test_files_that_are_bad_for_one_reason_are_listed_together_the_most_common_first():
     found = bad("a/1") | bad(*(f"b/{n}" for n in range(7)), reason="HEIC")
     assert describe_bad(found) == "8 are not (b/0, b/1, b/2, b/3, b/4 and 2 more: HEIC; a/1: empty)"
-    assert describe_bad({f"{n}": f"reason {n}" for n in range(4)}).endswith("2: reason 2; ...)")
+    many = {f"{kind}/{n}": f"reason {kind}" for kind in range(9) for n in range(3)}
+    assert describe_bad(many).endswith("; 7/0, 7/1 and 1 more: reason 7; 8/0, 8/1 and 1 more: reason 8)")
+    assert describe_bad({f"{n}": f"reason {n}" for n in range(11)}).endswith("9: reason 9; ...)")
 
 
 def test_unprintable_names_and_reasons_are_quoted():
@@ -28,13 +30,13 @@ def test_skipping_is_offered_with_what_it_leaves_of_each_class():
         refuse_bad(FILES, bad("a/1", "a/2"), NONE, decoded=True, test=False)
     assert str(refusal.value) == (
         "all files must be images: 2 are not (a/1, a/2: empty); --skip-bad leaves them out and keeps a 8 of 10, b 10 "
-        "of 10"
+        "of 10 training files"
     )
 
 
 @pytest.mark.parametrize("skipped", [[f"a/{n}" for n in range(10)], [f"{c}/{n}" for c in "ab" for n in range(6)]])
 def test_skipping_is_not_offered_if_a_class_or_most_files_would_be_lost(skipped):
-    with pytest.raises(SweeperError, match=r"; without them, there would be at most a [04] of 10, b (10|4) of 10$"):
+    with pytest.raises(SweeperError, match=r"; without them, there would be at most a [04] of 10, b (10|4) of 10 tr"):
         refuse_bad(FILES, bad(*skipped), NONE, decoded=False, test=False)
 
 
@@ -67,7 +69,7 @@ def test_images_of_several_sizes_are_told_apart_from_files_that_are_no_images():
         "all images must have one size, got 2: 4x4 (7 images), 8x6 (3 images) (pets); --resize 4 makes all alike, with "
         "--fit pad (the default: all of an image, and up to 25% --background beside it), crop (loses up to 25% of an "
         "image) or stretch (distorts); besides, all files must be images: 1 is not (b/1: empty); --skip-bad leaves "
-        "them out and keeps at most a 10 of 10, b 9 of 10"
+        "them out and keeps at most a 10 of 10, b 9 of 10 training files, if all pixels can be read"
     )
     refuse_sizes(sizes[:7], FILES, bad("b/1"), "pets", skip_bad=False)
 
