@@ -1,13 +1,12 @@
 """How an image file stores its pixels, as far as its header tells: depth, transparency, orientation and frames."""
 
-import os
 import re
 from dataclasses import dataclass
-from typing import IO
 
 from PIL import ExifTags, Image, Jpeg2KImagePlugin, PngImagePlugin, SgiImagePlugin, TiffImagePlugin
 
 from sweeper.images import tiff_bands
+from sweeper.images.png_chunks import late_exif
 
 # Modes that become grey; all others become colour. Transparency is no channel of its own.
 GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
@@ -32,8 +31,6 @@ ON_ITS_SIDE = (5, 6, 7, 8)
 # What begins the pixels of a JPEG 2000 file, how far behind it the depth of the first channel is, and how far into the
 # file, behind colour profiles, the beginning is looked for.
 CODESTREAM, DEPTH_PLACE, MOST_HEAD = b"\xff\x4f\xff\x51", 42, 2**20
-# Where a PNG file's chunks begin, and more chunks than a file of ordinary ones has.
-PNG_CHUNKS, MOST_CHUNKS = 8, 100_000
 
 
 @dataclass(frozen=True)
@@ -143,7 +140,7 @@ def _orientation(image: Image.Image) -> int:
         return 1
     try:
         if isinstance(image, PngImagePlugin.PngImageFile) and "exif" not in image.info and image.fp is not None:
-            image.info["exif"] = _late_exif(image.fp)
+            image.info["exif"] = late_exif(image.fp)
         # Read by an image with nothing else. PNG's own method decodes the whole file in search of a block behind the
         # pixels, and all methods fall back to XMP, which programs keep when they turn the pixels and remove the block.
         bare = Image.new("1", (1, 1))
@@ -154,27 +151,6 @@ def _orientation(image: Image.Image) -> int:
     except Exception:  # a damaged block says nothing, and the image is as good as without it
         return 1
     return found if found in UPRIGHT else 1
-
-
-def _late_exif(stream: IO[bytes]) -> bytes | None:
-    """The EXIF block of a PNG file that stands behind the pixels, as some programs write it; None if there is none."""
-    place = stream.tell()
-    try:
-        stream.seek(PNG_CHUNKS)
-        for _ in range(MOST_CHUNKS):
-            head = stream.read(8)
-            if len(head) < 8 or head[4:] == b"IEND":
-                break
-            size = int.from_bytes(head[:4], "big")
-            if head[4:] == b"eXIf":
-                start = stream.tell()
-                left = stream.seek(0, os.SEEK_END) - start
-                stream.seek(start)
-                return stream.read(min(size, left))  # a file may claim gigabytes
-            stream.seek(size + 4, os.SEEK_CUR)
-        return None
-    finally:
-        stream.seek(place)
 
 
 def _has_frames(image: Image.Image) -> bool:

@@ -21,6 +21,7 @@ from sweeper.data.own.refusals import describe_bad
 from sweeper.errors import SweeperError
 from sweeper.images import foreign_files
 from sweeper.images.options import DataOptions
+from sweeper.images.png_chunks import check_chunks
 from sweeper.images.progress import Progress
 from sweeper.images.stored_form import ON_ITS_SIDE, StoredForm, stored_form
 from sweeper.images.value_range import ValueRange
@@ -210,6 +211,7 @@ def _inspect(file: ImageFile, max_pixels: int, *, exif: bool, hashed: bool) -> I
 
 def _header(stream: BinaryIO, name: str, max_pixels: int, *, exif: bool) -> Header | str:
     try:
+        check_chunks(stream)
         with Image.open(stream, formats=formats_of(name)) as image:
             if foreign := foreign_files.why_no_picture(image, name):
                 return foreign
