@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,8 @@ def read_parquet(table: Path, most_rows: int | None) -> "DataFrame":
         if most_rows is None:
             batches = [file.read(columns=flat)]
         else:
-            batches = [pa.Table.from_batches([batch]) for batch in file.iter_batches(most_rows, columns=flat)][:1]
+            first = islice(file.iter_batches(most_rows, columns=flat), 1)  # the others are not decoded
+            batches = [pa.Table.from_batches([batch]) for batch in first]
     n_rows = sum(len(batch) for batch in batches)
     cells: dict[str, list[Any]] = {}
     for name in names:

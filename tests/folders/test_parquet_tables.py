@@ -87,6 +87,35 @@ def test_more_rows_than_bytes_are_refused_before_they_are_read(tmp_path):
     assert len(read_table(tmp_path / "t.parquet", head=True)[0]) == 20_000
 
 
+def test_only_the_first_rows_are_decoded_for_the_beginning(tmp_path, monkeypatch):
+    decoded = []
+
+    class Counted(parquet.ParquetFile):
+        def iter_batches(self, *arguments, **options):
+            for batch in super().iter_batches(*arguments, **options):
+                decoded.append(len(batch))
+                yield batch
+
+    monkeypatch.setattr(parquet, "ParquetFile", Counted)
+    names = [f"{n}.png" for n in range(50_000)]
+    assert read(tmp_path, pa.table({"image": names}), head=True)["image"].tolist() == names[:20_000]
+    assert decoded == [20_000]
+
+
+def test_table_without_rows_has_columns(tmp_path):
+    table = pa.table({"a.b": pa.array([], pa.string()), "tags": pa.array([], pa.list_(pa.string()))})
+    for head in (False, True):
+        assert list(read(tmp_path, table, head=head).columns) == ["a.b", "tags"]
+
+
+def test_dots_in_names_of_columns_are_no_path(tmp_path):
+    table = pa.table({"a.b": ["x", "y"], "a": [{"b": 1}, {"b": 2}]})
+    for head in (False, True):
+        rows = read(tmp_path, table, head=head)
+        assert rows["a.b"].tolist() == ["x", "y"]
+        assert {type(value) for value in rows["a"]} == {OtherValue}
+
+
 def test_long_text_that_is_repeated_takes_the_memory_of_one(tmp_path):
     found = read(tmp_path, pa.table({"image": ["a" * 1_000_000] * 100}))["image"]
     assert len({id(value) for value in found}) == 1
