@@ -17,6 +17,9 @@ METRIC_LABELS = {
     "loss": "Validation loss (nats)",
 }
 
+# The share of an optimization history's height that is left to the better trials before the worst are drawn as arrows.
+LEAST_ROOM = 1 / 3
+
 
 def optimization_history(
     numbers: Sequence[int],
@@ -29,9 +32,9 @@ def optimization_history(
 
     `numbers`, `values` and `states` are parallel; trials whose state is neither `complete` nor `pruned`, or
     whose value is None or not finite, are left out. `metric` is a key of METRIC_LABELS (any other name
-    is shown as it is). Trials far worse than the rest appear as arrows at the edge: drawn to scale, they
-    would squeeze all other trials into a line. Raises ValueError for a `direction` that is neither `maximize`
-    nor `minimize`.
+    is shown as it is). Trials far worse than the rest appear as arrows at the edge, with a count of their own: drawn
+    to scale, they would squeeze all other trials into a line. Raises ValueError for a `direction` that is neither
+    `maximize` nor `minimize`.
     """
     if direction not in ("maximize", "minimize"):
         raise ValueError(f"direction must be maximize or minimize, got {direction!r}")
@@ -58,7 +61,7 @@ def optimization_history(
         inside = [(x, y) for x, y in points[state] if low <= y <= high]
         outside = [(x, edge) for x, y in points[state] if not low <= y <= high]
         for group, shape, label in (
-            (inside, marker, f"{state} ({len(points[state])})"),
+            (inside, marker, f"{state} ({len(inside)})"),
             (outside, beyond, f"{state}, worse than shown ({len(outside)})"),
         ):
             if group:
@@ -110,14 +113,19 @@ def parameter_importance(importances: Mapping[str, float], basis: str) -> Figure
 
 
 def _view(completed: list[float], pruned: list[float], direction: str) -> tuple[float, float]:
-    """The range of values to show: completed trials within Tukey's fence, and the better half of the pruned trials."""
+    """The range of values to show: all, unless completed trials and the better pruned ones would have too little room.
+
+    Then it is the range of the completed trials within Tukey's fence and of the better half of the pruned trials.
+    """
     sign = 1 if direction == "maximize" else -1
-    good = sign * np.array(completed or pruned)
+    good, values = sign * np.array(completed or pruned), sign * np.array([*completed, *pruned])
     first, third = np.quantile(good, [0.25, 0.75])
     worst = good[good >= first - 1.5 * (third - first)].min()
     if pruned:
         worst = min(worst, np.median(sign * np.array(pruned)))
-    best = max(good.max(), (sign * np.array(pruned)).max(initial=-math.inf))
+    best = values.max()
+    if best - values.min() <= (best - worst) / LEAST_ROOM:
+        worst = values.min()
     ends = sorted((sign * float(worst), sign * float(best)))
     # A single value has no range, so make one around it.
     spread = 0.0 if ends[1] > ends[0] else 0.01 * max(abs(ends[0]), 1.0)

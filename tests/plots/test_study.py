@@ -60,7 +60,26 @@ def test_an_outlier_stands_at_the_edge_and_leaves_the_rest_its_room(direction, o
     assert number == 4
     assert low < edge < high
     assert high - low < 0.05
-    assert "complete (5)" in [text.get_text() for text in axes.get_legend().get_texts()]
+    assert "complete (4)" in [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+def test_each_trial_is_counted_once():
+    values = [0.91, 0.92, *(0.88 + 0.001 * i for i in range(11)), *(0.01 * i for i in range(10))]
+    figure = optimization_history(range(23), values, ["complete"] * 2 + ["pruned"] * 21, "accuracy", "maximize")
+    drawn = {str(group.get_label()): len(group.get_offsets()) for group in figure.axes[0].collections}
+    assert drawn == {"pruned (11)": 11, "pruned, worse than shown (10)": 10, "complete (2)": 2}
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_no_trial_is_cut_where_all_have_room(direction):
+    values = [0.83, 0.61, 0.84, 0.78, 0.35, 0.80]
+    states = ["complete", "pruned", "complete", "complete", "pruned", "complete"]
+    if direction == "minimize":
+        values = [-value for value in values]
+    figure = optimization_history(range(6), values, states, "loss", direction)
+    assert points(figure, "pruned (2)") == [(1, values[1]), (4, values[4])]
+    low, high = figure.axes[0].get_ylim()
+    assert low < min(values) < max(values) < high
 
 
 def test_values_better_than_any_completed_trial_are_never_cut():
