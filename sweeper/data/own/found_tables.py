@@ -97,7 +97,7 @@ def _possible_labels(
     if not image or 2 * len(named[image]) < min(len(rows), len(index.names)) or not named[image]:
         return "", []
     folders_of = _folders_of(rows[image], classes_of, index, table)
-    found = []
+    found: dict[str, int] = {}
     for name in named:
         labels = [text(value) for value in rows[name]]
         values = set(labels) - {""}
@@ -106,8 +106,8 @@ def _possible_labels(
         if "" not in labels and _agree(labels, folders_of):
             return image, []
         if 2 * len(values) <= len(labels) and name.strip().lower() not in NO_LABELS and not all(map(parts_in, values)):
-            found.append(name)
-    return image, sorted(found, key=lambda name: rows[name].nunique())
+            found[name] = len(values)
+    return image, sorted(found, key=lambda name: found[name])
 
 
 def _columns(rows: "DataFrame", table: Path, index: FileIndex) -> Columns:

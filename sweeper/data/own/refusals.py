@@ -10,7 +10,7 @@ from sweeper.images.sizes import described, how_to_resize, suggested_side
 
 MOST_REASONS, MOST_NAMED, MOST_CLASSES = 10, 5, 5
 # Of each of many reasons, fewer files are named.
-MANY_REASONS, NAMED_OF_MANY = 4, 2
+MANY_REASONS, NAMED_OF_MANY = 4, 3
 
 
 def describe_bad(bad: Mapping[str, str]) -> str:

@@ -16,8 +16,8 @@ def bad(*names, reason="empty"):
 def test_files_that_are_bad_for_one_reason_are_listed_together_the_most_common_first():
     found = bad("a/1") | bad(*(f"b/{n}" for n in range(7)), reason="HEIC")
     assert describe_bad(found) == "8 are not (b/0, b/1, b/2, b/3, b/4 and 2 more: HEIC; a/1: empty)"
-    many = {f"{kind}/{n}": f"reason {kind}" for kind in range(9) for n in range(3)}
-    assert describe_bad(many).endswith("; 7/0, 7/1 and 1 more: reason 7; 8/0, 8/1 and 1 more: reason 8)")
+    many = {f"{kind}/{n}": f"reason {kind}" for kind in range(9) for n in range(4)}
+    assert describe_bad(many).endswith("; 7/0, 7/1, 7/2 and 1 more: reason 7; 8/0, 8/1, 8/2 and 1 more: reason 8)")
     assert describe_bad({f"{n}": f"reason {n}" for n in range(11)}).endswith("9: reason 9; ...)")
 
 
