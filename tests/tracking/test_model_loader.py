@@ -183,3 +183,12 @@ def test_named_arrays_must_be_one(names):
     predictor = Predictor(None, Pixels([1, 2, 2], 255, None))
     with pytest.raises(MlflowException, match=f"images must be one array, got {len(names)} named ones"):
         predictor.predict({name: np.zeros((1, 1, 2, 2), np.uint8) for name in names})
+
+
+def test_values_of_any_range_are_rounded_as_training_rounds_them():
+    for _ in range(200):
+        low, width = float(RNG.integers(-1000, 1000)) / 10, float(RNG.integers(1, 10_000)) / 10
+        values = np.append(RNG.integers(0, 11, 50) / 10, [0.25, 0.75]) * width + low  # halves and quarters lie between
+        values = values.reshape(1, 1, 1, -1)
+        model = Pixels([1, 1, values.size], 255, [low, low + width])
+        np.testing.assert_array_equal(model.of(values), to_bytes(values, ValueRange(low, low + width)))
