@@ -29,7 +29,7 @@ def ui(
     allowed_hosts: str | None,
     store: StoreOptions,
 ) -> None:
-    """Open MLflow's UI on the store; Ctrl-C ends it.
+    """Open MLflow's UI on the store; Ctrl-C ends it. The address that it prints shows the runs of the latest study.
 
     \b
     Example:
@@ -45,6 +45,7 @@ def ui(
         place = where.root if where.embedded_tracking else where.tracking_file
         raise SweeperError(f"no runs in {place} yet: `sweeper search` makes them")
     from sweeper.tracking.client import check_shown
+    from sweeper.tracking.runs_page import runs_page
 
     check_shown(where)
     if host not in LOOPBACK and not allowed_hosts:
@@ -52,7 +53,7 @@ def ui(
     arguments = ["ui", "--backend-store-uri", where.tracking_uri, "--host", host, "--port", str(port)]
     if allowed_hosts:
         arguments += ["--allowed-hosts", allowed_hosts]
-    click.echo(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+    click.echo(f"http://{f'[{host}]' if ':' in host else host}:{port}{runs_page(where)}")
     click.echo(f"The same without sweeper: {shlex.join(['mlflow', *arguments])}")
     sys.stdout.flush()
     environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}

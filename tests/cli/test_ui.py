@@ -8,6 +8,7 @@ import urllib.request
 
 import pytest
 from click.testing import CliRunner
+from mlflow import MlflowClient
 
 from sweeper.cli import main
 from sweeper.store.layout import StoreOptions
@@ -41,7 +42,8 @@ def test_ui_serves_the_store_and_names_the_plain_command(store):
         start_new_session=True,
     )
     try:
-        assert process.stdout.readline() == f"http://127.0.0.1:{port}\n"
+        page = "/#/experiments?workflowType=machine_learning"
+        assert process.stdout.readline() == f"http://127.0.0.1:{port}{page}\n"
         plain = process.stdout.readline()
         assert f"mlflow ui --backend-store-uri {store.tracking_uri} --host 127.0.0.1 --port {port}" in plain
         deadline = time.monotonic() + DEADLINE
@@ -86,6 +88,17 @@ def test_sqlite_file_of_the_users_own_is_served(store, tmp_path, monkeypatch):
     assert result.exit_code == 0
     assert f"mlflow ui --backend-store-uri {uri}" in result.stdout
     assert started[started.index("--backend-store-uri") + 1] == uri
+
+
+def test_address_is_that_of_the_latest_study_s_runs(store, monkeypatch):
+    client = MlflowClient(store.tracking_uri)
+    experiment = client.create_experiment("studied", artifact_location=(store.artifacts / "studied").as_uri())
+    client.create_run(experiment, tags={"sweeper.kind": "study"})
+    monkeypatch.setattr(os, "execve", lambda *arguments: None)
+    page = f"/#/experiments/{experiment}/runs?workflowType=machine_learning"
+    for host, shown in (("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")):
+        result = run("--store", store.root, "--host", host, "--port", 5001)
+        assert result.stdout.splitlines()[0] == f"http://{shown}:5001{page}"
 
 
 def test_missing_sqlite_file_of_the_users_own_is_named(store, tmp_path):
