@@ -37,6 +37,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("thorough" if config.getoption("--thorough") else "quick")
+    # The width of tables must not depend on where the tests run; pytest-xdist gives its processes one.
+    os.environ.pop("COLUMNS", None)
     # Commands honour signals that are ignored from birth; tests started by nohup, or in the background, would fail.
     for number, handler in (
         (signal.SIGINT, signal.default_int_handler),

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from sweeper.errors import SweeperError
+from sweeper.images.image_set import PixelFormat
 from sweeper.promotion import last_steps, recorded
 from sweeper.promotion.last_steps import LastSteps
 from sweeper.promotion.options import PromotionOptions
@@ -29,7 +30,7 @@ def steps(monkeypatch):
     def made(**options):
         jobs = SimpleNamespace(
             study_name="mine", study_id="x", spec=SimpleNamespace(metric="accuracy"),
-            training_set=SimpleNamespace(input_shape=(1, 28, 28)),
+            training_set=SimpleNamespace(pixel_format=PixelFormat((1, 28, 28))),
         )  # fmt: skip
         request = SimpleNamespace(options=PromotionOptions(**options), command=["sweeper", "promote"])
         tracker, stop = SimpleNamespace(log_text=log_text), SimpleNamespace(check=lambda: None)
