@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn
 
 # Most characters of a value in a message: more would bury the rule that the value breaks.
@@ -40,9 +41,15 @@ def refuse(message: str, place: str) -> NoReturn:
     raise UsageError(f"{shortened(message)} ({place})")
 
 
-def plain(name: str) -> str:
+def plain(name: str | Path) -> str:
     """A name from outside, made fit for a one-line message: quoted if it is not printable, shortened if it is long."""
-    return shortened(name if name.isprintable() and name.strip() else repr(name))
+    text = str(name)
+    return shortened(text if text.isprintable() and text.strip() else repr(text))
+
+
+def joined(names: Iterable[str]) -> str:
+    """Names from outside for a one-line message, with commas between them; shortened if they are many."""
+    return shortened(", ".join(map(plain, names)))
 
 
 def shortened(text: str) -> str:

@@ -127,7 +127,7 @@ def test_part(path: Path, options: DataOptions, wanted: PixelFormat, reading: Re
         is_size = part.images.shape[2:] != (height, width)
         option = f"--resize {suggested_side([(width, height)])}" if is_size else "--grayscale"
         raise UnusableTestImages(
-            f"test images must be {needed} like the training images, got {got} ({plain(str(path))}); a search with "
+            f"test images must be {needed} like the training images, got {got} ({plain(path)}); a search with "
             f"{option} makes all alike"
         )
     return part

@@ -38,12 +38,12 @@ def refuse_other_kinds(root: Path) -> None:
         boxes += [name for name in here if name.lower() in BOX_FILES]
         if boxes or _has_texts_of_boxes(folder, here):
             where = plain(boxes[0]) if boxes else "the texts beside the images"
-            raise UsageError(f"detection data are not supported, got boxes in {where} ({_shown(folder)}); {BOXES}")
+            raise UsageError(f"detection data are not supported, got boxes in {where} ({plain(folder)}); {BOXES}")
         masks = [names[name] for name in MASK_FOLDERS if name in names]
         if images and masks and len(names) == 2:
             raise UsageError(
                 f"segmentation data are not supported, got {plain(masks[0])} beside {plain(images[0])} "
-                f"({_shown(folder)}); to tell images apart, write each to the folder of its class, CLASS/NAME.png"
+                f"({plain(folder)}); to tell images apart, write each to the folder of its class, CLASS/NAME.png"
             )
 
 
@@ -120,7 +120,3 @@ def _is_text_of_boxes(path: Path) -> bool:
 
 def _is_finite(word: str) -> bool:
     return abs(float(word)) < float("inf")
-
-
-def _shown(path: Path) -> str:
-    return plain(str(path))

@@ -109,4 +109,4 @@ def _text(value: Any) -> Any:
 
 
 def _encoded_images(table: Path) -> UsageError:
-    return UsageError(f"a table of file names is needed, got one with {ENCODED_IMAGES} ({plain(str(table))})")
+    return UsageError(f"a table of file names is needed, got one with {ENCODED_IMAGES} ({plain(table)})")

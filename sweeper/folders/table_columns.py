@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweeper.errors import UsageError, plain, shortened
+from sweeper.errors import UsageError, joined, plain
 from sweeper.folders.cells import OtherValue, text
 from sweeper.folders.names import parts_in
 from sweeper.images.options import DataOptions
@@ -58,7 +58,7 @@ def columns_of(rows: "DataFrame", options: DataOptions, table: Path, is_file: Ca
             if other := next((value for value in rows[name] if isinstance(value, OtherValue)), None):
                 raise UsageError(
                     f"column {plain(name)} must hold text, numbers or booleans, got {plain(other.kind)} "
-                    f"({_shown(table)}); --{what}-column names another"
+                    f"({plain(table)}); --{what}-column names another"
                 )
     return found
 
@@ -69,7 +69,7 @@ def _columns_of(rows: "DataFrame", options: DataOptions, table: Path, is_file: C
     split = _split(rows, options, table)
     if any(Path(name).suffix and is_file(name.strip()) for name in names):
         raise UsageError(
-            f"a table must begin with a row of column names, got {_listed(names)} ({_shown(table)}); "
+            f"a table must begin with a row of column names, got {joined(names)} ({plain(table)}); "
             "write one above it, such as image,label"
         )
     image = _chosen(names, options.image_column, "image", table) or _named(names, IMAGE_COLUMNS, table, "image")
@@ -98,8 +98,8 @@ def class_in(row: dict[str, Any], columns: Columns, table: Path) -> str:
     marked = [name for name in columns.labels if float(text(row[name])) == 1]
     if len(marked) > 1:
         raise UsageError(
-            f"an image must have one label: multi-label data are not supported, got {_listed(marked)} for "
-            f"{plain(text(row[columns.image]))} ({_shown(table)}); --label-column names one column to learn alone"
+            f"an image must have one label: multi-label data are not supported, got {joined(marked)} for "
+            f"{plain(text(row[columns.image]))} ({plain(table)}); --label-column names one column to learn alone"
         )
     return marked[0].strip() if marked else ""
 
@@ -119,7 +119,7 @@ def _refuse_pixels(rows: "DataFrame", options: DataOptions, table: Path) -> None
     in_one = [name for name in head.columns if _bare(name) in ("pixels", "image") and _are_pixels(head[name])]
     if max(len(named), len(numbers)) > MOST_NUMBERS or in_one:
         raise UsageError(
-            f"a table of file names is needed, got one of pixels, in {len(rows.columns):,} columns ({_shown(table)}); "
+            f"a table of file names is needed, got one of pixels, in {len(rows.columns):,} columns ({plain(table)}); "
             "write an .npz file of it, with numpy.savez(FILE, train_images=PIXELS, train_labels=LABELS), where PIXELS "
             "has the shape (images, height, width)"
         )
@@ -139,7 +139,7 @@ def _split(rows: "DataFrame", options: DataOptions, table: Path) -> str | None:
 def _chosen(names: Sequence[str], chosen: str | None, what: str, table: Path) -> str | None:
     if chosen is None or chosen in names:
         return chosen
-    raise UsageError(f"--{what}-column must be a column, got {plain(chosen)} ({_shown(table)} has {_listed(names)})")
+    raise UsageError(f"--{what}-column must be a column, got {plain(chosen)} ({plain(table)} has {joined(names)})")
 
 
 def _named(names: Sequence[str], usual: Sequence[Sequence[str]], table: Path, what: str) -> str | None:
@@ -147,9 +147,7 @@ def _named(names: Sequence[str], usual: Sequence[Sequence[str]], table: Path, wh
     for kind in usual:
         found = [name for name in names if _bare(name) in kind]
         if len(found) > 1:
-            raise UsageError(
-                f"the {what} column must be known, got {_listed(found)} ({_shown(table)}); --{what}-column names it"
-            )
+            raise _unknown(what, found, table)
         if found:
             return found[0]
     return None
@@ -157,7 +155,7 @@ def _named(names: Sequence[str], usual: Sequence[Sequence[str]], table: Path, wh
 
 def _unknown(what: str, names: Sequence[str], table: Path) -> UsageError:
     return UsageError(
-        f"the {what} column must be known, got {_listed(names)} ({_shown(table)}); --{what}-column names it"
+        f"the {what} column must be known, got {joined(names)} ({plain(table)}); --{what}-column names it"
     )
 
 
@@ -183,11 +181,3 @@ def _are_pixels(values: "Series[Any]") -> bool:
 def _bare(name: Any) -> str:
     """A column's name as it is compared: Image-Id, " image id" and image_id are one."""
     return "_".join(str(name).strip().lower().replace("-", " ").split())
-
-
-def _listed(names: Sequence[str]) -> str:
-    return shortened(", ".join(map(plain, names)))
-
-
-def _shown(path: Path) -> str:
-    return plain(str(path))

@@ -51,7 +51,7 @@ def read_table(table: Path, *, skip_bad: bool = False, head: bool = False) -> tu
         raise
     except Exception as error:  # damaged bytes make the readers of all these formats raise exceptions of any type
         reason = error.strerror if isinstance(error, OSError) and error.strerror else first_line(error)
-        raise SweeperError(f"a table of labels must be readable, got: {plain(reason)} ({_shown(table)})") from error
+        raise SweeperError(f"a table of labels must be readable, got: {plain(reason)} ({plain(table)})") from error
 
 
 def _json_lines(text: str, n_bytes: int, *, head: bool) -> "DataFrame":
@@ -129,7 +129,3 @@ def _json_text(value: Any) -> Any:
     if isinstance(value, list | dict):
         return OtherValue("a list" if isinstance(value, list) else "an object")
     return value if value is None or isinstance(value, str) else json.dumps(value)
-
-
-def _shown(path: Path) -> str:
-    return plain(str(path))

@@ -38,7 +38,7 @@ def files_below(folder: Path) -> Iterator[Path]:
         if n_ways[real] > MOST_WAYS:
             raise SweeperError(
                 f"a folder must be linked to at most {MOST_WAYS} times, got more for {plain(real)} "
-                f"({plain(str(folder))}); delete links to folders"
+                f"({plain(folder)}); delete links to folders"
             )
         here = above.pop(place, outer) | {real}
         inner = sorted(name for name in below if not is_hidden(name))
@@ -75,4 +75,4 @@ def _is_dir(entry: os.DirEntry[str]) -> bool:
 
 
 def _unreadable(error: OSError) -> NoReturn:
-    raise SweeperError(f"the folder must be readable, got: {error.strerror} ({plain(str(error.filename))})") from error
+    raise SweeperError(f"the folder must be readable, got: {error.strerror} ({plain(error.filename)})") from error

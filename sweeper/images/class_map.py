@@ -18,7 +18,7 @@ FORM = 'Trousers = ["Jeans", "Leggings"]'
 def read_map(path: Path) -> ClassMap:
     """The new classes in label order, each with its old names. Raises UsageError with rule, value and place."""
     table = _table(path)
-    place = f"--map {plain(str(path))}"
+    place = f"--map {plain(path)}"
     olds: dict[str, str] = {}
     classes = []
     for key, value in table.items():
@@ -62,12 +62,12 @@ def _table(path: Path) -> Mapping[str, Any]:
         with path.open("rb") as stream:
             content = stream.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
-            raise UsageError(f"a map of classes must have at most {MOST_BYTES:,} bytes, got more ({plain(str(path))})")
+            raise UsageError(f"a map of classes must have at most {MOST_BYTES:,} bytes, got more ({plain(path)})")
         return read_toml(content.decode("utf-8-sig"))
     except OSError as error:
-        raise UsageError(f"--map must be a file that can be read, got {plain(str(path))}: {error.strerror}") from error
+        raise UsageError(f"--map must be a file that can be read, got {plain(path)}: {error.strerror}") from error
     except ValueError as error:  # of the encoding, or of TOML
         reason = shortened(str(error))
         raise UsageError(
-            f"--map must be valid TOML, got: {plain(reason)} ({plain(str(path))}); write each class as {FORM}"
+            f"--map must be valid TOML, got: {plain(reason)} ({plain(path)}); write each class as {FORM}"
         ) from error

@@ -114,8 +114,7 @@ def require_room(shape: Sequence[int], folder: Path) -> None:
     if needed > free:
         sizes = "x".join(map(str, shape[1:]))
         raise SweeperError(
-            f"{shape[0]:,} images of {sizes} need {needed / 1e6:,.1f} MB of disk space, got "
-            f"{free / 1e6:,.1f} MB "
+            f"{shape[0]:,} images of {sizes} need {needed / 1e6:,.1f} MB of disk space, got {free / 1e6:,.1f} MB "
             f"({folder.parent}); make them smaller with --resize, or set SWEEPER_CACHE_DIR to use another folder"
         )
 

@@ -7,6 +7,10 @@ from numpy.typing import NDArray
 
 from sweeper.images.value_range import ValueRange
 
+# A part was scaled in another way than the training images if even its largest value reaches a smaller share of their
+# range: bytes for floats up to 1 reach 1/255.
+LEAST_REACHED = 0.01
+
 
 def to_bytes(values: NDArray[Any], value_range: ValueRange) -> NDArray[np.uint8]:
     """The values, which must be finite, as bytes: rounded, a half to the even neighbour, and clipped to 0 and 255."""

@@ -85,7 +85,7 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
             if promotion.is_printed:  # an older sweeper has not recorded the networks
                 before = None
         data = data_source.source_of(study, request.data_dir, request.offline, request.max_bytes)
-        test_sha256 = _test_sha256(data, listener, needed=options.test)
+        test_sha256 = test_evaluation.known_sha256(data, listener, needed=options.test)
         if options.test:
             if not options.allow_retest:
                 test_evaluation.refuse_retest(ledger, study.study_name, study_id, test_sha256, store_arguments(store))
@@ -108,17 +108,6 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
         if outcome is None and undelivered:
             listener(Note(shortfall(undelivered)))
         return outcome and replace(outcome, undelivered=undelivered)
-
-
-def _test_sha256(data: DataSource, listener: Listener, *, needed: bool) -> str | None:
-    """The hash of the test set; None if there is none, or none that can be tested on and it is not `needed`."""
-    try:
-        return test_evaluation.known_sha256(data)
-    except SweeperError as error:
-        if needed:
-            raise
-        listener(Note(f"What is wrong with the test part hinders only a test: {error}"))
-        return None
 
 
 class _Promotion:

@@ -49,9 +49,18 @@ class _Result:
     comparisons: Sequence[Comparison]
 
 
-def known_sha256(source: DataSource) -> str | None:
-    """The hash of the test set, or None without a test set. Decodes no image."""
-    return test_sha256(source)
+def known_sha256(source: DataSource, listener: Listener, *, needed: bool) -> str | None:
+    """The hash of the test set; None if there is none, or none that can be tested on and it is not `needed`.
+
+    Decodes no image. Raises SweeperError.
+    """
+    try:
+        return test_sha256(source)
+    except SweeperError as error:
+        if needed:
+            raise
+        listener(Note(f"What is wrong with the test part hinders only a test: {error}"))
+        return None
 
 
 def load(source: DataSource, pixel_format: PixelFormat, listener: Listener) -> TestSet:

@@ -270,11 +270,11 @@ class StoreOptions:
             )
         try:
             if not stat.S_ISDIR(root.stat().st_mode):
-                raise UsageError(f"the store must be a folder, got {plain(str(root))} (--store)")
+                raise UsageError(f"the store must be a folder, got {plain(root)} (--store)")
         except FileNotFoundError:
             pass  # a search creates it
         except OSError as error:
-            raise UsageError(f"{plain(str(root))} cannot be the store: {error.strerror} (--store)") from error
+            raise UsageError(f"{plain(root)} cannot be the store: {error.strerror} (--store)") from error
         for option, url in (("--storage", self.storage), ("--tracking-uri", self.tracking_uri)):
             if url and not url.isprintable():
                 raise UsageError(f"an address must be printable, got {shortened(repr(redact(url)))} ({option})")

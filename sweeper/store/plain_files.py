@@ -26,7 +26,7 @@ def _check(entries: Iterable[os.DirEntry[str]], root: Path) -> None:
         if kind:
             raise SweeperError(
                 f"a store must hold only its own files and folders, but {plain(entry.path)} is {kind}: remove it, or "
-                f"put the real one in its place (the store itself may be a link: {plain(str(root))})"
+                f"put the real one in its place (the store itself may be a link: {plain(root)})"
             )
 
 

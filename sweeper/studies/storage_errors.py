@@ -91,5 +91,5 @@ def _damaged(storage: BaseStorage) -> str | None:
                     read(text)
                 except UNREADABLE:
                     trial = "" if number == "" else f"trial {number} of "
-                    return f"{plain(str(key))} of {trial}study {plain(str(study))}"
+                    return f"{plain(key)} of {trial}study {plain(study)}"
     return None

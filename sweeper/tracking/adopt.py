@@ -115,6 +115,6 @@ def _check(connection: Connection, here: str) -> None:
         )
         for found, address in connection.execute(text(query), {"here": here}):
             raise SweeperError(
-                f"the store cannot be adopted: its {kind} {plain(str(found))} keeps its files at "
-                f"{plain(str(address))}, which is not in the store's earlier place; nothing was changed"
+                f"the store cannot be adopted: its {kind} {plain(found)} keeps its files at "
+                f"{plain(address)}, which is not in the store's earlier place; nothing was changed"
             )

@@ -45,7 +45,7 @@ def curves_of(store: Store, run_id: str, data_sha256: str, option: str) -> Curve
             below = []  # a promotion's trainings have different configurations
         trainings = [epochs for child in below or [run] if (epochs := _epochs(client, child))]
     if not trainings:
-        refuse(f"run {run_id} ({plain(str(run.info.run_name))}) has no epochs to compare with", option)
+        refuse(f"run {run_id} ({plain(run.info.run_name)}) has no epochs to compare with", option)
     return Curves(_distinct_name(run, data_sha256), trainings)
 
 

@@ -87,7 +87,7 @@ def _check_location(name: str, location: str, store: Store) -> None:
             "has not made it; take another store"
         )
     raise SweeperError(
-        f"the store {store.root} was moved or copied: the artifacts of its runs belong to {plain(str(old))}; "
+        f"the store {store.root} was moved or copied: the artifacts of its runs belong to {plain(old)}; "
         f"`sweeper store adopt --store {shlex.quote(str(store.root))}` makes it a store of its own"
     )
 

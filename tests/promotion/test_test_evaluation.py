@@ -95,7 +95,7 @@ def dataset(monkeypatch, tmp_path):
 
 @pytest.fixture
 def test_set(dataset):
-    return TestSet("tiny", IMAGES, LABELS, CLASSES, evaluations.known_sha256(TINY), "/data")
+    return TestSet("tiny", IMAGES, LABELS, CLASSES, evaluations.known_sha256(TINY, print, needed=True), "/data")
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def interrupted(ledger, test_set, **changes):
 
 
 def recorded(ledger, **models):
-    return evaluations.recorded(ledger, "id-1", evaluations.known_sha256(TINY), models)
+    return evaluations.recorded(ledger, "id-1", evaluations.known_sha256(TINY, print, needed=True), models)
 
 
 def state(ledger):
@@ -433,7 +433,7 @@ def test_known_hash_is_that_of_the_loaded_test_set_and_opens_no_file(dataset, tm
     loaded = load_test_set(DataSource("tiny", data_dir=tmp_path / "data"), pixel_format=PixelFormat((1, 28, 28)))
     for file in dataset.test:
         (tmp_path / "data" / file.name).unlink()
-    assert evaluations.known_sha256(TINY) == loaded.sha256
+    assert evaluations.known_sha256(TINY, print, needed=True) == loaded.sha256
 
 
 def test_notes_about_the_test_files_reach_the_listener(dataset, tmp_path, monkeypatch):

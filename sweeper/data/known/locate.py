@@ -153,14 +153,14 @@ def _find_in_data_dir(dataset: Dataset, wanted: Sequence[DataFile], data_dir: Pa
 
 def _check_data_dir(data_dir: Path) -> None:
     if not os.path.isdir(data_dir):
-        raise UsageError(f"the data folder must exist, got {plain(str(data_dir))}")
+        raise UsageError(f"the data folder must exist, got {plain(data_dir)}")
 
 
 def _paths_in_data_dir(dataset: Dataset, file: DataFile, data_dir: Path) -> list[Path]:
     """The paths of `file` in `data_dir`: directly, then in torchvision's layout."""
     if not str(data_dir).isprintable():
         # Every message about the files in the folder names this path.
-        raise UsageError(f"the data folder's path must be printable, got {plain(str(data_dir))}")
+        raise UsageError(f"the data folder's path must be printable, got {plain(data_dir)}")
     layouts = dict.fromkeys((data_dir, data_dir / dataset.folder))
     return [path for folder in layouts for path in verified_files.candidates(folder, file)]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from sweeper.data.own import found_tables, label_table
 from sweeper.data.own.folder_layout import Layout, Part, TooFewClasses, join_with_map, layout_of
 from sweeper.data.own.image_files import ImageFile
-from sweeper.errors import UsageError, plain, shortened
+from sweeper.errors import UsageError, joined, plain
 from sweeper.folders.names import TEST, TRAIN, VAL, in_label_order
 from sweeper.folders.other_data import other_files, refuse_other_kinds
 from sweeper.images.class_choice import choose
@@ -73,7 +73,8 @@ def _with_choice(parts: FileParts, options: DataOptions) -> FileParts:
 
 
 def _by_folders(root: Path, options: DataOptions) -> FileParts:
-    if not (options.depth or options.own_classes or any(options.part_dirs)):
+    is_told = options.depth or options.own_classes or any(options.part_dirs)
+    if not is_told:
         refuse_other_kinds(root)
     try:
         layout = layout_of(root, options)
@@ -82,15 +83,15 @@ def _by_folders(root: Path, options: DataOptions) -> FileParts:
         if not hint and isinstance(error, TooFewClasses):
             hint = other_files(root) or "sweeper learns to tell classes apart, each in a folder of its own"
         raise UsageError(f"{error}; {hint}" if hint else str(error)) from error
-    if not (options.depth or options.own_classes or any(options.part_dirs)):
+    if not is_told:
         found_tables.refuse_conflict(layout.root, layout.class_folders)
     notes = [*layout.notes]
     if layout.ignored:
-        ignored = shortened(", ".join(map(plain, layout.ignored)))
-        notes.append(f"ignored the folders of {_shown(layout.root)} that are no part of the data: {ignored}")
+        notes.append(
+            f"ignored the folders of {plain(layout.root)} that are no part of the data: {joined(layout.ignored)}"
+        )
     if empty := sorted(layout.train.classes.keys() - {*layout.classes}):
-        listed = shortened(", ".join(map(plain, empty)))
-        notes.append(f"ignored folders without images: {listed} ({_shown(layout.train.folder)})")
+        notes.append(f"ignored folders without images: {joined(empty)} ({plain(layout.train.folder)})")
     names = [*layout.classes]
     if options.map:  # a class of another part may belong to a new class that has training images
         names += sorted({name for part in (layout.val, layout.test) if part for name in part.classes} - {*names})
@@ -130,7 +131,7 @@ def _why_unusable(layout: Layout, options: DataOptions) -> str:
         return ""
     filled = test.filled()
     if not filled and (n_loose := test.n_loose_images()):
-        return f"test images must lie in folders of classes, got {n_loose:,} without ({_shown(test.folder)})"
+        return f"test images must lie in folders of classes, got {n_loose:,} without ({plain(test.folder)})"
     return _unknown_classes(filled, layout.classes, options, test.folder)
 
 
@@ -148,34 +149,34 @@ def _unknown_classes(tested: set[str], classes: Sequence[str], options: DataOpti
     unknown = sorted(tested - set(classes))
     if options.own_classes or not unknown:
         return ""
-    names = shortened(", ".join(map(plain, unknown)))
+    names = joined(unknown)
     by_case = {name.casefold(): name for name in classes}
     alike = next((name for name in unknown if name.casefold() in by_case), None)
     remedy = join_with_map(by_case[alike.casefold()], alike) if alike else "--classes names those to use"
-    return f"test images must be of classes that have training images, got {names} ({_shown(place)}); {remedy}"
+    return f"test images must be of classes that have training images, got {names} ({plain(place)}); {remedy}"
 
 
 def _by_table(root: Path, options: DataOptions) -> FileParts:
     assert options.labels is not None
     table = root / options.labels
     found = label_table.labelled_files(root, table, options)
-    notes = [f"left out rows of {_shown(table)}: {found.left_out}"] if found.left_out else []
+    notes = [f"left out rows of {plain(table)}: {found.left_out}"] if found.left_out else []
     if found.joined:
-        notes.append(f"{found.joined} ({_shown(table)}); write train, val or test in each row to keep them apart")
+        notes.append(f"{found.joined} ({plain(table)}); write train, val or test in each row to keep them apart")
     if found.n_unnamed:
         ignored = f"ignored {found.n_unnamed:,} image{'s' * (found.n_unnamed > 1)}"
-        notes.append(f"{ignored} that {_shown(table)} does not name ({_shown(root)})")
+        notes.append(f"{ignored} that {plain(table)} does not name ({plain(root)})")
     training, validation, test = (found.parts[part] for part in (TRAIN, VAL, TEST))
     classes = in_label_order({file.class_name for file in training})
     if len(classes) < 2:
         names = f"only {plain(classes[0])}" if classes else "none"
         raise UsageError(
-            f"a table of labels must hold at least two classes of training images, got {names} ({_shown(table)})"
+            f"a table of labels must hold at least two classes of training images, got {names} ({plain(table)})"
         )
     for class_name in sorted({file.class_name for file in validation} - set(classes)):
         if not options.own_classes:
             raise UsageError(
-                f"class {plain(class_name)} of the validation images must have training images too ({_shown(table)}); "
+                f"class {plain(class_name)} of the validation images must have training images too ({plain(table)}); "
                 "--classes names those to use"
             )
     unusable = found.unusable or _unknown_classes({file.class_name for file in test}, classes, options, table)
@@ -200,10 +201,6 @@ def _set_aside(files: Sequence[ImageFile]) -> tuple[list[ImageFile], list[ImageF
 
 def _set_aside_note(place: Path, lacking: str, kept: Sequence[ImageFile], aside: Sequence[ImageFile]) -> str:
     return (
-        f"{_shown(place)} has no {lacking}: {len(aside):,} of its {len(kept) + len(aside):,} files, picked by the hash "
+        f"{plain(place)} has no {lacking}: {len(aside):,} of its {len(kept) + len(aside):,} files, picked by the hash "
         "of their names, are set aside as the test part"
     )
-
-
-def _shown(path: Path) -> str:
-    return plain(str(path))

@@ -1,7 +1,6 @@
 """Finds out which folders of a data set are its parts (train, val, test) and which are classes, by their names."""
 
 import shlex
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 from sweeper.errors import UsageError, plain, shortened
 from sweeper.folders.names import IMAGE_FOLDERS, PARTS, TEST, TRAIN, VAL, in_label_order, parts_in
 from sweeper.folders.walk import files_below, folders, holds_images, n_images_in
-from sweeper.images.class_names import typed
+from sweeper.images.class_names import composed, typed
 from sweeper.images.options import DataOptions
 
 MOST_NAMED = 5
@@ -78,7 +77,7 @@ def layout_of(folder: Path, options: DataOptions) -> Layout:
         names = [path.name for path in found.values()]
         listed = ", ".join(map(plain, names))
         raise UsageError(
-            f"there must be a folder of training images beside {listed}, got none ({_shown(root)}); --train-dir names "
+            f"there must be a folder of training images beside {listed}, got none ({plain(root)}); --train-dir names "
             f"it, and --classes {typed(folders(root))} takes all for classes"
         )
     if not found and not options.depth and (inner := _parts_in_classes(root, options)):
@@ -96,9 +95,9 @@ def layout_of(folder: Path, options: DataOptions) -> Layout:
     ignored = tuple(name for name in folders(root) if name not in used) if found else ()
     # Without labels, test images are told of where they are missed, and validation images are only left out if asked.
     notes = tuple(
-        _loose_images(part)
+        _loose_images(part, n)
         for part in (train, val, test)
-        if part and part.n_loose_images() and (part is not test or part.filled())
+        if part and (n := part.n_loose_images()) and (part is not test or part.filled())
     )
     is_single = not (val or test) and train.folder == root
     return Layout(root, train, val, test, classes, is_single, ignored, notes)
@@ -122,10 +121,9 @@ def _parts_in_classes(root: Path, options: DataOptions) -> dict[str, Part]:
     return {part: Part(root, classes) for part, classes in folders_of.items() if classes}
 
 
-def _loose_images(part: Part) -> str:
-    n = part.n_loose_images()
+def _loose_images(part: Part, n: int) -> str:
     is_in = "s that are" if n > 1 else " that is"
-    return f"ignored {n:,} image{is_in} in no folder of a class ({_shown(part.folder)})"
+    return f"ignored {n:,} image{is_in} in no folder of a class ({plain(part.folder)})"
 
 
 def _part_folders(root: Path, options: DataOptions) -> dict[str, Path]:
@@ -134,7 +132,7 @@ def _part_folders(root: Path, options: DataOptions) -> dict[str, Path]:
     for part, name in named.items():
         inner, outer = (root / name).resolve(), root.resolve()
         if outer not in inner.parents or not inner.is_dir():
-            raise UsageError(f"--{part}-dir must name a folder in {_shown(root)}, got {plain(name)}")
+            raise UsageError(f"--{part}-dir must name a folder in {plain(root)}, got {plain(name)}")
     names = folders(root)
     found: dict[str, list[str]] = defaultdict(list)
     for name in names:
@@ -148,7 +146,7 @@ def _part_folders(root: Path, options: DataOptions) -> dict[str, Path]:
         if len(found[part]) > 1:
             listed = " and ".join(map(plain, found[part]))
             raise UsageError(
-                f"one folder must hold the {part} part, got {listed} ({_shown(root)}); --{part}-dir names it"
+                f"one folder must hold the {part} part, got {listed} ({plain(root)}); --{part}-dir names it"
             )
     return {part: root / (named.get(part) or found[part][0]) for part in PARTS if part in found.keys() | named.keys()}
 
@@ -164,7 +162,7 @@ def _refuse_class_named_like_a_part(root: Path, names: Sequence[str], found: Map
     if TRAIN not in parts_in(suspect):
         reading = f"--classes {typed(images)} leaves it out"
     raise UsageError(
-        f"folder {plain(suspect)} may be a class or the {min(parts_in(suspect))} part of {_shown(root)}; "
+        f"folder {plain(suspect)} may be a class or the {min(parts_in(suspect))} part of {plain(root)}; "
         f"--classes {typed(sorted([*images, *named_like_parts]))} takes it for a class, {reading}"
     )
 
@@ -177,8 +175,8 @@ def _part(folder: Path, options: DataOptions) -> Part:
     classes: dict[str, list[str]] = defaultdict(list)
     for name in names:
         if not name.isprintable() or not name.strip():
-            raise UsageError(f"a class must have a printable name, got {plain(name)} ({_shown(folder)})")
-        classes[unicodedata.normalize("NFC", name)].append(name)
+            raise UsageError(f"a class must have a printable name, got {plain(name)} ({plain(folder)})")
+        classes[composed(name)].append(name)
     return Part(folder, classes)
 
 
@@ -194,7 +192,7 @@ def _refuse_nested_classes(train: Part) -> None:
     if any(map(parts_in, below)):
         raise UsageError(
             f"parts must lie in one folder, got {shortened(', '.join(map(plain, below)))} in {plain(name)} "
-            f"({_shown(train.folder)}); give the path of the folder that holds them, or make the same parts in each "
+            f"({plain(train.folder)}); give the path of the folder that holds them, or make the same parts in each "
             "class"
         )
     joined = [f"{outer}/{name}" for outer, names in inner.items() for name in names]
@@ -211,7 +209,7 @@ def _refuse_nested_classes(train: Part) -> None:
             f"--map FILE with lines like {line} if they are pieces of one"
         )
     raise UsageError(
-        f"{message}: give one of the options, or the path of the folder that holds the classes ({_shown(train.folder)})"
+        f"{message}: give one of the options, or the path of the folder that holds the classes ({plain(train.folder)})"
     )
 
 
@@ -223,15 +221,15 @@ def _classes(train: Part, others: Sequence[Part], options: DataOptions) -> tuple
         empty = train.classes.keys() - filled
         if missing := sorted(other.filled() & empty & set(options.classes or empty)):
             raise UsageError(
-                f"class {plain(missing[0])} must have training images, got some in {_shown(other.folder)} and none in "
-                f"{_shown(train.folder)}; --classes names the classes to use"
+                f"class {plain(missing[0])} must have training images, got some in {plain(other.folder)} and none in "
+                f"{plain(train.folder)}; --classes names the classes to use"
             )
     if len(filled) < 2:
         loose = train.n_loose_images()
         found = f"only {plain(min(filled))}" if filled else "none"
         found += f" and {loose:,} images outside of such folders" if loose else ""
         raise TooFewClasses(
-            f"a folder of images must hold at least two folders of classes, got {found} ({_shown(train.folder)})"
+            f"a folder of images must hold at least two folders of classes, got {found} ({plain(train.folder)})"
         )
     return in_label_order(filled)
 
@@ -241,13 +239,13 @@ def _require_known_classes(val: Part, train: Part, classes: Sequence[str], optio
     _refuse_alike_names(val, options)
     if not val.filled() and (n_loose := val.n_loose_images()) and not options.resplit:
         raise UsageError(
-            f"validation images must lie in folders of classes, got {n_loose:,} without ({_shown(val.folder)}); "
+            f"validation images must lie in folders of classes, got {n_loose:,} without ({plain(val.folder)}); "
             "--resplit leaves them out, and cuts the part from the training images"
         )
     for name in [] if options.own_classes else sorted(val.filled() - set(classes)):
         alike = [known for known in classes if known.casefold() == name.casefold()]
         hint = join_with_map(alike[0], name) if alike else "--classes names those to use"
-        raise UsageError(f"class {plain(name)} of {_shown(val.folder)} must be in {_shown(train.folder)} too; {hint}")
+        raise UsageError(f"class {plain(name)} of {plain(val.folder)} must be in {plain(train.folder)} too; {hint}")
 
 
 def join_with_map(known: str, other: str) -> str:
@@ -268,7 +266,7 @@ def _refuse_alike_names(part: Part, options: DataOptions) -> None:
             both = sorted((other, name))
             raise UsageError(
                 f"classes must differ by more than case and spaces, got {both[0]!r} and {both[1]!r} "
-                f"({_shown(part.folder)}); rename or join the folders, or join the classes with --map"
+                f"({plain(part.folder)}); rename or join the folders, or join the classes with --map"
             )
 
 
@@ -287,7 +285,3 @@ def _entered(folder: Path, part: str | None = None) -> Path:
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(map(plain, names[:MOST_NAMED])) + ", ..." * (len(names) > MOST_NAMED)
-
-
-def _shown(path: Path) -> str:
-    return plain(str(path))

@@ -71,7 +71,7 @@ def refuse_conflict(root: Path, classes_of: Mapping[str, str]) -> None:
         if is_other:
             raise UsageError(
                 f"the classes may be the folders, or those that {plain(table.name)} gives: --depth 1 takes the "
-                f"folders, {command} the table ({plain(str(root))})"
+                f"folders, {command} the table ({plain(root)})"
             )
 
 

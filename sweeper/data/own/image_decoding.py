@@ -12,7 +12,6 @@ import numpy as np
 
 from sweeper.data.own.image_files import MOST_PIXELS, Format, Header, Inspected, content_of, formats_of
 from sweeper.data.own.many_files import HELD_BYTES, each, silent_pillow
-from sweeper.data.own.npz_images import LEAST_REACHED
 from sweeper.data.own.refusals import refuse_bad
 from sweeper.errors import SweeperError, UsageError, plain
 from sweeper.images import resize
@@ -26,6 +25,7 @@ from sweeper.images.options import DataOptions
 from sweeper.images.progress import Progress
 from sweeper.images.reading import Reading
 from sweeper.images.resize import fitted
+from sweeper.images.scaling import LEAST_REACHED
 from sweeper.images.stored_form import UPRIGHT
 from sweeper.images.value_range import OPTION, ValueRange
 
@@ -214,8 +214,7 @@ def _unchanged(inspected: Inspected, options: DataOptions) -> bytes:
             return content
         found = "another content"
     raise SweeperError(
-        f"a file must not change while it is read, got {found} ({plain(str(inspected.file.path))}); "
-        "run the command again"
+        f"a file must not change while it is read, got {found} ({plain(inspected.file.path)}); run the command again"
     )
 
 

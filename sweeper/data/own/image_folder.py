@@ -54,7 +54,7 @@ def test_part(root: Path, options: DataOptions, wanted: Format, reading: Reading
     files = _test_files(parts)
     if not any(file.class_name in parts.classes for file in files):
         found = "none of the classes asked for" if files else "none set aside" if parts.is_set_aside else "none"
-        raise NoTestImages(f"there must be a test part, got {found} ({plain(str(root))})")
+        raise NoTestImages(f"there must be a test part, got {found} ({plain(root)})")
     _tell_links(parts, files, reading)
     try:
         return _part(parts, files, wanted, options, reading)
@@ -140,7 +140,7 @@ def _refuse_other_sizes(
 ) -> None:
     """Raises SweeperError unless all images have one size: the wanted one, if the training images have told it."""
     sizes = [found.header.size for found in inspected if isinstance(found.header, Format)]
-    place = plain(str(parts.root))
+    place = plain(parts.root)
     if wanted:
         refuse_test_sizes(sizes, wanted.size, place)
         return
@@ -166,9 +166,9 @@ def _tell_links(parts: FileParts, files: Sequence[ImageFile], reading: Reading) 
     links = [path for path in (*sorted(folders), *(file.path for file in files)) if path.is_symlink()]
     outside = [(path, target) for path in links if not Path(target := os.path.realpath(path)).is_relative_to(root)]
     if outside:
-        shown = "; ".join(f"{plain(str(path))} -> {plain(target)}" for path, target in outside[:MOST_LINKS])
+        shown = "; ".join(f"{plain(path)} -> {plain(target)}" for path, target in outside[:MOST_LINKS])
         more = f"; and {len(outside) - MOST_LINKS:,} more" if len(outside) > MOST_LINKS else ""
-        reading.notify(f"images are also read outside of {plain(str(parts.root))}, where links lead: {shown}{more}")
+        reading.notify(f"images are also read outside of {plain(parts.root)}, where links lead: {shown}{more}")
 
 
 def _refuse_empty_classes(parts: FileParts, present: Collection[str]) -> None:
@@ -185,7 +185,7 @@ def _refuse_empty_classes(parts: FileParts, present: Collection[str]) -> None:
                 remedy += f", or leave out classes too small to be split with --min-per-class {PARTS}"
             elif 2 <= len(others) <= MOST_TYPED:
                 remedy += f", or leave the class out with --classes {typed(others)}"
-            place = plain(str(parts.place))
+            place = plain(parts.place)
             raise UsageError(f"class {plain(name)} must hold at least one image, got none{aside} ({place}); {remedy}")
 
 

@@ -75,7 +75,7 @@ def labelled_files(root: Path, table: Path, options: DataOptions) -> LabelledFil
         has_parts = _part_by_folders(found)
     left_out = "; ".join(filter(None, (_described(found.bad), f"{n_broken:,} that cannot be read" * (n_broken > 0))))
     if left_out and (not options.skip_bad or not found.of_file):
-        message = f"every row must have a label and a file: {left_out} ({_shown(table)}); {_remedy(found, files)}"
+        message = f"every row must have a label and a file: {left_out} ({plain(table)}); {_remedy(found, files)}"
         raise SweeperError(message)
     _refuse_unprintable(found, table)
     _refuse_numbers(found, options, table)
@@ -88,7 +88,7 @@ def labelled_files(root: Path, table: Path, options: DataOptions) -> LabelledFil
     if tests and options.skip_bad:
         left_out = "; ".join(filter(None, (left_out, f"of the test part, {tests}")))
     elif tests:
-        unusable = f"every row of the test part must have a label and a file: {tests} ({_shown(table)})"
+        unusable = f"every row of the test part must have a label and a file: {tests} ({plain(table)})"
     n_unnamed = sum(is_image(name) for name in files.names if name not in found.named)
     joined = "; ".join(
         f"{' and '.join(map(plain, sorted(words)))} are one {part} part"
@@ -110,7 +110,7 @@ def path_of_table(root: str, table: Path) -> str:
             return str(found.relative_to(folder) if folder in found.parents else found)
     if Path(root).is_dir() and len(table.parts) == 1 and list(_tables(Path(root), root / table)):
         return str(table)
-    raise UsageError(f"--labels must be a file that exists, got {_shown(table)}")
+    raise UsageError(f"--labels must be a file that exists, got {plain(table)}")
 
 
 def _tables(root: Path, table: Path) -> Iterator[tuple[Path, str | None]]:
@@ -142,20 +142,20 @@ def _read_rows(
         elif len(named) > 1:
             raise UsageError(
                 f"a row must name one file, got {plain(name)} for {plain(named[0])} and {plain(named[1])} "
-                f"({_shown(table)}); write the folder before the name"
+                f"({plain(table)}); write the folder before the name"
             )
         elif not named:
             bad["without a file"].append(name)
         elif has_boxes and named[0] in found.of_file:
             raise UsageError(
-                f"detection data are not supported, got several boxes for {plain(named[0])} ({_shown(table)}); cut the "
+                f"detection data are not supported, got several boxes for {plain(named[0])} ({plain(table)}); cut the "
                 "boxes out, and write each to the folder of its class"
             )
         elif found.of_file.setdefault(named[0], (part, class_name)) != (part, class_name):
             other = found.of_file[named[0]]
             two = f"{plain(other[1])} and {plain(class_name)}" if other[0] == part else f"{other[0]} and {part}"
             raise UsageError(
-                f"an image must have one label and one part, got {two} for {plain(named[0])} ({_shown(table)}); "
+                f"an image must have one label and one part, got {two} for {plain(named[0])} ({plain(table)}); "
                 "several labels for an image (multi-label data) are not supported"
             )
 
@@ -189,7 +189,7 @@ def _refuse_unprintable(found: _Labels, table: Path) -> None:
     for file, (_, class_name) in found.of_file.items():
         if not class_name.isprintable():
             raise UsageError(
-                f"a class must have a printable name, got {plain(class_name)} for {plain(file)} ({_shown(table)}); "
+                f"a class must have a printable name, got {plain(class_name)} for {plain(file)} ({plain(table)}); "
                 "write the label as one line without control characters"
             )
 
@@ -202,7 +202,7 @@ def _refuse_numbers(found: _Labels, options: DataOptions, table: Path) -> None:
     if not chosen and n_different > max(FEW_CLASSES, len(labels) / 2) and all(map(_is_number, set(labels))):
         raise UsageError(
             f"labels must be classes: regression data are not supported, got {n_different:,} different numbers in "
-            f"{len(labels):,} rows, such as {plain(labels[0])} ({_shown(table)}); write a column of classes, such as "
+            f"{len(labels):,} rows, such as {plain(labels[0])} ({plain(table)}); write a column of classes, such as "
             "ranges of the numbers, or name another with --label-column"
         )
 
@@ -220,7 +220,7 @@ def _refuse_several_labels(found: _Labels, options: DataOptions, table: Path) ->
             if len(pieces) > 1 and pieces <= classes:
                 raise UsageError(
                     f"an image must have one label: multi-label data are not supported, got {plain(class_name)} beside "
-                    f"{shortened(' and '.join(map(plain, sorted(pieces))))} ({_shown(table)}); --map or --classes "
+                    f"{shortened(' and '.join(map(plain, sorted(pieces))))} ({plain(table)}); --map or --classes "
                     "names the classes to use"
                 )
 
@@ -241,11 +241,7 @@ def _part(value: str, table: Path, column: str) -> str:
     found = parts_in(value)
     if len(found) != 1:
         raise UsageError(
-            f"column {plain(column)} must say train, val or test in each row, got {plain(value)} ({_shown(table)}); "
+            f"column {plain(column)} must say train, val or test in each row, got {plain(value)} ({plain(table)}); "
             "write one of these there, or take the column away: then a test part is set aside"
         )
     return found.pop()
-
-
-def _shown(path: Path) -> str:
-    return plain(str(path))

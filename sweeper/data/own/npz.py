@@ -25,7 +25,7 @@ from sweeper.data.own.npz_content import (
 from sweeper.data.own.npz_images import images_in
 from sweeper.data.own.npz_keys import Keys, keys_of
 from sweeper.data.own.npz_labels import Classes, Labels, classes_of, require_one_kind
-from sweeper.errors import SweeperError, UsageError, plain, shortened
+from sweeper.errors import SweeperError, UsageError, joined, plain
 from sweeper.folders.names import TEST, TRAIN, VAL
 from sweeper.images.bounds import check_size
 from sweeper.images.class_choice import choose, counted
@@ -55,7 +55,7 @@ def training_part(path: Path, options: DataOptions, reading: Reading) -> ImageSe
     content = read_parts(keys, parts, options, reading)
     classes = _classes(content.labels, content.class_names, options)
     if classes.empty:
-        reading.notify(f"left out classes without training images: {_listed(classes.empty)} ({plain(str(path))})")
+        reading.notify(f"left out classes without training images: {joined(classes.empty)} ({plain(path)})")
     numbers = [classes.numbers(labels) for labels in content.labels]
     for part, stored, known in zip(parts, content.labels, numbers, strict=True):
         _tell_unknown(part, stored, known, options, reading)
@@ -79,7 +79,7 @@ def test_part(path: Path, options: DataOptions, wanted: PixelFormat, reading: Re
     """
     keys = keys_of(path)
     if not _has_test_part(keys):
-        raise NoTestImages(f"there must be a test part, got no test_images and test_labels ({plain(str(path))})")
+        raise NoTestImages(f"there must be a test part, got no test_images and test_labels ({plain(path)})")
     trained = [labels_in(keys, part) for part in (TRAIN, VAL) if keys.has(part)]
     classes = _classes(trained, class_names_in(keys), options)
     try:
@@ -99,7 +99,7 @@ def test_part(path: Path, options: DataOptions, wanted: PixelFormat, reading: Re
     choice = choose(options, counted(known[known >= 0], classes.names))
     part = converted(_part(keys, [TEST], content, classes, labels, options, reading), choice, options, reading)
     if not len(part.labels):
-        raise NoTestImages(f"there must be a test part, got none of the classes asked for ({plain(str(path))})")
+        raise NoTestImages(f"there must be a test part, got none of the classes asked for ({plain(path)})")
     return part
 
 
@@ -120,14 +120,14 @@ def test_sha256(path: Path) -> str | None:
 
 
 def _tell(keys: Keys, reading: Reading) -> None:
-    place = plain(str(keys.path))
+    place = plain(keys.path)
     if keys.are_without_parts:
         reading.notify(f"{place} names no parts: all its images are training images, and there is no test part")
     if keys.others:
-        names = _listed(keys.others)
+        names = joined(keys.others)
         reading.notify(f"ignored arrays whose names say neither images, labels nor classes: {names} ({place})")
     if keys.unused:
-        names = _listed(keys.unused)
+        names = joined(keys.unused)
         reading.notify(f"ignored arrays of images or labels beside those that are read: {names} ({place})")
 
 
@@ -147,7 +147,7 @@ def _check_size(keys: Keys, parts: Sequence[str], options: DataOptions, reading:
             shapes.append(images_in(array, options).layout.shape)
             n_stored += array.n_stored
     shape = sum(shape[0] for shape in shapes), *shapes[0][1:]
-    check_size(shape, n_stored, reading.max_bytes, plain(str(keys.path)), advice="")
+    check_size(shape, n_stored, reading.max_bytes, plain(keys.path), advice="")
 
 
 def _part(
@@ -200,8 +200,4 @@ def _tell_unknown(
 
 
 def _unknown(stored: Labels, numbers: NDArray[np.int64]) -> str:
-    return _listed(list(map(str, np.unique(stored.values[numbers < 0]).tolist())))
-
-
-def _listed(names: Sequence[str]) -> str:
-    return shortened(", ".join(map(plain, names)))
+    return joined(list(map(str, np.unique(stored.values[numbers < 0]).tolist())))

@@ -71,7 +71,7 @@ def opened(path: Path, name: str, digest: "hashlib._Hash | None" = None) -> Iter
     Raises UsageError if the file has no such array, and SweeperError if the array is not readable.
     """
     if name not in names(path):
-        raise UsageError(f"the file must hold {name} ({plain(str(path))})")
+        raise UsageError(f"the file must hold {name} ({plain(path)})")
     with _readable(path, name), zipfile.ZipFile(path) as archive:
         info = archive.getinfo(f"{name}.npy")
         with archive.open(info) as file:
@@ -98,7 +98,7 @@ def names(path: Path) -> list[str]:
 
 def place(path: Path, name: str) -> str:
     """The place of an array in a message."""
-    return f"{plain(str(path))}, {name}"
+    return f"{plain(path)}, {name}"
 
 
 def _check(array: StoredArray, info: zipfile.ZipInfo, content: int) -> None:
@@ -132,4 +132,4 @@ def _readable(path: Path, name: str) -> Iterator[None]:
         raise
     except Exception as error:  # damaged bytes make zipfile, zlib and numpy raise exceptions of any type
         text = first_line(error)
-        raise SweeperError(f"{name} must be readable as .npz data, got: {plain(text)} ({plain(str(path))})") from error
+        raise SweeperError(f"{name} must be readable as .npz data, got: {plain(text)} ({plain(path)})") from error

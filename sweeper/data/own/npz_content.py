@@ -161,4 +161,4 @@ def _progress(what: str, array: StoredArray, reading: Reading) -> Progress:
 
 
 def _changed(path: Path) -> SweeperError:
-    return SweeperError(f"the file was changed while it was read ({plain(str(path))}); run the command again")
+    return SweeperError(f"the file was changed while it was read ({plain(path)}); run the command again")

@@ -14,14 +14,13 @@ from sweeper.images.alpha import composited, conversion
 from sweeper.images.array_layout import ArrayLayout, layout_of
 from sweeper.images.options import DataOptions
 from sweeper.images.progress import Progress
-from sweeper.images.scaling import n_outside, to_bytes
+from sweeper.images.scaling import LEAST_REACHED, n_outside, to_bytes
 from sweeper.images.value_range import BYTES, OPTION, ValueRange, of_floats, of_integers
 
 # Types of numbers that can be pixels. Those of one group may differ between the parts.
 GROUPS = {"b": "booleans", "i": "integers", "u": "integers", "f": "floats"}
-# A part was scaled in another way than the training images if a larger share of its values is outside of their range,
-# or if even its largest value reaches a smaller share of the range: bytes for floats up to 1 reach 1/255.
-MOST_OUTSIDE, LEAST_REACHED = 0.1, 0.01
+# A part was scaled in another way than the training images if a larger share of its values is outside of their range.
+MOST_OUTSIDE = 0.1
 # The opacity of a pixel through which nothing shines.
 OPAQUE = 255
 

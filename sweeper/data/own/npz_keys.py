@@ -55,7 +55,7 @@ class Keys:
             name, other = (images[0], "labels") if images else (labels[0], "images")
             raise UsageError(
                 f"images and labels of a part must both be there, got {plain(name)} and no {part} {other} "
-                f"({plain(str(self.path))}); {part}_{other} would be understood"
+                f"({plain(self.path)}); {part}_{other} would be understood"
             )
         return bool(images)
 
@@ -66,7 +66,7 @@ class Keys:
         if self.are_without_parts and dividing:
             raise UsageError(
                 f"each part must have arrays of its own, got {_listed(dividing)} beside images without a part "
-                f"({plain(str(self.path))}); store the parts as train_images, train_labels, test_images, test_labels"
+                f"({plain(self.path)}); store the parts as train_images, train_labels, test_images, test_labels"
             )
 
     def array(self, part: str, kind: Kind) -> str:
@@ -74,14 +74,14 @@ class Keys:
         found = self._named(part, kind)
         if len(found) > 1:
             raise UsageError(
-                f"one array must hold the {kind} of the {part} part, got {_listed(found)} ({plain(str(self.path))}); "
+                f"one array must hold the {kind} of the {part} part, got {_listed(found)} ({plain(self.path)}); "
                 "store the file without the others"
             )
         if not found:
             raise UsageError(
                 f"the file must hold images and labels under names such as {part}_images and {part}_labels, "
                 f"x_{part} and y_{part}, images and labels, or X and y, got no {part} {kind} among "
-                f"{_described(self.path)} ({plain(str(self.path))}); numpy.savez(FILE, train_images=..., "
+                f"{_described(self.path)} ({plain(self.path)}); numpy.savez(FILE, train_images=..., "
                 "train_labels=...) names them"
             )
         return found[0]
@@ -90,7 +90,7 @@ class Keys:
         """The name of the array of class names, if there is one. Raises UsageError for more than one."""
         if len(self.class_names) > 1:
             raise UsageError(
-                f"one array must hold the class names, got {_listed(self.class_names)} ({plain(str(self.path))}); "
+                f"one array must hold the class names, got {_listed(self.class_names)} ({plain(self.path)}); "
                 "store the file without the others"
             )
         return self.class_names[0] if self.class_names else None

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeper.data.own.npz_arrays import StoredArray
-from sweeper.errors import UsageError, plain, shortened
+from sweeper.errors import UsageError, joined, plain
 from sweeper.folders.names import in_label_order
 
 Value = int | str
@@ -142,7 +142,7 @@ def _named_classes(
     if any(isinstance(value, str) for value in present):
         values: tuple[Value, ...] = names
         if unknown := sorted(map(str, present - set(names))):
-            raise UsageError(f"labels must be among the class names, got {_listed(unknown)} ({place})")
+            raise UsageError(f"labels must be among the class names, got {joined(unknown)} ({place})")
     elif numbers.keys() <= set(names) and present != set(range(len(names))):
         values = tuple(numbers.get(name, name) for name in names)
     else:
@@ -171,7 +171,7 @@ def _first_label(
     meant = [first for first, classes in enumerate(readings) if wanted and set(wanted) <= set(classes)]
     if len(meant) == 1:
         return meant[0]
-    from_0, from_1 = (_listed(classes) for classes in readings)
+    from_0, from_1 = (joined(classes) for classes in readings)
     raise UsageError(
         f"labels must tell whether they count the {len(names):,} class names from 0 or from 1, got labels from "
         f"{min(present)} to {max(present)}, which may be {from_0} or {from_1} ({place}); name these in --classes, or "
@@ -276,7 +276,3 @@ def _refuse_names_that_differ_by_case(names: Sequence[str], place: str) -> None:
 
 def _of(n: int, values: NDArray[Any]) -> str:
     return f"{n:,} of {len(values):,} images"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return shortened(", ".join(map(plain, names)))
