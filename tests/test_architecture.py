@@ -21,13 +21,14 @@ FILES = {
 FLOORS = (
     {"__main__"},
     {"cli"},
-    {"doctor"},
+    {"doctor", "report"},
+    {"analysis"},  # what trained networks make of images
     {"search", "promotion"},  # a whole sweep; from its best trials to a champion
     {"runs"},  # trainings recorded in MLflow
     {"engine.local"},  # worker processes on this machine
     {"engine", "studies"},  # where trainings run; Optuna's state
     {"spaces", "tracking"},  # search spaces; MLflow
-    {"events", "inspection"},  # what listeners hear; what a data set holds
+    {"events", "explain", "inspection"},  # what listeners hear; what a network sees; what a data set holds
     {"data", "models", "plots", "training"},
     {"data.known", "data.own"},
     {"data.formats", "folders"},

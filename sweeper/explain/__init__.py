@@ -1,0 +1,1 @@
+"""What a network sees and confuses: images and predictions in, plain arrays out."""
