@@ -60,10 +60,9 @@ def select(
     Selects fewer if fewer have finished. With the `numbers` of trials, selects these and the baseline instead, whatever
     their scores. Raises SweeperError if no trial can be selected.
     """
-    variants = spec.space.get("variants", {})
-    if "baseline" not in variants:
+    baseline = baseline_of(spec)
+    if baseline is None:
         raise SweeperError("the study cannot be promoted: the spec that it was started with has no variant baseline")
-    baseline = Configuration.from_values(variants["baseline"])
     chosen = _named(trials, numbers, spec.metric) if numbers else distinct(trials, spec.metric)[:top]
     if not chosen:
         raise SweeperError(
@@ -91,6 +90,12 @@ def select(
             )
         )
     return found
+
+
+def baseline_of(spec: StudySpec) -> Configuration | None:
+    """The baseline of the study's space; None if an older sweeper has recorded none."""
+    values = spec.space.get("variants", {}).get("baseline")
+    return None if values is None else Configuration.from_values(values)
 
 
 def distinct(trials: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:
