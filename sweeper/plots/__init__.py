@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from sweeper.plots.confusion import confusion_matrix
 from sweeper.plots.curves import head_accuracies, learning_curves, mean_learning_curves, overlaid_curves
+from sweeper.plots.dark import darken
 from sweeper.plots.rates import learning_rates
 from sweeper.plots.study import optimization_history, parameter_importance
 
@@ -34,6 +35,7 @@ class Plot:
     function: str
     arguments: Mapping[str, Any]
 
-    def draw(self) -> Figure:
-        """Draws the plot. Raises ValueError as its function does."""
-        return FUNCTIONS[self.function](**self.arguments)
+    def draw(self, dark: bool = False) -> Figure:
+        """Draws the plot, on request in the colours of a dark page. Raises ValueError as its function does."""
+        figure = FUNCTIONS[self.function](**self.arguments)
+        return darken(figure) if dark else figure

@@ -45,8 +45,8 @@ def confusion_matrix(matrix: npt.ArrayLike, classes: Sequence[str], title: str) 
     axes = figure.add_subplot()
     # On a linear scale, a confusion of 2 % would look like none beside a diagonal near 100 %.
     image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1), interpolation="nearest")
-    bar = figure.colorbar(image, ax=axes, shrink=0.8, aspect=30, pad=0.02, ticks=[0, 0.01, 0.05, 0.1, 0.2, 0.5, 1])
-    bar.ax.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
+    ticks, percent = [0, 0.01, 0.05, 0.1, 0.2, 0.5, 1], PercentFormatter(xmax=1, decimals=0)
+    bar = figure.colorbar(image, ax=axes, shrink=0.8, aspect=30, pad=0.02, ticks=ticks, format=percent)
     bar.set_label("Share of the true class (%)")
 
     axes.set_xticks(shown, names, rotation=angle, ha="right", rotation_mode="anchor", fontsize=size, parse_math=False)
