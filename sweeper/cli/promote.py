@@ -217,10 +217,11 @@ def _show(outcome: "PromotionOutcome", request: "PromotionRequest") -> None:
 
 
 def show(outcome: "PromotionOutcome") -> None:
-    """Prints the finalists, the test metrics if there are any, and the verdict."""
+    """Prints the answer in a sentence, the finalists, the test metrics if there are any, and the verdict."""
     from sweeper.cli.tables import confusions, finalists_table, stdout_console, tested_table
 
     console = stdout_console()
+    click.echo(f"{outcome.plain_sentence}\n")
     console.print(finalists_table(outcome))
     if any(entrant.test for entrant in outcome.entrants):
         console.print(tested_table(outcome))

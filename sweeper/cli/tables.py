@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from sweeper.cli.console import PlainConsole, output_width
+from sweeper.evaluation.amounts import is_share
 from sweeper.studies import trial_records
-from sweeper.studies.objective import LABELS, METRICS, is_share
+from sweeper.studies.objective import LABELS, METRICS
 from sweeper.studies.trial_records import TrialRecord
 
 if TYPE_CHECKING:

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sweeper.evaluation.amounts import is_share
 from sweeper.evaluation.holm import Adjusted, holm
 from sweeper.evaluation.statistics import Estimate, PairedTest
 from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.predictions import Predictions
-from sweeper.studies.objective import direction, is_share
+from sweeper.studies.objective import direction
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from sweeper.errors import first_line
+from sweeper.evaluation.amounts import amount, number, signed
 from sweeper.evaluation.statistics import over_seeds_and_images
 from sweeper.events import Listener, Note
-from sweeper.promotion.verdict import amount, number, signed
 from sweeper.studies.objective import LABELS, METRICS, direction
 from sweeper.tracking.aliases import RegisteredVersion
 from sweeper.tracking.registry import Registry

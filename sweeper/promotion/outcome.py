@@ -113,6 +113,7 @@ class PromotionOutcome:
     those without a result, for which `dropped` has a sentence each; it is empty if an older sweeper dropped some.
     `search_scores` says what the entrants' search scores are. `constants` holds, by part, what always saying
     one class scores. `test_sha256` is None without a test set. `undelivered` says why MLflow did not accept writes.
+    `plain_sentence` says all of this in one.
     """
 
     study_name: str
@@ -133,11 +134,12 @@ class PromotionOutcome:
     dropped: Sequence[str]
     test_sha256: str | None = None
     undelivered: Sequence[str] = ()
+    plain_sentence: str = ""
     constants: Mapping[str, Constant] = field(default_factory=dict)
 
     @property
     def sentences(self) -> list[str]:
-        """All sentences, in the order in which they are shown."""
+        """All sentences of the verdict, in the order in which they are shown."""
         return [*self.verdict, *self.registration, *self.test_verdict]
 
     def summary(self) -> dict[str, Any]:
@@ -150,6 +152,7 @@ class PromotionOutcome:
             "search_scores": self.search_scores,
             "options": dict(self.options),
             "time": self.time,
+            "plain_sentence": self.plain_sentence,
             "finalists": [entrant.as_json() for entrant in self.entrants],
             "comparisons": [comparison.as_json() for comparison in self.comparisons],
             "constant_predictors": {part: asdict(constant) for part, constant in self.constants.items()},

@@ -12,6 +12,7 @@ from sweeper.promotion import incumbent, test_evaluation, verdict
 from sweeper.promotion.finalists import distinct
 from sweeper.promotion.options import PromotionOptions
 from sweeper.promotion.outcome import PromotionOutcome
+from sweeper.promotion.plain_sentence import plain_sentence
 from sweeper.promotion.request import PromotionRequest
 from sweeper.store.layout import Store
 from sweeper.studies import lifecycle, trial_records
@@ -85,9 +86,10 @@ def with_tests(outcome: PromotionOutcome, ledger: Ledger, study_id: str) -> Prom
 
 
 def with_champion(outcome: PromotionOutcome, registry: Registry) -> PromotionOutcome:
-    """A promotion's outcome, with the version that is the registered champion now."""
+    """A promotion's outcome, with the version that is the registered champion now, and all of it in one sentence."""
     found = registry.champion(outcome.model_name)
-    return replace(outcome, registered_champion=None if found is None else found[0].version)
+    outcome = replace(outcome, registered_champion=None if found is None else found[0].version)
+    return replace(outcome, plain_sentence=plain_sentence(outcome))
 
 
 def announce(request: PromotionRequest, study: optuna.Study, outcome: PromotionOutcome, listener: Listener) -> None:

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweeper.errors import shortened
+from sweeper.evaluation.amounts import amount, number, signed, unit
 from sweeper.evaluation.constant import Constant
 from sweeper.evaluation.statistics import Estimate
 from sweeper.promotion.comparisons import Comparison, bounded, shrinkage
 from sweeper.promotion.finalists import Finalist
 from sweeper.studies.findings import beats, in_words
-from sweeper.studies.objective import LABELS, direction, is_share
+from sweeper.studies.objective import LABELS, direction
 
 
 def on_configurations(
@@ -193,27 +194,6 @@ def _tested_value(metric: str, fields: Mapping[str, Any]) -> str:
     low, high = (fields.get(name) for name in names)
     value = amount(metric, fields[metric], 2)
     return value if low is None or high is None else f"{value} [{number(metric, low, 2)}, {number(metric, high, 2)}]"
-
-
-def amount(metric: str, value: float, decimals: int) -> str:
-    """A metric's value with its unit: shares in percent, a loss in nats."""
-    return f"{number(metric, value, decimals)}{' %' if is_share(metric) else ''}"
-
-
-def number(metric: str, value: float, decimals: int) -> str:
-    """A value without its unit; losses always have four decimals."""
-    return f"{100 * value:.{decimals}f}" if is_share(metric) else f"{value:.4f}"
-
-
-def signed(metric: str, difference: float, decimals: int = 1) -> str:
-    """A difference without its unit; the sign shows its side of 0 even if it rounds to 0."""
-    text = number(metric, difference, decimals)
-    return f"+{text}" if difference > 0 else text
-
-
-def unit(metric: str) -> str:
-    """The unit of differences: percentage points or nats."""
-    return "points" if is_share(metric) else "nats"
 
 
 def _capital(label: str) -> str:

@@ -7,11 +7,12 @@ from typing import Any
 import optuna
 
 from sweeper.errors import shortened
+from sweeper.evaluation.amounts import amount
 from sweeper.evaluation.constant import Constant
 from sweeper.events import State
 from sweeper.studies import lifecycle, trial_records
 from sweeper.studies.attributes import attributes_of, spec_in
-from sweeper.studies.objective import LABELS, direction, is_share
+from sweeper.studies.objective import LABELS, direction
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import TrialRecord
 
@@ -59,7 +60,7 @@ def reference(metric: str, constant: Constant | None) -> str:
     """The constant predictor's score as a sentence, for beneath a table of scores; empty if it is not known."""
     if constant is None:
         return ""
-    reached = f"{LABELS[metric]} {_shown(metric, constant.score)}"
+    reached = f"{LABELS[metric]} {amount(metric, constant.score)}"
     return f"{in_words(metric, constant)} would reach {reached} on validation images."
 
 
@@ -113,11 +114,12 @@ def _without_score(trials: Sequence[TrialRecord]) -> list[str]:
 
 def _equal(trials: Sequence[TrialRecord], metric: str) -> list[str]:
     ranked = trial_records.ranking(trials, metric)
-    if len(ranked) < 2 or ranked[0].value != ranked[-1].value:
+    value = ranked[0].value if ranked else None
+    if value is None or len(ranked) < 2 or value != ranked[-1].value:
         return []
     return [
-        f"All {len(ranked)} complete trials have the same {LABELS[metric]}, {ranked[0].value:.4f}: their ranking "
-        "is arbitrary."
+        f"All {len(ranked)} complete trials have the same {LABELS[metric]}, {amount(metric, value)}: their "
+        "ranking is arbitrary."
     ]
 
 
@@ -148,12 +150,8 @@ def _no_better(trials: Sequence[TrialRecord], metric: str, constant: Constant | 
     said = in_words(metric, constant)
     return [
         f"No configuration is better than {said[0].lower()}{said[1:]}: {LABELS[metric]} "
-        f"{_shown(metric, constant.score)}."
+        f"{amount(metric, constant.score)}."
     ]
-
-
-def _shown(metric: str, score: float) -> str:
-    return f"{score:.4f}" + (f" ({100 * score:.1f} %)" if is_share(metric) else "")
 
 
 def _quoted(name: str) -> str:

@@ -4,6 +4,7 @@ import math
 from typing import Literal
 
 from sweeper.errors import UsageError
+from sweeper.evaluation.amounts import is_share
 
 # Each objective and its epoch metric: validation metrics only.
 METRICS = {
@@ -19,11 +20,6 @@ LABELS = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "mac
 def direction(metric: str) -> Literal["minimize", "maximize"]:
     """Optuna's direction for an objective."""
     return "minimize" if metric == "loss" else "maximize"
-
-
-def is_share(metric: str) -> bool:
-    """Whether an objective's values are shares of 1; the others are in nats."""
-    return metric != "loss"
 
 
 def check_target(target: float, metric: str) -> None:

@@ -127,6 +127,7 @@ def test_the_summary_holds_everything_that_the_command_promises():
         "search_scores": "accuracy",
         "options": {},
         "time": "",
+        "plain_sentence": "",
         "constant_predictors": {"confirm": {"class_name": "cat", "score": 0.49}},
         "shrinkage": 0.012,
         "registration": [],

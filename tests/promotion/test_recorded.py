@@ -36,6 +36,8 @@ def test_promoted_study_is_only_shown_whatever_the_options(workplace, promoted, 
     shown = workplace.promote("first", "--seeds", 2, "--top", 1)
     assert "--top 1 --seeds 2 does not change a recorded result; --again promotes anew with it" in shown.stderr
     assert InlinePool.made == []
+    # The answer comes before the statistics.
+    assert shown.stdout.startswith(f"{promoted['plain_sentence']}\n\n")
     assert (
         f"  sweeper promote first --data-dir {workplace.folder}/data --store {workplace.store} --test" in shown.stdout
     )

@@ -61,7 +61,7 @@ def test_why_no_trial_completed_is_counted_by_reason():
 
 def test_scores_that_are_all_equal_are_told():
     (told,) = findings(study(), [trial(0, 0.75), trial(1, 0.75), trial(2, reason="pruner"), trial(3, reason="pruner")])
-    assert told == "All 2 complete trials have the same accuracy, 0.7500: their ranking is arbitrary."
+    assert told == "All 2 complete trials have the same accuracy, 75.00 %: their ranking is arbitrary."
     assert findings(study(trials=1), [trial(0, 0.75)]) == []
 
 
@@ -78,9 +78,9 @@ def test_constant_predictors_are_named_by_what_they_say():
 @pytest.mark.parametrize(
     ("metric", "constant", "best", "told"),
     [
-        ("accuracy", CAT, 0.49, "No configuration is better than always saying 'cat': accuracy 0.4900 (49.0 %)."),
+        ("accuracy", CAT, 0.49, "No configuration is better than always saying 'cat': accuracy 49.00 %."),
         ("accuracy", CAT, 0.491, None),
-        ("macro_f1", Constant("cat", 0.33), 0.3, "always saying 'cat': macro F1 0.3300 (33.0 %)."),
+        ("macro_f1", Constant("cat", 0.33), 0.3, "always saying 'cat': macro F1 33.00 %."),
         ("loss", Constant("cat", 0.6931), 0.7, "predicting the class shares for every image: loss 0.6931."),
         ("loss", Constant("cat", 0.6931), 0.69, None),
         ("accuracy", None, 0.1, None),
@@ -104,8 +104,6 @@ def test_scores_of_an_older_sweeper_that_are_another_loss_are_told_and_not_compa
 
 
 def test_the_constant_predictor_is_told_beneath_a_table():
-    assert (
-        reference("accuracy", CAT) == "Always saying 'cat' would reach accuracy 0.4900 (49.0 %) on validation images."
-    )
+    assert reference("accuracy", CAT) == "Always saying 'cat' would reach accuracy 49.00 % on validation images."
     assert reference("loss", Constant("cat", 0.5)).startswith("Predicting the class shares for every image would reach")
     assert reference("accuracy", None) == ""

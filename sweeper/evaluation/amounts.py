@@ -1,0 +1,30 @@
+"""Metrics as people read them: shares of 1 in percent, losses in nats. Files and options have plain numbers instead."""
+
+
+def is_share(metric: str) -> bool:
+    """Whether a metric's values are shares of 1; those of a loss are in nats."""
+    return metric != "loss"
+
+
+def amount(metric: str, value: float, decimals: int = 2) -> str:
+    """A value with its unit, such as "83.33 %"; a loss has none.
+
+    Two decimals show one image in 10,000: no validation part is so large that more would mean anything.
+    """
+    return f"{number(metric, value, decimals)}{' %' if is_share(metric) else ''}"
+
+
+def number(metric: str, value: float, decimals: int = 2) -> str:
+    """A value without its unit; losses always have four decimals."""
+    return f"{100 * value:.{decimals}f}" if is_share(metric) else f"{value:.4f}"
+
+
+def signed(metric: str, difference: float, decimals: int = 1) -> str:
+    """A difference without its unit; the sign shows its side of 0 even if it rounds to 0."""
+    text = number(metric, difference, decimals)
+    return f"+{text}" if difference > 0 else text
+
+
+def unit(metric: str) -> str:
+    """The unit of differences: percentage points or nats."""
+    return "points" if is_share(metric) else "nats"
