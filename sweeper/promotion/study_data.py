@@ -20,17 +20,19 @@ from sweeper.studies.conversions import other_images, other_reading
 from sweeper.studies.trial_records import TrialRecord
 
 
-def load(study: optuna.Study, source: DataSource, listener: Listener) -> tuple[TrainingSet, Split]:
-    """Loads the study's training set and its split; the first fold's split if the study has folds.
+def load(
+    study: optuna.Study, source: DataSource, listener: Listener, *, fold: int = 0, purpose: str = "promoted"
+) -> tuple[TrainingSet, Split]:
+    """Loads the study's training set and its split; that of a fold, counted from 0, if the study has folds.
 
-    Raises SweeperError if these are not the data of the search.
+    Raises SweeperError if these are not the data of the search: then the study cannot be `purpose`.
     """
     spec = spec_of(study)
     training_set = load_training_set(source, notify=lambda text: listener(Note(text)))
     splits = splits_of(training_set, spec.protocol, seed=spec.seed_of_splits, subset=spec.subset)
     reading = other_reading(spec.conversions, training_set.conversions)
     if reading and training_set.sha256 == spec.data_sha256:
-        raise SweeperError(f"study {study.study_name} cannot be promoted: {reading}; search them anew with --new")
+        raise SweeperError(f"study {study.study_name} cannot be {purpose}: {reading}; search them anew with --new")
     for name, expected, found in (
         ("data_sha256", spec.data_sha256, training_set.sha256),
         ("split_sha256", spec.split_sha256, splits_sha256(splits)),
@@ -39,7 +41,7 @@ def load(study: optuna.Study, source: DataSource, listener: Listener) -> tuple[T
             difference = f"study {study.study_name} has {name} {expected}, but the data here have {found}"
             reason = other_images(name, spec.data_options.skip_bad)
             raise SweeperError(f"{difference}: {reason}" if reason else difference)
-    return training_set, splits[0]
+    return training_set, splits[fold]
 
 
 def constants(training_set: TrainingSet, split: Split, metric: str) -> dict[str, Constant]:

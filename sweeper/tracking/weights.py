@@ -1,7 +1,7 @@
 """Finds weights in MLflow by a run or a registered model, and downloads them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,8 +74,8 @@ def download(store: Store, source: Source, folder: Path, option: str) -> Path:
     client, run = run_of(store, source.run_id, option)
     with reaching(store.tracking_uri):
         check_experiment(client.get_experiment(run.info.experiment_id), store)
-        if not _has_weights(client, source.run_id):
-            raise UsageError(f"run {source.run_id} has no weights: {_why_no_weights(client, run)} ({option})")
+        if not has_weights(client, source.run_id):
+            raise UsageError(f"run {source.run_id} has no weights: {why_no_weights(client, run)} ({option})")
         return Path(client.download_artifacts(source.run_id, f"{WEIGHTS}/{FILE}", str(folder)))
 
 
@@ -103,32 +103,42 @@ def _looking_up(store: Store, message: str, option: str) -> Iterator[MlflowClien
             raise UsageError(f"{message} ({option})") from error
 
 
-def _why_no_weights(client: MlflowClient, run: Run) -> str:
-    """Why the run has no weights, and which runs below it do."""
-    if run.data.tags.get("sweeper.weights") == "dropped":
-        return "they were dropped when better trials finished (see `sweeper search --keep`)"
-    below = list(_with_weights_below(client, run))
-    # A training's name begins with the name of the run above it.
-    named = [
-        f"{child.info.run_id} ({plain(str(child.info.run_name).removeprefix(f'{run.info.run_name}, '))})"
-        for child in below
-    ]
-    more = ["..."] if len(named) > MOST_NAMED else []
-    return f"give a run below it: {', '.join(named[:MOST_NAMED] + more)}" if named else "runs below it have none either"
-
-
-def _has_weights(client: MlflowClient, run_id: str) -> bool:
-    return any(entry.path == f"{WEIGHTS}/{FILE}" for entry in client.list_artifacts(run_id, WEIGHTS))
-
-
-def _with_weights_below(client: MlflowClient, run: Run) -> Iterator[Run]:
-    """The runs below it, at any depth, that have weights, the earliest first; at most MOST_NAMED and one more."""
+def below(client: MlflowClient, run: Run) -> list[Run]:
+    """The runs below this one, at any depth, the earliest first. Raises MLflow's errors."""
     found: dict[str, Run] = {}
     for tag in (ROOT, MLFLOW_PARENT_RUN_ID):
         query = f"tags.`{tag}` = '{run.info.run_id}'"
         found |= {child.info.run_id: child for child in search_runs(client, run.info.experiment_id, query)}
+    return sorted(found.values(), key=lambda child: (child.info.start_time, child.info.run_name))
+
+
+def why_no_weights(client: MlflowClient, run: Run) -> str:
+    """Why the run has no weights, and which runs below it do. Raises MLflow's errors."""
+    if run.data.tags.get("sweeper.weights") == "dropped":
+        return "they were dropped when better trials finished (see `sweeper search --keep`)"
+    children = below(client, run)
+    # A training's name begins with the name of the run above it.
+    named = [
+        f"{child.info.run_id} ({plain(str(child.info.run_name).removeprefix(f'{run.info.run_name}, '))})"
+        for child in _with_weights(client, children)
+    ]
+    more = ["..."] if len(named) > MOST_NAMED else []
+    if named:
+        return f"give a run below it: {', '.join(named[:MOST_NAMED] + more)}"
+    if children:
+        return "runs below it have none either"
+    return "only the best trials of a search keep theirs (see `sweeper search --keep`)"
+
+
+def has_weights(client: MlflowClient, run_id: str) -> bool:
+    """Whether MLflow has weights of the run. Raises MLflow's errors."""
+    return any(entry.path == f"{WEIGHTS}/{FILE}" for entry in client.list_artifacts(run_id, WEIGHTS))
+
+
+def _with_weights(client: MlflowClient, runs: Sequence[Run]) -> Iterator[Run]:
+    """Those of the runs that have weights, at most MOST_NAMED and one more."""
     n_found = 0
-    for child in sorted(found.values(), key=lambda child: (child.info.start_time, child.info.run_name)):
-        if n_found <= MOST_NAMED and _has_weights(client, child.info.run_id):
+    for child in runs:
+        if n_found <= MOST_NAMED and has_weights(client, child.info.run_id):
             n_found += 1
             yield child

@@ -109,7 +109,7 @@ def test_of_a_run_without_weights_those_below_it_that_have_are_named(store, clie
         fetched(store, parent, tmp_path)
     named = ", ".join(f"{children[number]} (trial {number})" for number in range(1, 6))
     assert str(refused.value) == f"run {parent} has no weights: give a run below it: {named}, ... (--init)"
-    with pytest.raises(UsageError, match="runs below it have none either"):
+    with pytest.raises(UsageError, match="only the best trials of a search keep theirs"):
         fetched(store, children[0], tmp_path)
     client.set_tag(children[8], "sweeper.weights", "dropped")
     with pytest.raises(UsageError, match=r"were dropped .* --keep"):

@@ -1,0 +1,197 @@
+"""Which images a trained network may be looked at on: a part of its study's data, or a person's own images."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+
+from sweeper.analysis import given_files
+from sweeper.analysis.network import TrainedNetwork, of_run, weights_in_store
+from sweeper.data.splits import Split
+from sweeper.data.training_set import TrainingSet, load_training_set
+from sweeper.errors import SweeperError, UsageError
+from sweeper.events import Event, Note
+from sweeper.images.options import DataOptions
+from sweeper.images.reading import Reading
+from sweeper.images.value_range import ValueRange
+from sweeper.promotion import recorded, study_data
+from sweeper.promotion.outcome import PromotionOutcome
+from sweeper.store.layout import Store
+from sweeper.studies import data_source
+from sweeper.studies.attributes import id_of, spec_of
+from sweeper.studies.queries import find_study
+from sweeper.tracking import trained_runs
+
+Notify = Callable[[str], None]
+PARTS = ("confirm", "validation", "train")
+# What each part was used for, in captions.
+USED = {
+    "confirm": "which no choice has used",
+    "validation": "whose scores ordered the trials",
+    "train": "from which networks have learned",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledImages:
+    """Images uint8 (n, channels, height, width) for a network, and labels (n,) as positions in `classes`, if known.
+
+    `files` names the file of each image, None for images without files of their own. `part` is validation, confirm,
+    train, test or given; `described` says in words which images these are.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64] | None
+    classes: tuple[str, ...]
+    files: tuple[str, ...] | None
+    part: str
+    described: str
+
+
+def part_of(
+    store: Store,
+    network: TrainedNetwork,
+    part: str | None,
+    *,
+    data_dir: Path | None = None,
+    offline: bool = False,
+    max_bytes: int | None = None,
+    notify: Notify = lambda note: None,
+) -> LabelledImages:
+    """A part of the images of the network's study; without a `part`, the one that says most about unseen images.
+
+    That is the confirm part, or else the validation part. Opens no test image. Raises SweeperError for a network of no
+    study, for a part that the network has learned from unless it is "train", and for data that are not those of the
+    search.
+    """
+    if part not in (None, *PARTS):
+        raise UsageError(f"a part must be {', '.join(PARTS[:-1])} or {PARTS[-1]}, got {part!r} (--part)")
+    study = study_of(store, network)
+    if network.trained_on == "pool" and part != "train":
+        raise SweeperError(_seen(store, study, network))
+    training_set, split = load_pool(study, network.fold, data_dir, offline, max_bytes, notify)
+    wanted = part or ("confirm" if len(split.confirm) else "validation")
+    chosen: NDArray[np.int64] = getattr(split, wanted)
+    if not len(chosen):
+        raise UsageError(f"study {study.study_name} has no {wanted} part (--part)")
+    files = training_set.files
+    return LabelledImages(
+        images=training_set.images[chosen],
+        labels=training_set.labels[chosen],
+        classes=training_set.classes,
+        files=None if files is None else tuple(files[index] for index in chosen),
+        part=wanted,
+        described=f"{len(chosen):,} {wanted} images, {USED[wanted]}",
+    )
+
+
+def study_of(store: Store, network: TrainedNetwork) -> optuna.Study:
+    """The study that the network comes from. Raises SweeperError if there is none, or the store has another."""
+    if network.study is None or network.study_id is None:
+        raise SweeperError(
+            f"{network.name} belongs to no study, so which images it has not learned from is unknown: give images"
+        )
+    study = find_study(store, network.study)
+    if id_of(study) != network.study_id:
+        raise SweeperError(
+            f"{network.name} is of another study than the {network.study} in this store, which has its name: give "
+            "images, or the store with its study"
+        )
+    return study
+
+
+def load_pool(
+    study: optuna.Study, fold: int, data_dir: Path | None, offline: bool, max_bytes: int | None, notify: Notify
+) -> tuple[TrainingSet, Split]:
+    """The study's training set, and the split of a fold or the only one. Raises SweeperError as `part_of`."""
+
+    def listener(event: Event) -> None:
+        if isinstance(event, Note):
+            notify(event.text)
+
+    source = data_source.source_of(study, data_dir, offline, max_bytes)
+    return study_data.load(study, source, listener, fold=fold, purpose="looked at")
+
+
+def fresh_networks(
+    store: Store, study: optuna.Study, outcome: PromotionOutcome, notify: Notify = lambda note: None
+) -> Mapping[str, TrainedNetwork]:
+    """The networks of a promotion by role (champion, challenger, baseline) that have not seen the confirm part.
+
+    Each is that of the first seed of the estimate, trained on the train part alone. A role whose weights are gone is
+    left out, and `notify` is told why. Raises SweeperError if MLflow cannot be used.
+    """
+    promotion = recorded.find(store, study)
+    runs = trained_runs.below(store, promotion.run_id, "STUDY") if promotion else []
+    found = {}
+    for entrant in outcome.entrants:
+        role = entrant.alias or ("baseline" if entrant.is_baseline else None)
+        if role is None:
+            continue
+        # The first half of the seeds made the order, on the validation part.
+        prefix = f"trial-{entrant.trial}-seed-{entrant.validation['n_seeds'] + 1}-"
+        # One for each kind of device that trained it; the last is the one of the last promotion.
+        candidates = [
+            run_id
+            for run_id, tags in runs
+            if tags.get("sweeper.training", "").startswith(prefix)
+            and weights_in_store(store, id_of(study), tags) is not None
+        ]
+        if candidates:
+            found[role] = of_run(store, candidates[-1], "STUDY")
+        else:
+            notify(f"The weights of the {role}'s fresh seeds are gone: `sweeper promote --again` trains them anew")
+    return found
+
+
+def _seen(store: Store, study: optuna.Study, network: TrainedNetwork) -> str:
+    """Why a refit is looked at on no part of its study, and what to do."""
+    promotion = recorded.find(store, study)
+    runs = trained_runs.below(store, promotion.run_id, "MODEL") if promotion else []
+    fresh = [
+        run_id
+        for run_id, tags in runs
+        if tags.get("sweeper.trial") == str(network.trial)
+        and tags.get("sweeper.part") == "train"
+        and weights_in_store(store, network.study_id, tags) is not None
+    ]
+    other = f"name one of the same configuration that has seen the train part alone ({fresh[-1]}), or " if fresh else ""
+    return (
+        f"{network.name} was refitted on all images of study {study.study_name}, so none but test images are new to "
+        f"it: {other}take --part train to look knowingly at images that it has learned from"
+    )
+
+
+def from_paths(
+    paths: Sequence[Path],
+    network: TrainedNetwork,
+    *,
+    store: Store,
+    resize: bool = False,
+    data_dir: Path | None = None,
+    offline: bool = False,
+    max_bytes: int | None = None,
+    notify: Notify = lambda note: None,
+) -> LabelledImages:
+    """A person's own images, read as those that the network was trained on were: files, or all images of folders.
+
+    Folders in a folder are classes, whose names must be the network's; then the images are labelled. Images of another
+    size are refused unless the training images were resized too, or `resize` is given. Raises UsageError for paths and
+    classes that do not fit, and SweeperError for files that are no images.
+    """
+    study = study_of(store, network) if network.study_id else None
+    options = spec_of(study).data_options if study else DataOptions()
+
+    def value_range() -> ValueRange | None:
+        """Of the training images: only they tell it, and only files of more than 8 bits need it."""
+        if study is None:
+            return None
+        return load_training_set(data_source.source_of(study, data_dir, offline, max_bytes), notify=notify).value_range
+
+    found = given_files.read(paths, network, options, resize, value_range, Reading(notify, max_bytes))
+    n_images = len(found.images)
+    described = f"{n_images:,} given image{'s' * (n_images > 1)}"
+    return LabelledImages(found.images, found.labels, network.classes, found.files, "given", described)

@@ -1,0 +1,126 @@
+import pytest
+import torch
+
+from sweeper.analysis import network
+from sweeper.errors import UsageError
+from sweeper.models.predictor import logits_of
+from sweeper.promotion import study_data
+from sweeper.store.layout import StoreOptions
+from sweeper.studies import data_source, trial_records
+from sweeper.tracking import trained_runs
+from sweeper.tracking.client import connect
+
+ID = "0123456789abcdef" * 2
+
+
+def champion_name(promoted):
+    return promoted.outcome.model_name
+
+
+def find(promoted, reference):
+    return network.find(promoted.store, reference, "MODEL")
+
+
+def best_trial(promoted):
+    return trial_records.best(trial_records.records(promoted.study), "accuracy").number
+
+
+@pytest.mark.parametrize("prefix", ["", "models:/"])
+def test_registered_model_is_found_by_alias_and_by_version(promoted, prefix):
+    name = champion_name(promoted)
+    version = promoted.outcome.entrants[0].version
+    by_alias = find(promoted, f"{prefix}{name}@champion")
+    by_version = find(promoted, f"{prefix}{name}/{version}")
+    assert by_alias.name == f"{name}@champion (version {version})"
+    assert by_version.name == f"{name}/{version}"
+    assert by_alias.run_id == by_version.run_id
+    assert (by_alias.study, by_alias.trained_on) == ("seen", "pool")
+    assert by_alias.trial == promoted.outcome.entrants[0].trial
+    assert by_alias.classes == promoted.dataset.classes
+    assert by_alias.input_shape == (1, 28, 28)
+
+
+def test_kept_trial_is_found_by_study_and_number_and_gives_the_scores_that_its_run_has(promoted):
+    number = best_trial(promoted)
+    found = find(promoted, f"seen:{number}")
+    assert (found.name, found.trial, found.trained_on) == (f"trial {number} of seen", number, "train")
+    record = trial_records.records(promoted.study)[number]
+    assert (found.run_id, found.seed, found.configuration) == (record.run_id, record.seed, record.configuration)
+    source = data_source.source_of(promoted.study, promoted.data_dir, offline=True)
+    training_set, split = study_data.load(promoted.study, source, lambda event: None)
+    images, labels = training_set.images[split.validation], training_set.labels[split.validation]
+    logits = logits_of(found.network, images, torch.device("cpu"))
+    assert (logits.argmax(1) == labels).mean() == pytest.approx(record.value)
+
+
+def test_trial_and_its_run_are_the_same_network(promoted):
+    trial = find(promoted, f"seen:{best_trial(promoted)}")
+    run = find(promoted, trial.run_id)
+    assert run.run_id == trial.run_id
+    assert run.name == f"trial {trial.trial} of seen"
+
+
+def test_network_of_a_fresh_seed_is_found_by_its_run_though_its_weights_lie_in_the_store(promoted):
+    client = connect(promoted.store)
+    experiment = client.get_experiment_by_name("tiny").experiment_id
+    [run, *_] = client.search_runs([experiment], "tags.`sweeper.part` = 'train'")
+    found = find(promoted, run.info.run_id)
+    assert (found.trained_on, found.study) == ("train", "seen")
+    assert not client.list_artifacts(run.info.run_id, "weights")
+
+
+def test_trial_without_weights_is_refused_and_those_with_weights_are_named(promoted):
+    best = best_trial(promoted)
+    other = next(number for number in range(3) if number != best)
+    with pytest.raises(UsageError) as refused:
+        find(promoted, f"seen:{other}")
+    assert str(refused.value).startswith(f"trial {other} of seen has no weights: ")
+    assert str(refused.value).endswith(f"; trials of seen with weights: {best}")
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("seen:99", "study seen has no trial 99"),
+        ("unseen:1", "no study 'unseen' in this store; it has seen"),
+        (ID, f"MLflow has no run {ID} (MODEL)"),
+        ("nosuch@champion", "MLflow has no registered model nosuch@champion (MODEL); there are "),
+        ("seen", "a trained network must be named as NAME@ALIAS or NAME/VERSION of a registered model, STUDY:TRIAL"),
+        ("a\nb", "a trained network must be named as"),
+        ("x" * 5000, "a trained network must be named as"),
+    ],
+)
+def test_what_names_no_network_is_refused_in_one_line(promoted, reference, message):
+    with pytest.raises(UsageError) as refused:
+        find(promoted, reference)
+    assert str(refused.value).startswith(message)
+    assert str(refused.value).isprintable()
+
+
+def test_model_that_does_not_exist_is_refused_with_those_that_do(promoted):
+    with pytest.raises(UsageError, match=f"there are .*{champion_name(promoted)}@champion"):
+        find(promoted, "nosuch@champion")
+
+
+def test_run_of_a_study_is_no_network_and_those_below_it_are_named(promoted):
+    client = connect(promoted.store)
+    experiment = client.get_experiment_by_name("tiny").experiment_id
+    [run] = client.search_runs([experiment], "tags.`sweeper.kind` = 'study' AND tags.`sweeper.study` = 'seen'")
+    with pytest.raises(UsageError, match=r"is of no training, it has no config\.json: give a run below it: "):
+        find(promoted, run.info.run_id)
+
+
+def test_store_without_runs_has_no_networks(tmp_path):
+    with pytest.raises(UsageError, match="has no runs yet"):
+        network.find(StoreOptions(tmp_path / "new").resolve({}), ID, "MODEL")
+    assert not (tmp_path / "new").exists()
+
+
+def test_training_of_a_fold_is_found_as_that_of_the_fold(promoted, folded):
+    number = trial_records.best(trial_records.records(folded), "accuracy").number
+    first = find(promoted, f"folded:{number}")
+    assert (first.name, first.fold) == (f"trial {number} of folded, fold 1", 0)
+    runs = dict(trained_runs.below(promoted.store, trial_records.records(folded)[number].run_id, "MODEL"))
+    run_id = next(run_id for run_id, tags in runs.items() if tags["sweeper.trial"] == f"{number}, fold 3")
+    third = find(promoted, run_id)
+    assert (third.study, third.trial, third.fold, third.trained_on) == ("folded", number, 2, "train")
