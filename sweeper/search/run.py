@@ -25,9 +25,10 @@ from sweeper.search.preparation import prepare
 from sweeper.search.queue import has_work
 from sweeper.search.request import SearchRequest
 from sweeper.store.redaction import redact
-from sweeper.studies import lifecycle, lost_runs, resume_command, storage_errors, trial_records
+from sweeper.studies import lifecycle, lost_runs, network_input, resume_command, storage_errors, trial_records
 from sweeper.studies.attributes import id_of
 from sweeper.studies.findings import findings
+from sweeper.studies.network_input import NetworkInput
 from sweeper.studies.ownership import Ownership, claimed
 from sweeper.studies.retry import retry_out_of_memory
 from sweeper.studies.storage import open_storage
@@ -113,6 +114,8 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
         where = lost_runs.IN_STORE if store.embedded_tracking else redact(store.tracking_uri)
         study.set_user_attr(lost_runs.TRACKING, where)
         study.set_user_attr(lifecycle.DATA_PATH, None if path is None else os.path.abspath(path))
+        n_images = sum(len(split.validation) for split in planned.splits)
+        network_input.record(study, NetworkInput(training_set.input_shape, len(training_set.classes), n_images))
         constant = planned.constant(spec.metric)
         study.set_user_attr(lifecycle.CONSTANT, constant and asdict(constant))
         study_id = id_of(study)
