@@ -16,6 +16,7 @@ from rich.text import Text
 
 from sweeper.cli.console import PlainConsole
 from sweeper.cli.notes import done_of
+from sweeper.evaluation.amounts import amount
 from sweeper.events import (
     BatchesTrained,
     EpochEnded,
@@ -112,7 +113,7 @@ class _Tally:
         """The best trial as a clause for the end of a list; empty if the trials do not compete."""
         if self.maximize is None:
             return ""
-        best = f"{self.best.value:.4f} ({self.best.name})" if self.best else "none"
+        best = f"{amount(self.metric, self.best.value)} ({self.best.name})" if self.best else "none"
         return f", best {LABELS[self.metric]} {best}"
 
     def shown(self) -> list[str]:
@@ -176,7 +177,7 @@ class _LiveView:
                 m = last.metrics
                 epoch = m.epoch
                 row = [
-                    f"{m.train_loss:.4f}", *(_decimals(getattr(m, METRICS[metric])) for metric in shown),
+                    f"{m.train_loss:.4f}", *(_amount(metric, getattr(m, METRICS[metric])) for metric in shown),
                     f"{m.images_per_second:,.0f}",
                 ]  # fmt: skip
             batches = self.batches.get(name)
@@ -219,7 +220,7 @@ class _PlainLines:
                 self._say(f"{name}: {share:.0%} of epoch {event.epoch} of {self.epochs.get(name, event.epoch)}")
             case EpochEnded(name=name, metrics=m) if self.verbose:
                 values = (
-                    f"validation {LABELS[metric]} {_decimals(getattr(m, METRICS[metric]))}"
+                    f"validation {LABELS[metric]} {_amount(metric, getattr(m, METRICS[metric]))}"
                     for metric in self.tally.shown()
                 )
                 self._say(
@@ -227,10 +228,11 @@ class _PlainLines:
                     f"{m.images_per_second:,.0f} images/s"
                 )
             case TrainingEnded(name=name, value=value):
-                self._say(f"{name} done: {LABELS[self.tally.metric]} {value:.4f}")
+                self._say(f"{name} done: {LABELS[self.tally.metric]} {amount(self.tally.metric, value)}")
             case TrialEnded(name=name, state=state, epochs=epochs):
                 ended = outcome(state, feasible=event.feasible)
-                shown = "" if event.value is None else f", {LABELS[self.tally.metric]} {event.value:.4f}"
+                metric = self.tally.metric
+                shown = "" if event.value is None else f", {LABELS[metric]} {amount(metric, event.value)}"
                 reason = f" ({event.reason})" if event.reason not in ("", "pruner") else ""
                 self._say(
                     f"[{self.tally.done}/{max(self.tally.done, self.tally.total)}] {name} {ended}{shown} after "
@@ -252,9 +254,9 @@ class _PlainLines:
         self.console.print(Text(text), soft_wrap=True)
 
 
-def _decimals(value: float) -> str:
-    """Four decimals, or "none" for NaN, the value of a training without a validation part."""
-    return "none" if math.isnan(value) else f"{value:.4f}"
+def _amount(metric: str, value: float) -> str:
+    """A value as people read it, or "none" for NaN, the value of a training without a validation part."""
+    return "none" if math.isnan(value) else amount(metric, value)
 
 
 def _clock(seconds: float) -> str:

@@ -46,7 +46,8 @@ def promotions(study: str | None, store: StoreOptions, as_json: bool) -> None:
 def _print(found: "Sequence[PromotionOutcome]") -> None:
     from rich.table import Table
 
-    from sweeper.cli.tables import amounts, stdout_console
+    from sweeper.cli.tables import stdout_console
+    from sweeper.evaluation.amounts import amount
     from sweeper.studies.findings import beats
     from sweeper.studies.objective import LABELS
 
@@ -55,11 +56,11 @@ def _print(found: "Sequence[PromotionOutcome]") -> None:
         table.add_column(name, overflow="fold")
     for outcome in found:
         champion = outcome.entrants[0]
-        estimate = amounts(champion.confirm[outcome.metric], outcome.metric)
+        value = champion.confirm[outcome.metric]
+        estimate = "" if value is None else amount(outcome.metric, value)
         if constant := outcome.constants.get("confirm"):
-            value = champion.confirm[outcome.metric]
             no_better = ", no better" * (value is not None and not beats(outcome.metric, value, constant))
-            estimate += f"\n({amounts(constant.score, outcome.metric)}{no_better})"
+            estimate += f"\n({amount(outcome.metric, constant.score)}{no_better})"
         table.add_row(
             outcome.study_name,
             outcome.time[:19].replace("T", " "),

@@ -8,6 +8,7 @@ import click
 
 from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.errors import plain, refuse
+from sweeper.evaluation.amounts import amount
 from sweeper.store.layout import StoreOptions
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def _print(space: "Space") -> None:
         differences = [f"{key} = {json.dumps(value)}" for key, value in _differences(space, variant).items()]
         n_parameters = _n_parameters(space, name)
         reported = "\n".join(
-            f"{entry['split']}: " + ", ".join(f"{k} {v}" for k, v in entry.items() if k != "split")
+            f"{entry['split']}: " + ", ".join(f"{k} {amount(k, v)}" for k, v in entry.items() if k != "split")
             for entry in variant.reported
         )
         count = "" if n_parameters is None else f"{n_parameters:,}"

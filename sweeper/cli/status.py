@@ -8,6 +8,7 @@ import click
 from sweeper.cli.notes import counted, done_of
 from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.errors import plain
+from sweeper.evaluation.amounts import amount
 from sweeper.store.arguments import store_arguments
 from sweeper.store.layout import StoreOptions
 from sweeper.studies.objective import LABELS
@@ -37,20 +38,20 @@ def status(study: str | None, store: StoreOptions, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"schema_version": 1, **found}))
         return
-    n, best = found["n_trials"], found["best_trial"]
+    n, best, metric = found["n_trials"], found["best_trial"], found["metric"]
     click.echo(f"{found['study_name']}: {_state(found)}")
     done = n["complete"] + n["pruned"] + n["infeasible"]
     click.echo(f"{counted(n)}; {done_of(done, found['trials'], 'trials')} done")
     for trial in found["running_trials"]:
-        value = "" if trial["value"] is None else f", validation {LABELS[found['metric']]} {trial['value']:.4f}"
+        value = "" if trial["value"] is None else f", validation {LABELS[metric]} {amount(metric, trial['value'])}"
         done = f"epoch {trial['epochs']} of {trial['of_epochs']}"
         if found["trainings"] > 1:
             done = f"{trial['scored']} of {found['trainings']} trainings"
         click.echo(f"trial {trial['number']}: {done}{value}")
     if best is not None:
-        click.echo(f"best: trial {best['number']}, validation {LABELS[found['metric']]} {best['value']:.4f}")
+        click.echo(f"best: trial {best['number']}, validation {LABELS[metric]} {amount(metric, best['value'])}")
         if found["constant_predictor"]:
-            click.echo(reference(found["metric"], Constant(**found["constant_predictor"])))
+            click.echo(reference(metric, Constant(**found["constant_predictor"])))
     for sentence in found["findings"]:
         click.echo(sentence)
     if lost := lost_runs.lost_runs(where).get(found["study_name"]):

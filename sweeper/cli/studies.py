@@ -36,6 +36,7 @@ def _print(found: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
     from sweeper.cli.tables import stdout_console
+    from sweeper.evaluation.amounts import amount
     from sweeper.studies.objective import LABELS
 
     table = Table()
@@ -43,10 +44,10 @@ def _print(found: list[dict[str, Any]]) -> None:
         # At 80 columns only the names are folded.
         table.add_column(name, no_wrap=name in ("state", "trials"), overflow="fold")
     for status in found:
-        n, best = status["n_trials"], status["best_trial"]
+        n, best, metric = status["n_trials"], status["best_trial"], status["metric"]
         table.add_row(
             status["study_name"], status["state"], status["dataset"], status["space"],
             done_of(n["complete"] + n["pruned"] + n["infeasible"], status["trials"]),
-            "" if best is None else f"{LABELS[status['metric']]} {best['value']:.4f}",
+            "" if best is None else f"{LABELS[metric]} {amount(metric, best['value'])}",
         )  # fmt: skip
     stdout_console().print(table)

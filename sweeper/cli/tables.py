@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sweeper.cli.console import PlainConsole, output_width
-from sweeper.evaluation.amounts import is_share
+from sweeper.evaluation.amounts import amount, is_share, number, scale
 from sweeper.studies import trial_records
 from sweeper.studies.objective import LABELS, METRICS
 from sweeper.studies.trial_records import TrialRecord
@@ -34,7 +34,7 @@ def ranking_table(trials: Sequence[TrialRecord], metric: str, top: int = 10, ref
     ranked, baseline = trial_records.ranking(trials, metric), _baseline_values(trials)
     several = any(f"{METRICS[metric]}_sd" in trial.metrics for trial in ranked)
     spread = ", mean +- standard deviation over folds and repeats" * several
-    title = f"Ranking by the last epoch's validation {LABELS[metric]}" + spread
+    title = f"Ranking by the last epoch's validation {LABELS[metric]}, in {scale(metric)}" + spread
     table = Table(title=title, title_justify="left", caption=reference or None, caption_justify="left")
     for name in ("rank", "trial", LABELS[metric], f"best {LABELS[metric]}\n(epoch)", "parameters"):
         table.add_column(name, justify="right" if name != "trial" else "left", no_wrap=True)
@@ -47,7 +47,7 @@ def ranking_table(trials: Sequence[TrialRecord], metric: str, top: int = 10, ref
             str(rank) if trial.feasible else f"{rank} (too large)",
             _label(trial),
             score(trial, metric) + " (constant)" * bool(trial.constant),
-            "" if best_value is None else f"{best_value:.4f} ({trial.metrics['best_epoch']})",
+            "" if best_value is None else f"{number(metric, best_value)} ({trial.metrics['best_epoch']})",
             f"{trial.n_parameters:,}",
             _differences(trial, baseline),
         )
@@ -61,7 +61,7 @@ def variants_table(
 ) -> Table:
     """The named variants by validation accuracy, beside the reported metrics; `reference` is a sentence beneath them.
 
-    Accuracies are in percent, each above its loss in nats. Epochs are shown if they differ.
+    Accuracies are in percent, differences in points, losses in nats. Epochs are shown if they differ.
     """
     n_trainings, differing = found[0].n_trainings, len({result.epochs for result in found}) > 1
     spread = f": means of {n_trainings} trainings, +- one standard deviation" if n_trainings > 1 else ""
@@ -76,8 +76,8 @@ def variants_table(
     # With these minimum widths, lines break only at spaces, and the table fits 80 columns.
     table.add_column("variant", min_width=8, overflow="fold")
     for name, width in (
-        ("validation\naccuracy\nloss", 10), ("train\naccuracy\nloss", 9), ("accuracy\nagainst\nbaseline", 8),
-        ("parameters\nmult-adds\nseconds", 10), ("reported\naccuracy\nloss", 8),
+        ("validation\naccuracy %\nloss", 10), ("train\naccuracy %\nloss", 10), ("points\nagainst\nbaseline", 8),
+        ("parameters\nmult-adds\nseconds", 10), ("reported\naccuracy %\nloss", 10),
     ):  # fmt: skip
         table.add_column(name, justify="right", min_width=width)
     for result in found:
@@ -113,16 +113,15 @@ def _reported(entry: Mapping[str, Any]) -> str:
 
 
 def finalists_table(outcome: "PromotionOutcome") -> Table:
-    """The finalists in final order, in the study's metric; shares in percent, the loss in nats."""
+    """The finalists in final order, in the study's metric."""
     metric, label = outcome.metric, LABELS[outcome.metric]
-    factor, decimals = (100, 2) if is_share(metric) else (1, 4)
     caption = ", ".join(
-        f"{factor * constant.score:.{decimals}f} on {part} images ({constant.class_name})"
+        f"{amount(metric, constant.score)} on {part} images ({constant.class_name})"
         for part, constant in outcome.constants.items()
     )
     does = "Always saying the largest class" if is_share(metric) else "Predicting the class shares for every image"
     table = Table(
-        title=f"{outcome.model_name}: finalists",
+        title=f"{outcome.model_name}: finalists, {label} in {scale(metric)}",
         title_justify="left",
         caption=f"{does}: {label} {caption}" if caption else None,
         caption_justify="left",
@@ -138,9 +137,9 @@ def finalists_table(outcome: "PromotionOutcome") -> Table:
             f"{entrant.version} {entrant.alias or ''}",
             f"{entrant.trial} baseline" if entrant.is_baseline else str(entrant.trial),
             f"{entrant.n_parameters:,}",
-            "" if entrant.search_score is None else f"{entrant.search_score:.4f}",
-            f"{factor * validation['mean']:.{decimals}f}"
-            + ("" if validation["sd"] is None else f" +- {factor * validation['sd']:.{decimals}f}")
+            "" if entrant.search_score is None else number(metric, entrant.search_score),
+            number(metric, validation["mean"])
+            + ("" if validation["sd"] is None else f" +- {number(metric, validation['sd'])}")
             + f" ({validation['n_seeds']})",
             amounts(confirm[metric], metric, confirm["low"], confirm["high"]),
         )
@@ -148,13 +147,10 @@ def finalists_table(outcome: "PromotionOutcome") -> Table:
 
 
 def tested_table(outcome: "PromotionOutcome") -> Table:
-    """The test metrics, a column for each network; shares in percent, the loss in nats."""
+    """The test metrics, a column for each network."""
     by_study, by_store = outcome.evaluations
-    table = Table(
-        "",
-        title=f"Test set (test evaluations: {by_study} by this study, {by_store} in this store)",
-        title_justify="left",
-    )
+    looks = f"test evaluations: {by_study} by this study, {by_store} in this store"
+    table = Table("", title=f"Test set, in percent; the loss in nats ({looks})", title_justify="left")
     found = [(entrant.name, entrant.test) for entrant in outcome.entrants if entrant.test is not None]
     for name, _ in found:
         table.add_column(name, justify="right")
@@ -219,20 +215,20 @@ def _tested(tested: Mapping[str, Any], metric: str) -> str:
 
 
 def amounts(value: float | None, metric: str, low: float | None = None, high: float | None = None) -> str:
-    """A metric with its bounds, as far as they are known: shares in percent, the loss in nats."""
+    """A metric with its bounds, as far as they are known, without its unit."""
     if value is None:
         return ""
-    factor, decimals = (100, 2) if is_share(metric) else (1, 4)
-    text = f"{factor * value:.{decimals}f}"
+    text = number(metric, value)
     if low is None or high is None:
         return text
-    return f"{text} [{factor * low:.{decimals}f}, {factor * high:.{decimals}f}]"
+    return f"{text} [{number(metric, low)}, {number(metric, high)}]"
 
 
 def score(trial: TrialRecord, metric: str) -> str:
-    """The score, with its standard deviation over folds and repeats if there are any."""
+    """The score without its unit, with its standard deviation over folds and repeats if there are any."""
     sd = trial.metrics.get(f"{METRICS[metric]}_sd")
-    return f"{trial.value:.4f}" + ("" if sd is None or math.isnan(sd) else f" +- {sd:.4f}")
+    assert trial.value is not None
+    return number(metric, trial.value) + ("" if sd is None or math.isnan(sd) else f" +- {number(metric, sd)}")
 
 
 def _label(trial: TrialRecord) -> str:

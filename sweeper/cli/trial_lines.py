@@ -8,6 +8,7 @@ from typing import Any
 from rich.cells import cell_len, set_cell_size
 
 from sweeper.cli.tables import score, shortly
+from sweeper.evaluation.amounts import is_share
 from sweeper.store.shown import shown
 from sweeper.studies.objective import LABELS
 from sweeper.studies.trial_list import parameters
@@ -73,7 +74,8 @@ def trial_lines(trials: Sequence[TrialRecord], metric: str, width: int | None) -
     optional.append(_Column("seconds", [f"{trial.seconds:.0f}" if trial.seconds else "" for trial in trials]))
     optional += [_Column(name, cells) for name, cells in searched.items() if not (many and name in shared)]
     optional = [column for column in optional if any(column.cells)]
-    values = _Column(LABELS[metric], ["" if t.value is None else score(t, metric) for t in trials])
+    percent = " %" * is_share(metric)
+    values = _Column(LABELS[metric], ["" if t.value is None else score(t, metric) + percent for t in trials])
     first = [names, _Column("state", [trial.outcome for trial in trials], right=False), values]
     first = [column for column in first if any(column.cells)]
     last = [reasons] if any(reasons.cells) else []

@@ -2,8 +2,8 @@
 
 
 def is_share(metric: str) -> bool:
-    """Whether a metric's values are shares of 1; those of a loss are in nats."""
-    return metric != "loss"
+    """Whether a metric's values are shares of 1; those of a loss, of any part, are in nats."""
+    return not metric.endswith("loss")
 
 
 def amount(metric: str, value: float, decimals: int = 2) -> str:
@@ -23,6 +23,11 @@ def signed(metric: str, difference: float, decimals: int = 1) -> str:
     """A difference without its unit; the sign shows its side of 0 even if it rounds to 0."""
     text = number(metric, difference, decimals)
     return f"+{text}" if difference > 0 else text
+
+
+def scale(metric: str) -> str:
+    """The unit of values, for the title of a table or the end of a sentence: percent or nats."""
+    return "percent" if is_share(metric) else "nats"
 
 
 def unit(metric: str) -> str:

@@ -10,6 +10,7 @@ from sweeper.config import Protocol
 from sweeper.data.splits import Indices, raised_parts, split_once
 from sweeper.data.training_set import TrainingSet
 from sweeper.errors import plain
+from sweeper.evaluation.amounts import amount
 from sweeper.images import alpha
 from sweeper.images.options import Background
 from sweeper.images.sizes import SIDES
@@ -97,9 +98,10 @@ def _imbalance(labels: Indices, classes: Sequence[str]) -> list[str]:
     if counts.max() < IMBALANCE * counts.min():
         return []
     largest, smallest = int(counts.argmax()), int(counts.argmin())
+    score = amount("accuracy", counts[largest] / len(labels), 1)
     return [
-        f"Always saying {plain(classes[largest])} scores {counts[largest] / len(labels):.1%} accuracy, and "
-        f"{plain(classes[smallest])} has {counts[smallest] / len(labels):.1%} of the images: "
+        f"Always saying {plain(classes[largest])} scores {score} accuracy, and {plain(classes[smallest])} has "
+        f"{100 * counts[smallest] / len(labels):.1f} % of the images: "
         "--metric balanced_accuracy or macro_f1 counts classes alike, --set class_weights=balanced trains on them alike"
     ]
 

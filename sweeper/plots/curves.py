@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
+from sweeper.evaluation.amounts import amount
 from sweeper.plots.panels import (
     BLUE,
     GREY,
@@ -53,7 +54,7 @@ def learning_curves(epochs: Training, title: str) -> Figure:
             markersize=11,
             markerfacecolor="none",
             markeredgecolor="black",
-            label=f"best: {best['validation_accuracy']:.2%}, epoch {best['epoch']:g}",
+            label=f"best: {amount('accuracy', best['validation_accuracy'])}, epoch {best['epoch']:g}",
         )
     # Below the panels, where the legend covers no curve.
     add_legend(figure, *accuracy.get_legend_handles_labels(), loc="outside lower center", ncols=3)

@@ -6,14 +6,15 @@ from itertools import accumulate
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from sweeper.evaluation.amounts import amount, is_share
 from sweeper.plots.panels import BLUE, GREY, ORANGE, empty_figure
 
 METRIC_LABELS = {
-    "accuracy": "Validation accuracy (share of images)",
-    "balanced_accuracy": "Validation balanced accuracy (share of 1)",
-    "macro_f1": "Validation macro F1 (share of 1)",
+    "accuracy": "Validation accuracy (% of images)",
+    "balanced_accuracy": "Validation balanced accuracy (%)",
+    "macro_f1": "Validation macro F1 (%)",
     "loss": "Validation loss (nats)",
 }
 
@@ -49,6 +50,8 @@ def optimization_history(
     axes.set_xlabel("Trial number")
     axes.set_ylabel(METRIC_LABELS.get(metric, metric))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    if metric in METRIC_LABELS and is_share(metric):
+        axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
     axes.grid(alpha=0.25)
     if not points["complete"] and not points["pruned"]:
         axes.text(0.5, 0.5, "No trial has a value yet", ha="center", transform=axes.transAxes, color=GREY)
@@ -78,7 +81,7 @@ def optimization_history(
             where="post",
             color=BLUE,
             linewidth=1.8,
-            label=f"best completed: {so_far[-1]:.4f}",
+            label=f"best completed: {amount(metric, so_far[-1])}",
         )
     margin = 0.06 * (high - low)
     axes.set_ylim(low - margin, high + margin)

@@ -6,6 +6,7 @@ from typing import Any
 
 from sweeper.config import Configuration
 from sweeper.errors import SweeperError
+from sweeper.evaluation.amounts import amount
 from sweeper.events import State
 from sweeper.runs.study_trial import StudyTrial
 from sweeper.studies.conversions import other_reading
@@ -45,10 +46,12 @@ class Repetition:
         equal, name, value = self.is_equal(metrics), self.trial.name, self.trial.record.value
         if equal is None:
             return ""
+        assert value is not None
+        shown = amount(self.trial.spec.metric, value, 4)
         if equal:
-            return f"The score equals that of trial {name} to the last bit: {value:.6g}"
+            return f"The score equals that of trial {name} to the last bit: {shown}"
         return (
-            f"The score is not that of trial {name}, {value:.6g}: the same processor and version of PyTorch would give "
+            f"The score is not that of trial {name}, {shown}: the same processor and version of PyTorch would give "
             "the same bits"
         )
 

@@ -54,9 +54,9 @@ def test_outside_a_terminal_there_are_plain_lines_on_stderr(capsys, monkeypatch)
     assert lines[0] == "study: 1 of 4 trials done, 2 workers"
     assert "trial 2 resumes after epoch 1" in lines
     assert "a note" in lines
-    ended = "[2/4] trial 1 complete, accuracy 0.7000 after 2 epochs, best accuracy 0.7000 (trial 1), "
+    ended = "[2/4] trial 1 complete, accuracy 70.00 % after 2 epochs, best accuracy 70.00 % (trial 1), "
     assert any(line.startswith(ended) for line in lines)
-    ended = "trial 3 infeasible, accuracy 0.1000 after 2 epochs (diverged: the loss is nan)"
+    ended = "trial 3 infeasible, accuracy 10.00 % after 2 epochs (diverged: the loss is nan)"
     assert any(ended in line for line in lines)
     assert "\x1b" not in seen.err
 
@@ -105,10 +105,10 @@ def test_live_view_shows_trials_time_and_the_best(monkeypatch):
     console.print(view.render())
     text = console.file.getvalue()
     assert "study: 1 of 4 trials" in text
-    assert "best accuracy 0.5000 (trial 0 (baseline))" in text
+    assert "best accuracy 50.00 % (trial 0 (baseline))" in text
     assert "trial 1 │ 1 of 2 │ 1.0000" in text
     assert "trial 2 │ 1 of 3 │" in text
-    assert "0.6250" in text
+    assert "62.50 %" in text
     for event in events()[4:]:
         view.update(event)
     assert not view.running
@@ -122,16 +122,16 @@ def test_the_metric_of_the_study_is_shown_and_named_beside_every_number(capsys, 
         for event in [*events(metric=metric), TrainingEnded(4, "trial 4, fold 1", 0.25)]:
             listener(event)
     lines = capsys.readouterr().err.splitlines()
-    assert any(f"validation accuracy 0.6250, validation {label} 0.6250" in line for line in lines)
-    assert any(f"trial 1 complete, {label} 0.7000 after 2 epochs, best {label} 0.7000" in line for line in lines)
-    assert f"trial 4, fold 1 done: {label} 0.2500" in lines
+    assert any(f"validation accuracy 62.50 %, validation {label} 62.50 %" in line for line in lines)
+    assert any(f"trial 1 complete, {label} 70.00 % after 2 epochs, best {label} 70.00 %" in line for line in lines)
+    assert f"trial 4, fold 1 done: {label} 25.00 %" in lines
     view = _LiveView()
     for event in events(metric=metric)[:4]:
         view.update(event)
     console = Console(file=io.StringIO(), width=160)
     console.print(view.render())
     assert f"val. accuracy ┃ val. {label}" in console.file.getvalue()
-    assert f"best {label} 0.5000" in console.file.getvalue()
+    assert f"best {label} 50.00 %" in console.file.getvalue()
 
 
 def test_smaller_is_better_for_a_loss():

@@ -132,7 +132,7 @@ def test_study_can_be_looked_at(finished, sweeper):
     for shown in ("status", "trials", "studies"):
         assert name in sweeper(shown, "--store", store).stdout
     for shown in ("status", "trials"):
-        assert "Always saying 'T-shirt/top' would reach accuracy 0.1000" in sweeper(shown, "--store", store).stdout
+        assert "Always saying 'T-shirt/top' would reach accuracy 10.00 %" in sweeper(shown, "--store", store).stdout
 
 
 def test_same_command_has_nothing_left_to_do_and_prints_the_ranking_and_what_comes_next(finished, sweeper):

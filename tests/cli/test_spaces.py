@@ -39,7 +39,7 @@ def test_show_takes_a_file_with_its_reported_figures(tmp_path):
     assert shown["variants"]["baseline"]["n_parameters"] == 61_706
     printed = run("show", str(tmp_path / "mine.toml")).stdout
     assert "batch_norm = true" in printed
-    assert "0.9126" in printed
+    assert "91.26 %" in printed
 
 
 def test_study_is_shown_with_its_protocol_and_the_figures_of_each_split():
@@ -48,8 +48,8 @@ def test_study_is_shown_with_its_protocol_and_the_figures_of_each_split():
     assert [entry["split"] for entry in shown["variants"]["relu"]["reported"]] == ["validation", "test"]
     printed = run("show", "lenet5_activations").stdout
     assert "Protocol: epochs 15, confirm 0.0, folds 5, repeats 1, pixels unit\n" in printed
-    assert "validation: accuracy 0.8955, thresholded_precision 0.9098" in printed
-    assert "test: accuracy 0.8974, thresholded_precision 0.9089" in printed
+    assert "validation: accuracy 89.55 %, thresholded_precision 90.98 %" in printed
+    assert "test: accuracy 89.74 %, thresholded_precision 90.89 %" in printed
     assert "Protocol: epochs 15, validation 0.2, confirm 0.0, folds 0" in run("show", "lenet5_steps").stdout
 
 

@@ -55,7 +55,7 @@ def shown(table, width):
 @pytest.mark.parametrize("width", [80, 160])
 def test_no_figure_is_cut_off_in_a_narrow_terminal(outcome, width):
     finalists, tested = shown(finalists_table(outcome), width), shown(tested_table(outcome), width)
-    for figure in ("200,830", "0.9238", "92.33", "0.31", "92.38", "[91.84,", "92.92]"):
+    for figure in ("200,830", "92.38", "92.33", "0.31", "92.38", "[91.84,", "92.92]"):
         assert figure in finalists
     for figure in ("92.10", "[91.56,", "92.61]", "0.3024", "92.16", "91.91"):
         assert figure in tested
@@ -66,7 +66,7 @@ def test_no_figure_is_cut_off_in_a_narrow_terminal(outcome, width):
 @pytest.mark.parametrize(
     ("metric", "told"),
     [
-        ("accuracy", "Always saying the largest class: accuracy 49.00 on confirm images ([b]cat)"),
+        ("accuracy", "Always saying the largest class: accuracy 49.00 % on confirm images ([b]cat)"),
         ("loss", "Predicting the class shares for every image: loss 0.4900 on confirm images ([b]cat)"),
     ],
 )
@@ -97,21 +97,24 @@ def trial(number, **metrics):
 
 def test_spread_over_folds_and_repeats_stands_beside_the_score():
     folded = trial(3, validation_accuracy_sd=0.0041, best_validation_accuracy=0.92, best_epoch=7)
-    assert "0.9123 +- 0.0041" in shown(ranking_table([folded], "accuracy"), 160)
+    assert "91.23 +- 0.41" in shown(ranking_table([folded], "accuracy"), 160)
     assert "mean +- standard deviation" in shown(ranking_table([folded], "accuracy"), 160)
     assert "+-" not in shown(ranking_table([trial(3)], "accuracy"), 160)
 
 
-@pytest.mark.parametrize(("metric", "label"), [("accuracy", "accuracy"), ("macro_f1", "macro F1"), ("loss", "loss")])
-def test_ranking_names_the_metric_of_the_study(metric, label):
-    assert ranking_table([trial(3)], metric).title == f"Ranking by the last epoch's validation {label}"
+@pytest.mark.parametrize(
+    ("metric", "label", "scale"),
+    [("accuracy", "accuracy", "percent"), ("macro_f1", "macro F1", "percent"), ("loss", "loss", "nats")],
+)
+def test_ranking_names_the_metric_of_the_study(metric, label, scale):
+    assert ranking_table([trial(3)], metric).title == f"Ranking by the last epoch's validation {label}, in {scale}"
     assert label in [column.header for column in ranking_table([trial(3)], metric).columns]
 
 
 def test_constant_predictors_are_marked_and_always_saying_one_class_stands_beneath():
     constant = replace(trial(3), constant=("[b]cat",))
     text = shown(ranking_table([constant, trial(4)], "accuracy", reference="Always saying '[b]cat' would reach"), 160)
-    assert "0.9123 (constant)" in text
+    assert "91.23 (constant)" in text
     assert text.count("(constant)") == 1
     assert "Always saying '[b]cat' would reach" in text
 

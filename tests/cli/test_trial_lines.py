@@ -78,7 +78,7 @@ def test_epochs_say_when_the_pruner_ended_a_trial_and_other_reasons_are_told():
     pruned = trial(1, 0.5, "pruned", reason="pruner", epochs=2)
     lines = lines_of([trial(0), pruned])
     assert "reason" not in "".join(lines)
-    assert lines[-1].split()[:4] == ["1", "pruned", "0.5000", "2"]
+    assert lines[-1].split()[:5] == ["1", "pruned", "50.00", "%", "2"]
     diverged = trial(2, None, "pruned", feasible=False, reason="diverged: the loss is nan", epochs=1, retried=True)
     assert lines_of([trial(0), pruned, diverged])[-1].endswith("tried again; diverged: the loss is nan")
     assert "always says [b]cat" in lines_of([trial(0, constant=("[b]cat",)), pruned])[-2]
@@ -102,6 +102,6 @@ def test_what_a_terminal_would_obey_is_shown():
 def test_spread_over_folds_and_repeats_stands_beside_the_score_of_the_study_s_metric():
     folded = trial(3, metrics={"validation_macro_f1_sd": 0.0041})
     lines = lines_of([folded, trial(4)], 80, "macro_f1")
-    assert "0.9123 +- 0.0041" in lines[-2]
+    assert "91.23 +- 0.41" in lines[-2]
     assert "+-" not in lines[-1]
     assert any("macro F1" in line for line in lines)

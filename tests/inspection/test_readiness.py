@@ -66,7 +66,7 @@ def test_parts_that_are_larger_than_their_shares_are_told():
 
 def test_imbalance_is_told_with_the_majority_rate():
     (told,) = sentences(data_set([0] * 2700 + [1] * 300))
-    assert told.startswith("Always saying class 0 scores 90.0% accuracy, and class 1 has 10.0% of the images")
+    assert told.startswith("Always saying class 0 scores 90.0 % accuracy, and class 1 has 10.0 % of the images")
     assert sentences(data_set([0] * 2000 + [1] * 1000)) == []
 
 

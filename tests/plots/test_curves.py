@@ -56,7 +56,7 @@ def test_the_best_validation_epoch_is_marked_in_both_panels():
     epochs[2]["validation_accuracy"] = 0.987
     figure = learning_curves(epochs, "Trial 3")
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["training", "validation", "best: 98.70%, epoch 3"]
+    assert [text.get_text() for text in legend.get_texts()] == ["training", "validation", "best: 98.70 %, epoch 3"]
     for axes in figure.axes:
         vertical = [line for line in axes.lines if list(line.get_xdata()) == [3, 3]]
         assert len(vertical) == 1
@@ -67,7 +67,7 @@ def test_values_that_are_not_finite_leave_a_gap(bad):
     epochs = history(4)
     epochs[3] |= {"train_loss": bad, "validation_loss": bad, "validation_accuracy": bad}
     figure = learning_curves(epochs, "Diverged")
-    assert "best: 86.67%, epoch 3" in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "best: 86.67 %, epoch 3" in [text.get_text() for text in figure.legends[0].get_texts()]
     draw(figure)
 
 

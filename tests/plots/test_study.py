@@ -109,9 +109,9 @@ def test_a_history_without_values_says_so(values, states):
 @pytest.mark.parametrize(
     ("metric", "label"),
     [
-        ("accuracy", "Validation accuracy (share of images)"),
-        ("balanced_accuracy", "Validation balanced accuracy (share of 1)"),
-        ("macro_f1", "Validation macro F1 (share of 1)"),
+        ("accuracy", "Validation accuracy (% of images)"),
+        ("balanced_accuracy", "Validation balanced accuracy (%)"),
+        ("macro_f1", "Validation macro F1 (%)"),
         ("loss", "Validation loss (nats)"),
         ("latency", "latency"),
     ],

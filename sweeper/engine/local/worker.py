@@ -19,6 +19,7 @@ from sweeper.engine.job import TrialJob, TrialResult, train_trial
 from sweeper.engine.local import shared_images
 from sweeper.engine.local.heartbeat import Heartbeat
 from sweeper.errors import DISK_FULL, first_line
+from sweeper.evaluation.amounts import amount
 from sweeper.events import Note
 from sweeper.process.signals import SIGNALS
 from sweeper.training import memory
@@ -288,6 +289,6 @@ def _name_of(job: TrialJob) -> str:
 def _epoch_line(job: TrialJob, metrics: "EpochMetrics") -> str:
     return (
         f"{_name_of(job)}, epoch {metrics.epoch}: train loss {metrics.train_loss:.4f}, validation loss "
-        f"{metrics.validation_loss:.4f}, validation accuracy {metrics.validation_accuracy:.4f}, "
+        f"{metrics.validation_loss:.4f}, validation accuracy {amount('accuracy', metrics.validation_accuracy)}, "
         f"{metrics.epoch_seconds:.2f} s, pid {os.getpid()}"
     )
