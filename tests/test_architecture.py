@@ -47,8 +47,9 @@ RESERVED = {
     "click": {"sweeper.cli"},
     "rich": {"sweeper.cli"},
     "mlflow": {"sweeper.tracking"},
-    # Functions of search, promotion and analysis take an Optuna study as an argument.
-    "optuna": {"sweeper.studies", "sweeper.search", "sweeper.promotion", "sweeper.analysis"},
+    # Functions of search, promotion and analysis take an Optuna study as an argument; the report draws with
+    # optuna.visualization.
+    "optuna": {"sweeper.studies", "sweeper.search", "sweeper.promotion", "sweeper.analysis", "sweeper.report"},
     "optuna.distributions": {"sweeper.spaces"},
     # The search cannot see the test set: no module that makes choices may be listed here.
     "sweeper.data.test_set": {"sweeper.cli.data", "sweeper.promotion.test_evaluation"},

@@ -13,6 +13,7 @@ from sweeper.cli.ledger import ledger
 from sweeper.cli.models import models
 from sweeper.cli.promote import promote
 from sweeper.cli.promotions import promotions
+from sweeper.cli.report import report
 from sweeper.cli.retry import retry
 from sweeper.cli.search import search
 from sweeper.cli.spaces import spaces
@@ -81,7 +82,7 @@ def main(debug: bool) -> None:
 
 
 for command in (
-    search, train, promote, promotions, ledger, studies, trials, status, stop, retry, sync, delete, doctor, spaces,
-    models, data, ui, store,
+    search, train, promote, promotions, report, ledger, studies, trials, status, stop, retry, sync, delete, doctor,
+    spaces, models, data, ui, store,
 ):  # fmt: skip
     main.add_command(command)

@@ -9,8 +9,10 @@ from matplotlib.figure import Figure
 from sweeper.plots.confusion import confusion_matrix
 from sweeper.plots.curves import head_accuracies, learning_curves, mean_learning_curves, overlaid_curves
 from sweeper.plots.dark import darken
+from sweeper.plots.dataset import pixel_statistics, sample_grid
 from sweeper.plots.rates import learning_rates
 from sweeper.plots.study import optimization_history, parameter_importance
+from sweeper.plots.trials import intermediate_values, scores_by_value, timeline
 
 # Outboxes on disk hold these function names until their plots are drawn.
 FUNCTIONS: Mapping[str, Callable[..., Figure]] = {
@@ -18,12 +20,17 @@ FUNCTIONS: Mapping[str, Callable[..., Figure]] = {
     for function in (
         confusion_matrix,
         head_accuracies,
+        intermediate_values,
         learning_curves,
         learning_rates,
         mean_learning_curves,
         optimization_history,
         overlaid_curves,
         parameter_importance,
+        pixel_statistics,
+        sample_grid,
+        scores_by_value,
+        timeline,
     )
 }
 

@@ -58,7 +58,7 @@ def optimization_history(
         axes.set(xticks=[], yticks=[])
         return figure
 
-    low, high = _view([v for _, v in points["complete"]], [v for _, v in points["pruned"]], direction)
+    low, high = shown_range([v for _, v in points["complete"]], [v for _, v in points["pruned"]], direction)
     edge, beyond = (low, "v") if direction == "maximize" else (high, "^")
     for state, colour, marker in (("pruned", ORANGE, "x"), ("complete", BLUE, "o")):
         inside = [(x, y) for x, y in points[state] if low <= y <= high]
@@ -115,7 +115,7 @@ def parameter_importance(importances: Mapping[str, float], basis: str) -> Figure
     return figure
 
 
-def _view(completed: list[float], pruned: list[float], direction: str) -> tuple[float, float]:
+def shown_range(completed: list[float], pruned: list[float], direction: str) -> tuple[float, float]:
     """The range of values to show: all, unless completed trials and the better pruned ones would have too little room.
 
     Then it is the range of the completed trials within Tukey's fence and of the better half of the pruned trials.

@@ -26,7 +26,7 @@ def export(
     return Model()
 
 
-def draw(plot: Plot) -> Figure:
+def draw(plot: Plot, dark: bool = False) -> Figure:
     """A figure with nothing on it; TypeError for arguments that the plot's function does not take."""
     inspect.signature(FUNCTIONS[plot.function]).bind(**plot.arguments)
     return Figure(figsize=(1, 1))

@@ -1,0 +1,107 @@
+"""`sweeper report`: makes one page of a study, from the answer to the evidence."""
+
+import json
+import os
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sweeper.cli.data_options import data_dir_option, max_bytes_option, offline_option
+from sweeper.cli.notes import note
+from sweeper.cli.options import given_parameters, json_option, resolve_store, store_options
+from sweeper.errors import SweeperError, UsageError
+from sweeper.process.resources import usable_cores
+from sweeper.store.layout import Store, StoreOptions
+
+if TYPE_CHECKING:
+    from sweeper.tracking.study_run import StudyRun
+
+
+@click.command()
+@click.argument("study", required=False)
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    help="File to write, or with --format md folder.  [default: STUDY-report.html, STUDY-report or STUDY-report.json]",
+)
+@click.option("--open", "opened", is_flag=True, help="Open the page in a browser.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("html", "md", "json")),
+    default="html",
+    show_default=True,
+    help="html is one page that needs no network, md a folder of Markdown and pictures, json one object.",
+)
+@click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
+@max_bytes_option
+@data_dir_option
+@offline_option
+@store_options
+@json_option
+def report(
+    study: str | None,
+    output: Path | None,
+    opened: bool,
+    form: str,
+    quiet: bool,
+    max_bytes: int | None,
+    data_dir: Path | None,
+    offline: bool,
+    store: StoreOptions,
+    as_json: bool,
+) -> None:
+    """Make one page of STUDY (the latest, if not given): the answer, its evidence, and how to repeat it.
+
+    The page is one file, which opens in any browser, without network, and prints; MLflow gets a copy of it in the
+    study's run. Prints its path. An earlier report in its place is replaced, any other file is not. --json prints what
+    --format json writes, and writes nothing.
+
+    \b
+    Example:
+      sweeper report fashion_mnist-lenet5 --open
+    """
+    given = given_parameters()
+    if as_json and given & {"output", "opened", "form"}:
+        raise UsageError("--json prints the report and writes no file: leave out --output, --open and --format")
+    if opened and form != "html":
+        raise UsageError(f"--open shows a page: leave it out with --format {form}")
+    from sweeper.report.collect import DataPlace, collect
+    from sweeper.report.writing import FORMS, check_place, write
+    from sweeper.studies.queries import find_study
+
+    where = resolve_store(store)
+    name = find_study(where, study).study_name
+    path = output or Path(f"{name}{FORMS[form]}")
+    if not as_json:
+        check_place(path, form)
+    progress = (lambda text: None) if quiet else note
+    place = DataPlace(data_dir, offline, max_bytes)
+    found, run = collect(where, name, place, usable_cores(os.environ), progress)
+    if as_json:
+        click.echo(json.dumps(found.as_json()))
+        return
+    progress("Drawing the figures")
+    write(found, path, form)
+    if form == "html":
+        _log(where, run, path, is_snapshot=found.study["is_snapshot"])
+    click.echo(path)
+    if opened and not webbrowser.open(path.absolute().as_uri()):
+        raise SweeperError(f"no browser could be opened: open {path} yourself (--open)")
+
+
+def _log(store: Store, run: "StudyRun | None", path: Path, *, is_snapshot: bool) -> None:
+    """Puts the page into the study's run; a study that is still running has not its report yet."""
+    from sweeper.tracking.study_run import add_file
+
+    if run is None or is_snapshot:
+        why = "the study is still running" if is_snapshot else "it has no run of this study that could be read"
+        note(f"MLflow gets no copy of the page: {why}")
+        return
+    try:
+        add_file(store, run.run_id, path, "report")
+    except SweeperError as error:
+        note(f"Warning: MLflow has no copy of the page: {error}")

@@ -1,0 +1,262 @@
+"""Section 1 of a report, the answer: which network, how sure, and at what size; or the ranking and what is next."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sweeper.promotion import cost
+from sweeper.promotion.options import PromotionOptions
+from sweeper.promotion.outcome import Entrant, PromotionOutcome
+from sweeper.report.blocks import Block, Commands, Facts, Heading, Section, Sentences, Table
+from sweeper.report.subject import Subject
+from sweeper.report.wording import count, interval, score, setting
+from sweeper.store.arguments import store_arguments
+from sweeper.studies import trial_records
+from sweeper.studies.findings import constant_of, reference
+from sweeper.studies.objective import LABELS
+from sweeper.studies.queries import trial_as_dict
+from sweeper.studies.trial_records import TrialRecord
+
+TITLE = "The answer"
+# So many trials of a ranking are shown here; the table of the trials has all.
+MOST_RANKED = 15
+# The metrics of a test, in the order in which they are shown.
+TEST_METRICS = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "macro_precision": "macro precision",
+    "macro_recall": "macro recall",
+    "loss": "loss",
+}
+
+
+def section(subject: Subject, workers: int) -> Section:
+    """The champion with what is known of it, or without a promotion the ranking and what one with `workers` costs."""
+    if subject.outcome is None:
+        return _unpromoted(subject, workers)
+    return _promoted(subject, subject.outcome)
+
+
+def _promoted(subject: Subject, outcome: PromotionOutcome) -> Section:
+    metric, champion = outcome.metric, outcome.entrants[0]
+    blocks: list[Block] = [
+        Sentences([outcome.plain_sentence], lead=True),
+        Facts(_facts(outcome, champion)),
+        Heading(
+            "The finalists",
+            "Compare the confirm column: its scores come from fresh seeds, on images that no choice has used. "
+            "Search scores are too high, because they are the best of many.",
+        ),
+        _finalists(outcome),
+        Heading(
+            "What the champion does otherwise than the baseline",
+            "Each row is a choice of the search; the ablation in section 3, if there is one, says which of them is "
+            "worth it.",
+        ),
+        *_differences(subject, champion),
+        Heading("The verdict", "Intervals are 95 % unless they say otherwise; undecided means that it may be chance."),
+        Sentences(outcome.sentences),
+    ]
+    if any(entrant.test for entrant in outcome.entrants):
+        blocks += _tested(outcome)
+    data = {
+        "promoted": True,
+        "metric": metric,
+        "promotion": outcome.summary(),
+        "differences": _changed(subject, champion),
+    }
+    return Section(TITLE, "Which network to use, how good it is on new images, and how sure that is.", blocks, data)
+
+
+def _facts(outcome: PromotionOutcome, champion: Entrant) -> list[tuple[str, str]]:
+    metric, confirm = outcome.metric, champion.confirm
+    version = f"{outcome.model_name}, version {champion.version}"
+    if outcome.registered_champion == champion.version:
+        version += ", the registered champion"
+    rows = [("Champion", f"trial {champion.trial}" + " (the baseline)" * champion.is_baseline), ("Model", version)]
+    if estimate := interval(metric, confirm[metric], confirm["low"], confirm["high"]):
+        rows.append((f"{LABELS[metric].capitalize()} on confirm images", estimate))
+    if champion.test and metric in champion.test:
+        own, store = outcome.evaluations
+        low, high = _test_bounds(metric, champion.test)
+        looks = f"test looks so far: {own} by this study, {store} in this store"
+        value = interval(metric, champion.test[metric], low, high, 2)
+        rows.append((f"{LABELS[metric].capitalize()} on {champion.test['n']:,} test images", f"{value} ({looks})"))
+    else:
+        rows.append(("Test images", "not looked at with this champion"))
+    rows += [("Parameters", count(champion.n_parameters)), ("Multiply-adds an image", count(champion.n_multiply_adds))]
+    return rows
+
+
+def _test_bounds(metric: str, tested: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    names = ("low", "high") if metric == "accuracy" else ("metric_low", "metric_high")
+    low, high = (tested.get(name) for name in names)
+    return low, high
+
+
+def _finalists(outcome: PromotionOutcome) -> Table:
+    metric, rows = outcome.metric, []
+    is_tested = any(entrant.test for entrant in outcome.entrants)
+    for entrant in outcome.entrants:
+        confirm, validation = entrant.confirm, entrant.validation
+        spread = "" if validation["sd"] is None else f" ± {score(metric, validation['sd']).removesuffix(' %')}"
+        row = [
+            entrant.name if entrant.alias or not entrant.is_baseline else "baseline",
+            str(entrant.trial),
+            interval(metric, confirm[metric], confirm["low"], confirm["high"]),
+        ]
+        if is_tested:
+            tested = entrant.test or {}
+            row.append(interval(metric, tested.get(metric), *_test_bounds(metric, tested), decimals=2))
+        row += [
+            score(metric, validation["mean"]) + f"{spread} ({validation['n_seeds']})",
+            score(metric, entrant.search_score),
+            count(entrant.n_parameters),
+            count(entrant.n_multiply_adds),
+        ]
+        rows.append(row)
+    columns = ["role", "trial", "confirm", *(["test"] if is_tested else []), "validation, fresh seeds (how many)"]
+    columns += [f"search {outcome.search_scores}", "parameters", "multiply-adds"]
+    return Table(f"{LABELS[metric].capitalize()} and size of the finalists", columns, rows, range(2, len(columns)))
+
+
+def _changed(subject: Subject, champion: Entrant) -> list[dict[str, Any]]:
+    """The fields in which the champion's configuration differs from the baseline's, as far as they apply."""
+    trial = subject.trial(champion.trial)
+    if trial is None or trial.configuration is None:
+        return []
+    searched = subject.spec.space.get("parameters", {})
+    baseline = subject.baseline
+    return [
+        {"parameter": name, "champion": value, "baseline": baseline.get(name)}
+        for name, value in trial.configuration.values().items()
+        # A searched parameter whose condition does not hold has a value without a meaning.
+        if value != baseline.get(name) and not (trial.params and name in searched and name not in trial.params)
+    ]
+
+
+def _differences(subject: Subject, champion: Entrant) -> list[Block]:
+    changed = _changed(subject, champion)
+    if not changed:
+        return [Sentences(["Nothing: its configuration is the baseline's."])]
+    rows = [[one["parameter"], setting(one["champion"]), setting(one["baseline"])] for one in changed]
+    return [Table("Parameters of the champion that differ", ["parameter", "champion", "baseline"], rows)]
+
+
+def _tested(outcome: PromotionOutcome) -> list[Block]:
+    tested = [(entrant.name, entrant.test) for entrant in outcome.entrants if entrant.test is not None]
+    rows = [
+        [label, *(interval(name, found.get(name), *_bounds_of(name, found), decimals=2) for _, found in tested)]
+        for name, label in TEST_METRICS.items()
+        if any(name in found for _, found in tested)
+    ]
+    confused = [
+        f"{name}: " + (", ".join(f"{true} taken for {taken} {n:,} times" for true, taken, n in found["confusions"]))
+        for name, found in tested
+        if found["confusions"]
+    ]
+    return [
+        Heading("On the test images", "Each further look at these images is worth less; the ledger counts them."),
+        Table(
+            f"Metrics of the refitted networks on {tested[0][1]['n']:,} test images",
+            ["metric", *(name for name, _ in tested)],
+            rows,
+            range(1, len(tested) + 1),
+        ),
+        Sentences(confused),
+    ]
+
+
+def _bounds_of(name: str, tested: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    if name == "accuracy" or name == tested.get("metric"):
+        return _test_bounds(name, tested)
+    return None, None
+
+
+def _unpromoted(subject: Subject, workers: int) -> Section:
+    metric = subject.spec.metric
+    ranked, best = trial_records.ranking(subject.trials, metric), trial_records.best(subject.trials, metric)
+    blocks: list[Block] = [Sentences([_lead(subject, best)], lead=True)]
+    if subject.unread:
+        blocks.append(Sentences([f"Whether this study was promoted cannot be told: {subject.unread}"]))
+    said = [*subject.status["findings"], reference(metric, constant_of(subject.study))]
+    blocks.append(Sentences([sentence for sentence in said if sentence]))
+    if ranked:
+        left = len(ranked) - MOST_RANKED
+        blocks += [
+            Heading(
+                "The ranking",
+                "By the last epoch's score on the validation images, the best first; differences below the spread "
+                "between seeds may be chance." + f" The best {MOST_RANKED} of {len(ranked)}." * (left > 0),
+            ),
+            _ranking(subject, ranked[:MOST_RANKED]),
+        ]
+    if best is not None and not subject.is_running:
+        blocks += [Heading("What a promotion would do"), *_next(subject, workers)]
+    data = {
+        "promoted": None if subject.unread else False,
+        "metric": metric,
+        "ranking": [trial_as_dict(trial) for trial in ranked],
+        "findings": list(subject.status["findings"]),
+    }
+    return Section(TITLE, "Which trial leads the search; nothing here was confirmed on fresh images yet.", blocks, data)
+
+
+def _next(subject: Subject, workers: int) -> list[Block]:
+    """The promotion that would answer the question, and how long it takes on this machine."""
+    top, seeds = PromotionOptions.top, PromotionOptions.seeds
+    took = cost.of_promotion(subject.spec, subject.trials, top=top, seeds=seeds, workers=workers)
+    promote = f"sweeper promote {subject.name} --top {top}{store_arguments(subject.store)}"
+    return [
+        Sentences(
+            [
+                f"It retrains the best {top} and the baseline with fresh seeds, estimates them on images that nothing "
+                f"has used, and registers a champion: {cost.in_words(took)} with {workers} worker{'s' * (workers > 1)}."
+            ]
+        ),
+        Commands([("To promote", promote)]),
+    ]
+
+
+def _lead(subject: Subject, best: TrialRecord | None) -> str:
+    metric = subject.spec.metric
+    if best is None:
+        if subject.is_running:
+            return "No trial has completed yet: the search is running."
+        return "No trial has completed, so that there is no network to use."
+    n_complete = sum(trial.state == "complete" for trial in subject.trials)
+    so_far = "So far, the" if subject.is_running else "The"
+    lead = f"{so_far} best of {n_complete} complete trials is {best.name}: {LABELS[metric]} {score(metric, best.value)}"
+    if n_complete == 1:
+        lead = f"One trial has completed, {best.name}: {LABELS[metric]} {score(metric, best.value)}"
+    return (
+        f"{lead} on validation images. It was not confirmed: the score of the best of many trials is too high, and "
+        "only a promotion says by how much."
+    )
+
+
+def _ranking(subject: Subject, ranked: list[TrialRecord]) -> Table:
+    metric, baseline = subject.spec.metric, subject.baseline
+    rows = []
+    for rank, trial in enumerate(ranked, start=1):
+        values = trial.configuration.values() if trial.configuration else {}
+        applies = {
+            name for name in values if not trial.params or name in trial.params or name not in _searched(subject)
+        }
+        differ = [f"{n} {setting(v)}" for n, v in values.items() if n in applies and v != baseline.get(n)]
+        rows.append(
+            [
+                str(rank) if trial.feasible else f"{rank} (too large)",
+                trial.name.removeprefix("trial "),
+                score(metric, trial.value, 2) + " (constant)" * bool(trial.constant),
+                count(trial.n_parameters),
+                ", ".join(differ),
+            ]
+        )
+    columns = ["rank", "trial", f"validation {LABELS[metric]}", "parameters", "differs from the baseline in"]
+    return Table(f"Ranking by validation {LABELS[metric]}", columns, rows, (0, 2, 3))
+
+
+def _searched(subject: Subject) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = subject.spec.space.get("parameters", {})
+    return found

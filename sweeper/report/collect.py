@@ -1,0 +1,91 @@
+"""Collects a report on a study from Optuna's storage, MLflow, and the study's data."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from sweeper.errors import SweeperError
+from sweeper.report import answer, data_set, provenance, trials
+from sweeper.report.blocks import Section, Sentences
+from sweeper.report.content import Report
+from sweeper.report.subject import Subject, load
+from sweeper.store.layout import Store
+from sweeper.studies.attributes import id_of
+from sweeper.studies.data_source import source_of
+from sweeper.tracking import study_run
+from sweeper.tracking.study_run import StudyRun
+
+Notify = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class DataPlace:
+    """Where the study's data are, as for other commands."""
+
+    data_dir: Path | None = None
+    offline: bool = False
+    max_bytes: int | None = None
+
+
+def collect(
+    store: Store, name: str | None, place: DataPlace, workers: int, notify: Notify
+) -> tuple[Report, StudyRun | None]:
+    """The report on the study of this name, or on the latest one, and the study's run in MLflow.
+
+    A promotion is supposed to have so many `workers`. What cannot be read, such as data that were moved, is said in its
+    section, and by `notify`. Raises SweeperError for a study that cannot be read.
+    """
+    subject = load(store, name)
+    if subject.unread:
+        notify(f"Warning: {subject.unread}")
+    run = _run(subject, notify)
+    notify(f"Reading the images of {subject.spec.dataset}")
+    images = _images(subject, place, notify)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    study = {
+        "name": subject.name,
+        "state": subject.status["state"],
+        "dataset": subject.spec.dataset,
+        "space": subject.spec.space_name,
+        "metric": subject.spec.metric,
+        "made": now,
+        "is_snapshot": subject.is_running,
+        "version": version("cnn-sweeper"),
+    }
+    report = Report(
+        study=study,
+        answer=answer.section(subject, workers),
+        trials=trials.section(subject),
+        importance=_later("What mattered", "MLflow has the importance of the parameters, in the study's own run."),
+        ablation=_later("Ablation", "No ablation of the champion's choices was made."),
+        frontier=_later("The frontier", "The table of the trials has their scores beside their numbers of parameters."),
+        networks=_later("What it sees and confuses", "MLflow has the confusion matrices, in the runs of the trials."),
+        data=data_set.section(subject, *images),
+        provenance=provenance.section(subject, run),
+    )
+    return report, run
+
+
+def _later(title: str, sentence: str) -> Section:
+    return Section(title, "", [Sentences([sentence])])
+
+
+def _run(subject: Subject, notify: Notify) -> StudyRun | None:
+    files = (provenance.SPACE_FILE, provenance.ENVIRONMENT)
+    spec = subject.spec
+    try:
+        return study_run.read(subject.store, spec.dataset, spec.data_sha256, id_of(subject.study), files)
+    except SweeperError as error:
+        if str(error) != subject.unread:
+            notify(f"Warning: {error}")
+        return None
+
+
+def _images(subject: Subject, place: DataPlace, notify: Notify) -> tuple[data_set.TrainingSet | None, str]:
+    try:
+        source = source_of(subject.study, place.data_dir, place.offline, place.max_bytes)
+    except SweeperError as error:
+        return None, str(error)
+    return data_set.load(subject, source, notify)

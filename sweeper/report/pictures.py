@@ -1,0 +1,46 @@
+"""Draws the pictures of a report, on light and on dark ground, each in the smaller of two formats."""
+
+import base64
+import io
+from dataclasses import dataclass
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from sweeper.plots import Plot
+
+DOTS_PER_INCH = 120
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn picture: the bytes of a PNG or SVG file."""
+
+    content: bytes
+    media_type: str
+
+    @property
+    def address(self) -> str:
+        """The picture as an address that holds all of it."""
+        return f"data:{self.media_type};base64,{base64.b64encode(self.content).decode()}"
+
+
+def picture(plot: Plot, *, dark: bool) -> Picture:
+    """The plot as SVG or PNG, whichever is smaller. Raises ValueError as the plot's function does."""
+    figure = plot.draw(dark)
+    png, svg = _saved(figure, "png"), _saved(figure, "svg")
+    return Picture(svg, "image/svg+xml") if len(svg) < len(png) else Picture(png, "image/png")
+
+
+def png(plot: Plot) -> bytes:
+    """The plot as a PNG file. Raises ValueError as the plot's function does."""
+    return _saved(plot.draw(), "png")
+
+
+def _saved(figure: Figure, form: str) -> bytes:
+    file = io.BytesIO()
+    # Without a fixed salt and date, equal pictures would differ.
+    with matplotlib.rc_context({"svg.hashsalt": "sweeper"}):
+        metadata = {"Date": None} if form == "svg" else {}
+        figure.savefig(file, format=form, dpi=DOTS_PER_INCH, metadata=metadata)
+    return file.getvalue()

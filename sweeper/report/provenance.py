@@ -1,0 +1,144 @@
+"""Section 7 of a report: how the study was made, and how to repeat it."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sweeper.promotion.recorded import typed
+from sweeper.report.blocks import Block, Commands, Facts, Heading, Listing, Section, Sentences, Table
+from sweeper.report.subject import Subject
+from sweeper.report.wording import count, duration
+from sweeper.store.arguments import store_arguments
+from sweeper.tracking.study_run import StudyRun
+
+# What the search has logged, and the section shows.
+SPACE_FILE, ENVIRONMENT = "space.toml", "environment.json"
+
+
+def section(subject: Subject, run: StudyRun | None) -> Section:
+    """Commands, versions, hashes, time spent and looks at the test set; `run` is the study's, None without one."""
+    texts = run.texts if run else {}
+    environment = _environment(texts.get(ENVIRONMENT, ""))
+    spec, spent = subject.spec, _spent(subject)
+    commands = _commands(subject)
+    parts = {
+        name: int(run.params[f"n_{name}"])
+        for name in ("train", "validation", "confirm")
+        if run and run.params.get(f"n_{name}", "").isdecimal()
+    }
+    blocks: list[Block] = [Commands(commands) if commands else Sentences(["The commands were not recorded."])]
+    blocks += [
+        Heading("What the results depend on", "The same values on the same device and threads give the same networks."),
+        Facts(_facts(subject, parts)),
+        Heading("What it took"),
+        Facts(
+            [
+                ("Time of the search", duration(spent["seconds"])),
+                ("Time of its trials together", duration(spent["trial_seconds"])),
+                ("Epochs of its trials", count(spent["epochs"])),
+            ]
+        ),
+        *_versions(environment),
+        *_ledger(subject),
+    ]
+    if space := texts.get(SPACE_FILE):
+        blocks.append(Listing(f"The space file, {spec.space_name}", space))
+    if run is None:
+        blocks.append(Sentences(["MLflow has no run of this study that could be read: versions are not known."]))
+    data = {
+        "commands": [command for _, command in commands],
+        "spec": spec.as_json(),
+        "parts": parts,
+        "space_file": texts.get(SPACE_FILE),
+        "environment": environment,
+        "spent": spent,
+        "test_looks": [
+            {"time": one.time, "models": dict(one.models), "command": one.command, "complete": one.complete}
+            for one in subject.evaluations
+        ],
+        "run_id": run and run.run_id,
+    }
+    return Section("How it was made", "All that is needed to repeat this study, and to judge its care.", blocks, data)
+
+
+def _commands(subject: Subject) -> list[tuple[str, str]]:
+    place = store_arguments(subject.store)
+    lines = []
+    if command := subject.status["command"]:
+        lines.append(("The search; in another store, or with --new, it repeats the study", command))
+    if (outcome := subject.outcome) is not None:
+        options = f" {typed(outcome.options)}" if outcome.options else ""
+        test = " --test" * bool(subject.evaluations)
+        lines.append(("The promotion", f"sweeper promote {subject.name}{options}{test}{place}"))
+    return [*lines, ("This report", f"sweeper report {subject.name}{place}")]
+
+
+def _facts(subject: Subject, parts: Mapping[str, int]) -> list[tuple[str, str]]:
+    spec, protocol = subject.spec, subject.spec.protocol
+    rows = [
+        ("Data set", spec.dataset),
+        ("SHA-256 of the training files", spec.data_sha256),
+        ("SHA-256 of the split", spec.split_sha256),
+        ("Images", ", ".join(f"{count(n)} {name}" for name, n in parts.items())),
+        ("Subset", "" if spec.subset is None else f"{count(spec.subset)} images"),
+        ("Read with", "; ".join(spec.conversions)),
+        ("Space", spec.space_name),
+        ("Metric", spec.metric),
+        ("Epochs", str(protocol.epochs)),
+        ("Folds", str(protocol.folds or "")),
+        ("Repeats", str(protocol.repeats) if protocol.repeats > 1 else ""),
+        ("Sampler and pruner", f"{spec.sampler}, {spec.pruner}"),
+        ("Seed", str(spec.seed)),
+        ("Seed of the split", str(spec.seed_of_splits)),
+        ("Device", f"{spec.device}, {spec.threads} thread{'s' * (spec.threads > 1)} a training, {spec.layout}"),
+    ]
+    return [(name, value) for name, value in rows if value]
+
+
+def _spent(subject: Subject) -> dict[str, Any]:
+    return {
+        "seconds": float(subject.study.user_attrs.get("seconds", 0.0)),
+        "trial_seconds": sum(trial.seconds for trial in subject.trials),
+        "epochs": sum(trial.epochs for trial in subject.trials),
+    }
+
+
+def _environment(text: str) -> Mapping[str, Any]:
+    """What the search logged of its machine; empty if it logged nothing that can be read."""
+    try:
+        found = json.loads(text) if text else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _versions(environment: Mapping[str, Any]) -> list[Block]:
+    packages = environment.get("packages")
+    if not isinstance(packages, dict):
+        return []
+    rows = [(str(name), str(version)) for name, version in packages.items()]
+    rows += [
+        (name, str(environment[key]))
+        for key, name in (("python", "Python"), ("platform", "System"))
+        if key in environment
+    ]
+    return [Heading("Versions at the search's last start"), Facts(rows)]
+
+
+def _ledger(subject: Subject) -> list[Block]:
+    heading = Heading("Looks at the test set", "Only the first is untouched by what an earlier one has shown.")
+    if subject.unread:
+        return [heading, Sentences([f"They cannot be read: {subject.unread}"])]
+    if not subject.evaluations:
+        return [heading, Sentences(["None by this study."])]
+    rows = [
+        [
+            str(place),
+            one.time[:19].replace("T", " "),
+            ", ".join(f"{role} {model}" for role, model in one.models.items()),
+            "complete" if one.complete else "begun",
+            one.command,
+        ]
+        for place, one in enumerate(subject.evaluations, start=1)
+    ]
+    return [heading, Table("By this study", ["look", "time (UTC)", "models", "state", "command"], rows, (0,))]

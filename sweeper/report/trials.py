@@ -1,0 +1,273 @@
+"""Section 2 of a report: what all trials of the search reached, when, and with which values."""
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import optuna
+from optuna.distributions import FloatDistribution, IntDistribution
+
+from sweeper.events import State
+from sweeper.plots import Plot
+from sweeper.plots.study import shown_range
+from sweeper.report import interactive
+from sweeper.report.blocks import Block, Figure, Heading, Section, Sentences, Table
+from sweeper.report.display_study import Scale, display_study
+from sweeper.report.subject import Subject
+from sweeper.report.wording import count, duration, score, setting
+from sweeper.studies import trial_records
+from sweeper.studies.objective import LABELS, METRICS, direction
+from sweeper.studies.queries import trial_as_dict
+from sweeper.studies.trial_list import parameters
+from sweeper.studies.trial_records import TrialRecord
+
+# So many parameters have a figure each, and an axis among parallel ones: more cannot be read.
+MOST_PARAMETERS = 6
+# The share of the complete trials that figures bring out, and the fewest.
+BEST_SHARE, FEWEST_BEST = 0.1, 3
+# With fewer complete trials, their scores say nothing about a parameter.
+FEWEST_COMPLETE = 5
+
+
+def section(subject: Subject, important: Sequence[str] = ()) -> Section:
+    """The figures and the table of the trials; `important` names parameters that deserve a figure before others."""
+    trials, metric = subject.trials, subject.spec.metric
+    counts = trial_records.counts(trials)
+    data = {
+        "n_trials": counts,
+        "trials": [trial_as_dict(trial) for trial in trials],
+    }
+    how = "Every point and line is a trial: one configuration that was trained. Scores are of validation images."
+    if not trials:
+        return Section("Trials", how, [Sentences(["The study has no trial yet."])], data)
+    scored = [trial for trial in trials if trial.values or trial.value is not None]
+    blocks: list[Block] = [Sentences([_counts(counts)])]
+    if scored:
+        blocks += _figures(subject, important)
+    else:
+        blocks.append(Sentences(["No trial has a score yet, so that there is nothing to draw."]))
+    blocks += [
+        Heading(
+            "All trials", "One row a trial. The buttons in the head sort; a word in the field leaves matching rows."
+        ),
+        _table(subject, metric),
+    ]
+    return Section("Trials", how, blocks, data)
+
+
+def _counts(counts: dict[str, int]) -> str:
+    names = {"complete": "complete", "pruned": "pruned", "infeasible": "infeasible", "fail": "failed"}
+    words = [f"{counts[key]} {name}" for key, name in names.items() if counts[key] or key == "complete"]
+    words += [f"{counts['running']} unfinished"] * bool(counts["running"])
+    return f"Trials: {', '.join(words)}."
+
+
+def _figures(subject: Subject, important: Sequence[str]) -> list[Block]:
+    trials, metric = subject.trials, subject.spec.metric
+    shown, scale = display_study(subject), Scale.of(metric)
+    ranked = trial_records.ranking([t for t in trials if t.feasible], metric)
+    n_best = min(len(ranked), max(FEWEST_BEST, round(BEST_SHARE * len(ranked))))
+    best = [trial.number for trial in ranked[:n_best]]
+    pruned = [t for t in trials if t.outcome == "pruned" and t.values]
+    last = [(t.number, scale.factor * t.values[max(t.values)]) for t in pruned]
+    view = _view([t.value for t in ranked], [t.values[max(t.values)] for t in pruned], metric, scale.factor)
+    beneath = " Trials far below the others are beyond the edge." if direction(metric) == "maximize" else ""
+    blocks: list[Block] = [
+        Figure(
+            "Optimization history",
+            "Each point is a trial, the line is the best complete one so far: where it becomes flat, more trials "
+            f"helped no more.{beneath}",
+            f"The score of each of {len(trials)} trials by its number, with the best so far.",
+            _history(subject),
+            interactive.optimization_history(shown, scale, last, view),
+        )
+    ]
+    if any(len(trial.values) > 1 for trial in trials):
+        step = "Epoch" if len(subject.spec.trainings) == 1 else "Training"
+        curves = [
+            {
+                "number": t.number,
+                "state": t.outcome,
+                "steps": list(t.values),
+                "values": [scale.factor * value for value in t.values.values()],
+            }
+            for t in trials
+            if t.values and t.state != State.DUPLICATE
+        ]
+        arguments = {
+            "curves": curves,
+            "best": best,
+            "label": scale.label,
+            "step": step,
+            "low": view[0],
+            "high": view[1],
+        }
+        blocks.append(
+            Figure(
+                "Scores by epoch" if step == "Epoch" else "Scores by training",
+                f"A line is a trial; the best {len(best)} are blue, and a cross marks where the pruner ended one. "
+                "Lines that still rise at the end would gain from more epochs.",
+                f"The scores of {len(curves)} trials by {step.lower()}; {len(pruned)} were pruned.",
+                Plot("intermediate_values", arguments),
+                interactive.intermediate_values(shown, scale, step, best, {t.number for t in pruned}, view),
+            )
+        )
+    blocks += [*_timeline(subject, shown), *_by_parameter(subject, shown, scale, ranked, important, n_best)]
+    return blocks
+
+
+def _view(complete: Sequence[Any], pruned: Sequence[float], metric: str, factor: float) -> tuple[float, float]:
+    """The range of scores that the figures show, as in the study's optimization history."""
+    finite = [factor * value for value in complete if value is not None and math.isfinite(value)]
+    others = [factor * value for value in pruned if math.isfinite(value)]
+    if not finite and not others:
+        return 0.0, factor
+    low, high = shown_range(finite, others, direction(metric))
+    margin = 0.06 * (high - low)
+    return low - margin, high + margin
+
+
+def _history(subject: Subject) -> Plot:
+    feasible = [t for t in subject.trials if t.state in (State.COMPLETE, State.PRUNED) and t.feasible]
+    metric = subject.spec.metric
+    values = [t.value if t.value is not None or not t.values else t.values[max(t.values)] for t in feasible]
+    return Plot(
+        "optimization_history",
+        {
+            "numbers": [t.number for t in feasible],
+            "values": values,
+            "states": [str(t.state) for t in feasible],
+            "metric": metric,
+            "direction": direction(metric),
+        },
+    )
+
+
+def _timeline(subject: Subject, shown: optuna.Study) -> list[Block]:
+    frozen = subject.study.get_trials(deepcopy=False)
+    ran = [
+        (trial, frozen[trial.number].datetime_start, frozen[trial.number].datetime_complete)
+        for trial in subject.trials
+        if trial.state not in (State.WAITING, State.DUPLICATE) and frozen[trial.number].datetime_start is not None
+    ]
+    if not ran:
+        return []
+    first = min(start for _, start, _ in ran if start is not None)
+    last = max((end for _, _, end in ran if end is not None), default=datetime.now())
+    bars = [
+        {
+            "number": trial.number,
+            "state": trial.outcome,
+            "start": ((start or first) - first).total_seconds(),
+            "end": ((end or last) - first).total_seconds(),
+        }
+        for trial, start, end in ran
+    ]
+    return [
+        Figure(
+            "Timeline",
+            "A bar is a trial from its start to its end: bars side by side ran at once, on workers of their own. Gaps "
+            "are times without a search.",
+            f"When each of {len(bars)} trials ran, over {duration((last - first).total_seconds())}.",
+            Plot("timeline", {"bars": bars}),
+            interactive.timeline(shown),
+        )
+    ]
+
+
+def _by_parameter(
+    subject: Subject,
+    shown: optuna.Study,
+    scale: Scale,
+    ranked: Sequence[TrialRecord],
+    important: Sequence[str],
+    n_best: int,
+) -> list[Block]:
+    """The figures of the parameters that differ among complete trials: the `important` ones, then in their order."""
+    kinds = {name: kind for trial in shown.get_trials(deepcopy=False) for name, kind in trial.distributions.items()}
+    complete = [shown.get_trials(deepcopy=False)[trial.number] for trial in ranked]
+    searched = [trial for trial in complete if trial.params]
+    differing = [name for name in kinds if len({t.params[name] for t in searched if name in t.params}) > 1]
+    if len(searched) < FEWEST_COMPLETE or not differing:
+        return []
+    ordered = sorted(differing, key=lambda name: important.index(name) if name in important else len(important))
+    chosen, left = ordered[:MOST_PARAMETERS], ordered[MOST_PARAMETERS:]
+    left_out = f" Left out, with less to say: {', '.join(left)}." if left else ""
+    view = _view([trial.value for trial in ranked], [], subject.spec.metric, scale.factor)
+    common = [name for name in chosen if all(name in trial.params for trial in searched)]
+    conditional = [name for name in chosen if name not in common]
+    blocks: list[Block] = []
+    if len(common) > 1:
+        only_some = f" {', '.join(conditional)} only applies to some trials, and has no axis." if conditional else ""
+        blocks.append(
+            Figure(
+                "Parallel coordinates",
+                f"A line is a complete trial, through its score and its values; the best {n_best} are blue. Where the "
+                f"blue lines meet, the value mattered.{only_some}{left_out}",
+                f"{len(searched)} complete trials through {len(common)} parameters.",
+                interactive=interactive.parallel_coordinates(shown, scale, common, n_best),
+            )
+        )
+    blocks.append(
+        Heading(
+            "Scores by parameter",
+            "A point is a complete trial. A slope shows where good values lie, but the sampler tries good values more "
+            f"often, and other parameters differ as well.{left_out}",
+        )
+    )
+    for name in chosen:
+        kind, having = kinds[name], [trial for trial in searched if name in trial.params]
+        is_number = isinstance(kind, FloatDistribution | IntDistribution)
+        arguments = {
+            "name": name,
+            "values": [trial.params[name] if is_number else setting(trial.params[name]) for trial in having],
+            "scores": [trial.value for trial in having],
+            "label": scale.label,
+            "low": view[0],
+            "high": view[1],
+            "log": isinstance(kind, FloatDistribution | IntDistribution) and kind.log,
+        }
+        alt = f"The scores of {len(having)} complete trials by {name}."
+        plot, moving = Plot("scores_by_value", arguments), interactive.slice_of(shown, scale, name, view)
+        blocks.append(Figure(name, "", alt, plot, moving, is_small=True))
+    return blocks
+
+
+def _table(subject: Subject, metric: str) -> Table:
+    trials = subject.trials
+    settings = parameters(trials)
+    label = LABELS[metric]
+    columns = ["trial", "state", f"{label}", f"best epoch's {label}", "best epoch", "epochs", "parameters", "seconds"]
+    numeric = {0, 2, 3, 4, 5, 6, 7}
+    rows = []
+    for place, trial in enumerate(trials):
+        best = trial.metrics.get(f"best_{METRICS[metric]}")
+        epoch = trial.metrics.get("best_epoch")
+        value = trial.values[max(trial.values)] if trial.value is None and trial.values else trial.value
+        rows.append(
+            [
+                trial.name.removeprefix("trial "),
+                trial.outcome,
+                score(metric, value, 2),
+                score(metric, best, 2),
+                "" if epoch is None else f"{epoch:g}",
+                str(trial.epochs or ""),
+                count(trial.n_parameters),
+                f"{trial.seconds:.0f}" if trial.seconds else "",
+                *(setting(values[place]) for values in settings.values()),
+                trial.reason,
+            ]
+        )
+    for offset, values in enumerate(settings.values(), start=len(columns)):
+        if all(isinstance(value, int | float) or value is None for value in values):
+            numeric.add(offset)
+    columns += [*settings, "reason"]
+    filled = [place for place in range(len(columns)) if any(row[place] for row in rows)]
+    return Table(
+        f"{len(rows)} trials",
+        [columns[place] for place in filled],
+        [[row[place] for place in filled] for row in rows],
+        [new for new, place in enumerate(filled) if place in numeric],
+        sortable=True,
+    )

@@ -1,0 +1,41 @@
+"""Values as a report shows them to people: scores in percent, durations in words, settings of parameters."""
+
+import json
+from typing import Any
+
+from sweeper.evaluation.amounts import amount, number
+
+
+def score(metric: str, value: float | None, decimals: int = 1) -> str:
+    """A score with its unit; empty if there is none."""
+    return "" if value is None else amount(metric, value, decimals)
+
+
+def interval(metric: str, value: float | None, low: float | None, high: float | None, decimals: int = 1) -> str:
+    """A score with its 95 % interval, as far as they are known."""
+    text = score(metric, value, decimals)
+    if not text or low is None or high is None:
+        return text
+    return f"{text} [{number(metric, low, decimals)}, {number(metric, high, decimals)}]"
+
+
+def count(value: int | None) -> str:
+    """A whole number with its thousands set apart; empty if it is not known."""
+    return "" if value is None else f"{value:,}"
+
+
+def setting(value: Any) -> str:
+    """A parameter's value, with three digits if it is a float."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return value if isinstance(value, str) else json.dumps(value, separators=(", ", ": "))
+
+
+def duration(seconds: float) -> str:
+    """A duration in the two largest units."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
