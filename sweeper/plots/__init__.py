@@ -6,11 +6,22 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from sweeper.plots.confusion import confusion_matrix
-from sweeper.plots.curves import head_accuracies, learning_curves, mean_learning_curves, overlaid_curves
+from sweeper.plots.classwise import class_scores
+from sweeper.plots.confusion import confusion_matrices, confusion_matrix
+from sweeper.plots.curves import (
+    head_accuracies,
+    learning_curves,
+    learning_curves_of_networks,
+    mean_learning_curves,
+    overlaid_curves,
+)
 from sweeper.plots.dark import darken
 from sweeper.plots.dataset import pixel_statistics, sample_grid
+from sweeper.plots.embedding import embeddings
+from sweeper.plots.layer_maps import feature_maps
+from sweeper.plots.pictures import image_probabilities
 from sweeper.plots.rates import learning_rates
+from sweeper.plots.reliability import reliability_diagram
 from sweeper.plots.study import optimization_history, parameter_importance
 from sweeper.plots.trials import intermediate_values, scores_by_value, timeline
 
@@ -18,10 +29,16 @@ from sweeper.plots.trials import intermediate_values, scores_by_value, timeline
 FUNCTIONS: Mapping[str, Callable[..., Figure]] = {
     function.__name__: function
     for function in (
+        class_scores,
+        confusion_matrices,
         confusion_matrix,
+        embeddings,
+        feature_maps,
         head_accuracies,
         intermediate_values,
+        image_probabilities,
         learning_curves,
+        learning_curves_of_networks,
         learning_rates,
         mean_learning_curves,
         optimization_history,
@@ -31,6 +48,7 @@ FUNCTIONS: Mapping[str, Callable[..., Figure]] = {
         sample_grid,
         scores_by_value,
         timeline,
+        reliability_diagram,
     )
 }
 

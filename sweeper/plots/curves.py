@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from sweeper.evaluation.amounts import amount
+from sweeper.plots.glyphs import drawable
 from sweeper.plots.panels import (
     BLUE,
     GREY,
@@ -42,22 +43,35 @@ def learning_curves(epochs: Training, title: str) -> Figure:
     _require_epochs([epochs])
     figure = empty_figure(9, 4.0, title)
     loss, accuracy = _training_against_validation(figure, [epochs])
-    scored = [e for e in epochs if math.isfinite(e["validation_accuracy"])]
-    if scored:
-        best = max(scored, key=lambda e: e["validation_accuracy"])
-        for axes in (loss, accuracy):
-            axes.axvline(best["epoch"], color=GREY, linestyle=":", linewidth=1.2, zorder=1)
-        accuracy.plot(
-            [best["epoch"]],
-            [best["validation_accuracy"]],
-            "o",
-            markersize=11,
-            markerfacecolor="none",
-            markeredgecolor="black",
-            label=f"best: {amount('accuracy', best['validation_accuracy'])}, epoch {best['epoch']:g}",
-        )
+    _mark_best((loss, accuracy), epochs)
     # Below the panels, where the legend covers no curve.
     add_legend(figure, *accuracy.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+def learning_curves_of_networks(networks: Sequence[Mapping[str, Any]], title: str) -> Figure:
+    """Loss and accuracy by epoch, a column for each network, on common scales; names the best validation epoch of each.
+
+    Each network has its `name` and its `epochs`, in the form of those of `learning_curves`. Raises ValueError without a
+    network, and for one without an epoch.
+    """
+    if not networks:
+        raise ValueError("networks must hold at least one network, got none")
+    for network in networks:
+        _require_epochs([network["epochs"]], f" (network {network['name']})")
+    figure = empty_figure(4.5 * len(networks) + 0.5, 7.0, title)
+    panels = figure.subplots(2, len(networks), sharex=True, sharey="row", squeeze=False)
+    for column, network in zip(panels.T, networks, strict=True):
+        _draw_parts(column, [network["epochs"]])
+        _mark_best(column, network["epochs"])
+        column[0].set_title(textwrap.fill(drawable(network["name"]), 44), fontsize=10, parse_math=False)
+        column[0].set_xlabel("")
+        # Below its own panel: the best epoch is the network's.
+        legend = column[1].get_legend_handles_labels()
+        add_legend(column[1], *legend, loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=9)
+    panels[0, 0].set_ylabel(f"Loss ({_scale_loss(panels[0, 0], [network['epochs'] for network in networks])})")
+    panels[1, 0].set_ylabel("Accuracy (% of images)")
+    panels[1, 0].yaxis.set_major_formatter(PercentFormatter(xmax=1))
     return figure
 
 
@@ -155,19 +169,43 @@ def _require_epochs(trainings: Sequence[Training], place: str = "") -> None:
 
 
 def _training_against_validation(figure: Figure, trainings: Sequence[Training]) -> tuple[Axes, Axes]:
-    """Panels of loss and accuracy, each with two lines that differ in colour, dash and marker."""
+    """Panels of loss and accuracy with their labels."""
     loss, accuracy = figure.subplots(1, 2)
+    _draw_parts((loss, accuracy), trainings)
+    loss.set_ylabel(f"Loss ({_scale_loss(loss, trainings)})")
+    accuracy.set_ylabel("Accuracy (% of images)")
+    accuracy.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    return loss, accuracy
+
+
+def _draw_parts(panels: Sequence[Axes], trainings: Sequence[Training]) -> None:
+    """Draws loss and accuracy into a panel each, with two lines that differ in colour, dash and marker."""
     few = max(len(training) for training in trainings) <= MOST_POINTS_WITH_MARKERS
-    for axes, quantity in ((loss, "loss"), (accuracy, "accuracy")):
+    for axes, quantity in zip(panels, ("loss", "accuracy"), strict=True):
         for part, colour, dash, marker in (("train", ORANGE, "--", "s"), ("validation", BLUE, "-", "o")):
             if not _is_missing(trainings, part, quantity):
                 style = {"color": colour, "linestyle": dash, "marker": marker if few else "", "markersize": 4}
                 _draw_mean(axes, trainings, f"{part}_{quantity}", 0.25, label=PARTS[part], **style)
         label_epochs(axes)
-    loss.set_ylabel(f"Loss ({_scale_loss(loss, trainings)})")
-    accuracy.set_ylabel("Accuracy (% of images)")
-    accuracy.yaxis.set_major_formatter(PercentFormatter(xmax=1))
-    return loss, accuracy
+
+
+def _mark_best(panels: Sequence[Axes], epochs: Training) -> None:
+    """Marks the epoch of the best validation accuracy in the panels of loss and accuracy; the legend names it."""
+    scored = [e for e in epochs if math.isfinite(e["validation_accuracy"])]
+    if not scored:
+        return
+    best = max(scored, key=lambda e: e["validation_accuracy"])
+    for axes in panels:
+        axes.axvline(best["epoch"], color=GREY, linestyle=":", linewidth=1.2, zorder=1)
+    panels[1].plot(
+        [best["epoch"]],
+        [best["validation_accuracy"]],
+        "o",
+        markersize=11,
+        markerfacecolor="none",
+        markeredgecolor="black",
+        label=f"best: {amount('accuracy', best['validation_accuracy'])}, epoch {best['epoch']:g}",
+    )
 
 
 def _is_missing(trainings: Sequence[Training], part: str, quantity: str) -> bool:

@@ -15,6 +15,8 @@ from matplotlib.text import Text
 # What white and black become. A little apart from the extremes, which glare.
 BACKGROUND = "#15181c"
 FOREGROUND = "#e8e8e8"
+# As faint on the dark page, at the same opacity, as the grid on a white one.
+GRID = "#909090"
 # Colours whose channels differ by no more than this are greys: greys are turned over, colours stay as they are.
 MOST_TINT = 0.02
 # A scale that begins in white begins in the dark page's colour instead, and ends as light as it was dark.
@@ -32,7 +34,7 @@ def darken(figure: Figure) -> Figure:
         _recolour(artist)
     for axes in figure.axes:
         # Ticks are made when the figure is drawn, in the colours that their axis has for them.
-        axes.tick_params(which="both", colors=FOREGROUND, grid_color=FOREGROUND)
+        axes.tick_params(which="both", colors=FOREGROUND, grid_color=GRID)
     return figure
 
 

@@ -110,7 +110,13 @@ def sample_grid(samples: Sequence[npt.NDArray[np.uint8]], classes: Sequence[str]
         left, top = 1.08 * (place % n_columns), 1.22 * (place // n_columns)
         if len(samples[i]):
             # The vertical axis points down, as rows of pixels do.
-            axes.imshow(_tile(samples[i], side), extent=(left, left + 1, top + 1, top), cmap="gray", vmin=0, vmax=255)
+            axes.imshow(
+                _tile(np.asarray(samples[i], np.uint8), side),
+                extent=(left, left + 1, top + 1, top),
+                cmap="gray",
+                vmin=0,
+                vmax=255,
+            )
         name = names[i]
         # A letter is about 0.6 of its font size wide; a point is 1/72 inch.
         size = max(5.0, min(9.0, 72 * 1.04 * TILE / (0.6 * max(1, width(name)))))

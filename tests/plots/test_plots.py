@@ -11,10 +11,40 @@ from tests.plots.drawn import draw
 EPOCH = {"epoch": 1, "train_loss": 1.0, "validation_loss": 1.1, "train_accuracy": 0.7, "validation_accuracy": 0.6}
 HEAD = {"aux_conv2_train_accuracy": 0.5, "aux_conv2_validation_accuracy": 0.4}
 RATES = {"name": "baseline", "steps": [0.0, 0.5], "rates": [1e-3, 1e-3], "momenta": None}
+NETWORKS = [{"name": "champion", "matrix": [[3, 1], [0, 2]]}, {"name": "baseline", "matrix": [[4, 0], [2, 0]]}]
+SCORES = {"name": "champion", "accuracy": [0.9, None], "low": [0.8, None], "high": [0.95, None], "f1": [0.9, None]}
+DIFFERENCES = {"accuracy": [0.1, None], "low": [0.05, None], "high": [0.2, None], "decided": [True, False]}
+IMAGE = [[[0, 255], [128, 7]]]
+LAYER = {"layer": "conv1", "channels": 8, "height": 2, "width": 2, "shown": [5], "maps": IMAGE, "low": -1, "high": 2}
+TILE = {"image": IMAGE, "name": "image 3", "true": "dog", "classes": ["cat", "dog"], "probabilities": [0.7, 0.3]}
+BIN = {"low": 0.6, "high": 0.7, "n": 9, "confidence": 0.65, "accuracy": 0.5, "accuracy_low": 0.2, "accuracy_high": 0.8}
 ARGUMENTS = {
+    "class_scores": {"networks": [SCORES, SCORES], "classes": ["cat", "dog"], "differences": DIFFERENCES, "title": "t"},
+    "confusion_matrices": {"networks": NETWORKS, "classes": ["cat", "dog"], "title": "t"},
     "confusion_matrix": {"matrix": [[3, 1], [0, 2]], "classes": ["cat", "dog"], "title": "t"},
+    "embeddings": {
+        "networks": [{"name": "champion", "points": [[0, 0], [1, 1], [2, 2]], "labels": [0, 1, 2]}],
+        "classes": ["cat", "dog", "cow"],
+        "named": [0, 1],
+        "title": "t",
+    },
+    "feature_maps": {
+        "image": IMAGE,
+        "networks": [{"name": "champion", "prediction": "says cat", "layers": [LAYER]}],
+        "title": "t",
+    },
     "head_accuracies": {"epochs": [EPOCH | HEAD], "title": "t"},
+    "image_probabilities": {"tiles": [TILE], "title": "t"},
+    "intermediate_values": {
+        "curves": [{"number": 0, "state": "pruned", "steps": [1, 2], "values": [70.0, 80.0]}],
+        "best": [0],
+        "label": "Accuracy (%)",
+        "step": "Epoch",
+        "low": 0.0,
+        "high": 100.0,
+    },
     "learning_curves": {"epochs": [EPOCH], "title": "t"},
+    "learning_curves_of_networks": {"networks": [{"name": "champion", "epochs": [EPOCH]}], "title": "t"},
     "learning_rates": {"variants": [RATES], "title": "t"},
     "mean_learning_curves": {"trainings": [[EPOCH], [EPOCH]], "title": "t"},
     "optimization_history": {
@@ -26,6 +56,18 @@ ARGUMENTS = {
     },
     "overlaid_curves": {"variants": [{"name": "baseline", "trainings": [[EPOCH]]}], "title": "t"},
     "parameter_importance": {"importances": {"lr": 1.0}, "basis": "b"},
+    "pixel_statistics": {"mean": [[[0.5]]], "std": [[[0.2]]], "title": "t"},
+    "reliability_diagram": {"networks": [{"name": "champion", "error": 0.1, "bins": [BIN]}], "title": "t"},
+    "sample_grid": {"samples": [[IMAGE], [IMAGE]], "classes": ["cat", "dog"], "title": "t"},
+    "scores_by_value": {
+        "name": "lr",
+        "values": [0.1, 0.2],
+        "scores": [70.0, 80.0],
+        "label": "Accuracy (%)",
+        "low": 0.0,
+        "high": 100.0,
+    },
+    "timeline": {"bars": [{"number": 0, "state": "complete", "start": 0.0, "end": 60.0}]},
 }
 
 

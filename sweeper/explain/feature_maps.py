@@ -1,0 +1,102 @@
+"""The feature maps of every conv and pool layer of a network, for a few images."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sweeper.models.convnet import ConvNet
+from sweeper.models.predictor import LAYOUT, RawPixels
+
+POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.LPPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureMaps:
+    """What a layer gives for some images: `maps` have shape (n, channels, height, width).
+
+    `layer` is its name in the layers.csv of the network's run; a pool of a timm network, which has no line there, is
+    called as its module. `kind` is conv or pool.
+    """
+
+    layer: str
+    kind: str
+    maps: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Tap:
+    """A layer, the module whose output is taken for it, and what is still done to that output, if anything."""
+
+    layer: str
+    kind: str
+    module: nn.Module
+    then: nn.Module | None = None
+
+
+def feature_maps(network: RawPixels, images: NDArray[np.uint8]) -> list[FeatureMaps]:
+    """The maps of every conv and pool for raw images (n, channels, height, width), in the order of the forward pass.
+
+    The map of a conv or pool of a convnet is as the next layer gets it: after batch norm and activation. So the maps of
+    two networks compare, whether the activation is computed before or after the pool. The maps of a timm network are
+    the outputs of its conv and pool modules. Empty for a network without such layers. Leaves the network on the CPU.
+    """
+    network.cpu().eval()
+    taps = list(_taps(network.network))
+    found: dict[str, FeatureMaps] = {}
+
+    def keep(tap: _Tap) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            maps = output if tap.then is None else tap.then(output.clone())
+            # A pool over the whole map may flatten it, and a layer that is used twice counts as it is used last.
+            if maps.ndim == 4:
+                found.pop(tap.layer, None)
+                # A copy, because some networks change maps in place.
+                found[tap.layer] = FeatureMaps(tap.layer, tap.kind, maps.detach().to(torch.float32).numpy().copy())
+
+        return hook
+
+    with _hooked([(tap.module, keep(tap)) for tap in taps]), torch.inference_mode():
+        network(torch.tensor(images).contiguous(memory_format=LAYOUT))
+    return list(found.values())
+
+
+@contextmanager
+def _hooked(hooks: list[tuple[nn.Module, Callable[..., None]]]) -> Iterator[None]:
+    """Has the modules' outputs given to the hooks for a while."""
+    handles = [module.register_forward_hook(hook) for module, hook in hooks]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _taps(network: nn.Module) -> Iterator[_Tap]:
+    if isinstance(network, ConvNet):
+        yield from _taps_of_convnet(network)
+        return
+    # With `softmax_output`, the network is the first of two modules in a row.
+    inner = network[0] if isinstance(network, nn.Sequential) and len(network) == 2 else network
+    for name, module in inner.named_modules():
+        if isinstance(module, nn.Conv2d):
+            yield _Tap(name, "conv", module)
+        elif isinstance(module, POOLS):
+            yield _Tap(name, "pool", module)
+
+
+def _taps_of_convnet(network: ConvNet) -> Iterator[_Tap]:
+    modules = dict(network.features.named_children())
+    order = list(modules)
+    for name in order:
+        number, activation = name.removeprefix("conv"), name.replace("conv", "activation").replace("pool", "activation")
+        if isinstance(modules[name], nn.Conv2d):
+            yield _Tap(name, "conv", modules.get(f"norm{number}", modules[name]), modules[activation])
+        elif isinstance(modules[name], POOLS):
+            # For speed, some activations come after the pool, with the same result.
+            is_later = order.index(activation) > order.index(name)
+            yield _Tap(name, "pool", modules[name], modules[activation] if is_later else None)

@@ -1,0 +1,41 @@
+"""What the last hidden layer of a network makes of images: the input of its final classifier."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sweeper.models.predictor import BATCH, LAYOUT, RawPixels
+
+
+def hidden_outputs(network: RawPixels, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The inputs (n, width) of the final classifier for raw images (n, channels, height, width).
+
+    The final classifier is the linear layer (in some timm networks, the conv) that runs last. Without a hidden layer,
+    its input is the flattened map of the last conv or pool, or the image. Leaves the network on the CPU. Raises
+    ValueError for a network without such a layer.
+    """
+    network.cpu().eval()
+    seen: dict[nn.Module, Tensor] = {}  # by layer, in the order in which they ran last
+
+    def keep(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        seen.pop(module, None)
+        seen[module] = inputs[0]
+
+    layers = [module for module in network.network.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+    handles = [layer.register_forward_pre_hook(keep) for layer in layers]
+    found = []
+    try:
+        with torch.inference_mode():
+            for start in range(0, len(images), BATCH):
+                seen.clear()
+                network(torch.tensor(images[start : start + BATCH]).contiguous(memory_format=LAYOUT))
+                if not seen:
+                    raise ValueError("the network has no linear layer, so it has no last hidden layer")
+                found.append(list(seen.values())[-1].flatten(1).to(torch.float32).clone())
+    finally:
+        for handle in handles:
+            handle.remove()
+    return torch.cat(found).numpy()
