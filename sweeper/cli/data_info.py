@@ -28,7 +28,7 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
     shape = " x ".join(str(size) for size in summary["input_shape"])
     pixel_std = summary["pixel_std"]
     rows = [
-        ("shape", f"{shape}, {len(summary['classes'])} classes"),
+        ("shape", f"{shape} (channels, height, width), {len(summary['classes'])} classes"),
         ("mean", _decimals(summary["mean"]) + "  (training images, pixels in [0, 1])"),
         ("std", _decimals(summary["std"])),
         ("pixels", f"std of a single pixel {pixel_std['smallest']:.4f} to {pixel_std['largest']:.4f}"),

@@ -36,6 +36,7 @@ from sweeper.events import (
 from sweeper.process.streams import Written
 from sweeper.store.shown import shown
 from sweeper.studies.objective import LABELS, METRICS
+from sweeper.studies.pruners import is_reason
 
 # A step before the first training is named in a line of its own only if it takes longer.
 LONG_STEP_SECONDS = 0.5
@@ -233,7 +234,7 @@ class _PlainLines:
                 ended = outcome(state, feasible=event.feasible)
                 metric = self.tally.metric
                 shown = "" if event.value is None else f", {LABELS[metric]} {amount(metric, event.value)}"
-                reason = f" ({event.reason})" if event.reason not in ("", "pruner") else ""
+                reason = f" ({event.reason})" if event.reason and not is_reason(event.reason) else ""
                 self._say(
                     f"[{self.tally.done}/{max(self.tally.done, self.tally.total)}] {name} {ended}{shown} after "
                     f"{epochs} epochs{reason}{self.tally.best_so_far()}, {self.tally.time_left()} left"

@@ -1,5 +1,6 @@
 """Trials as text for people: one line each, with the columns that fit the width."""
 
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from sweeper.cli.tables import score, shortly
 from sweeper.evaluation.amounts import is_share
 from sweeper.store.shown import shown
 from sweeper.studies.objective import LABELS
+from sweeper.studies.pruners import is_reason
 from sweeper.studies.trial_list import parameters
 from sweeper.studies.trial_records import TrialRecord
 
@@ -101,6 +103,7 @@ def trial_lines(trials: Sequence[TrialRecord], metric: str, width: int | None) -
     n_heads = max(len(column.heads) for column in columns)
     table = zip(*(column.lines(n_heads) for column in columns), strict=True)
     lines += [GAP.join(cells).rstrip() for cells in table]
+    lines += _wrapped(_pruned(trials), width)
     hidden = left_out + ["the ends of reasons"] * is_cut
     if hidden:
         lines += _wrapped(
@@ -119,6 +122,9 @@ def _rank(column: _Column) -> tuple[int, int]:
 
 
 def _wrapped(text: str, width: int | None) -> list[str]:
+    """The text in lines; none if it is empty."""
+    if not text:
+        return []
     return [text] if width is None else textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
@@ -128,11 +134,21 @@ def _name(trial: TrialRecord, longest: int) -> str:
 
 
 def _reason(trial: TrialRecord) -> str:
-    """Why a trial ended early, where its state and epochs do not say it, and what is odd about its predictions."""
-    said = "" if trial.reason == "pruner" else trial.reason
+    """Why a trial ended early, unless the pruner ended it, and what is odd about its predictions."""
+    said = "" if is_reason(trial.reason) else trial.reason
     if not said and trial.constant:
         said = f"always says {' or '.join(trial.constant)}"
     return _one_line("; ".join(filter(None, ["tried again" * trial.retried, said])))
+
+
+def _pruned(trials: Sequence[TrialRecord]) -> str:
+    """Why the pruner has ended trials, once for all of them; empty if it ended none, or an older sweeper did not say.
+
+    After how many epochs stands in their lines.
+    """
+    found = (re.fullmatch(r"pruner: (.+) after (\w+) \d+", trial.reason) for trial in trials)
+    said = sorted({f"{match[1]} after as many {match[2]}s" for match in found if match})
+    return f"Pruned trials were {' or '.join(map(_one_line, said))}." if said else ""
 
 
 def _text(value: Any) -> str:

@@ -11,14 +11,18 @@ SIDES = 8, 128
 
 
 def described(sizes: Sequence[tuple[int, int]]) -> str:
-    """The sizes (width, height) of images with their numbers, the most common first, and the extremes of many."""
+    """The sizes (width, height) of images as height x width, with their numbers, the most common first.
+
+    Of many, also the extremes. The order is named if it matters.
+    """
     counts = Counter(sizes).most_common()
-    named = [f"{_shown(size)} ({n:,} image{'s' * (n > 1)})" for size, n in counts[:MOST_NAMED]]
+    named = [f"{height_by_width(size)} ({n:,} image{'s' * (n > 1)})" for size, n in counts[:MOST_NAMED]]
+    order = "" if all(width == height for width, height in sizes) else ", height x width"
     if len(counts) <= MOST_NAMED:
-        return ", ".join(named)
+        return ", ".join(named) + order
     ordered = sorted(counts, key=lambda counted: counted[0][0] * counted[0][1])
-    smallest, largest = _shown(ordered[0][0]), _shown(ordered[-1][0])
-    return f"{', '.join(named)} and {len(counts) - MOST_NAMED:,} more, from {smallest} to {largest}"
+    smallest, largest = height_by_width(ordered[0][0]), height_by_width(ordered[-1][0])
+    return f"{', '.join(named)} and {len(counts) - MOST_NAMED:,} more, from {smallest} to {largest}{order}"
 
 
 def suggested_side(sizes: Sequence[tuple[int, int]]) -> int:
@@ -45,5 +49,7 @@ def how_to_resize(sizes: Sequence[tuple[int, int]]) -> str:
     return f"{resize}, with --fit {pad}, {crop} or stretch (distorts)"
 
 
-def _shown(size: tuple[int, int]) -> str:
-    return "x".join(map(str, size))
+def height_by_width(size: tuple[int, int]) -> str:
+    """A size (width, height) as people read it, and as arrays have it."""
+    width, height = size
+    return f"{height}x{width}"

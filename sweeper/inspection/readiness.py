@@ -82,13 +82,13 @@ def _size(input_shape: tuple[int, int, int]) -> list[str]:
     smallest, large = SIDES
     if min(height, width) < smallest:
         return [
-            f"Images of {width}x{height} pixels leave no room for convolutions and poolings, for which vgg_small needs "
+            f"Images of {height}x{width} pixels leave no room for convolutions and poolings, for which vgg_small needs "
             f"{smallest}x{smallest}: --resize {smallest} enlarges them, but shows nothing that they do not hold"
         ]
     if (times := height * width / large**2) < MUCH_WORK:
         return []
     return [
-        f"Images of {width}x{height} take a network {times:.0f} times the computation of {large}x{large}: --resize "
+        f"Images of {height}x{width} take a network {times:.0f} times the computation of {large}x{large}: --resize "
         f"{large} makes a search that much faster, and is enough unless small details tell the classes apart"
     ]
 

@@ -13,7 +13,7 @@ from sweeper.search.queue import TrialQueue
 from sweeper.search.recorder import Recorder
 from sweeper.search.time_limits import TimeLimits
 from sweeper.search.trial_end import Candidate, Decision, TrialFinisher
-from sweeper.studies import replay, storage_errors, trial_records
+from sweeper.studies import pruners, replay, storage_errors, trial_records
 from sweeper.studies.objective import METRICS, direction
 from sweeper.studies.ownership import StudyLost
 from sweeper.studies.tell import end_trials_with_results
@@ -192,7 +192,8 @@ class Coordinator:
         asked = not last and not candidate.proposal.outside_space
         prune = asked and (trial.should_prune() if new else replay.should_prune(self.study, trial))
         if prune and candidate.prunable:
-            self._decide(candidate, Decision(State.PRUNED, "pruner"))
+            unit = "epoch" if len(histories) == 1 else "training"
+            self._decide(candidate, Decision(State.PRUNED, pruners.reason(self.spec.pruner, step, unit)))
             return True
         return False
 

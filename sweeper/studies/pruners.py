@@ -29,6 +29,26 @@ def chosen(n_images: int) -> str:
     return "halving" if n_images >= LEAST_IMAGES else "none"
 
 
+# What a pruner requires of a trial that goes on, as the end of "not ...".
+CRITERIA = {
+    "halving": "among the best third of the trials",
+    "hyperband": "among the best third of its bracket's trials",
+    "median": "better than the median of the complete trials",
+}
+# The reason of a pruned trial begins with this word; an older sweeper stored nothing else.
+REASON = "pruner"
+
+
+def reason(name: str, step: int, unit: str) -> str:
+    """Why the pruner has ended a trial after so many epochs or (`unit`) trainings, as it is stored."""
+    return f"{REASON}: not {CRITERIA[name]} after {unit} {step}"
+
+
+def is_reason(text: str) -> bool:
+    """Whether the stored reason is that of a trial that the pruner has ended."""
+    return text.partition(":")[0] == REASON
+
+
 def make_pruner(name: str, steps: int) -> "BasePruner":
     """The pruner of trials with so many steps, counted from 1."""
     from optuna.pruners import HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner

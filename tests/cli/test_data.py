@@ -52,7 +52,13 @@ def test_info_shows_a_person_the_same(tmp_path):
     folder = str(tmp_path / "data")
     told = json.loads(invoke("info", "tiny", "--data-dir", folder, "--json").stdout)
     shown = invoke("info", "tiny", "--data-dir", folder).stdout
-    for text in ("1 x 28 x 28, 10 classes", "60 images", "20 images", folder, f"{told['mean'][0]:.4f}"):
+    for text in (
+        "1 x 28 x 28 (channels, height, width), 10 classes",
+        "60 images",
+        "20 images",
+        folder,
+        f"{told['mean'][0]:.4f}",
+    ):
         assert text in shown
     assert told["training"]["sha256"] in shown
     assert told["test"]["sha256"] in shown

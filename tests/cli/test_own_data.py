@@ -212,5 +212,5 @@ def test_test_images_of_another_size_hinder_no_look_at_the_training_images(tmp_p
     result = CliRunner().invoke(main, ["data", "info", str(root), "--json"])
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["test"] is None
-    assert "test images must be 28x28 like the training images, got 32x28 (1 image)" in result.stderr
+    assert "test images must be 28x28 like the training images, got 28x32 (1 image), height x width" in result.stderr
     assert "a search with --resize 28 makes all alike" in result.stderr

@@ -84,6 +84,14 @@ def test_epochs_say_when_the_pruner_ended_a_trial_and_other_reasons_are_told():
     assert "always says [b]cat" in lines_of([trial(0, constant=("[b]cat",)), pruned])[-2]
 
 
+def test_why_the_pruner_ended_trials_is_said_once_for_all():
+    reason = "pruner: not among the best third of the trials after epoch"
+    pruned = [trial(n, 0.5, "pruned", reason=f"{reason} {n}", epochs=n) for n in (1, 3)]
+    lines = lines_of([trial(0), *pruned])
+    assert lines[-1] == "Pruned trials were not among the best third of the trials after as many epochs."
+    assert "reason" not in "".join(lines[:-1])
+
+
 @pytest.mark.parametrize("width", [80, 100])
 def test_long_names_and_reasons_are_cut_at_the_width(width):
     named = trial(10, variant="一" * 100)

@@ -4,12 +4,18 @@ from sweeper.images.sizes import described, how_to_resize, suggested_side
 
 
 def test_few_sizes_are_all_named_with_their_numbers():
-    assert described([(32, 32)] * 72 + [(48, 36)]) == "32x32 (72 images), 48x36 (1 image)"
+    assert described([(32, 32)] * 72 + [(48, 36)]) == "32x32 (72 images), 36x48 (1 image), height x width"
 
 
 def test_of_many_sizes_the_most_common_and_the_extremes_are_named():
     sizes = [(40, 30)] * 4 + [(47, 35)] * 3 + [(9, 90)] * 2 + [(70, 58), (20, 20)]
-    assert described(sizes) == ("40x30 (4 images), 47x35 (3 images), 9x90 (2 images) and 2 more, from 20x20 to 70x58")
+    assert described(sizes) == (
+        "30x40 (4 images), 35x47 (3 images), 90x9 (2 images) and 2 more, from 20x20 to 58x70, height x width"
+    )
+
+
+def test_order_of_a_size_is_not_named_where_it_does_not_matter():
+    assert described([(32, 32), (48, 48), (48, 48)]) == "48x48 (2 images), 32x32 (1 image)"
 
 
 @pytest.mark.parametrize(

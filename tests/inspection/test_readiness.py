@@ -43,11 +43,11 @@ def test_what_would_be_refused_is_told_with_the_remedy():
 @pytest.mark.parametrize(
     ("height", "width", "told"),
     [
-        (4, 9, ["Images of 9x4 pixels leave no room for convolutions and poolings, for which vgg_small needs 8x8: "]),
+        (4, 9, ["Images of 4x9 pixels leave no room for convolutions and poolings, for which vgg_small needs 8x8: "]),
         (8, 8, []),
         (255, 255, []),
         (256, 256, ["Images of 256x256 take a network 4 times the computation of 128x128: --resize 128 makes"]),
-        (480, 640, ["Images of 640x480 take a network 19 times the computation of 128x128"]),
+        (480, 640, ["Images of 480x640 take a network 19 times the computation of 128x128"]),
     ],
 )
 def test_images_that_are_too_small_or_large_for_a_search_are_told(height, width, told):

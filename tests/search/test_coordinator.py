@@ -321,10 +321,11 @@ def test_trial_that_was_told_its_result_but_not_ended_ends_with_that_very_result
     interrupted = trial_records.records(sweep.study)[number]
     assert interrupted.state == "pruned"  # as it will end
     trials = sweep.run(steady, trials=20)
-    assert (trials[interrupted.number].state, trials[interrupted.number].reason) == ("pruned", "pruner")
+    reason = f"pruner: not among the best third of the trials after epoch {interrupted.epochs}"
+    assert (trials[interrupted.number].state, trials[interrupted.number].reason) == ("pruned", reason)
     assert trials[interrupted.number].epochs == interrupted.epochs
     assert interrupted.number not in {job.number for job in sweep.pool.jobs}
-    assert sweep.tracker.states[interrupted.number][-1] == ("pruned", "pruner")
+    assert sweep.tracker.states[interrupted.number][-1] == ("pruned", reason)
 
 
 @pytest.mark.parametrize("before", ["set_constraint", "tell"])

@@ -84,10 +84,10 @@ def test_pruned_trial_is_not_trained_on_its_other_folds(tmp_path):
         assert trained == list(range(len(trial.values)))
         assert len(trained) < 3
         assert trial.variant != "baseline"
-        assert trial.reason == "pruner"
+        assert trial.reason == f"pruner: not among the best third of the trials after training {len(trained)}"
         ends = [sweep.tracker.states[f"{trial.number}, fold {fold + 1}"][-1][0] for fold in trained]
         assert ends == ["complete"] * len(trained)
-        assert sweep.tracker.states[trial.number][-1] == ("pruned", "pruner")
+        assert sweep.tracker.states[trial.number][-1] == ("pruned", trial.reason)
 
 
 def test_folds_of_what_is_never_pruned_are_trained_at_once(tmp_path):

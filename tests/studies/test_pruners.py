@@ -2,7 +2,7 @@ import numpy as np
 import optuna
 import pytest
 
-from sweeper.studies.pruners import LEAST_IMAGES, PRUNERS, chosen, make_pruner, standard_error
+from sweeper.studies.pruners import LEAST_IMAGES, PRUNERS, chosen, is_reason, make_pruner, reason, standard_error
 
 # The standard deviation of the accuracy among configurations after an epoch, as pruners.py assumes it.
 SPREAD = 0.045
@@ -36,3 +36,17 @@ def test_pruner_is_chosen_by_the_number_of_images_that_score_a_trial(n_images, p
 @pytest.mark.parametrize("name", PRUNERS)
 def test_every_pruner_is_made(name):
     assert isinstance(make_pruner(name, 15), optuna.pruners.BasePruner)
+
+
+@pytest.mark.parametrize("name", [name for name in PRUNERS if name != "none"])
+def test_reason_of_every_pruner_says_after_which_epoch_and_is_known_as_one(name):
+    text = reason(name, 3, "epoch")
+    assert text.startswith("pruner: not ")
+    assert text.endswith(" after epoch 3")
+    assert is_reason(text)
+
+
+def test_reason_that_an_older_sweeper_stored_is_known_and_others_are_not():
+    assert is_reason("pruner")
+    assert not is_reason("diverged: the loss is nan")
+    assert not is_reason("")

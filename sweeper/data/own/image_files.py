@@ -226,7 +226,7 @@ def _header(stream: BinaryIO, name: str, max_pixels: int, *, exif: bool) -> Head
     except Exception as error:  # damaged bytes make Pillow's readers raise exceptions of any type
         return str(error) or type(error).__name__
     if width * height > max_pixels:
-        return _too_large(width * height, f"{width:,} x {height:,} = ", max_pixels)
+        return _too_large(width * height, f"{height:,} x {width:,} = ", max_pixels)
     size = (height, width) if form.orientation in ON_ITS_SIDE else (width, height)
     return Header(size, form.is_grey, form=form)
 

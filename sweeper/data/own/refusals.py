@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from sweeper.errors import SweeperError, plain
 from sweeper.images.image_set import UnusableTestImages
 from sweeper.images.options import DataOptions
-from sweeper.images.sizes import described, how_to_resize, suggested_side
+from sweeper.images.sizes import described, height_by_width, how_to_resize, suggested_side
 
 MOST_REASONS, MOST_NAMED, MOST_CLASSES = 10, 5, 5
 # Of each of many reasons, fewer files are named.
@@ -76,7 +76,7 @@ def refuse_test_sizes(sizes: Sequence[tuple[int, int]], wanted: tuple[int, int],
     """Raises UnusableTestImages unless all test images have the size of the training images, `wanted`."""
     if others := [size for size in sizes if size != wanted]:
         raise UnusableTestImages(
-            f"test images must be {'x'.join(map(str, wanted))} like the training images, got {described(others)} "
+            f"test images must be {height_by_width(wanted)} like the training images, got {described(others)} "
             f"({place}); a search with --resize {suggested_side([wanted])} makes all alike"
         )
 

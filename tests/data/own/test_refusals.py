@@ -66,10 +66,10 @@ def test_images_of_several_sizes_are_told_apart_from_files_that_are_no_images():
     with pytest.raises(SweeperError) as refusal:
         refuse_sizes(sizes, FILES, bad("b/1"), "pets", skip_bad=False)
     assert str(refusal.value) == (
-        "all images must have one size, got 2: 4x4 (7 images), 8x6 (3 images) (pets); --resize 4 makes all alike, with "
-        "--fit pad (the default: all of an image, and up to 25% --background beside it), crop (loses up to 25% of an "
-        "image) or stretch (distorts); besides, all files must be images: 1 is not (b/1: empty); --skip-bad leaves "
-        "them out and keeps at most a 10 of 10, b 9 of 10 training files, if all pixels can be read"
+        "all images must have one size, got 2: 4x4 (7 images), 6x8 (3 images), height x width (pets); --resize 4 makes "
+        "all alike, with --fit pad (the default: all of an image, and up to 25% --background beside it), crop (loses "
+        "up to 25% of an image) or stretch (distorts); besides, all files must be images: 1 is not (b/1: empty); "
+        "--skip-bad leaves them out and keeps at most a 10 of 10, b 9 of 10 training files, if all pixels can be read"
     )
     refuse_sizes(sizes[:7], FILES, bad("b/1"), "pets", skip_bad=False)
 
@@ -84,6 +84,6 @@ def test_test_images_of_another_size_name_it_and_the_search_that_would_help():
     with pytest.raises(UnusableTestImages) as refusal:
         refuse_test_sizes([(28, 28), (32, 28), (32, 28)], (28, 28), "pets")
     assert str(refusal.value) == (
-        "test images must be 28x28 like the training images, got 32x28 (2 images) (pets); a search with --resize 28 "
-        "makes all alike"
+        "test images must be 28x28 like the training images, got 28x32 (2 images), height x width (pets); a "
+        "search with --resize 28 makes all alike"
     )
