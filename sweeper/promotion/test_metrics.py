@@ -1,5 +1,6 @@
 """Metrics, tables and plots of a network's predictions on the test set."""
 
+import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_type_hints
@@ -125,6 +126,26 @@ def tables(
         "per_class_accuracy.csv": table(["class", *roles], per_class),
         "predictions.csv": table(names, list(zip(*columns, strict=True))),
     }
+
+
+def confusions_in(predictions: str, classes: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+    """The confusion matrices by role of a predictions.csv that `tables` made, rows true and columns predicted.
+
+    Raises ValueError for another table.
+    """
+    positions = {_cell(name, "'"): position for position, name in enumerate(classes)}
+    columns, *rows = csv.reader(predictions.splitlines(keepends=True))
+    roles = [name.removesuffix("_prediction") for name in columns if name.endswith("_prediction")]
+    try:
+        labels = [positions[row[columns.index("label")]] for row in rows]
+        return {
+            role: metrics.confusion_matrix(
+                labels, [positions[row[columns.index(f"{role}_prediction")]] for row in rows], len(classes)
+            )
+            for role in roles
+        }
+    except (KeyError, IndexError) as error:
+        raise ValueError(f"predictions.csv has rows of other classes or lengths: {error}") from error
 
 
 def plots_of(

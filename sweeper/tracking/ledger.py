@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import mlflow
@@ -195,6 +196,14 @@ class Ledger:
             path = self._client.download_artifacts(evaluation.run_id, RESULT)
             found: dict[str, Any] = from_text(dict[str, Any], Path(path).read_bytes(), RESULT)
         return found
+
+    def table(self, evaluation: TestEvaluation, name: str) -> str:
+        """A table that `complete` wrote, by its file name. Raises SweeperError if MLflow no longer has it."""
+        if not evaluation.in_mlflow:
+            raise SweeperError(f"the test evaluation {evaluation.run_id} was deleted in MLflow, with its {name}")
+        with reaching(self._uri), TemporaryDirectory() as folder:
+            path = self._client.download_artifacts(evaluation.run_id, name, folder)
+            return Path(path).read_text(encoding="utf-8")
 
     def _runs(self) -> list[Run]:
         """The entries in MLflow."""

@@ -9,7 +9,7 @@ import pytest
 
 from sweeper.evaluation.constant import Constant
 from sweeper.promotion.predictions import Predictions
-from sweeper.promotion.test_metrics import measure, plots_of, tables
+from sweeper.promotion.test_metrics import confusions_in, measure, plots_of, tables
 
 CLASSES = ("coat", "shirt, long", "bag", "boot")
 LABELS = np.array([0, 0, 1, 1, 2])
@@ -186,3 +186,17 @@ def test_network_that_gives_every_image_one_class_is_known_by_it():
     assert (tested.only_class, tested.accuracy) == ("coat", 2 / 5)
     assert tested.constant == Constant("coat", 2 / 5)  # the first of the two largest classes
     assert measured(LABELS, one_hot(LABELS), CLASSES).only_class is None
+
+
+def test_confusions_are_read_back_from_the_predictions():
+    predicted = {"champion": one_hot([0, 1, 1, 2, 2]), "baseline": one_hot([2, 2, 2, 0, 0])}
+    found = confusions_in(written(predicted)["predictions.csv"], CLASSES)
+    assert {role: matrix.tolist() for role, matrix in found.items()} == {
+        "champion": [[1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 1, 0], [0, 0, 0, 0]],
+        "baseline": [[0, 0, 2, 0], [1, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 0]],
+    }
+
+
+def test_predictions_of_other_classes_are_refused():
+    with pytest.raises(ValueError, match=r"predictions.csv has rows of other classes"):
+        confusions_in(written({"champion": one_hot([0, 1, 1, 2, 2])})["predictions.csv"], ("a", *CLASSES[1:]))

@@ -1,0 +1,120 @@
+"""A look at each class: accuracy and F1 of one network, or of two with their differences."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sweeper.analysis.look import Look
+from sweeper.analysis.subject import Subject
+from sweeper.evaluation import bootstrap
+from sweeper.evaluation.amounts import amount, signed
+from sweeper.evaluation.metrics import macro_f1
+from sweeper.explain.classwise import ClassDifference, class_differences, class_scores, most_different, worst
+from sweeper.plots import Plot
+
+# With more classes, the figure shows this many.
+MOST_CLASSES = 15
+
+
+def classwise(subjects: Sequence[Subject]) -> Look:
+    """Accuracy and F1 of each class of the first network and, if there are more, of the last one beside it."""
+    subjects = [subjects[0], subjects[-1]] if len(subjects) > 1 else list(subjects)
+    images, n_classes = subjects[0].images, len(subjects[0].images.classes)
+    labels, classes = subjects[0].labels, images.classes
+    scores = [class_scores(labels, subject.predicted, n_classes) for subject in subjects]
+    differences = (
+        class_differences(labels, subjects[0].predicted, subjects[1].predicted, n_classes) if len(subjects) > 1 else []
+    )
+    shown, which = list(range(n_classes)), ""
+    if n_classes > MOST_CLASSES:
+        shown = most_different(differences, scores[0], MOST_CLASSES) if differences else worst(scores[0], MOST_CLASSES)
+        which = f", the {len(shown)} of {n_classes} classes " + (
+            "that differ most" if differences else "that are worst"
+        )
+    networks = [
+        {"name": subject.name, **{key: [getattr(own[one], key) for one in shown] for key in _KEYS}}
+        for subject, own in zip(subjects, scores, strict=True)
+    ]
+    drawn = {key: [getattr(differences[one], key) for one in shown] for key in _DRAWN} if differences else None
+    names = [classes[one] for one in shown]
+    arguments = {
+        "networks": networks,
+        "classes": names,
+        "differences": drawn,
+        "title": f"Accuracy and F1 by class{which}: {images.described}",
+    }
+    columns = ["class", "images"] + [f"{key} of {subject.name}" for subject in subjects for key in ("accuracy", "F1")]
+    rows: list[list[Any]] = [[name, score.n] for name, score in zip(classes, scores[0], strict=True)]
+    for own in scores:
+        for row, score in zip(rows, own, strict=True):
+            row += [_range(score.accuracy, score.low, score.high), _share(score.f1)]
+    if differences:
+        columns += ["accuracy, points", "F1, points"]
+        for row, found in zip(rows, differences, strict=True):
+            row += [_points(found.accuracy, found.low, found.high), _points(found.f1, found.f1_low, found.f1_high)]
+    return Look(
+        name="classes",
+        title="Accuracy and F1 by class",
+        how_to_read="A dot is a class's share of images that are right, its line the 95 % interval (Wilson); F1 also "
+        "counts images of other classes that are taken for it. Intervals cover the images, not the seeds of training.",
+        images_used=images.described,
+        plot=Plot("class_scores", arguments),
+        sentences=_sentences(subjects, differences),
+        table={"columns": columns, "rows": rows},
+        data={
+            "classes": list(classes),
+            "networks": [
+                {"name": subject.name, "scores": [asdict(one) for one in own]}
+                for subject, own in zip(subjects, scores, strict=True)
+            ],
+            "differences": [asdict(one) for one in differences],
+        },
+    )
+
+
+_KEYS = ("accuracy", "low", "high", "f1")
+_DRAWN = ("accuracy", "low", "high", "decided")
+
+
+def _sentences(subjects: Sequence[Subject], differences: Sequence[ClassDifference]) -> list[str]:
+    labels, classes = subjects[0].labels, subjects[0].images.classes
+    found = [
+        f"{subject.name}: macro F1 {amount('macro_f1', macro_f1(labels, subject.predicted, len(classes)), 1)}."
+        for subject in subjects
+    ]
+    if not differences:
+        return found
+    first, second = subjects
+    macro = bootstrap.over_images("macro_f1", labels, first.predicted, len(classes), minus=second.predicted)
+    interval = macro.interval()
+    found.append(
+        f"{first.name} less {second.name}: macro F1 "
+        + _points(macro.value, *(interval if interval else (None, None)))
+        + " points (95 % interval by a paired bootstrap of the images)."
+    )
+    decided = [one for one, difference in enumerate(differences) if difference.decided]
+    known = sum(difference.accuracy is not None for difference in differences)
+    named = ", ".join(f"{classes[one]} ({_points(differences[one].accuracy, None, None)})" for one in decided)
+    rest = f"the other {known - len(decided)}" if decided else f"any of the {known} classes"
+    found.append(
+        (f"Their accuracies differ for {named}, in points; " if decided else "")
+        + f"{'the' if decided else 'The'} images do not decide {rest} (McNemar's test, Holm over {known} classes)."
+    )
+    return found
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else amount("accuracy", value, 1)
+
+
+def _range(value: float | None, low: float | None, high: float | None) -> str:
+    if value is None or low is None or high is None:
+        return ""
+    return f"{_share(value)} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def _points(value: float | None, low: float | None, high: float | None) -> str:
+    if value is None:
+        return ""
+    text = signed("accuracy", value)
+    return text if low is None or high is None else f"{text} [{signed('accuracy', low)}, {signed('accuracy', high)}]"
