@@ -18,17 +18,20 @@ from sweeper.plots.curves import (
 from sweeper.plots.dark import darken
 from sweeper.plots.dataset import pixel_statistics, sample_grid
 from sweeper.plots.embedding import embeddings
+from sweeper.plots.frontier import accuracy_and_cost
+from sweeper.plots.importance import parameter_importance
 from sweeper.plots.layer_maps import feature_maps
 from sweeper.plots.pictures import image_probabilities
 from sweeper.plots.rates import learning_rates
 from sweeper.plots.reliability import reliability_diagram
-from sweeper.plots.study import optimization_history, parameter_importance
+from sweeper.plots.study import optimization_history
 from sweeper.plots.trials import intermediate_values, scores_by_value, timeline
 
 # Outboxes on disk hold these function names until their plots are drawn.
 FUNCTIONS: Mapping[str, Callable[..., Figure]] = {
     function.__name__: function
     for function in (
+        accuracy_and_cost,
         class_scores,
         confusion_matrices,
         confusion_matrix,

@@ -1,7 +1,7 @@
-"""Plots of a whole study: the values of its trials in order, and the importance of its parameters."""
+"""The plot of a study's trials in order, with the best so far."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 
 import numpy as np
@@ -86,32 +86,6 @@ def optimization_history(
     margin = 0.06 * (high - low)
     axes.set_ylim(low - margin, high + margin)
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
-    return figure
-
-
-def parameter_importance(importances: Mapping[str, float], basis: str) -> Figure:
-    """A bar for each parameter's share of the score's variation, largest on top, undefined shares (NaN) last.
-
-    `basis` says which score and trials the shares are of, such as "score after epoch 1, 50 trials".
-    Raises ValueError without a parameter.
-    """
-    if not importances:
-        raise ValueError("importances must hold at least one parameter, got none")
-    ranked = sorted(importances.items(), key=lambda item: (math.isnan(item[1]), -item[1]))
-    figure = empty_figure(7, 1.2 + 0.34 * len(ranked))
-    axes = figure.add_subplot()
-    bars = axes.barh(
-        [name for name, _ in ranked],
-        [0.0 if math.isnan(share) else share for _, share in ranked],
-        color=BLUE,
-        height=0.7,
-    )
-    axes.bar_label(bars, ["undefined" if math.isnan(share) else f"{share:.3f}" for _, share in ranked], padding=4)
-    axes.invert_yaxis()
-    axes.margins(x=0.12)
-    axes.set_title("Parameter importance")
-    axes.set_xlabel(f"Importance (share of 1; {basis})")
-    axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 

@@ -1,20 +1,18 @@
 """Logs a study's tables, plots and metrics to the study's own run in MLflow when a sweep ends."""
 
 import json
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import optuna
-from optuna.importance import get_param_importances
 
 from sweeper.events import ENDED, State
 from sweeper.plots import Plot
 from sweeper.runs.variant_result import VariantResult
 from sweeper.search import variant_results
 from sweeper.spaces.space import Space
-from sweeper.studies import lifecycle, trial_records
-from sweeper.studies.attributes import spec_of
+from sweeper.studies import importance, lifecycle, trial_records
+from sweeper.studies.importance import Importance
 from sweeper.studies.objective import METRICS, direction
 from sweeper.studies.trial_records import TrialRecord
 from sweeper.tracking.tracker import Tracker, table
@@ -34,10 +32,10 @@ def log_end(tracker: Tracker, study: optuna.Study, metric: str, stopped: str, se
         "direction": direction(metric),
     }
     plots = {"optimization_history.png": Plot("optimization_history", history)}
-    shares, basis = importances(study, trials)
-    # Variants were picked by hand: how their scores vary says nothing about a parameter.
-    if shares and not spec_of(study).variants_only:
-        plots["parameter_importance.png"] = Plot("parameter_importance", {"importances": shares, "basis": basis})
+    found = importance.measure(study, trials)
+    if found.shares:
+        plots["parameter_importance.png"] = importance_plot(found)
+    tracker.log_text(None, {"parameter_importance.json": json.dumps(found.as_json(), indent=2)})
     tracker.log_plots(None, plots)
     counts = trial_records.counts(trials)
     metrics: dict[str, float] = {f"n_{state}": number for state, number in counts.items()} | {"seconds": seconds}
@@ -87,31 +85,13 @@ def _cell(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, list | tuple | bool) else value
 
 
-def importances(study: optuna.Study, trials: Sequence[TrialRecord]) -> tuple[dict[str, float], str]:
-    """Parameter importances by PED-ANOVA, and the scores they are based on; empty if trials are too few or too alike.
-
-    The scores are those at the last epoch, or number of trainings, that all trials reached: because of pruning, too few
-    trials reach the end.
-    """
-    ended = [t for t in trials if t.state in (State.COMPLETE, State.PRUNED) and t.feasible and t.params and t.values]
-    step = min((max(t.values) for t in ended), default=0)
-    study_at_step = optuna.create_study(direction=direction(spec_of(study).metric))
-    all_trials = study.get_trials(deepcopy=False)
-    for trial in ended:
-        frozen = all_trials[trial.number]
-        study_at_step.add_trial(
-            optuna.create_trial(
-                params=frozen.params, distributions=frozen.distributions, value=frozen.intermediate_values[step]
-            )
-        )
-    unit = "epoch" if len(spec_of(study).trainings) == 1 else "training"
-    basis = f"score after {unit} {step}, {len(ended)} trials"
-    with warnings.catch_warnings():
-        # Optuna warns when it gives every parameter the same share, which is not a finding.
-        warnings.simplefilter("error", UserWarning)
-        try:
-            # A conditional parameter is missing in some trials, and would get a share of 0 because of that.
-            common = [name for name in ended[0].params if all(name in t.params for t in ended)] if ended else []
-            return get_param_importances(study_at_step, params=common), basis
-        except (ValueError, RuntimeError, UserWarning):
-            return {}, basis
+def importance_plot(found: Importance) -> Plot:
+    """The plot of importances that were not refused."""
+    arguments = {
+        "importances": found.shares,
+        "basis": found.basis,
+        "null_low": found.null_low,
+        "null_high": found.null_high,
+        "evaluator": found.evaluator,
+    }
+    return Plot("parameter_importance", arguments)

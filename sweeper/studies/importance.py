@@ -47,6 +47,11 @@ class Importance:
     caution: str = ""
     refused: str = ""
 
+    @property
+    def basis(self) -> str:
+        """Which scores of how many trials the shares are of."""
+        return f"{self.scores}, {self.n_trials} trials"
+
     def as_json(self) -> dict[str, Any]:
         """The importances as plain data."""
         return asdict(self)
@@ -65,13 +70,14 @@ def measure(
     step = min((max(trial.values) for trial in scored), default=0)
     scored = [trial for trial in scored if np.isfinite(trial.values[step])]
     nothing = Importance(EVALUATOR, _in_words(spec, step), len(scored), n_shuffles, caution=_caution(spec, step))
-    ranks = _ranks([trial.values[step] for trial in scored])
+    ranks = ranks_of([trial.values[step] for trial in scored])
     if refused := _refused(spec, ranks):
         return replace(nothing, refused=refused)
+    points = [trial.params for trial in scored]
     searched = [name for name in spec.space.get("parameters", {}) if any(name in trial.params for trial in scored)]
     common = [name for name in searched if all(name in trial.params for trial in scored)]
-    found = _importances(scored, common, ranks, n_shuffles, seed)
-    conditional = {}
+    found = importances(points, common, ranks, n_shuffles, seed)
+    conditional: dict[str, str] = {}
     for name in (name for name in searched if name not in common):
         those = [index for index, trial in enumerate(scored) if name in trial.params]
         only = f"only {len(those)} of {len(scored)} trials have it{_condition(spec, name)}"
@@ -79,8 +85,8 @@ def measure(
             conditional[name] = f"{only}, and an importance needs {LEAST_TRIALS}"
             continue
         conditional[name] = f"{only}: its share is of these trials' scores"
-        having = [scored[index] for index in those]
-        found[name] = _importances(having, [*common, name], _ranks(ranks[those]), n_shuffles, seed)[name]
+        having = [points[index] for index in those]
+        found[name] = importances(having, [*common, name], ranks_of(ranks[those]), n_shuffles, seed)[name]
     order = sorted(found, key=lambda name: -found[name][0])
     return replace(
         nothing,
@@ -134,13 +140,16 @@ def _condition(spec: StudySpec, name: str) -> str:
     return f" (those with {' and '.join(words)})"
 
 
-def _importances(
-    trials: Sequence[TrialRecord], names: Sequence[str], ranks: Floats, n_shuffles: int, seed: int
+def importances(
+    points: Sequence[Mapping[str, Any]], names: Sequence[str], ranks: Floats, n_shuffles: int, seed: int
 ) -> dict[str, tuple[float, float, float]]:
-    """By parameter: its share, and the least and the largest of its shares on shuffled ranks."""
+    """By parameter: its share of the variation of `ranks`, and the least and the largest share on shuffled ranks.
+
+    `points` are the trials' values by parameter; each has all `names`.
+    """
     columns, owners = [], []
     for owner, name in enumerate(names):
-        encoded = _columns([trial.params[name] for trial in trials])
+        encoded = _columns([point[name] for point in points])
         columns += encoded
         owners += [owner] * len(encoded)
     inputs = np.array(columns, np.float32).T
@@ -162,12 +171,12 @@ def _shares(inputs: NDArray[np.float32], owners: Sequence[int], ranks: Floats, n
 def _columns(values: Sequence[Any]) -> list[Floats]:
     """A parameter's values as columns: the ranks of different numbers, or one column for each of its choices."""
     if all(isinstance(value, float | int) and not isinstance(value, bool) for value in values):
-        return [_ranks(values)]
+        return [ranks_of(values)]
     texts = np.array([repr(value) for value in values])
     return [(texts == text).astype(np.float64) for text in sorted(set(texts))]
 
 
-def _ranks(values: Any) -> Floats:
+def ranks_of(values: Any) -> Floats:
     """The ranks of the values, from 1; equal values share their mean rank."""
     from scipy.stats import rankdata
 

@@ -18,7 +18,15 @@ IMAGE = [[[0, 255], [128, 7]]]
 LAYER = {"layer": "conv1", "channels": 8, "height": 2, "width": 2, "shown": [5], "maps": IMAGE, "low": -1, "high": 2}
 TILE = {"image": IMAGE, "name": "image 3", "true": "dog", "classes": ["cat", "dog"], "probabilities": [0.7, 0.3]}
 BIN = {"low": 0.6, "high": 0.7, "n": 9, "confidence": 0.65, "accuracy": 0.5, "accuracy_low": 0.2, "accuracy_high": 0.8}
+NETWORK = {"trial": 1, "cost": 61_706, "value": 0.9, "on_front": True, "may_win": True}
 ARGUMENTS = {
+    "accuracy_and_cost": {
+        "points": [NETWORK],
+        "metric": "accuracy",
+        "cost": "parameters",
+        "direction": "maximize",
+        "noise": 0.01,
+    },
     "class_scores": {"networks": [SCORES, SCORES], "classes": ["cat", "dog"], "differences": DIFFERENCES, "title": "t"},
     "confusion_matrices": {"networks": NETWORKS, "classes": ["cat", "dog"], "title": "t"},
     "confusion_matrix": {"matrix": [[3, 1], [0, 2]], "classes": ["cat", "dog"], "title": "t"},

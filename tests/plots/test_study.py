@@ -3,7 +3,7 @@ import math
 import pytest
 from matplotlib.figure import Figure
 
-from sweeper.plots.study import optimization_history, parameter_importance
+from sweeper.plots.study import optimization_history
 from tests.plots.drawn import assert_nothing_is_clipped, draw
 
 NAN = math.nan
@@ -130,34 +130,3 @@ def test_an_unknown_direction_is_refused():
 def test_lists_of_unequal_length_are_refused():
     with pytest.raises(ValueError, match="shorter"):
         optimization_history([0, 1], [0.9], ["complete", "complete"], "accuracy", "maximize")
-
-
-def test_the_largest_importance_is_on_top_and_undefined_ones_last():
-    figure = parameter_importance(
-        {"dropout": 0.2, "momentum": NAN, "lr": 0.7, "pooling": 0.1}, "score after epoch 1, 50 trials"
-    )
-    axes = figure.axes[0]
-    names = [label.get_text() for label in axes.get_yticklabels()]
-    assert names == ["lr", "dropout", "pooling", "momentum"]
-    assert axes.yaxis_inverted()
-    assert [bar.get_width() for bar in axes.patches] == [0.7, 0.2, 0.1, 0.0]
-    assert [text.get_text() for text in axes.texts] == ["0.700", "0.200", "0.100", "undefined"]
-    assert "share" in axes.get_xlabel()
-    assert_nothing_is_clipped(figure)
-
-
-def test_label_of_the_longest_bar_stands_within_the_axes():
-    figure = parameter_importance({"lr": 0.9, "dropout": 0.1}, "x")
-    draw(figure)
-    axes = figure.axes[0]
-    assert max(text.get_window_extent().x1 for text in axes.texts) <= axes.get_window_extent().x1
-
-
-@pytest.mark.parametrize("n", [1, 30])
-def test_any_number_of_importances_fits(n):
-    assert_nothing_is_clipped(parameter_importance({f"a_long_parameter_name_{i}": 1 / n for i in range(n)}, "x"))
-
-
-def test_importance_needs_a_parameter():
-    with pytest.raises(ValueError, match="at least one parameter"):
-        parameter_importance({}, "score after epoch 1, 50 trials")
