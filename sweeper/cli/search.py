@@ -1,6 +1,7 @@
 """`sweeper search`: searches a space for the best network."""
 
 import json
+import math
 from typing import TYPE_CHECKING
 
 import click
@@ -93,6 +94,20 @@ if TYPE_CHECKING:
     "--max-params", type=click.IntRange(min=1), metavar="N", help="A network with more parameters cannot win."
 )
 @click.option(
+    "--max-madds",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="A network with more multiply-adds an image cannot win.",
+)
+@click.option(
+    "--max-latency",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="MS",
+    help="A network that takes more milliseconds for one image cannot win. Measured before it is trained: one image at "
+    "a time on one thread of this machine's CPU, processor time, the least of several medians because the machine is "
+    "busy. Each network is measured once, and the value is stored: resuming on another machine measures only new ones.",
+)
+@click.option(
     "--target", type=float, help="Stop when a complete trial is at least this good; accuracies are in [0, 1]."
 )
 @click.option(
@@ -125,6 +140,8 @@ def search(
     pruner: str,
     metric: str,
     max_params: int | None,
+    max_madds: int | None,
+    max_latency: float | None,
     target: float | None,
     keep: int,
     store: StoreOptions,
@@ -150,6 +167,8 @@ def search(
         raise UsageError("--quiet and --verbose contradict each other")
     if target is not None:
         check_target(target, metric)
+    if max_latency is not None and not math.isfinite(max_latency):
+        raise UsageError(f"--max-latency must be a finite number of milliseconds, got {max_latency}")
     space = load_space(source, space_name, overrides, quiet=quiet)
     usual = f"{name_of(source.dataset)}-{space.name}" + "-variants" * variants_only
     name = check_study_name(usual if study is None else study)
@@ -175,6 +194,8 @@ def search(
             pruner=pruner,
             metric=metric,
             max_params=max_params,
+            max_madds=max_madds,
+            max_latency=max_latency,
             target=target,
             timeout=timeout,
             trial_timeout=trial_timeout,

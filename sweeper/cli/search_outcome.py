@@ -31,8 +31,8 @@ def show_outcome(outcome: "SearchOutcome", request: "SearchRequest") -> None:
     click.echo(f"{counted(n)}, {_minutes(outcome.total_seconds)}{now}{ended}")
     if n["infeasible"]:
         click.echo(
-            f"{n['infeasible']} of the trials that --trials counts were infeasible: too large, impossible, diverged or "
-            f"out of memory"
+            f"{n['infeasible']} of the trials that --trials counts were infeasible: over a limit, impossible, diverged "
+            "or out of memory"
         )
     for sentence in outcome.findings:
         click.echo(sentence)

@@ -44,7 +44,7 @@ def ranking_table(trials: Sequence[TrialRecord], metric: str, top: int = 10, ref
             continue
         best_value = trial.metrics.get(f"best_{METRICS[metric]}")
         table.add_row(
-            str(rank) if trial.feasible else f"{rank} (too large)",
+            str(rank) if trial.feasible else f"{rank} (cannot win)",
             _label(trial),
             score(trial, metric) + " (constant)" * bool(trial.constant),
             "" if best_value is None else f"{number(metric, best_value)} ({trial.metrics['best_epoch']})",

@@ -21,7 +21,7 @@ class Finalist:
 
     `epochs` are those of its trial. `score` is its search score in the study's metric, None for a baseline that the
     search did not finish, and if the study's scores do not compare with this version's metric. A finalist that is not
-    `eligible` is too large to win.
+    `eligible` is over a limit of the search, and cannot win.
     """
 
     trial: int
@@ -75,7 +75,7 @@ def select(
     for trial in chosen:
         configuration = trial.configuration or baseline
         network = families.trace(configuration.model, input_shape, n_classes)
-        n_parameters = layers.n_parameters(network)
+        n_parameters, n_multiply_adds = layers.n_parameters(network), layers.n_multiply_adds(network)
         found.append(
             Finalist(
                 trial=trial.number,
@@ -83,10 +83,10 @@ def select(
                 params=dict(trial.params) or {n: v for n, v in configuration.values().items() if n in searched},
                 epochs=spec.n_epochs(trial.variant),
                 is_baseline=configuration == baseline,
-                eligible=spec.max_params is None or n_parameters <= spec.max_params,
+                eligible=_is_eligible(spec, trial, n_parameters, n_multiply_adds),
                 score=trial.value if trial.state == State.COMPLETE and not spec.has_old_scores else None,
                 n_parameters=n_parameters,
-                n_multiply_adds=layers.n_multiply_adds(network),
+                n_multiply_adds=n_multiply_adds,
             )
         )
     return found
@@ -96,6 +96,12 @@ def baseline_of(spec: StudySpec) -> Configuration | None:
     """The baseline of the study's space; None if an older sweeper has recorded none."""
     values = spec.space.get("variants", {}).get("baseline")
     return None if values is None else Configuration.from_values(values)
+
+
+def _is_eligible(spec: StudySpec, trial: TrialRecord, n_parameters: int, n_multiply_adds: int) -> bool:
+    """Whether a network keeps the search's limits, that of latency by what the search has measured."""
+    unmeasured = spec.max_latency is not None and trial.milliseconds is None
+    return not unmeasured and not spec.limits.exceeded(n_parameters, n_multiply_adds, trial.milliseconds)
 
 
 def distinct(trials: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:

@@ -285,7 +285,10 @@ class _Promotion:
 
     def _require_eligible(self, order: Sequence[Finalist]) -> None:
         if not order[0].eligible:
-            raise SweeperError(f"{order[0].name} is too large to win (--max-params), and no other finalist is left")
+            limits = self.spec.limits.options()
+            raise SweeperError(
+                f"{order[0].name} is over a limit of the search ({limits}), and no other finalist is left"
+            )
 
     def _refuse_begun(self, ledger: Ledger, fresh: Mapping[int, Sequence[Training]]) -> None:
         """Refuses before anything is trained if a test evaluation was begun, and not of the final of this command.

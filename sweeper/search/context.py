@@ -15,13 +15,12 @@ from sweeper.tracking.tracker import Tracker
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of a sweep: when it is over, how many seconds a trial may train, and which trials may win."""
+    """The limits of a sweep: when it is over, how many seconds a trial may train, and how many keep their weights."""
 
     trials: int
-    keep: int  # how many of the best trials keep their weights
+    keep: int  # the best trials, whose weights are kept
     deadline: float | None = None  # on time.monotonic()
     target: float | None = None
-    max_params: int | None = None
     trial_seconds: float | None = None
 
 

@@ -9,7 +9,8 @@ class SearchOptions:
 
     `trials` is the total number of distinct configurations, including those of earlier commands on the study. With
     `variants_only`, exactly the space's named variants are trained. `pruner` auto is resolved when the study starts, by
-    the number of its validation images. `max_params` limits the parameters of a winner. `target` (the metric's value)
+    the number of its validation images. `max_params`, `max_madds` and `max_latency`
+    (milliseconds an image) limit the parameters, multiply-adds and latency of a winner. `target` (the metric's value)
     and `timeout` (seconds) end the search early; `trial_timeout` (seconds of training) ends a trial. `keep` is how many
     of the best trials keep their weights.
     """
@@ -20,6 +21,8 @@ class SearchOptions:
     pruner: str = "auto"
     metric: str = "accuracy"
     max_params: int | None = None
+    max_madds: int | None = None
+    max_latency: float | None = None
     target: float | None = None
     timeout: float | None = None
     trial_timeout: float | None = None

@@ -57,7 +57,7 @@ def prepare(request: SearchRequest, listener: Listener) -> Prepared:
             space,
             training_set.input_shape,
             len(training_set.classes),
-            options.max_params,
+            spec.limits,
             variants_only=options.variants_only,
         )
         if warning:
@@ -117,6 +117,8 @@ def _study(
             sampler=options.sampler,
             pruner=pruner,
             max_params=options.max_params,
+            max_madds=options.max_madds,
+            max_latency=options.max_latency,
             variant_epochs=request.variant_epochs,
             loss=LOG_LOSS,
         )

@@ -8,11 +8,15 @@ import optuna
 from sweeper.engine.dispatcher import Dispatcher, Task
 from sweeper.engine.job import TrialJob
 from sweeper.events import Note, State
+from sweeper.models import layers
+from sweeper.models.latency import deployed, milliseconds
+from sweeper.models.limits import Excess
 from sweeper.search.context import Context
 from sweeper.search.recorder import Recorder
 from sweeper.search.trial_end import Candidate, TrialFinisher
 from sweeper.spaces import feasibility
 from sweeper.studies import proposer, trial_records
+from sweeper.studies.attributes import MILLISECONDS
 from sweeper.studies.proposer import Proposal, Proposer
 from sweeper.studies.tell import tell_duplicate
 
@@ -89,18 +93,18 @@ class TrialQueue:
             self.duplicates += 1
             return None
         try:
-            n_parameters = feasibility.n_parameters(proposal.configuration, self.input_shape, len(self.classes))
+            network = feasibility.trace(proposal.configuration, self.input_shape, len(self.classes))
         except ValueError as error:
-            self.finisher.end_untrainable(proposal, "impossible_shape", str(error), 1.0)
+            self.finisher.end_untrainable(proposal, [Excess("impossible_shape", str(error), 1.0)])
             return None
-        most = self.limits.max_params
-        if most is not None and n_parameters > most:
-            # The baseline is trained anyway, because all trials are compared with it.
-            if proposal.variant != "baseline":
-                reason = f"{n_parameters:,} parameters, more than {most:,}"
-                self.finisher.end_untrainable(proposal, "n_parameters", reason, float(n_parameters - most))
-                return None
-            proposal.trial.set_constraint("n_parameters", float(n_parameters - most))
+        n_parameters = layers.n_parameters(network)
+        exceeded = self.spec.limits.exceeded(n_parameters, layers.n_multiply_adds(network), self._latency(proposal))
+        # The baseline is trained anyway, because all trials are compared with it.
+        if exceeded and proposal.variant != "baseline":
+            self.finisher.end_untrainable(proposal, exceeded)
+            return None
+        for excess in exceeded:
+            proposal.trial.set_constraint(excess.kind, excess.by)
         if proposal.trial.user_attrs.get("duplicate_of") is not None:
             proposal.trial.set_user_attr("duplicate_of", None)  # the trial that it duplicates has failed since
         self.recorder.start(proposal)
@@ -117,6 +121,23 @@ class TrialQueue:
             # Without pruning, no training decides whether the next one starts: all may run at once.
             self.remaining.extend(candidate.tasks[1:])
         return candidate.tasks[0]
+
+    def _latency(self, proposal: Proposal) -> float | None:
+        """The milliseconds of the proposal's network, if the study limits them: measured once a network, and stored.
+
+        A later measurement, by a resumed search or on another machine, would decide otherwise about the same network.
+        """
+        if self.spec.max_latency is None:
+            return None
+        network = deployed(proposal.configuration.model)
+        known = {
+            deployed(record.configuration.model): record.milliseconds
+            for record in trial_records.records(self.study)
+            if record.configuration is not None and record.milliseconds is not None
+        }
+        found = known.get(network) or milliseconds(network, self.input_shape, len(self.classes))
+        proposal.trial.set_user_attr(MILLISECONDS, found)
+        return found
 
     def _task(self, candidate: Candidate, job: TrialJob) -> Task[Candidate]:
         proposal = candidate.proposal

@@ -161,7 +161,6 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
                 trials=options.trials,
                 deadline=None if options.timeout is None else started + options.timeout,
                 target=options.target,
-                max_params=options.max_params,
                 keep=options.keep,
                 trial_seconds=options.trial_timeout,
             )

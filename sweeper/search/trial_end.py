@@ -10,6 +10,7 @@ import optuna
 from sweeper.engine.dispatcher import Task
 from sweeper.engine.job import TrialResult
 from sweeper.events import State, TrialEnded
+from sweeper.models.limits import Excess
 from sweeper.runs.fold_means import metrics_of
 from sweeper.search.context import Context
 from sweeper.search.recorder import Recorder
@@ -93,11 +94,11 @@ class TrialFinisher:
         self.recorder.end(jobs, self._record(candidate.proposal), histories)
         return self._announce_end(candidate.proposal, candidate.followers)
 
-    def end_untrainable(self, proposal: Proposal, kind: str, reason: str, violation: float) -> None:
+    def end_untrainable(self, proposal: Proposal, exceeded: Sequence[Excess]) -> None:
         """Prunes an infeasible trial without training it."""
         self.recorder.start(proposal)
-        text = f"{kind}: {reason}"
-        tell(self.study, proposal, State.PRUNED, {"reason": text}, {kind: violation})
+        text = "; ".join(f"{excess.kind}: {excess.reason}" for excess in exceeded)
+        tell(self.study, proposal, State.PRUNED, {"reason": text}, {excess.kind: excess.by for excess in exceeded})
         self.tracker.finish(proposal.number, State.PRUNED, reason=text)
         self._announce_end(proposal, [])
 

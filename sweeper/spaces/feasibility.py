@@ -9,7 +9,7 @@ from sweeper.config import Configuration, ModelConfig, TimmConfig
 from sweeper.data.known.catalog import INPUT_SHAPES
 from sweeper.errors import nearest
 from sweeper.models import families, layers
-from sweeper.models.layers import Layer, trace
+from sweeper.models.layers import Layer
 from sweeper.spaces.parameter import Parameter
 
 # The fields that decide whether a network can take an image.
@@ -30,7 +30,7 @@ def check_network(config: ModelConfig, dataset: str) -> list[Layer]:
     if isinstance(config, TimmConfig):
         return []
     try:
-        return trace(config, *INPUT_SHAPES[dataset])
+        return layers.trace(config, *INPUT_SHAPES[dataset])
     except ValueError as error:
         raise ValueError(f"{error}, with images of {dataset}") from None
 
@@ -47,14 +47,14 @@ def check_decayed_layers(configuration: Configuration, network: Sequence[Layer])
             raise ValueError(f"weight_decay_layers must be among {there} here, got {name!r}{nearest(name, known)}")
 
 
-def n_parameters(configuration: Configuration, input_shape: tuple[int, int, int], n_classes: int) -> int:
-    """The network's number of parameters for images of `input_shape` (channels, height, width).
+def trace(configuration: Configuration, input_shape: tuple[int, int, int], n_classes: int) -> list[Layer]:
+    """The network's layers for images of `input_shape` (channels, height, width).
 
     Raises ValueError when the network cannot take such images, or `weight_decay_layers` names a layer that it lacks.
     """
     network = families.trace(configuration.model, input_shape, n_classes)
     check_decayed_layers(configuration, network)
-    return layers.n_parameters(network)
+    return network
 
 
 def unusable(fixed: Mapping[str, Any], parameters: Mapping[str, Parameter], dataset: str) -> tuple[str, str] | None:

@@ -8,7 +8,9 @@ from typing import Any
 
 from sweeper.config import Configuration
 from sweeper.errors import UsageError, plain, shortened
-from sweeper.spaces.feasibility import n_parameters
+from sweeper.models import layers
+from sweeper.models.limits import NetworkLimits
+from sweeper.spaces.feasibility import trace
 from sweeper.spaces.parameter import Parameter
 from sweeper.spaces.space import Space
 
@@ -20,16 +22,17 @@ MOST_NETWORKS = 20_000
 
 @dataclass
 class _Attempt:
-    """A search for one feasible configuration; remembers the smallest network and a reason why others are impossible.
+    """A search for one feasible configuration; remembers the smallest networks and why others are impossible.
 
-    A configuration is feasible if its network can take images of `input_shape` (channels, height, width) and has at
-    most `most` parameters; None sets no limit.
+    A configuration is feasible if its network can take images of `input_shape` (channels, height, width) and keeps the
+    `limits` that arithmetic can tell: a latency has to be measured.
     """
 
     input_shape: tuple[int, int, int]
     n_classes: int
-    most: int | None
+    limits: NetworkLimits
     smallest: int | None = None
+    fewest: int | None = None
     impossible: str = ""
 
     def succeeds(self, configurations: Iterable[Configuration]) -> bool:
@@ -38,7 +41,11 @@ class _Attempt:
 
     def reasons(self) -> str:
         """Why none was feasible."""
-        found = [] if self.smallest is None else [f"the smallest has {self.smallest:,} parameters"]
+        found = []
+        if self.smallest is not None and self.limits.max_params is not None:
+            found.append(f"the smallest has {self.smallest:,} parameters")
+        if self.fewest is not None and self.limits.max_madds is not None:
+            found.append(f"the fewest multiply-adds are {self.fewest:,}")
         found += [f"some cannot take the images: {self.impossible}" if found else self.impossible] * bool(
             self.impossible
         )
@@ -46,26 +53,26 @@ class _Attempt:
 
     def _is_feasible(self, configuration: Configuration) -> bool:
         try:
-            number = n_parameters(configuration, self.input_shape, self.n_classes)
+            network = trace(configuration, self.input_shape, self.n_classes)
         except ValueError as error:
             self.impossible = self.impossible or shortened(str(error))
             return False
-        if self.most is None or number <= self.most:
-            return True
-        self.smallest = number if self.smallest is None else min(self.smallest, number)
-        return False
+        n_parameters, n_multiply_adds = layers.n_parameters(network), layers.n_multiply_adds(network)
+        self.smallest = min(n_parameters, self.smallest or n_parameters)
+        self.fewest = min(n_multiply_adds, self.fewest or n_multiply_adds)
+        return not self.limits.exceeded(n_parameters, n_multiply_adds)
 
 
 def check_feasible(
-    space: Space, input_shape: tuple[int, int, int], n_classes: int, most: int | None, *, variants_only: bool
+    space: Space, input_shape: tuple[int, int, int], n_classes: int, limits: NetworkLimits, *, variants_only: bool
 ) -> str:
     """Raises UsageError if no network of the space, or with `variants_only` no variant, can take the images and win.
 
-    A network with more than `most` parameters cannot win. A space of more than MOST_NETWORKS networks is not tried
-    whole: if no variant and no random configuration is feasible, returns a sentence that says so, and otherwise "".
+    A network over one of the `limits` cannot win; that of latency is not checked here. A space of more than
+    MOST_NETWORKS networks is not tried whole: if no variant and no random configuration is feasible, returns a sentence
+    that says so, and otherwise "".
     """
-    attempt = _Attempt(input_shape, n_classes, most)
-    limit = "" if most is None else f" (--max-params {most})"
+    attempt, given = _Attempt(input_shape, n_classes, limits), replace(limits, max_latency=None).options()
     if attempt.succeeds(variant.configuration for variant in space.variants.values()):
         return ""
     tried = "no variant"
@@ -75,7 +82,7 @@ def check_feasible(
             return ""
         networks = _networks(space)
         if networks is None:
-            fits = "can take the images" if most is None else f"fits --max-params {most}"
+            fits = f"fits {given}" if given else "can take the images"
             return (
                 f"Warning: no variant and none of {N_DRAWS} drawn configurations {fits}: {attempt.reasons()}; the "
                 "space has too many networks to try them all, so the search may find none"
@@ -83,7 +90,9 @@ def check_feasible(
         if attempt.succeeds(networks):
             return ""
         tried = "no network"
-    raise UsageError(f"{tried} of space {plain(space.name)} is feasible: {attempt.reasons()}{limit}")
+    raise UsageError(
+        f"{tried} of space {plain(space.name)} is feasible: {attempt.reasons()}{f' ({given})' if given else ''}"
+    )
 
 
 def _networks(space: Space) -> Iterator[Configuration] | None:

@@ -18,6 +18,8 @@ SPEC, STUDY_ID, RUN_ID, SCHEMA = "spec", "study_id", "run_id", "schema"
 CURRENT_SCHEMA = 3
 # Attributes of a trial: its configuration, and how it ended.
 TRIAL, RESULT = "trial", "result"
+# What its network takes for one image, if the search limits that.
+MILLISECONDS = "milliseconds"
 # The number of the trial whose configuration this one tries again.
 RETRY_OF = "retry_of"
 

@@ -24,6 +24,8 @@ REASONS = {
     "out_of_memory": "out of memory",
     "impossible_shape": "infeasible (impossible shape)",
     "n_parameters": "infeasible (too many parameters)",
+    "n_multiply_adds": "infeasible (too many multiply-adds)",
+    "latency": "infeasible (too slow)",
 }
 # So many trials are named in a sentence; the others are counted.
 MOST_NAMED = 10

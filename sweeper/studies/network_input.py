@@ -7,7 +7,8 @@ import optuna
 
 from sweeper.data.known.catalog import INPUT_SHAPES
 from sweeper.errors import SweeperError, plain
-from sweeper.spaces.feasibility import n_parameters
+from sweeper.models.families import trace
+from sweeper.models.layers import n_parameters
 from sweeper.store.stored_values import checked
 from sweeper.studies.attributes import attributes_of, spec_of
 from sweeper.studies.storage_errors import reading
@@ -57,7 +58,7 @@ def _fits(found: NetworkInput, trials: Sequence[TrialRecord]) -> bool:
     """Whether the trials' networks have as many parameters as they were recorded with."""
     known = [trial for trial in trials if trial.configuration is not None and trial.n_parameters is not None]
     return bool(known) and all(
-        n_parameters(trial.configuration, found.input_shape, found.n_classes) == trial.n_parameters
+        n_parameters(trace(trial.configuration.model, found.input_shape, found.n_classes)) == trial.n_parameters
         for trial in known
         if trial.configuration is not None
     )

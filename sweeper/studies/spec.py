@@ -11,6 +11,7 @@ from pydantic import StringConstraints
 from sweeper.config import Configuration, Protocol
 from sweeper.images.image_set import Scaling
 from sweeper.images.options import STORED_IF_GIVEN, TOLD_BY_CONVERSIONS, DataOptions, with_fit
+from sweeper.models.limits import NetworkLimits
 from sweeper.store.stored_values import checked
 from sweeper.studies.objective import METRICS
 from sweeper.studies.pruners import PRUNERS
@@ -151,7 +152,8 @@ class StudySpec(RunSpec):
     """All that a study's results depend on.
 
     `space` is the plain data of Space.describe. If only variants are compared, `variant_epochs` holds the number
-    of epochs of each variant that sets its own. `loss` is LOG_LOSS, or empty in a study of an older version.
+    of epochs of each variant that sets its own. `max_latency` is in milliseconds an image. `loss` is LOG_LOSS, or empty
+    in a study of an older version.
     """
 
     space: Mapping[str, Any] = field(default_factory=dict)
@@ -160,8 +162,15 @@ class StudySpec(RunSpec):
     sampler: str = "tpe"
     pruner: str = "halving"
     max_params: int | None = None
+    max_madds: int | None = None
+    max_latency: float | None = None
     variant_epochs: Mapping[str, int] = field(default_factory=dict)
     loss: str = ""
+
+    @property
+    def limits(self) -> NetworkLimits:
+        """What a network may cost at most to be able to win."""
+        return NetworkLimits(self.max_params, self.max_madds, self.max_latency)
 
     @property
     def has_old_losses(self) -> bool:
@@ -227,6 +236,8 @@ class StudySpec(RunSpec):
             "folds",
             "repeats",
             "variant_epochs",
+            "max_madds",
+            "max_latency",
             "split_seed",
             "init_sha256",
             "freeze",
@@ -249,6 +260,8 @@ class StudySpec(RunSpec):
             "pruner": self.pruner,
             "max_params": self.max_params,
         }
+        # Studies of older versions have no such keys.
+        own |= {name: value for name in ("max_madds", "max_latency") if (value := getattr(self, name)) is not None}
         own |= {"variant_epochs": self.variant_epochs} if self.variant_epochs else {}
         return own | ({"loss": self.loss} if self.loss and self._has_softmax else {})
 

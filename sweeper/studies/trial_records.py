@@ -13,7 +13,7 @@ from sweeper.config import Configuration
 from sweeper.errors import plain
 from sweeper.events import State, outcome
 from sweeper.store.stored_values import checked
-from sweeper.studies.attributes import RESULT, RETRY_OF, RUN_ID, TRIAL, attributes_of, spec_in
+from sweeper.studies.attributes import MILLISECONDS, RESULT, RETRY_OF, RUN_ID, TRIAL, attributes_of, spec_in
 from sweeper.studies.objective import direction
 from sweeper.studies.seeds import trial_seed
 from sweeper.studies.spec import StudySpec
@@ -30,8 +30,9 @@ class TrialRecord:
     by epoch or, with several trainings, the mean over those complete, by their number. `params` holds the searched
     parameters' values in the configuration. A trial that was pruned for a constraint is not `feasible`. `seed` is that
     of the first repeat's trainings. `constant` has the only class that each of the networks gives to every validation
-    image, if each gives only one. `memory` is what a trial that ran out of memory had of it, in bytes. A pruned trial
-    that is `retried` does not count: another trial has its configuration, and did not fail.
+    image, if each gives only one. `memory` is what a trial that ran out of memory had of it, in bytes. `milliseconds`
+    is what the network takes for an image, if the search limits that. A pruned trial that is `retried` does not count:
+    another trial has its configuration, and did not fail.
     """
 
     number: int
@@ -51,6 +52,7 @@ class TrialRecord:
     run_id: str | None = None
     constant: tuple[str, ...] = ()
     memory: int | None = None
+    milliseconds: float | None = None
     retry_of: int | None = None
     retried: bool = False
 
@@ -126,6 +128,7 @@ _KINDS: Mapping[str, Any] = {
     "comparator": bool,
     "duplicate_of": int | None,
     RETRY_OF: int | None,
+    MILLISECONDS: float | None,
 }
 
 
@@ -175,6 +178,7 @@ def _record(frozen: FrozenTrial, run_id: str | None, spec: StudySpec) -> TrialRe
         run_id=run_id,
         constant=tuple(result.get("constant", ())),
         memory=result.get("memory"),
+        milliseconds=attributes.get(MILLISECONDS),
         retry_of=attributes.get(RETRY_OF),
     )
 

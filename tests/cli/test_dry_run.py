@@ -50,6 +50,8 @@ def refused_alike(search, *more):
         (["--sampler", "random"], "sampler 'tpe', this command has 'random'"),
         (["--pruner", "median"], "pruner 'none', this command has 'median'"),
         (["--max-params", 100_000], "max_params None, this command has 100000"),
+        (["--max-madds", 500_000], "max_madds None, this command has 500000"),
+        (["--max-latency", 2.5], "max_latency None, this command has 2.5"),
     ],
 )
 def test_existing_study_with_other_options_is_refused_alike(started, changed, difference):

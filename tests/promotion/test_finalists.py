@@ -25,7 +25,7 @@ def configuration(n_filters=4, lr=1e-3):
 BASELINE = configuration()
 
 
-def spec(metric="accuracy", max_params=None):
+def spec(metric="accuracy", **limits):
     # As Optuna gives it back: through JSON.
     baseline = json.loads(json.dumps(BASELINE.values()))
     space = {"variants": {"baseline": baseline}, "parameters": {"filters": {}, "lr": {}}}
@@ -35,7 +35,7 @@ def spec(metric="accuracy", max_params=None):
         fold_scalings=[([0.0], [1.0])],
         space=space,
         metric=metric,
-        max_params=max_params,
+        **limits,
     )
 
 
@@ -57,8 +57,8 @@ def baseline_record(value=0.5, number=0, **other):
     return record(number, value, **{"params": {"lr": 1e-3}, "variant": "baseline", "configuration": BASELINE} | other)
 
 
-def selected(trials, top=2, metric="accuracy", max_params=None):
-    return select(trials, spec(metric, max_params), top, SHAPE, CLASSES)
+def selected(trials, top=2, metric="accuracy", **limits):
+    return select(trials, spec(metric, **limits), top, SHAPE, CLASSES)
 
 
 def numbers(finalists):
@@ -158,6 +158,16 @@ def test_a_baseline_that_breaks_a_limit_is_in_the_final_but_not_eligible():
     limit = selected(trials)[0].n_parameters
     found = selected(trials, max_params=limit)
     assert [(f.trial, f.eligible, f.score) for f in found] == [(1, True, 0.8), (2, True, 0.7), (0, False, 0.99)]
+
+
+def test_multiply_adds_and_the_latency_that_the_search_measured_decide_too():
+    found = selected([baseline_record(), record(1, 0.9)])
+    assert selected([baseline_record()], max_madds=found[0].n_multiply_adds)[0].eligible
+    assert not selected([baseline_record()], max_madds=found[0].n_multiply_adds - 1)[0].eligible
+    trials = [baseline_record(milliseconds=0.5), record(1, 0.9, milliseconds=0.2), record(2, 0.8)]
+    found = selected(trials, top=3, max_latency=0.3)
+    # A network without a measurement is not known to keep the limit.
+    assert [(f.trial, f.eligible) for f in found] == [(1, True), (2, False), (0, False)]
 
 
 @pytest.mark.parametrize("noted", [True, False])

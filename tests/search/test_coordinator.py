@@ -203,8 +203,8 @@ def test_impossible_shape_is_pruned_without_training(tmp_path):
 
 
 def test_too_large_networks_cannot_win_but_the_baseline_is_trained(tmp_path):
-    sweep = Sweep(tmp_path)
-    trials = sweep.run(max_params=61_000, trials=12)
+    sweep = Sweep(tmp_path, max_params=61_000)
+    trials = sweep.run(trials=12)
     assert trials[0].state == "complete"
     assert not trials[0].feasible
     best = trial_records.best(trials, "accuracy")
@@ -213,6 +213,61 @@ def test_too_large_networks_cannot_win_but_the_baseline_is_trained(tmp_path):
     found = trial_records.counts(trials)
     assert found["infeasible"] == sum("more than 61,000" in t.reason for t in trials) > 0
     assert (found["complete"] + found["infeasible"], found["pruned"]) == (12, 0)
+
+
+def test_networks_with_too_many_multiply_adds_cannot_win_but_the_baseline_is_trained(tmp_path):
+    sweep = Sweep(tmp_path, max_madds=280_000)
+    trials = sweep.run(trials=12)
+    assert (trials[0].state, trials[0].feasible) == ("complete", False)
+    infeasible = [t for t in trials if t.reason.startswith("n_multiply_adds: ")]
+    assert infeasible
+    assert all("multiply-adds, more than 280,000" in t.reason and not t.feasible for t in infeasible)
+    assert {job.number for job in sweep.pool.jobs}.isdisjoint({t.number for t in infeasible})
+
+
+def test_networks_that_are_too_slow_cannot_win_and_each_network_is_measured_once(tmp_path, monkeypatch):
+    asked = []
+
+    def measure(network, input_shape, n_classes):
+        asked.append(network)
+        return 2.0 if network.activation == "relu" else 0.5
+
+    monkeypatch.setattr("sweeper.search.queue.milliseconds", measure)
+    sweep = Sweep(tmp_path, max_latency=1.0)
+    trials = sweep.run(trials=12)
+    assert len(asked) == len(set(asked))
+    assert all(network.dropout == 0 for network in asked)
+    assert (trials[0].state, trials[0].feasible, trials[0].milliseconds) == ("complete", False, 2.0)
+    slow = [t for t in trials if t.reason == "latency: 2 ms an image, more than 1"]
+    assert slow
+    assert {job.number for job in sweep.pool.jobs}.isdisjoint({t.number for t in slow})
+    fast = [t for t in trials if t.state == "complete" and t.number]
+    assert fast
+    assert all(t.feasible and t.milliseconds == 0.5 for t in fast)
+    # On a slower machine, a resumed search measures only new networks.
+    known = set(asked)
+    asked.clear()
+    sweep.run(trials=16)
+    assert known.isdisjoint(asked)
+
+
+def test_a_latency_that_was_measured_decides_again_after_an_interruption(tmp_path, monkeypatch):
+    values = iter([0.5, 9.0])
+    monkeypatch.setattr("sweeper.search.queue.milliseconds", lambda *network: next(values))
+    sweep = Sweep(tmp_path, overrides=TWO_POINTS, max_latency=1.0)
+    stop = StopRequest()
+
+    def interrupt(event):
+        if isinstance(event, EpochEnded):
+            stop.reason = "SIGTERM"
+
+    sweep.run(trials=1, stop=stop, listener=interrupt)
+    assert sweep.run(trials=1)[0].milliseconds == 0.5
+
+
+def test_without_a_limit_no_latency_is_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr("sweeper.search.queue.milliseconds", lambda *network: pytest.fail("it is measured"))
+    assert all(trial.milliseconds is None for trial in Sweep(tmp_path).run(trials=3))
 
 
 def test_out_of_memory_that_nothing_explains_is_tried_once_more_and_then_a_failure_but_no_constraint(tmp_path):

@@ -1,6 +1,7 @@
 import pytest
 
 from sweeper.errors import UsageError
+from sweeper.models.limits import NetworkLimits
 from sweeper.spaces import feasible_points
 from sweeper.spaces.feasible_points import check_feasible
 from tests.spaces.test_reader import EXAMPLE, minimal, parse
@@ -14,8 +15,8 @@ dropout_conv = { type = "float", low = 0.0, high = 0.5, step = 0.00001 }
 """
 
 
-def check(space, most, shape=SHAPE, *, variants_only=False):
-    return check_feasible(space, shape, 10, most, variants_only=variants_only)
+def check(space, most, shape=SHAPE, *, variants_only=False, madds=None):
+    return check_feasible(space, shape, 10, NetworkLimits(most, madds), variants_only=variants_only)
 
 
 def require(space, *arguments, **options):
@@ -38,6 +39,14 @@ def test_limit_that_no_network_keeps_is_refused_with_the_smallest_of_all():
     require(parse(EXAMPLE), 61_706)
     with pytest.raises(UsageError, match="the smallest has 61,706 parameters"):
         require(parse(EXAMPLE), 61_705)
+
+
+def test_both_limits_that_arithmetic_can_tell_are_checked():
+    space = parse(EXAMPLE)
+    with pytest.raises(UsageError, match=r"the fewest multiply-adds are [\d,]+ \(--max-madds 10\)$"):
+        check(space, None, madds=10)
+    with pytest.raises(UsageError, match=r"the smallest has 61,706 parameters; the fewest .* \(--max-params 9 --max-m"):
+        check(space, 9, madds=10)
 
 
 def test_rare_network_is_found_by_listing_them_all(monkeypatch):

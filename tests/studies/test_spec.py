@@ -36,6 +36,15 @@ def test_stored_spec_is_read_and_written_the_same():
     assert json.dumps(spec.as_json()) == json.dumps(stored())
 
 
+def test_limits_that_older_studies_do_not_know_are_stored_only_if_given_and_make_another_study():
+    old = StudySpec.from_json(stored(), complete=True)
+    assert (old.max_madds, old.max_latency) == (None, None)
+    limited = replace(old, max_madds=400_000, max_latency=0.5)
+    assert StudySpec.from_json(limited.as_json()) == limited
+    assert first_difference(stored(), limited) == ("max_madds", None, 400_000)
+    assert first_difference(limited.as_json(), old) == ("max_madds", 400_000, None)
+
+
 def test_optional_keys_are_stored_only_where_they_say_something():
     spec = StudySpec.from_json(stored(variant_epochs={}))
     assert "variant_epochs" not in spec.as_json()
