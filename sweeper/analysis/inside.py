@@ -22,7 +22,7 @@ MOST_LAYERS, MOST_CHANNELS, MOST_PIXELS = 16, 16, 128
 # Classes that an embedding names and colours.
 MOST_NAMED = 15
 # Images of an embedding. t-SNE takes about half a minute for so many.
-EMBEDDED = 2000
+EMBEDDED, LEAST = 2000, embedding.LEAST
 
 
 def features(subjects: Sequence[Subject], position: int) -> Look | None:

@@ -1,0 +1,38 @@
+"""Looks as files: a picture of each, and one file with the numbers behind them."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from sweeper.analysis.look import Look
+from sweeper.errors import SweeperError
+
+NUMBERS = "explain.json"
+# Dots an inch of a PNG file.
+DOTS = 120
+
+
+def write(looks: Sequence[Look], folder: Path, form: str, about: Mapping[str, Any]) -> list[Path]:
+    """Writes each look's picture as `form` (png or svg), and their numbers with what they are `about`; the paths.
+
+    All is drawn before the first file is put into the folder, which is made if needed; files of these names are
+    replaced. Raises SweeperError if the folder cannot be written to.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".explain-", dir=folder.parent) as draft:
+            for look in looks:
+                if look.plot is not None:
+                    look.plot.draw().savefig(Path(draft, f"{look.name}.{form}"), format=form, dpi=DOTS)
+            numbers = {**about, "looks": [look.as_json() for look in looks]}
+            Path(draft, NUMBERS).write_text(json.dumps(numbers, allow_nan=False), encoding="utf-8")
+            folder.mkdir(exist_ok=True)
+            names = sorted(os.listdir(draft))
+            for name in names:
+                os.replace(Path(draft, name), folder / name)
+    except OSError as error:
+        raise SweeperError(f"{folder} cannot be written to: {error.strerror or error} (--output)") from error
+    return [folder / name for name in names]

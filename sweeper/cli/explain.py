@@ -1,0 +1,132 @@
+"""`sweeper explain`: draws what a network sees and confuses."""
+
+import json
+import re
+from pathlib import Path
+
+import click
+
+from sweeper.cli.data_options import data_dir_option, max_bytes_option, offline_option
+from sweeper.cli.notes import note
+from sweeper.cli.options import MOST_SEED, json_option, resolve_store, store_options
+from sweeper.errors import plain
+from sweeper.store.layout import StoreOptions
+
+# As analysis.explanation.ANALYSES, which cannot be imported before it is needed; a test holds both together.
+ANALYSES = ("curves", "confusions", "classes", "mistakes", "probabilities", "reliability", "features", "embedding")
+
+
+@click.command()
+@click.argument("model")
+@click.argument("analyses", nargs=-1, metavar="[ANALYSIS]...", type=click.Choice((*ANALYSES, "all")))
+@click.option("--against", metavar="MODEL", help="A second network, to be shown beside the first.")
+@click.option(
+    "--images",
+    "paths",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    metavar="PATH",
+    help="Look at these images: a file, or a folder, whose folders may be classes. Repeatable.",
+)
+@click.option(
+    "--resize",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Scale the images of --images to N x N pixels, which must be what the network takes.",
+)
+@click.option(
+    "--part",
+    type=click.Choice(("confirm", "validation", "train")),
+    help="Look at this part of the study's images.  [default: confirm if there is one, else validation]",
+)
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Folder of the pictures.  [default: explain/MODEL]",
+)
+@click.option("--format", "form", type=click.Choice(("png", "svg")), default="png", show_default=True, help="Pictures.")
+@click.option(
+    "--n",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Images of each analysis.  [default: 2000 in the embedding, 9 mistakes, 4 probabilities]",
+)
+@click.option("--seed", type=click.IntRange(0, MOST_SEED), default=0, show_default=True, help="Draws random images.")
+@data_dir_option
+@max_bytes_option
+@offline_option
+@store_options
+@json_option
+def explain(
+    model: str,
+    analyses: tuple[str, ...],
+    against: str | None,
+    paths: tuple[Path, ...],
+    resize: int | None,
+    part: str | None,
+    output: Path | None,
+    form: str,
+    n: int | None,
+    seed: int,
+    data_dir: Path | None,
+    max_bytes: int | None,
+    offline: bool,
+    store: StoreOptions,
+    as_json: bool,
+) -> None:
+    """Draw what the network MODEL sees and confuses: pictures in a folder, and in its MLflow run under explain/.
+
+    MODEL is NAME@ALIAS or NAME/VERSION of a registered model, STUDY:TRIAL with kept weights, or the id of a run.
+    Without an ANALYSIS, all are drawn: learning curves with the best epoch, confusions, accuracy and F1 of the classes,
+    the worst mistakes, the class probabilities of random or given images, reliability (calibration), feature maps of
+    every conv and pool layer, and an embedding of the last hidden layer (t-SNE).
+
+    The images are those that the network has not learned from, never test images, unless --part or --images says so.
+
+    \b
+    Example:
+      sweeper explain fashion_mnist-lenet5:7 --against fashion_mnist-lenet5:0
+      sweeper explain fashion_mnist-lenet5:7 mistakes embedding --part validation
+    """
+    from sweeper.analysis.explanation import ExplainRequest, explain
+    from sweeper.analysis.picture_files import write
+    from sweeper.tracking.explanations import log_files
+
+    where = resolve_store(store)
+    request = ExplainRequest(
+        model=model,
+        against=against,
+        analyses=() if "all" in analyses else tuple(dict.fromkeys(analyses)),
+        part=part,
+        paths=paths,
+        resize=resize,
+        n=n,
+        seed=seed,
+        data_dir=data_dir,
+        offline=offline,
+        max_bytes=max_bytes,
+    )
+    found = explain(where, request, note)
+    about = {
+        "schema_version": 1,
+        "model": found.network.name,
+        "run_id": found.network.run_id,
+        "images": found.images_used,
+    }
+    files = write(found.looks, output or Path("explain", re.sub(r"[^\w.-]+", "-", model)), form, about)
+    if found.network.run_id is not None:
+        log_files(where, found.network.run_id, files, "MODEL")
+    if as_json:
+        looks = [look.as_json() for look in found.looks]
+        click.echo(json.dumps({**about, "files": [str(file) for file in files], "looks": looks}))
+        return
+    click.echo(f"{plain(found.network.name)}: {found.images_used}")
+    for look in found.looks:
+        click.echo(f"\n{plain(look.title)}" + f" ({plain(look.images_used)})" * (look.images_used != found.images_used))
+        for sentence in look.sentences:
+            click.echo(f"  {plain(sentence)}")
+    click.echo("")
+    for file in files:
+        click.echo(str(file))

@@ -1,0 +1,143 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sweeper.analysis import picture_files
+from sweeper.analysis.explanation import ANALYSES, ExplainRequest, explain
+from sweeper.errors import SweeperError, UsageError
+from sweeper.studies import trial_records
+from sweeper.tracking.explanations import log_files
+
+
+@pytest.fixture(scope="module")
+def trial(promoted):
+    return f"seen:{trial_records.best(trial_records.records(promoted.study), 'accuracy').number}"
+
+
+@pytest.fixture(scope="module")
+def fresh(promoted):
+    """The ids of two networks of the promotion that were trained on the train part."""
+    from sweeper.analysis.images import fresh_networks
+
+    return [one.run_id for one in fresh_networks(promoted.store, promoted.study, promoted.outcome).values()]
+
+
+def asked(promoted, model, *analyses, notify=lambda note: None, **options):
+    request = ExplainRequest(model=model, analyses=analyses, data_dir=promoted.data_dir, **options)
+    return explain(promoted.store, request, notify)
+
+
+def folder_of(tmp_path, classes, labelled):
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 28, 28), dtype=np.uint8)
+    for place, image in enumerate(pixels):
+        folder = tmp_path / (classes[place % 2] if labelled else "")
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / f"{place}.png")
+    return tmp_path
+
+
+def test_all_analyses_of_two_networks_are_on_the_same_unseen_images(promoted, fresh):
+    found = asked(promoted, fresh[0], against=fresh[1])
+    assert [look.name for look in found.looks] == [
+        "curves", "confusions", "classes", "mistakes", "mistakes_against", "probabilities", "probabilities_against",
+        "reliability", "features", "embedding",
+    ]  # fmt: skip
+    assert found.images_used == "60 confirm images, which no choice has used"
+
+
+def test_probabilities_are_of_four_random_images_and_name_the_best_epoch(promoted, trial):
+    (look,) = asked(promoted, trial, "probabilities", part="validation").looks
+    assert len(look.data["images"]) == 4
+    assert "best validation accuracy" in look.sentences[0]
+    assert "validation images" in look.images_used
+    (other,) = asked(promoted, trial, "probabilities", seed=1).looks
+    (same,) = asked(promoted, trial, "probabilities", seed=1).looks
+    assert other.data == same.data != look.data
+
+
+def test_images_that_a_network_has_learned_from_are_said_to_be_so(promoted, trial):
+    found = asked(promoted, trial, "confusions", part="train")
+    assert found.looks[0].images_used.endswith("train images, from which networks have learned")
+
+
+def test_refit_is_refused_unless_the_train_part_is_named(promoted):
+    model = f"{promoted.outcome.model_name}@champion"
+    with pytest.raises(SweeperError, match="was refitted on all images of study seen"):
+        asked(promoted, model, "confusions")
+    assert asked(promoted, model, "confusions", part="train").looks
+
+
+def test_given_images_without_classes_have_what_needs_none(promoted, trial, tmp_path):
+    notes = []
+    folder = folder_of(tmp_path, promoted.dataset.classes, labelled=False)
+    found = asked(promoted, trial, paths=[folder], notify=notes.append)
+    assert [look.name for look in found.looks] == ["curves", "probabilities", "features", "embedding"]
+    assert [note.partition(":")[0] for note in notes if note.startswith("No ")] == [
+        "No confusions", "No classes", "No mistakes", "No reliability",
+    ]  # fmt: skip
+    assert found.images_used.startswith("6 given images, which may be among those")
+    with pytest.raises(SweeperError, match="need the true classes of the images"):
+        asked(promoted, trial, "mistakes", paths=[folder])
+
+
+def test_given_images_in_folders_of_classes_are_judged(promoted, trial, tmp_path):
+    folder = folder_of(tmp_path, promoted.dataset.classes, labelled=True)
+    (look,) = asked(promoted, trial, "confusions", paths=[folder]).looks
+    assert np.sum(look.data["networks"][0]["matrix"]) == 6
+
+
+def test_networks_of_different_splits_are_not_compared(promoted, folded, fresh):
+    number = trial_records.best(trial_records.records(folded), "accuracy").number
+    with pytest.raises(SweeperError, match="were trained on different splits"):
+        asked(promoted, f"folded:{number}", "confusions", against=fresh[0])
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"part": "train", "paths": ["x.png"]}, "--images and --part"),
+    ({"resize": 28}, "--resize needs --images"),
+    ({"against": "same"}, "are the same network"),
+])  # fmt: skip
+def test_what_does_not_fit_together_is_refused(promoted, trial, options, message):
+    options = {name: trial if value == "same" else value for name, value in options.items()}
+    with pytest.raises(UsageError, match=message):
+        asked(promoted, trial, "confusions", **options)
+
+
+def test_size_that_the_network_does_not_take_is_refused(promoted, trial, tmp_path):
+    folder = folder_of(tmp_path, promoted.dataset.classes, labelled=False)
+    with pytest.raises(UsageError, match="--resize must give the 28x28 that trial"):
+        asked(promoted, trial, "features", paths=[folder], resize=32)
+
+
+@pytest.mark.parametrize("form", ["png", "svg"])
+def test_pictures_and_numbers_are_written_and_kept_with_the_run(promoted, trial, tmp_path, form):
+    found = asked(promoted, trial, "confusions", "features")
+    files = picture_files.write(found.looks, tmp_path / "deep" / "out", form, {"schema_version": 1})
+    assert [file.name for file in files] == [f"confusions.{form}", "explain.json", f"features.{form}"]
+    assert sorted(tmp_path.rglob("*.*")) == sorted(files)
+    assert [one["name"] for one in json.loads(files[1].read_text())["looks"]] == ["confusions", "features"]
+    log_files(promoted.store, found.network.run_id, files, "MODEL")
+    kept = promoted.store.root.rglob(f"{found.network.run_id}/artifacts/explain/*")
+    assert {file.name for file in files} <= {file.name for file in kept}
+
+
+def test_nothing_is_left_where_a_picture_cannot_be_drawn(promoted, trial, tmp_path, monkeypatch):
+    found = asked(promoted, trial, "confusions")
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda *_, **__: (_ for _ in ()).throw(OSError(28, "full")))
+    with pytest.raises(SweeperError, match=r"out cannot be written to: full \(--output\)"):
+        picture_files.write(found.looks, tmp_path / "out", "png", {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_output_that_is_no_folder_is_one_line(promoted, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SweeperError, match=r"cannot be written to: .* \(--output\)"):
+        picture_files.write([], tmp_path / "file" / "out", "png", {})
+
+
+def test_command_and_analysis_name_the_same_analyses():
+    from sweeper.cli.explain import ANALYSES as OFFERED
+
+    assert OFFERED == ANALYSES
