@@ -52,7 +52,11 @@ RESERVED = {
     "optuna": {"sweeper.studies", "sweeper.search", "sweeper.promotion", "sweeper.analysis", "sweeper.report"},
     "optuna.distributions": {"sweeper.spaces"},
     # The search cannot see the test set: no module that makes choices may be listed here.
-    "sweeper.data.test_set": {"sweeper.cli.data", "sweeper.promotion.test_evaluation"},
+    "sweeper.data.test_set": {
+        "sweeper.cli.data",
+        "sweeper.promotion.test_evaluation",
+        "sweeper.analysis.evaluation_data",
+    },
 }
 
 # Modules that make choices. They may not even name a data set's test files, or the list of all its files.

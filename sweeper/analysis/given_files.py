@@ -62,7 +62,7 @@ def read(
     others = [header.size for header in headers if header.size != (width, height)]
     if others and not options.resize:
         raise UsageError(
-            f"images must be {width} wide and {height} high like the training images, got {described(others)} "
+            f"images must be {height}x{width} like the training images, got {described(others)} "
             f"({OPTION}); --resize {width} makes them so"
         )
     is_deep = any(header.form.is_deep for header in headers)

@@ -9,6 +9,7 @@ import click
 from sweeper.cli.data import data
 from sweeper.cli.delete import delete
 from sweeper.cli.doctor import doctor
+from sweeper.cli.evaluate import evaluate
 from sweeper.cli.explain import explain
 from sweeper.cli.ledger import ledger
 from sweeper.cli.models import models
@@ -83,7 +84,7 @@ def main(debug: bool) -> None:
 
 
 for command in (
-    search, train, promote, promotions, report, ledger, studies, trials, status, stop, retry, sync, delete, doctor,
-    spaces, models, explain, data, ui, store,
+    search, train, promote, promotions, report, evaluate, ledger, studies, trials, status, stop, retry, sync, delete,
+    doctor, spaces, models, explain, data, ui, store,
 ):  # fmt: skip
     main.add_command(command)

@@ -133,6 +133,21 @@ def test_part(path: Path, options: DataOptions, wanted: PixelFormat, reading: Re
     return part
 
 
+def whole_part(path: Path, options: DataOptions, reading: Reading) -> ImageSet:
+    """All labelled images of data that have no test part of their own. Raises SweeperError and UsageError."""
+    if path.is_dir():
+        return image_folder.training_part(path, options, reading, whole=True)
+    return npz.training_part(path, options, reading)
+
+
+def names_test_part(dataset: str, options: DataOptions) -> bool:
+    """Whether the data set itself says which of its images are for tests; opens none. Raises as `has_test_part`."""
+    path = path_of(dataset)
+    if path is not None and path.is_dir() and image_folder.sets_aside(path, options):
+        return False
+    return has_test_part(dataset, options)
+
+
 def has_test_part(dataset: str, options: DataOptions) -> bool:
     """Whether the data set has test images; opens none of them. Raises SweeperError and UsageError."""
     path = path_of(dataset)

@@ -1,4 +1,4 @@
-"""The test set, which only promotion's test evaluation and `sweeper data info` may import.
+"""The test set, which only evaluations by promotion or by name and `sweeper data info` may import.
 
 It is separate from the training set so that no search can see it: a metric that influenced a choice is no longer an
 honest estimate. A test asserts which modules import it.
@@ -6,6 +6,7 @@ honest estimate. A test asserts which modules import it.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from sweeper.data.known.reader import combined_sha256, known_part
 from sweeper.data.source import DataSource
 from sweeper.images.image_set import ImageSet, NoTestImages, PixelFormat, UnusableTestImages
 from sweeper.images.reading import Reading
+from sweeper.images.value_range import ValueRange
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +34,16 @@ class TestSet:
     source: str  # where the files were found
     conversions: tuple[str, ...] = ()  # as ImageSet's
     files: tuple[str, ...] | None = None  # as ImageSet's
+    value_range: ValueRange | None = None  # as ImageSet's
+
+
+def load_whole(source: DataSource, path: Path, *, notify: Callable[[str], None]) -> TestSet:
+    """All labelled images of the user's own data at `path`, for which the data set names no parts.
+
+    Those that a search would set aside as the test part are there too. Arguments and errors are those of
+    load_training_set.
+    """
+    return _test_set(source, lookup.whole_part(path, source.options, Reading(notify, source.max_bytes)))
 
 
 def load_test_set(
@@ -94,4 +106,5 @@ def _test_set(source: DataSource, part: ImageSet) -> TestSet:
         source=part.source,
         conversions=part.conversions,
         files=part.files,
+        value_range=part.value_range,
     )

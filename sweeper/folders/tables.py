@@ -21,6 +21,7 @@ ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet", ".csv.gz", ".tsv.gz")
 # Names of ten million images take less.
 MOST_BYTES = 1_000_000_000
 SEPARATORS = "\t;,|"
+TOO_MANY_COLUMNS = re.compile(r"Expected \d+ fields in line \d+, saw \d+")
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 # Enough to tell which columns there are, and what they say, however many rows follow.
 HEAD_BYTES, HEAD_ROWS = 4_000_000, 20_000
@@ -51,7 +52,11 @@ def read_table(table: Path, *, skip_bad: bool = False, head: bool = False) -> tu
         raise
     except Exception as error:  # damaged bytes make the readers of all these formats raise exceptions of any type
         reason = error.strerror if isinstance(error, OSError) and error.strerror else first_line(error)
-        raise SweeperError(f"a table of labels must be readable, got: {plain(reason)} ({plain(table)})") from error
+        # In pandas' words, a line with more columns than the first one.
+        remedy = "; --skip-bad leaves out such lines" if TOO_MANY_COLUMNS.match(reason) and not skip_bad else ""
+        raise SweeperError(
+            f"a table of labels must be readable, got: {plain(reason)} ({plain(table)}){remedy}"
+        ) from error
 
 
 def _json_lines(text: str, n_bytes: int, *, head: bool) -> "DataFrame":

@@ -19,7 +19,7 @@ from sweeper.promotion.predictions import Predictions
 from sweeper.promotion.test_metrics import Logits, check_metrics, measure, plots_of, tables
 from sweeper.store.stored_values import checked
 from sweeper.tracking.aliases import CHALLENGER, CHAMPION
-from sweeper.tracking.ledger import Ledger, TestEvaluation, count
+from sweeper.tracking.ledger import EVALUATED, Ledger, TestEvaluation, count
 
 # The fields of TestMetrics that become metrics of the ledger's entry.
 METRICS = ("accuracy", "low", "high", "loss", "balanced_accuracy", "macro_precision", "macro_recall", "macro_f1")
@@ -75,10 +75,12 @@ def refuse_retest(ledger: Ledger, study: str, study_id: str, sha256: str | None,
     """
     for evaluation in ledger.evaluations():
         if evaluation.complete and evaluation.study_id == study_id and evaluation.test_sha256 == sha256:
+            shown = f"`sweeper promotions {shlex.quote(study)}{store_options}` shows the result"
+            if EVALUATED in evaluation.networks:
+                shown = f"`sweeper ledger{store_options}` lists it"
             raise UsageError(
-                f"study {study} was tested on these test data already ({evaluation.time}): "
-                f"`sweeper promotions {shlex.quote(study)}{store_options}` shows the result, --allow-retest tests "
-                "again and counts it"
+                f"study {study} was tested on these test data already ({evaluation.time}): {shown}, --allow-retest "
+                "tests again and counts it"
             )
 
 
@@ -192,13 +194,16 @@ def _entry(
 def recorded(ledger: Ledger, study_id: str, sha256: str | None, networks: Mapping[str, str]) -> Recorded:
     """The recorded results of the study's complete test evaluations on the data of this hash. Evaluates nothing.
 
-    `networks` holds, by role, the networks that would be tested now. Without test data the hash is None.
+    `networks` holds, by role, the networks that would be tested now. Without test data the hash is None. Evaluations of
+    a network by name count, and are not shown.
     """
     evaluations = ledger.evaluations()
     complete = [
         evaluation
         for evaluation in evaluations
-        if evaluation.complete and evaluation.study_id == study_id and evaluation.test_sha256 == sha256
+        if evaluation.complete
+        and (evaluation.study_id, evaluation.test_sha256) == (study_id, sha256)
+        and EVALUATED not in evaluation.networks
     ]
     tested: dict[str, Any] = {}
     comparisons: list[Comparison] = []

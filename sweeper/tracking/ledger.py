@@ -31,6 +31,8 @@ EXPERIMENT = "sweeper-ledger"
 RESULT = "result.json"
 # The tag of a run whose entry is in the store's file as well.
 IN_FILE = "sweeper.in_store"
+# The role of a network that was evaluated by name, and not in a promotion.
+EVALUATED = "network"
 
 
 @dataclass(frozen=True)

@@ -148,7 +148,7 @@ def test_folder_of_another_class_is_refused_with_the_networks_classes(promoted, 
 
 def test_other_sizes_are_refused_unless_resizing_is_asked_for(promoted, trial, tmp_path):
     picture(90, (40, 20)).save(tmp_path / "a.png")
-    with pytest.raises(UsageError, match="must be 28 wide and 28 high like the training images, got 40x20"):
+    with pytest.raises(UsageError, match="must be 28x28 like the training images, got 20x40 "):
         from_paths(promoted, trial, tmp_path / "a.png")
     found = from_paths(promoted, trial, tmp_path / "a.png", resize=True)
     assert found.images.shape == (1, 1, 28, 28)

@@ -1,8 +1,11 @@
+import json
+import shutil
+
 import pytest
 import torch
 
 from sweeper.analysis import network
-from sweeper.errors import UsageError
+from sweeper.errors import SweeperError, UsageError
 from sweeper.models.predictor import logits_of
 from sweeper.promotion import study_data
 from sweeper.store.layout import StoreOptions
@@ -124,3 +127,50 @@ def test_training_of_a_fold_is_found_as_that_of_the_fold(promoted, folded):
     run_id = next(run_id for run_id, tags in runs.items() if tags["sweeper.trial"] == f"{number}, fold 3")
     third = find(promoted, run_id)
     assert (third.study, third.trial, third.fold, third.trained_on) == ("folded", number, 2, "train")
+
+
+def fresh_run(promoted, client):
+    experiment = client.get_experiment_by_name("tiny").experiment_id
+    return client.search_runs([experiment], "tags.`sweeper.part` = 'train'")[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"classes": "abc"}, "config.classes should be a valid"),
+        ({"input_shape": [1, 28]}, "config.json"),
+        ({"model": {"family": "resnet"}}, "family must be one of"),
+        ({"input_shape": [1, 40, 40]}, "of another network"),
+        ({"seed": "x" * 5000}, "seed"),
+        (None, "config.json"),
+    ],
+)
+def test_damaged_description_of_a_network_is_refused_in_one_line(promoted, change, message):
+    client = connect(promoted.store)
+    run = fresh_run(promoted, client)
+    path = promoted.store.artifacts / "tiny" / run.info.run_id / "artifacts" / "config.json"
+    before = path.read_text()
+    path.write_text("[" * 5000 if change is None else json.dumps(json.loads(before) | change))
+    try:
+        with pytest.raises(SweeperError) as refused:
+            find(promoted, run.info.run_id)
+    finally:
+        path.write_text(before)
+    assert "cannot be loaded: " in str(refused.value)
+    assert len(str(refused.value)) < 1000
+    assert str(refused.value).isprintable()
+
+
+def test_weights_are_read_from_no_other_folder_than_the_studys_own(promoted, tmp_path):
+    client = connect(promoted.store)
+    run = fresh_run(promoted, client)
+    key = run.data.tags["sweeper.training"]
+    own = promoted.store.training_folder("seen", find(promoted, run.info.run_id).study_id, key)
+    shutil.copytree(own, promoted.store.root / "promotions" / "other")
+    client.set_tag(run.info.run_id, "sweeper.training", "../other")
+    try:
+        with pytest.raises(SweeperError, match="is no file of seen"):
+            find(promoted, run.info.run_id)
+    finally:
+        client.set_tag(run.info.run_id, "sweeper.training", key)
+        shutil.rmtree(promoted.store.root / "promotions" / "other")

@@ -40,9 +40,13 @@ class FileParts:
     notes: Sequence[str]
 
 
-def parts_of(root: Path, options: DataOptions) -> FileParts:
-    """The files of the folder by part; opens no image. Raises SweeperError and UsageError."""
-    return _with_choice(_by_folders(root, options) if options.labels is None else _by_table(root, options), options)
+def parts_of(root: Path, options: DataOptions, *, whole: bool = False) -> FileParts:
+    """The files of the folder by part; opens no image. Raises SweeperError and UsageError.
+
+    With `whole`, no file of a data set without parts is set aside: all are training files.
+    """
+    by = _by_folders if options.labels is None else _by_table
+    return _with_choice(by(root, options, whole), options)
 
 
 def _with_choice(parts: FileParts, options: DataOptions) -> FileParts:
@@ -72,7 +76,7 @@ def _with_choice(parts: FileParts, options: DataOptions) -> FileParts:
     )
 
 
-def _by_folders(root: Path, options: DataOptions) -> FileParts:
+def _by_folders(root: Path, options: DataOptions, whole: bool) -> FileParts:
     is_told = options.depth or options.own_classes or any(options.part_dirs)
     if not is_told:
         refuse_other_kinds(root)
@@ -99,7 +103,8 @@ def _by_folders(root: Path, options: DataOptions) -> FileParts:
         lost = layout.test.filled() - {*names}
         notes += _untested(Counter({name: sum(1 for _ in layout.test.files(name)) for name in lost}))
     training, validation, test = (_files(layout, part, names) for part in (layout.train, layout.val, layout.test))
-    if layout.is_single:
+    sets_aside = layout.is_single and not whole
+    if sets_aside:
         training, test = _set_aside(training)
         notes.append(_set_aside_note(root, "train folder", training, test))
     return FileParts(
@@ -109,7 +114,7 @@ def _by_folders(root: Path, options: DataOptions) -> FileParts:
         training=training,
         validation=validation,
         test=test,
-        is_set_aside=layout.is_single,
+        is_set_aside=sets_aside,
         unusable=_why_unusable(layout, options),
         notes=notes,
     )
@@ -156,7 +161,7 @@ def _unknown_classes(tested: set[str], classes: Sequence[str], options: DataOpti
     return f"test images must be of classes that have training images, got {names} ({plain(place)}); {remedy}"
 
 
-def _by_table(root: Path, options: DataOptions) -> FileParts:
+def _by_table(root: Path, options: DataOptions, whole: bool) -> FileParts:
     assert options.labels is not None
     table = root / options.labels
     found = label_table.labelled_files(root, table, options)
@@ -180,10 +185,11 @@ def _by_table(root: Path, options: DataOptions) -> FileParts:
                 "--classes names those to use"
             )
     unusable = found.unusable or _unknown_classes({file.class_name for file in test}, classes, options, table)
-    if not found.has_parts:
+    sets_aside = not (found.has_parts or whole)
+    if sets_aside:
         training, test = _set_aside(training)
         notes.append(_set_aside_note(table, "column of parts", training, test))
-    return FileParts(root, table, classes, training, validation, test, not found.has_parts, unusable, notes)
+    return FileParts(root, table, classes, training, validation, test, sets_aside, unusable, notes)
 
 
 def _set_aside(files: Sequence[ImageFile]) -> tuple[list[ImageFile], list[ImageFile]]:

@@ -29,12 +29,12 @@ def training_format(root: Path, options: DataOptions) -> Format:
     return _training_format(parts, _inspected(files, options, hashed=False), options)
 
 
-def training_part(root: Path, options: DataOptions, reading: Reading) -> ImageSet:
+def training_part(root: Path, options: DataOptions, reading: Reading, *, whole: bool = False) -> ImageSet:
     """The images for training and validation, the data set's own validation part last. Opens no file of the test part.
 
-    Raises SweeperError and UsageError.
+    With `whole`, none is set aside if the data set has no parts. Raises SweeperError and UsageError.
     """
-    parts = parts_of(root, options)
+    parts = parts_of(root, options, whole=whole)
     for note in parts.notes:
         reading.notify(note)
     files = [*parts.training, *parts.validation]
@@ -67,6 +67,14 @@ def test_part(root: Path, options: DataOptions, wanted: Format, reading: Reading
 def has_test_part(root: Path, options: DataOptions) -> bool:
     """Whether there are labelled test images, by the names of files: opens none. Raises SweeperError and UsageError."""
     return bool(_test_files(parts_of(root, options)))
+
+
+def sets_aside(root: Path, options: DataOptions) -> bool:
+    """Whether the data set has no parts, so that images are set aside as a test part: opens none.
+
+    Raises SweeperError and UsageError.
+    """
+    return parts_of(root, options).is_set_aside
 
 
 def test_sha256(root: Path, options: DataOptions) -> str | None:
