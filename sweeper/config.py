@@ -230,5 +230,12 @@ class Configuration:
         return Configuration(*(_pick(kind, values) for kind in (MODEL_FAMILIES[family], TrainConfig)))
 
 
+def shortly(value: Any) -> str:
+    """A field's value for people, with three digits if it is a float."""
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+
+
 def _pick(kind: type, values: Mapping[str, Any]) -> Any:
     return kind(**{f.name: values[f.name] for f in fields(kind) if f.name in values})

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from sweeper.cli.ablate import ablate
 from sweeper.cli.data import data
 from sweeper.cli.delete import delete
 from sweeper.cli.doctor import doctor
@@ -84,7 +85,7 @@ def main(debug: bool) -> None:
 
 
 for command in (
-    search, train, promote, promotions, report, evaluate, ledger, studies, trials, status, stop, retry, sync, delete,
-    doctor, spaces, models, explain, data, ui, store,
+    search, train, promote, promotions, ablate, report, evaluate, ledger, studies, trials, status, stop, retry, sync,
+    delete, doctor, spaces, models, explain, data, ui, store,
 ):  # fmt: skip
     main.add_command(command)

@@ -19,15 +19,18 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def running(stop: "StopRequest", store: Store, *, quiet: bool, verbose: bool) -> Iterator["Listener"]:
+def running(
+    stop: "StopRequest", store: Store, *, quiet: bool, verbose: bool, goes_on: bool = False
+) -> Iterator["Listener"]:
     """Prints which store is used, gives the listener that shows the progress, and turns signals into stop requests.
 
+    A command that `goes_on` after a question to the user has said which store it uses.
     Output that the terminal no longer takes goes to a file in the store.
     """
     from sweeper.cli.progress import progress
 
     streams.keep_rest_in(store.lost_output)
-    if not quiet:
+    if not (quiet or goes_on):
         note_store(store)
     with signals_to(stop), progress(quiet=quiet, verbose=verbose) as listener:
         yield listener

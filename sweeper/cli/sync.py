@@ -62,7 +62,7 @@ def sync(study: str | None, drop_deleted: bool, rebuild: bool, store: StoreOptio
         click.echo("Nothing waits for MLflow.")
     else:
         for result in results:
-            kind = " (promotion)" if result.kind == "promotion" else ""
+            kind = f" ({result.kind})" if result.kind in ("promotion", "ablation") else ""
             dropped = f", {result.dropped} of deleted runs dropped" if result.dropped else ""
             click.echo(f"{result.study}{kind}: {result.delivered} writes delivered{dropped}")
     errors = [f"{result.study}: {result.error}" for result in results if result.error]

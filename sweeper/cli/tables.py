@@ -1,6 +1,5 @@
 """Tables of trials, variants, finalists, test metrics and test evaluations, for people."""
 
-import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sweeper.cli.console import PlainConsole, output_width
+from sweeper.config import shortly
 from sweeper.evaluation.amounts import amount, is_share, number, scale
 from sweeper.studies import trial_records
 from sweeper.studies.objective import LABELS, METRICS
@@ -247,10 +247,3 @@ def _differences(trial: TrialRecord, usual: Mapping[str, Any]) -> str:
         return ""
     own = trial.configuration.values()
     return ", ".join(f"{name} {shortly(value)}" for name, value in own.items() if value != usual.get(name))
-
-
-def shortly(value: Any) -> str:
-    """A value of a parameter, with three digits if it is a float."""
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))

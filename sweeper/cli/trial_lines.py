@@ -8,7 +8,8 @@ from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 
-from sweeper.cli.tables import score, shortly
+from sweeper.cli.tables import score
+from sweeper.config import shortly
 from sweeper.evaluation.amounts import is_share
 from sweeper.store.shown import shown
 from sweeper.studies.objective import LABELS

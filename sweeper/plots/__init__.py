@@ -6,6 +6,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from sweeper.plots.ablation import ablation
 from sweeper.plots.classwise import class_scores
 from sweeper.plots.confusion import confusion_matrices, confusion_matrix
 from sweeper.plots.curves import (
@@ -31,6 +32,7 @@ from sweeper.plots.trials import intermediate_values, scores_by_value, timeline
 FUNCTIONS: Mapping[str, Callable[..., Figure]] = {
     function.__name__: function
     for function in (
+        ablation,
         accuracy_and_cost,
         class_scores,
         confusion_matrices,

@@ -65,26 +65,38 @@ def compare_configurations(
     """Compares configurations over seeds and images; `predictions` are by trial."""
     champion = predictions[order[0].trial]
     differences = [champion.minus(predictions[other.trial]) for _, other in family(order)]
-    return _compared(part, order, differences, champion.metric)
+    return compared(part, _sides(order), differences, champion.metric)
 
 
 def compare_networks(order: Sequence[Finalist], predictions: Mapping[int, Predictions]) -> list[Comparison]:
     """Compares the trained networks on the test part; `predictions` are by trial, each of one network."""
     champion = predictions[order[0].trial]
     tests = [champion.network_minus(predictions[other.trial]) for _, other in family(order)]
-    return _compared("test", order, tests, champion.metric)
+    return compared("test", _sides(order), tests, champion.metric)
 
 
-def _compared(
-    part: str, order: Sequence[Finalist], tests: Sequence[Estimate | PairedTest], metric: str
+def compared(
+    part: str,
+    sides: Sequence[tuple[str, tuple[int, int]]],
+    tests: Sequence[Estimate | PairedTest],
+    metric: str,
+    n_without: int = 0,
 ) -> list[Comparison]:
+    """The comparisons of one family, one for each test: `sides` has the other's role, and both trials.
+
+    `n_without` is how many more the family has, fixed beforehand, of which nothing could be measured.
+    """
     p_values = [test.p_value() for test in tests]
     # The family was fixed beforehand, so a comparison without a p-value still counts in it.
-    adjusted = holm([1.0 if p is None else p for p in p_values])
+    adjusted = holm([*(1.0 if p is None else p for p in p_values), *[1.0] * n_without])[: len(tests)]
     return [
-        _comparison(part, metric, (order[0].trial, other.trial), role, test, p, holm_result)
-        for (role, other), test, p, holm_result in zip(family(order), tests, p_values, adjusted, strict=True)
+        _comparison(part, metric, trials, role, test, p, holm_result)
+        for (role, trials), test, p, holm_result in zip(sides, tests, p_values, adjusted, strict=True)
     ]
+
+
+def _sides(order: Sequence[Finalist]) -> list[tuple[str, tuple[int, int]]]:
+    return [(role, (order[0].trial, other.trial)) for role, other in family(order)]
 
 
 def _comparison(

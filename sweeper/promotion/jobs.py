@@ -1,4 +1,4 @@
-"""The trainings of a promotion: their jobs, worker pool and weights, and the predictions of their networks."""
+"""The trainings of a promotion or an ablation: jobs, worker pool and weights, and their networks' predictions."""
 
 import hashlib
 import json
@@ -20,6 +20,7 @@ from sweeper.errors import SweeperError
 from sweeper.models.predictor import RawPixels, load_network, logits_of
 from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.predictions import Predictions
+from sweeper.promotion.set_back import SetBack
 from sweeper.runs.batch import Training
 from sweeper.runs.record import texts
 from sweeper.store.layout import Store
@@ -34,7 +35,7 @@ def key_of(stem: str, identity: str) -> str:
 
 @dataclass(frozen=True)
 class PromotionJobs:
-    """Makes the trainings of a promotion from the study's data and the devices and folders of this command."""
+    """Makes the trainings of a promotion or an ablation from the study's data and this command's devices."""
 
     study_name: str
     study_id: str
@@ -47,6 +48,16 @@ class PromotionJobs:
         """Training of the finalist on the train part, with a seed that the search did not use; numbers start at 1."""
         seed = derive_seed(self.spec.seed, "fresh", number)
         return self._training(finalist, f"seed-{number}", f"{finalist.name}, seed {number}", seed, "train")
+
+    def ablated(self, champion: Finalist, choice: SetBack, number: int) -> Training:
+        """Training like `fresh_seed`, of the champion with a choice set back."""
+        assert choice.configuration is not None
+        changed = replace(champion, configuration=choice.configuration, epochs=choice.epochs)
+        training = self.fresh_seed(changed, number)
+        # Its network is not the trial's.
+        tags = {name: value for name, value in training.tags.items() if name != "sweeper.trial"}
+        tags |= {"sweeper.champion_trial": str(champion.trial), "sweeper.set_back": choice.name}
+        return replace(training, name=f"{champion.name}, {choice.name} set back, seed {number}", tags=tags)
 
     def refit(self, finalist: Finalist) -> Training:
         """Training of the finalist on the whole training set."""

@@ -12,7 +12,7 @@ from sweeper.evaluation.statistics import Estimate
 from sweeper.promotion.comparisons import Comparison, bounded
 from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.test_metrics import check_metrics
-from sweeper.store.stored_values import checked
+from sweeper.store.stored_values import check_printable, checked
 from sweeper.studies.objective import LABELS, METRICS
 
 # The kinds of the options that a promotion records.
@@ -176,7 +176,7 @@ class PromotionOutcome:
 
         Raises one of storage_errors.UNREADABLE for what neither has written.
         """
-        _check_printable(found)
+        check_printable(found)
         metric = found.get("metric", "accuracy")  # the only one of older versions
         if metric not in METRICS:
             raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}")
@@ -220,15 +220,3 @@ def _comparison(found: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name not in ("first", "second")} | {
         "other": found["second"]
     }
-
-
-def _check_printable(value: Any) -> None:
-    """Raises ValueError for a text that a terminal would obey: whoever can write to MLflow could have put it there."""
-    if isinstance(value, str) and not value.replace("\n", "").isprintable():
-        raise ValueError(f"texts must be printable, got {value!r}")
-    if isinstance(value, Mapping):
-        for one in (*value.keys(), *value.values()):
-            _check_printable(one)
-    elif isinstance(value, list):
-        for one in value:
-            _check_printable(one)

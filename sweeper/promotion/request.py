@@ -1,4 +1,4 @@
-"""The request for a promotion."""
+"""The requests for a promotion and for an ablation."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -21,6 +21,25 @@ class PromotionRequest:
     study: str | None
     options: PromotionOptions
     given: Collection[str] = ()
+    device: DeviceOptions
+    data_dir: Path | None
+    offline: bool
+    max_bytes: int | None = None
+    store: Store
+    command: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AblationRequest:
+    """The request for an ablation; most fields are those of PromotionRequest.
+
+    Each configuration is trained with `seeds` fresh seeds; None means as many as the promotion's estimate has. A study
+    that was ablated before is only shown, unless `again`.
+    """
+
+    study: str | None
+    seeds: int | None
+    again: bool
     device: DeviceOptions
     data_dir: Path | None
     offline: bool

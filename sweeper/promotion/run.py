@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -23,23 +22,21 @@ from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.jobs import PromotionJobs
 from sweeper.promotion.last_steps import LastSteps
 from sweeper.promotion.outcome import Entrant, PromotionOutcome
+from sweeper.promotion.owned import owned, tracked
 from sweeper.promotion.registration import Measured, register
 from sweeper.promotion.request import PromotionRequest
-from sweeper.runs import run_metadata
 from sweeper.runs.batch import BatchRunner, Training
 from sweeper.runs.end_on_failure import ends_on_failure
 from sweeper.runs.stop import StopRequest, closing_patience
 from sweeper.store.arguments import store_arguments
-from sweeper.studies import data_source, lifecycle, lost_runs, storage_errors, trial_records
+from sweeper.studies import data_source, lost_runs, trial_records
 from sweeper.studies.attributes import id_of, spec_of
 from sweeper.studies.findings import old_scores, scores_of
-from sweeper.studies.ownership import claimed
-from sweeper.studies.queries import find_again, find_study
-from sweeper.tracking import leftovers, promotions
-from sweeper.tracking.client import check_tracking
+from sweeper.studies.queries import find_study
+from sweeper.tracking import promotions
 from sweeper.tracking.ledger import Ledger
 from sweeper.tracking.registry import Registry
-from sweeper.tracking.tracker import Tracker, shortfall
+from sweeper.tracking.tracker import shortfall
 
 
 def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> PromotionOutcome | None:
@@ -62,17 +59,8 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
             promotions.end_killed(store, promotion.run_id)
         recorded.announce(request, study, shown, listener)
         return shown
-    lifecycle.check_usable(study, store_arguments(store))
-    check_tracking(store, spec_of(study).dataset)
-    store.prepare()
-    leftovers.sweep(store)
-    study_id = id_of(study)
-    with ExitStack() as stack:
-        stack.enter_context(storage_errors.translated(store))
-        stack.enter_context(store.owning(study.study_name, checked=True))
-        study = find_again(store, study.study_name, study_id)
-        lifecycle.check_usable(study, store_arguments(store))
-        stack.enter_context(claimed(store, study, lambda text: listener(Note(text)), stop.check))
+    with owned(store, study, listener, stop) as study:
+        study_id = id_of(study)
         promotion = None if options.again else recorded.find(store, study)
         before = recorded.outcome_of(store, study, promotion) if promotion else None
         if promotion and before:
@@ -153,13 +141,10 @@ class _Promotion:
                 listener(Note(text))
         self.registry = Registry(request.store)
         self.model_name = self.registry.name_of(plain, training_set.sha256)
-        record = run_metadata.data_record(self.training_set)
-        self.tracker = Tracker(request.store, record, lambda text: listener(Note(text)), kind="promotion")
         self.options = before.options if before else request.options.decisive()
-        choices = {f"sweeper.{name}": str(value) for name, value in self.options.items()}
-        tags = run_metadata.tags(request.command, execution, self.training_set.sha256) | choices
-        listener(Step("Opening MLflow's database"))
-        self.tracker.open(self.study_name, self.study_id, tags, {})
+        self.tracker = tracked(
+            request.store, study, "promotion", training_set, execution, request.command, self.options, listener
+        )
         self.last_steps = LastSteps(request, data, test_sha256, self.jobs, self.registry, self.tracker, listener, stop)
         self.runner = BatchRunner(
             request.store, self.study_name, self.training_set.classes, self.tracker, listener, stop, self.spec.metric

@@ -106,7 +106,7 @@ def _configurations_sentence(comparison: Comparison) -> str:
     head = f"Champion - {comparison.other} {signed(metric, comparison.difference)}"
     if comparison.low is None or comparison.high is None:
         return f"{head} {unit(metric)}: undecided; without an interval, the difference may be chance."
-    return f"{head} {_interval(comparison, 1)} {unit(metric)}: {_decision(comparison)}"
+    return f"{head} {interval(comparison, 1)} {unit(metric)}: {_decision(comparison)}"
 
 
 def on_networks(
@@ -153,7 +153,7 @@ def _networks_sentence(comparison: Comparison) -> str:
             f"only the champion is right on {comparison.b:,} images, only the {comparison.other} on {comparison.c:,}; "
         )
     # Two decimals, because one image of 10,000 is 0.01 points.
-    difference = f"{signed(metric, comparison.difference, 2)} {_interval(comparison, 2)} {unit(metric)}"
+    difference = f"{signed(metric, comparison.difference, 2)} {interval(comparison, 2)} {unit(metric)}"
     return (
         f"These two trained networks, champion and {comparison.other}, {differ} on the test set: {counts}p "
         f"{_p(comparison.p_adjusted)} after Holm's adjustment; {difference}: {_decision(comparison)}"
@@ -176,7 +176,7 @@ def _decision(comparison: Comparison) -> str:
     return f"{undecided}; a true difference of {seen} would be detected {often}, a smaller one more rarely."
 
 
-def _interval(comparison: Comparison, decimals: int) -> str:
+def interval(comparison: Comparison, decimals: int) -> str:
     """The interval of a comparison that has one, with its level if Holm's adjustment has widened the usual 95 %."""
     assert comparison.low is not None
     assert comparison.high is not None

@@ -53,7 +53,7 @@ class _Entry:
 
 
 class BatchRunner:
-    """Runs the trainings of one owner in the store: a study's promotion, or a training by itself."""
+    """Runs the trainings of one owner in the store: a study's promotion or ablation, or a training by itself."""
 
     def __init__(
         self,

@@ -68,7 +68,7 @@ class Store:
         return self.root / "checkpoints" / folder_name(study, study_id) / str(number)
 
     def training_folder(self, study: str, study_id: str, key: str) -> Path:
-        """The folder of the checkpoint, and then the weights, of a promotion's training."""
+        """The folder of the checkpoint, and then the weights, of a training of a promotion or ablation."""
         return self.root / "promotions" / folder_name(study, study_id) / key
 
     def single_folder(self, name: str) -> Path:
@@ -80,7 +80,7 @@ class Store:
         return self.root / "initial" / f"{run_id}.safetensors"
 
     def outbox(self, study: str, study_id: str, kind: str) -> Path:
-        """The file of writes that MLflow has not accepted yet; `kind` is study, promotion or training."""
+        """The file of writes that MLflow has not accepted yet; `kind` is one of run_writer.CHILDREN."""
         return self.outboxes / f"{folder_name(study, study_id)}-{kind}.db"
 
     def outboxes_of(self, study: str, study_id: str) -> list[Path]:

@@ -1,6 +1,7 @@
 """Checks values that were read from a store: it may be damaged, or made by somebody else."""
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -24,6 +25,18 @@ def from_text(kind: Any, text: str | bytes, name: str) -> Any:
         return _adapter(kind).validate_json(text, strict=True)
     except ValidationError as error:
         raise ValueError(shortened(broken_rule(error, name))) from error
+
+
+def check_printable(value: Any) -> None:
+    """Raises ValueError for a text that a terminal would obey: whoever can write to MLflow could have put it there."""
+    if isinstance(value, str) and not value.replace("\n", "").isprintable():
+        raise ValueError(f"texts must be printable, got {value!r}")
+    if isinstance(value, Mapping):
+        for one in (*value.keys(), *value.values()):
+            check_printable(one)
+    elif isinstance(value, list):
+        for one in value:
+            check_printable(one)
 
 
 def broken_rule(error: ValidationError, name: str) -> str:

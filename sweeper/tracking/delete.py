@@ -19,7 +19,7 @@ from sweeper.tracking.run_writer import CHILDREN
 
 
 class StudyRuns:
-    """The runs of one study, of its trials, of its promotion, and of the promotion's trainings.
+    """The runs of one study, of its trials, of its promotion and ablation, and of the trainings of both.
 
     They are found by the study's id in all experiments: the name of its data set may have been changed. Not included
     are test evaluations, because they count for ever, and the runs of the store of which this one is a copy. Finding

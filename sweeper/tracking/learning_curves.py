@@ -14,6 +14,7 @@ from sweeper.evaluation.metrics import LEARNING_CURVES
 from sweeper.store.layout import Store
 from sweeper.store.names import is_id
 from sweeper.tracking.client import reaching, search_runs
+from sweeper.tracking.parent_run import UNDER_STUDY
 from sweeper.tracking.weights import run_of
 
 # This tag of a training's run says which weights the training started from.
@@ -41,8 +42,8 @@ def curves_of(store: Store, run_id: str, data_sha256: str, option: str) -> Curve
     with reaching(store.tracking_uri):
         query = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{run_id}' AND tags.`sweeper.kind` = 'training'"
         below = search_runs(client, run.info.experiment_id, query)
-        if run.data.tags.get("sweeper.kind") == "promotion":
-            below = []  # a promotion's trainings have different configurations
+        if run.data.tags.get("sweeper.kind") in UNDER_STUDY:
+            below = []  # their trainings have different configurations
         trainings = [epochs for child in below or [run] if (epochs := _epochs(client, child))]
     if not trainings:
         refuse(f"run {run_id} ({plain(run.info.run_name)}) has no epochs to compare with", option)

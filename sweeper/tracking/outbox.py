@@ -31,9 +31,9 @@ CREATE TABLE IF NOT EXISTS dropped (run_id TEXT PRIMARY KEY);
 
 @dataclass(frozen=True)
 class Target:
-    """Where an outbox's writes go: the parent run of a study, a promotion or a training, and the data of its runs.
+    """Where an outbox's writes go: a parent run (of a study, for example), and the data of its runs.
 
-    `kind` is study, promotion or training; `data_source` and `data_profile` are JSON text. `uri` is MLflow's address
+    `kind` is one of run_writer.CHILDREN; `data_source` and `data_profile` are JSON text. `uri` is MLflow's address
     without its password, "" for the store's own database, and None if an older sweeper has not recorded it.
     """
 

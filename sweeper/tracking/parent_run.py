@@ -1,4 +1,4 @@
-"""Finds and creates the run of a study, of its promotion, or of a training by itself."""
+"""Finds and creates the run of a study, of its promotion or ablation, or of a training by itself."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +16,9 @@ from sweeper.tracking.names import experiments_of
 from sweeper.tracking.outbox import Target
 from sweeper.tracking.places import check_run
 
+# The kinds of runs that stand below a study's own, and whose trainings have different configurations.
+UNDER_STUDY = ("promotion", "ablation")
+
 
 @dataclass(frozen=True)
 class ParentRun:
@@ -28,9 +31,9 @@ class ParentRun:
 
 
 class ParentRuns:
-    """The parent runs of one study, of its promotion, or of a training by itself. Methods raise MLflow's errors.
+    """The parent runs of one study, of its promotion or ablation, or of a training by itself.
 
-    `study_id` identifies the study, or the training.
+    Methods raise MLflow's errors. `study_id` identifies the study, or the training.
     """
 
     def __init__(self, client: MlflowClient, data_name: str, data_sha256: str, study_id: str) -> None:
@@ -57,8 +60,8 @@ class ParentRuns:
         identity = {id_tag(kind): self._study_id, "sweeper.kind": kind, MLFLOW_USER: "sweeper"}
         if kind != "training":
             identity["sweeper.study"] = name = study
-        if kind == "promotion":
-            name = f"{study} promotion"
+        if kind in UNDER_STUDY:
+            name = f"{study} {kind}"
             studies = [parent for parent in self.find("study") if not parent.deleted]
             if studies:
                 identity[MLFLOW_PARENT_RUN_ID] = studies[0].run_id

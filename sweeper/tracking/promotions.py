@@ -1,10 +1,12 @@
-"""Reads and writes what a study's promotion has found, in the promotion's run in MLflow."""
+"""Reads and writes what a study's promotion and its ablation have found, each in its own run in MLflow."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from mlflow.entities import Run
 
 from sweeper.events import State
 from sweeper.store.layout import Store
@@ -17,6 +19,8 @@ from sweeper.tracking.places import check_experiment
 OPTIONS: Mapping[str, Callable[[str], Any]] = {"top": int, "seeds": int, "prefer": str}
 # What was found before the test evaluation, from which a promotion is shown, and what the command printed at its end.
 FOUND, PRINTED = "found.json", "promotion.json"
+# What an ablation has found.
+ABLATION = "ablation.json"
 
 
 @dataclass(frozen=True)
@@ -39,25 +43,42 @@ def find(store: Store, dataset: str, data_sha256: str, study_id: str) -> Recorde
 
     Raises SweeperError if MLflow cannot be used.
     """
+    for run, name, text in _texts(store, dataset, data_sha256, study_id, "promotion", (FOUND, PRINTED)):
+        return RecordedPromotion(run.info.run_id, text, run.data.tags, name == PRINTED)
+    return None
+
+
+def find_ablation(store: Store, dataset: str, data_sha256: str, study_id: str) -> tuple[str, str] | None:
+    """The run and the text of a study's recorded ablation, like `find`."""
+    for run, _, text in _texts(store, dataset, data_sha256, study_id, "ablation", (ABLATION,)):
+        return run.info.run_id, text
+    return None
+
+
+def _texts(
+    store: Store, dataset: str, data_sha256: str, study_id: str, kind: str, names: Sequence[str]
+) -> Iterator[tuple[Run, str, str]]:
+    """The artifacts of these names of the study's runs of this kind: the run, the name, and the text."""
     if not check_database(store):
-        return None
+        return
     client = connect(store)
-    query = f"tags.`sweeper.study_id` = '{study_id}' AND tags.`sweeper.kind` = 'promotion'"
+    query = f"tags.`sweeper.study_id` = '{study_id}' AND tags.`sweeper.kind` = '{kind}'"
     with reaching(store.tracking_uri):
         for experiment in experiments_of(client, dataset, data_sha256):
             check_experiment(experiment, store)
             for run in search_runs(client, experiment.experiment_id, query):
                 run_id = str(run.info.run_id)
                 files = {file.path for file in client.list_artifacts(run_id)}
-                for name in (FOUND, PRINTED):
+                for name in names:
                     if name in files:
-                        text = Path(client.download_artifacts(run_id, name)).read_text(encoding="utf-8")
-                        return RecordedPromotion(run_id, text, run.data.tags, name == PRINTED)
-    return None
+                        yield run, name, Path(client.download_artifacts(run_id, name)).read_text(encoding="utf-8")
 
 
 def end_killed(store: Store, run_id: str) -> None:
-    """Ends a recorded promotion's run if the command was killed before it did. Raises SweeperError if MLflow fails."""
+    """Ends the run of a recorded promotion or ablation if the command was killed before it did.
+
+    Raises SweeperError if MLflow fails.
+    """
     client = connect(store)
     with reaching(store.tracking_uri):
         if client.get_run(run_id).info.status == "RUNNING":

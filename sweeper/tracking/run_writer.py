@@ -30,7 +30,7 @@ STATUS = {
 }  # fmt: skip
 WEIGHTS = "weights"
 # By kind of parent run, what its child runs are called; the tag with a child's key has the same name.
-CHILDREN = {"study": "trial", "promotion": "training", "training": "training"}
+CHILDREN = {"study": "trial", "promotion": "training", "ablation": "training", "training": "training"}
 
 
 class RunWriter:

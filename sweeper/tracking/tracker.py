@@ -1,4 +1,4 @@
-"""Tracks a study, its promotion, or a training by itself in MLflow, with a child run for each trial or training."""
+"""Tracks a study, promotion, ablation or training by itself in MLflow, with child runs of trials or trainings."""
 
 import csv
 import io
@@ -39,7 +39,7 @@ class DataRecord:
 
 
 class Tracker:
-    """The MLflow runs of one study, of its promotion, or of a training by itself.
+    """The MLflow runs of one study, of its promotion or ablation, or of a training by itself.
 
     A parent run has a child run for each trial or training. The key of a child is a trial's number or a training's
     name. If a trial has several trainings, their runs are under the trial's run. A training by itself without folds and
@@ -53,7 +53,7 @@ class Tracker:
         store: Store,
         data: DataRecord,
         notify: Callable[[str], None],
-        kind: Literal["study", "promotion", "training"] = "study",
+        kind: Literal["study", "promotion", "ablation", "training"] = "study",
         check_owned: Callable[[], None] = lambda: None,
     ) -> None:
         self._store, self._kind, self._data, self._notify = store, kind, data, notify

@@ -19,7 +19,9 @@ LAYER = {"layer": "conv1", "channels": 8, "height": 2, "width": 2, "shown": [5],
 TILE = {"image": IMAGE, "name": "image 3", "true": "dog", "classes": ["cat", "dog"], "probabilities": [0.7, 0.3]}
 BIN = {"low": 0.6, "high": 0.7, "n": 9, "confidence": 0.65, "accuracy": 0.5, "accuracy_low": 0.2, "accuracy_high": 0.8}
 NETWORK = {"trial": 1, "cost": 61_706, "value": 0.9, "on_front": True, "may_win": True}
+CHOICE = {"change": "batch_norm true instead of false", "difference": 0.01, "low": 0.0, "high": 0.02}
 ARGUMENTS = {
+    "ablation": {"rows": [CHOICE | {"verdict": "undecided"}], "metric": "accuracy", "title": "t"},
     "accuracy_and_cost": {
         "points": [NETWORK],
         "metric": "accuracy",

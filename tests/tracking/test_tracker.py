@@ -354,11 +354,12 @@ def started(tracker, key):
     return tracker
 
 
-def test_promotion_is_a_child_of_the_studys_run_and_its_trainings_are_children_of_its_own(store, client):
-    study = opened(store, "promoted")
+@pytest.mark.parametrize("kind", ["promotion", "ablation"])
+def test_promotion_is_a_child_of_the_studys_run_and_its_trainings_are_children_of_its_own(store, client, kind):
+    study = opened(store, f"promoted-{kind}")
     study.start_child(0, "trial 0", {}, {})
     study.close()
-    promotion = opened(store, "promoted", kind="promotion")
+    promotion = opened(store, f"promoted-{kind}", kind=kind)
     tags = {"sweeper.part": "train", "sweeper.trial": "0"}
     promotion.start_child("trial-0-seed-1-abc", "trial 0, seed 1", {"lr": 0.1}, tags)
     promotion.log_epoch("trial-0-seed-1-abc", 1, {"train_loss": 0.5})
@@ -368,9 +369,9 @@ def test_promotion_is_a_child_of_the_studys_run_and_its_trainings_are_children_o
 
     parent = client.get_run(promotion.run_id)
     assert promotion.run_id != study.run_id
-    assert parent.info.run_name == "promoted promotion"
+    assert parent.info.run_name == f"promoted-{kind} {kind}"
     assert parent.data.tags["mlflow.parentRunId"] == study.run_id
-    assert parent.data.tags["sweeper.kind"] == "promotion"
+    assert parent.data.tags["sweeper.kind"] == kind
     assert artifacts(client, promotion.run_id) == ["promotion.json"]
     child = client.get_run(promotion.child_run_id("trial-0-seed-1-abc"))
     assert (child.info.run_name, child.info.status) == ("trial 0, seed 1", "FINISHED")
@@ -388,10 +389,10 @@ def test_promotion_without_a_study_in_this_mlflow_stands_alone(store, client):
 
 def test_study_and_promotion_opened_again_find_each_its_own_run_and_children(store):
     first = {}
-    for kind, key in (("study", 0), ("promotion", "refit")):
+    for kind, key in (("study", 0), ("promotion", "refit"), ("ablation", "refit")):
         first[kind] = started(opened(store, "both", kind=kind), key)
         first[kind].close()
-    for kind, key, foreign in (("study", 0, "refit"), ("promotion", "refit", 0)):
+    for kind, key, foreign in (("study", 0, "refit"), ("promotion", "refit", 0), ("ablation", "refit", 0)):
         again = opened(store, "both", kind=kind)
         again.close()
         assert again.run_id == first[kind].run_id
