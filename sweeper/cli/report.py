@@ -69,7 +69,8 @@ def report(
         raise UsageError("--json prints the report and writes no file: leave out --output, --open and --format")
     if opened and form != "html":
         raise UsageError(f"--open shows a page: leave it out with --format {form}")
-    from sweeper.report.collect import DataPlace, collect
+    from sweeper.report.collect import collect
+    from sweeper.report.data_set import DataPlace
     from sweeper.report.writing import FORMS, check_place, write
     from sweeper.studies.queries import find_study
 

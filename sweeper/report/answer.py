@@ -3,15 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
+from sweeper.models.latency import DESCRIBED, milliseconds
 from sweeper.promotion import cost
 from sweeper.promotion.options import PromotionOptions
 from sweeper.promotion.outcome import Entrant, PromotionOutcome
 from sweeper.report.blocks import Block, Commands, Facts, Heading, Section, Sentences, Table
 from sweeper.report.subject import Subject
-from sweeper.report.wording import count, interval, score, setting
+from sweeper.report.wording import count, interval, score, setting, settings
 from sweeper.store.arguments import store_arguments
 from sweeper.studies import trial_records
 from sweeper.studies.findings import constant_of, reference
+from sweeper.studies.network_input import NetworkInput
 from sweeper.studies.objective import LABELS
 from sweeper.studies.queries import trial_as_dict
 from sweeper.studies.trial_records import TrialRecord
@@ -30,18 +32,19 @@ TEST_METRICS = {
 }
 
 
-def section(subject: Subject, workers: int) -> Section:
+def section(subject: Subject, networks: NetworkInput | None, workers: int) -> Section:
     """The champion with what is known of it, or without a promotion the ranking and what one with `workers` costs."""
     if subject.outcome is None:
         return _unpromoted(subject, workers)
-    return _promoted(subject, subject.outcome)
+    return _promoted(subject, subject.outcome, networks)
 
 
-def _promoted(subject: Subject, outcome: PromotionOutcome) -> Section:
+def _promoted(subject: Subject, outcome: PromotionOutcome, networks: NetworkInput | None) -> Section:
     metric, champion = outcome.metric, outcome.entrants[0]
+    latency = _milliseconds(subject, champion, networks)
     blocks: list[Block] = [
         Sentences([outcome.plain_sentence], lead=True),
-        Facts(_facts(outcome, champion)),
+        Facts(_facts(outcome, champion, latency)),
         Heading(
             "The finalists",
             "Compare the confirm column: its scores come from fresh seeds, on images that no choice has used. "
@@ -64,11 +67,12 @@ def _promoted(subject: Subject, outcome: PromotionOutcome) -> Section:
         "metric": metric,
         "promotion": outcome.summary(),
         "differences": _changed(subject, champion),
+        "milliseconds": latency,
     }
     return Section(TITLE, "Which network to use, how good it is on new images, and how sure that is.", blocks, data)
 
 
-def _facts(outcome: PromotionOutcome, champion: Entrant) -> list[tuple[str, str]]:
+def _facts(outcome: PromotionOutcome, champion: Entrant, latency: float | None) -> list[tuple[str, str]]:
     metric, confirm = outcome.metric, champion.confirm
     version = f"{outcome.model_name}, version {champion.version}"
     if outcome.registered_champion == champion.version:
@@ -85,7 +89,17 @@ def _facts(outcome: PromotionOutcome, champion: Entrant) -> list[tuple[str, str]
     else:
         rows.append(("Test images", "not looked at with this champion"))
     rows += [("Parameters", count(champion.n_parameters)), ("Multiply-adds an image", count(champion.n_multiply_adds))]
+    if latency is not None:
+        rows.append((f"Milliseconds for {DESCRIBED}", f"{latency:.2f}"))
     return rows
+
+
+def _milliseconds(subject: Subject, champion: Entrant, networks: NetworkInput | None) -> float | None:
+    """How long the champion takes on this machine; None if the study does not say what its networks take."""
+    trial = subject.trial(champion.trial)
+    if networks is None or trial is None or trial.configuration is None:
+        return None
+    return milliseconds(trial.configuration.model, networks.input_shape, networks.n_classes)
 
 
 def _test_bounds(metric: str, tested: Mapping[str, Any]) -> tuple[float | None, float | None]:
@@ -123,16 +137,9 @@ def _finalists(outcome: PromotionOutcome) -> Table:
 def _changed(subject: Subject, champion: Entrant) -> list[dict[str, Any]]:
     """The fields in which the champion's configuration differs from the baseline's, as far as they apply."""
     trial = subject.trial(champion.trial)
-    if trial is None or trial.configuration is None:
-        return []
-    searched = subject.spec.space.get("parameters", {})
+    differing = subject.differing(trial) if trial else {}
     baseline = subject.baseline
-    return [
-        {"parameter": name, "champion": value, "baseline": baseline.get(name)}
-        for name, value in trial.configuration.values().items()
-        # A searched parameter whose condition does not hold has a value without a meaning.
-        if value != baseline.get(name) and not (trial.params and name in searched and name not in trial.params)
-    ]
+    return [{"parameter": name, "champion": value, "baseline": baseline.get(name)} for name, value in differing.items()]
 
 
 def _differences(subject: Subject, champion: Entrant) -> list[Block]:
@@ -236,27 +243,16 @@ def _lead(subject: Subject, best: TrialRecord | None) -> str:
 
 
 def _ranking(subject: Subject, ranked: list[TrialRecord]) -> Table:
-    metric, baseline = subject.spec.metric, subject.baseline
-    rows = []
+    metric, rows = subject.spec.metric, []
     for rank, trial in enumerate(ranked, start=1):
-        values = trial.configuration.values() if trial.configuration else {}
-        applies = {
-            name for name in values if not trial.params or name in trial.params or name not in _searched(subject)
-        }
-        differ = [f"{n} {setting(v)}" for n, v in values.items() if n in applies and v != baseline.get(n)]
         rows.append(
             [
                 str(rank) if trial.feasible else f"{rank} (too large)",
                 trial.name.removeprefix("trial "),
                 score(metric, trial.value, 2) + " (constant)" * bool(trial.constant),
                 count(trial.n_parameters),
-                ", ".join(differ),
+                settings(subject.differing(trial)),
             ]
         )
     columns = ["rank", "trial", f"validation {LABELS[metric]}", "parameters", "differs from the baseline in"]
     return Table(f"Ranking by validation {LABELS[metric]}", columns, rows, (0, 2, 3))
-
-
-def _searched(subject: Subject) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = subject.spec.space.get("parameters", {})
-    return found

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from sweeper.plots import Plot
 
@@ -66,7 +66,8 @@ class Listing:
 class Figure:
     """A figure: `plot` is its picture, and `interactive` a Plotly figure of the same, as JSON values.
 
-    `alt` is what it shows, for those who do not see it.
+    `alt` is what it shows, for those who do not see it. A `small` one leaves room for others beside it; a `broad` one
+    scrolls rather than become narrower.
     """
 
     kind: ClassVar[str] = "figure"
@@ -75,7 +76,7 @@ class Figure:
     alt: str
     plot: Plot | None = None
     interactive: Mapping[str, Any] | None = None
-    is_small: bool = False
+    size: Literal["", "small", "broad"] = ""
 
 
 Block = Heading | Sentences | Facts | Table | Commands | Listing | Figure

@@ -1,32 +1,22 @@
 """Collects a report on a study from Optuna's storage, MLflow, and the study's data."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 
 from sweeper.errors import SweeperError
-from sweeper.report import answer, data_set, provenance, trials
+from sweeper.report import answer, data_set, frontier, importance, networks, provenance, trials
 from sweeper.report.blocks import Section, Sentences
 from sweeper.report.content import Report
+from sweeper.report.data_set import DataPlace, Notify
 from sweeper.report.subject import Subject, load
 from sweeper.store.layout import Store
+from sweeper.studies import network_input
 from sweeper.studies.attributes import id_of
 from sweeper.studies.data_source import source_of
+from sweeper.studies.importance import measure
+from sweeper.studies.network_input import NetworkInput
 from sweeper.tracking import study_run
 from sweeper.tracking.study_run import StudyRun
-
-Notify = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class DataPlace:
-    """Where the study's data are, as for other commands."""
-
-    data_dir: Path | None = None
-    offline: bool = False
-    max_bytes: int | None = None
 
 
 def collect(
@@ -43,6 +33,8 @@ def collect(
     run = _run(subject, notify)
     notify(f"Reading the images of {subject.spec.dataset}")
     images = _images(subject, place, notify)
+    notify("Measuring importances and latencies")
+    important, sizes = measure(subject.study, subject.trials), _network_input(subject)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     study = {
         "name": subject.name,
@@ -56,12 +48,12 @@ def collect(
     }
     report = Report(
         study=study,
-        answer=answer.section(subject, workers),
-        trials=trials.section(subject),
-        importance=_later("What mattered", "MLflow has the importance of the parameters, in the study's own run."),
+        answer=answer.section(subject, sizes, workers),
+        trials=trials.section(subject, list(important.shares)),
+        importance=importance.section(important),
         ablation=_later("Ablation", "No ablation of the champion's choices was made."),
-        frontier=_later("The frontier", "The table of the trials has their scores beside their numbers of parameters."),
-        networks=_later("What it sees and confuses", "MLflow has the confusion matrices, in the runs of the trials."),
+        frontier=frontier.section(subject, sizes),
+        networks=networks.section(subject, place, notify),
         data=data_set.section(subject, *images),
         provenance=provenance.section(subject, run),
     )
@@ -70,6 +62,14 @@ def collect(
 
 def _later(title: str, sentence: str) -> Section:
     return Section(title, "", [Sentences([sentence])])
+
+
+def _network_input(subject: Subject) -> NetworkInput | None:
+    """What the networks take and give; None for a study of an older version, which did not note it."""
+    try:
+        return network_input.of(subject.study, subject.trials)
+    except SweeperError:
+        return None
 
 
 def _run(subject: Subject, notify: Notify) -> StudyRun | None:

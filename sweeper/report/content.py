@@ -1,5 +1,6 @@
 """A report on a study, as plain data: the page, the Markdown and the JSON are made from it and from nothing else."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +41,7 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """The report as one object of JSON values."""
-        return {
+        found: dict[str, Any] = _finite({
             "generator": GENERATOR,
             "schema_version": SCHEMA_VERSION,
             "study": dict(self.study),
@@ -50,4 +51,17 @@ class Report:
                     "answer", "trials", "importance", "ablation", "frontier", "networks", "data", "provenance",
                 )
             },
-        }  # fmt: skip
+        })  # fmt: skip
+        return found
+
+
+def _finite(value: Any) -> Any:
+    """The value with null for each number that JSON lacks: a score may be NaN."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {name: _finite(item) for name, item in value.items()}
+        case list() | tuple():
+            return [_finite(item) for item in value]
+    return value

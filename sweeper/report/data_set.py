@@ -1,6 +1,8 @@
 """Section 6 of a report: what the data set's training part holds, and what it cannot carry."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sweeper.data.source import DataSource
@@ -18,10 +20,21 @@ TITLE, HOW = (
     "The data",
     "What the study was given to learn from: its training part, before it was cut. Test images are not shown.",
 )
+Notify = Callable[[str], None]
+
 # Sample images of each class, and the seed that draws them.
 SAMPLES, SAMPLE_SEED = 4, 0
 # Of more classes, only the smallest and the largest have a row, and the smallest have samples.
 MOST_CLASSES = 15
+
+
+@dataclass(frozen=True)
+class DataPlace:
+    """Where the study's data are, as for other commands."""
+
+    data_dir: Path | None = None
+    offline: bool = False
+    max_bytes: int | None = None
 
 
 def section(subject: Subject, training_set: TrainingSet | None, unread: str) -> Section:
@@ -54,7 +67,7 @@ def section(subject: Subject, training_set: TrainingSet | None, unread: str) -> 
     return Section(TITLE, HOW, blocks, summary)
 
 
-def load(subject: Subject, source: DataSource, notify: Any) -> tuple[TrainingSet | None, str]:
+def load(subject: Subject, source: DataSource, notify: Notify) -> tuple[TrainingSet | None, str]:
     """The study's training set, or None and the reason if it cannot be read or is another one now."""
     try:
         training_set = load_training_set(source, notify=notify)

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 import matplotlib
 from matplotlib.figure import Figure
+from PIL import Image
 
 from sweeper.plots import Plot
 
 DOTS_PER_INCH = 120
+# As many as a palette of a PNG file has at most.
+COLOURS = 256
 
 
 @dataclass(frozen=True)
@@ -38,9 +41,13 @@ def png(plot: Plot) -> bytes:
 
 
 def _saved(figure: Figure, form: str) -> bytes:
-    file = io.BytesIO()
+    file, smaller = io.BytesIO(), io.BytesIO()
     # Without a fixed salt and date, equal pictures would differ.
     with matplotlib.rc_context({"svg.hashsalt": "sweeper"}):
         metadata = {"Date": None} if form == "svg" else {}
         figure.savefig(file, format=form, dpi=DOTS_PER_INCH, metadata=metadata)
-    return file.getvalue()
+    if form == "svg":
+        return file.getvalue()
+    # Figures have few colours: a palette makes the file less than half as large, and is not seen.
+    Image.open(file).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(smaller, "PNG", optimize=True)
+    return smaller.getvalue()

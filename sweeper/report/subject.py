@@ -51,6 +51,14 @@ class Subject:
         variant = self.spec.space.get("variants", {}).get("baseline")
         return Configuration.from_values(variant).values() if variant else {}
 
+    def differing(self, trial: TrialRecord) -> dict[str, Any]:
+        """The values in which a trial's configuration differs from the baseline's, as far as they apply."""
+        values = trial.configuration.values() if trial.configuration else {}
+        # A searched parameter whose condition does not hold has a value without a meaning.
+        omitted = set(self.spec.space.get("parameters", {})) - set(trial.params) if trial.params else set()
+        baseline = self.baseline
+        return {n: value for n, value in values.items() if n not in omitted and value != baseline.get(n)}
+
     def trial(self, number: int) -> TrialRecord | None:
         return next((trial for trial in self.trials if trial.number == number), None)
 

@@ -1,19 +1,17 @@
 """Section 2 of a report: what all trials of the search reached, when, and with which values."""
 
-import math
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import optuna
 from optuna.distributions import FloatDistribution, IntDistribution
 
 from sweeper.events import State
 from sweeper.plots import Plot
-from sweeper.plots.study import shown_range
 from sweeper.report import interactive
 from sweeper.report.blocks import Block, Figure, Heading, Section, Sentences, Table
 from sweeper.report.display_study import Scale, display_study
+from sweeper.report.score_range import shown_scores
 from sweeper.report.subject import Subject
 from sweeper.report.wording import count, duration, score, setting
 from sweeper.studies import trial_records
@@ -71,7 +69,7 @@ def _figures(subject: Subject, important: Sequence[str]) -> list[Block]:
     best = [trial.number for trial in ranked[:n_best]]
     pruned = [t for t in trials if t.outcome == "pruned" and t.values]
     last = [(t.number, scale.factor * t.values[max(t.values)]) for t in pruned]
-    view = _view([t.value for t in ranked], [t.values[max(t.values)] for t in pruned], metric, scale.factor)
+    view = shown_scores([t.value for t in ranked], [t.values[max(t.values)] for t in pruned], metric, scale.factor)
     beneath = " Trials far below the others are beyond the edge." if direction(metric) == "maximize" else ""
     blocks: list[Block] = [
         Figure(
@@ -115,17 +113,6 @@ def _figures(subject: Subject, important: Sequence[str]) -> list[Block]:
         )
     blocks += [*_timeline(subject, shown), *_by_parameter(subject, shown, scale, ranked, important, n_best)]
     return blocks
-
-
-def _view(complete: Sequence[Any], pruned: Sequence[float], metric: str, factor: float) -> tuple[float, float]:
-    """The range of scores that the figures show, as in the study's optimization history."""
-    finite = [factor * value for value in complete if value is not None and math.isfinite(value)]
-    others = [factor * value for value in pruned if math.isfinite(value)]
-    if not finite and not others:
-        return 0.0, factor
-    low, high = shown_range(finite, others, direction(metric))
-    margin = 0.06 * (high - low)
-    return low - margin, high + margin
 
 
 def _history(subject: Subject) -> Plot:
@@ -194,7 +181,7 @@ def _by_parameter(
     ordered = sorted(differing, key=lambda name: important.index(name) if name in important else len(important))
     chosen, left = ordered[:MOST_PARAMETERS], ordered[MOST_PARAMETERS:]
     left_out = f" Left out, with less to say: {', '.join(left)}." if left else ""
-    view = _view([trial.value for trial in ranked], [], subject.spec.metric, scale.factor)
+    view = shown_scores([trial.value for trial in ranked], [], subject.spec.metric, scale.factor)
     common = [name for name in chosen if all(name in trial.params for trial in searched)]
     conditional = [name for name in chosen if name not in common]
     blocks: list[Block] = []
@@ -207,6 +194,7 @@ def _by_parameter(
                 f"blue lines meet, the value mattered.{only_some}{left_out}",
                 f"{len(searched)} complete trials through {len(common)} parameters.",
                 interactive=interactive.parallel_coordinates(shown, scale, common, n_best),
+                size="broad",
             )
         )
     blocks.append(
@@ -230,7 +218,7 @@ def _by_parameter(
         }
         alt = f"The scores of {len(having)} complete trials by {name}."
         plot, moving = Plot("scores_by_value", arguments), interactive.slice_of(shown, scale, name, view)
-        blocks.append(Figure(name, "", alt, plot, moving, is_small=True))
+        blocks.append(Figure(name, "", alt, plot, moving, size="small"))
     return blocks
 
 

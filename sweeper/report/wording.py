@@ -1,6 +1,7 @@
 """Values as a report shows them to people: scores in percent, durations in words, settings of parameters."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from sweeper.evaluation.amounts import amount, number
@@ -31,6 +32,11 @@ def setting(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3g}"
     return value if isinstance(value, str) else json.dumps(value, separators=(", ", ": "))
+
+
+def settings(values: Mapping[str, Any]) -> str:
+    """Parameters with their values."""
+    return ", ".join(f"{name} {setting(value)}" for name, value in values.items())
 
 
 def duration(seconds: float) -> str:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -46,6 +47,14 @@ def test_a_page_and_a_folder_do_not_replace_each_other(tmp_path):
     for name, form in (("one", "html"), ("two", "md")):
         with pytest.raises(SweeperError, match="exists and is no"):
             check_place(tmp_path / name, form)
+
+
+def test_json_has_null_for_numbers_that_it_lacks(tmp_path):
+    report = report_of("name")
+    report = replace(report, data=replace(report.data, data={"values": [float("nan"), (float("inf"), 1.5)]}))
+    write(report, tmp_path / "report.json", "json")
+    text = (tmp_path / "report.json").read_text(encoding="utf-8")
+    assert json.loads(text, parse_constant=pytest.fail)["data"]["values"] == [None, [None, 1.5]]
 
 
 def test_json_has_a_schema_version_and_the_data_of_each_section(tmp_path):

@@ -19,11 +19,11 @@
 
   const draw = (isDark, width) => {
     for (const place of figures) {
-      const data = JSON.parse(place.nextElementSibling.textContent);
+      const data = JSON.parse(place.closest("figure").querySelector("script").textContent);
       const layout = { ...data.layout, template: template(isDark), ...(width ? { width: Math.min(width, place.clientWidth || width) } : {}) };
       place.hidden = false;
-      Plotly.react(place, data.data, layout, { responsive: true, displaylogo: false, displayModeBar: width ? false : "hover", modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]] });
-      place.parentElement.querySelector(".still").hidden = true;
+      Plotly.react(place, data.data, layout, { responsive: true, displaylogo: false, displayModeBar: width ? false : "hover", modeBarButtons: [["resetScale2d", "toImage"]] });
+      place.closest("figure").querySelector(".still").hidden = true;
     }
   };
 

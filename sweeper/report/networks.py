@@ -1,0 +1,62 @@
+"""Section 5 of a report: what champion, challenger and baseline see and confuse, side by side."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sweeper.analysis.look import Look
+from sweeper.analysis.side_by_side import look
+from sweeper.errors import SweeperError
+from sweeper.report.blocks import Block, Figure, Heading, Section, Sentences, Table
+from sweeper.report.data_set import DataPlace, Notify
+from sweeper.report.subject import Subject
+from sweeper.report.wording import count, setting
+
+TITLE = "What it sees and confuses"
+HOW = "The networks that were compared, side by side on images that none of them was trained on; each part says which."
+
+
+def section(subject: Subject, place: DataPlace, notify: Notify) -> Section:
+    """The looks at the networks; what is left out, and why, stands in it and goes to `notify`."""
+    left_out: list[str] = []
+
+    def note(text: str) -> None:
+        if not text.endswith("..."):  # progress, which is over when the page is read
+            left_out.append(text)
+        notify(text)
+
+    looks: Sequence[Look] = []
+    try:
+        looks = look(
+            subject.store, subject.study, subject.outcome, data_dir=place.data_dir, offline=place.offline,
+            max_bytes=place.max_bytes, notify=note,
+        )  # fmt: skip
+    except SweeperError as error:
+        note(str(error))
+    blocks: list[Block] = [block for one in looks for block in _blocks(one)]
+    if not looks:
+        blocks.append(Sentences(["There is no network to look at: no trial of this study has kept its weights."]))
+    if left_out:
+        blocks.append(Sentences(left_out))
+    return Section(TITLE, HOW, blocks, {"looks": [one.as_json() for one in looks], "left_out": left_out})
+
+
+def _blocks(one: Look) -> list[Block]:
+    blocks: list[Block] = [Heading(one.title, f"{one.how_to_read} Of {one.images_used}.")]
+    if one.sentences:
+        blocks.append(Sentences(one.sentences))
+    if one.plot is not None:
+        alt = " ".join([f"{one.title}, of {one.images_used}.", *one.sentences])
+        blocks.append(Figure("", "", alt, one.plot, size="broad"))
+    if one.table is not None:
+        columns, rows = one.table["columns"], one.table["rows"]
+        numeric = [place for place in range(len(columns)) if all(_is_number(row[place]) for row in rows)]
+        blocks.append(Table(one.title, columns, [[_cell(value) for value in row] for row in rows], numeric))
+    return blocks
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _cell(value: Any) -> str:
+    return count(value) if isinstance(value, int) and not isinstance(value, bool) else setting(value)
