@@ -7,11 +7,13 @@ from typing import Any
 import click
 
 from sweeper.cli.ablate import ablate
+from sweeper.cli.dashboard import dashboard
 from sweeper.cli.data import data
 from sweeper.cli.delete import delete
 from sweeper.cli.doctor import doctor
 from sweeper.cli.evaluate import evaluate
 from sweeper.cli.explain import explain
+from sweeper.cli.frontier import frontier
 from sweeper.cli.ledger import ledger
 from sweeper.cli.models import models
 from sweeper.cli.promote import promote
@@ -86,6 +88,7 @@ def main(debug: bool) -> None:
 
 for command in (
     search, train, promote, promotions, ablate, report, evaluate, ledger, studies, trials, status, stop, retry, sync,
-    delete, doctor, spaces, models, explain, data, ui, store,
+    delete, doctor, frontier, spaces, models, explain, data, ui,
+    dashboard, store,
 ):  # fmt: skip
     main.add_command(command)

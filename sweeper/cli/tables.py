@@ -18,6 +18,7 @@ from sweeper.studies.trial_records import TrialRecord
 if TYPE_CHECKING:
     from sweeper.promotion.outcome import PromotionOutcome
     from sweeper.runs.variant_result import VariantResult
+    from sweeper.studies.frontier import Frontier
     from sweeper.tracking.ledger import TestEvaluation
 
 # The width of lines in a file, where no terminal gives one.
@@ -51,6 +52,28 @@ def ranking_table(trials: Sequence[TrialRecord], metric: str, top: int = 10, ref
             f"{trial.n_parameters:,}",
             _differences(trial, baseline),
         )
+    return table
+
+
+def frontier_table(found: "Frontier") -> Table:
+    """The networks of a Pareto front, the cheapest first, with the costs that are known."""
+    table = Table()
+    table.add_column("trial", no_wrap=True)
+    columns = [LABELS[found.metric], "parameters", "multiply-adds", "ms an image"]
+    rows = [
+        [
+            amount(found.metric, point.value),
+            f"{point.n_parameters:,}",
+            None if point.n_multiply_adds is None else f"{point.n_multiply_adds:,}",
+            None if point.milliseconds is None else f"{point.milliseconds:.3f}",
+        ]
+        for point in found.front
+    ]
+    known = [index for index in range(len(columns)) if any(row[index] is not None for row in rows)]
+    for index in known:
+        table.add_column(columns[index], justify="right", no_wrap=True)
+    for point, row in zip(found.front, rows, strict=True):
+        table.add_row(point.name, *(row[index] for index in known))
     return table
 
 

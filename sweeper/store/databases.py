@@ -1,8 +1,11 @@
 """Checks a SQL database before Optuna or MLflow opens it: either would create its tables in any program's database."""
 
+import os
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -17,6 +20,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
 from sweeper.errors import SweeperError
+from sweeper.process.ending import unfinished
 from sweeper.store.redaction import redact
 
 # How long to wait for a database that another process is writing to.
@@ -108,6 +112,32 @@ def transaction(url: str) -> Iterator[Connection]:
             yield connection
     finally:
         engine.dispose()
+
+
+@contextmanager
+def snapshot(path: Path) -> Iterator[Path]:
+    """A copy of a SQLite database as it is now, in a private folder that is deleted after the block.
+
+    The copy is whole, whoever writes to the database meanwhile. Raises SweeperError if it cannot be made.
+    """
+    # Not read-only, as in _engine, unless the user may not write.
+    address = f"file:{quote(str(path))}?mode={'rw' if os.access(path, os.W_OK) else 'ro'}"
+    folder = Path(tempfile.mkdtemp(prefix="sweeper-"))
+    unfinished.add(folder)
+    try:
+        copy = folder / path.name
+        try:
+            with (
+                closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as source,
+                closing(sqlite3.connect(copy)) as target,
+            ):
+                source.backup(target)
+        except sqlite3.Error as error:
+            raise SweeperError(f"{path} cannot be copied to {folder}: {error}") from error
+        yield copy
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        unfinished.discard(folder)
 
 
 def sqlite_path(url: str) -> Path | None:

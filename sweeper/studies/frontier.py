@@ -5,18 +5,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
+import optuna
+
 from sweeper.config import ModelConfig
+from sweeper.errors import SweeperError
+from sweeper.evaluation.amounts import number, unit
 from sweeper.models import families, layers
-from sweeper.models.latency import deployed
-from sweeper.studies import trial_records
+from sweeper.models.latency import deployed, milliseconds
+from sweeper.plots import Plot
+from sweeper.studies import network_input, trial_records
+from sweeper.studies.attributes import spec_of
 from sweeper.studies.network_input import NetworkInput
 from sweeper.studies.objective import direction
 from sweeper.studies.trial_records import TrialRecord
 
+# Gives the milliseconds that a network takes for an image of this shape, with so many classes.
+Measure = Callable[[ModelConfig, tuple[int, int, int], int], float]
 Cost = Literal["parameters", "multiply_adds", "latency"]
 COSTS: tuple[Cost, ...] = get_args(Cost)
 # Each cost as people read it.
 COST_LABELS = {"parameters": "parameters", "multiply_adds": "multiply-adds", "latency": "milliseconds an image"}
+# What a plot needs of a point, besides its cost.
+_DRAWN = ("trial", "value", "may_win", "on_front")
 # Two scores that differ by fewer standard errors of their difference are not told apart: the usual 95 %.
 N_ERRORS = 1.96
 
@@ -64,6 +74,29 @@ class Frontier:
         }
 
 
+def of_study(
+    study: optuna.Study,
+    cost: Cost,
+    measure: Measure = milliseconds,
+    notify: Callable[[str], None] = lambda text: None,
+) -> Frontier:
+    """The frontier of a study; latencies are measured now, which takes about a tenth of a second a network.
+
+    Raises SweeperError if the cost needs the size of the images, and an older version of sweeper did not store it.
+    """
+    trials, metric = trial_records.records(study), spec_of(study).metric
+    try:
+        found = network_input.of(study, trials)
+    except SweeperError:
+        if cost != "parameters":
+            raise
+        return frontier(trials, metric)
+    if cost != "latency":
+        return frontier(trials, metric, cost, found)
+    notify("Measuring the networks one by one")
+    return frontier(trials, metric, cost, found, lambda network: measure(network, found.input_shape, found.n_classes))
+
+
 def frontier(
     trials: Sequence[TrialRecord],
     metric: str,
@@ -77,27 +110,62 @@ def frontier(
     asked once for each network that differs in use. Raises ValueError if the cost needs what is not given.
     """
     points = []
-    milliseconds: dict[ModelConfig, float] = {}
+    known: dict[ModelConfig, float] = {}
     for trial in _distinct(trials, metric):
         assert trial.configuration is not None
         assert trial.value is not None
         assert trial.n_parameters is not None
         model = trial.configuration.model
         network = deployed(model)
-        if measure is not None and network not in milliseconds:
-            milliseconds[network] = measure(network)
+        if measure is not None and network not in known:
+            known[network] = measure(network)
         n_multiply_adds = None
         if found is not None:
             n_multiply_adds = layers.n_multiply_adds(families.trace(model, found.input_shape, found.n_classes))
         points.append(
             Point(
-                trial.number, trial.name, trial.value, trial.n_parameters, n_multiply_adds, milliseconds.get(network),
+                trial.number, trial.name, trial.value, trial.n_parameters, n_multiply_adds, known.get(network),
                 trial.feasible,
             )
         )  # fmt: skip
     points = _with_front(points, metric, cost)
     n_images = found.n_images if found else None
     return Frontier(metric, cost, points, n_images, _noise(points, metric, n_images))
+
+
+def plot(found: Frontier) -> Plot:
+    """The plot of a frontier that has points."""
+    points = [
+        {"cost": cost_of(point, found.cost), **{name: value for name, value in asdict(point).items() if name in _DRAWN}}
+        for point in found.points
+    ]
+    arguments = {"metric": found.metric, "cost": found.cost, "direction": direction(found.metric), "noise": found.noise}
+    return Plot("accuracy_and_cost", {"points": points, **arguments})
+
+
+def sentence(found: Frontier) -> str:
+    """How to read the front: which network is the cheapest whose score is not told apart from the best one."""
+    front, metric = found.front, found.metric
+    if not front:
+        return "No network that may win has completed yet."
+    best, seeds = front[-1], "each score is of one seed, and another seed changes it, too"
+    if len(front) == 1:
+        return f"{best.name} is the best network and the cheapest: no other is on the front."
+    if found.noise is None:
+        return f"Neighbours on the front may well change places: {seeds}."
+    needed = (
+        f"on {found.n_images:,} validation images, two scores are told apart from about "
+        f"{number(metric, found.noise, 1)} {unit(metric)} on; {seeds}"
+    )
+    near = [point for point in front[:-1] if abs(best.value - point.value) <= found.noise]
+    if not near:
+        return f"The score of {best.name} is told apart from those of all cheaper networks on the front: {needed}."
+    saved = 1 - cost_of(near[0], found.cost) / cost_of(best, found.cost)
+    return (
+        f"{near[0].name} is the cheapest whose score is not told apart from the best, that of {best.name}: "
+        f"{number(metric, abs(best.value - near[0].value), 1)} {unit(metric)} apart, at {100 * saved:.0f} % less "
+        f"({needed})."
+    )
 
 
 def _distinct(trials: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:
