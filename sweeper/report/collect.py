@@ -4,8 +4,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 from sweeper.errors import SweeperError
-from sweeper.report import answer, data_set, frontier, importance, networks, provenance, trials
-from sweeper.report.blocks import Section, Sentences
+from sweeper.report import ablation, answer, data_set, frontier, importance, networks, provenance, trials
 from sweeper.report.content import Report
 from sweeper.report.data_set import DataPlace, Notify
 from sweeper.report.subject import Subject, load
@@ -35,6 +34,7 @@ def collect(
     images = _images(subject, place, notify)
     notify("Measuring importances and latencies")
     important, sizes = measure(subject.study, subject.trials), _network_input(subject)
+    ablated = ablation.section(subject)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     study = {
         "name": subject.name,
@@ -51,17 +51,13 @@ def collect(
         answer=answer.section(subject, sizes, workers),
         trials=trials.section(subject, list(important.shares)),
         importance=importance.section(important),
-        ablation=_later("Ablation", "No ablation of the champion's choices was made."),
+        ablation=ablated,
         frontier=frontier.section(subject, sizes),
         networks=networks.section(subject, place, notify),
         data=data_set.section(subject, *images),
-        provenance=provenance.section(subject, run),
+        provenance=provenance.section(subject, run, ablated.data.get("n_seeds")),
     )
     return report, run
-
-
-def _later(title: str, sentence: str) -> Section:
-    return Section(title, "", [Sentences([sentence])])
 
 
 def _network_input(subject: Subject) -> NetworkInput | None:

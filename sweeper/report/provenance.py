@@ -15,12 +15,15 @@ from sweeper.tracking.study_run import StudyRun
 SPACE_FILE, ENVIRONMENT = "space.toml", "environment.json"
 
 
-def section(subject: Subject, run: StudyRun | None) -> Section:
-    """Commands, versions, hashes, time spent and looks at the test set; `run` is the study's, None without one."""
+def section(subject: Subject, run: StudyRun | None, ablation_seeds: int | None = None) -> Section:
+    """Commands, versions, hashes, time spent and looks at the test set.
+
+    `run` is the study's, None without one; `ablation_seeds` are those of its ablation, None without one.
+    """
     texts = run.texts if run else {}
     environment = _environment(texts.get(ENVIRONMENT, ""))
     spec, spent = subject.spec, _spent(subject)
-    commands = _commands(subject)
+    commands = _commands(subject, ablation_seeds)
     parts = {
         name: int(run.params[f"n_{name}"])
         for name in ("train", "validation", "confirm")
@@ -61,7 +64,7 @@ def section(subject: Subject, run: StudyRun | None) -> Section:
     return Section("How it was made", "All that is needed to repeat this study, and to judge its care.", blocks, data)
 
 
-def _commands(subject: Subject) -> list[tuple[str, str]]:
+def _commands(subject: Subject, ablation_seeds: int | None) -> list[tuple[str, str]]:
     place = store_arguments(subject.store)
     lines = []
     if command := subject.status["command"]:
@@ -70,6 +73,8 @@ def _commands(subject: Subject) -> list[tuple[str, str]]:
         options = f" {typed(outcome.options)}" if outcome.options else ""
         test = " --test" * bool(subject.evaluations)
         lines.append(("The promotion", f"sweeper promote {subject.name}{options}{test}{place}"))
+    if ablation_seeds is not None:
+        lines.append(("The ablation", f"sweeper ablate {subject.name} --seeds {ablation_seeds}{place}"))
     return [*lines, ("This report", f"sweeper report {subject.name}{place}")]
 
 

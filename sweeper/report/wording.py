@@ -1,9 +1,9 @@
 """Values as a report shows them to people: scores in percent, durations in words, settings of parameters."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
+from sweeper.config import shortly
 from sweeper.evaluation.amounts import amount, number
 
 
@@ -26,12 +26,8 @@ def count(value: int | None) -> str:
 
 
 def setting(value: Any) -> str:
-    """A parameter's value, with three digits if it is a float."""
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    return value if isinstance(value, str) else json.dumps(value, separators=(", ", ": "))
+    """A parameter's value; empty if it does not apply."""
+    return "" if value is None else shortly(value)
 
 
 def settings(values: Mapping[str, Any]) -> str:

@@ -1,0 +1,83 @@
+import json
+
+import pytest
+
+from sweeper.promotion.ablation_outcome import AblationOutcome, Row
+from sweeper.report import ablation, frontier, importance
+from sweeper.report.blocks import Commands, Figure, Sentences, Table
+from sweeper.studies.importance import Importance
+from sweeper.studies.network_input import NetworkInput
+from tests.report.subjects import subject
+
+FOUND = Importance(
+    "an evaluator", "validation accuracy after epoch 1", 50, 200,
+    shares={"lr": 0.5, "activation": 0.1}, null_low={"lr": 0.0, "activation": 0.0},
+    null_high={"lr": 0.2, "activation": 0.2}, above_chance={"lr": True, "activation": False},
+    conditional={"momentum": "only 10 of 50 trials have it"},
+)  # fmt: skip
+
+
+def of_kind(found, kind):
+    return [block for block in found.blocks if isinstance(block, kind)]
+
+
+def texts(found):
+    return " ".join(text for block in of_kind(found, Sentences) for text in block.texts)
+
+
+def test_importances_stand_beside_what_chance_gives_with_all_that_they_are_of():
+    found = importance.section(FOUND)
+    (table,), (figure,) = of_kind(found, Table), of_kind(found, Figure)
+    assert [(row[0], row[-1]) for row in table.rows] == [("lr", "yes"), ("activation", "no")]
+    assert figure.plot.draw()
+    for said in ("an evaluator", "epoch 1", "50 trials", "momentum"):
+        assert said in texts(found)
+    assert found.data["shares"]["lr"] == 0.5
+
+
+def test_refused_importances_are_a_sentence_and_no_figure():
+    found = importance.section(Importance("an evaluator", "accuracy", 6, 200, refused="Too few trials."))
+    assert texts(found) == "Too few trials."
+    assert not of_kind(found, Figure)
+
+
+@pytest.mark.parametrize("sizes", [None, NetworkInput((1, 4, 4), 3, 600)])
+def test_the_front_is_named_trial_by_trial_as_far_as_costs_are_known(sizes, monkeypatch):
+    monkeypatch.setattr(frontier, "milliseconds", lambda model, shape, n_classes: 0.5)
+    study = subject(([0.5],), ([0.8],), ([0.7],))
+    found = frontier.section(study, sizes)
+    (table,), (figure,) = of_kind(found, Table), of_kind(found, Figure)
+    front = [point["trial"] for point in found.data["points"] if point["on_front"]]
+    assert [int(row[0]) for row in table.rows] == front
+    assert [row[4] for row in table.rows] == ["0.50" if sizes else ""] * len(front)
+    assert figure.plot.draw()
+    assert figure.interactive["data"]
+
+
+def test_without_a_complete_trial_there_is_no_front():
+    found = frontier.section(subject(([0.1], "pruned")), None)
+    assert not of_kind(found, Figure)
+
+
+def test_without_a_champion_there_is_no_ablation():
+    found = ablation.section(subject(([0.5],)))
+    assert found.data == {"recorded": False}
+    assert not of_kind(found, Commands)
+
+
+def test_an_ablation_has_a_row_a_choice(monkeypatch):
+    row = Row(
+        parameter="batch_norm", champion_value=True, baseline_value=False, along={}, n_parameters=10, value=0.8,
+        difference=0.05, low=0.01, high=0.09, level=0.95, p=0.01, p_adjusted=0.01, decided=True, verdict="worth it",
+        sentence="batch_norm true instead of false: +5.0 points: worth it.",
+    )  # fmt: skip
+    outcome = AblationOutcome(
+        study="tried", metric="accuracy", trial=1, part="confirm", n_images=100, seeds=[1, 2], value=0.85, low=0.8,
+        high=0.9, n_parameters=10, rows=[row], sentence="Of the 1 choice: 1 worth it.", notes=["A note."], time="",
+    )  # fmt: skip
+    blocks = ablation._blocks(outcome)
+    (table,) = [block for block in blocks if isinstance(block, Table)]
+    assert table.rows[0][1:3] == ["80.0 %", "worth it"]
+    (figure,) = [block for block in blocks if isinstance(block, Figure)]
+    assert figure.plot.draw()
+    json.dumps(outcome.as_json())
