@@ -150,8 +150,10 @@ def sentence_of(change: str, comparison: Comparison, n_seeds: int) -> str:
     seen = comparison.detectable
     could = ""
     if seen is not None:
-        could = f"; a true difference of {number(metric, seen, 1)} {unit(metric)} is detected in four of five ablations"
-    return f"{head}: undecided, {advice(comparison.difference, metric)}{could}."
+        could = (
+            f"; a true difference of {number(metric, seen, 1)} {unit(metric)} is detected in four of five ablations."
+        )
+    return f"{head}: undecided, {advice(comparison.difference, metric)}{could}"
 
 
 def advice(difference: float | None, metric: str) -> str:

@@ -1,42 +1,85 @@
-"""The part of section 3 that says which of the champion's choices are worth it, from the study's ablation."""
+"""A part of section 3 of a report: which of the champion's choices are worth it, one by one."""
 
+import shlex
+
+from sweeper.config import shortly
 from sweeper.errors import SweeperError
-from sweeper.promotion.ablation import recorded
-from sweeper.promotion.ablation_outcome import AblationOutcome, plot_of
+from sweeper.evaluation.amounts import signed, unit
+from sweeper.promotion import ablation, ablation_outcome
+from sweeper.promotion.ablation_outcome import AblationOutcome
 from sweeper.report.blocks import Block, Commands, Figure, Section, Sentences, Table
 from sweeper.report.subject import Subject
-from sweeper.report.wording import score
+from sweeper.report.wording import count, interval
 from sweeper.store.arguments import store_arguments
 from sweeper.studies.objective import LABELS
 
 TITLE = "Ablation: is each choice of the champion worth it?"
-HOW = "A row is the champion with one choice set back to the baseline's; right of zero, the choice helps."
 
 
 def section(subject: Subject) -> Section:
-    """What was found of each choice, or how to find it."""
-    if subject.outcome is None or subject.outcome.entrants[0].is_baseline:
-        return Section(TITLE, HOW, [Sentences(["There is no champion with choices of its own."])], {"recorded": False})
+    """The recorded ablation of the study's champion; without one, the command for it."""
+    if subject.outcome is None:
+        promote = "An ablation sets back the champion's choices one by one: it needs a promotion first."
+        return _without(Sentences([subject.unread or promote]), recorded=None if subject.unread else False)
+    if subject.outcome.entrants[0].is_baseline:
+        return _without(Sentences(["The champion is the baseline: it has no choices to set back."]))
     try:
-        found = recorded(subject.store, subject.study)
+        found = ablation.recorded(subject.store, subject.study)
     except SweeperError as error:
-        return Section(TITLE, HOW, [Sentences([f"It cannot be read: {error}"])], {"recorded": None})
+        return _without(Sentences([f"It cannot be read: {error}"]), recorded=None)
     if found is None:
-        command = f"sweeper ablate {subject.name}{store_arguments(subject.store)}"
-        blocks: list[Block] = [Sentences(["It was not made."]), Commands([("To make it", command)])]
-        return Section(TITLE, HOW, blocks, {"recorded": False})
-    return Section(TITLE, HOW, _blocks(found), {"recorded": True, **found.as_json()})
+        command = f"sweeper ablate {shlex.quote(subject.name)}{store_arguments(subject.store)}"
+        what = "trains the champion with each of its choices set back, and compares"
+        said = Sentences(["No ablation of the champion's choices was made."])
+        return _without(said, Commands([(command, what)]))
+    return _ablated(found)
 
 
-def _blocks(found: AblationOutcome) -> list[Block]:
-    label = LABELS[found.metric]
-    rows = [[row.change, score(found.metric, row.value), row.verdict, row.sentence] for row in found.rows]
-    columns = ["choice", f"{label} without it", "verdict", "in words"]
-    alt = " ".join([found.sentence, *(row.sentence for row in found.rows)])
-    blocks: list[Block] = [Sentences([found.sentence], lead=True)]
-    if found.rows:
-        blocks += [
-            Figure("What each choice is worth", "", alt, plot_of(found)),
-            Table(f"{label.capitalize()} of the champion: {score(found.metric, found.value)}", columns, rows, (1,)),
-        ]
-    return [*blocks, Sentences(found.notes)]
+def _without(*blocks: Block, recorded: bool | None = False) -> Section:
+    """The section without an ablation; `recorded` is None if it is not known whether there is one."""
+    return Section(TITLE, "", blocks, {"recorded": recorded})
+
+
+def _ablated(outcome: AblationOutcome) -> Section:
+    helps = "left" if outcome.metric == "loss" else "right"
+    how_to_read = (
+        f"Each row sets one choice back to the baseline's. An interval wholly to the {helps} of 0 means that it "
+        "is worth its place; one that holds 0 may be chance."
+    )
+    figure = Figure(
+        f"Champion minus champion with the choice set back, {outcome.n_images:,} {outcome.part} images",
+        how_to_read,
+        outcome.sentence,
+        ablation_outcome.plot_of(outcome),
+    )
+    blocks: list[Block] = [Sentences([outcome.sentence], lead=True), figure, _table(outcome)]
+    untold = [row.sentence for row in outcome.rows if row.difference is None]
+    return Section(
+        TITLE, how_to_read, [*blocks, Sentences([*untold, *outcome.notes])], {"recorded": True, **outcome.as_json()}
+    )
+
+
+def _table(outcome: AblationOutcome) -> Table:
+    metric, rows = outcome.metric, []
+    for row in outcome.rows:
+        difference = "" if row.difference is None else signed(metric, row.difference)
+        if row.low is not None and row.high is not None:
+            difference += f" [{signed(metric, row.low)}, {signed(metric, row.high)}]"
+        advice = ablation_outcome.advice(row.difference, metric)
+        rows.append(
+            [
+                ", ".join(row.values),
+                *("; ".join(shortly(both[side]) for both in row.values.values()) for side in (0, 1)),
+                difference,
+                count(row.n_parameters),
+                f"undecided: {advice}" if row.verdict == "undecided" else row.verdict,
+            ]
+        )
+    own = interval(metric, outcome.value, outcome.low, outcome.high)
+    return Table(
+        f"The choices of trial {outcome.trial}, whose {outcome.part} {LABELS[metric]} is {own} with "
+        f"{count(outcome.n_parameters)} parameters",
+        ["choice", "champion", "baseline", f"difference ({unit(metric)})", "parameters set back", "verdict"],
+        rows,
+        (3, 4),
+    )

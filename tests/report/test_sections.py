@@ -1,8 +1,5 @@
-import json
-
 import pytest
 
-from sweeper.promotion.ablation_outcome import AblationOutcome, Row
 from sweeper.report import ablation, frontier, importance
 from sweeper.report.blocks import Commands, Figure, Sentences, Table
 from sweeper.studies.importance import Importance
@@ -63,21 +60,3 @@ def test_without_a_champion_there_is_no_ablation():
     found = ablation.section(subject(([0.5],)))
     assert found.data == {"recorded": False}
     assert not of_kind(found, Commands)
-
-
-def test_an_ablation_has_a_row_a_choice(monkeypatch):
-    row = Row(
-        parameter="batch_norm", champion_value=True, baseline_value=False, along={}, n_parameters=10, value=0.8,
-        difference=0.05, low=0.01, high=0.09, level=0.95, p=0.01, p_adjusted=0.01, decided=True, verdict="worth it",
-        sentence="batch_norm true instead of false: +5.0 points: worth it.",
-    )  # fmt: skip
-    outcome = AblationOutcome(
-        study="tried", metric="accuracy", trial=1, part="confirm", n_images=100, seeds=[1, 2], value=0.85, low=0.8,
-        high=0.9, n_parameters=10, rows=[row], sentence="Of the 1 choice: 1 worth it.", notes=["A note."], time="",
-    )  # fmt: skip
-    blocks = ablation._blocks(outcome)
-    (table,) = [block for block in blocks if isinstance(block, Table)]
-    assert table.rows[0][1:3] == ["80.0 %", "worth it"]
-    (figure,) = [block for block in blocks if isinstance(block, Figure)]
-    assert figure.plot.draw()
-    json.dumps(outcome.as_json())
