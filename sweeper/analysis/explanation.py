@@ -138,9 +138,10 @@ def _looks(
             features = inside.features(subjects, position)
             return [features] if features else _impossible("the network has no conv or pool layer")
         case "embedding":
-            if len(images.images) < inside.LEAST:
-                return _impossible(f"t-SNE needs at least {inside.LEAST} images, got {len(images.images)}")
-            return [inside.embeddings(subjects, n or inside.EMBEDDED, seed, notify)]
+            try:
+                return [inside.embeddings(subjects, n or inside.EMBEDDED, seed, notify)]
+            except SweeperError as error:
+                return _impossible(str(error))
     raise AssertionError(analysis)
 
 

@@ -21,8 +21,8 @@ from sweeper.plots import Plot
 MOST_LAYERS, MOST_CHANNELS, MOST_PIXELS = 16, 16, 128
 # Classes that an embedding names and colours.
 MOST_NAMED = 15
-# Images of an embedding. t-SNE takes about half a minute for so many.
-EMBEDDED, LEAST = 2000, embedding.LEAST
+# Images of an embedding. t-SNE takes up to a minute for so many.
+EMBEDDED = 2000
 
 
 def features(subjects: Sequence[Subject], position: int) -> Look | None:
@@ -108,7 +108,9 @@ def embeddings(
     count = f"{len(chosen):,} image{'s' * (len(chosen) > 1)}"
     networks = []
     for place, subject in enumerate(subjects):
-        notify(f"Embedding {count} by t-SNE: network {place + 1} of {len(subjects)} ({subject.name}) ...")
+        notify(
+            f"Embedding {count} by t-SNE, up to a minute: network {place + 1} of {len(subjects)} ({subject.name}) ..."
+        )
         try:
             points = embedding.tsne(hidden_outputs(subject.network.network, images.images[chosen]), seed)
         except ValueError as error:

@@ -32,7 +32,7 @@ def tsne(points: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
 
     t-SNE (van der Maaten & Hinton 2008) with Barnes and Hut's approximation, started from the first two principal
     components (Kobak & Berens, "The art of using t-SNE for single-cell transcriptomics", Nat. Commun. 10 (2019) 5416),
-    with `perplexity_for` the number of points. Takes about half a minute for 2,000 points. The same seed gives the same
+    with `perplexity_for` the number of points. Takes up to a minute for 2,000 points. The same seed gives the same
     map on the same machine. Raises ValueError for fewer than LEAST points and for values that are not finite.
     """
     n, width = points.shape

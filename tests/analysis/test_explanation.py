@@ -82,6 +82,15 @@ def test_given_images_without_classes_have_what_needs_none(promoted, trial, tmp_
         asked(promoted, trial, "mistakes", paths=[folder])
 
 
+def test_analysis_that_is_not_possible_is_left_out_of_all_and_refused_by_name(promoted, trial):
+    notes = []
+    found = asked(promoted, trial, n=3, notify=notes.append)
+    assert found.looks[-1].name == "features"
+    assert notes[-1].startswith("No embedding: trial ")
+    with pytest.raises(SweeperError, match="an embedding needs at least 5 images, got 3"):
+        asked(promoted, trial, "embedding", n=3)
+
+
 def test_given_images_in_folders_of_classes_are_judged(promoted, trial, tmp_path):
     folder = folder_of(tmp_path, promoted.dataset.classes, labelled=True)
     (look,) = asked(promoted, trial, "confusions", paths=[folder]).looks
