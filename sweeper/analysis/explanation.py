@@ -14,6 +14,7 @@ from sweeper.analysis.curves import learning_curves
 from sweeper.analysis.images import LabelledImages, from_paths, part_of
 from sweeper.analysis.look import Look
 from sweeper.analysis.network import TrainedNetwork, find
+from sweeper.analysis.seen import trained_on
 from sweeper.analysis.subject import Subject
 from sweeper.errors import SweeperError, UsageError, joined
 from sweeper.store.layout import Store
@@ -173,7 +174,8 @@ def _images(
         if request.resize is not None and {request.resize} != {height, width}:
             raise UsageError(f"--resize must give the {height}x{width} that {networks[0].name} takes")
         given = from_paths(request.paths, networks[0], store=store, resize=request.resize is not None, **place)
-        return replace(given, described=f"{given.described}, which may be among those that networks have learned from")
+        known = [_learned(store, request, network, given.images) for network in networks]
+        return replace(given, described=f"{given.described}, {' and '.join(known)}")
     found = part_of(store, networks[0], request.part, **place)
     for other in networks[1:]:
         # The part of the other's own study and split, which it has not learned from either.
@@ -184,6 +186,14 @@ def _images(
                 f"{found.part} images of the other: name two networks of one study, or give --images"
             )
     return found
+
+
+def _learned(store: Store, request: ExplainRequest, network: TrainedNetwork, images: NDArray[np.uint8]) -> str:
+    """How many of the given images the network was trained on, in words."""
+    copies = trained_on(store, network, request.data_dir, request.max_bytes).holds(images)
+    if copies is None:
+        return f"of which {network.name} may have learned from any"
+    return f"of which {network.name} was trained on {int(copies.sum()) or 'none'} (equal pixels)"
 
 
 def _check_comparable(first: TrainedNetwork, second: TrainedNetwork) -> None:

@@ -9,6 +9,7 @@ import click
 from sweeper.cli.data_options import data_dir_option, max_bytes_option, offline_option
 from sweeper.cli.notes import note
 from sweeper.cli.options import MOST_SEED, json_option, resolve_store, store_options
+from sweeper.cli.running import note_imports
 from sweeper.errors import plain
 from sweeper.store.layout import StoreOptions
 
@@ -90,6 +91,7 @@ def explain(
       sweeper explain fashion_mnist-lenet5:7 --against fashion_mnist-lenet5:0
       sweeper explain fashion_mnist-lenet5:7 mistakes embedding --part validation
     """
+    note_imports(quiet=False)
     from sweeper.analysis.explanation import ExplainRequest, explain
     from sweeper.analysis.picture_files import write
     from sweeper.tracking.explanations import log_files

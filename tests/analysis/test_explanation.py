@@ -6,6 +6,8 @@ from PIL import Image
 
 from sweeper.analysis import picture_files
 from sweeper.analysis.explanation import ANALYSES, ExplainRequest, explain
+from sweeper.analysis.images import fresh_networks, part_of
+from sweeper.analysis.network import find
 from sweeper.errors import SweeperError, UsageError
 from sweeper.studies import trial_records
 from sweeper.tracking.explanations import log_files
@@ -19,8 +21,6 @@ def trial(promoted):
 @pytest.fixture(scope="module")
 def fresh(promoted):
     """The ids of two networks of the promotion that were trained on the train part."""
-    from sweeper.analysis.images import fresh_networks
-
     return [one.run_id for one in fresh_networks(promoted.store, promoted.study, promoted.outcome).values()]
 
 
@@ -77,9 +77,20 @@ def test_given_images_without_classes_have_what_needs_none(promoted, trial, tmp_
     assert [note.partition(":")[0] for note in notes if note.startswith("No ")] == [
         "No confusions", "No classes", "No mistakes", "No reliability",
     ]  # fmt: skip
-    assert found.images_used.startswith("6 given images, which may be among those")
+    assert found.images_used.startswith("6 given images, of which trial ")
+    assert found.images_used.endswith(" of seen was trained on none (equal pixels)")
     with pytest.raises(SweeperError, match="need the true classes of the images"):
         asked(promoted, trial, "mistakes", paths=[folder])
+
+
+def test_given_images_that_the_network_was_trained_on_are_counted(promoted, trial, tmp_path):
+    trained = part_of(promoted.store, find(promoted.store, trial, "MODEL"), "train", data_dir=promoted.data_dir)
+    folder = folder_of(tmp_path, (), labelled=False)
+    for place in range(2):
+        Image.fromarray(trained.images[place, 0]).save(folder / f"trained-{place}.png")
+    found = asked(promoted, trial, "probabilities", paths=[folder])
+    assert found.images_used.startswith("8 given images, of which trial ")
+    assert found.images_used.endswith(" of seen was trained on 2 (equal pixels)")
 
 
 def test_analysis_that_is_not_possible_is_left_out_of_all_and_refused_by_name(promoted, trial):

@@ -1,6 +1,8 @@
 """Plots of what networks see and confuse: legible for 2, 10 and 100 classes and for any names."""
 
+import io
 import itertools
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -146,3 +148,13 @@ def test_classes_that_are_not_named_are_grey_and_counted():
 def test_nothing_to_draw_is_refused(function, changes, message):
     with pytest.raises(ValueError, match=message):
         Plot(function, ARGUMENTS[function] | changes).draw()
+
+
+def test_names_bring_no_script_into_an_svg_file():
+    hostile = ["--><script>alert(1)</script>", "<svg onload=alert(1)>", "]]>"]
+    networks = [{"name": name, "matrix": np.eye(3, dtype=int).tolist()} for name in hostile]
+    figure = Plot("confusion_matrices", {"networks": networks, "classes": hostile, "title": hostile[0]}).draw()
+    file = io.StringIO()
+    figure.savefig(file, format="svg")
+    root = ElementTree.fromstring(file.getvalue())
+    assert not [one for one in root.iter() if one.tag.endswith("script") or any(k.startswith("on") for k in one.attrib)]
