@@ -11,7 +11,8 @@ from sweeper.plots import Plot
 from sweeper.runs.variant_result import VariantResult
 from sweeper.search import variant_results
 from sweeper.spaces.space import Space
-from sweeper.studies import importance, lifecycle, trial_records
+from sweeper.studies import frontier, importance, lifecycle, trial_records
+from sweeper.studies.attributes import spec_of
 from sweeper.studies.importance import Importance
 from sweeper.studies.objective import METRICS, direction
 from sweeper.studies.trial_records import TrialRecord
@@ -19,7 +20,7 @@ from sweeper.tracking.tracker import Tracker, table
 
 
 def log_end(tracker: Tracker, study: optuna.Study, metric: str, stopped: str, seconds: float) -> None:
-    """Logs the ranking, the optimization history, the parameter importance and metrics, and ends the parent run."""
+    """Logs the ranking, the plots of the whole study, the importance of its parameters, and ends the parent run."""
     trials = trial_records.records(study)
     counted = [t for t in trials if t.state in ENDED]
     tracker.log_text(None, {"ranking.csv": ranking_table(counted, metric)})
@@ -35,6 +36,9 @@ def log_end(tracker: Tracker, study: optuna.Study, metric: str, stopped: str, se
     found = importance.measure(study, trials)
     if found.shares:
         plots["parameter_importance.png"] = importance_plot(found)
+    networks = frontier.of_study(study, "parameters")
+    if networks.points and not spec_of(study).variants_only:
+        plots["frontier.png"] = frontier.plot(networks)
     tracker.log_text(None, {"parameter_importance.json": json.dumps(found.as_json(), indent=2)})
     tracker.log_plots(None, plots)
     counts = trial_records.counts(trials)

@@ -92,6 +92,8 @@ def measure(
         conditional[name] = f"{only}: its share is of these trials' scores"
         having = [points[index] for index in those]
         found[name] = importances(having, [*common, name], ranks_of(ranks[those]), n_shuffles, seed)[name]
+    if not found:
+        return replace(nothing, conditional=conditional, refused="No parameter is searched in enough trials.")
     order = sorted(found, key=lambda name: -found[name][0])
     return replace(
         nothing,

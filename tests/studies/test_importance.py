@@ -96,6 +96,12 @@ def test_a_parameter_that_only_some_trials_have_is_told_with_its_reason():
         ({}, 0, by_lr, f"need {LEAST_TRIALS} trials with a score, and the study has 0"),
         ({}, LEAST_TRIALS - 1, by_lr, f"and the study has {LEAST_TRIALS - 1}"),
         ({}, LEAST_TRIALS, lambda params, rng: 0.5, "have the same score"),
+        (
+            {"space": {"parameters": {}, "fixed": {}, "variants": {}}},
+            LEAST_TRIALS,
+            by_lr,
+            "No parameter is searched in",
+        ),
         ({"variants_only": True}, LEAST_TRIALS, by_lr, "picked by hand"),
     ],
 )
