@@ -13,9 +13,11 @@ from sqlalchemy.exc import OperationalError
 from sweeper.errors import SweeperError
 from sweeper.store.layout import StoreOptions
 from sweeper.studies import delete
+from sweeper.studies.attributes import id_of, spec_of
 from sweeper.studies.queries import find_study, status_of, studies_in
 from sweeper.tracking.client import ROOT
 from sweeper.tracking.delete import StudyRuns
+from sweeper.tracking.tracker import DataRecord, Tracker
 from tests.promotion.conftest import workplace  # noqa: F401
 
 
@@ -293,3 +295,20 @@ def test_runs_are_read_again_only_if_some_were_made_since(workplace, place, monk
     delete.remove(place.store, planned)
     assert len(reads) == 2
     assert place.client.get_run(late.info.run_id).info.lifecycle_stage == "deleted"
+
+
+def test_an_ablation_is_deleted_with_its_study(workplace, place):  # noqa: F811
+    workplace.search("set-back", "--trials", 1, "--epochs", 1)
+    study = find_study(place.store, "set-back")
+    spec, study_id = spec_of(study), id_of(study)
+    tracker = Tracker(place.store, DataRecord(spec.dataset, spec.data_sha256, "", ()), print, kind="ablation")
+    tracker.open("set-back", study_id, {}, {})
+    tracker.start_child("trial-1-seed-1-abc", "trial 1, lr set back, seed 1", {}, {})
+    assert tracker.close() == []
+    runs = place.runs(study_id)
+    assert tracker.run_id in runs
+    assert tracker.child_run_id("trial-1-seed-1-abc") in runs
+    remove(place.store, study)
+    assert place.runs(study_id) == {}
+    assert place.files_of(runs) == []
+    assert place.local("set-back") == []

@@ -72,6 +72,8 @@ def test_what_has_no_epochs_is_refused_in_one_line(store):
     # Its trainings are of several configurations.
     with pytest.raises(UsageError, match="has no epochs"):
         curves(store, training(store, "final", [[1.0], [2.0]], kind="promotion"))
+    with pytest.raises(UsageError, match="has no epochs"):
+        curves(store, training(store, "set-back", [[1.0], [2.0]], kind="ablation"))
     with pytest.raises(UsageError, match=r"must be named by its id.*'nosuch'"):
         curves(store, "nosuch")
     with pytest.raises(UsageError, match="MLflow has no run"):

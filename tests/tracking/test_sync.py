@@ -26,17 +26,17 @@ def left(store, monkeypatch):
     monkeypatch.setattr(outbox_worker, "RETRY_SECONDS", 0.01)
     monkeypatch.setattr(outbox_worker, "CLOSING_SECONDS", 0.05)
 
-    def leave(study):
-        tracker = Tracker(store, DATA, print)
+    def leave(study, kind="study", key=0):
+        tracker = Tracker(store, DATA, print, kind=kind)
         tracker.open(study, uuid4().hex, {}, {})
-        tracker.start_child(0, "trial 0", {}, {})
-        tracker.log_epoch(0, 1, {"train_loss": 1.0})
+        tracker.start_child(key, "trial 0", {}, {})
+        tracker.log_epoch(key, 1, {"train_loss": 1.0})
         assert tracker.flush() == []
         tracker._client.log_batch = away
-        tracker.log_epoch(0, 2, {"train_loss": 0.5})
-        tracker.finish(0, "complete")
+        tracker.log_epoch(key, 2, {"train_loss": 0.5})
+        tracker.finish(key, "complete")
         assert len(tracker.close()) == 2
-        return tracker.child_run_id(0)
+        return tracker.child_run_id(key)
 
     return leave
 
@@ -60,6 +60,13 @@ def test_sync_delivers_what_waits_once(store, left):
     assert steps(store, run_id) == [1, 2]
     assert mlflow.MlflowClient(tracking_uri=store.tracking_uri).get_run(run_id).info.status == "FINISHED"
     assert sync(store).stdout == "Nothing waits for MLflow.\n"
+
+
+@pytest.mark.parametrize("kind", ["promotion", "ablation"])
+def test_sync_delivers_what_waits_of_a_promotion_and_of_an_ablation(store, left, kind):
+    run_id = left("below", kind, "trial-1-seed-1-abc")
+    assert sync(store).stdout == f"below ({kind}): 2 writes delivered\n"
+    assert steps(store, run_id) == [1, 2]
 
 
 def test_sync_of_one_study_leaves_the_others(store, left):
