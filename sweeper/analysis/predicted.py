@@ -103,7 +103,8 @@ def _tiles(
     subject: Subject, chosen: NDArray[np.int64], name: str, title: str, how_to_read: str, sentences: Sequence[str]
 ) -> Look:
     images = subject.images
-    classes, shares = most_probable(subject.log_probabilities[chosen], MOST_CLASSES)
+    labels = None if images.labels is None else images.labels[chosen]
+    classes, shares = most_probable(subject.log_probabilities[chosen], MOST_CLASSES, labels)
     rows = [
         {
             "image": int(position),

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sweeper.evaluation.amounts import amount
 from sweeper.plots.names import LONGEST_CLASS_NAME, fitted
 from sweeper.plots.panels import BLUE, GREY, ORANGE, empty_figure
 
@@ -24,7 +25,7 @@ def image_probabilities(tiles: Sequence[Mapping[str, Any]], title: str) -> Figur
     """
     if not tiles:
         raise ValueError("tiles must hold at least one image, got none")
-    n_columns = min(COLUMNS, len(tiles))
+    n_columns = 2 if len(tiles) == 4 else min(COLUMNS, len(tiles))
     n_rows = math.ceil(len(tiles) / n_columns)
     n_bars = max(len(tile["classes"]) for tile in tiles)
     figure = empty_figure(4.6 * n_columns + 0.2, n_rows * max(1.5, 0.55 + 0.25 * n_bars) + 0.8, title)
@@ -60,7 +61,7 @@ def _bars(axes: Axes, tile: Mapping[str, Any]) -> None:
     is_wrong = tile["true"] is not None and tile["classes"][0] != tile["true"]
     colours = [ORANGE if is_wrong else BLUE, *[GREY] * (len(names) - 1)]
     bars = axes.barh(range(len(names)), tile["probabilities"], color=colours, height=0.45)
-    axes.bar_label(bars, [f"{share:.1%}" for share in tile["probabilities"]], fontsize=7, padding=2)
+    axes.bar_label(bars, [amount("accuracy", share, 1) for share in tile["probabilities"]], fontsize=7, padding=2)
     for place, name in enumerate(names):
         weight = "bold" if place == 0 else "normal"
         is_true = tile["true"] is not None and tile["classes"][place] == tile["true"]

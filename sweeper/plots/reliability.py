@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from sweeper.evaluation.amounts import amount
 from sweeper.plots.glyphs import drawable
 from sweeper.plots.panels import BLUE, GREY, empty_figure
 
@@ -25,7 +26,11 @@ def reliability_diagram(networks: Sequence[Mapping[str, Any]], title: str) -> Fi
     panels = figure.subplots(2, len(networks), squeeze=False, sharex=True, sharey="row", height_ratios=[3, 1])
     for (above, below), network in zip(panels.T, networks, strict=True):
         name = textwrap.fill(drawable(network["name"]), 44)
-        above.set_title(f"{name}\nexpected calibration error {network['error']:.1%}", fontsize=10, parse_math=False)
+        above.set_title(
+            f"{name}\nexpected calibration error {amount('accuracy', network['error'], 1)}",
+            fontsize=10,
+            parse_math=False,
+        )
         _draw(above, below, [one for one in network["bins"] if one["n"]])
     panels[0, 0].set_ylabel("Accuracy (% of the bin's images)")
     panels[1, 0].set_ylabel("Images")

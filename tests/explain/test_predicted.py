@@ -27,6 +27,13 @@ def test_most_probable_classes_come_first():
     assert most_probable(logs([0.2, 0.8]), 9)[0].shape == (1, 2)
 
 
+def test_true_class_is_always_among_those_that_are_shown():
+    found = logs([0.5, 0.3, 0.2], [0.5, 0.3, 0.2])
+    classes, shares = most_probable(found, 2, np.array([2, 0]))
+    assert classes.tolist() == [[0, 2], [0, 1]]
+    np.testing.assert_allclose(shares, [[0.5, 0.2], [0.5, 0.3]])
+
+
 def test_calibration_error_is_the_weighted_gap_of_each_bin():
     # Three images of confidence .6 of which one is right, and one of confidence .95 that is right.
     found = reliability(np.array([0, 1, 1, 0]), logs([0.6, 0.4], [0.6, 0.4], [0.6, 0.4], [0.95, 0.05]), n_bins=10)

@@ -91,7 +91,7 @@ def test_reliability_of_up_to_three_networks_fits(n):
     networks = [reliability(name) for name in (*NAMES, "baseline")[:n]]
     figure = Plot("reliability_diagram", {"networks": networks, "title": "t"}).draw()
     assert_nothing_is_clipped(figure)
-    assert "expected calibration error 5.0%" in figure.axes[0].get_title()
+    assert "expected calibration error 5.0 %" in figure.axes[0].get_title()
 
 
 @pytest.mark.parametrize("n", [1, 3])
