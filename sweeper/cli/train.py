@@ -69,8 +69,8 @@ _NOT_WITH_TRIAL = {
     "--compare",
     metavar="RUN",
     multiple=True,
-    help="Draw the learning curves beside those of this MLflow run, as comparison.png in the training's own run, even "
-    "if the training is already complete. Repeatable.",
+    help="Draw the learning curves beside those of this MLflow run, as curves/comparison.png in the training's own "
+    "run, even if the training is already complete. Repeatable.",
 )
 @device_options(jobs_help="Folds and repeats at once: auto is one per usable core, or one per GPU.  [default: auto]")
 @source_options
@@ -199,7 +199,8 @@ def _show(outcome: "TrainingOutcome") -> None:
     click.echo(f"MLflow run {outcome.run_id}, experiment {data_name}")
     if request.compare:
         click.echo(
-            f"Learning curves beside those of {', '.join(request.compare)}: comparison.png in the run's artifacts"
+            f"Learning curves beside those of {', '.join(request.compare)}: curves/comparison.png in the run's "
+            "artifacts"
         )
     next_commands = [f"sweeper sync{store_arguments(request.store)}"] * bool(outcome.undelivered)
     next_commands += [f"sweeper ui{store_arguments(request.store)}"] * request.store.embedded_tracking

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from sweeper.data.source import DataSource
 from sweeper.errors import SweeperError
-from sweeper.events import Listener
+from sweeper.events import Listener, Note
 from sweeper.promotion import recorded, test_evaluation
 from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.jobs import PromotionJobs
@@ -16,7 +16,7 @@ from sweeper.promotion.request import PromotionRequest
 from sweeper.runs.batch import Training
 from sweeper.runs.stop import StopRequest
 from sweeper.store.redaction import redact
-from sweeper.tracking import promotions
+from sweeper.tracking import descriptions, promotions
 from sweeper.tracking.ledger import Ledger
 from sweeper.tracking.registry import Registry
 from sweeper.tracking.tracker import Tracker
@@ -92,4 +92,14 @@ class LastSteps:
         outcome = recorded.with_tests(outcome, ledger, self.jobs.study_id)
         outcome = recorded.with_champion(outcome, self.registry)
         self.tracker.log_text(None, {promotions.PRINTED: json.dumps(outcome.summary(), indent=2)})
+        self._describe(outcome)
         return outcome
+
+    def _describe(self, outcome: PromotionOutcome) -> None:
+        """Puts the outcome in words above the ranking in MLflow's description of the study."""
+        said = [f"- {descriptions.escaped(sentence)}" for sentence in outcome.sentences]
+        brief = f"### Promotion\n\n**{descriptions.escaped(outcome.plain_sentence)}**"
+        try:
+            descriptions.add_to_study(self.request.store, self.tracker.run_id, ["\n".join([brief, "", *said]), brief])
+        except SweeperError as error:  # the promotion's own run has it all
+            self.listener(Note(f"MLflow's description of the study lacks what the promotion has found: {error}"))

@@ -157,7 +157,7 @@ def plots_of(
         counts = metrics.confusion_matrix(labels, logits[role].argmax(1), len(classes))
         return lambda: plots.confusion_matrix(counts, classes, f"Test confusion matrix, {role} ({counted})")
 
-    return {f"{role}_confusion_matrix.png": matrix(role) for role in logits}
+    return {f"confusion/{role}_confusion_matrix.png": matrix(role) for role in logits}
 
 
 def _cell(name: str, guard: str) -> str:

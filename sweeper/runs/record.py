@@ -9,6 +9,7 @@ import numpy as np
 
 from sweeper.config import Configuration
 from sweeper.engine.job import END_METRICS, TrialResult
+from sweeper.evaluation.amounts import amount
 from sweeper.models import families, layers
 from sweeper.plots import Plot
 from sweeper.runs.fold_means import mean_epochs
@@ -17,17 +18,21 @@ from sweeper.tracking.outbox import Key
 from sweeper.tracking.tracker import Tracker, table
 from sweeper.training.loop import EpochMetrics
 
+# The folders of a run's plots in MLflow, by theme.
+CURVES, CONFUSION, SEARCH = "curves", "confusion", "search"
+
 
 def training_plots(
     name: str, history: Sequence[EpochMetrics], result: TrialResult, classes: Sequence[str]
 ) -> dict[str, Plot]:
     """The plots of a complete training by file name, with a confusion matrix if there is a validation part."""
     epochs = [metrics.values() for metrics in history]
-    plots = {"learning_curves.png": Plot("learning_curves", {"epochs": epochs, "title": f"Learning curves, {name}"})}
+    curves = {"epochs": epochs, "title": f"Learning curves, {name}"}
+    plots = {f"{CURVES}/learning_curves.png": Plot("learning_curves", curves)}
     heads = [metrics.values() for metrics in history if metrics.heads]
     if heads:
         title = f"Accuracy of the auxiliary heads, {name}"
-        plots["head_accuracies.png"] = Plot("head_accuracies", {"epochs": heads, "title": title})
+        plots[f"{CURVES}/head_accuracies.png"] = Plot("head_accuracies", {"epochs": heads, "title": title})
     return plots | _confusion(name, [result], classes)
 
 
@@ -37,7 +42,7 @@ def mean_plots(
     """The plots of several complete trainings together, by file name; their confusion matrices are summed."""
     trainings = [[metrics.values() for metrics in history] for history in histories]
     curves = {"trainings": trainings, "title": f"Learning curves, {name}"}
-    return {"learning_curves.png": Plot("mean_learning_curves", curves), **_confusion(name, results, classes)}
+    return {f"{CURVES}/learning_curves.png": Plot("mean_learning_curves", curves), **_confusion(name, results, classes)}
 
 
 def _confusion(name: str, results: Sequence[TrialResult], classes: Sequence[str]) -> dict[str, Plot]:
@@ -46,17 +51,28 @@ def _confusion(name: str, results: Sequence[TrialResult], classes: Sequence[str]
         return {}
     title = f"Validation confusion matrix, {name}"
     arguments = {"matrix": np.sum(matrices, axis=0).tolist(), "classes": classes, "title": title}
-    return {"validation_confusion_matrix.png": Plot("confusion_matrix", arguments)}
+    return {f"{CONFUSION}/validation_confusion_matrix.png": Plot("confusion_matrix", arguments)}
 
 
-def final_metrics(metrics: Mapping[str, float], n_parameters: int, seconds: float) -> dict[str, float]:
-    """A run's metrics beyond its epochs: the best epoch's, END_METRICS, standard deviations, parameters and seconds."""
+def final_metrics(metrics: Mapping[str, float], n_parameters: int) -> dict[str, float]:
+    """A run's metrics beyond its epochs: END_METRICS, standard deviations, and the number of parameters."""
     known = {
         name: value
         for name, value in metrics.items()
-        if (name.startswith("best_") or name in END_METRICS or name.endswith("_sd")) and not math.isnan(value)
+        if (name in END_METRICS or name.endswith("_sd")) and not name.startswith("best_") and not math.isnan(value)
     }
-    return known | {"n_parameters": n_parameters, "seconds": seconds}
+    return known | {"n_parameters": n_parameters}
+
+
+def final_tags(metrics: Mapping[str, float], seconds: float) -> dict[str, str]:
+    """A run's best epoch and seconds, as tags.
+
+    MLflow draws a chart for each metric, in the order of their names: as metrics, those of the best epoch would come
+    before all learning curves. They are for reading, because nothing is ranked by them.
+    """
+    best = {name: value for name, value in metrics.items() if name.startswith("best_") and not math.isnan(value)}
+    shown = {name: str(int(value)) if name == "best_epoch" else amount(name, value) for name, value in best.items()}
+    return {f"sweeper.{name}": text for name, text in shown.items()} | {"sweeper.seconds": f"{seconds:.1f}"}
 
 
 def log_means(tracker: Tracker, key: Key | None, histories: Sequence[Sequence[EpochMetrics]]) -> None:

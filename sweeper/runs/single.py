@@ -20,7 +20,7 @@ from sweeper.runs.batch import BatchRunner, Training
 from sweeper.runs.end_on_failure import ends_on_failure
 from sweeper.runs.fold_means import metrics_of
 from sweeper.runs.jobs import jobs_of
-from sweeper.runs.record import final_metrics, log_means, mean_plots, texts
+from sweeper.runs.record import CURVES, final_metrics, final_tags, log_means, mean_plots, texts
 from sweeper.runs.repetition import Repetition, repetition_of
 from sweeper.runs.request import TrainingRequest
 from sweeper.runs.result_file import CompletedTraining
@@ -36,7 +36,7 @@ from sweeper.tracking.learning_curves import INIT, Curves, curves_of
 from sweeper.tracking.tracker import Tracker
 
 # The plot of a training's learning curves beside those of other runs.
-COMPARISON = "comparison.png"
+COMPARISON = f"{CURVES}/comparison.png"
 # The best epoch is the one with the highest validation accuracy.
 METRIC = METRICS["accuracy"]
 
@@ -254,8 +254,8 @@ class _Single:
             if len(outcomes) > 1:
                 log_means(self.tracker, None, histories)
                 self.tracker.log_plots(None, mean_plots(self.title, histories, results, self.training_set.classes))
-            final = final_metrics(metrics, result.n_parameters, result.seconds)
-            self.tracker.finish(None, State.COMPLETE, metrics=final)
+            final, tags = final_metrics(metrics, result.n_parameters), final_tags(metrics, result.seconds)
+            self.tracker.finish(None, State.COMPLETE, metrics=final, tags=tags)
         return result
 
     def _training(self, job: TrialJob) -> Training:

@@ -10,7 +10,7 @@ import optuna
 from sweeper.errors import SweeperError, UsageError
 from sweeper.events import ENDED, State
 from sweeper.runs import run_metadata
-from sweeper.runs.record import final_metrics, log_values
+from sweeper.runs.record import final_metrics, final_tags, log_values
 from sweeper.search import study_report
 from sweeper.search.recorder import params_and_tags
 from sweeper.store.arguments import store_arguments
@@ -118,9 +118,10 @@ def _make_again(tracker: Tracker, study: optuna.Study, spec: StudySpec, trial: T
     elif len(spec.trainings) == 1:
         for number, value in trial.values.items():
             log_values(tracker, trial.number, number, {METRICS[spec.metric]: value})
-    metrics = final_metrics(trial.metrics, trial.n_parameters or 0, trial.seconds)
+    metrics = final_metrics(trial.metrics, trial.n_parameters or 0)
+    tags = final_tags(trial.metrics, trial.seconds)
     state = trial.state if trial.state in ENDED else State.INTERRUPTED
-    tracker.finish(trial.number, state, reason=trial.reason, metrics=metrics)
+    tracker.finish(trial.number, state, reason=trial.reason, metrics=metrics, tags=tags)
 
 
 def _set_aside(path: Path, dropped: Iterable[str]) -> list[Write]:

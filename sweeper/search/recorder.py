@@ -7,7 +7,7 @@ from typing import Any
 from sweeper.engine.job import TrialJob, TrialResult
 from sweeper.events import State
 from sweeper.runs.jobs import jobs_of
-from sweeper.runs.record import final_metrics, log_epoch, log_means, mean_plots, texts, training_plots
+from sweeper.runs.record import final_metrics, final_tags, log_epoch, log_means, mean_plots, texts, training_plots
 from sweeper.search.context import Context
 from sweeper.studies import trial_records
 from sweeper.studies.attributes import id_of
@@ -133,13 +133,14 @@ class Recorder:
         self, jobs: Sequence[TrialJob], record: TrialRecord, histories: Sequence[Sequence[EpochMetrics]]
     ) -> None:
         number = record.number
-        metrics = final_metrics(record.metrics, record.n_parameters or 0, record.seconds)
+        metrics = final_metrics(record.metrics, record.n_parameters or 0)
+        tags = final_tags(record.metrics, record.seconds)
         if len(jobs) > 1:
             log_means(self.tracker, number, histories)
             for job in jobs:
                 if self.tracker.state(job.key) in (State.RUNNING, State.INTERRUPTED):
                     self.tracker.finish(job.key, record.state, reason=record.reason)
-        self.tracker.finish(number, record.state, reason=record.reason, metrics=metrics)
+        self.tracker.finish(number, record.state, reason=record.reason, metrics=metrics, tags=tags)
         # By each training's own run: if MLflow has refused a write of that run, its files stay.
         for job in jobs:
             if self.tracker.is_ended(job.key):  # a training that never started has no files

@@ -6,21 +6,25 @@ from typing import Any
 
 import optuna
 
+from sweeper.evaluation.amounts import amount
 from sweeper.events import ENDED, State
 from sweeper.plots import Plot
+from sweeper.runs.record import SEARCH
 from sweeper.runs.variant_result import VariantResult
-from sweeper.search import variant_results
+from sweeper.search import study_description, variant_results
 from sweeper.spaces.space import Space
+from sweeper.store.redaction import redact
 from sweeper.studies import frontier, importance, lifecycle, trial_records
 from sweeper.studies.attributes import spec_of
 from sweeper.studies.importance import Importance
 from sweeper.studies.objective import METRICS, direction
 from sweeper.studies.trial_records import TrialRecord
+from sweeper.tracking.descriptions import DESCRIPTION
 from sweeper.tracking.tracker import Tracker, table
 
 
 def log_end(tracker: Tracker, study: optuna.Study, metric: str, stopped: str, seconds: float) -> None:
-    """Logs the ranking, the plots of the whole study, the importance of its parameters, and ends the parent run."""
+    """Logs the ranking, the plots of the whole study and the importances, describes the study, and ends its run."""
     trials = trial_records.records(study)
     counted = [t for t in trials if t.state in ENDED]
     tracker.log_text(None, {"ranking.csv": ranking_table(counted, metric)})
@@ -32,23 +36,23 @@ def log_end(tracker: Tracker, study: optuna.Study, metric: str, stopped: str, se
         "metric": metric,
         "direction": direction(metric),
     }
-    plots = {"optimization_history.png": Plot("optimization_history", history)}
+    plots = {f"{SEARCH}/optimization_history.png": Plot("optimization_history", history)}
     found = importance.measure(study, trials)
     if found.shares:
-        plots["parameter_importance.png"] = importance_plot(found)
+        plots[f"{SEARCH}/parameter_importance.png"] = importance_plot(found)
     networks = frontier.of_study(study, "parameters")
     if networks.points and not spec_of(study).variants_only:
-        plots["frontier.png"] = frontier.plot(networks)
-    tracker.log_text(None, {"parameter_importance.json": json.dumps(found.as_json(), indent=2)})
+        plots[f"{SEARCH}/frontier.png"] = frontier.plot(networks)
+    tracker.log_text(None, {f"{SEARCH}/parameter_importance.json": json.dumps(found.as_json(), indent=2)})
     tracker.log_plots(None, plots)
-    counts = trial_records.counts(trials)
-    metrics: dict[str, float] = {f"n_{state}": number for state, number in counts.items()} | {"seconds": seconds}
+    tags = {"sweeper.trials": study_description.counts(trials), "sweeper.seconds": f"{seconds:.1f}"}
     best = trial_records.best(trials, metric)
     if best is not None and best.value is not None:
-        metrics |= {"best_value": best.value, "best_trial": best.number}
-    tracker.finish(
-        None, State.COMPLETE if stopped in lifecycle.DONE else State.INTERRUPTED, reason=stopped, metrics=metrics
-    )
+        tags |= {"sweeper.best_value": amount(metric, best.value), "sweeper.best_trial": str(best.number)}
+    command = redact(study.user_attrs.get(lifecycle.COMMAND, ""))
+    tags[DESCRIPTION] = study_description.description(study.study_name, trials, metric, command)
+    # Tags, not metrics: MLflow's interface draws a chart for each metric, and orders them by name.
+    tracker.finish(None, State.COMPLETE if stopped in lifecycle.DONE else State.INTERRUPTED, reason=stopped, tags=tags)
 
 
 def log_variants(

@@ -9,6 +9,7 @@ from sweeper.config import TrainConfig
 from sweeper.events import State
 from sweeper.models import families, layers
 from sweeper.plots import Plot
+from sweeper.runs.record import CURVES
 from sweeper.runs.variant_result import SHOWN_METRICS, VariantResult
 from sweeper.spaces.space import Space
 from sweeper.studies import trial_records, variant_curves
@@ -94,14 +95,18 @@ def plots_of(study: optuna.Study, found: Sequence[VariantResult], space: Space, 
         assert result.trial is not None
         name, trainings = result.variant, variant_curves.load(study, result.trial)
         title = f"Learning curves, {name}"
-        plots[f"learning_curves/{_file_name(result)}.png"] = Plot(
+        plots[f"{CURVES}/{_file_name(result)}.png"] = Plot(
             "mean_learning_curves", {"trainings": trainings, "title": title}
         )
         overlaid.append({"name": name, "trainings": trainings})
         rates.append({"name": name, **_rates(space.variants[name].configuration.train, result.epochs, n_train)})
     return plots | {
-        "learning_curves.png": Plot("overlaid_curves", {"variants": overlaid, "title": f"{space.name}: all variants"}),
-        "learning_rates.png": Plot("learning_rates", {"variants": rates, "title": f"{space.name}: learning rates"}),
+        f"{CURVES}/all_variants.png": Plot(
+            "overlaid_curves", {"variants": overlaid, "title": f"{space.name}: all variants"}
+        ),
+        f"{CURVES}/learning_rates.png": Plot(
+            "learning_rates", {"variants": rates, "title": f"{space.name}: learning rates"}
+        ),
     }
 
 

@@ -8,7 +8,7 @@ from sweeper.events import State
 from sweeper.store.stored_values import checked
 from sweeper.tracking.outbox import Key, Write
 
-# The type of each argument, by action.
+# The type of each argument, by action; the tags of an end are None in writes of older versions.
 ACTIONS: Mapping[str, Mapping[str, Any]] = {
     "start": {"name": str, "time": int, "params": dict[str, Any], "tags": dict[str, str], "under": Key | None},
     "metrics": {"epoch": int, "time": int, "values": dict[str, float]},
@@ -18,7 +18,7 @@ ACTIONS: Mapping[str, Mapping[str, Any]] = {
     "weights": {"path": str},
     "drop_weights": {},
     "forget": {"path": str},
-    "finish": {"state": State, "time": int, "reason": str, "metrics": dict[str, float]},
+    "finish": {"state": State, "time": int, "reason": str, "metrics": dict[str, float], "tags": dict[str, str] | None},
 }
 
 

@@ -20,10 +20,13 @@ from sweeper.tracking import confirmation, deletions
 from sweeper.tracking.actions import check_write
 from sweeper.tracking.client import ROOT, is_server, params_of, search_runs, tags_of
 from sweeper.tracking.deletions import Deletion
+from sweeper.tracking.descriptions import DESCRIPTION, add_section
 from sweeper.tracking.outbox import Key, Target, Write
 from sweeper.tracking.places import check_run
 
-# MLflow's status for each state of a run, so that a search for the best finished run never finds a partial one.
+# MLflow's status for each state of a run, so that a search for the best finished run never finds a partial one. Its
+# interface has a red cross for KILLED as for FAILED, and a green check or a clock for the others, which would both be
+# wrong for a pruned trial: the tag sweeper.state, which can be shown as a column, tells them apart.
 STATUS = {
     State.RUNNING: "RUNNING", State.COMPLETE: "FINISHED", State.PRUNED: "KILLED", State.INTERRUPTED: "KILLED",
     State.FAILED: "FAILED",
@@ -179,11 +182,22 @@ class RunWriter:
     def _own_path(self, path: str) -> Path:
         return self._store.own_path(self._target.study, self._target.study_id, path)
 
-    def _finish(self, key: Key | None, state: str, time: int, reason: str, metrics: Mapping[str, float]) -> None:
+    def _finish(
+        self,
+        key: Key | None,
+        state: str,
+        time: int,
+        reason: str,
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
         run_id = self._run_id(key)
         batch = [Metric(name, value, time, 0) for name, value in metrics.items()]
-        tags = tags_of({"sweeper.state": state, "sweeper.reason": reason})
-        self._client.log_batch(run_id, metrics=batch, tags=tags)
+        if tags and DESCRIPTION in tags:
+            add_section(self._client, run_id, [tags[DESCRIPTION]])
+            tags = {name: text for name, text in tags.items() if name != DESCRIPTION}
+        found = tags_of({**(tags or {}), "sweeper.state": state, "sweeper.reason": reason})
+        self._client.log_batch(run_id, metrics=batch, tags=found)
         self._client.set_terminated(run_id, STATUS[State(state)], time)
 
 

@@ -175,10 +175,12 @@ class Tracker:
         *,
         reason: str = "",
         metrics: Mapping[str, float] | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> None:
         """Ends the run of a child, or (None) the parent run, in `state` (a key of run_writer.STATUS)."""
         self._states[key] = state
-        self._outbox_worker.put(key, "finish", state=state, time=_now(), reason=reason, metrics=dict(metrics or {}))
+        ended = {"reason": reason, "metrics": dict(metrics or {}), "tags": dict(tags or {})}
+        self._outbox_worker.put(key, "finish", state=state, time=_now(), **ended)
 
     def repeat(self, writes: Sequence[Write]) -> None:
         """Puts writes of an earlier outbox into this one, as they were."""

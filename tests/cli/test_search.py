@@ -82,7 +82,11 @@ def test_runs_are_in_mlflow_with_all_that_belongs_to_them(finished):
     assert parent.data.params["n_train"] == "1200"
     assert parent.data.params["data_sha256"] == load_training_set(DataSource("fashion_mnist")).sha256
     names = {a.path for a in client.list_artifacts(outcome["run_id"])}
-    assert names >= {"space.toml", "environment.json", "ranking.csv", "optimization_history.png"}
+    assert names >= {"space.toml", "environment.json", "ranking.csv", "search"}
+    assert "search/optimization_history.png" in {a.path for a in client.list_artifacts(outcome["run_id"], "search")}
+    # Charts of single numbers would stand before the learning curves.
+    assert not parent.data.metrics
+    assert "### Ranking" in parent.data.tags["mlflow.note.content"]
 
     children = client.search_runs(
         [outcome["experiment_id"]], f"tags.`mlflow.parentRunId` = '{outcome['run_id']}'", order_by=["start_time"]
@@ -95,7 +99,7 @@ def test_runs_are_in_mlflow_with_all_that_belongs_to_them(finished):
         assert set(child.data.params) == fields
         assert set(child.data.metrics) >= EPOCH_METRICS
         files = {a.path for a in client.list_artifacts(child.info.run_id)}
-        assert files >= {"config.json", "layers.csv", "learning_curves.png", "validation_confusion_matrix.png"}
+        assert files >= {"config.json", "layers.csv", "curves", "confusion"}
         with_weights += "weights" in files
     assert with_weights == 2
     assert not list((store / "checkpoints").rglob("*.safetensors"))

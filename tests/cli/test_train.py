@@ -99,8 +99,12 @@ class Workplace:
         return {run.info.run_name: run for run in found}
 
     def artifacts(self, run_id):
-        found = {entry.path for entry in self.client.list_artifacts(run_id)}
-        return found | {entry.path for entry in self.client.list_artifacts(run_id, "weights")} - {"weights"}
+        """The paths of folders and of the files in them."""
+        entries = self.client.list_artifacts(run_id)
+        inside = [
+            entry for folder in entries if folder.is_dir for entry in self.client.list_artifacts(run_id, folder.path)
+        ]
+        return {entry.path for entry in [*entries, *inside]}
 
     def runs(self, variant):
         """The runs that are no parts of others."""
@@ -147,8 +151,8 @@ def signal_at(monkeypatch, count, number=signal.SIGINT):
 
 
 SINGLE = {
-    "space.toml", "environment.json", "config.json", "layers.csv", "learning_curves.png",
-    "validation_confusion_matrix.png", "weights", "weights/model.safetensors",
+    "space.toml", "environment.json", "config.json", "layers.csv", "curves", "curves/learning_curves.png",
+    "confusion", "confusion/validation_confusion_matrix.png", "weights", "weights/model.safetensors",
 }  # fmt: skip
 
 
@@ -175,7 +179,8 @@ def test_training_is_one_run_with_all_that_belongs_to_it_and_no_study(workplace)
     assert [step for step, _ in workplace.history(outcome["run_id"])] == [1, 2, 3]
     assert run.data.metrics["validation_accuracy"] == outcome["validation_accuracy"]
     assert run.data.metrics["n_parameters"] == outcome["n_parameters"]
-    assert {"best_epoch", "best_validation_accuracy", "macro_recall", "seconds"} <= set(run.data.metrics)
+    assert "macro_recall" in run.data.metrics
+    assert {"sweeper.best_epoch", "sweeper.best_validation_accuracy", "sweeper.seconds"} <= set(run.data.tags)
     assert workplace.artifacts(outcome["run_id"]) == SINGLE
     assert workplace.children(outcome) == {}
 
@@ -245,7 +250,7 @@ def test_each_fold_and_repeat_is_a_run_under_it_and_it_has_the_means(workplace):
 def test_heads_are_logged_by_epoch_and_drawn(workplace):
     outcome = workplace.trained("--variant", "headed", "--epochs", 2)
     assert [step for step, _ in workplace.history(outcome["run_id"], "aux_conv1_validation_accuracy")] == [1, 2]
-    assert "head_accuracies.png" in workplace.artifacts(outcome["run_id"])
+    assert "curves/head_accuracies.png" in workplace.artifacts(outcome["run_id"])
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -468,12 +473,12 @@ def test_curves_are_drawn_beside_those_of_others_after_the_end_too(workplace, so
     other = workplace.trained("--epochs", 1, "--folds", 2, "--seed", 23)
     arguments = ("--epochs", 1, "--seed", 24, "--set", "hidden=[6]", "--init", source)
     outcome = workplace.trained(*arguments)
-    assert "comparison.png" not in workplace.artifacts(outcome["run_id"])
+    assert "curves/comparison.png" not in workplace.artifacts(outcome["run_id"])
     n_made = len(InlinePool.made)
     shown = workplace.train(*arguments, "--compare", source, "--compare", other["run_id"])
-    assert f"beside those of {source}, {other['run_id']}: comparison.png" in shown.stdout
+    assert f"beside those of {source}, {other['run_id']}: curves/comparison.png" in shown.stdout
     assert len(InlinePool.made) == n_made
-    assert "comparison.png" in workplace.artifacts(outcome["run_id"])
+    assert "curves/comparison.png" in workplace.artifacts(outcome["run_id"])
     [lines] = [given["variants"] for given in drawn]
     assert [line["name"] for line in lines] == [
         f"tiny_space baseline from run {source[:8]} (this run)",

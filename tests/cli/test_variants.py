@@ -108,10 +108,13 @@ def test_variants_are_direct_children_of_the_parent_run_and_their_trainings_thei
 def test_parent_run_has_the_table_and_the_figures(place, compared):
     client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{place}/store/mlflow.db")
     files = {artifact.path for artifact in client.list_artifacts(compared["run_id"])}
-    assert {"variants.csv", "learning_curves.png", "learning_rates.png", "learning_curves"} <= files
-    assert "parameter_importance.png" not in files
-    each = {artifact.path for artifact in client.list_artifacts(compared["run_id"], "learning_curves")}
-    assert each == {"learning_curves/0-baseline.png", "learning_curves/1-with__markup_.png"}
+    assert {"variants.csv", "curves"} <= files
+    assert "search/parameter_importance.png" not in {
+        a.path for a in client.list_artifacts(compared["run_id"], "search")
+    }
+    each = {artifact.path for artifact in client.list_artifacts(compared["run_id"], "curves")}
+    assert each >= {"curves/0-baseline.png", "curves/1-with__markup_.png"}
+    assert each >= {"curves/all_variants.png", "curves/learning_rates.png"}
 
 
 def test_variant_is_trained_for_epochs_of_its_own(place, compared):

@@ -131,6 +131,7 @@ class FakeTracker:
         self.figures: dict[Key, list[str]] = {}
         self.weights: set[Key] = set()
         self.summaries: dict[Key, dict[str, float]] = {}  # what a run ends with
+        self.tags: dict[Key, dict[str, str]] = {}
 
     def child_run_id(self, key: Key) -> str | None:
         return f"run-{key}"
@@ -180,6 +181,7 @@ class FakeTracker:
     def last_epoch(self, key: Key) -> int:
         return max(self.epochs.get(key, []), default=0)
 
-    def finish(self, key: Key, state: str, *, reason: str = "", metrics: Any = None) -> None:
+    def finish(self, key: Key, state: str, *, reason: str = "", metrics: Any = None, tags: Any = None) -> None:
         self.states[key].append((state, reason))
         self.summaries[key] = dict(metrics or {})
+        self.tags[key] = dict(tags or {})

@@ -48,6 +48,16 @@ def test_promoted_study_is_only_shown_whatever_the_options(workplace, promoted, 
     assert [run.info.status for run in runs] == ["FINISHED"]
 
 
+def test_description_of_the_study_in_mlflow_begins_with_the_answer(promoted, client):
+    experiment = client.get_experiment_by_name("tiny").experiment_id
+    [run] = client.search_runs([experiment], "tags.`sweeper.kind` = 'study' AND tags.`sweeper.study` = 'first'")
+    note = run.data.tags["mlflow.note.content"]
+    assert note.startswith("### Promotion\n\n**")
+    assert promoted["plain_sentence"].partition(" [")[0] in note.partition("\n- ")[0]
+    assert "### Ranking" in note
+    assert note.rstrip().endswith("---")
+
+
 def test_promotions_lists_what_was_recorded_without_the_data(workplace, promoted):
     store = ("--store", workplace.store)
     listed = json.loads(workplace.run("promotions", *store, "--json").stdout)

@@ -175,9 +175,9 @@ def test_registered_champion_is_the_network_that_was_tested(workplace, monkeypat
     outcome = workplace.promoted("served", "--top", 1, "--seeds", 1, "--test", "--replace")
     [evaluation] = looks_of(workplace, "served")
     client = client_of(workplace)
-    names = {artifact.path for artifact in client.list_artifacts(evaluation["run_id"])}
+    names = {artifact.path for artifact in client.list_artifacts(evaluation["run_id"], "confusion")}
     roles = set(evaluation["models"])
-    assert names >= {f"{role}_confusion_matrix.png" for role in roles}
+    assert names >= {f"confusion/{role}_confusion_matrix.png" for role in roles}
     with open(client.download_artifacts(evaluation["run_id"], "predictions.csv"), encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     data = load_test_set(DataSource("tiny", data_dir=workplace.folder / "data"), pixel_format=PixelFormat((1, 28, 28)))

@@ -246,7 +246,7 @@ def test_entry_holds_tables_and_a_confusion_matrix_a_role(ledger, test_set):
     assert set(files) == {
         "per_class_accuracy.csv",
         "predictions.csv",
-        *(f"{role}_confusion_matrix.png" for role in ("champion", "challenger", "baseline")),
+        *(f"confusion/{role}_confusion_matrix.png" for role in ("champion", "challenger", "baseline")),
     }
     rows = list(csv.DictReader(io.StringIO(files["predictions.csv"])))
     assert tuple(row["file"] for row in rows) == names

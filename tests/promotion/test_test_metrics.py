@@ -168,17 +168,17 @@ def test_accuracy_by_class_has_a_column_a_role_and_an_empty_cell_without_images(
 
 def test_every_role_has_a_confusion_matrix_of_its_own_predictions():
     drawn = plots_of(LABELS, {"champion": one_hot(LABELS), "baseline": one_hot([3, 3, 3, 3, 3])}, CLASSES, "look 1")
-    assert list(drawn) == ["champion_confusion_matrix.png", "baseline_confusion_matrix.png"]
+    assert list(drawn) == ["confusion/champion_confusion_matrix.png", "confusion/baseline_confusion_matrix.png"]
     cells = {}
     for name, draw in drawn.items():
         figure = draw()
         title = figure.get_suptitle()
-        assert title.startswith(f"Test confusion matrix, {name.split('_')[0]}")
+        assert title.startswith(f"Test confusion matrix, {name.partition('/')[2].split('_')[0]}")
         assert "look 1" in title
         cells[name] = {tuple(text.get_position()): text.get_text() for text in figure.axes[0].texts}
     # By column (predicted) and row (true).
-    assert cells["champion_confusion_matrix.png"] == {(0, 0): "2", (1, 1): "2", (2, 2): "1"}
-    assert cells["baseline_confusion_matrix.png"] == {(3, 0): "2", (3, 1): "2", (3, 2): "1"}
+    assert cells["confusion/champion_confusion_matrix.png"] == {(0, 0): "2", (1, 1): "2", (2, 2): "1"}
+    assert cells["confusion/baseline_confusion_matrix.png"] == {(3, 0): "2", (3, 1): "2", (3, 2): "1"}
 
 
 def test_network_that_gives_every_image_one_class_is_known_by_it():

@@ -100,7 +100,10 @@ def test_every_training_is_a_run_with_its_name_parameters_tags_and_texts(command
         assert (name, tags) == (training.name, {"sweeper.part": "train"})
         assert params == {**training.job.configuration.values(), "epochs": 3, "seed": training.job.seed}
         assert commands.tracker.texts[training.key] == {"config.json": "{}"}
-        assert commands.tracker.figures[training.key] == ["learning_curves.png", "validation_confusion_matrix.png"]
+        assert commands.tracker.figures[training.key] == [
+            "curves/learning_curves.png",
+            "confusion/validation_confusion_matrix.png",
+        ]
         assert commands.tracker.states[training.key] == [("running", ""), ("complete", "")]
         assert commands.tracker.epochs[training.key] == [1, 2, 3]
     assert commands.pool.closed

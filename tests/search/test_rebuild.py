@@ -175,7 +175,8 @@ def test_runs_are_made_again_from_the_studys_records_with_their_old_artifacts(pl
         assert [metric.step for metric in history] == [1, 2]
         assert [m.value for m in history] == pytest.approx([m.value for m in scores[name]], abs=1e-4)
         assert set(run.data.metrics) <= set(old.data.metrics)
-        assert {"best_validation_accuracy", "n_parameters", "seconds"} <= set(run.data.metrics)
+        assert "n_parameters" in run.data.metrics
+        assert {"sweeper.best_validation_accuracy", "sweeper.seconds"} <= set(run.data.tags)
 
     shown = json.loads(place.run("trials", "kept", "--store", place.store, "--json").stdout)["trials"]
     assert {trial["run_id"] for trial in shown} == {run.info.run_id for name, run in after.items() if name != "kept"}

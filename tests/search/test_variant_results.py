@@ -88,8 +88,8 @@ def test_figures_of_all_variants_and_of_each_are_on_the_parent_run(tmp_path):
     sweep.tracker.draws = True
     study_report.log_variants(sweep.tracker, sweep.study, found, sweep.space, 130)
     assert set(sweep.tracker.figures[None]) == {
-        "learning_curves.png", "learning_rates.png", "learning_curves/0-baseline.png",
-        "learning_curves/1-4.0.png", "learning_curves/2-5.0.png",
+        "curves/all_variants.png", "curves/learning_rates.png", "curves/0-baseline.png",
+        "curves/1-4.0.png", "curves/2-5.0.png",
     }  # fmt: skip
     assert set(sweep.tracker.texts[None]) == {"variants.csv"}
 
@@ -100,7 +100,7 @@ def test_learning_rates_are_those_of_the_training(tmp_path):
     )
     sweep.run(rising, trials=3)
     found = variant_results.results(sweep.study, sweep.space, (1, 28, 28), 2)
-    [rates, *_] = variant_results.plots_of(sweep.study, found, sweep.space, 128)["learning_rates.png"].arguments[
+    [rates, *_] = variant_results.plots_of(sweep.study, found, sweep.space, 128)["curves/learning_rates.png"].arguments[
         "variants"
     ]
     lr = sweep.space.variants[rates["name"]].configuration.train.lr
@@ -121,7 +121,9 @@ def test_variant_is_trained_for_epochs_of_its_own_and_told_so(tmp_path):
     assert told == {0: 3, 1: 3, 2: 5}
     assert json.loads(sweep.tracker.texts[2]["config.json"])["epochs"] == 5
     assert json.loads(sweep.tracker.texts[1]["config.json"])["epochs"] == 3
-    curves = variant_results.plots_of(sweep.study, found, sweep.space, 128)["learning_rates.png"].arguments["variants"]
+    curves = variant_results.plots_of(sweep.study, found, sweep.space, 128)["curves/learning_rates.png"].arguments[
+        "variants"
+    ]
     assert {rates["name"]: round(rates["steps"][-1]) for rates in curves} == {"baseline": 3, "4.0": 3, "5.0": 5}
 
 
