@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from sweeper.store.layout import StoreOptions
 from tests.promotion.conftest import client, workplace  # noqa: F401
 from tests.report.reports import Parsed
 
@@ -34,6 +35,17 @@ def test_the_page_of_a_promoted_study_has_its_answer_and_goes_to_mlflow(promoted
     assert all(command in shown for command in found["provenance"]["commands"])
     run_id = found["provenance"]["run_id"]
     assert [file.path for file in client.list_artifacts(run_id, "report")] == ["report/reported-report.html"]
+
+
+def test_a_running_study_is_a_snapshot_that_mlflow_does_not_get(workplace, promoted, report, client, tmp_path):  # noqa: F811
+    with StoreOptions(workplace.store).resolve({}).owning(promoted):
+        result = report(promoted, "--format", "json", "--output", "snapshot.json")
+        found = json.loads((tmp_path / "snapshot.json").read_text(encoding="utf-8"))
+        assert found["study"]["is_snapshot"] is True
+        assert "MLflow gets no copy" not in result.stderr  # only a page goes there
+        before = client.list_artifacts(found["provenance"]["run_id"], "report")
+        assert "MLflow gets no copy" in report(promoted, "--output", "snapshot.html").stderr
+        assert client.list_artifacts(found["provenance"]["run_id"], "report") == before
 
 
 def test_json_has_shares_and_all_sections(promoted, report, tmp_path):
