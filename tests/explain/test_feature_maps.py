@@ -41,8 +41,12 @@ def test_maps_are_those_that_the_next_layer_gets(activation):
         np.testing.assert_allclose(one.maps, other.maps, atol=1e-6)
 
 
-def test_last_maps_lead_to_the_logits():
-    network = network_of(lenet5())
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_last_maps_lead_to_the_logits(batch_norm):
+    network = network_of(lenet5(batch_norm=batch_norm))
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.fill_(0.3)
     last = torch.tensor(feature_maps(network, IMAGES)[-1].maps)
     with torch.inference_mode():
         np.testing.assert_allclose(network.network.classifier(last), network(torch.tensor(IMAGES)), atol=1e-5)
