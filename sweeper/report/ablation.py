@@ -48,7 +48,7 @@ def _ablated(outcome: AblationOutcome) -> Section:
     )
     figure = Figure(
         f"Champion minus champion with the choice set back, {outcome.n_images:,} {outcome.part} images",
-        how_to_read,
+        "",
         outcome.sentence,
         ablation_outcome.plot_of(outcome),
     )
