@@ -172,8 +172,13 @@ def finalists_table(outcome: "PromotionOutcome") -> Table:
 def tested_table(outcome: "PromotionOutcome") -> Table:
     """The test metrics, a column for each network."""
     by_study, by_store = outcome.evaluations
-    looks = f"test evaluations: {by_study} by this study, {by_store} in this store"
-    table = Table("", title=f"Test set, in percent; the loss in nats ({looks})", title_justify="left")
+    table = Table(
+        "",
+        title=f"Test set (test evaluations: {by_study} by this study, {by_store} in this store)",
+        title_justify="left",
+        caption="In percent; the loss in nats",
+        caption_justify="left",
+    )
     found = [(entrant.name, entrant.test) for entrant in outcome.entrants if entrant.test is not None]
     for name, _ in found:
         table.add_column(name, justify="right")

@@ -39,15 +39,15 @@ def test_importances_reach_the_studys_run_as_numbers_and_where_they_mean_somethi
     ended = []
     monkeypatch.setattr(sweep.tracker, "finish", lambda *run, **how: ended.append(how))
     log_end(sweep.tracker, sweep.study, "accuracy", "", 1.0)
-    found = json.loads(sweep.tracker.texts[None]["parameter_importance.json"])
+    found = json.loads(sweep.tracker.texts[None]["search/parameter_importance.json"])
     drawn = sweep.tracker.figures[None]
-    assert "frontier.png" in drawn
+    assert "search/frontier.png" in drawn
     if least == 8:
-        assert "parameter_importance.png" in drawn
+        assert "search/parameter_importance.png" in drawn
         assert found["evaluator"] == importance.EVALUATOR
         assert found["scores"] == "validation accuracy after epoch 3 of 3"
         assert found["shares"].keys() == found["null_high"].keys() == found["above_chance"].keys()
     else:
-        assert "parameter_importance.png" not in drawn
+        assert "search/parameter_importance.png" not in drawn
         assert found["refused"].startswith("Parameter importances need 13 trials with a score, and the study has 12: ")
     assert ended
