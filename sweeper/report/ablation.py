@@ -29,9 +29,9 @@ def section(subject: Subject) -> Section:
         return _without(Sentences([f"It cannot be read: {error}"]), recorded=None)
     if found is None:
         command = f"sweeper ablate {shlex.quote(subject.name)}{store_arguments(subject.store)}"
-        what = "trains the champion with each of its choices set back, and compares"
+        what = "It trains the champion with each of its choices set back, and compares"
         said = Sentences(["No ablation of the champion's choices was made."])
-        return _without(said, Commands([(command, what)]))
+        return _without(said, Commands([(what, command)]))
     return _ablated(found)
 
 
