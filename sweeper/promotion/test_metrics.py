@@ -133,7 +133,9 @@ def confusions_in(predictions: str, classes: Sequence[str]) -> dict[str, NDArray
 
     Raises ValueError for another table.
     """
-    positions = {_cell(name, "'"): position for position, name in enumerate(classes)}
+    # Older sweepers wrote the names as they are.
+    positions = {name: position for position, name in enumerate(classes)}
+    positions |= {_cell(name, "'"): position for position, name in enumerate(classes)}
     columns, *rows = csv.reader(predictions.splitlines(keepends=True))
     roles = [name.removesuffix("_prediction") for name in columns if name.endswith("_prediction")]
     try:

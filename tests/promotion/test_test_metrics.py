@@ -197,6 +197,12 @@ def test_confusions_are_read_back_from_the_predictions():
     }
 
 
+@pytest.mark.parametrize("cell", ["-none", "'-none"])
+def test_confusions_are_read_back_whether_or_not_a_class_was_marked_as_no_formula(cell):
+    table = f"image,label,champion_prediction,champion_probability\n0,{cell},cat,0.9\n1,cat,cat,0.9\n"
+    assert confusions_in(table, ("-none", "cat"))["champion"].tolist() == [[0, 1], [0, 1]]
+
+
 def test_predictions_of_other_classes_are_refused():
     with pytest.raises(ValueError, match=r"predictions.csv has rows of other classes"):
         confusions_in(written({"champion": one_hot([0, 1, 1, 2, 2])})["predictions.csv"], ("a", *CLASSES[1:]))
