@@ -111,12 +111,14 @@ def _of_search(store: Store, study: optuna.Study, notify: Notify) -> Mapping[str
 def _tested(
     store: Store, study: optuna.Study, outcome: PromotionOutcome, subject: Subject, notify: Notify
 ) -> Look | None:
-    """The confusions on the test images that the study's last test evaluation has recorded; None without one."""
-    ledger = Ledger(store)
+    """The confusions on the test images that the last test of this promotion has recorded; None without one."""
+    ledger, ours = Ledger(store), {entrant.network for entrant in outcome.entrants}
     evaluations = [
         evaluation
         for evaluation in ledger.evaluations()
-        if evaluation.complete and evaluation.study_id == id_of(study) and evaluation.test_sha256 == outcome.test_sha256
+        if evaluation.complete
+        and (evaluation.study_id, evaluation.test_sha256) == (id_of(study), outcome.test_sha256)
+        and ours.issuperset(evaluation.networks.values())
     ]
     if not evaluations:
         return None

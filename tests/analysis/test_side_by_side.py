@@ -10,7 +10,7 @@ from sweeper.analysis.inside import embeddings
 from sweeper.analysis.predicted import mistakes, probabilities
 from sweeper.errors import SweeperError
 from sweeper.studies.attributes import id_of
-from sweeper.tracking.ledger import Ledger
+from sweeper.tracking.ledger import EVALUATED, Ledger
 
 NAMES = ["curves", "confusions", "classes", "mistakes_1", "mistakes_2", "reliability", "features", "embedding"]
 
@@ -58,16 +58,19 @@ def test_confusions_of_the_test_come_from_the_ledger_and_nothing_is_tested(promo
             study_id=id_of(promoted.study),
             test_sha256=promoted.outcome.test_sha256,
             time="2026-11-29T12",
+            networks={"champion": promoted.outcome.entrants[0].network},
         )
+        by_name = SimpleNamespace(**vars(evaluation) | {"time": "2026-11-30T12", "networks": {EVALUATED: "a run"}})
         classes = promoted.dataset.classes
         rows = [f"{i},{one},{classes[0]},0.5" for i, one in enumerate(classes)]
         text = "\n".join(["image,label,champion_prediction,champion_probability", *rows])
-        patch.setattr(Ledger, "evaluations", lambda self: [evaluation])
+        patch.setattr(Ledger, "evaluations", lambda self: [evaluation, by_name])
         patch.setattr(Ledger, "table", lambda self, found, name: text)
         found = side_by_side.look(promoted.store, promoted.study, promoted.outcome, data_dir=promoted.data_dir)
     (look,) = [one for one in found if one.name == "test_confusions"]
     matrix = np.array(look.data["networks"][0]["matrix"])
     assert matrix[:, 0].tolist() == [1] * len(classes)
+    # A later look at another network, by name, is not the champion's.
     assert look.images_used.startswith(f"{len(classes)} test images, from the ledger's record of 2026-11-29")
 
 
