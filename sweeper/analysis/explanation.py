@@ -177,6 +177,7 @@ def _images(
         known = [_learned(store, request, network, given.images) for network in networks]
         return replace(given, described=f"{given.described}, {' and '.join(known)}")
     found = part_of(store, networks[0], request.part, **place)
+    place["notify"] = lambda note: None  # of the same images there is nothing new to say
     for other in networks[1:]:
         # The part of the other's own study and split, which it has not learned from either.
         theirs = part_of(store, other, found.part, **place)

@@ -61,11 +61,12 @@ def part_of(
     max_bytes: int | None = None,
     notify: Notify = lambda note: None,
 ) -> LabelledImages:
-    """A part of the images of the network's study; without a `part`, the one that says most about unseen images.
+    """A part of the images of the network's study; without a `part`, the one that says most and spoils nothing.
 
-    That is the confirm part, or else the validation part. Opens no test image. Raises SweeperError for a network of no
-    study, for a part that the network has learned from unless it is "train", and for data that are not those of the
-    search.
+    That is the confirm part of a promoted study, or else the validation part: who chooses finalists by confirm images
+    spoils the promotion's estimate, and `notify` says so to whoever names that part before. Opens no test image. Raises
+    SweeperError for a network of no study, for a part that the network has learned from unless it is "train", and for
+    data that are not those of the search.
     """
     if part not in (None, *PARTS):
         raise UsageError(f"a part must be {', '.join(PARTS[:-1])} or {PARTS[-1]}, got {part!r} (--part)")
@@ -73,10 +74,16 @@ def part_of(
     if network.trained_on == "pool" and part != "train":
         raise SweeperError(_seen(store, study, network))
     training_set, split = load_pool(study, network.fold, data_dir, offline, max_bytes, notify)
-    wanted = part or ("confirm" if len(split.confirm) else "validation")
+    is_promoted = recorded.find(store, study) is not None
+    wanted = part or ("confirm" if is_promoted and len(split.confirm) else "validation")
     chosen: NDArray[np.int64] = getattr(split, wanted)
     if not len(chosen):
         raise UsageError(f"study {study.study_name} has no {wanted} part (--part)")
+    if wanted == "confirm" and not is_promoted:
+        notify(
+            f"Study {study.study_name} is not promoted yet: if its finalists are chosen by what these confirm images "
+            "show, the promotion's estimate is too good"
+        )
     files = training_set.files
     return LabelledImages(
         images=training_set.images[chosen],

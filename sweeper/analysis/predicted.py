@@ -95,8 +95,11 @@ def mistakes(subject: Subject, n: int, name: str = "mistakes") -> Look:
 def probabilities(subject: Subject, chosen: NDArray[np.int64], name: str = "probabilities") -> Look:
     """The class probabilities of the `chosen` images, the largest marked."""
     how = "The bold class has the largest probability: blue is right, or unknown, and orange is wrong."
-    known = " (random images, not chosen by their predictions)" if len(chosen) < len(subject.images.images) else ""
-    return _tiles(subject, chosen, name, f"Class probabilities of {subject.name}{known}", how, [])
+    n_images, which = len(subject.images.images), ""
+    if len(chosen) < n_images:
+        given = f" (the first {len(chosen)})"
+        which = given if subject.images.part == "given" else " (random images, not chosen by their predictions)"
+    return _tiles(subject, chosen, name, f"Class probabilities of {subject.name}{which}", how, [])
 
 
 def _tiles(

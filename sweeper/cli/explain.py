@@ -38,7 +38,7 @@ ANALYSES = ("curves", "confusions", "classes", "mistakes", "probabilities", "rel
 @click.option(
     "--part",
     type=click.Choice(("confirm", "validation", "train")),
-    help="Look at this part of the study's images.  [default: confirm if there is one, else validation]",
+    help="Look at this part of the study's images.  [default: confirm of a promoted study, else validation]",
 )
 @click.option(
     "--output",

@@ -47,6 +47,13 @@ def test_all_analyses_of_two_networks_are_on_the_same_unseen_images(promoted, fr
     assert found.images_used == "60 confirm images, which no choice has used"
 
 
+def test_warning_about_the_part_is_given_once_for_two_networks(promoted, fresh, monkeypatch):
+    monkeypatch.setattr("sweeper.promotion.recorded.find", lambda store, study: None)
+    notes = []
+    asked(promoted, fresh[0], "confusions", against=fresh[1], part="confirm", notify=notes.append)
+    assert len([note for note in notes if "is not promoted yet" in note]) == 1
+
+
 def test_probabilities_are_of_four_random_images_and_name_the_best_epoch(promoted, trial):
     (look,) = asked(promoted, trial, "probabilities", part="validation").looks
     assert len(look.data["images"]) == 4
@@ -88,7 +95,8 @@ def test_given_images_that_the_network_was_trained_on_are_counted(promoted, tria
     folder = folder_of(tmp_path, (), labelled=False)
     for place in range(2):
         Image.fromarray(trained.images[place, 0]).save(folder / f"trained-{place}.png")
-    found = asked(promoted, trial, "probabilities", paths=[folder])
+    found = asked(promoted, trial, "probabilities", paths=[folder], n=3)
+    assert found.looks[0].title.endswith(" (the first 3)")
     assert found.images_used.startswith("8 given images, of which trial ")
     assert found.images_used.endswith(" of seen was trained on 2 (equal pixels)")
 

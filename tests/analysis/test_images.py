@@ -30,13 +30,26 @@ def part_of(promoted, found, part=None):
     return images.part_of(promoted.store, found, part, data_dir=promoted.data_dir)
 
 
-def test_network_of_a_trial_is_looked_at_on_the_confirm_part(promoted, trial, split):
+def test_network_of_a_promoted_study_is_looked_at_on_the_confirm_part(promoted, trial, split):
     found = part_of(promoted, trial)
     training_set, parts = split
     assert found.part == "confirm"
     assert np.array_equal(found.images, training_set.images[parts.confirm])
     assert np.array_equal(found.labels, training_set.labels[parts.confirm])
     assert found.described == "60 confirm images, which no choice has used"
+
+
+def test_before_a_promotion_confirm_images_are_looked_at_only_when_named_and_with_a_warning(
+    promoted, trial, monkeypatch
+):
+    monkeypatch.setattr(images.recorded, "find", lambda store, study: None)
+    notes = []
+    looked = {"data_dir": promoted.data_dir, "notify": notes.append}
+    assert images.part_of(promoted.store, trial, None, **looked).part == "validation"
+    assert notes == []
+    assert images.part_of(promoted.store, trial, "confirm", **looked).part == "confirm"
+    [warning] = notes
+    assert warning.startswith("Study seen is not promoted yet: ")
 
 
 @pytest.mark.parametrize("part", ["validation", "train"])
