@@ -29,6 +29,7 @@ from sweeper.models.predictor import logits_of
 from sweeper.plots import Plot
 from sweeper.promotion.predictions import Predictions
 from sweeper.promotion.test_metrics import measure, tables
+from sweeper.runs.record import CONFUSION
 from sweeper.runs.stop import StopRequest
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
@@ -78,7 +79,9 @@ def run(request: EvaluationRequest, listener: Listener, stop: StopRequest) -> Ev
     copies = before.holds(data.images)
     if copies is not None and request.invert:
         copies |= np.array(before.holds(np.bitwise_not(data.images)))
-    is_look = data.test_sha256 is not None and (lookup.path_of(source.dataset) is None or data.test_sha256 in known)
+    # A test part is known as that of a data set known by name, of a study, of the ledger, or of the network's own data.
+    is_known = lookup.path_of(source.dataset) is None or data.training_sha256 == found.data_sha256
+    is_look = data.test_sha256 is not None and (is_known or data.test_sha256 in known)
     store.prepare()
     entry = _entry(ledger, found, data, request, listener) if is_look else None
     stop.check()
@@ -179,7 +182,7 @@ def _unseen(
 
 
 def _why_unknown(reason: str, found: TrainedNetwork, data: EvaluationData) -> str:
-    if reason and data.training_sha256 == found.data_sha256:
+    if reason and data.part != "test" and data.training_sha256 == found.data_sha256:
         return f"its training had the same data, and so learned from most of these images ({reason})"
     return reason
 
@@ -197,7 +200,7 @@ def _recorded(
     """The outcome with the run that has it in MLflow: the ledger's entry, or a run of its own."""
     title = f"Confusion matrix, {found.name} on {data.described}"
     plots = {
-        "confusion_matrix.png": Plot(
+        f"{CONFUSION}/confusion_matrix.png": Plot(
             "confusion_matrix", {"matrix": matrix.tolist(), "classes": found.classes, "title": title}
         )
     }

@@ -32,7 +32,7 @@ class EvaluationData:
 
     `part` is one of PARTS. `files` names the file of each image, None for images without files of their own.
     `test_sha256` is the hash of the test part that is among the images, None if none is, and `training_sha256` that of
-    the training files, None unless they were read for the images. `missing` are the network's
+    the training files, None unless they were read. `missing` are the network's
     classes without an image. `conversions` says how the stored images became these, `value_range` which stored values
     became 0 and 255.
     """
@@ -74,7 +74,7 @@ def read(
     names_test, test = lookup.names_test_part(source.dataset, source.options), test_sha256(source)
     if part is None:
         part = "test" if names_test or (test is not None and test in known_tests) else "all"
-    found = _sets(source, path, part, names_test, lambda text: listener(Note(text)))
+    found, training_set = _sets(source, path, part, names_test, lambda text: listener(Note(text)))
     if part == "all" and test is not None and not names_test:
         listener(Note(f"{plain(source.dataset)} names no test part: all its labelled images are evaluated"))
     images = np.concatenate([each.images for each in found]) if len(found) > 1 else found[0].images
@@ -88,7 +88,7 @@ def read(
         labels=labels,
         files=None if None in files else sum((each for each in files if each), ()),
         test_sha256=None if part == "train" else test,
-        training_sha256=found[0].sha256 if isinstance(found[0], TrainingSet) else None,
+        training_sha256=None if training_set is None else training_set.sha256,
         missing=missing,
         conversions=tuple(dict.fromkeys(phrase for each in found for phrase in each.conversions)),
         value_range=found[0].value_range,
@@ -105,22 +105,19 @@ def test_of(study: optuna.Study, data_dir: Path | None) -> str | None:
 
 def _sets(
     source: DataSource, path: Path | None, part: str, names_test: bool, notify: Callable[[str], None]
-) -> Sequence[TestSet | TrainingSet]:
-    """The sets that hold the part's images."""
+) -> tuple[Sequence[TestSet | TrainingSet], TrainingSet | None]:
+    """The sets that hold the part's images, and the training set if it was read."""
     if part == "all" and path is not None and not names_test:
-        return [load_whole(source, path, notify=notify)]
+        return [load_whole(source, path, notify=notify)], None
     if part == "test" and path is None:
-        return [
-            load_test_set(
-                source, pixel_format=PixelFormat(lookup.input_shape(source.dataset, source.options)), notify=notify
-            )
-        ]
+        pixel_format = PixelFormat(lookup.input_shape(source.dataset, source.options))
+        return [load_test_set(source, pixel_format=pixel_format, notify=notify)], None
     training_set = load_training_set(source, notify=notify)
     if part == "train":
-        return [training_set]
+        return [training_set], training_set
     # The test images become what the data set's own training images are, and only then must fit the network.
     test_set = load_test_set(source, pixel_format=training_set.pixel_format, notify=notify)
-    return [test_set] if part == "test" else [training_set, test_set]
+    return [test_set] if part == "test" else [training_set, test_set], training_set
 
 
 def _fitting(images: NDArray[np.uint8], network: TrainedNetwork, source: DataSource) -> NDArray[np.uint8]:

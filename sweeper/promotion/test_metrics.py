@@ -16,6 +16,7 @@ from sweeper.evaluation.constant import Constant, best_constant
 from sweeper.evaluation.statistics import wilson
 from sweeper.promotion.comparisons import bounded
 from sweeper.promotion.predictions import Predictions
+from sweeper.runs.record import CONFUSION
 from sweeper.store.stored_values import checked
 from sweeper.tracking.tracker import table
 
@@ -159,7 +160,7 @@ def plots_of(
         counts = metrics.confusion_matrix(labels, logits[role].argmax(1), len(classes))
         return lambda: plots.confusion_matrix(counts, classes, f"Test confusion matrix, {role} ({counted})")
 
-    return {f"confusion/{role}_confusion_matrix.png": matrix(role) for role in logits}
+    return {f"{CONFUSION}/{role}_confusion_matrix.png": matrix(role) for role in logits}
 
 
 def _cell(name: str, guard: str) -> str:

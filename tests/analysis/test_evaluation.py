@@ -138,7 +138,10 @@ def test_scores_are_those_of_the_predictions_that_are_recorded_with_a_confusion_
     assert run.data.tags["sweeper.root"] == model.data.tags["sweeper.root"]
     assert run.info.experiment_id == model.info.experiment_id
     files = {file.path for file in client.list_artifacts(found["run_id"])}
-    assert files == {"confusion_matrix.png", "per_class_accuracy.csv", "predictions.csv", "result.json"}
+    assert files == {"confusion", "per_class_accuracy.csv", "predictions.csv", "result.json"}
+    assert [file.path for file in client.list_artifacts(found["run_id"], "confusion")] == [
+        "confusion/confusion_matrix.png"
+    ]
     with open(client.download_artifacts(found["run_id"], "predictions.csv")) as stream:
         rows = [line.rstrip().split(",") for line in stream][1:]
     right = [row[2] == row[3] for row in rows]
@@ -216,14 +219,25 @@ def test_own_images_that_a_search_had_set_aside_are_a_test_part_that_the_ledger_
     assert (other["part"], other["look"]["by_study"], other["look"]["in_store"]) == ("test", 1, 2)
 
 
-def test_network_of_a_training_by_itself_is_not_said_to_be_new_to_its_own_data(promoted, evaluate):
+def test_network_of_a_training_by_itself_is_not_new_to_its_own_data_and_their_test_part_is_known(
+    promoted, evaluate, other_images, tmp_path
+):
+    images, labels = other_images
+    own = tmp_path / "alone.npz"
+    arrays = {"train_images": images[:150], "train_labels": labels[:150]}
+    np.savez(own, test_images=images[150:], test_labels=labels[150:], **arrays)
     trained = promoted.workplace.run(
-        *("train", "tiny", "--space", promoted.workplace.space, "--epochs", 1, "--jobs", 1, "--json", "-q"),
-        *promoted.workplace.places,
+        *("train", own, "--space", promoted.workplace.space, "--epochs", 1, "--jobs", 1, "--json", "-q"),
+        *("--store", promoted.workplace.store),
     )
-    found = evaluate("tiny", "--part", "train", model=json.loads(trained.stdout)["run_id"])
-    assert found["n_copies"] is None
+    run_id = json.loads(trained.stdout)["run_id"]
+    found = evaluate(own, "--part", "train", model=run_id)
+    assert (found["n_copies"], found["look"]) == (None, None)
     assert found["why_unknown"].startswith("its training had the same data")
+    tested = evaluate(own, model=run_id)
+    assert (tested["part"], tested["look"]["by_study"]) == ("test", 1)
+    assert not tested["why_unknown"].startswith("its training had the same data")
+    assert "was tested on these test data already" in evaluate(own, model=run_id, code=2)
 
 
 STYLES = "id,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,productDisplayName"
