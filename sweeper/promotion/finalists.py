@@ -9,6 +9,7 @@ from sweeper.config import Configuration
 from sweeper.errors import SweeperError, UsageError
 from sweeper.events import State
 from sweeper.models import families, layers
+from sweeper.models.latency import deployed
 from sweeper.promotion.predictions import Predictions
 from sweeper.studies import trial_records
 from sweeper.studies.spec import StudySpec
@@ -70,7 +71,7 @@ def select(
         )
     if not any(trial.configuration == baseline for trial in chosen):
         chosen += [_baseline_trial(trials, baseline, spec.metric)]
-    searched = spec.space.get("parameters", {})
+    searched, measured = spec.space.get("parameters", {}), trial_records.latencies(trials)
     found = []
     for trial in chosen:
         configuration = trial.configuration or baseline
@@ -83,7 +84,8 @@ def select(
                 params=dict(trial.params) or {n: v for n, v in configuration.values().items() if n in searched},
                 epochs=spec.n_epochs(trial.variant),
                 is_baseline=configuration == baseline,
-                eligible=_is_eligible(spec, trial, n_parameters, n_multiply_adds),
+                # A latency as the search has measured it, perhaps for another trial: a duplicate has none of its own.
+                eligible=_is_eligible(spec, n_parameters, n_multiply_adds, measured.get(deployed(configuration.model))),
                 score=trial.value if trial.state == State.COMPLETE and not spec.has_old_scores else None,
                 n_parameters=n_parameters,
                 n_multiply_adds=n_multiply_adds,
@@ -98,10 +100,10 @@ def baseline_of(spec: StudySpec) -> Configuration | None:
     return None if values is None else Configuration.from_values(values)
 
 
-def _is_eligible(spec: StudySpec, trial: TrialRecord, n_parameters: int, n_multiply_adds: int) -> bool:
-    """Whether a network keeps the search's limits, that of latency by what the search has measured."""
-    unmeasured = spec.max_latency is not None and trial.milliseconds is None
-    return not unmeasured and not spec.limits.exceeded(n_parameters, n_multiply_adds, trial.milliseconds)
+def _is_eligible(spec: StudySpec, n_parameters: int, n_multiply_adds: int, milliseconds: float | None) -> bool:
+    """Whether a network keeps the search's limits; one that was not measured is not known to keep that of latency."""
+    unmeasured = spec.max_latency is not None and milliseconds is None
+    return not unmeasured and not spec.limits.exceeded(n_parameters, n_multiply_adds, milliseconds)
 
 
 def distinct(trials: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:

@@ -130,11 +130,7 @@ class TrialQueue:
         if self.spec.max_latency is None:
             return None
         network = deployed(proposal.configuration.model)
-        known = {
-            deployed(record.configuration.model): record.milliseconds
-            for record in trial_records.records(self.study)
-            if record.configuration is not None and record.milliseconds is not None
-        }
+        known = trial_records.latencies(trial_records.records(self.study))
         found = known.get(network) or milliseconds(network, self.input_shape, len(self.classes))
         proposal.trial.set_user_attr(MILLISECONDS, found)
         return found

@@ -52,6 +52,7 @@ def findings(study: optuna.Study, trials: Sequence[TrialRecord]) -> list[str]:
         *old_scores(spec),
         *_exhausted(trials, attributes, variants_only=spec.variants_only),
         *_without_score(trials),
+        *_without_winner(trials, spec),
         *_equal(trials, spec.metric),
         *_constant(trials),
         *_no_better(trials, spec.metric, constant_of(study)),
@@ -112,6 +113,15 @@ def _without_score(trials: Sequence[TrialRecord]) -> list[str]:
         for trial in ended
     )
     return [f"No trial completed: {', '.join(f'{n} {reason}' for reason, n in reasons.most_common())}."]
+
+
+def _without_winner(trials: Sequence[TrialRecord], spec: StudySpec) -> list[str]:
+    complete = [trial for trial in trials if trial.state == State.COMPLETE]
+    if not complete or any(trial.feasible for trial in complete):
+        return []
+    measured = [trial.milliseconds for trial in trials if trial.milliseconds is not None]
+    fastest = f"; the fastest of the study takes {min(measured):.3g} ms an image" if measured else ""
+    return [f"No network may win: all that completed are over a limit ({spec.limits.options()}){fastest}."]
 
 
 def _equal(trials: Sequence[TrialRecord], metric: str) -> list[str]:

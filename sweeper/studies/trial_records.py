@@ -9,9 +9,10 @@ from weakref import WeakKeyDictionary
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeper.config import Configuration
+from sweeper.config import Configuration, ModelConfig
 from sweeper.errors import plain
 from sweeper.events import State, outcome
+from sweeper.models.latency import deployed
 from sweeper.store.stored_values import checked
 from sweeper.studies.attributes import MILLISECONDS, RESULT, RETRY_OF, RUN_ID, TRIAL, attributes_of, spec_in
 from sweeper.studies.objective import direction
@@ -196,6 +197,15 @@ def counts(trials: Sequence[TrialRecord]) -> dict[str, int]:
 def n_counted(trials: Sequence[TrialRecord]) -> int:
     """The number of trials that count towards `--trials`: those that are complete, pruned or infeasible."""
     return sum(trial.state in (State.COMPLETE, State.PRUNED) and not trial.retried for trial in trials)
+
+
+def latencies(trials: Sequence[TrialRecord]) -> dict[ModelConfig, float]:
+    """The milliseconds that the search has measured, by network as `models.latency.deployed` gives it."""
+    return {
+        deployed(trial.configuration.model): trial.milliseconds
+        for trial in trials
+        if trial.configuration is not None and trial.milliseconds is not None
+    }
 
 
 def duplicates_in_a_row(trials: Sequence[TrialRecord]) -> int:

@@ -164,10 +164,19 @@ def test_multiply_adds_and_the_latency_that_the_search_measured_decide_too():
     found = selected([baseline_record(), record(1, 0.9)])
     assert selected([baseline_record()], max_madds=found[0].n_multiply_adds)[0].eligible
     assert not selected([baseline_record()], max_madds=found[0].n_multiply_adds - 1)[0].eligible
-    trials = [baseline_record(milliseconds=0.5), record(1, 0.9, milliseconds=0.2), record(2, 0.8)]
+    quick = configuration(n_filters=2)
+    trials = [
+        baseline_record(milliseconds=0.5),
+        record(1, 0.9, configuration=quick, milliseconds=0.2),
+        record(2, 0.8, configuration=configuration(n_filters=3)),
+    ]
     found = selected(trials, top=3, max_latency=0.3)
     # A network without a measurement is not known to keep the limit.
     assert [(f.trial, f.eligible) for f in found] == [(1, True), (2, False), (0, False)]
+    # A duplicate's network was measured for the trial that it repeats.
+    again = record(3, 0.9, configuration=quick, state="duplicate")
+    [named, _] = select([*trials, again], spec(max_latency=0.3), 1, SHAPE, CLASSES, numbers=[3])
+    assert (named.trial, named.eligible) == (3, True)
 
 
 @pytest.mark.parametrize("noted", [True, False])

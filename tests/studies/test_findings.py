@@ -1,4 +1,4 @@
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import optuna
 import pytest
@@ -34,6 +34,21 @@ FINE = [trial(0, 0.5), trial(1, 0.9), trial(2, reason="pruner"), trial(3, reason
 
 def test_nothing_is_said_of_a_study_that_is_as_it_should_be():
     assert findings(study(), FINE) == []
+
+
+def test_a_study_whose_networks_all_are_over_a_limit_says_that_none_may_win():
+    baseline = replace(trial(0, 0.5), feasible=False, milliseconds=0.3)
+    slow = [replace(trial(n, reason="latency: "), feasible=False, milliseconds=n / 4) for n in (1, 2)]
+    limited = {"max_params": 9000, "max_latency": 0.2}
+    told = [
+        "No network may win: all that completed are over a limit (--max-params 9000 --max-latency 0.2); the fastest of "
+        "the study takes 0.25 ms an image."
+    ]
+    assert findings(study(trials=3, **limited), [baseline, *slow]) == told
+    assert findings(study(**limited), [baseline, *slow, replace(trial(3, 0.9), milliseconds=0.1)]) == []
+    assert findings(study(trials=1, max_params=9000), [replace(trial(0, 0.5), feasible=False)]) == [
+        "No network may win: all that completed are over a limit (--max-params 9000)."
+    ]
 
 
 def test_a_space_that_is_exhausted_is_told_with_what_was_asked_for():
