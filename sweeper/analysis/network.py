@@ -182,8 +182,8 @@ def _loaded(found: TrainedRun, name: str, file: Path) -> TrainedNetwork:
 
 def _trained_on(tags: Mapping[str, str]) -> str:
     """The part of its study's images that a training has learned from."""
-    if "sweeper.study" not in tags or "sweeper.trial" not in tags:
+    if "sweeper.study" not in tags:
         return "unknown"
-    # A promotion's trainings say it; those of a search learn from the train part of their fold.
-    part = tags.get("sweeper.part", "train")
+    # Trainings of a promotion or an ablation say it; those of a search learn from the train part of their fold.
+    part = tags.get("sweeper.part", "train" if "sweeper.trial" in tags else "")
     return part if part in ("train", "pool") else "unknown"

@@ -82,21 +82,26 @@ def recorded(store: Store, study: optuna.Study) -> AblationOutcome | None:
     promotion = promotions_recorded.find(store, study)
     if promotion is None:
         return None
-    return _recorded(store, study, promotions_recorded.outcome_of(store, study, promotion))
+    found = _recorded(store, study, promotions_recorded.outcome_of(store, study, promotion))
+    return found and found[1]
 
 
 def plan(request: AblationRequest, listener: Listener, stop: StopRequest) -> Plan | AblationOutcome:
     """What the ablation would train; the outcome if nothing is to be trained, because it is recorded or trivial.
 
-    Trains and changes nothing. Raises SweeperError, without a promotion too, and UsageError.
+    Trains nothing. Raises SweeperError, without a promotion too, and UsageError.
     """
     store = request.store
     study = find_study(store, request.study)
     lost_runs.check(store, study.study_name)
     promoted = promotion_of(store, study)
     if promoted.entrants[0].is_baseline:
-        return _of_baseline(study, promoted)
-    if not request.again and (found := _recorded(store, study, promoted)):
+        why = f"The champion of study {study.study_name} is the baseline"
+        return _without_choices(study, promoted, why)
+    if not request.again and (known := _recorded(store, study, promoted)):
+        run_id, found = known
+        if store.owner(study.study_name) is None:
+            promotions.end_killed(store, run_id)
         text = f"Study {study.study_name} was ablated before: the recorded result is shown, and nothing is trained"
         listener(Note(text))
         if request.seeds not in (None, found.n_seeds):
@@ -106,9 +111,14 @@ def plan(request: AblationRequest, listener: Listener, stop: StopRequest) -> Pla
     lifecycle.check_usable(study, store_arguments(store))
     source = data_source.source_of(study, request.data_dir, request.offline, request.max_bytes)
     listener(Step(f"Reading the images of {plain(source.dataset)}"))
-    training_set, split = study_data.load(study, source, listener)
+    training_set, split = study_data.load(study, source, listener, purpose="ablated")
     stop.check()
-    return _planned(request, study, promoted, training_set, split)
+    planned = _planned(request, study, promoted, training_set, split)
+    if not planned.choices:
+        champion = f"{planned.champion.name}, the champion of study {study.study_name}"
+        why = f"{champion}, differs from the baseline only in what changes nothing"
+        return _without_choices(study, promoted, why)
+    return planned
 
 
 def promotion_of(store: Store, study: optuna.Study) -> PromotionOutcome:
@@ -120,7 +130,8 @@ def promotion_of(store: Store, study: optuna.Study) -> PromotionOutcome:
     return promotions_recorded.outcome_of(store, study, promotion)
 
 
-def _recorded(store: Store, study: optuna.Study, promoted: PromotionOutcome) -> AblationOutcome | None:
+def _recorded(store: Store, study: optuna.Study, promoted: PromotionOutcome) -> tuple[str, AblationOutcome] | None:
+    """The run and the outcome of the recorded ablation of this promotion's champion, if there is one."""
     spec = spec_of(study)
     found = promotions.find_ablation(store, spec.dataset, spec.data_sha256, id_of(study))
     if found is None:
@@ -136,9 +147,7 @@ def _recorded(store: Store, study: optuna.Study, promoted: PromotionOutcome) -> 
     # A later promotion may have another champion, or have ordered the finalists by seeds of the ablation.
     if outcome.trial != promoted.entrants[0].trial or min(outcome.seeds) <= _n_ordering(promoted):
         return None
-    if store.owner(study.study_name) is None:
-        promotions.end_killed(store, run_id)
-    return outcome
+    return run_id, outcome
 
 
 def _n_ordering(promoted: PromotionOutcome) -> int:
@@ -147,8 +156,7 @@ def _n_ordering(promoted: PromotionOutcome) -> int:
     return n_seeds
 
 
-def _of_baseline(study: optuna.Study, promoted: PromotionOutcome) -> AblationOutcome:
-    """The outcome without choices."""
+def _without_choices(study: optuna.Study, promoted: PromotionOutcome, why: str) -> AblationOutcome:
     return AblationOutcome(
         study=study.study_name,
         metric=promoted.metric,
@@ -161,7 +169,7 @@ def _of_baseline(study: optuna.Study, promoted: PromotionOutcome) -> AblationOut
         high=None,
         n_parameters=promoted.entrants[0].n_parameters,
         rows=[],
-        sentence=f"The champion of study {study.study_name} is the baseline: there is no choice to set back.",
+        sentence=f"{why}: there is no choice to set back.",
         notes=[],
         time=datetime.now(UTC).isoformat(timespec="seconds"),
     )

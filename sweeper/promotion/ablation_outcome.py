@@ -108,6 +108,8 @@ class AblationOutcome:
         outcome: Self = checked(cls, known, "ablation")
         if outcome.metric not in METRICS:
             raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {outcome.metric!r}")
+        if not outcome.seeds:
+            raise ValueError("an ablation must have at least one seed, got none")
         return outcome
 
 

@@ -129,6 +129,21 @@ def test_training_of_a_fold_is_found_as_that_of_the_fold(promoted, folded):
     assert (third.study, third.trial, third.fold, third.trained_on) == ("folded", number, 2, "train")
 
 
+@pytest.mark.parametrize(
+    ("tags", "part"),
+    [
+        ({"sweeper.study": "seen", "sweeper.trial": "1"}, "train"),
+        ({"sweeper.study": "seen", "sweeper.trial": "1", "sweeper.part": "pool"}, "pool"),
+        # Networks of an ablation are no trial's.
+        ({"sweeper.study": "seen", "sweeper.set_back": "lr", "sweeper.part": "train"}, "train"),
+        ({"sweeper.study": "seen", "sweeper.trial": "1", "sweeper.part": "moon"}, "unknown"),
+        ({"sweeper.trial": "1"}, "unknown"),
+    ],
+)
+def test_part_that_a_training_has_learned_from_is_told_by_its_tags(tags, part):
+    assert network._trained_on(tags) == part
+
+
 def fresh_run(promoted, client):
     experiment = client.get_experiment_by_name("tiny").experiment_id
     return client.search_runs([experiment], "tags.`sweeper.part` = 'train'")[0]

@@ -149,6 +149,22 @@ def test_a_recorded_ablation_is_shown_without_training(workplace, champion):
     assert recorded(workplace, STUDY).as_json() == ablated(workplace, STUDY)
 
 
+def test_only_the_command_ends_the_run_of_an_ablation_that_was_killed_at_its_end(workplace, client, champion):
+    [run] = runs_of(client, STUDY, "ablation")
+    client.update_run(run.info.run_id, "RUNNING")
+    recorded(workplace, STUDY)  # as the report does, perhaps while the command still runs
+    assert client.get_run(run.info.run_id).info.status == "RUNNING"
+    ablate(workplace, STUDY)
+    assert client.get_run(run.info.run_id).info.status == "FINISHED"
+
+
+def test_champion_that_differs_in_nothing_effective_has_no_choices(workplace, champion, monkeypatch):
+    monkeypatch.setattr(ablation.set_back, "each", lambda *sides: [])
+    shown = ablate(workplace, STUDY, "--again")
+    assert "differs from the baseline only in what changes nothing: there is no choice to set back." in shown.stdout
+    assert InlinePool.made == []
+
+
 def test_more_seeds_are_trained_for_the_champion_too_and_fewer_need_no_training(workplace, client, champion):
     outcome = ablated(workplace, STUDY, "--seeds", 3, "--again")
     assert outcome["seeds"] == [3, 4, 5]
@@ -243,13 +259,14 @@ def test_a_study_that_is_promoted_anew_meanwhile_is_not_ablated(workplace, champ
 
 def test_a_recorded_ablation_that_was_changed_is_refused_and_made_anew(workplace, client, champion):
     [run] = runs_of(client, STUDY, "ablation")
-    price = json.dumps(ablated(workplace, STUDY) | {"metric": "price"})
-    for text in ('{"study": "\\u001b[31m"}', price):
+    sound = ablated(workplace, STUDY)
+    changed = [json.dumps(sound | change) for change in ({"metric": "price"}, {"seeds": []})]
+    for text in ('{"study": "\\u001b[31m"}', *changed):
         client.log_text(run.info.run_id, text, "ablation.json")
         refused = ablate(workplace, STUDY, code=1)
         assert f"the recorded ablation of study {STUDY} cannot be read" in refused.stderr
         assert "--again ablates anew" in refused.stderr
-        assert ablated(workplace, STUDY, "--again")["n_seeds"] == 2
+    assert ablated(workplace, STUDY, "--again")["n_seeds"] == 2
 
 
 def test_without_a_champion_there_is_nothing_to_ablate_and_the_baseline_has_no_choices(workplace):
