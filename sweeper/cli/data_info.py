@@ -137,9 +137,9 @@ def _class_lines(summary: Mapping[str, Any]) -> list[str]:
         counts = [f"{summary[key]['class_counts'][name]:,}" if summary[key] else "-" for key in shown]
         n = training["class_counts"][name]
         bar = "#" * round(BAR_WIDTH * n / most)
-        share = f"{n / training['images']:.1%}"
+        share = f"{100 * n / training['images']:.1f} %"
         padded = column + " " * (width - cell_len(column))
-        lines.append(f"  {padded}{''.join(f'  {count:>10}' for count in counts)}  {share:>6}  {bar}".rstrip())
+        lines.append(f"  {padded}{''.join(f'  {count:>10}' for count in counts)}  {share:>7}  {bar}".rstrip())
     least = min(training["class_counts"].values())
     if least < most:
         lines.append(f"  The smallest class has {least:,} training images, the largest {most:,}.")
@@ -175,7 +175,7 @@ def _duplicate_lines(found: Mapping[str, Any]) -> list[str]:
             continue
         other = shared["images_of_another_class"]
         lines.append(
-            f"    {part} images that are also in training: {n:,} ({shared['share']:.2%} of {part}); "
+            f"    {part} images that are also in training: {n:,} ({100 * shared['share']:.2f} % of {part}); "
             f"{other:,} of them have another label there"
         )
         for example in shared["examples"]:

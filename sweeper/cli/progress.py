@@ -218,7 +218,7 @@ class _PlainLines:
                     self._say(f"{name} started")
             case BatchesTrained(name=name) if time.monotonic() - self.said >= SILENCE_SECONDS:
                 share = event.done / event.total
-                self._say(f"{name}: {share:.0%} of epoch {event.epoch} of {self.epochs.get(name, event.epoch)}")
+                self._say(f"{name}: {100 * share:.0f} % of epoch {event.epoch} of {self.epochs.get(name, event.epoch)}")
             case EpochEnded(name=name, metrics=m) if self.verbose:
                 values = (
                     f"validation {LABELS[metric]} {_amount(metric, getattr(m, METRICS[metric]))}"

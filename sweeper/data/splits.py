@@ -178,7 +178,7 @@ def raised_parts(split: Split, validation: float | int | None, confirm: float | 
     """
     size = len(split.train) + len(split.validation) + len(split.confirm)
     return [
-        f"The {name} part has {len(part):,} images, one of each class, where {share:.0%} of all would be "
+        f"The {name} part has {len(part):,} images, one of each class, where {100 * share:.0f} % of all would be "
         f"{share * size:,.0f}"
         for name, part, share in (("validation", split.validation, validation), ("confirm", split.confirm, confirm))
         if isinstance(share, float) and 0 < round(share * size) < n_classes <= len(part)

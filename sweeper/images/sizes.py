@@ -44,8 +44,8 @@ def how_to_resize(sizes: Sequence[tuple[int, int]]) -> str:
     if all(width == height for width, height in sizes):
         return resize
     share = 1 - min(min(size) / max(size) for size in sizes)
-    pad = f"pad (the default: all of an image, and up to {share:.0%} --background beside it)"
-    crop = f"crop (loses up to {share:.0%} of an image)"
+    pad = f"pad (the default: all of an image, and up to {100 * share:.0f} % --background beside it)"
+    crop = f"crop (loses up to {100 * share:.0f} % of an image)"
     return f"{resize}, with --fit {pad}, {crop} or stretch (distorts)"
 
 

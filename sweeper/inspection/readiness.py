@@ -120,8 +120,8 @@ def _duplicates(found: Mapping[str, Any]) -> list[str]:
         shared = found[key]
         if shared is not None and shared["images"]:
             sentences.append(
-                f"{shared['images']:,} {part} images ({shared['share']:.1%}) are in the training part too, so that "
-                f"scores on that part are too high: remove the copies"
+                f"{shared['images']:,} {part} images ({100 * shared['share']:.1f} %) are in the training part too, so "
+                f"that scores on that part are too high: remove the copies"
             )
     if mixed := found["training"]["groups_of_several_classes"]:
         sentences.append(
@@ -163,8 +163,9 @@ def _grey_images(images: NDArray[np.uint8], labels: Indices, classes: Sequence[s
     if shares[most] < MOSTLY or shares[least] > 1 - MOSTLY:
         return []
     return [
-        f"{shares[most]:.0%} of the images of {plain(classes[most])} are grey, and {shares[least]:.0%} of those of "
-        f"{plain(classes[least])}: a network can tell them apart by that alone; --grayscale makes all images grey"
+        f"{100 * shares[most]:.0f} % of the images of {plain(classes[most])} are grey, and {100 * shares[least]:.0f} % "
+        f"of those of {plain(classes[least])}: a network can tell them apart by that alone; --grayscale makes all "
+        "images grey"
     ]
 
 
@@ -182,9 +183,9 @@ def _alike(images: NDArray[np.uint8], labels: Indices) -> list[str]:
     if near >= ALIKE * far:
         return []
     return [
-        f"Neighbouring files differ by {near / far:.0%} of what two images of a class usually differ, as copies or the "
-        "frames of a video do: parts drawn at random share scenes, and scores are too high. Give parts of your own, "
-        "with val/ and test/ folders or --split-column"
+        f"Neighbouring files differ by {100 * near / far:.0f} % of what two images of a class usually differ, as "
+        "copies or the frames of a video do: parts drawn at random share scenes, and scores are too high. Give parts "
+        "of your own, with val/ and test/ folders or --split-column"
     ]
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter
 
 from sweeper.plots.names import LONGEST_CLASS_NAME, fitted
-from sweeper.plots.panels import BLUE, GREY, ORANGE, add_legend, empty_figure
+from sweeper.plots.panels import BLUE, GREY, ORANGE, add_legend, empty_figure, percent
 
 STYLES = ((BLUE, "o"), (ORANGE, "s"))
 
@@ -42,7 +42,7 @@ def class_scores(
         _dots(panels[1], network["f1"], shift, None, **style)
     for axes, text in zip(panels, ("Accuracy (% of the class's images)", "F1 (%)"), strict=False):
         axes.set_xlabel(text)
-        axes.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
+        axes.xaxis.set_major_formatter(percent(0))
     if differences is not None:
         _draw_differences(panels[2], differences)
     names = fitted(classes, LONGEST_CLASS_NAME)
@@ -81,5 +81,5 @@ def _draw_differences(axes: Axes, differences: Mapping[str, Sequence[Any]]) -> N
         colour = "black" if decided else GREY
         axes.hlines(place, low, high, color=colour, linewidth=1.4)
         axes.plot([value], [place], "o", markersize=6, color=colour, markerfacecolor=colour if decided else "none")
-    axes.set_xlabel("First less second (points of accuracy)\nfilled: decided, ring: undecided")
+    axes.set_xlabel("First minus second (points of accuracy)\nfilled: decided, ring: undecided")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:+.0f}" if value else "0"))

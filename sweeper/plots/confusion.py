@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
 from sweeper.evaluation.metrics import largest_confusions
 from sweeper.plots.glyphs import drawable
 from sweeper.plots.names import LONGEST_CLASS_NAME, fitted
 from sweeper.plots.names import width as width_of
-from sweeper.plots.panels import empty_figure
+from sweeper.plots.panels import empty_figure, percent
 
 # With more classes, counts are not readable in the cells, and only the colours show the shares.
 MOST_CLASSES_WITH_COUNTS = 20
@@ -76,8 +75,8 @@ def _drawn(matrices: Sequence[tuple[str, npt.ArrayLike]], classes: Sequence[str]
         axes.set_yticks(shown, names if axes is panels[0] else [], fontsize=size, parse_math=False)
         axes.set_xlabel("Predicted class")
     panels[0].set_ylabel("True class")
-    ticks, percent = [0, 0.01, 0.05, 0.1, 0.2, 0.5, 1], PercentFormatter(xmax=1, decimals=0)
-    bar = figure.colorbar(image, ax=panels.tolist(), shrink=0.8, aspect=30, pad=0.02, ticks=ticks, format=percent)
+    ticks = [0, 0.01, 0.05, 0.1, 0.2, 0.5, 1]
+    bar = figure.colorbar(image, ax=panels.tolist(), shrink=0.8, aspect=30, pad=0.02, ticks=ticks, format=percent(0))
     bar.set_label("Share of the true class (%)")
     figure.supxlabel(words, fontsize=9, parse_math=False)
     return figure

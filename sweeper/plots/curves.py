@@ -12,7 +12,6 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import PercentFormatter
 
 from sweeper.evaluation.amounts import amount
 from sweeper.plots.glyphs import drawable
@@ -25,6 +24,7 @@ from sweeper.plots.panels import (
     empty_figure,
     label_epochs,
     line_style,
+    percent,
 )
 
 Training = Sequence[Mapping[str, float]]
@@ -71,7 +71,7 @@ def learning_curves_of_networks(networks: Sequence[Mapping[str, Any]], title: st
         add_legend(column[1], *legend, loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=9)
     panels[0, 0].set_ylabel(f"Loss ({_scale_loss(panels[0, 0], [network['epochs'] for network in networks])})")
     panels[1, 0].set_ylabel("Accuracy (% of images)")
-    panels[1, 0].yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    panels[1, 0].yaxis.set_major_formatter(percent())
     return figure
 
 
@@ -126,7 +126,7 @@ def overlaid_curves(variants: Sequence[Mapping[str, Any]], title: str) -> Figure
     for column, part in enumerate(PARTS.values()):
         panels[0, column].set_ylabel(f"{part.capitalize()} loss ({unit})")
         panels[1, column].set_ylabel(f"{part.capitalize()} accuracy (% of images)")
-    panels[1, 0].yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    panels[1, 0].yaxis.set_major_formatter(percent())
     for axes in panels.flat:
         label_epochs(axes)
     for axes in panels[0]:
@@ -155,7 +155,7 @@ def head_accuracies(epochs: Training, title: str) -> Figure:
             _draw_mean(axes, [epochs], f"{prefix}{part}_accuracy", 0, **line_style(i, len(heads) + 1, len(epochs)))
         axes.set_ylabel(f"{label.capitalize()} accuracy (% of images)")
         label_epochs(axes)
-    panels[0].yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    panels[0].yaxis.set_major_formatter(percent())
     labels = ["output", *(f"head at {head}" for head in heads)]
     add_legend(figure, panels[0].get_lines(), labels, loc="outside lower center", ncols=n_columns, handlelength=3)
     return figure
@@ -174,7 +174,7 @@ def _training_against_validation(figure: Figure, trainings: Sequence[Training]) 
     _draw_parts((loss, accuracy), trainings)
     loss.set_ylabel(f"Loss ({_scale_loss(loss, trainings)})")
     accuracy.set_ylabel("Accuracy (% of images)")
-    accuracy.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    accuracy.yaxis.set_major_formatter(percent())
     return loss, accuracy
 
 

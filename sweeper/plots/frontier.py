@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from sweeper.evaluation.amounts import is_share
-from sweeper.plots.panels import BLUE, GREY, ORANGE, empty_figure
+from sweeper.plots.panels import BLUE, GREY, ORANGE, empty_figure, percent
 from sweeper.plots.study import METRIC_LABELS, shown_range
 
 COST_LABELS = {
@@ -38,7 +38,7 @@ def accuracy_and_cost(
     axes.set_xlabel(COST_LABELS.get(cost, cost))
     axes.set_ylabel(METRIC_LABELS.get(metric, metric))
     if metric in METRIC_LABELS and is_share(metric):
-        axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+        axes.yaxis.set_major_formatter(percent())
     axes.grid(alpha=0.25)
     front = sorted((p for p in points if p["on_front"]), key=lambda p: p["cost"])
     low, high = shown_range([p["value"] for p in points], [], direction)

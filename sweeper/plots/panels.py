@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.legend import Legend
 from matplotlib.text import Text
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from sweeper.plots import glyphs
 
@@ -76,6 +76,11 @@ def add_legend(owner: Figure | Axes, handles: Sequence[Artist], labels: Iterable
         # Users choose the names: a pair of $ in a name is no formula.
         text.set_parse_math(False)
     return legend
+
+
+def percent(decimals: int | None = None) -> PercentFormatter:
+    """Labels of an axis of shares of 1, written as elsewhere: "10 %"."""
+    return PercentFormatter(xmax=1, decimals=decimals, symbol=" %")
 
 
 def label_epochs(axes: Axes) -> None:

@@ -6,11 +6,11 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from sweeper.evaluation.amounts import amount
 from sweeper.plots.glyphs import drawable
-from sweeper.plots.panels import BLUE, GREY, empty_figure
+from sweeper.plots.panels import BLUE, GREY, empty_figure, percent
 
 
 def reliability_diagram(networks: Sequence[Mapping[str, Any]], title: str) -> Figure:
@@ -35,8 +35,8 @@ def reliability_diagram(networks: Sequence[Mapping[str, Any]], title: str) -> Fi
     panels[0, 0].set_ylabel("Accuracy (% of the bin's images)")
     panels[1, 0].set_ylabel("Images")
     panels[1, 0].yaxis.set_major_locator(MaxNLocator(3, integer=True, min_n_ticks=1))
-    panels[0, 0].yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
-    panels[1, 0].xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
+    panels[0, 0].yaxis.set_major_formatter(percent(0))
+    panels[1, 0].xaxis.set_major_formatter(percent(0))
     return figure
 
 

@@ -6,10 +6,10 @@ from itertools import accumulate
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from sweeper.evaluation.amounts import amount, is_share
-from sweeper.plots.panels import BLUE, GREY, ORANGE, empty_figure
+from sweeper.plots.panels import BLUE, GREY, ORANGE, empty_figure, percent
 
 METRIC_LABELS = {
     "accuracy": "Validation accuracy (% of images)",
@@ -51,7 +51,7 @@ def optimization_history(
     axes.set_ylabel(METRIC_LABELS.get(metric, metric))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if metric in METRIC_LABELS and is_share(metric):
-        axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+        axes.yaxis.set_major_formatter(percent())
     axes.grid(alpha=0.25)
     if not points["complete"] and not points["pruned"]:
         axes.text(0.5, 0.5, "No trial has a value yet", ha="center", transform=axes.transAxes, color=GREY)

@@ -103,13 +103,14 @@ def test_info_shows_a_person_the_copies_and_what_is_not_seen(folder):
     shown = " ".join(invoke("info", str(folder)).stdout.split())
     for text in (
         "9 images 3 of them are the data set's own validation part",
-        "class training validation test share of training cat 6 2 2 66.7% #################### dog 3 1 3 33.3% ######",
+        "class training validation test share of training cat 6 2 2 66.7 % ####################",
+        "dog 3 1 3 33.3 % ######",
         "The smallest class has 3 training images, the largest 6.",
         "within training: 4 images in 2 groups of equal images (1 with different labels)",
         "train/cat/0.png (cat), train/dog/0.png (dog)",
         "within test: 2 images in 1 group of equal images (0 with different labels)",
-        "validation images that are also in training: 1 (33.33% of validation); 0 of them have another label there",
-        "test images that are also in training: 2 (40.00% of test); 1 of them have another label there",
+        "validation images that are also in training: 1 (33.33 % of validation); 0 of them have another label there",
+        "test images that are also in training: 2 (40.00 % of test); 1 of them have another label there",
         "test test/cat/0.png (cat) = training train/cat/2.png (cat)",
         "Only copies that agree in every pixel are found",
         "3.3 % of CIFAR-10's test images have a near-duplicate",

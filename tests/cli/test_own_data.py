@@ -182,8 +182,8 @@ def test_parts_that_are_larger_than_their_shares_are_told(tmp_path):
         for number in range(3)
     }
     _, said = dry_run(write_folder(tmp_path / "many", contents))
-    assert "The validation part has 20 images, one of each class, where 10% of all would be 6" in said
-    assert "The confirm part has 20 images, one of each class, where 10% of all would be 6" in said
+    assert "The validation part has 20 images, one of each class, where 10 % of all would be 6" in said
+    assert "The confirm part has 20 images, one of each class, where 10 % of all would be 6" in said
 
 
 def test_bad_files_that_are_left_out_are_told_each_time(tmp_path):

@@ -220,7 +220,7 @@ def test_plain_lines_tell_of_a_long_epoch_only_after_a_silence(capsys, monkeypat
         for second in range(70):
             now[0] = float(second)
             listener(BatchesTrained("trial 1", 2, second, 100))
-    assert capsys.readouterr().err == "trial 1: 30% of epoch 2 of 3\ntrial 1: 60% of epoch 2 of 3\n"
+    assert capsys.readouterr().err == "trial 1: 30 % of epoch 2 of 3\ntrial 1: 60 % of epoch 2 of 3\n"
 
 
 def test_what_others_print_above_the_live_view_commands_nothing(monkeypatch):

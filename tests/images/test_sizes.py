@@ -37,8 +37,8 @@ def test_suggested_side_is_that_of_most_images_or_near_their_usual_area(sizes, s
 
 def test_each_way_to_resize_is_offered_with_what_it_costs():
     assert how_to_resize([(40, 30), (32, 32), (10, 20)]) == (
-        "--resize 32 makes all alike, with --fit pad (the default: all of an image, and up to 50% --background beside "
-        "it), crop (loses up to 50% of an image) or stretch (distorts)"
+        "--resize 32 makes all alike, with --fit pad (the default: all of an image, and up to 50 % --background beside "
+        "it), crop (loses up to 50 % of an image) or stretch (distorts)"
     )
 
 

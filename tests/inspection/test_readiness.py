@@ -58,8 +58,8 @@ def test_images_that_are_too_small_or_large_for_a_search_are_told(height, width,
 
 def test_parts_that_are_larger_than_their_shares_are_told():
     told = sentences(data_set(list(range(50)) * 6))
-    assert told[0] == "The validation part has 50 images, one of each class, where 10% of all would be 30"
-    assert told[1] == "The confirm part has 50 images, one of each class, where 10% of all would be 30"
+    assert told[0] == "The validation part has 50 images, one of each class, where 10 % of all would be 30"
+    assert told[1] == "The confirm part has 50 images, one of each class, where 10 % of all would be 30"
     told = sentences(data_set(list(range(50)) * 6, own_validation=np.arange(200, 300)))
     assert told[0].startswith("The confirm part")
 
@@ -75,7 +75,7 @@ def test_copies_in_other_parts_and_under_other_labels_are_told():
     found.images[2601] = found.images[1]
     found.images[5] = found.images[4]
     told = sentences(found)
-    assert told[0].startswith("1 validation images (0.2%) are in the training part too")
+    assert told[0].startswith("1 validation images (0.2 %) are in the training part too")
     assert told[1].startswith("1 group of equal training images with different labels, at least one")
 
 
@@ -121,7 +121,7 @@ def test_classes_that_are_grey_and_in_colour_are_told_with_their_names():
     is_grey = labels == 1
     is_grey[:150:3] = True  # 5 % of class 0
     assert sentences(colour(labels, is_grey)) == [
-        "100% of the images of class 1 are grey, and 0% of those of class 2: a network can tell them apart by that "
+        "100 % of the images of class 1 are grey, and 0 % of those of class 2: a network can tell them apart by that "
         "alone; --grayscale makes all images grey"
     ]
     assert sentences(colour(labels, np.arange(3000) % 2 == 0)) == []

@@ -64,7 +64,7 @@ def test_counts_are_legible_on_the_dark_scale_of_a_confusion_matrix():
 def test_the_scale_of_a_dark_confusion_matrix_still_shows_percent():
     figure = Plot("confusion_matrix", ARGUMENTS["confusion_matrix"]).draw(dark=True)
     draw(figure)
-    assert [label.get_text() for label in figure.axes[1].get_yticklabels()][-2:] == ["50%", "100%"]
+    assert [label.get_text() for label in figure.axes[1].get_yticklabels()][-2:] == ["50 %", "100 %"]
 
 
 def test_black_becomes_light_and_colours_stay():

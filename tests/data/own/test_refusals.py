@@ -67,8 +67,8 @@ def test_images_of_several_sizes_are_told_apart_from_files_that_are_no_images():
         refuse_sizes(sizes, FILES, bad("b/1"), "pets", skip_bad=False)
     assert str(refusal.value) == (
         "all images must have one size, got 2: 4x4 (7 images), 6x8 (3 images), height x width (pets); --resize 4 makes "
-        "all alike, with --fit pad (the default: all of an image, and up to 25% --background beside it), crop (loses "
-        "up to 25% of an image) or stretch (distorts); besides, all files must be images: 1 is not (b/1: empty); "
+        "all alike, with --fit pad (the default: all of an image, and up to 25 % --background beside it), crop (loses "
+        "up to 25 % of an image) or stretch (distorts); besides, all files must be images: 1 is not (b/1: empty); "
         "--skip-bad leaves them out and keeps at most a 10 of 10, b 9 of 10 training files, if all pixels can be read"
     )
     refuse_sizes(sizes[:7], FILES, bad("b/1"), "pets", skip_bad=False)
