@@ -14,7 +14,12 @@ from sweeper.store.shown import shown
 # The forms, each with the end of its usual name; Markdown is a folder.
 FORMS: Mapping[str, str] = {"html": "-report.html", "md": "-report", "json": "-report.json"}
 MARKDOWN = "report.md"
-# Where in a file its generator's name stands at the latest, in bytes.
+# What only a report has, and has within so many bytes from its beginning.
+MARKS: Mapping[str, str] = {
+    "html": f'<meta name="generator" content="{GENERATOR}">',
+    "md": f"<!-- {GENERATOR} -->",
+    "json": f'"generator": "{GENERATOR}"',
+}
 HEAD = 4096
 
 
@@ -24,9 +29,11 @@ def check_place(path: Path, form: str) -> None:
         if not path.parent.is_dir():
             raise SweeperError(f"{path} cannot be written: {path.parent} is no folder (--output)")
         return
-    if path.is_dir() != (form == "md") or not _is_report(path / MARKDOWN if form == "md" else path):
+    if path.is_dir() != (form == "md") or not _is_report(path / MARKDOWN if form == "md" else path, form):
         raise SweeperError(f"{path} exists and is no {form} report of sweeper's: give another name (--output)")
-    if form == "md" and (other := [file.name for file in path.iterdir() if file.suffix not in (".md", ".png")]):
+    if form == "md" and (
+        other := [file.name for file in path.iterdir() if file.name != MARKDOWN and file.suffix != ".png"]
+    ):
         raise SweeperError(f"{path} holds {other[0]}, which is no part of a report: give another name (--output)")
 
 
@@ -37,7 +44,7 @@ def write(report: Report, path: Path, form: str) -> None:
     try:
         write_form[form](report, path)
     except OSError as error:
-        raise SweeperError(f"{path} cannot be written: {error.strerror} (--output)") from error
+        raise SweeperError(f"{path} cannot be written: {error.strerror or error} (--output)") from error
 
 
 def _html(report: Report, path: Path) -> None:
@@ -55,11 +62,11 @@ def _markdown(report: Report, path: Path) -> None:
         (temporary / MARKDOWN).write_text(markdown(report, temporary), encoding="utf-8")
 
 
-def _is_report(path: Path) -> bool:
-    """Whether `sweeper report` has written this file, or it is empty."""
+def _is_report(path: Path, form: str) -> bool:
+    """Whether `sweeper report` has written this file in this form, or it is empty."""
     try:
         with open(path, "rb") as file:
             head = file.read(HEAD)
     except OSError:
         return False
-    return not head or GENERATOR.encode() in head
+    return not head or MARKS[form].encode() in head

@@ -28,11 +28,19 @@ def test_an_earlier_report_is_replaced_and_nothing_else_is(form, name, tmp_path)
     assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
 
 
-def test_a_folder_with_files_of_ones_own_is_not_replaced(tmp_path):
+@pytest.mark.parametrize("name", ["notes.txt", "notes.md"])
+def test_a_folder_with_files_of_ones_own_is_not_replaced(name, tmp_path):
     write(report_of("name"), tmp_path / "folder", "md")
-    (tmp_path / "folder" / "notes.txt").write_text("mine")
-    with pytest.raises(SweeperError, match=r"holds notes\.txt"):
+    (tmp_path / "folder" / name).write_text("mine")
+    with pytest.raises(SweeperError, match=f"holds {name}"):
         check_place(tmp_path / "folder", "md")
+
+
+@pytest.mark.parametrize("form", ["html", "json"])
+def test_a_file_that_only_names_the_command_is_not_replaced(form, tmp_path):
+    (tmp_path / "nightly.sh").write_text("#!/bin/sh\nsweeper report --output page.html\n")
+    with pytest.raises(SweeperError, match="exists and is no"):
+        check_place(tmp_path / "nightly.sh", form)
 
 
 @pytest.mark.parametrize("form", ["html", "md", "json"])
