@@ -49,14 +49,15 @@ def classwise(subjects: Sequence[Subject]) -> Look:
         for row, score in zip(rows, own, strict=True):
             row += [_range(score.accuracy, score.low, score.high), _share(score.f1)]
     if differences:
-        columns += ["accuracy, points", "F1, points"]
+        columns += ["difference of accuracy (points)", "difference of F1 (points)"]
         for row, found in zip(rows, differences, strict=True):
             row += [_points(found.accuracy, found.low, found.high), _points(found.f1, found.f1_low, found.f1_high)]
     return Look(
         name="classes",
         title="Accuracy and F1 by class",
-        how_to_read="A dot is a class's share of images that are right, its line the 95 % interval (Wilson); F1 also "
-        "counts images of other classes that are taken for it. Intervals cover the images, not the seeds of training.",
+        how_to_read="A dot is the share of a class's images that are right, its line the 95 % interval (Wilson); F1 "
+        "also counts images of other classes that are taken for it. The intervals are of each class by itself, and "
+        "cover the images, not the seeds of training.",
         images_used=images.described,
         plot=Plot("class_scores", arguments),
         sentences=_sentences(subjects, differences),
@@ -88,17 +89,18 @@ def _sentences(subjects: Sequence[Subject], differences: Sequence[ClassDifferenc
     macro = bootstrap.over_images("macro_f1", labels, first.predicted, len(classes), minus=second.predicted)
     interval = macro.interval()
     found.append(
-        f"{first.name} less {second.name}: macro F1 "
+        f"{first.name} minus {second.name}: macro F1 "
         + _points(macro.value, *(interval if interval else (None, None)))
         + " points (95 % interval by a paired bootstrap of the images)."
     )
     decided = [one for one, difference in enumerate(differences) if difference.decided]
     known = sum(difference.accuracy is not None for difference in differences)
-    named = ", ".join(f"{classes[one]} ({_points(differences[one].accuracy, None, None)})" for one in decided)
-    rest = f"the other {known - len(decided)}" if decided else f"any of the {known} classes"
+    named = ", ".join(f"{classes[one]} ({_points(differences[one].accuracy, None, None)} points)" for one in decided)
+    rest = f"the other {known - len(decided)} classes" if decided else f"any of the {known} classes"
     found.append(
-        (f"Their accuracies differ for {named}, in points; " if decided else "")
-        + f"{'the' if decided else 'The'} images do not decide {rest} (McNemar's test, Holm over {known} classes)."
+        (f"The accuracy differs for {named}. " if decided else "")
+        + (f"A difference is not shown for {rest}" if known > len(decided) else f"That is all {known} classes")
+        + f" (McNemar's test, adjusted by Holm's method for {known} classes)."
     )
     return found
 

@@ -41,7 +41,9 @@ def features(subjects: Sequence[Subject], position: int) -> Look | None:
             notes.append(f"{subject.name}: {len(shown)} of {len(found)} layers are shown, evenly spread.")
         layers = [_layer(one) for one in shown]
         if any(len(layer["shown"]) < layer["channels"] for layer in layers):
-            notes.append(f"{subject.name}: of a layer with many channels, those with the largest mean magnitude.")
+            notes.append(
+                f"{subject.name}: of a layer with many channels, those with the largest mean magnitude are shown."
+            )
         networks.append({"name": subject.name, "prediction": _prediction(subject, position), "layers": layers})
     if not networks:
         return None
@@ -50,9 +52,9 @@ def features(subjects: Sequence[Subject], position: int) -> Look | None:
     return Look(
         name="features",
         title="Feature maps of one image",
-        how_to_read="Each square is what one filter makes of the image, as the next layer gets it (of a convnet, after "
-        "the activation); brightness is on one scale within a layer, whose ends are given. Early layers keep edges and "
-        "areas, late ones only what tells classes apart.",
+        how_to_read="Each square is the output of one filter for the image, as the next layer gets it (in a convnet, "
+        "after batch norm and activation). The maps of a layer share one scale of brightness; the title has its ends. "
+        "Early layers keep edges and areas, late ones what tells classes apart.",
         images_used=f"{name} of {images.described}",
         plot=Plot("feature_maps", arguments),
         sentences=notes,
@@ -129,8 +131,9 @@ def embeddings(
     return Look(
         name="embedding",
         title="t-SNE of the last hidden layer",
-        how_to_read="Each dot is an image; images that the last hidden layer holds for alike lie together. A class in "
-        f"one group of its own is easy, mixed colours are confusions. Distances between groups mean little.{which}",
+        how_to_read="Each dot is an image; images with similar outputs of the last hidden layer lie close together. A "
+        "class in a group of its own is easy to tell, mixed colours are hard to tell apart. Distances between groups "
+        f"mean little.{which}",
         images_used=f"{count} of {images.described}" if len(chosen) < len(of_all) else images.described,
         plot=Plot("embeddings", {"networks": networks, "classes": list(classes), "named": named, "title": title}),
         sentences=[f"Perplexity {embedding.perplexity_for(len(chosen)):g}, seed {seed}; colours are {of} classes."],

@@ -37,15 +37,19 @@ def confusions_of(
     sentences = []
     for network, matrix in matrices.items():
         totals = matrix.sum(axis=1)
-        largest = [f"{classes[i]} for {classes[j]} {k} of {totals[i]}" for i, j, k in largest_confusions(matrix)]
-        sentences.append(f"{network} takes {', '.join(largest)}." if largest else f"{network} confuses no image.")
+        largest = [
+            f"{classes[i]} taken for {classes[j]} ({k:,} of {totals[i]:,})" for i, j, k in largest_confusions(matrix)
+        ]
+        sentences.append(
+            f"Largest confusions of {network}: {', '.join(largest)}." if largest else f"{network} confuses no image."
+        )
     networks = [{"name": network, "matrix": matrix.tolist()} for network, matrix in matrices.items()]
     arguments = {"networks": networks, "classes": list(classes), "title": f"{title}: {images_used}"}
     return Look(
         name=name,
         title=title,
-        how_to_read="Each row is a true class, each column what the network says: the diagonal is right, and a "
-        "coloured cell beside it is a confusion.",
+        how_to_read="Each row is a true class, each column a predicted one: the diagonal is right, and a coloured cell "
+        "beside it is a confusion.",
         images_used=images_used,
         plot=Plot("confusion_matrices", arguments),
         sentences=sentences,
@@ -61,17 +65,15 @@ def reliabilities(subjects: Sequence[Subject]) -> Look:
     for subject in subjects:
         found = reliability(subject.labels, subject.log_probabilities)
         networks.append({"name": subject.name, **asdict(found)})
-        sure = "more" if found.confidence > found.accuracy else "less"
         sentences.append(
-            f"{subject.name}: expected calibration error {_percent(found.error)} on {found.n:,} images; it is "
-            f"{_percent(found.confidence)} sure on average and right on {_percent(found.accuracy)}, {sure} sure than "
-            "right."
+            f"{subject.name}: expected calibration error {_percent(found.error)} on {found.n:,} images; mean "
+            f"confidence {_percent(found.confidence)}, accuracy {_percent(found.accuracy)}."
         )
     return Look(
         name="reliability",
         title="Reliability of the probabilities",
-        how_to_read="Of images of which a network is 80 % sure, 80 % should be right: dots below the diagonal mean "
-        "that it is too sure of itself. With few images in a bin the error is an overestimate.",
+        how_to_read="Of the images that a network is 80 % sure of, it should get 80 % right. Dots below the diagonal "
+        "mean that it is overconfident. With few images in a bin, chance alone makes the calibration error larger.",
         images_used=images.described,
         plot=Plot("reliability_diagram", {"networks": networks, "title": f"Reliability: {images.described}"}),
         sentences=sentences,
@@ -84,17 +86,17 @@ def mistakes(subject: Subject, n: int, name: str = "mistakes") -> Look:
     chosen = most_wrong(subject.labels, subject.log_probabilities, n)
     n_wrong, n_images = int((subject.predicted != subject.labels).sum()), len(subject.labels)
     sentence = f"{subject.name} gets {n_wrong:,} of {n_images:,} images wrong" + (
-        f"; these {len(chosen)} have the highest loss, -ln of the probability of the true class."
+        f"; these {len(chosen)} have the highest loss (they give the true class the least probability)."
         if len(chosen)
         else "."
     )
-    how = "Orange is what the network says with the largest probability, which is wrong; (true) marks the true class."
-    return _tiles(subject, chosen, name, f"Most wrong of {subject.name}", how, [sentence])
+    how = "The orange bar is the predicted class, which is wrong; (true) marks the true class."
+    return _tiles(subject, chosen, name, f"Worst mistakes of {subject.name}", how, [sentence])
 
 
 def probabilities(subject: Subject, chosen: NDArray[np.int64], name: str = "probabilities") -> Look:
     """The class probabilities of the `chosen` images, the largest marked."""
-    how = "The bold class has the largest probability: blue is right, or unknown, and orange is wrong."
+    how = "The bold class is the predicted one: its bar is blue if that is right or unknown, and orange if it is wrong."
     n_images, which = len(subject.images.images), ""
     if len(chosen) < n_images:
         given = f" (the first {len(chosen)})"

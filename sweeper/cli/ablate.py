@@ -78,8 +78,8 @@ def ablate(
     """Is each choice of the champion of STUDY (the latest, if not given) worth it?
 
     For each choice in which the champion of the promotion differs from the baseline, trains the champion with this one
-    choice set back to the baseline's, with fresh seeds that ordered nothing, and compares the two on the confirm part.
-    The same command resumes an interrupted ablation; on an ablated study, it shows what was found.
+    choice set back to the baseline's, with fresh seeds that no choice has used, and compares the two on the confirm
+    part. The same command resumes an interrupted ablation; on an ablated study, it shows what was found.
 
     \b
     Example:

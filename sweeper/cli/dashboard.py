@@ -23,9 +23,9 @@ HOST = "127.0.0.1"
 def dashboard(port: int, store: StoreOptions) -> None:
     """Open Optuna's dashboard on the store's studies, on this machine only; Ctrl-C ends it.
 
-    It needs optuna-dashboard. It shows a copy of a SQLite database as it is now, also while a search runs: the
-    dashboard can rename and delete studies, which sweeper then could not resume. A database on a server is shown
-    itself.
+    It needs optuna-dashboard (`pip install optuna-dashboard`). The dashboard can rename and delete studies, which
+    sweeper then could not resume. So of a SQLite database it gets a copy as it is now, also while a search runs. A
+    database on a server is shown itself.
 
     \b
     Example:

@@ -52,7 +52,8 @@ ANALYSES = ("curves", "confusions", "classes", "mistakes", "probabilities", "rel
     "--n",
     type=click.IntRange(1),
     metavar="N",
-    help="Images of each analysis.  [default: 2000 in the embedding, 9 mistakes, 4 probabilities]",
+    help="Images of each analysis; mistakes and probabilities show at most 60.  [default: 2000 in the embedding, 9 "
+    "mistakes, 4 probabilities]",
 )
 @click.option("--seed", type=click.IntRange(0, MOST_SEED), default=0, show_default=True, help="Draws random images.")
 @data_dir_option

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     "--output",
     "-o",
     type=click.Path(path_type=Path),
-    help="File to write, or with --format md folder.  [default: STUDY-report.html, STUDY-report or STUDY-report.json]",
+    help="File to write; with --format md, a folder.  [default: STUDY-report.html, STUDY-report or STUDY-report.json]",
 )
 @click.option("--open", "opened", is_flag=True, help="Open the page in a browser.")
 @click.option(

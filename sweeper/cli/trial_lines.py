@@ -1,6 +1,5 @@
 """Trials as text for people: one line each, with the columns that fit the width."""
 
-import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +12,7 @@ from sweeper.config import shortly
 from sweeper.evaluation.amounts import is_share
 from sweeper.store.shown import shown
 from sweeper.studies.objective import LABELS
-from sweeper.studies.pruners import is_reason
-from sweeper.studies.trial_list import parameters
+from sweeper.studies.trial_list import parameters, pruned, reason
 from sweeper.studies.trial_records import TrialRecord
 
 GAP = "  "
@@ -72,7 +70,7 @@ def trial_lines(trials: Sequence[TrialRecord], metric: str, width: int | None) -
     many = len(trials) > 1
     longest = max(len(str(trial.number)) for trial in trials)
     names = _Column("trial", [_name(trial, longest) for trial in trials], right=False)
-    reasons = _Column("reason", [_reason(trial) for trial in trials], right=False)
+    reasons = _Column("reason", [_one_line(reason(trial)) for trial in trials], right=False)
     optional = [_Column(name, cells) for name, cells in figures.items() if not (many and name in shared)]
     optional.append(_Column("seconds", [f"{trial.seconds:.0f}" if trial.seconds else "" for trial in trials]))
     optional += [_Column(name, cells) for name, cells in searched.items() if not (many and name in shared)]
@@ -104,7 +102,7 @@ def trial_lines(trials: Sequence[TrialRecord], metric: str, width: int | None) -
     n_heads = max(len(column.heads) for column in columns)
     table = zip(*(column.lines(n_heads) for column in columns), strict=True)
     lines += [GAP.join(cells).rstrip() for cells in table]
-    lines += _wrapped(_pruned(trials), width)
+    lines += _wrapped(_one_line(pruned(trials)), width)
     hidden = left_out + ["the ends of reasons"] * is_cut
     if hidden:
         lines += _wrapped(
@@ -132,24 +130,6 @@ def _wrapped(text: str, width: int | None) -> list[str]:
 def _name(trial: TrialRecord, longest: int) -> str:
     """The number, as wide as the longest, and the variant."""
     return f"{trial.number:{longest}}" + (f" {_one_line(trial.variant)}" if trial.variant else "")
-
-
-def _reason(trial: TrialRecord) -> str:
-    """Why a trial ended early, unless the pruner ended it, and what is odd about its predictions."""
-    said = "" if is_reason(trial.reason) else trial.reason
-    if not said and trial.constant:
-        said = f"always says {' or '.join(trial.constant)}"
-    return _one_line("; ".join(filter(None, ["tried again" * trial.retried, said])))
-
-
-def _pruned(trials: Sequence[TrialRecord]) -> str:
-    """Why the pruner has ended trials, once for all of them; empty if it ended none, or an older sweeper did not say.
-
-    After how many epochs stands in their lines.
-    """
-    found = (re.fullmatch(r"pruner: (.+) after (\w+) \d+", trial.reason) for trial in trials)
-    said = sorted({f"{match[1]} after as many {match[2]}s" for match in found if match})
-    return f"Pruned trials were {' or '.join(map(_one_line, said))}." if said else ""
 
 
 def _text(value: Any) -> str:

@@ -29,8 +29,8 @@ def section(subject: Subject) -> Section:
         return _without(Sentences([f"It cannot be read: {error}"]), recorded=None)
     if found is None:
         command = f"sweeper ablate {shlex.quote(subject.name)}{store_arguments(subject.store)}"
-        what = "It trains the champion with each of its choices set back, and compares"
-        said = Sentences(["No ablation of the champion's choices was made."])
+        what = "To train the champion with each choice set back to the baseline's, and compare"
+        said = Sentences(["The champion's choices have not been ablated yet."])
         return _without(said, Commands([(what, command)]))
     return _ablated(found)
 
@@ -43,8 +43,8 @@ def _without(*blocks: Block, recorded: bool | None = False) -> Section:
 def _ablated(outcome: AblationOutcome) -> Section:
     helps = "left" if outcome.metric == "loss" else "right"
     how_to_read = (
-        f"Each row sets one choice back to the baseline's. An interval wholly to the {helps} of 0 means that it "
-        "is worth its place; one that holds 0 may be chance."
+        f"Each row sets one choice back to the baseline's. An interval wholly to the {helps} of 0 means that the "
+        "choice is worth it; a difference whose interval contains 0 may be chance."
     )
     figure = Figure(
         f"Champion minus champion with the choice set back, {outcome.n_images:,} {outcome.part} images",
@@ -79,7 +79,7 @@ def _table(outcome: AblationOutcome) -> Table:
     return Table(
         f"The choices of trial {outcome.trial}, whose {outcome.part} {LABELS[metric]} is {own} with "
         f"{count(outcome.n_parameters)} parameters",
-        ["choice", "champion", "baseline", f"difference ({unit(metric)})", "parameters set back", "verdict"],
+        ["choice", "champion", "baseline", f"difference ({unit(metric)})", "parameters if set back", "verdict"],
         rows,
         (3, 4),
     )

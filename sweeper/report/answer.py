@@ -1,5 +1,6 @@
 """Section 1 of a report, the answer: which network, how sure, and at what size; or the ranking and what is next."""
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,19 +46,18 @@ def _promoted(subject: Subject, outcome: PromotionOutcome, networks: NetworkInpu
     blocks: list[Block] = [
         Sentences([outcome.plain_sentence], lead=True),
         Facts(_facts(outcome, champion, latency)),
-        Heading(
-            "The finalists",
-            "Compare the confirm column: its scores come from fresh seeds, on images that no choice has used. "
-            "Search scores are too high, because they are the best of many.",
-        ),
+        Heading("The finalists", f"{_compared(champion)} Search scores are too high: they are the best of many."),
         _finalists(outcome),
         Heading(
-            "What the champion does otherwise than the baseline",
+            "How the champion differs from the baseline",
             "Each row is a choice of the search; the ablation in section 3, if there is one, says which of them is "
             "worth it.",
         ),
         *_differences(subject, champion),
-        Heading("The verdict", "Intervals are 95 % unless they say otherwise; undecided means that it may be chance."),
+        Heading(
+            "The verdict",
+            "Intervals are 95 % unless another level is given. Undecided means that the difference may be chance.",
+        ),
         Sentences(outcome.sentences),
     ]
     if any(entrant.test for entrant in outcome.entrants):
@@ -90,8 +90,23 @@ def _facts(outcome: PromotionOutcome, champion: Entrant, latency: float | None) 
         rows.append(("Test images", "not looked at with this champion"))
     rows += [("Parameters", count(champion.n_parameters)), ("Multiply-adds an image", count(champion.n_multiply_adds))]
     if latency is not None:
-        rows.append((f"Milliseconds for {DESCRIBED}", f"{latency:.2f}"))
+        rows.append((f"Latency, {DESCRIBED}", f"{latency:.2f} ms"))
     return rows
+
+
+def _compared(champion: Entrant) -> str:
+    """Which scores of the finalists to compare."""
+    if _is_confirmed(champion):
+        return "Compare the confirm column: its scores are of fresh seeds, on images that no choice has used."
+    return (
+        "The study has no confirm part. Compare the validation column: its scores are of fresh seeds, but on images "
+        "that the search has used."
+    )
+
+
+def _is_confirmed(entrant: Entrant) -> bool:
+    """Whether there is an estimate on confirm images."""
+    return any(value is not None for value in entrant.confirm.values())
 
 
 def _milliseconds(subject: Subject, champion: Entrant, networks: NetworkInput | None) -> float | None:
@@ -111,14 +126,16 @@ def _test_bounds(metric: str, tested: Mapping[str, Any]) -> tuple[float | None, 
 def _finalists(outcome: PromotionOutcome) -> Table:
     metric, rows = outcome.metric, []
     is_tested = any(entrant.test for entrant in outcome.entrants)
+    is_confirmed = any(map(_is_confirmed, outcome.entrants))
     for entrant in outcome.entrants:
         confirm, validation = entrant.confirm, entrant.validation
         spread = "" if validation["sd"] is None else f" ± {score(metric, validation['sd']).removesuffix(' %')}"
         row = [
             entrant.name if entrant.alias or not entrant.is_baseline else "baseline",
             str(entrant.trial),
-            interval(metric, confirm[metric], confirm["low"], confirm["high"]),
         ]
+        if is_confirmed:
+            row.append(interval(metric, confirm[metric], confirm["low"], confirm["high"]))
         if is_tested:
             tested = entrant.test or {}
             row.append(interval(metric, tested.get(metric), *_test_bounds(metric, tested), decimals=2))
@@ -129,8 +146,8 @@ def _finalists(outcome: PromotionOutcome) -> Table:
             count(entrant.n_multiply_adds),
         ]
         rows.append(row)
-    columns = ["role", "trial", "confirm", *(["test"] if is_tested else []), "validation, fresh seeds (how many)"]
-    columns += [f"search {outcome.search_scores}", "parameters", "multiply-adds"]
+    columns = ["role", "trial", *["confirm"] * is_confirmed, *["test"] * is_tested]
+    columns += ["validation: mean ± sd (fresh seeds)", f"search {outcome.search_scores}", "parameters", "multiply-adds"]
     return Table(f"{LABELS[metric].capitalize()} and size of the finalists", columns, rows, range(2, len(columns)))
 
 
@@ -158,12 +175,17 @@ def _tested(outcome: PromotionOutcome) -> list[Block]:
         if any(name in found for _, found in tested)
     ]
     confused = [
-        f"{name}: " + (", ".join(f"{true} taken for {taken} {n:,} times" for true, taken, n in found["confusions"]))
+        f"Largest confusions of {name}: "
+        + ", ".join(f"{true} taken for {taken} {n:,} times" for true, taken, n in found["confusions"])
+        + "."
         for name, found in tested
         if found["confusions"]
     ]
     return [
-        Heading("On the test images", "Each further look at these images is worth less; the ledger counts them."),
+        Heading(
+            "On the test images",
+            "The first test of a study is the honest one: later choices may follow its result. The ledger counts them.",
+        ),
         Table(
             f"Metrics of the refitted networks on {tested[0][1]['n']:,} test images",
             ["metric", *(name for name, _ in tested)],
@@ -193,8 +215,8 @@ def _unpromoted(subject: Subject, workers: int) -> Section:
         blocks += [
             Heading(
                 "The ranking",
-                "By the last epoch's score on the validation images, the best first; differences below the spread "
-                "between seeds may be chance." + f" The best {MOST_RANKED} of {len(ranked)}." * (left > 0),
+                "The best come first, by their last epoch's score on the validation images. Differences below the "
+                "spread between seeds may be chance." + f" The best {MOST_RANKED} of {len(ranked)}." * (left > 0),
             ),
             _ranking(subject, ranked[:MOST_RANKED]),
         ]
@@ -206,19 +228,22 @@ def _unpromoted(subject: Subject, workers: int) -> Section:
         "ranking": [trial_as_dict(trial) for trial in ranked],
         "findings": list(subject.status["findings"]),
     }
-    return Section(TITLE, "Which trial leads the search; nothing here was confirmed on fresh images yet.", blocks, data)
+    return Section(
+        TITLE, "Which trial leads the search. None of its scores has been confirmed on fresh images yet.", blocks, data
+    )
 
 
 def _next(subject: Subject, workers: int) -> list[Block]:
     """The promotion that would answer the question, and how long it takes on this machine."""
     top, seeds = PromotionOptions.top, PromotionOptions.seeds
     took = cost.of_promotion(subject.spec, subject.trials, top=top, seeds=seeds, workers=workers)
-    promote = f"sweeper promote {subject.name} --top {top}{store_arguments(subject.store)}"
+    promote = f"sweeper promote {shlex.quote(subject.name)} --top {top}{store_arguments(subject.store)}"
     return [
         Sentences(
             [
-                f"It retrains the best {top} and the baseline with fresh seeds, estimates them on images that nothing "
-                f"has used, and registers a champion: {cost.in_words(took)} with {workers} worker{'s' * (workers > 1)}."
+                f"It retrains the best {top} and the baseline with fresh seeds, compares them on confirm images, if "
+                f"there are some, and registers a champion. It would take {cost.in_words(took)} with {workers} "
+                f"worker{'s' * (workers > 1)}."
             ]
         ),
         Commands([("To promote", promote)]),
@@ -230,7 +255,7 @@ def _lead(subject: Subject, best: TrialRecord | None) -> str:
     if best is None:
         if subject.is_running:
             return "No trial has completed yet: the search is running."
-        return "No trial has completed, so that there is no network to use."
+        return "No trial has completed, so there is no network to use."
     n_complete = sum(trial.state == "complete" for trial in subject.trials)
     so_far = "So far, the" if subject.is_running else "The"
     lead = f"{so_far} best of {n_complete} complete trials is {best.name}: {LABELS[metric]} {score(metric, best.value)}"
@@ -247,7 +272,7 @@ def _ranking(subject: Subject, ranked: list[TrialRecord]) -> Table:
     for rank, trial in enumerate(ranked, start=1):
         rows.append(
             [
-                str(rank) if trial.feasible else f"{rank} (too large)",
+                str(rank) if trial.feasible else f"{rank} (cannot win)",
                 trial.name.removeprefix("trial "),
                 score(metric, trial.value, 2) + " (constant)" * bool(trial.constant),
                 count(trial.n_parameters),

@@ -18,7 +18,8 @@ from sweeper.report.wording import count
 
 TITLE, HOW = (
     "The data",
-    "What the study was given to learn from: its training part, before it was cut. Test images are not shown.",
+    "The data set's training images, before they are split into train, validation and confirm parts. Test images are "
+    "not shown.",
 )
 Notify = Callable[[str], None]
 
@@ -58,9 +59,9 @@ def section(subject: Subject, training_set: TrainingSet | None, unread: str) -> 
                 ("SHA-256", training_set.sha256),
             ]
         ),
-        Heading("Before you search", "What `sweeper data info` would say of these data."),
-        Sentences(warnings or ["Nothing speaks against a search of these data."]),
-        Heading("Classes", "With unequal classes, the accuracy mostly tells of the large ones."),
+        Heading("Warnings", "`sweeper data info` says the same of these data."),
+        Sentences(warnings or ["None: nothing speaks against a search of these data."]),
+        Heading("Classes", "If classes differ in size, the accuracy mostly reflects the large ones."),
         _classes(summary),
         *_figures(training_set, summary),
     ]
@@ -115,7 +116,7 @@ def _figures(training_set: TrainingSet, summary: Mapping[str, Any]) -> list[Bloc
         ),
         Figure(
             "Each pixel over all training images",
-            "Where the mean has a shape, images are alike there; pixels of no deviation tell nothing.",
+            "Where the mean shows a clear shape, images look alike; a pixel with a deviation of 0 tells nothing.",
             "The mean and the standard deviation of each pixel.",
             Plot("pixel_statistics", {"mean": mean, "std": std, "title": ""}),
         ),

@@ -1,23 +1,23 @@
 """Section 4 of a report: how good the networks of each size are, and which of them no other beats."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sweeper.models.latency import DESCRIBED, milliseconds
-from sweeper.plots import Plot
 from sweeper.report import interactive
 from sweeper.report.blocks import Block, Figure, Section, Sentences, Table
 from sweeper.report.display_study import Scale
 from sweeper.report.score_range import shown_scores
 from sweeper.report.subject import Subject
 from sweeper.report.wording import count, score, settings
-from sweeper.studies.frontier import COST_LABELS, Cost, Frontier, Point, cost_of, frontier
+from sweeper.studies.frontier import COST_LABELS, Cost, Point, frontier, plot, sentence
 from sweeper.studies.network_input import NetworkInput
 from sweeper.studies.objective import LABELS, direction
 
 TITLE = "The frontier"
 HOW = (
-    "Each point is a configuration; from those on the front, a better score costs more. Scores are of the search, and "
-    "differences within the noise decide nothing."
+    "Each point is a configuration. Those on the front are beaten by no other: any better score costs more. Scores are "
+    "of the search's validation images."
 )
 # So many networks of the front have a row: the best of them.
 MOST_ROWS = 15
@@ -25,28 +25,26 @@ MOST_ROWS = 15
 
 def section(subject: Subject, found: NetworkInput | None) -> Section:
     """The front by multiply-adds or, without `found`, which an old study lacks, by parameters."""
-    metric, cost = subject.spec.metric, "multiply_adds" if found else "parameters"
-    networks = frontier(subject.trials, metric, "multiply_adds" if found else "parameters", found)
+    metric = subject.spec.metric
+    cost: Cost = "multiply_adds" if found else "parameters"
+    networks = frontier(subject.trials, metric, cost, found)
     if not networks.points:
         return Section(TITLE, HOW, [Sentences(["No trial has completed."])], networks.as_json())
     front = [_measured(subject, point, found) for point in networks.front]
     networks = replace(
         networks, points=[next((f for f in front if f.trial == p.trial), p) for p in networks.points]
     )  # fmt: skip
-    points = [_drawn(point, networks.cost) for point in networks.points]
-    arguments = {
-        "points": points, "metric": metric, "cost": cost, "direction": direction(metric), "noise": networks.noise,
-    }  # fmt: skip
+    drawn = plot(networks)
+    points = drawn.arguments["points"]
     scale = Scale.of(metric)
     view = shown_scores([point.value for point in networks.points], [], metric, scale.factor)
     blocks: list[Block] = [
-        Sentences(_sentences(networks)),
+        Sentences([f"On the front, the cheapest first: {_named(front)}.", sentence(networks)]),
         Figure(
             f"{LABELS[metric].capitalize()} by {COST_LABELS[networks.cost]}",
             "Small networks are on the left, good ones on top." if direction(metric) == "maximize" else "",
-            f"{len(points)} configurations, {len(front)} of them on the front: trials "
-            f"{', '.join(str(point.trial) for point in front)}.",
-            Plot("accuracy_and_cost", arguments),
+            f"{len(points)} configurations, {len(front)} of them on the front: {_named(front)}.",
+            drawn,
             interactive.accuracy_and_cost(points, scale, COST_LABELS[networks.cost], view),
         ),
         _table(subject, front),
@@ -61,22 +59,8 @@ def _measured(subject: Subject, point: Point, found: NetworkInput | None) -> Poi
     return replace(point, milliseconds=milliseconds(trial.configuration.model, found.input_shape, found.n_classes))
 
 
-def _drawn(point: Point, cost: Cost) -> dict[str, object]:
-    return {
-        "trial": point.trial, "cost": cost_of(point, cost), "value": point.value, "may_win": point.may_win,
-        "on_front": point.on_front,
-    }  # fmt: skip
-
-
-def _sentences(networks: Frontier) -> list[str]:
-    named = ", ".join(str(point.trial) for point in networks.front)
-    said = [f"On the front, the cheapest first: trials {named}."]
-    if networks.noise is not None:
-        said.append(
-            f"Two scores that differ by less than {100 * networks.noise:.1f} points are not told apart by the "
-            f"{networks.n_images:,} validation images; another seed adds to that."
-        )
-    return said
+def _named(front: Sequence[Point]) -> str:
+    return f"trial{'s' * (len(front) != 1)} {', '.join(str(point.trial) for point in front) or 'none'}"
 
 
 def _table(subject: Subject, front: list[Point]) -> Table:

@@ -6,8 +6,8 @@ from sweeper.studies.importance import Importance
 
 TITLE = "What mattered"
 HOW = (
-    "A share says how much of the variation of the scores a parameter explains; only a bar that reaches beyond its "
-    "band, the shares that shuffled scores gave, shows more than chance."
+    "A bar is the share of the variation of the scores that a parameter explains. Its band has the shares of the same "
+    "parameter on shuffled scores: only a bar that ends beyond its band shows more than chance."
 )
 
 
@@ -15,7 +15,7 @@ def section(found: Importance) -> Section:
     """The importance of the parameters, or why there is none."""
     data = found.as_json()
     if found.refused:
-        return Section(TITLE, HOW, [Sentences([found.refused])], data)
+        return Section(TITLE, "Which choices made a difference.", [Sentences([found.refused])], data)
     above = [name for name in found.shares if found.above_chance[name]]
     said = f"More than chance: {', '.join(above)}." if above else "No parameter shows more than chance."
     rows = [

@@ -100,7 +100,7 @@ def parallel_coordinates(shown: optuna.Study, scale: Scale, parameters: Sequence
     layout = {name: drawn["layout"][name] for name in ("xaxis", "yaxis", "annotations", "shapes", "hovermode")}
     for note in layout["annotations"]:
         note["font"] = {"size": 10}
-    return _finished(lines, layout | {"margin": {"l": 70, "r": 20, "t": 20, "b": 60}})
+    return _finished(lines, layout | {"margin": {"l": 70, "r": 60, "t": 20, "b": 60}})
 
 
 def slice_of(shown: optuna.Study, scale: Scale, parameter: str, view: Range) -> Plotly:
@@ -122,18 +122,26 @@ def slice_of(shown: optuna.Study, scale: Scale, parameter: str, view: Range) -> 
 
 def accuracy_and_cost(points: Sequence[Mapping[str, Any]], scale: Scale, cost: str, view: Range) -> Plotly:
     """The score of each configuration by its cost; those that no other beats are joined."""
+    beaten = [point for point in points if point["may_win"] and not point["on_front"]]
+    barred = [point for point in points if not point["may_win"]]
+    front = [point for point in points if point["on_front"]]
     traces = [
         {
             "type": "scatter",
-            "x": [point["cost"] for point in points if point["on_front"] == is_front],
-            "y": [scale.factor * point["value"] for point in points if point["on_front"] == is_front],
-            "text": [f"trial {point['trial']}" for point in points if point["on_front"] == is_front],
-            "name": "front" if is_front else "beaten",
-            "mode": "lines+markers" if is_front else "markers",
-            "marker": {"color": BLUE if is_front else GREY},
+            "x": [point["cost"] for point in group],
+            "y": [scale.factor * point["value"] for point in group],
+            "text": [f"trial {point['trial']}" for point in group],
+            "name": name,
+            "mode": mode,
+            "marker": {"color": colour},
             "line": {"shape": "hv"},
         }
-        for is_front in (False, True)
+        for name, group, mode, colour in (
+            ("beaten", beaten, "markers", GREY),
+            ("may not win: over a limit", barred, "markers", ORANGE),
+            ("front", front, "lines+markers", BLUE),
+        )
+        if group
     ]
     costs = [point["cost"] for point in points]
     is_wide = min(costs) > 0 and max(costs) >= LOG_FROM * min(costs)

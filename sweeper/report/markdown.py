@@ -21,8 +21,8 @@ def markdown(report: Report, folder: Path) -> str:
         f"<!-- {GENERATOR} -->",
         f"# {escaped(study['name'])}",
         escaped(
-            f"A search on {study['dataset']} in the space {study['space']}; report of {study['made'][:16]} UTC, by "
-            f"sweeper {study['version']}."
+            f"A search on {study['dataset']} in the space {study['space']}; report of "
+            f"{study['made'][:16].replace('T', ' ')} UTC, by sweeper {study['version']}."
         ),
     ]
     if study["is_snapshot"]:
@@ -65,7 +65,8 @@ def _block(name: str, block: Block, folder: Path) -> Iterator[str]:
             yield escaped(block.title)
             yield _fenced(block.text)
         case Figure():
-            yield f"**{escaped(block.title)}** {escaped(block.how_to_read)}".strip()
+            title = f"**{escaped(block.title)}**" if block.title else ""
+            yield f"{title} {escaped(block.how_to_read)}".strip()
             yield _picture(block.plot, name, block.alt, folder)
 
 

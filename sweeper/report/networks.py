@@ -12,7 +12,11 @@ from sweeper.report.subject import Subject
 from sweeper.report.wording import count, setting
 
 TITLE = "What it sees and confuses"
-HOW = "The networks that were compared, side by side on images that none of them was trained on; each part says which."
+HOW = "Side by side: what the networks get right and wrong, on images that none of them was trained on. "
+OF_SEARCH = "They are the best trial's network and the baseline's."
+OF_PROMOTION = (
+    "They are networks of the finalists, of the first fresh seed each; the confirm scores above are of all seeds."
+)
 
 
 def section(subject: Subject, place: DataPlace, notify: Notify) -> Section:
@@ -37,15 +41,18 @@ def section(subject: Subject, place: DataPlace, notify: Notify) -> Section:
         blocks.append(Sentences(["There is no network to look at: no trial of this study has kept its weights."]))
     if left_out:
         blocks.append(Sentences(left_out))
-    return Section(TITLE, HOW, blocks, {"looks": [one.as_json() for one in looks], "left_out": left_out})
+    how = HOW + (OF_SEARCH if subject.outcome is None else OF_PROMOTION)
+    return Section(
+        TITLE, how if looks else HOW, blocks, {"looks": [one.as_json() for one in looks], "left_out": left_out}
+    )
 
 
 def _blocks(one: Look) -> list[Block]:
-    blocks: list[Block] = [Heading(one.title, f"{one.how_to_read} Of {one.images_used}.")]
+    blocks: list[Block] = [Heading(one.title, f"{one.how_to_read} Images: {one.images_used}.")]
     if one.sentences:
         blocks.append(Sentences(one.sentences))
     if one.plot is not None:
-        alt = " ".join([f"{one.title}, of {one.images_used}.", *one.sentences])
+        alt = " ".join([f"{one.title}. Images: {one.images_used}.", *one.sentences])
         blocks.append(Figure("", "", alt, one.plot, size="broad"))
     if one.table is not None:
         columns, rows = one.table["columns"], one.table["rows"]

@@ -17,10 +17,11 @@ COLOURS = 256
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn picture: the bytes of a PNG or SVG file."""
+    """A drawn picture: the bytes of a PNG or SVG file, and its width in inches."""
 
     content: bytes
     media_type: str
+    width: float
 
     @property
     def address(self) -> str:
@@ -32,7 +33,8 @@ def picture(plot: Plot, *, dark: bool) -> Picture:
     """The plot as SVG or PNG, whichever is smaller. Raises ValueError as the plot's function does."""
     figure = plot.draw(dark)
     png, svg = _saved(figure, "png"), _saved(figure, "svg")
-    return Picture(svg, "image/svg+xml") if len(svg) < len(png) else Picture(png, "image/png")
+    content, kind = (svg, "image/svg+xml") if len(svg) < len(png) else (png, "image/png")
+    return Picture(content, kind, float(figure.get_figwidth()))
 
 
 def png(plot: Plot) -> bytes:

@@ -1,6 +1,7 @@
 """Section 7 of a report: how the study was made, and how to repeat it."""
 
 import json
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,7 +32,7 @@ def section(subject: Subject, run: StudyRun | None, ablation_seeds: int | None =
     }
     blocks: list[Block] = [Commands(commands) if commands else Sentences(["The commands were not recorded."])]
     blocks += [
-        Heading("What the results depend on", "The same values on the same device and threads give the same networks."),
+        Heading("What the results depend on", "The same values, device, threads and versions give the same networks."),
         Facts(_facts(subject, parts)),
         Heading("What it took"),
         Facts(
@@ -61,21 +62,23 @@ def section(subject: Subject, run: StudyRun | None, ablation_seeds: int | None =
         ],
         "run_id": run and run.run_id,
     }
-    return Section("How it was made", "All that is needed to repeat this study, and to judge its care.", blocks, data)
+    return Section(
+        "How it was made", "All that is needed to repeat this study, and to judge how it was made.", blocks, data
+    )
 
 
 def _commands(subject: Subject, ablation_seeds: int | None) -> list[tuple[str, str]]:
-    place = store_arguments(subject.store)
+    name, place = shlex.quote(subject.name), store_arguments(subject.store)
     lines = []
     if command := subject.status["command"]:
-        lines.append(("The search; in another store, or with --new, it repeats the study", command))
+        lines.append(("The search (to repeat the study, name another --store or give --new)", command))
     if (outcome := subject.outcome) is not None:
         options = f" {typed(outcome.options)}" if outcome.options else ""
         test = " --test" * bool(subject.evaluations)
-        lines.append(("The promotion", f"sweeper promote {subject.name}{options}{test}{place}"))
+        lines.append(("The promotion", f"sweeper promote {name}{options}{test}{place}"))
     if ablation_seeds is not None:
-        lines.append(("The ablation", f"sweeper ablate {subject.name} --seeds {ablation_seeds}{place}"))
-    return [*lines, ("This report", f"sweeper report {subject.name}{place}")]
+        lines.append(("The ablation", f"sweeper ablate {name} --seeds {ablation_seeds}{place}"))
+    return [*lines, ("This report", f"sweeper report {name}{place}")]
 
 
 def _facts(subject: Subject, parts: Mapping[str, int]) -> list[tuple[str, str]]:
@@ -131,7 +134,9 @@ def _versions(environment: Mapping[str, Any]) -> list[Block]:
 
 
 def _ledger(subject: Subject) -> list[Block]:
-    heading = Heading("Looks at the test set", "Only the first is untouched by what an earlier one has shown.")
+    heading = Heading(
+        "Looks at the test set", "Only the first look is unbiased: choices after it may follow its result."
+    )
     if subject.unread:
         return [heading, Sentences([f"They cannot be read: {subject.unread}"])]
     if not subject.evaluations:

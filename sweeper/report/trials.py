@@ -17,11 +17,11 @@ from sweeper.report.wording import count, duration, score, setting
 from sweeper.studies import trial_records
 from sweeper.studies.objective import LABELS, METRICS, direction
 from sweeper.studies.queries import trial_as_dict
-from sweeper.studies.trial_list import parameters
+from sweeper.studies.trial_list import parameters, pruned, reason
 from sweeper.studies.trial_records import TrialRecord
 
-# So many parameters have a figure each, and an axis among parallel ones: more cannot be read.
-MOST_PARAMETERS = 6
+# So many parameters have an axis among parallel ones, and so many a figure of their own: more cannot be read.
+MOST_AXES, MOST_PARAMETERS = 6, 12
 # The share of the complete trials that figures bring out, and the fewest.
 BEST_SHARE, FEWEST_BEST = 0.1, 3
 # With fewer complete trials, their scores say nothing about a parameter.
@@ -47,7 +47,9 @@ def section(subject: Subject, important: Sequence[str] = ()) -> Section:
         blocks.append(Sentences(["No trial has a score yet, so that there is nothing to draw."]))
     blocks += [
         Heading(
-            "All trials", "One row a trial. The buttons in the head sort; a word in the field leaves matching rows."
+            "All trials",
+            "One row a trial. Click a column's name to sort; type a word to keep the rows that have it. "
+            + pruned(trials),
         ),
         _table(subject, metric),
     ]
@@ -67,15 +69,15 @@ def _figures(subject: Subject, important: Sequence[str]) -> list[Block]:
     ranked = trial_records.ranking([t for t in trials if t.feasible], metric)
     n_best = min(len(ranked), max(FEWEST_BEST, round(BEST_SHARE * len(ranked))))
     best = [trial.number for trial in ranked[:n_best]]
-    pruned = [t for t in trials if t.outcome == "pruned" and t.values]
-    last = [(t.number, scale.factor * t.values[max(t.values)]) for t in pruned]
-    view = shown_scores([t.value for t in ranked], [t.values[max(t.values)] for t in pruned], metric, scale.factor)
-    beneath = " Trials far below the others are beyond the edge." if direction(metric) == "maximize" else ""
+    pruned_ones = [t for t in trials if t.outcome == "pruned" and t.values]
+    last = [(t.number, scale.factor * t.values[max(t.values)]) for t in pruned_ones]
+    view = shown_scores([t.value for t in ranked], [t.values[max(t.values)] for t in pruned_ones], metric, scale.factor)
+    beneath = " Trials far below the others are not in view." if direction(metric) == "maximize" else ""
     blocks: list[Block] = [
         Figure(
             "Optimization history",
-            "Each point is a trial, the line is the best complete one so far: where it becomes flat, more trials "
-            f"helped no more.{beneath}",
+            "Each point is a trial, the line is the best complete one so far: where it is flat, further trials found "
+            f"nothing better.{beneath}",
             f"The score of each of {len(trials)} trials by its number, with the best so far.",
             _history(subject),
             interactive.optimization_history(shown, scale, last, view),
@@ -104,11 +106,12 @@ def _figures(subject: Subject, important: Sequence[str]) -> list[Block]:
         blocks.append(
             Figure(
                 "Scores by epoch" if step == "Epoch" else "Scores by training",
-                f"A line is a trial; the best {len(best)} are blue, and a cross marks where the pruner ended one. "
-                "Lines that still rise at the end would gain from more epochs.",
-                f"The scores of {len(curves)} trials by {step.lower()}; {len(pruned)} were pruned.",
+                f"A line is a trial; the best {len(best)} are blue."
+                + " A cross marks where the pruner ended a trial." * bool(pruned_ones)
+                + " Trials whose lines still rise at the end may gain from more epochs.",
+                f"The scores of {len(curves)} trials by {step.lower()}; {len(pruned_ones)} were pruned.",
                 Plot("intermediate_values", arguments),
-                interactive.intermediate_values(shown, scale, step, best, {t.number for t in pruned}, view),
+                interactive.intermediate_values(shown, scale, step, best, {t.number for t in pruned_ones}, view),
             )
         )
     blocks += [*_timeline(subject, shown), *_by_parameter(subject, shown, scale, ranked, important, n_best)]
@@ -141,7 +144,9 @@ def _timeline(subject: Subject, shown: optuna.Study) -> list[Block]:
     if not ran:
         return []
     first = min(start for _, start, _ in ran if start is not None)
-    last = max((end for _, _, end in ran if end is not None), default=datetime.now())
+    last = max(end or start or first for _, start, end in ran)
+    if subject.is_running:
+        last = max(last, datetime.now())
     bars = [
         {
             "number": trial.number,
@@ -154,8 +159,8 @@ def _timeline(subject: Subject, shown: optuna.Study) -> list[Block]:
     return [
         Figure(
             "Timeline",
-            "A bar is a trial from its start to its end: bars side by side ran at once, on workers of their own. Gaps "
-            "are times without a search.",
+            "A bar is a trial from its start to its end. Bars that overlap in time ran at once, on several workers; in "
+            "a gap, no trial ran.",
             f"When each of {len(bars)} trials ran, over {duration((last - first).total_seconds())}.",
             Plot("timeline", {"bars": bars}),
             interactive.timeline(shown),
@@ -179,19 +184,19 @@ def _by_parameter(
     if len(searched) < FEWEST_COMPLETE or not differing:
         return []
     ordered = sorted(differing, key=lambda name: important.index(name) if name in important else len(important))
-    chosen, left = ordered[:MOST_PARAMETERS], ordered[MOST_PARAMETERS:]
-    left_out = f" Left out, with less to say: {', '.join(left)}." if left else ""
+    chosen = ordered[:MOST_PARAMETERS]
     view = shown_scores([trial.value for trial in ranked], [], subject.spec.metric, scale.factor)
-    common = [name for name in chosen if all(name in trial.params for trial in searched)]
-    conditional = [name for name in chosen if name not in common]
+    everywhere = [name for name in ordered if all(name in trial.params for trial in searched)]
+    common = everywhere[:MOST_AXES]
+    conditional = [name for name in ordered if name not in everywhere]
     blocks: list[Block] = []
     if len(common) > 1:
-        only_some = f" {', '.join(conditional)} only applies to some trials, and has no axis." if conditional else ""
+        only_some = f" Without an axis, because only some trials have it: {', '.join(conditional)}." * bool(conditional)
         blocks.append(
             Figure(
                 "Parallel coordinates",
-                f"A line is a complete trial, through its score and its values; the best {n_best} are blue. Where the "
-                f"blue lines meet, the value mattered.{only_some}{left_out}",
+                f"A line is a complete trial, through its score and its values; the best {n_best} are blue. Where "
+                f"the blue lines meet, the best trials have the same value.{only_some}{_left_out(everywhere, common)}",
                 f"{len(searched)} complete trials through {len(common)} parameters.",
                 interactive=interactive.parallel_coordinates(shown, scale, common, n_best),
                 size="broad",
@@ -200,8 +205,9 @@ def _by_parameter(
     blocks.append(
         Heading(
             "Scores by parameter",
-            "A point is a complete trial. A slope shows where good values lie, but the sampler tries good values more "
-            f"often, and other parameters differ as well.{left_out}",
+            f"A point is a complete trial, its height the score: {scale.label}. A slope shows where good values lie, "
+            "but the sampler tries good values more often, and other parameters differ as well."
+            + _left_out(ordered, chosen),
         )
     )
     for name in chosen:
@@ -220,6 +226,12 @@ def _by_parameter(
         plot, moving = Plot("scores_by_value", arguments), interactive.slice_of(shown, scale, name, view)
         blocks.append(Figure(name, "", alt, plot, moving, size="small"))
     return blocks
+
+
+def _left_out(names: Sequence[str], shown: Sequence[str]) -> str:
+    """Which of the parameters are not shown, as a sentence; empty if all are."""
+    left = [name for name in names if name not in shown]
+    return f" Only {len(shown)} parameters are shown; left out: {', '.join(left)}." if left else ""
 
 
 def _table(subject: Subject, metric: str) -> Table:
@@ -244,7 +256,7 @@ def _table(subject: Subject, metric: str) -> Table:
                 count(trial.n_parameters),
                 f"{trial.seconds:.0f}" if trial.seconds else "",
                 *(setting(values[place]) for values in settings.values()),
-                trial.reason,
+                reason(trial),
             ]
         )
     for offset, values in enumerate(settings.values(), start=len(columns)):

@@ -1,11 +1,13 @@
 """A study's trials in the order that the user wants, with their parameters, and as rows of a table for programs."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from sweeper.errors import UsageError, shortened
 from sweeper.events import State
 from sweeper.studies.objective import direction
+from sweeper.studies.pruners import is_reason
 from sweeper.studies.queries import trial_as_dict
 from sweeper.studies.trial_records import TrialRecord
 
@@ -90,6 +92,24 @@ def rows(trials: Sequence[TrialRecord]) -> list[dict[str, Any]]:
         row |= {f"metrics.{name}": trial.metrics.get(name) for name in metrics}
         found.append(row | {f"params.{name}": values.get(name) for name in names})
     return found
+
+
+def reason(trial: TrialRecord) -> str:
+    """Why a trial ended early, unless the pruner ended it, and what is odd about its predictions."""
+    said = "" if is_reason(trial.reason) else trial.reason
+    if not said and trial.constant:
+        said = f"always says {' or '.join(trial.constant)}"
+    return "; ".join(filter(None, ["tried again" * trial.retried, said]))
+
+
+def pruned(trials: Sequence[TrialRecord]) -> str:
+    """Why the pruner has ended trials, once for all of them; empty if it ended none, or an older sweeper did not say.
+
+    It does not say after how many epochs: that is a figure of each trial.
+    """
+    found = (re.fullmatch(r"pruner: (.+) after (\w+) \d+", trial.reason) for trial in trials)
+    said = sorted({f"{match[1]} after as many {match[2]}s" for match in found if match})
+    return f"Pruned trials were {' or '.join(said)}." if said else ""
 
 
 def _comparable(value: Any) -> tuple[int, Any]:

@@ -105,7 +105,9 @@ def test_an_undecided_choice_has_the_question_that_it_leaves_and_a_loss_is_bette
 def test_without_an_ablation_there_is_the_command_for_it(section):
     found = section(None)
     [commands] = [block for block in found.blocks if isinstance(block, Commands)]
-    assert commands.lines[0][1].startswith("sweeper ablate 'a study' --store ")
+    [(what, command)] = commands.lines
+    assert "each choice set back" in what
+    assert command.startswith("sweeper ablate 'a study' --store ")
     assert found.data == {"recorded": False}
 
 

@@ -1,9 +1,11 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from sweeper.report.answer import MOST_RANKED, section
-from sweeper.report.blocks import Commands, Sentences, Table
+from sweeper.report.blocks import Commands, Facts, Heading, Sentences, Table
+from tests.promotion.test_outcome import TESTED, entrant, outcome
 from tests.report.subjects import subject
 
 
@@ -49,3 +51,37 @@ def test_of_many_trials_the_best_are_ranked_and_the_rest_is_counted():
     (ranking,) = (block for block in found.blocks if isinstance(block, Table))
     assert len(ranking.rows) == MOST_RANKED
     assert len(found.data["ranking"]) == 40
+
+
+def finalists(**changes):
+    """The table of the finalists of a promoted study, with its heading."""
+    made = replace(subject(([0.5],)), outcome=outcome(**changes))
+    blocks = section(made, None, 2).blocks
+    heading = next(b for b in blocks if isinstance(b, Heading) and b.title == "The finalists")
+    return blocks[blocks.index(heading) + 1], heading
+
+
+def test_a_promotion_is_told_by_its_sentence_its_figures_and_its_finalists():
+    tested = TESTED | {"confusions": [("cat", "dog", 7)]}
+    found = section(replace(subject(([0.5],)), outcome=outcome(
+        entrants=[entrant(test=tested), entrant(0, alias=None, version="8", test=None)],
+        plain_sentence="Use trial 3.",
+    )), None, 2)  # fmt: skip
+    assert lead(found) == "Use trial 3."
+    (facts,) = (block for block in found.blocks if isinstance(block, Facts))
+    shown = dict(facts.rows)
+    assert shown["Accuracy on confirm images"] == "90.0 % [87.8, 92.2]"
+    assert shown["Accuracy on 100 test images"].startswith("90.00 % [82.00, 95.00] (test looks so far: 1 by this")
+    assert found.data["promoted"] is True
+    texts = [text for block in found.blocks if isinstance(block, Sentences) for text in block.texts]
+    assert any("cat taken for dog 7 times." in text for text in texts)
+
+
+def test_finalists_have_a_confirm_column_only_with_confirm_images():
+    table, heading = finalists(entrants=[entrant(test=None), entrant(0, test=None)])
+    assert "confirm" in table.columns
+    assert "Compare the confirm column" in heading.how_to_read
+    table, heading = finalists(entrants=[entrant(confirm=None, test=None), entrant(0, confirm=None, test=None)])
+    assert "confirm" not in table.columns
+    assert all(len(row) == len(table.columns) for row in table.rows)
+    assert "no confirm part" in heading.how_to_read

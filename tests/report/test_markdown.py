@@ -1,7 +1,9 @@
 import re
+from dataclasses import replace
 
 import pytest
 
+from sweeper.report.blocks import Figure
 from sweeper.report.markdown import escaped, markdown
 from tests.report.reports import HOSTILE, report_of
 
@@ -29,6 +31,13 @@ def test_a_hostile_name_is_text_only(text, tmp_path):
 )
 def test_plain_sentences_stay_readable(text):
     assert escaped(text) == text
+
+
+def test_a_figure_without_a_title_leaves_no_empty_markup(tmp_path):
+    report = report_of("name")
+    (figure,) = (block for block in report.answer.blocks if isinstance(block, Figure))
+    found = markdown(replace(report, answer=replace(report.answer, blocks=[replace(figure, title="")])), tmp_path)
+    assert "****" not in found
 
 
 def test_a_fence_is_longer_than_any_in_the_text(tmp_path):

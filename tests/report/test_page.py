@@ -16,7 +16,7 @@ def short():
         from sweeper.report import page as module
         from sweeper.report.pictures import Picture
 
-        patch.setattr(module, "picture", lambda plot, *, dark: Picture(b"dark" if dark else b"light", "image/png"))
+        patch.setattr(module, "picture", lambda plot, *, dark: Picture(b"dark" if dark else b"light", "image/png", 8.0))
         patch.setattr(module, "get_plotlyjs", lambda: "Plotly;")
         yield
 

@@ -2,6 +2,8 @@ import pytest
 
 from sweeper.report import ablation, frontier, importance
 from sweeper.report.blocks import Commands, Figure, Sentences, Table
+from sweeper.report.display_study import Scale
+from sweeper.report.interactive import accuracy_and_cost
 from sweeper.studies.importance import Importance
 from sweeper.studies.network_input import NetworkInput
 from tests.report.subjects import subject
@@ -49,6 +51,18 @@ def test_the_front_is_named_trial_by_trial_as_far_as_costs_are_known(sizes, monk
     assert [row[4] for row in table.rows] == ["0.50" if sizes else ""] * len(front)
     assert figure.plot.draw()
     assert figure.interactive["data"]
+
+
+def test_networks_over_a_limit_are_not_called_beaten():
+    points = [
+        {"trial": 0, "cost": 1, "value": 0.5, "may_win": True, "on_front": True},
+        {"trial": 1, "cost": 9, "value": 0.9, "may_win": False, "on_front": False},
+        {"trial": 2, "cost": 2, "value": 0.4, "may_win": True, "on_front": False},
+    ]
+    drawn = accuracy_and_cost(points, Scale("Score", 100.0), "Parameters", (0, 100))
+    assert {trace["name"]: trace["text"] for trace in drawn["data"]} == {
+        "beaten": ["trial 2"], "may not win: over a limit": ["trial 1"], "front": ["trial 0"],
+    }  # fmt: skip
 
 
 def test_without_a_complete_trial_there_is_no_front():

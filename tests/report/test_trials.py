@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from sweeper.report.blocks import Figure, Table
+from sweeper.report.blocks import Figure, Heading, Table
 from sweeper.report.display_study import plain
 from sweeper.report.page import as_data
-from sweeper.report.trials import MOST_PARAMETERS, section
+from sweeper.report.trials import section
 from sweeper.studies import trial_records
 from tests.report.subjects import add, subject
 
@@ -54,8 +54,38 @@ def test_important_parameters_come_first_and_those_left_out_are_named(monkeypatc
     found = section(subject(*COMPLETE), important=["batch_size", "lr"])
     drawn = figures(found)
     assert [title for title, figure in drawn.items() if figure.size == "small"] == ["batch_size", "lr"]
-    assert all(name in drawn["Parallel coordinates"].how_to_read for name in ("activation", "optimizer", "momentum"))
-    assert MOST_PARAMETERS < 10
+    (heading,) = (b for b in found.blocks if isinstance(b, Heading) and b.title == "Scores by parameter")
+    assert heading.how_to_read.endswith("Only 2 parameters are shown; left out: activation, optimizer, momentum.")
+
+
+def test_axes_that_find_no_room_are_named(monkeypatch):
+    monkeypatch.setattr("sweeper.report.trials.MOST_AXES", 3)
+    drawn = figures(section(subject(*COMPLETE), important=["optimizer"]))["Parallel coordinates"]
+    assert drawn.how_to_read.endswith("Only 3 parameters are shown; left out: batch_size.")
+    assert "the value mattered" not in drawn.how_to_read  # a sampler tries the values of good trials again
+
+
+def test_a_trial_that_is_still_running_has_a_bar_that_ends_after_its_start():
+    for state in ("running", "finished"):
+        made = subject(*COMPLETE, ([0.5], "running"), status={"state": state})
+        bars = figures(section(made))["Timeline"].plot.arguments["bars"]
+        assert bars[-1]["state"] == "running"
+        assert all(bar["end"] >= bar["start"] for bar in bars)
+
+
+def test_pruned_trials_have_their_reason_once_in_the_words_of_the_trials_command():
+    made = subject(*COMPLETE)
+    trials = [
+        replace(made.trials[0], reason="pruner"),  # an older version stored no more
+        replace(made.trials[1], reason="pruner: not among the best third of the trials after epoch 1"),
+        replace(made.trials[2], reason="out of memory"),
+    ]
+    found = section(replace(made, trials=trials))
+    assert [row[-1] for row in table(found).rows] == ["", "", "out of memory"]
+    (heading,) = (b for b in found.blocks if isinstance(b, Heading) and b.title == "All trials")
+    assert heading.how_to_read.endswith(
+        "Pruned trials were not among the best third of the trials after as many epochs."
+    )
 
 
 @pytest.mark.parametrize(
