@@ -1,5 +1,6 @@
 """Section 5 of a report: what champion, challenger and baseline see and confuse, side by side."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ from sweeper.report.subject import Subject
 from sweeper.report.wording import count, setting
 
 TITLE = "What it sees and confuses"
+# A table with more rows, such as one of 100 classes, sorts and filters.
+MOST_ROWS = 15
 HOW = "Side by side: what the networks get right and wrong, on images that none of them was trained on. "
 OF_SEARCH = "They are the best trial's network and the baseline's."
 OF_PROMOTION = (
@@ -37,7 +40,7 @@ def section(subject: Subject, place: DataPlace, notify: Notify) -> Section:
     except SweeperError as error:
         note(str(error))
     blocks: list[Block] = [block for one in looks for block in _blocks(one)]
-    if not looks:
+    if not looks and not left_out:
         blocks.append(Sentences(["There is no network to look at: no trial of this study has kept its weights."]))
     if left_out:
         blocks.append(Sentences(left_out))
@@ -55,14 +58,15 @@ def _blocks(one: Look) -> list[Block]:
         alt = " ".join([f"{one.title}. Images: {one.images_used}.", *one.sentences])
         blocks.append(Figure("", "", alt, one.plot, size="broad"))
     if one.table is not None:
-        columns, rows = one.table["columns"], one.table["rows"]
+        columns, rows = one.table["columns"], [[_cell(value) for value in row] for row in one.table["rows"]]
         numeric = [place for place in range(len(columns)) if all(_is_number(row[place]) for row in rows)]
-        blocks.append(Table(one.title, columns, [[_cell(value) for value in row] for row in rows], numeric))
+        blocks.append(Table(one.title, columns, rows, numeric, sortable=len(rows) > MOST_ROWS))
     return blocks
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _is_number(cell: str) -> bool:
+    """Whether a cell is empty or begins with a number, such as "73.3 % [55.6, 85.8]"."""
+    return not cell or re.match(r"[+-]?\d", cell) is not None
 
 
 def _cell(value: Any) -> str:

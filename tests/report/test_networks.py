@@ -1,0 +1,65 @@
+from dataclasses import replace
+
+import pytest
+
+from sweeper.analysis.look import Look
+from sweeper.errors import SweeperError
+from sweeper.report import networks
+from sweeper.report.blocks import Heading, Sentences, Table
+from sweeper.report.data_set import DataPlace
+from tests.report.subjects import subject
+
+LOOK = Look(name="classes", title="By class", how_to_read="How.", images_used="300 confirm images")
+
+
+@pytest.fixture
+def section(monkeypatch):
+    """The section of a study at whose networks these looks are taken, with these notes."""
+
+    def made(*looks, notes=(), error=""):
+        def look(*_, notify, **__):
+            for note in notes:
+                notify(note)
+            if error:
+                raise SweeperError(error)
+            return looks
+
+        monkeypatch.setattr(networks, "look", look)
+        said = []
+        return networks.section(subject(([0.5],)), DataPlace(), said.append), said
+
+    return made
+
+
+def of_kind(found, kind):
+    return [block for block in found.blocks if isinstance(block, kind)]
+
+
+def test_each_look_says_which_images_it_is_of(section):
+    (heading,) = of_kind(section(LOOK)[0], Heading)
+    assert heading.how_to_read == "How. Images: 300 confirm images."
+
+
+@pytest.mark.parametrize(("n_classes", "sortable"), [(10, False), (100, True)])
+def test_columns_of_figures_sort_as_numbers_and_a_long_table_sorts_and_filters(n_classes, sortable, section):
+    rows = [[f"class {n}", 1000 + n, f"{n}.0 % [0.0, 100.0]", ""] for n in range(n_classes)]
+    columns = ["class", "images", "accuracy", "difference"]
+    (table,) = of_kind(section(replace(LOOK, table={"columns": columns, "rows": rows}))[0], Table)
+    assert list(table.numeric) == [1, 2, 3]
+    assert table.rows[1] == ["class 1", "1,001", "1.0 % [0.0, 100.0]", ""]
+    assert table.sortable == sortable
+
+
+def test_what_is_left_out_is_said_and_progress_is_not(section):
+    found, said = section(LOOK, notes=["Embedding ...", "The baseline is left out: no weights"])
+    assert said == ["Embedding ...", "The baseline is left out: no weights"]
+    assert found.data["left_out"] == ["The baseline is left out: no weights"]
+    assert of_kind(found, Sentences)[-1].texts == found.data["left_out"]
+
+
+def test_without_networks_the_reason_stands_in_the_section(section):
+    found, _ = section(error="the data were moved")
+    texts = [text for block in of_kind(found, Sentences) for text in block.texts]
+    assert texts == ["the data were moved"]
+    assert found.data["looks"] == []
+    assert "has kept its weights" in of_kind(section()[0], Sentences)[0].texts[0]
