@@ -52,7 +52,8 @@ def _usable(store: Store) -> Iterator[None]:
 
 def _storage(url: str) -> RDBStorage:
     options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
-    return RDBStorage(url, engine_kwargs=options)
+    # Optuna's check would load all its migration scripts each time; `check_database` compares the schemas, too.
+    return RDBStorage(url, engine_kwargs=options, skip_compatibility_check=True)
 
 
 def _create(url: str) -> None:
