@@ -3,10 +3,13 @@
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from mlflow.entities import Metric
+from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_USER
+from sqlalchemy.exc import SQLAlchemyError
 
 from sweeper.events import State
 from sweeper.plots import Plot
@@ -44,12 +47,19 @@ def log(
         above = {MLFLOW_PARENT_RUN_ID: run_id, ROOT: model.data.tags.get(ROOT, run_id)}
         identity = {**above, "sweeper.kind": KIND, MLFLOW_USER: "sweeper", "sweeper.state": State.RUNNING}
         made = check_run(client.create_run(experiment, tags={**tags, **identity}, run_name=name)).info.run_id
-        now = int(time.time() * 1000)
-        for file, text in {**texts, RESULT: json.dumps(result, indent=2)}.items():
-            client.log_text(made, text, file)
-        for file, plot in plots.items():
-            client.log_figure(made, plot.draw(), file)
-        batch = [Metric(metric, value, now, 0) for metric, value in metrics.items()]
-        client.log_batch(made, metrics=batch, tags=tags_of({"sweeper.state": State.COMPLETE}))
-        client.set_terminated(made, "FINISHED")
+        try:
+            for file, text in {**texts, RESULT: json.dumps(result, indent=2)}.items():
+                client.log_text(made, text, file)
+            for file, plot in plots.items():
+                client.log_figure(made, plot.draw(), file)
+            now = int(time.time() * 1000)
+            batch = [Metric(metric, value, now, 0) for metric, value in metrics.items()]
+            client.log_batch(made, metrics=batch, tags=tags_of({"sweeper.state": State.COMPLETE}))
+            client.set_terminated(made, "FINISHED")
+        except BaseException:
+            # It would be shown as running for ever. What hindered the writes may hinder this one, too.
+            with suppress(MlflowException, SQLAlchemyError, OSError):
+                client.set_tag(made, "sweeper.state", str(State.FAILED))
+                client.set_terminated(made, "FAILED")
+            raise
     return made, str(experiment)

@@ -150,6 +150,19 @@ def test_scores_are_those_of_the_predictions_that_are_recorded_with_a_confusion_
     assert of_class.count("class 4") / 20 == found["classes"][4]["accuracy"]
 
 
+def test_record_that_cannot_be_written_to_its_end_is_not_left_running(promoted, evaluate, folder, client, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mlflow.MlflowClient.log_figure", full)
+        assert "No space left on device" in evaluate(folder, code=1)
+    experiment = client.get_experiment_by_name("tiny").experiment_id
+    query = "tags.`sweeper.kind` = 'evaluation'"
+    last = client.search_runs([experiment], query, order_by=["attributes.start_time DESC"], max_results=1)[0]
+    assert (last.info.status, last.data.tags["sweeper.state"]) == ("FAILED", "failed")
+
+
 def test_classes_without_images_are_told_and_those_that_the_network_does_not_know_are_refused(
     evaluate, other_images, tmp_path
 ):
