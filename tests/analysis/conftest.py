@@ -36,6 +36,6 @@ def promoted(tmp_path_factory):
 
 @pytest.fixture(scope="package")
 def folded(promoted):
-    """A study of three folds in the same store, without a confirm part."""
-    promoted.workplace.search("folded", "--set", "folds=3", "--keep", 1, confirm=0)
+    """A study of three folds in the same store, without a confirm part; only its baseline is trained."""
+    promoted.workplace.search("folded", "--set", "folds=3", "--keep", 1, "--trials", 1, confirm=0)
     return find_study(promoted.store, "folded")
