@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self, get_args
 
-from sweeper.config import shortly
 from sweeper.errors import joined
+from sweeper.evaluation.amounts import number, signed, unit
 from sweeper.plots import Plot
 from sweeper.promotion.comparisons import Comparison
-from sweeper.promotion.verdict import interval, number, signed, unit
+from sweeper.promotion.set_back import in_words
+from sweeper.promotion.verdict import interval
 from sweeper.store.stored_values import check_printable, checked, from_text
 from sweeper.studies.objective import LABELS, METRICS, direction
 
@@ -48,10 +49,8 @@ class Row:
 
     @property
     def change(self) -> str:
-        """The choice and its two values, in words: "batch_norm true instead of false"."""
-        return "; ".join(
-            f"{name} {shortly(ours)} instead of {shortly(theirs)}" for name, (ours, theirs) in self.values.items()
-        )
+        """The choice and its two values, in words."""
+        return in_words(self.values)
 
     @property
     def values(self) -> dict[str, Sequence[Any]]:

@@ -36,11 +36,13 @@ class SetBack:
 
     @property
     def change(self) -> str:
-        """The choice and its values, in words: "batch_norm true instead of false"."""
-        return "; ".join(
-            f"{name} {shortly(ours)} instead of {shortly(theirs)}"
-            for name, (ours, theirs) in {**self.values, **self.along}.items()
-        )
+        """The choice and its values, in words."""
+        return in_words({**self.values, **self.along})
+
+
+def in_words(values: Mapping[str, Sequence[Any]]) -> str:
+    """The champion's and the baseline's values of fields: "batch_norm true instead of false"."""
+    return "; ".join(f"{name} {shortly(ours)} instead of {shortly(theirs)}" for name, (ours, theirs) in values.items())
 
 
 def each(

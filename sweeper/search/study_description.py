@@ -1,11 +1,11 @@
 """Describes a study in Markdown, for its run in MLflow: the ranking, and how to repeat the search."""
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from textwrap import shorten
 from typing import Any
 
+from sweeper.config import shortly
 from sweeper.evaluation.amounts import number, scale
 from sweeper.store.shown import shown
 from sweeper.studies import trial_records
@@ -65,15 +65,9 @@ def _differences(trials: Sequence[TrialRecord]) -> dict[int, str]:
     )
     return {
         trial.number: ", ".join(
-            f"{name} {_text(value)}"
+            f"{name} {shown(shortly(value))}"
             for name, value in values.items()
             if value is not None and value != baseline.get(name)
         )
         for trial, values in zip(trials, fields, strict=True)
     }
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    return shown(value) if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
