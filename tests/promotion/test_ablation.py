@@ -248,14 +248,19 @@ def test_an_ablation_of_an_earlier_champion_or_with_seeds_that_order_now_is_void
     assert recorded(workplace, STUDY) is not None
 
 
-def test_a_study_that_is_promoted_anew_meanwhile_is_not_ablated(workplace, champion, monkeypatch):
+def with_entrants_reversed(monkeypatch, module):
+    """The module finds a promotion with another champion, the baseline."""
     found = ablation.promotion_of
 
     def other(store, study):
         promoted = found(store, study)
         return replace(promoted, entrants=promoted.entrants[::-1])
 
-    monkeypatch.setattr(ablation_run, "promotion_of", other)
+    monkeypatch.setattr(module, "promotion_of", other)
+
+
+def test_a_study_that_is_promoted_anew_meanwhile_is_not_ablated(workplace, champion, monkeypatch):
+    with_entrants_reversed(monkeypatch, ablation_run)
     assert "was promoted anew meanwhile" in ablate(workplace, STUDY, "--again", code=1).stderr
 
 
@@ -279,13 +284,7 @@ def test_without_a_champion_there_is_nothing_to_ablate(workplace, champion, monk
 
 
 def test_the_baseline_has_no_choices_to_set_back(workplace, champion, monkeypatch):
-    found = ablation.promotion_of
-
-    def with_other_champion(store, study):
-        promoted = found(store, study)
-        return replace(promoted, entrants=promoted.entrants[::-1])
-
-    monkeypatch.setattr(ablation, "promotion_of", with_other_champion)
+    with_entrants_reversed(monkeypatch, ablation)
     shown = ablate(workplace, STUDY)
     assert shown.stdout == f"The champion of study {STUDY} is the baseline: there is no choice to set back.\n"
     assert ablated(workplace, STUDY)["rows"] == []
