@@ -61,9 +61,9 @@ def read(
         raise SweeperError(f"all files must be images: {describe_bad(bad)} ({OPTION})")
     others = [header.size for header in headers if header.size != (width, height)]
     if others and not options.resize:
+        remedy = f"--resize {width} makes them so" if height == width else "store them at that size"
         raise UsageError(
-            f"images must be {height}x{width} like the training images, got {described(others)} "
-            f"({OPTION}); --resize {width} makes them so"
+            f"images must be {height}x{width} like the training images, got {described(others)} ({OPTION}); {remedy}"
         )
     is_deep = any(header.form.is_deep for header in headers)
     wanted = Format((width, height), channels == 1, value_range() if is_deep else None)

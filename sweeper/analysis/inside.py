@@ -136,6 +136,6 @@ def embeddings(
         f"mean little.{which}",
         images_used=f"{count} of {images.described}" if len(chosen) < len(of_all) else images.described,
         plot=Plot("embeddings", {"networks": networks, "classes": list(classes), "named": named, "title": title}),
-        sentences=[f"Perplexity {embedding.perplexity_for(len(chosen)):g}, seed {seed}; colours are {of} classes."],
+        sentences=[f"Perplexity {embedding.perplexity_for(len(chosen)):.3g}, seed {seed}; colours are {of} classes."],
         data={"images": chosen.tolist(), "classes": list(classes), "networks": networks, "seed": seed},
     )

@@ -3,12 +3,14 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from sweeper.analysis.look import Look
 from sweeper.errors import SweeperError
+from sweeper.store.atomic import check_writable
 
 NUMBERS = "explain.json"
 # Dots an inch of a PNG file.
@@ -21,18 +23,34 @@ def write(looks: Sequence[Look], folder: Path, form: str, about: Mapping[str, An
     All is drawn before the first file is put into the folder, which is made if needed; files of these names are
     replaced. Raises SweeperError if the folder cannot be written to.
     """
+    is_new = not folder.exists()
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".explain-", dir=folder.parent) as draft:
+        folder.mkdir(parents=True, exist_ok=True)
+        # In the folder itself, which may be a file system of its own.
+        with TemporaryDirectory(prefix=".explain-", dir=folder) as draft:
             for look in looks:
                 if look.plot is not None:
                     look.plot.draw().savefig(Path(draft, f"{look.name}.{form}"), format=form, dpi=DOTS)
             numbers = {**about, "looks": [look.as_json() for look in looks]}
             Path(draft, NUMBERS).write_text(json.dumps(numbers, allow_nan=False), encoding="utf-8")
-            folder.mkdir(exist_ok=True)
             names = sorted(os.listdir(draft))
             for name in names:
                 os.replace(Path(draft, name), folder / name)
     except OSError as error:
-        raise SweeperError(f"{folder} cannot be written to: {error.strerror or error} (--output)") from error
+        if is_new:
+            with suppress(OSError):
+                folder.rmdir()
+        raise _unwritable(folder, error) from error
     return [folder / name for name in names]
+
+
+def check_place(folder: Path) -> None:
+    """Raises SweeperError, before anything is computed, for a folder that could not be made or written to."""
+    try:
+        check_writable(next(path for path in (folder, *folder.parents) if path.exists()) / NUMBERS)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> SweeperError:
+    return SweeperError(f"{folder} cannot be written to: {error.strerror or error} (--output)")

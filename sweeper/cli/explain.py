@@ -94,10 +94,12 @@ def explain(
     """
     note_imports(quiet=False)
     from sweeper.analysis.explanation import ExplainRequest, explain
-    from sweeper.analysis.picture_files import write
+    from sweeper.analysis.picture_files import check_place, write
     from sweeper.tracking.explanations import log_files
 
     where = resolve_store(store)
+    folder = output or Path("explain", re.sub(r"[^\w.-]+", "-", model))
+    check_place(folder)
     request = ExplainRequest(
         model=model,
         against=against,
@@ -118,7 +120,7 @@ def explain(
         "run_id": found.network.run_id,
         "images": found.images_used,
     }
-    files = write(found.looks, output or Path("explain", re.sub(r"[^\w.-]+", "-", model)), form, about)
+    files = write(found.looks, folder, form, about)
     if found.network.run_id is not None:
         log_files(where, found.network.run_id, files, "MODEL")
     if as_json:

@@ -10,7 +10,7 @@ from sweeper.cli.notes import note
 from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.errors import SweeperError, UsageError
 from sweeper.models.latency import DESCRIBED
-from sweeper.store.atomic import whole_file
+from sweeper.store.atomic import check_writable, whole_file
 from sweeper.store.layout import StoreOptions
 
 if TYPE_CHECKING:
@@ -53,6 +53,11 @@ def frontier(study: str | None, cost: str, picture: Path | None, store: StoreOpt
 
     kind = next(known for known in COSTS if known == cost.replace("-", "_"))
     shown = find_study(resolve_store(store), study)
+    if picture is not None:
+        try:
+            check_writable(picture)
+        except OSError as error:
+            raise _unwritable(picture, error) from error
     found = of_study(shown, kind, notify=note)
     if picture is not None:
         _draw(found, picture)
@@ -78,4 +83,8 @@ def _draw(found: "Frontier", path: Path) -> None:
         with whole_file(path) as temporary:
             plot(found).draw().savefig(temporary, format=path.suffix[1:].lower())
     except OSError as error:
-        raise SweeperError(f"{path} cannot be written: {error.strerror} (--plot)") from error
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> SweeperError:
+    return SweeperError(f"{path} cannot be written: {error.strerror or error} (--plot)")

@@ -8,7 +8,7 @@ from sweeper.errors import SweeperError
 from sweeper.report.content import GENERATOR, Report
 from sweeper.report.markdown import markdown
 from sweeper.report.page import page
-from sweeper.store.atomic import whole_file, whole_folder
+from sweeper.store.atomic import check_writable, whole_file, whole_folder
 from sweeper.store.shown import shown
 
 # The forms, each with the end of its usual name; Markdown is a folder.
@@ -25,10 +25,18 @@ HEAD = 4096
 
 def check_place(path: Path, form: str) -> None:
     """Raises SweeperError, before anything is computed, for a place that no report can be written to."""
-    if not path.exists():
-        if not path.parent.is_dir():
-            raise SweeperError(f"{path} cannot be written: {path.parent} is no folder (--output)")
-        return
+    if not path.exists() and not path.parent.is_dir():
+        raise SweeperError(f"{path} cannot be written: {path.parent} is no folder (--output)")
+    if path.exists():
+        _check_is_report(path, form)
+    try:
+        check_writable(path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _check_is_report(path: Path, form: str) -> None:
+    """Raises SweeperError for a file or folder that `sweeper report` has not written."""
     if path.is_dir() != (form == "md") or not _is_report(path / MARKDOWN if form == "md" else path, form):
         raise SweeperError(f"{path} exists and is no {form} report of sweeper's: give another name (--output)")
     if form == "md" and (
@@ -44,7 +52,11 @@ def write(report: Report, path: Path, form: str) -> None:
     try:
         write_form[form](report, path)
     except OSError as error:
-        raise SweeperError(f"{path} cannot be written: {error.strerror or error} (--output)") from error
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> SweeperError:
+    return SweeperError(f"{path} cannot be written: {error.strerror or error} (--output)")
 
 
 def _html(report: Report, path: Path) -> None:

@@ -4,7 +4,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sweeper.process.ending import unfinished
@@ -54,6 +54,18 @@ def whole_folder(path: Path, *, keep: Callable[[], bool] = lambda: False) -> Ite
                 temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        unfinished.discard(temporary)
+
+
+def check_writable(path: Path) -> None:
+    """Raises OSError if `whole_file` or `whole_folder` could not begin `path`: for long work, before it starts."""
+    temporary = _temporary(path)
+    unfinished.add(temporary)
+    try:
+        temporary.touch()
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         unfinished.discard(temporary)
 
 

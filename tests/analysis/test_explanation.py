@@ -1,4 +1,5 @@
 import json
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from sweeper.analysis.network import find
 from sweeper.errors import SweeperError, UsageError
 from sweeper.studies import trial_records
 from sweeper.tracking.explanations import log_files
+from tests.read_only import read_only
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +165,33 @@ def test_output_that_is_no_folder_is_one_line(promoted, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SweeperError, match=r"cannot be written to: .* \(--output\)"):
         picture_files.write([], tmp_path / "file" / "out", "png", {})
+
+
+def test_folder_that_cannot_be_written_to_is_named_before_the_work(tmp_path):
+    (tmp_path / "file").write_text("")
+    picture_files.check_place(tmp_path / "deep" / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    with pytest.raises(SweeperError, match=r"out cannot be written to: .* \(--output\)"):
+        picture_files.check_place(tmp_path / "file" / "out")
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    with read_only(shelf):
+        for folder in (shelf, shelf / "out"):
+            with pytest.raises(SweeperError, match=r"cannot be written to: .* \(--output\)"):
+                picture_files.check_place(folder)
+
+
+def test_folder_of_pictures_may_be_a_file_system_of_its_own(tmp_path, monkeypatch):
+    drafts = []
+
+    def draft(**options):
+        drafts.append(options["dir"])
+        return TemporaryDirectory(**options)
+
+    monkeypatch.setattr(picture_files, "TemporaryDirectory", draft)
+    picture_files.write([], tmp_path / "out", "png", {})
+    assert drafts == [tmp_path / "out"]
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["explain.json"]
 
 
 def test_command_and_analysis_name_the_same_analyses():

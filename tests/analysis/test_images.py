@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -166,6 +168,13 @@ def test_other_sizes_are_refused_unless_resizing_is_asked_for(promoted, trial, t
     found = from_paths(promoted, trial, tmp_path / "a.png", resize=True)
     assert found.images.shape == (1, 1, 28, 28)
     assert found.images[0, 0, 0, 0] == 255  # padded with the study's background
+
+
+def test_resizing_to_a_square_is_not_advised_to_a_network_of_other_images(promoted, trial, tmp_path):
+    picture(90, (28, 28)).save(tmp_path / "a.png")
+    wide = replace(trial, input_shape=(1, 28, 40))
+    with pytest.raises(UsageError, match=r"must be 28x40 .*, got 28x28 .*; store them at that size$"):
+        from_paths(promoted, wide, tmp_path / "a.png")
 
 
 @pytest.mark.parametrize(

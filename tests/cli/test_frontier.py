@@ -72,7 +72,7 @@ def test_a_picture_is_written(root, tmp_path, ending):
 
 def test_a_picture_of_another_kind_or_in_a_missing_folder_is_refused_in_one_line(root, tmp_path):
     assert "--plot must end in .png, .svg or .pdf" in run(root, "--plot", tmp_path / "f.txt", code=2).stderr
-    refused = run(root, "--plot", tmp_path / "none" / "f.png", code=1)
+    refused = run(root, "--plot", tmp_path / "none" / "f.png", "--cost", "latency", code=1)
     assert refused.stderr.count("\n") == 1
     assert "cannot be written: No such file or directory (--plot)" in refused.stderr
 

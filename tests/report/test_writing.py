@@ -5,6 +5,7 @@ import pytest
 
 from sweeper.errors import SweeperError
 from sweeper.report.writing import check_place, write
+from tests.read_only import read_only
 from tests.report.reports import report_of
 
 
@@ -47,6 +48,23 @@ def test_a_file_that_only_names_the_command_is_not_replaced(form, tmp_path):
 def test_a_missing_folder_is_named_before_the_work(form, tmp_path):
     with pytest.raises(SweeperError, match="is no folder"):
         check_place(tmp_path / "none" / "report", form)
+
+
+@pytest.mark.parametrize("form", ["html", "md", "json"])
+def test_a_read_only_folder_is_named_before_the_work(form, tmp_path):
+    folder = tmp_path / "shelf"
+    folder.mkdir()
+    write(report_of("name"), folder / "earlier", form)
+    with read_only(folder):
+        for name in ("earlier", "new"):
+            with pytest.raises(SweeperError, match=rf"{name} cannot be written: .* \(--output\)"):
+                check_place(folder / name, form)
+
+
+@pytest.mark.parametrize("form", ["html", "md", "json"])
+def test_looking_at_the_place_leaves_nothing_there(form, tmp_path):
+    check_place(tmp_path / "report", form)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_page_and_a_folder_do_not_replace_each_other(tmp_path):
