@@ -56,6 +56,7 @@ RESERVED = {
         "sweeper.cli.data",
         "sweeper.promotion.test_evaluation",
         "sweeper.analysis.evaluation_data",
+        "sweeper.analysis.test_copies",  # counts copies of test images, and predicts nothing
     },
 }
 

@@ -16,6 +16,7 @@ from sweeper.analysis.look import Look
 from sweeper.analysis.network import TrainedNetwork, find
 from sweeper.analysis.seen import trained_on
 from sweeper.analysis.subject import Subject
+from sweeper.analysis.test_copies import n_test_images
 from sweeper.errors import SweeperError, UsageError, joined
 from sweeper.store.layout import Store
 
@@ -107,9 +108,8 @@ def _looks(
 ) -> list[Look]:
     images, n, seed = subjects[0].images, request.n, request.seed
     if images.labels is None and analysis in NEED_LABELS:
-        raise _Impossible(
-            f"{analysis} need the true classes of the images: put the files into folders named after the classes"
-        )
+        remedy = images.why_unlabelled or "put the files into folders named after the classes"
+        raise _Impossible(f"this needs the true classes of the images: {remedy}")
     match analysis:
         case "curves":
             networks = {subject.name: subject.network for subject in subjects}
@@ -174,8 +174,16 @@ def _images(
         if request.resize is not None and {request.resize} != {height, width}:
             raise UsageError(f"--resize must give the {height}x{width} that {networks[0].name} takes")
         given = from_paths(request.paths, networks[0], store=store, resize=request.resize is not None, **place)
-        known = [_learned(store, request, network, given.images) for network in networks]
-        return replace(given, described=f"{given.described}, {' and '.join(known)}")
+        known = [_learned(store, request, network, given) for network in networks]
+        described = f"{given.described}, {' and '.join(text for text, _ in known)}"
+        if n_test := max(n for _, n in known):
+            # A score of test images is a look at the test part, which the ledger must count.
+            why = (
+                f"{n_test} of them {'is a test image' if n_test == 1 else 'are test images'} of the network's data, "
+                "whose scores are a look at the test part: `sweeper evaluate` gives them, and enters it into the ledger"
+            )
+            return replace(given, described=described, labels=None, why_unlabelled=why)
+        return replace(given, described=described)
     found = part_of(store, networks[0], request.part, **place)
     place["notify"] = lambda note: None  # of the same images there is nothing new to say
     for other in networks[1:]:
@@ -189,12 +197,14 @@ def _images(
     return found
 
 
-def _learned(store: Store, request: ExplainRequest, network: TrainedNetwork, images: NDArray[np.uint8]) -> str:
-    """How many of the given images the network was trained on, in words."""
-    copies = trained_on(store, network, request.data_dir, request.max_bytes).holds(images)
-    if copies is None:
-        return f"of which {network.name} may have learned from any"
-    return f"of which {network.name} was trained on {int(copies.sum()) or 'none'} (equal pixels)"
+def _learned(store: Store, request: ExplainRequest, network: TrainedNetwork, given: LabelledImages) -> tuple[str, int]:
+    """How many of the given images the network was trained on, in words, and how many are test images of its data."""
+    known = trained_on(store, network, request.data_dir, request.max_bytes)
+    copies = known.holds(given.images)
+    if copies is None or known.training_set is None:
+        return f"of which {network.name} may have learned from any", 0
+    n_test = n_test_images(store, network, known.training_set, given.images, request.data_dir, request.max_bytes)
+    return f"of which {network.name} was trained on {int(copies.sum()) or 'none'} (equal pixels)", n_test
 
 
 def _check_comparable(first: TrainedNetwork, second: TrainedNetwork) -> None:

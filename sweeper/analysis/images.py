@@ -40,7 +40,8 @@ class LabelledImages:
     """Images uint8 (n, channels, height, width) for a network, and labels (n,) as positions in `classes`, if known.
 
     `files` names the file of each image, None for images without files of their own. `part` is validation, confirm,
-    train, test or given; `described` says in words which images these are.
+    train, test or given; `described` says in words which images these are. `why_unlabelled` says why labels are left
+    out that the images have.
     """
 
     images: NDArray[np.uint8]
@@ -49,6 +50,7 @@ class LabelledImages:
     files: tuple[str, ...] | None
     part: str
     described: str
+    why_unlabelled: str = ""
 
 
 def part_of(

@@ -27,10 +27,7 @@ class TrainedOn:
 
     def holds(self, images: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
         """Which of these images the network was trained on, shape (n,); None if that is unknown."""
-        if self.images is None:
-            return None
-        known = {_digest(image) for image in self.images}
-        return np.array([_digest(image) in known for image in images], dtype=np.bool_)
+        return None if self.images is None else copies_of(self.images, images)
 
 
 def trained_on(store: Store, network: TrainedNetwork, data_dir: Path | None, max_bytes: int | None) -> TrainedOn:
@@ -43,6 +40,12 @@ def trained_on(store: Store, network: TrainedNetwork, data_dir: Path | None, max
         return TrainedOn(None, None, str(error))
     parts = [split.train] if network.trained_on == "train" else [split.train, split.validation, split.confirm]
     return TrainedOn(training_set, training_set.images[np.sort(np.concatenate(parts))])
+
+
+def copies_of(known: NDArray[np.uint8], images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which of the images (n, channels, height, width) equal one of the known ones in every pixel, shape (n,)."""
+    digests = {_digest(image) for image in known}
+    return np.array([_digest(image) in digests for image in images], dtype=np.bool_)
 
 
 def _digest(image: NDArray[np.uint8]) -> bytes:

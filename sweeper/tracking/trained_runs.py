@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -75,13 +76,10 @@ def below(store: Store, run_id: str, option: str) -> list[tuple[str, Mapping[str
 
 
 def with_weights(store: Store, run_ids: Iterable[str]) -> list[str]:
-    """The first of these runs that have weights in MLflow, at most MOST_NAMED. Raises SweeperError."""
-    client, found = connect(store), list[str]()
+    """The first of these runs that MLflow has with their weights, at most MOST_NAMED. Raises SweeperError."""
+    client = connect(store)
     with reaching(store.tracking_uri):
-        for run_id in run_ids:
-            if len(found) < MOST_NAMED and weights.has_weights(client, run_id):
-                found.append(run_id)
-    return found
+        return list(islice((run_id for run_id in run_ids if _has_weights(client, run_id)), MOST_NAMED))
 
 
 def registered(store: Store) -> list[str]:
@@ -95,6 +93,15 @@ def registered(store: Store) -> list[str]:
     with reaching(store.tracking_uri):
         models = client.search_registered_models(max_results=MOST_NAMED)
     return [f"{model.name}@{alias}" for model in models for alias in sorted(model.aliases)][:MOST_NAMED]
+
+
+def _has_weights(client: MlflowClient, run_id: str) -> bool:
+    try:
+        return weights.has_weights(client, run_id)
+    except MlflowException as error:
+        if error.error_code != ABSENT:
+            raise
+        return False
 
 
 def _study_id(client: MlflowClient, run: Run) -> str | None:

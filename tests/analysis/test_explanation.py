@@ -9,7 +9,10 @@ from sweeper.analysis import picture_files
 from sweeper.analysis.explanation import ANALYSES, ExplainRequest, explain
 from sweeper.analysis.images import fresh_networks, part_of
 from sweeper.analysis.network import find
+from sweeper.data.source import DataSource
+from sweeper.data.test_set import load_test_set
 from sweeper.errors import SweeperError, UsageError
+from sweeper.images.image_set import PixelFormat
 from sweeper.studies import trial_records
 from sweeper.tracking.explanations import log_files
 from tests.read_only import read_only
@@ -88,7 +91,7 @@ def test_given_images_without_classes_have_what_needs_none(promoted, trial, tmp_
     ]  # fmt: skip
     assert found.images_used.startswith("6 given images, of which trial ")
     assert found.images_used.endswith(" of seen was trained on none (equal pixels)")
-    with pytest.raises(SweeperError, match="need the true classes of the images"):
+    with pytest.raises(SweeperError, match="needs the true classes of the images"):
         asked(promoted, trial, "mistakes", paths=[folder])
 
 
@@ -116,6 +119,19 @@ def test_given_images_in_folders_of_classes_are_judged(promoted, trial, tmp_path
     folder = folder_of(tmp_path, promoted.dataset.classes, labelled=True)
     (look,) = asked(promoted, trial, "confusions", paths=[folder]).looks
     assert np.sum(look.data["networks"][0]["matrix"]) == 6
+
+
+def test_given_test_images_are_not_scored_without_a_look_in_the_ledger(promoted, trial, tmp_path):
+    source = DataSource(promoted.dataset.name, data_dir=promoted.data_dir, offline=True)
+    tested = load_test_set(source, pixel_format=PixelFormat((1, 28, 28)))
+    folder = folder_of(tmp_path, promoted.dataset.classes, labelled=True)
+    label = promoted.dataset.classes[tested.labels[0]]
+    (folder / label).mkdir(exist_ok=True)
+    Image.fromarray(tested.images[0, 0]).save(folder / label / "copy.png")
+    with pytest.raises(SweeperError, match=r"1 of them is a test image .* `sweeper evaluate` gives them"):
+        asked(promoted, trial, "confusions", paths=[folder])
+    (look,) = asked(promoted, trial, "probabilities", paths=[folder]).looks
+    assert not any(image["true"] for image in look.data["images"])
 
 
 def test_networks_of_different_splits_are_not_compared(promoted, folded, fresh):

@@ -81,6 +81,11 @@ def test_trial_without_weights_is_refused_and_those_with_weights_are_named(promo
     assert str(refused.value).endswith(f"; trials of seen with weights: {best}")
 
 
+def test_runs_that_mlflow_does_not_have_are_not_among_those_with_weights(promoted):
+    kept = find(promoted, f"seen:{best_trial(promoted)}").run_id
+    assert trained_runs.with_weights(promoted.store, [ID, kept]) == [kept]
+
+
 @pytest.mark.parametrize(
     ("reference", "message"),
     [
