@@ -20,6 +20,9 @@ def steps(monkeypatch):
     done = []
     monkeypatch.setattr(recorded, "with_tests", lambda outcome, ledger, study_id: outcome)
     monkeypatch.setattr(recorded, "with_champion", lambda outcome, registry: replace(outcome, registered_champion="7"))
+    monkeypatch.setattr(
+        last_steps.descriptions, "add_to_study", lambda store, run_id, texts: done.append(("described", texts))
+    )
     monkeypatch.setattr(last_steps.test_evaluation, "load", lambda *which: None)
     monkeypatch.setattr(last_steps.test_evaluation, "evaluate", lambda *which, **how: done.append("test"))
 
@@ -32,8 +35,8 @@ def steps(monkeypatch):
             study_name="mine", study_id="x", spec=SimpleNamespace(metric="accuracy"),
             training_set=SimpleNamespace(pixel_format=PixelFormat((1, 28, 28))),
         )  # fmt: skip
-        request = SimpleNamespace(options=PromotionOptions(**options), command=["sweeper", "promote"])
-        tracker, stop = SimpleNamespace(log_text=log_text), SimpleNamespace(check=lambda: None)
+        request = SimpleNamespace(options=PromotionOptions(**options), command=["sweeper", "promote"], store=None)
+        tracker, stop = SimpleNamespace(log_text=log_text, run_id="a"), SimpleNamespace(check=lambda: None)
         return LastSteps(request, None, "ab", jobs, None, tracker, print, stop), done
 
     return made
@@ -46,7 +49,11 @@ ORDER = [finalist(3, 0.9), finalist(0, 0.8, is_baseline=True)]
 def test_what_was_found_is_recorded_before_the_test_and_the_result_after_it(steps):
     last, done = steps(test=True)
     shown = last.finish(None, outcome(), ORDER, REFITS)
-    assert [one if one == "test" else one[0] for one in done] == [promotions.FOUND, "test", promotions.PRINTED]
+    assert [one if one == "test" else one[0] for one in done] == [
+        promotions.FOUND, "test", promotions.PRINTED, "described",
+    ]  # fmt: skip
+    # In MLflow's description of the study, with the statistics if they find room.
+    assert all(f"**{shown.plain_sentence}**" in text for text in done[3][1])
     assert done[0][1]["test_sha256"] == "ab"
     assert shown.registered_champion == done[2][1]["registered_champion"] == "7"
 

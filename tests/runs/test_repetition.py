@@ -28,8 +28,12 @@ def repeated(of, configuration=OWN, **changes):
     ("metrics", "equal", "told"),
     [
         (None, None, None),
-        (SCORE, True, "The score equals that of trial study:2 to the last bit: 0.75"),
-        ({"validation_accuracy": 0.74}, False, "The score is not that of trial study:2, 0.75: the same processor and"),
+        (SCORE, True, "The score equals that of trial study:2 to the last bit: 75.0000 %"),
+        (
+            {"validation_accuracy": 0.74},
+            False,
+            "The score is not that of trial study:2, 75.0000 %: the same processor and",
+        ),
     ],
     ids=["not done", "equal", "another"],
 )

@@ -99,7 +99,7 @@ def test_test_images_get_the_training_images_channels(tmp_path):
 
 def test_test_image_of_another_size_is_refused_unless_resized(tmp_path):
     root = write_folder(tmp_path / "pets", PETS | {"test/cat/2.png": picture(9, (6, 8))})
-    with pytest.raises(UnusableTestImages, match=r"^test images must be 4x4 .*, got 6x8 \(1 image\) .*--resize 4"):
+    with pytest.raises(UnusableTestImages, match=r"^test images must be 4x4 .*, got 8x6 \(1 image\), .*--resize 4"):
         load_test_set(DataSource(str(root)), pixel_format=FORMAT)
     resized = DataSource(str(root), options=DataOptions(resize=2))
     assert load_test_set(resized, pixel_format=PixelFormat((1, 2, 2))).images.shape == (2, 1, 2, 2)
