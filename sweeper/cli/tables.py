@@ -58,7 +58,7 @@ def ranking_table(trials: Sequence[TrialRecord], metric: str, top: int = 10, ref
 def frontier_table(found: "Frontier") -> Table:
     """The networks of a Pareto front, the cheapest first, with the costs that are known."""
     table = Table()
-    table.add_column("trial", no_wrap=True)
+    table.add_column("trial", overflow="fold")
     columns = [LABELS[found.metric], "parameters", "multiply-adds", "ms an image"]
     rows = [
         [
@@ -71,7 +71,7 @@ def frontier_table(found: "Frontier") -> Table:
     ]
     known = [index for index in range(len(columns)) if any(row[index] is not None for row in rows)]
     for index in known:
-        table.add_column(columns[index], justify="right", no_wrap=True)
+        table.add_column(columns[index], justify="right", overflow="fold")
     for point, row in zip(found.front, rows, strict=True):
         table.add_row(point.name, *(row[index] for index in known))
     return table
@@ -209,9 +209,8 @@ def test_evaluations_table(evaluations: "Sequence[TestEvaluation]") -> Table:
     from sweeper.tracking.ledger import count
 
     table = Table()
-    for name in ("time (UTC)", "study", "data", "test\nevaluation", "of store", "state"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("models", ratio=1)
+    for name in ("time (UTC)", "study", "data", "test\nevaluation", "of store", "state", "models"):
+        table.add_column(name, overflow="fold")
     for place, evaluation in enumerate(evaluations, start=1):
         by_study, by_store = count(evaluations[:place], evaluation.study_id, evaluation.test_sha256)
         table.add_row(

@@ -5,14 +5,26 @@ import numpy as np
 import pytest
 
 from sweeper.cli.console import PlainConsole
-from sweeper.cli.tables import confusions, finalists_table, ranking_table, tested_table, variants_table
+from sweeper.cli.tables import (
+    confusions,
+    finalists_table,
+    frontier_table,
+    ranking_table,
+    test_evaluations_table,
+    tested_table,
+    variants_table,
+)
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.evaluation.constant import Constant
 from sweeper.evaluation.statistics import Estimate
 from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.outcome import Entrant, PromotionOutcome
 from sweeper.runs.variant_result import VariantResult
+from sweeper.studies.frontier import Frontier, Point
 from sweeper.studies.trial_records import TrialRecord
+from sweeper.tracking.ledger import TestEvaluation
+
+test_evaluations_table.__test__ = False  # pytest takes a function of this name for a test
 
 TESTED = {
     "accuracy": 0.921, "low": 0.9156, "high": 0.9261, "loss": 0.3024, "macro_precision": 0.9216,
@@ -50,6 +62,26 @@ def shown(table, width):
     text = io.StringIO()
     PlainConsole(text, width=width).print(table)
     return text.getvalue()
+
+
+def columns_of(table, width):
+    """The letters of each column of the table's rows, however its cells are folded."""
+    lines = [line.strip("│").split("│") for line in shown(table, width).splitlines() if line.startswith("│")]
+    return ["".join(cell.strip() for cell in column) for column in zip(*lines, strict=True)]
+
+
+@pytest.mark.parametrize("width", [40, 100, 200])
+def test_ledger_and_frontier_lose_no_letter_in_a_narrow_terminal(width):
+    look = TestEvaluation(
+        "run", "fashion_mnist-lenet5", "id", "fashion_mnist", "0" * 64, {"champion": "sweeper-fashion_mnist-lenet5/1"},
+        {}, "sweeper promote", "2026-05-01T12:00:00+00:00", complete=True,
+    )  # fmt: skip
+    found = columns_of(test_evaluations_table([look]), width)
+    assert found[1] == "fashion_mnist-lenet5"
+    assert found[-1].replace(" ", "") == "championsweeper-fashion_mnist-lenet5/1"
+    point = Point(12, "trial 12", 0.8333, 200_830, 1_396_344, 0.412, may_win=True, on_front=True)
+    found = columns_of(frontier_table(Frontier("accuracy", "latency", [point])), width)
+    assert [cell.replace(" ", "") for cell in found] == ["trial12", "83.33%", "200,830", "1,396,344", "0.412"]
 
 
 @pytest.mark.parametrize("width", [80, 160])
