@@ -36,7 +36,9 @@ def check_place(path: Path, form: str) -> None:
 
 
 def _check_is_report(path: Path, form: str) -> None:
-    """Raises SweeperError for a file or folder that `sweeper report` has not written."""
+    """Raises SweeperError for a file or folder that `sweeper report` has not written, unless it is empty."""
+    if form == "md" and path.is_dir() and not any(path.iterdir()):
+        return
     if path.is_dir() != (form == "md") or not _is_report(path / MARKDOWN if form == "md" else path, form):
         raise SweeperError(f"{path} exists and is no {form} report of sweeper's: give another name (--output)")
     if form == "md" and (

@@ -37,6 +37,12 @@ def test_a_folder_with_files_of_ones_own_is_not_replaced(name, tmp_path):
         check_place(tmp_path / "folder", "md")
 
 
+def test_an_empty_folder_may_hold_the_report(tmp_path):
+    (tmp_path / "folder").mkdir()
+    write(report_of("name"), tmp_path / "folder", "md")
+    assert (tmp_path / "folder" / "report.md").is_file()
+
+
 @pytest.mark.parametrize("form", ["html", "json"])
 def test_a_file_that_only_names_the_command_is_not_replaced(form, tmp_path):
     (tmp_path / "nightly.sh").write_text("#!/bin/sh\nsweeper report --output page.html\n")
