@@ -41,7 +41,7 @@ def main() -> None:
     with TemporaryDirectory() as temporary:
         folder = arguments.keep_in or Path(temporary)
         folder.mkdir(exist_ok=True)
-        write_images(folder / "images.npz")
+        write_images(folder / "images.npz", 200)
         small, large = StoreOptions(folder / "small").resolve({}), StoreOptions(folder / "large").resolve({})
         for store in (small, large):
             if not store.root.exists():
@@ -86,11 +86,10 @@ def timed(store: Store | None, *words: str) -> tuple[float, int]:
     return seconds, usage.ru_maxrss * 1024
 
 
-def write_images(path: Path) -> None:
-    """A data set of a few random images."""
-    random = np.random.default_rng(0)
-    images = random.integers(0, 255, (200, 28, 28), dtype=np.uint8)
-    np.savez(path, train_images=images, train_labels=np.arange(200) % 10)
+def write_images(path: Path, n_images: int) -> None:
+    """A data set of random images of 28x28 pixels in ten classes."""
+    images = np.random.default_rng(0).integers(0, 255, (n_images, 28, 28), dtype=np.uint8)
+    np.savez(path, train_images=images, train_labels=np.arange(n_images) % 10)
 
 
 def plant(store: Store, n_trials: int) -> None:

@@ -8,14 +8,12 @@ would have ended most.
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import optuna
+from many_trials import timed, write_images
 
 from sweeper.store.layout import Store, StoreOptions
 from sweeper.studies.attributes import RESULT, TRIAL
@@ -38,31 +36,15 @@ def main() -> None:
         if not store.root.exists():
             write_images(images, arguments.images)
             words = f"--space lenet5 --study {STUDY} --trials 1 --epochs {EPOCHS} --subset 400 --jobs 1 -q".split()
-            run(store, "search", str(images), *words)
+            timed(store, "search", str(images), *words)
             plant(store, arguments.trials)
         page = folder / f"{STUDY}-report.html"
-        seconds, peak = run(store, "report", STUDY, "--output", str(page), "-q")
+        seconds, peak = timed(store, "report", STUDY, "--output", str(page), "-q")
         print("| trials | images | processor time | peak memory | page |\n|---:|---:|---:|---:|---:|")
         print(
             f"| {arguments.trials} | {arguments.images:,} | {seconds:.0f} s | {peak / 2**20:,.0f} MiB | "
             f"{page.stat().st_size / 1e6:.1f} MB |"
         )
-
-
-def run(store: Store, *words: str) -> tuple[float, int]:
-    """Runs a command; returns its processor time with that of its workers in s, and its most memory in bytes."""
-    command = [sys.executable, "-m", "sweeper", *words, "--store", str(store.root)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"sweeper {' '.join(words)} failed")
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
-
-
-def write_images(path: Path, n_images: int) -> None:
-    """A data set of random images of 28x28 pixels in ten classes."""
-    images = np.random.default_rng(0).integers(0, 255, (n_images, 28, 28), dtype=np.uint8)
-    np.savez(path, train_images=images, train_labels=np.arange(n_images) % 10)
 
 
 def plant(store: Store, n_trials: int) -> None:

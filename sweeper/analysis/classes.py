@@ -7,7 +7,7 @@ from typing import Any
 from sweeper.analysis.look import Look
 from sweeper.analysis.subject import Subject
 from sweeper.evaluation import bootstrap
-from sweeper.evaluation.amounts import amount, signed
+from sweeper.evaluation.amounts import amount, signed_with_interval, with_interval
 from sweeper.evaluation.metrics import macro_f1
 from sweeper.explain.classwise import ClassDifference, class_differences, class_scores, most_different, worst
 from sweeper.plots import Plot
@@ -110,13 +110,8 @@ def _share(value: float | None) -> str:
 
 
 def _range(value: float | None, low: float | None, high: float | None) -> str:
-    if value is None or low is None or high is None:
-        return ""
-    return f"{_share(value)} [{100 * low:.1f}, {100 * high:.1f}]"
+    return with_interval("accuracy", value, low, high, 1)
 
 
 def _points(value: float | None, low: float | None, high: float | None) -> str:
-    if value is None:
-        return ""
-    text = signed("accuracy", value)
-    return text if low is None or high is None else f"{text} [{signed('accuracy', low)}, {signed('accuracy', high)}]"
+    return signed_with_interval("accuracy", value, low, high)

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sweeper.errors import joined, shortened
-from sweeper.evaluation.amounts import amount, number
+from sweeper.evaluation.amounts import amount, number, with_interval
 from sweeper.promotion.test_metrics import TestMetrics
 from sweeper.studies.findings import beats, in_words
 
@@ -73,8 +73,8 @@ class Evaluation:
         """The result in sentences, the answer first."""
         found = self.metrics
         said = [
-            f"{self.model} is right on {amount('accuracy', found.accuracy)} "
-            f"[{number('accuracy', found.low)}, {number('accuracy', found.high)}] of {self.described}."
+            f"{self.model} is right on {with_interval('accuracy', found.accuracy, found.low, found.high)} of "
+            f"{self.described}."
         ]
         said += self._on_copies()
         said.append(
@@ -108,9 +108,8 @@ class Evaluation:
             return ["It was trained on all of them: this says nothing about other images."]
         said = f"{self.n_copies:,} of them are exact copies of images that it was trained on"
         assert self.unseen is not None
-        low, high = number("accuracy", self.unseen.low), number("accuracy", self.unseen.high)
-        value = amount("accuracy", self.unseen.accuracy)
-        return [f"{said}; without these, it is right on {value} [{low}, {high}] of {self.unseen.n:,}."]
+        right = with_interval("accuracy", self.unseen.accuracy, self.unseen.low, self.unseen.high)
+        return [f"{said}; without these, it is right on {right} of {self.unseen.n:,}."]
 
 
 def _value(found: TestMetrics) -> float:

@@ -22,8 +22,6 @@ from sweeper.studies import trial_records
 from sweeper.studies.attributes import id_of, spec_of
 from sweeper.tracking.ledger import Ledger
 
-__all__ = ["Look", "look"]
-
 Notify = Callable[[str], None]
 SEED = 0
 # Images that a network gets most wrong, in a figure of its own.
@@ -39,13 +37,15 @@ def look(
     offline: bool = False,
     max_bytes: int | None = None,
     notify: Notify = lambda note: None,
+    progress: Notify = lambda note: None,
 ) -> list[Look]:
     """What the study's networks see and confuse, on images that none of them was trained on.
 
     With the `outcome` of a promotion these are fresh-seed networks of champion, challenger and baseline, on the confirm
     part if there is one; without, the best trial and the baseline, as far as their weights are kept, on the validation
     part, whose scores ordered the trials. What is of test images comes from the ledger's record: nothing is tested.
-    `notify` gets a line for what is left out. Raises SweeperError if the store or the data cannot be used.
+    `notify` gets a line for what is left out, `progress` one for each long step. Raises SweeperError if the
+    store or the data cannot be used.
     """
     networks: Mapping[str, TrainedNetwork]
     if outcome is not None:
@@ -59,11 +59,16 @@ def look(
     part = None if outcome is not None else "validation"
     first = next(iter(networks.values()))
     images = part_of(store, first, part, data_dir=data_dir, offline=offline, max_bytes=max_bytes, notify=notify)
-    return list(_looks(store, study, outcome, subjects_of(networks, images), notify))
+    return list(_looks(store, study, outcome, subjects_of(networks, images), notify, progress))
 
 
 def _looks(
-    store: Store, study: optuna.Study, outcome: PromotionOutcome | None, subjects: list[Subject], notify: Notify
+    store: Store,
+    study: optuna.Study,
+    outcome: PromotionOutcome | None,
+    subjects: list[Subject],
+    notify: Notify,
+    progress: Notify,
 ) -> Iterator[Look]:
     # Details are of the champion and the baseline; overviews have room for the challenger too.
     pair = [subjects[0], subjects[-1]] if len(subjects) > 1 else subjects
@@ -79,7 +84,7 @@ def _looks(
     if seen := features(pair, 0):
         yield seen
     try:
-        yield embeddings(pair, EMBEDDED, SEED, notify)
+        yield embeddings(pair, EMBEDDED, SEED, progress)
     except SweeperError as error:
         notify(f"The embedding is left out: {error}")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sweeper.cli.data_options import data_dir_option, max_bytes_option, offline_option
-from sweeper.cli.notes import command_line, note
+from sweeper.cli.notes import named_study, note
 from sweeper.cli.options import (
     debug_option,
     device_options,
@@ -22,7 +22,7 @@ from sweeper.cli.running import end_command, note_imports, running
 from sweeper.config import shortly
 from sweeper.engine.options import DeviceOptions
 from sweeper.errors import UsageError
-from sweeper.evaluation.amounts import amount, number, signed, unit
+from sweeper.evaluation.amounts import signed_with_interval, unit, with_interval
 from sweeper.process.ending import exit_code
 from sweeper.store.layout import StoreOptions
 from sweeper.store.redaction import redact
@@ -90,14 +90,9 @@ def ablate(
         raise UsageError("--quiet and --verbose contradict each other")
     note_imports(quiet=quiet)
     from sweeper.promotion.request import AblationRequest
-    from sweeper.studies.queries import find_study
 
     where = resolve_store(store)
-    command = command_line(where)
-    if study is None:
-        # The latest study may be another one by the time that a command which is printed here is typed.
-        study = find_study(where, None).study_name
-        command.append(study)
+    study, command = named_study(where, study)
     request = AblationRequest(
         study=study,
         seeds=seeds,
@@ -172,9 +167,7 @@ def _table(outcome: "AblationOutcome") -> "Table":
 
     metric = outcome.metric
     n_parameters = "" if outcome.n_parameters is None else f" ({outcome.n_parameters:,} parameters)"
-    value = "" if outcome.value is None else amount(metric, outcome.value, 1)
-    if outcome.low is not None and outcome.high is not None:
-        value += f" [{number(metric, outcome.low, 1)}, {number(metric, outcome.high, 1)}]"
+    value = with_interval(metric, outcome.value, outcome.low, outcome.high, 1)
     title = f"{outcome.study}: trial {outcome.trial}{n_parameters}, {outcome.part} {LABELS[metric]} {value}"
     table = Table(title=title, title_justify="left")
     for name in ("choice", "champion", "baseline"):
@@ -183,13 +176,10 @@ def _table(outcome: "AblationOutcome") -> "Table":
     table.add_column("parameters\nset back", justify="right")
     table.add_column("verdict")
     for row in outcome.rows:
-        difference = "" if row.difference is None else signed(metric, row.difference)
-        if row.low is not None and row.high is not None:
-            difference += f" [{signed(metric, row.low)}, {signed(metric, row.high)}]"
         table.add_row(
             "\n".join(row.values),
             *("\n".join(shortly(both[side]) for both in row.values.values()) for side in (0, 1)),
-            difference,
+            signed_with_interval(metric, row.difference, row.low, row.high),
             "" if row.n_parameters is None else f"{row.n_parameters:,}",
             f"undecided:\n{advice(row.difference, metric)}" if row.verdict == "undecided" else row.verdict,
         )

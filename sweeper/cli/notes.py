@@ -29,6 +29,18 @@ def command_line(store: Store) -> list[str]:
     return words
 
 
+def named_study(store: Store, study: str | None) -> tuple[str, list[str]]:
+    """The study, or without a name the latest one, and the command line as `command_line` gives it, with its name."""
+    command = command_line(store)
+    if study is None:
+        from sweeper.studies.queries import find_study
+
+        # The latest study may be another one by the time that a command which is printed here is typed.
+        study = find_study(store, None).study_name
+        command.append(study)
+    return study, command
+
+
 def _with_absolute_paths(typed: Sequence[str]) -> list[str]:
     """The words of a command line with absolute paths in place of those that are relative to the present folder."""
     context = click.get_current_context()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sweeper.cli.data_options import data_dir_option, max_bytes_option, offline_option
-from sweeper.cli.notes import command_line, note
+from sweeper.cli.notes import named_study, note
 from sweeper.cli.options import (
     debug_option,
     device_options,
@@ -129,14 +129,9 @@ def promote(
         raise UsageError("--allow-retest needs --test")
     note_imports(quiet=quiet)
     from sweeper.promotion.request import PromotionRequest
-    from sweeper.studies.queries import find_study
 
     where = resolve_store(store)
-    command = command_line(where)
-    if study is None:
-        # The latest study may be another one by the time that a command which is printed here is typed.
-        study = find_study(where, None).study_name
-        command.append(study)
+    study, command = named_study(where, study)
     request = PromotionRequest(
         study=study,
         options=PromotionOptions(

@@ -25,6 +25,28 @@ def signed(metric: str, difference: float, decimals: int = 1) -> str:
     return f"+{text}" if difference > 0 else text
 
 
+def with_interval(metric: str, value: float | None, low: float | None, high: float | None, decimals: int = 2) -> str:
+    """A value with its unit and its interval, such as "83.33 % [82.59, 84.05]", as far as they are known."""
+    if value is None:
+        return ""
+    text = amount(metric, value, decimals)
+    if low is None or high is None:
+        return text
+    return f"{text} [{number(metric, low, decimals)}, {number(metric, high, decimals)}]"
+
+
+def signed_with_interval(
+    metric: str, difference: float | None, low: float | None, high: float | None, decimals: int = 1
+) -> str:
+    """A difference with its interval, without their unit, such as "+0.8 [+0.4, +1.2]", as far as they are known."""
+    if difference is None:
+        return ""
+    text = signed(metric, difference, decimals)
+    if low is None or high is None:
+        return text
+    return f"{text} [{signed(metric, low, decimals)}, {signed(metric, high, decimals)}]"
+
+
 def scale(metric: str) -> str:
     """The unit of values, for the title of a table or the end of a sentence: percent or nats."""
     return "percent" if is_share(metric) else "nats"

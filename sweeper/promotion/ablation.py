@@ -74,15 +74,12 @@ class Plan:
         )
 
 
-def recorded(store: Store, study: optuna.Study) -> AblationOutcome | None:
-    """The recorded ablation of the study's champion; None if there is none, or only one of an earlier champion.
+def recorded(store: Store, study: optuna.Study, promoted: PromotionOutcome | None) -> AblationOutcome | None:
+    """The recorded ablation of the promotion's champion; None if there is none, or only one of an earlier champion.
 
     Raises SweeperError if MLflow cannot be used, or what was recorded cannot be read.
     """
-    promotion = promotions_recorded.find(store, study)
-    if promotion is None:
-        return None
-    found = _recorded(store, study, promotions_recorded.outcome_of(store, study, promotion))
+    found = _recorded(store, study, promoted) if promoted else None
     return found and found[1]
 
 

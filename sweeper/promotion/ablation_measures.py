@@ -24,7 +24,7 @@ def measured(plan: Plan, diverged: Mapping[str, str]) -> AblationOutcome:
     part = "confirm" if len(plan.split.confirm) else "validation"
     images, spec = getattr(plan.split, part), plan.jobs.spec
     champion = plan.jobs.predictions(plan.champions, images)
-    measured = {
+    without = {
         name: plan.jobs.predictions(trainings, images)
         for name, trainings in plan.ablated.items()
         if not any(one.key in diverged for one in trainings)
@@ -32,16 +32,16 @@ def measured(plan: Plan, diverged: Mapping[str, str]) -> AblationOutcome:
     trial, n_seeds = plan.champion.trial, len(plan.seeds)
     comparisons = compared(
         part,
-        [(name, (trial, trial)) for name in measured],
-        [champion.minus(other) for other in measured.values()],
+        [(name, (trial, trial)) for name in without],
+        [champion.minus(other) for other in without.values()],
         spec.metric,
-        n_without=len(plan.ablated) - len(measured),
+        n_without=len(plan.ablated) - len(without),
     )
-    by_name = dict(zip(measured, comparisons, strict=True))
+    by_name = dict(zip(without, comparisons, strict=True))
     rows = []
     for choice in plan.choices:
         if choice.name in by_name:
-            rows.append(_compared(plan, choice, by_name[choice.name], measured[choice.name]))
+            rows.append(_compared(plan, choice, by_name[choice.name], without[choice.name]))
         else:
             rows.append(_without(plan, choice, plan.ablated.get(choice.name, ()), diverged))
     sign = 1 if direction(spec.metric) == "minimize" else -1

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sweeper.errors import first_line
-from sweeper.evaluation.amounts import amount, number, signed
+from sweeper.evaluation.amounts import signed_with_interval, with_interval
 from sweeper.evaluation.statistics import over_seeds_and_images
 from sweeper.events import Listener, Note
 from sweeper.studies.objective import LABELS, METRICS, direction
@@ -91,15 +91,13 @@ def _paired(new: Any, old: Any, part: str) -> tuple[str, bool]:
     ]
     difference = over_seeds_and_images(correct[0] - correct[1])
     interval = difference.interval()
-    text = f"on {part}, new minus registered champion is {signed('accuracy', difference.value)}"
-    if interval is None:
-        return f"{text} points of accuracy, without an interval: undecided", difference.value < 0
-    low, high = interval
+    low, high = interval or (None, None)
+    shown = signed_with_interval("accuracy", difference.value, low, high)
+    text = f"on {part}, new minus registered champion is {shown} points of accuracy"
+    if low is None or high is None:
+        return f"{text}, without an interval: undecided", difference.value < 0
     decision = "better" if low > 0 else "worse" if high < 0 else "undecided"
-    return (
-        f"{text} [{signed('accuracy', low)}, {signed('accuracy', high)}] points of accuracy: {decision}",
-        difference.value < 0,
-    )
+    return f"{text}: {decision}", difference.value < 0
 
 
 def _by_intervals(metric: str, new: Any, old: Any, part: str) -> tuple[str, bool]:
@@ -109,11 +107,7 @@ def _by_intervals(metric: str, new: Any, old: Any, part: str) -> tuple[str, bool
         above, below = new["low"] > old["high"], new["high"] < old["low"]
         if above or below:
             decision = "better" if below == smaller else "worse"
-    shown = " and ".join(
-        amount(metric, one[metric], 1)
-        + ("" if one["low"] is None else f" [{number(metric, one['low'], 1)}, {number(metric, one['high'], 1)}]")
-        for one in (new, old)
-    )
+    shown = " and ".join(with_interval(metric, one[metric], one["low"], one["high"], 1) for one in (new, old))
     of = "" if metric == "accuracy" else f" of {LABELS[metric]}"
     is_worse = new[metric] > old[metric] if smaller else new[metric] < old[metric]
     said = f"on {part}, the estimates{of} are {shown} for the new and the registered champion: {decision}"

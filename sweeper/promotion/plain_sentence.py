@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sweeper.errors import shortened
-from sweeper.evaluation.amounts import amount, number
+from sweeper.evaluation.amounts import amount, with_interval
 from sweeper.evaluation.constant import Constant
 from sweeper.promotion.comparisons import Comparison
 from sweeper.promotion.outcome import Entrant, PromotionOutcome
@@ -41,10 +41,7 @@ class _Figure:
 
     def __str__(self) -> str:
         of = "" if self.metric == "accuracy" else f"{LABELS[self.metric]} "
-        text = of + amount(self.metric, self.value, 1)
-        if self.low is None or self.high is None:
-            return text
-        return f"{text} [{number(self.metric, self.low, 1)}, {number(self.metric, self.high, 1)}]"
+        return of + with_interval(self.metric, self.value, self.low, self.high, 1)
 
 
 def _confirm(outcome: PromotionOutcome, entrant: Entrant) -> float | None:

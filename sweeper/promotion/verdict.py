@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweeper.errors import shortened
-from sweeper.evaluation.amounts import amount, number, signed, unit
+from sweeper.evaluation.amounts import amount, number, signed, unit, with_interval
 from sweeper.evaluation.constant import Constant
 from sweeper.evaluation.statistics import Estimate
 from sweeper.promotion.comparisons import Comparison, bounded, shrinkage
@@ -33,12 +33,13 @@ def on_configurations(
     sentence for each finalist without a result.
     """
     champion = order[0]
-    label, value, (low, high) = LABELS[metric], amount(metric, estimate.value, 1), bounded(estimate, metric)
+    label, (low, high) = LABELS[metric], bounded(estimate, metric)
+    value = with_interval(metric, estimate.value, low, high, 1)
     trained = f"trained on {100 * trained_share:.0f} % of the training images"
     if low is not None and high is not None:
         sentences = [
             f"Estimated {label} of this configuration ({champion.name}), {trained}, over images and {n_seeds} seeds: "
-            f"{value} [{number(metric, low, 1)}, {number(metric, high, 1)}]."
+            f"{value}."
         ]
     elif n_seeds == 1:
         sentences = [
@@ -192,8 +193,7 @@ def _tested_value(metric: str, fields: Mapping[str, Any]) -> str:
     # Older test results have bounds of the accuracy only.
     names = ("low", "high") if metric == "accuracy" else ("metric_low", "metric_high")
     low, high = (fields.get(name) for name in names)
-    value = amount(metric, fields[metric], 2)
-    return value if low is None or high is None else f"{value} [{number(metric, low, 2)}, {number(metric, high, 2)}]"
+    return with_interval(metric, fields[metric], low, high)
 
 
 def _capital(label: str) -> str:

@@ -4,12 +4,12 @@ import shlex
 
 from sweeper.config import shortly
 from sweeper.errors import SweeperError
-from sweeper.evaluation.amounts import signed, unit
+from sweeper.evaluation.amounts import signed_with_interval, unit, with_interval
 from sweeper.promotion import ablation, ablation_outcome
 from sweeper.promotion.ablation_outcome import AblationOutcome
 from sweeper.report.blocks import Block, Commands, Figure, Section, Sentences, Table
 from sweeper.report.subject import Subject
-from sweeper.report.wording import count, interval
+from sweeper.report.wording import count
 from sweeper.store.arguments import store_arguments
 from sweeper.studies.objective import LABELS
 
@@ -24,7 +24,7 @@ def section(subject: Subject) -> Section:
     if subject.outcome.entrants[0].is_baseline:
         return _without(Sentences(["The champion is the baseline: it has no choices to set back."]))
     try:
-        found = ablation.recorded(subject.store, subject.study)
+        found = ablation.recorded(subject.store, subject.study, subject.outcome)
     except SweeperError as error:
         return _without(Sentences([f"It cannot be read: {error}"]), recorded=None)
     if found is None:
@@ -62,20 +62,17 @@ def _ablated(outcome: AblationOutcome) -> Section:
 def _table(outcome: AblationOutcome) -> Table:
     metric, rows = outcome.metric, []
     for row in outcome.rows:
-        difference = "" if row.difference is None else signed(metric, row.difference)
-        if row.low is not None and row.high is not None:
-            difference += f" [{signed(metric, row.low)}, {signed(metric, row.high)}]"
         advice = ablation_outcome.advice(row.difference, metric)
         rows.append(
             [
                 ", ".join(row.values),
                 *("; ".join(shortly(both[side]) for both in row.values.values()) for side in (0, 1)),
-                difference,
+                signed_with_interval(metric, row.difference, row.low, row.high),
                 count(row.n_parameters),
                 f"undecided: {advice}" if row.verdict == "undecided" else row.verdict,
             ]
         )
-    own = interval(metric, outcome.value, outcome.low, outcome.high)
+    own = with_interval(metric, outcome.value, outcome.low, outcome.high, 1)
     return Table(
         f"The choices of trial {outcome.trial}, whose {outcome.part} {LABELS[metric]} is {own} with "
         f"{count(outcome.n_parameters)} parameters",

@@ -4,13 +4,14 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from sweeper.evaluation.amounts import with_interval
 from sweeper.models.latency import DESCRIBED, milliseconds
 from sweeper.promotion import cost
 from sweeper.promotion.options import PromotionOptions
 from sweeper.promotion.outcome import Entrant, PromotionOutcome
 from sweeper.report.blocks import Block, Commands, Facts, Heading, Section, Sentences, Table
 from sweeper.report.subject import Subject
-from sweeper.report.wording import count, interval, score, setting, settings
+from sweeper.report.wording import count, score, setting, settings
 from sweeper.store.arguments import store_arguments
 from sweeper.studies import trial_records
 from sweeper.studies.findings import constant_of, reference
@@ -78,13 +79,13 @@ def _facts(outcome: PromotionOutcome, champion: Entrant, latency: float | None) 
     if outcome.registered_champion == champion.version:
         version += ", the registered champion"
     rows = [("Champion", f"trial {champion.trial}" + " (the baseline)" * champion.is_baseline), ("Model", version)]
-    if estimate := interval(metric, confirm[metric], confirm["low"], confirm["high"]):
+    if estimate := with_interval(metric, confirm[metric], confirm["low"], confirm["high"], 1):
         rows.append((f"{LABELS[metric].capitalize()} on confirm images", estimate))
     if champion.test and metric in champion.test:
         own, store = outcome.evaluations
         low, high = _test_bounds(metric, champion.test)
         looks = f"test looks so far: {own} by this study, {store} in this store"
-        value = interval(metric, champion.test[metric], low, high, 2)
+        value = with_interval(metric, champion.test[metric], low, high)
         rows.append((f"{LABELS[metric].capitalize()} on {champion.test['n']:,} test images", f"{value} ({looks})"))
     else:
         rows.append(("Test images", "not looked at with this champion"))
@@ -135,10 +136,10 @@ def _finalists(outcome: PromotionOutcome) -> Table:
             str(entrant.trial),
         ]
         if is_confirmed:
-            row.append(interval(metric, confirm[metric], confirm["low"], confirm["high"]))
+            row.append(with_interval(metric, confirm[metric], confirm["low"], confirm["high"], 1))
         if is_tested:
             tested = entrant.test or {}
-            row.append(interval(metric, tested.get(metric), *_test_bounds(metric, tested), decimals=2))
+            row.append(with_interval(metric, tested.get(metric), *_test_bounds(metric, tested)))
         row += [
             score(metric, validation["mean"]) + f"{spread} ({validation['n_seeds']})",
             score(metric, entrant.search_score),
@@ -170,7 +171,7 @@ def _differences(subject: Subject, champion: Entrant) -> list[Block]:
 def _tested(outcome: PromotionOutcome) -> list[Block]:
     tested = [(entrant.name, entrant.test) for entrant in outcome.entrants if entrant.test is not None]
     rows = [
-        [label, *(interval(name, found.get(name), *_bounds_of(name, found), decimals=2) for _, found in tested)]
+        [label, *(with_interval(name, found.get(name), *_bounds_of(name, found)) for _, found in tested)]
         for name, label in TEST_METRICS.items()
         if any(name in found for _, found in tested)
     ]

@@ -27,15 +27,14 @@ def section(subject: Subject, place: DataPlace, notify: Notify) -> Section:
     left_out: list[str] = []
 
     def note(text: str) -> None:
-        if not text.endswith("..."):  # progress, which is over when the page is read
-            left_out.append(text)
+        left_out.append(text)
         notify(text)
 
     looks: Sequence[Look] = []
     try:
         looks = look(
             subject.store, subject.study, subject.outcome, data_dir=place.data_dir, offline=place.offline,
-            max_bytes=place.max_bytes, notify=note,
+            max_bytes=place.max_bytes, notify=note, progress=notify,
         )  # fmt: skip
     except SweeperError as error:
         note(str(error))

@@ -6,9 +6,9 @@ from typing import Any
 
 import optuna
 
-from sweeper.config import Configuration
 from sweeper.errors import SweeperError
 from sweeper.promotion import recorded
+from sweeper.promotion.finalists import baseline_of
 from sweeper.promotion.outcome import PromotionOutcome
 from sweeper.store.layout import Store
 from sweeper.studies import trial_records
@@ -48,8 +48,8 @@ class Subject:
     @property
     def baseline(self) -> Mapping[str, Any]:
         """The values of the baseline's configuration; empty in a study without one."""
-        variant = self.spec.space.get("variants", {}).get("baseline")
-        return Configuration.from_values(variant).values() if variant else {}
+        found = baseline_of(self.spec)
+        return found.values() if found else {}
 
     def differing(self, trial: TrialRecord) -> dict[str, Any]:
         """The values in which a trial's configuration differs from the baseline's, as far as they apply."""

@@ -4,20 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweeper.config import shortly
-from sweeper.evaluation.amounts import amount, number
+from sweeper.evaluation.amounts import amount
 
 
 def score(metric: str, value: float | None, decimals: int = 1) -> str:
     """A score with its unit; empty if there is none."""
     return "" if value is None else amount(metric, value, decimals)
-
-
-def interval(metric: str, value: float | None, low: float | None, high: float | None, decimals: int = 1) -> str:
-    """A score with its 95 % interval, as far as they are known."""
-    text = score(metric, value, decimals)
-    if not text or low is None or high is None:
-        return text
-    return f"{text} [{number(metric, low, decimals)}, {number(metric, high, decimals)}]"
 
 
 def count(value: int | None) -> str:

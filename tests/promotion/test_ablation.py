@@ -26,7 +26,8 @@ def ablated(workplace, study, *arguments):
 
 def recorded(workplace, study):
     store = StoreOptions(workplace.store).resolve({})
-    return ablation.recorded(store, find_study(store, study))
+    promoted = ablation.promotions_recorded.outcomes(store, study, print)
+    return ablation.recorded(store, find_study(store, study), promoted[0] if promoted else None)
 
 
 def runs_of(client, study, kind):

@@ -60,7 +60,7 @@ def section(monkeypatch, tmp_path):
     """The section of a promoted study with this recorded ablation, or without a promotion."""
 
     def made(found, *, promoted=True, is_baseline=False, unread=""):
-        def recorded(store, study):
+        def recorded(store, study, promoted):
             if isinstance(found, Exception):
                 raise found
             return found

@@ -16,8 +16,10 @@ LOOK = Look(name="classes", title="By class", how_to_read="How.", images_used="3
 def section(monkeypatch):
     """The section of a study at whose networks these looks are taken, with these notes."""
 
-    def made(*looks, notes=(), error=""):
-        def look(*_, notify, **__):
+    def made(*looks, notes=(), steps=(), error=""):
+        def look(*_, notify, progress, **__):
+            for step in steps:
+                progress(step)
             for note in notes:
                 notify(note)
             if error:
@@ -51,7 +53,7 @@ def test_columns_of_figures_sort_as_numbers_and_a_long_table_sorts_and_filters(n
 
 
 def test_what_is_left_out_is_said_and_progress_is_not(section):
-    found, said = section(LOOK, notes=["Embedding ...", "The baseline is left out: no weights"])
+    found, said = section(LOOK, steps=["Embedding ..."], notes=["The baseline is left out: no weights"])
     assert said == ["Embedding ...", "The baseline is left out: no weights"]
     assert found.data["left_out"] == ["The baseline is left out: no weights"]
     assert of_kind(found, Sentences)[-1].texts == found.data["left_out"]
