@@ -1,9 +1,7 @@
 """Networks of the timm library, adapted to the data set's images and classes."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
-from math import prod
 from typing import Any
 
 import timm
@@ -11,12 +9,13 @@ import torch
 from huggingface_hub.utils import disable_progress_bars
 from huggingface_hub.utils import logging as hub_logging
 from timm.layers import PatchEmbed
-from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch import nn
 
 from sweeper.config import TimmConfig
 from sweeper.errors import nearest
+from sweeper.models import traced
 from sweeper.models.layers import Layer
+from sweeper.models.traced import in_one_line, sizes
 
 
 def build(config: TimmConfig, input_shape: tuple[int, int, int], n_classes: int) -> nn.Module:
@@ -57,64 +56,11 @@ def check_name(name: str) -> None:
 @cache
 def _traced(config: TimmConfig, input_shape: tuple[int, int, int], n_classes: int) -> tuple[Layer, ...]:
     with torch.device("meta"):
-        # With gradients, torch would count operations through the autograd graph, which not every network allows.
-        network = _create(config, input_shape, n_classes).eval().requires_grad_(False)
-        images = torch.empty(1, *input_shape)
-    found: dict[str, Layer] = {}
-    inside: list[str] = []  # the modules that the image has entered and not yet left
-
-    def enter(name: str) -> Any:
-        return lambda module, inputs: inside.append(name)
-
-    def leave(module: nn.Module, inputs: Sequence[Tensor], output: Any) -> None:
-        inside.pop()
-
-    def recording(name: str) -> Any:
-        def record(module: nn.Module, inputs: Sequence[Tensor], output: Any) -> None:
-            # Recurrent layers return their state as well.
-            shape = tuple((output if isinstance(output, Tensor) else output[0]).shape[1:])
-            n_products = found[name].n_multiply_adds if name in found else 0
-            if isinstance(module, nn.Conv2d):
-                n_products += prod(shape) * prod(module.weight.shape[1:])
-            elif isinstance(module, nn.Linear):
-                n_products += prod(shape) * module.in_features
-            n_parameters = sum(parameter.numel() for parameter in module.parameters())
-            found[name] = Layer(name, _kind(module), shape, n_parameters, n_products)
-
-        return record
-
-    for name, module in network.named_modules():
-        module.register_forward_pre_hook(enter(name))
-        module.register_forward_hook(leave)
-        own = list(module.parameters(recurse=False))
-        # A layer may have submodules without parameters: some norms contain their activation function.
-        if own and len(own) == len(list(module.parameters())):
-            module.register_forward_hook(recording(name))
-    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        try:
-            output = network(images)
-        except Exception as error:  # timm's thousand networks have many ways to fail
-            raise ValueError(_misfit(config, input_shape, error, inside[-1])) from error
-    layers = list(found.values())
-    n_parameters = sum(p.numel() for p in network.parameters()) - sum(layer.n_parameters for layer in layers)
-    # Torch counts a multiply-add as two floating-point operations.
-    n_products = counter.get_total_flops() // 2 - sum(layer.n_multiply_adds for layer in layers)
-    if n_parameters or n_products:
-        layers.append(Layer("others", "others", tuple(output.shape[1:]), n_parameters, n_products))
-    return tuple(layers)
-
-
-def _kind(module: nn.Module) -> str:
-    match module:
-        case nn.Conv2d():
-            return "conv"
-        case nn.Linear():
-            return "linear"
-        case nn.BatchNorm2d():
-            return "batch_norm"
-        case nn.LayerNorm():
-            return "layer_norm"
-    return type(module).__name__.lower()
+        network = _create(config, input_shape, n_classes)
+    try:
+        return tuple(traced.trace(network, input_shape))
+    except ValueError as error:
+        raise ValueError(f"{config.model_name} {error}") from error
 
 
 def _create(config: TimmConfig, input_shape: tuple[int, int, int], n_classes: int) -> nn.Module:
@@ -130,10 +76,10 @@ def _create(config: TimmConfig, input_shape: tuple[int, int, int], n_classes: in
     try:
         network: nn.Module = timm.create_model(name, pretrained=config.pretrained, **options)
     except TypeError as error:
-        raise ValueError(f"{name} cannot be built with {', '.join(options)}: {_line(error)}") from error
+        raise ValueError(f"{name} cannot be built with {', '.join(options)}: {in_one_line(error)}") from error
     except Exception as error:
         if config.pretrained:
-            raise ValueError(f"the pretrained weights of {name} cannot be had: {_line(error)}") from error
+            raise ValueError(f"the pretrained weights of {name} cannot be had: {in_one_line(error)}") from error
         raise ValueError(_misfit(config, input_shape, error)) from error
     _check_patches(network, config, input_shape)
     return network
@@ -146,18 +92,8 @@ def _check_patches(network: nn.Module, config: TimmConfig, input_shape: tuple[in
         return
     patches = embedding.patch_size
     if any(side % patch for side, patch in zip(input_shape[1:], patches, strict=True)):
-        raise ValueError(_misfit(config, input_shape, f"patches of {_sizes(patches)} do not tile them", "patch_embed"))
+        raise ValueError(_misfit(config, input_shape, f"patches of {sizes(patches)} do not tile them", "patch_embed"))
 
 
-def _misfit(config: TimmConfig, input_shape: Sequence[int], reason: object, layer: str = "") -> str:
-    place = f" ({layer})" if layer else ""
-    return f"{config.model_name} cannot take images of {_sizes(input_shape)}: {_line(reason)}{place}"
-
-
-def _line(reason: object) -> str:
-    """The reason in one line; timm and torch use several."""
-    return " ".join(str(reason).split()) or type(reason).__name__
-
-
-def _sizes(shape: Sequence[int]) -> str:
-    return "x".join(map(str, shape))
+def _misfit(config: TimmConfig, input_shape: tuple[int, int, int], reason: object, layer: str = "") -> str:
+    return f"{config.model_name} {traced.misfit(input_shape, reason, layer)}"
