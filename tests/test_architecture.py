@@ -132,7 +132,7 @@ def within(name: str, package: str) -> bool:
 
 
 def package_of(module: str) -> str:
-    """`data.known` for sweeper.data.known.catalog, `config` for sweeper.config; empty for sweeper itself."""
+    """`data.known` for sweeper.data.known.catalog, `config` for sweeper.config.models; empty for sweeper itself."""
     name = module.partition(".")[2]
     while name and name not in FLOOR:
         name = name.rpartition(".")[0]
@@ -306,9 +306,13 @@ def test_every_library_imported_is_declared():
 @pytest.mark.parametrize(
     ("path", "source", "violation"),
     [
-        ("sweeper/config.py", "import sweeper.studies.storage", "sweeper.config imports sweeper.studies.storage"),
-        ("sweeper/config.py", "from sweeper import search", "sweeper.config imports sweeper.search"),
-        ("sweeper/config.py", "from .search import run", "sweeper.config imports sweeper.search.run"),
+        (
+            "sweeper/config/models.py",
+            "import sweeper.studies.storage",
+            "sweeper.config.models imports sweeper.studies.storage",
+        ),
+        ("sweeper/config/models.py", "from sweeper import search", "sweeper.config.models imports sweeper.search"),
+        ("sweeper/config/models.py", "from ..search import run", "sweeper.config.models imports sweeper.search.run"),
         ("sweeper/data/splits.py", "from ..cli import main", "sweeper.data.splits imports sweeper.cli"),
         ("sweeper/data/__init__.py", "from .. import search", "sweeper.data imports sweeper.search"),
         (
@@ -372,7 +376,7 @@ def test_an_import_out_of_place_is_found(path, source, violation):
 @pytest.mark.parametrize(
     ("path", "source", "violation"),
     [
-        ("sweeper/config.py", "import numpy as np", "sweeper.config imports numpy"),
+        ("sweeper/config/models.py", "import numpy as np", "sweeper.config.models imports numpy"),
         ("sweeper/data/__init__.py", "import torch", "sweeper.data imports torch"),
         ("sweeper/errors.py", "def f():\n    import yaml", "sweeper.errors imports yaml"),
     ],

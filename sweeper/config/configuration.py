@@ -1,0 +1,51 @@
+"""A network and its training together: one point of a search space."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from sweeper.config.models import MODEL_FAMILIES, ModelConfig
+from sweeper.config.training import TrainConfig
+
+# Fields that stored keys of configurations lack, with the values that they then have.
+NOT_IN_OLD_KEYS = {"class_weights": "none"}
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A network and how to train it: one point of a search space, or a variant outside it."""
+
+    model: ModelConfig
+    train: TrainConfig
+
+    def values(self) -> dict[str, Any]:
+        """All fields in one flat dict (names are unique across model and training)."""
+        return asdict(self.model) | asdict(self.train)
+
+    def key(self) -> str:
+        """Canonical JSON: equal for equal configurations, and for those of stores that lack some of the fields."""
+        values = self.values()
+        for name, default in NOT_IN_OLD_KEYS.items():
+            if values[name] == default:
+                del values[name]
+        return json.dumps(values, sort_keys=True)
+
+    @staticmethod
+    def from_values(values: Mapping[str, Any]) -> "Configuration":
+        """The configuration with these flat values; raises ValueError with field, rule and value."""
+        family = values.get("family", ModelConfig.family)
+        if family not in MODEL_FAMILIES:
+            raise ValueError(f"family must be one of {', '.join(MODEL_FAMILIES)}, got {family!r}")
+        return Configuration(*(_pick(kind, values) for kind in (MODEL_FAMILIES[family], TrainConfig)))
+
+
+def shortly(value: Any) -> str:
+    """A field's value for people, with three digits if it is a float."""
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+
+
+def _pick(kind: type, values: Mapping[str, Any]) -> Any:
+    return kind(**{f.name: values[f.name] for f in fields(kind) if f.name in values})

@@ -1,0 +1,76 @@
+"""The fields of networks, for each family."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sweeper import validators
+from sweeper.config.fields import Checked, ruled
+
+FAMILIES = ("convnet", "mlp", "timm")
+ACTIVATIONS = ("relu", "leaky_relu", "tanh", "elu", "gelu", "silu")
+POOLINGS = ("max", "avg")
+INITS = ("torch", "glorot", "he")
+
+
+@dataclass(frozen=True)
+class ModelConfig(Checked):
+    """The fields of networks of every family.
+
+    "Per layer" fields take one value for all layers or an array with one value per layer; layers count from 1.
+    """
+
+    family: str = ruled("convnet", validators.one_of(*FAMILIES))
+    softmax_output: bool = ruled(False, validators.boolean)
+
+
+@dataclass(frozen=True)
+class ConvNetConfig(ModelConfig):
+    """A plain convolutional network: convs (each with norm, activation, dropout, pool), then linear layers."""
+
+    filters: tuple[int, ...] = ruled((6, 16, 120), validators.sequence(validators.integer(1)))
+    kernel_size: int | tuple[int, ...] = ruled(5, validators.per_layer(validators.integer(1)))
+    padding: int | str | tuple[int | str, ...] = ruled(0, validators.per_layer(validators.padding))
+    input_padding: int = ruled(0, validators.integer(0))
+    pool_after: tuple[int, ...] = ruled((1, 2), validators.layer_numbers)
+    pooling: str = ruled("max", validators.one_of(*POOLINGS))
+    batch_norm: bool = ruled(False, validators.boolean)
+    activation: str = ruled("relu", validators.one_of(*ACTIVATIONS))
+    leaky_relu_slope: float = ruled(0.01, validators.share)  # of leaky_relu, for inputs below 0
+    hidden: tuple[int, ...] = ruled((84,), validators.sequence(validators.integer(1), empty=True))
+    hidden_activation: bool = ruled(True, validators.boolean)
+    dropout: float | tuple[float, ...] = ruled(0.0, validators.per_layer(validators.share))
+    dropout_conv: float | tuple[float, ...] = ruled(0.0, validators.per_layer(validators.share))
+    dropout_pool: float | tuple[float, ...] = ruled(0.0, validators.per_layer(validators.share))
+    dropout_flatten: float = ruled(0.0, validators.share)
+    aux_heads: tuple[str, ...] = ruled((), validators.head_names)
+    init: str = ruled("torch", validators.one_of(*INITS))
+
+
+@dataclass(frozen=True)
+class MlpConfig(ModelConfig):
+    """A perceptron on the flattened image: linear layers (each with norm, activation, dropout), then the output."""
+
+    family: str = ruled("mlp", validators.one_of(*FAMILIES))
+    hidden: tuple[int, ...] = ruled((1024,), validators.sequence(validators.integer(1), empty=True))
+    batch_norm: bool = ruled(False, validators.boolean)
+    activation: str = ruled("relu", validators.one_of(*ACTIVATIONS))
+    leaky_relu_slope: float = ruled(0.01, validators.share)
+    dropout: float | tuple[float, ...] = ruled(0.0, validators.per_layer(validators.share))
+    dropout_flatten: float = ruled(0.0, validators.share)
+    init: str = ruled("torch", validators.one_of(*INITS))
+
+
+@dataclass(frozen=True)
+class TimmConfig(ModelConfig):
+    """A network of the timm library, adapted to the images' channels and size and to the number of classes."""
+
+    family: str = ruled("timm", validators.one_of(*FAMILIES))
+    model_name: str = ruled("resnet18", validators.timm_name)
+    pretrained: bool = ruled(False, validators.boolean)
+    drop_rate: float = ruled(0.0, validators.share)  # dropout before the output
+    drop_path_rate: float = ruled(0.0, validators.share)  # stochastic depth, in architectures that have it
+
+
+MODEL_FAMILIES: Mapping[str, type[ModelConfig]] = dict(
+    zip(FAMILIES, (ConvNetConfig, MlpConfig, TimmConfig), strict=True)
+)
