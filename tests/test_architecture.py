@@ -23,7 +23,7 @@ FLOORS = (
     {"cli"},
     {"doctor", "report"},
     {"analysis"},  # what trained networks make of images
-    {"search", "promotion"},  # a whole sweep; from its best trials to a champion
+    {"sweep", "promotion"},  # a whole sweep; from its best trials to a champion
     {"runs"},  # trainings recorded in MLflow
     {"engine.local"},  # worker processes on this machine
     {"engine", "studies"},  # where trainings run; Optuna's state
@@ -49,7 +49,7 @@ RESERVED = {
     "mlflow": {"sweeper.tracking"},
     # Functions of search, promotion and analysis take an Optuna study as an argument; the report draws with
     # optuna.visualization.
-    "optuna": {"sweeper.studies", "sweeper.search", "sweeper.promotion", "sweeper.analysis", "sweeper.report"},
+    "optuna": {"sweeper.studies", "sweeper.sweep", "sweeper.promotion", "sweeper.analysis", "sweeper.report"},
     "optuna.distributions": {"sweeper.spaces"},
     # The search cannot see the test set: no module that makes choices may be listed here.
     "sweeper.data.test_set": {
@@ -62,7 +62,7 @@ RESERVED = {
 
 # Modules that make choices. They may not even name a data set's test files, or the list of all its files.
 CHOOSING = (
-    "sweeper.search",
+    "sweeper.sweep",
     "sweeper.studies",
     "sweeper.engine",
     "sweeper.runs",
@@ -311,10 +311,10 @@ def test_every_library_imported_is_declared():
             "import sweeper.studies.storage",
             "sweeper.config.models imports sweeper.studies.storage",
         ),
-        ("sweeper/config/models.py", "from sweeper import search", "sweeper.config.models imports sweeper.search"),
-        ("sweeper/config/models.py", "from ..search import run", "sweeper.config.models imports sweeper.search.run"),
+        ("sweeper/config/models.py", "from sweeper import sweep", "sweeper.config.models imports sweeper.sweep"),
+        ("sweeper/config/models.py", "from ..sweep import run", "sweeper.config.models imports sweeper.sweep.run"),
         ("sweeper/data/splits.py", "from ..cli import main", "sweeper.data.splits imports sweeper.cli"),
-        ("sweeper/data/__init__.py", "from .. import search", "sweeper.data imports sweeper.search"),
+        ("sweeper/data/__init__.py", "from .. import sweep", "sweeper.data imports sweeper.sweep"),
         (
             "sweeper/data/splits.py",
             "def f():\n    from sweeper.models.convnet import ConvNet",
@@ -342,9 +342,9 @@ def test_an_import_that_points_upward_is_found(path, source, violation):
 @pytest.mark.parametrize(
     ("path", "source", "violation"),
     [
-        ("sweeper/search/run.py", "import click", "sweeper.search.run imports click"),
-        ("sweeper/search/run.py", "from rich import live", "sweeper.search.run imports rich.live"),
-        ("sweeper/search/run.py", "import mlflow.entities", "sweeper.search.run imports mlflow.entities"),
+        ("sweeper/sweep/run.py", "import click", "sweeper.sweep.run imports click"),
+        ("sweeper/sweep/run.py", "from rich import live", "sweeper.sweep.run imports rich.live"),
+        ("sweeper/sweep/run.py", "import mlflow.entities", "sweeper.sweep.run imports mlflow.entities"),
         ("sweeper/spaces/space.py", "from optuna import Trial", "sweeper.spaces.space imports optuna.Trial"),
         ("sweeper/training/loop.py", "import optuna", "sweeper.training.loop imports optuna"),
         (
@@ -353,9 +353,9 @@ def test_an_import_that_points_upward_is_found(path, source, violation):
             "sweeper.training.loop imports optuna.distributions",
         ),
         (
-            "sweeper/search/run.py",
+            "sweeper/sweep/run.py",
             "from sweeper.data import test_set",
-            "sweeper.search.run imports sweeper.data.test_set",
+            "sweeper.sweep.run imports sweeper.data.test_set",
         ),
         (
             "sweeper/promotion/finalists.py",

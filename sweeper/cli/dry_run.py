@@ -8,7 +8,7 @@ import click
 from sweeper.cli.notes import note
 
 if TYPE_CHECKING:
-    from sweeper.search.request import SearchRequest
+    from sweeper.sweep.request import SearchRequest
 
 
 def show_plan(request: "SearchRequest", *, as_json: bool, quiet: bool) -> None:
@@ -19,7 +19,7 @@ def show_plan(request: "SearchRequest", *, as_json: bool, quiet: bool) -> None:
     """
     from sweeper.data.lookup import name_of
     from sweeper.data.training_set import is_here
-    from sweeper.search.preparation import dry_run, dry_run_without_data
+    from sweeper.sweep.preparation import dry_run, dry_run_without_data
 
     say = (lambda text: None) if quiet else note
     options = request.options

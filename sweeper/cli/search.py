@@ -27,18 +27,18 @@ from sweeper.data.source import DataSource
 from sweeper.engine.options import DeviceOptions
 from sweeper.errors import SweeperError, UsageError, plain, shortened
 from sweeper.runs.options import TrainingOptions
-from sweeper.search.options import SearchOptions
 from sweeper.store.arguments import store_arguments
 from sweeper.store.layout import StoreOptions
 from sweeper.studies.objective import METRICS, check_target
 from sweeper.studies.pruners import AUTO, LEAST_IMAGES, PRUNERS
 from sweeper.studies.samplers import SAMPLERS
+from sweeper.sweep.options import SearchOptions
 
 if TYPE_CHECKING:
     from sweeper.events import Event
-    from sweeper.search.request import SearchRequest
-    from sweeper.search.run import SearchOutcome
     from sweeper.spaces.space import Space
+    from sweeper.sweep.request import SearchRequest
+    from sweeper.sweep.run import SearchOutcome
 
 
 @click.command()
@@ -177,7 +177,7 @@ def search(
         trials, pruner = len(space.variants), "none"
 
     note_imports(quiet=quiet)
-    from sweeper.search.request import SearchRequest
+    from sweeper.sweep.request import SearchRequest
 
     if not quiet:
         _note_unused_epochs(space, training, variants_only=variants_only)
@@ -244,7 +244,7 @@ def _refuse_search_options() -> None:
 def _run(request: "SearchRequest", *, quiet: bool, verbose: bool) -> "SearchOutcome":
     from sweeper.events import SweepStarted
     from sweeper.runs.stop import StopRequest
-    from sweeper.search.run import run
+    from sweeper.sweep.run import run
 
     stop = StopRequest()
     study = request.study

@@ -9,8 +9,8 @@ from sweeper.cli.notes import counted
 from sweeper.store.arguments import store_arguments
 
 if TYPE_CHECKING:
-    from sweeper.search.request import SearchRequest
-    from sweeper.search.run import SearchOutcome
+    from sweeper.sweep.request import SearchRequest
+    from sweeper.sweep.run import SearchOutcome
 
 
 def show_outcome(outcome: "SearchOutcome", request: "SearchRequest") -> None:

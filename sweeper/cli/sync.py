@@ -74,7 +74,7 @@ def sync(study: str | None, drop_deleted: bool, rebuild: bool, store: StoreOptio
 
 
 def _rebuild(store: Store, study: str | None, *, as_json: bool) -> None:
-    from sweeper.search.rebuild import LOST, rebuild
+    from sweeper.sweep.rebuild import LOST, rebuild
     from sweeper.tracking.tracker import shortfall
 
     if study is None:

@@ -1,8 +1,8 @@
 """Section 3 of a report: which parameters mattered for the scores, beside what chance alone would show."""
 
 from sweeper.report.blocks import Block, Figure, Section, Sentences, Table
-from sweeper.search.study_report import importance_plot
 from sweeper.studies.importance import Importance
+from sweeper.sweep.study_report import importance_plot
 
 TITLE = "What mattered"
 HOW = (

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from sweeper.cli import main
 from sweeper.studies.storage import open_storage
-from tests.search.sweeps import Sweep
+from tests.sweep.sweeps import Sweep
 
 # Its name in the package is that of the command.
 MODULE = sys.modules["sweeper.cli.dashboard"]

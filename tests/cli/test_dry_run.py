@@ -214,7 +214,7 @@ def test_resumed_study_with_a_feasible_trial_is_not_checked_for_another(started,
     def check(*arguments, **options):
         raise UsageError("the check is repeated")
 
-    monkeypatch.setattr("sweeper.search.preparation.check_feasible", check)
+    monkeypatch.setattr("sweeper.sweep.preparation.check_feasible", check)
     assert search("--dry-run").exit_code == 0
     assert "the check is repeated" in search("--study", "other", "--dry-run").stderr
 

@@ -8,7 +8,7 @@ from sweeper.models.latency import DESCRIBED
 from sweeper.studies import network_input
 from sweeper.studies.network_input import NetworkInput
 from sweeper.studies.storage import open_storage
-from tests.search.sweeps import Sweep
+from tests.sweep.sweeps import Sweep
 
 
 @pytest.fixture(scope="module")

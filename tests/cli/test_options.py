@@ -11,7 +11,7 @@ from sweeper.images.options import DataOptions
 from sweeper.images.value_range import ValueRange
 from sweeper.promotion.options import PromotionOptions
 from sweeper.runs.options import TrainingOptions
-from sweeper.search.options import SearchOptions
+from sweeper.sweep.options import SearchOptions
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def request_of(monkeypatch, function, *arguments):
 
 def test_a_search_without_options_has_the_defaults_of_a_python_caller(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    request = request_of(monkeypatch, "sweeper.search.run.run", "search", "fashion_mnist")
+    request = request_of(monkeypatch, "sweeper.sweep.run.run", "search", "fashion_mnist")
     assert request.source == DataSource("fashion_mnist")
     assert request.training == TrainingOptions()
     assert request.device == DeviceOptions()
@@ -146,7 +146,7 @@ def test_a_range_of_values_reaches_its_place(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pets").mkdir()
     arguments = ("search", "pets", "--space", "lenet5", "--value-range=-1,1e3")
-    request = request_of(monkeypatch, "sweeper.search.run.run", *arguments)
+    request = request_of(monkeypatch, "sweeper.sweep.run.run", *arguments)
     assert request.source.options.value_range == ValueRange(-1, 1000)
 
 
@@ -191,7 +191,7 @@ def test_every_option_reaches_its_place(monkeypatch, tmp_path):
     arguments += "--target 0.5 --classes cat,dog --resize 16 --grayscale --skip-bad --offline "
     arguments += "--max-bytes 2GB --map map.toml --fit stretch"
     (tmp_path / "map.toml").write_text('x = "cat"\ny = ["dog", "frog"]\n')
-    request = request_of(monkeypatch, "sweeper.search.run.run", *arguments.split())
+    request = request_of(monkeypatch, "sweeper.sweep.run.run", *arguments.split())
     options = DataOptions(
         ("cat", "dog"),
         16,

@@ -135,7 +135,7 @@ def test_search_that_lost_its_study_leaves_trials_and_runs_to_the_new_owner(work
     monkeypatch.setattr("sweeper.engine.local.pool.WorkerPool", StolenPool)
     monkeypatch.setattr(ownership, "STALE_SECONDS", 0.0)  # whether the study is lost is looked up at every write
     if moment == "the end":
-        monkeypatch.setattr("sweeper.search.study_report.log_end", log_end)
+        monkeypatch.setattr("sweeper.sweep.study_report.log_end", log_end)
     words = ["--study", name, "--trials", 2, "--epochs", 2, "--pruner", "none", "--seed", 2, "--keep", 0]
     places = ["--space", workplace.space, *workplace.places, "--jobs", 1, "--device", "cpu", "-q"]
     refused = workplace.run("search", "tiny", *words, *places, code=1).stderr

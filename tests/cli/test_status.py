@@ -41,7 +41,7 @@ def test_study_that_ended_by_an_error_says_which(workplace, monkeypatch):  # noq
     def broken(*arguments, **options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("sweeper.search.coordinator.Coordinator.run", broken)
+    monkeypatch.setattr("sweeper.sweep.coordinator.Coordinator.run", broken)
     with pytest.raises(AssertionError):
         workplace.search("full")
     status = json.loads(workplace.run("status", "full", "--store", workplace.store, "--json").stdout)

@@ -142,7 +142,7 @@ def test_epochs_of_the_command_line_and_those_of_a_search_hold_for_all(place, mo
         asked.append(request)
         raise UsageError("enough")
 
-    monkeypatch.setattr("sweeper.search.run.run", noting)
+    monkeypatch.setattr("sweeper.sweep.run.run", noting)
     done = search(place, *arguments, code=2)
     [request] = asked
     assert (request.protocol.epochs, request.variant_epochs) == (epochs, own)

@@ -27,7 +27,7 @@ SLOW = (
     "optuna",
     "sweeper.cli",
     "sweeper.promotion.run",
-    "sweeper.search.run",
+    "sweeper.sweep.run",
     "sweeper.cli.tables",
     "tests.tracking.stand_ins",
 )

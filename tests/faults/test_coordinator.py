@@ -58,7 +58,7 @@ def test_search_that_was_killed_goes_on_with_its_trials_and_runs(workplace, undi
 def test_what_the_study_knows_and_mlflow_does_not_is_reconciled_at_the_next_start(workplace, undisturbed, thorough):
     # Each command starts from the half-recorded state that the one before has left.
     points = [
-        ("after", "sweeper.search.trial_end:tell", 1),
+        ("after", "sweeper.sweep.trial_end:tell", 1),
         ("before", "mlflow:MlflowClient.set_terminated", 1),
         ("after", "mlflow:MlflowClient.create_run", 1),
         ("before", "mlflow:MlflowClient.log_batch", 6),

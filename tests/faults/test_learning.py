@@ -3,7 +3,7 @@
 import pytest
 
 from sweeper.engine.base import Failure
-from tests.search.test_coordinator import Sweep
+from tests.sweep.test_coordinator import Sweep
 
 pytestmark = pytest.mark.fault
 

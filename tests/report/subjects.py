@@ -13,7 +13,7 @@ from sweeper.studies import trial_records
 from sweeper.studies.attributes import RESULT, SPEC, TRIAL
 from sweeper.studies.objective import direction
 from sweeper.studies.spec import StudySpec
-from tests.search.sweeps import SPEC as FIELDS
+from tests.sweep.sweeps import SPEC as FIELDS
 
 KINDS = {
     "activation": CategoricalDistribution(["relu", "tanh"]),

@@ -9,7 +9,7 @@ from sweeper.runs.repetition import repetition_of
 from sweeper.runs.study_trial import StudyTrial
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import TrialRecord
-from tests.search.sweeps import SPEC
+from tests.sweep.sweeps import SPEC
 
 OWN = Configuration(ConvNetConfig(), TrainConfig())
 SCORE = {"validation_accuracy": 0.75}

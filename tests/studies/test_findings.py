@@ -10,7 +10,7 @@ from sweeper.studies.attributes import SPEC
 from sweeper.studies.findings import constant_of, findings, reference
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import TrialRecord
-from tests.search.sweeps import SPEC as FIELDS
+from tests.sweep.sweeps import SPEC as FIELDS
 
 CAT = Constant("cat", 0.49)
 

@@ -9,7 +9,7 @@ from sweeper.studies.attributes import SPEC
 from sweeper.studies.importance import LEAST_TRIALS, measure
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import TrialRecord
-from tests.search.sweeps import SPEC as FIELDS
+from tests.sweep.sweeps import SPEC as FIELDS
 
 PARAMETERS = {"lr": {}, "filters": {}, "optimizer": {}, "momentum": {"when": {"optimizer": "sgd"}}}
 # Few, to be quick: a parameter without effect is above all of them once in 41 times.

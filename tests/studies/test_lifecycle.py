@@ -11,7 +11,7 @@ from sweeper.studies.attributes import id_of
 from sweeper.studies.seeds import derive_seed
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.storage import free_name, open_storage, study_names
-from tests.search.sweeps import SPEC
+from tests.sweep.sweeps import SPEC
 
 
 def test_derived_seeds_are_stable_and_differ_by_every_part():

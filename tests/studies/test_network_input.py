@@ -9,7 +9,7 @@ from sweeper.studies.attributes import SPEC
 from sweeper.studies.network_input import NETWORK_INPUT, NetworkInput
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import TrialRecord
-from tests.search.sweeps import SPEC as FIELDS
+from tests.sweep.sweeps import SPEC as FIELDS
 
 
 def study(dataset):

@@ -6,7 +6,7 @@ from sweeper.studies import lifecycle, queries
 from sweeper.studies.attributes import CURRENT_SCHEMA, SCHEMA, SPEC
 from sweeper.studies.storage import open_storage
 from sweeper.tracking.outbox import Outbox
-from tests.search.test_coordinator import Sweep
+from tests.sweep.test_coordinator import Sweep
 
 
 @pytest.fixture

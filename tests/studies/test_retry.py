@@ -10,7 +10,7 @@ from sweeper.studies.attributes import SPEC
 from sweeper.studies.queries import studies_in
 from sweeper.studies.retry import retry_failed, retry_out_of_memory
 from sweeper.studies.storage import open_storage
-from tests.search.test_coordinator import EXAMPLE, Sweep, steady
+from tests.sweep.test_coordinator import EXAMPLE, Sweep, steady
 
 COMMAND = "sweeper search tiny --trials 8"
 

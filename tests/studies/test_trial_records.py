@@ -3,7 +3,7 @@ import pytest
 from sweeper.studies import trial_records
 from sweeper.studies.proposer import Proposer
 from sweeper.studies.storage import open_storage, study_names
-from tests.search.sweeps import Sweep
+from tests.sweep.sweeps import Sweep
 
 
 @pytest.fixture

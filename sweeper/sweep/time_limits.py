@@ -4,8 +4,8 @@ import time
 
 from sweeper.engine.dispatcher import Dispatcher
 from sweeper.events import Note
-from sweeper.search.context import Context
-from sweeper.search.trial_end import Candidate
+from sweeper.sweep.context import Context
+from sweeper.sweep.trial_end import Candidate
 
 
 class TimeLimits:

@@ -10,7 +10,6 @@ from sweeper.engine.local.execution import plan_execution
 from sweeper.events import Listener, Note, State
 from sweeper.runs import plan
 from sweeper.runs.study_splits import splits_of
-from sweeper.search.request import SearchRequest
 from sweeper.spaces.feasible_points import check_feasible
 from sweeper.store.arguments import store_arguments
 from sweeper.studies import lifecycle, lost_runs, pruners, storage_errors, trial_records
@@ -18,6 +17,7 @@ from sweeper.studies.ownership import check_free
 from sweeper.studies.samplers import shuffled_grid
 from sweeper.studies.spec import LOG_LOSS, OF_THE_DATA, RunSpec, StudySpec
 from sweeper.studies.storage import free_name, open_existing_storage
+from sweeper.sweep.request import SearchRequest
 from sweeper.tracking.client import check_tracking
 
 # Enough folds for a trial to train on most images, and few enough to train it on each.

@@ -8,13 +8,13 @@ from sweeper.engine.job import TrialJob, TrialResult
 from sweeper.events import State
 from sweeper.runs.jobs import jobs_of
 from sweeper.runs.record import final_metrics, final_tags, log_epoch, log_means, mean_plots, texts, training_plots
-from sweeper.search.context import Context
 from sweeper.studies import trial_records
 from sweeper.studies.attributes import id_of
 from sweeper.studies.proposer import Proposal
 from sweeper.studies.seeds import trial_seed
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import TrialRecord
+from sweeper.sweep.context import Context
 from sweeper.tracking.outbox import Key
 from sweeper.training.checkpoint import CheckpointError, read_history, reading
 from sweeper.training.loop import EpochMetrics, epochs_of

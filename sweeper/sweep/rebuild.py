@@ -11,8 +11,6 @@ from sweeper.errors import SweeperError, UsageError
 from sweeper.events import ENDED, State
 from sweeper.runs import run_metadata
 from sweeper.runs.record import final_metrics, final_tags, log_values
-from sweeper.search import study_report
-from sweeper.search.recorder import params_and_tags
 from sweeper.store.arguments import store_arguments
 from sweeper.store.layout import Store
 from sweeper.store.names import is_id
@@ -24,6 +22,8 @@ from sweeper.studies.ownership import claimed
 from sweeper.studies.queries import find_again, find_study
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import TrialRecord
+from sweeper.sweep import study_report
+from sweeper.sweep.recorder import params_and_tags
 from sweeper.tracking import old_artifacts
 from sweeper.tracking.outbox import Outbox, Write, dropped_in
 from sweeper.tracking.run_ids import run_ids

@@ -10,10 +10,10 @@ from sweeper.engine.base import Died, Failure
 from sweeper.evaluation.metrics import LEARNING_CURVES
 from sweeper.events import EpochEnded, TrainingEnded, TrialInterrupted, TrialStarted
 from sweeper.runs.stop import StopRequest
-from sweeper.search.recorder import Recorder
 from sweeper.studies import lifecycle, trial_records, variant_curves
+from sweeper.sweep.recorder import Recorder
 from tests.engine.fakes import metrics
-from tests.search.sweeps import TWO_POINTS, Sweep
+from tests.sweep.sweeps import TWO_POINTS, Sweep
 
 SCALINGS = [[[0.1 * fold], [1.0]] for fold in range(3)]
 
@@ -219,7 +219,7 @@ def test_folds_that_ended_when_the_sweep_was_killed_are_told_to_mlflow_whole(tmp
     tracker.epochs["0, fold 2"], tracker.values["0, fold 2"] = [1], tracker.values["0, fold 2"][:1]
     # The checkpoints of faked workers are empty.
     monkeypatch.setattr(
-        "sweeper.search.recorder.read_history",
+        "sweeper.sweep.recorder.read_history",
         lambda path: [asdict(metrics(epoch, 0.5 + 0.1 * int(path.parent.name[-1]))) for epoch in (1, 2, 3)],
     )
     sweep.run(folded, trials=2)

@@ -11,14 +11,14 @@ from sweeper.events import Note, State
 from sweeper.models import layers
 from sweeper.models.latency import deployed, milliseconds
 from sweeper.models.limits import Excess
-from sweeper.search.context import Context
-from sweeper.search.recorder import Recorder
-from sweeper.search.trial_end import Candidate, TrialFinisher
 from sweeper.spaces import feasibility
 from sweeper.studies import proposer, trial_records
 from sweeper.studies.attributes import MILLISECONDS
 from sweeper.studies.proposer import Proposal, Proposer
 from sweeper.studies.tell import tell_duplicate
+from sweeper.sweep.context import Context
+from sweeper.sweep.recorder import Recorder
+from sweeper.sweep.trial_end import Candidate, TrialFinisher
 
 
 def has_work(study: optuna.Study, trials: int) -> bool:

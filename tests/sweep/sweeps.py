@@ -3,11 +3,11 @@
 import optuna
 
 from sweeper.runs.stop import StopRequest
-from sweeper.search.context import Context, Limits
-from sweeper.search.coordinator import Coordinator
 from sweeper.store.layout import StoreOptions
 from sweeper.studies import lifecycle, trial_records
 from sweeper.studies.spec import StudySpec
+from sweeper.sweep.context import Context, Limits
+from sweeper.sweep.coordinator import Coordinator
 from tests.engine.fakes import FakePool, FakeTracker
 from tests.spaces.test_reader import EXAMPLE, parse
 

@@ -8,16 +8,16 @@ from sweeper.engine.dispatcher import POLL_SECONDS, Dispatcher, Epoch, Task
 from sweeper.engine.job import TrialResult
 from sweeper.errors import SweeperError
 from sweeper.events import ENDED, EpochEnded, Leader, State, SweepStarted, TrainingEnded, TrialInterrupted, TrialStarted
-from sweeper.search.context import Context
-from sweeper.search.queue import TrialQueue
-from sweeper.search.recorder import Recorder
-from sweeper.search.time_limits import TimeLimits
-from sweeper.search.trial_end import Candidate, Decision, TrialFinisher
 from sweeper.studies import pruners, replay, storage_errors, trial_records
 from sweeper.studies.objective import METRICS, direction
 from sweeper.studies.ownership import StudyLost
 from sweeper.studies.tell import end_trials_with_results
 from sweeper.studies.trial_records import TrialRecord
+from sweeper.sweep.context import Context
+from sweeper.sweep.queue import TrialQueue
+from sweeper.sweep.recorder import Recorder
+from sweeper.sweep.time_limits import TimeLimits
+from sweeper.sweep.trial_end import Candidate, Decision, TrialFinisher
 
 # This many failures in a row stop the sweep: their cause is the code or the machine, not the configuration.
 MOST_FAILURES = 5

@@ -8,8 +8,8 @@ import pytest
 
 from sweeper.engine.base import Failure
 from sweeper.runs import variant_result
-from sweeper.search import study_report, variant_results
-from tests.search.sweeps import Sweep
+from sweeper.sweep import study_report, variant_results
+from tests.sweep.sweeps import Sweep
 
 NAMES = ["baseline", "4.0", "5.0"]
 

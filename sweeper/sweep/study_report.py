@@ -11,7 +11,6 @@ from sweeper.events import ENDED, State
 from sweeper.plots import Plot
 from sweeper.runs.record import SEARCH
 from sweeper.runs.variant_result import VariantResult
-from sweeper.search import study_description, variant_results
 from sweeper.spaces.space import Space
 from sweeper.store.redaction import redact
 from sweeper.studies import frontier, importance, lifecycle, trial_records
@@ -19,6 +18,7 @@ from sweeper.studies.attributes import spec_of
 from sweeper.studies.importance import Importance
 from sweeper.studies.objective import METRICS, direction
 from sweeper.studies.trial_records import TrialRecord
+from sweeper.sweep import study_description, variant_results
 from sweeper.tracking.descriptions import DESCRIPTION
 from sweeper.tracking.tracker import Tracker, table
 

@@ -7,7 +7,7 @@ import pytest
 
 from sweeper.events import EpochEnded
 from sweeper.runs.stop import StopRequest
-from tests.search.sweeps import TWO_POINTS, Sweep
+from tests.sweep.sweeps import TWO_POINTS, Sweep
 
 N_TRIALS = 12
 STUDIES = {

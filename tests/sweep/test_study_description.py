@@ -2,8 +2,8 @@ import pytest
 
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.events import State
-from sweeper.search.study_description import TOP, counts, description
 from sweeper.studies.trial_records import TrialRecord
+from sweeper.sweep.study_description import TOP, counts, description
 from sweeper.tracking.descriptions import MOST_LETTERS
 
 

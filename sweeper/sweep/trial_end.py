@@ -12,13 +12,13 @@ from sweeper.engine.job import TrialResult
 from sweeper.events import State, TrialEnded
 from sweeper.models.limits import Excess
 from sweeper.runs.fold_means import metrics_of
-from sweeper.search.context import Context
-from sweeper.search.recorder import Recorder
 from sweeper.studies import trial_records, variant_curves
 from sweeper.studies.objective import METRICS, direction
 from sweeper.studies.proposer import Proposal
 from sweeper.studies.tell import tell, tell_duplicate
 from sweeper.studies.trial_records import TrialRecord
+from sweeper.sweep.context import Context
+from sweeper.sweep.recorder import Recorder
 from sweeper.training.loop import EpochMetrics
 
 

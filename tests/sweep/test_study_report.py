@@ -5,11 +5,11 @@ import json
 import pytest
 
 from sweeper.events import State
-from sweeper.search.study_report import log_end, ranking_table
 from sweeper.studies import importance
 from sweeper.studies.trial_records import TrialRecord
-from tests.search.sweeps import Sweep
+from sweeper.sweep.study_report import log_end, ranking_table
 from tests.spaces.test_reader import EXAMPLE, parse
+from tests.sweep.sweeps import Sweep
 
 
 def record(number, state, value):

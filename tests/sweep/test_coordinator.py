@@ -13,13 +13,13 @@ from sweeper.engine.dispatcher import Dispatcher
 from sweeper.errors import SweeperError
 from sweeper.events import EpochEnded, Note, TrialEnded, TrialInterrupted
 from sweeper.runs.stop import StopRequest
-from sweeper.search import queue
-from sweeper.search.recorder import Recorder
 from sweeper.studies import proposer, tell, trial_records
 from sweeper.studies.spec import StudySpec
+from sweeper.sweep import queue
+from sweeper.sweep.recorder import Recorder
 from tests.engine.fakes import FakePool, FakeTracker, metrics
-from tests.search.sweeps import SPEC, TWO_POINTS, Sweep, steady
 from tests.spaces.test_reader import EXAMPLE, parse
+from tests.sweep.sweeps import SPEC, TWO_POINTS, Sweep, steady
 
 
 def test_baseline_is_trial_0_then_the_variants_then_proposals(tmp_path):
@@ -232,7 +232,7 @@ def test_networks_that_are_too_slow_cannot_win_and_each_network_is_measured_once
         asked.append(network)
         return 2.0 if network.activation == "relu" else 0.5
 
-    monkeypatch.setattr("sweeper.search.queue.milliseconds", measure)
+    monkeypatch.setattr("sweeper.sweep.queue.milliseconds", measure)
     sweep = Sweep(tmp_path, max_latency=1.0)
     trials = sweep.run(trials=12)
     assert len(asked) == len(set(asked))
@@ -253,7 +253,7 @@ def test_networks_that_are_too_slow_cannot_win_and_each_network_is_measured_once
 
 def test_a_latency_that_was_measured_decides_again_after_an_interruption(tmp_path, monkeypatch):
     values = iter([0.5, 9.0])
-    monkeypatch.setattr("sweeper.search.queue.milliseconds", lambda *network: next(values))
+    monkeypatch.setattr("sweeper.sweep.queue.milliseconds", lambda *network: next(values))
     sweep = Sweep(tmp_path, overrides=TWO_POINTS, max_latency=1.0)
     stop = StopRequest()
 
@@ -266,7 +266,7 @@ def test_a_latency_that_was_measured_decides_again_after_an_interruption(tmp_pat
 
 
 def test_without_a_limit_no_latency_is_measured(tmp_path, monkeypatch):
-    monkeypatch.setattr("sweeper.search.queue.milliseconds", lambda *network: pytest.fail("it is measured"))
+    monkeypatch.setattr("sweeper.sweep.queue.milliseconds", lambda *network: pytest.fail("it is measured"))
     assert all(trial.milliseconds is None for trial in Sweep(tmp_path).run(trials=3))
 
 
@@ -676,7 +676,7 @@ def test_overrun_of_the_timeout_is_told(tmp_path):
         return 0.5
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sweeper.search.time_limits.time.monotonic", lambda: clock[0])
+        patch.setattr("sweeper.sweep.time_limits.time.monotonic", lambda: clock[0])
         sweep.run(slow, deadline=150.0)
     assert sweep.stop.reason == "timeout"
     assert Note("the last epochs ended 50 s after the timeout") in sweep.events

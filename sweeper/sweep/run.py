@@ -18,12 +18,6 @@ from sweeper.runs import run_metadata
 from sweeper.runs.end_on_failure import ends_on_failure
 from sweeper.runs.stop import StopRequest, closing_patience
 from sweeper.runs.variant_result import VariantResult
-from sweeper.search import study_report, variant_results
-from sweeper.search.context import Context, Limits
-from sweeper.search.coordinator import Coordinator
-from sweeper.search.preparation import prepare
-from sweeper.search.queue import has_work
-from sweeper.search.request import SearchRequest
 from sweeper.store.redaction import redact
 from sweeper.studies import lifecycle, lost_runs, network_input, resume_command, storage_errors, trial_records
 from sweeper.studies.attributes import id_of
@@ -33,6 +27,12 @@ from sweeper.studies.ownership import Ownership, claimed
 from sweeper.studies.retry import retry_out_of_memory
 from sweeper.studies.storage import open_storage
 from sweeper.studies.trial_records import TrialRecord
+from sweeper.sweep import study_report, variant_results
+from sweeper.sweep.context import Context, Limits
+from sweeper.sweep.coordinator import Coordinator
+from sweeper.sweep.preparation import prepare
+from sweeper.sweep.queue import has_work
+from sweeper.sweep.request import SearchRequest
 from sweeper.tracking import leftovers
 from sweeper.tracking.tracker import Tracker
 

@@ -7,9 +7,9 @@ from sweeper.config import Protocol
 from sweeper.data.source import DataSource
 from sweeper.engine.options import DeviceOptions
 from sweeper.runs.options import TrainingOptions
-from sweeper.search.options import SearchOptions
 from sweeper.spaces.space import Space
 from sweeper.store.layout import Store
+from sweeper.sweep.options import SearchOptions
 
 
 @dataclass(frozen=True, kw_only=True)
