@@ -6,7 +6,7 @@ from enum import StrEnum, auto
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sweeper.training.loop import EpochMetrics
+    from sweeper.training.epoch_metrics import EpochMetrics
 
 
 class State(StrEnum):

@@ -11,7 +11,7 @@ from sweeper.engine.job import TrialJob, TrialResult
 from sweeper.engine.watchdog import Watchdog
 from sweeper.errors import RESUME_HINT, SweeperError
 from sweeper.events import BatchesTrained, Listener, Note
-from sweeper.training.loop import EpochMetrics
+from sweeper.training.epoch_metrics import EpochMetrics
 
 # A task is abandoned after this many deaths of its workers without a new epoch in between.
 MOST_DEATHS = 3

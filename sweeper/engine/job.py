@@ -15,7 +15,8 @@ if TYPE_CHECKING:  # a worker imports this module before it limits its threads: 
     from torch import nn
 
     from sweeper.training.device_data import TrainingData
-    from sweeper.training.loop import BatchListener, EpochMetrics
+    from sweeper.training.epoch_metrics import EpochMetrics
+    from sweeper.training.loop import BatchListener
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def train_trial(
 
     from sweeper.evaluation.metrics import confusion_matrix, macro_precision_recall_f1, thresholded_precision_recall
     from sweeper.training.checkpoint import CheckpointError, remove_leftovers, set_aside, write_tensors
-    from sweeper.training.loop import evaluate
+    from sweeper.training.validation import evaluate
 
     remove_leftovers(job.folder)
     reason = ""

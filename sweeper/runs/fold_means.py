@@ -6,7 +6,7 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sweeper.training.loop import EpochMetrics
+    from sweeper.training.epoch_metrics import EpochMetrics
 
 Metrics = Mapping[str, float]
 

@@ -16,7 +16,7 @@ from sweeper.runs.fold_means import mean_epochs
 from sweeper.studies.spec import RunSpec
 from sweeper.tracking.outbox import Key
 from sweeper.tracking.tracker import Tracker, table
-from sweeper.training.loop import EpochMetrics
+from sweeper.training.epoch_metrics import EpochMetrics
 
 # The folders of a run's plots in MLflow, by theme.
 CURVES, CONFUSION, SEARCH = "curves", "confusion", "search"

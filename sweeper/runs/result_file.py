@@ -10,7 +10,7 @@ import numpy as np
 from sweeper.engine.job import TrialResult
 from sweeper.store.atomic import whole_file
 from sweeper.store.stored_values import from_text
-from sweeper.training.loop import EpochMetrics, SoftmaxEpochMetrics
+from sweeper.training.epoch_metrics import EpochMetrics, SoftmaxEpochMetrics
 
 NAME = "trained.json"
 

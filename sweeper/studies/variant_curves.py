@@ -11,7 +11,7 @@ from sweeper.store.stored_values import checked
 from sweeper.studies.storage_errors import reading
 
 if TYPE_CHECKING:
-    from sweeper.training.loop import EpochMetrics
+    from sweeper.training.epoch_metrics import EpochMetrics
 
 _CURVES = "curves"
 

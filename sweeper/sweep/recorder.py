@@ -17,7 +17,7 @@ from sweeper.studies.trial_records import TrialRecord
 from sweeper.sweep.context import Context
 from sweeper.tracking.outbox import Key
 from sweeper.training.checkpoint import CheckpointError, read_history, reading
-from sweeper.training.loop import EpochMetrics, epochs_of
+from sweeper.training.epoch_metrics import EpochMetrics, epochs_of
 
 
 class Recorder:

@@ -19,7 +19,7 @@ from sweeper.studies.tell import tell, tell_duplicate
 from sweeper.studies.trial_records import TrialRecord
 from sweeper.sweep.context import Context
 from sweeper.sweep.recorder import Recorder
-from sweeper.training.loop import EpochMetrics
+from sweeper.training.epoch_metrics import EpochMetrics
 
 
 @dataclass(frozen=True)

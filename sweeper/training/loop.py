@@ -2,90 +2,28 @@
 
 import math
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import asdict
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sweeper.config import TrainConfig
-from sweeper.evaluation.metrics import balanced_accuracy, macro_f1
 from sweeper.training import checkpoint
 from sweeper.training.checkpoint import CheckpointError
 from sweeper.training.cuda_graphs import GraphedEpoch, Rates
-from sweeper.training.device_data import DeviceImages, TrainingData
+from sweeper.training.device_data import TrainingData
+from sweeper.training.epoch_metrics import Diverged, EpochMetrics, SoftmaxEpochMetrics, epochs_of
 from sweeper.training.optimizers import build_optimizer, learning_rate, momentum, penalty, set_rates
-from sweeper.training.step import Step, log_loss, outputs_of
-
-# On a CPU, small enough that a LeNet's feature maps stay in the cache: 500 was 4 times slower. A GPU needs work for all
-# of its cores.
-EVALUATION_BATCH = {"cpu": 128, "cuda": 1024, "mps": 128}
-
-
-@dataclass(frozen=True)
-class EpochMetrics:
-    """The metrics of one epoch, counted from 1. Losses are means over images, accuracies shares of 1.
-
-    The train metrics are running ones, taken while the weights change, with dropout on. The losses are -ln p(true
-    class) of the output alone, without the auxiliary heads' losses, label smoothing and penalty, so that they compare
-    with each other and with those of all other networks. `lr` is the learning rate of the epoch's last step.
-    `gradient_norm` is the mean over steps of the 2-norm over all parameters that train, before clipping.
-    `images_per_second` counts training images over the time spent training; `epoch_seconds` is that time plus the
-    validation pass. The validation metrics are NaN without a validation part.
-
-    `penalty` is the weight-decay penalty at the epoch's end (optimizers.penalty): studies that report losses with the
-    penalty add it to both losses. `heads` holds the accuracies of the auxiliary heads, under names such as
-    "conv2_train_accuracy" and "conv2_validation_accuracy".
-    """
-
-    epoch: int
-    train_loss: float
-    train_accuracy: float
-    validation_loss: float
-    validation_accuracy: float
-    validation_macro_f1: float
-    lr: float
-    images_per_second: float
-    gradient_norm: float
-    epoch_seconds: float
-    validation_balanced_accuracy: float = math.nan  # checkpoints of older versions lack it
-    penalty: float = 0.0
-    heads: Mapping[str, float] = field(default_factory=dict)
-
-    def values(self) -> dict[str, float]:
-        """Every metric by name, the heads' with the prefix "aux_"; the penalty only where it is not 0."""
-        values = asdict(self)
-        heads = values.pop("heads")
-        if not self.penalty:
-            del values["penalty"]
-        return values | {f"aux_{name}": value for name, value in heads.items()}
-
-
-@dataclass(frozen=True, kw_only=True)
-class SoftmaxEpochMetrics(EpochMetrics):
-    """The metrics of a network that ends in a softmax, which is trained on its probabilities taken as logits.
-
-    `train_softmax_loss` and `validation_softmax_loss` are the cross-entropies of that training, to compare with those
-    of studies that reported them.
-    """
-
-    train_softmax_loss: float
-    validation_softmax_loss: float
-
+from sweeper.training.step import Step
+from sweeper.training.validation import EVALUATION_BATCH, validate
 
 # Is told of every batch, of training and then of validation: the epoch, the batches done, and their number. On a GPU,
 # batches that do not come from a graph are counted where they are issued: the GPU has room for few of their kernels.
 BatchListener = Callable[[int, int, int], None]
-
-
-class Diverged(Exception):
-    """The loss is no longer finite."""
 
 
 def fit(
@@ -163,7 +101,7 @@ def fit(
         seconds = time.perf_counter() - started
         if not math.isfinite(running.loss):
             raise Diverged(f"the training loss of epoch {epoch} is {running.loss}")
-        validation, validation_heads = _validate(model, data, epoch, after_batch, probabilities=probabilities)
+        validation, validation_heads = validate(model, data, epoch, after_batch, probabilities=probabilities)
         kind = partial(SoftmaxEpochMetrics, train_softmax_loss=running.softmax_loss) if probabilities else EpochMetrics
         metrics = kind(
             epoch=epoch,
@@ -187,70 +125,12 @@ def fit(
         yield metrics
 
 
-def epochs_of(history: Iterable[Mapping[str, Any]]) -> list[EpochMetrics]:
-    """The epochs of a checkpoint's history. Raises TypeError if they have other metrics than EpochMetrics."""
-    return [(SoftmaxEpochMetrics if "train_softmax_loss" in past else EpochMetrics)(**past) for past in history]
-
-
 def _has_stalled(history: Sequence[EpochMetrics], patience: int) -> bool:
     """Whether the lowest validation loss is `patience` epochs old; False without patience or a validation part."""
     losses = [metrics.validation_loss for metrics in history]
     if not patience or not losses or math.isnan(losses[-1]):
         return False
     return len(losses) - 1 - losses.index(min(losses)) >= patience
-
-
-def evaluate(
-    model: nn.Module, data: TrainingData, part: DeviceImages, after_batch: Callable[[], None] = lambda: None
-) -> tuple[float, np.ndarray]:
-    """The mean cross-entropy over the part and the network's outputs, float32 (n, classes), in evaluation mode.
-
-    The outputs are logits, or probabilities where the network ends in a softmax; the loss takes them as logits.
-    """
-    loss, outputs, _ = _evaluate(model, data, part, after_batch)
-    return loss, outputs
-
-
-def _evaluate(
-    model: nn.Module, data: TrainingData, part: DeviceImages, after_batch: Callable[[], None]
-) -> tuple[float, np.ndarray, dict[str, float]]:
-    """As `evaluate`, and also the accuracy of every auxiliary head."""
-    model.eval()
-    loss = torch.zeros((), device=data.device)
-    outputs = []
-    correct: dict[str, Tensor] = {}
-    size = EVALUATION_BATCH[data.device.type]
-    with torch.inference_mode():
-        for start in range(0, len(part), size):
-            output, heads = outputs_of(model, data.scale(part.images[start : start + size]))
-            labels = part.labels[start : start + size]
-            loss += F.cross_entropy(output, labels, reduction="sum")
-            outputs.append(output)
-            for name, logits in heads.items():
-                right = (logits.argmax(1) == labels).sum()
-                correct[name] = correct[name] + right if name in correct else right
-            after_batch()
-    shares = {name: count.item() / len(part) for name, count in correct.items()}
-    return loss.item() / len(part), torch.cat(outputs).float().cpu().numpy(), shares
-
-
-def _validate(
-    model: nn.Module, data: TrainingData, epoch: int, after_batch: Callable[[], None], *, probabilities: bool
-) -> tuple[dict[str, float], dict[str, float]]:
-    """The validation metrics of EpochMetrics by field, NaN if the part is empty, and the heads' accuracies."""
-    names = ["validation_loss", "validation_accuracy", "validation_balanced_accuracy", "validation_macro_f1"]
-    names += ["validation_softmax_loss"] * probabilities
-    if not len(data.validation):
-        return dict.fromkeys(names, math.nan), {}
-    loss, outputs, heads = _evaluate(model, data, data.validation, after_batch)
-    if not math.isfinite(loss):
-        raise Diverged(f"the validation loss of epoch {epoch} is {loss}")
-    labels, predictions = data.validation.labels.cpu().numpy(), outputs.argmax(1)
-    balanced, f1 = (score(labels, predictions, data.n_classes) for score in (balanced_accuracy, macro_f1))
-    values = [loss, float(np.mean(predictions == labels)), balanced, f1]
-    if probabilities:
-        values = [log_loss(torch.from_numpy(outputs), torch.from_numpy(labels)).item(), *values[1:], loss]
-    return dict(zip(names, values, strict=True)), heads
 
 
 def batch_bounds(n_images: int, batch_size: int) -> list[tuple[int, int]]:

@@ -16,7 +16,7 @@ from sweeper.engine.base import Died
 from sweeper.engine.job import TrialJob, TrialResult
 from sweeper.plots import FUNCTIONS, Plot
 from sweeper.tracking.outbox import Key
-from sweeper.training.loop import EpochMetrics
+from sweeper.training.epoch_metrics import EpochMetrics
 
 Script = Callable[[TrialJob, int], Any]
 

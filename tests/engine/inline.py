@@ -9,7 +9,7 @@ from sweeper.engine.base import Failure
 from sweeper.engine.job import train_trial
 from sweeper.engine.local import shared_images
 from sweeper.engine.local.worker import load_fold
-from sweeper.training.loop import Diverged
+from sweeper.training.epoch_metrics import Diverged
 
 
 class InlinePool:

@@ -8,7 +8,7 @@ from sweeper.config import ConvNetConfig
 from sweeper.models.families import build
 from sweeper.models.predictor import RawPixels, load_network, logits_of
 from sweeper.training.device_data import on_device
-from sweeper.training.loop import evaluate
+from sweeper.training.validation import evaluate
 
 CONFIG = ConvNetConfig(filters=(4, 8), kernel_size=3, hidden=(16,), dropout=0.5, batch_norm=True)
 SHAPE, CLASSES = (3, 12, 12), 5

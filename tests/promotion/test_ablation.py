@@ -11,7 +11,7 @@ from sweeper.promotion import ablation, ablation_run
 from sweeper.store.layout import StoreOptions
 from sweeper.studies.queries import find_study
 from sweeper.tracking import run_writer
-from sweeper.training.loop import Diverged
+from sweeper.training.epoch_metrics import Diverged
 from tests.engine.inline import InlinePool
 
 

@@ -22,7 +22,7 @@ from sweeper.store.layout import Store, StoreOptions
 from sweeper.tracking import ledger_file, registry
 from sweeper.tracking.ledger import Ledger
 from sweeper.tracking.registry import Registry
-from sweeper.training.loop import Diverged
+from sweeper.training.epoch_metrics import Diverged
 from tests.engine.inline import InlinePool
 from tests.tracking import stand_ins
 

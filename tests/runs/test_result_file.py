@@ -7,7 +7,7 @@ import pytest
 from sweeper.engine.job import TrialResult
 from sweeper.runs import result_file
 from sweeper.runs.result_file import NAME, CompletedTraining
-from sweeper.training.loop import SoftmaxEpochMetrics
+from sweeper.training.epoch_metrics import SoftmaxEpochMetrics
 from tests.engine.fakes import metrics
 
 

@@ -18,9 +18,11 @@ from sweeper.models.families import build
 from sweeper.training import augment
 from sweeper.training.checkpoint import CheckpointError, holds
 from sweeper.training.device_data import TrainingData
-from sweeper.training.loop import Diverged, EpochMetrics, batch_bounds, evaluate, fit
+from sweeper.training.epoch_metrics import Diverged, EpochMetrics
+from sweeper.training.loop import batch_bounds, fit
 from sweeper.training.optimizers import learning_rate
 from sweeper.training.step import log_loss
+from sweeper.training.validation import evaluate
 from tests.training.tiny import CLASSES, MODEL, SHAPE, tiny_data
 
 CONFIG = TrainConfig(lr=1e-2, batch_size=16)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # imported before the process limits threads and memory: no i
     import torch
 
     from sweeper.training.device_data import TrainingData
-    from sweeper.training.loop import EpochMetrics
+    from sweeper.training.epoch_metrics import EpochMetrics
 
 # oneDNN caches what it compiles for each layer, and nothing frees the cache between trials: with its default of 1024
 # entries, 210 LeNets took 0.8 GiB; with 256, 150 took 0.15 GiB. A network of 24 different convolutions needs no more
@@ -239,7 +239,7 @@ def _train(
 ) -> Failure | None:
     """Trains the trial to its end, or until the coordinator ends it; returns the failure, if it failed."""
     from sweeper.training.checkpoint import CheckpointError, read_history
-    from sweeper.training.loop import Diverged
+    from sweeper.training.epoch_metrics import Diverged
 
     try:
         known = len(read_history(job.checkpoint))

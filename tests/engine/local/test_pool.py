@@ -24,7 +24,7 @@ from sweeper.engine.local.worker import WorkerSetup
 from sweeper.errors import SweeperError
 from sweeper.events import Note
 from sweeper.process.signals import SIGNALS
-from sweeper.training.loop import EpochMetrics
+from sweeper.training.epoch_metrics import EpochMetrics
 from tests.commands.processes import DEADLINE, is_alive
 from tests.fake_data import fake_images
 from tests.training.tiny import MODEL
