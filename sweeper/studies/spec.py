@@ -285,12 +285,23 @@ def first_difference(
 ) -> tuple[str, Any, Any] | None:
     """The first field that differs, as (dotted name, stored value, value of `spec`); None if the specs are equal.
 
-    Keys that are `unknown` of `spec` are not compared, and options only if they may have changed a pixel.
+    Keys that are `unknown` of `spec` are not compared, and options only if they may have changed a pixel. A variant's
+    field that an older sweeper did not know counts as its default.
     """
-    before, now = with_fit(stored), spec.as_json()
+    before, now = (_with_all_fields(form) for form in (with_fit(stored), spec.as_json()))
     told = TOLD_BY_CONVERSIONS if before.get("conversions", []) == now.get("conversions", []) else ()
     ignored = {*unknown, *told, *_of_bad_files(before)}
     return _difference(_without(before, ignored), _without(now, ignored), "")
+
+
+def _with_all_fields(form: Mapping[str, Any]) -> dict[str, Any]:
+    """The form with all fields of each variant: a field that an older sweeper did not know had its default."""
+    space = form.get("space", {})
+    if not space.get("variants"):
+        return dict(form)
+    variants = {name: Configuration.from_values(values).values() for name, values in space["variants"].items()}
+    full: dict[str, Any] = json.loads(json.dumps({**form, "space": {**space, "variants": variants}}))
+    return full
 
 
 def _of_bad_files(stored: Mapping[str, Any]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from sweeper.config import Protocol
+from sweeper.config import Configuration, Protocol
 from sweeper.errors import SweeperError
 from sweeper.images.options import DataOptions
 from sweeper.images.value_range import ValueRange
@@ -115,6 +115,18 @@ def test_a_variant_may_have_epochs_of_its_own():
 )
 def test_first_difference_names_the_broadest_field_that_differs(changes, difference):
     assert first_difference(stored(), StudySpec.from_json(stored(**changes))) == difference
+
+
+def test_fields_that_an_older_sweeper_did_not_know_change_no_variant():
+    values = Configuration.from_values({"filters": [6, 16, 120]}).values()
+    now = StudySpec.from_json(stored(space={"variants": {"baseline": values}}))
+    older = {
+        name: value for name, value in now.as_json()["space"]["variants"]["baseline"].items() if name != "clip_norm"
+    }
+    assert first_difference(stored(space={"variants": {"baseline": older}}), now) is None
+    clipped = StudySpec.from_json(stored(space={"variants": {"baseline": {**values, "clip_norm": 1.0}}}))
+    difference = "space.variants.baseline.clip_norm", 0.0, 1.0
+    assert first_difference(stored(space={"variants": {"baseline": older}}), clipped) == difference
 
 
 def test_a_key_without_a_value_is_another_than_no_key():
