@@ -113,7 +113,8 @@ def promote(
     the estimate from other seeds on the confirm part, which chose nothing. With --test, one test evaluation is made
     and recorded. The same command resumes an interrupted promotion; on a promoted study, it shows what was found.
 
-    A registered champion of the same data is replaced only if its estimate on the same confirm part is not higher.
+    The networks are registered as sweeper-STUDY. A champion of an earlier promotion of the study stays if its estimate
+    on the same confirm part is higher.
 
     \b
     Example:

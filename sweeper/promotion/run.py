@@ -1,7 +1,6 @@
 """Runs a promotion: fresh seeds, order, confirm, refit, register, and at most one test evaluation."""
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -121,8 +120,6 @@ class _Promotion:
             self.study_name, self.study_id, self.spec, self.training_set, execution, request.store
         )
         trials = trial_records.records(study)
-        # MLflow refuses slashes and colons in a model's name, but a space's name, that of its file, may contain them.
-        plain = re.sub(r"[^A-Za-z0-9._-]", "-", f"sweeper-{self.spec.dataset}-{self.spec.space_name}")
         final.check_numbers(trials, request.options.trials, study.study_name, store_arguments(request.store))
         self.finalists = final.select(
             trials,
@@ -140,7 +137,7 @@ class _Promotion:
             for text in study_data.notes(study, trials, self.finalists, request.options, execution.kind):
                 listener(Note(text))
         self.registry = Registry(request.store)
-        self.model_name = self.registry.name_of(plain, training_set.sha256)
+        self.model_name = self.registry.name_of(self.study_name, self.study_id, training_set.sha256)
         self.options = before.options if before else request.options.decisive()
         self.tracker = tracked(
             request.store, study, "promotion", training_set, execution, request.command, self.options, listener

@@ -18,8 +18,9 @@ from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.predictions import Predictions
 from sweeper.promotion.test_metrics import Logits, check_metrics, measure, plots_of, tables
 from sweeper.store.stored_values import checked
-from sweeper.tracking.aliases import CHALLENGER, CHAMPION
+from sweeper.tracking.aliases import CHALLENGER
 from sweeper.tracking.ledger import EVALUATED, Ledger, TestEvaluation, count
+from sweeper.tracking.names import CHAMPION
 
 # The fields of TestMetrics that become metrics of the ledger's entry.
 METRICS = ("accuracy", "low", "high", "loss", "balanced_accuracy", "macro_precision", "macro_recall", "macro_f1")

@@ -13,10 +13,10 @@ from mlflow.exceptions import MlflowException
 
 from sweeper.store.stored_values import from_text
 from sweeper.tracking.client import search_runs
-from sweeper.tracking.names import DATA_SHA256
+from sweeper.tracking.names import CHAMPION, DATA_SHA256
 from sweeper.tracking.run_writer import WEIGHTS
 
-CHAMPION, CHALLENGER = "champion", "challenger"
+CHALLENGER = "challenger"
 # This tag of a registered model holds the version to which a promotion last moved the champion's alias. While the alias
 # moves, it holds the earlier version, too: a kill must not look as if a person had moved it.
 SET_BY_SWEEPER = "sweeper.champion"

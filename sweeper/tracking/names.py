@@ -1,8 +1,11 @@
-"""The names of a data set's experiment and registered models: other data of the same name get names of their own.
+"""The names of a data set's experiment and of a study's registered model: other data get names of their own.
 
 The first data set of a name takes the plain name. A tag on the experiment or registered model holds the SHA-256 of its
 data; where an older sweeper has written none, the oldest run or version says whose the name is. Other data of that name
 get NAME-HASH, with the first characters of their own SHA-256.
+
+The registered model is called sweeper-STUDY, which MLflow accepts for each name that a study may have. An older sweeper
+called it sweeper-DATASET-SPACE, so that studies shared it, and its champion's alias.
 """
 
 from mlflow import MlflowClient
@@ -14,6 +17,8 @@ from sweeper.store.layout import Store
 from sweeper.tracking.client import experiment_id, search_runs
 
 DATA_SHA256 = "sweeper.data_sha256"
+# The alias and the tag of a registered version by which its study is known.
+CHAMPION, STUDY_ID = "champion", "sweeper.study_id"
 # The runs of `sweeper data info --log` have hashes of both parts.
 RUN_TAGS = (DATA_SHA256, "sweeper.training_sha256")
 
@@ -56,11 +61,21 @@ def experiment_of(
     raise SweeperError(_both_taken("experiment", name, data_sha256))
 
 
-def model_of(client: MlflowClient, name: str, data_sha256: str) -> str:
-    """The name of the registered model of these data, which may not exist yet. Raises SweeperError as experiment_of."""
-    for known in (name, distinct(name, data_sha256)):
-        if _owner_of_model(client, known) in (None, data_sha256):
-            return known
+def model_of(client: MlflowClient, study: str, study_id: str, data_sha256: str) -> str:
+    """The name of the study's registered model, which may not exist yet. Raises SweeperError as experiment_of.
+
+    A study that holds the champion's alias of another name, which an older sweeper gave it, goes on there: programs
+    load its champion by that alias.
+    """
+    name = f"sweeper-{study}"
+    known = (name, distinct(name, data_sha256))
+    has_versions = {version.name for version in client.search_model_versions(f"tags.`{STUDY_ID}` = '{study_id}'")}
+    for older in sorted(has_versions) if has_versions.isdisjoint(known) else ():
+        if _study_of_champion(client, older) == study_id:
+            return older
+    for own in known:
+        if _owner_of_model(client, own) in (None, data_sha256):
+            return own
     raise SweeperError(_both_taken("registered model", name, data_sha256))
 
 
@@ -103,6 +118,16 @@ def _owner_of_model(client: MlflowClient, name: str) -> str | None:
     if not versions:
         return None
     return str(min(versions, key=lambda version: int(version.version)).tags.get(DATA_SHA256, ""))
+
+
+def _study_of_champion(client: MlflowClient, name: str) -> str | None:
+    """The id of the study whose network has the champion's alias of this registered model; None if nobody has it."""
+    try:
+        return str(client.get_model_version_by_alias(name, CHAMPION).tags.get(STUDY_ID))
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        return None
 
 
 def _both_taken(kind: str, name: str, data_sha256: str) -> str:

@@ -48,10 +48,10 @@ class Registry:
         with reaching(self._uri):
             self._client.search_registered_models(max_results=1)
 
-    def name_of(self, name: str, data_sha256: str) -> str:
-        """The name of the registered model of these data: `name`, or one of their own if other data have it."""
+    def name_of(self, study: str, study_id: str, data_sha256: str) -> str:
+        """The name of the registered model of this study of these data."""
         with reaching(self._uri):
-            return names.model_of(self._client, name, data_sha256)
+            return names.model_of(self._client, study, study_id, data_sha256)
 
     def find_version(self, name: str, identity: str) -> str | None:
         """The version of the model `name` with this identity; None if there is none."""

@@ -63,7 +63,7 @@ def test_registered_versions_that_keep_runs_are_named(workplace):  # noqa: F811
     workplace.promoted("kept", "--top", 1, "--seeds", 1)
     told = workplace.run("delete", "kept", "--yes", "--store", workplace.store).stdout.splitlines()
     assert len(told) == 3
-    assert all(line.startswith("Kept: run ") and "sweeper-tiny-tiny_space/" in line for line in told[1:])
+    assert all(line.startswith("Kept: run ") and "sweeper-kept/" in line for line in told[1:])
 
 
 def test_study_that_is_not_there_is_refused_by_name(workplace, study):  # noqa: F811

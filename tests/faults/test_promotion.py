@@ -8,7 +8,7 @@ from tests.faults import outcomes
 
 pytestmark = pytest.mark.fault
 
-MODEL = "sweeper-tiny-space"
+MODEL = f"sweeper-{STUDY}"
 # In the order in which a promotion reaches them. Each command starts from the state that the ones before have left.
 KILL_POINTS = (
     ("after", "sweeper.runs.batch:log_epoch", 3),  # in the first training with a fresh seed

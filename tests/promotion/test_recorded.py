@@ -8,13 +8,14 @@ import pytest
 
 from sweeper.promotion.outcome import PromotionOutcome
 from sweeper.tracking import promotions
+from sweeper.tracking.registry import Registry
 from tests.engine.inline import InlinePool
 
 MODEL = "sweeper-tiny-tiny_space"
 
 
 @pytest.fixture(scope="module")
-def promoted(workplace):
+def promoted(workplace, shared_name):
     """The outcome of the promotion of the study `first`, with one seed; `second` and `small` are not promoted yet."""
     for study in ("first", "second"):
         workplace.search(study, "--trials", 2, "--subset", 150)
@@ -25,6 +26,14 @@ def promoted(workplace):
 @pytest.fixture(autouse=True)
 def untrained(promoted):
     InlinePool.made.clear()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shared_name():
+    """The name that an older sweeper gave all studies of the data set and space, which then share an alias."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Registry, "name_of", lambda registry, study, study_id, data_sha256: MODEL)
+        yield
 
 
 def champion(client):

@@ -26,8 +26,6 @@ from sweeper.training.epoch_metrics import Diverged
 from tests.engine.inline import InlinePool
 from tests.tracking import stand_ins
 
-MODEL = "sweeper-tiny-tiny_space"
-
 
 def client_of(workplace):
     uri = f"sqlite:///{workplace.store}/mlflow.db"
@@ -35,7 +33,7 @@ def client_of(workplace):
 
 
 def versions_of(workplace, study):
-    found = client_of(workplace).search_model_versions(f"name = '{MODEL}' AND tags.`sweeper.study` = '{study}'")
+    found = client_of(workplace).search_model_versions(f"name = 'sweeper-{study}' AND tags.`sweeper.study` = '{study}'")
     return {str(version.version): version for version in found}
 
 
@@ -44,8 +42,8 @@ def looks_of(workplace, study):
     return [evaluation for evaluation in evaluations if evaluation["study"] == study]
 
 
-def alias(workplace, name):
-    found = client_of(workplace).get_registered_model(MODEL).aliases.get(name)
+def alias(workplace, study, name):
+    found = client_of(workplace).get_registered_model(f"sweeper-{study}").aliases.get(name)
     return None if found is None else str(found)
 
 
@@ -56,7 +54,7 @@ def test_finalists_are_retrained_ordered_estimated_refitted_and_registered(workp
     assert set(outcome) >= {
         "schema_version", "study_name", "model_name", "finalists", "comparisons", "verdict", "test_looks",
     }  # fmt: skip
-    assert (outcome["schema_version"], outcome["study_name"], outcome["model_name"]) == (1, "whole", MODEL)
+    assert (outcome["schema_version"], outcome["study_name"], outcome["model_name"]) == (1, "whole", "sweeper-whole")
     finalists = outcome["finalists"]
     assert [f["alias"] for f in finalists][:2] == ["champion", "challenger"]
     assert all(f["alias"] is None for f in finalists[2:])
@@ -81,7 +79,8 @@ def test_finalists_are_retrained_ordered_estimated_refitted_and_registered(workp
 
     made = versions_of(workplace, "whole")
     assert set(made) == {f["version"] for f in finalists}
-    assert (alias(workplace, "champion"), alias(workplace, "challenger")) == tuple(f["version"] for f in finalists[:2])
+    aliases = [alias(workplace, "whole", name) for name in ("champion", "challenger")]
+    assert aliases == [f["version"] for f in finalists[:2]]
 
 
 @pytest.mark.parametrize(("metric", "label"), [("macro_f1", "macro F1"), ("loss", "loss")])
@@ -183,9 +182,9 @@ def test_registered_champion_is_the_network_that_was_tested(workplace, monkeypat
     data = load_test_set(DataSource("tiny", data_dir=workplace.folder / "data"), pixel_format=PixelFormat((1, 28, 28)))
     assert [row["label"] for row in rows] == [data.classes[label] for label in data.labels]
 
-    version = client.get_model_version_by_alias(MODEL, "champion")
+    version = client.get_model_version_by_alias("sweeper-served", "champion")
     assert str(version.version) == outcome["finalists"][0]["version"]
-    model = mlflow.pyfunc.load_model(client.get_model_version_download_uri(MODEL, str(version.version)))
+    model = mlflow.pyfunc.load_model(client.get_model_version_download_uri("sweeper-served", str(version.version)))
     logits = model.predict(data.images)
     assert [row["champion_prediction"] for row in rows] == [data.classes[i] for i in logits.argmax(1)]
     accuracy = np.mean(logits.argmax(1) == data.labels)
@@ -220,8 +219,8 @@ def test_baseline_alone_is_champion_without_a_challenger(workplace):
     assert [(f["alias"], f["trial"]) for f in outcome["finalists"]] == [("champion", 0)]
     assert outcome["comparisons"] == []
     assert outcome["finalists"][0]["test"] is not None
-    assert alias(workplace, "champion") == outcome["finalists"][0]["version"]
-    assert alias(workplace, "challenger") is None
+    assert alias(workplace, "alone", "champion") == outcome["finalists"][0]["version"]
+    assert alias(workplace, "alone", "challenger") is None
 
 
 def test_test_that_would_compare_nothing_is_refused_before_anything_is_trained(workplace, monkeypatch):
@@ -359,9 +358,8 @@ def test_killed_at_every_step_the_repeated_command_does_nothing_twice(workplace)
 
     assert set(versions_of(workplace, "killed")) == {f["version"] for f in outcome["finalists"]}
     assert len(outcome["finalists"]) == len(expected["finalists"])
-    assert (alias(workplace, "champion"), alias(workplace, "challenger")) == tuple(
-        f["version"] for f in outcome["finalists"]
-    )
+    aliases = [alias(workplace, "killed", name) for name in ("champion", "challenger")]
+    assert aliases == [f["version"] for f in outcome["finalists"]]
     [evaluation] = looks_of(workplace, "killed")
     assert evaluation["complete"]
     for one, other in zip(outcome["finalists"], expected["finalists"], strict=True):
