@@ -121,6 +121,8 @@ def _accuracy_and_loss(metrics: Mapping[str, float], part: str) -> str:
     """Accuracy and loss of a part, with their standard deviations if there are several trainings."""
     lines = []
     for name, factor, digits in ((f"{part}_accuracy", 100, 2), (f"{part}_loss", 1, 4)):
+        if math.isnan(metrics[name]):  # trained on all images
+            return "none"
         sd = metrics.get(f"{name}_sd")
         lines.append(f"{factor * metrics[name]:.{digits}f}" + ("" if sd is None else f" +- {factor * sd:.{digits}f}"))
     if f"{part}_softmax_loss" in metrics:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from sweeper.spaces.space import Space
 
 # What a trial fixes, by parameter, with the words of the command line.
-_NOT_WITH_TRIAL = {
+_NOT_WITH_FROM = {
     "dataset": "DATASET", "space_name": "--space", "variant": "--variant", "classes": "--classes",
     "resize": "--resize", "grayscale": "--grayscale", "skip_bad": "--skip-bad",
     **{"class_map" if name == "map" else name: f"--{name.replace('_', '-')}" for name in STORED_IF_GIVEN},
@@ -52,11 +52,19 @@ _NOT_WITH_TRIAL = {
 @set_option("a TOML value or a word")
 @training_options
 @click.option(
+    "--from",
     "--trial",
     "reference",
-    metavar="STUDY:N",
-    help="Repeat this trial of a study in the store, with its data, splits, seed and kind of device: the metrics are "
-    "bitwise the same. --seed, --split-seed, --epochs and --set change one thing at a time.",
+    metavar="STUDY:TRIAL",
+    help="Train this trial of a study in the store again, with its data, splits, folds and repeats, seed and kind of "
+    "device: metrics and weights are bitwise the same. --seed, --split-seed, --epochs, --set and --all-data change one "
+    "thing at a time.",
+)
+@click.option(
+    "--all-data",
+    is_flag=True,
+    help="Train on all training images, those for validation and confirmation too, without folds: there is no "
+    "validation score.",
 )
 @click.option(
     "--init",
@@ -85,6 +93,7 @@ def train(
     overrides: tuple[str, ...],
     training: TrainingOptions,
     reference: str | None,
+    all_data: bool,
     init: str | None,
     freeze: bool,
     compare: tuple[str, ...],
@@ -104,7 +113,7 @@ def train(
       sweeper train fashion_mnist --space lenet5_steps --variant 5.0
       sweeper train fashion_mnist --set activation=gelu --epochs 3 --subset 5000
       sweeper train path/to/folder --init sweeper-fashion_mnist-lenet5@champion
-      sweeper train --trial fashion_mnist-lenet5:17
+      sweeper train --from fashion_mnist-lenet5:17 --seed 1 --all-data
     """
     note_imports(quiet=quiet)
     from sweeper.runs import study_trial
@@ -116,12 +125,14 @@ def train(
         raise UsageError("--quiet and --verbose contradict each other")
     if freeze and init is None:
         raise UsageError("--freeze needs --init: it freezes the weights that --init loads")
+    given = given_parameters()
+    if all_data and "folds" in given:
+        raise UsageError("--all-data leaves no images to score a fold on: leave out --folds")
     resolved, trial = resolve_store(store), None
     if reference is not None:
-        given = given_parameters()
-        if refused := [option for parameter, option in _NOT_WITH_TRIAL.items() if parameter in given]:
+        if refused := [option for parameter, option in _NOT_WITH_FROM.items() if parameter in given]:
             raise UsageError(
-                f"--trial takes data and configuration from the study: leave out {refused[0]}, or write the "
+                f"--from takes data and configuration from the study: leave out {refused[0]}, or write the "
                 f"configuration to a file (`sweeper spaces export {reference}`) and train with --space"
             )
         trial = study_trial.find(resolved, reference)
@@ -133,7 +144,7 @@ def train(
     elif source.dataset:
         space = load_space(source, space_name, overrides, quiet=quiet)
     else:
-        raise UsageError("give DATASET, or the trial of a study (--trial STUDY:N)")
+        raise UsageError("give DATASET, or the trial of a study (--from STUDY:TRIAL)")
     _refuse_ranges(space, overrides)
     found = space.variant(variant)
     request = TrainingRequest(
@@ -146,6 +157,7 @@ def train(
         command=command_line(resolved),
         init=init,
         freeze=freeze,
+        all_data=all_data,
         compare=compare,
         trial=trial,
     )
@@ -192,7 +204,8 @@ def _show(outcome: "TrainingOutcome") -> None:
 
     request, data_name = outcome.request, name_of(outcome.request.source.dataset)
     assert outcome.result is not None
-    title = f"{request.space.name} {request.variant.name} on {data_name}, last epoch"
+    on = f"{data_name} (all images)" if request.all_data else data_name
+    title = f"{request.space.name} {request.variant.name} on {on}, last epoch"
     stdout_console().print(variants_table([outcome.result], title, reference("accuracy", outcome.constant)))
     if outcome.repetition and (told := outcome.repetition.told(outcome.result.metrics)):
         click.echo(told)

@@ -44,12 +44,16 @@ def metrics_of(
 ) -> dict[str, float]:
     """The metrics over several trainings: means of their last epochs and of `ends`, and the epoch with the best mean.
 
-    `ends` holds the END_METRICS of each complete training; `metric` names the metric that decides the best epoch.
+    `ends` holds the END_METRICS of each complete training; `metric` names the metric that decides the best epoch. If
+    it is known of no epoch, as without a validation part, none is the best.
     """
     sign = 1 if minimize else -1
-    top = min(mean_epochs(histories), key=lambda epoch: sign * epoch[metric])
-    best = {"best_epoch": int(top["epoch"]), f"best_{metric}": top[metric]}
-    return last_epochs(histories) | mean_of(ends) | best
+    found = last_epochs(histories) | mean_of(ends)
+    known = [epoch for epoch in mean_epochs(histories) if not math.isnan(epoch[metric])]
+    if not known:
+        return found
+    top = min(known, key=lambda epoch: sign * epoch[metric])
+    return found | {"best_epoch": int(top["epoch"]), f"best_{metric}": top[metric]}
 
 
 def last_epochs(histories: "Sequence[Sequence[EpochMetrics]]") -> dict[str, float]:

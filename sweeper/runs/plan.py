@@ -19,7 +19,7 @@ from sweeper.evaluation.constant import Constant, best_constant
 from sweeper.events import Listener, Note, Step
 from sweeper.models import families
 from sweeper.runs.options import TrainingOptions
-from sweeper.runs.study_splits import scalings, splits_of
+from sweeper.runs.study_splits import scalings, splits_of, whole
 from sweeper.spaces.feasibility import check_decayed_layers
 from sweeper.spaces.space import Space
 from sweeper.store.layout import Store
@@ -69,17 +69,19 @@ def make(
     *,
     variants: Sequence[str],
     most_jobs: int = sys.maxsize,
+    all_data: bool = False,
 ) -> Plan:
     """Loads and splits the data, checks that the networks of `variants` fit, and plans at most `most_jobs` workers.
 
-    Raises SweeperError, and UsageError if there are too few images or the space does not fit them.
+    With `all_data`, the only split trains on all images of the parts, and scores on none. Raises SweeperError, and
+    UsageError if there are too few images or the space does not fit them.
     """
     listener(Step(f"Reading the images of {plain(source.dataset)}"))
     training_set = load_training_set(source, notify=lambda text: listener(Note(text)))
     if training_set.conversions:
         listener(Note(f"Converted while reading: {'; '.join(training_set.conversions)}"))
     protocol = training.protocol(space.protocol)
-    if training_set.own_validation is not None:
+    if training_set.own_validation is not None and not all_data:
         used = "the folds include them" if protocol.folds else "the scores are measured on it"
         n_images = len(training_set.own_validation)
         if n_images < FEW_IMAGES and not protocol.folds:
@@ -90,9 +92,13 @@ def make(
         splits = splits_of(training_set, protocol, seed=training.seed_of_splits, subset=training.subset)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    share = None if protocol.folds or training_set.own_validation is not None else protocol.validation
-    for sentence in raised_parts(splits[0], share, protocol.confirm, len(training_set.classes)):
-        listener(Note(sentence))
+    if all_data:
+        splits = [whole(splits[0])]
+        listener(Note(f"Trains on all {len(splits[0].train):,} images: no part is left for validation scores"))
+    else:
+        share = None if protocol.folds or training_set.own_validation is not None else protocol.validation
+        for sentence in raised_parts(splits[0], share, protocol.confirm, len(training_set.classes)):
+            listener(Note(sentence))
     if source.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"  # the library that loads pretrained weights reads it, in the workers too
     _check_fit(space, variants, training_set)

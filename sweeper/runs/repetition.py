@@ -1,6 +1,6 @@
 """Compares a training by itself with the trial of a study that it repeats."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,15 @@ class Repetition:
 
     trial: StudyTrial
     changes: Sequence[str]
+
+    def notes(self, spec: RunSpec) -> Iterator[str]:
+        """Which trainings the trial has again, if there are several, and what differs this time."""
+        if len(spec.trainings) > 1:
+            counts = {"fold": spec.protocol.folds, "repeat": spec.protocol.repeats * (spec.protocol.repeats > 1)}
+            each = " of ".join(f"{number} {kind}s" for kind, number in counts.items() if number)
+            yield f"Trains {len(spec.trainings)} networks, as trial {self.trial.name} did: {each}"
+        if self.changes:
+            yield f"Unlike trial {self.trial.name} in {', '.join(self.changes)}: the metrics will differ"
 
     def is_equal(self, metrics: Mapping[str, float] | None) -> bool | None:
         """Whether the metrics give the trial's score.

@@ -73,6 +73,7 @@ class TrainingOutcome:
             "epochs": self.request.protocol.epochs,
             "seed": self.request.training.seed,
             "split_seed": self.request.training.seed_of_splits,
+            "all_data": self.request.all_data,
             "stopped": self.stopped,
             "constant_predictor": self.constant and asdict(self.constant),
             **({"init": self.init.as_json()} if self.init else {}),
@@ -92,19 +93,20 @@ def run(request: TrainingRequest, listener: Listener, stop: StopRequest) -> Trai
     planned = plan.make(
         request.source,
         request.space,
-        request.training,
+        request.training_options,
         request.device,
         listener,
         variants=[request.variant.name],
         most_jobs=request.protocol.n_trainings,  # more workers than trainings are of no use
+        all_data=request.all_data,
     )
     if found:
         planned = replace(planned, spec=replace(planned.spec, init_sha256=found.sha256, freeze=request.freeze))
     trial = request.trial
     repetition = repetition_of(trial, planned.spec, request.variant.configuration) if trial else None
-    if repetition and repetition.changes:
-        differing = ", ".join(repetition.changes)
-        listener(Note(f"Unlike trial {repetition.trial.name} in {differing}: the metrics will differ"))
+    if repetition:
+        for sentence in repetition.notes(planned.spec):
+            listener(Note(sentence))
     init = _match_weights(found, request, planned, listener) if found else None
     lost_runs.check(request.store, None)
     check_tracking(request.store, planned.training_set.name)
@@ -158,7 +160,7 @@ class _Single:
         self.training_set, self.spec = planned.training_set, planned.spec
         self.init, self.others = init, others
         self.listener, self.stop = listener, stop
-        self.title = f"{request.space.name} {request.variant.name}"
+        self.title = f"{request.space.name} {request.variant.name}" + ", all data" * request.all_data
         self.tags = {"sweeper.variant": request.variant.name}
         if init:
             self.title += f" from {init.found.source.short}" + ", frozen" * init.freeze

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from sweeper.config import Protocol
 from sweeper.data.splits import Split, split_folds, split_once
 from sweeper.data.training_set import TrainingSet
@@ -24,6 +26,12 @@ def splits_of(training_set: TrainingSet, protocol: Protocol, *, seed: int, subse
         return split_folds(images, labels, folds=protocol.folds, **common)
     own = training_set.own_validation
     return [split_once(images, labels, validation=protocol.validation, own_validation=own, **common)]
+
+
+def whole(split: Split) -> Split:
+    """All images of the split's parts to train on, and none for scores."""
+    every = np.sort(np.concatenate([split.train, split.validation, split.confirm]))
+    return Split(train=every, validation=every[:0], confirm=every[:0])
 
 
 def scalings(training_set: TrainingSet, splits: Sequence[Split], pixels: str) -> list[Scaling]:

@@ -1,13 +1,16 @@
-"""`sweeper train --trial` and `sweeper spaces export`: a study's trial as an object of its own."""
+"""`sweeper train --from` and `sweeper spaces export`: a study's trial as an object of its own."""
 
 import dataclasses
 import json
 import re
 import shutil
+from pathlib import Path
 
+import mlflow
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from safetensors.numpy import load_file
 
 from sweeper.cli import main
 from sweeper.data.known import catalog
@@ -48,10 +51,31 @@ class Studies:
 
     def train(self, reference, *options, code=0):
         places = ("--data-dir", self.folder / "data", "--jobs", 1)
-        return self.run("train", "--trial", reference, *places, *options, code=code)
+        return self.run("train", "--from", reference, *places, *options, code=code)
 
     def trained(self, reference, *options):
         return json.loads(self.train(reference, "--json", "-q", *options).stdout)
+
+    @property
+    def client(self):
+        uri = f"sqlite:///{self.store}/mlflow.db"
+        return mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+    def trainings(self, run_id):
+        """Each training's metrics by epoch, without its speed, and its weights, by fold and repeat."""
+        run = self.client.get_run(run_id)
+        children = self.client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run_id}'")
+        found = {}
+        for one in children or [run]:
+            history = {
+                name: [(point.step, point.value) for point in self.client.get_metric_history(one.info.run_id, name)]
+                for name in one.data.metrics
+                if name not in ("epoch_seconds", "images_per_second")
+            }
+            weights = Path(self.client.download_artifacts(one.info.run_id, "weights/model.safetensors"))
+            label = one.info.run_name.partition(", ")[2] if children else ""
+            found[label] = history, load_file(weights)
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +99,55 @@ def test_trial_is_repeated_to_the_last_bit(made, reference):
     assert again["validation_accuracy"] == trial["value"]
     assert again["validation_loss"] == trial["metrics"]["validation_loss"]
     assert again["seed"] == trial["seed"]
+
+
+@pytest.mark.parametrize("reference", ["plain:1", "folded:1"])
+def test_all_trainings_of_a_trial_have_the_same_epochs_and_weights_again(made, reference):
+    study, number = reference.split(":")
+    before = made.trainings(made.trials(study)[int(number)]["run_id"])
+    told = made.train(reference)
+    again = made.trainings(made.trained(reference)["run_id"])
+
+    assert set(again) == set(before)
+    assert len(before) == (4 if study == "folded" else 1)
+    for label, (history, weights) in before.items():
+        assert again[label][0] == history
+        assert {name: again[label][1][name].tobytes() for name in weights} == {
+            name: tensor.tobytes() for name, tensor in weights.items()
+        }
+    said = f"Trains 4 networks, as trial {reference} did: 2 folds of 2 repeats"
+    assert (said in told.stderr) == (study == "folded")
+
+
+@pytest.mark.parametrize(("reference", "n_networks"), [("plain:1", 1), ("folded:1", 2), ("own:0", 1)])
+def test_all_data_are_trained_on_and_give_no_validation_score(made, reference, n_networks):
+    InlinePool.made.clear()
+    shown = made.train(reference, "--all-data", "--seed", 3)
+    again = made.trained(reference, "--all-data", "--seed", 3)
+
+    n_images = 200 if reference == "own:0" else 300
+    [pool] = InlinePool.made
+    assert [len(part[1]) for part in (pool.train_part, pool.validation_part)] == [n_images, 0]
+    assert f"Trains on all {n_images} images" in shown.stderr
+    assert "(all images), last epoch" in shown.stdout
+    assert "nan" not in shown.stdout.lower()
+    assert again["all_data"]
+    assert again["validation_accuracy"] is None
+    assert again["train_accuracy"] > 0
+    assert again["n_trainings"] == n_networks
+    assert "seed" in again["repeats"]["changes"]
+    assert again["repeats"]["equal"] is None
+    run = made.client.get_run(again["run_id"])
+    assert (run.info.status, run.data.params["n_train"]) == ("FINISHED", str(n_images))
+    assert not [name for name in run.data.metrics if name.startswith("validation")]
+    assert "sweeper.best_epoch" not in run.data.tags
+
+
+def test_fold_cannot_be_scored_with_all_data(made):
+    assert (
+        "--all-data leaves no images to score a fold on"
+        in made.train("plain:0", "--all-data", "--folds", 2, code=2).stderr
+    )
 
 
 def test_score_that_is_repeated_is_said(made):
@@ -118,11 +191,11 @@ def test_other_data_under_the_same_name_are_refused(made, tmp_path):
     moved = tmp_path / "own.npz"
     shutil.move(made.folder / "own.npz", moved)
     try:
-        assert "--data-dir" in made.run("train", "--trial", "own:0", code=1).stderr
+        assert "--data-dir" in made.run("train", "--from", "own:0", code=1).stderr
         with np.load(moved) as content:
             np.savez(made.folder / "own.npz", **dict(content) | {"train_images": 255 - content["train_images"]})
 
-        assert "have changed since the search" in made.run("train", "--trial", "own:0", code=1).stderr
+        assert "have changed since the search" in made.run("train", "--from", "own:0", code=1).stderr
     finally:
         shutil.move(moved, made.folder / "own.npz")
 
@@ -130,15 +203,15 @@ def test_other_data_under_the_same_name_are_refused(made, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--trial", "plain"], "a trial must be named as STUDY:NUMBER, got 'plain'"),
-        (["--trial", "plain:x"], "a trial must be named as STUDY:NUMBER, got 'plain:x'"),
-        (["--trial", "plain:9"], "study plain has no trial 9"),
-        (["--trial", "nosuch:0"], "no study 'nosuch'"),
-        (["tiny", "--trial", "plain:0"], "leave out DATASET"),
-        (["--trial", "plain:0", "--space", "lenet5"], "leave out --space"),
-        (["--trial", "plain:0", "--resize", "28"], "leave out --resize"),
-        (["--trial", "plain:0", "--set", "dropout=0:0.5"], "dropout must be a single value"),
-        ([], "give DATASET, or the trial of a study (--trial STUDY:N)"),
+        (["--from", "plain"], "a trial must be named as STUDY:NUMBER, got 'plain'"),
+        (["--from", "plain:x"], "a trial must be named as STUDY:NUMBER, got 'plain:x'"),
+        (["--from", "plain:9"], "study plain has no trial 9"),
+        (["--from", "nosuch:0"], "no study 'nosuch'"),
+        (["tiny", "--from", "plain:0"], "leave out DATASET"),
+        (["--from", "plain:0", "--space", "lenet5"], "leave out --space"),
+        (["--from", "plain:0", "--resize", "28"], "leave out --resize"),
+        (["--from", "plain:0", "--set", "dropout=0:0.5"], "dropout must be a single value"),
+        ([], "give DATASET, or the trial of a study (--from STUDY:TRIAL)"),
     ],
 )
 def test_what_cannot_be_repeated_is_one_line_and_exit_code_2(made, arguments, message):
@@ -146,7 +219,7 @@ def test_what_cannot_be_repeated_is_one_line_and_exit_code_2(made, arguments, me
 
 
 def test_unknown_trial_s_error_names_the_command_that_finds_the_store(made):
-    refused = made.run("train", "--trial", "plain:9", code=2).stderr
+    refused = made.run("train", "--from", "plain:9", code=2).stderr
     assert f"`sweeper trials plain --store {made.store}` lists its trials" in refused
 
 
@@ -176,5 +249,5 @@ def test_every_option_of_how_images_are_read_is_refused_beside_a_trial(made, tmp
         "classes": ["a,b"], "grayscale": [], "skip_bad": [], "resplit": [], "no_exif": [],
     }  # fmt: skip
     option = f"--{field.name.replace('_', '-')}"
-    refused = made.run("train", "--trial", "plain:0", option, *values.get(field.name, ["words"]), code=2).stderr
+    refused = made.run("train", "--from", "plain:0", option, *values.get(field.name, ["words"]), code=2).stderr
     assert "--trial takes data and configuration from the study: leave out --" in refused
