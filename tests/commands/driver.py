@@ -6,8 +6,6 @@ reads requests from stdin, one JSON object a line, and answers each with the for
 any other, with its own session, signals and workers. Only its imports are already done, and it copies new databases
 from the folder TEMPLATES. When it ends, the driver writes its exit code (negative for a signal) to the request's `exit`
 file.
-
-The imports of this file must stay cheap: multiprocessing imports it again in every spawned worker.
 """
 
 import fcntl

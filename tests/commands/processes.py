@@ -93,7 +93,7 @@ class Command:
 
     def workers(self) -> list[int]:
         """The living worker processes."""
-        return [child for child in children(self.process) if "spawn_main" in command_line(child)]
+        return [child for child in children(self.process) if "sweeper-worker" in command_line(child)]
 
     def says(self, text: str, seconds: float = DEADLINE, times: int = 1) -> None:
         """Waits until the command has written `text` to stderr, `times` times."""

@@ -4,9 +4,10 @@ import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import get_context, resource_tracker
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from subprocess import Popen, TimeoutExpired
 from typing import Any
 
 from sweeper.data.splits import Indices
@@ -15,7 +16,8 @@ from sweeper.engine.base import Died
 from sweeper.engine.job import TrialJob
 from sweeper.engine.local import shared_images
 from sweeper.engine.local.execution import Execution
-from sweeper.engine.local.worker import Ready, WorkerSetup, serve
+from sweeper.engine.local.process import module_folders, start
+from sweeper.engine.local.worker import Ready, WorkerSetup
 from sweeper.errors import SweeperError, said
 from sweeper.images.image_set import Scaling
 from sweeper.process.signals import SIGNALS
@@ -28,18 +30,20 @@ LEAVING_SECONDS = 5.0
 class _Process:
     """A process, its workers' connections, and how many of the workers may train at once.
 
-    `ready` says whether the process has loaded its data, `used` whether it was given a trial.
+    The process ends when `lifeline` is closed, as it is when this process ends. `ready` says whether the process has
+    loaded its data, `used` whether it was given a trial.
     """
 
-    process: Any
+    process: Popen[bytes]
     connections: list[Connection]
+    lifeline: Connection
     at_once: int
     ready: bool = False
     used: bool = False
 
 
 class WorkerPool:
-    """Workers, addressed by index, in spawned processes. Every epoch that `wait` returns must be answered.
+    """Workers, addressed by index, in processes of their own. Every epoch that `wait` returns must be answered.
 
     There is one process for each entry of `devices`, and its `per_process` workers are threads. With
     `tunes_concurrency`, the dispatcher finds out how many of these threads should train at once.
@@ -55,7 +59,6 @@ class WorkerPool:
     ) -> None:
         self.tunes_concurrency = tunes_concurrency
         self._setup, self._devices, self._log_folder, self._per_process = setup, devices, log_folder, per_process
-        self._context = get_context("spawn")
         self._processes: list[_Process] = []
         try:
             try:
@@ -145,8 +148,9 @@ class WorkerPool:
             for connection in process.connections:
                 connection.close()
             process.process.kill()  # they ignore SIGNALS, and have nothing to save
+            process.lifeline.close()
         for process in self._processes:
-            process.process.join(LEAVING_SECONDS)
+            _wait(process.process)
         shared_images.remove(self._setup.images_folder)
 
     def _process_of(self, index: int) -> _Process:
@@ -157,43 +161,44 @@ class WorkerPool:
 
     def _spawn(self, number: int, at_once: int) -> _Process:
         try:
-            pairs = [self._context.Pipe() for _ in range(self._per_process)]
+            pairs = [Pipe() for _ in range(self._per_process)]
+            their_lifeline, lifeline = Pipe(duplex=False)
         except OSError as error:
             raise _not_started(error) from error
         ours, theirs = ([pair[side] for pair in pairs] for side in (0, 1))
-        process = self._context.Process(
-            target=serve,
-            args=(theirs, self._devices[number], self.log(number * self._per_process)),
-            name=f"sweeper-worker-{number}",
-            daemon=True,
-        )
         # The child starts with these signals blocked, until it has set them to be ignored.
         held = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
-            # The tracker ignores SIGINT and SIGTERM, and keeps the others blocked; its start unblocks the two here.
-            resource_tracker.ensure_running()
-            signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-            process.start()
+            log = self.log(number * self._per_process)
+            process = start(f"sweeper-worker-{number}", self._devices[number], log, their_lifeline, theirs)
         except OSError as error:
             raise _not_started(error) from error
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, held)
-        for connection in theirs:
-            connection.close()
-        return _Process(process, ours, at_once)
+            for connection in (their_lifeline, *theirs):
+                connection.close()
+        _send(ours[0], module_folders())
+        return _Process(process, ours, lifeline, at_once)
 
     def _replace(self, index: int, hung: str = "") -> dict[int, Died]:
         """Replaces the worker's dead process with a new one, and returns the deaths of its workers."""
         number, old = index // self._per_process, self._process_of(index)
         for connection in old.connections:
             connection.close()
-        old.process.join(LEAVING_SECONDS)
+        _wait(old.process)
         old.process.kill()  # in case it hangs while it exits
         # Not for ever: a process that waits for a stuck driver or disk dies only when that answers. It trains no more.
-        old.process.join(LEAVING_SECONDS)
+        _wait(old.process)
+        old.lifeline.close()
         self._processes[number] = self._spawn(number, old.at_once)
         _send(self._processes[number].connections[0], self._setup)
-        return dict.fromkeys(self.processes()[number], Died(old.process.exitcode, old.ready, hung))
+        return dict.fromkeys(self.processes()[number], Died(old.process.returncode, old.ready, hung))
+
+
+def _wait(process: Popen[bytes]) -> None:
+    """Waits for the end of the process, for LEAVING_SECONDS at most."""
+    with suppress(TimeoutExpired):
+        process.wait(LEAVING_SECONDS)
 
 
 def _send(connection: Connection, message: Any) -> None:

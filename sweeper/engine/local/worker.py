@@ -7,8 +7,7 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import parent_process
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Lock, Thread
 from typing import TYPE_CHECKING
@@ -58,36 +57,23 @@ class Ready:
     """The worker has loaded its data, and waits for jobs."""
 
 
-def serve(connections: Sequence[Connection], device_name: str, log: Path) -> None:
+def serve(device_name: str, lifeline: Connection, connections: Sequence[Connection]) -> None:
     """Runs the process from start to end, with one trial at a time on each connection. SIGNALS must be blocked."""
     # Signals from the terminal and from batch systems are for the coordinator, which decides what they mean.
     os.setpgid(0, 0)
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    Thread(target=_end_with_parent, daemon=True).start()
-    _redirect_output(log)
+    Thread(target=_end_with, args=(lifeline,), daemon=True).start()
     with suppress(EOFError, ConnectionResetError):
         _work(connections, connections[0].recv(), device_name)
 
 
-def _end_with_parent() -> None:
+def _end_with(lifeline: Connection) -> None:
     """Ends the process when the coordinator is gone, even during an epoch: checkpoints hold the earlier epochs."""
-    parent = parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
+    with suppress(EOFError, OSError):
+        lifeline.recv()
     os._exit(1)
-
-
-def _redirect_output(log: Path) -> None:
-    """Redirects stdout and stderr to the log, because the command may print JSON to the same stdout."""
-    try:
-        descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-    except OSError:  # no room for another file: a trial needs no log
-        descriptor = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    os.close(descriptor)
 
 
 def _log_line(text: str) -> None:

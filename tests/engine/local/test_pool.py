@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import numpy as np
@@ -152,17 +151,17 @@ def test_process_that_cannot_be_killed_is_not_waited_for(pool, monkeypatch):
     really, stuck.process = stuck.process, Unkillable()
     assert pool.kill(1, "nothing came") == {1: Died(None, ready=stuck.ready, hung="nothing came")}
     really.kill()
-    really.join()
+    really.wait()
 
 
 class Unkillable:
-    exitcode = None
+    returncode = None
 
     def kill(self):
         pass
 
-    def join(self, seconds):
-        """Returns though the process lives on."""
+    def wait(self, seconds):
+        raise subprocess.TimeoutExpired("worker", seconds)
 
 
 def test_diverged_trial_is_told_as_such(pool, tmp_path):
@@ -288,7 +287,7 @@ def test_workers_of_one_process_die_together_and_an_epoch_of_theirs_is_not_heard
         assert time.monotonic() < deadline
         time.sleep(0.01)
     os.kill(shared._processes[0].process.pid, signal.SIGKILL)
-    shared._processes[0].process.join()
+    shared._processes[0].process.wait()
     deaths = {}
     while len(deaths) < 2:
         deaths |= dict(shared.wait(1.0))
@@ -320,7 +319,8 @@ if __name__ == "__main__":
     wide = ConvNetConfig(filters=(1024, 1024, 1024), kernel_size=3, padding=1, pool_after=())
     pool.train(0, TrialJob(0, Configuration(wide, TrainConfig(batch_size=1)), 3, 5, folder / "trial", "data"))
     print(pool._processes[0].process.pid, flush=True)
-    pool.wait(600)
+    while True:
+        pool.wait(600)
 """
 
 
@@ -492,22 +492,22 @@ def test_death_is_startup_failure_if_the_worker_ended_by_itself_without_its_data
 
 @pytest.mark.parametrize("n_started", [0, 1])
 def test_workers_that_cannot_be_started_leave_no_parts_and_no_processes(tmp_path, monkeypatch, n_started):
-    setup, started, start = tiny_setup(tmp_path), [], SpawnProcess.start
+    setup, started, start = tiny_setup(tmp_path), [], pool_module.start
 
-    def refuse(process):
+    def refuse(*arguments):
         if len(started) == n_started:
             raise BlockingIOError(11, "Resource temporarily unavailable")
-        start(process)
-        started.append(process)
+        started.append(start(*arguments))
+        return started[-1]
 
-    monkeypatch.setattr(SpawnProcess, "start", refuse)
+    monkeypatch.setattr(pool_module, "start", refuse)
     with pytest.raises(
         SweeperError,
         match=r"^no worker can be started: Resource temporarily unavailable; nothing is lost, the same command ",
     ):
         WorkerPool(setup, ["cpu", "cpu"], tmp_path / "logs")
     assert not (tmp_path / "parts").exists()
-    assert not any(process.is_alive() for process in started)
+    assert not any(is_alive(process.pid) for process in started)
 
 
 def test_death_by_the_systems_hand_says_what_may_be_the_cause():

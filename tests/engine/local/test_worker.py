@@ -72,8 +72,8 @@ def test_process_is_ready_for_all_its_workers_once_one_of_them_is(monkeypatch, t
     def spawn(workers, number, at_once):
         pairs = [Pipe(), Pipe()]
         theirs[:] = [pair[1] for pair in pairs]
-        process = SimpleNamespace(join=lambda seconds=None: None, kill=lambda: None, exitcode=1)
-        return pool._Process(process, [pair[0] for pair in pairs], at_once)
+        process = SimpleNamespace(wait=lambda seconds: None, kill=lambda: None, returncode=1)
+        return pool._Process(process, [pair[0] for pair in pairs], Pipe()[0], at_once)
 
     monkeypatch.setattr(WorkerPool, "_spawn", spawn)
     setup = WorkerSetup(images_folder=tmp_path / "parts", n_classes=2, scalings=[], threads=1, layout="channels_last")
