@@ -118,6 +118,7 @@ BAD_VALUES = [
     (TrainConfig, "clip_norm", float("inf"), "at least 0"),
     (TrainConfig, "label_smoothing", 1, "[0, 1)"),
     (TrainConfig, "class_weights", "inverse", "none, balanced"),
+    (TrainConfig, "freeze_epochs", -1, "at least 0"),
     (TrainConfig, "patience", -1, "at least 0"),
     (TrainConfig, "patience", 2.0, "an integer"),
     (TrainConfig, "aux_weight", -0.3, "at least 0"),
@@ -272,6 +273,7 @@ def test_defaults_are_the_documented_ones():
         "class_weights": "none",
         "patience": 0,
         "aux_weight": 0.3,
+        "freeze_epochs": 0,
     }
     assert asdict(ConvNetConfig()) == {
         "family": "convnet",
@@ -315,7 +317,7 @@ def test_defaults_are_the_documented_ones():
     }
 
 
-def test_key_of_a_configuration_is_that_of_stores_without_class_weights():
-    assert "class_weights" not in Configuration.from_values({}).key()
-    balanced = Configuration.from_values({"class_weights": "balanced"})
-    assert json.loads(balanced.key())["class_weights"] == "balanced"
+@pytest.mark.parametrize(("name", "value"), [("class_weights", "balanced"), ("freeze_epochs", 2)])
+def test_key_of_a_configuration_is_that_of_stores_without_the_field(name, value):
+    assert name not in Configuration.from_values({}).key()
+    assert json.loads(Configuration.from_values({name: value}).key())[name] == value

@@ -9,7 +9,7 @@ from sweeper.config.models import MODEL_FAMILIES, ModelConfig
 from sweeper.config.training import TrainConfig
 
 # Fields that stored keys of configurations lack, with the values that they then have.
-NOT_IN_OLD_KEYS = {"class_weights": "none"}
+NOT_IN_OLD_KEYS = {"class_weights": "none", "freeze_epochs": 0}
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Configuration:
         """Canonical JSON: equal for equal configurations, and for those of stores that lack some of the fields."""
         values = self.values()
         for name, default in NOT_IN_OLD_KEYS.items():
-            if values[name] == default:
+            if name in values and values[name] == default:
                 del values[name]
         return json.dumps(values, sort_keys=True)
 

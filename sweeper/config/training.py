@@ -72,3 +72,5 @@ class TrainConfig(AugmentConfig):
     patience: int = ruled(0, validators.integer(0))  # epochs without a lower validation loss before stopping; 0: off
     # Weight of each auxiliary head's loss: 0.3 as in GoogLeNet (Szegedy et al., 2015, section 5).
     aux_weight: float = ruled(0.3, validators.not_negative)
+    # Epochs at the beginning in which only the classifier trains, and batch norms keep their statistics.
+    freeze_epochs: int = ruled(0, validators.integer(0))

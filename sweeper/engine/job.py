@@ -143,6 +143,7 @@ def _fit(
     import torch
 
     from sweeper.models import weight_transfer
+    from sweeper.models.classifier import tensors_of_classifier
     from sweeper.models.families import build
     from sweeper.training.loop import fit
 
@@ -163,6 +164,7 @@ def _fit(
         checkpoint_path=job.checkpoint,
         identity=job.identity,
         frozen=job.initial.tensors if job.initial is not None and job.initial.freeze else (),
+        head=tensors_of_classifier(model) if job.configuration.train.freeze_epochs else (),
         graphs=graphs,
         probabilities=job.configuration.model.softmax_output,
         tell=notes.append,

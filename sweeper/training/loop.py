@@ -17,6 +17,7 @@ from sweeper.training.checkpoint import CheckpointError
 from sweeper.training.cuda_graphs import GraphedEpoch, Rates
 from sweeper.training.device_data import TrainingData
 from sweeper.training.epoch_metrics import Diverged, EpochMetrics, SoftmaxEpochMetrics, epochs_of
+from sweeper.training.freezing import Freezing
 from sweeper.training.optimizers import build_optimizer, learning_rate, momentum, penalty, set_rates
 from sweeper.training.step import Step
 from sweeper.training.validation import EVALUATION_BATCH, validate
@@ -36,6 +37,7 @@ def fit(
     checkpoint_path: Path | None = None,
     identity: str = "",
     frozen: Collection[str] = (),
+    head: Collection[str] = (),
     graphs: bool = False,
     probabilities: bool = False,
     tell: Callable[[str], None] = lambda text: None,
@@ -43,7 +45,8 @@ def fit(
 ) -> Iterator[EpochMetrics]:
     """Trains `model` in place, yielding after each epoch; with `patience`, training may end before the last one.
 
-    `frozen` names tensors that stay as they are; a batch norm with frozen running statistics keeps using them.
+    `frozen` names tensors that stay as they are; a batch norm with frozen running statistics keeps using them. In the
+    first `freeze_epochs` epochs, only the tensors named in `head` train, and patience does not count.
     With `checkpoint_path`, the whole state is written there before each yield, under `identity`. If that file exists
     already, its epochs are yielded again and training resumes after them, bitwise as if it had never stopped. Seeds
     torch's global generator, from which dropout draws.
@@ -54,13 +57,11 @@ def fit(
     every batch. With `probabilities` the network's output is probabilities; training takes them as logits.
 
     Raises Diverged when the loss of an epoch is not finite, ValueError where weight decay names a layer that the
-    network lacks, and CheckpointError for an unusable checkpoint.
+    network lacks or nothing is left to train, and CheckpointError for an unusable checkpoint.
     """
     device = data.device
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad &= name not in frozen
-    norms = [module for name, module in model.named_modules() if f"{name}.running_mean" in frozen]
-    optimizer = build_optimizer(model, config, capturable=graphs)
+    freezing = Freezing(model, frozen, head, config.freeze_epochs)
+    optimizer = build_optimizer(model, config, head=head if config.freeze_epochs else (), capturable=graphs)
     generator = torch.Generator(device).manual_seed(seed)
     own = torch.Generator(device).manual_seed(seed) if graphs else None
     if own is None:
@@ -79,20 +80,21 @@ def fit(
     batches = batch_bounds(len(data.train), config.batch_size)
     step = Step(model, data, config, optimizer, generator, probabilities=probabilities)
     run_epoch: Callable[[Tensor, Rates, Callable[[], None]], None] = partial(_one_by_one, step, batches)
+    first = progress.epoch + 1
     n_batches = len(batches) + math.ceil(len(data.validation) / EVALUATION_BATCH[device.type])
-    if own is not None:
-        run_epoch = GraphedEpoch(step, [stop - start for start, stop in batches], own, tell)
-    for epoch in range(progress.epoch + 1, epochs + 1):
-        if _has_stalled(history, config.patience):
+    for epoch in range(first, epochs + 1):
+        if _has_stalled(history[config.freeze_epochs :], config.patience):
             return
+        if epoch == first or freezing.ends_before(epoch):
+            freezing.begin(epoch)
+            if own is not None:  # a graph updates those parameters for ever that trained when it was captured
+                run_epoch = GraphedEpoch(step, [stop - start for start, stop in batches], own, tell)
         order = torch.randperm(len(data.train), generator=generator, device=device)
         rates = [
             (learning_rate(config, step, len(batches), epochs), momentum(config, step, len(batches), epochs))
             for step in range((epoch - 1) * len(batches), epoch * len(batches))
         ]
-        model.train()
-        for norm in norms:
-            norm.training = False  # not norm.eval(): a norm of timm's may contain a dropout
+        freezing.train(epoch)
         started = time.perf_counter()
         step.begin_epoch()
         after_batch = _counter(on_batch, epoch, n_batches)

@@ -1,6 +1,7 @@
 """Optimizers, and learning rates and momenta as functions of the step."""
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -10,9 +11,12 @@ from sweeper.config import TrainConfig
 from sweeper.training import momentum_optimizers
 
 
-def build_optimizer(model: nn.Module, config: TrainConfig, *, capturable: bool = False) -> torch.optim.Optimizer:
+def build_optimizer(
+    model: nn.Module, config: TrainConfig, *, head: Collection[str] = (), capturable: bool = False
+) -> torch.optim.Optimizer:
     """The optimizer of `config` for the parameters of `model` that train; rmsprop has torch's defaults.
 
+    The parameters named in `head`, if any, have groups of their own: they may train for longer than the others.
     A `capturable` one, for steps in a CUDA graph, reads its learning rate, and a momentum that changes, from tensors on
     the device, which set_rates writes. Its state is like any other's. Raises ValueError where `weight_decay_layers`
     names a layer that the network lacks.
@@ -29,6 +33,7 @@ def build_optimizer(model: nn.Module, config: TrainConfig, *, capturable: bool =
         groups.append({"params": others, "weight_decay": 0.0})
     else:
         groups[0]["params"] = trained
+    groups = _apart(groups, {id(parameter) for name, parameter in model.named_parameters() if name in head})
     cycles = momentum(config, 0, 1, 1) is not None
     momentum_start = config.momentum_high if cycles else config.momentum
     nesterov = config.nesterov and momentum_start > 0
@@ -67,10 +72,27 @@ def build_optimizer(model: nn.Module, config: TrainConfig, *, capturable: bool =
         @torch.no_grad()
         def decay(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
             """w *= 1 - lr * weight_decay before the step, as in AdamW (Loshchilov & Hutter, 2019)."""
-            torch._foreach_mul_(decayed, 1 - optimizer.param_groups[0]["lr"] * config.weight_decay)
+            training = [parameter for parameter in decayed if parameter.requires_grad]
+            torch._foreach_mul_(training, 1 - optimizer.param_groups[0]["lr"] * config.weight_decay)
 
         optimizer.register_step_pre_hook(decay)
     return optimizer
+
+
+def _apart(groups: list[dict[str, Any]], chosen: Collection[int]) -> list[dict[str, Any]]:
+    """The groups, each split into the parameters with a chosen id and the others.
+
+    Optimizers count the steps of a group, not of a parameter.
+    """
+    if not chosen:
+        return groups
+    parts = []
+    for group in groups:
+        for is_chosen in (True, False):
+            parameters = [parameter for parameter in group["params"] if (id(parameter) in chosen) == is_chosen]
+            if parameters:
+                parts.append({**group, "params": parameters})
+    return parts
 
 
 def penalty(model: nn.Module, config: TrainConfig) -> float:

@@ -11,10 +11,12 @@ from torch.torch_version import TorchVersion
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sweeper.config import ConvNetConfig, MlpConfig, TrainConfig
+from sweeper.models.classifier import tensors_of_classifier
 from sweeper.models.families import build
 from sweeper.training import cuda_graphs
 from sweeper.training.cuda_graphs import GraphedEpoch, StepsOnDevice
 from sweeper.training.device_data import DeviceImages, TrainingData
+from sweeper.training.freezing import Freezing
 from sweeper.training.loop import batch_bounds
 from sweeper.training.optimizers import build_optimizer, learning_rate, momentum, set_rates
 from sweeper.training.step import Step
@@ -38,6 +40,8 @@ TRAININGS = {
     "sgd, cycled, nesterov": replace(CYCLED, optimizer="sgd", nesterov=True),
     "rmsprop, cycled": replace(CYCLED, optimizer="rmsprop", lr=1e-3, schedule="cyclic"),
     "smoothed": replace(PLAIN, label_smoothing=0.1, class_weights="balanced", schedule="exponential"),
+    "classifier first": replace(PLAIN, optimizer="sgd", momentum=0.9, freeze_epochs=1),
+    "classifier first, cycled": replace(CYCLED, freeze_epochs=1, weight_decay=0.01),
     "bfloat16": replace(PLAIN, optimizer="sgd", precision="bfloat16"),
     "augmented": replace(
         PLAIN, flip_p=0.5, rotation=20, crop_padding=1, translation=0.1, brightness=0.3, contrast=0.3, saturation=0.3,
@@ -49,12 +53,17 @@ trainings = pytest.mark.parametrize("config", TRAININGS.values(), ids=TRAININGS)
 
 
 def trained(config, *, on_device):
-    """The network and the running figures of two epochs, made from what the device knows or as they come."""
+    """The network and the running figures of two epochs, made from what the device knows or as they come.
+
+    In the first of `freeze_epochs` 1, the classifier trains alone.
+    """
     data = tiny_data()
     torch.manual_seed(1)
     model = build(NETWORK, SHAPE, CLASSES).to(memory_format=torch.channels_last)
     generator = torch.Generator().manual_seed(2)
-    step = Step(model, data, config, build_optimizer(model, config, capturable=on_device), generator)
+    head = tensors_of_classifier(model) if config.freeze_epochs else ()
+    freezing = Freezing(model, (), head, config.freeze_epochs)
+    step = Step(model, data, config, build_optimizer(model, config, head=head, capturable=on_device), generator)
     bounds = batch_bounds(len(data.train), config.batch_size)
     lengths = [stop - start for start, stop in bounds]
     assert len(set(lengths)) == 2
@@ -65,6 +74,8 @@ def trained(config, *, on_device):
         places = range(epoch * len(bounds), (epoch + 1) * len(bounds))
         rates = [tuple(of(config, place, len(bounds), EPOCHS) for of in (learning_rate, momentum)) for place in places]
         step.begin_epoch()
+        freezing.begin(epoch + 1)
+        freezing.train(epoch + 1)
         if on_device:
             steps.begin(order, rates)
         for (start, stop), step_rates in zip(bounds, rates, strict=True):

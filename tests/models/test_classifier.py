@@ -1,0 +1,33 @@
+import pytest
+import torch
+from torch import nn
+
+from sweeper.config import ConvNetConfig, MlpConfig, TimmConfig
+from sweeper.models.classifier import tensors_of_classifier
+from sweeper.models.families import build
+
+BOTH = ("weight", "bias")
+
+
+@pytest.mark.parametrize(
+    ("config", "layers"),
+    [
+        (ConvNetConfig(), ["classifier.output"]),
+        (ConvNetConfig(aux_heads=("conv1",), softmax_output=True), ["classifier.output", "aux.conv1"]),
+        (MlpConfig(), ["output"]),
+        (TimmConfig(), ["fc"]),
+        (TimmConfig(softmax_output=True), ["0.fc"]),
+        (TimmConfig(model_name="mobilenetv3_small_050"), ["classifier"]),
+        (TimmConfig(model_name="convnext_atto"), ["head.fc"]),
+        (TimmConfig(model_name="deit_tiny_distilled_patch16_224"), ["head", "head_dist"]),
+    ],
+)
+def test_classifier_of_each_family_is_found(config, layers):
+    with torch.device("meta"):
+        network = build(config, (3, 32, 32), 10)
+    assert tensors_of_classifier(network) == {f"{layer}.{name}" for layer in layers for name in BOTH}
+
+
+def test_network_that_does_not_tell_its_classifier_is_refused():
+    with pytest.raises(ValueError, match=r"^freeze_epochs must be 0 for a network that does not tell its classifier"):
+        tensors_of_classifier(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)))
