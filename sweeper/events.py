@@ -34,6 +34,12 @@ def outcome(state: State, *, feasible: bool) -> str:
     return "infeasible" if state == State.PRUNED and not feasible else str(state)
 
 
+def done_of(done: int, total: int, what: str = "") -> str:
+    """How many are done of how many; the last command may have asked for fewer than were done before it."""
+    noun = f" {what}" if what else ""
+    return f"{done} of {total}{noun}" if done <= total else f"{done}{noun} ({total} asked for)"
+
+
 @dataclass(frozen=True)
 class Leader:
     """The best trial so far."""

@@ -20,8 +20,8 @@ FILES = {
 # packages on one floor do not import each other. A package within a package (data.known) has its own floor.
 FLOORS = (
     {"__main__"},
-    {"cli"},
-    {"doctor", "report"},
+    {"api", "cli"},  # for Python and for the command line
+    {"display", "doctor", "report"},
     {"analysis"},  # what trained networks make of images
     {"sweep", "promotion"},  # a whole sweep; from its best trials to a champion
     {"runs"},  # trainings recorded in MLflow
@@ -45,7 +45,7 @@ MOST_MODULES = 8  # directly in sweeper/
 # Restricted modules, each with the packages that may import it.
 RESERVED = {
     "click": {"sweeper.cli"},
-    "rich": {"sweeper.cli"},
+    "rich": {"sweeper.cli", "sweeper.display"},
     "mlflow": {"sweeper.tracking"},
     # Functions of search, promotion and analysis take an Optuna study as an argument; the report draws with
     # optuna.visualization.

@@ -89,9 +89,3 @@ def counted(n_trials: Mapping[str, int]) -> str:
     rare = {"infeasible": "infeasible", "fail": "failed", "running": "unfinished"}
     words = [f"{n_trials['complete']} complete", f"{n_trials['pruned']} pruned"]
     return ", ".join(words + [f"{n_trials[key]} {name}" for key, name in rare.items() if n_trials[key]])
-
-
-def done_of(done: int, total: int, what: str = "") -> str:
-    """How many are done of how many; the last command may have asked for fewer than were done before it."""
-    noun = f" {what}" if what else ""
-    return f"{done} of {total}{noun}" if done <= total else f"{done}{noun} ({total} asked for)"

@@ -27,7 +27,7 @@ def running(
     A command that `goes_on` after a question to the user has said which store it uses.
     Output that the terminal no longer takes goes to a file in the store.
     """
-    from sweeper.cli.progress import progress
+    from sweeper.display.progress import progress
 
     streams.keep_rest_in(store.lost_output)
     if not (quiet or goes_on):

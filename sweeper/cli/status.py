@@ -5,10 +5,11 @@ from typing import Any
 
 import click
 
-from sweeper.cli.notes import counted, done_of
+from sweeper.cli.notes import counted
 from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.errors import plain
 from sweeper.evaluation.amounts import amount
+from sweeper.events import done_of
 from sweeper.store.arguments import store_arguments
 from sweeper.store.layout import StoreOptions
 from sweeper.studies.objective import LABELS

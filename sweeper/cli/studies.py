@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 
-from sweeper.cli.notes import done_of, note
+from sweeper.cli.notes import note
 from sweeper.cli.options import json_option, resolve_store, store_options
+from sweeper.events import done_of
 from sweeper.store.layout import StoreOptions
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from sweeper.cli.console import PlainConsole, output_width
 from sweeper.config import shortly
+from sweeper.display.console import PlainConsole, output_width
 from sweeper.evaluation.amounts import amount, is_share, number, scale
 from sweeper.studies import trial_records
 from sweeper.studies.objective import LABELS, METRICS

@@ -68,8 +68,8 @@ def trials(
     elif csv_path:
         _write(csv_path, _as_csv(listed))
     else:
-        from sweeper.cli.console import output_width
         from sweeper.cli.trial_lines import trial_lines
+        from sweeper.display.console import output_width
         from sweeper.studies.findings import constant_of, reference
 
         of = f"{len(listed)} of " * (len(listed) < len(records))

@@ -4,7 +4,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sweeper.cli.console import PlainConsole
 from sweeper.cli.tables import (
     confusions,
     finalists_table,
@@ -15,6 +14,7 @@ from sweeper.cli.tables import (
     variants_table,
 )
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
+from sweeper.display.console import PlainConsole
 from sweeper.evaluation.constant import Constant
 from sweeper.evaluation.statistics import Estimate
 from sweeper.promotion.finalists import Finalist

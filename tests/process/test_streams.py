@@ -164,7 +164,7 @@ def test_python_is_asked_for_tracebacks_without_colours_which_would_be_escaped(g
 
 def test_console_of_ours_may_still_colour():
     body = """
-from sweeper.cli.console import PlainConsole
+from sweeper.display.console import PlainConsole
 from rich.text import Text
 console = PlainConsole(sys.stdout, force_terminal=True, color_system="standard", no_color=False)
 console.print(Text("ok \\x1b[2J", style="green"))

@@ -5,8 +5,9 @@ import threading
 import pytest
 from rich.console import Console
 
-from sweeper.cli import progress as module
-from sweeper.cli.progress import _LiveView, progress
+from sweeper.display import lines as module
+from sweeper.display.progress import progress
+from sweeper.display.view import LiveView
 from sweeper.events import (
     BatchesTrained,
     EpochEnded,
@@ -98,7 +99,7 @@ def test_terminal_gets_a_live_view_and_no_color_is_honoured(monkeypatch):
 
 
 def test_live_view_shows_trials_time_and_the_best(monkeypatch):
-    view = _LiveView()
+    view = LiveView()
     for event in events()[:4]:
         view.update(event)
     console = Console(file=io.StringIO(), width=120)
@@ -125,7 +126,7 @@ def test_the_metric_of_the_study_is_shown_and_named_beside_every_number(capsys, 
     assert any(f"validation accuracy 62.50 %, validation {label} 62.50 %" in line for line in lines)
     assert any(f"trial 1 complete, {label} 70.00 % after 2 epochs, best {label} 70.00 %" in line for line in lines)
     assert f"trial 4, fold 1 done: {label} 25.00 %" in lines
-    view = _LiveView()
+    view = LiveView()
     for event in events(metric=metric)[:4]:
         view.update(event)
     console = Console(file=io.StringIO(), width=160)
@@ -135,7 +136,7 @@ def test_the_metric_of_the_study_is_shown_and_named_beside_every_number(capsys, 
 
 
 def test_smaller_is_better_for_a_loss():
-    view = _LiveView()
+    view = LiveView()
     for event in events(maximize=False):
         view.update(event)
     assert view.tally.best.name == "trial 0 (baseline)"
@@ -143,12 +144,12 @@ def test_smaller_is_better_for_a_loss():
 
 def test_live_view_shows_nothing_before_the_first_trial_is_due():
     console = Console(file=io.StringIO(), width=100)
-    console.print(_LiveView().render())
+    console.print(LiveView().render())
     assert console.file.getvalue().strip() == ""
 
 
 def test_trial_that_has_ended_leaves_the_live_view_with_its_trainings_and_others_stay():
-    view = _LiveView()
+    view = LiveView()
     view.update(SweepStarted("study", 0, 4, 2, True, None))
     for number, name in ((1, "trial 1, fold 1"), (1, "trial 1, fold 2"), (2, "trial 2")):
         view.update(TrialStarted(number, name, 0, 2))
@@ -159,7 +160,7 @@ def test_trial_that_has_ended_leaves_the_live_view_with_its_trainings_and_others
 
 
 def test_batches_move_a_bar_within_an_epoch():
-    view = _LiveView()
+    view = LiveView()
     view.update(SweepStarted("study", 0, 4, 2, True, None))
     view.update(TrialStarted(1, "trial 1", 0, 3))
 
@@ -182,7 +183,7 @@ def test_step_that_takes_long_is_named_in_a_line_and_a_short_one_is_not(capsys, 
     seen = threading.Event()
     monkeypatch.setattr(module, "LONG_STEP_SECONDS", 0.0)
     monkeypatch.setattr(
-        module._PlainLines, "_say", lambda lines, text, say=module._PlainLines._say: (say(lines, text), seen.set())
+        module.PlainLines, "_say", lambda lines, text, say=module.PlainLines._say: (say(lines, text), seen.set())
     )
     with progress(quiet=False, verbose=False) as listener:
         listener(Step("Opening MLflow's database"))
@@ -200,7 +201,7 @@ def test_step_that_takes_long_is_named_in_a_line_and_a_short_one_is_not(capsys, 
 
 
 def test_live_view_shows_the_running_step_and_its_time(monkeypatch):
-    view = _LiveView()
+    view = LiveView()
     view.update(Step("Reading the images of tiny"))
     now = module.time.monotonic()
     monkeypatch.setattr(module.time, "monotonic", lambda: now + 5)

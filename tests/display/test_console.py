@@ -6,7 +6,7 @@ import pytest
 from rich.table import Table
 from rich.text import Text
 
-from sweeper.cli.console import PlainConsole
+from sweeper.display.console import PlainConsole
 
 HOSTILE = ["[red]", "[/]", "[/red]", "[link=http://evil]x[/link]", "back\\", "[a\\]", ":cat:", "[bold", "cat]"]
 

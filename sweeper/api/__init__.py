@@ -1,0 +1,1 @@
+"""sweeper for Python programs and notebooks: what `import sweeper` offers."""
