@@ -36,8 +36,8 @@ MODULES = (
 # itself has just written. model_loader.py is also what MLflow calls, for the registered model that it was told to load.
 LOADING = {
     "load_model": {},
-    "_load_pyfunc": {"sweeper/tracking/registry.py": 1, "sweeper/tracking/model_loader.py": 1},
-    "export.load": {"sweeper/tracking/registry.py": 1},
+    "_load_pyfunc": {"sweeper/tracking/mlflow_model.py": 1, "sweeper/tracking/model_loader.py": 1},
+    "export.load": {"sweeper/tracking/mlflow_model.py": 1},
 }
 UNPICKLING = ("torch.load", "jit.load", "hub.load", "read_pickle", "load_checkpoint", "load_state_dict_from_url")
 BUILTINS = ("eval", "exec", "compile")

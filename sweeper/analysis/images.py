@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,6 @@ from sweeper.data.splits import Split
 from sweeper.data.training_set import TrainingSet, load_training_set
 from sweeper.errors import SweeperError, UsageError
 from sweeper.events import Event, Note
-from sweeper.images.options import DataOptions
 from sweeper.images.reading import Reading
 from sweeper.images.value_range import ValueRange
 from sweeper.promotion import recorded, study_data
@@ -174,6 +174,26 @@ def _seen(store: Store, study: optuna.Study, network: TrainedNetwork) -> str:
     )
 
 
+def value_range_of(
+    store: Store,
+    network: TrainedNetwork,
+    *,
+    data_dir: Path | None = None,
+    offline: bool = True,
+    max_bytes: int | None = None,
+    notify: Notify = lambda note: None,
+) -> ValueRange | None:
+    """The stored values that became 0 and 255 for training; None if the training images were stored as pixels.
+
+    An older sweeper recorded them nowhere: then only the training images tell them. Raises SweeperError without these.
+    """
+    known = network.preprocessing.value_range
+    if known is not None or network.preprocessing_from != "study":
+        return known
+    source = data_source.source_of(study_of(store, network), data_dir, offline, max_bytes)
+    return load_training_set(source, notify=notify).value_range
+
+
 def from_paths(
     paths: Sequence[Path],
     network: TrainedNetwork,
@@ -192,14 +212,10 @@ def from_paths(
     classes that do not fit, and SweeperError for files that are no images.
     """
     study = study_of(store, network) if network.study_id else None
-    options = spec_of(study).data_options if study else DataOptions()
-
-    def value_range() -> ValueRange | None:
-        """Of the training images: only they tell it, and only files of more than 8 bits need it."""
-        if study is None:
-            return None
-        return load_training_set(data_source.source_of(study, data_dir, offline, max_bytes), notify=notify).value_range
-
+    options = spec_of(study).data_options if study else network.preprocessing.options
+    value_range = partial(
+        value_range_of, store, network, data_dir=data_dir, offline=offline, max_bytes=max_bytes, notify=notify
+    )
     found = given_files.read(paths, network, options, resize, value_range, Reading(notify, max_bytes))
     n_images = len(found.images)
     described = f"{n_images:,} given image{'s' * (n_images > 1)}"

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 from sweeper.config import Configuration
 from sweeper.errors import SweeperError, UsageError, joined, plain, refuse, shortened
+from sweeper.images import preprocessing
+from sweeper.images.preprocessing import Preprocessing
 from sweeper.models.predictor import RawPixels, load_network
 from sweeper.runs import study_trial
 from sweeper.runs.study_trial import StudyTrial
@@ -16,6 +18,7 @@ from sweeper.store.layout import Store
 from sweeper.store.names import STUDY_NAME, is_id
 from sweeper.store.stored_values import from_text
 from sweeper.studies import queries, trial_records
+from sweeper.studies.attributes import id_of, spec_of
 from sweeper.tracking import trained_runs, weights
 from sweeper.tracking.trained_runs import CONFIG, TrainedRun
 
@@ -31,7 +34,9 @@ class TrainedNetwork:
     uint8 (batch, channels, height, width) and gives logits; `input_shape` is (channels, height, width). `trained_on` is
     "train" (the train part of its study's split), "pool" (a refit: all images of its study), or "unknown" (a training
     by itself, which has no study). `fold`, counted from 0, is the split of a study with folds on whose train part it
-    was trained. `data_name` and `data_sha256` are those of the training files.
+    was trained. `data_name` and `data_sha256` are those of the training files. `preprocessing` is how these became what
+    `network` takes: as its run has recorded, or else as far as its study tells (then `preprocessing_from` is "study",
+    and a range of values is the one that a person gave), or else the default ("nothing").
     """
 
     name: str
@@ -45,6 +50,8 @@ class TrainedNetwork:
     trial: int | None
     trained_on: str
     seed: int | None
+    preprocessing: Preprocessing
+    preprocessing_from: Literal["run", "study", "nothing"]
     fold: int = 0
     data_name: str = ""
     data_sha256: str = ""
@@ -73,6 +80,7 @@ class _Config:
     classes: tuple[str, ...]
     pixels: _Pixels
     data: _Data
+    preprocessing: Preprocessing | None = None  # not of an older sweeper's trainings
 
 
 def find(store: Store, reference: str, option: str) -> TrainedNetwork:
@@ -109,7 +117,7 @@ def of_run(store: Store, run_id: str, option: str, name: str = "") -> TrainedNet
         file = found.weights or weights_in_store(store, found.study_id, found.tags)
         if file is None:
             raise UsageError(f"{name} has no weights: {found.why_no_weights} ({option})")
-        return _loaded(found, name, file)
+        return _loaded(store, found, name, file)
 
 
 def weights_in_store(store: Store, study_id: str | None, tags: Mapping[str, str]) -> Path | None:
@@ -151,7 +159,7 @@ def _kept(store: Store, trial: StudyTrial) -> str:
     return ", ".join(str(numbers[run_id]) for run_id in trained_runs.with_weights(store, numbers))
 
 
-def _loaded(found: TrainedRun, name: str, file: Path) -> TrainedNetwork:
+def _loaded(store: Store, found: TrainedRun, name: str, file: Path) -> TrainedNetwork:
     try:
         config: _Config = from_text(_Config, found.config, CONFIG)
         configuration = Configuration.from_values({**config.model, **config.train})
@@ -162,6 +170,7 @@ def _loaded(found: TrainedRun, name: str, file: Path) -> TrainedNetwork:
     tags, key = found.tags, found.tags.get("sweeper.trial", "")
     number, _, label = key.partition(", ")
     fold = re.match(r"fold (\d{1,9})", label)
+    of_study = None if config.preprocessing else _of_study(store, tags.get("sweeper.study"), found.study_id)
     return TrainedNetwork(
         name=name,
         run_id=found.run_id,
@@ -177,7 +186,21 @@ def _loaded(found: TrainedRun, name: str, file: Path) -> TrainedNetwork:
         fold=int(fold[1]) - 1 if fold else 0,
         data_name=config.data.name,
         data_sha256=config.data.sha256,
+        preprocessing=config.preprocessing or of_study or Preprocessing(),
+        preprocessing_from="run" if config.preprocessing else "study" if of_study else "nothing",
     )
+
+
+def _of_study(store: Store, name: str | None, study_id: str | None) -> Preprocessing | None:
+    """The preprocessing that the options of the study say, if the store has it."""
+    try:
+        study = queries.find_study(store, name) if name and study_id else None
+    except SweeperError:
+        return None
+    if study is None or id_of(study) != study_id:
+        return None
+    options = spec_of(study).data_options
+    return preprocessing.of(options, options.value_range)
 
 
 def _trained_on(tags: Mapping[str, str]) -> str:

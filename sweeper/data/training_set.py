@@ -12,7 +12,10 @@ from sweeper.data.known import catalog, locate
 from sweeper.data.known.reader import known_part
 from sweeper.data.source import DataSource
 from sweeper.errors import plain
+from sweeper.images import preprocessing
 from sweeper.images.image_set import PixelFormat
+from sweeper.images.options import DataOptions
+from sweeper.images.preprocessing import Preprocessing
 from sweeper.images.reading import Reading
 from sweeper.images.value_range import ValueRange
 
@@ -43,6 +46,10 @@ class TrainingSet:
     def pixel_format(self) -> PixelFormat:
         """What the test images must become."""
         return PixelFormat(self.input_shape, self.value_range)
+
+    def preprocessing(self, options: DataOptions) -> Preprocessing:
+        """What was done to the images, which were read with these options."""
+        return preprocessing.of(options, self.value_range, scales_bytes=self.scales_bytes)
 
 
 def load_training_set(source: DataSource, *, notify: Callable[[str], None] = lambda note: None) -> TrainingSet:

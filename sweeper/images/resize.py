@@ -1,15 +1,21 @@
-"""Converts one image to the size and channels of a data set's images."""
+"""Converts one image to the size and channels of a data set's images.
+
+A copy of this file is part of every registered model, without the rest of sweeper: import nothing of sweeper here but
+for types.
+"""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sweeper.images.options import DataOptions, Fit
+if TYPE_CHECKING:
+    from sweeper.images.options import DataOptions, Fit
 
 
-def conversions(sizes: Iterable[tuple[int, int]], options: DataOptions) -> tuple[str, ...]:
+def conversions(sizes: Iterable[tuple[int, int]], options: "DataOptions") -> tuple[str, ...]:
     """What becomes of images of these sizes that are not square, as ImageSet.conversions; empty if all are or stay so.
 
     Cropping has no entry: it was the only way before there was a choice.
@@ -18,7 +24,19 @@ def conversions(sizes: Iterable[tuple[int, int]], options: DataOptions) -> tuple
     return (done,) if done and options.resize and any(width != height for width, height in sizes) else ()
 
 
-def fitted(image: Image.Image, size: tuple[int, int], *, grey: bool, fit: Fit, background: int) -> NDArray[np.uint8]:
+def change(size: tuple[int, int], wanted: tuple[int, int], fit: "Fit", background: str) -> str:
+    """What `fitted` does to an image of this size, in words, as in "480x640 to 28x28, padded with white".
+
+    Both sizes are (width, height), and become height x width. Empty for an image of the wanted size.
+    """
+    if size == wanted:
+        return ""
+    done = {"pad": f", padded with {background}", "crop": ", cropped", "stretch": ", stretched"}[fit]
+    how = "" if size[0] * wanted[1] == size[1] * wanted[0] else done
+    return f"{size[1]}x{size[0]} to {wanted[1]}x{wanted[0]}{how}"
+
+
+def fitted(image: Image.Image, size: tuple[int, int], *, grey: bool, fit: "Fit", background: int) -> NDArray[np.uint8]:
     """The pixels (channels, height, width) of an image at `size` (width, height).
 
     An image of the proportions of `size` is scaled. Of any other, "pad" scales the whole to fit into `size` and fills

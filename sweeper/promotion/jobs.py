@@ -136,6 +136,7 @@ class PromotionJobs:
             epochs=finalist.epochs,
             seed=seed,
             input_shape=self.training_set.input_shape,
+            preprocessing=self.training_set.preprocessing(spec.data_options),
             classes=self.training_set.classes,
         )
         return Training(key, name, job, tags, artifacts)

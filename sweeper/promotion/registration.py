@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 
 from sweeper.errors import SweeperError
 from sweeper.evaluation.statistics import Estimate
-from sweeper.images.alpha import BACKGROUNDS
 from sweeper.promotion.comparisons import bounded
 from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.jobs import PromotionJobs
@@ -81,9 +80,7 @@ def _register(
         tags,
         f"{finalist.name} of study {jobs.study_name}, refitted on all its training images. {_taken(jobs)}",
         jobs.training_set.classes,
-        BACKGROUNDS[jobs.spec.data_options.background],
-        jobs.training_set.value_range,
-        scales_bytes=jobs.training_set.scales_bytes,
+        jobs.training_set.preprocessing(jobs.spec.data_options),
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from sweeper.config import Configuration
 from sweeper.engine.job import END_METRICS, TrialResult
 from sweeper.evaluation.amounts import amount
+from sweeper.images.preprocessing import Preprocessing
 from sweeper.models import families, layers
 from sweeper.plots import Plot
 from sweeper.runs.fold_means import mean_epochs
@@ -101,6 +102,7 @@ def texts(
     seed: int,
     fold: int = 0,
     input_shape: tuple[int, int, int],
+    preprocessing: Preprocessing,
     classes: tuple[str, ...],
 ) -> dict[str, str]:
     """The text artifacts of a training by file name: all that the training starts from, and the network's layers.
@@ -115,6 +117,7 @@ def texts(
         "seed": seed,
         "input_shape": input_shape,
         "classes": classes,
+        "preprocessing": asdict(preprocessing),
         "pixels": {"scaling": spec.protocol.pixels, "mean": mean, "std": std},
         "data": {"name": spec.dataset, "sha256": spec.data_sha256},
     }

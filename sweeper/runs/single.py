@@ -278,6 +278,7 @@ class _Single:
             seed=seed,
             fold=fold,
             input_shape=self.training_set.input_shape,
+            preprocessing=self.training_set.preprocessing(self.spec.data_options),
             classes=self.training_set.classes,
         )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import optuna
 
 from sweeper.events import Listener
+from sweeper.images.preprocessing import Preprocessing
 from sweeper.runs.stop import StopRequest
 from sweeper.spaces.space import Space
 from sweeper.store.layout import Store
@@ -28,14 +29,15 @@ class Limits:
 class Context:
     """One sweep: its study and space, its limits, its store and tracker, and the listener for its events.
 
-    `input_shape` is (channels, height, width). `check_owned` raises StudyLost if the study is
-    another process's by now. `memory` is the most that one trial can have, in bytes, None if unknown.
+    `input_shape` is (channels, height, width), and `preprocessing` that of the images. `check_owned` raises StudyLost
+    if the study is another process's by now. `memory` is the most that one trial can have, in bytes, None if unknown.
     """
 
     study: optuna.Study
     space: Space
     spec: StudySpec
     input_shape: tuple[int, int, int]
+    preprocessing: Preprocessing
     classes: tuple[str, ...]
     limits: Limits
     store: Store

@@ -26,6 +26,7 @@ class Recorder:
     def __init__(self, context: Context) -> None:
         self.tracker, self.study, self.spec = context.tracker, context.study, context.spec
         self.input_shape, self.classes = context.input_shape, context.classes
+        self.preprocessing = context.preprocessing
         self.keep = context.limits.keep
         self._store = context.store
         self._with_weights = self._best()
@@ -115,6 +116,7 @@ class Recorder:
             seed=seed,
             fold=fold,
             input_shape=self.input_shape,
+            preprocessing=self.preprocessing,
             classes=self.classes,
         )
         self.tracker.log_text(key, artifacts)

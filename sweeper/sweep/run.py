@@ -169,6 +169,7 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
                 space=request.space,
                 spec=spec,
                 input_shape=training_set.input_shape,
+                preprocessing=training_set.preprocessing(spec.data_options),
                 classes=training_set.classes,
                 limits=limits,
                 store=store,

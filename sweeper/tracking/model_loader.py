@@ -1,10 +1,11 @@
-"""Loads a registered model for MLflow, and makes of the images that it is given what its network was trained on.
+"""Loads a registered model for MLflow: images of any size in, logits or the names of classes out.
 
-A copy of this file is part of every registered model, so that MLflow can load it without sweeper: import nothing of
-sweeper here.
+A copy of this file and of the modules that it needs is part of every registered model, so that MLflow can load it
+without sweeper: import nothing of sweeper here but them, and these by their relative names.
 """
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -13,138 +14,56 @@ import numpy as np
 from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
 
-# The file beside the network with the arguments of Pixels.
-PIXELS = "pixels.json"
-# How many channels an image may have: grey or colour, each without and with opacity.
-CHANNELS = (1, 2, 3, 4)
-# The largest opacity that an array of this type can hold.
-OPAQUE = {"uint8": 255, "uint16": 65_535}
+from ..images.pixels import Pixels
 
-
-class Pixels:
-    """What the network takes: pixels uint8 (n, *shape), where `shape` is (channels, height, width).
-
-    `background` is the value of white or black behind transparent pixels. `value_range` has the stored values that
-    became 0 and 255 for training, or is None if the training images were stored as pixels. `scales_bytes` says that
-    bytes were among the values that training scaled.
-    """
-
-    def __init__(
-        self, shape: list[int], background: int, value_range: list[float] | None, scales_bytes: bool = False
-    ) -> None:
-        self.channels, self.size = shape[0], tuple(shape[1:])
-        self.background, self.value_range, self.scales_bytes = background, value_range, scales_bytes
-
-    def of(self, images: Any) -> NDArray[np.uint8]:
-        """The pixels (n, channels, height, width) of one or more images. Raises MlflowException for what is no image.
-
-        The images are grey or of three channels, which come before or after height and width, perhaps with opacity.
-        Values are scaled as those of the training images were. Bytes are pixels unless training scaled bytes.
-        """
-        values = self._batch(_array(images))
-        if values.dtype == np.uint8 and values.shape[1] == self.channels and not self.scales_bytes:
-            # A copy if it must be, because torch warns of arrays that cannot be written to, as Pillow gives them.
-            return np.require(values, requirements=["C", "W"])
-        opacity = self._opacity(values)
-        if opacity is not None:
-            values = values[:, :-1]
-        pixels: NDArray[Any] = self._bytes(values).astype(np.uint32)
-        if opacity is not None:
-            pixels = (pixels * opacity + self.background * (255 - opacity) + 127) // 255
-        if self.channels == 1 and pixels.shape[1] == 3:
-            # The weights of ITU-R 601-2, as Pillow rounds them.
-            red, green, blue = pixels[:, 0:1], pixels[:, 1:2], pixels[:, 2:3]
-            pixels = (red * 19_595 + green * 38_470 + blue * 7_471 + 32_768) >> 16
-        return np.ascontiguousarray(np.broadcast_to(pixels, (len(pixels), self.channels, *self.size)), np.uint8)
-
-    def _batch(self, values: NDArray[Any]) -> NDArray[Any]:
-        """The images as (n, channels, height, width), with the channels that they have."""
-        shape = values.shape
-        if values.ndim == 2:
-            values = values[None, None]
-        elif values.ndim == 3 and shape[1:] == self.size:
-            if shape[0] in CHANNELS[1:] and shape[0] != self.channels:
-                raise _refusal(
-                    f"an array of shape {shape} may be one image or {shape[0]} grey ones: add the dimension of the "
-                    "channels or of the images"
-                )
-            values = values[None] if shape[0] in CHANNELS else values[:, None]
-        elif values.ndim == 3:
-            values = values[None]
-        if values.ndim == 4:
-            if values.shape[2:] == self.size and values.shape[1] in CHANNELS:
-                return values
-            if values.shape[1:3] == self.size and values.shape[3] in CHANNELS:
-                return values.transpose(0, 3, 1, 2)
-        height, width = self.size
-        raise _refusal(
-            f"images must be {height} high and {width} wide, of 1 or {self.channels if self.channels > 1 else 3} "
-            f"channels, got an array of shape {shape}: resize them as the training images were"
-        )
-
-    def _opacity(self, values: NDArray[Any]) -> NDArray[np.uint32] | None:
-        """The opacity (n, 1, height, width) from 0 to 255, if the images have one."""
-        if values.shape[1] in (1, 3):
-            return None
-        if values.dtype.kind not in "iu":
-            raise _refusal(f"images with transparency must be of type uint8 or uint16, got {values.dtype}")
-        # Whole numbers of JSON have no type: theirs is that of the training images.
-        deep = self.value_range is not None and not self.scales_bytes
-        opaque = OPAQUE.get(values.dtype.name, OPAQUE["uint16" if deep else "uint8"])
-        found = values[:, -1:]
-        if found.size and (found.min() < 0 or found.max() > opaque):
-            raise _refusal(f"opacity must be from 0 to {opaque}, got {found.min()} to {found.max()}")
-        return np.rint(found / (opaque / 255)).astype(np.uint32)
-
-    def _bytes(self, values: NDArray[Any]) -> NDArray[np.uint8]:
-        if values.dtype == np.uint8 and not self.scales_bytes:
-            return values
-        if values.dtype.kind not in "biuf":
-            raise _refusal(f"images must hold numbers, got {values.dtype}")
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
-            raise _refusal("images must hold finite numbers, got some that are infinite or not a number")
-        if self.value_range is not None:
-            low, high = self.value_range
-            # In the order in which training did it: another one rounds some values otherwise.
-            return np.rint((values.astype(np.float64) - low) * 255 / (high - low)).clip(0, 255).astype(np.uint8)
-        if values.dtype == np.bool_:
-            return values.astype(np.uint8) * np.uint8(255)
-        if values.size and (values.dtype.kind == "f" or values.min() < 0 or values.max() > 255):
-            raise _refusal(
-                f"pixels must be whole numbers from 0 to 255, as those of the training images, got {values.dtype} from "
-                f"{values.min():g} to {values.max():g}"
-            )
-        return values.astype(np.uint8)
+# The files beside the network: the arguments of Pixels, and the names of the classes.
+PIXELS, CLASSES = "pixels.json", "classes.json"
+# The parameter of `predict` with which it answers in words.
+PROBABILITIES = "probabilities"
 
 
 class Predictor:
-    """MLflow's own loaded network, given the pixels that it takes."""
+    """MLflow's own loaded network, given the pixels that it takes; `classes` names what its logits stand for."""
 
-    def __init__(self, network: Any, pixels: Pixels) -> None:
-        self.network, self.pixels = network, pixels
+    def __init__(self, network: Any, pixels: Pixels, classes: list[str]) -> None:
+        self.network, self.pixels, self.classes = network, pixels, classes
 
-    def predict(self, data: Any, params: dict[str, Any] | None = None) -> NDArray[np.float32]:
-        """The logits (n, classes) of the images. Raises MlflowException for what is no image."""
+    def predict(self, data: Any, params: dict[str, Any] | None = None) -> NDArray[np.float32] | list[dict[str, Any]]:
+        """The logits (n, classes) of the images. Raises MlflowException for what is no image.
+
+        With the parameter `probabilities`, of each image its class, the probabilities of all classes by their names,
+        the largest first, and how the image had to be changed.
+        """
         if isinstance(data, dict) and len(data) != 1:
             raise _refusal(f"images must be one array, got {len(data)} named ones")
         [images] = data.values() if isinstance(data, dict) else [data]
-        logits: NDArray[np.float32] = self.network.predict(self.pixels.of(images), params)
-        return logits
+        try:
+            pixels, changed = self.pixels.converted(images)
+        except ValueError as error:
+            raise _refusal(str(error)) from error
+        if changed:
+            logging.getLogger(__name__).warning("images were changed to what the network takes: %s", changed)
+        logits: NDArray[np.float32] = self.network.predict(pixels)
+        if not (params or {}).get(PROBABILITIES):
+            return logits
+        return [{**self._in_words(row), "changed": changed} for row in _softmax(logits)]
+
+    def _in_words(self, probabilities: NDArray[np.float64]) -> dict[str, Any]:
+        order = np.argsort(-probabilities, kind="stable")
+        named = {self.classes[place]: float(probabilities[place]) for place in order}
+        return {"class": self.classes[order[0]], "probabilities": named}
 
 
 def _load_pyfunc(path: str, model_config: dict[str, Any] | None = None) -> Predictor:
     """MLflow calls this by its name."""
-    form = json.loads(Path(path, PIXELS).read_text(encoding="utf-8"))
-    return Predictor(mlflow.pytorch._load_pyfunc(path, model_config), Pixels(**form))
+    form, classes = (json.loads(Path(path, name).read_text(encoding="utf-8")) for name in (PIXELS, CLASSES))
+    return Predictor(mlflow.pytorch._load_pyfunc(path, model_config), Pixels(**form), classes)
 
 
-def _array(images: Any) -> NDArray[Any]:
-    try:
-        values = np.asarray(images)
-        # JSON comes as objects, for MLflow checks no type.
-        return np.array(values.tolist()) if values.dtype == object else values
-    except ValueError as error:
-        raise _refusal("images must all have one shape") from error
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    powers = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    found: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    return found
 
 
 def _refusal(message: str) -> MlflowException:

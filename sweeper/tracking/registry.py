@@ -1,42 +1,29 @@
 """Registers networks in MLflow's model registry; a registration can be repeated wherever it was killed."""
 
-import copy
-import hashlib
-import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-import mlflow.pytorch
 import numpy as np
-import torch
 from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
 from mlflow.exceptions import MlflowException
-from mlflow.models import Model, ModelSignature
+from mlflow.models import Model
 from mlflow.models.model import MLMODEL_FILE_NAME
-from mlflow.types import Schema, TensorSpec
 from numpy.typing import NDArray
 from torch import nn
 
 from sweeper.errors import SweeperError
-from sweeper.images.value_range import ValueRange
+from sweeper.images.preprocessing import Preprocessing
 from sweeper.store.layout import Store
-from sweeper.tracking import aliases, class_names, confirmation, deletions, model_loader, names
+from sweeper.tracking import aliases, class_names, confirmation, deletions, mlflow_model, names
 from sweeper.tracking.aliases import RegisteredVersion
 from sweeper.tracking.client import connect, is_server, reaching, restore_command
 from sweeper.tracking.leftovers import EXPORT, IDENTITY
 from sweeper.tracking.run_writer import WEIGHTS
 
-MODEL, CODE = "model", "code"
-# The packages that serving a model imports; pip installs the others as their dependencies. MLflow would find them by
-# loading the model in another process, which takes ten seconds and more.
-REQUIREMENTS = ("mlflow", "numpy", "torch")
-# The exported network may sum in another order than the original.
-TOLERANCE = 1e-4
+MODEL = "model"
 
 
 class Registry:
@@ -72,10 +59,7 @@ class Registry:
         tags: Mapping[str, str],
         description: str,
         classes: Sequence[str],
-        background: int = 255,
-        value_range: ValueRange | None = None,
-        *,
-        scales_bytes: bool = False,
+        preprocessing: Preprocessing,
     ) -> str:
         """Logs the network and its files in the run, and registers the network; returns the version.
 
@@ -83,9 +67,8 @@ class Registry:
         is a batch of at least two. `files` are paths or texts by name, and become artifacts of the run. `classes` are
         the names of its columns in order, which stand in a tag, the description, the metadata and the signature. Type
         and shape of `example` stand in the metadata: as the signature has them, MLflow would refuse all others.
-        `background` is the value of what is behind transparent pixels; `value_range` and `scales_bytes` are those of
-        the training images. If a version with this identity exists, only its tags are written. Raises SweeperError if
-        the exported network gives other predictions, or MLflow cannot be used.
+        `preprocessing` is that of the training images. If a version with this identity exists, only its tags are
+        written. Raises SweeperError if the exported network gives other predictions, or MLflow cannot be used.
         """
         tags = {**tags, **class_names.tags(classes), names.DATA_SHA256: data_sha256}
         if registered := self.find_version(name, identity):
@@ -101,9 +84,7 @@ class Registry:
         if model is None:
             # Export before writing to MLflow: a network that cannot be exported leaves nothing there.
             with TemporaryDirectory(prefix=EXPORT, dir=self._root) as folder:
-                limits = None if value_range is None else (value_range.low, value_range.high)
-                form = {"background": background, "value_range": limits, "scales_bytes": scales_bytes}
-                exported = _export(network, example, classes, form, Path(folder, MODEL))
+                exported = mlflow_model.export(network, example, classes, preprocessing, Path(folder, MODEL))
                 with reaching(self._uri):
                     model = self._log(experiment_id, run_id, identity, exported, Path(folder, MODEL))
         with reaching(self._uri):
@@ -204,82 +185,3 @@ def _present(name: str, versions: str) -> Iterator[None]:
             f"the registered model {name}, or its version {versions}, was deleted in MLflow, and cannot be restored "
             "there: `sweeper promote STUDY --again` registers the study's networks anew"
         ) from error
-
-
-def _export(
-    network: nn.Module, example: NDArray[np.uint8], classes: Sequence[str], form: Mapping[str, Any], folder: Path
-) -> Model:
-    """Exports the network to a folder that MLflow loads without sweeper's code, for any batch size.
-
-    `form` has the arguments of model_loader.Pixels besides the shape.
-    """
-    # On the CPU, because every machine can load it there. Contiguous, because torch's archive treats tensors of other
-    # layouts as parts of weights.
-    network = copy.deepcopy(network).cpu().to(memory_format=torch.contiguous_format).eval()
-    form = {"shape": example.shape[1:], **form}
-    # A copy, because MLflow's own use of the example warns about arrays that are not writable, such as mapped images.
-    example = _stored(example, form["value_range"]) if form["scales_bytes"] else example.copy()
-    expected = _predict(network, example)
-    signature = ModelSignature(
-        # Of this type and shape alone, MLflow passes on arrays of any: model_loader.py says what is wrong with one.
-        Schema([TensorSpec(np.dtype(object), (-1,), "images")]),
-        Schema([TensorSpec(expected.dtype, (-1, *expected.shape[1:]), class_names.output_name(classes))]),
-    )
-    model = Model()
-    mlflow.pytorch.save_model(
-        network,
-        str(folder),
-        mlflow_model=model,
-        input_example=example,
-        signature=signature,
-        metadata={
-            **class_names.metadata(classes),
-            "images": {"type": str(example.dtype), "shape": [-1, *example.shape[1:]]},
-        },
-        # Without the build suffix (+cu130, +cpu): other machines have other builds.
-        pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in REQUIREMENTS],
-        serialization_format="pt2",
-    )
-    _forget_source_lines(folder / "data" / "model.pt2")
-    # By default, MLflow takes a GPU if it finds one, and then refuses a network that was exported on a CPU.
-    model.flavors["python_function"]["config"] = {"device": "cpu"}
-    _add_loader(model, form, folder)
-    model.save(str(folder / MLMODEL_FILE_NAME))
-    # Not through MLflow, which would import the copy of the loader, and keep its path and its bytecode.
-    loaded = model_loader._load_pyfunc(str(folder / "data"), {"device": "cpu"})
-    # Check a batch of one as well: an export with a fixed batch size would take only `example`.
-    for batch in (example, example[:1]):
-        expected = _predict(network, loaded.pixels.of(batch))
-        if not np.allclose(loaded.predict(batch), expected, rtol=0, atol=TOLERANCE):
-            raise SweeperError("the network gives other predictions after it was exported for MLflow")
-    return model
-
-
-def _stored(pixels: NDArray[np.uint8], value_range: tuple[float, float]) -> NDArray[np.uint8]:
-    """The bytes that training scaled to these pixels; of resized images, the nearest ones."""
-    low, high = value_range
-    return np.rint(pixels * ((high - low) / 255) + low).clip(0, 255).astype(np.uint8)
-
-
-def _add_loader(model: Model, form: Mapping[str, Any], folder: Path) -> None:
-    """Makes MLflow load the exported network through a copy of model_loader.py."""
-    source = Path(model_loader.__file__).read_bytes()
-    # Named by its content, because a process that loads several models imports a module of one name only once.
-    module = f"sweeper_model_{hashlib.sha256(source).hexdigest()[:12]}"
-    (folder / CODE).mkdir()
-    (folder / CODE / f"{module}.py").write_bytes(source)
-    (folder / "data" / model_loader.PIXELS).write_text(json.dumps(form), encoding="utf-8")
-    model.flavors["python_function"] |= {"loader_module": module, "code": CODE}
-
-
-def _forget_source_lines(path: Path) -> None:
-    """Removes the source lines of each operation from an exported network: they name this machine's folders."""
-    program = torch.export.load(path)
-    for node in program.graph.nodes:
-        node.meta.pop("stack_trace", None)
-    torch.export.save(program, path)
-
-
-def _predict(network: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    with torch.inference_mode():
-        return network(torch.tensor(images)).numpy()

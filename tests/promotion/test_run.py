@@ -19,7 +19,7 @@ from sweeper.images.image_set import PixelFormat
 from sweeper.promotion import run
 from sweeper.runs.stop import StopRequest
 from sweeper.store.layout import Store, StoreOptions
-from sweeper.tracking import ledger_file, registry
+from sweeper.tracking import ledger_file, mlflow_model
 from sweeper.tracking.ledger import Ledger
 from sweeper.tracking.registry import Registry
 from sweeper.training.epoch_metrics import Diverged
@@ -169,7 +169,7 @@ def test_one_look_is_taken_recorded_and_not_repeated(workplace):
 
 @pytest.mark.slow
 def test_registered_champion_is_the_network_that_was_tested(workplace, monkeypatch):
-    monkeypatch.setattr(registry, "_export", stand_ins.REAL_EXPORT)
+    monkeypatch.setattr(mlflow_model, "export", stand_ins.REAL_EXPORT)
     workplace.search("served", "--trials", 2)
     outcome = workplace.promoted("served", "--top", 1, "--seeds", 1, "--test", "--replace")
     [evaluation] = looks_of(workplace, "served")

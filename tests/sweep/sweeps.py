@@ -2,6 +2,7 @@
 
 import optuna
 
+from sweeper.images.preprocessing import Preprocessing
 from sweeper.runs.stop import StopRequest
 from sweeper.store.layout import StoreOptions
 from sweeper.studies import lifecycle, trial_records
@@ -48,6 +49,7 @@ class Sweep:
             space=self.space,
             spec=self.spec,
             input_shape=(1, 28, 28),
+            preprocessing=Preprocessing(),
             classes=("a", "b"),
             limits=Limits(**({"trials": 8, "keep": 5} | limits)),
             store=self.store,

@@ -1,9 +1,8 @@
 """Stand-ins for what takes most of a command's time and is tested by itself: exported networks and drawn figures."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,14 +10,19 @@ from matplotlib.figure import Figure
 from mlflow.models import Model
 from torch import nn
 
+from sweeper.images.preprocessing import Preprocessing
 from sweeper.plots import FUNCTIONS, Plot
-from sweeper.tracking import registry
+from sweeper.tracking import mlflow_model
 
-REAL_EXPORT = registry._export
+REAL_EXPORT = mlflow_model.export
 
 
 def export(
-    network: nn.Module, example: np.ndarray, classes: Sequence[str], form: Mapping[str, Any], folder: Path
+    network: nn.Module,
+    example: np.ndarray,
+    classes: Sequence[str],
+    preprocessing: Preprocessing,
+    folder: Path,
 ) -> Model:
     """A model's folder as MLflow wants it, with nothing in it that could be loaded."""
     (folder / "data").mkdir(parents=True)
@@ -34,5 +38,5 @@ def draw(plot: Plot, dark: bool = False) -> Figure:
 
 def use(patch: pytest.MonkeyPatch) -> None:
     """Replaces exporting and drawing by the stand-ins."""
-    patch.setattr(registry, "_export", export)
+    patch.setattr(mlflow_model, "export", export)
     patch.setattr("sweeper.plots.Plot.draw", draw)

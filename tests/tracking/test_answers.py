@@ -14,6 +14,7 @@ from urllib3.exceptions import MaxRetryError, ReadTimeoutError
 from sweeper import doctor
 from sweeper.cli import main
 from sweeper.errors import SweeperError
+from sweeper.images.preprocessing import Preprocessing
 from sweeper.store.names import folder_name
 from sweeper.tracking import answers, client, outbox_worker
 from sweeper.tracking.outbox import waiting
@@ -140,7 +141,19 @@ def test_network_whose_files_are_not_kept_is_not_registered(server, store, monke
     stand_ins.use(monkeypatch)
     tracker, weights = started(store, "registry")
     registry, run_id = Registry(store), tracker.child_run_id(0)
-    arguments = ("tiny-model", DATA.sha256, run_id, "identity", None, None, {"model.safetensors": weights}, {}, "", ())
+    arguments = (
+        "tiny-model",
+        DATA.sha256,
+        run_id,
+        "identity",
+        None,
+        None,
+        {"model.safetensors": weights},
+        {},
+        "",
+        (),
+        Preprocessing(),
+    )
     for part in ("/weights/", "/models/"):  # the run's own files are lost, and then only the model's
         lost = partial(lambda part, environ: front.is_upload(environ) and part in environ["PATH_INFO"], part)
         with server.answering("empty objects", lost), pytest.raises(SweeperError, match="but does not have it"):

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from dataclasses import asdict
 from pathlib import Path
 
 import mlflow
@@ -10,16 +11,19 @@ import pytest
 import torch
 from mlflow.entities import LoggedModelStatus
 from mlflow.exceptions import MlflowException
+from PIL import Image
+from scipy.special import softmax
 from torch import nn
 
 from sweeper.config import ConvNetConfig
 from sweeper.errors import SweeperError
+from sweeper.images.preprocessing import Preprocessing
+from sweeper.images.resize import fitted
 from sweeper.images.scaling import to_bytes
 from sweeper.images.value_range import ValueRange
 from sweeper.models.families import build
 from sweeper.models.predictor import RawPixels
-from sweeper.tracking import model_loader
-from sweeper.tracking import registry as registries
+from sweeper.tracking import mlflow_model
 from sweeper.tracking.registry import Registry
 from tests.tracking import stand_ins
 
@@ -69,19 +73,21 @@ def registered(registry, store, client, experiment_id):
     """A network in evaluation mode, and the address of its registered model."""
     network = tiny_network(dropout=0.5, batch_norm=True)
     run_id = client.create_run(experiment_id).info.run_id
-    version = registry.register("fixture", DATA, run_id, "id", network, pixels(2), FILES, {}, "", NAMES)
+    version = registry.register(
+        "fixture", DATA, run_id, "id", network, pixels(2), FILES, {}, "", NAMES, Preprocessing()
+    )
     return network.eval(), client.get_model_version("fixture", version)
 
 
 @pytest.fixture
 def unexported(monkeypatch):
     """For tests that look at what is registered, and not into it."""
-    monkeypatch.setattr(registries, "_export", stand_ins.export)
+    monkeypatch.setattr(mlflow_model, "export", stand_ins.export)
 
 
 def register(registry, run_id, name="model", identity="id", **changes):
     values = {"network": tiny_network(), "example": pixels(2), "files": FILES, "tags": {}, "description": ""}
-    values["classes"] = NAMES
+    values |= {"classes": NAMES, "preprocessing": Preprocessing()}
     return registry.register(name, DATA, run_id, identity, **(values | changes))
 
 
@@ -204,26 +210,47 @@ def test_registered_model_makes_pixels_of_what_it_is_given(registered):
             with pytest.raises(MlflowException, match="pixels must be whole numbers from 0 to 255"):
                 model.predict(images)
     np.testing.assert_allclose(model.predict(pixels(5)[0, 0]), expected[:1], rtol=0, atol=1e-5)
-    with pytest.raises(MlflowException, match="images must be 8 high and 8 wide, of 1 or 3 channels, got an array of"):
-        model.predict(np.zeros((2, 1, 9, 8), np.uint8))
+    with pytest.raises(MlflowException, match=r"images must be of 1 or 3 channels .* got an array of"):
+        model.predict(np.zeros((2, 5, 9, 8), np.uint8))
+
+
+def test_registered_model_fits_images_of_any_size_as_training_did(registry, client, run_id):
+    network, made = tiny_network(), Preprocessing(fit="crop", background="black")
+    version = client.get_model_version("fit", register(registry, run_id, "fit", network=network, preprocessing=made))
+    photo = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    expected = fitted(Image.fromarray(photo), (8, 8), grey=True, fit="crop", background=0)
+    served = mlflow.pyfunc.load_model(version.source).predict(photo)
+    np.testing.assert_allclose(served, logits(network, expected[None].copy()), rtol=0, atol=1e-5)
+
+
+def test_registered_model_answers_with_the_names_of_the_classes_if_asked(registered):
+    network, version = registered
+    model = mlflow.pyfunc.load_model(version.source)
+    found = model.predict(pixels(3), params={"probabilities": True})
+    shares = softmax(logits(network, pixels(3)).astype(float), axis=1)
+    for each, row in zip(found, shares, strict=True):
+        assert each["class"] == NAMES[row.argmax()]
+        assert each["probabilities"] == pytest.approx(dict(zip(NAMES, row, strict=True)), abs=1e-6)
+    with pytest.raises(MlflowException, match="probabilities"):
+        model.predict(pixels(3), params={"probabilities": "perhaps"})
 
 
 def test_registered_model_scales_as_its_training_images_were_scaled(registry, client, run_id):
-    form = {"background": 0, "value_range": ValueRange(0, 4095)}
-    network = tiny_network()
-    version = client.get_model_version("deep", register(registry, run_id, "deep", network=network, **form))
+    value_range, network = ValueRange(0, 4095), tiny_network()
+    made = Preprocessing(background="black", value_range=value_range)
+    version = client.get_model_version("deep", register(registry, run_id, "deep", network=network, preprocessing=made))
     model = mlflow.pyfunc.load_model(version.source)
     values = np.random.default_rng(0).integers(0, 4096, (5, *SHAPE), dtype=np.uint16)
-    expected = logits(network, to_bytes(values, form["value_range"]))
+    expected = logits(network, to_bytes(values, value_range))
     for images in (values, values[:, 0], values.astype(np.float64)):
         np.testing.assert_allclose(model.predict(images), expected, rtol=0, atol=1e-5)
     np.testing.assert_allclose(model.predict(pixels(3)), logits(network, pixels(3)), rtol=0, atol=1e-5)
 
 
 def test_registered_model_scales_bytes_if_training_scaled_bytes(registry, client, run_id):
-    form = {"value_range": ValueRange(0, 1), "scales_bytes": True}
+    form = Preprocessing(value_range=ValueRange(0, 1), scales_bytes=True)
     network, example = tiny_network(), (pixels(2) > 99) * np.uint8(255)
-    made = register(registry, run_id, "dim", network=network, example=example, **form)
+    made = register(registry, run_id, "dim", network=network, example=example, preprocessing=form)
     model = mlflow.pyfunc.load_model(client.get_model_version("dim", made).source)
     values = (pixels(5) > 99).astype(np.uint8)
     expected = logits(network, values * np.uint8(255))
@@ -249,7 +276,11 @@ def test_registered_model_says_what_it_takes_and_gives(registered):
 
 def test_model_file_holds_the_names_of_the_classes_in_the_order_of_the_columns_and_what_images_are(registered):
     metadata = mlflow.pyfunc.load_model(registered[1].source).metadata.metadata
-    assert metadata == {"classes": list(NAMES), "images": {"type": "uint8", "shape": [-1, *SHAPE]}}
+    assert metadata == {
+        "classes": list(NAMES),
+        "images": {"type": "uint8", "shape": [-1, *SHAPE]},
+        "preprocessing": asdict(Preprocessing()),
+    }
 
 
 def test_registered_model_loads_where_pickles_are_refused(registered, monkeypatch):
@@ -266,8 +297,10 @@ def test_model_folder_holds_no_pickled_code_and_no_paths_of_this_machine(registe
     mlflow.artifacts.download_artifacts(registered[1].source, dst_path=str(tmp_path))
     # Python keeps bytecode where MLflow imported the loader, which was after the network was registered.
     found = {path.name: path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".pyc"}
-    [loader] = [name for name in found if name.startswith("sweeper_model_")]
-    assert found[loader].read_bytes() == Path(model_loader.__file__).read_bytes()
+    copies = {f"{module.__name__.rpartition('.')[2]}.py": Path(module.__file__) for module in mlflow_model.LOADER}
+    assert {name: found[name].read_bytes() for name in copies} == {
+        name: path.read_bytes() for name, path in copies.items()
+    }
     assert found.keys() == {
         "MLmodel",
         "conda.yaml",
@@ -277,10 +310,11 @@ def test_model_folder_holds_no_pickled_code_and_no_paths_of_this_machine(registe
         "python_env.yaml",
         "requirements.txt",
         "serving_input_example.json",
-        loader,
+        "classes.json",
+        *copies,
     }
     names = [line.partition("==")[0] for line in found["requirements.txt"].read_text().splitlines()]
-    assert names == ["mlflow", "numpy", "torch"]
+    assert names == ["mlflow", "numpy", "pillow", "torch"]
     assert "+" not in found["requirements.txt"].read_text()
     with zipfile.ZipFile(found["model.pt2"]) as archive:
         records = {name: archive.read(name) for name in archive.namelist()}

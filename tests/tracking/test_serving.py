@@ -15,8 +15,10 @@ import mlflow
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 
 from sweeper.config import ConvNetConfig
+from sweeper.images.preprocessing import Preprocessing
 from sweeper.models.families import build
 from sweeper.models.predictor import RawPixels, logits_of
 from sweeper.store.layout import StoreOptions
@@ -37,6 +39,13 @@ def answer(request):
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=DEADLINE) as response:
         return response.read()
+
+
+def predictions(address, **body):
+    request = urllib.request.Request(
+        f"{address}/invocations", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    return json.loads(answer(request))["predictions"]
 
 
 def wait_until_ready(address, process, log):
@@ -67,7 +76,7 @@ def end(process):
 
 
 @pytest.mark.slow
-def test_champion_answers_raw_pixels_with_the_logits_of_the_network(tmp_path):
+def test_champion_answers_images_with_the_logits_of_the_network_or_with_the_names_of_its_classes(tmp_path):
     store = StoreOptions(tmp_path / "store").resolve({})
     store.prepare()
     registry = Registry(store)
@@ -81,9 +90,8 @@ def test_champion_answers_raw_pixels_with_the_logits_of_the_network(tmp_path):
         [0.2, 0.3, 0.4],
     )
     images = np.random.default_rng(0).integers(0, 256, (3, *shape), dtype=np.uint8)
-    version = registry.register(
-        "tiny", "0" * 64, client.create_run(experiment_id).info.run_id, "id", network, images[:2], {}, {}, "", "abcd"
-    )
+    run_id, made = client.create_run(experiment_id).info.run_id, Preprocessing()
+    version = registry.register("tiny", "0" * 64, run_id, "id", network, images[:2], {}, {}, "", "abcd", made)
     registry.set_aliases("tiny", version, None)
 
     port, log = free_port(), tmp_path / "serve.log"
@@ -104,18 +112,22 @@ def test_champion_answers_raw_pixels_with_the_logits_of_the_network(tmp_path):
     try:
         address = f"http://127.0.0.1:{port}"
         wait_until_ready(address, process, log)
-        body = json.dumps({"inputs": images.tolist()}).encode()
-        request = urllib.request.Request(f"{address}/invocations", body, {"Content-Type": "application/json"})
-        served = np.array(json.loads(answer(request))["predictions"])
+        served = np.array(predictions(address, inputs=images.tolist()))
         with_opacity = np.concatenate([images, np.full((3, 1, 8, 8), 255)], axis=1).transpose(0, 2, 3, 1)
-        body = json.dumps({"instances": with_opacity.tolist()}).encode()
-        request = urllib.request.Request(f"{address}/invocations", body, {"Content-Type": "application/json"})
-        np.testing.assert_allclose(json.loads(answer(request))["predictions"], served, rtol=0, atol=1e-6)
-        body = json.dumps({"inputs": images[..., :7].tolist()}).encode()
-        request = urllib.request.Request(f"{address}/invocations", body, {"Content-Type": "application/json"})
+        again = predictions(address, instances=with_opacity.tolist())
+        np.testing.assert_allclose(again, served, rtol=0, atol=1e-6)
+        asked = {"probabilities": True}
+        named = predictions(address, inputs=images.tolist(), params=asked)
+        shares = softmax(served, axis=1)
+        for each, row in zip(named, shares, strict=True):
+            assert (each["class"], each["changed"]) == ("abcd"[row.argmax()], "")
+            assert each["probabilities"] == pytest.approx(dict(zip("abcd", row, strict=True)), abs=1e-6)
+        photo = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+        [fitted] = predictions(address, inputs=photo.tolist(), params=asked)
+        assert fitted["changed"] == "48x64 to 8x8, padded with white"
         with pytest.raises(urllib.error.HTTPError) as refused:
-            answer(request)
-        assert "images must be 8 high and 8 wide" in refused.value.read().decode()
+            predictions(address, inputs=images.reshape(3, -1).tolist())
+        assert "may hold an image in each row: reshape it to (n, 3, 8, 8)" in refused.value.read().decode()
         assert refused.value.code == 400
     finally:
         end(process)

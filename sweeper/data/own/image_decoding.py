@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sweeper.data.own.image_files import MOST_PIXELS, Format, Header, Inspected, content_of, formats_of
 from sweeper.data.own.many_files import HELD_BYTES, each, silent_pillow
@@ -94,7 +95,6 @@ def _decode(
         largest = plain(str(good[int(np.argmax(held))].file.path))
         require_memory(max(held), "while one image is decoded", largest)
     shape = (len(good), *wanted.input_shape)
-    behind = BACKGROUNDS[options.background]
     images = new_images(folder / "images.npy", shape)
 
     n_at_once = HELD_BYTES // max(held) if median(sizes) >= MANY_PIXELS else 1
@@ -116,14 +116,10 @@ def _decode(
     def decode(place: int) -> Converted | str:
         content, header = _unchanged(good[place], options), headers[place]
         progress.add(len(content))
-        try:
-            formats = formats_of(good[place].file.name)
-            image, made = eight_bit(content, formats, header.form, options.background, value_range)
-            images[place] = fitted(image, wanted.size, grey=wanted.is_grey, fit=options.fit, background=behind)
-        except MemoryError:
-            raise
-        except Exception as error:  # damaged bytes make Pillow's decoders raise exceptions of any type
-            return str(error) or type(error).__name__
+        found = pixels_of(content, good[place].file.name, header, wanted, options, value_range)
+        if isinstance(found, str):
+            return found
+        images[place], made = found
         return made
 
     with silent_pillow(options.max_pixels or MOST_PIXELS):
@@ -152,6 +148,20 @@ def _decode(
     told += _fitting(headers, options)
     store_conversions(folder, told, value_range)
     return bad
+
+
+def pixels_of(
+    content: bytes, name: str, header: Header, wanted: Format, options: DataOptions, value_range: ValueRange | None
+) -> tuple[NDArray[np.uint8], Converted] | str:
+    """The pixels of a file of this name and header in the wanted format; a text says why they cannot be decoded."""
+    try:
+        image, made = eight_bit(content, formats_of(name), header.form, options.background, value_range)
+        behind = BACKGROUNDS[options.background]
+        return fitted(image, wanted.size, grey=wanted.is_grey, fit=options.fit, background=behind), made
+    except MemoryError:
+        raise
+    except Exception as error:  # damaged bytes make Pillow's decoders raise exceptions of any type
+        return str(error) or type(error).__name__
 
 
 def _refuse_kinds(deep: Sequence[Inspected]) -> None:

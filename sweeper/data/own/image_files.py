@@ -194,10 +194,10 @@ def _inspect(file: ImageFile, max_pixels: int, *, exif: bool, hashed: bool) -> I
     try:
         if not hashed:
             with opened(file, max_pixels) as stream:
-                return Inspected(file, "", _header(stream, file.name, max_pixels, exif=exif))
+                return Inspected(file, "", header_of(stream, file.name, max_pixels, exif=exif))
         content = content_of(file, max_pixels)
         # The header is that of the hashed bytes, whatever the file holds by now.
-        header = _header(io.BytesIO(content), file.name, max_pixels, exif=exif)
+        header = header_of(io.BytesIO(content), file.name, max_pixels, exif=exif)
         return Inspected(file, hashlib.sha256(content).hexdigest(), header, len(content))
     except OSError as error:
         reason = error.strerror or type(error).__name__
@@ -209,7 +209,8 @@ def _inspect(file: ImageFile, max_pixels: int, *, exif: bool, hashed: bool) -> I
         return Inspected(file, reason, told)  # the hash has the system's words, as it always had
 
 
-def _header(stream: BinaryIO, name: str, max_pixels: int, *, exif: bool) -> Header | str:
+def header_of(stream: BinaryIO, name: str, max_pixels: int = MOST_PIXELS, *, exif: bool) -> Header | str:
+    """What the file of this name claims to hold, or the reason why it is not an image."""
     try:
         check_chunks(stream)
         with Image.open(stream, formats=formats_of(name)) as image:
