@@ -147,7 +147,9 @@ def names(pattern: str, examples: str) -> Rule:
 
 
 head_names = names(r"(conv|pool)[1-9][0-9]*", '"conv2" or "pool1"')
-layer_names = names(r"((aux_)?conv|aux_pool|hidden)[1-9][0-9]*|output", '"conv2", "hidden1", "output" or "aux_conv2"')
+layer_names = names(
+    r"((aux_)?conv|aux_pool|hidden|shortcut)[1-9][0-9]*|output", '"conv2", "hidden1", "output" or "aux_conv2"'
+)
 
 
 def timm_name(value: Any) -> str:

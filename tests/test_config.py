@@ -9,6 +9,7 @@ from sweeper.config import (
     ConvNetConfig,
     MlpConfig,
     Protocol,
+    ResNetConfig,
     TimmConfig,
     TrainConfig,
     check_value,
@@ -16,7 +17,22 @@ from sweeper.config import (
 from sweeper.models.layers import trace
 
 BAD_VALUES = [
-    (ConvNetConfig, "family", "resnet", "one of convnet, mlp, timm"),
+    (ConvNetConfig, "family", "resnext", "one of convnet, mlp, resnet, timm"),
+    (ResNetConfig, "family", "resnext", "one of convnet, mlp, resnet, timm"),
+    (ResNetConfig, "softmax_output", 1, "true or false"),
+    (ResNetConfig, "filters", [], "a non-empty array"),
+    (ResNetConfig, "blocks", 0, "at least 1"),
+    (ResNetConfig, "downsample_at", [2, 1], "rising order"),
+    (ResNetConfig, "downsampling", "min", "stride, max, avg"),
+    (ResNetConfig, "activation", "swish", "one of relu"),
+    (ResNetConfig, "leaky_relu_slope", 1, "[0, 1)"),
+    (ResNetConfig, "dropout", [0.1], "[0, 1)"),
+    (ResNetConfig, "init", "zero", "one of torch"),
+    (TrainConfig, "ema_decay", 1.0, "[0, 1)"),
+    (TrainConfig, "mixup_alpha", -0.1, "at least 0"),
+    (TrainConfig, "cutmix_alpha", float("inf"), "at least 0"),
+    (TrainConfig, "mix_p", 1.1, "[0, 1]"),
+    (Protocol, "test_flip", 1, "true or false"),
     (ConvNetConfig, "filters", [], "a non-empty array"),
     (ConvNetConfig, "filters", 6, "a non-empty array"),
     (ConvNetConfig, "filters", [6, 0], "an integer of at least 1"),
@@ -47,7 +63,7 @@ BAD_VALUES = [
     (ConvNetConfig, "aux_heads", ["conv"], "conv2"),
     (ConvNetConfig, "aux_heads", ["conv1", "conv1"], "twice"),
     (ConvNetConfig, "init", "zeros", "torch, glorot, he"),
-    (MlpConfig, "family", "perceptron", "one of convnet, mlp, timm"),
+    (MlpConfig, "family", "perceptron", "one of convnet, mlp, resnet, timm"),
     (MlpConfig, "softmax_output", 1, "true or false"),
     (MlpConfig, "hidden", 1024, "an array"),
     (MlpConfig, "hidden", [1024, 0], "an integer of at least 1"),
@@ -57,7 +73,7 @@ BAD_VALUES = [
     (MlpConfig, "dropout", [0.1, 1.0], "[0, 1)"),
     (MlpConfig, "dropout_flatten", [0.1], "[0, 1)"),
     (MlpConfig, "init", "zeros", "torch, glorot, he"),
-    (TimmConfig, "family", "resnet", "one of convnet, mlp, timm"),
+    (TimmConfig, "family", "resnext", "one of convnet, mlp, resnet, timm"),
     (TimmConfig, "softmax_output", 1, "true or false"),
     (TimmConfig, "model_name", 18, "the name of a timm model"),
     (TimmConfig, "model_name", "hf-hub:somebody/model", "the name of a timm model"),
@@ -196,8 +212,12 @@ def test_keys_tell_configurations_apart():
         Configuration(ConvNetConfig(batch_norm=True), TrainConfig()),
         Configuration(MlpConfig(), TrainConfig()),
         Configuration(TimmConfig(), TrainConfig()),
+        Configuration(ResNetConfig(), TrainConfig()),
+        Configuration(ResNetConfig(), TrainConfig(ema_decay=0.9)),
+        Configuration(ResNetConfig(), TrainConfig(cutmix_alpha=1.0)),
+        Configuration(ResNetConfig(), TrainConfig(cutmix_alpha=1.0, mix_p=0.5)),
     ]
-    assert len({configuration.key() for configuration in configurations}) == 5
+    assert len({configuration.key() for configuration in configurations}) == 9
 
 
 def test_values_of_fields_that_the_family_lacks_are_dropped():
@@ -213,8 +233,8 @@ def test_field_names_are_unique_across_model_training_and_protocol(model):
 
 
 def test_unknown_family_is_refused():
-    with pytest.raises(ValueError, match="family must be one of convnet, mlp, timm, got 'resnet'"):
-        Configuration.from_values({"family": "resnet"})
+    with pytest.raises(ValueError, match="family must be one of convnet, mlp, resnet, timm, got 'resnext'"):
+        Configuration.from_values({"family": "resnext"})
 
 
 @pytest.mark.parametrize(("validation", "confirm"), [(0.5, 0.5), (0.9, 0.2)])
@@ -232,6 +252,7 @@ def test_defaults_are_the_documented_ones():
         "folds": 0,
         "repeats": 1,
         "pixels": "standard",
+        "test_flip": False,
     }
     assert asdict(TrainConfig()) == {
         "flip_p": 0.0,
@@ -247,6 +268,9 @@ def test_defaults_are_the_documented_ones():
         "sharpness_p": 0.0,
         "erasing_area": 0.33,
         "erasing_p": 0.0,
+        "mixup_alpha": 0.0,
+        "cutmix_alpha": 0.0,
+        "mix_p": 1.0,
         "optimizer": "adam",
         "lr": 1e-3,
         "momentum": 0.0,
@@ -266,6 +290,7 @@ def test_defaults_are_the_documented_ones():
         "cycle_momentum": False,
         "momentum_low": 0.85,
         "momentum_high": 0.95,
+        "ema_decay": 0.0,
         "batch_size": 64,
         "clip_norm": 0.0,
         "precision": "float32",
@@ -307,6 +332,18 @@ def test_defaults_are_the_documented_ones():
         "dropout_flatten": 0.0,
         "init": "torch",
     }
+    assert asdict(ResNetConfig()) == {
+        "family": "resnet",
+        "softmax_output": False,
+        "filters": (32, 64, 128),
+        "blocks": 1,
+        "downsample_at": (1, 2),
+        "downsampling": "stride",
+        "activation": "relu",
+        "leaky_relu_slope": 0.01,
+        "dropout": 0.0,
+        "init": "torch",
+    }
     assert asdict(TimmConfig()) == {
         "family": "timm",
         "softmax_output": False,
@@ -317,7 +354,13 @@ def test_defaults_are_the_documented_ones():
     }
 
 
-@pytest.mark.parametrize(("name", "value"), [("class_weights", "balanced"), ("freeze_epochs", 2)])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("class_weights", "balanced"), ("freeze_epochs", 2), ("ema_decay", 0.9), ("mixup_alpha", 0.2),
+        ("cutmix_alpha", 1.0), ("mix_p", 0.5),
+    ],
+)  # fmt: skip
 def test_key_of_a_configuration_is_that_of_stores_without_the_field(name, value):
     assert name not in Configuration.from_values({}).key()
     assert json.loads(Configuration.from_values({name: value}).key())[name] == value

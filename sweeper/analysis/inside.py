@@ -52,9 +52,9 @@ def features(subjects: Sequence[Subject], position: int) -> Look | None:
     return Look(
         name="features",
         title="Feature maps of one image",
-        how_to_read="Each square is the output of one filter for the image, as the next layer gets it (in a convnet, "
-        "after batch norm and activation). The maps of a layer share one scale of brightness; the title has its ends. "
-        "Early layers keep edges and areas, late ones what tells classes apart.",
+        how_to_read="Each square is the output of one filter for the image, as the next layer gets it (in a convnet or "
+        "resnet, after batch norm and activation). The maps of a layer share one scale of brightness; the title has "
+        "its ends. Early layers keep edges and areas, late ones what tells classes apart.",
         images_used=f"{name} of {images.described}",
         plot=Plot("feature_maps", arguments),
         sentences=notes,

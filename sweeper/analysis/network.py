@@ -61,6 +61,7 @@ class TrainedNetwork:
 class _Pixels:
     mean: Sequence[float]
     std: Sequence[float]
+    test_flip: bool = False
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,15 @@ def _loaded(store: Store, found: TrainedRun, name: str, file: Path) -> TrainedNe
         config: _Config = from_text(_Config, found.config, CONFIG)
         configuration = Configuration.from_values({**config.model, **config.train})
         mean, std = config.pixels.mean, config.pixels.std
-        network = load_network(configuration.model, config.input_shape, len(config.classes), file, mean, std)
+        network = load_network(
+            configuration.model,
+            config.input_shape,
+            len(config.classes),
+            file,
+            mean,
+            std,
+            test_flip=config.pixels.test_flip,
+        )
     except (ValueError, RecursionError) as error:
         raise SweeperError(f"{name} cannot be loaded: {shortened(str(error))}") from error
     tags, key = found.tags, found.tags.get("sweeper.trial", "")

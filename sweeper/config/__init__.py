@@ -2,7 +2,7 @@
 
 from sweeper.config.configuration import Configuration, shortly
 from sweeper.config.fields import check_value
-from sweeper.config.models import MODEL_FAMILIES, ConvNetConfig, MlpConfig, ModelConfig, TimmConfig
+from sweeper.config.models import MODEL_FAMILIES, ConvNetConfig, MlpConfig, ModelConfig, ResNetConfig, TimmConfig
 from sweeper.config.protocol import Protocol
 from sweeper.config.training import SCHEDULES, AugmentConfig, TrainConfig
 
@@ -15,6 +15,7 @@ __all__ = [
     "MlpConfig",
     "ModelConfig",
     "Protocol",
+    "ResNetConfig",
     "TimmConfig",
     "TrainConfig",
     "check_value",

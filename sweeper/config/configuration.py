@@ -9,7 +9,14 @@ from sweeper.config.models import MODEL_FAMILIES, ModelConfig
 from sweeper.config.training import TrainConfig
 
 # Fields that stored keys of configurations lack, with the values that they then have.
-NOT_IN_OLD_KEYS = {"class_weights": "none", "freeze_epochs": 0}
+NOT_IN_OLD_KEYS = {
+    "class_weights": "none",
+    "ema_decay": 0.0,
+    "mixup_alpha": 0.0,
+    "cutmix_alpha": 0.0,
+    "mix_p": 1.0,
+    "freeze_epochs": 0,
+}
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from sweeper import validators
 from sweeper.config.fields import Checked, ruled
 
-FAMILIES = ("convnet", "mlp", "timm")
+FAMILIES = ("convnet", "mlp", "resnet", "timm")
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "elu", "gelu", "silu")
 POOLINGS = ("max", "avg")
 INITS = ("torch", "glorot", "he")
+DOWNSAMPLINGS = ("stride", "max", "avg")
+# Of a network: the deepest of He et al. (2016), for CIFAR-10, has 600.
+MOST_BLOCKS = 600
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,26 @@ class MlpConfig(ModelConfig):
 
 
 @dataclass(frozen=True)
+class ResNetConfig(ModelConfig):
+    """A residual network: a conv, stages of blocks of two convs beside a shortcut, and the mean of each last map.
+
+    All convs are 3x3, except those of shortcuts, with batch norm instead of a bias. "Per stage" fields take one value
+    for all stages or an array with one value per stage; stages count from 1.
+    """
+
+    family: str = ruled("resnet", validators.one_of(*FAMILIES))
+    filters: tuple[int, ...] = ruled((32, 64, 128), validators.sequence(validators.integer(1)))  # first conv, stages
+    blocks: int | tuple[int, ...] = ruled(1, validators.per_layer(validators.integer(1)))  # per stage
+    downsample_at: tuple[int, ...] = ruled((1, 2), validators.layer_numbers)  # stages that begin by halving the map
+    # stride: by the stage's first conv, and in its shortcut by a mean, as ResNet-D (He et al., 2019); else by a pool.
+    downsampling: str = ruled("stride", validators.one_of(*DOWNSAMPLINGS))
+    activation: str = ruled("relu", validators.one_of(*ACTIVATIONS))
+    leaky_relu_slope: float = ruled(0.01, validators.share)
+    dropout: float = ruled(0.0, validators.share)  # before the output
+    init: str = ruled("torch", validators.one_of(*INITS))
+
+
+@dataclass(frozen=True)
 class TimmConfig(ModelConfig):
     """A network of the timm library, adapted to the images' channels and size and to the number of classes."""
 
@@ -72,5 +95,5 @@ class TimmConfig(ModelConfig):
 
 
 MODEL_FAMILIES: Mapping[str, type[ModelConfig]] = dict(
-    zip(FAMILIES, (ConvNetConfig, MlpConfig, TimmConfig), strict=True)
+    zip(FAMILIES, (ConvNetConfig, MlpConfig, ResNetConfig, TimmConfig), strict=True)
 )

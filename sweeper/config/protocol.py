@@ -10,10 +10,11 @@ PIXELS = ("unit", "standard")
 
 @dataclass(frozen=True)
 class Protocol(Checked):
-    """How a trial is scored: epochs, the parts held out of the training set, and the scaling of pixels.
+    """How a trial is scored: epochs, the parts held out of the training set, the scaling of pixels, and the test flip.
 
     With `folds`, a trial has one training per fold and `validation` is ignored; with `repeats`, one training per seed.
-    The trial's score is the mean over its trainings.
+    The trial's score is the mean over its trainings. With `test_flip`, a network's output for an image is the mean of
+    its outputs for the image and its mirror image, wherever the network is used.
     """
 
     epochs: int = ruled(15, validators.integer(1))
@@ -22,6 +23,7 @@ class Protocol(Checked):
     folds: int = ruled(0, validators.folds)  # 0: none
     repeats: int = ruled(1, validators.integer(1))
     pixels: str = ruled("standard", validators.one_of(*PIXELS))
+    test_flip: bool = ruled(False, validators.boolean)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -32,6 +32,10 @@ class AugmentConfig(Checked):
     sharpness_p: float = ruled(0.0, validators.probability)
     erasing_area: float = ruled(0.33, validators.positive_share)  # maximum, as a share of the image
     erasing_p: float = ruled(0.0, validators.probability)
+    # Mixes an image with the next of its batch, by a share from Beta(alpha, alpha); 0: off. With both, each has half.
+    mixup_alpha: float = ruled(0.0, validators.not_negative)  # adds them (Zhang et al., 2018)
+    cutmix_alpha: float = ruled(0.0, validators.not_negative)  # pastes a rectangle (Yun et al., 2019)
+    mix_p: float = ruled(1.0, validators.probability)
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class TrainConfig(AugmentConfig):
     cycle_momentum: bool = ruled(False, validators.boolean)
     momentum_low: float = ruled(0.85, validators.positive_share)
     momentum_high: float = ruled(0.95, validators.positive_share)
+    # Of a moving average of the weights, by steps: the average is validated and kept in place of the last weights.
+    ema_decay: float = ruled(0.0, validators.share)  # 0: off
     batch_size: int = ruled(64, validators.integer(1))
     clip_norm: float = ruled(0.0, validators.not_negative)  # 0: gradients are not clipped
     # Of a step's forward pass; weights, their updates, the losses and validation are always float32.

@@ -49,6 +49,7 @@ class TrialJob:
     fold: int = 0
     label: str = ""
     initial: InitialWeights | None = None
+    test_flip: bool = False  # as in the protocol
 
     @property
     def key(self) -> int | str:
@@ -68,6 +69,7 @@ class TrialJob:
     def identity(self) -> str:
         """Everything that decides the weights: a file with another identity belongs to another training."""
         own = f"{self.configuration.key()} seed={self.seed} epochs={self.epochs} fold={self.fold} {self.data_key}"
+        own += " test_flip" * self.test_flip  # it decides at which epoch a training with patience ends
         if self.initial is None:
             return own
         return f"{own} initial={self.initial.sha256} freeze={self.initial.freeze}"
@@ -126,7 +128,7 @@ def train_trial(
     if not len(data.validation):
         yield TrialResult(None)
         return
-    _, outputs = evaluate(model, data, data.validation, lambda: on_batch(job.epochs, 1, 1))
+    _, outputs = evaluate(model, data, data.validation, lambda: on_batch(job.epochs, 1, 1), test_flip=job.test_flip)
     probabilities = outputs if job.configuration.model.softmax_output else softmax(outputs, axis=1)
     labels = data.validation.labels.cpu().numpy()
     predictions = outputs.argmax(1)
@@ -167,6 +169,7 @@ def _fit(
         head=tensors_of_classifier(model) if job.configuration.train.freeze_epochs else (),
         graphs=graphs,
         probabilities=job.configuration.model.softmax_output,
+        test_flip=job.test_flip,
         tell=notes.append,
         on_batch=on_batch,
     ):

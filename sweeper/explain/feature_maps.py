@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from sweeper.models.convnet import ConvNet
 from sweeper.models.predictor import LAYOUT, RawPixels
+from sweeper.models.resnet import Block, ResNet
 
 POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.LPPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
 
@@ -42,8 +43,9 @@ def feature_maps(network: RawPixels, images: NDArray[np.uint8]) -> list[FeatureM
     """The maps of every conv and pool for raw images (n, channels, height, width), in the order of the forward pass.
 
     The map of a conv or pool of a convnet is as the next layer gets it: after batch norm and activation. So the maps of
-    two networks compare, whether the activation is computed before or after the pool. The maps of a timm network are
-    the outputs of its conv and pool modules. Empty for a network without such layers. Leaves the network on the CPU.
+    two networks compare, whether the activation is computed before or after the pool. In a resnet, that of a block's
+    second conv is the block's output, with the shortcut added. The maps of a timm network are the outputs of its conv
+    and pool modules. Empty for a network without such layers. Leaves the network on the CPU.
     """
     network.cpu().eval()
     taps = list(_taps(network.network))
@@ -61,7 +63,8 @@ def feature_maps(network: RawPixels, images: NDArray[np.uint8]) -> list[FeatureM
         return hook
 
     with _hooked([(tap.module, keep(tap)) for tap in taps]), torch.inference_mode():
-        network(torch.tensor(images).contiguous(memory_format=LAYOUT))
+        # Not network(...), which with a test flip would end with the mirror images.
+        network.network(network.scaled(torch.tensor(images).contiguous(memory_format=LAYOUT)))
     return list(found.values())
 
 
@@ -79,6 +82,9 @@ def _hooked(hooks: list[tuple[nn.Module, Callable[..., None]]]) -> Iterator[None
 def _taps(network: nn.Module) -> Iterator[_Tap]:
     if isinstance(network, ConvNet):
         yield from _taps_of_convnet(network)
+        return
+    if isinstance(network, ResNet):
+        yield from _taps_of_resnet(network)
         return
     # With `softmax_output`, the network is the first of two modules in a row.
     inner = network[0] if isinstance(network, nn.Sequential) and len(network) == 2 else network
@@ -100,3 +106,28 @@ def _taps_of_convnet(network: ConvNet) -> Iterator[_Tap]:
             # For speed, some activations come after the pool, with the same result.
             is_later = order.index(activation) > order.index(name)
             yield _Tap(name, "pool", modules[name], modules[activation] if is_later else None)
+
+
+def _taps_of_resnet(network: ResNet) -> Iterator[_Tap]:
+    modules = dict(network.features.named_children())
+    order = list(modules)
+    for name, module in modules.items():
+        if isinstance(module, Block):
+            yield from _taps_of_block(module)
+        elif isinstance(module, nn.Conv2d):
+            yield _Tap(name, "conv", modules["norm1"], modules["activation1"])
+        elif isinstance(module, POOLS):
+            is_before = order.index(name) < order.index("activation1")
+            yield _Tap(name, "pool", module, modules["activation1"] if is_before else None)
+
+
+def _taps_of_block(block: Block) -> Iterator[_Tap]:
+    first, norm, activation, second, _ = block.residual
+    names = {module: name for name, module in [*block.residual.named_children(), *block.shortcut.named_children()]}
+    yield _Tap(names[first], "conv", norm, activation)
+    for module in block.shortcut:
+        if isinstance(module, POOLS):
+            yield _Tap(names[module], "pool", module)
+        elif isinstance(module, nn.Conv2d):
+            yield _Tap(names[module], "conv", block.shortcut)
+    yield _Tap(names[second], "conv", block)

@@ -14,8 +14,9 @@ def hidden_outputs(network: RawPixels, images: NDArray[np.uint8]) -> NDArray[np.
     """The inputs (n, width) of the final classifier for raw images (n, channels, height, width).
 
     The final classifier is the linear layer (in some timm networks, the conv) that runs last. Without a hidden layer,
-    its input is the flattened map of the last conv or pool, or the image. Leaves the network on the CPU. Raises
-    ValueError for a network without such a layer.
+    its input is the flattened map of the last conv or pool, or the image. With a test flip it is the mean of those for
+    the image and its mirror image, of which a linear layer makes the mean of their logits. Leaves the network on the
+    CPU. Raises ValueError for a network without such a layer.
     """
     network.cpu().eval()
     seen: dict[nn.Module, Tensor] = {}  # by layer, in the order in which they ran last
@@ -30,11 +31,16 @@ def hidden_outputs(network: RawPixels, images: NDArray[np.uint8]) -> NDArray[np.
     try:
         with torch.inference_mode():
             for start in range(0, len(images), BATCH):
-                seen.clear()
-                network(torch.tensor(images[start : start + BATCH]).contiguous(memory_format=LAYOUT))
-                if not seen:
-                    raise ValueError("the network has no linear layer, so it has no last hidden layer")
-                found.append(list(seen.values())[-1].flatten(1).to(torch.float32).clone())
+                batch = torch.tensor(images[start : start + BATCH]).contiguous(memory_format=LAYOUT)
+                inputs = network.scaled(batch)
+                passes = []
+                for given in (inputs, inputs.flip(3)) if network.test_flip else (inputs,):
+                    seen.clear()
+                    network.network(given)
+                    if not seen:
+                        raise ValueError("the network has no linear layer, so it has no last hidden layer")
+                    passes.append(list(seen.values())[-1].flatten(1).to(torch.float32))
+                found.append(torch.stack(passes).mean(0))
     finally:
         for handle in handles:
             handle.remove()

@@ -7,12 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sweeper.config import ConvNetConfig
-from sweeper.models.blocks import activation_of, initialise
+from sweeper.models.blocks import MONOTONE, POOLINGS, activation_of, initialise
 from sweeper.models.layers import spread, trace
-
-# These never fall; gelu and silu do, where they dip below 0.
-MONOTONE = ("relu", "leaky_relu", "tanh", "elu")
-POOLINGS: dict[str, type[nn.MaxPool2d] | type[nn.AvgPool2d]] = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
 
 
 class Conv(nn.Conv2d):
@@ -102,8 +98,8 @@ def _features(config: ConvNetConfig, n_channels: int) -> nn.Sequential:
 def _may_pool_first(config: ConvNetConfig, number: int, dropout: float) -> bool:
     """Whether pooling before the activation gives the same map, which leaves the activation a quarter of the work.
 
-    The maximum of a monotone function's values is its value at the maximum. This makes a training step of LeNet-5 on
-    one CPU core about a fifth faster. A layer with a head keeps the order that the head's name promises.
+    This makes a training step of LeNet-5 on one CPU core about a fifth faster. A layer with a head keeps the order that
+    the head's name promises.
     """
     tapped = {f"conv{number}", f"pool{number}"} & set(config.aux_heads)
     return config.pooling == "max" and config.activation in MONOTONE and not dropout and not tapped

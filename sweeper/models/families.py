@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from sweeper.config import ConvNetConfig, MlpConfig, ModelConfig, TimmConfig
+from sweeper.config import ConvNetConfig, MlpConfig, ModelConfig, ResNetConfig, TimmConfig
 from sweeper.models import layers
 from sweeper.models.layers import Layer
 
@@ -24,6 +24,10 @@ def build(config: ModelConfig, input_shape: tuple[int, int, int], n_classes: int
             from sweeper.models import mlp
 
             return mlp.build(config, input_shape, n_classes)
+        case ResNetConfig():
+            from sweeper.models.resnet import ResNet
+
+            return ResNet(config, input_shape, n_classes)
         case TimmConfig():
             from sweeper.models import timm_net
 

@@ -25,27 +25,41 @@ class RawPixels(nn.Module):
 
     The logits are float32 (batch, classes). `mean` and `std` are per channel, for pixels in [0, 1]. With
     `probabilities` the network's own output is probabilities, and `forward` gives their logarithms: the softmax of
-    these is the same probabilities.
+    these is the same probabilities. With `test_flip` the output is the mean of those for the image and its mirror
+    image.
     """
 
     mean: Tensor
     std: Tensor
 
     def __init__(
-        self, network: nn.Module, mean: Sequence[float], std: Sequence[float], *, probabilities: bool = False
+        self,
+        network: nn.Module,
+        mean: Sequence[float],
+        std: Sequence[float],
+        *,
+        probabilities: bool = False,
+        test_flip: bool = False,
     ) -> None:
         super().__init__()
         self.network = network
-        self.probabilities = probabilities
+        self.probabilities, self.test_flip = probabilities, test_flip
         # As in training, mean and std are multiplied by 255 instead of dividing pixels: the network gets the same bits.
         self.register_buffer("mean", (255 * torch.tensor(mean, dtype=torch.float32)).view(1, -1, 1, 1))
         self.register_buffer("std", (255 * torch.tensor(std, dtype=torch.float32)).view(1, -1, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        output = self.network((images.to(torch.float32) - self.mean) / self.std)
+        inputs = self.scaled(images)
+        output = self.network(inputs)
+        if self.test_flip:
+            output = (output + self.network(inputs.flip(3))) / 2
         if not self.probabilities:
             return output
         return output.clamp(min=torch.finfo(output.dtype).tiny).log()
+
+    def scaled(self, images: Tensor) -> Tensor:
+        """Raw pixels as the network's input."""
+        return (images.to(torch.float32) - self.mean) / self.std
 
 
 def load_network(
@@ -55,6 +69,8 @@ def load_network(
     weights: Path,
     mean: Sequence[float],
     std: Sequence[float],
+    *,
+    test_flip: bool = False,
 ) -> RawPixels:
     """Loads the weights of a safetensors file into a configuration's network, on the CPU and ready to predict.
 
@@ -72,7 +88,7 @@ def load_network(
         differences = " ".join(line.strip() for line in str(error).splitlines()[1:])
         raise ValueError(f"the weights {weights} are of another network: {differences}") from error
     network = network.to(memory_format=LAYOUT)
-    return RawPixels(network, mean, std, probabilities=config.softmax_output).eval()
+    return RawPixels(network, mean, std, probabilities=config.softmax_output, test_flip=test_flip).eval()
 
 
 def logits_of(network: RawPixels, images: NDArray[np.uint8], device: torch.device) -> NDArray[np.float32]:

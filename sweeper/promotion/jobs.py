@@ -101,6 +101,7 @@ class PromotionJobs:
                 training.job.weights,
                 self.spec.mean,
                 self.spec.std,
+                test_flip=self.spec.protocol.test_flip,
             )
         except ValueError as error:
             raise SweeperError(str(error)) from error
@@ -126,6 +127,7 @@ class PromotionJobs:
             seed=seed,
             folder=Path(),
             data_key=json.dumps([part, *data, *arithmetic]),
+            test_flip=spec.protocol.test_flip,
         )
         key = key_of(f"trial-{finalist.trial}-{stem}", job.identity)
         job = replace(job, folder=self.store.training_folder(self.study_name, self.study_id, key))

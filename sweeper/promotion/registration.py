@@ -90,8 +90,9 @@ def _taken(jobs: PromotionJobs) -> str:
     value_range, converted = jobs.training_set.value_range, jobs.training_set.conversions
     background = jobs.spec.data_options.background
     other = "" if jobs.training_set.scales_bytes else " of another type"
+    logits = "logits, means of those for an image and its mirror image" if jobs.spec.protocol.test_flip else "logits"
     return (
-        f"Takes raw pixels (batch, {channels}, {height}, {width}) as uint8, gives logits. Through mlflow.pyfunc it "
+        f"Takes raw pixels (batch, {channels}, {height}, {width}) as uint8, gives {logits}. Through mlflow.pyfunc it "
         + ("takes " if jobs.training_set.scales_bytes else "also takes ")
         + (f"stored values{other}, of which {value_range} become 0 to 255, " if value_range else "")
         + f"grey or colour images with the channels first or last, transparent ones, which it puts on {background}, "

@@ -95,6 +95,7 @@ def _facts(subject: Subject, parts: Mapping[str, int]) -> list[tuple[str, str]]:
         ("Epochs", str(protocol.epochs)),
         ("Folds", str(protocol.folds or "")),
         ("Repeats", str(protocol.repeats) if protocol.repeats > 1 else ""),
+        ("Test flip", "mean of the outputs for an image and its mirror image" if protocol.test_flip else ""),
         ("Sampler and pruner", f"{spec.sampler}, {spec.pruner}"),
         ("Seed", str(spec.seed)),
         ("Seed of the split", str(spec.seed_of_splits)),

@@ -34,6 +34,7 @@ def jobs_of(
             data_key=data_key,
             fold=training.fold,
             label=training.label,
+            test_flip=spec.protocol.test_flip,
         )
         for training in spec.trainings
     ]

@@ -110,6 +110,7 @@ def texts(
     `fold` counts from 0. A network that cannot take the images has no layers.csv.
     """
     mean, std = spec.fold_scalings[fold]
+    flip = {"test_flip": True} if spec.protocol.test_flip else {}
     config = {
         "model": asdict(configuration.model),
         "train": asdict(configuration.train),
@@ -118,7 +119,7 @@ def texts(
         "input_shape": input_shape,
         "classes": classes,
         "preprocessing": asdict(preprocessing),
-        "pixels": {"scaling": spec.protocol.pixels, "mean": mean, "std": std},
+        "pixels": {"scaling": spec.protocol.pixels, "mean": mean, "std": std, **flip},
         "data": {"name": spec.dataset, "sha256": spec.data_sha256},
     }
     if spec.init_sha256:

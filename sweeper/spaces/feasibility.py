@@ -6,6 +6,7 @@ from itertools import product
 from typing import Any
 
 from sweeper.config import Configuration, ModelConfig, TimmConfig
+from sweeper.config.models import MOST_BLOCKS
 from sweeper.data.known.catalog import INPUT_SHAPES
 from sweeper.errors import nearest
 from sweeper.models import families, layers
@@ -15,7 +16,7 @@ from sweeper.spaces.parameter import Parameter
 # The fields that decide whether a network can take an image.
 SHAPE_FIELDS = (
     "filters", "kernel_size", "padding", "input_padding", "pool_after", "hidden",
-    "dropout", "dropout_conv", "dropout_pool", "aux_heads",
+    "dropout", "dropout_conv", "dropout_pool", "aux_heads", "blocks", "downsample_at", "downsampling",
 )  # fmt: skip
 # Limit on the array entries of all networks together. It allows 20,000 networks of LeNet-5's depth, which take 3 s of
 # arithmetic and are enough for any space written by hand. Above it, loading checks only the variants' shapes.
@@ -111,11 +112,14 @@ def _axes(parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
 def _n_entries(fixed: Mapping[str, Any], axes: Mapping[str, Parameter]) -> int:
     """The largest number of values, each array entry counted, that describe the shape of one network of the space."""
     defaults = Configuration.from_values(fixed).values()
-    return sum(
-        max(len(value) if isinstance(value, tuple) else 1 for value in _possible(name, defaults, axes))
+    entries = {
+        name: max(len(value) if isinstance(value, tuple) else 1 for value in _possible(name, defaults, axes))
         for name in SHAPE_FIELDS
         if name in defaults
-    )
+    }
+    if "blocks" in defaults:
+        entries["blocks"] = MOST_BLOCKS  # each block has layers of its own
+    return sum(entries.values())
 
 
 def _possible(name: str, defaults: Mapping[str, Any], axes: Mapping[str, Parameter]) -> tuple[Any, ...]:

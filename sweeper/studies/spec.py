@@ -116,7 +116,7 @@ class RunSpec:
             **self.data_options.as_json(),
             "space_name": self.space_name,
             **self._own_json(),
-            **asdict(self.protocol),
+            **_protocol_json(self.protocol),
             "seed": self.seed,
             **({} if self.split_seed is None else {"split_seed": self.split_seed}),
             "subset": self.subset,
@@ -141,6 +141,13 @@ class RunSpec:
     def _own_json(self) -> dict[str, Any]:
         """The part of the stored form that differs between a study and a training by itself."""
         return {"init_sha256": self.init_sha256, "freeze": self.freeze} if self.init_sha256 else {}
+
+
+def _protocol_json(protocol: Protocol) -> dict[str, Any]:
+    stored = asdict(protocol)
+    if not protocol.test_flip:
+        del stored["test_flip"]  # studies of older versions have no such key
+    return stored
 
 
 # The stored mark of a study whose losses are -ln p(true class), also those of networks that end in a softmax.
@@ -235,6 +242,7 @@ class StudySpec(RunSpec):
         optional = (
             "folds",
             "repeats",
+            "test_flip",
             "variant_epochs",
             "max_madds",
             "max_latency",

@@ -37,9 +37,15 @@ def save(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     generators: Mapping[str, Tensor],
+    average: nn.Module | None = None,
 ) -> None:
-    """Writes weights, optimizer, generator states (uint8 tensors by name) and progress to `path`, atomically."""
+    """Writes weights, optimizer, generator states (uint8 tensors by name) and progress to `path`, atomically.
+
+    The `average` is that of the weights, if the training keeps one.
+    """
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    if average is not None:
+        tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
     tensors |= {f"generator.{name}": state for name, state in generators.items()}
     plain = {}
     for index, state in optimizer.state_dict()["state"].items():
@@ -58,9 +64,13 @@ def save(
 
 
 def load(
-    path: Path, identity: str, model: nn.Module, optimizer: torch.optim.Optimizer
+    path: Path,
+    identity: str,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: nn.Module | None = None,
 ) -> tuple[Progress, dict[str, Tensor]]:
-    """Restores `model` and `optimizer` in place; returns the progress and the generator states.
+    """Restores `model`, `optimizer` and `average` in place; returns the progress and the generator states.
 
     Raises CheckpointError if the file is damaged or belongs to a training with another identity.
     """
@@ -79,6 +89,8 @@ def load(
             raise ValueError(f"its history does not list the epochs 1 to {progress.epoch}")
         plain: dict[str, Any] = json.loads(metadata["optimizer"])
         model.load_state_dict(_under("model.", tensors))
+        if average is not None:
+            average.load_state_dict(_under("average.", tensors))
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         state: dict[int, dict[str, Any]] = {}
         for key, value in (_under("optimizer.", tensors) | plain).items():

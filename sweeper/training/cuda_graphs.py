@@ -120,7 +120,7 @@ class GraphedEpoch:
     def __init__(self, step: Step, lengths: Sequence[int], own: torch.Generator, tell: Callable[[str], None]) -> None:
         self._steps, self._lengths = StepsOnDevice(step, lengths, own.device), lengths
         # This training's generators from which a step draws.
-        self._generators = [own, step.generator] if step.is_augmented else [own]
+        self._generators = [own, step.generator] if step.draws else [own]
         current = torch.cuda.current_stream(own.device)
         # Torch has 32 streams and hands them out in rotation. A capture also records another training's work on the
         # same stream, so a training that has its own stream takes no second one.

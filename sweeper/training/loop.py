@@ -40,6 +40,7 @@ def fit(
     head: Collection[str] = (),
     graphs: bool = False,
     probabilities: bool = False,
+    test_flip: bool = False,
     tell: Callable[[str], None] = lambda text: None,
     on_batch: BatchListener = lambda epoch, done, total: None,
 ) -> Iterator[EpochMetrics]:
@@ -47,6 +48,8 @@ def fit(
 
     `frozen` names tensors that stay as they are; a batch norm with frozen running statistics keeps using them. In the
     first `freeze_epochs` epochs, only the tensors named in `head` train, and patience does not count.
+    With `ema_decay`, the moving average of the weights is validated and takes their place at the end. With `test_flip`,
+    an output of validation is the mean of those for the image and its mirror image.
     With `checkpoint_path`, the whole state is written there before each yield, under `identity`. If that file exists
     already, its epochs are yielded again and training resumes after them, bitwise as if it had never stopped. Seeds
     torch's global generator, from which dropout draws.
@@ -66,11 +69,12 @@ def fit(
     own = torch.Generator(device).manual_seed(seed) if graphs else None
     if own is None:
         torch.manual_seed(seed)
+    step = Step(model, data, config, optimizer, generator, probabilities=probabilities)
     progress = checkpoint.Progress(identity)
     history: list[EpochMetrics] = []
     if checkpoint_path and checkpoint_path.exists():
         with checkpoint.reading(checkpoint_path):
-            progress, generators = checkpoint.load(checkpoint_path, identity, model, optimizer)
+            progress, generators = checkpoint.load(checkpoint_path, identity, model, optimizer, step.average)
             _restore_generators(generators, generator, own, device)
             history = epochs_of(progress.history)
             if probabilities and not all(isinstance(past, SoftmaxEpochMetrics) for past in history):
@@ -78,21 +82,20 @@ def fit(
         yield from history
 
     batches = batch_bounds(len(data.train), config.batch_size)
-    step = Step(model, data, config, optimizer, generator, probabilities=probabilities)
     run_epoch: Callable[[Tensor, Rates, Callable[[], None]], None] = partial(_one_by_one, step, batches)
     first = progress.epoch + 1
     n_batches = len(batches) + math.ceil(len(data.validation) / EVALUATION_BATCH[device.type])
     for epoch in range(first, epochs + 1):
         if _has_stalled(history[config.freeze_epochs :], config.patience):
-            return
+            break
         if epoch == first or freezing.ends_before(epoch):
             freezing.begin(epoch)
             if own is not None:  # a graph updates those parameters for ever that trained when it was captured
                 run_epoch = GraphedEpoch(step, [stop - start for start, stop in batches], own, tell)
         order = torch.randperm(len(data.train), generator=generator, device=device)
         rates = [
-            (learning_rate(config, step, len(batches), epochs), momentum(config, step, len(batches), epochs))
-            for step in range((epoch - 1) * len(batches), epoch * len(batches))
+            (learning_rate(config, place, len(batches), epochs), momentum(config, place, len(batches), epochs))
+            for place in range((epoch - 1) * len(batches), epoch * len(batches))
         ]
         freezing.train(epoch)
         started = time.perf_counter()
@@ -103,7 +106,10 @@ def fit(
         seconds = time.perf_counter() - started
         if not math.isfinite(running.loss):
             raise Diverged(f"the training loss of epoch {epoch} is {running.loss}")
-        validation, validation_heads = validate(model, data, epoch, after_batch, probabilities=probabilities)
+        scored = model if step.average is None else step.average.network
+        validation, validation_heads = validate(
+            scored, data, epoch, after_batch, probabilities=probabilities, test_flip=test_flip
+        )
         kind = partial(SoftmaxEpochMetrics, train_softmax_loss=running.softmax_loss) if probabilities else EpochMetrics
         metrics = kind(
             epoch=epoch,
@@ -123,8 +129,10 @@ def fit(
             progress.epoch = epoch
             progress.history.append(asdict(metrics))
             generators = _generator_states(generator, own, device)
-            checkpoint.save(checkpoint_path, progress, model, optimizer, generators)
+            checkpoint.save(checkpoint_path, progress, model, optimizer, generators, step.average)
         yield metrics
+    if step.average is not None:
+        model.load_state_dict(step.average.network.state_dict())
 
 
 def _has_stalled(history: Sequence[EpochMetrics], patience: int) -> bool:

@@ -19,18 +19,24 @@ EVALUATION_BATCH = {"cpu": 128, "cuda": 1024, "mps": 128}
 
 
 def evaluate(
-    model: nn.Module, data: TrainingData, part: DeviceImages, after_batch: Callable[[], None] = lambda: None
+    model: nn.Module,
+    data: TrainingData,
+    part: DeviceImages,
+    after_batch: Callable[[], None] = lambda: None,
+    *,
+    test_flip: bool = False,
 ) -> tuple[float, np.ndarray]:
     """The mean cross-entropy over the part and the network's outputs, float32 (n, classes), in evaluation mode.
 
-    The outputs are logits, or probabilities where the network ends in a softmax; the loss takes them as logits.
+    The outputs are logits, or probabilities where the network ends in a softmax; the loss takes them as logits. With
+    `test_flip` each is the mean of the outputs for the image and its mirror image.
     """
-    loss, outputs, _ = _evaluate(model, data, part, after_batch)
+    loss, outputs, _ = _evaluate(model, data, part, after_batch, test_flip)
     return loss, outputs
 
 
 def _evaluate(
-    model: nn.Module, data: TrainingData, part: DeviceImages, after_batch: Callable[[], None]
+    model: nn.Module, data: TrainingData, part: DeviceImages, after_batch: Callable[[], None], test_flip: bool
 ) -> tuple[float, np.ndarray, dict[str, float]]:
     """As `evaluate`, and also the accuracy of every auxiliary head."""
     model.eval()
@@ -40,7 +46,12 @@ def _evaluate(
     size = EVALUATION_BATCH[data.device.type]
     with torch.inference_mode():
         for start in range(0, len(part), size):
-            output, heads = outputs_of(model, data.scale(part.images[start : start + size]))
+            images = data.scale(part.images[start : start + size])
+            output, heads = outputs_of(model, images)
+            if test_flip:
+                mirrored, mirrored_heads = outputs_of(model, images.flip(3))
+                output = (output + mirrored) / 2
+                heads = {name: (logits + mirrored_heads[name]) / 2 for name, logits in heads.items()}
             labels = part.labels[start : start + size]
             loss += F.cross_entropy(output, labels, reduction="sum")
             outputs.append(output)
@@ -53,14 +64,20 @@ def _evaluate(
 
 
 def validate(
-    model: nn.Module, data: TrainingData, epoch: int, after_batch: Callable[[], None], *, probabilities: bool
+    model: nn.Module,
+    data: TrainingData,
+    epoch: int,
+    after_batch: Callable[[], None],
+    *,
+    probabilities: bool,
+    test_flip: bool,
 ) -> tuple[dict[str, float], dict[str, float]]:
     """The validation metrics of EpochMetrics by field, NaN if the part is empty, and the heads' accuracies."""
     names = ["validation_loss", "validation_accuracy", "validation_balanced_accuracy", "validation_macro_f1"]
     names += ["validation_softmax_loss"] * probabilities
     if not len(data.validation):
         return dict.fromkeys(names, math.nan), {}
-    loss, outputs, heads = _evaluate(model, data, data.validation, after_batch)
+    loss, outputs, heads = _evaluate(model, data, data.validation, after_batch, test_flip)
     if not math.isfinite(loss):
         raise Diverged(f"the validation loss of epoch {epoch} is {loss}")
     labels, predictions = data.validation.labels.cpu().numpy(), outputs.argmax(1)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from sweeper.config import ConvNetConfig, MlpConfig, TimmConfig
+from sweeper.config import ConvNetConfig, MlpConfig, ResNetConfig, TimmConfig
 from sweeper.explain.feature_maps import feature_maps
 from sweeper.explain.hidden_layer import hidden_outputs
 from sweeper.models import families
@@ -31,6 +31,21 @@ def test_maps_have_the_names_and_shapes_of_the_layers_table(config):
     assert [(one.layer, one.maps.shape) for one in found] == [(y.name, (3, *y.output_shape)) for y in layers]
 
 
+@pytest.mark.parametrize("downsampling", ["stride", "max", "avg"])
+def test_maps_of_a_resnet_have_the_names_and_shapes_of_the_layers_table(downsampling):
+    config = ResNetConfig(filters=(4, 8, 8), downsampling=downsampling, softmax_output=True)
+    network = network_of(config)
+    found = {one.layer: one.maps for one in feature_maps(network, IMAGES)}
+    layers = [layer for layer in families.trace(config, (1, 28, 28), 10) if layer.kind.endswith(("conv", "pool"))]
+    assert {name: maps.shape for name, maps in found.items()} == {y.name: (3, *y.output_shape) for y in layers}
+    with torch.inference_mode():
+        means = torch.tensor(found["global_pool"])
+        np.testing.assert_allclose(torch.tensor(found["conv5"]).mean((2, 3), keepdim=True), means, atol=1e-6)
+        probabilities = network.network.classifier(means)
+        np.testing.assert_allclose(probabilities.log(), network(torch.tensor(IMAGES)), atol=1e-5)
+    np.testing.assert_allclose(hidden_outputs(network, IMAGES), means.flatten(1), atol=1e-6)
+
+
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_maps_are_those_that_the_next_layer_gets(activation):
     """With or without dropout, the activation is computed after or before the pool: the maps are the same."""
@@ -50,6 +65,17 @@ def test_last_maps_lead_to_the_logits(batch_norm):
     last = torch.tensor(feature_maps(network, IMAGES)[-1].maps)
     with torch.inference_mode():
         np.testing.assert_allclose(network.network.classifier(last), network(torch.tensor(IMAGES)), atol=1e-5)
+
+
+def test_with_a_test_flip_maps_are_of_the_image_and_the_hidden_layer_leads_to_the_mean_of_both_logits():
+    plain = network_of(lenet5(hidden=(16,)))
+    flipping = RawPixels(plain.network, [0.5], [0.25], test_flip=True).eval()
+    for one, other in zip(feature_maps(flipping, IMAGES), feature_maps(plain, IMAGES), strict=True):
+        np.testing.assert_array_equal(one.maps, other.maps)
+    hidden = torch.tensor(hidden_outputs(flipping, IMAGES))
+    with torch.inference_mode():
+        logits = plain.network.classifier.output(hidden)
+        np.testing.assert_allclose(logits, flipping(torch.tensor(IMAGES)), atol=1e-5)
 
 
 def test_watching_a_network_leaves_no_hook_behind():

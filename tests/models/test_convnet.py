@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from sweeper.config import ConvNetConfig
-from sweeper.models.convnet import POOLINGS
+from sweeper.models.blocks import POOLINGS
 from sweeper.models.families import build
 from sweeper.models.layers import n_parameters, trace
 from tests.models.test_layers import COLOUR, DEEP, EXTRA_CONV, GRAY, LENET5, STEP_3, STEP_4

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -43,6 +45,20 @@ def test_preprocessing_is_bitwise_that_of_training(layout):
     with torch.inference_mode():
         expected = model(data.scale(data.train.images))
         assert torch.equal(RawPixels(model, MEAN, STD)(images), expected)
+
+
+@pytest.mark.parametrize("softmax", [False, True])
+def test_test_flip_is_bitwise_that_of_validation_and_means_image_and_mirror_image(softmax):
+    model = network(replace(CONFIG, softmax_output=softmax))
+    data = training_data(pixels(20))
+    flipping = RawPixels(model, MEAN, STD, probabilities=softmax, test_flip=True)
+    logits = torch.from_numpy(logits_of(flipping, pixels(20), CPU))
+    _, outputs = evaluate(model, data, data.validation, test_flip=True)
+    expected = torch.from_numpy(outputs)
+    assert torch.equal(logits, expected.log() if softmax else expected)
+    mirrored = torch.from_numpy(logits_of(flipping, pixels(20)[..., ::-1].copy(), CPU))
+    torch.testing.assert_close(mirrored, logits)
+    assert not torch.allclose(logits, torch.from_numpy(logits_of(RawPixels(model, MEAN, STD), pixels(20), CPU)))
 
 
 def test_raw_images_are_not_changed():

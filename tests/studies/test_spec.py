@@ -45,10 +45,18 @@ def test_limits_that_older_studies_do_not_know_are_stored_only_if_given_and_make
     assert first_difference(limited.as_json(), old) == ("max_madds", 400_000, None)
 
 
+def test_test_flip_is_stored_only_if_it_is_on_and_makes_another_study():
+    old = StudySpec.from_json(stored(), complete=True)
+    flipping = replace(old, protocol=replace(old.protocol, test_flip=True))
+    assert StudySpec.from_json(flipping.as_json(), complete=True) == flipping
+    assert first_difference(stored(), flipping) == ("test_flip", None, True)
+    assert first_difference(flipping.as_json(), old) == ("test_flip", True, None)
+
+
 def test_optional_keys_are_stored_only_where_they_say_something():
     spec = StudySpec.from_json(stored(variant_epochs={}))
     assert "variant_epochs" not in spec.as_json()
-    assert not {"init_sha256", "conversions"} & spec.as_json().keys()
+    assert not {"init_sha256", "conversions", "test_flip"} & spec.as_json().keys()
     converted = replace(spec, conversions=("transparency on white",))
     assert StudySpec.from_json(converted.as_json(), complete=True) == converted
 

@@ -3,6 +3,7 @@
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from sweeper.config import ConvNetConfig, MlpConfig, TrainConfig
 from sweeper.models.classifier import tensors_of_classifier
 from sweeper.models.families import build
-from sweeper.training import cuda_graphs
+from sweeper.training import averaging, cuda_graphs
 from sweeper.training.cuda_graphs import GraphedEpoch, StepsOnDevice
 from sweeper.training.device_data import DeviceImages, TrainingData
 from sweeper.training.freezing import Freezing
@@ -47,6 +48,9 @@ TRAININGS = {
         PLAIN, flip_p=0.5, rotation=20, crop_padding=1, translation=0.1, brightness=0.3, contrast=0.3, saturation=0.3,
         sharpness_p=0.5, erasing_p=0.5,
     ),
+    "mixed": replace(PLAIN, mixup_alpha=0.2, cutmix_alpha=1.0, mix_p=0.8, class_weights="balanced"),
+    "pasted": replace(PLAIN, optimizer="sgd", cutmix_alpha=1.0),
+    "averaged": replace(PLAIN, optimizer="sgd", mixup_alpha=1.0, ema_decay=0.9),
 }  # fmt: skip
 networks = pytest.mark.parametrize("network", [NETWORK, DROPPING, MlpConfig(hidden=(8,), dropout=0.2, batch_norm=True)])
 trainings = pytest.mark.parametrize("config", TRAININGS.values(), ids=TRAININGS)
@@ -129,7 +133,12 @@ def fake_steps(model_config, config, device):
         optimizer = build_optimizer(model, config, capturable=True)
         if device == "cpu":
             optimizer.step = lambda: None  # torch's own, which differs by device, is tried on a card
-        steps = StepsOnDevice(Step(model, data, config, optimizer, torch.Generator()), [16, 16, 8], part.labels.device)
+        # Tensors without memory cannot be copied deeply.
+        with patch.object(
+            averaging, "copy", SimpleNamespace(deepcopy=lambda model: build(model_config, shape, CLASSES))
+        ):
+            step = Step(model, data, config, optimizer, torch.Generator())
+        steps = StepsOnDevice(step, [16, 16, 8], part.labels.device)
         steps.begin(torch.zeros(40, dtype=torch.int64), [(0.1, momentum(config, 0, 3, EPOCHS))] * 3)
     steps.make(16)
     return steps
@@ -231,7 +240,7 @@ class Card:
         }
         for name, fake in fakes.items():
             monkeypatch.setattr(torch.cuda, name, fake)
-        self.is_augmented, self.generator = True, self.order
+        self.draws, self.generator = True, self.order
         self.optimizer = SimpleNamespace(param_groups=[])
         self._epoch = GraphedEpoch(self, list(lengths), self.own, self.told.append)
         monkeypatch.setattr(cuda_graphs.time, "perf_counter", lambda: self.clock)

@@ -75,6 +75,8 @@ def test_same_seed_gives_bitwise_the_same_numbers_and_another_seed_does_not(conf
         replace(CONFIG, optimizer="sgd", momentum=0.9, nesterov=True, weight_decay=0.1, weight_decay_layers=("conv2",)),
         replace(CONFIG, schedule="cosine", warmup_epochs=3, weight_decay=0.1, weight_decay_layers=("aux_conv1",)),
         AUGMENTED,
+        replace(AUGMENTED, mixup_alpha=0.4, cutmix_alpha=1.0, ema_decay=0.9),
+        replace(CONFIG, ema_decay=0.9, patience=1),
     ],
     ids=lambda config: f"{config.optimizer}-{config.schedule}-{config.weight_decay}",
 )
@@ -95,6 +97,35 @@ def test_training_cut_short_goes_on_bitwise_from_its_checkpoint(tmp_path, config
     assert resumed == whole
     for name, value in model.state_dict().items():
         assert torch.equal(value, resumed_model.state_dict()[name]), name
+
+
+def test_average_of_the_weights_is_validated_and_takes_their_place_at_the_end(tmp_path):
+    config, path = replace(CONFIG, ema_decay=0.8), tmp_path / "checkpoint.safetensors"
+    history, model = train(config, checkpoint_path=path, identity="x")
+    trained, plain = load_file(path), train()[1].state_dict()
+    loss, outputs = evaluate(model, tiny_data(), tiny_data().validation)
+    assert history[-1].validation_loss == loss
+    assert history[-1].validation_accuracy == np.mean(outputs.argmax(1) == tiny_data().validation.labels.numpy())
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, trained[f"average.network.{name}"]), name
+        assert torch.equal(plain[name], trained[f"model.{name}"]), name  # the weights train on as without an average
+    assert not torch.equal(plain["features.conv1.weight"], model.state_dict()["features.conv1.weight"])
+    # A finished training, taken up again, ends with the average, too.
+    _, again = train(config, checkpoint_path=path, identity="x")
+    assert all(torch.equal(a, b) for a, b in zip(again.state_dict().values(), model.state_dict().values(), strict=True))
+
+
+def test_test_flip_scores_the_mean_of_the_outputs_for_image_and_mirror_image():
+    whole, model = train(test_flip=True)
+    assert [epoch.train_loss for epoch in whole] == [epoch.train_loss for epoch in train()[0]]
+    data = tiny_data()
+    _, plain = evaluate(model, data, data.validation)
+    mirrored = replace(data.validation, images=data.validation.images.flip(3))
+    _, of_mirrored = evaluate(model, data, mirrored)
+    loss, flipped = evaluate(model, data, data.validation, test_flip=True)
+    np.testing.assert_allclose(flipped, (plain + of_mirrored) / 2, rtol=1e-5)
+    assert whole[-1].validation_loss == loss
+    assert loss != evaluate(model, data, data.validation)[0]
 
 
 def test_finished_training_is_replayed_from_its_checkpoint(tmp_path):
