@@ -233,7 +233,8 @@ def test_field_names_are_unique_across_model_training_and_protocol(model):
 
 
 def test_unknown_family_is_refused():
-    with pytest.raises(ValueError, match="family must be one of convnet, mlp, resnet, timm, got 'resnext'"):
+    message = "family must be one of convnet, mlp, resnet, timm, custom, got 'resnext'"
+    with pytest.raises(ValueError, match=message):
         Configuration.from_values({"family": "resnext"})
 
 

@@ -11,6 +11,7 @@ import click
 from sweeper.cli.data_options import data_dir_option, max_bytes_option, offline_option
 from sweeper.cli.notes import named_study, note
 from sweeper.cli.options import (
+    code_option,
     debug_option,
     device_options,
     json_option,
@@ -57,6 +58,7 @@ LONG_SECONDS = 3600
 @max_bytes_option
 @data_dir_option
 @offline_option
+@code_option
 @store_options
 @json_option
 @progress_options

@@ -7,7 +7,7 @@ import click
 
 from sweeper.cli.data_options import source_options
 from sweeper.cli.notes import command_line, note
-from sweeper.cli.options import debug_option, json_option, resolve_store, store_options
+from sweeper.cli.options import code_option, debug_option, json_option, resolve_store, store_options
 from sweeper.cli.running import note_imports, running
 from sweeper.data.source import DataSource
 from sweeper.errors import plain
@@ -35,6 +35,7 @@ MOST_CLASSES, SHOWN_OF_MORE = 20, 15
 @click.option("--invert", is_flag=True, help="Exchange black and white, for networks trained on white on black.")
 @click.option("--allow-retest", is_flag=True, help="Test a study again on a test part; the ledger counts each test.")
 @source_options
+@code_option
 @store_options
 @json_option
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")

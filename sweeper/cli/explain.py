@@ -8,7 +8,7 @@ import click
 
 from sweeper.cli.data_options import data_dir_option, max_bytes_option, offline_option
 from sweeper.cli.notes import note
-from sweeper.cli.options import MOST_SEED, json_option, resolve_store, store_options
+from sweeper.cli.options import MOST_SEED, code_option, json_option, resolve_store, store_options
 from sweeper.cli.running import note_imports
 from sweeper.errors import plain
 from sweeper.store.layout import StoreOptions
@@ -59,6 +59,7 @@ ANALYSES = ("curves", "confusions", "classes", "mistakes", "probabilities", "rel
 @data_dir_option
 @max_bytes_option
 @offline_option
+@code_option
 @store_options
 @json_option
 def explain(

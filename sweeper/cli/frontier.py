@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sweeper.cli.notes import note
-from sweeper.cli.options import json_option, resolve_store, store_options
+from sweeper.cli.options import code_option, json_option, resolve_store, store_options
 from sweeper.errors import SweeperError, UsageError
 from sweeper.models.latency import DESCRIBED
 from sweeper.store.atomic import check_writable, whole_file
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Write a picture of all networks, as .png, .svg or .pdf.",
 )
+@code_option
 @store_options
 @json_option
 def frontier(study: str | None, cost: str, picture: Path | None, store: StoreOptions, as_json: bool) -> None:

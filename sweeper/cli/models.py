@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sweeper.cli.options import json_option, set_option, variant_option
+from sweeper.cli.options import code_option, json_option, set_option, variant_option
 from sweeper.errors import UsageError, nearest, plain, shortened
 
 if TYPE_CHECKING:
@@ -31,13 +31,14 @@ def models() -> None:
 @click.option("--space", "space_name", metavar="NAME|FILE", required=True, help="Search space.")
 @variant_option
 @set_option("a TOML value or a word")
+@code_option
 @click.option("--dataset", metavar="NAME", help="Data set of the images.  [default: the space's first]")
 @json_option
 def summary(space_name: str, variant: str, overrides: tuple[str, ...], dataset: str | None, as_json: bool) -> None:
     """Show the layers of a variant's network: output shapes, parameters, multiply-adds, and sizes.
 
     The numbers are for the forward pass of one image, auxiliary heads included. They are computed without building the
-    network; a network of timm is built, but without its weights.
+    network; a network of timm or of your own is built, but without its weights.
 
     \b
     Example:

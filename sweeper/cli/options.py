@@ -74,6 +74,24 @@ space_option: Decorator = click.option(
     "--space", "space_name", metavar="NAME|FILE", help="Search space.  [default: one for the images' size and channels]"
 )
 
+
+def _use_code(ctx: click.Context, param: click.Parameter, paths: tuple[Path, ...]) -> None:
+    for path in paths:
+        from sweeper.models.own_networks import use_code
+
+        use_code(path)
+
+
+code_option: Decorator = click.option(
+    "--code",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    multiple=True,
+    expose_value=False,
+    callback=_use_code,
+    help="Python file with networks of your own, for family custom: it is run. Repeatable.",
+)
+
 variant_option: Decorator = click.option(
     "--variant", default="baseline", show_default=True, metavar="NAME", help="Variant of the space."
 )

@@ -10,7 +10,7 @@ import click
 
 from sweeper.cli.data_options import data_dir_option, max_bytes_option, offline_option
 from sweeper.cli.notes import note
-from sweeper.cli.options import given_parameters, json_option, resolve_store, store_options
+from sweeper.cli.options import code_option, given_parameters, json_option, resolve_store, store_options
 from sweeper.errors import SweeperError, UsageError
 from sweeper.process.resources import usable_cores
 from sweeper.store.layout import Store, StoreOptions
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 @max_bytes_option
 @data_dir_option
 @offline_option
+@code_option
 @store_options
 @json_option
 def report(

@@ -9,6 +9,7 @@ import click
 from sweeper.cli.data_options import load_space, source_options
 from sweeper.cli.notes import command_line, note
 from sweeper.cli.options import (
+    code_option,
     debug_option,
     device_options,
     given_parameters,
@@ -119,6 +120,7 @@ if TYPE_CHECKING:
     help="Keep the weights of the best K trials.",
 )
 @source_options
+@code_option
 @store_options
 @click.option("--dry-run", is_flag=True, help="Print the plan, and write nothing.")
 @json_option

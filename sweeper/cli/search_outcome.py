@@ -58,6 +58,7 @@ def show_outcome(outcome: "SearchOutcome", request: "SearchRequest") -> None:
 def _promotions(outcome: "SearchOutcome", request: "SearchRequest") -> list[str]:
     """The commands for a promotion that would be accepted now, or for the test evaluation that the study has had."""
     from sweeper.data.lookup import path_of
+    from sweeper.models import code_files
     from sweeper.promotion.after_search import suggested
     from sweeper.studies import trial_records
     from sweeper.studies.findings import beats
@@ -77,7 +78,7 @@ def _promotions(outcome: "SearchOutcome", request: "SearchRequest") -> list[str]
         best is not None and best.value is not None and beats(outcome.metric, best.value, outcome.constant)
     )
     test = ["--test"] * (found.test and learnt)
-    return [shlex.join(["sweeper", "promote", study, *found.options, *places, *test])]
+    return [shlex.join(["sweeper", "promote", study, *found.options, *code_files.arguments(), *places, *test])]
 
 
 def _minutes(seconds: float) -> str:

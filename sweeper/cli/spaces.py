@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweeper.cli.options import json_option, resolve_store, store_options
+from sweeper.cli.options import code_option, json_option, resolve_store, store_options
+from sweeper.config import MODEL_FAMILIES
 from sweeper.errors import plain, refuse
 from sweeper.evaluation.amounts import amount
 from sweeper.store.layout import StoreOptions
@@ -47,6 +48,7 @@ def list_spaces(as_json: bool) -> None:
 
 @spaces.command()
 @click.argument("name")
+@code_option
 @json_option
 def show(name: str, as_json: bool) -> None:
     """Show a space, by name or file: its protocol, parameters, and variants with their reported metrics.
@@ -66,6 +68,7 @@ def show(name: str, as_json: bool) -> None:
 
 @spaces.command()
 @click.argument("file")
+@code_option
 def check(file: str) -> None:
     """Check a space file. If it has a mistake, the first one is named and the exit code is 2.
 
@@ -181,10 +184,10 @@ def _differences(space: "Space", variant: "Variant") -> dict[str, Any]:
     """The values that differ from the baseline, or from the family's defaults if the variant has another family."""
     model, baseline = variant.configuration.model, space.variants["baseline"].configuration
     usual = baseline.values()
-    if type(model) is not type(baseline.model):
+    if type(model) is not type(baseline.model) and type(model) in MODEL_FAMILIES.values():
         usual = asdict(type(model)()) | asdict(baseline.train) | {"family": baseline.model.family}
     own = variant.configuration.values()
-    found = {key: value for key, value in own.items() if usual[key] != value}
+    found = {key: value for key, value in own.items() if usual.get(key) != value}
     return found | ({"epochs": variant.epochs} if variant.epochs else {})
 
 

@@ -10,6 +10,7 @@ import click
 from sweeper.cli.data_options import load_space, source_options
 from sweeper.cli.notes import command_line, note
 from sweeper.cli.options import (
+    code_option,
     debug_option,
     device_options,
     given_parameters,
@@ -82,6 +83,7 @@ _NOT_WITH_FROM = {
 )
 @device_options(jobs_help="Folds and repeats at once: auto is one per usable core, or one per GPU.  [default: auto]")
 @source_options
+@code_option
 @store_options
 @json_option
 @progress_options

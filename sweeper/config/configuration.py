@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from sweeper.config.custom import CUSTOM, CustomConfig
 from sweeper.config.models import MODEL_FAMILIES, ModelConfig
+from sweeper.config.protocol import Protocol
 from sweeper.config.training import TrainConfig
 
 # Fields that stored keys of configurations lack, with the values that they then have.
@@ -18,6 +20,14 @@ NOT_IN_OLD_KEYS = {
     "freeze_epochs": 0,
 }
 
+# Names in a flat dict of values that are no network's own arguments; `extends` and `reported` stand in variants.
+RESERVED = frozenset(f.name for kind in (CustomConfig, TrainConfig, Protocol) for f in fields(kind)) | {
+    "extends",
+    "reported",
+    "input_shape",
+    "n_classes",
+}
+
 
 @dataclass(frozen=True)
 class Configuration:
@@ -28,7 +38,7 @@ class Configuration:
 
     def values(self) -> dict[str, Any]:
         """All fields in one flat dict (names are unique across model and training)."""
-        return asdict(self.model) | asdict(self.train)
+        return {**self.model.values(), **asdict(self.train)}
 
     def key(self) -> str:
         """Canonical JSON: equal for equal configurations, and for those of stores that lack some of the fields."""
@@ -42,9 +52,14 @@ class Configuration:
     def from_values(values: Mapping[str, Any]) -> "Configuration":
         """The configuration with these flat values; raises ValueError with field, rule and value."""
         family = values.get("family", ModelConfig.family)
-        if family not in MODEL_FAMILIES:
-            raise ValueError(f"family must be one of {', '.join(MODEL_FAMILIES)}, got {family!r}")
-        return Configuration(*(_pick(kind, values) for kind in (MODEL_FAMILIES[family], TrainConfig)))
+        if family in MODEL_FAMILIES:
+            model = _pick(MODEL_FAMILIES[family], values)
+        elif "network" in values:
+            own = {name: value for name, value in values.items() if name not in RESERVED}
+            model = _pick(CustomConfig, {**values, "arguments": own})
+        else:
+            raise ValueError(f"family must be one of {', '.join((*MODEL_FAMILIES, CUSTOM))}, got {family!r}")
+        return Configuration(model, _pick(TrainConfig, values))
 
 
 def shortly(value: Any) -> str:

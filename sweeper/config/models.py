@@ -1,7 +1,8 @@
 """The fields of networks, for each family."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from sweeper import validators
 from sweeper.config.fields import Checked, ruled
@@ -24,6 +25,10 @@ class ModelConfig(Checked):
 
     family: str = ruled("convnet", validators.one_of(*FAMILIES))
     softmax_output: bool = ruled(False, validators.boolean)
+
+    def values(self) -> Mapping[str, Any]:
+        """What a space file and a run's parameters hold of the network, by name."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)

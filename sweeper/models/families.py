@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from sweeper.config import ConvNetConfig, MlpConfig, ModelConfig, ResNetConfig, TimmConfig
+from sweeper.config import ConvNetConfig, CustomConfig, MlpConfig, ModelConfig, ResNetConfig, TimmConfig
 from sweeper.models import layers
 from sweeper.models.layers import Layer
 
@@ -32,6 +32,10 @@ def build(config: ModelConfig, input_shape: tuple[int, int, int], n_classes: int
             from sweeper.models import timm_net
 
             return timm_net.build(config, input_shape, n_classes)
+        case CustomConfig():
+            from sweeper.models import custom
+
+            return custom.build(config, input_shape, n_classes)
     raise AssertionError(config)
 
 
@@ -51,4 +55,8 @@ def trace(config: ModelConfig, input_shape: tuple[int, int, int], n_classes: int
         from sweeper.models import timm_net
 
         return timm_net.trace(config, input_shape, n_classes)
+    if isinstance(config, CustomConfig):
+        from sweeper.models import custom
+
+        return custom.trace(config, input_shape, n_classes)
     return layers.trace(config, input_shape, n_classes)

@@ -1,6 +1,8 @@
 """A trained network together with its preprocessing, so that one can use it without knowing how it was trained."""
 
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,7 +97,8 @@ def logits_of(network: RawPixels, images: NDArray[np.uint8], device: torch.devic
     """The logits (n, classes) of raw images (n, channels, height, width); leaves the network on `device`."""
     network.to(device).eval()
     logits = []
-    with torch.inference_mode():
+    # A network of the user's may print, and commands print JSON to stdout.
+    with torch.inference_mode(), redirect_stdout(sys.stderr):
         for start in range(0, len(images), BATCH):
             # A copy, because torch warns about arrays that are not writable, such as memory-mapped ones.
             batch = torch.tensor(images[start : start + BATCH]).to(device)

@@ -11,12 +11,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from sweeper.models.layers import Layer
 
 
-def trace(network: nn.Module, input_shape: tuple[int, int, int]) -> list[Layer]:
+def trace(network: nn.Module, input_shape: tuple[int, int, int], device: str = "meta") -> list[Layer]:
     """The layers that hold parameters, in the order in which an image passes them.
 
-    `network` must be on the device "meta", where tensors have shapes but no memory; it stays in evaluation mode, and
-    without gradients. The rest, such as attention's products and position embeddings, comes last as "others". Raises
-    ValueError, saying at which layer, when the network cannot take images of `input_shape` (channels, height, width).
+    `network` must be on the `device`, usually "meta", where tensors have shapes but no memory; it stays in evaluation
+    mode, and without gradients. The rest, such as attention's products and position embeddings, comes last as "others".
+    Raises ValueError, saying at which layer, when the network cannot take images of `input_shape` (channels, height,
+    width).
     """
     # With gradients, torch would count operations through the autograd graph, which not every network allows.
     network.eval().requires_grad_(False)
@@ -32,7 +33,8 @@ def trace(network: nn.Module, input_shape: tuple[int, int, int]) -> list[Layer]:
     def recording(name: str) -> Any:
         def record(module: nn.Module, inputs: Sequence[Tensor], output: Any) -> None:
             # Recurrent layers return their state as well.
-            shape = tuple((output if isinstance(output, Tensor) else output[0]).shape[1:])
+            main = next(iter(output), None) if isinstance(output, tuple | list) else output
+            shape = tuple(main.shape[1:]) if isinstance(main, Tensor) else ()
             n_products = found[name].n_multiply_adds if name in found else 0
             if isinstance(module, nn.Conv2d):
                 n_products += prod(shape) * prod(module.weight.shape[1:])
@@ -52,7 +54,7 @@ def trace(network: nn.Module, input_shape: tuple[int, int, int]) -> list[Layer]:
             module.register_forward_hook(recording(name))
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         try:
-            output = network(torch.empty(1, *input_shape, device="meta"))
+            output = network(torch.zeros(1, *input_shape, device=device))
         except Exception as error:  # thousands of networks have many ways to fail
             raise ValueError(misfit(input_shape, error, inside[-1])) from error
     layers = list(found.values())

@@ -1,7 +1,7 @@
 """Sets the champion's choices back to the baseline's, one at a time, as far as that gives a network and a training."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from itertools import combinations
 from typing import Any
 
@@ -95,7 +95,7 @@ class _Sides:
         ]
         deciding = {other for parameter in parameters.values() for other in parameter.get("when", {})}
         # The choices on which it may depend whether another can be set back.
-        self.coupled = {*asdict(champion.model), "weight_decay_layers", *deciding}
+        self.coupled = {*champion.model.values(), "weight_decay_layers", *deciding}
 
     def set_back(self, name: str, epochs: int) -> SetBack:
         """The champion with this choice set back, if need be together with the fewest others that make it valid."""

@@ -112,7 +112,7 @@ def texts(
     mean, std = spec.fold_scalings[fold]
     flip = {"test_flip": True} if spec.protocol.test_flip else {}
     config = {
-        "model": asdict(configuration.model),
+        "model": dict(configuration.model.values()),
         "train": asdict(configuration.train),
         "epochs": epochs,
         "seed": seed,

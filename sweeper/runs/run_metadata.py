@@ -8,11 +8,14 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from sweeper.data.splits import Split
 from sweeper.data.training_set import TrainingSet
 from sweeper.engine.local.execution import Execution
+from sweeper.models import code_files
+from sweeper.spaces.space import Space
 from sweeper.store.redaction import redact
 from sweeper.studies.spec import RunSpec
 from sweeper.tracking.tracker import DataRecord
@@ -54,6 +57,12 @@ def params(spec: RunSpec, split: Split | None) -> dict[str, Any]:
     if split is None:
         return stored
     return stored | {f"n_{name}": len(getattr(split, name)) for name in ("train", "validation", "confirm")}
+
+
+def space_texts(space: Space) -> dict[str, str]:
+    """The text artifacts that say what was searched or trained: the space file, and the code that it names."""
+    files = [code_files.by_hash(sha256) for sha256 in space.code_hashes]
+    return {"space.toml": space.text, **{f"code/{Path(file.path).name}": file.text for file in files if file}}
 
 
 def environment(execution: Execution) -> str:

@@ -204,7 +204,8 @@ class _Single:
         )
         trainings = [self._training(job) for job in jobs]
         if self.tracker.state(None) != State.COMPLETE:
-            own = {"space.toml": space.text, "environment.json": run_metadata.environment(self.planned.execution)}
+            own = run_metadata.space_texts(space)
+            own["environment.json"] = run_metadata.environment(self.planned.execution)
             if len(trainings) > 1:
                 own |= self._texts(self.request.training.seed)
             if self.init:

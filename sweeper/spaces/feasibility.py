@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from sweeper.config import Configuration, ModelConfig, TimmConfig
+from sweeper.config import Configuration, CustomConfig, ModelConfig, TimmConfig
 from sweeper.config.models import MOST_BLOCKS
 from sweeper.data.known.catalog import INPUT_SHAPES
 from sweeper.errors import nearest
-from sweeper.models import families, layers
+from sweeper.models import families
 from sweeper.models.layers import Layer
 from sweeper.spaces.parameter import Parameter
 
@@ -24,23 +24,24 @@ MOST_ENTRIES = 400_000
 
 
 def check_network(config: ModelConfig, dataset: str) -> list[Layer]:
-    """The network's layers for images of the data set; empty for timm, whose layers are known only once built.
+    """The network's layers for images of the data set; empty for timm, whose import takes long.
 
     Raises ValueError, naming layer, sizes and data set, when the network cannot take the images.
     """
     if isinstance(config, TimmConfig):
         return []
     try:
-        return layers.trace(config, *INPUT_SHAPES[dataset])
+        return families.trace(config, *INPUT_SHAPES[dataset])
     except ValueError as error:
         raise ValueError(f"{error}, with images of {dataset}") from None
 
 
 def check_decayed_layers(configuration: Configuration, network: Sequence[Layer]) -> None:
     """Raises ValueError, naming the layer, when `weight_decay_layers` names a layer that the network lacks."""
-    if configuration.train.weight_decay_layers and isinstance(configuration.model, TimmConfig):
-        # Timm's layer names are nested, and several layers share the last part of their name.
-        raise ValueError("weight_decay_layers must be empty for networks of timm, in which every parameter decays")
+    if configuration.train.weight_decay_layers and isinstance(configuration.model, TimmConfig | CustomConfig):
+        # Layer names are nested there, and several layers may share the last part of their name.
+        whose = "timm" if isinstance(configuration.model, TimmConfig) else "your own"
+        raise ValueError(f"weight_decay_layers must be empty for networks of {whose}, in which every parameter decays")
     known = [layer.name for layer in network if layer.n_parameters and layer.kind != "batch_norm"]
     for name in configuration.train.weight_decay_layers:
         if name not in known:
@@ -64,13 +65,15 @@ def unusable(fixed: Mapping[str, Any], parameters: Mapping[str, Parameter], data
     `parameters` must be ordered so that conditions refer to earlier ones. The name is empty when the fixed values
     do not fit and no parameter shapes the network.
     """
+    defaults = Configuration.from_values(fixed)
+    if isinstance(defaults.model, CustomConfig):
+        return None  # only building a network tells
     axes = _axes(parameters)
     # Count the networks before listing any: an axis may have billions of values.
     n_networks = math.prod(p.n_values or 1 for p in axes.values())
     if n_networks * _n_entries(fixed, axes) > MOST_ENTRIES:
         return None
-    defaults = Configuration.from_values(fixed).values()
-    unsearched = {name: value for name, value in defaults.items() if name not in parameters}
+    unsearched = {name: value for name, value in defaults.values().items() if name not in parameters}
     values = {name: list(p.choices or p.grid()) for name, p in axes.items()}
     # Keyed by the parameter's name and the value's index on its axis.
     works: set[tuple[str, int]] = set()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sweeper.config import Configuration
+from sweeper.config import MODEL_FAMILIES, Configuration, ModelConfig
 from sweeper.errors import UsageError, plain, shortened
 from sweeper.models import layers
 from sweeper.models.limits import NetworkLimits
@@ -16,8 +16,9 @@ from sweeper.spaces.space import Space
 
 # Random configurations to try first: of most spaces, one of the first few is feasible.
 N_DRAWS = 300
-# The most networks to list for a proof, which takes 3 s of arithmetic.
+# The most networks to list for a proof, which takes 3 s of arithmetic; of networks that must be built, far fewer.
 MOST_NETWORKS = 20_000
+MOST_BUILT = 300
 
 
 @dataclass
@@ -99,7 +100,8 @@ def _networks(space: Space) -> Iterator[Configuration] | None:
     """The networks of the space, with default values for what changes no layer; None if they are too many to list."""
     axes = _axes(space)
     n_values = [parameter.n_values for parameter in axes.values()]
-    if None in n_values or math.prod(n or 1 for n in n_values) > MOST_NETWORKS:
+    most = MOST_BUILT if _is_own(space) else MOST_NETWORKS
+    if None in n_values or math.prod(n or 1 for n in n_values) > most:
         return None
     reduced = replace(space, parameters=axes)
     return (Configuration.from_values({**space.fixed, **reduced.decode(point)}) for point in reduced.grid())
@@ -108,15 +110,20 @@ def _networks(space: Space) -> Iterator[Configuration] | None:
 def _axes(space: Space) -> dict[str, Parameter]:
     """The parameters that change a network's layers or their names, and those that their conditions refer to.
 
-    A field of the network with infinitely many values, such as a dropout rate, changes no layer.
+    A field of the network with infinitely many values, such as a dropout rate, changes no layer, but an argument of a
+    user's network may.
     """
     wanted: set[str] = set()
     # In reverse order, because conditions refer to earlier parameters.
     for name, parameter in reversed(list(space.parameters.items())):
         shapes = parameter.table == "model" or name == "weight_decay_layers"
-        if name in wanted or (shapes and parameter.n_values is not None):
+        if name in wanted or (shapes and (parameter.n_values is not None or _is_own(space))):
             wanted |= {name, *parameter.when}
     return {name: parameter for name, parameter in space.parameters.items() if name in wanted}
+
+
+def _is_own(space: Space) -> bool:
+    return space.fixed.get("family", ModelConfig.family) not in MODEL_FAMILIES
 
 
 class _Draw:

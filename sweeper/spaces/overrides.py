@@ -48,7 +48,7 @@ def _shorthand(text: str) -> dict[str, Any] | None:
 
 
 def _value(text: str) -> Any:
-    if re.fullmatch(r"[A-Za-z_][\w.-]*", text) and text not in ("true", "false", "inf", "nan"):
+    if re.fullmatch(r"[A-Za-z_][\w.:-]*", text) and text not in ("true", "false", "inf", "nan"):
         return text
     document = read_toml(f"value = {text}")
     if list(document) != ["value"]:

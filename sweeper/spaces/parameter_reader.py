@@ -13,7 +13,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from sweeper.config import ModelConfig, TrainConfig, check_value
+from sweeper.config import TrainConfig, check_value
 from sweeper.errors import nearest, plain
 from sweeper.spaces.parameter import Parameter, encode
 
@@ -51,7 +51,7 @@ def read_value(kind: type, key: str, raw: Any) -> Any:
 def with_checked_condition(
     parameter: Parameter,
     parameters: Mapping[str, Parameter],
-    model: type[ModelConfig],
+    model: type,
     overridden: Container[str],
 ) -> Parameter:
     """The parameter with each value of its condition checked by the rule of the field that the condition names.

@@ -6,10 +6,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from sweeper.config import MODEL_FAMILIES, Configuration, ModelConfig, Protocol, TrainConfig
+from sweeper.config import Configuration, Protocol, TrainConfig
 from sweeper.data.known.catalog import INPUT_SHAPES
 from sweeper.errors import UsageError, nearest, plain, refuse, shortened
 from sweeper.spaces.feasibility import SHAPE_FIELDS, check_decayed_layers, check_network, unusable
+from sweeper.spaces.model_fields import implied, kind_of, missing, table_fields
 from sweeper.spaces.overrides import Override, parse_override
 from sweeper.spaces.parameter import Parameter
 from sweeper.spaces.parameter_reader import read_parameter, read_value, with_checked_condition
@@ -80,8 +81,10 @@ class _Reader:
                 refuse(f"unknown table [{plain(table)}]{nearest(table, TABLES)}", self.file)
             if not isinstance(value, dict):
                 refuse(f"{table} must be a table, got {value!r}", self.file)
-        for override in overrides:
-            self._override(parse_override(override))
+        parsed = [parse_override(override) for override in overrides]
+        # The family and the network come first: they decide which other keys there are.
+        for one in sorted(parsed, key=lambda one: one.key not in ("family", "network")):
+            self._override(one)
 
     def space(self) -> Space:
         title, datasets = self._header()
@@ -96,12 +99,12 @@ class _Reader:
 
     def _place(self, table: str, key: str = "") -> str:
         """The place of a value, for errors: its override, else file and table ([space] and [variants] take none)."""
-        override = self.overridden.get(key) if table in _fields_by_table() else None
+        override = self.overridden.get(key) if table in ("protocol", "model", "train") else None
         return override or f"{self.file}, [{table}]"
 
     def _override(self, override: Override) -> None:
         key, value = override.key, override.value
-        homes = {name: table for table, names in _fields_by_table().items() for name in names}
+        homes = self._homes(key)
         if key not in homes:
             refuse(f"unknown key {plain(key)}{nearest(key, homes)}", override.place)
         table = self.document.setdefault(homes[key], {})
@@ -120,6 +123,18 @@ class _Reader:
         for variant in self._table("variants").values():
             if isinstance(variant, dict):
                 variant.pop(key, None)
+
+    def _homes(self, key: str) -> dict[str, str]:
+        """The table of each key that an override may name: for [model], the keys of all families.
+
+        The arguments of the user's network are among them if `key` is none of the others.
+        """
+        names = {"protocol": [f.name for f in fields(Protocol)], "model": table_fields()}
+        names["train"] = [f.name for f in fields(TrainConfig)]
+        homes = {name: table for table, known in names.items() for name in known}
+        if key not in homes:
+            homes |= {f.name: "model" for f in fields(self._kind("model"))}
+        return homes
 
     def _header(self) -> tuple[str, tuple[str, ...]]:
         header = self.document.get("space", {})
@@ -150,17 +165,20 @@ class _Reader:
 
     def _value(self, kind: type, table: str, key: str, value: Any) -> Any:
         """A checked field value; refuses unknown keys and bad values."""
-        known = [f.name for f in fields(kind)]
-        if key not in known:
-            refuse(f"unknown key {plain(key)}{nearest(key, known)}", self._place(table, key))
+        self._check_known(kind, table, key)
         try:
             return read_value(kind, key, value)
         except ValueError as error:
             refuse(str(error), self._place(table, key))
 
+    def _check_known(self, kind: type, table: str, key: str) -> None:
+        known = [f.name for f in fields(kind)]
+        if key not in known:
+            refuse(f"unknown key {plain(key)}{nearest(key, known)}", self._place(table, key))
+
     def _fields(self) -> tuple[dict[str, Any], dict[str, Parameter]]:
         """The fixed values, and the parameters, ordered so that conditions refer to earlier ones."""
-        fixed: dict[str, Any] = {}
+        fixed = self._implied()
         parameters: dict[str, Parameter] = {}
         for table in ("model", "train"):
             kind = self._kind(table)
@@ -169,21 +187,41 @@ class _Reader:
                     parameters[key] = self._parameter(kind, table, key, value)
                 else:
                     fixed[key] = self._value(kind, table, key, value)
-        return fixed, self._in_order(parameters)
+        in_order = self._in_order(parameters)
+        always = fixed | {name: None for name, parameter in in_order.items() if not parameter.when}
+        argument, network = missing(always)
+        if argument:
+            refuse(
+                f"{argument} must always have a value, because {network} has no default for it", self._place("model")
+            )
+        return fixed, in_order
+
+    def _implied(self) -> dict[str, Any]:
+        try:
+            return implied(self._table("model"))
+        except ValueError as error:
+            refuse(str(error), self._network_place())
+
+    def _network_place(self) -> str:
+        """The place of what decides which fields a network has."""
+        given = next((key for key in ("network", "family") if key in self.overridden), "family")
+        return self._place("model", given)
 
     def _kind(self, table: str) -> type:
         """The dataclass whose fields are the keys of a table."""
         if table != "model":
             return {"protocol": Protocol, "train": TrainConfig}[table]
-        family = self._table("model").get("family", ModelConfig.family)
-        return MODEL_FAMILIES[self._value(ModelConfig, "model", "family", family)]
+        try:
+            return kind_of(self._table("model"))
+        except ValueError as error:
+            refuse(str(error), self._network_place())
 
     def _table(self, name: str) -> dict[str, Any]:
         table: dict[str, Any] = self.document.get(name, {})
         return table
 
     def _parameter(self, kind: type, table: str, key: str, definition: dict[str, Any]) -> Parameter:
-        self._value(kind, table, key, getattr(kind, key, None))  # an unknown key is refused first
+        self._check_known(kind, table, key)
         try:
             return read_parameter(kind, table, key, definition)
         except ValueError as error:
@@ -212,7 +250,7 @@ class _Reader:
     def _kept_values(self) -> dict[str, Any]:
         values = {}
         for key, value in self.kept.items():
-            table = next(table for table, names in _fields_by_table().items() if key in names)
+            table = self._homes(key)[key]
             try:
                 values[key] = read_value(self._kind(table), key, value)
             except ValueError as error:
@@ -256,13 +294,3 @@ class _Reader:
             first = names.setdefault(variant.configuration, name)
             if first != name:
                 refuse(f"variants must differ, got {plain(first)} and {plain(name)} equal", f"{self.file}, [variants]")
-
-
-def _fields_by_table() -> dict[str, list[str]]:
-    """The keys that each table may have; for [model], the keys of all families."""
-    families: list[type[ModelConfig]] = list(MODEL_FAMILIES.values())
-    return {
-        "protocol": [f.name for f in fields(Protocol)],
-        "model": list(dict.fromkeys(f.name for kind in families for f in fields(kind))),
-        "train": [f.name for f in fields(TrainConfig)],
-    }

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sweeper.config import Configuration, Protocol, TimmConfig
+from sweeper.config import Configuration, CustomConfig, Protocol, TimmConfig
 from sweeper.errors import UsageError, nearest, plain, shortened
 from sweeper.spaces.parameter import Parameter, Suggester, describe_parameter, encode
 
@@ -62,6 +62,12 @@ class Space:
         named = [model.model_name for model in models if isinstance(model, TimmConfig)]
         searched = self.parameters["model_name"].choices if "model_name" in self.parameters else ()
         return list(dict.fromkeys([*named, *searched]))
+
+    @property
+    def code_hashes(self) -> set[str]:
+        """The SHA-256 of the code of each network of the user's in the space."""
+        models = [variant.configuration.model for variant in self.variants.values()]
+        return {model.code_sha256 for model in models if isinstance(model, CustomConfig)}
 
     def variant(self, name: str) -> Variant:
         """The variant of this name; raises UsageError with the known names and a close match if there is none."""

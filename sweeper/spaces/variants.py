@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from sweeper.config import MODEL_FAMILIES, Configuration, ModelConfig, Protocol, TrainConfig
+from sweeper.config import Configuration, Protocol, TrainConfig
 from sweeper.errors import nearest, plain, refuse
+from sweeper.spaces.model_fields import implied, inherited, kind_of, missing
 from sweeper.spaces.parameter_reader import read_value
 from sweeper.spaces.reported import read_reported
 from sweeper.spaces.space import Variant
@@ -60,7 +61,9 @@ def _variant(
     values = known.get(current or "", dict(usual))
     for link in reversed(chain):
         try:
-            values = values | _own_values(tables[link], values.get("family", "convnet"))
+            own = _own_values(tables[link], values)
+            values = inherited(values, own) | own
+            values = implied(values) | values
         except ValueError as error:
             refuse(str(error), variant_place(file, link))
         known[link] = values
@@ -68,13 +71,20 @@ def _variant(
         reported = read_reported(tables[name].get("reported", []))
     except ValueError as error:
         refuse(str(error), variant_place(file, name))
+    argument, network = missing(values)
+    if argument:
+        refuse(f"{argument} must have a value, because {network} has no default for it", variant_place(file, name))
     return Variant(name, Configuration.from_values(values), reported, values.get("epochs"))
 
 
-def _own_values(table: Mapping[str, Any], family: str) -> dict[str, Any]:
-    """The values in the variant's own table; raises ValueError with key, rule and value."""
-    family = read_value(ModelConfig, "family", table.get("family", family))
-    kinds: dict[str, type] = {f.name: kind for kind in (MODEL_FAMILIES[family], TrainConfig) for f in fields(kind)}
+def _own_values(table: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values in the variant's own table, beside those that it inherits.
+
+    Raises ValueError with key, rule and value.
+    """
+    where = {key: table[key] for key in ("family", "network") if key in table}
+    model = kind_of(inherited(values, where) | where)
+    kinds: dict[str, type] = {f.name: kind for kind in (model, TrainConfig) for f in fields(kind)}
     kinds["epochs"] = Protocol  # the only key of the protocol that a variant may set
     own = {}
     for key, value in table.items():

@@ -1,7 +1,8 @@
 """Writes a configuration as a space file, which can be read, searched and trained like any other."""
 
 import json
-from dataclasses import asdict, fields
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from sweeper.config import Configuration, Protocol
@@ -15,13 +16,13 @@ def fixed_space(configuration: Configuration, protocol: Protocol, title: str, co
     parts = ["\n".join(f"# {line}" for line in comment.splitlines())] * bool(comment)
     parts.append(_table("space", {"title": title}))
     parts.append(_table("protocol", asdict(protocol)))
-    for table, config in (("model", configuration.model), ("train", configuration.train)):
-        parts.append(_table(table, {field.name: getattr(config, field.name) for field in fields(config)}))
+    parts.append(_table("model", configuration.model.values()))
+    parts.append(_table("train", asdict(configuration.train)))
     parts.append("[variants.baseline]")
     return "\n\n".join(parts) + "\n"
 
 
-def _table(name: str, values: dict[str, Any]) -> str:
+def _table(name: str, values: Mapping[str, Any]) -> str:
     # JSON's strings, numbers, booleans and arrays are TOML's, too.
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
     return "\n".join([f"[{name}]", *lines])

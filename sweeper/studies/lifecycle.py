@@ -222,6 +222,8 @@ def _refuse_changes(name: str, stored: Mapping[str, Any], spec: StudySpec, unkno
         remedy = "give the same value"
         if field == "data_sha256":
             remedy = "the training data, or what this version of sweeper reads of them, are others: restore them"
+        if field.endswith("code_sha256"):
+            remedy = "the code of the network has changed: give it as it was"
         raise UsageError(
             f"study {name} was started with {field} {shortened(repr(before))}, this command has "
             f"{shortened(repr(now))}: {remedy}, or --new for another study"

@@ -153,10 +153,8 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
 
         # A signal before the first training may end the process at once: there is nothing to save.
         with ends_on_failure(end, stop, on_signal=False):
-            tracker.log_text(
-                None,
-                {"space.toml": request.space.text, "environment.json": run_metadata.environment(planned.execution)},
-            )
+            environment = run_metadata.environment(planned.execution)
+            tracker.log_text(None, {**run_metadata.space_texts(request.space), "environment.json": environment})
             limits = Limits(
                 trials=options.trials,
                 deadline=None if options.timeout is None else started + options.timeout,

@@ -143,9 +143,21 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with whole_file(path) as temporary:
-            save_file({name: value.contiguous() for name, value in tensors.items()}, temporary, dict(metadata))
+            save_file(_apart(tensors), temporary, dict(metadata))
     except (OSError, SafetensorError) as error:
         raise _as_os_error(error, path) from error
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Contiguous tensors of which no two share memory, as the format needs it: layers may have the same weights."""
+    found: dict[str, Tensor] = {}
+    taken: set[int] = set()
+    for name, value in tensors.items():
+        whole = value.contiguous()
+        address = whole.untyped_storage().data_ptr()
+        found[name] = whole.clone() if address in taken else whole
+        taken.add(address)
+    return found
 
 
 def set_aside(path: Path) -> Path:

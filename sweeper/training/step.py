@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -55,7 +56,7 @@ class Step:
         self._mixer = mixing.Mixer(config, data.device) if mixing.is_on(config) else None
         self._class_weights = _balanced(data) if config.class_weights == "balanced" else None
         self._parameters = list(model.parameters())
-        heads = list(getattr(model, "aux", None) or ())
+        heads = list(_heads(model))
         self._sums = torch.zeros(4 + len(heads), device=data.device)
         self._loss, self._softmax_loss, self._correct, self._norm, *counts = self._sums.unbind()
         self._heads_correct = dict(zip(heads, counts, strict=True))
@@ -171,8 +172,13 @@ def log_loss(probabilities: Tensor, labels: Tensor, reduction: str = "mean") -> 
     return F.nll_loss(probabilities.clamp(min=torch.finfo(probabilities.dtype).tiny).log(), labels, reduction=reduction)
 
 
+def _heads(model: nn.Module) -> Any:
+    """The auxiliary heads by name; a network of the user's may call anything `aux`."""
+    return getattr(model, "aux", ()) if hasattr(model, "forward_heads") else ()
+
+
 def outputs_of(model: nn.Module, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
     """The network's output, and the outputs of its auxiliary heads by name."""
-    if not getattr(model, "aux", None):
+    if not _heads(model):
         return model(images), {}
     return model.forward_heads(images)  # type: ignore[operator]

@@ -420,7 +420,7 @@ def test_variant_of_another_family_is_a_comparator_and_loses_what_its_family_lac
     [
         (
             ('family = "mlp"', 'family = { choices = ["mlp", "convnet"] }'),
-            "family must be one of convnet, mlp, timm, got",
+            "family must be one of convnet, mlp, resnet, timm, custom, got",
         ),
         (("dropout_flatten = 0.1", "filters = [6]"), r"unknown key filters \(mine.toml, \[model\]\)"),
         (("pool_after = [1]", "model_name = 'x'"), r"unknown key model_name \(mine.toml, \[variants.conv\]\)"),

@@ -20,6 +20,7 @@ from sweeper.engine.local.process import module_folders, start
 from sweeper.engine.local.worker import Ready, WorkerSetup
 from sweeper.errors import SweeperError, said
 from sweeper.images.image_set import Scaling
+from sweeper.models import code_files
 from sweeper.process.signals import SIGNALS
 from sweeper.store.layout import Store
 
@@ -239,6 +240,7 @@ def start_workers(
         layout=execution.layout,
         memory=execution.worker_memory,
         graphs=execution.graphs,
+        code=code_files.in_use(),
     )
     logs = store.log_folder(owner, owner_id)
     return WorkerPool(setup, execution.devices, logs, execution.at_once, execution.tunes_concurrency)

@@ -20,6 +20,7 @@ from sweeper.engine.local.heartbeat import Heartbeat
 from sweeper.errors import DISK_FULL, first_line
 from sweeper.evaluation.amounts import amount
 from sweeper.events import Note
+from sweeper.models import code_files
 from sweeper.process.signals import SIGNALS
 from sweeper.training import memory
 
@@ -40,7 +41,8 @@ class WorkerSetup:
     """The settings that every worker gets once: the folder of the images that it may see, and how to compute.
 
     `scalings` holds (mean, std) by channel for each fold, or for the only split. `memory` is the most private memory
-    that a worker may hold, in bytes; None is no limit. With `graphs`, steps run as CUDA graphs.
+    that a worker may hold, in bytes; None is no limit. With `graphs`, steps run as CUDA graphs. `code` are files of
+    users' networks, as the command has read them.
     """
 
     images_folder: Path
@@ -50,6 +52,7 @@ class WorkerSetup:
     layout: str
     memory: int | None = None
     graphs: bool = False
+    code: Sequence[code_files.CodeFile] = ()
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,8 @@ def _work(connections: Sequence[Connection], setup: WorkerSetup, device_name: st
     os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = str(PRIMITIVES)
     import torch
 
+    for file in setup.code:
+        code_files.use(file)
     torch.set_num_threads(setup.threads)
     device = torch.device(device_name)
     if device.type == "cuda":

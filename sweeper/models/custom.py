@@ -1,0 +1,133 @@
+"""Networks of the user's own: built from their code, and traced as networks of every family."""
+
+import random
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from sweeper.config import CustomConfig
+from sweeper.errors import shortened
+from sweeper.models import foreign_calls, signatures, traced
+from sweeper.models.layers import Layer
+from sweeper.models.own_networks import OwnNetwork, find_again
+
+Shape = tuple[int, int, int]
+
+
+def build(config: CustomConfig, input_shape: Shape, n_classes: int) -> nn.Module:
+    """The network: normalised images (batch, channels, height, width) in, logits (batch, classes) out.
+
+    Raises ValueError when it cannot be made for such images, and UsageError if its code is not here.
+    """
+    network = _made(find_again(config), dict(config.arguments), input_shape, n_classes)
+    return nn.Sequential(network, nn.Softmax(dim=1)) if config.softmax_output else network
+
+
+def trace(config: CustomConfig, input_shape: Shape, n_classes: int) -> list[Layer]:
+    """The layers that hold parameters, in the order in which an image passes them; the rest comes last as "others".
+
+    Raises ValueError when the network cannot take such images, or does not give one tensor of logits for them, and
+    UsageError if its code is not here.
+    """
+    found = _traced(find_again(config), config.arguments, input_shape, n_classes)
+    if isinstance(found, str):
+        raise ValueError(found)
+    return list(found)
+
+
+@cache
+def _traced(
+    network: OwnNetwork, arguments: tuple[tuple[str, Any], ...], input_shape: Shape, n_classes: int
+) -> tuple[Layer, ...] | str:
+    """The layers, or why there are none."""
+    try:
+        return tuple(foreign_calls.call(_trace, network, dict(arguments), input_shape, n_classes))
+    except foreign_calls.ForeignError as error:
+        reason = str(error)
+        if not reason.startswith(network.name):
+            reason = f"{network.name} {traced.misfit(input_shape, reason)}"
+        return shortened(reason)
+
+
+def _trace(network: OwnNetwork, arguments: Mapping[str, Any], input_shape: Shape, n_classes: int) -> list[Layer]:
+    reason = ""
+    # On the device "meta" no memory is taken; but code that looks at a tensor's values needs one that has some.
+    for device in ("meta", "cpu"):
+        with torch.random.fork_rng(devices=[]), torch.device(device), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of layers that become too small, and of what "meta" cannot do
+            try:
+                module = _made(network, arguments, input_shape, n_classes)
+                _check(network, module, input_shape, n_classes)
+                return traced.trace(module, input_shape, device)
+            except ValueError as error:
+                reason = str(error)
+    raise ValueError(reason if reason.startswith(network.name) else f"{network.name} {reason}")
+
+
+def _made(network: OwnNetwork, arguments: Mapping[str, Any], input_shape: Shape, n_classes: int) -> nn.Module:
+    keywords = signatures.keywords(network, arguments)
+    with _seeded(), redirect_stdout(sys.stderr):
+        try:
+            module = network.call(input_shape=input_shape, n_classes=n_classes, **keywords)
+        except Exception as error:
+            raise ValueError(_misfit(network, input_shape, error)) from error
+        if not isinstance(module, nn.Module):
+            raise ValueError(f"{network.name} must return a torch.nn.Module, got {type(module).__name__}")
+        if any(map(is_lazy, [*module.parameters(), *module.buffers()])):
+            with torch.no_grad():
+                _output(network, module.eval(), input_shape)
+    return module.train()
+
+
+def _check(network: OwnNetwork, module: nn.Module, input_shape: Shape, n_classes: int) -> None:
+    """Raises ValueError for a module that cannot be trained to classify such images."""
+    if not any(parameter.requires_grad for parameter in module.parameters()):
+        raise ValueError(f"{network.name} has no parameters to train")
+    for mode in (True, False):  # some networks of torchvision give several outputs in training alone
+        module.train(mode)
+        with torch.no_grad():
+            output = _output(network, module, input_shape)
+        wanted = f"{network.name} must give a tensor of logits (images, classes)"
+        if not isinstance(output, Tensor):
+            raise ValueError(f"{wanted}, got {type(output).__name__}")
+        if tuple(output.shape) != (2, n_classes):
+            raise ValueError(f"{wanted}, here of 2x{n_classes}, got {traced.sizes(output.shape) or 'a single value'}")
+        if not output.is_floating_point():
+            raise ValueError(f"{wanted}, got one of {str(output.dtype).removeprefix('torch.')}")
+        if output.device.type == "cpu" and not bool(output.isfinite().all()):
+            raise ValueError(f"{network.name} gives NaN or infinite logits before any training")
+
+
+def _output(network: OwnNetwork, module: nn.Module, input_shape: Shape) -> Any:
+    """What the module gives for two images without content."""
+    device = next((tensor.device for tensor in module.parameters()), None)
+    try:
+        return module(torch.zeros(2, *input_shape, device=device))
+    except Exception as error:
+        raise ValueError(_misfit(network, input_shape, error)) from error
+
+
+def _misfit(network: OwnNetwork, input_shape: Shape, error: Exception) -> str:
+    return f"{network.name} {traced.misfit(input_shape, foreign_calls.in_words(error))}"
+
+
+@contextmanager
+def _seeded() -> Iterator[None]:
+    """Python's and NumPy's random numbers follow torch's seed for a while: some networks draw weights from them."""
+    before = random.getstate(), np.random.get_state()
+    seed = torch.default_generator.initial_seed() % 2**32
+    random.seed(seed)
+    np.random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])
