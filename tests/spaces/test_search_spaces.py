@@ -46,7 +46,7 @@ N_PARAMETERS = {
     # By hand, without biases: convs 288; 18,432 + 36,864 + 2,048 and 73,728 + 147,456 + 8,192 in the stages; batch norm
     # 64 + 384 + 768; 1,290 for the classes. For colour 576 more, and a third stage: 917,504, batch norm 1,536, 1,280.
     "grey_modern": dict.fromkeys(("baseline", "gentle"), 288 + 57_344 + 229_376 + 1_216 + 1_290),
-    "resnet_small": dict.fromkeys(("baseline", "cutmix"), 289_514 + 576 + 917_504 + 1_536 + 1_280),
+    "resnet_small": dict.fromkeys(("baseline", "gentle"), 289_514 + 576 + 917_504 + 1_536 + 1_280),
     # ResNet-18 has 11,689,512 for 1,000 classes (He et al., 2015): 513,000 in its last layer, here 5,130.
     "timm_small": {"baseline": 11_689_512 - 513_000 + 5_130},
 }
