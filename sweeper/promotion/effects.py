@@ -19,6 +19,7 @@ def _cycles_momentum(values: Values) -> bool:
 EFFECTIVE: Mapping[str, Callable[[Values], bool]] = {
     "leaky_relu_slope": _one_of("activation", "leaky_relu"),
     "pooling": lambda values: bool(values["pool_after"]),
+    "downsampling": lambda values: bool(values["downsample_at"]),
     "aux_weight": lambda values: bool(values.get("aux_heads")),
     "momentum": lambda values: values["optimizer"] in ("sgd", "rmsprop") and not _cycles_momentum(values),
     "nesterov": _one_of("optimizer", "sgd"),
@@ -39,6 +40,7 @@ EFFECTIVE: Mapping[str, Callable[[Values], bool]] = {
     "jitter_p": lambda values: any(values[name] > 0 for name in ("brightness", "contrast", "saturation")),
     "sharpness": lambda values: values["sharpness_p"] > 0,
     "erasing_area": lambda values: values["erasing_p"] > 0,
+    "mix_p": lambda values: values["mixup_alpha"] > 0 or values["cutmix_alpha"] > 0,
 }
 
 

@@ -62,8 +62,11 @@ def test_the_momentum_of_an_optimizer_outside_the_space_comes_with_it():
 
 
 def test_a_field_that_changes_nothing_is_no_choice():
-    champion = of(step_gamma=0.1, leaky_relu_slope=0.3, rotation_p=0.5, momentum=0.9)
+    champion = of(step_gamma=0.1, leaky_relu_slope=0.3, rotation_p=0.5, momentum=0.9, mix_p=0.5)
     assert set_back(champion, of()) == {}
+    resnet, downsampling = {"family": "resnet", "downsample_at": []}, {"downsampling": "max"}
+    assert set_back(of(**resnet, **downsampling), of(**resnet)) == {}
+    assert list(set_back(of(cutmix_alpha=1.0, mix_p=0.5), of())) == ["cutmix_alpha"]
 
 
 def test_conditions_that_follow_from_each_other_are_kept():
