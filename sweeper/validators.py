@@ -1,5 +1,6 @@
 """Rules for a configuration's fields: each returns the normalised value, or raises ValueError with rule and value."""
 
+import math
 import re
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ MOST_INTEGER = 2**31 - 1
 MOST_SEED = 2**32 - 1
 # Limited because each fold's images lie on disk for the workers while a study runs.
 MOST_FOLDS = 100
+MOST_REPEATS = 1000
 MOST_PER_GPU = 32  # trainings at once: the number of torch's streams
 
 
@@ -26,11 +28,39 @@ def bounded(value: int) -> int:
     return value
 
 
-def integer(minimum: int) -> Rule:
+def integer(minimum: int, maximum: int | None = None) -> Rule:
     def check(value: Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
             raise ValueError(f"must be an integer of at least {minimum}, got {value!r}")
-        return bounded(value)
+        if maximum is not None and value > maximum:
+            raise ValueError(f"must be an integer of at most {maximum}, got {value!r}")
+        return value if maximum is not None else bounded(value)
+
+    return check
+
+
+def optional(rule: Rule) -> Rule:
+    """The rule, or None."""
+    return lambda value: None if value is None else rule(value)
+
+
+def finite(value: Any) -> float:
+    if not is_number(value) or not math.isfinite(value):
+        raise ValueError(f"must be a finite number, got {value!r}")
+    return float(value)
+
+
+def text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"must be a non-empty text, got {value!r}")
+    return value
+
+
+def instance_of(kind: type) -> Rule:
+    def check(value: Any) -> Any:
+        if not isinstance(value, kind):
+            raise ValueError(f"must be a {kind.__name__}, got {value!r}")
+        return value
 
     return check
 

@@ -34,7 +34,7 @@ FLOORS = (
     {"data.formats", "folders"},
     {"images"},
     {"config", "evaluation", "store"},
-    {"errors", "process", "validators"},
+    {"errors", "process", "quantities", "validators"},
 )
 FLOOR = {package: number for number, packages in enumerate(reversed(FLOORS)) for package in packages}
 

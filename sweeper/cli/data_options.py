@@ -206,25 +206,6 @@ def load_space(source: DataSource, space_name: str | None, overrides: Sequence[s
 
     Notes which space is the default, unless `quiet`.
     """
-    from sweeper.data import lookup
-    from sweeper.spaces import reader
+    from sweeper.spaces import choice
 
-    lookup.path_of(source.dataset)  # an unknown data set is refused before an unknown space
-    if space_name is None:
-        shape = lookup.input_shape(source.dataset, source.options)
-        space_name = default_space(shape)
-        colour = "grey" if shape[0] == 1 else "colour"
-        if not quiet:
-            note(f"Space: {space_name}, the default for {colour} images of {shape[1]}x{shape[2]}")
-    return reader.load(space_name, overrides)
-
-
-def default_space(input_shape: tuple[int, int, int]) -> str:
-    """The default space for images of this shape (channels, height, width)."""
-    channels, height, width = input_shape
-    shorter, longer = sorted((height, width))
-    # Two poolings and three 5x5 convolutions leave nothing of smaller images, and far too large maps of larger ones.
-    if channels == 1 and shorter >= 28 and longer <= 32:
-        return "lenet5"
-    # Three poolings need 8 pixels; beyond 64, the first linear layer would hold nearly all parameters.
-    return "vgg_small" if shorter >= 8 and longer <= 64 else "timm_small"
+    return choice.load(source, space_name, overrides, notify=(lambda text: None) if quiet else note)

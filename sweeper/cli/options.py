@@ -13,12 +13,9 @@ from sweeper.cli.values import Folds, Jobs, JobsPerGpu, Size
 from sweeper.engine.options import DeviceOptions
 from sweeper.runs.options import TrainingOptions
 from sweeper.store.layout import Store, StoreOptions
-from sweeper.validators import MOST_INTEGER, MOST_SEED
+from sweeper.validators import MOST_INTEGER, MOST_REPEATS, MOST_SEED
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-
-MOST_REPEATS = 1000
 
 
 def decorated(function: Callable[..., Any], *options: Decorator) -> Callable[..., Any]:

@@ -126,10 +126,17 @@ def promote(
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other")
     given = given_parameters()
-    if {"top", "trials"} <= given:
-        raise UsageError("give one of --top and --trial, got both")
-    if allow_retest and not test:
-        raise UsageError("--allow-retest needs --test")
+    options = PromotionOptions(
+        top=top,
+        trials=trials,
+        seeds=seeds,
+        prefer=prefer,
+        test=test,
+        allow_retest=allow_retest,
+        again=again,
+        replace=replace,
+    )
+    options.check(given)
     note_imports(quiet=quiet)
     from sweeper.promotion.request import PromotionRequest
 
@@ -137,16 +144,7 @@ def promote(
     study, command = named_study(where, study)
     request = PromotionRequest(
         study=study,
-        options=PromotionOptions(
-            top=top,
-            trials=trials,
-            seeds=seeds,
-            prefer=prefer,
-            test=test,
-            allow_retest=allow_retest,
-            again=again,
-            replace=replace,
-        ),
+        options=options,
         given=given,
         device=device,
         max_bytes=max_bytes,

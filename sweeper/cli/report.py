@@ -4,7 +4,6 @@ import json
 import os
 import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -13,10 +12,7 @@ from sweeper.cli.notes import note
 from sweeper.cli.options import code_option, given_parameters, json_option, resolve_store, store_options
 from sweeper.errors import SweeperError, UsageError
 from sweeper.process.resources import usable_cores
-from sweeper.store.layout import Store, StoreOptions
-
-if TYPE_CHECKING:
-    from sweeper.tracking.study_run import StudyRun
+from sweeper.store.layout import StoreOptions
 
 
 @click.command()
@@ -72,38 +68,16 @@ def report(
         raise UsageError(f"--open shows a page: leave it out with --format {form}")
     from sweeper.report.collect import collect
     from sweeper.report.data_set import DataPlace
-    from sweeper.report.writing import FORMS, check_place, write
-    from sweeper.studies.queries import find_study
+    from sweeper.report.making import make
 
     where = resolve_store(store)
-    name = find_study(where, study).study_name
-    path = output or Path(f"{name}{FORMS[form]}")
-    if not as_json:
-        check_place(path, form)
     progress = (lambda text: None) if quiet else note
     place = DataPlace(data_dir, offline, max_bytes)
-    found, run = collect(where, name, place, usable_cores(os.environ), progress)
     if as_json:
+        found, _ = collect(where, study, place, usable_cores(os.environ), progress)
         click.echo(json.dumps(found.as_json()))
         return
-    progress("Drawing the figures")
-    write(found, path, form)
-    if form == "html":
-        _log(where, run, path, is_snapshot=found.study["is_snapshot"])
+    path = make(where, study, output, form, place, progress, warn=note)
     click.echo(path)
     if opened and not webbrowser.open(path.absolute().as_uri()):
         raise SweeperError(f"no browser could be opened: open {path} yourself (--open)")
-
-
-def _log(store: Store, run: "StudyRun | None", path: Path, *, is_snapshot: bool) -> None:
-    """Puts the page into the study's run; a study that is still running has not its report yet."""
-    from sweeper.tracking.study_run import add_file
-
-    if run is None or is_snapshot:
-        why = "the study is still running" if is_snapshot else "it has no run of this study that could be read"
-        note(f"MLflow gets no copy of the page: {why}")
-        return
-    try:
-        add_file(store, run.run_id, path, "report")
-    except SweeperError as error:
-        note(f"Warning: MLflow has no copy of the page: {error}")

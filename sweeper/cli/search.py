@@ -26,7 +26,7 @@ from sweeper.cli.search_outcome import resume_command, show_outcome
 from sweeper.cli.values import Duration
 from sweeper.data.source import DataSource
 from sweeper.engine.options import DeviceOptions
-from sweeper.errors import SweeperError, UsageError, plain, shortened
+from sweeper.errors import SweeperError, UsageError
 from sweeper.runs.options import TrainingOptions
 from sweeper.store.arguments import store_arguments
 from sweeper.store.layout import StoreOptions
@@ -37,7 +37,6 @@ from sweeper.sweep.options import SearchOptions
 
 if TYPE_CHECKING:
     from sweeper.events import Event
-    from sweeper.spaces.space import Space
     from sweeper.sweep.request import SearchRequest
     from sweeper.sweep.run import SearchOutcome
 
@@ -162,34 +161,23 @@ def search(
       sweeper search fashion_mnist --subset 2000 --epochs 2 --trials 6 --set activation=relu,gelu
       sweeper search fashion_mnist --space lenet5_steps --variants-only
     """
-    from sweeper.data.lookup import name_of
-    from sweeper.store.names import check_study_name
-
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other")
-    if target is not None:
-        check_target(target, metric)
     if max_latency is not None and not math.isfinite(max_latency):
         raise UsageError(f"--max-latency must be a finite number of milliseconds, got {max_latency}")
+    if target is not None:
+        check_target(target, metric)
     space = load_space(source, space_name, overrides, quiet=quiet)
-    usual = f"{name_of(source.dataset)}-{space.name}" + "-variants" * variants_only
-    name = check_study_name(usual if study is None else study)
-    if variants_only:
-        _refuse_search_options()
-        trials, pruner = len(space.variants), "none"
-
     note_imports(quiet=quiet)
     from sweeper.sweep.request import SearchRequest
 
-    if not quiet:
-        _note_unused_epochs(space, training, variants_only=variants_only)
     where = resolve_store(store)
-    request = SearchRequest(
-        source=source,
-        space=space,
-        training=training,
-        device=device,
-        options=SearchOptions(
+    request = SearchRequest.of(
+        source,
+        space,
+        training,
+        device,
+        SearchOptions(
             trials=trials,
             variants_only=variants_only,
             sampler=sampler,
@@ -203,11 +191,14 @@ def search(
             trial_timeout=trial_timeout,
             keep=keep,
         ),
-        store=where,
-        study=name,
+        where,
+        study=study,
         new=new,
         command=command_line(where),
+        given=given_parameters(),
     )
+    if not quiet and (unused := request.unused_epochs):
+        note(unused)
     if dry_run:
         from sweeper.cli.dry_run import show_plan
 
@@ -223,24 +214,6 @@ def search(
     else:
         show_outcome(outcome, request)
     _end_command(outcome, request)
-
-
-def _note_unused_epochs(space: "Space", training: TrainingOptions, *, variants_only: bool) -> None:
-    """Notes which variants have their own epochs, because a search does not use them."""
-    own = space.variant_epochs
-    if own and training.epochs is None and not variants_only:
-        named = ", ".join(f"{plain(name)} ({number})" for name, number in own.items())
-        note(
-            f"In a search every trial has {space.protocol.epochs} epochs; the epochs of these variants are ignored: "
-            f"{shortened(named)}"
-        )
-
-
-def _refuse_search_options() -> None:
-    """Refuses options that are useless for a comparison of named variants."""
-    for option in ("trials", "sampler", "pruner"):
-        if option in given_parameters():
-            raise UsageError(f"--variants-only trains each variant to its end, and takes no --{option}")
 
 
 def _run(request: "SearchRequest", *, quiet: bool, verbose: bool) -> "SearchOutcome":

@@ -5,11 +5,10 @@ from typing import Any
 
 import click
 
+from sweeper import quantities
 from sweeper.images import class_names
 from sweeper.images.value_range import ValueRange
 from sweeper.validators import MOST_FOLDS, MOST_PER_GPU
-
-SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 
 
 class Duration(click.ParamType):
@@ -20,17 +19,10 @@ class Duration(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         if isinstance(value, float):
             return value
-        text = str(value).strip().lower()
-        parts = re.findall(r"(\d+(?:\.\d+)?)([dhms])", text)
-        if re.fullmatch(r"\d+(\.\d+)?", text):
-            seconds = float(text)
-        elif parts and "".join(number + unit for number, unit in parts) == text:
-            seconds = sum(float(number) * SECONDS[unit] for number, unit in parts)
-        else:
-            self.fail(f"must be a duration such as 90s, 45m, 2h or 1h30m, got {value!r}", param, ctx)
-        if seconds <= 0:
-            self.fail(f"must be longer than 0 seconds, got {value!r}", param, ctx)
-        return seconds
+        try:
+            return quantities.seconds(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Jobs(click.ParamType):
@@ -111,11 +103,10 @@ class Pixels(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
-        parts = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)([KM]?)", str(value), re.ASCII | re.IGNORECASE)
-        found = round(float(parts[1]) * {"": 1, "K": 1000, "M": 1_000_000}[parts[2].upper()]) if parts else 0
-        if found < 1:
-            self.fail(f"must be a positive number such as 108M, got {value!r}", param, ctx)
-        return found
+        try:
+            return quantities.pixels(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Size(click.ParamType):
@@ -126,8 +117,7 @@ class Size(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
         if value is None or value == "auto" or isinstance(value, int):
             return value if isinstance(value, int) else None
-        parts = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([MG])(i?)B", str(value), re.ASCII | re.IGNORECASE)
-        if not parts:
-            self.fail(f"must be auto or a size such as 4GB or 1.5GiB, got {value!r}", param, ctx)
-        base = 1024 if parts[3] else 1000
-        return round(float(parts[1]) * base ** (2 if parts[2].upper() == "M" else 3))
+        try:
+            return quantities.size(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)

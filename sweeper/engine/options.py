@@ -2,9 +2,15 @@
 
 from dataclasses import dataclass
 
+from sweeper.config.fields import Checked, ruled
+from sweeper.validators import MOST_PER_GPU, integer, optional, text
+
+# As many as four digits can name.
+MOST_JOBS = 9999
+
 
 @dataclass(frozen=True)
-class DeviceOptions:
+class DeviceOptions(Checked):
     """The user's options for where trainings run.
 
     `device` is auto, cpu, cuda, mps, or CUDA devices by number ("cuda:0,cuda:1"). `jobs` is how many trainings run at
@@ -13,7 +19,7 @@ class DeviceOptions:
     an equal share of the memory.
     """
 
-    device: str = "auto"
-    jobs: int | None = None
-    jobs_per_gpu: int | None = None
-    worker_memory: int | None = None
+    device: str = ruled("auto", text)
+    jobs: int | None = ruled(None, optional(integer(1, MOST_JOBS)))
+    jobs_per_gpu: int | None = ruled(None, optional(integer(0, MOST_PER_GPU)))
+    worker_memory: int | None = ruled(None, optional(integer(1, 2**63 - 1)))

@@ -17,8 +17,11 @@ FORM = 'Trousers = ["Jeans", "Leggings"]'
 
 def read_map(path: Path) -> ClassMap:
     """The new classes in label order, each with its old names. Raises UsageError with rule, value and place."""
-    table = _table(path)
-    place = f"--map {plain(path)}"
+    return class_map(_table(path), f"--map {plain(path)}")
+
+
+def class_map(table: Mapping[str, Any], place: str) -> ClassMap:
+    """The map in this table of new names, each with its old name or a list of them. Raises UsageError at this place."""
     olds: dict[str, str] = {}
     classes = []
     for key, value in table.items():

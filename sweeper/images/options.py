@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from sweeper.config.fields import Checked, ruled
 from sweeper.images.value_range import ValueRange
+from sweeper.validators import boolean, instance_of, integer, one_of, optional, sequence, text
 
 # How an image of other proportions becomes one of the wanted size.
 Fit = Literal["pad", "crop", "stretch"]
@@ -34,7 +36,7 @@ STORED_IF_GIVEN = (
 
 
 @dataclass(frozen=True)
-class DataOptions:
+class DataOptions(Checked):
     """How the images of a data set are read.
 
     `map` gives new classes, each made of one or more of the data set's own; classes that it does not name are left out.
@@ -52,27 +54,27 @@ class DataOptions:
     2); None is 1, but refuses data where it may be 2.
     """
 
-    classes: tuple[str, ...] = ()
-    resize: int | None = None
-    fit: Fit = "pad"
-    grayscale: bool = False
-    skip_bad: bool = False
-    max_pixels: int | None = None
-    train_dir: str | None = None
-    val_dir: str | None = None
-    test_dir: str | None = None
-    depth: int | None = None
-    resplit: bool = False
-    labels: str | None = None
-    image_column: str | None = None
-    label_column: str | None = None
-    split_column: str | None = None
-    map: ClassMap = ()
-    min_per_class: int | None = None
-    value_range: ValueRange | None = None
-    background: Background = "white"
-    no_exif: bool = False
-    channels: Channels | None = None
+    classes: tuple[str, ...] = ruled((), sequence(text, empty=True))
+    resize: int | None = ruled(None, optional(integer(1, MOST_SIDE)))
+    fit: Fit = ruled("pad", one_of(*get_args(Fit)))
+    grayscale: bool = ruled(False, boolean)
+    skip_bad: bool = ruled(False, boolean)
+    max_pixels: int | None = ruled(None, optional(integer(1, 2**63 - 1)))
+    train_dir: str | None = ruled(None, optional(text))
+    val_dir: str | None = ruled(None, optional(text))
+    test_dir: str | None = ruled(None, optional(text))
+    depth: int | None = ruled(None, optional(integer(1, 2)))
+    resplit: bool = ruled(False, boolean)
+    labels: str | None = ruled(None, optional(text))
+    image_column: str | None = ruled(None, optional(text))
+    label_column: str | None = ruled(None, optional(text))
+    split_column: str | None = ruled(None, optional(text))
+    map: ClassMap = ruled((), instance_of(tuple))
+    min_per_class: int | None = ruled(None, optional(integer(2)))
+    value_range: ValueRange | None = ruled(None, optional(instance_of(ValueRange)))
+    background: Background = ruled("white", one_of(*get_args(Background)))
+    no_exif: bool = ruled(False, boolean)
+    channels: Channels | None = ruled(None, optional(one_of(*get_args(Channels))))
 
     @property
     def for_folders(self) -> list[str]:

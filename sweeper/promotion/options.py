@@ -1,14 +1,18 @@
 """The options of a promotion, with all defaults. Imports nothing slow."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from sweeper.config.fields import Checked, ruled
+from sweeper.errors import UsageError
+from sweeper.validators import boolean, integer, one_of, sequence
 
 PREFERENCES = ("accuracy", "small", "fast")
 
 
 @dataclass(frozen=True)
-class PromotionOptions:
+class PromotionOptions(Checked):
     """The options of a promotion.
 
     `top` configurations of the search, or the `trials` with these numbers, are retrained, each with `seeds` seeds for
@@ -18,14 +22,21 @@ class PromotionOptions:
     comparison says.
     """
 
-    top: int = 2
-    seeds: int = 3
-    prefer: str = "accuracy"
-    test: bool = False
-    allow_retest: bool = False
-    again: bool = False
-    replace: bool = False
-    trials: Sequence[int] = ()
+    top: int = ruled(2, integer(1))
+    seeds: int = ruled(3, integer(1))
+    prefer: str = ruled("accuracy", one_of(*PREFERENCES))
+    test: bool = ruled(False, boolean)
+    allow_retest: bool = ruled(False, boolean)
+    again: bool = ruled(False, boolean)
+    replace: bool = ruled(False, boolean)
+    trials: Sequence[int] = ruled((), sequence(integer(0), empty=True))
+
+    def check(self, given: Collection[str]) -> None:
+        """Raises UsageError for options that contradict each other; `given` are the names of those that a user gave."""
+        if {"top", "trials"} <= set(given):
+            raise UsageError("give one of --top and --trial, got both")
+        if self.allow_retest and not self.test:
+            raise UsageError("--allow-retest needs --test")
 
     @property
     def n_asked(self) -> int:

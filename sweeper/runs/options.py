@@ -4,10 +4,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sweeper.config import Protocol
+from sweeper.config.fields import Checked, ruled
+from sweeper.validators import MOST_INTEGER, MOST_REPEATS, MOST_SEED, folds, integer, optional
 
 
 @dataclass(frozen=True)
-class TrainingOptions:
+class TrainingOptions(Checked):
     """How trainings are repeated and seeded.
 
     `epochs`, `folds` and `repeats` override the space's protocol unless they are None. `seed` determines all seeds of
@@ -15,12 +17,12 @@ class TrainingOptions:
     set are used; None means all.
     """
 
-    epochs: int | None = None
-    folds: int | None = None
-    repeats: int | None = None
-    seed: int = 0
-    subset: int | None = None
-    split_seed: int | None = None
+    epochs: int | None = ruled(None, optional(integer(1, MOST_INTEGER)))
+    folds: int | None = ruled(None, optional(folds))
+    repeats: int | None = ruled(None, optional(integer(1, MOST_REPEATS)))
+    seed: int = ruled(0, integer(0, MOST_SEED))
+    subset: int | None = ruled(None, optional(integer(1)))
+    split_seed: int | None = ruled(None, optional(integer(0, MOST_SEED)))
 
     @property
     def seed_of_splits(self) -> int:

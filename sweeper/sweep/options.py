@@ -2,9 +2,15 @@
 
 from dataclasses import dataclass
 
+from sweeper.config.fields import Checked, ruled
+from sweeper.studies.objective import METRICS
+from sweeper.studies.pruners import AUTO, PRUNERS
+from sweeper.studies.samplers import SAMPLERS
+from sweeper.validators import boolean, finite, integer, one_of, optional, positive
+
 
 @dataclass(frozen=True)
-class SearchOptions:
+class SearchOptions(Checked):
     """The options of a search.
 
     `trials` is the total number of distinct configurations, including those of earlier commands on the study. With
@@ -15,15 +21,15 @@ class SearchOptions:
     of the best trials keep their weights.
     """
 
-    trials: int = 50
-    variants_only: bool = False
-    sampler: str = "tpe"
-    pruner: str = "auto"
-    metric: str = "accuracy"
-    max_params: int | None = None
-    max_madds: int | None = None
-    max_latency: float | None = None
-    target: float | None = None
-    timeout: float | None = None
-    trial_timeout: float | None = None
-    keep: int = 5
+    trials: int = ruled(50, integer(1))
+    variants_only: bool = ruled(False, boolean)
+    sampler: str = ruled("tpe", one_of(*SAMPLERS))
+    pruner: str = ruled(AUTO, one_of(AUTO, *PRUNERS))
+    metric: str = ruled("accuracy", one_of(*METRICS))
+    max_params: int | None = ruled(None, optional(integer(1, 2**63 - 1)))
+    max_madds: int | None = ruled(None, optional(integer(1, 2**63 - 1)))
+    max_latency: float | None = ruled(None, optional(positive))
+    target: float | None = ruled(None, optional(finite))
+    timeout: float | None = ruled(None, optional(positive))
+    trial_timeout: float | None = ruled(None, optional(positive))
+    keep: int = ruled(5, integer(0))

@@ -3,7 +3,6 @@ import pytest
 from click.testing import CliRunner
 
 from sweeper.cli import main
-from sweeper.cli.data_options import default_space
 from sweeper.cli.values import Duration, Jobs, Names, Pixels, Size
 from sweeper.data.source import DataSource
 from sweeper.engine.options import DeviceOptions
@@ -11,6 +10,7 @@ from sweeper.images.options import DataOptions
 from sweeper.images.value_range import ValueRange
 from sweeper.promotion.options import PromotionOptions
 from sweeper.runs.options import TrainingOptions
+from sweeper.spaces import choice
 from sweeper.sweep.options import SearchOptions
 
 
@@ -96,7 +96,7 @@ def test_names_have_commas_between_them():
     ],
 )
 def test_space_where_none_is_named_suits_the_images(input_shape, space):
-    assert default_space(input_shape) == space
+    assert choice.default(input_shape) == space
 
 
 class Asked(Exception):

@@ -8,8 +8,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO
 
-import sweeper
-
 # A process of multiprocessing's would import the user's script once more, and so need scripts that ask for `__name__`.
 # This one gets the folders of modules as its first message, before it imports anything but that connection. Its
 # arguments are its name, device and log, which `ps` shows, and the descriptors of its lifeline and its connections.
@@ -44,7 +42,7 @@ def module_folders() -> list[str]:
 
     A program may have changed its current folder since it imported sweeper from there.
     """
-    own = str(Path(sweeper.__file__).parents[1])
+    own = str(Path(__file__).resolve().parents[3])
     return [*sys.path, *([] if own in sys.path else [own])]
 
 
