@@ -39,6 +39,17 @@ def integer(minimum: int, maximum: int | None = None) -> Rule:
     return check
 
 
+def count(minimum: int) -> Rule:
+    """An integer of any size, such as a number of trials: more than there are means all."""
+
+    def check(value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+            raise ValueError(f"must be an integer of at least {minimum}, got {value!r}")
+        return value
+
+    return check
+
+
 def optional(rule: Rule) -> Rule:
     """The rule, or None."""
     return lambda value: None if value is None else rule(value)

@@ -81,4 +81,4 @@ class LiveView:
             if batches is not None and batches.epoch == epoch + 1:
                 bar = ProgressBar(batches.total, batches.done, width=10)
             table.add_row(Text(name), f"{epoch} of {start.epochs}", *row, bar)
-        return Group(head, table, *step)
+        return Group(head, *([table] if self.running else []), *step)

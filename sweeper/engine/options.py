@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from sweeper.config.fields import Checked, ruled
-from sweeper.validators import MOST_PER_GPU, integer, optional, text
+from sweeper.validators import MOST_PER_GPU, count, integer, optional, text
 
 # As many as four digits can name.
 MOST_JOBS = 9999
@@ -22,4 +22,4 @@ class DeviceOptions(Checked):
     device: str = ruled("auto", text)
     jobs: int | None = ruled(None, optional(integer(1, MOST_JOBS)))
     jobs_per_gpu: int | None = ruled(None, optional(integer(0, MOST_PER_GPU)))
-    worker_memory: int | None = ruled(None, optional(integer(1, 2**63 - 1)))
+    worker_memory: int | None = ruled(None, optional(count(1)))

@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 
 from sweeper.config.fields import Checked, ruled
 from sweeper.images.value_range import ValueRange
-from sweeper.validators import boolean, instance_of, integer, one_of, optional, sequence, text
+from sweeper.validators import boolean, count, instance_of, integer, one_of, optional, sequence, text
 
 # How an image of other proportions becomes one of the wanted size.
 Fit = Literal["pad", "crop", "stretch"]
@@ -59,7 +59,7 @@ class DataOptions(Checked):
     fit: Fit = ruled("pad", one_of(*get_args(Fit)))
     grayscale: bool = ruled(False, boolean)
     skip_bad: bool = ruled(False, boolean)
-    max_pixels: int | None = ruled(None, optional(integer(1, 2**63 - 1)))
+    max_pixels: int | None = ruled(None, optional(count(1)))
     train_dir: str | None = ruled(None, optional(text))
     val_dir: str | None = ruled(None, optional(text))
     test_dir: str | None = ruled(None, optional(text))
@@ -70,7 +70,7 @@ class DataOptions(Checked):
     label_column: str | None = ruled(None, optional(text))
     split_column: str | None = ruled(None, optional(text))
     map: ClassMap = ruled((), instance_of(tuple))
-    min_per_class: int | None = ruled(None, optional(integer(2)))
+    min_per_class: int | None = ruled(None, optional(count(2)))
     value_range: ValueRange | None = ruled(None, optional(instance_of(ValueRange)))
     background: Background = ruled("white", one_of(*get_args(Background)))
     no_exif: bool = ruled(False, boolean)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sweeper.config.fields import Checked, ruled
 from sweeper.errors import UsageError
-from sweeper.validators import boolean, integer, one_of, sequence
+from sweeper.validators import boolean, count, one_of, sequence
 
 PREFERENCES = ("accuracy", "small", "fast")
 
@@ -22,14 +22,14 @@ class PromotionOptions(Checked):
     comparison says.
     """
 
-    top: int = ruled(2, integer(1))
-    seeds: int = ruled(3, integer(1))
+    top: int = ruled(2, count(1))
+    seeds: int = ruled(3, count(1))
     prefer: str = ruled("accuracy", one_of(*PREFERENCES))
     test: bool = ruled(False, boolean)
     allow_retest: bool = ruled(False, boolean)
     again: bool = ruled(False, boolean)
     replace: bool = ruled(False, boolean)
-    trials: Sequence[int] = ruled((), sequence(integer(0), empty=True))
+    trials: Sequence[int] = ruled((), sequence(count(0), empty=True))
 
     def check(self, given: Collection[str]) -> None:
         """Raises UsageError for options that contradict each other; `given` are the names of those that a user gave."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from sweeper.config import Protocol
 from sweeper.config.fields import Checked, ruled
-from sweeper.validators import MOST_INTEGER, MOST_REPEATS, MOST_SEED, folds, integer, optional
+from sweeper.validators import MOST_INTEGER, MOST_REPEATS, MOST_SEED, count, folds, integer, optional
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class TrainingOptions(Checked):
     folds: int | None = ruled(None, optional(folds))
     repeats: int | None = ruled(None, optional(integer(1, MOST_REPEATS)))
     seed: int = ruled(0, integer(0, MOST_SEED))
-    subset: int | None = ruled(None, optional(integer(1)))
+    subset: int | None = ruled(None, optional(count(1)))
     split_seed: int | None = ruled(None, optional(integer(0, MOST_SEED)))
 
     @property

@@ -6,7 +6,7 @@ from sweeper.config.fields import Checked, ruled
 from sweeper.studies.objective import METRICS
 from sweeper.studies.pruners import AUTO, PRUNERS
 from sweeper.studies.samplers import SAMPLERS
-from sweeper.validators import boolean, finite, integer, one_of, optional, positive
+from sweeper.validators import boolean, count, finite, one_of, optional, positive
 
 
 @dataclass(frozen=True)
@@ -21,15 +21,15 @@ class SearchOptions(Checked):
     of the best trials keep their weights.
     """
 
-    trials: int = ruled(50, integer(1))
+    trials: int = ruled(50, count(1))
     variants_only: bool = ruled(False, boolean)
     sampler: str = ruled("tpe", one_of(*SAMPLERS))
     pruner: str = ruled(AUTO, one_of(AUTO, *PRUNERS))
     metric: str = ruled("accuracy", one_of(*METRICS))
-    max_params: int | None = ruled(None, optional(integer(1, 2**63 - 1)))
-    max_madds: int | None = ruled(None, optional(integer(1, 2**63 - 1)))
+    max_params: int | None = ruled(None, optional(count(1)))
+    max_madds: int | None = ruled(None, optional(count(1)))
     max_latency: float | None = ruled(None, optional(positive))
     target: float | None = ruled(None, optional(finite))
     timeout: float | None = ruled(None, optional(positive))
     trial_timeout: float | None = ruled(None, optional(positive))
-    keep: int = ruled(5, integer(0))
+    keep: int = ruled(5, count(0))

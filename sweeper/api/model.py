@@ -1,0 +1,111 @@
+"""`sweeper.load_model`: a trained network, with the preprocessing of its training."""
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Unpack
+
+from sweeper.api import arguments
+from sweeper.api.keywords import StoreKeywords
+from sweeper.api.running import translated
+from sweeper.errors import SweeperError, UsageError, joined
+from sweeper.store.layout import Store, StoreOptions
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from sweeper.analysis.network import TrainedNetwork
+    from sweeper.analysis.prediction import Prediction
+
+
+class Model:
+    """A trained network on the CPU, in evaluation mode.
+
+    `module` takes raw pixels, uint8 (n, channels, height, width), and gives logits (n, classes). `input_shape` is
+    (channels, height, width).
+    """
+
+    def __init__(self, store: Store, network: "TrainedNetwork") -> None:
+        self._store, self._network = store, network
+
+    @property
+    def name(self) -> str:
+        return self._network.name
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of the logits."""
+        return self._network.classes
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        return self._network.input_shape
+
+    @property
+    def module(self) -> "nn.Module":
+        return self._network.network
+
+    def predict(self, images: Any, *, top: int = 3, skip_bad: bool = False) -> "list[Prediction]":
+        """The `top` most probable classes of each image, in the order of the images.
+
+        `images` are paths of files and folders, or one; or arrays as `probabilities` takes them. Raises SweeperError,
+        naming the files that are no images, unless `skip_bad` leaves them out, and UsageError for what is no image.
+        """
+        if not isinstance(top, int) or isinstance(top, bool) or top < 1:
+            raise UsageError(f"top must be an integer of at least 1, got {top!r}")
+        from sweeper.analysis import prediction
+
+        paths = _paths(images)
+        with translated():
+            if paths is None:
+                return [prediction.prediction(self._network, row, top, None, "") for row in self.probabilities(images)]
+            found = list(prediction.predict_files(self._store, self._network, paths, top=top))
+            bad = [each for each in found if not isinstance(each, prediction.Prediction)]
+            if bad and not skip_bad:
+                more = f", and {len(bad) - 1:,} more" if len(bad) > 1 else ""
+                raise SweeperError(f"{joined([bad[0].file])} cannot be predicted: {bad[0].reason}{more} (skip_bad)")
+            return [each for each in found if isinstance(each, prediction.Prediction)]
+
+    def probabilities(self, images: Any) -> "NDArray[np.float32]":
+        """The probabilities (n, classes) of one image or of n, of any size: arrays, or images of Pillow.
+
+        Grey or colour, channels first or last, uint8 or floats, as the registered model takes them. Raises UsageError.
+        """
+        import numpy as np
+
+        from sweeper.analysis import prediction
+
+        arrays = [np.asarray(each) for each in images] if isinstance(images, list | tuple) else np.asarray(images)
+        if isinstance(arrays, list):
+            with translated():
+                rows = [prediction.probabilities(self._network, array) for array in arrays]
+            return np.concatenate(rows) if rows else np.empty((0, len(self.classes)), np.float32)
+        with translated():
+            return prediction.probabilities(self._network, arrays)
+
+    def __repr__(self) -> str:
+        size = "x".join(map(str, self.input_shape))
+        return f"<Model {self.name}: {len(self.classes)} classes ({joined(self.classes)}), images {size}>"
+
+
+def _paths(images: Any) -> list[str] | None:
+    """The paths, if these are paths; None for images themselves."""
+    if isinstance(images, str | os.PathLike):
+        return [os.path.expanduser(os.fspath(images))]
+    if isinstance(images, Sequence) and images and all(isinstance(each, str | os.PathLike) for each in images):
+        return [os.path.expanduser(os.fspath(each)) for each in images]
+    return None
+
+
+@arguments.takes(StoreOptions)
+def load_model(name: str, **options: Unpack[StoreKeywords]) -> Model:
+    """The network of this name: NAME@ALIAS or NAME/VERSION of a registered model, STUDY:TRIAL, or the id of a run.
+
+    Raises UsageError for a name of nothing, and SweeperError if the store cannot be used.
+    """
+    with translated():
+        store = arguments.store_of(options)
+        from sweeper.analysis.network import find
+
+        return Model(store, find(store, str(name), "load_model"))
