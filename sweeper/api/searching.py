@@ -1,6 +1,7 @@
 """`sweeper.search`: a whole search, as `sweeper search` runs it."""
 
 import os
+from collections.abc import Mapping
 from typing import Unpack
 
 from sweeper.api import arguments
@@ -15,7 +16,6 @@ from sweeper.events import Event, Note, Step, SweepStarted
 from sweeper.images.options import DataOptions
 from sweeper.runs.options import TrainingOptions
 from sweeper.runs.stop import StopRequest
-from sweeper.spaces.space import Space
 from sweeper.store.layout import StoreOptions
 from sweeper.sweep.options import SearchOptions
 
@@ -54,13 +54,11 @@ def search(
         from sweeper.sweep.request import SearchRequest
         from sweeper.sweep.run import run
 
-        if isinstance(space, Space | dict) or isinstance(given.get("map"), dict):
-            command = ["sweeper.search", source.dataset]  # no command line says the same
-        else:
-            named = None if space is None else os.fspath(space)  # type: ignore[arg-type]
-            words = search_command(
-                source, [asked, training, device], given | {"study": study, "new": new}, named, overrides
-            )
+        command = ["sweeper.search", source.dataset]  # no command line says the same
+        if isinstance(space, str | os.PathLike | None) and not isinstance(given.get("map"), Mapping):
+            named = None if space is None else os.fspath(space)
+            asked_for = given | {"study": study, "new": new}
+            words = search_command(source, [asked, training, device], asked_for, named, overrides)
             command = in_store(words, store)
         request = SearchRequest.of(
             source, found, training, device, asked, store, study=study, new=new, command=command, given=given.keys()

@@ -3,14 +3,15 @@
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from sweeper.data.source import DataSource
 from sweeper.errors import UsageError
-from sweeper.spaces import choice, reader
-from sweeper.spaces.space import Space
 
-SpaceLike = str | os.PathLike[str] | Space | Mapping[str, Any]
+if TYPE_CHECKING:
+    from sweeper.spaces.space import Space
+
+SpaceLike: TypeAlias = Union[str, os.PathLike[str], "Space", Mapping[str, Any]]
 Overrides = Mapping[str, Any] | Sequence[str]
 # The name of a space that has no file.
 UNNAMED = "custom"
@@ -18,8 +19,11 @@ UNNAMED = "custom"
 
 def space_of(
     space: SpaceLike | None, source: DataSource, overrides: Sequence[str], notify: Callable[[str], None]
-) -> Space:
+) -> "Space":
     """The space with the overrides; without one, the default for the images. Raises UsageError."""
+    from sweeper.spaces import choice, reader
+    from sweeper.spaces.space import Space
+
     match space:
         case Space():
             return reader.parse(space.text, name=space.name, file=space.name, overrides=overrides)
