@@ -11,6 +11,7 @@ from sweeper.data import lookup
 from sweeper.data.source import DataSource
 from sweeper.images import class_names
 from sweeper.images.value_range import ValueRange
+from sweeper.models import code_files
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 
@@ -28,12 +29,13 @@ def search_command(
         words += ["--set", override]
     for name in ("study", "new"):
         words += _words(name, given.get(name))
+    words += code_files.arguments()
     return [*words, *_of(source.options, class_map=given.get("map")), *_of(source), *_of_all(options)]
 
 
 def promote_command(study: str, options: Sequence[Any]) -> list[str]:
     """The words of `sweeper promote` for this call, without those of its store."""
-    return ["sweeper", "promote", study, *_of_all(options)]
+    return ["sweeper", "promote", study, *code_files.arguments(), *_of_all(options)]
 
 
 def in_store(words: Sequence[str], store: Store) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from sweeper.api import arguments
 from sweeper.api.keywords import StoreKeywords
-from sweeper.api.running import translated
+from sweeper.api.running import Code, translated, use_code
 from sweeper.errors import SweeperError, UsageError, joined
 from sweeper.store.layout import Store, StoreOptions
 
@@ -99,13 +99,15 @@ def _paths(images: Any) -> list[str] | None:
 
 
 @arguments.takes(StoreOptions)
-def load_model(name: str, **options: Unpack[StoreKeywords]) -> Model:
+def load_model(name: str, *, code: Code = (), **options: Unpack[StoreKeywords]) -> Model:
     """The network of this name: NAME@ALIAS or NAME/VERSION of a registered model, STUDY:TRIAL, or the id of a run.
 
-    Raises UsageError for a name of nothing, and SweeperError if the store cannot be used.
+    `code` are files of networks of your own, which are run. Raises UsageError for a name of nothing, and SweeperError
+    if the store cannot be used.
     """
     with translated():
         store = arguments.store_of(options)
+        use_code(code)
         from sweeper.analysis.network import find
 
         return Model(store, find(store, str(name), "load_model"))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from sweeper.api import arguments
 from sweeper.api.command import in_store, promote_command
 from sweeper.api.keywords import PromoteKeywords
-from sweeper.api.running import running
+from sweeper.api.running import Code, running, use_code
 from sweeper.api.study import Study
 from sweeper.data.source import DataSource
 from sweeper.engine.options import DeviceOptions
@@ -92,13 +92,13 @@ def _row(entrant: "Entrant", metric: str) -> dict[str, Any]:
 
 @arguments.takes(PromotionOptions, DataSource, DeviceOptions, StoreOptions)
 def promote(
-    study: Study | str | None = None, *, progress: bool = True, **options: Unpack[PromoteKeywords]
+    study: Study | str | None = None, *, code: Code = (), progress: bool = True, **options: Unpack[PromoteKeywords]
 ) -> Promotion:
     """Retrains the best of a study with fresh seeds, and registers a champion and a challenger.
 
-    `study` is a study or its name; None is the latest. The other options are those of `sweeper promote`. With `test`,
-    one evaluation on the test set is made and recorded. The same call resumes an interrupted promotion; on a promoted
-    study, it returns what was found.
+    `study` is a study or its name; None is the latest. `code` are files of networks of your own, which are run. The
+    other options are those of `sweeper promote`. With `test`, one evaluation on the test set is made and recorded. The
+    same call resumes an interrupted promotion; on a promoted study, it returns what was found.
 
     Raises KeyboardInterrupt after an interruption, when the running epochs are recorded; SweeperError and UsageError
     for what `sweeper promote` refuses, and if `sweeper stop` stops it; and TypeError for an unknown option.
@@ -111,6 +111,7 @@ def promote(
         asked = arguments.options_of(PromotionOptions, given)
         asked.check(given)
         device = arguments.options_of(DeviceOptions, given)
+        use_code(code)
         show(Step("Importing PyTorch, Optuna and MLflow"))
         from sweeper.promotion.request import PromotionRequest
         from sweeper.promotion.run import run

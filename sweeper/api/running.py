@@ -1,11 +1,13 @@
 """What all calls share: errors of one kind, the display, and the kernel's stop button."""
 
+import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from types import FrameType
 
 from sweeper.display.notebook import notebook_progress
@@ -15,6 +17,7 @@ from sweeper.events import Event, Listener, Note
 from sweeper.runs.stop import StopRequest
 from sweeper.store.redaction import redact
 
+Code = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 # One press of a key or button may arrive as two signals.
 SAME_SIGNAL_SECONDS = 0.5
 
@@ -31,6 +34,14 @@ def translated() -> Iterator[None]:
         if fault := system_fault(error):
             raise SweeperError(redact(fault)) from error
         raise
+
+
+def use_code(code: Code) -> None:
+    """Lets this process run these files, in which spaces of family custom name networks. Raises UsageError."""
+    from sweeper.models import own_networks
+
+    for path in [code] if isinstance(code, str | os.PathLike) else code:
+        own_networks.use_code(Path(path).expanduser())
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Unpack
 from sweeper.api import arguments
 from sweeper.api.command import in_store, search_command
 from sweeper.api.keywords import SearchKeywords
-from sweeper.api.running import running
+from sweeper.api.running import Code, running, use_code
 from sweeper.api.space import Overrides, SpaceLike, override_words, space_of
 from sweeper.api.study import Study
 from sweeper.data.source import DataSource
@@ -28,6 +28,7 @@ def search(
     set: Overrides = (),
     study: str | None = None,
     new: bool = False,
+    code: Code = (),
     progress: bool = True,
     **options: Unpack[SearchKeywords],
 ) -> Study:
@@ -36,7 +37,8 @@ def search(
     `dataset` is a known name, or the path of a folder of images or an .npz file. `space` is the name of a space, the
     path of its file, or its content as a dictionary; None means the default for the images' size and channels. `set`
     redefines parameters of it, as in {"lr": 1e-3} or ["activation=relu,gelu"]. `study` names the study, by default
-    DATASET-SPACE; `new` starts another one instead of resuming it. The other options are those of `sweeper search`,
+    DATASET-SPACE; `new` starts another one instead of resuming it. `code` are files of networks of your own, which are
+    run. The other options are those of `sweeper search`,
     with the same defaults. With `progress`, a view shows the running trials.
 
     Raises KeyboardInterrupt after an interruption, when the running epochs are recorded; SweeperError and UsageError
@@ -49,6 +51,7 @@ def search(
         training, device = arguments.options_of(TrainingOptions, given), arguments.options_of(DeviceOptions, given)
         asked = arguments.options_of(SearchOptions, given)
         overrides = override_words(set)
+        use_code(code)
         found = space_of(space, source, overrides, notes.append)
         show(Step("Importing PyTorch, Optuna and MLflow"))
         from sweeper.sweep.request import SearchRequest

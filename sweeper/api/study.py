@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from sweeper.api import arguments
 from sweeper.api.keywords import PlaceKeywords, StoreKeywords
-from sweeper.api.running import display, translated
+from sweeper.api.running import Code, display, translated, use_code
 from sweeper.data.source import DataSource
 from sweeper.events import Step, outcome
 from sweeper.store.layout import Store, StoreOptions
@@ -112,6 +112,7 @@ class Study:
         output: str | os.PathLike[str] | None = None,
         *,
         format: Literal["html", "md", "json"] = "html",
+        code: Code = (),
         progress: bool = True,
         **options: Unpack[PlaceKeywords],
     ) -> Path:
@@ -130,6 +131,7 @@ class Study:
             from sweeper.report.making import make
 
             self._study()  # refuses a study that was deleted meanwhile
+            use_code(code)
             place = DataPlace(
                 arguments.data_dir_of(options), bool(options.get("offline")), arguments.max_bytes_of(options)
             )

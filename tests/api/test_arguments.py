@@ -35,10 +35,15 @@ def options(*kinds):
 @pytest.mark.parametrize(
     ("function", "kinds", "own", "typed"),
     [
-        (sweeper.search, SEARCH, {"dataset", "space", "set", "study", "new", "progress"}, keywords.SearchKeywords),
-        (sweeper.promote, PROMOTE, {"study", "progress"}, keywords.PromoteKeywords),
+        (
+            sweeper.search,
+            SEARCH,
+            {"dataset", "space", "set", "study", "new", "code", "progress"},
+            keywords.SearchKeywords,
+        ),
+        (sweeper.promote, PROMOTE, {"study", "code", "progress"}, keywords.PromoteKeywords),
         (sweeper.load_study, (StoreOptions,), {"name"}, keywords.StoreKeywords),
-        (sweeper.load_model, (StoreOptions,), {"name"}, keywords.StoreKeywords),
+        (sweeper.load_model, (StoreOptions,), {"name", "code"}, keywords.StoreKeywords),
     ],
 )
 def test_every_option_of_the_command_line_is_an_argument_with_its_default(function, kinds, own, typed):
