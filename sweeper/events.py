@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 class State(StrEnum):
     """The state of a trial, or of a training's run in MLflow.
 
-    Only a trial can be waiting (enqueued) or duplicate (given another trial's result; not counted). Only a run can be
+    Only a trial can be waiting (enqueued), duplicate (given another trial's result; not counted), or a warm start (a
+    score of another study, for the sampler only; neither ranked nor counted). Only a run can be
     interrupted: its trial stays running, and the next command resumes it.
     """
 
@@ -22,16 +23,19 @@ class State(StrEnum):
     RUNNING = auto()
     WAITING = auto()
     DUPLICATE = auto()
+    WARM_START = auto()
     INTERRUPTED = auto()
 
 
 # The states in which a trial has ended by itself: it is not trained any further.
 ENDED = (State.COMPLETE, State.PRUNED, State.FAILED)
+# The states of trials that were not trained.
+UNTRAINED = (State.DUPLICATE, State.WARM_START)
 
 
 def outcome(state: State, *, feasible: bool) -> str:
     """The state in words for people: no pruner has chosen to end an infeasible trial, so it is not called pruned."""
-    return "infeasible" if state == State.PRUNED and not feasible else str(state)
+    return "infeasible" if state == State.PRUNED and not feasible else state.replace("_", " ")
 
 
 def done_of(done: int, total: int, what: str = "") -> str:

@@ -87,6 +87,7 @@ class SearchKeywords(DataKeywords, TrainingKeywords, DeviceKeywords, StoreKeywor
     timeout: float | str | None
     trial_timeout: float | str | None
     keep: int
+    warm_start: str | None
 
 
 class PromoteKeywords(PlaceKeywords, DeviceKeywords, StoreKeywords, total=False):

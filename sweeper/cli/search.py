@@ -118,6 +118,12 @@ if TYPE_CHECKING:
     metavar="K",
     help="Keep the weights of the best K trials.",
 )
+@click.option(
+    "--warm-start",
+    metavar="STUDY",
+    help="Start the new study from another study of the store: its best configurations are tried first and, if data, "
+    "split, metric and protocol are the same, the sampler learns from its scores. These never rank or count here.",
+)
 @source_options
 @code_option
 @store_options
@@ -145,6 +151,7 @@ def search(
     max_latency: float | None,
     target: float | None,
     keep: int,
+    warm_start: str | None,
     store: StoreOptions,
     dry_run: bool,
     as_json: bool,
@@ -190,6 +197,7 @@ def search(
             timeout=timeout,
             trial_timeout=trial_timeout,
             keep=keep,
+            warm_start=warm_start,
         ),
         where,
         study=study,

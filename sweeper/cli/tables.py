@@ -261,7 +261,8 @@ def score(trial: TrialRecord, metric: str) -> str:
 
 
 def _label(trial: TrialRecord) -> str:
-    return f"{trial.number} {trial.variant}" if trial.variant else str(trial.number)
+    started = f" from {trial.warm_start}" if trial.warm_start else ""
+    return (f"{trial.number} {trial.variant}" if trial.variant else str(trial.number)) + started
 
 
 def _baseline_values(trials: Sequence[TrialRecord]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeper.events import State
+from sweeper.events import UNTRAINED
 from sweeper.report.subject import Subject
 from sweeper.studies.objective import LABELS, direction, is_share
 
@@ -32,12 +32,12 @@ class Scale:
 
 
 def display_study(subject: Subject) -> optuna.Study:
-    """The copy, with the same numbers of trials; a duplicate, which was not trained, is waiting in it."""
+    """The copy, with the same numbers of trials; one that was not trained is waiting in it."""
     shown = optuna.create_study(direction=direction(subject.spec.metric))
     factor = Scale.of(subject.spec.metric).factor
-    duplicates = {trial.number for trial in subject.trials if trial.state == State.DUPLICATE}
+    untrained = {trial.number for trial in subject.trials if trial.state in UNTRAINED}
     for trial in subject.study.get_trials(deepcopy=False)[: len(subject.trials)]:
-        shown.add_trial(_waiting() if trial.number in duplicates else _shown(trial, factor))
+        shown.add_trial(_waiting() if trial.number in untrained else _shown(trial, factor))
     return shown
 
 

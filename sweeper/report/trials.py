@@ -6,7 +6,7 @@ from datetime import datetime
 import optuna
 from optuna.distributions import FloatDistribution, IntDistribution
 
-from sweeper.events import State
+from sweeper.events import UNTRAINED, State
 from sweeper.plots import Plot
 from sweeper.report import interactive
 from sweeper.report.blocks import Block, Figure, Heading, Section, Sentences, Table
@@ -14,7 +14,7 @@ from sweeper.report.display_study import Scale, display_study
 from sweeper.report.score_range import shown_scores
 from sweeper.report.subject import Subject
 from sweeper.report.wording import count, duration, score, setting
-from sweeper.studies import trial_records
+from sweeper.studies import trial_records, warm_start
 from sweeper.studies.objective import LABELS, METRICS, direction
 from sweeper.studies.queries import trial_as_dict
 from sweeper.studies.trial_list import parameters, pruned, reason
@@ -40,7 +40,8 @@ def section(subject: Subject, important: Sequence[str] = ()) -> Section:
     if not trials:
         return Section("Trials", how, [Sentences(["The study has no trial yet."])], data)
     scored = [trial for trial in trials if trial.values or trial.value is not None]
-    blocks: list[Block] = [Sentences([_counts(counts)])]
+    warm = warm_start.told(subject.study)
+    blocks: list[Block] = [Sentences([_counts(counts), *([f"{warm}."] if warm else [])])]
     if scored:
         blocks += _figures(subject, important)
     else:
@@ -93,7 +94,7 @@ def _figures(subject: Subject, important: Sequence[str]) -> list[Block]:
                 "values": [scale.factor * value for value in t.values.values()],
             }
             for t in trials
-            if t.values and t.state != State.DUPLICATE
+            if t.values and t.state not in UNTRAINED
         ]
         arguments = {
             "curves": curves,
@@ -139,7 +140,7 @@ def _timeline(subject: Subject, shown: optuna.Study) -> list[Block]:
     ran = [
         (trial, frozen[trial.number].datetime_start, frozen[trial.number].datetime_complete)
         for trial in subject.trials
-        if trial.state not in (State.WAITING, State.DUPLICATE) and frozen[trial.number].datetime_start is not None
+        if trial.state not in (State.WAITING, *UNTRAINED) and frozen[trial.number].datetime_start is not None
     ]
     if not ran:
         return []

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from sweeper.config import Configuration
 from sweeper.engine.options import DeviceOptions
 from sweeper.errors import UsageError
+from sweeper.events import State
 from sweeper.runs.options import TrainingOptions
 from sweeper.spaces import reader, writer
 from sweeper.spaces.space import Space, Variant
@@ -78,6 +79,10 @@ def find(store: Store, reference: str) -> StudyTrial:
     study = queries.find_study(store, name)
     for record in trial_records.records(study):
         if record.number == int(number):
+            if record.state == State.WARM_START:
+                raise UsageError(
+                    f"trial {number} of study {name} was not trained in it: it has the score of {record.warm_start}"
+                )
             if record.configuration is None:
                 raise UsageError(f"trial {number} of study {name} has no configuration yet: it is {record.state}")
             return StudyTrial(name, spec_of(study), record, record.configuration)

@@ -1,6 +1,7 @@
 """Names of the user attributes of Optuna's studies and trials, and access to those that every study has."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import optuna
@@ -22,6 +23,19 @@ TRIAL, RESULT = "trial", "result"
 MILLISECONDS = "milliseconds"
 # The number of the trial whose configuration this one tries again.
 RETRY_OF = "retry_of"
+# Of a study that started from another: which one, and what it took over. Of a trial: the trial STUDY:NUMBER of the
+# other study whose configuration it tries, or whose score it has without having been trained here.
+WARM_START, SCORE_OF = "warm_start", "score_of"
+
+
+@dataclass(frozen=True)
+class WarmStartNote:
+    """What a study keeps of its warm start: the other study, what was taken over in words, and whether all of it is."""
+
+    study: str
+    study_id: str
+    told: str
+    done: bool
 
 
 # The kinds of a study's attributes; every trial's MLflow run has one of its own.
@@ -34,6 +48,7 @@ _KINDS: Mapping[str, Any] = {
     "data_path": str | None,
     "tracking": str,
     "constant": Constant | None,
+    WARM_START: WarmStartNote,
 }
 
 

@@ -12,7 +12,7 @@ from optuna.trial import Trial, TrialState
 from sweeper.config import Configuration
 from sweeper.errors import SweeperError, plain
 from sweeper.spaces.space import Space
-from sweeper.studies.attributes import TRIAL
+from sweeper.studies.attributes import TRIAL, WARM_START
 from sweeper.studies.optuna_warnings import quiet
 from sweeper.studies.pruners import make_pruner
 from sweeper.studies.replay import finish_draw
@@ -47,6 +47,12 @@ class Proposal:
     @property
     def name(self) -> str:
         return trial_name(self.number, self.variant)
+
+    @property
+    def warm_start(self) -> str | None:
+        """The trial of another study whose configuration it tries, as STUDY:NUMBER."""
+        found: str | None = self.trial.user_attrs.get(WARM_START)
+        return found
 
     @property
     def last_step(self) -> int:

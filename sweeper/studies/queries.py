@@ -160,4 +160,5 @@ def trial_as_dict(trial: TrialRecord) -> dict[str, Any]:
         "metrics": {name: value if math.isfinite(value) else None for name, value in trial.metrics.items()},
         "seconds": round(trial.seconds, 1),
         "run_id": trial.run_id,
+        "warm_start": trial.warm_start,
     }

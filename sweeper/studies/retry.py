@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import optuna
 from optuna.trial import FrozenTrial
 
-from sweeper.events import State
+from sweeper.events import UNTRAINED, State
 from sweeper.store.arguments import store_arguments
 from sweeper.store.layout import Store
 from sweeper.studies import lifecycle, resume_command, storage_errors, trial_records
-from sweeper.studies.attributes import RETRY_OF, id_of
+from sweeper.studies.attributes import RETRY_OF, WARM_START, id_of
 from sweeper.studies.ownership import Tell, claimed
 from sweeper.studies.queries import find_again
 from sweeper.studies.trial_records import TrialRecord
@@ -85,7 +85,7 @@ def _failed(trials: Sequence[TrialRecord], frozen: Sequence[FrozenTrial]) -> lis
     """The last failed trial of each configuration whose trials have all failed."""
     last, answered = {}, set()
     for trial in trials:
-        if trial.configuration is None or trial.state == State.DUPLICATE or trial.retried:
+        if trial.configuration is None or trial.state in UNTRAINED or trial.retried:
             continue
         key = trial.configuration.key()
         if trial.state == State.FAILED:
@@ -109,7 +109,7 @@ def _is_retry(waiting: FrozenTrial, failed: FrozenTrial) -> bool:
 
 
 def _enqueue(study: optuna.Study, failed: FrozenTrial) -> None:
-    names = ("variant", "comparator")
+    names = ("variant", "comparator", WARM_START)
     attributes = {name: failed.user_attrs[name] for name in names if name in failed.user_attrs}
     # A variant outside the space has no `params`: the sampler does not know its parameters.
     study.enqueue_trial(failed.params, user_attrs={**attributes, RETRY_OF: failed.number})

@@ -95,11 +95,12 @@ def rows(trials: Sequence[TrialRecord]) -> list[dict[str, Any]]:
 
 
 def reason(trial: TrialRecord) -> str:
-    """Why a trial ended early, unless the pruner ended it, and what is odd about its predictions."""
+    """Why a trial ended early, unless the pruner ended it, where it comes from, and what is odd about it."""
     said = "" if is_reason(trial.reason) else trial.reason
     if not said and trial.constant:
         said = f"always says {' or '.join(trial.constant)}"
-    return "; ".join(filter(None, ["tried again" * trial.retried, said]))
+    started = f"from {trial.warm_start}" if trial.warm_start and trial.state != State.WARM_START else ""
+    return "; ".join(filter(None, ["tried again" * trial.retried, started, said]))
 
 
 def pruned(trials: Sequence[TrialRecord]) -> str:

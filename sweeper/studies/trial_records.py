@@ -11,10 +11,21 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.config import Configuration, ModelConfig
 from sweeper.errors import plain
+from sweeper.evaluation.amounts import amount
 from sweeper.events import State, outcome
 from sweeper.models.latency import deployed
 from sweeper.store.stored_values import checked
-from sweeper.studies.attributes import MILLISECONDS, RESULT, RETRY_OF, RUN_ID, TRIAL, attributes_of, spec_in
+from sweeper.studies.attributes import (
+    MILLISECONDS,
+    RESULT,
+    RETRY_OF,
+    RUN_ID,
+    SCORE_OF,
+    TRIAL,
+    WARM_START,
+    attributes_of,
+    spec_in,
+)  # fmt: skip
 from sweeper.studies.objective import direction
 from sweeper.studies.seeds import trial_seed
 from sweeper.studies.spec import StudySpec
@@ -25,15 +36,17 @@ from sweeper.studies.storage_errors import reading
 class TrialRecord:
     """A trial as sweeper counts it.
 
-    `state` is complete, pruned, failed, running, waiting, or duplicate (given another trial's result; not counted).
+    `state` is complete, pruned, failed, running, waiting, duplicate (given another trial's result; not counted), or
+    warm_start (a score of another study, for the sampler only; it has no value here, and neither ranks nor counts).
     `value` is the last epoch's objective; with several trainings, its mean over folds and repeats. `epochs` counts the
     epochs of all trainings; with several, it is 0 until the trial ends. `values` are what the pruner saw: the objective
     by epoch or, with several trainings, the mean over those complete, by their number. `params` holds the searched
     parameters' values in the configuration. A trial that was pruned for a constraint is not `feasible`. `seed` is that
     of the first repeat's trainings. `constant` has the only class that each of the networks gives to every validation
     image, if each gives only one. `memory` is what a trial that ran out of memory had of it, in bytes. `milliseconds`
-    is what the network takes for an image, if the search limits that. A pruned trial that is `retried` does not count:
-    another trial has its configuration, and did not fail.
+    is what the network takes for an image, if the search limits that. `warm_start` is the trial STUDY:NUMBER of another
+    study whose configuration this one tries, or of which it has the score. A pruned trial that is `retried` does not
+    count: another trial has its configuration, and did not fail.
     """
 
     number: int
@@ -56,6 +69,7 @@ class TrialRecord:
     milliseconds: float | None = None
     retry_of: int | None = None
     retried: bool = False
+    warm_start: str | None = None
 
     @property
     def name(self) -> str:
@@ -129,6 +143,8 @@ _KINDS: Mapping[str, Any] = {
     "comparator": bool,
     "duplicate_of": int | None,
     RETRY_OF: int | None,
+    WARM_START: str | None,
+    SCORE_OF: str,
     MILLISECONDS: float | None,
 }
 
@@ -160,6 +176,11 @@ def _record(frozen: FrozenTrial, run_id: str | None, spec: StudySpec) -> TrialRe
     state = State(result.get("state", state))
     if attributes.get("duplicate_of") is not None:
         state = State.DUPLICATE
+    reason, values_here = str(result.get("reason", "")), frozen.intermediate_values
+    if score_of := attributes.get(SCORE_OF):
+        state, values_here = State.WARM_START, {}
+        score = "pruned" if frozen.value is None else amount(spec.metric, frozen.value)
+        reason = f"{score} in {plain(score_of)}, for the sampler only"
     searched = values if values and not attributes.get("comparator") else {}
     return TrialRecord(
         number=frozen.number,
@@ -168,11 +189,11 @@ def _record(frozen: FrozenTrial, run_id: str | None, spec: StudySpec) -> TrialRe
         params={name: searched[name] for name in frozen.params if name in searched},
         variant=attributes.get("variant"),
         configuration=configuration,
-        reason=" ".join(str(result.get("reason", "")).split()),  # one line, whoever wrote it
+        reason=" ".join(reason.split()),  # one line, whoever wrote it
         feasible=not any(value > 0 for value in (*frozen.constraints.values(), *result.get("violated", {}).values())),
         seed=trial_seed(spec.seed, frozen.number),
-        epochs=result.get("epochs", 0 if len(spec.trainings) > 1 else frozen.last_step or 0),
-        values=dict(frozen.intermediate_values),
+        epochs=result.get("epochs", 0 if len(spec.trainings) > 1 else max(values_here, default=0)),
+        values=dict(values_here),
         metrics=result.get("metrics", {}),
         n_parameters=result.get("n_parameters"),
         seconds=result.get("seconds", 0.0),
@@ -181,6 +202,7 @@ def _record(frozen: FrozenTrial, run_id: str | None, spec: StudySpec) -> TrialRe
         memory=result.get("memory"),
         milliseconds=attributes.get(MILLISECONDS),
         retry_of=attributes.get(RETRY_OF),
+        warm_start=score_of or attributes.get(WARM_START),
     )
 
 

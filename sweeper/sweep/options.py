@@ -6,7 +6,7 @@ from sweeper.config.fields import Checked, ruled
 from sweeper.studies.objective import METRICS
 from sweeper.studies.pruners import AUTO, PRUNERS
 from sweeper.studies.samplers import SAMPLERS
-from sweeper.validators import boolean, count, finite, one_of, optional, positive
+from sweeper.validators import boolean, count, finite, one_of, optional, positive, text
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class SearchOptions(Checked):
     the number of its validation images. `max_params`, `max_madds` and `max_latency`
     (milliseconds an image) limit the parameters, multiply-adds and latency of a winner. `target` (the metric's value)
     and `timeout` (seconds) end the search early; `trial_timeout` (seconds of training) ends a trial. `keep` is how many
-    of the best trials keep their weights.
+    of the best trials keep their weights. `warm_start` names a study of the store from whose trials a new study starts.
     """
 
     trials: int = ruled(50, count(1))
@@ -33,3 +33,4 @@ class SearchOptions(Checked):
     timeout: float | None = ruled(None, optional(positive))
     trial_timeout: float | None = ruled(None, optional(positive))
     keep: int = ruled(5, count(0))
+    warm_start: str | None = ruled(None, optional(text))

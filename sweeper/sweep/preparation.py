@@ -12,11 +12,12 @@ from sweeper.runs import plan
 from sweeper.runs.study_splits import splits_of
 from sweeper.spaces.feasible_points import check_feasible
 from sweeper.store.arguments import store_arguments
-from sweeper.studies import lifecycle, lost_runs, pruners, storage_errors, trial_records
+from sweeper.studies import lifecycle, lost_runs, pruners, storage_errors, trial_records, warm_start
 from sweeper.studies.ownership import check_free
 from sweeper.studies.samplers import shuffled_grid
 from sweeper.studies.spec import LOG_LOSS, OF_THE_DATA, RunSpec, StudySpec
 from sweeper.studies.storage import free_name, open_existing_storage
+from sweeper.studies.warm_start import WarmStart
 from sweeper.sweep.request import SearchRequest
 from sweeper.tracking.client import check_tracking
 
@@ -29,7 +30,8 @@ class Prepared:
     """A search that can begin. `name` is the study's; with SearchRequest.new, no study has it yet.
 
     `resumed` is the study that it resumes, if it resumes one.
-    `pruner_reason` says why no pruner was chosen, and is empty otherwise.
+    `pruner_reason` says why no pruner was chosen, and is empty otherwise. `warm` is what it still takes over from
+    another study.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Prepared:
     spec: StudySpec
     resumed: optuna.Study | None
     pruner_reason: str
+    warm: WarmStart | None
 
 
 def prepare(request: SearchRequest, listener: Listener) -> Prepared:
@@ -66,7 +69,10 @@ def prepare(request: SearchRequest, listener: Listener) -> Prepared:
     pruner = spec.pruner
     if options.pruner == pruners.AUTO and pruner == pruners.chosen(n_images) == "none" and spec.n_steps > 1:
         reason = _reason(request, planned, n_images)
-    return Prepared(name, planned, spec, resumed, reason)
+    warm = warm_start.planned(request.store, options.warm_start, name, resumed, space, spec)
+    if warm is not None:
+        listener(Note(warm.told))
+    return Prepared(name, planned, spec, resumed, reason, warm)
 
 
 def dry_run(request: SearchRequest, listener: Listener) -> Prepared:

@@ -161,4 +161,5 @@ def params_and_tags(
     """The parameters and tags of a run in MLflow for a training of the trial with this seed."""
     assert trial.configuration is not None
     tags = {"sweeper.study": study_name} | ({"sweeper.variant": trial.variant} if trial.variant else {})
+    tags |= {"sweeper.warm_start": trial.warm_start} if trial.warm_start else {}
     return {**trial.configuration.values(), "epochs": spec.n_epochs(trial.variant), "seed": seed}, tags

@@ -59,9 +59,10 @@ class SearchRequest:
         usual = f"{name_of(source.dataset)}-{space.name}" + "-variants" * options.variants_only
         name = check_study_name(usual if study is None else study)
         if options.variants_only:
-            for option in ("trials", "sampler", "pruner"):
+            for option in ("trials", "sampler", "pruner", "warm_start"):
                 if option in given:
-                    raise UsageError(f"--variants-only trains each variant to its end, and takes no --{option}")
+                    named = option.replace("_", "-")
+                    raise UsageError(f"--variants-only trains each variant to its end, and takes no --{named}")
             options = replace(options, trials=len(space.variants), pruner="none")
         return cls(
             source=source,

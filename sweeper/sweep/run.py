@@ -19,7 +19,15 @@ from sweeper.runs.end_on_failure import ends_on_failure
 from sweeper.runs.stop import StopRequest, closing_patience
 from sweeper.runs.variant_result import VariantResult
 from sweeper.store.redaction import redact
-from sweeper.studies import lifecycle, lost_runs, network_input, resume_command, storage_errors, trial_records
+from sweeper.studies import (
+    lifecycle,
+    lost_runs,
+    network_input,
+    resume_command,
+    storage_errors,
+    trial_records,
+    warm_start,
+)
 from sweeper.studies.attributes import id_of
 from sweeper.studies.findings import findings
 from sweeper.studies.network_input import NetworkInput
@@ -109,6 +117,8 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
         ownership = stack.enter_context(claimed(store, study, lambda text: listener(Note(text)), stop.check))
         study = lifecycle.open_study(storage, name, spec, request.space)
         stack.enter_context(_marks_ended_on_failure(study, stop, ownership))
+        if prepared.warm is not None:
+            warm_start.apply(study, request.space, prepared.warm)
         lifecycle.mark_running(study, options.trials, resume_command.resuming(request.command, name))
         path = lookup.path_of(request.source.dataset)
         where = lost_runs.IN_STORE if store.embedded_tracking else redact(store.tracking_uri)
@@ -140,7 +150,7 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
         tracker.open(
             name,
             study_id,
-            run_metadata.tags(request.command, planned.execution, training_set.sha256),
+            run_metadata.tags(request.command, planned.execution, training_set.sha256) | _warm_start_tag(study),
             run_metadata.params(spec, planned.splits[0]),
             recorded={trial.number: trial.run_id for trial in trial_records.records(study) if trial.run_id},
             elsewhere=request.new,
@@ -229,6 +239,11 @@ def _marks_ended_on_failure(study: optuna.Study, stop: StopRequest, ownership: O
                 study, f"error: {error}" if isinstance(error, Exception) else stop.reason or "a signal"
             )
         raise
+
+
+def _warm_start_tag(study: optuna.Study) -> dict[str, str]:
+    told = warm_start.told(study)
+    return {"sweeper.warm_start": told} if told else {}
 
 
 def _with_run_ids(study: optuna.Study, tracker: Tracker) -> list[TrialRecord]:

@@ -34,9 +34,10 @@ def description(study_name: str, trials: Sequence[TrialRecord], metric: str, com
     ]
     for rank, trial in enumerate(ranked, start=1):
         assert trial.value is not None
+        started = f" from {trial.warm_start}" if trial.warm_start else ""
         cells = [
             str(rank),
-            escaped(shorten(trial.name.removeprefix("trial "), MOST_LETTERS)),
+            escaped(shorten(trial.name.removeprefix("trial ") + started, MOST_LETTERS)),
             number(metric, trial.value),
         ]
         cells += [

@@ -86,6 +86,9 @@ def ranking_table(trials: Sequence[TrialRecord], metric: str) -> str:
         "rank", "trial", "variant", "state", metric, f"{metric}_sd", f"best_epoch_{metric}", "best_epoch", "epochs",
         "n_parameters", "seconds", "reason",
     )  # fmt: skip
+    if any(trial.warm_start for trial in trials):
+        started = {trial.number: trial.warm_start or "" for trial in trials}
+        return table((*head, *names, "warm_start"), [(*row, started[row[1]]) for row in rows])
     return table((*head, *names), rows)
 
 
