@@ -1,15 +1,17 @@
-"""`sweeper spaces`: lists, shows, checks and exports search spaces."""
+"""`sweeper spaces`: lists, shows, checks, exports and narrows search spaces."""
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sweeper.cli.options import code_option, json_option, resolve_store, store_options
 from sweeper.config import MODEL_FAMILIES
-from sweeper.errors import plain, refuse
+from sweeper.errors import SweeperError, UsageError, plain, refuse
 from sweeper.evaluation.amounts import amount
+from sweeper.store.arguments import store_arguments
 from sweeper.store.layout import StoreOptions
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def spaces() -> None:
-    """List, show, check and export search spaces.
+    """List, show, check, export and narrow search spaces.
 
     \b
     Example:
@@ -105,6 +107,61 @@ def export(trial: str, store: StoreOptions) -> None:
     click.echo(study_trial.find(resolve_store(store), trial).space_text(), nl=False)
 
 
+@spaces.command()
+@click.argument("study", required=False)
+@click.option(
+    "--shrink",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.3,
+    show_default=True,
+    metavar="SHARE",
+    help="Width of the new ranges as a share of the old ones, on their own scale.",
+)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the space to this new file, whose name must end in .toml, instead of printing it.",
+)
+@code_option
+@store_options
+def around(study: str | None, shrink: float, output: Path | None, store: StoreOptions) -> None:
+    """Print a space file narrowed around the best trials of STUDY (the latest, if not given).
+
+    Ranges shrink around the best trial, on their own scale and inside the old ones. Choices are those of the good
+    trials: the best fifth, and at least five. The baseline stays, and the best trial becomes a variant, with which a
+    search of the file begins.
+
+    \b
+    Example:
+      sweeper spaces around fashion_mnist-lenet5 --output around.toml
+      sweeper spaces around fashion_mnist-lenet5 --shrink 0.1
+    """
+    from sweeper.store.atomic import whole_file
+    from sweeper.studies.around import around_best
+    from sweeper.studies.attributes import spec_of
+    from sweeper.studies.queries import find_study
+
+    if output is not None and output.suffix != ".toml":
+        raise UsageError(f"the name of a space file must end in .toml, got {output} (--output)")
+    if output is not None and output.exists():
+        raise UsageError(f"{output} exists already, and is left as it is: give another name (--output)")
+    where = resolve_store(store)
+    found = find_study(where, study)
+    narrowed = around_best(found, "around" if output is None else output.stem, shrink)
+    if output is None:
+        click.echo(narrowed.text, nl=False)
+        return
+    try:
+        with whole_file(output) as temporary:
+            temporary.write_text(narrowed.text, encoding="utf-8")
+    except OSError as error:
+        raise SweeperError(f"{output} cannot be written: {error.strerror} (--output)") from error
+    searched = ", ".join(narrowed.space.parameters) or "nothing, one value of each is left"
+    click.echo(f"{output}: around trial {narrowed.trials[0]} of {found.study_name}; searched: {searched}")
+    click.echo(f"\nNext:\n  sweeper search {spec_of(found).dataset} --space {output}{store_arguments(where)}")
+
+
 def _as_json(space: "Space") -> dict[str, Any]:
     described = space.describe()
     variants = {
@@ -159,7 +216,7 @@ def _print(space: "Space") -> None:
     searched = Table("parameter", "values", "only when", title="Searched", title_justify="left")
     for name, words in described["parameters"].items():
         when = ", ".join(f"{key} = {json.dumps(value)}" for key, value in words.get("when", {}).items())
-        searched.add_row(*map(Text, (name, _values(words), when)))
+        searched.add_row(*map(Text, (name, values_of(words), when)))
     console.print(searched)
     fixed = Table("field", "value", title="Fixed", title_justify="left")
     for name, value in described["fixed"].items():
@@ -191,7 +248,8 @@ def _differences(space: "Space", variant: "Variant") -> dict[str, Any]:
     return found | ({"epochs": variant.epochs} if variant.epochs else {})
 
 
-def _values(words: dict[str, Any]) -> str:
+def values_of(words: dict[str, Any]) -> str:
+    """What a parameter searches, in words; `words` define it with the keys of a space file."""
     if words["type"] == "categorical":
         return ", ".join(json.dumps(choice) for choice in words["choices"])
     scale = ", log scale" if words["log"] else ""

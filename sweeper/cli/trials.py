@@ -1,4 +1,4 @@
-"""`sweeper trials`: lists the trials of a study."""
+"""`sweeper trials`: lists the trials of a study, or shows one whole."""
 
 import csv
 import io
@@ -11,11 +11,15 @@ import click
 
 from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.errors import SweeperError, UsageError
+from sweeper.store.arguments import store_arguments
 from sweeper.store.atomic import whole_file
 from sweeper.store.layout import StoreOptions
 from sweeper.store.shown import shown
 
 if TYPE_CHECKING:
+    import optuna
+
+    from sweeper.store.layout import Store
     from sweeper.studies.trial_records import TrialRecord
 
 
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     "-KEY, the other way.  [default: number; with --top, value]",
 )
 @click.option("--top", type=click.IntRange(min=1), metavar="N", help="Show only the first N, by default the best.")
+@click.option("--trial", "number", type=click.IntRange(min=0), metavar="N", help="Show trial N whole.")
 @click.option(
     "--csv",
     "csv_path",
@@ -38,25 +43,39 @@ if TYPE_CHECKING:
 @store_options
 @json_option
 def trials(
-    study: str | None, sort: str | None, top: int | None, csv_path: Path | None, store: StoreOptions, as_json: bool
+    study: str | None,
+    sort: str | None,
+    top: int | None,
+    number: int | None,
+    csv_path: Path | None,
+    store: StoreOptions,
+    as_json: bool,
 ) -> None:
     """Show the trials of STUDY (the latest, if not given), one a line, with what differs between them.
 
     Columns that do not fit the terminal are left out and named. In a pipe or file nothing is left out, unless COLUMNS
-    gives a width.
+    gives a width. With --trial N, one trial is shown whole: its configuration, and in what it differs from the
+    baseline, its scores by epoch or training, its size, time and device, its runs in MLflow, and what they have kept.
 
     \b
     Example:
       sweeper trials fashion_mnist-lenet5 --top 10
+      sweeper trials fashion_mnist-lenet5 --trial 17
     """
     if as_json and csv_path:
         raise UsageError("--csv and --json both choose the form of the list: give one of them")
+    if number is not None and (csv_path or sort or top):
+        raise UsageError("--trial shows one trial: leave out --csv, --sort and --top, which are of the list")
     from sweeper.studies import trial_records
     from sweeper.studies.attributes import spec_of
     from sweeper.studies.queries import find_study, trial_as_dict
     from sweeper.studies.trial_list import ordered
 
-    found = find_study(resolve_store(store), study)
+    where = resolve_store(store)
+    found = find_study(where, study)
+    if number is not None:
+        _show_one(where, found, number, as_json=as_json)
+        return
     records = trial_records.records(found)
     metric = spec_of(found).metric
     listed = ordered(records, metric, sort or ("value" if top else "number"))[:top]
@@ -71,13 +90,32 @@ def trials(
         from sweeper.cli.trial_lines import trial_lines
         from sweeper.display.console import output_width
         from sweeper.studies.findings import constant_of, reference
+        from sweeper.studies.warm_start import told
 
         of = f"{len(listed)} of " * (len(listed) < len(records))
         click.echo(f"{found.study_name}: {of}{len(records)} trials")
         for line in trial_lines(listed, metric, output_width()):
             click.echo(line)
-        if beneath := reference(metric, constant_of(found)):
+        for beneath in filter(None, (reference(metric, constant_of(found)), told(found))):
             click.echo(beneath)
+
+
+def _show_one(store: "Store", study: "optuna.Study", number: int, *, as_json: bool) -> None:
+    from sweeper.cli.console import output_width
+    from sweeper.cli.trial_details import detail_lines
+    from sweeper.runs.trial_details import of
+
+    details = of(store, study, number)
+    if as_json:
+        click.echo(json.dumps(details.as_json()))
+        return
+    for line in detail_lines(details, output_width()):
+        click.echo(line)
+    options = store_arguments(store)
+    click.echo("\nNext:")
+    click.echo(f"  sweeper train --from {details.study_name}:{number}{options}")
+    if any(run.has_weights for run in details.runs):
+        click.echo(f"  sweeper explain {details.study_name}:{number}{options}")
 
 
 def _as_csv(trials: "Sequence[TrialRecord]") -> str:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from sweeper.config import Configuration
-from sweeper.promotion.finalists import baseline_of, distinct
+from sweeper.promotion.finalists import distinct
+from sweeper.studies.baseline import baseline_of
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import TrialRecord
 

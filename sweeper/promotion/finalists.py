@@ -12,6 +12,7 @@ from sweeper.models import families, layers
 from sweeper.models.latency import deployed
 from sweeper.promotion.predictions import Predictions
 from sweeper.studies import trial_records
+from sweeper.studies.baseline import baseline_of
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import TrialRecord
 
@@ -92,12 +93,6 @@ def select(
             )
         )
     return found
-
-
-def baseline_of(spec: StudySpec) -> Configuration | None:
-    """The baseline of the study's space; None if an older sweeper has recorded none."""
-    values = spec.space.get("variants", {}).get("baseline")
-    return None if values is None else Configuration.from_values(values)
 
 
 def _is_eligible(spec: StudySpec, n_parameters: int, n_multiply_adds: int, milliseconds: float | None) -> bool:

@@ -8,11 +8,11 @@ import optuna
 
 from sweeper.errors import SweeperError
 from sweeper.promotion import recorded
-from sweeper.promotion.finalists import baseline_of
 from sweeper.promotion.outcome import PromotionOutcome
 from sweeper.store.layout import Store
 from sweeper.studies import trial_records
 from sweeper.studies.attributes import id_of, spec_of
+from sweeper.studies.baseline import baseline_of
 from sweeper.studies.queries import find_study, status_of
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import TrialRecord

@@ -187,6 +187,61 @@ def test_each_trial_has_its_seed_in_json(made):
     assert [trial["seed"] for trial in trials] == [trial_seed(5, number) for number in range(len(trials))]
 
 
+def test_one_trial_is_shown_whole(made):
+    def shown(study, *options):
+        return made.run("trials", study, "--trial", 1, *options).stdout
+
+    trial = json.loads(shown("plain", "--json"))["trial"]
+    assert {name: trial[name] for name in made.trials("plain")[1]} == made.trials("plain")[1]
+    baseline = json.loads(made.run("trials", "plain", "--trial", 0, "--json").stdout)["trial"]["configuration"]
+    differs = {name: value for name, value in trial["configuration"].items() if value != baseline[name]}
+    assert trial["differs_from_baseline"] == differs != {}
+    assert [score["epoch"] for score in trial["scores"]] == list(range(1, trial["of_epochs"] + 1))
+    assert trial["scores"][-1]["value"] == trial["value"]
+    assert trial["n_multiply_adds"] > trial["n_parameters"] > 0
+    [run] = trial["runs"]
+    assert (run["run_id"], run["seed"], run["value"]) == (trial["run_id"], str(trial["seed"]), trial["value"])
+    assert {"config.json", "curves/learning_curves.png", "weights/model.safetensors"} <= set(run["artifacts"])
+    assert trial["weights"]
+    assert trial["started"] <= trial["ended"]
+
+    text = shown("plain")
+    assert all(f"  {name}  " in text for name in trial["configuration"])
+    assert text.count("(baseline ") == len(differs)
+    for words in (str(trial["seed"]), trial["run_id"], f"{trial['n_multiply_adds']:,}", "Weights: kept", "Accuracy by"):
+        assert words in text
+    assert f"sweeper train --from plain:1 --store {made.store}" in text
+
+
+def test_trial_with_folds_and_repeats_is_shown_with_each_of_its_trainings(made):
+    shown = made.run("trials", "folded", "--trial", 1, "--json").stdout
+    trial = json.loads(shown)["trial"]
+    own, *trainings = trial["runs"]
+    assert own["run_id"] == trial["run_id"]
+    assert [run["training"] for run in trainings] == [
+        f"fold {fold}, repeat {repeat}" for repeat in (1, 2) for fold in (1, 2)
+    ]
+    assert np.mean([run["value"] for run in trainings]) == pytest.approx(trial["value"])
+    assert [score["training"] for score in trial["scores"]] == [1, 2, 3, 4]
+    text = made.run("trials", "folded", "--trial", 1).stdout
+    assert all(run["run_id"] in text for run in trainings)
+
+
+def test_trial_is_shown_without_mlflow_too(made, tmp_path):
+    shutil.copytree(made.store, tmp_path / "store")
+    (tmp_path / "store" / "mlflow.db").unlink()
+    shown = CliRunner().invoke(main, ["trials", "plain", "--trial", "1", "--store", str(tmp_path / "store")])
+    assert shown.exit_code == 0, shown.output
+    assert "Weights and artifacts are not known: MLflow has no run" in shown.stdout
+    assert "Differs from the baseline in" in shown.stdout
+
+
+def test_one_trial_takes_no_options_of_the_list_and_an_unknown_one_is_named(made):
+    for option in (["--top", 2], ["--sort", "lr"], ["--csv", "-"]):
+        assert "--trial shows one trial: leave out" in made.run("trials", "plain", "--trial", 1, *option, code=2).stderr
+    assert "study plain has no trial 9 (--trial)" in made.run("trials", "plain", "--trial", 9, code=2).stderr
+
+
 def test_other_data_under_the_same_name_are_refused(made, tmp_path):
     moved = tmp_path / "own.npz"
     shutil.move(made.folder / "own.npz", moved)
