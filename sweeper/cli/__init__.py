@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from sweeper.cli.ablate import ablate
+from sweeper.cli.compare import compare
 from sweeper.cli.dashboard import dashboard
 from sweeper.cli.data import data
 from sweeper.cli.delete import delete
@@ -87,8 +88,8 @@ def main(debug: bool) -> None:
 
 
 for command in (
-    search, train, promote, promotions, ablate, report, evaluate, ledger, studies, trials, status, stop, retry, sync,
-    delete, doctor, frontier, spaces, models, explain, data, ui,
+    search, train, promote, promotions, ablate, compare, report, evaluate, ledger, studies, trials, status, stop, retry,
+    sync, delete, doctor, frontier, spaces, models, explain, data, ui,
     dashboard, store,
 ):  # fmt: skip
     main.add_command(command)

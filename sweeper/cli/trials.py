@@ -17,8 +17,6 @@ from sweeper.store.layout import StoreOptions
 from sweeper.store.shown import shown
 
 if TYPE_CHECKING:
-    import optuna
-
     from sweeper.store.layout import Store
     from sweeper.studies.trial_records import TrialRecord
 
@@ -72,10 +70,10 @@ def trials(
     from sweeper.studies.trial_list import ordered
 
     where = resolve_store(store)
-    found = find_study(where, study)
     if number is not None:
-        _show_one(where, found, number, as_json=as_json)
+        _show_one(where, study, number, as_json=as_json)
         return
+    found = find_study(where, study)
     records = trial_records.records(found)
     metric = spec_of(found).metric
     listed = ordered(records, metric, sort or ("value" if top else "number"))[:top]
@@ -100,9 +98,9 @@ def trials(
             click.echo(beneath)
 
 
-def _show_one(store: "Store", study: "optuna.Study", number: int, *, as_json: bool) -> None:
-    from sweeper.cli.console import output_width
+def _show_one(store: "Store", study: str | None, number: int, *, as_json: bool) -> None:
     from sweeper.cli.trial_details import detail_lines
+    from sweeper.display.console import output_width
     from sweeper.runs.trial_details import of
 
     details = of(store, study, number)

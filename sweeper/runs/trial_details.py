@@ -3,11 +3,10 @@
 import math
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-
-import optuna
 
 from sweeper.errors import SweeperError, UsageError
 from sweeper.models import families, layers
@@ -17,7 +16,7 @@ from sweeper.studies import network_input, trial_records
 from sweeper.studies.attributes import spec_of
 from sweeper.studies.baseline import baseline_of, differences, without_effect
 from sweeper.studies.objective import METRICS
-from sweeper.studies.queries import trial_as_dict
+from sweeper.studies.queries import find_study, trial_as_dict
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import TrialRecord
 from sweeper.tracking import trial_runs
@@ -118,11 +117,13 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def of(store: Store, study: optuna.Study, number: int) -> TrialDetails:
-    """The trial with this number. Raises UsageError if the study has none, and SweeperError if it cannot be read.
+def of(store: Store, name: str | None, number: int) -> TrialDetails:
+    """The trial with this number of a study, or (None) of the latest.
 
-    A store without MLflow, or without the trial's run, still has all that the study itself knows.
+    A store without MLflow, or without the trial's run, still has all that the study itself knows. Raises UsageError if
+    there is none, and SweeperError if it cannot be read.
     """
+    study = find_study(store, name)
     trials, spec = trial_records.records(study), spec_of(study)
     record = next((trial for trial in trials if trial.number == number), None)
     if record is None:
@@ -137,6 +138,12 @@ def of(store: Store, study: optuna.Study, number: int) -> TrialDetails:
             runs = trial_runs.read(store, record.run_id)
         except SweeperError as error:
             not_read = str(error)
+    n_multiply_adds = None
+    if record.configuration is not None:
+        with suppress(SweeperError, ValueError):  # the size of the images is not known, or fits no such network
+            found = network_input.of(study, trials)
+            network = families.trace(record.configuration.model, found.input_shape, found.n_classes)
+            n_multiply_adds = layers.n_multiply_adds(network)
     return TrialDetails(
         study_name=study.study_name,
         spec=spec,
@@ -146,19 +153,7 @@ def of(store: Store, study: optuna.Study, number: int) -> TrialDetails:
         duplicate_of=frozen.user_attrs.get("duplicate_of"),
         started=frozen.datetime_start,
         ended=frozen.datetime_complete,
-        n_multiply_adds=_multiply_adds(study, trials, record),
+        n_multiply_adds=n_multiply_adds,
         runs=runs,
         not_read=not_read,
     )
-
-
-def _multiply_adds(study: optuna.Study, trials: Sequence[TrialRecord], record: TrialRecord) -> int | None:
-    """Those of the trial's network; None if it has none, or the size of its images is not known."""
-    if record.configuration is None:
-        return None
-    try:
-        found = network_input.of(study, trials)
-        network = families.trace(record.configuration.model, found.input_shape, found.n_classes)
-    except (SweeperError, ValueError):
-        return None
-    return layers.n_multiply_adds(network)

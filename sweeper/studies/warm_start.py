@@ -130,7 +130,7 @@ def _of(source: optuna.Study, space: Space, spec: StudySpec) -> WarmStart:
     scores = [t for t in inside if t.values and other.n_epochs(t.variant) == spec.protocol.epochs]
     why = ""
     if differences := differing({name: other, "this study": spec}):
-        why = f"its {' and '.join(differences)} differ"
+        why = f"other {', '.join(differences)}"
     elif spec.sampler != "tpe":
         why = f"the sampler {spec.sampler} uses none"
     elif not scores:

@@ -1,0 +1,95 @@
+"""`search --warm-start`, `spaces around` and `compare`: going on from studies that are there."""
+
+import csv
+import io
+import json
+
+import optuna
+import pytest
+
+from tests.hostile import error_line
+from tests.promotion.conftest import client, workplace  # noqa: F401
+
+N_OLD = 6
+
+
+@pytest.fixture(scope="module")
+def there(workplace):  # noqa: F811
+    """The workplace, with a study of six trials of one epoch, called old."""
+    workplace.search("old", "--trials", N_OLD, "--epochs", 1)
+    return workplace
+
+
+def trials_of(there, study):
+    return json.loads(there.run("trials", study, "--store", there.store, "--json").stdout)["trials"]
+
+
+def best_of(trials):
+    """The best of old's trials after the baseline, the best first."""
+    return sorted(trials[1:], key=lambda trial: (-trial["value"], trial["number"]))
+
+
+def started(there, study, *options, code=0):
+    """The command `search --warm-start old` on the study, with four trials of one epoch."""
+    usual = f"--space {there.space} --study {study} --trials 4 --epochs 1 --pruner none --keep 0 --jobs 1".split()
+    options = (*usual, "--seed", 2, "--warm-start", "old", *options, *there.places)
+    return there.run("search", "tiny", *options, code=code)
+
+
+@pytest.fixture(scope="module")
+def warm(there):
+    """The command that has started the study warm from old, whose conditions are the same."""
+    return started(there, "warm")
+
+
+def test_scores_of_the_other_study_teach_the_sampler_and_neither_rank_nor_count(there, warm):
+    old, trials = trials_of(there, "old"), trials_of(there, "warm")
+    taken = [trial for trial in trials if trial["state"] == "warm_start"]
+    assert {trial["warm_start"] for trial in taken} == {f"old:{trial['number']}" for trial in old}
+    assert all(trial["value"] is None and trial["run_id"] is None and not trial["epochs"] for trial in taken)
+    trained = [trial["number"] for trial in trials if trial["state"] == "complete"]
+    assert len(trained) == 4
+    assert trials[0]["variant"] == "baseline"
+    status = json.loads(there.run("status", "warm", "--store", there.store, "--json").stdout)
+    assert status["n_trials"] == {"complete": 4, "pruned": 0, "infeasible": 0, "fail": 0, "running": 0}
+    assert status["best_trial"]["number"] in trained
+    # Optuna's sampler has the scores and the values of the other study.
+    study = optuna.load_study(study_name="warm", storage=f"sqlite:///{there.store}/optuna.db")
+    given = {trial.user_attrs["score_of"]: trial for trial in study.trials if "score_of" in trial.user_attrs}
+    assert {name: trial.value for name, trial in given.items()} == {f"old:{t['number']}": t["value"] for t in old}
+    assert all(trial.params and trial.intermediate_values for trial in given.values())
+
+
+def test_best_configurations_of_the_other_study_are_tried_first_and_have_scores_of_their_own(there, warm, client):  # noqa: F811
+    ranked = best_of(trials_of(there, "old"))[:3]
+    first = [trial for trial in trials_of(there, "warm") if trial["state"] == "complete"][1:]
+    assert [trial["warm_start"] for trial in first] == [f"old:{trial['number']}" for trial in ranked]
+    assert [trial["params"] for trial in first] == [trial["params"] for trial in ranked]
+    assert client.get_run(first[0]["run_id"]).data.tags["sweeper.warm_start"] == first[0]["warm_start"]
+    runs = client.search_runs([client.get_experiment_by_name("tiny").experiment_id], "tags.`sweeper.study` = 'warm'")
+    [study] = [run for run in runs if run.data.tags.get("sweeper.kind") == "study"]
+    assert study.data.tags["sweeper.warm_start"].startswith("Warm start from old: ")
+    assert len(runs) == 1 + 4
+    with open(client.download_artifacts(study.info.run_id, "ranking.csv"), encoding="utf-8") as file:
+        starts = {int(row["trial"]): row["warm_start"] for row in csv.DictReader(file)}
+    assert starts == {0: ""} | {trial["number"]: trial["warm_start"] for trial in first}
+    assert f" from {first[0]['warm_start']} " in study.data.tags["mlflow.note.content"].replace("\\", "")
+
+
+def test_what_comes_from_the_other_study_is_told_apart_in_every_table(there, warm):
+    assert "Warm start from old: its best 5 are tried first; the sampler learns from 6 of its scores" in warm.stderr
+    assert " from old:" in warm.stdout  # in the ranking
+    store = ("--store", there.store)
+    listed = there.run("trials", "warm", *store).stdout
+    assert listed.count(", for the sampler only") == N_OLD
+    assert listed.count("  from old:") >= 3
+    assert "Warm start from old: " in listed
+    rows = list(csv.DictReader(io.StringIO(there.run("trials", "warm", "--csv", "-", *store).stdout)))
+    given = [row for row in rows if row["state"] == "warm_start"]
+    assert len(given) == N_OLD
+    assert not any(row["value"] for row in given)
+    assert "warm start" in there.run("trials", "warm", "--trial", given[0]["number"], *store).stdout
+    reference = f"warm:{given[0]['number']}"
+    assert "was not trained in it" in error_line(there.run("train", "--from", reference, *store, code=2))
+    refused = there.promote("warm", "--trial", given[0]["number"], code=2)
+    assert "a trial to promote must be complete or pruned" in error_line(refused)
