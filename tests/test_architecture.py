@@ -28,7 +28,8 @@ FLOORS = (
     {"engine.local"},  # worker processes on this machine
     {"engine", "studies"},  # where trainings run; Optuna's state
     {"spaces", "tracking"},  # search spaces; MLflow
-    {"events", "explain", "inspection"},  # what listeners hear; what a network sees; what a data set holds
+    # What listeners hear; what a network sees; what a data set holds; networks as files for other programs.
+    {"events", "explain", "inspection", "model_files"},
     {"data", "models", "plots", "training"},
     {"data.known", "data.own"},
     {"data.formats", "folders"},
@@ -53,6 +54,9 @@ RESERVED = {
     # optuna.visualization.
     "optuna": {"sweeper.studies", "sweeper.sweep", "sweeper.promotion", "sweeper.analysis", "sweeper.report"},
     "optuna.distributions": {"sweeper.spaces"},
+    # Not installed with sweeper: only what writes ONNX files may import them.
+    "onnx": {"sweeper.model_files", "sweeper.analysis.quantized"},
+    "onnxruntime": {"sweeper.model_files"},
     # The search cannot see the test set: no module that makes choices may be listed here.
     "sweeper.data.test_set": {
         "sweeper.cli.data",
@@ -297,9 +301,8 @@ def test_every_permission_is_used():
 def test_every_library_imported_is_declared():
     setup = configparser.ConfigParser(interpolation=None)
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
-    distributions = [
-        re.match(r"[\w.-]+", line).group() for line in setup["options"]["install_requires"].split("\n") if line
-    ]
+    required = setup["options"]["install_requires"] + setup["options.extras_require"]["onnx"]
+    distributions = [re.match(r"[\w.-]+", line).group() for line in required.split("\n") if line]
     declared = {IMPORT_NAMES.get(name, name.replace("-", "_")) for name in distributions}
     imported = {name.partition(".")[0] for names in import_graph(FILES).values() for name in names}
     assert imported - set(sys.stdlib_module_names) - {"sweeper"} <= declared

@@ -37,7 +37,7 @@ MODULES = (
 LOADING = {
     "load_model": {},
     "_load_pyfunc": {"sweeper/tracking/mlflow_model.py": 1, "sweeper/tracking/model_loader.py": 1},
-    "export.load": {"sweeper/tracking/mlflow_model.py": 1},
+    "export.load": {"sweeper/tracking/mlflow_model.py": 1, "sweeper/model_files/program.py": 1},
 }
 UNPICKLING = ("torch.load", "jit.load", "hub.load", "read_pickle", "load_checkpoint", "load_state_dict_from_url")
 BUILTINS = ("eval", "exec", "compile")

@@ -53,6 +53,15 @@ class LabelledImages:
     why_unlabelled: str = ""
 
 
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """A network's study, its images, and the split on whose train part the network was trained."""
+
+    study: optuna.Study
+    training_set: TrainingSet
+    split: Split
+
+
 def part_of(
     store: Store,
     network: TrainedNetwork,
@@ -77,7 +86,7 @@ def part_of(
         raise SweeperError(_seen(store, study, network))
     training_set, split = load_pool(study, network.fold, data_dir, offline, max_bytes, notify)
     is_promoted = recorded.find(store, study) is not None
-    wanted = part or ("confirm" if is_promoted and len(split.confirm) else "validation")
+    wanted = part or unspoilt_part(split, is_promoted=is_promoted)
     chosen: NDArray[np.int64] = getattr(split, wanted)
     if not len(chosen):
         raise UsageError(f"study {study.study_name} has no {wanted} part (--part)")
@@ -97,6 +106,11 @@ def part_of(
     )
 
 
+def unspoilt_part(split: Split, *, is_promoted: bool) -> str:
+    """The part of a study's images on which looking at a network says most and spoils nothing."""
+    return "confirm" if is_promoted and len(split.confirm) else "validation"
+
+
 def study_of(store: Store, network: TrainedNetwork) -> optuna.Study:
     """The study that the network comes from. Raises SweeperError if there is none, or the store has another."""
     if network.study is None or network.study_id is None:
@@ -110,6 +124,14 @@ def study_of(store: Store, network: TrainedNetwork) -> optuna.Study:
             "images, or the store with its study"
         )
     return study
+
+
+def pool_of(
+    store: Store, network: TrainedNetwork, data_dir: Path | None, offline: bool, max_bytes: int | None, notify: Notify
+) -> Pool:
+    """The images of the network's study. Raises SweeperError as `part_of`."""
+    study = study_of(store, network)
+    return Pool(study, *load_pool(study, network.fold, data_dir, offline, max_bytes, notify))
 
 
 def load_pool(
@@ -156,17 +178,25 @@ def fresh_networks(
     return found
 
 
-def _seen(store: Store, study: optuna.Study, network: TrainedNetwork) -> str:
-    """Why a refit is looked at on no part of its study, and what to do."""
+def fresh_runs(store: Store, study: optuna.Study, network: TrainedNetwork) -> list[str]:
+    """The runs of the promotion's fresh seeds of a refit's configuration, as far as their weights are kept.
+
+    They have learned from the train part alone. Raises SweeperError if MLflow cannot be used.
+    """
     promotion = recorded.find(store, study)
     runs = trained_runs.below(store, promotion.run_id, "MODEL") if promotion else []
-    fresh = [
+    return [
         run_id
         for run_id, tags in runs
         if tags.get("sweeper.trial") == str(network.trial)
         and tags.get("sweeper.part") == "train"
         and weights_in_store(store, network.study_id, tags) is not None
     ]
+
+
+def _seen(store: Store, study: optuna.Study, network: TrainedNetwork) -> str:
+    """Why a refit is looked at on no part of its study, and what to do."""
+    fresh = fresh_runs(store, study, network)
     other = f"name one of the same configuration that has seen the train part alone ({fresh[-1]}), or " if fresh else ""
     return (
         f"{network.name} was refitted on all images of study {study.study_name}, so none but test images are new to "

@@ -14,6 +14,7 @@ from sweeper.cli.delete import delete
 from sweeper.cli.doctor import doctor
 from sweeper.cli.evaluate import evaluate
 from sweeper.cli.explain import explain
+from sweeper.cli.export import export
 from sweeper.cli.frontier import frontier
 from sweeper.cli.ledger import ledger
 from sweeper.cli.models import models
@@ -89,7 +90,7 @@ def main(debug: bool) -> None:
 
 for command in (
     search, train, promote, promotions, ablate, compare, report, evaluate, ledger, studies, trials, status, stop, retry,
-    sync, delete, doctor, frontier, spaces, models, explain, data, ui,
+    sync, delete, doctor, frontier, spaces, models, explain, export, data, ui,
     dashboard, store,
 ):  # fmt: skip
     main.add_command(command)

@@ -96,7 +96,7 @@ def explain(
     note_imports(quiet=False)
     from sweeper.analysis.explanation import ExplainRequest, explain
     from sweeper.analysis.picture_files import check_place, write
-    from sweeper.tracking.explanations import log_files
+    from sweeper.tracking.network_files import log_files
 
     where = resolve_store(store)
     folder = output or Path("explain", re.sub(r"[^\w.-]+", "-", model))
@@ -123,7 +123,7 @@ def explain(
     }
     files = write(found.looks, folder, form, about)
     if found.network.run_id is not None:
-        log_files(where, found.network.run_id, files, "MODEL")
+        log_files(where, found.network.run_id, files, "explain", "MODEL")
     if as_json:
         looks = [look.as_json() for look in found.looks]
         click.echo(json.dumps({**about, "files": [str(file) for file in files], "looks": looks}))

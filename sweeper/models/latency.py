@@ -1,15 +1,13 @@
 """Measures how long a network takes for one image, on one core of this machine's CPU. Imports torch only for that."""
 
 import time
+from collections.abc import Callable
 from dataclasses import fields, replace
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sweeper.config import ModelConfig
 from sweeper.models.families import build
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 # The runs before the first measured one: allocations and the choice of kernels.
 N_WARM_UP = 10
@@ -28,10 +26,9 @@ DESCRIBED = "one image at a time on one thread of this machine's CPU, in float32
 def milliseconds(config: ModelConfig, input_shape: tuple[int, int, int], n_classes: int) -> float:
     """The milliseconds that a network takes for one image of `input_shape` (channels, height, width).
 
-    Random weights, batch 1, one thread, float32, the memory layout of trainings. The result is the least of N_ROUNDS
-    medians of N_RUNS runs each, after warming up. It is processor time: on an idle machine the same as time by the
-    clock, and on a busy one without the time that other processes have. torch's number of threads and its random
-    numbers are left as they were. Raises ValueError when the network cannot take such images.
+    Random weights, batch 1, one thread, float32, the memory layout of trainings; measured as by `of_calls`.
+    torch's number of threads and its random numbers are left as they were. Raises ValueError when the network cannot
+    take such images.
     """
     import torch
 
@@ -42,9 +39,7 @@ def milliseconds(config: ModelConfig, input_shape: tuple[int, int, int], n_class
     torch.set_num_threads(1)
     try:
         with torch.inference_mode():
-            for _ in range(N_WARM_UP):
-                network(image)
-            return min(median(_run(network, image) for _ in range(N_RUNS)) for _ in range(N_ROUNDS))
+            return of_calls(network, image)
     finally:
         torch.set_num_threads(threads)
 
@@ -55,8 +50,19 @@ def deployed(config: ModelConfig) -> ModelConfig:
     return replace(config, **values)
 
 
-def _run(network: Any, image: "Tensor") -> float:
-    """The processor time of one forward pass, in milliseconds."""
+def of_calls(network: Callable[[Any], object], image: Any) -> float:
+    """The milliseconds that a function takes for the image, of which it must do all work in this thread.
+
+    The result is the least of N_ROUNDS medians of N_RUNS runs each, after warming up. It is processor time: on an idle
+    machine the same as time by the clock, and on a busy one without the time that other processes have.
+    """
+    for _ in range(N_WARM_UP):
+        network(image)
+    return min(median(_run(network, image) for _ in range(N_RUNS)) for _ in range(N_ROUNDS))
+
+
+def _run(network: Callable[[Any], object], image: Any) -> float:
+    """The processor time of one call, in milliseconds."""
     started = time.thread_time()
     network(image)
     return 1000 * (time.thread_time() - started)

@@ -14,7 +14,7 @@ from sweeper.data.test_set import load_test_set
 from sweeper.errors import SweeperError, UsageError
 from sweeper.images.image_set import PixelFormat
 from sweeper.studies import trial_records
-from sweeper.tracking.explanations import log_files
+from sweeper.tracking.network_files import log_files
 from tests.read_only import read_only
 
 
@@ -164,7 +164,7 @@ def test_pictures_and_numbers_are_written_and_kept_with_the_run(promoted, trial,
     assert [file.name for file in files] == [f"confusions.{form}", "explain.json", f"features.{form}"]
     assert sorted(tmp_path.rglob("*.*")) == sorted(files)
     assert [one["name"] for one in json.loads(files[1].read_text())["looks"]] == ["confusions", "features"]
-    log_files(promoted.store, found.network.run_id, files, "MODEL")
+    log_files(promoted.store, found.network.run_id, files, "explain", "MODEL")
     kept = promoted.store.root.rglob(f"{found.network.run_id}/artifacts/explain/*")
     assert {file.name for file in files} <= {file.name for file in kept}
 

@@ -9,11 +9,9 @@ from sweeper.tracking.client import is_server, reaching
 from sweeper.tracking.places import check_experiment
 from sweeper.tracking.weights import run_of
 
-FOLDER = "explain"
 
-
-def log_files(store: Store, run_id: str, files: Sequence[Path], option: str) -> None:
-    """Logs the files to a run, in its folder explain/; those of the same names are replaced.
+def log_files(store: Store, run_id: str, files: Sequence[Path], folder: str, option: str) -> None:
+    """Logs the files to a folder of a run; those of the same names are replaced.
 
     Raises UsageError, naming the option, if the run does not exist, and SweeperError if MLflow cannot be used.
     """
@@ -21,7 +19,7 @@ def log_files(store: Store, run_id: str, files: Sequence[Path], option: str) -> 
     with reaching(store.tracking_uri):
         check_experiment(client.get_experiment(run.info.experiment_id), store)
         for file in files:
-            client.log_artifact(run_id, str(file), FOLDER)
+            client.log_artifact(run_id, str(file), folder)
         if is_server(store):
-            sizes = {f"{FOLDER}/{file.name}": file.stat().st_size for file in files}
+            sizes = {f"{folder}/{file.name}": file.stat().st_size for file in files}
             confirmation.check_files(client, run_id, sizes)
