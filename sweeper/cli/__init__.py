@@ -18,6 +18,7 @@ from sweeper.cli.export import export
 from sweeper.cli.frontier import frontier
 from sweeper.cli.ledger import ledger
 from sweeper.cli.models import models
+from sweeper.cli.predict import predict
 from sweeper.cli.promote import promote
 from sweeper.cli.promotions import promotions
 from sweeper.cli.report import report
@@ -89,8 +90,7 @@ def main(debug: bool) -> None:
 
 
 for command in (
-    search, train, promote, promotions, ablate, compare, report, evaluate, ledger, studies, trials, status, stop, retry,
-    sync, delete, doctor, frontier, spaces, models, explain, export, data, ui,
-    dashboard, store,
+    search, train, promote, promotions, ablate, compare, report, evaluate, predict, ledger, studies, trials, status,
+    stop, retry, sync, delete, doctor, frontier, spaces, models, explain, export, data, ui, dashboard, store,
 ):  # fmt: skip
     main.add_command(command)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sweeper.cli.csv_file import csv_file
 from sweeper.cli.options import json_option, resolve_store, store_options
-from sweeper.errors import SweeperError, UsageError
+from sweeper.errors import UsageError
 from sweeper.store.arguments import store_arguments
-from sweeper.store.atomic import whole_file
 from sweeper.store.layout import StoreOptions
 from sweeper.store.shown import shown
 
@@ -83,7 +83,8 @@ def trials(
             json.dumps({"schema_version": 1, "study_name": found.study_name, "metric": metric, "trials": entries})
         )
     elif csv_path:
-        _write(csv_path, _as_csv(listed))
+        with csv_file(csv_path) as stream:
+            stream.write(_as_csv(listed))
     else:
         from sweeper.cli.trial_lines import trial_lines
         from sweeper.display.console import output_width
@@ -131,17 +132,3 @@ def _cell(value: Any) -> Any:
     if isinstance(value, str):
         return shown(value)
     return json.dumps(value) if isinstance(value, bool | dict | list | tuple) else value
-
-
-def _write(path: Path, text: str) -> None:
-    if str(path) == "-":
-        click.echo(text, nl=False)
-        return
-    try:
-        if path.exists() and not path.is_file():  # such as /dev/stdout: a pipe or device cannot be replaced
-            path.write_text(text, encoding="utf-8")
-        else:
-            with whole_file(path) as temporary:
-                temporary.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise SweeperError(f"{path} cannot be written: {error.strerror} (--csv)") from error

@@ -29,7 +29,7 @@ def progress(*, quiet: bool, verbose: bool) -> Iterator[Listener]:
         lines = PlainLines(console, verbose, view.tally)
         with Live(get_renderable=view.render, console=console, refresh_per_second=4, transient=True) as live:
             # The view prints what others write above itself, and would obey their colours and links.
-            sys.stdout, sys.stderr = _shown(sys.stdout), _shown(sys.stderr)
+            sys.stdout, sys.stderr = as_shown(sys.stdout), as_shown(sys.stderr)
 
             def show(event: Event) -> None:
                 if not sys.stderr.isatty():  # the terminal is gone, and a file takes the rest
@@ -49,5 +49,6 @@ def progress(*, quiet: bool, verbose: bool) -> Iterator[Listener]:
             lines.end_step()
 
 
-def _shown(stream: TextIO) -> Any:
+def as_shown(stream: TextIO) -> Any:
+    """The stream with `shown` before it."""
     return Written(stream, lambda text: stream.write(shown(text)))

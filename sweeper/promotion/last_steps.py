@@ -93,6 +93,11 @@ class LastSteps:
         outcome = recorded.with_champion(outcome, self.registry)
         self.tracker.log_text(None, {promotions.PRINTED: json.dumps(outcome.summary(), indent=2)})
         self._describe(outcome)
+        for entrant in outcome.entrants:
+            try:
+                self.registry.set_verdict(outcome.model_name, entrant.version, outcome.sentences)
+            except SweeperError as error:  # somebody may have deleted it
+                self.listener(Note(f"{outcome.model_name}/{entrant.version} lacks the verdict: {error}"))
         return outcome
 
     def _describe(self, outcome: PromotionOutcome) -> None:

@@ -33,9 +33,15 @@ class Measured:
 
 
 def register(
-    registry: Registry, model: str, tracker: Tracker, jobs: PromotionJobs, part: str, finalists: Sequence[Measured]
+    registry: Registry,
+    model: str,
+    tracker: Tracker,
+    jobs: PromotionJobs,
+    part: str,
+    finalists: Sequence[Measured],
+    verdict: Sequence[str],
 ) -> dict[int, str]:
-    """Registers the finalists. Returns the registered versions by trial. May be repeated.
+    """Registers the finalists with the promotion's verdict. Returns the versions by trial. May be repeated.
 
     Raises SweeperError, before anything is registered, if MLflow has not accepted all earlier writes.
     """
@@ -45,12 +51,19 @@ def register(
     if undelivered:
         raise SweeperError(f"{shortfall(undelivered)}; nothing was registered, the same command resumes from here")
     return {
-        measured.finalist.trial: _register(registry, model, tracker, jobs, part, measured) for measured in finalists
+        measured.finalist.trial: _register(registry, model, tracker, jobs, part, measured, verdict)
+        for measured in finalists
     }
 
 
 def _register(
-    registry: Registry, model: str, tracker: Tracker, jobs: PromotionJobs, part: str, measured: Measured
+    registry: Registry,
+    model: str,
+    tracker: Tracker,
+    jobs: PromotionJobs,
+    part: str,
+    measured: Measured,
+    verdict: Sequence[str],
 ) -> str:
     finalist, refit, estimate = measured.finalist, measured.refit, measured.estimate
     run_id = tracker.child_run_id(refit.key)
@@ -81,6 +94,7 @@ def _register(
         f"{finalist.name} of study {jobs.study_name}, refitted on all its training images. {_taken(jobs)}",
         jobs.training_set.classes,
         jobs.training_set.preprocessing(jobs.spec.data_options),
+        verdict,
     )
 
 

@@ -181,8 +181,26 @@ class _Promotion:
         measured = [
             Measured(f, self.refits[f.trial], validation[f.trial], estimates[f.trial], unused[f.trial]) for f in order
         ]
+        classes = self.training_set.classes
+        only_classes = {f.trial: [classes[label] for label in unused[f.trial].only_classes()] for f in order}
+        comparisons = compare_configurations(part, order, unused)
+        constants = study_data.constants(self.training_set, self.split, self.spec.metric)
+        sentences = verdict.on_configurations(
+            order,
+            estimates[order[0].trial],
+            part,
+            n_images=len(estimated_on),
+            n_seeds=seeds,
+            trained_share=len(self.split.train) / len(self.training_set.labels),
+            comparisons=comparisons,
+            dropped=self.dropped,
+            metric=self.spec.metric,
+            constant=constants.get(part),
+            only_classes=only_classes[order[0].trial],
+        )
+        sentences += old_scores(self.spec)
         self.stop.check()
-        versions = register(self.registry, self.model_name, self.tracker, self.jobs, part, measured)
+        versions = register(self.registry, self.model_name, self.tracker, self.jobs, part, measured, sentences)
         champion, *others = (versions[f.trial] for f in order)
         self.stop.check()
         registration: list[str] = []
@@ -195,8 +213,6 @@ class _Promotion:
                 replace=self.request.options.replace,
                 listener=self.listener,
             )
-        comparisons = compare_configurations(part, order, unused)
-        constants = study_data.constants(self.training_set, self.split, self.spec.metric)
         entrants = [
             Entrant.of(
                 f,
@@ -206,24 +222,10 @@ class _Promotion:
                 validation=validation[f.trial].scores(),
                 confirm=estimates[f.trial] if part == "confirm" else None,
                 metric=self.spec.metric,
-                constant=[self.training_set.classes[label] for label in unused[f.trial].only_classes()],
+                constant=only_classes[f.trial],
             )
             for place, f in enumerate(order)
         ]
-        sentences = verdict.on_configurations(
-            order,
-            estimates[order[0].trial],
-            part,
-            n_images=len(estimated_on),
-            n_seeds=seeds,
-            trained_share=len(self.split.train) / len(self.training_set.labels),
-            comparisons=comparisons,
-            dropped=self.dropped,
-            metric=self.spec.metric,
-            constant=constants.get(part),
-            only_classes=entrants[0].constant,
-        )
-        sentences += old_scores(self.spec)
         outcome = PromotionOutcome(
             study_name=self.study_name,
             model_name=self.model_name,

@@ -39,6 +39,7 @@ def export(
     example: NDArray[np.uint8],
     classes: Sequence[str],
     preprocessing: Preprocessing,
+    verdict: Sequence[str],
     folder: Path,
 ) -> Model:
     """Exports the network to a folder that MLflow loads without sweeper's code, for images of any number and size.
@@ -69,6 +70,7 @@ def export(
             **class_names.metadata(classes),
             "images": {"type": str(example.dtype), "shape": [-1, *example.shape[1:]]},
             "preprocessing": asdict(preprocessing),
+            "verdict": list(verdict),
         },
         # Without the build suffix (+cu130, +cpu): other machines have other builds.
         pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in REQUIREMENTS],

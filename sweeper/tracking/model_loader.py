@@ -48,6 +48,15 @@ class Predictor:
             return logits
         return [{**self._in_words(row), "changed": changed} for row in _softmax(logits)]
 
+    def get_raw_model(self) -> Any:
+        """The network as a torch module of pixels, for MLflow's method of this name.
+
+        An exported program is always in evaluation mode, and torch has its `eval` refuse: this one changes nothing.
+        """
+        program = self.network.get_raw_model()
+        program.eval = lambda: program
+        return program
+
     def _in_words(self, probabilities: NDArray[np.float64]) -> dict[str, Any]:
         order = np.argsort(-probabilities, kind="stable")
         named = {self.classes[place]: float(probabilities[place]) for place in order}

@@ -24,6 +24,8 @@ from sweeper.tracking.leftovers import EXPORT, IDENTITY
 from sweeper.tracking.run_writer import WEIGHTS
 
 MODEL = "model"
+# The tag of a version that says what its promotion has found, and what a test of its network.
+VERDICT = "sweeper.verdict"
 
 
 class Registry:
@@ -60,6 +62,7 @@ class Registry:
         description: str,
         classes: Sequence[str],
         preprocessing: Preprocessing,
+        verdict: Sequence[str] = (),
     ) -> str:
         """Logs the network and its files in the run, and registers the network; returns the version.
 
@@ -67,10 +70,11 @@ class Registry:
         is a batch of at least two. `files` are paths or texts by name, and become artifacts of the run. `classes` are
         the names of its columns in order, which stand in a tag, the description, the metadata and the signature. Type
         and shape of `example` stand in the metadata: as the signature has them, MLflow would refuse all others.
-        `preprocessing` is that of the training images. If a version with this identity exists, only its tags are
-        written. Raises SweeperError if the exported network gives other predictions, or MLflow cannot be used.
+        `preprocessing` is that of the training images, `verdict` what the promotion has found, in sentences. If a
+        version with this identity exists, only its tags are written. Raises SweeperError if the exported network gives
+        other predictions, or MLflow cannot be used.
         """
-        tags = {**tags, **class_names.tags(classes), names.DATA_SHA256: data_sha256}
+        tags = {**tags, **class_names.tags(classes), names.DATA_SHA256: data_sha256, VERDICT: "\n".join(verdict)}
         if registered := self.find_version(name, identity):
             with reaching(self._uri):
                 for tag, value in tags.items():
@@ -84,7 +88,7 @@ class Registry:
         if model is None:
             # Export before writing to MLflow: a network that cannot be exported leaves nothing there.
             with TemporaryDirectory(prefix=EXPORT, dir=self._root) as folder:
-                exported = mlflow_model.export(network, example, classes, preprocessing, Path(folder, MODEL))
+                exported = mlflow_model.export(network, example, classes, preprocessing, verdict, Path(folder, MODEL))
                 with reaching(self._uri):
                     model = self._log(experiment_id, run_id, identity, exported, Path(folder, MODEL))
         with reaching(self._uri):
@@ -101,6 +105,11 @@ class Registry:
         """A registered version with the estimate of its configuration. Raises SweeperError if it was deleted."""
         with reaching(self._uri), _present(name, version):
             return aliases.registered(self._client, name, version)
+
+    def set_verdict(self, name: str, version: str, sentences: Sequence[str]) -> None:
+        """Replaces what a version says of its promotion. Raises SweeperError if the version was deleted."""
+        with reaching(self._uri), _present(name, version):
+            self._client.set_model_version_tag(name, version, VERDICT, "\n".join(sentences))
 
     def set_aliases(self, name: str, champion: str, challenger: str | None) -> None:
         """Points the two aliases to these versions; without a challenger, removes the challenger's alias."""

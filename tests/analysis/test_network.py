@@ -1,11 +1,16 @@
 import json
 import shutil
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from sweeper.analysis import network
 from sweeper.errors import SweeperError, UsageError
+from sweeper.images.options import DataOptions
+from sweeper.images.preprocessing import Preprocessing
+from sweeper.images.value_range import ValueRange
 from sweeper.models.predictor import logits_of
 from sweeper.promotion import study_data
 from sweeper.store.layout import StoreOptions
@@ -149,6 +154,46 @@ def test_part_that_a_training_has_learned_from_is_told_by_its_tags(tags, part):
     assert network._trained_on(tags) == part
 
 
+@contextmanager
+def config_of(promoted, run_id):
+    """The file with a run's configuration, which is as before at the end."""
+    path = promoted.store.artifacts / "tiny" / run_id / "artifacts" / "config.json"
+    before = path.read_text()
+    try:
+        yield path
+    finally:
+        path.write_text(before)
+
+
+def test_how_training_images_were_read_is_what_the_run_has_recorded(promoted):
+    found = find(promoted, f"{champion_name(promoted)}@champion")
+    assert (found.preprocessing, found.preprocessing_from) == (Preprocessing(), "run")
+    made = {"fit": "crop", "background": "black", "exif": False, "value_range": {"low": 0, "high": 4095}}
+    with config_of(promoted, found.run_id) as path:
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"preprocessing": made}))
+        changed = find(promoted, found.run_id).preprocessing
+    assert changed == Preprocessing("crop", "black", exif=False, value_range=ValueRange(0, 4095))
+
+
+def test_run_of_an_older_sweeper_has_the_preprocessing_of_its_study_or_the_default(promoted, monkeypatch):
+    found = find(promoted, f"{champion_name(promoted)}@champion")
+    older = DataOptions(fit="stretch", no_exif=True)
+    monkeypatch.setattr(network, "spec_of", lambda study: SimpleNamespace(data_options=older))
+    with config_of(promoted, found.run_id) as path:
+        config = json.loads(path.read_text())
+        del config["preprocessing"]
+        path.write_text(json.dumps(config))
+        old = find(promoted, found.run_id)
+        assert (old.preprocessing, old.preprocessing_from) == (Preprocessing("stretch", exif=False), "study")
+        client = connect(promoted.store)
+        client.set_tag(found.run_id, "sweeper.study", "gone")
+        try:
+            alone = find(promoted, found.run_id)
+        finally:
+            client.set_tag(found.run_id, "sweeper.study", "seen")
+        assert (alone.preprocessing, alone.preprocessing_from) == (Preprocessing(), "nothing")
+
+
 def fresh_run(promoted, client):
     experiment = client.get_experiment_by_name("tiny").experiment_id
     return client.search_runs([experiment], "tags.`sweeper.part` = 'train'")[0]
@@ -162,20 +207,18 @@ def fresh_run(promoted, client):
         ({"model": {"family": "resnet"}}, "family must be one of"),
         ({"input_shape": [1, 40, 40]}, "of another network"),
         ({"seed": "x" * 5000}, "seed"),
+        ({"preprocessing": {"fit": "twist"}}, "config.json.preprocessing.fit should be 'pad', 'crop' or 'stretch'"),
+        ({"preprocessing": {"value_range": {"low": 2, "high": 1}}}, "the lower first"),
         (None, "config.json"),
     ],
 )
 def test_damaged_description_of_a_network_is_refused_in_one_line(promoted, change, message):
     client = connect(promoted.store)
     run = fresh_run(promoted, client)
-    path = promoted.store.artifacts / "tiny" / run.info.run_id / "artifacts" / "config.json"
-    before = path.read_text()
-    path.write_text("[" * 5000 if change is None else json.dumps(json.loads(before) | change))
-    try:
+    with config_of(promoted, run.info.run_id) as path:
+        path.write_text("[" * 5000 if change is None else json.dumps(json.loads(path.read_text()) | change))
         with pytest.raises(SweeperError) as refused:
             find(promoted, run.info.run_id)
-    finally:
-        path.write_text(before)
     assert "cannot be loaded: " in str(refused.value)
     assert len(str(refused.value)) < 1000
     assert str(refused.value).isprintable()

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from sweeper.images.value_range import ValueRange
 from sweeper.models.predictor import logits_of
 from sweeper.promotion import study_data
 from sweeper.studies import data_source
-from tests.data.pictures import deep_png, picture, write_folder
+from tests.data.pictures import deep_png, encoded, picture, write_folder
 
 RNG = np.random.default_rng(0)
 
@@ -88,6 +90,26 @@ def test_folders_are_walked_and_what_is_unreadable_is_named_in_its_place(promote
     kinds = [type(each) for each in found]
     assert kinds == [Unreadable, Prediction, Prediction, Unreadable, Unreadable]
     assert (found[3].reason, found[4].reason) == ("No such file or directory", "a folder without images")
+
+
+def test_bad_files_of_all_kinds_are_named_and_hinder_no_other(promoted, champion, tmp_path):
+    good = encoded(picture(90, (28, 28)))
+    photo = encoded(Image.fromarray(RNG.integers(0, 256, (90, 90, 3), dtype=np.uint8)), "JPEG")
+    contents = {
+        "empty.png": b"", "text.jpg": b"hello", "cut.jpg": photo[:900], "page.pdf": b"%PDF-1.7 ...",
+        "phone.heic": b"\0\0\0\x18ftypheic", "huge.png": good[:16] + b"\0\1\0\0" * 2 + good[24:],
+        "deep.png": deep_png(np.full((28, 28), 4000)),
+    }  # fmt: skip
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "link.png").symlink_to("nowhere.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "good.png").write_bytes(good)
+    names = [*contents, "link.png", "pipe.png", "good.png"]
+    *bad, last = predict(promoted, champion, *(tmp_path / name for name in names))
+    assert (len(bad), {type(each) for each in bad}, type(last)) == (9, {Unreadable}, Prediction)
+    assert [each.file for each in bad] == [str(tmp_path / name) for name in names[:-1]]
+    assert all(each.reason and "\n" not in each.reason for each in bad)
 
 
 def test_pixels_of_no_more_than_a_batch_are_held(promoted, champion, tmp_path, monkeypatch):

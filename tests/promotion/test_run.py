@@ -100,6 +100,7 @@ def test_the_metric_of_the_search_decides_everything_in_the_promotion(workplace,
             assert finalist["test"]["metric_low"] < finalist["test"][metric] < finalist["test"]["metric_high"]
         version = versions_of(workplace, study)[finalist["version"]]
         assert json.loads(version.tags["sweeper.classes"]) == [f"class {label}" for label in range(10)]
+        assert version.tags["sweeper.verdict"] == outcome["verdict"]
         assert float(version.tags[f"sweeper.validation_{metric}"]) == pytest.approx(
             finalist["validation"]["mean"], abs=1e-4
         )

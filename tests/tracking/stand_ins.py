@@ -22,6 +22,7 @@ def export(
     example: np.ndarray,
     classes: Sequence[str],
     preprocessing: Preprocessing,
+    verdict: Sequence[str],
     folder: Path,
 ) -> Model:
     """A model's folder as MLflow wants it, with nothing in it that could be loaded."""

@@ -73,9 +73,7 @@ def registered(registry, store, client, experiment_id):
     """A network in evaluation mode, and the address of its registered model."""
     network = tiny_network(dropout=0.5, batch_norm=True)
     run_id = client.create_run(experiment_id).info.run_id
-    version = registry.register(
-        "fixture", DATA, run_id, "id", network, pixels(2), FILES, {}, "", NAMES, Preprocessing()
-    )
+    version = register(registry, run_id, "fixture", network=network)
     return network.eval(), client.get_model_version("fixture", version)
 
 
@@ -87,7 +85,7 @@ def unexported(monkeypatch):
 
 def register(registry, run_id, name="model", identity="id", **changes):
     values = {"network": tiny_network(), "example": pixels(2), "files": FILES, "tags": {}, "description": ""}
-    values |= {"classes": NAMES, "preprocessing": Preprocessing()}
+    values |= {"classes": NAMES, "preprocessing": Preprocessing(), "verdict": ("It wins.", "By much.")}
     return registry.register(name, DATA, run_id, identity, **(values | changes))
 
 
@@ -123,6 +121,7 @@ def test_version_has_its_run_its_tags_and_its_description(registry, client, expe
         "sweeper.identity": "id",
         "sweeper.data_sha256": DATA,
         "sweeper.classes": '["cat", "日本語", "-dash", "a,b"]',
+        "sweeper.verdict": "It wins.\nBy much.",
     }
     assert sorted(artifacts(client, run_id)) == ["weights/config.json", "weights/model.safetensors"]
     [model] = logged_models(client, experiment_id, run_id)
@@ -131,6 +130,8 @@ def test_version_has_its_run_its_tags_and_its_description(registry, client, expe
     assert registry.find_version("described", "id") == "1"
     assert registry.find_version("described", "another") is None
     assert registry.find_version("unknown", "id") is None
+    registry.set_verdict("described", version, ["It loses."])
+    assert client.get_model_version("described", version).tags["sweeper.verdict"] == "It loses."
 
 
 @pytest.mark.usefixtures("unexported")
@@ -266,6 +267,14 @@ def test_network_with_auxiliary_heads_and_softmax_gives_its_logits(registry, cli
     np.testing.assert_allclose(served, logits(network, pixels(3)), rtol=0, atol=1e-5)
 
 
+def test_module_of_a_registered_model_is_in_evaluation_mode_and_takes_eval(registered):
+    network, version = registered
+    module = mlflow.pyfunc.load_model(version.source).get_raw_model()
+    with torch.inference_mode():
+        found = module.eval()(torch.from_numpy(pixels(3)))
+    np.testing.assert_allclose(found.numpy(), logits(network, pixels(3)), rtol=0, atol=1e-5)
+
+
 def test_registered_model_says_what_it_takes_and_gives(registered):
     signature = mlflow.pyfunc.load_model(registered[1].source).metadata.signature
     [taken], [given] = signature.inputs.inputs, signature.outputs.inputs
@@ -280,6 +289,7 @@ def test_model_file_holds_the_names_of_the_classes_in_the_order_of_the_columns_a
         "classes": list(NAMES),
         "images": {"type": "uint8", "shape": [-1, *SHAPE]},
         "preprocessing": asdict(Preprocessing()),
+        "verdict": ["It wins.", "By much."],
     }
 
 
