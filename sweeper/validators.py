@@ -15,6 +15,7 @@ MOST_SEED = 2**32 - 1
 # Limited because each fold's images lie on disk for the workers while a study runs.
 MOST_FOLDS = 100
 MOST_REPEATS = 1000
+MOST_PATH = 4096  # characters, as in Linux
 MOST_PER_GPU = 32  # trainings at once: the number of torch's streams
 
 
@@ -197,6 +198,12 @@ def timm_name(value: Any) -> str:
     # In timm 1.0.31 the longest name has 39 characters and the longest tag 37.
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_]{1,60}(\.[A-Za-z0-9_]{1,60})?", value):
         raise ValueError(f'must be the name of a timm model, such as "resnet18" or "resnet18.a1_in1k", got {value!r}')
+    return value
+
+
+def path(value: Any) -> str:
+    if not isinstance(value, str) or not value.isprintable() or len(value) > MOST_PATH:
+        raise ValueError(f"must be the path of a file or folder, got {value!r}")
     return value
 
 

@@ -83,6 +83,9 @@ BAD_VALUES = [
     (TimmConfig, "pretrained", "yes", "true or false"),
     (TimmConfig, "drop_rate", 1.0, "[0, 1)"),
     (TimmConfig, "drop_path_rate", -0.1, "[0, 1)"),
+    (TimmConfig, "pretrained_file", "a\nb", "the path of a file"),
+    (TimmConfig, "pretrained_file", 3, "the path of a file"),
+    (TimmConfig, "input_size", -1, "at least 0"),
     (TrainConfig, "flip_p", 1.1, "[0, 1]"),
     (TrainConfig, "flip_p", True, "[0, 1]"),
     (TrainConfig, "rotation", 181, "[0, 180]"),
@@ -352,6 +355,8 @@ def test_defaults_are_the_documented_ones():
         "pretrained": False,
         "drop_rate": 0.0,
         "drop_path_rate": 0.0,
+        "pretrained_file": "",
+        "input_size": 0,
     }
 
 
@@ -359,9 +364,10 @@ def test_defaults_are_the_documented_ones():
     ("name", "value"),
     [
         ("class_weights", "balanced"), ("freeze_epochs", 2), ("ema_decay", 0.9), ("mixup_alpha", 0.2),
-        ("cutmix_alpha", 1.0), ("mix_p", 0.5),
+        ("cutmix_alpha", 1.0), ("mix_p", 0.5), ("pretrained_file", "/w.pt"), ("input_size", 64),
     ],
 )  # fmt: skip
 def test_key_of_a_configuration_is_that_of_stores_without_the_field(name, value):
-    assert name not in Configuration.from_values({}).key()
-    assert json.loads(Configuration.from_values({name: value}).key())[name] == value
+    family = {"family": "timm"} if name in TimmConfig.__dataclass_fields__ else {}
+    assert name not in Configuration.from_values(family).key()
+    assert json.loads(Configuration.from_values({name: value, **family}).key())[name] == value

@@ -38,8 +38,10 @@ LOADING = {
     "load_model": {},
     "_load_pyfunc": {"sweeper/tracking/mlflow_model.py": 1, "sweeper/tracking/model_loader.py": 1},
     "export.load": {"sweeper/tracking/mlflow_model.py": 1, "sweeper/model_files/program.py": 1},
+    # Of a user's pretrained weights, torch loads tensors alone.
+    "torch.load": {"sweeper/models/weight_files.py": 1},
 }
-UNPICKLING = ("torch.load", "jit.load", "hub.load", "read_pickle", "load_checkpoint", "load_state_dict_from_url")
+UNPICKLING = ("jit.load", "hub.load", "read_pickle", "load_checkpoint", "load_state_dict_from_url")
 BUILTINS = ("eval", "exec", "compile")
 # Where what a command line names as code is run; nothing else is.
 RUNNING = {"sweeper/models/code_files.py": {"exec", "compile"}}
@@ -56,7 +58,7 @@ def calls(source):
 def unpickles(path, source):
     """Imports and calls in a source file that could run code from a file they read."""
     for name in imported_names(path, source):
-        if name.partition(".")[0] in MODULES or name in UNPICKLING:
+        if name.partition(".")[0] in MODULES or name in (*UNPICKLING, "torch.load"):
             yield name
     counts = dict.fromkeys(LOADING, 0)
     for function, keywords in calls(source):
@@ -64,7 +66,8 @@ def unpickles(path, source):
             yield function
         if "allow_pickle" in keywords and keywords["allow_pickle"] != "False":
             yield f"{function}(allow_pickle)"
-        if keywords.get("weights_only", "True") != "True":
+        usual = "False" if function.endswith("torch.load") else "True"
+        if keywords.get("weights_only", usual) != "True":
             yield f"{function}(weights_only)"
         for ending in counts:
             counts[ending] += function.endswith(ending)

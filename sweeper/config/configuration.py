@@ -18,6 +18,8 @@ NOT_IN_OLD_KEYS = {
     "cutmix_alpha": 0.0,
     "mix_p": 1.0,
     "freeze_epochs": 0,
+    "pretrained_file": "",
+    "input_size": 0,
 }
 
 # Names in a flat dict of values that are no network's own arguments; `extends` and `reported` stand in variants.

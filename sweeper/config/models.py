@@ -30,6 +30,11 @@ class ModelConfig(Checked):
         """What a space file and a run's parameters hold of the network, by name."""
         return asdict(self)
 
+    @property
+    def weights(self) -> str:
+        """The pretrained weights that the network starts from, as sweeper names them; "" for random ones."""
+        return ""
+
 
 @dataclass(frozen=True)
 class ConvNetConfig(ModelConfig):
@@ -97,6 +102,16 @@ class TimmConfig(ModelConfig):
     pretrained: bool = ruled(False, validators.boolean)
     drop_rate: float = ruled(0.0, validators.share)  # dropout before the output
     drop_path_rate: float = ruled(0.0, validators.share)  # stochastic depth, in architectures that have it
+    # Where pretrained weights are: a file, or a folder as the hub stores them; "": on the hub, or in its cache.
+    pretrained_file: str = ruled("", validators.path)
+    # The side of the square to which the network scales the images; 0: it takes them as they are.
+    input_size: int = ruled(0, validators.integer(0))
+
+    @property
+    def weights(self) -> str:
+        if not self.pretrained:
+            return ""
+        return f"{self.model_name} from {self.pretrained_file}" if self.pretrained_file else self.model_name
 
 
 MODEL_FAMILIES: Mapping[str, type[ModelConfig]] = dict(

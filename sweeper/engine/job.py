@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from sweeper.config import Configuration
+from sweeper.config import Configuration, TimmConfig
 from sweeper.events import Note
 
 if TYPE_CHECKING:  # a worker imports this module before it limits its threads: no import may create thread pools
@@ -33,6 +33,18 @@ class InitialWeights:
 
 
 @dataclass(frozen=True)
+class PretrainedWeights:
+    """Pretrained weights that a training starts from; mean and std by channel, of pixels in [0, 1], are the weights'.
+
+    The configuration says where they are. They must have this SHA-256.
+    """
+
+    sha256: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class TrialJob:
     """All that a worker needs for one training of a trial; with folds or repeats, a trial has several trainings.
 
@@ -50,6 +62,7 @@ class TrialJob:
     label: str = ""
     initial: InitialWeights | None = None
     test_flip: bool = False  # as in the protocol
+    pretrained: PretrainedWeights | None = None
 
     @property
     def key(self) -> int | str:
@@ -70,6 +83,8 @@ class TrialJob:
         """Everything that decides the weights: a file with another identity belongs to another training."""
         own = f"{self.configuration.key()} seed={self.seed} epochs={self.epochs} fold={self.fold} {self.data_key}"
         own += " test_flip" * self.test_flip  # it decides at which epoch a training with patience ends
+        if self.pretrained is not None:
+            own += f" pretrained={self.pretrained.sha256}"
         if self.initial is None:
             return own
         return f"{own} initial={self.initial.sha256} freeze={self.initial.freeze}"
@@ -116,6 +131,8 @@ def train_trial(
     from sweeper.training.validation import evaluate
 
     remove_leftovers(job.folder)
+    if job.pretrained is not None:
+        data = data.scaled_by(job.pretrained.mean, job.pretrained.std)
     reason = ""
     try:
         model = yield from _fit(job, data, graphs, on_batch)
@@ -146,13 +163,12 @@ def _fit(
 
     from sweeper.models import weight_transfer
     from sweeper.models.classifier import tensors_of_classifier
-    from sweeper.models.families import build
     from sweeper.training.loop import fit
 
     with _building:
         # Not torch.manual_seed: it also seeds the GPUs' generators, from which another training may be drawing.
         torch.default_generator.manual_seed(job.seed)
-        model = build(job.configuration.model, data.input_shape, data.n_classes)
+        model = _built(job, data)
     if job.initial is not None:
         weight_transfer.load(model, job.initial.path, job.initial.tensors)
     model = model.to(data.device).to(memory_format=data.layout)
@@ -177,3 +193,21 @@ def _fit(
         notes.clear()
         yield metrics
     return model
+
+
+def _built(job: TrialJob, data: "TrainingData") -> "nn.Module":
+    """The untrained network, on the CPU. Raises ValueError if its pretrained weights are no longer those of the job."""
+    from sweeper.models.families import build, without_weights
+
+    config, shape, n_classes = job.configuration.model, data.input_shape, data.n_classes
+    if job.pretrained is None:  # in a study of an older version, timm itself may load pretrained weights
+        return build(config, shape, n_classes)
+    from sweeper.models import pretrained
+
+    assert isinstance(config, TimmConfig)
+    network = build(without_weights(config), shape, n_classes)
+    found = pretrained.find(config, offline=True)  # the command has downloaded what it lacked
+    if found.sha256 != job.pretrained.sha256:
+        raise ValueError(f"the pretrained weights {config.weights} have changed: {found.path} is another file now")
+    pretrained.load(network, config, shape, n_classes, found)
+    return network

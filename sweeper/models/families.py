@@ -1,5 +1,6 @@
 """Builds and traces networks of every family. A family's dependencies are imported only when it is used."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sweeper.config import ConvNetConfig, CustomConfig, MlpConfig, ModelConfig, ResNetConfig, TimmConfig
@@ -37,6 +38,21 @@ def build(config: ModelConfig, input_shape: tuple[int, int, int], n_classes: int
 
             return custom.build(config, input_shape, n_classes)
     raise AssertionError(config)
+
+
+def classifier(config: ModelConfig, input_shape: tuple[int, int, int], n_classes: int) -> frozenset[str]:
+    """The names of the tensors of the network's classifier. Raises ValueError for one that does not tell it."""
+    import torch
+
+    from sweeper.models.classifier import tensors_of_classifier
+
+    with torch.device("meta"):  # no memory for weights
+        return tensors_of_classifier(build(without_weights(config), input_shape, n_classes))
+
+
+def without_weights(config: ModelConfig) -> ModelConfig:
+    """The configuration of the same network with random weights, where others follow: none need be had."""
+    return replace(config, pretrained=False, pretrained_file="") if isinstance(config, TimmConfig) else config
 
 
 def check_name(model_name: str) -> None:

@@ -17,6 +17,7 @@ N_ROUNDS, N_RUNS = 5, 21
 # Fields that change nothing in a trained network's arithmetic; they take the default of their dataclass.
 _OF_TRAINING = (
     "dropout", "dropout_conv", "dropout_pool", "dropout_flatten", "drop_rate", "drop_path_rate", "init", "pretrained",
+    "pretrained_file",
 )  # fmt: skip
 
 # What `milliseconds` measures, for captions and help texts.

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from sweeper.config import ModelConfig, TimmConfig
-from sweeper.models.families import build
+from sweeper.config import ModelConfig
+from sweeper.models.families import build, without_weights
 
 # As in training, small enough that a LeNet's feature maps stay in the cache.
 BATCH = 128
@@ -79,9 +78,7 @@ def load_network(
     `input_shape` is (channels, height, width). Raises ValueError, naming the file, when the file cannot be read or its
     tensors differ from the network's.
     """
-    if isinstance(config, TimmConfig):
-        config = replace(config, pretrained=False)  # the file's weights replace pretrained ones: download nothing
-    network = build(config, input_shape, n_classes)
+    network = build(without_weights(config), input_shape, n_classes)
     try:
         network.load_state_dict(load_file(weights))
     except (OSError, SafetensorError) as error:

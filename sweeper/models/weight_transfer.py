@@ -1,15 +1,15 @@
 """Initial weights from another network: finds the tensors of a safetensors file that fit, and loads them."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from sweeper.config import ModelConfig, TimmConfig
-from sweeper.models.families import build
+from sweeper.config import ModelConfig
+from sweeper.models.families import build, without_weights
 
 Shape = tuple[int, ...]
 
@@ -46,10 +46,8 @@ def match(found: Mapping[str, Shape], config: ModelConfig, input_shape: tuple[in
 
     Raises ValueError when the network cannot take such images.
     """
-    if isinstance(config, TimmConfig):
-        config = replace(config, pretrained=False)  # the tensors are the same, and nothing is downloaded
     with torch.device("meta"):
-        network = build(config, input_shape, n_classes)
+        network = build(without_weights(config), input_shape, n_classes)
     own = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     left = {}
     for name, shape in own.items():

@@ -21,6 +21,7 @@ from sweeper.models.predictor import RawPixels, load_network, logits_of
 from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.predictions import Predictions
 from sweeper.promotion.set_back import SetBack
+from sweeper.runs import pretrained_weights
 from sweeper.runs.batch import Training
 from sweeper.runs.record import texts
 from sweeper.store.layout import Store
@@ -99,8 +100,7 @@ class PromotionJobs:
                 self.training_set.input_shape,
                 len(self.training_set.classes),
                 training.job.weights,
-                self.spec.mean,
-                self.spec.std,
+                *self.spec.scaling(training.job.configuration.model),
                 test_flip=self.spec.protocol.test_flip,
             )
         except ValueError as error:
@@ -128,6 +128,7 @@ class PromotionJobs:
             folder=Path(),
             data_key=json.dumps([part, *data, *arithmetic]),
             test_flip=spec.protocol.test_flip,
+            pretrained=pretrained_weights.for_job(spec, finalist.configuration.model),
         )
         key = key_of(f"trial-{finalist.trial}-{stem}", job.identity)
         job = replace(job, folder=self.store.training_folder(self.study_name, self.study_id, key))

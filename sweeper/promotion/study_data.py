@@ -12,6 +12,7 @@ from sweeper.evaluation.constant import Constant, best_constant
 from sweeper.events import Listener, Note
 from sweeper.promotion.finalists import Finalist, distinct
 from sweeper.promotion.options import PromotionOptions
+from sweeper.runs import pretrained_weights
 from sweeper.runs.study_splits import splits_of
 from sweeper.store.layout import Store
 from sweeper.studies import lifecycle, trial_records
@@ -41,6 +42,7 @@ def load(
             difference = f"study {study.study_name} has {name} {expected}, but the data here have {found}"
             reason = other_images(name, spec.data_options.skip_bad)
             raise SweeperError(f"{difference}: {reason}" if reason else difference)
+    pretrained_weights.check_unchanged(spec, f"study {study.study_name}", offline=source.offline)
     return training_set, splits[fold]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sweeper.config import Configuration
 from sweeper.engine.job import TrialJob
+from sweeper.runs import pretrained_weights
 from sweeper.studies.spec import RunSpec
 
 
@@ -35,6 +36,7 @@ def jobs_of(
             fold=training.fold,
             label=training.label,
             test_flip=spec.protocol.test_flip,
+            pretrained=pretrained_weights.for_job(spec, configuration.model),
         )
         for training in spec.trainings
     ]

@@ -5,7 +5,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sweeper.config import TimmConfig
 from sweeper.data import lookup
 from sweeper.data.source import DataSource
 from sweeper.data.splits import Split, raised_parts, splits_sha256
@@ -18,6 +17,7 @@ from sweeper.errors import UsageError, plain, refuse
 from sweeper.evaluation.constant import Constant, best_constant
 from sweeper.events import Listener, Note, Step
 from sweeper.models import families
+from sweeper.runs import pretrained_weights
 from sweeper.runs.options import TrainingOptions
 from sweeper.runs.study_splits import scalings, splits_of, whole
 from sweeper.spaces.feasibility import check_decayed_layers
@@ -70,9 +70,11 @@ def make(
     variants: Sequence[str],
     most_jobs: int = sys.maxsize,
     all_data: bool = False,
+    searched: bool = False,
 ) -> Plan:
     """Loads and splits the data, checks that the networks of `variants` fit, and plans at most `most_jobs` workers.
 
+    Pretrained weights are had for the variants and, if the space is `searched`, for all networks that it may draw.
     With `all_data`, the only split trains on all images of the parts, and scores on none. Raises SweeperError, and
     UsageError if there are too few images or the space does not fit them.
     """
@@ -102,6 +104,9 @@ def make(
     if source.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"  # the library that loads pretrained weights reads it, in the workers too
     _check_fit(space, variants, training_set)
+    pretrained = pretrained_weights.found(
+        space.pretrained(variants, searched=searched), training_set, offline=source.offline, listener=listener
+    )
     execution = plan_execution(device, training_set.images.nbytes, os.environ, most_jobs)
     spec = replace(
         spec_without_data(source, space, training, execution),
@@ -109,6 +114,7 @@ def make(
         conversions=training_set.conversions,
         split_sha256=splits_sha256(splits),
         fold_scalings=scalings(training_set, splits, protocol.pixels),
+        pretrained=pretrained,
     )
     return Plan(training_set, splits, execution, spec)
 
@@ -147,12 +153,9 @@ def _check_fit(space: Space, variants: Sequence[str], training_set: TrainingSet)
         configuration = space.variant(name).configuration
         try:
             check_decayed_layers(configuration, families.trace(configuration.model, *shapes))
+            if configuration.train.freeze_epochs:
+                families.classifier(configuration.model, *shapes)
         except ValueError as error:
             refuse(
                 f"space {plain(space.name)} does not fit {plain(training_set.name)}: {error}", f"variant {plain(name)}"
             )
-        if isinstance(configuration.model, TimmConfig) and configuration.model.pretrained:
-            try:
-                families.build(configuration.model, *shapes)  # otherwise, each worker would fail with the same error
-            except ValueError as error:
-                refuse(str(error), f"variant {plain(name)}")

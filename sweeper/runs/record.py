@@ -109,8 +109,8 @@ def texts(
 
     `fold` counts from 0. A network that cannot take the images has no layers.csv.
     """
-    mean, std = spec.fold_scalings[fold]
     flip = {"test_flip": True} if spec.protocol.test_flip else {}
+    mean, std = spec.scaling(configuration.model, fold)
     config = {
         "model": dict(configuration.model.values()),
         "train": asdict(configuration.train),

@@ -8,6 +8,7 @@ from sweeper.config import Configuration
 from sweeper.errors import SweeperError
 from sweeper.evaluation.amounts import amount
 from sweeper.events import State
+from sweeper.runs import pretrained_weights
 from sweeper.runs.study_trial import StudyTrial
 from sweeper.studies.conversions import other_reading
 from sweeper.studies.objective import METRICS
@@ -75,6 +76,9 @@ def repetition_of(trial: StudyTrial, spec: RunSpec, configuration: Configuration
         )
     if reading := other_reading(trial.spec.conversions, spec.conversions):
         raise SweeperError(f"a trial of study {trial.study_name} cannot be repeated: {reading}")
+    for name in trial.spec.pretrained.keys() & spec.pretrained.keys():
+        if change := pretrained_weights.changed(name, trial.spec.pretrained[name], spec.pretrained[name]):
+            raise SweeperError(f"a trial of study {trial.study_name} cannot be repeated: {change}")
     before, now = trial.spec.as_json(), spec.as_json()
     before |= {"seed": trial.seed(), "epochs": trial.spec.n_epochs(trial.record.variant)}
     names = {name: name for name in ("seed", "epochs", "folds", "repeats", "device", "threads", "layout")}

@@ -10,7 +10,7 @@ from typing import Any
 
 from sweeper.data import lookup
 from sweeper.engine.job import TrialJob
-from sweeper.errors import SweeperError
+from sweeper.errors import SweeperError, UsageError
 from sweeper.evaluation.constant import Constant
 from sweeper.events import Listener, Note, State, Step
 from sweeper.models import families, layers
@@ -103,6 +103,9 @@ def run(request: TrainingRequest, listener: Listener, stop: StopRequest) -> Trai
     if found:
         planned = replace(planned, spec=replace(planned.spec, init_sha256=found.sha256, freeze=request.freeze))
     trial = request.trial
+    if trial and not trial.spec.pretrained and trial.configuration.model == request.variant.configuration.model:
+        # A trial of an older sweeper: its pixels were scaled by the data's mean and std.
+        planned = replace(planned, spec=replace(planned.spec, pretrained={}))
     repetition = repetition_of(trial, planned.spec, request.variant.configuration) if trial else None
     if repetition:
         for sentence in repetition.notes(planned.spec):
@@ -136,6 +139,13 @@ def _match_weights(
     init = initial_weights.match(
         found, config, training_set.input_shape, len(training_set.classes), freeze=request.freeze
     )
+    if request.freeze and request.variant.configuration.train.freeze_epochs:
+        trained_first = families.classifier(config, training_set.input_shape, len(training_set.classes))
+        if trained_first <= set(init.match.taken):
+            raise UsageError(
+                "freeze_epochs trains the classifier alone, which is in the weights and so frozen: nothing is left to "
+                "train (--freeze, --set freeze_epochs=0)"
+            )
     for line in init.lines():
         listener(Note(line))
     return init

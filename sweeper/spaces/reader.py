@@ -9,6 +9,7 @@ from typing import Any
 from sweeper.config import Configuration, Protocol, TrainConfig
 from sweeper.data.known.catalog import INPUT_SHAPES
 from sweeper.errors import UsageError, nearest, plain, refuse, shortened
+from sweeper.spaces import weight_paths
 from sweeper.spaces.feasibility import SHAPE_FIELDS, check_decayed_layers, check_network, unusable
 from sweeper.spaces.model_fields import implied, kind_of, missing, table_fields
 from sweeper.spaces.overrides import Override, parse_override
@@ -55,22 +56,24 @@ def load(source: str, overrides: Sequence[str] = ()) -> Space:
             raise UsageError(f"{plain(source)} cannot be read: {error}") from error
         if len(content) > MOST_BYTES:
             raise UsageError(f"a space file must have at most {MOST_BYTES:,} bytes, got more ({plain(file)})")
-    return parse(text, name=name, file=file, overrides=overrides)
+    return parse(text, name=name, file=file, folder=Path(source).parent, overrides=overrides)
 
 
-def parse(text: str, *, name: str, file: str, overrides: Sequence[str] = ()) -> Space:
-    """Parses the space in this TOML text; raises UsageError, which names `file`."""
+def parse(text: str, *, name: str, file: str, folder: Path = Path(), overrides: Sequence[str] = ()) -> Space:
+    """Parses the space in this TOML text, whose relative paths start at `folder`; raises UsageError, naming `file`."""
     try:
         document = read_toml(text)
     except ValueError as error:
         raise UsageError(f"not valid TOML: {shortened(str(error))} ({plain(file)})") from error
-    return _Reader(document, name, file, text, overrides).space()
+    return _Reader(document, name, file, text, folder, overrides).space()
 
 
 class _Reader:
     """Turns one TOML document into a `Space`."""
 
-    def __init__(self, document: dict[str, Any], name: str, file: str, text: str, overrides: Sequence[str]) -> None:
+    def __init__(
+        self, document: dict[str, Any], name: str, file: str, text: str, folder: Path, overrides: Sequence[str]
+    ) -> None:
         self.name, self.file, self.text = name, plain(file), text
         self.overridden: dict[str, str] = {}
         # Fixed values that an override replaced by a parameter: variants that do not name the key keep them.
@@ -81,10 +84,12 @@ class _Reader:
                 refuse(f"unknown table [{plain(table)}]{nearest(table, TABLES)}", self.file)
             if not isinstance(value, dict):
                 refuse(f"{table} must be a table, got {value!r}", self.file)
+        weight_paths.make_absolute(document, folder)
         parsed = [parse_override(override) for override in overrides]
         # The family and the network come first: they decide which other keys there are.
         for one in sorted(parsed, key=lambda one: one.key not in ("family", "network")):
             self._override(one)
+        weight_paths.imply_pretrained(document)
 
     def space(self) -> Space:
         title, datasets = self._header()
@@ -107,6 +112,8 @@ class _Reader:
         homes = self._homes(key)
         if key not in homes:
             refuse(f"unknown key {plain(key)}{nearest(key, homes)}", override.place)
+        if key == weight_paths.KEY:
+            value = weight_paths.absolute(value, Path.cwd())
         table = self.document.setdefault(homes[key], {})
         old = table.get(key)
         if override.is_shorthand and isinstance(old, dict):

@@ -1,13 +1,17 @@
 """A search space: its parameters and conditions, its named variants, and the configuration of a trial."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 from sweeper.config import Configuration, CustomConfig, Protocol, TimmConfig
 from sweeper.errors import UsageError, nearest, plain, shortened
 from sweeper.spaces.parameter import Parameter, Suggester, describe_parameter, encode
+
+# The fields that say from which weights a network starts.
+_NAMES_OF_WEIGHTS = ("pretrained", "model_name", "pretrained_file")
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,23 @@ class Space:
         """The SHA-256 of the code of each network of the user's in the space."""
         models = [variant.configuration.model for variant in self.variants.values()]
         return {model.code_sha256 for model in models if isinstance(model, CustomConfig)}
+
+    def pretrained(self, variants: Collection[str], *, searched: bool) -> list[TimmConfig]:
+        """The networks that start from pretrained weights: of these variants and, if `searched`, among the choices."""
+        models = [self.variant(name).configuration.model for name in variants]
+        if searched:
+            models += [Configuration.from_values({**self.fixed, **point}).model for point in self._weight_choices()]
+        return [model for model in models if isinstance(model, TimmConfig) and model.pretrained]
+
+    def _weight_choices(self) -> Iterator[dict[str, Any]]:
+        """The values that name weights, in every combination that a trial may draw."""
+        axes = [parameter for name, parameter in self.parameters.items() if name in _NAMES_OF_WEIGHTS]
+        for point in product(*([*parameter.choices, None] for parameter in axes)):
+            drawn = {p.name: value for p, value in zip(axes, point, strict=True) if value is not None}
+            known = self._unsearched | drawn
+            # A condition on another searched field may hold, or not.
+            if all((p.name in drawn) == p.is_active(known) or any(name not in known for name in p.when) for p in axes):
+                yield drawn
 
     def variant(self, name: str) -> Variant:
         """The variant of this name; raises UsageError with the known names and a close match if there is none."""

@@ -106,11 +106,25 @@ def _matching(
 
 def stored_pruner(storage: RDBStorage, name: str) -> str | None:
     """The pruner of the study of this name; None if there is no such study, or it has none."""
-    if name not in optuna.get_all_study_names(storage):
-        return None
-    spec = attributes_of(optuna.load_study(study_name=name, storage=storage)).get(SPEC)
-    found = spec.get("pruner") if isinstance(spec, dict) else None
+    found = _stored_spec(storage, name).get("pruner")
     return found if found in PRUNERS else None
+
+
+def has_unnamed_weights(storage: RDBStorage, name: str) -> bool:
+    """Whether the study of this name is of an older sweeper: its spec names no pretrained weights.
+
+    It scales pixels by the data's mean and std for pretrained networks, too, and goes on so.
+    """
+    spec = _stored_spec(storage, name)
+    return bool(spec) and not spec.get("pretrained")
+
+
+def _stored_spec(storage: RDBStorage, name: str) -> Mapping[str, Any]:
+    """What is stored as the spec of the study of this name; empty if there is none."""
+    if name not in optuna.get_all_study_names(storage):
+        return {}
+    spec = attributes_of(optuna.load_study(study_name=name, storage=storage)).get(SPEC)
+    return spec if isinstance(spec, dict) else {}
 
 
 def mark_running(study: optuna.Study, trials: int, command: str) -> None:
@@ -224,6 +238,8 @@ def _refuse_changes(name: str, stored: Mapping[str, Any], spec: StudySpec, unkno
             remedy = "the training data, or what this version of sweeper reads of them, are others: restore them"
         if field.endswith("code_sha256"):
             remedy = "the code of the network has changed: give it as it was"
+        if field.startswith("pretrained."):
+            remedy = "put the old weights back"
         raise UsageError(
             f"study {name} was started with {field} {shortened(repr(before))}, this command has "
             f"{shortened(repr(now))}: {remedy}, or --new for another study"

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self, get_type_hints
 
 from pydantic import StringConstraints
 
-from sweeper.config import Configuration, Protocol
+from sweeper.config import Configuration, ModelConfig, Protocol
 from sweeper.images.image_set import Scaling
 from sweeper.images.options import STORED_IF_GIVEN, TOLD_BY_CONVERSIONS, DataOptions, with_fit
 from sweeper.models.limits import NetworkLimits
@@ -31,6 +31,17 @@ class _Space:
 
 
 @dataclass(frozen=True)
+class _Weights:
+    """Pretrained weights: `file` is empty for those of the hub."""
+
+    model_name: str
+    file: str
+    sha256: str
+    mean: Sequence[float]
+    std: Sequence[float]
+
+
+@dataclass(frozen=True)
 class FoldRepeat:
     """One training of a trial: its fold and repeat, counted from 0, and its label, empty for the only training."""
 
@@ -46,7 +57,9 @@ class RunSpec:
     `fold_scalings` holds mean and standard deviation by channel for each fold, or for the only split. `device` is the
     type of the devices (Execution.kind). `split_seed` cuts the data; None means `seed`. `init_sha256` is the hash of
     the initial weights, None for random ones, and `freeze` says that the loaded tensors stay fixed. `conversions` are
-    those of the training set, which change the pixels but not `data_sha256`.
+    those of the training set, which change the pixels but not `data_sha256`. `pretrained` has, for each name of weights
+    (ModelConfig.weights) from which a network may start, what they are (_Weights): those networks get pixels with the
+    weights' own mean and std. It is empty for networks with random weights, and in studies of older versions.
 
     The stored form (as_json) is one flat object. Its keys are the fields of DataOptions and Protocol and those below,
     with `mean` and `std` of the first fold added. The broadest key comes first: a comparison follows the keys' order,
@@ -69,6 +82,12 @@ class RunSpec:
     layout: str = "channels_last"
     init_sha256: str | None = None
     freeze: bool = False
+    pretrained: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def scaling(self, model: ModelConfig, fold: int = 0) -> Scaling:
+        """The mean and std by channel with which a network gets its pixels, in a fold or the only split."""
+        weights = self.pretrained.get(model.weights)
+        return (weights["mean"], weights["std"]) if weights else self.fold_scalings[fold]
 
     @property
     def seed_of_splits(self) -> int:
@@ -122,6 +141,7 @@ class RunSpec:
             "subset": self.subset,
             "data_sha256": self.data_sha256,
             **({"conversions": self.conversions} if self.conversions else {}),
+            **({"pretrained": self.pretrained} if self.pretrained else {}),
             "split_sha256": self.split_sha256,
             "mean": self.mean,
             "std": self.std,
@@ -251,6 +271,7 @@ class StudySpec(RunSpec):
             "freeze",
             "loss",
             "conversions",
+            "pretrained",
             *STORED_IF_GIVEN,
         )
         names = [f.name for kind in (cls, DataOptions, Protocol) for f in fields(kind)]
@@ -285,7 +306,8 @@ def _kinds() -> dict[str, Any]:
     """The kinds of the values in a study's stored spec; Protocol checks its own."""
     kinds = get_type_hints(DataOptions) | get_type_hints(StudySpec)
     choices = {"metric": tuple(METRICS), "sampler": SAMPLERS, "pruner": PRUNERS}
-    return kinds | {name: Literal[known] for name, known in choices.items()} | {"space": _Space, "dataset": _Name}
+    kinds |= {name: Literal[known] for name, known in choices.items()}
+    return kinds | {"space": _Space, "dataset": _Name, "pretrained": Mapping[str, _Weights]}
 
 
 def first_difference(

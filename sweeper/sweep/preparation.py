@@ -51,7 +51,13 @@ def prepare(request: SearchRequest, listener: Listener) -> Prepared:
     space, options = request.space, request.options
     _check_grid(request)  # before loading the data
     planned = plan.make(
-        request.source, space, request.training, request.device, listener, variants=list(space.variants)
+        request.source,
+        space,
+        request.training,
+        request.device,
+        listener,
+        variants=list(space.variants),
+        searched=not options.variants_only,
     )
     n_images, training_set = len(planned.splits[0].validation), planned.training_set
     spec, name, resumed = _study(request, planned.spec, pruners.chosen(n_images))
@@ -90,7 +96,7 @@ def dry_run_without_data(request: SearchRequest) -> tuple[str, str]:
     _check_grid(request)
     execution = plan_execution(request.device, 0, os.environ)
     spec = plan.spec_without_data(request.source, request.space, request.training, execution)
-    study_spec, name, resumed = _study(request, spec, pruners.AUTO, unknown=OF_THE_DATA)
+    study_spec, name, resumed = _study(request, spec, pruners.AUTO, unknown=(*OF_THE_DATA, "pretrained"))
     _check_free(request, resumed)
     return name, study_spec.pruner
 
@@ -115,6 +121,8 @@ def _study(
         pruner = options.pruner
         if pruner == pruners.AUTO:
             pruner = (storage and lifecycle.stored_pruner(storage, name)) or usual_pruner
+        if storage is not None and lifecycle.has_unnamed_weights(storage, name):
+            run_spec = replace(run_spec, pretrained={})
         spec = StudySpec(
             **vars(run_spec),
             space=request.space.describe(),

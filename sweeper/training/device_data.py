@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -43,6 +43,10 @@ class TrainingData:
     def device(self) -> torch.device:
         return self.train.images.device
 
+    def scaled_by(self, mean: Sequence[float], std: Sequence[float]) -> "TrainingData":
+        """The same images, scaled by another mean and std by channel, of pixels in [0, 1]."""
+        return replace(self, mean=_per_channel(mean, self.device), std=_per_channel(std, self.device))
+
     def scale(self, images: Tensor) -> Tensor:
         """Scales a batch of raw pixels into the network's input."""
         return images.to(torch.float32).sub_(self.mean).div_(self.std).contiguous(memory_format=self.layout)
@@ -69,7 +73,9 @@ def on_device(
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
             return DeviceImages(torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device))
 
-    def per_channel(values: Sequence[float]) -> Tensor:
-        return (255 * torch.tensor(values, dtype=torch.float32)).view(1, -1, 1, 1).to(device)
+    scaling = _per_channel(mean, device), _per_channel(std, device)
+    return TrainingData(part(*train), part(*validation), *scaling, n_classes, layout)
 
-    return TrainingData(part(*train), part(*validation), per_channel(mean), per_channel(std), n_classes, layout)
+
+def _per_channel(values: Sequence[float], device: torch.device) -> Tensor:
+    return (255 * torch.tensor(values, dtype=torch.float32)).view(1, -1, 1, 1).to(device)

@@ -498,6 +498,10 @@ def test_curves_are_drawn_beside_those_of_others_after_the_end_too(workplace, so
         (["--init", "0" * 32], f"MLflow has no run {'0' * 32} (--init)"),
         (["--init", "SOURCE", "--freeze"], "all 10 parameters of this network are in the weights of run SOURCE"),
         (
+            ["--init", "SOURCE", "--freeze", "--set", "filters=[3,4,8]", "--set", "freeze_epochs=1"],
+            "freeze_epochs trains the classifier alone, which is in the weights and so frozen: nothing is left",
+        ),
+        (
             ["--init", "SOURCE", "--variant", "perceptron"],
             "no weights of run SOURCE match a parameter of this network in name and shape",
         ),

@@ -25,6 +25,7 @@ class InlinePool:
         self.train_part, self.validation_part = shared_images.read(setup.images_folder, 0)
         self.messages: deque[Any] = deque()
         self.log_folder = log_folder
+        self.jobs: list[Any] = []
 
     def __len__(self) -> int:
         return 1
@@ -33,6 +34,7 @@ class InlinePool:
         return self.log_folder / f"worker-{index}.log"
 
     def train(self, index: int, job) -> None:
+        self.jobs.append(job)
         self.training = train_trial(job, load_fold(self.setup, job.fold, torch.device("cpu")))
         self._advance()
 

@@ -47,11 +47,3 @@ def test_unknown_network_among_the_choices_is_named_before_anything_is_trained()
     space = parse('[model]\nfamily = "timm"\nmodel_name = { choices = ["resnet18", "resnett"] }\n[variants.baseline]\n')
     with pytest.raises(UsageError, match=r"must be one of timm's, got 'resnett'; did you mean .*\(space mine\)"):
         _check_fit(space, ["baseline"], training_set(3, 32, 32))
-
-
-def test_pretrained_weights_that_cannot_be_had_are_told_before_anything_is_trained(monkeypatch, tmp_path):
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    space = parse('[model]\nfamily = "timm"\npretrained = true\n[variants.baseline]\n')
-    with pytest.raises(UsageError, match=r"the pretrained weights of resnet18 cannot be had: .*\(variant baseline\)"):
-        _check_fit(space, ["baseline"], training_set(3, 32, 32))

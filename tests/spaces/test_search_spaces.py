@@ -49,6 +49,7 @@ N_PARAMETERS = {
     "resnet_small": dict.fromkeys(("baseline", "gentle"), 289_514 + 576 + 917_504 + 1_536 + 1_280),
     # ResNet-18 has 11,689,512 for 1,000 classes (He et al., 2015): 513,000 in its last layer, here 5,130.
     "timm_small": {"baseline": 11_689_512 - 513_000 + 5_130},
+    "timm_finetune": {"baseline": 11_689_512 - 513_000 + 5_130},
 }
 STUDIES = ("lenet5_steps", "lenet5_activations", "lenet5_regularised", "cifar100_mlp_lenet5", "cifar10_dropout")
 # Those that no trial of the search could have.
