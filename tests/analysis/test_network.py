@@ -3,6 +3,7 @@ import shutil
 from contextlib import contextmanager
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,6 +16,7 @@ from sweeper.models.predictor import logits_of
 from sweeper.promotion import study_data
 from sweeper.store.layout import StoreOptions
 from sweeper.studies import data_source, trial_records
+from sweeper.studies.queries import find_study
 from sweeper.tracking import trained_runs
 from sweeper.tracking.client import connect
 
@@ -59,6 +61,24 @@ def test_kept_trial_is_found_by_study_and_number_and_gives_the_scores_that_its_r
     images, labels = training_set.images[split.validation], training_set.labels[split.validation]
     logits = logits_of(found.network, images, torch.device("cpu"))
     assert (logits.argmax(1) == labels).mean() == pytest.approx(record.value)
+
+
+def test_networks_of_a_study_with_a_test_flip_give_its_scores_by_image_and_mirror_image(promoted):
+    options = ["--set", "test_flip=true", "--set", "ema_decay=0.9", "--set", "lr=0.01", "--trials", "1", "--keep", "1"]
+    promoted.workplace.search("flipped", *options)
+    outcome = promoted.workplace.promoted("flipped", "--top", 1, "--seeds", 1)
+    study = find_study(promoted.store, "flipped")
+    source = data_source.source_of(study, promoted.data_dir, offline=True)
+    training_set, split = study_data.load(study, source, lambda event: None)
+    trial = find(promoted, "flipped:0")
+    [record] = trial_records.records(study)
+    images, labels = training_set.images[split.validation], training_set.labels[split.validation]
+    logits = logits_of(trial.network, images, torch.device("cpu"))
+    assert (logits.argmax(1) == labels).mean() == pytest.approx(record.value)
+    mirrored = logits_of(trial.network, images[..., ::-1].copy(), torch.device("cpu"))
+    np.testing.assert_allclose(mirrored, logits, atol=1e-5)
+    registered = find(promoted, f"{outcome['model_name']}@champion")
+    assert registered.network.test_flip
 
 
 def test_trial_and_its_run_are_the_same_network(promoted):
