@@ -32,15 +32,16 @@ def section(subject: Subject, important: Sequence[str] = ()) -> Section:
     """The figures and the table of the trials; `important` names parameters that deserve a figure before others."""
     trials, metric = subject.trials, subject.spec.metric
     counts = trial_records.counts(trials)
+    warm = warm_start.told(subject.study)
     data = {
         "n_trials": counts,
+        "warm_start": warm or None,
         "trials": [trial_as_dict(trial) for trial in trials],
     }
     how = "Every point and line is a trial: one configuration that was trained. Scores are of validation images."
     if not trials:
         return Section("Trials", how, [Sentences(["The study has no trial yet."])], data)
     scored = [trial for trial in trials if trial.values or trial.value is not None]
-    warm = warm_start.told(subject.study)
     blocks: list[Block] = [Sentences([_counts(counts), *([f"{warm}."] if warm else [])])]
     if scored:
         blocks += _figures(subject, important)

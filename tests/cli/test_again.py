@@ -7,6 +7,7 @@ import json
 import optuna
 import pytest
 
+from sweeper.spaces import reader
 from tests.hostile import error_line
 from tests.promotion.conftest import client, workplace  # noqa: F401
 
@@ -93,3 +94,87 @@ def test_what_comes_from_the_other_study_is_told_apart_in_every_table(there, war
     assert "was not trained in it" in error_line(there.run("train", "--from", reference, *store, code=2))
     refused = there.promote("warm", "--trial", given[0]["number"], code=2)
     assert "a trial to promote must be complete or pruned" in error_line(refused)
+    there.run("report", "warm", "--format", "json", "--output", there.folder / "report.json", *there.places)
+    report = json.loads((there.folder / "report.json").read_text())["trials"]
+    assert report["warm_start"].startswith("Warm start from old: ")
+    assert sum(trial["state"] == "warm_start" for trial in report["trials"]) == N_OLD
+    assert json.loads(there.run("frontier", "warm", *store, "--json").stdout)["points"][0]["trial"] not in [
+        int(row["number"]) for row in given
+    ]
+
+
+def test_resumed_study_keeps_its_warm_start_and_takes_no_other(there, warm):
+    def given(trials):
+        return [(trial["number"], trial["warm_start"]) for trial in trials if trial["state"] == "warm_start"]
+
+    before = trials_of(there, "warm")
+    started(there, "warm", "--trials", 5)
+    after = trials_of(there, "warm")
+    assert given(after) == given(before)
+    assert sum(trial["state"] == "complete" for trial in after) == 5
+    there.search("warm", "--trials", 5, "--epochs", 1)  # without the option
+    assert trials_of(there, "warm") == after
+    refused = started(there, "warm", "--warm-start", "other", code=2)
+    assert "was started with --warm-start old, this command has other" in error_line(refused)
+
+
+def test_warm_start_from_nothing_is_refused_before_anything_is_written(there):
+    assert "no study 'nosuch' in this store" in error_line(started(there, "new", "--warm-start", "nosuch", code=2))
+    options = f"--space {there.space} --variants-only --warm-start old".split()
+    assert "takes no --warm-start" in error_line(there.run("search", "tiny", *options, *there.places, code=2))
+    studies = json.loads(there.run("studies", "--store", there.store, "--json").stdout)["studies"]
+    assert "new" not in [study["study_name"] for study in studies]
+
+
+def test_space_around_the_best_loads_and_is_searched_at_once(there, tmp_path):
+    file, store = tmp_path / "around.toml", ("--store", there.store)
+    shown = there.run("spaces", "around", "old", "--output", file, *store)
+    assert f"sweeper search tiny --space {file} " in shown.stdout
+    assert there.run("spaces", "around", "old", *store).stdout == file.read_text()
+    space, best = reader.load(str(file)), best_of(trials_of(there, "old"))[0]
+    assert set(space.variants) == {"baseline", "best"}
+    assert space.variants["best"].configuration.values()["lr"] == best["params"]["lr"]
+    lr = space.parameters["lr"].distribution
+    assert 1e-5 <= lr.low <= best["params"]["lr"] <= lr.high <= 2e-2
+    assert lr.high / lr.low == pytest.approx((2e-2 / 1e-5) ** 0.3, rel=0.01)
+
+    options = ["--space", file, "--trials", 3, *there.places, "--jobs", 1, "-q", "--json"]
+    assert json.loads(there.run("search", "tiny", *options).stdout)["study_name"] == "tiny-around"
+    assert [trial["variant"] for trial in trials_of(there, "tiny-around")] == ["baseline", "best", None]
+
+
+def test_file_for_a_space_that_cannot_be_written_is_refused_in_one_line(there, tmp_path):
+    def refused(path, code=2):
+        return error_line(there.run("spaces", "around", "old", "--output", path, "--store", there.store, code=code))
+
+    (tmp_path / "mine.toml").write_text("mine")
+    assert "exists already, and is left as it is" in refused(tmp_path / "mine.toml")
+    assert (tmp_path / "mine.toml").read_text() == "mine"
+    assert "must end in .toml" in refused(tmp_path / "around.txt")
+    missing = refused(tmp_path / "none" / "around.toml", code=1)
+    assert "cannot be written: No such file or directory (--output)" in missing
+
+
+def test_studies_are_compared_with_what_their_promotions_estimated(there):
+    there.search("more", "--trials", 2, "--epochs", 1)
+    promoted = there.promoted("old", "--top", 1, "--seeds", 1)
+    store = ("--store", there.store)
+    found = json.loads(there.run("compare", "old", "more", *store, "--json").stdout)
+    assert (found["comparable"], found["differing"]) == (True, {})
+    first, second = found["studies"]
+    assert first["best_trial"]["value"] == max(trial["value"] for trial in trials_of(there, "old"))
+    assert first["promotion"]["confirm"] == promoted["finalists"][0]["confirm"]
+    assert (second["promotion"], second["n_trials"]["complete"]) == (None, 2)
+    shown = " ".join(there.run("compare", "old", "more", *store).stdout.split())
+    for words in ("not promoted", "sweeper-old version", "[3, 4, 8]", "of the same images, and can be compared"):
+        assert words in shown
+    assert "The best of more trials is higher by chance alone" in shown
+
+
+def test_comparison_of_one_study_or_of_a_study_with_itself_is_refused(there):
+    for studies, message in (
+        (["old"], "at least two studies"),
+        (["old", "old"], "named once, got old 2 times"),
+        (["old", "nosuch"], "no study 'nosuch'"),
+    ):
+        assert message in error_line(there.run("compare", *studies, "--store", there.store, code=2))
