@@ -1,0 +1,117 @@
+"""Whole programs with real workers: scripts that do not ask for `__name__`, and notebooks."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from jupyter_client.manager import start_new_kernel
+from nbclient import NotebookClient
+
+from tests.commands.processes import DEADLINE, wait_for
+from tests.fake_data import fake_images
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOK = ROOT / "examples" / "first_search.ipynb"
+SEARCH = """
+import sweeper
+study = sweeper.search(
+    "tiny.npz", space="tiny.toml", trials={trials}, epochs={epochs}, jobs=2, pruner="none", store="store"
+)
+"""
+SPACE = """
+[space]
+title = "tiny"
+
+[model]
+filters = [2, 4]
+kernel_size = 3
+pool_after = [1, 2]
+hidden = []
+
+[train]
+lr = { type = "float", low = 1e-4, high = 1e-2, log = true }
+
+[variants.baseline]
+lr = 1e-3
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with the data set tiny.npz and the space tiny.toml; programs in it find this sweeper."""
+    images, labels = fake_images(600, 3, 16, seed=0)
+    np.savez(tmp_path / "tiny.npz", train_images=images, train_labels=labels)
+    (tmp_path / "tiny.toml").write_text(SPACE)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.delenv("SWEEPER_STORE", raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize("way", ["script", "command", "stdin"])
+def test_program_searches_with_workers_and_runs_once(folder, way):
+    program = "print('the program runs')" + SEARCH.format(trials=3, epochs=1) + "print(len(study.trials))\n"
+    (folder / "größe 猫.py").write_text(program, encoding="utf-8")
+    arguments = {"script": ["größe 猫.py"], "command": ["-c", program], "stdin": ["-"]}[way]
+    done = subprocess.run(
+        [sys.executable, *arguments], input=program * (way == "stdin"), capture_output=True, text=True, cwd=folder
+    )
+    assert (done.returncode, done.stdout) == (0, "the program runs\n3\n"), done.stderr
+    logs = [path.read_text() for path in (folder / "store" / "logs").rglob("worker-*.log")]
+    assert sum(log.count("begins, 0 of 1 epochs") for log in logs) == 3
+
+
+def test_kernel_that_is_interrupted_saves_the_study_and_the_same_cell_goes_on(folder):
+    manager, client = start_new_kernel(kernel_name="python3", cwd=str(folder), env=dict(os.environ))
+
+    def run(code):
+        client.execute(code)
+        return client.get_shell_msg(timeout=DEADLINE)["content"]
+
+    def is_training():
+        return any("epoch 1:" in path.read_text() for path in folder.glob("store/logs/*/worker-*.log"))
+
+    try:
+        client.execute(SEARCH.format(trials=2, epochs=2000))
+        wait_for("the first epoch", is_training)
+        manager.interrupt_kernel()
+        stopped = client.get_shell_msg(timeout=DEADLINE)["content"]
+        assert (stopped["status"], stopped.get("ename")) == ("error", "KeyboardInterrupt")
+        assert "is saved; the same call goes on from here" in stopped["evalue"]
+        assert (
+            run("frame = sweeper.load_study(store='store').trials; assert set(frame.state) == {'running'}; x = 1")[
+                "status"
+            ]
+            == "ok"
+        )
+        # The kernel's own handler is back: an interrupt now ends the cell.
+        assert (
+            run("import signal; assert signal.getsignal(signal.SIGINT) is signal.default_int_handler")["status"] == "ok"
+        )
+        done = run(SEARCH.format(trials=2, epochs=2000).replace("jobs=2", "jobs=2, timeout=5"))
+        assert done["status"] == "ok", done
+        assert run("assert study.stopped == 'timeout', study")["status"] == "ok"
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+def test_the_example_notebook_searches_promotes_and_predicts(folder):
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    kept = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
+    NotebookClient(
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    ).execute()  # raises for the error of a cell
+    found = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
+    texts = [str(output) for outputs in found for output in outputs]
+    assert any("6 complete" in text for text in texts)
+    assert any("on the test set" in text for text in texts)
+    # The outputs that are kept are of these cells.
+    assert [[each.output_type for each in outputs] for outputs in kept] == [
+        [each.output_type for each in outputs] for outputs in found
+    ]
