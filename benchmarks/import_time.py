@@ -1,6 +1,6 @@
 """Measures how long `import sweeper` takes, beyond Python's own start; for comparison, one of its functions and torch.
 
-    python benchmarks/import_time.py --rounds 10
+python benchmarks/import_time.py --rounds 10
 """
 
 import argparse

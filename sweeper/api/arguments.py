@@ -17,6 +17,7 @@ from sweeper.images.class_map import class_map, read_map
 from sweeper.images.options import DataOptions
 from sweeper.images.value_range import ValueRange
 from sweeper.store.layout import Store, StoreOptions
+from sweeper.validators import boolean, count, optional
 
 Kind = TypeVar("Kind")
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -49,18 +50,23 @@ def source_of(dataset: str | os.PathLike[str], given: Mapping[str, Any]) -> Data
         options.pop("fit", None)
     elif not options.get("resize"):
         raise UsageError("fit needs resize")
-    return DataSource(name, options_of(DataOptions, options), data_dir_of(given), **_of_source(given))
+    return DataSource(name, options_of(DataOptions, options), **place_of(given))
 
 
-def data_dir_of(given: Mapping[str, Any]) -> Path | None:
-    """The folder of the data files; by default that of the environment, as for a command."""
-    found = given.get("data_dir") or os.environ.get("SWEEPER_DATA_DIR")
-    return Path(found).expanduser() if found else None
+def place_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the files of data come from: the fields data_dir, offline and max_bytes of DataSource. Raises UsageError.
 
-
-def max_bytes_of(given: Mapping[str, Any]) -> int | None:
-    """The most bytes that decoded images may take. Raises UsageError."""
-    return _of_source(given)["max_bytes"]
+    The folder defaults to that of the environment, as for a command.
+    """
+    folder = given.get("data_dir") or os.environ.get("SWEEPER_DATA_DIR")
+    rules = {"offline": boolean, "max_bytes": optional(count(1))}
+    found = {"offline": given.get("offline", False), "max_bytes": _converted("max_bytes", given.get("max_bytes"))}
+    for name, rule in rules.items():
+        try:
+            rule(found[name])
+        except ValueError as error:
+            raise UsageError(f"{name} {error}") from error
+    return {"data_dir": Path(folder).expanduser() if folder else None, **found}
 
 
 def store_of(given: Mapping[str, Any]) -> Store:
@@ -106,16 +112,6 @@ def check_names(function: str, given: Iterable[str], known: Collection[str]) -> 
 
 def _asked(kind: type) -> list[Field[Any]]:
     return [field for field in fields(kind) if kind is not DataSource or field.name not in NOT_ASKED]
-
-
-def _of_source(given: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        return {
-            "offline": bool(given.get("offline", False)),
-            "max_bytes": _size(given.get("max_bytes")),
-        }
-    except ValueError as error:
-        raise UsageError(f"max_bytes {error}") from error
 
 
 def _converted(name: str, value: Any) -> Any:
@@ -165,6 +161,7 @@ _CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
     "timeout": _seconds,
     "trial_timeout": _seconds,
     "worker_memory": _size,
+    "max_bytes": _size,
     "jobs": lambda value: None if value == "auto" else value,
     "jobs_per_gpu": lambda value: 0 if value == "auto" else value,
 }

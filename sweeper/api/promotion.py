@@ -125,9 +125,7 @@ def promote(
             options=asked,
             given=given.keys(),
             device=device,
-            data_dir=arguments.data_dir_of(given),
-            offline=bool(given.get("offline", False)),
-            max_bytes=arguments.max_bytes_of(given),
+            **arguments.place_of(given),
             store=store,
             command=in_store(promote_command(name, [asked, device]), store),
         )

@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
@@ -34,7 +34,7 @@ class Trial:
     number: int
     value: float | None
     params: Mapping[str, Any]
-    metrics: Mapping[str, float]
+    metrics: Mapping[str, float] = field(repr=False)
     epochs: int
     seconds: float
     n_parameters: int | None
@@ -132,9 +132,7 @@ class Study:
 
             self._study()  # refuses a study that was deleted meanwhile
             use_code(code)
-            place = DataPlace(
-                arguments.data_dir_of(options), bool(options.get("offline")), arguments.max_bytes_of(options)
-            )
+            place = DataPlace(**arguments.place_of(options))
             path = None if output is None else Path(output).expanduser()
             return make(self._store, self.name, path, format, place, lambda text: show(Step(text)), warn=warnings.warn)
 

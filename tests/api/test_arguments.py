@@ -98,6 +98,8 @@ def tiny(tmp_path):
         ({"value_range": 3}, "value_range must be two numbers, the lower first, got 3"),
         ({"worker_memory": "much"}, "worker_memory must be auto or a size such as 4GB"),
         ({"max_bytes": "much"}, "max_bytes must be auto or a size such as 4GB"),
+        ({"max_bytes": 0}, "max_bytes must be an integer of at least 1, got 0"),
+        ({"offline": "no"}, "offline must be true or false, got 'no'"),
         ({"variants_only": True, "trials": 3}, "--variants-only trains each variant to its end, and takes no --trials"),
         ({"study": "a/b"}, "a study's name must be"),
         ({"space": "lenet"}, "no space 'lenet'"),
@@ -175,7 +177,7 @@ def test_store_and_data_come_from_the_environment_as_for_a_command(tmp_path, mon
     monkeypatch.setenv("SWEEPER_DATA_DIR", str(tmp_path / "data"))
     assert arguments.store_of({}).root == tmp_path / "there"
     assert arguments.store_of({"store": tmp_path / "here"}).root == tmp_path / "here"
-    assert arguments.source_of("fashion_mnist", {}).data_dir == tmp_path / "data"
+    assert arguments.place_of({})["data_dir"] == tmp_path / "data"
 
 
 def test_space_may_be_a_file_a_dictionary_or_a_parsed_one(tiny, tmp_path, request_of):
