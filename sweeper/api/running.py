@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -25,6 +26,8 @@ SAME_SIGNAL_SECONDS = 0.5
 @contextmanager
 def translated() -> Iterator[None]:
     """Raises faults of the surroundings as SweeperError, as the command line tells them, and no error with a secret."""
+    if in_notebook():  # a library imports tqdm, which would warn that it has no widgets; nothing here uses its bars
+        warnings.filterwarnings("ignore", "IProgress not found")
     try:
         yield
     except SweeperError as error:
