@@ -159,7 +159,7 @@ def _about(store: Store, network: TrainedNetwork, pool: Pool | None) -> dict[str
         "input": {"type": "uint8", "shape": ["batch", *network.input_shape]},
         "output": {"type": "float32", "shape": ["batch", len(network.classes)], "values": "logits"},
         "preprocessing": _preprocessing(network, pool),
-        "configuration": dict(network.configuration.model.values()),
+        "configuration": _configuration(network),
         "test_flip": network.network.test_flip,
         "study": network.study,
         "trial": network.trial,
@@ -167,6 +167,14 @@ def _about(store: Store, network: TrainedNetwork, pool: Pool | None) -> dict[str
         "trained_on": {"part": network.trained_on, "data": network.data_name, "sha256": network.data_sha256},
         "verdict": _verdict(store, network),
     }
+
+
+def _configuration(network: TrainedNetwork) -> dict[str, Any]:
+    """The fields of the network, without the folder of this machine that pretrained weights came from."""
+    found = dict(network.configuration.model.values())
+    if found.get("pretrained_file"):
+        found["pretrained_file"] = Path(found["pretrained_file"]).name
+    return found
 
 
 def _preprocessing(network: TrainedNetwork, pool: Pool | None) -> dict[str, Any] | None:

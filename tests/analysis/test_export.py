@@ -12,6 +12,7 @@ import pytest
 from sweeper.analysis import export as module
 from sweeper.analysis import images, network, quantized
 from sweeper.analysis.export import export
+from sweeper.config import TimmConfig
 from sweeper.errors import SweeperError, UsageError
 from sweeper.model_files import onnx_file, onnx_runtime, program, weights_file
 from sweeper.studies import trial_records
@@ -99,6 +100,12 @@ def test_other_formats_are_checked_too_and_hold_the_same(promoted, trial, tmp_pa
     }[form](tmp_path / "model")
     batch = np.full((5, 1, 28, 28), 77, np.uint8)
     assert np.allclose(predict(batch), module.logits_of(trial.network, batch, module.CPU), atol=1e-5)
+
+
+def test_folder_of_pretrained_weights_is_not_told(trial):
+    model = TimmConfig(pretrained=True, pretrained_file="/home/somebody/weights.safetensors")
+    found = module._configuration(replace(trial, configuration=replace(trial.configuration, model=model)))
+    assert found["pretrained_file"] == "weights.safetensors"
 
 
 def test_verdict_is_not_that_of_a_trial(promoted, trial):
