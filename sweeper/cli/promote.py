@@ -184,11 +184,13 @@ _ONCE = ("--again", "--replace", "--test", "--allow-retest")
 
 def _again(request: "PromotionRequest", outcome: "PromotionOutcome") -> str:
     """A command for the promotion that is shown: as typed, unless another one was typed."""
+    from sweeper.models import code_files
     from sweeper.promotion.recorded import other_options
 
     if other_options(request, outcome):
         data_dir = [] if request.data_dir is None else ["--data-dir", str(request.data_dir)]
-        return shlex.join(["sweeper", "promote", outcome.study_name, *data_dir]) + store_arguments(request.store)
+        words = ["sweeper", "promote", outcome.study_name, *data_dir, *code_files.arguments()]
+        return shlex.join(words) + store_arguments(request.store)
     return redact(shlex.join(word for word in request.command if word not in _ONCE))
 
 

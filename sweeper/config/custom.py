@@ -35,7 +35,10 @@ def family_name(value: Any) -> str:
 
 
 def plain_value(value: Any) -> Any:
-    """A value that a space file can give to an argument: a boolean, number or string, or an array (a tuple) of them."""
+    """A value of an argument that can be stored: a boolean, number or string, or an array (a tuple) of them, or None.
+
+    A space file has no word for None, which only a default can be.
+    """
     if isinstance(value, list | tuple):
         if len(value) > MOST_ENTRIES:
             raise ValueError(f"must have at most {MOST_ENTRIES:,} entries, got {len(value):,}")
@@ -44,7 +47,7 @@ def plain_value(value: Any) -> Any:
         raise ValueError(f"must be a finite number, got {value!r}")
     if isinstance(value, int) and not isinstance(value, bool):
         return validators.bounded(value)
-    if not isinstance(value, bool | float | str):
+    if not isinstance(value, bool | float | str | None):
         raise ValueError(f"must be true, false, a number, a string or an array of them, got {value!r}")
     return value
 

@@ -1,10 +1,12 @@
 """Networks of the user's own: built from their code, and traced as networks of every family."""
 
+import io
+import logging
 import random
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import cache
 from typing import Any
 
@@ -14,12 +16,15 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from sweeper.config import CustomConfig
-from sweeper.errors import shortened
+from sweeper.errors import first_line, shortened
 from sweeper.models import foreign_calls, signatures, traced
 from sweeper.models.layers import Layer
 from sweeper.models.own_networks import OwnNetwork, find_again
 
 Shape = tuple[int, int, int]
+
+# Far more than exporting a network of a hundred layers takes on a busy machine.
+EXPORT_SECONDS = 600.0
 
 
 def build(config: CustomConfig, input_shape: Shape, n_classes: int) -> nn.Module:
@@ -41,6 +46,24 @@ def trace(config: CustomConfig, input_shape: Shape, n_classes: int) -> list[Laye
     if isinstance(found, str):
         raise ValueError(found)
     return list(found)
+
+
+def check_export(config: CustomConfig, input_shape: Shape, n_classes: int) -> None:
+    """Raises ValueError for a network of which torch.export makes no program that takes any number of images."""
+    with torch.random.fork_rng(devices=[]):
+        network = build(config, input_shape, n_classes).eval()
+    images, shapes = torch.zeros(2, *input_shape), ({0: torch.export.Dim("images")},)
+    logging.disable(logging.CRITICAL)  # torch prints all operations before one that it cannot export
+    try:
+        with redirect_stderr(io.StringIO()):
+            foreign_calls.call(torch.export.export, network, (images,), dynamic_shapes=shapes, seconds=EXPORT_SECONDS)
+    except foreign_calls.ForeignError as error:
+        reason = shortened(first_line(error.__cause__ or error))
+        raise ValueError(
+            f"{config.network} cannot be exported by torch.export, as registered models are: {reason}"
+        ) from error
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 @cache
@@ -91,6 +114,8 @@ def _check(network: OwnNetwork, module: nn.Module, input_shape: Shape, n_classes
     """Raises ValueError for a module that cannot be trained to classify such images."""
     if not any(parameter.requires_grad for parameter in module.parameters()):
         raise ValueError(f"{network.name} has no parameters to train")
+    if other := [name for name, value in module.state_dict().items() if not isinstance(value, Tensor)]:
+        raise ValueError(f"{network.name} must keep its state in tensors, which {other[0]} is not")
     for mode in (True, False):  # some networks of torchvision give several outputs in training alone
         module.train(mode)
         with torch.no_grad():

@@ -62,6 +62,14 @@ def check_name(model_name: str) -> None:
     timm_net.check_name(model_name)
 
 
+def check_export(config: ModelConfig, input_shape: tuple[int, int, int], n_classes: int) -> None:
+    """Raises ValueError for a network of the user's that cannot be exported, as a registered model must be."""
+    if isinstance(config, CustomConfig):
+        from sweeper.models import custom
+
+        custom.check_export(config, input_shape, n_classes)
+
+
 def trace(config: ModelConfig, input_shape: tuple[int, int, int], n_classes: int) -> list[Layer]:
     """The layers of the network for images of `input_shape` (channels, height, width), in order.
 

@@ -11,8 +11,8 @@ from sweeper.errors import first_line
 
 Result = TypeVar("Result")
 
-# Far more than importing torch or building a network of a hundred layers takes on a busy machine.
-MOST_SECONDS = 60.0
+# Far more than importing torch or building a network of a hundred layers takes, also on a busy machine.
+MOST_SECONDS = 300.0
 
 
 class ForeignError(Exception):

@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import importlib.util
 import json
+import re
 import sys
 from functools import cache
 from importlib import metadata
@@ -99,17 +100,22 @@ def _is_installed(top: str, places: list[str]) -> bool:
     """Whether all that Python finds under this name belongs to installed distributions."""
     names = metadata.packages_distributions().get(top, [])
     folders = [Path(str(metadata.distribution(name).locate_file(""))).resolve() for name in names]
-    folders += _editable()
+    folders += [folder for folder, modules in _editable() if top in modules]
     return all(any(Path(place).resolve().is_relative_to(folder) for folder in folders) for place in places)
 
 
 @cache
-def _editable() -> list[Path]:
-    """The folders of distributions that are installed as they are being worked on (pip install --editable)."""
+def _editable() -> list[tuple[Path, frozenset[str]]]:
+    """The folder and the modules of each distribution that is installed as it is being worked on (pip install -e).
+
+    Other files in such a folder are no part of the distribution, though Python may find them.
+    """
     found = []
     for distribution in metadata.distributions():
         text = distribution.read_text("direct_url.json")
         origin = json.loads(text) if text else {}
         if origin.get("dir_info", {}).get("editable"):
-            found.append(Path(unquote(urlsplit(origin["url"]).path)).resolve())
+            listed = (distribution.read_text("top_level.txt") or "").split()
+            named = re.sub(r"[-.]+", "_", distribution.metadata["Name"])  # other tools list no modules
+            found.append((Path(unquote(urlsplit(origin["url"]).path)).resolve(), frozenset([*listed, named])))
     return found

@@ -32,11 +32,13 @@ class Argument:
     def checked(self, raw: Any) -> Any:
         """The value of a space file, in the type that the annotation says. Raises ValueError with rule and value."""
         value = plain_value(raw)
+        if self.default is not MISSING and not _is_plain(self.default):
+            raise ValueError(f"must be left at its default, because a space file cannot give one like it, got {raw!r}")
         return _plain_like(value, self.converted(value))
 
     def converted(self, value: Any) -> Any:
         """The value as the network takes it: an array as a list, say, where the annotation says list."""
-        if not self.shown:
+        if not self.shown or (value is None and self.default is None):
             return value
         try:
             adapter: TypeAdapter[Any] = TypeAdapter(self.annotation)
@@ -82,12 +84,18 @@ def kind_of(network: OwnNetwork) -> type:
 
 
 def defaults(network: OwnNetwork) -> dict[str, Any]:
-    """The default values that a space file could give as well; the network itself fills in the others."""
-    return {
-        name: argument.checked(argument.default)
-        for name, argument in own_arguments(network).items()
-        if _is_plain(argument.default)
-    }
+    """The default values that a space file could give as well; the network itself fills in the others.
+
+    Raises UsageError for a default that the argument's own annotation forbids.
+    """
+    found = {}
+    for name, argument in own_arguments(network).items():
+        if _is_plain(argument.default):
+            try:
+                found[name] = argument.checked(argument.default)
+            except ValueError as error:
+                raise UsageError(f"the default of {network.name}'s argument {name} {error}") from error
+    return found
 
 
 def required(network: OwnNetwork) -> list[str]:

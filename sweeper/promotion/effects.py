@@ -2,7 +2,10 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any
+
+from sweeper.config import TrainConfig
 
 Values = Mapping[str, Any]
 
@@ -42,10 +45,14 @@ EFFECTIVE: Mapping[str, Callable[[Values], bool]] = {
     "erasing_area": lambda values: values["erasing_p"] > 0,
     "mix_p": lambda values: values["mixup_alpha"] > 0 or values["cutmix_alpha"] > 0,
 }
+# The other rules are of sweeper's own networks: a user's network may mean anything by its argument of such a name.
+_OF_TRAINING = frozenset(field.name for field in fields(TrainConfig))
 
 
 def is_effective(name: str, values: Values) -> bool:
     """Whether the field changes anything in a configuration with these values."""
+    if "network" in values and name not in _OF_TRAINING:
+        return True
     rule = EFFECTIVE.get(name)
     return rule is None or rule(values)
 

@@ -95,6 +95,15 @@ def select(
     return found
 
 
+def check_exports(finalists: Sequence[Finalist], input_shape: tuple[int, int, int], n_classes: int) -> None:
+    """Raises SweeperError, before hours of training, for a network that could not be registered afterwards."""
+    for finalist in finalists:
+        try:
+            families.check_export(finalist.configuration.model, input_shape, n_classes)
+        except ValueError as error:
+            raise SweeperError(f"{finalist.name} cannot be promoted: {error}") from error
+
+
 def _is_eligible(spec: StudySpec, n_parameters: int, n_multiply_adds: int, milliseconds: float | None) -> bool:
     """Whether a network keeps the search's limits; one that was not measured is not known to keep that of latency."""
     unmeasured = spec.max_latency is not None and milliseconds is None

@@ -129,6 +129,7 @@ class _Promotion:
             len(self.training_set.classes),
             [entrant.trial for entrant in before.entrants] if before else request.options.trials,
         )
+        final.check_exports(self.finalists, self.training_set.input_shape, len(self.training_set.classes))
         self.refits = {f.trial: self.jobs.refit(f) for f in self.finalists}
         if request.options.test and len(self.finalists) == 1 and request.options.n_asked > 1:
             raise UsageError(study_data.nothing_to_compare(request.store, study, self.finalists[0]))

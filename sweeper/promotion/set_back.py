@@ -80,10 +80,11 @@ class _Sides:
         images: tuple[tuple[int, int, int], int],
     ) -> None:
         self.ours, self.theirs, self.parameters, self.images = champion.values(), baseline.values(), parameters, images
-        self.other_family = champion.model.family != baseline.model.family
+        # The field that decides about all others of the network, if they differ in one.
+        self.whole = next((name for name in ("family", "network") if self.ours.get(name) != self.theirs.get(name)), "")
         names = list(self.ours)
-        if self.other_family:  # the fields of one family say nothing of another's: the whole network is one choice
-            names = ["family", *(f.name for f in fields(TrainConfig))]
+        if self.whole:  # the fields of one family say nothing of another's: the whole network is one choice
+            names = [self.whole, *(f.name for f in fields(TrainConfig))]
         self.differing = [name for name in names if self.ours[name] != self.theirs[name]]
         # A field that means nothing on one side has no value there to choose: it goes along with the field that decides
         # about it.
@@ -125,7 +126,7 @@ class _Sides:
 
     def _values(self, group: Sequence[str]) -> dict[str, Any]:
         """The champion's values with the group's set back, and those of the fields that go along."""
-        if "family" in group:
+        if self.whole in group:
             kept = {f.name for f in fields(TrainConfig)} - set(group)
             values = self.theirs | {name: self.ours[name] for name in kept}
         else:

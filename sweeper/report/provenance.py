@@ -91,6 +91,8 @@ def _facts(subject: Subject, parts: Mapping[str, int]) -> list[tuple[str, str]]:
         ("Subset", "" if spec.subset is None else f"{count(spec.subset)} images"),
         ("Read with", "; ".join(spec.conversions)),
         ("Space", spec.space_name),
+        ("Your own network", str(spec.space.get("fixed", {}).get("network", ""))),
+        ("SHA-256 of its code", str(spec.space.get("fixed", {}).get("code_sha256", ""))),
         ("Metric", spec.metric),
         ("Epochs", str(protocol.epochs)),
         ("Folds", str(protocol.folds or "")),

@@ -96,7 +96,7 @@ def _own_network(values: Mapping[str, Any]) -> OwnNetwork | None:
         raise ValueError(f"network of family {family} must be {packages.families()[family]}, got {name!r}")
     try:
         found = find(name)
-        signatures.own_arguments(found)
+        signatures.defaults(found)
     except SweeperError as error:
         raise ValueError(str(error)) from error
     return found

@@ -24,5 +24,7 @@ def fixed_space(configuration: Configuration, protocol: Protocol, title: str, co
 
 def _table(name: str, values: Mapping[str, Any]) -> str:
     # JSON's strings, numbers, booleans and arrays are TOML's, too.
-    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
+    # None, for which TOML has no word, is the default of a user's network's argument.
+    known = {key: value for key, value in values.items() if value is not None}
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in known.items()]
     return "\n".join([f"[{name}]", *lines])

@@ -7,7 +7,7 @@ from torch import nn
 
 from sweeper.config import Configuration, CustomConfig, TrainConfig
 from sweeper.errors import UsageError
-from sweeper.models import families, foreign_calls, latency
+from sweeper.models import families, foreign_calls, latency, own_networks
 from sweeper.models.layers import Layer
 from tests.models.own_code import NETS, forget_code, in_use
 
@@ -116,6 +116,10 @@ LINEAR = f"{MODULE}{INIT}        self.l = nn.Linear(48, n_classes)\n    def forw
         (f"{LINEAR}return self.l(x)", "cannot take images of 1x8x6: mat1 and mat2 shapes cannot be multiplied"),
         (f"{LINEAR}return self.l(x.flatten(1)) / x.sum().item()", "gives NaN or infinite logits before any training"),
         (f"{MODULE}{INIT}    def forward(self, x):\n        return x.flatten(1)[:, :5]", "has no parameters to train"),
+        (
+            f"{LINEAR}return self.l(x.flatten(1))\n    def get_extra_state(self):\n        return 1",
+            "must keep its state in t",
+        ),
     ],
 )
 def test_network_that_cannot_be_trained_has_its_reason_in_one_line(tmp_path, code, message):
@@ -127,6 +131,7 @@ def test_network_that_cannot_be_trained_has_its_reason_in_one_line(tmp_path, cod
 def test_network_that_is_built_for_ever_is_refused(tmp_path, monkeypatch):
     code = "def Net(input_shape, n_classes):\n    while True:\n        pass"
     found = config(tmp_path, code, "Net")
+    own_networks.find("nets:Net")  # the file itself is run without haste
     monkeypatch.setattr(foreign_calls, "MOST_SECONDS", 0.5)
     with pytest.raises(ValueError, match=r"nets:Net cannot take images of 1x8x6: it takes longer than 0.5 s"):
         families.trace(found, SHAPE, 5)
@@ -142,6 +147,13 @@ def test_network_without_its_code_is_refused_with_the_hash(tmp_path, monkeypatch
     in_use(tmp_path, NETS + "# changed\n")
     with pytest.raises(UsageError, match=f"code with SHA-256 {found.code_sha256}, and nets.py has [0-9a-f]{{64}}"):
         families.build(found, SHAPE, 5)
+
+
+def test_network_that_cannot_be_exported_is_told_before_it_is_promoted(tmp_path):
+    families.check_export(config(tmp_path), SHAPE, 5)
+    found = config(tmp_path, f"{LINEAR}return self.l(x.flatten(1)) * (1 if x.sum() > 0 else 2)", "Net")
+    with pytest.raises(ValueError, match=r"nets:Net cannot be exported by torch.export, as registered models are: "):
+        families.check_export(found, SHAPE, 5)
 
 
 def test_latency_of_users_networks_is_measured(tmp_path):

@@ -45,7 +45,7 @@ def site(tmp_path_factory):
 
 
 def forget():
-    for name in [name for name in sys.modules if name.startswith("own_nets_of_a_test")]:
+    for name in [name for name in sys.modules if name.startswith(("own_nets_of_a_test", "own_edited_nets"))]:
         del sys.modules[name]
     for cached in (packages.families, packages.code_sha256, packages._editable):
         cached.cache_clear()
@@ -127,6 +127,28 @@ def test_package_that_cannot_be_imported_is_told(installed):
 def test_space_alone_runs_only_what_packages_offer_as_networks(installed, network, message):
     with pytest.raises(UsageError, match=message):
         space(f"network={network}")
+
+
+def test_of_a_package_that_is_being_worked_on_only_its_own_modules_are_installed(tmp_path, monkeypatch):
+    forget_code(monkeypatch)
+    project = tmp_path / "project"
+    record = tmp_path / "site" / "own_edited_nets-1.0.dist-info"  # as `pip install --editable` leaves it
+    project.mkdir()
+    record.mkdir(parents=True)
+    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: own-edited-nets\nVersion: 1.0\n")
+    (record / "top_level.txt").write_text("own_edited_nets\n")
+    (record / "direct_url.json").write_text(f'{{"url": "{project.as_uri()}", "dir_info": {{"editable": true}}}}')
+    for name in ("own_edited_nets", "own_stray_file"):
+        (project / f"{name}.py").write_text(NETS)
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    monkeypatch.syspath_prepend(project)
+    forget()
+    try:
+        assert space("network=own_edited_nets:TinyNet").variants
+        with pytest.raises(UsageError, match=r"own_stray_file is found in .*, but is not installed"):
+            space("network=own_stray_file:TinyNet")
+    finally:
+        forget()
 
 
 def test_file_that_python_finds_is_no_installed_package(tmp_path, monkeypatch):

@@ -70,7 +70,7 @@ def test_value_that_the_annotation_allows_is_taken(name, value, found):
         ("sizes", [3, "a"], r"must be list\[int\], .*got \[3, 'a'\]"),
         ("few", 5, "less than or equal to 4"),
         ("free", {"a": 1}, "must be true, false, a number, a string or an array of them, got {'a': 1}"),
-        ("layer", "ReLU", r"layer|must be|is annotated"),
+        ("layer", "ReLU", r"must be left at its default, because a space file cannot give one like it, got 'ReLU'"),
         ("odd", 3, "is annotated Undefined, which no space file can give"),
     ],
 )
@@ -88,8 +88,18 @@ def test_fields_are_those_of_users_networks_and_the_named_arguments():
 
 
 def test_defaults_are_those_that_a_space_file_could_give():
-    assert signatures.defaults(network(typed)) == {"rate": 0.1, "kind": "a", "sizes": (3, 5), "scales": (), "few": 2}
+    assert signatures.defaults(network(typed)) == {
+        "rate": 0.1, "kind": "a", "sizes": (3, 5), "scales": (), "few": 2, "name": None, "odd": None, "free": None,
+    }  # fmt: skip
     assert signatures.required(network(typed)) == ["width"]
+
+
+def test_default_that_its_own_annotation_forbids_is_told():
+    def odd(input_shape, n_classes, width: int = 0.5):
+        return None
+
+    with pytest.raises(UsageError, match="the default of nets:net's argument width must be int, as annotated"):
+        signatures.defaults(network(odd))
 
 
 def test_call_gets_values_of_the_annotated_types():

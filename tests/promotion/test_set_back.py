@@ -127,3 +127,30 @@ def test_other_epochs_are_a_choice():
     assert found["epochs"].values == {"epochs": (25, 15)}
     assert found["epochs"].configuration.train.lr == 0.1
     assert (found["epochs"].epochs, found["lr"].epochs) == (15, 25)
+
+
+def own(network="nets:A", **arguments):
+    return of(family="custom", network=network, code_sha256="0" * 64, lr=arguments["width"] / 10, **arguments)
+
+
+@pytest.fixture
+def untraced(monkeypatch):
+    monkeypatch.setattr("sweeper.promotion.set_back.feasibility.trace", lambda *args: [])
+
+
+def test_arguments_of_a_users_network_are_choices_whatever_they_are_called(untraced):
+    found = set_back(own(width=4, pooling="max"), own(width=2, pooling="avg"))
+    assert {name: choice.values for name, choice in found.items()} == {
+        "pooling": {"pooling": ("max", "avg")}, "width": {"width": (4, 2)}, "lr": {"lr": (0.4, 0.2)},
+    }  # fmt: skip
+    assert dict(found["pooling"].configuration.model.arguments) == {"pooling": "avg", "width": 4}
+
+
+def test_another_network_of_the_user_is_one_choice(untraced):
+    champion, baseline = own(width=4), own("nets:B", width=2, depth=3)
+    found = set_back(champion, baseline)
+    assert {name: choice.values for name, choice in found.items()} == {
+        "network": {"network": ("nets:A", "nets:B")}, "lr": {"lr": (0.4, 0.2)},
+    }  # fmt: skip
+    assert found["network"].configuration.model == baseline.configuration.model
+    assert found["lr"].configuration.model == champion.configuration.model

@@ -4,6 +4,7 @@ import resource
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from sweeper.training import checkpoint
 
@@ -107,3 +108,14 @@ def test_damaged_weights_are_not_held(written, damage):
 def test_weights_that_are_absent_or_a_folder_are_not_held(tmp_path):
     assert not checkpoint.holds(tmp_path / "absent" / "model.safetensors", "x")
     assert not checkpoint.holds(tmp_path, "x")
+
+
+def test_layers_that_share_their_weights_are_written_and_read_again(tmp_path):
+    model = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Linear(3, 3))
+    model[1].weight = model[0].weight
+    path = tmp_path / "model.safetensors"
+    checkpoint.write_tensors(path, model.state_dict(), {})
+    found = load_file(path)
+    assert torch.equal(found["0.weight"], found["1.weight"])
+    model.load_state_dict(found)
+    assert model[1].weight is model[0].weight
