@@ -97,13 +97,22 @@ def _compared(outcome: PromotionOutcome, part: str, where: str) -> str:
         return f"Use {name}: {figure} {where}, where it was not compared with the baseline"
     if compared.decided:
         does, how = ("Use", "better") if compared.champion_leads else ("Do not use", "worse")
-        return f"{does} {name}: {figure} {where}, {how} than the baseline{_elsewhere(outcome, compared)}"
+        others = "the baseline" + _also_beaten(outcome, part) * compared.champion_leads
+        return f"{does} {name}: {figure} {where}, {how} than {others}{_elsewhere(outcome, compared)}"
     baseline = next((_figure(outcome, entrant, part) for entrant in outcome.entrants if entrant.is_baseline), None)
     against = "" if baseline is None else f" against {baseline}"
     return (
         f"Undecided between {name} and the baseline: {figure}{against} {where}; the difference may be chance"
         f"{_elsewhere(outcome, compared)}"
     )
+
+
+def _also_beaten(outcome: PromotionOutcome, part: str) -> str:
+    """The challenger, if the champion is better than it on the part, as words to follow; empty if not."""
+    challenger = _comparison(outcome.comparisons, part, "challenger")
+    if challenger is None or _decision(challenger) != "better":
+        return ""
+    return f" and the challenger (trial {challenger.trials[1]})"
 
 
 def _elsewhere(outcome: PromotionOutcome, tested: Comparison) -> str:

@@ -35,24 +35,19 @@ def on_configurations(
     champion = order[0]
     label, (low, high) = LABELS[metric], bounded(estimate, metric)
     value = with_interval(metric, estimate.value, low, high, 1)
-    trained = f"trained on {100 * trained_share:.0f} % of the training images"
+    seeds = "with one seed" if n_seeds == 1 else f"with {n_seeds} seeds"
+    head = (
+        f"{_capital(label)} of this configuration ({champion.name}), trained on {100 * trained_share:.0f} % of the "
+        f"training images {seeds}, on {n_images:,} {part} images: {value}."
+    )
     if low is not None and high is not None:
-        sentences = [
-            f"Estimated {label} of this configuration ({champion.name}), {trained}, over images and {n_seeds} seeds: "
-            f"{value}."
-        ]
+        sentences = [f"{head} The interval covers chance in the images and in the seeds."]
     elif n_seeds == 1:
-        sentences = [
-            f"{_capital(label)} of this configuration ({champion.name}), {trained} with one seed, on {n_images:,} "
-            f"images: {value}. There is no interval, because one seed does not show how much other seeds differ."
-        ]
+        sentences = [f"{head} There is no interval, because one seed does not show how much other seeds differ."]
     else:
-        sentences = [
-            f"{_capital(label)} of this configuration ({champion.name}), {trained}, over {n_seeds} seeds: {value}. "
-            + "There is no interval, because the result is the same for every image."
-        ]
+        sentences = [f"{head} There is no interval, because the result is the same for every image."]
     if part == "confirm":
-        sentences[0] += " No choice was made on these confirm images."
+        sentences[0] += " No choice was made on these images."
     else:
         sentences[0] += (
             " This study has no confirm part: the search and the promotion chose by the same validation images, so "
@@ -68,23 +63,27 @@ def on_configurations(
             "than chance explains."
         )
     sentences += [_configurations_sentence(comparison) for comparison in comparisons]
+    sentences += _power(comparisons)
     shrunk = shrinkage(order, comparisons)
     if shrunk is not None:
-        seen = next(c for c in comparisons if c.other == "baseline").difference
+        compared = next(c for c in comparisons if c.other == "baseline")
+        seen = compared.difference
         promised = seen - shrunk if direction(metric) == "minimize" else seen + shrunk
         sentences.append(
-            f"Champion - baseline was {signed(metric, promised)} {unit(metric)} of validation {label} in the search, "
-            f"and is {signed(metric, seen)} on the confirm images: the lead {_changed(metric, -shrunk)}."
+            f"Champion minus baseline was {signed(metric, promised)} {unit(metric)} of validation {label} in the "
+            f"search, and is {signed(metric, seen)} on the confirm images: {_became(metric, shrunk, compared)}."
         )
     return sentences
 
 
-def _changed(metric: str, growth: float) -> str:
-    """What became of a lead that has grown by so much, or has shrunk if the growth is negative."""
-    size = number(metric, abs(growth), 1)
+def _became(metric: str, shrunk: float, comparison: Comparison) -> str:
+    """What became of the lead over the baseline since the search, as far as the comparison's interval tells."""
+    size = number(metric, abs(shrunk), 1)
     if not float(size):
-        return "stayed the same"
-    return f"{'grew' if growth > 0 else 'shrank'} by {size} {unit(metric)}"
+        return "the lead stayed the same"
+    if comparison.low is None or comparison.high is None or abs(shrunk) <= (comparison.high - comparison.low) / 2:
+        return "the change of the lead may be chance"
+    return f"the lead {'shrank' if shrunk > 0 else 'grew'} by {size} {unit(metric)}"
 
 
 def _constant_sentences(value: float, metric: str, constant: Constant | None, only_classes: Sequence[str]) -> list[str]:
@@ -104,7 +103,7 @@ def _constant_sentences(value: float, metric: str, constant: Constant | None, on
 
 def _configurations_sentence(comparison: Comparison) -> str:
     metric = comparison.metric
-    head = f"Champion - {comparison.other} {signed(metric, comparison.difference)}"
+    head = f"Champion minus {comparison.other} {signed(metric, comparison.difference)}"
     if comparison.low is None or comparison.high is None:
         return f"{head} {unit(metric)}: undecided; without an interval, the difference may be chance."
     return f"{head} {interval(comparison, 1)} {unit(metric)}: {_decision(comparison)}"
@@ -122,7 +121,10 @@ def on_networks(
     first = next(iter(tested.values()))
     metric, n_images = first.get("metric", "accuracy"), first["n"]
     values = [f"{name} {_tested_value(metric, fields)}" for name, fields in tested.items()]
-    counted = f"tests on these images so far: {evaluations[0]} by this study, {evaluations[1]} in this store"
+    by_study, by_store = evaluations
+    counted = f"tests on these images so far: {by_study} by this study, {by_store} in this store"
+    if evaluations == (1, 1):
+        counted = "the first and only test on these images in this store"
     head = f"{_capital(LABELS[metric])} of the refitted networks on {n_images:,} test images: {', '.join(values)} "
     head += f"({counted})."
     said = []
@@ -137,7 +139,7 @@ def on_networks(
         for name, fields in tested.items()
         if fields.get("only_class") is not None
     ]
-    return [head, *said, *(_networks_sentence(comparison) for comparison in comparisons)]
+    return [head, *said, *(_networks_sentence(comparison) for comparison in comparisons), *_power(comparisons)]
 
 
 def _networks_sentence(comparison: Comparison) -> str:
@@ -162,19 +164,35 @@ def _networks_sentence(comparison: Comparison) -> str:
 
 
 def _decision(comparison: Comparison) -> str:
-    """Which one is better, or "undecided", and the smallest difference that four of five such tests would detect."""
-    low, high, detectable = comparison.low, comparison.high, comparison.detectable
-    assert low is not None
-    assert high is not None
-    seen = None if detectable is None else f"{number(comparison.metric, detectable, 1)} {unit(comparison.metric)}"
-    often = "in four of five comparisons like this one"
+    """Which one is better, or "undecided"."""
+    assert comparison.low is not None
+    assert comparison.high is not None
     if comparison.decided:
-        better = f"the {'champion' if comparison.champion_leads else comparison.other} is better"
-        return f"{better}; a true difference of {seen} is detected {often}." if seen else f"{better}."
-    undecided = "undecided" if low <= 0 <= high else "undecided, because the p-value and the interval disagree"
-    if seen is None:
-        return f"{undecided}; no true difference, however large, would be detected {often}."
-    return f"{undecided}; a true difference of {seen} would be detected {often}, a smaller one more rarely."
+        return f"the {'champion' if comparison.champion_leads else comparison.other} is better."
+    if comparison.low <= 0 <= comparison.high:
+        return "undecided, the difference may be chance."
+    return "undecided, because the p-value and the interval disagree."
+
+
+def _power(comparisons: Sequence[Comparison]) -> list[str]:
+    """How large true differences must be for four of five such comparisons to find them, in a sentence for all."""
+    measured = [one for one in comparisons if one.low is not None]
+    often = "would be found in four of five such comparisons"
+
+    def beside(one: Comparison) -> str:
+        return f" (champion and {one.other})" * (len(comparisons) > 1)
+
+    seen = [
+        f"{number(one.metric, one.detectable, 1)} {unit(one.metric)}{beside(one)}"
+        for one in measured
+        if one.detectable is not None
+    ]
+    said = [f"Power: a true difference of {' or '.join(seen)} {often}, a smaller one more rarely."] if seen else []
+    return said + [
+        f"Power: no true difference, however large, {often}{beside(one)}."
+        for one in measured
+        if one.detectable is None and not one.decided
+    ]
 
 
 def interval(comparison: Comparison, decimals: int) -> str:
@@ -183,7 +201,7 @@ def interval(comparison: Comparison, decimals: int) -> str:
     assert comparison.high is not None
     metric, level = comparison.metric, comparison.level
     ends = f"[{signed(metric, comparison.low, decimals)}, {signed(metric, comparison.high, decimals)}]"
-    return ends if abs(level - 0.95) < 1e-9 else f"{ends} ({100 * level:.1f} %)"
+    return ends if abs(level - 0.95) < 1e-9 else f"{ends} ({100 * level:.1f} %, for several comparisons)"
 
 
 def _tested_value(metric: str, fields: Mapping[str, Any]) -> str:

@@ -49,6 +49,6 @@ def test_promotion_that_is_interrupted_goes_on_to_one_test_and_no_second(store, 
     assert "--allow-retest" in refused.stderr
 
     shown = sweeper(*arguments[:5], "--store", store).stdout
-    assert "Champion - " in shown
-    assert "(tests on these images so far: 1 by this study, 1 in this store)" in shown
+    assert "Champion minus " in shown
+    assert "(the first and only test on these images in this store)" in shown
     assert "models:/sweeper-fashion_mnist-lenet5@champion" in shown

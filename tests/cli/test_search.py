@@ -296,7 +296,7 @@ def test_next_after_a_promotion_is_accepted_whatever_its_options_were(tiny, tmp_
     assert suggested == f"sweeper promote tiny-lenet5 --data-dir {tiny} --test"
     tested = promote(*suggested.split()[2:])
     assert tested.exit_code == 0, tested.output
-    assert "(tests on these images so far: 1 by this study, 1 in this store)" in tested.stdout
+    assert "(the first and only test on these images in this store)" in tested.stdout
     assert next_promotion(search("--trials", 2)) == ["sweeper ledger"]
 
 

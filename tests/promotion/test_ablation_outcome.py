@@ -20,7 +20,7 @@ CHANGE = "batch_norm true instead of false"
         (
             {"difference": -0.012, "low": -0.02, "high": -0.004, "level": 0.975},
             "harmful",
-            "-1.2 points [-2.0, -0.4] (97.5 %): harmful, the baseline's value is better.",
+            "-1.2 points [-2.0, -0.4] (97.5 %, for several comparisons): harmful, the baseline's value is better.",
         ),
         (
             UNDECIDED,

@@ -105,6 +105,15 @@ def test_a_baseline_that_wins_is_kept(dropped, selected, others, why):
     assert sentence == f"Keep the baseline, trial 0: 80.0 % [78.0, 82.0] on the test set; {why}."
 
 
+def test_a_challenger_that_lost_is_named_beside_the_baseline():
+    lost = comparison(part="test", other="challenger", trials=(2, 5))
+    sentence = said(champion(), entrant(5, alias="challenger"), baseline(), compared=[tested(), lost])
+    assert sentence.endswith("better than the baseline and the challenger (trial 5).")
+    undecided = comparison(part="test", other="challenger", trials=(2, 5), **UNDECIDED)
+    sentence = said(champion(), entrant(5, alias="challenger"), baseline(), compared=[tested(), undecided])
+    assert sentence.endswith("better than the baseline.")
+
+
 def test_a_challenger_that_did_better_on_the_test_set_is_named():
     challenger = comparison(part="test", other="challenger", trials=(2, 5), **WORSE)
     sentence = said(champion(), entrant(5, alias="challenger"), baseline(), compared=[tested(), challenger])

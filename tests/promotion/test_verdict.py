@@ -62,23 +62,28 @@ def said(
 
 
 def test_a_verdict_gives_the_estimate_the_comparison_and_what_the_search_had_promised():
-    estimate, compared, promised = said()
+    estimate, compared, power, promised = said()
     assert estimate == (
-        "Estimated accuracy of this configuration (trial 3), trained on 80 % of the training images, over images and 3 "
-        "seeds: 90.0 % [87.8, 92.2]. No choice was made on these confirm images."
+        "Accuracy of this configuration (trial 3), trained on 80 % of the training images with 3 seeds, on 6,000 "
+        "confirm images: 90.0 % [87.8, 92.2]. The interval covers chance in the images and in the seeds. No choice was "
+        "made on these images."
     )
-    assert compared.startswith("Champion - baseline +1.2 [+0.4, +2.0] points: the champion is better; ")
-    assert "1.1" in compared.removeprefix("Champion - baseline +1.2 [+0.4, +2.0] points")
+    assert compared == "Champion minus baseline +1.2 [+0.4, +2.0] points: the champion is better."
+    assert power == (
+        "Power: a true difference of 1.1 points would be found in four of five such comparisons, a smaller one more "
+        "rarely."
+    )
     assert promised == (
-        "Champion - baseline was +3.0 points of validation accuracy in the search, and is +1.2 on the confirm images: "
-        "the lead shrank by 1.8 points."
+        "Champion minus baseline was +3.0 points of validation accuracy in the search, and is +1.2 on the confirm "
+        "images: the lead shrank by 1.8 points."
     )
 
 
 @pytest.mark.parametrize(
     ("metric", "difference", "told"),
     [
-        ("accuracy", 0.034, "and is +3.4 on the confirm images: the lead grew by 0.4 points."),
+        ("accuracy", 0.041, "and is +4.1 on the confirm images: the lead grew by 1.1 points."),
+        ("accuracy", 0.034, "and is +3.4 on the confirm images: the change of the lead may be chance."),
         ("accuracy", -0.01, "and is -1.0 on the confirm images: the lead shrank by 4.0 points."),
         ("accuracy", 0.0301, "and is +3.0 on the confirm images: the lead stayed the same."),
         ("loss", 0.04, "and is +0.0400 on the confirm images: the lead shrank by 0.0100 nats."),
@@ -93,16 +98,17 @@ def test_one_seed_is_told_with_its_images_and_without_an_interval():
     sentences = said(estimate=Estimate(0.9, None, None), n_seeds=1, compared=[alone])
     assert sentences[:2] == [
         "Accuracy of this configuration (trial 3), trained on 80 % of the training images with one seed, on 6,000 "
-        "images: 90.0 %. There is no interval, because one seed does not show how much other seeds differ. No choice "
-        "was made on these confirm images.",
-        "Champion - baseline +1.2 points: undecided; without an interval, the difference may be chance.",
+        "confirm images: 90.0 %. There is no interval, because one seed does not show how much other seeds differ. No "
+        "choice was made on these images.",
+        "Champion minus baseline +1.2 points: undecided; without an interval, the difference may be chance.",
     ]
 
 
 def test_several_seeds_without_an_interval_are_told_why():
     (sentence, *_) = said(estimate=Estimate(1.0, None, None))
     assert sentence.startswith(
-        "Accuracy of this configuration (trial 3), trained on 80 % of the training images, over 3 seeds: 100.0 %. "
+        "Accuracy of this configuration (trial 3), trained on 80 % of the training images with 3 seeds, on 6,000 "
+        "confirm images: 100.0 %. "
     )
     assert "no interval" in sentence
 
@@ -122,15 +128,17 @@ def test_without_a_confirm_part_the_estimate_is_said_to_be_better_than_the_truth
         "estimate is better than the truth."
     )
     assert not any("onfirm images" in sentence for sentence in sentences)
-    assert len(sentences) == 2
+    assert len(sentences) == 3
 
 
 def test_a_baseline_that_wins_is_told():
     order = [BASELINE, FIRST, SECOND]
-    estimate, wins, compared = said(order, compared=[comparison(other="challenger", **UNDECIDED)])
+    estimate, wins, compared, _ = said(order, compared=[comparison(other="challenger", **UNDECIDED)])
     assert "(trial 0 (baseline))" in estimate
     assert wins.startswith("The baseline wins: ")
-    assert compared.startswith("Champion - challenger +0.2 [-0.6, +1.0] points: undecided; ")
+    assert compared.startswith(
+        "Champion minus challenger +0.2 [-0.6, +1.0] points: undecided, the difference may be chance."
+    )
 
 
 def test_a_final_of_the_baseline_alone_is_told_without_a_comparison():
@@ -147,18 +155,21 @@ def test_a_champion_of_the_search_is_not_called_the_baseline():
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, "Champion - baseline +1.2 [+0.4, +2.0] points: the champion is better; "),
-        ({"other": "challenger"}, "Champion - challenger +1.2 [+0.4, +2.0] points: the champion is better; "),
+        ({}, "Champion minus baseline +1.2 [+0.4, +2.0] points: the champion is better."),
+        ({"other": "challenger"}, "Champion minus challenger +1.2 [+0.4, +2.0] points: the champion is better."),
         (
             {"difference": -0.012, "low": -0.0199, "high": -0.0041},
-            "Champion - baseline -1.2 [-2.0, -0.4] points: the baseline is better; ",
+            "Champion minus baseline -1.2 [-2.0, -0.4] points: the baseline is better.",
         ),
         (
             {"other": "challenger", "difference": -0.012, "low": -0.0199, "high": -0.0041},
-            "Champion - challenger -1.2 [-2.0, -0.4] points: the challenger is better; ",
+            "Champion minus challenger -1.2 [-2.0, -0.4] points: the challenger is better.",
         ),
-        (UNDECIDED, "Champion - baseline +0.2 [-0.6, +1.0] points: undecided; "),
-        (UNDECIDED | {"difference": -0.0002}, "Champion - baseline -0.0 [-0.6, +1.0] points: undecided; "),
+        (UNDECIDED, "Champion minus baseline +0.2 [-0.6, +1.0] points: undecided, the difference may be chance."),
+        (
+            UNDECIDED | {"difference": -0.0002},
+            "Champion minus baseline -0.0 [-0.6, +1.0] points: undecided, the difference may be chance.",
+        ),
     ],
 )
 def test_a_comparison_names_who_is_better_or_says_undecided(changes, expected):
@@ -167,24 +178,26 @@ def test_a_comparison_names_who_is_better_or_says_undecided(changes, expected):
 
 
 @pytest.mark.parametrize("changes", [{}, UNDECIDED])
-def test_the_smallest_difference_that_can_be_seen_stands_in_every_verdict(changes):
-    unseen = "" if comparison(**changes).decided else "no true difference, however large, would be detected"
-    for detectable, words in ((0.0345, "3.5"), (None, unseen)):
-        compared = comparison(**changes | {"detectable": detectable})
-        (_, on_part, *_) = said(compared=[compared])
-        (_, on_test) = on_networks({"champion": shown(0.9)}, [replace(compared, part="test", b=40, c=10)], (1, 1))
-        assert words in on_part
-        assert words in on_test
+def test_the_smallest_difference_that_can_be_found_is_told_apart_from_what_was_found(changes):
+    compared = comparison(**changes | {"detectable": 0.0345})
+    power = (
+        "Power: a true difference of 3.5 points would be found in four of five such comparisons, a smaller one more "
+        "rarely."
+    )
+    assert said(compared=[compared])[2] == power
+    assert on_networks({"champion": shown(0.9)}, [replace(compared, part="test", b=40, c=10)], (1, 1))[-1] == power
 
 
-def test_a_difference_that_was_decided_is_not_said_to_be_missed_in_the_same_breath():
-    (compared,) = compare_networks([FIRST, BASELINE], by_trial(networks((15, 5))))
-    assert compared.decided
-    # Seen this time, though a true difference of this size would often be missed.
-    assert compared.difference < compared.detectable
-    (_, sentence) = on_networks({"champion": shown(0.9)}, [compared], (1, 1))
-    assert "the champion is better" in sentence
-    assert "more rarely" not in sentence
+def test_an_undecided_comparison_that_could_find_no_difference_says_so_and_a_decided_one_does_not():
+    (_, _, power) = said(compared=[comparison(**UNDECIDED | {"detectable": None})])[:3]
+    assert power == "Power: no true difference, however large, would be found in four of five such comparisons."
+    assert not any("Power" in sentence for sentence in said(compared=[comparison(detectable=None)]))
+
+
+def test_the_power_of_all_comparisons_stands_in_one_sentence():
+    compared = [comparison(), comparison(other="challenger", **UNDECIDED | {"detectable": 0.0064})]
+    (power,) = (sentence for sentence in said(compared=compared) if "Power" in sentence)
+    assert "of 1.1 points (champion and baseline) or 0.6 points (champion and challenger) would be found" in power
 
 
 @pytest.mark.parametrize(("b", "c"), [(61, 40), (40, 61)])
@@ -192,7 +205,7 @@ def test_a_decided_interval_is_not_printed_as_if_it_touched_zero(b, c):
     champion = np.arange(10_000) < 9000
     (compared,) = compare_networks([FIRST, BASELINE], by_trial({3: champion, 0: beside(champion, b, c)}))
     assert compared.decided
-    (_, sentence) = on_networks({"champion": shown(0.9)}, [compared], (1, 1))
+    (_, sentence, _) = on_networks({"champion": shown(0.9)}, [compared], (1, 1))
     low, high = re.search(r"\[([^,]+), ([^]]+)\] points", sentence).groups()
     assert low[0] == high[0] == ("+" if b > c else "-")
 
@@ -210,7 +223,7 @@ def test_a_test_is_told_with_its_figures_and_how_often_these_data_were_seen():
         comparison(**NETWORKS),
         comparison(**NETWORKS | UNDECIDED | {"other": "challenger", "p_adjusted": 0.0432}),
     ]
-    head, baseline, challenger = on_networks(by_role, compared, (1, 4))
+    head, baseline, challenger, _ = on_networks(by_role, compared, (1, 4))
     assert head == (
         "Accuracy of the refitted networks on 10,000 test images: champion 91.20 % [90.60, 91.80], "
         "challenger 90.00 % [89.40, 90.60], baseline 89.50 % [88.90, 90.10] "
@@ -230,7 +243,7 @@ def test_a_test_is_told_with_its_figures_and_how_often_these_data_were_seen():
 
 def test_a_test_decided_against_the_champion_names_the_other():
     against = comparison(**NETWORKS | {"difference": -0.012, "low": -0.0199, "high": -0.0041, "b": 150, "c": 210})
-    (_, sentence) = on_networks({"champion": shown(0.9)}, [against], (1, 1))
+    (_, sentence, _) = on_networks({"champion": shown(0.9)}, [against], (1, 1))
     assert "differ on the test set" in sentence
     assert "the baseline is better" in sentence
 
@@ -239,7 +252,7 @@ def test_a_test_decided_against_the_champion_names_the_other():
     ("p", "words"), [(0.00009, "p < 0.0001 after"), (0.0001, "p = 0.0001 after"), (1.0, "p = 1.0000 after")]
 )
 def test_a_p_value_is_the_adjusted_one_and_never_printed_as_zero(p, words):
-    (_, sentence) = on_networks(
+    (_, sentence, _) = on_networks(
         {"champion": shown(0.9)}, [comparison(**NETWORKS | {"p": 0.5 * p, "p_adjusted": p})], (1, 1)
     )
     assert words in sentence
@@ -249,6 +262,11 @@ def test_before_a_test_nothing_is_said_of_networks():
     assert on_networks({}, [], (0, 3)) == []
 
 
+def test_the_only_test_of_a_store_is_called_the_first():
+    (head,) = on_networks({"champion": shown(0.9)}, [], (1, 1))
+    assert head.endswith("(the first and only test on these images in this store).")
+
+
 def test_a_test_of_other_roles_is_told_without_comparisons():
     (head,) = on_networks({"trial 5": shown(0.9, 500)}, [], (2, 2))
     assert "on 500 test images: trial 5 90.00 %" in head
@@ -256,10 +274,10 @@ def test_a_test_of_other_roles_is_told_without_comparisons():
 
 def test_level_of_an_interval_is_told_where_it_is_not_95_percent():
     wider = comparison(level=0.975)
-    assert "[+0.4, +2.0] (97.5 %) points" in said(compared=[wider])[1]
-    assert "%) points" not in said(compared=[comparison(level=0.95)])[1]
-    (_, on_test) = on_networks({"champion": shown(0.9)}, [comparison(**NETWORKS | {"level": 0.975})], (1, 1))
-    assert "] (97.5 %) points" in on_test
+    assert "[+0.4, +2.0] (97.5 %, for several comparisons) points" in said(compared=[wider])[1]
+    assert "(9" not in said(compared=[comparison(level=0.95)])[1]
+    (_, on_test, _) = on_networks({"champion": shown(0.9)}, [comparison(**NETWORKS | {"level": 0.975})], (1, 1))
+    assert "] (97.5 %, for several comparisons) points" in on_test
 
 
 @pytest.mark.parametrize(("b", "c"), [(4, 0), (0, 4), (15, 6), (46, 29), (51, 33)])
@@ -267,7 +285,7 @@ def test_a_p_value_and_an_interval_that_disagree_are_not_told_without_a_word(b, 
     (compared,) = compare_networks([FIRST, BASELINE], by_trial(networks((b, c))))
     assert compared.p > 0.05
     assert not compared.decided
-    (_, sentence) = on_networks({"champion": shown(0.9)}, [compared], (1, 1))
+    (_, sentence, _) = on_networks({"champion": shown(0.9)}, [compared], (1, 1))
     # The reader sees an interval beside 0 and "undecided": either the interval is one that agrees, or the words say it.
     assert compared.low <= 0 <= compared.high or "disagree" in sentence
 
@@ -277,18 +295,18 @@ def test_a_p_value_and_an_interval_that_disagree_are_not_told_without_a_word(b, 
     [
         (
             "macro_f1",
-            "Estimated macro F1 of this configuration (trial 3), trained on 80 % of the training images, over images "
-            "and 3 seeds: 90.0 % [87.8, 92.2].",
-            "Champion - baseline +1.2 [+0.4, +2.0] points: the champion is better; a true difference of 1.1 points is",
-            "Champion - baseline was +3.0 points of validation macro F1 in the search, and is +1.2 on the confirm "
+            "Macro F1 of this configuration (trial 3), trained on 80 % of the training images with 3 seeds, on 6,000 "
+            "confirm images: 90.0 % [87.8, 92.2].",
+            "Champion minus baseline +1.2 [+0.4, +2.0] points: the champion is better.",
+            "Champion minus baseline was +3.0 points of validation macro F1 in the search, and is +1.2 on the confirm "
             "images: the lead shrank by 1.8 points.",
         ),
         (
             "loss",
-            "Estimated loss of this configuration (trial 3), trained on 80 % of the training images, over images "
-            "and 3 seeds: 0.9000 [0.8777, 0.9223].",
-            "Champion - baseline +0.0120 [+0.0041, +0.0199] nats: the baseline is better; a true difference of 0.0113",
-            "Champion - baseline was +0.0300 nats of validation loss in the search, and is +0.0120 on the confirm "
+            "Loss of this configuration (trial 3), trained on 80 % of the training images with 3 seeds, on 6,000 "
+            "confirm images: 0.9000 [0.8777, 0.9223].",
+            "Champion minus baseline +0.0120 [+0.0041, +0.0199] nats: the baseline is better.",
+            "Champion minus baseline was +0.0300 nats of validation loss in the search, and is +0.0120 on the confirm "
             "images: the lead grew by 0.0180 nats.",
         ),
     ],
@@ -296,8 +314,8 @@ def test_a_p_value_and_an_interval_that_disagree_are_not_told_without_a_word(b, 
 def test_a_verdict_is_in_the_metric_of_the_study_and_names_it(metric, estimated, compared, promised):
     sentences = said(compared=[comparison(metric=metric)], metric=metric)
     assert sentences[0].startswith(estimated)
-    assert sentences[1].startswith(compared)
-    assert sentences[2] == promised
+    assert sentences[1] == compared
+    assert sentences[-1] == promised
 
 
 def test_a_champion_with_the_smaller_loss_is_better():
@@ -318,7 +336,7 @@ def test_a_champion_with_the_smaller_loss_is_better():
 )
 def test_a_test_is_told_in_the_metric_of_the_study(metric, head, difference):
     fields = shown(0.9) | {"metric": metric, metric: 0.8, "metric_low": 0.78, "metric_high": 0.82}
-    first, compared = on_networks({"champion": fields}, [comparison(part="test", metric=metric)], (1, 1))
+    first, compared, _ = on_networks({"champion": fields}, [comparison(part="test", metric=metric)], (1, 1))
     assert first.startswith(head)
     assert f"p = 0.0030 after Holm's adjustment; {difference} [" in compared
     assert "is right on" not in compared
