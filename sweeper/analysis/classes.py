@@ -55,9 +55,11 @@ def classwise(subjects: Sequence[Subject]) -> Look:
     return Look(
         name="classes",
         title="Accuracy and F1 by class",
-        how_to_read="A dot is the share of a class's images that are right, its line the 95 % interval (Wilson); F1 "
-        "also counts images of other classes that are taken for it. The intervals are of each class by itself, and "
-        "cover the images, not the seeds of training.",
+        how_to_read="The accuracy of a class is the share of its images that are right (its recall), the line its 95 % "
+        "interval (Wilson); F1 also counts images of other classes that are taken for it. The intervals cover the "
+        "images, not the seeds of training, and are not adjusted for the number of classes."
+        + " A filled dot of the differences is still clear after correcting for all classes."
+        * bool(differences),
         images_used=images.described,
         plot=Plot("class_scores", arguments),
         sentences=_sentences(subjects, differences),
@@ -99,8 +101,8 @@ def _sentences(subjects: Sequence[Subject], differences: Sequence[ClassDifferenc
     rest = f"the other {known - len(decided)} classes" if decided else f"any of the {known} classes"
     found.append(
         (f"The accuracy differs for {named}. " if decided else "")
-        + (f"A difference is not shown for {rest}" if known > len(decided) else f"That is all {known} classes")
-        + f" (McNemar's test, adjusted by Holm's method for {known} classes)."
+        + (f"No clear difference for {rest}" if known > len(decided) else f"That is all {known} classes")
+        + f" after correcting for {known} classes (McNemar's test, Holm's method)."
     )
     return found
 

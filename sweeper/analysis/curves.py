@@ -46,7 +46,8 @@ def learning_curves(
         name="curves",
         title="Learning curves",
         how_to_read="Loss and accuracy by epoch on the images that a network learned from (training) and on others "
-        "(validation): a widening gap is overfitting. The ring is the best validation epoch.",
+        "(validation): a widening gap is overfitting. The ring is the best validation epoch; the network is that "
+        "of the last epoch.",
         images_used="the train part of each network, and its validation part",
         plot=Plot("learning_curves_of_networks", {"networks": found, "title": "Learning curves"}),
         sentences=sentences,

@@ -40,10 +40,9 @@ def features(subjects: Sequence[Subject], position: int) -> Look | None:
         if len(shown) < len(found):
             notes.append(f"{subject.name}: {len(shown)} of {len(found)} layers are shown, evenly spread.")
         layers = [_layer(one) for one in shown]
-        if any(len(layer["shown"]) < layer["channels"] for layer in layers):
-            notes.append(
-                f"{subject.name}: of a layer with many channels, those with the largest mean magnitude are shown."
-            )
+        if cut := [layer for layer in layers if len(layer["shown"]) < layer["channels"]]:
+            numbers = ", ".join(f"{len(layer['shown'])} of {layer['channels']} of {layer['layer']}" for layer in cut)
+            notes.append(f"{subject.name}: only the channels with the largest mean magnitude are shown ({numbers}).")
         networks.append({"name": subject.name, "prediction": _prediction(subject, position), "layers": layers})
     if not networks:
         return None
@@ -53,8 +52,8 @@ def features(subjects: Sequence[Subject], position: int) -> Look | None:
         name="features",
         title="Feature maps of one image",
         how_to_read="Each square is the output of one filter for the image, as the next layer gets it (in a convnet or "
-        "resnet, after batch norm and activation). The maps of a layer share one scale of brightness; the title has "
-        "its ends. Early layers keep edges and areas, late ones what tells classes apart.",
+        "resnet, after batch norm and activation). The maps of a layer share one scale of brightness, whose range "
+        "is in its title. Early layers keep edges and areas, late ones what tells classes apart.",
         images_used=f"{name} of {images.described}",
         plot=Plot("feature_maps", arguments),
         sentences=notes,

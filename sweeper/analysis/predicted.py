@@ -90,7 +90,10 @@ def mistakes(subject: Subject, n: int, name: str = "mistakes") -> Look:
         if len(chosen)
         else "."
     )
-    how = "The orange bar is the predicted class, which is wrong; (true) marks the true class."
+    how = (
+        "The orange bar is the predicted class, which is wrong; (true) marks the true class. Where the network is sure "
+        "and you would agree with it, the label may be wrong."
+    )
     return _tiles(subject, chosen, name, f"Worst mistakes of {subject.name}", how, [sentence])
 
 

@@ -12,6 +12,8 @@ from matplotlib.ticker import FuncFormatter
 from sweeper.plots.names import LONGEST_CLASS_NAME, fitted
 from sweeper.plots.panels import BLUE, GREY, ORANGE, add_legend, empty_figure, percent
 
+# Letters of a network's name on the axis of the differences.
+LONGEST_NAME = 16
 STYLES = ((BLUE, "o"), (ORANGE, "s"))
 
 
@@ -44,7 +46,8 @@ def class_scores(
         axes.set_xlabel(text)
         axes.xaxis.set_major_formatter(percent(0))
     if differences is not None:
-        _draw_differences(panels[2], differences)
+        first, second = fitted([network["name"].partition(" (")[0] for network in networks], LONGEST_NAME)
+        _draw_differences(panels[2], differences, f"{first} minus {second}")
     names = fitted(classes, LONGEST_CLASS_NAME)
     panels[0].set_yticks(range(len(classes)), names, fontsize=9, parse_math=False)
     panels[0].set_ylim(len(classes) - 0.4, -0.6)
@@ -70,7 +73,7 @@ def _dots(
         axes.hlines(heights, low, high, color=style["color"], linewidth=1.4, alpha=0.7)
 
 
-def _draw_differences(axes: Axes, differences: Mapping[str, Sequence[Any]]) -> None:
+def _draw_differences(axes: Axes, differences: Mapping[str, Sequence[Any]], names: str) -> None:
     """Differences with their intervals; what is decided is filled, what is not is an empty grey ring."""
     axes.axvline(0, color="black", linewidth=1)
     for place, (value, low, high, decided) in enumerate(
@@ -81,5 +84,6 @@ def _draw_differences(axes: Axes, differences: Mapping[str, Sequence[Any]]) -> N
         colour = "black" if decided else GREY
         axes.hlines(place, low, high, color=colour, linewidth=1.4)
         axes.plot([value], [place], "o", markersize=6, color=colour, markerfacecolor=colour if decided else "none")
-    axes.set_xlabel("First minus second (points of accuracy)\nfilled: decided, ring: undecided")
+    words = f"{names}\n(points of accuracy; filled: clear\nafter correcting for all classes)"
+    axes.set_xlabel(words, parse_math=False)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:+.0f}" if value else "0"))

@@ -11,8 +11,13 @@ from matplotlib.lines import Line2D
 
 from sweeper.plots.glyphs import drawable
 from sweeper.plots.names import LONGEST_CLASS_NAME, fitted
-from sweeper.plots.panels import COLOURS, GREY, MARKERS, add_legend, empty_figure
+from sweeper.plots.panels import GREY, MARKERS, add_legend, empty_figure
 
+# Ten colours that stay apart at the size of a dot, on light and dark ground: matplotlib's "tab10" with purple for grey.
+# Markers repeat after four, so that no two of twenty classes share both.
+COLOURS = (
+    "#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#bcbd22", "#17becf", "#7a0177",
+)  # fmt: skip
 # Colours and markers together can be told apart for no more classes than this.
 MOST_NAMED = 15
 
@@ -54,4 +59,4 @@ def _draw(axes: Axes, points: Any, labels: Any, named: Sequence[int]) -> None:
 
 
 def _style(place: int) -> dict[str, Any]:
-    return {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place // len(COLOURS)], "markersize": 6}
+    return {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % 4], "markersize": 6}

@@ -27,8 +27,9 @@ def accuracy_and_cost(
 ) -> Figure:
     """The networks by cost and score; those that no other beats in both are joined, and named by their trials.
 
-    Each point has `trial`, `cost`, `value`, `may_win` and `on_front`. Scores within `noise` of the best are in a band.
-    Networks far worse than the rest are arrows at the edge. Raises ValueError without a point.
+    Each point has `trial`, `cost`, `value`, `may_win` and `on_front`; one with a `role` is ringed and named by it.
+    Scores within `noise` of the best are in a band. Networks far worse than the rest are arrows at the edge. Raises
+    ValueError without a point.
     """
     if not points:
         raise ValueError("points must hold at least one network, got none")
@@ -78,6 +79,14 @@ def accuracy_and_cost(
             best = values[-1]
             other = best - noise if direction == "maximize" else best + noise
             axes.axhspan(best, other, color=BLUE, alpha=0.12, label="not told apart from the best", zorder=0)
+    for point in points:
+        if role := point.get("role"):
+            place = point["cost"], min(max(point["value"], low), high)
+            axes.scatter(*place, s=130, facecolors="none", edgecolors=ORANGE, linewidths=1.6, zorder=5)
+            axes.annotate(
+                role if point["on_front"] else f"{role}, {point['trial']}", place, (0, -17), textcoords="offset points",
+                ha="center", zorder=6,
+            )  # fmt: skip
     every_cost = [p["cost"] for p in points]
     if min(every_cost) > 0 and max(every_cost) >= LOG_FROM * min(every_cost):
         axes.set_xscale("log")

@@ -47,7 +47,7 @@ def parameter_importance(
         spans = [high.get(name, 0.0) - start for (name, _), start in zip(shown, starts, strict=True)]
         axes.barh(names, spans, left=starts, color=BAND, height=0.8, zorder=0)
         handles = [Patch(color=BLUE), Patch(color=GREY), Patch(color=BAND)]
-        labels = ["more than chance", "no more than chance", "shares on shuffled scores"]
+        labels = ["more than chance", "no more than chance", "what chance gives"]
         add_legend(figure, handles, labels, loc="outside lower center", ncols=3)
     axes.invert_yaxis()
     axes.set_xlim(left=0)

@@ -52,8 +52,8 @@ def show_image(axes: Axes, image: npt.ArrayLike) -> None:
 def _caption(axes: Axes, tile: Mapping[str, Any]) -> None:
     lines = fitted([tile["name"]], LONGEST_CLASS_NAME)
     if tile["true"] is not None:
-        lines.append(f"is {fitted([tile['true']], LONGEST_CLASS_NAME)[0]}")
-    axes.set_title("\n".join(lines), fontsize=8, parse_math=False)
+        lines.append(f"true: {fitted([tile['true']], LONGEST_CLASS_NAME)[0]}")
+    axes.set_title("\n".join(lines), fontsize=9, parse_math=False)
 
 
 def _bars(axes: Axes, tile: Mapping[str, Any]) -> None:
@@ -61,13 +61,13 @@ def _bars(axes: Axes, tile: Mapping[str, Any]) -> None:
     is_wrong = tile["true"] is not None and tile["classes"][0] != tile["true"]
     colours = [ORANGE if is_wrong else BLUE, *[GREY] * (len(names) - 1)]
     bars = axes.barh(range(len(names)), tile["probabilities"], color=colours, height=0.45)
-    axes.bar_label(bars, [amount("accuracy", share, 1) for share in tile["probabilities"]], fontsize=7, padding=2)
+    axes.bar_label(bars, [amount("accuracy", share, 1) for share in tile["probabilities"]], fontsize=9, padding=2)
     for place, name in enumerate(names):
         weight = "bold" if place == 0 else "normal"
         is_true = tile["true"] is not None and tile["classes"][place] == tile["true"]
         # Above its bar, where a long name has room.
         axes.text(
-            0, place - 0.3, f"{name} (true)" if is_true else name, fontsize=7, weight=weight, parse_math=False,
+            0, place - 0.3, f"{name} (true)" if is_true else name, fontsize=9, weight=weight, parse_math=False,
             va="bottom",
         )  # fmt: skip
     axes.set_xlim(0, 1.25)

@@ -46,10 +46,10 @@ def _draw(above: Axes, below: Axes, bins: Sequence[Mapping[str, Any]]) -> None:
     above.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1.2)
     confidence = [one["confidence"] for one in bins]
     above.vlines(confidence, [one["accuracy_low"] for one in bins], [one["accuracy_high"] for one in bins], color=BLUE)
-    above.plot(confidence, [one["accuracy"] for one in bins], "o", color=BLUE, markersize=5)
-    above.set(xlim=(0, 1), ylim=(0, 1.02))
+    above.plot(confidence, [one["accuracy"] for one in bins], "o", color=BLUE, markersize=5, zorder=4)
+    above.set(xlim=(0, 1.03), ylim=(0, 1.04))  # room for a dot at 1
     counts = below.bar(left, [one["n"] for one in bins], widths, align="edge", color=GREY, alpha=0.6, linewidth=0)
-    below.bar_label(counts, [f"{one['n']:,}" for one in bins], fontsize=6, rotation=90, padding=2)
+    below.bar_label(counts, [f"{one['n']:,}" for one in bins], fontsize=8, rotation=90, padding=2)
     below.margins(y=0.6)
     below.set_xlabel("Confidence (% probability of the predicted class)")
     for axes in (above, below):

@@ -1,7 +1,7 @@
 """Section 1 of a report, the answer: which network, how sure, and at what size; or the ranking and what is next."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweeper.evaluation.amounts import with_interval
@@ -9,7 +9,9 @@ from sweeper.models.latency import DESCRIBED, milliseconds
 from sweeper.promotion import cost
 from sweeper.promotion.options import PromotionOptions
 from sweeper.promotion.outcome import Entrant, PromotionOutcome
+from sweeper.report import finalists, usage
 from sweeper.report.blocks import Block, Commands, Facts, Heading, Section, Sentences, Table
+from sweeper.report.glossary import glossary
 from sweeper.report.subject import Subject
 from sweeper.report.wording import count, score, setting, settings
 from sweeper.store.arguments import store_arguments
@@ -34,27 +36,44 @@ TEST_METRICS = {
 }
 
 
-def section(subject: Subject, networks: NetworkInput | None, workers: int) -> Section:
-    """The champion with what is known of it, or without a promotion the ranking and what one with `workers` costs."""
+def section(
+    subject: Subject,
+    networks: NetworkInput | None,
+    workers: int,
+    classes: Sequence[str] = (),
+    parts: Mapping[str, int] | None = None,
+) -> Section:
+    """The champion with what is known of it, or without a promotion the ranking and what one with `workers` costs.
+
+    `classes` and `parts`, the numbers of images by part, are empty if they are not known.
+    """
     if subject.outcome is None:
         return _unpromoted(subject, workers)
-    return _promoted(subject, subject.outcome, networks)
+    return _promoted(subject, subject.outcome, networks, classes, parts or {})
 
 
-def _promoted(subject: Subject, outcome: PromotionOutcome, networks: NetworkInput | None) -> Section:
+def _promoted(
+    subject: Subject,
+    outcome: PromotionOutcome,
+    networks: NetworkInput | None,
+    classes: Sequence[str],
+    parts: Mapping[str, int],
+) -> Section:
     metric, champion = outcome.metric, outcome.entrants[0]
-    latency = _milliseconds(subject, champion, networks)
+    latencies = {entrant.trial: _milliseconds(subject, entrant, networks) for entrant in outcome.entrants}
     blocks: list[Block] = [
         Sentences([outcome.plain_sentence], lead=True),
-        Facts(_facts(outcome, champion, latency)),
-        Heading("The finalists", f"{_compared(champion)} Search scores are too high: they are the best of many."),
-        _finalists(outcome),
+        Facts(_facts(outcome, champion, latencies[champion.trial])),
+        *usage.how_to_use(subject, outcome, networks, classes),
+        *finalists.to_quote(outcome, parts),
+        *finalists.finalists(outcome, latencies),
         Heading(
             "How the champion differs from the baseline",
             "Each row is a choice of the search; the ablation in section 3, if there is one, says which of them is "
             "worth it.",
         ),
         *_differences(subject, champion),
+        *usage.configuration(subject, champion),
         Heading(
             "The verdict",
             "Intervals are 95 % unless another level is given. Undecided means that the difference may be chance.",
@@ -63,12 +82,15 @@ def _promoted(subject: Subject, outcome: PromotionOutcome, networks: NetworkInpu
     ]
     if any(entrant.test for entrant in outcome.entrants):
         blocks += _tested(outcome)
+    blocks.append(glossary())
     data = {
         "promoted": True,
         "metric": metric,
         "promotion": outcome.summary(),
         "differences": _changed(subject, champion),
-        "milliseconds": latency,
+        "milliseconds": latencies[champion.trial],
+        "model": usage.model_name(outcome),
+        "classes": list(classes),
     }
     return Section(TITLE, "Which network to use, how good it is on new images, and how sure that is.", blocks, data)
 
@@ -79,77 +101,25 @@ def _facts(outcome: PromotionOutcome, champion: Entrant, latency: float | None) 
     if outcome.registered_champion == champion.version:
         version += ", the registered champion"
     rows = [("Champion", f"trial {champion.trial}" + " (the baseline)" * champion.is_baseline), ("Model", version)]
-    if estimate := with_interval(metric, confirm[metric], confirm["low"], confirm["high"], 1):
-        rows.append((f"{LABELS[metric].capitalize()} on confirm images", estimate))
     if champion.test and metric in champion.test:
-        own, store = outcome.evaluations
-        low, high = _test_bounds(metric, champion.test)
-        looks = f"test looks so far: {own} by this study, {store} in this store"
-        value = with_interval(metric, champion.test[metric], low, high)
-        rows.append((f"{LABELS[metric].capitalize()} on {champion.test['n']:,} test images", f"{value} ({looks})"))
+        value = with_interval(metric, champion.test[metric], *finalists.test_bounds(metric, champion.test))
+        rows.append((f"{LABELS[metric].capitalize()} on {champion.test['n']:,} test images", value))
     else:
         rows.append(("Test images", "not looked at with this champion"))
+    if estimate := with_interval(metric, confirm[metric], confirm["low"], confirm["high"], 1):
+        rows.append((f"{LABELS[metric].capitalize()} on confirm images", estimate))
     rows += [("Parameters", count(champion.n_parameters)), ("Multiply-adds an image", count(champion.n_multiply_adds))]
     if latency is not None:
         rows.append((f"Latency, {DESCRIBED}", f"{latency:.2f} ms"))
     return rows
 
 
-def _compared(champion: Entrant) -> str:
-    """Which scores of the finalists to compare."""
-    if _is_confirmed(champion):
-        return "Compare the confirm column: its scores are of fresh seeds, on images that no choice has used."
-    return (
-        "The study has no confirm part. Compare the validation column: its scores are of fresh seeds, but on images "
-        "that the search has used."
-    )
-
-
-def _is_confirmed(entrant: Entrant) -> bool:
-    """Whether there is an estimate on confirm images."""
-    return any(value is not None for value in entrant.confirm.values())
-
-
-def _milliseconds(subject: Subject, champion: Entrant, networks: NetworkInput | None) -> float | None:
-    """How long the champion takes on this machine; None if the study does not say what its networks take."""
-    trial = subject.trial(champion.trial)
+def _milliseconds(subject: Subject, entrant: Entrant, networks: NetworkInput | None) -> float | None:
+    """How long the entrant takes on this machine; None if the study does not say what its networks take."""
+    trial = subject.trial(entrant.trial)
     if networks is None or trial is None or trial.configuration is None:
         return None
     return milliseconds(trial.configuration.model, networks.input_shape, networks.n_classes)
-
-
-def _test_bounds(metric: str, tested: Mapping[str, Any]) -> tuple[float | None, float | None]:
-    names = ("low", "high") if metric == "accuracy" else ("metric_low", "metric_high")
-    low, high = (tested.get(name) for name in names)
-    return low, high
-
-
-def _finalists(outcome: PromotionOutcome) -> Table:
-    metric, rows = outcome.metric, []
-    is_tested = any(entrant.test for entrant in outcome.entrants)
-    is_confirmed = any(map(_is_confirmed, outcome.entrants))
-    for entrant in outcome.entrants:
-        confirm, validation = entrant.confirm, entrant.validation
-        spread = "" if validation["sd"] is None else f" ± {score(metric, validation['sd']).removesuffix(' %')}"
-        row = [
-            entrant.name if entrant.alias or not entrant.is_baseline else "baseline",
-            str(entrant.trial),
-        ]
-        if is_confirmed:
-            row.append(with_interval(metric, confirm[metric], confirm["low"], confirm["high"], 1))
-        if is_tested:
-            tested = entrant.test or {}
-            row.append(with_interval(metric, tested.get(metric), *_test_bounds(metric, tested)))
-        row += [
-            score(metric, validation["mean"]) + f"{spread} ({validation['n_seeds']})",
-            score(metric, entrant.search_score),
-            count(entrant.n_parameters),
-            count(entrant.n_multiply_adds),
-        ]
-        rows.append(row)
-    columns = ["role", "trial", *["confirm"] * is_confirmed, *["test"] * is_tested]
-    columns += ["validation: mean ± sd (fresh seeds)", f"search {outcome.search_scores}", "parameters", "multiply-adds"]
-    return Table(f"{LABELS[metric].capitalize()} and size of the finalists", columns, rows, range(2, len(columns)))
 
 
 def _changed(subject: Subject, champion: Entrant) -> list[dict[str, Any]]:
@@ -170,11 +140,17 @@ def _differences(subject: Subject, champion: Entrant) -> list[Block]:
 
 def _tested(outcome: PromotionOutcome) -> list[Block]:
     tested = [(entrant.name, entrant.test) for entrant in outcome.entrants if entrant.test is not None]
+    known = [name for name in TEST_METRICS if any(name in found for _, found in tested)]
+    # Where all classes have equally many images, some metrics are the accuracy.
+    equal = [n for n in known[1:] if all(abs(found.get(n, -1) - found["accuracy"]) < 1e-9 for _, found in tested)]
     rows = [
-        [label, *(with_interval(name, found.get(name), *_bounds_of(name, found)) for _, found in tested)]
-        for name, label in TEST_METRICS.items()
-        if any(name in found for _, found in tested)
+        [TEST_METRICS[name], *(with_interval(name, found.get(name), *_bounds_of(name, found)) for _, found in tested)]
+        for name in known
+        if name not in equal
     ]
+    same = (
+        f"; {' and '.join(TEST_METRICS[n] for n in equal)} equal{'s' * (len(equal) == 1)} the accuracy" if equal else ""
+    )
     confused = [
         f"Largest confusions of {name}: "
         + ", ".join(f"{true} taken for {taken} {n:,} times" for true, taken, n in found["confusions"])
@@ -183,12 +159,9 @@ def _tested(outcome: PromotionOutcome) -> list[Block]:
         if found["confusions"]
     ]
     return [
-        Heading(
-            "On the test images",
-            "The first test of a study is the honest one: later choices may follow its result. The ledger counts them.",
-        ),
+        Heading("On the test images", _looks(outcome)),
         Table(
-            f"Metrics of the refitted networks on {tested[0][1]['n']:,} test images",
+            f"Metrics of the refitted networks on {tested[0][1]['n']:,} test images{same}",
             ["metric", *(name for name, _ in tested)],
             rows,
             range(1, len(tested) + 1),
@@ -197,9 +170,20 @@ def _tested(outcome: PromotionOutcome) -> list[Block]:
     ]
 
 
+def _looks(outcome: PromotionOutcome) -> str:
+    """How often these test images were looked at, and what that means."""
+    by_study, by_store = outcome.evaluations
+    if by_study == by_store == 1:
+        return "This is the first and only look at the test images in this store: no choice has followed it."
+    return (
+        f"Looks at these test images so far: {by_study} by this study, {by_store} in this store. Only a first look is "
+        "unbiased: later choices may follow its result."
+    )
+
+
 def _bounds_of(name: str, tested: Mapping[str, Any]) -> tuple[float | None, float | None]:
     if name == "accuracy" or name == tested.get("metric"):
-        return _test_bounds(name, tested)
+        return finalists.test_bounds(name, tested)
     return None, None
 
 

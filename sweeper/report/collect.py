@@ -48,7 +48,9 @@ def collect(
     }
     report = Report(
         study=study,
-        answer=answer.section(subject, sizes, workers),
+        answer=answer.section(
+            subject, sizes, workers, images[0].classes if images[0] else (), provenance.parts_of(run)
+        ),
         trials=trials.section(subject, list(important.shares)),
         importance=importance.section(important),
         ablation=ablated,

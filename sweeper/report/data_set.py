@@ -59,8 +59,8 @@ def section(subject: Subject, training_set: TrainingSet | None, unread: str) -> 
                 ("SHA-256", training_set.sha256),
             ]
         ),
-        Heading("Warnings", "`sweeper data info` says the same of these data."),
-        Sentences(warnings or ["None: nothing speaks against a search of these data."]),
+        Heading("Warnings", "What speaks against a search of these data, as the command sweeper data info says it."),
+        Sentences(warnings or ["None: nothing speaks against a search."]),
         Heading("Classes", "If classes differ in size, the accuracy mostly reflects the large ones."),
         _classes(summary),
         *_figures(training_set, summary),

@@ -1,8 +1,9 @@
 """Section 4 of a report: how good the networks of each size are, and which of them no other beats."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from sweeper.evaluation.amounts import number, unit
 from sweeper.models.latency import DESCRIBED, milliseconds
 from sweeper.report import interactive
 from sweeper.report.blocks import Block, Figure, Section, Sentences, Table
@@ -10,14 +11,14 @@ from sweeper.report.display_study import Scale
 from sweeper.report.score_range import shown_scores
 from sweeper.report.subject import Subject
 from sweeper.report.wording import count, score, settings
-from sweeper.studies.frontier import COST_LABELS, Cost, Point, frontier, plot, sentence
+from sweeper.studies.frontier import COST_LABELS, Cost, Frontier, Point, cost_of, frontier, plot, sentence
 from sweeper.studies.network_input import NetworkInput
 from sweeper.studies.objective import LABELS, direction
 
 TITLE = "The frontier"
 HOW = (
-    "Each point is a configuration. Those on the front are beaten by no other: any better score costs more. Scores are "
-    "of the search's validation images."
+    "Each point is a configuration. Those on the front are beaten by no other: to score higher, a network must cost "
+    "more. Scores are of the search's validation images."
 )
 # So many networks of the front have a row: the best of them.
 MOST_ROWS = 15
@@ -30,16 +31,20 @@ def section(subject: Subject, found: NetworkInput | None) -> Section:
     networks = frontier(subject.trials, metric, cost, found)
     if not networks.points:
         return Section(TITLE, HOW, [Sentences(["No trial has completed."])], networks.as_json())
-    front = [_measured(subject, point, found) for point in networks.front]
+    roles = _roles(subject)
     networks = replace(
-        networks, points=[next((f for f in front if f.trial == p.trial), p) for p in networks.points]
-    )  # fmt: skip
-    drawn = plot(networks)
+        networks,
+        points=[_measured(subject, p, found) if p.on_front or p.trial in roles else p for p in networks.points],
+    )
+    front = networks.front
+    drawn = plot(networks, roles)
     points = drawn.arguments["points"]
     scale = Scale.of(metric)
     view = shown_scores([point.value for point in networks.points], [], metric, scale.factor)
     blocks: list[Block] = [
-        Sentences([f"On the front, the cheapest first: {_named(front)}.", sentence(networks)]),
+        Sentences(
+            [f"On the front, the cheapest first: {_named(front)}.", sentence(networks), *_champion(subject, networks)]
+        ),
         Figure(
             f"{LABELS[metric].capitalize()} by {COST_LABELS[networks.cost]}",
             "Small networks are on the left, good ones on top." if direction(metric) == "maximize" else "",
@@ -47,7 +52,7 @@ def section(subject: Subject, found: NetworkInput | None) -> Section:
             drawn,
             interactive.accuracy_and_cost(points, scale, COST_LABELS[networks.cost], view),
         ),
-        _table(subject, front),
+        _table(subject, [p for p in networks.points if p.on_front or p.trial in roles], roles),
     ]
     return Section(TITLE, HOW, blocks, networks.as_json())
 
@@ -63,14 +68,50 @@ def _named(front: Sequence[Point]) -> str:
     return f"trial{'s' * (len(front) != 1)} {', '.join(str(point.trial) for point in front) or 'none'}"
 
 
-def _table(subject: Subject, front: list[Point]) -> Table:
-    shown = front[-MOST_ROWS:]
+def _roles(subject: Subject) -> dict[int, str]:
+    """The finalists of the promotion by trial, with their roles."""
+    if subject.outcome is None:
+        return {}
+    return {e.trial: e.alias or ("baseline" if e.is_baseline else "finalist") for e in subject.outcome.entrants}
+
+
+def _champion(subject: Subject, networks: Frontier) -> list[str]:
+    """Why a champion is not on the front, if it is not."""
+    champion = next(
+        (p for p in networks.points if subject.outcome and p.trial == subject.outcome.entrants[0].trial), None
+    )
+    if champion is None or champion.on_front or subject.outcome is None:
+        return []
+    metric = subject.spec.metric
+    cost = cost_of(champion, networks.cost)
+    above = [point for point in networks.front if cost_of(point, networks.cost) <= cost]
+    if not above:  # the champion may not win, or is over a limit
+        return [f"The champion, trial {champion.trial}, is not on the front."]
+    best = above[-1]
+    less = f"{number(metric, abs(best.value - champion.value), 1)} {unit(metric)}"
+    means = {entrant.trial: entrant.validation["mean"] for entrant in subject.outcome.entrants}
+    other = means.get(best.trial)
+    is_ahead = other is not None and (other - means[champion.trial] > 0) == (direction(metric) == "minimize")
+    won = "But it did better with fresh seeds" if is_ahead else "The promotion chose by fresh seeds"
+    return [
+        f"The champion, trial {champion.trial}, is not on the front: in the search, trial {best.trial} scored {less} "
+        f"better at no higher cost. {won}: a score here is of one seed."
+    ]
+
+
+def _table(subject: Subject, points: list[Point], roles: Mapping[int, str]) -> Table:
+    shown = points[-MOST_ROWS:]
     rows = []
     for point in shown:
         trial = subject.trial(point.trial)
         rows.append(
             [
                 str(point.trial),
+                *(
+                    [", ".join(["front"] * point.on_front + [roles[point.trial]] * (point.trial in roles))]
+                    if roles
+                    else []
+                ),
                 score(subject.spec.metric, point.value, 2),
                 count(point.n_parameters),
                 count(point.n_multiply_adds),
@@ -78,7 +119,17 @@ def _table(subject: Subject, front: list[Point]) -> Table:
                 settings(subject.differing(trial)) if trial else "",
             ]
         )
-    columns = ["trial", f"validation {LABELS[subject.spec.metric]}", "parameters", "multiply-adds", "milliseconds"]
-    caption = "The front" + f": the best {MOST_ROWS} of {len(front)}" * (len(front) > len(shown))
-    caption += f"; milliseconds are for {DESCRIBED}" * any(point.milliseconds is not None for point in shown)
-    return Table(caption, [*columns, "differs from the baseline in"], rows, range(5))
+    columns = [
+        "trial",
+        *["what"] * bool(roles),
+        f"validation {LABELS[subject.spec.metric]}",
+        "parameters",
+        "multiply-adds",
+        "milliseconds",
+    ]
+    caption = "The front" + " and the finalists" * bool(roles)
+    caption += f": the best {MOST_ROWS} of {len(points)}" * (len(points) > len(shown))
+    if any(point.milliseconds is not None for point in shown):
+        caption += f"; milliseconds are for {DESCRIBED}: pooling and activations take time and count no multiply-adds"
+    first = 1 + bool(roles)
+    return Table(caption, [*columns, "differs from the baseline in"], rows, (0, *range(first, first + 4)))

@@ -6,8 +6,9 @@ from sweeper.sweep.study_report import importance_plot
 
 TITLE = "What mattered"
 HOW = (
-    "A bar is the share of the variation of the scores that a parameter explains. Its band has the shares of the same "
-    "parameter on shuffled scores: only a bar that ends beyond its band shows more than chance."
+    "A bar is the share of the variation of the scores that goes along with a parameter. The pale band is what chance "
+    "gives, from the least to the largest share of all shuffles of the scores: only a bar that ends beyond it shows "
+    "more. Shares overlap, and chance adds to each: they do not sum to 100 %."
 )
 
 
@@ -27,7 +28,7 @@ def section(found: Importance) -> Section:
         ]
         for name, share in found.shares.items()
     ]
-    columns = ["parameter", "share", f"shares on {found.n_shuffles} shuffles", "more than chance"]
+    columns = ["parameter", "share", f"by chance ({found.n_shuffles} shuffles)", "more than chance"]
     blocks: list[Block] = [
         Sentences(
             [

@@ -112,7 +112,9 @@ def slice_of(shown: optuna.Study, scale: Scale, parameter: str, view: Range) -> 
         trace |= {"x": [_unquoted(value) for value in trace["x"]], "showlegend": False}
         trace["marker"] = {"color": BLUE if is_feasible else GREY, "opacity": 0.7}
     known = figure["layout"]["xaxis"]
-    horizontal: dict[str, Any] = {"type": "log", "exponentformat": "power"} if known.get("type") == "log" else {}
+    horizontal: dict[str, Any] = (
+        {"type": "log", "dtick": "D2", "tickformat": "~g"} if known.get("type") == "log" else {}
+    )
     if known.get("categoryarray") is not None:
         # Plotly would take the names of numbers for numbers.
         horizontal = {"type": "category", "categoryorder": "array"}
@@ -133,16 +135,30 @@ def accuracy_and_cost(points: Sequence[Mapping[str, Any]], scale: Scale, cost: s
             "text": [f"trial {point['trial']}" for point in group],
             "name": name,
             "mode": mode,
+            "textposition": "top center",
             "marker": {"color": colour},
             "line": {"shape": "hv"},
         }
         for name, group, mode, colour in (
             ("beaten", beaten, "markers", GREY),
             ("may not win: over a limit", barred, "markers", ORANGE),
-            ("front", front, "lines+markers", BLUE),
+            ("front", front, "lines+markers+text", BLUE),
         )
         if group
     ]
+    if finalists := [point for point in points if point.get("role")]:
+        traces.append(
+            {
+                "type": "scatter",
+                "x": [point["cost"] for point in finalists],
+                "y": [scale.factor * point["value"] for point in finalists],
+                "text": [f"{point['role']} ({point['trial']})" for point in finalists],
+                "name": "finalists",
+                "mode": "markers+text",
+                "textposition": "bottom center",
+                "marker": {"color": ORANGE, "symbol": "circle-open", "size": 15, "line": {"width": 2}},
+            }
+        )
     costs = [point["cost"] for point in points]
     is_wide = min(costs) > 0 and max(costs) >= LOG_FROM * min(costs)
     horizontal = _axis(cost, type="log" if is_wide else "linear")

@@ -18,7 +18,8 @@ MOST_ROWS = 15
 HOW = "Side by side: what the networks get right and wrong, on images that none of them was trained on. "
 OF_SEARCH = "They are the best trial's network and the baseline's."
 OF_PROMOTION = (
-    "They are networks of the finalists, of the first fresh seed each; the confirm scores above are of all seeds."
+    "They are the finalists' networks of the first fresh seed each, not the registered ones: those learned from all "
+    "images, and only the test images are left to look at them."
 )
 
 

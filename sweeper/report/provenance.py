@@ -25,11 +25,7 @@ def section(subject: Subject, run: StudyRun | None, ablation_seeds: int | None =
     environment = _environment(texts.get(ENVIRONMENT, ""))
     spec, spent = subject.spec, _spent(subject)
     commands = _commands(subject, ablation_seeds)
-    parts = {
-        name: int(run.params[f"n_{name}"])
-        for name in ("train", "validation", "confirm")
-        if run and run.params.get(f"n_{name}", "").isdecimal()
-    }
+    parts = parts_of(run)
     blocks: list[Block] = [Commands(commands) if commands else Sentences(["The commands were not recorded."])]
     blocks += [
         Heading("What the results depend on", "The same values, device, threads and versions give the same networks."),
@@ -67,15 +63,28 @@ def section(subject: Subject, run: StudyRun | None, ablation_seeds: int | None =
     )
 
 
+def parts_of(run: StudyRun | None) -> dict[str, int]:
+    """The numbers of images of the study's parts, as far as its run has them."""
+    return {
+        name: int(run.params[f"n_{name}"])
+        for name in ("train", "validation", "confirm")
+        if run and run.params.get(f"n_{name}", "").isdecimal()
+    }
+
+
 def _commands(subject: Subject, ablation_seeds: int | None) -> list[tuple[str, str]]:
     name, place = shlex.quote(subject.name), store_arguments(subject.store)
     lines = []
     if command := subject.status["command"]:
-        lines.append(("The search (to repeat the study, name another --store or give --new)", command))
+        lines.append(("The search", command))
+        if "--new" not in shlex.split(command):
+            lines.append(("To repeat it as another study", f"{command} --new"))
     if (outcome := subject.outcome) is not None:
         options = f" {typed(outcome.options)}" if outcome.options else ""
         test = " --test" * bool(subject.evaluations)
-        lines.append(("The promotion", f"sweeper promote {name}{options}{test}{place}"))
+        lines.append(
+            ("The promotion, with all options that decide its result", f"sweeper promote {name}{options}{test}{place}")
+        )
     if ablation_seeds is not None:
         lines.append(("The ablation", f"sweeper ablate {name} --seeds {ablation_seeds}{place}"))
     return [*lines, ("This report", f"sweeper report {name}{place}")]
@@ -133,7 +142,7 @@ def _versions(environment: Mapping[str, Any]) -> list[Block]:
         for key, name in (("python", "Python"), ("platform", "System"))
         if key in environment
     ]
-    return [Heading("Versions at the search's last start"), Facts(rows)]
+    return [Heading("Versions with which the search was last started"), Facts(rows)]
 
 
 def _ledger(subject: Subject) -> list[Block]:
@@ -154,4 +163,4 @@ def _ledger(subject: Subject) -> list[Block]:
         ]
         for place, one in enumerate(subject.evaluations, start=1)
     ]
-    return [heading, Table("By this study", ["look", "time (UTC)", "models", "state", "command"], rows, (0,))]
+    return [heading, Table("By this study", ["look", "time (UTC)", "models", "state", "command as typed"], rows, (0,))]

@@ -50,12 +50,21 @@ def section(subject: Subject, important: Sequence[str] = ()) -> Section:
     blocks += [
         Heading(
             "All trials",
-            "One row a trial. Click a column's name to sort; type a word to keep the rows that have it. "
-            + pruned(trials),
+            f"One row a trial; the table scrolls both ways. {_epoch_of_scores(subject)}Click a column's name to sort; "
+            "type a word to keep the rows that have it. " + pruned(trials),
         ),
         _table(subject, metric),
     ]
     return Section("Trials", how, blocks, data)
+
+
+def _epoch_of_scores(subject: Subject) -> str:
+    """Of which epoch the scores and the kept weights are."""
+    label = LABELS[subject.spec.metric]
+    return (
+        f"The {label} is that of the last epoch, whose weights are the network; the best epoch's is shown beside it, "
+        "and chooses nothing. "
+    )
 
 
 def _counts(counts: dict[str, int]) -> str:
@@ -74,7 +83,9 @@ def _figures(subject: Subject, important: Sequence[str]) -> list[Block]:
     pruned_ones = [t for t in trials if t.outcome == "pruned" and t.values]
     last = [(t.number, scale.factor * t.values[max(t.values)]) for t in pruned_ones]
     view = shown_scores([t.value for t in ranked], [t.values[max(t.values)] for t in pruned_ones], metric, scale.factor)
-    beneath = " Trials far below the others are not in view." if direction(metric) == "maximize" else ""
+    scored = [*(scale.factor * t.value for t in ranked if t.value is not None), *(value for _, value in last)]
+    n_hidden = sum(not view[0] <= value <= view[1] for value in scored)
+    beneath = f" Of {len(scored)} trials, {n_hidden} far worse than the others are not in view." * bool(n_hidden)
     blocks: list[Block] = [
         Figure(
             "Optimization history",
@@ -108,7 +119,7 @@ def _figures(subject: Subject, important: Sequence[str]) -> list[Block]:
         blocks.append(
             Figure(
                 "Scores by epoch" if step == "Epoch" else "Scores by training",
-                f"A line is a trial; the best {len(best)} are blue."
+                f"A line is a trial; the best {len(best)} ({_numbers(best)}) are blue. The axis does not begin at 0."
                 + " A cross marks where the pruner ended a trial." * bool(pruned_ones)
                 + " Trials whose lines still rise at the end may gain from more epochs.",
                 f"The scores of {len(curves)} trials by {step.lower()}; {len(pruned_ones)} were pruned.",
@@ -187,6 +198,9 @@ def _by_parameter(
         return []
     ordered = sorted(differing, key=lambda name: important.index(name) if name in important else len(important))
     chosen = ordered[:MOST_PARAMETERS]
+    same = [name for name in kinds if name not in differing and any(name in t.params for t in searched)]
+    alike = f" The same in all complete trials: {', '.join(same)}." * bool(same)
+    best = [trial.number for trial in ranked[:n_best]]
     view = shown_scores([trial.value for trial in ranked], [], subject.spec.metric, scale.factor)
     everywhere = [name for name in ordered if all(name in trial.params for trial in searched)]
     common = everywhere[:MOST_AXES]
@@ -197,8 +211,11 @@ def _by_parameter(
         blocks.append(
             Figure(
                 "Parallel coordinates",
-                f"A line is a complete trial, through its score and its values; the best {n_best} are blue. Where "
-                f"the blue lines meet, the best trials have the same value.{only_some}{_left_out(everywhere, common)}",
+                f"A line is a complete trial, through its score and its values; the best {n_best} ({_numbers(best)}) "
+                f"are blue. Where the blue lines meet, the best trials have the same value."
+                + only_some
+                + _left_out(everywhere, common)
+                + alike,
                 f"{len(searched)} complete trials through {len(common)} parameters.",
                 interactive=interactive.parallel_coordinates(shown, scale, common, n_best),
                 size="broad",
@@ -209,7 +226,8 @@ def _by_parameter(
             "Scores by parameter",
             f"A point is a complete trial, its height the score: {scale.label}. A slope shows where good values lie, "
             "but the sampler tries good values more often, and other parameters differ as well."
-            + _left_out(ordered, chosen),
+            + _left_out(ordered, chosen)
+            + alike,
         )
     )
     for name in chosen:
@@ -228,6 +246,10 @@ def _by_parameter(
         plot, moving = Plot("scores_by_value", arguments), interactive.slice_of(shown, scale, name, view)
         blocks.append(Figure(name, "", alt, plot, moving, size="small"))
     return blocks
+
+
+def _numbers(trials: Sequence[int]) -> str:
+    return f"trial{'s' * (len(trials) > 1)} {', '.join(map(str, trials))}"
 
 
 def _left_out(names: Sequence[str], shown: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """A study's networks by score and by cost (parameters, multiply-adds or latency), and its Pareto front."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -133,10 +133,11 @@ def frontier(
     return Frontier(metric, cost, points, n_images, _noise(points, metric, n_images))
 
 
-def plot(found: Frontier) -> Plot:
-    """The plot of a frontier that has points."""
+def plot(found: Frontier, roles: Mapping[int, str] | None = None) -> Plot:
+    """The plot of a frontier that has points; `roles` names some of them, by trial."""
     points = [
         {"cost": cost_of(point, found.cost), **{name: value for name, value in asdict(point).items() if name in _DRAWN}}
+        | ({"role": roles[point.trial]} if roles and point.trial in roles else {})
         for point in found.points
     ]
     arguments = {"metric": found.metric, "cost": found.cost, "direction": direction(found.metric), "noise": found.noise}
@@ -152,7 +153,7 @@ def sentence(found: Frontier) -> str:
     if len(front) == 1:
         return f"{best.name} is the best network and the cheapest: no other is on the front."
     if found.noise is None:
-        return f"Neighbours on the front may well change places: {seeds}."
+        return f"Small gaps on the front may be chance: {seeds}."
     needed = (
         f"on {found.n_images:,} validation images, two scores are told apart from about "
         f"{number(metric, found.noise, 1)} {unit(metric)} on; {seeds}"

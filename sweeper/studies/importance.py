@@ -87,7 +87,7 @@ def measure(
         those = [index for index, trial in enumerate(scored) if name in trial.params]
         only = f"only {len(those)} of {len(scored)} trials have it{_condition(spec, name)}"
         if len(those) < LEAST_TRIALS:
-            conditional[name] = f"{only}, and an importance needs {LEAST_TRIALS}"
+            conditional[name] = f"left out, because {only}, and {LEAST_TRIALS} are needed"
             continue
         conditional[name] = f"{only}: its share is of these trials' scores"
         having = [points[index] for index in those]

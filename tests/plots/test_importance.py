@@ -42,7 +42,7 @@ def test_a_bar_within_the_band_of_chance_is_grey_and_the_band_is_drawn():
     bars = [(to_hex(bar.get_facecolor()).upper(), bar.get_x(), round(bar.get_width(), 9)) for bar in axes.patches]
     assert bars == [(BLUE, 0, 0.6), (GREY, 0, 0.2), (BAND, 0.1, 0.3), (BAND, 0.05, 0.25)]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [
-        "more than chance", "no more than chance", "shares on shuffled scores",
+        "more than chance", "no more than chance", "what chance gives",
     ]  # fmt: skip
     assert axes.get_xlabel().endswith("50 trials\nby a forest")
     assert_nothing_is_clipped(figure)

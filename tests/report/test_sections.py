@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from sweeper.report import ablation, frontier, importance
@@ -6,6 +9,7 @@ from sweeper.report.display_study import Scale
 from sweeper.report.interactive import accuracy_and_cost
 from sweeper.studies.importance import Importance
 from sweeper.studies.network_input import NetworkInput
+from tests.promotion.test_outcome import entrant, outcome
 from tests.report.subjects import subject
 
 FOUND = Importance(
@@ -51,6 +55,38 @@ def test_the_front_is_named_trial_by_trial_as_far_as_costs_are_known(sizes, monk
     assert [row[4] for row in table.rows] == ["0.50" if sizes else ""] * len(front)
     assert figure.plot.draw()
     assert figure.interactive["data"]
+
+
+def promoted_frontier(scores, roles):
+    """The section of a promoted study: trials with these scores, and finalists with these roles."""
+    entrants = [
+        entrant(trial, alias=None if role == "baseline" else role, validation=np.array(fresh), test=None)
+        for trial, (role, *fresh) in roles.items()
+    ]
+    made = replace(subject(*(([score],) for score in scores)), outcome=outcome(entrants=entrants))
+    return frontier.section(made, None)
+
+
+def test_a_champion_that_another_beat_in_the_search_is_marked_and_explained():
+    roles = {1: ("champion", 0.85), 0: ("challenger", 0.75)}
+    found = promoted_frontier([0.81, 0.8], roles)  # each trial has more parameters than the one before it
+    assert "trial 0 scored 1.0 points better at no higher cost. But it did better with fresh seeds" in texts(found)
+    (table,), (figure,) = of_kind(found, Table), of_kind(found, Figure)
+    assert [row[:2] for row in table.rows] == [["0", "front, challenger"], ["1", "champion"]]
+    assert figure.plot.draw()
+    (ringed,) = (trace for trace in figure.interactive["data"] if trace["name"] == "finalists")
+    assert ringed["text"] == ["challenger (0)", "champion (1)"]
+
+
+def test_a_champion_that_was_not_ahead_with_fresh_seeds_is_not_said_to_be():
+    found = promoted_frontier([0.81, 0.8], {1: ("champion", 0.75), 0: ("challenger", 0.85)})
+    assert "The promotion chose by fresh seeds" in texts(found)
+    assert "did better" not in texts(found)
+
+
+def test_a_champion_on_the_front_needs_no_explanation():
+    found = promoted_frontier([0.8, 0.81], {1: ("champion", 0.85), 0: ("challenger", 0.75)})
+    assert "is not on the front" not in texts(found)
 
 
 def test_networks_over_a_limit_are_not_called_beaten():

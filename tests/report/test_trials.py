@@ -8,7 +8,7 @@ from sweeper.report.display_study import plain
 from sweeper.report.page import as_data
 from sweeper.report.trials import section
 from sweeper.studies import trial_records
-from tests.report.subjects import add, subject
+from tests.report.subjects import add, drawn, subject
 
 COMPLETE = [([0.5, 0.6 + number / 100, 0.7 + number / 100],) for number in range(8)]
 
@@ -47,6 +47,15 @@ def test_a_conditional_parameter_has_no_axis_and_is_named():
     assert "momentum" not in axes
     assert "momentum" in drawn["Parallel coordinates"].how_to_read
     assert len(drawn["momentum"].plot.arguments["values"]) == 4
+
+
+def test_a_parameter_with_one_value_in_all_complete_trials_is_named():
+    with_one = subject()
+    for trial in range(6):
+        add(with_one.study, [0.5 + trial / 100], params=drawn(trial, batch_size=64))
+    found = section(replace(with_one, trials=trial_records.records(with_one.study)))
+    assert "batch_size" not in figures(found)
+    assert figures(found)["Parallel coordinates"].how_to_read.endswith(" The same in all complete trials: batch_size.")
 
 
 def test_important_parameters_come_first_and_those_left_out_are_named(monkeypatch):

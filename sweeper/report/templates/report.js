@@ -12,7 +12,7 @@
       layout: {
         font: { color: ink, family: "system-ui, sans-serif", size: 13 }, paper_bgcolor: clear, plot_bgcolor: clear,
         xaxis: axis, yaxis: axis, hoverlabel: { bgcolor: isDark ? "#1d232b" : "#ffffff", font: { color: ink } },
-        modebar: { bgcolor: clear, color: grid, activecolor: ink },
+        modebar: { bgcolor: clear, color: isDark ? "#a3adb8" : "#57606a", activecolor: ink },
       },
     };
   };
