@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from sweeper.config import ConvNetConfig, MlpConfig, TimmConfig
+from sweeper.config import ConvNetConfig, MlpConfig, ResNetConfig, TimmConfig
 from sweeper.models.classifier import tensors_of_classifier
 from sweeper.models.families import build
 
@@ -15,6 +15,8 @@ BOTH = ("weight", "bias")
         (ConvNetConfig(), ["classifier.output"]),
         (ConvNetConfig(aux_heads=("conv1",), softmax_output=True), ["classifier.output", "aux.conv1"]),
         (MlpConfig(), ["output"]),
+        (ResNetConfig(), ["classifier.output"]),
+        (TimmConfig(input_size=64), ["network.fc"]),
         (TimmConfig(), ["fc"]),
         (TimmConfig(softmax_output=True), ["0.fc"]),
         (TimmConfig(model_name="mobilenetv3_small_050"), ["classifier"]),
