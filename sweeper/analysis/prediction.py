@@ -68,19 +68,29 @@ def predict_files(
         progress(n_done, len(files))
 
 
+def predict_images(network: TrainedNetwork, images: Any, *, top: int = 3) -> list[Prediction]:
+    """The predictions for one image or for several of one size, in arrays as `probabilities` takes them."""
+    pixels, changed = _pixels(network, images)
+    return [prediction(network, row, top, None, changed) for row in _probabilities(network, pixels)]
+
+
 def probabilities(network: TrainedNetwork, images: Any) -> NDArray[np.float32]:
     """The probabilities (n, classes) of one image or of n, of any size, as a registered model takes them.
 
     Raises UsageError for what is no image.
     """
+    return _probabilities(network, _pixels(network, images)[0]).astype(np.float32)
+
+
+def _pixels(network: TrainedNetwork, images: Any) -> tuple[NDArray[np.uint8], str]:
+    """The pixels of images in an array, and how they were changed. Raises UsageError for what is no image."""
     made, known = network.preprocessing, network.preprocessing.value_range
     limits = None if known is None else [known.low, known.high]
     pixels = Pixels(list(network.input_shape), BACKGROUNDS[made.background], limits, made.scales_bytes, made.fit)
     try:
-        values = pixels.of(images)
+        return pixels.converted(images)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    return _probabilities(network, values).astype(np.float32)
 
 
 def _predictions(

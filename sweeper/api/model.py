@@ -59,7 +59,8 @@ class Model:
         paths = _paths(images)
         with translated():
             if paths is None:
-                return [prediction.prediction(self._network, row, top, None, "") for row in self.probabilities(images)]
+                found_in = (prediction.predict_images(self._network, array, top=top) for array in _arrays(images))
+                return [each for some in found_in for each in some]
             found = list(prediction.predict_files(self._store, self._network, paths, top=top))
             bad = [each for each in found if not isinstance(each, prediction.Prediction)]
             if bad and not skip_bad:
@@ -76,13 +77,9 @@ class Model:
 
         from sweeper.analysis import prediction
 
-        arrays = [np.asarray(each) for each in images] if isinstance(images, list | tuple) else np.asarray(images)
-        if isinstance(arrays, list):
-            with translated():
-                rows = [prediction.probabilities(self._network, array) for array in arrays]
-            return np.concatenate(rows) if rows else np.empty((0, len(self.classes)), np.float32)
         with translated():
-            return prediction.probabilities(self._network, arrays)
+            rows = [prediction.probabilities(self._network, array) for array in _arrays(images)]
+        return np.concatenate(rows) if rows else np.empty((0, len(self.classes)), np.float32)
 
     def __repr__(self) -> str:
         size = "x".join(map(str, self.input_shape))
@@ -96,6 +93,20 @@ def _paths(images: Any) -> list[str] | None:
     if isinstance(images, Sequence) and images and all(isinstance(each, str | os.PathLike) for each in images):
         return [os.path.expanduser(os.fspath(each)) for each in images]
     return None
+
+
+def _arrays(images: Any) -> "list[NDArray[np.generic]]":
+    """The arrays of one image or of several; a list may have images of several sizes."""
+    import numpy as np
+    from PIL import Image
+
+    found = []
+    for image in images if isinstance(images, list | tuple) else [images]:
+        # As arrays, these would be numbers of colours in a palette, or colours that are not red, green and blue.
+        if isinstance(image, Image.Image) and image.mode in ("P", "PA", "CMYK", "YCbCr", "HSV", "LAB"):
+            image = image.convert("RGBA" if image.mode == "PA" or "transparency" in image.info else "RGB")
+        found.append(np.asarray(image))
+    return found
 
 
 @arguments.takes(StoreOptions)

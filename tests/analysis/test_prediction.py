@@ -75,6 +75,8 @@ def test_other_ways_of_fitting_are_those_of_the_training_images(promoted, champi
     assert found.changed == told
     [row] = prediction.probabilities(other, values)
     assert found.probabilities == pytest.approx(np.sort(row)[::-1])
+    [of_array] = prediction.predict_images(other, values, top=10)
+    assert (of_array.file, of_array.classes, of_array.changed) == (None, found.classes, told)
 
 
 def test_folders_are_walked_and_what_is_unreadable_is_named_in_its_place(promoted, champion, tmp_path):

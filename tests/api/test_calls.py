@@ -131,6 +131,10 @@ def test_model_predicts_arrays_and_files_alike(promoted, place):
     assert model.probabilities(images).sum(1) == pytest.approx(1.0)
     by_image = model.predict([Image.fromarray(image) for image in images])
     assert [one.classes for one in by_image] == [one.classes for one in by_array]
+    colours = Image.fromarray(images[0]).convert("RGB").quantize(16)
+    [by_palette], [by_colour] = model.predict(colours), model.predict(colours.convert("RGB"))
+    assert by_palette == by_colour
+    assert (by_array[0].changed, by_colour.changed) == ("", "colour to grey")
 
 
 def test_file_that_is_no_image_is_an_error_unless_it_is_left_out(promoted, place):
