@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from sweeper.config import shortly
 from sweeper.display.console import PlainConsole, output_width
 from sweeper.evaluation.amounts import amount, is_share, number, scale
 from sweeper.studies import trial_records
 from sweeper.studies.objective import LABELS, METRICS
+from sweeper.studies.trial_list import from_baseline
 from sweeper.studies.trial_records import TrialRecord
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def stdout_console() -> Console:
 
 def ranking_table(trials: Sequence[TrialRecord], metric: str, top: int = 10, reference: str = "") -> Table:
     """The best complete trials, and the baseline wherever it ranks; `reference` is a sentence beneath them."""
-    ranked, baseline = trial_records.ranking(trials, metric), _baseline_values(trials)
+    ranked, differences = trial_records.ranking(trials, metric), from_baseline(trials)
     several = any(f"{METRICS[metric]}_sd" in trial.metrics for trial in ranked)
     spread = ", mean +- standard deviation over folds and repeats" * several
     title = f"Ranking by the last epoch's validation {LABELS[metric]}, in {scale(metric)}" + spread
@@ -50,7 +50,7 @@ def ranking_table(trials: Sequence[TrialRecord], metric: str, top: int = 10, ref
             score(trial, metric) + " (constant)" * bool(trial.constant),
             "" if best_value is None else f"{number(metric, best_value)} ({trial.metrics['best_epoch']})",
             f"{trial.n_parameters:,}",
-            _differences(trial, baseline),
+            differences[trial.number],
         )
     return table
 
@@ -263,17 +263,3 @@ def score(trial: TrialRecord, metric: str) -> str:
 def _label(trial: TrialRecord) -> str:
     started = f" from {trial.warm_start}" if trial.warm_start else ""
     return (f"{trial.number} {trial.variant}" if trial.variant else str(trial.number)) + started
-
-
-def _baseline_values(trials: Sequence[TrialRecord]) -> dict[str, Any]:
-    """The baseline's configuration; empty without a baseline."""
-    baseline = next((t.configuration for t in trials if t.variant == "baseline"), None)
-    return baseline.values() if baseline else {}
-
-
-def _differences(trial: TrialRecord, usual: Mapping[str, Any]) -> str:
-    """The fields in which a trial's configuration differs from the baseline's values."""
-    if trial.configuration is None:
-        return ""
-    own = trial.configuration.values()
-    return ", ".join(f"{name} {shortly(value)}" for name, value in own.items() if value != usual.get(name))

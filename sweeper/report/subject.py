@@ -12,7 +12,7 @@ from sweeper.promotion.outcome import PromotionOutcome
 from sweeper.store.layout import Store
 from sweeper.studies import trial_records
 from sweeper.studies.attributes import id_of, spec_of
-from sweeper.studies.baseline import baseline_of
+from sweeper.studies.baseline import baseline_of, differences
 from sweeper.studies.queries import find_study, status_of
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import TrialRecord
@@ -53,11 +53,7 @@ class Subject:
 
     def differing(self, trial: TrialRecord) -> dict[str, Any]:
         """The values in which a trial's configuration differs from the baseline's, as far as they apply."""
-        values = trial.configuration.values() if trial.configuration else {}
-        # A searched parameter whose condition does not hold has a value without a meaning.
-        omitted = set(self.spec.space.get("parameters", {})) - set(trial.params) if trial.params else set()
-        baseline = self.baseline
-        return {n: value for n, value in values.items() if n not in omitted and value != baseline.get(n)}
+        return differences(self.spec, trial)
 
     def trial(self, number: int) -> TrialRecord | None:
         return next((trial for trial in self.trials if trial.number == number), None)

@@ -30,5 +30,5 @@ def differences(spec: StudySpec, trial: TrialRecord) -> dict[str, Any]:
     return {
         name: value
         for name, value in trial.configuration.values().items()
-        if name not in ignored and (name not in usual or value != usual[name])
+        if name not in ignored and value != usual.get(name)
     }

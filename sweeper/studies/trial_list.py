@@ -4,8 +4,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from sweeper.config import shortly
 from sweeper.errors import UsageError, shortened
 from sweeper.events import State
+from sweeper.store.shown import shown
 from sweeper.studies.objective import direction
 from sweeper.studies.pruners import is_reason
 from sweeper.studies.queries import trial_as_dict
@@ -60,6 +62,20 @@ def configured(trials: Sequence[TrialRecord]) -> list[dict[str, Any]]:
         omitted = searched - set(trial.params) if trial.params else ()
         found.append({name: None if name in omitted else value for name, value in values.items()})
     return found
+
+
+def from_baseline(trials: Sequence[TrialRecord]) -> dict[int, str]:
+    """In what each trial differs from the trial of the baseline, as far as it applies, by the trial's number."""
+    fields = configured(trials)
+    usual = next((values for trial, values in zip(trials, fields, strict=True) if trial.variant == "baseline"), {})
+    return {
+        trial.number: ", ".join(
+            f"{name} {shown(shortly(value))}"
+            for name, value in values.items()
+            if value is not None and value != usual.get(name)
+        )
+        for trial, values in zip(trials, fields, strict=True)
+    }
 
 
 def parameters(trials: Sequence[TrialRecord]) -> dict[str, list[Any]]:

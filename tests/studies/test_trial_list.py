@@ -5,7 +5,7 @@ import pytest
 
 from sweeper.config import Configuration
 from sweeper.errors import UsageError
-from sweeper.studies.trial_list import ordered, parameters, rows
+from sweeper.studies.trial_list import from_baseline, ordered, parameters, rows
 from sweeper.studies.trial_records import TrialRecord
 
 
@@ -54,6 +54,13 @@ def test_parameters_of_several_types_are_sorted():
 def test_unknown_key_is_refused_with_the_known_ones(sort):
     with pytest.raises(UsageError, match=r"--sort must be one of value, number, .* optimizer, lr, momentum.* got '"):
         ordered(FOUND, "accuracy", sort)
+
+
+def test_what_differs_from_the_baseline_leaves_out_what_does_not_apply():
+    baseline = trial(0, 0.9, variant="baseline", lr=0.1, optimizer="sgd", momentum=0.85)
+    conditional, without = trial(1, lr=0.2, optimizer="sgd", momentum=0.95), trial(2, lr=0.1, optimizer="adam")
+    told = from_baseline([baseline, conditional, without])
+    assert told == {0: "", 1: "lr 0.2, momentum 0.95", 2: "optimizer adam"}
 
 
 def test_a_conditional_parameter_has_no_value_where_it_does_not_apply():
