@@ -73,7 +73,7 @@ def _words(name: str, value: Any) -> list[str]:
         case True:
             return [option]
         case ValueRange(low=low, high=high):
-            return [f"{option}={low:g},{high:g}"]
+            return [f"{option}={low!r},{high!r}"]
         case Path():
             return [option, os.path.abspath(value)]
         case tuple() if name == "classes":

@@ -38,8 +38,8 @@ def search(
     path of its file, or its content as a dictionary; None means the default for the images' size and channels. `set`
     redefines parameters of it, as in {"lr": 1e-3} or ["activation=relu,gelu"]. `study` names the study, by default
     DATASET-SPACE; `new` starts another one instead of resuming it. `code` are files of networks of your own, which are
-    run. The other options are those of `sweeper search`,
-    with the same defaults. With `progress`, a view shows the running trials.
+    run. The other options are those of `sweeper search`, with the same defaults. With `progress`, a view shows the
+    running trials.
 
     Raises KeyboardInterrupt after an interruption, when the running epochs are recorded; SweeperError and UsageError
     for what `sweeper search` refuses; and TypeError for an unknown option.

@@ -71,8 +71,9 @@ class Study:
         self.name, self.stopped, self.undelivered = name, stopped, undelivered
         self._store, self._id = store, study_id
         if undelivered:
+            # Through `search` and its decorator, to the line that has called it.
             warnings.warn(
-                f"MLflow lacks a part of study {name}: {undelivered[0]}; `sweeper sync` delivers it", stacklevel=3
+                f"MLflow lacks a part of study {name}: {undelivered[0]}; `sweeper sync` delivers it", stacklevel=4
             )
 
     @property

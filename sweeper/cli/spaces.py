@@ -1,6 +1,7 @@
 """`sweeper spaces`: lists, shows, checks, exports and narrows search spaces."""
 
 import json
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from sweeper.cli.options import code_option, json_option, resolve_store, store_o
 from sweeper.config import MODEL_FAMILIES
 from sweeper.errors import SweeperError, UsageError, plain, refuse
 from sweeper.evaluation.amounts import amount
+from sweeper.images.options import DataOptions
 from sweeper.store.arguments import store_arguments
 from sweeper.store.layout import StoreOptions
 
@@ -140,6 +142,7 @@ def around(study: str | None, shrink: float, output: Path | None, store: StoreOp
     from sweeper.store.atomic import whole_file
     from sweeper.studies.around import around_best
     from sweeper.studies.attributes import spec_of
+    from sweeper.studies.lifecycle import COMMAND, DATA_PATH
     from sweeper.studies.queries import find_study
 
     if output is not None and output.suffix != ".toml":
@@ -159,7 +162,11 @@ def around(study: str | None, shrink: float, output: Path | None, store: StoreOp
         raise SweeperError(f"{output} cannot be written: {error.strerror} (--output)") from error
     searched = ", ".join(narrowed.space.parameters) or "nothing, one value of each is left"
     click.echo(f"{output}: around trial {narrowed.trials[0]} of {found.study_name}; searched: {searched}")
-    click.echo(f"\nNext:\n  sweeper search {spec_of(found).dataset} --space {output}{store_arguments(where)}")
+    spec, path = spec_of(found), found.user_attrs.get(DATA_PATH)
+    command = shlex.join(["sweeper", "search", path or spec.dataset, "--space", str(output)])
+    click.echo(f"\nNext:\n  {command}{store_arguments(where)}")
+    if spec.data_options != DataOptions():
+        click.echo(f"with the options for reading the images of: {found.user_attrs.get(COMMAND, '')}")
 
 
 def _as_json(space: "Space") -> dict[str, Any]:

@@ -146,7 +146,7 @@ CALLS = [
     {"epochs": 2, "folds": 3, "repeats": 2, "seed": 1, "subset": 100, "split_seed": 4},
     {"jobs": 2, "device": "cpu", "worker_memory": "4GB", "max_bytes": 5_000_001, "offline": True},
     {"classes": ["2", "0"], "resize": 32, "fit": "crop", "grayscale": True, "background": "black"},
-    {"value_range": (0, 255), "resplit": True, "min_per_class": 2, "study": "mine", "jobs_per_gpu": "auto"},
+    {"value_range": (0.1, 65_534.9), "resplit": True, "min_per_class": 2, "study": "mine", "jobs_per_gpu": "auto"},
     {"space": "vgg_small", "set": {"lr": 1e-3, "activation": "relu,tanh", "dropout": {"low": 0.1, "high": 0.4}}},
     {"variants_only": True, "space": "lenet5", "resize": 28, "grayscale": True},
 ]
