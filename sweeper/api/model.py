@@ -13,6 +13,7 @@ from sweeper.store.layout import Store, StoreOptions
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from PIL import Image
     from torch import nn
 
     from sweeper.analysis.network import TrainedNetwork
@@ -59,7 +60,7 @@ class Model:
         paths = _paths(images)
         with translated():
             if paths is None:
-                found_in = (prediction.predict_images(self._network, array, top=top) for array in _arrays(images))
+                found_in = (prediction.predict_images(self._network, array, top=top) for array in self._arrays(images))
                 return [each for some in found_in for each in some]
             found = list(prediction.predict_files(self._store, self._network, paths, top=top))
             bad = [each for each in found if not isinstance(each, prediction.Prediction)]
@@ -78,8 +79,16 @@ class Model:
         from sweeper.analysis import prediction
 
         with translated():
-            rows = [prediction.probabilities(self._network, array) for array in _arrays(images)]
+            rows = [prediction.probabilities(self._network, array) for array in self._arrays(images)]
         return np.concatenate(rows) if rows else np.empty((0, len(self.classes)), np.float32)
+
+    def _arrays(self, images: Any) -> "list[NDArray[np.generic]]":
+        """The arrays of one image or of several; a list may have images of several sizes."""
+        import numpy as np
+        from PIL import Image
+
+        several, exif = images if isinstance(images, list | tuple) else [images], self._network.preprocessing.exif
+        return [np.asarray(_plain(image, exif=exif) if isinstance(image, Image.Image) else image) for image in several]
 
     def __repr__(self) -> str:
         size = "x".join(map(str, self.input_shape))
@@ -95,18 +104,18 @@ def _paths(images: Any) -> list[str] | None:
     return None
 
 
-def _arrays(images: Any) -> "list[NDArray[np.generic]]":
-    """The arrays of one image or of several; a list may have images of several sizes."""
-    import numpy as np
-    from PIL import Image
+def _plain(image: "Image.Image", *, exif: bool) -> "Image.Image":
+    """The image in grey or in red, green and blue, with opacity if it has one; with `exif`, upright as files are."""
+    from PIL import ImageOps
 
-    found = []
-    for image in images if isinstance(images, list | tuple) else [images]:
-        # As arrays, these would be numbers of colours in a palette, or colours that are not red, green and blue.
-        if isinstance(image, Image.Image) and image.mode in ("P", "PA", "CMYK", "YCbCr", "HSV", "LAB"):
-            image = image.convert("RGBA" if image.mode == "PA" or "transparency" in image.info else "RGB")
-        found.append(np.asarray(image))
-    return found
+    if exif:
+        image = ImageOps.exif_transpose(image)
+    if image.mode.startswith(("I", "F")):  # more than 8 bits
+        return image
+    if image.has_transparency_data:
+        return image.convert("LA" if image.mode in ("1", "L", "LA", "La") else "RGBA")
+    # As arrays, others would be numbers of colours in a palette, or colours that are not red, green and blue.
+    return image if image.mode in ("1", "L", "RGB") else image.convert("RGB")
 
 
 @arguments.takes(StoreOptions)

@@ -137,6 +137,19 @@ def test_model_predicts_arrays_and_files_alike(promoted, place):
     assert (by_array[0].changed, by_colour.changed) == ("", "colour to grey")
 
 
+def test_image_of_pillow_is_turned_upright_and_put_on_the_background_as_its_file_is(promoted, place):
+    model = sweeper.load_model(promoted.model, store=place / "store")
+    colours = np.random.default_rng(0).integers(0, 256, (28, 28, 3), np.uint8)
+    on_its_side, exif = Image.fromarray(colours), Image.Exif()
+    exif[0x0112] = 6
+    on_its_side.save(place / "turned.png", exif=exif)
+    Image.fromarray(colours).save(place / "transparent.png", transparency=tuple(map(int, colours[0, 0])))
+    for name in ("turned.png", "transparent.png"):
+        [by_file], [by_image] = model.predict(place / name), model.predict(Image.open(place / name))
+        assert by_image.classes == by_file.classes, name
+        assert by_image.probabilities == pytest.approx(by_file.probabilities, abs=1e-6), name
+
+
 def test_file_that_is_no_image_is_an_error_unless_it_is_left_out(promoted, place):
     model = sweeper.load_model(promoted.model, store=place / "store")
     (place / "broken.png").write_bytes(b"no image")
