@@ -109,8 +109,9 @@ def _taken(jobs: PromotionJobs) -> str:
         f"Takes raw pixels (batch, {channels}, {height}, {width}) as uint8, gives {logits}. Through mlflow.pyfunc it "
         + ("takes " if jobs.training_set.scales_bytes else "also takes ")
         + (f"stored values{other}, of which {value_range} become 0 to 255, " if value_range else "")
-        + f"grey or colour images with the channels first or last, transparent ones, which it puts on {background}, "
-        "and one image alone." + (f" Its training images were converted: {'; '.join(converted)}." if converted else "")
+        + "grey or colour images of any size with the channels first or last, transparent ones, which it puts on "
+        f"{background}, and one image alone; with the parameter probabilities, it answers with the names of classes."
+        + (f" Its training images were converted: {'; '.join(converted)}." if converted else "")
     )
 
 
