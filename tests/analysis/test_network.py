@@ -90,8 +90,7 @@ def test_trial_and_its_run_are_the_same_network(promoted):
 
 def test_network_of_a_fresh_seed_is_found_by_its_run_though_its_weights_lie_in_the_store(promoted):
     client = connect(promoted.store)
-    experiment = client.get_experiment_by_name("tiny").experiment_id
-    [run, *_] = client.search_runs([experiment], "tags.`sweeper.part` = 'train'")
+    run = fresh_run(promoted, client)
     found = find(promoted, run.info.run_id)
     assert (found.trained_on, found.study) == ("train", "seen")
     assert not client.list_artifacts(run.info.run_id, "weights")
@@ -216,7 +215,7 @@ def test_run_of_an_older_sweeper_has_the_preprocessing_of_its_study_or_the_defau
 
 def fresh_run(promoted, client):
     experiment = client.get_experiment_by_name("tiny").experiment_id
-    return client.search_runs([experiment], "tags.`sweeper.part` = 'train'")[0]
+    return client.search_runs([experiment], "tags.`sweeper.part` = 'train' AND tags.`sweeper.study` = 'seen'")[0]
 
 
 @pytest.mark.parametrize(
