@@ -108,7 +108,7 @@ def _table(subject: Subject, points: list[Point], roles: Mapping[int, str]) -> T
             [
                 str(point.trial),
                 *(
-                    [", ".join(["front"] * point.on_front + [roles[point.trial]] * (point.trial in roles))]
+                    [", ".join(["front"] * point.on_front + [roles.get(point.trial, "")] * (point.trial in roles))]
                     if roles
                     else []
                 ),
@@ -130,6 +130,6 @@ def _table(subject: Subject, points: list[Point], roles: Mapping[int, str]) -> T
     caption = "The front" + " and the finalists" * bool(roles)
     caption += f": the best {MOST_ROWS} of {len(points)}" * (len(points) > len(shown))
     if any(point.milliseconds is not None for point in shown):
-        caption += f"; milliseconds are for {DESCRIBED}: pooling and activations take time and count no multiply-adds"
+        caption += f"; milliseconds are for {DESCRIBED}, measured now: other work on the machine changes them"
     first = 1 + bool(roles)
     return Table(caption, [*columns, "differs from the baseline in"], rows, (0, *range(first, first + 4)))

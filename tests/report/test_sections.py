@@ -84,6 +84,11 @@ def test_a_champion_that_was_not_ahead_with_fresh_seeds_is_not_said_to_be():
     assert "did better" not in texts(found)
 
 
+def test_networks_of_the_front_need_not_be_finalists():
+    (table,) = of_kind(promoted_frontier([0.7, 0.75, 0.8], {0: ("baseline", 0.7), 2: ("champion", 0.85)}), Table)
+    assert [row[:2] for row in table.rows] == [["0", "front, baseline"], ["1", "front"], ["2", "front, champion"]]
+
+
 def test_a_champion_on_the_front_needs_no_explanation():
     found = promoted_frontier([0.8, 0.81], {1: ("champion", 0.85), 0: ("challenger", 0.75)})
     assert "is not on the front" not in texts(found)
