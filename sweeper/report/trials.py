@@ -199,7 +199,7 @@ def _by_parameter(
     ordered = sorted(differing, key=lambda name: important.index(name) if name in important else len(important))
     chosen = ordered[:MOST_PARAMETERS]
     same = [name for name in kinds if name not in differing and any(name in t.params for t in searched)]
-    alike = f" The same in all complete trials: {', '.join(same)}." * bool(same)
+    alike = f" Of one value in all complete trials that have it: {', '.join(same)}." * bool(same)
     best = [trial.number for trial in ranked[:n_best]]
     view = shown_scores([trial.value for trial in ranked], [], subject.spec.metric, scale.factor)
     everywhere = [name for name in ordered if all(name in trial.params for trial in searched)]

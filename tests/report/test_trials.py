@@ -55,7 +55,9 @@ def test_a_parameter_with_one_value_in_all_complete_trials_is_named():
         add(with_one.study, [0.5 + trial / 100], params=drawn(trial, batch_size=64))
     found = section(replace(with_one, trials=trial_records.records(with_one.study)))
     assert "batch_size" not in figures(found)
-    assert figures(found)["Parallel coordinates"].how_to_read.endswith(" The same in all complete trials: batch_size.")
+    assert figures(found)["Parallel coordinates"].how_to_read.endswith(
+        " one value in all complete trials that have it: batch_size."
+    )
 
 
 def test_important_parameters_come_first_and_those_left_out_are_named(monkeypatch):
