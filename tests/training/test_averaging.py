@@ -52,3 +52,25 @@ def test_state_restores_the_average_and_its_steps():
             source[0].weight -= 1
         each.update()
     assert torch.equal(average.network[0].weight, restored.network[0].weight)
+
+
+class SharedAndMasked(nn.Module):
+    """Two layers with the same weights, and a mask as attention has it."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False)
+        self.second.weight = self.first.weight
+        self.register_buffer("mask", torch.full((2, 2), -torch.inf).triu(1))
+
+
+def test_weights_of_two_layers_are_averaged_once_and_infinite_masks_stay():
+    model = SharedAndMasked()
+    average = WeightAverage(model, 0.5)
+    before = model.first.weight.detach().clone()
+    with torch.no_grad():
+        model.first.weight += 1
+    average.update()
+    torch.testing.assert_close(average.network.first.weight, before + 9 / 11)
+    assert average.network.second.weight is average.network.first.weight
+    assert torch.equal(average.network.mask, model.mask)
