@@ -73,7 +73,8 @@ def build_optimizer(
         def decay(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
             """w *= 1 - lr * weight_decay before the step, as in AdamW (Loshchilov & Hutter, 2019)."""
             training = [parameter for parameter in decayed if parameter.requires_grad]
-            torch._foreach_mul_(training, 1 - optimizer.param_groups[0]["lr"] * config.weight_decay)
+            if training:  # none, while the classifier trains alone and does not decay
+                torch._foreach_mul_(training, 1 - optimizer.param_groups[0]["lr"] * config.weight_decay)
 
         optimizer.register_step_pre_hook(decay)
     return optimizer

@@ -91,3 +91,14 @@ def test_other_parameters_may_be_frozen_for_good():
 def test_nothing_left_to_train_is_refused():
     with pytest.raises(ValueError, match=r"^freeze_epochs leaves nothing to train: the classifier is frozen, too$"):
         Freezing(network(), HEAD, HEAD, 1)
+
+
+def test_decay_of_layers_that_wait_begins_when_they_train():
+    decaying = replace(CONFIG, optimizer="sgd", weight_decay=0.1, decoupled_weight_decay=True)
+    model = network()
+    before = model.features.conv2.weight.detach().clone()
+    epochs = begun(model, replace(decaying, weight_decay_layers=("conv2",)))
+    next(epochs), next(epochs)
+    assert torch.equal(model.features.conv2.weight, before)
+    next(epochs)
+    assert not torch.equal(model.features.conv2.weight, before)
