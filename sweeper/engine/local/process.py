@@ -11,6 +11,7 @@ from typing import IO
 # A process of multiprocessing's would import the user's script once more, and so need scripts that ask for `__name__`.
 # This one gets the folders of modules as its first message, before it imports anything but that connection. Its
 # arguments are its name, device and log, which `ps` shows, and the descriptors of its lifeline and its connections.
+# With -P it does not import a socket.py, say, from the current folder by itself.
 START = (
     "import sys; from multiprocessing.connection import Connection; "
     "lifeline, *connections = map(Connection, map(int, sys.argv[4:])); sys.path[:] = connections[0].recv(); "
@@ -29,7 +30,7 @@ def start(
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     with _appending(log) as output:
         return subprocess.Popen(
-            [sys.executable, *flags, "-c", START, name, device, str(log), *map(str, descriptors)],
+            [sys.executable, *flags, "-P", "-c", START, name, device, str(log), *map(str, descriptors)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

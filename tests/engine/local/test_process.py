@@ -60,6 +60,11 @@ def test_worker_starts_from_a_program_on_stdin(run):
     assert run("-", input=PROGRAM) == ["the program runs"]
 
 
+def test_worker_imports_nothing_from_the_current_folder_on_its_own(run, tmp_path):
+    (tmp_path / "elsewhere" / "socket.py").write_text("raise SystemExit('run')")
+    assert run("-c", PROGRAM) == ["the program runs"]
+
+
 def test_what_a_worker_prints_is_in_its_log(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     code = PROGRAM.replace("ours.send(module_folders())", "ours.send(['/nowhere'])")
