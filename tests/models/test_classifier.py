@@ -33,3 +33,19 @@ def test_classifier_of_each_family_is_found(config, layers):
 def test_network_that_does_not_tell_its_classifier_is_refused():
     with pytest.raises(ValueError, match=r"^freeze_epochs must be 0 for a network that does not tell its classifier"):
         tensors_of_classifier(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)))
+
+
+class OnTimm(nn.Module):
+    """A network of the user's on top of one of timm's, which has a classifier of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.backbone = build(TimmConfig(), (3, 32, 32), 20)
+        self.output = nn.Linear(20, 10)
+
+
+@pytest.mark.parametrize(("softmax", "place"), [(False, ""), (True, "0.")])
+def test_classifier_of_ones_own_network_is_its_output_not_that_of_a_part(softmax, place):
+    with torch.device("meta"):
+        network = nn.Sequential(OnTimm(), nn.Softmax(dim=1)) if softmax else OnTimm()
+    assert tensors_of_classifier(network) == {f"{place}output.{name}" for name in BOTH}
