@@ -13,6 +13,8 @@ Result = TypeVar("Result")
 
 # Far more than importing torch or building a network of a hundred layers takes, also on a busy machine.
 MOST_SECONDS = 300.0
+# A call that is ended puts back meanwhile what it has changed for a while, such as where prints go.
+ENDING_SECONDS = 10.0
 
 
 class ForeignError(Exception):
@@ -39,11 +41,13 @@ def call(function: Callable[..., Result], *arguments: Any, seconds: float | None
     with redirect_stdout(sys.stderr):
         thread.start()
         thread.join(limit)
+        if is_late := thread.is_alive():
+            _end(thread)
+            thread.join(ENDING_SECONDS)
+    if is_late:
+        raise ForeignError(f"it takes longer than {limit:g} seconds")
     if answers:
         return answers[0]
-    if not errors:
-        _end(thread)
-        raise ForeignError(f"it takes longer than {limit:g} seconds")
     error = errors[0]
     if isinstance(error, MemoryError):
         raise error

@@ -1,5 +1,6 @@
 import sys
 import threading
+from contextlib import redirect_stdout
 
 import pytest
 
@@ -45,6 +46,22 @@ def test_code_that_takes_for_ever_is_ended():
     with pytest.raises(ForeignError, match=r"longer than 0.01 seconds"):
         call(forever, seconds=0.01)
     assert ended.wait(60)
+
+
+def test_prints_go_where_they_went_when_a_call_that_took_for_ever_has_ended():
+    threads, stdout = [], sys.stdout
+
+    def forever():
+        threads.append(threading.current_thread())
+        with redirect_stdout(sys.stderr):
+            while True:
+                pass
+
+    with pytest.raises(ForeignError, match=r"longer than 0.01 seconds"):
+        call(forever, seconds=0.01)
+    for thread in threads:
+        thread.join(60)
+    assert sys.stdout is stdout
 
 
 def test_lack_of_memory_is_no_fault_of_the_called_code():
