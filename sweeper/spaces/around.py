@@ -122,7 +122,9 @@ def _plain(value: Any) -> Any:
 
 
 def _table(name: str, values: Mapping[str, Any]) -> str:
-    return "\n".join([f"[{name}]", *(f"{key} = {_value(value)}" for key, value in values.items())])
+    # None, for which TOML has no word, is the default of a user's network's argument.
+    known = {key: value for key, value in values.items() if value is not None}
+    return "\n".join([f"[{name}]", *(f"{key} = {_value(value)}" for key, value in known.items())])
 
 
 def _value(value: Any) -> str:

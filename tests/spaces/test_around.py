@@ -1,9 +1,10 @@
 import json
+import tomllib
 
 import optuna
 import pytest
 
-from sweeper.config import Protocol
+from sweeper.config import Configuration, Protocol
 from sweeper.spaces import around, reader
 
 
@@ -94,3 +95,12 @@ def test_every_space_that_ships_is_narrowed_to_a_file_that_loads_and_holds_its_b
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=4))
     for _ in range(20):
         assert space.point(found.suggest(study.ask())) is not None
+
+
+def test_argument_of_ones_own_network_that_is_none_keeps_that_default():
+    fixed = {"family": "custom", "network": "nets:A", "code_sha256": 64 * "0", "width": None, "depth": 2}
+    baseline = Configuration.from_values(fixed).values()
+    described = {"fixed": fixed, "parameters": {}, "variants": {"baseline": baseline}}
+    found = tomllib.loads(around.space_text(described, Protocol(), "own", "around"))
+    assert found["model"] == {name: value for name, value in fixed.items() if name != "width"}
+    assert "width" not in found["variants"]["baseline"]
