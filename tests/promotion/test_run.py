@@ -70,7 +70,7 @@ def test_finalists_are_retrained_ordered_estimated_refitted_and_registered(workp
         assert finalist["test"] is None
     assert outcome["test_looks"] == 0
     assert {c["part"] for c in outcome["comparisons"]} == {"confirm"}
-    assert "No choice was made on these confirm images." in outcome["verdict"]
+    assert "No choice was made on these images." in outcome["verdict"]
 
     # Neither the fresh seeds' workers nor those of the search had the confirm part; the refits had everything.
     seeds, refits = InlinePool.made
@@ -105,8 +105,9 @@ def test_the_metric_of_the_search_decides_everything_in_the_promotion(workplace,
             finalist["validation"]["mean"], abs=1e-4
         )
     assert {compared["metric"] for compared in outcome["comparisons"]} == {metric}
-    assert f"Estimated {label} of this configuration" in outcome["verdict"]
-    assert f"{label[0].upper()}{label[1:]} of the refitted networks on 50 test images" in outcome["verdict"]
+    capital = f"{label[0].upper()}{label[1:]}"
+    assert f"{capital} of this configuration" in outcome["verdict"]
+    assert f"{capital} of the refitted networks on 50 test images" in outcome["verdict"]
     assert "accuracy" not in outcome["verdict"].lower()
     # The metric's row is the first of the test's table.
     rows = [line for line in shown.partition("Test set")[2].splitlines() if line.startswith("│")]
