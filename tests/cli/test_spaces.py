@@ -47,7 +47,7 @@ def test_study_is_shown_with_its_protocol_and_the_figures_of_each_split():
     assert shown["protocol"]["folds"] == 5
     assert [entry["split"] for entry in shown["variants"]["relu"]["reported"]] == ["validation", "test"]
     printed = run("show", "lenet5_activations").stdout
-    assert "Protocol: epochs 15, confirm 0.0, folds 5, repeats 1, pixels unit\n" in printed
+    assert "Protocol: epochs 15, confirm 0.0, folds 5, repeats 1, pixels unit, test_flip False\n" in printed
     assert "validation: accuracy 89.55 %, thresholded_precision 90.98 %" in printed
     assert "test: accuracy 89.74 %, thresholded_precision 90.89 %" in printed
     assert "Protocol: epochs 15, validation 0.2, confirm 0.0, folds 0" in run("show", "lenet5_steps").stdout

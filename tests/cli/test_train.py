@@ -162,7 +162,7 @@ def test_training_is_one_run_with_all_that_belongs_to_it_and_no_study(workplace)
         "schema_version", "dataset", "space", "variant", "run_id", "experiment_id", "epochs", "seed",
         "split_seed", "stopped", "constant_predictor", "train_loss", "train_accuracy", "validation_loss",
         "validation_accuracy", "validation_macro_f1", "validation_balanced_accuracy", "macro_precision", "macro_recall",
-        "n_trainings", "n_parameters", "n_multiply_adds", "seconds", "reported",
+        "n_trainings", "n_parameters", "n_multiply_adds", "seconds", "reported", "all_data",
     } | (set(outcome) & {"thresholded_precision", "thresholded_recall"})  # fmt: skip
     assert (outcome["schema_version"], outcome["dataset"], outcome["space"]) == (1, "tiny", "tiny_space")
     assert (outcome["variant"], outcome["epochs"], outcome["seed"], outcome["stopped"]) == ("baseline", 3, 1, "")

@@ -305,4 +305,4 @@ def test_every_option_of_how_images_are_read_is_refused_beside_a_trial(made, tmp
     }  # fmt: skip
     option = f"--{field.name.replace('_', '-')}"
     refused = made.run("train", "--from", "plain:0", option, *values.get(field.name, ["words"]), code=2).stderr
-    assert "--trial takes data and configuration from the study: leave out --" in refused
+    assert "--from takes data and configuration from the study: leave out --" in refused
