@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sweeper import quantities
+from sweeper.config.fields import checked
 from sweeper.data.own.label_table import path_of_table
 from sweeper.data.source import DataSource
 from sweeper.errors import UsageError, nearest
@@ -28,10 +29,7 @@ NOT_ASKED = ("dataset", "options")
 def options_of(kind: type[Kind], given: Mapping[str, Any]) -> Kind:
     """The dataclass of options with the given values of its fields; raises UsageError with name, rule and value."""
     values = {field.name: _converted(field.name, given[field.name]) for field in _asked(kind) if field.name in given}
-    try:
-        return kind(**values)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    return checked(kind, **values)
 
 
 def source_of(dataset: str | os.PathLike[str], given: Mapping[str, Any]) -> DataSource:

@@ -10,6 +10,7 @@ import click
 from sweeper.cli.notes import note
 from sweeper.cli.options import Decorator, decorated
 from sweeper.cli.values import Names, Pixels, Range, Size
+from sweeper.config.fields import checked
 from sweeper.data.source import DataSource
 from sweeper.errors import UsageError
 from sweeper.images.options import MOST_SIDE, Background, Channels, DataOptions, Fit
@@ -77,7 +78,8 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
         if fit and not resize:
             raise UsageError("--fit needs --resize")
-        options = DataOptions(
+        options = checked(
+            DataOptions,
             classes=classes,
             resize=resize,
             fit=fit or DataOptions.fit,

@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from sweeper.cli.values import Folds, Jobs, JobsPerGpu, Size
+from sweeper.config.fields import checked
 from sweeper.engine.options import DeviceOptions
 from sweeper.runs.options import TrainingOptions
 from sweeper.store.layout import Store, StoreOptions
@@ -114,7 +115,9 @@ def training_options(function: Callable[..., Any]) -> Callable[..., Any]:
         subset: int | None,
         **others: Any,
     ) -> Any:
-        return function(*args, training=TrainingOptions(epochs, folds, repeats, seed, subset, split_seed), **others)
+        return function(
+            *args, training=checked(TrainingOptions, epochs, folds, repeats, seed, subset, split_seed), **others
+        )
 
     return decorated(
         command,
@@ -174,7 +177,7 @@ def device_options(*, jobs_help: str) -> Decorator:
             worker_memory: int | None,
             **others: Any,
         ) -> Any:
-            return function(*args, device=DeviceOptions(device, jobs, jobs_per_gpu, worker_memory), **others)
+            return function(*args, device=checked(DeviceOptions, device, jobs, jobs_per_gpu, worker_memory), **others)
 
         return decorated(
             command,

@@ -21,6 +21,7 @@ from sweeper.cli.options import (
     store_options,
 )
 from sweeper.cli.running import end_command, note_imports, running
+from sweeper.config.fields import checked
 from sweeper.engine.options import DeviceOptions
 from sweeper.errors import UsageError
 from sweeper.process.ending import exit_code
@@ -126,7 +127,8 @@ def promote(
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other")
     given = given_parameters()
-    options = PromotionOptions(
+    options = checked(
+        PromotionOptions,
         top=top,
         trials=trials,
         seeds=seeds,

@@ -24,6 +24,7 @@ from sweeper.cli.options import (
 from sweeper.cli.running import end_command, note_imports, running
 from sweeper.cli.search_outcome import resume_command, show_outcome
 from sweeper.cli.values import Duration
+from sweeper.config.fields import checked
 from sweeper.data.source import DataSource
 from sweeper.engine.options import DeviceOptions
 from sweeper.errors import SweeperError, UsageError
@@ -184,7 +185,8 @@ def search(
         space,
         training,
         device,
-        SearchOptions(
+        checked(
+            SearchOptions,
             trials=trials,
             variants_only=variants_only,
             sampler=sampler,

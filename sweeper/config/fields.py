@@ -1,9 +1,13 @@
 """Frozen dataclasses that check their own fields by a rule for each."""
 
+from collections.abc import Callable
 from dataclasses import field, fields
-from typing import Any
+from typing import Any, TypeVar
 
+from sweeper.errors import UsageError
 from sweeper.validators import Rule
+
+Options = TypeVar("Options")
 
 
 def ruled(default: Any, rule: Rule) -> Any:
@@ -18,6 +22,14 @@ def check_value(kind: type, name: str, value: Any) -> Any:
     """
     rule: Rule = next(f.metadata["rule"] for f in fields(kind) if f.name == name)
     return rule(value)
+
+
+def checked(kind: Callable[..., Options], *values: Any, **named: Any) -> Options:
+    """The options that a person gave, as an object of `kind`. Raises UsageError with name, rule and value."""
+    try:
+        return kind(*values, **named)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 class Checked:

@@ -90,7 +90,7 @@ def test_trials_share_no_device_but_a_gpu():
         execution.plan_execution(DeviceOptions("cpu", jobs_per_gpu=2), 0, {})
 
 
-@pytest.mark.parametrize("device", ["gpu", "cuda:x", "cpu:1", ""])
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "cpu:1", " "])
 def test_unknown_device_is_refused_by_name(device):
     with pytest.raises(UsageError, match=f"device {device}|got '{device}'"):
         execution.plan_execution(DeviceOptions(device), 0, {})

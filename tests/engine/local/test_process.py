@@ -66,9 +66,10 @@ def test_worker_imports_nothing_from_the_current_folder_on_its_own(run, tmp_path
 
 
 def test_what_a_worker_prints_is_in_its_log(tmp_path):
-    (tmp_path / "elsewhere").mkdir()
-    code = PROGRAM.replace("ours.send(module_folders())", "ours.send(['/nowhere'])")
+    (tmp_path / "elsewhere" / "sweeper").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "sweeper" / "__init__.py").write_text("raise SystemExit('what the worker prints')")
+    code = PROGRAM.replace("ours.send(module_folders())", "ours.send([str(folder / 'elsewhere'), *module_folders()])")
     subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=os.environ | {"FOLDER": str(tmp_path)}, capture_output=True
     )
-    assert "No module named 'sweeper" in (tmp_path / "log").read_text()
+    assert (tmp_path / "log").read_text() == "what the worker prints\n"
