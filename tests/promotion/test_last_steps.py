@@ -37,7 +37,8 @@ def steps(monkeypatch):
         )  # fmt: skip
         request = SimpleNamespace(options=PromotionOptions(**options), command=["sweeper", "promote"], store=None)
         tracker, stop = SimpleNamespace(log_text=log_text, run_id="a"), SimpleNamespace(check=lambda: None)
-        return LastSteps(request, None, "ab", jobs, None, tracker, print, stop), done
+        registry = SimpleNamespace(set_verdict=lambda *verdict: done.append(("verdict", *verdict)))
+        return LastSteps(request, None, "ab", jobs, registry, tracker, print, stop), done
 
     return made
 
@@ -50,8 +51,10 @@ def test_what_was_found_is_recorded_before_the_test_and_the_result_after_it(step
     last, done = steps(test=True)
     shown = last.finish(None, outcome(), ORDER, REFITS)
     assert [one if one == "test" else one[0] for one in done] == [
-        promotions.FOUND, "test", promotions.PRINTED, "described",
+        promotions.FOUND, "test", promotions.PRINTED, "described", *["verdict"] * len(shown.entrants),
     ]  # fmt: skip
+    verdicts = [(shown.model_name, entrant.version, shown.sentences) for entrant in shown.entrants]
+    assert [one[1:] for one in done[4:]] == verdicts
     # In MLflow's description of the study, with the statistics if they find room.
     assert all(f"**{shown.plain_sentence}**" in text for text in done[3][1])
     assert done[0][1]["test_sha256"] == "ab"
