@@ -98,7 +98,7 @@ def test_other_files_pipes_and_unprintable_paths_are_refused(tmp_path):
         DataOptions(),
         DataOptions(resize=3),
         DataOptions(grayscale=True),
-        DataOptions(("dog", "cat"), 2, True, True),
+        DataOptions(("dog", "cat"), 2, grayscale=True, skip_bad=True),
     ],
 )
 def test_input_shape_is_that_of_the_training_set_and_decodes_nothing(tmp_path, kind, options):
