@@ -16,6 +16,7 @@ from sweeper.report.subject import Subject
 from sweeper.report.wording import count, score, setting, settings
 from sweeper.store.arguments import store_arguments
 from sweeper.studies import trial_records
+from sweeper.studies.baseline import differences
 from sweeper.studies.findings import constant_of, reference
 from sweeper.studies.network_input import NetworkInput
 from sweeper.studies.objective import LABELS
@@ -125,7 +126,7 @@ def _milliseconds(subject: Subject, entrant: Entrant, networks: NetworkInput | N
 def _changed(subject: Subject, champion: Entrant) -> list[dict[str, Any]]:
     """The fields in which the champion's configuration differs from the baseline's, as far as they apply."""
     trial = subject.trial(champion.trial)
-    differing = subject.differing(trial) if trial else {}
+    differing = differences(subject.spec, trial) if trial else {}
     baseline = subject.baseline
     return [{"parameter": name, "champion": value, "baseline": baseline.get(name)} for name, value in differing.items()]
 
@@ -261,7 +262,7 @@ def _ranking(subject: Subject, ranked: list[TrialRecord]) -> Table:
                 trial.name.removeprefix("trial "),
                 score(metric, trial.value, 2) + " (constant)" * bool(trial.constant),
                 count(trial.n_parameters),
-                settings(subject.differing(trial)),
+                settings(differences(subject.spec, trial)),
             ]
         )
     columns = ["rank", "trial", f"validation {LABELS[metric]}", "parameters", "differs from the baseline in"]

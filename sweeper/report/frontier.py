@@ -11,6 +11,7 @@ from sweeper.report.display_study import Scale
 from sweeper.report.score_range import shown_scores
 from sweeper.report.subject import Subject
 from sweeper.report.wording import count, score, settings
+from sweeper.studies.baseline import differences
 from sweeper.studies.frontier import COST_LABELS, Cost, Frontier, Point, cost_of, frontier, plot, sentence
 from sweeper.studies.network_input import NetworkInput
 from sweeper.studies.objective import LABELS, direction
@@ -116,7 +117,7 @@ def _table(subject: Subject, points: list[Point], roles: Mapping[int, str]) -> T
                 count(point.n_parameters),
                 count(point.n_multiply_adds),
                 "" if point.milliseconds is None else f"{point.milliseconds:.2f}",
-                settings(subject.differing(trial)) if trial else "",
+                settings(differences(subject.spec, trial)) if trial else "",
             ]
         )
     columns = [

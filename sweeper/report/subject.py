@@ -12,7 +12,7 @@ from sweeper.promotion.outcome import PromotionOutcome
 from sweeper.store.layout import Store
 from sweeper.studies import trial_records
 from sweeper.studies.attributes import id_of, spec_of
-from sweeper.studies.baseline import baseline_of, differences
+from sweeper.studies.baseline import baseline_of
 from sweeper.studies.queries import find_study, status_of
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import TrialRecord
@@ -50,10 +50,6 @@ class Subject:
         """The values of the baseline's configuration; empty in a study without one."""
         found = baseline_of(self.spec)
         return found.values() if found else {}
-
-    def differing(self, trial: TrialRecord) -> dict[str, Any]:
-        """The values in which a trial's configuration differs from the baseline's, as far as they apply."""
-        return differences(self.spec, trial)
 
     def trial(self, number: int) -> TrialRecord | None:
         return next((trial for trial in self.trials if trial.number == number), None)

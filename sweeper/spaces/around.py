@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from sweeper.config import Configuration, Protocol, TrainConfig
+from sweeper.spaces.writer import table
 
 # Digits of a new bound: it is for people, and lies inside the old range anyway.
 DIGITS = 4
@@ -52,10 +53,10 @@ def space_text(described: Mapping[str, Any], protocol: Protocol, title: str, com
         own["train" if name in trained else "model"][name] = value
     usual = _plain(Configuration.from_values(described["fixed"]).values())
     parts = ["\n".join(f"# {line}" for line in comment.splitlines())]
-    parts += [_table("space", {"title": title}), _table("protocol", asdict(protocol))]
-    parts += [_table(name, values) for name, values in own.items() if values]
+    parts += [table("space", {"title": title}), table("protocol", asdict(protocol))]
+    parts += [table(name, values) for name, values in own.items() if values]
     for name, values in described["variants"].items():
-        parts.append(_table(f"variants.{name}", _own_values(_plain(values), usual)))
+        parts.append(table(f"variants.{name}", _own_values(_plain(values), usual)))
         usual = _plain(values)  # the others extend the baseline, which comes first
     return "\n\n".join(parts) + "\n"
 
@@ -119,16 +120,3 @@ def _own_values(values: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str
 def _plain(value: Any) -> Any:
     """A value as JSON has it: arrays become lists."""
     return json.loads(json.dumps(value))
-
-
-def _table(name: str, values: Mapping[str, Any]) -> str:
-    # None, for which TOML has no word, is the default of a user's network's argument.
-    known = {key: value for key, value in values.items() if value is not None}
-    return "\n".join([f"[{name}]", *(f"{key} = {_value(value)}" for key, value in known.items())])
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return f"{{ {', '.join(f'{key} = {_value(item)}' for key, item in value.items())} }}"
-    # JSON's strings, numbers, booleans and arrays are TOML's, too.
-    return json.dumps(value, ensure_ascii=False)

@@ -22,6 +22,7 @@ from sweeper.errors import SweeperError
 from sweeper.images import pixels, resize
 from sweeper.images.alpha import BACKGROUNDS
 from sweeper.images.preprocessing import Preprocessing
+from sweeper.model_files.program import forget_source_lines
 from sweeper.tracking import class_names, model_loader
 
 CODE = "code"
@@ -128,8 +129,7 @@ def _add_loader(model: Model, folder: Path) -> None:
 def _forget_source_lines(path: Path) -> None:
     """Removes the source lines of each operation from an exported network: they name this machine's folders."""
     program = torch.export.load(path)
-    for node in program.graph.nodes:
-        node.meta.pop("stack_trace", None)
+    forget_source_lines(program)
     torch.export.save(program, path)
 
 
