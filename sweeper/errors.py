@@ -12,6 +12,8 @@ from typing import NoReturn
 
 # Most characters of a value in a message: more would bury the rule that the value breaks.
 MOST_SHOWN = 300
+# Most characters of a message whose values nobody has shortened. One with a few paths and a remedy has less.
+MOST_OF_MESSAGE = 1200
 # An OSError's numbers for: no space left, no quota left, or a file larger than this process may write.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # What loaders, allocators and thread libraries say when there is no memory left.
@@ -38,7 +40,7 @@ class UsageError(SweeperError):
 
 def refuse(message: str, place: str) -> NoReturn:
     """Raises a UsageError with `message` (rule and value), followed by the place."""
-    raise UsageError(f"{shortened(message)} ({place})")
+    raise UsageError(f"{shortened(message, MOST_OF_MESSAGE)} ({place})")
 
 
 def plain(name: str | Path) -> str:
@@ -52,9 +54,9 @@ def joined(names: Iterable[str]) -> str:
     return shortened(", ".join(map(plain, names)))
 
 
-def shortened(text: str) -> str:
-    """The text, or only its beginning and end if it is longer than MOST_SHOWN characters."""
-    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN * 2 // 3]} ... {text[-MOST_SHOWN // 4 :]}"
+def shortened(text: str, most: int = MOST_SHOWN) -> str:
+    """The text, or only its beginning and end if it is longer than `most` characters."""
+    return text if len(text) <= most else f"{text[: most * 2 // 3]} ... {text[-most // 4 :]}"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

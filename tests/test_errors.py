@@ -5,7 +5,7 @@ from collections import namedtuple
 import pytest
 
 from sweeper import errors
-from sweeper.errors import MOST_SHOWN, plain, said, shortened, system_fault
+from sweeper.errors import MOST_SHOWN, UsageError, plain, refuse, said, shortened, system_fault
 
 
 def chained(error, cause):
@@ -117,3 +117,13 @@ def test_long_text_is_shown_by_its_ends():
     assert " ... " in shown
     assert len(shown) <= MOST_SHOWN
     assert len(plain("\n" * 10**6)) <= MOST_SHOWN
+
+
+def test_refusal_of_a_few_long_paths_keeps_its_remedy():
+    message = f"{'/long' * 50}/a.py is not installed: name it with --code {'/long' * 50}/a.py"
+    with pytest.raises(UsageError) as refused:
+        refuse(message, "space.toml")
+    assert str(refused.value) == f"{message} (space.toml)"
+    with pytest.raises(UsageError) as refused:
+        refuse(f"must be short, got {'x' * 10**6}", "space.toml")
+    assert len(str(refused.value)) < 1300
