@@ -57,6 +57,7 @@ class SweepStarted:
     """A sweep has started: `done` of its `total` trials (or other `what`) are already finished, `best` is the best.
 
     `metric` is the objective that the values of trials are in. `maximize` is None if the trials do not compete.
+    `deadline` is when the sweep stops at the latest, on the monotonic clock; None without a time limit.
     """
 
     study: str
@@ -67,6 +68,7 @@ class SweepStarted:
     best: Leader | None
     what: str = "trials"
     metric: str = "accuracy"
+    deadline: float | None = None
 
 
 @dataclass(frozen=True)

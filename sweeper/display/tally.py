@@ -14,6 +14,7 @@ class Tally:
     def __init__(self) -> None:
         self.done = self.done_before = self.total = 0
         self.started = time.monotonic()
+        self.deadline: float | None = None
         self.what, self.metric = "trials", "accuracy"
         self.maximize: bool | None = None
         self.best: Leader | None = None
@@ -23,7 +24,7 @@ class Tally:
             case SweepStarted():
                 self.done = self.done_before = event.done
                 self.total, self.what, self.metric = event.total, event.what, event.metric
-                self.maximize, self.best = event.maximize, event.best
+                self.maximize, self.best, self.deadline = event.maximize, event.best, event.deadline
                 self.started = time.monotonic()
             case TrialEnded(state=state, value=value):
                 self.done += state in (State.COMPLETE, State.PRUNED)
@@ -31,12 +32,15 @@ class Tally:
                     self.best = Leader(event.name, value)
 
     def time_left(self) -> str:
-        """An estimate from the mean time of the trials that this process has ended; "?" before the first."""
-        done_here = self.done - self.done_before
+        """An estimate from the mean time of the trials that this process has ended; "?" before the first.
+
+        It is never more than the time limit leaves.
+        """
+        now, done_here = time.monotonic(), self.done - self.done_before
         if done_here < 1:
             return "?"
-        left = (time.monotonic() - self.started) / done_here * max(0, self.total - self.done)
-        return clock(left)
+        left = (now - self.started) / done_here * max(0, self.total - self.done)
+        return clock(left if self.deadline is None else min(left, max(0.0, self.deadline - now)))
 
     def best_so_far(self) -> str:
         """The best trial as a clause for the end of a list; empty if the trials do not compete."""

@@ -80,6 +80,7 @@ class Coordinator:
                 maximize=direction(self.spec.metric) == "maximize",
                 best=None if leader is None or leader.value is None else Leader(leader.name, leader.value),
                 metric=self.spec.metric,
+                deadline=self.limits.deadline,
             )
         )
         for record in trials:

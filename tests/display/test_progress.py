@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from sweeper.display import lines as module
+from sweeper.display import tally
 from sweeper.display.progress import progress
 from sweeper.display.view import LiveView
 from sweeper.events import (
@@ -60,6 +61,21 @@ def test_outside_a_terminal_there_are_plain_lines_on_stderr(capsys, monkeypatch)
     ended = "trial 3 infeasible, accuracy 10.00 % after 2 epochs (diverged: the loss is nan)"
     assert any(ended in line for line in lines)
     assert "\x1b" not in seen.err
+
+
+@pytest.mark.parametrize(
+    ("to_limit", "left"), [(None, "0:15:00"), (3600.0, "0:15:00"), (600.0, "0:05:00"), (1.0, "0:00:00")]
+)
+def test_time_left_is_that_of_the_trials_and_at_most_that_of_the_time_limit(monkeypatch, to_limit, left):
+    now = 1000.0
+    monkeypatch.setattr(tally.time, "monotonic", lambda: now)
+    shown = tally.Tally()
+    deadline = None if to_limit is None else now + to_limit
+    shown.update(SweepStarted("study", 0, 4, 2, True, None, deadline=deadline))
+    assert shown.time_left() == "?"
+    now += 300
+    shown.update(TrialEnded(0, "trial 0", "complete", 0.7, 2))
+    assert shown.time_left() == left
 
 
 def test_study_that_had_more_trials_than_the_command_asks_for_says_so(capsys):

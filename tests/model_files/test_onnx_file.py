@@ -68,19 +68,18 @@ def test_weights_of_more_than_a_protocol_buffer_holds_are_refused(exported, monk
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "config",
+    ("config", "channels"),
     [
-        MlpConfig(hidden=(8,), batch_norm=True),
-        ConvNetConfig(filters=(4, 8), kernel_size=3, softmax_output=True, activation="gelu", pooling="avg"),
-        ConvNetConfig(filters=(4, 8, 8), kernel_size=3, padding="same", activation="leaky_relu"),
-        ResNetConfig(filters=(4, 8), downsample_at=(1,)),
-        TimmConfig(model_name="test_resnet"),
-        TimmConfig(model_name="test_vit"),
-        TimmConfig(model_name="test_convnext"),
+        (MlpConfig(hidden=(8,), batch_norm=True), 1),
+        (ConvNetConfig(filters=(4, 8), kernel_size=3, softmax_output=True, activation="gelu", pooling="avg"), 3),
+        (ConvNetConfig(filters=(4, 8, 8), kernel_size=3, padding="same", activation="leaky_relu"), 1),
+        (ResNetConfig(filters=(4, 8), downsample_at=(1,)), 3),
+        (TimmConfig(model_name="test_resnet"), 3),
+        (TimmConfig(model_name="test_vit"), 1),
+        (TimmConfig(model_name="test_convnext"), 3),
     ],
     ids=["mlp", "softmax", "leaky", "resnet", "timm", "vit", "convnext"],
 )
-@pytest.mark.parametrize("channels", [1, 3])
 def test_networks_of_all_families_are_exported_and_quantised(tmp_path, config, channels):
     shape = (channels, 32, 32)
     network, images, about = (
