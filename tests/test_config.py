@@ -243,7 +243,7 @@ def test_unknown_family_is_refused():
 
 @pytest.mark.parametrize(("validation", "confirm"), [(0.5, 0.5), (0.9, 0.2)])
 def test_shares_that_leave_nothing_to_train_on_are_refused(validation, confirm):
-    with pytest.raises(ValueError, match=f"must sum below 1, got {validation} and {confirm}"):
+    with pytest.raises(ValueError, match=f"must sum to less than 1, got {validation} and {confirm}"):
         Protocol(validation=validation, confirm=confirm)
     assert Protocol(validation=validation, confirm=5000).confirm == 5000
 

@@ -65,8 +65,10 @@ class Model:
             found = list(prediction.predict_files(self._store, self._network, paths, top=top))
             bad = [each for each in found if not isinstance(each, prediction.Prediction)]
             if bad and not skip_bad:
-                more = f", and {len(bad) - 1:,} more" if len(bad) > 1 else ""
-                raise SweeperError(f"{joined([bad[0].file])} cannot be predicted: {bad[0].reason}{more} (skip_bad)")
+                more = f", nor {len(bad) - 1:,} more" if len(bad) > 1 else ""
+                raise SweeperError(
+                    f"{joined([bad[0].file])} cannot be predicted: {bad[0].reason}{more}; skip_bad=True leaves them out"
+                )
             return [each for each in found if isinstance(each, prediction.Prediction)]
 
     def probabilities(self, images: Any) -> "NDArray[np.float32]":

@@ -137,5 +137,8 @@ def promote(
     if outcome.undelivered:
         import warnings
 
-        warnings.warn(f"MLflow lacks a part of it: {outcome.undelivered[0]}; `sweeper sync` delivers it", stacklevel=3)
+        warnings.warn(
+            f"MLflow lacks a part of the promotion of {name}: {outcome.undelivered[0]}; `sweeper sync` delivers it",
+            stacklevel=3,
+        )
     return Promotion(outcome)

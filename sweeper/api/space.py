@@ -53,11 +53,11 @@ def _toml(tables: Mapping[str, Any]) -> str:
     parts = []
     for name, table in tables.items():
         if not isinstance(table, Mapping):
-            raise ValueError(f"{name} must be a table, got {table!r}")
+            raise ValueError(f"{name} must be a dictionary, got {table!r}")
         inner = {f"{name}.{_key(key)}": each for key, each in table.items()} if name == "variants" else {name: table}
         for place, values in inner.items():
             if not isinstance(values, Mapping):
-                raise ValueError(f"{place} must be a table, got {values!r}")
+                raise ValueError(f"{place} must be a dictionary, got {values!r}")
             parts.append("\n".join([f"[{place}]", *(f"{_key(key)} = {_value(each)}" for key, each in values.items())]))
     return "\n\n".join(parts) + "\n"
 
@@ -73,7 +73,7 @@ def _value(value: Any) -> str:
         case str() | bool() | int() | float():
             # JSON's texts, numbers and booleans are TOML's, too, but for those that are not finite.
             return json.dumps(value, ensure_ascii=False, allow_nan=False)
-    raise ValueError(f"a space holds numbers, texts, true, false, lists and dictionaries, got {value!r}")
+    raise ValueError(f"a value must be a number, text, boolean, list or dictionary, got {value!r}")
 
 
 def _key(name: Any) -> str:

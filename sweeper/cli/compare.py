@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 def compare(studies: tuple[str, ...], store: StoreOptions, as_json: bool) -> None:
     """Show studies side by side: best trials, confirm estimates if they were promoted, and spaces.
 
-    It says whether the numbers can be compared: they cannot if data, metric or split differ.
+    It says whether the numbers can be compared: they cannot if data, reading of the images, metric or split differ.
 
     \b
     Example:
       sweeper compare fashion_mnist-lenet5 fashion_mnist-around
     """
     if len(studies) < 2:
-        raise UsageError("name at least two studies to compare")
+        raise UsageError("name at least two studies to compare; `sweeper studies` lists them")
     from sweeper.promotion.study_comparison import compare as side_by_side
 
     found = side_by_side(resolve_store(store), studies, note)

@@ -52,11 +52,11 @@ def evaluate(
 ) -> None:
     """Evaluate the trained network MODEL on the labelled images of DATASET.
 
-    MODEL is NAME@ALIAS or NAME/VERSION of a registered model, STUDY:TRIAL with kept weights, or a run's id. DATASET is
-    a known name, a folder or an .npz file, with the options of `sweeper search`. Its classes must have the names of the
-    network's: --map renames, joins and leaves out classes. If the network was trained on some of the images, the result
-    says so. The test part of a known data set, or of the network's own, is entered into the ledger: a study has one
-    such test.
+    MODEL is NAME@ALIAS or NAME/VERSION of a registered model, STUDY:TRIAL with kept weights, or the id of a run.
+    DATASET is a known name, a folder or an .npz file, with the options of `sweeper search`. Its classes must have the
+    names of the network's: --map renames, joins and leaves out classes. If the network was trained on some of the
+    images, the result says so. An evaluation on the test part of a known data set, or of the network's own, is entered
+    into the ledger: a study has one such test.
 
     \b
     Example:

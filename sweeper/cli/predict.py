@@ -27,7 +27,14 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("model")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("--top", type=click.IntRange(1), default=3, show_default=True, metavar="N", help="Classes of each image.")
+@click.option(
+    "--top",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="How many classes to name for each image.",
+)
 @click.option(
     "--csv",
     "csv_path",
@@ -56,12 +63,12 @@ def predict(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Say what the trained network MODEL makes of image files: the most probable classes of each.
+    """Name the most probable classes of image files, by the trained network MODEL.
 
-    MODEL is NAME@ALIAS or NAME/VERSION of a registered model, STUDY:TRIAL with kept weights, or a run's id. PATH is a
-    file, a folder with all images in it and below, or - for a list of paths on stdin, one a line. Files are read as the
-    training images were: an image of another size is fitted, and what had to be changed stands in brackets. Files that
-    cannot be read are named and skipped, with exit code 1 at the end. Probabilities are the network's own.
+    MODEL is NAME@ALIAS or NAME/VERSION of a registered model, STUDY:TRIAL with kept weights, or the id of a run. PATH
+    is a file, a folder with all images in it and below, or - for a list of paths on stdin, one a line. Files are read
+    as the training images were: images of another size are fitted, and brackets say what was changed. Files that cannot
+    be read are named and skipped, with exit code 1 at the end. Probabilities are the softmax of the network's logits.
 
     \b
     Example:
@@ -96,7 +103,8 @@ def predict(
                 click.echo(_line(prediction))
     if unreadable:
         n = len(unreadable)
-        raise SweeperError(f"{n:,} {'path' if n == 1 else 'paths'} could not be read, as named above; all others were")
+        noun = "path" if n == 1 else "paths"
+        raise SweeperError(f"{n:,} {noun} could not be read (named above); all others were predicted")
 
 
 def _paths(given: Sequence[str]) -> list[str]:

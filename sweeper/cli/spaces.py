@@ -93,7 +93,7 @@ def check(file: str) -> None:
 
 
 @spaces.command()
-@click.argument("trial", metavar="STUDY:N")
+@click.argument("trial", metavar="STUDY:TRIAL")
 @store_options
 def export(trial: str, store: StoreOptions) -> None:
     """Print a trial of a study as a space file: its configuration alone, with the study's protocol.
@@ -166,7 +166,7 @@ def around(study: str | None, shrink: float, output: Path | None, store: StoreOp
     command = shlex.join(["sweeper", "search", path or spec.dataset, "--space", str(output)])
     click.echo(f"\nNext:\n  {command}{store_arguments(where)}")
     if spec.data_options != DataOptions():
-        click.echo(f"with the options for reading the images of: {found.user_attrs.get(COMMAND, '')}")
+        click.echo(f"Add the options by which the study read its images, from: {found.user_attrs.get(COMMAND, '')}")
 
 
 def _as_json(space: "Space") -> dict[str, Any]:

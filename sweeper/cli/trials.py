@@ -63,7 +63,7 @@ def trials(
     if as_json and csv_path:
         raise UsageError("--csv and --json both choose the form of the list: give one of them")
     if number is not None and (csv_path or sort or top):
-        raise UsageError("--trial shows one trial: leave out --csv, --sort and --top, which are of the list")
+        raise UsageError("--trial shows one trial: leave out --csv, --sort and --top, which belong to the list")
     from sweeper.studies import trial_records
     from sweeper.studies.attributes import spec_of
     from sweeper.studies.queries import find_study, trial_as_dict

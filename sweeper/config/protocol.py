@@ -30,7 +30,8 @@ class Protocol(Checked):
         shares = [part for part in (self.validation, self.confirm) if isinstance(part, float)]
         if sum(shares) >= 1:
             raise ValueError(
-                f"validation and confirm as shares must sum below 1, got {self.validation!r} and {self.confirm!r}"
+                "validation and confirm as shares must sum to less than 1, got "
+                f"{self.validation!r} and {self.confirm!r}"
             )
 
     @property

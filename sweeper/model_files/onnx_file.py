@@ -28,7 +28,10 @@ def onnx_of(program: ExportedProgram, about: Mapping[str, Any]) -> ModelProto:
     """
     n_bytes = sum(tensor.numel() * tensor.element_size() for tensor in program.state_dict.values())
     if n_bytes > MOST_BYTES:
-        raise SweeperError(f"an ONNX file holds at most {MOST_BYTES:,} bytes, got weights of {n_bytes:,}")
+        raise SweeperError(
+            f"an ONNX file holds at most {MOST_BYTES:,} bytes, got weights of {n_bytes:,}: --format safetensors writes "
+            "them"
+        )
     try:
         with quiet():
             translated = torch.onnx.export(

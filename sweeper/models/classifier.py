@@ -22,7 +22,7 @@ def tensors_of_classifier(network: nn.Module) -> frozenset[str]:
     tensors = frozenset(name for name in network.state_dict() if name.startswith(prefixes))
     if not tensors:
         raise ValueError(
-            "freeze_epochs must be 0 for a network that does not tell its classifier: it has neither a method "
+            "freeze_epochs must be 0 for a network whose classifier cannot be found: it has neither a method "
             'get_classifier nor a layer named "output"'
         )
     return tensors

@@ -59,7 +59,7 @@ def _convnet(config: ConvNetConfig, input_shape: Shape, n_classes: int) -> list[
     spread(config.dropout_pool, len(config.pool_after), "dropout_pool", "pools")
     spread(config.dropout, len(config.hidden), "dropout", "hidden layers")
     if config.pool_after and config.pool_after[-1] > n_convs:
-        raise ValueError(f"pool_after names conv {config.pool_after[-1]} of {n_convs}")
+        raise ValueError(f"pool_after must name convs from 1 to {n_convs}, got {config.pool_after[-1]}")
 
     pools = set(config.pool_after)
     channels, height, width = input_shape
@@ -113,7 +113,7 @@ def _resnet(config: ResNetConfig, input_shape: Shape, n_classes: int) -> list[La
     if sum(n_blocks) > MOST_BLOCKS:
         raise ValueError(f"blocks must sum to at most {MOST_BLOCKS} over the stages, got {sum(n_blocks)}")
     if config.downsample_at and config.downsample_at[-1] > len(widths):
-        raise ValueError(f"downsample_at names stage {config.downsample_at[-1]} of {len(widths)}")
+        raise ValueError(f"downsample_at must name stages from 1 to {len(widths)}, got {config.downsample_at[-1]}")
 
     channels, height, width = input_shape
     shape: Shape = (config.filters[0], height, width)

@@ -52,7 +52,9 @@ def imported(module: str) -> ModuleType:
     known = {value.partition(":")[0] for value in families().values()}
     if module not in known:
         if top in sys.stdlib_module_names:
-            raise UsageError(f"{plain(module)} is of Python itself, and of no package with networks")
+            raise UsageError(
+                f"{plain(module)} is of Python's standard library, which has no networks: name a module of your own"
+            )
         places = _places(top)
         if not places:
             raise UsageError(

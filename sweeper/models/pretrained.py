@@ -175,7 +175,7 @@ def _of_hub(model_name: str, settings: PretrainedCfg, *, offline: bool) -> Path:
     if offline:
         raise ValueError(
             f"the pretrained weights of {model_name} are not in the hub's cache, {constants.HF_HUB_CACHE}, and nothing "
-            f"may be downloaded: {_REMEDY}, or run the command once with a network"
+            f"may be downloaded: {_REMEDY}, or run the command once with internet access"
         )
     timm_net.silence_hub()
     for name in names:

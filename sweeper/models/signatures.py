@@ -33,7 +33,7 @@ class Argument:
         """The value of a space file, in the type that the annotation says. Raises ValueError with rule and value."""
         value = plain_value(raw)
         if self.default is not MISSING and not _is_plain(self.default):
-            raise ValueError(f"must be left at its default, because a space file cannot give one like it, got {raw!r}")
+            raise ValueError(f"must be left at its default, because a space file cannot hold such a value, got {raw!r}")
         return _plain_like(value, self.converted(value))
 
     def converted(self, value: Any) -> Any:

@@ -86,7 +86,7 @@ class StudyComparison:
                 f"{what} {', '.join(f'{name} {value}' for name, value in self.differing[what].items())}"
                 for what in effort
             )
-            said.append(f"The protocols differ, so that a difference need not be the networks': {values}.")
+            said.append(f"The protocols differ, and a difference of the scores may come from that: {values}.")
         if len({sum(study.n_trials.values()) for study in self.studies}) > 1:
             said.append("The best of more trials is higher by chance alone: confirm estimates do not have this bias.")
         return said

@@ -31,7 +31,7 @@ class StudyTrial:
 
     @property
     def name(self) -> str:
-        """STUDY:NUMBER, as commands name it."""
+        """STUDY:TRIAL, as commands name it."""
         return f"{self.study_name}:{self.record.number}"
 
     def seed(self, repeat: int = 0) -> int:
@@ -72,10 +72,10 @@ class StudyTrial:
 
 
 def find(store: Store, reference: str) -> StudyTrial:
-    """The trial that STUDY:NUMBER names. Raises UsageError, and SweeperError for a study that cannot be read."""
+    """The trial that STUDY:TRIAL names. Raises UsageError, and SweeperError for a study that cannot be read."""
     name, colon, number = reference.rpartition(":")
     if not (name and colon and number.isdecimal()):
-        raise UsageError(f"a trial must be named as STUDY:NUMBER, got {reference!r}")
+        raise UsageError(f"a trial must be named as STUDY:TRIAL, such as fashion_mnist-lenet5:17, got {reference!r}")
     study = queries.find_study(store, name)
     for record in trial_records.records(study):
         if record.number == int(number):

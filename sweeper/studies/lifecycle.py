@@ -235,9 +235,9 @@ def _refuse_changes(name: str, stored: Mapping[str, Any], spec: StudySpec, unkno
             raise UsageError(f"study {name} cannot go on: {reading}; give --new for another study")
         remedy = "give the same value"
         if field == "data_sha256":
-            remedy = "the training data, or what this version of sweeper reads of them, are others: restore them"
+            remedy = "the training data, or what this version of sweeper reads of them, have changed; restore them"
         if field.endswith("code_sha256"):
-            remedy = "the code of the network has changed: give it as it was"
+            remedy = "the code of the network has changed; give the file as it was"
         if field.startswith("pretrained."):
             remedy = "put the old weights back"
         raise UsageError(

@@ -92,7 +92,7 @@ def test_json_has_all_predictions_and_what_could_not_be_read(known, folder):
     assert unreadable["reason"]
     assert result.exit_code == 1
     assert f"bad.jpg: {unreadable['reason']}" in result.stderr
-    assert result.stderr.endswith("Error: 1 path could not be read, as named above; all others were\n")
+    assert result.stderr.endswith("Error: 1 path could not be read (named above); all others were predicted\n")
 
 
 def test_csv_file_has_a_row_for_each_image_and_names_files_as_they_are(known, folder):

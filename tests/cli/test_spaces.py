@@ -88,7 +88,7 @@ def test_names_are_shown_as_they_are_and_lines_not_cut_in_a_pipe(tmp_path):
 def test_shares_that_leave_nothing_are_refused_by_file_and_table(tmp_path):
     (tmp_path / "mine.toml").write_text(EXAMPLE.replace("validation = 0.1", "validation = 0.95"))
     error = run("check", str(tmp_path / "mine.toml"), code=2).stderr
-    assert "must sum below 1, got 0.95 and 0.1 (mine.toml, [protocol])" in error
+    assert "must sum to less than 1, got 0.95 and 0.1 (mine.toml, [protocol])" in error
 
 
 @pytest.mark.parametrize(

@@ -258,8 +258,8 @@ def test_other_data_under_the_same_name_are_refused(made, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--from", "plain"], "a trial must be named as STUDY:NUMBER, got 'plain'"),
-        (["--from", "plain:x"], "a trial must be named as STUDY:NUMBER, got 'plain:x'"),
+        (["--from", "plain"], "a trial must be named as STUDY:TRIAL, such as fashion_mnist-lenet5:17, got 'plain'"),
+        (["--from", "plain:x"], "a trial must be named as STUDY:TRIAL, such as fashion_mnist-lenet5:17, got 'plain:x'"),
         (["--from", "plain:9"], "study plain has no trial 9"),
         (["--from", "nosuch:0"], "no study 'nosuch'"),
         (["tiny", "--from", "plain:0"], "leave out DATASET"),

@@ -31,7 +31,7 @@ def test_classifier_of_each_family_is_found(config, layers):
 
 
 def test_network_that_does_not_tell_its_classifier_is_refused():
-    with pytest.raises(ValueError, match=r"^freeze_epochs must be 0 for a network that does not tell its classifier"):
+    with pytest.raises(ValueError, match=r"^freeze_epochs must be 0 for a network whose classifier cannot be found"):
         tensors_of_classifier(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)))
 
 

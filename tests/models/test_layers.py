@@ -62,7 +62,7 @@ def test_same_padding_keeps_the_map():
         ),
         ({"filters": (6,), "kernel_size": 28, "pool_after": (1,)}, "pool1: a 1x1 map is too small"),
         ({"filters": (6, 16), "kernel_size": (5, 5, 3)}, "kernel_size has 3 values for 2 conv layers"),
-        ({"filters": (6,), "pool_after": (1, 2)}, "pool_after names conv 2 of 1"),
+        ({"filters": (6,), "pool_after": (1, 2)}, "pool_after must name convs from 1 to 1, got 2"),
         ({"filters": (6,), "pool_after": (1,), "dropout": (0.1, 0.2)}, "dropout has 2 values for 1 hidden layers"),
         ({"filters": (6,), "pool_after": (1,), "dropout_pool": (0.1, 0.2)}, "dropout_pool has 2 values for 1 pools"),
         ({"filters": (6,), "pool_after": (), "aux_heads": ("pool1",)}, "aux_heads names pool1"),

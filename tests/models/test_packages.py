@@ -117,8 +117,8 @@ def test_package_that_cannot_be_imported_is_told(installed):
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        ("os:system", "os is of Python itself"),
-        ("subprocess:run", "subprocess is of Python itself"),
+        ("os:system", "os is of Python's standard library"),
+        ("subprocess:run", "subprocess is of Python's standard library"),
         ("nowhere_to_be_found:X", "no installed package has a module nowhere_to_be_found: .* --code nowhere_to"),
         ("own_nets_of_a_test.nets:Nope", "own_nets_of_a_test.nets has no class or function Nope"),
         ("torch.nn:Linear", "must take the arguments input_shape"),

@@ -70,7 +70,7 @@ def test_first_pool_gives_the_same_before_and_after_the_activation(activation):
     ("fields", "message"),
     [
         ({"blocks": (1, 2, 3)}, "blocks has 3 values for 2 stages, got [1, 2, 3]"),
-        ({"downsample_at": (1, 3)}, "downsample_at names stage 3 of 2"),
+        ({"downsample_at": (1, 3)}, "downsample_at must name stages from 1 to 2, got 3"),
         ({"blocks": 2**31 - 1}, "blocks must sum to at most 600 over the stages, got 4294967294"),
         (
             {"filters": (8,) * 7, "downsample_at": (1, 2, 3, 4, 5), "downsampling": "max"},

@@ -70,7 +70,7 @@ def test_value_that_the_annotation_allows_is_taken(name, value, found):
         ("sizes", [3, "a"], r"must be list\[int\], .*got \[3, 'a'\]"),
         ("few", 5, "less than or equal to 4"),
         ("free", {"a": 1}, "must be true, false, a number, a string or an array of them, got {'a': 1}"),
-        ("layer", "ReLU", r"must be left at its default, because a space file cannot give one like it, got 'ReLU'"),
+        ("layer", "ReLU", r"must be left at its default, because a space file cannot hold such a value, got 'ReLU'"),
         ("odd", 3, "is annotated Undefined, which no space file can give"),
     ],
 )

@@ -45,7 +45,7 @@ def test_other_protocols_and_numbers_of_trials_are_told_of_numbers_that_compare(
     assert found.comparable
     assert found.sentences == [
         "The scores are of the same images, and can be compared.",
-        "The protocols differ, so that a difference need not be the networks': epochs a 3, b 9; repeats a 1, b 2.",
+        "The protocols differ, and a difference of the scores may come from that: epochs a 3, b 9; repeats a 1, b 2.",
         "The best of more trials is higher by chance alone: confirm estimates do not have this bias.",
     ]
 

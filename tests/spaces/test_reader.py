@@ -157,7 +157,7 @@ def test_documented_example_loads():
         (minimal(rest="[variants.baseline]\nreport = 3\n"), "unknown key report; did you mean reported?"),
         (
             "[protocol]\nvalidation = 0.6\nconfirm = 0.5\n",
-            "validation and confirm as shares must sum below 1, got 0.6 and 0.5 (mine.toml, [protocol])",
+            "validation and confirm as shares must sum to less than 1, got 0.6 and 0.5 (mine.toml, [protocol])",
         ),
         (minimal("'dropout\\n' = 1").replace("'", '"'), "unknown key 'dropout\\n'; did you mean dropout?"),
         (
@@ -260,7 +260,7 @@ def test_override_redefines_what_is_searched(override, words):
         ("dropout=1.5", "dropout must be in [0, 1), got 1.5 (--set dropout=1.5)"),
         ("dropo\nut=1", "unknown key 'dropo\\nut'; did you mean dropout? (--set 'dropo\\nut=1')"),
         ("epochs=1:3", "epochs must be an integer of at least 1, got {'low': 1, 'high': 3} (--set epochs=1:3)"),
-        ("confirm=0.95", "must sum below 1, got 0.1 and 0.95 (--set confirm=0.95)"),
+        ("confirm=0.95", "must sum to less than 1, got 0.1 and 0.95 (--set confirm=0.95)"),
         ("activation=relu,swish", "activation must be one of"),
     ],
 )
