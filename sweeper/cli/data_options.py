@@ -24,16 +24,17 @@ data_dir_option: Decorator = click.option(
     type=click.Path(path_type=Path),
     envvar="SWEEPER_DATA_DIR",
     show_envvar=True,
-    help="Folder of the data files, plain or .gz, directly or in torchvision's layout.",
+    help="Folder of a known data set's files, plain or .gz, directly or in torchvision's layout. For a study of your "
+    "own images: the new path of their folder or file, if it has moved.",
 )
 max_bytes_option: Decorator = click.option(
     "--max-bytes",
     type=Size(),
     metavar="auto|SIZE",
-    help="Most that the decoded images may take, such as 8GB. auto is the available memory, and 200 times the size of "
-    "the files for more than 3 GB.  [default: auto]",
+    help="Most memory that the decoded images may take, such as 8GB. auto is the available memory; images of more than "
+    "3 GB must also take at most 200 times the size of their files.  [default: auto]",
 )
-offline_option: Decorator = click.option("--offline", is_flag=True, help="Never use the network.")
+offline_option: Decorator = click.option("--offline", is_flag=True, help="Never use the internet.")
 
 
 def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -169,7 +170,8 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "--labels",
             type=click.Path(path_type=Path),
             metavar="FILE",
-            help="Take the classes from a table, CSV, TSV or Parquet, with a row for each image in the folder DATASET.",
+            help="Take the classes from a table (CSV, TSV, JSON lines or Parquet) with a row for each image in the "
+            "folder DATASET.",
         ),
         *(
             click.option(f"--{column}-column", metavar="NAME", help=f"Column of the table that holds {content}.")

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     type=click.Choice(("onnx", "pt2", "safetensors")),
     default="onnx",
     show_default=True,
-    help="onnx runs in onnxruntime, pt2 in torch without the network's code; safetensors has the weights.",
+    help="onnx runs in onnxruntime, pt2 in torch, both without the network's code; safetensors has the weights and the "
+    "configuration, for sweeper.",
 )
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="File to write.  [default: MODEL.FORMAT]"
@@ -59,7 +60,7 @@ def export(
 
     MODEL is NAME@ALIAS or NAME/VERSION of a registered model, STUDY:TRIAL with kept weights, or the id of a run. The
     file is written only if it decides as the network on 200 validation images, whatever the size of the batch. MLflow
-    gets a copy in the network's run, under export/. An earlier export in its place is replaced, any other file is not.
+    gets a copy in the network's run, under export/. If FILE exists, it is replaced only if it is an earlier export.
 
     \b
     Example:

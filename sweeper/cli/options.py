@@ -156,7 +156,7 @@ def training_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "--subset",
             type=click.IntRange(min=1),
             metavar="N",
-            help="Use only N stratified images, for a quick try.",
+            help="Use only N training images, drawn from all classes in proportion, for a quick try.",
         ),
     )
 

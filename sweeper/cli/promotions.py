@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @store_options
 @json_option
 def promotions(study: str | None, store: StoreOptions, as_json: bool) -> None:
-    """Show what the promotion of STUDY has found, or list all promotions; trains and changes nothing.
+    """Show what the promotion of STUDY has found or, without STUDY, list all promotions. Trains and changes nothing.
 
     \b
     Example:

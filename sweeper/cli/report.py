@@ -53,7 +53,7 @@ def report(
 ) -> None:
     """Make one page of STUDY (the latest, if not given): the answer, its evidence, and how to repeat it.
 
-    The page is one file, which opens in any browser, without network, and prints; MLflow gets a copy of it in the
+    The page is one file, which opens in any browser, also offline, and prints; MLflow gets a copy of it in the
     study's run. Prints its path. An earlier report in its place is replaced, any other file is not. --json prints what
     --format json writes, and writes nothing.
 

@@ -58,7 +58,8 @@ if TYPE_CHECKING:
 @click.option(
     "--variants-only",
     is_flag=True,
-    help="Train exactly the space's named variants, each to its end. Metrics that the space reports stand beside.",
+    help="Train exactly the space's named variants, each to its end, and show the metrics that the space reports "
+    "beside the measured ones.",
 )
 @click.option(
     "--timeout",
@@ -68,14 +69,22 @@ if TYPE_CHECKING:
 @click.option(
     "--trial-timeout",
     type=Duration(),
-    help="Prune a trial that has trained for this time without an end, such as 20m. Its folds and repeats add up.",
+    help="Prune a trial that is not done after training for this time, such as 20m; the times of its folds and repeats "
+    "add up.",
 )
 @click.option("--study", "--study-name", help="Name of the study.  [default: DATASET-SPACE]")
 @click.option("--new", is_flag=True, help="Start another study instead of resuming this one.")
 @device_options(
     jobs_help="Trials at once: auto is one per usable core, as far as memory suffices, or one per GPU.  [default: auto]"
 )
-@click.option("--sampler", type=click.Choice(SAMPLERS), default=SearchOptions.sampler, show_default=True)
+@click.option(
+    "--sampler",
+    type=click.Choice(SAMPLERS),
+    default=SearchOptions.sampler,
+    show_default=True,
+    help="How configurations are proposed. tpe: by the scores so far (Optuna's TPE). random: at random. grid: all "
+    "configurations of a finite space, in random order.",
+)
 @click.option(
     "--pruner",
     type=click.Choice((AUTO, *PRUNERS)),
@@ -104,12 +113,12 @@ if TYPE_CHECKING:
     "--max-latency",
     type=click.FloatRange(min=0, min_open=True),
     metavar="MS",
-    help="A network that takes more milliseconds for one image cannot win. Measured before it is trained: one image at "
-    "a time on one thread of this machine's CPU, processor time, the least of several medians because the machine is "
-    "busy. Each network is measured once, and the value is stored: resuming on another machine measures only new ones.",
+    help="A network that takes more milliseconds for one image cannot win. It is measured before it is trained: one "
+    "image at a time on one thread of this machine's CPU, in processor time, as the least of several medians. Each "
+    "network is measured once, and the value is stored: resuming on another machine measures only new networks.",
 )
 @click.option(
-    "--target", type=float, help="Stop when a complete trial is at least this good; accuracies are in [0, 1]."
+    "--target", type=float, help="Stop when a complete trial is at least this good; accuracies are shares, as 0.92."
 )
 @click.option(
     "--keep",
@@ -122,8 +131,8 @@ if TYPE_CHECKING:
 @click.option(
     "--warm-start",
     metavar="STUDY",
-    help="Start the new study from another study of the store: its best configurations are tried first and, if data, "
-    "split, metric and protocol are the same, the sampler learns from its scores. These never rank or count here.",
+    help="Start the new study from an earlier one in the store: its best configurations are tried first and, if data, "
+    "split, metric and protocol are the same, the sampler learns from its scores, which neither rank nor count here.",
 )
 @source_options
 @code_option

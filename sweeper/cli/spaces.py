@@ -98,7 +98,7 @@ def check(file: str) -> None:
 def export(trial: str, store: StoreOptions) -> None:
     """Print a trial of a study as a space file: its configuration alone, with the study's protocol.
 
-    The file can be changed, searched and trained like any other; its first line has the trial's seeds.
+    You can change, search and train the file like any other; its first line has the trial's seeds.
 
     \b
     Example:
@@ -131,8 +131,8 @@ def around(study: str | None, shrink: float, output: Path | None, store: StoreOp
     """Print a space file narrowed around the best trials of STUDY (the latest, if not given).
 
     Ranges shrink around the best trial, on their own scale and inside the old ones. Choices are those of the good
-    trials: the best fifth, and at least five. The baseline stays, and the best trial becomes a variant, with which a
-    search of the file begins.
+    trials: the best fifth, and at least five. The baseline stays, and the best trial becomes the variant best. A search
+    of the file trains both first.
 
     \b
     Example:

@@ -64,7 +64,7 @@ _NOT_WITH_FROM = {
 @click.option(
     "--all-data",
     is_flag=True,
-    help="Train on all training images, those for validation and confirmation too, without folds: there is no "
+    help="Train on all training images, those of the validation and confirm parts too, without folds: there is no "
     "validation score.",
 )
 @click.option(
@@ -78,8 +78,8 @@ _NOT_WITH_FROM = {
     "--compare",
     metavar="RUN",
     multiple=True,
-    help="Draw the learning curves beside those of this MLflow run, as curves/comparison.png in the training's own "
-    "run, even if the training is already complete. Repeatable.",
+    help="Draw the learning curves beside those of this MLflow run (its id), as curves/comparison.png in the "
+    "training's own run, even if the training is already complete. Repeatable.",
 )
 @device_options(jobs_help="Folds and repeats at once: auto is one per usable core, or one per GPU.  [default: auto]")
 @source_options
@@ -105,10 +105,11 @@ def train(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Train one configuration: a variant of a space on DATASET, by the space's protocol, or a trial of a study again.
+    """Train one configuration: a variant of a space on DATASET, or with --from a trial of a study again.
 
-    The training becomes a run in MLflow, with a run under it for each fold and repeat; it makes no study. The test data
-    are never opened. The same command resumes an interrupted training, or shows the result of a complete one.
+    A variant is trained by the protocol of its space. The training becomes a run in MLflow, with a run under it for
+    each fold and repeat; it makes no study. The test data are never opened. The same command resumes an interrupted
+    training, or shows the result of a complete one.
 
     \b
     Example:

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 @click.option(
     "--sort",
     metavar="KEY",
-    help="Sort by value (the best first), number, state, epochs, n_parameters, seconds, or a parameter such as lr; by "
-    "-KEY, the other way.  [default: number; with --top, value]",
+    help="Sort by value (the best first), number, state, epochs, n_parameters, seconds, or a parameter such as lr; "
+    "-KEY sorts the other way.  [default: number; with --top, value]",
 )
 @click.option("--top", type=click.IntRange(min=1), metavar="N", help="Show only the first N, by default the best.")
-@click.option("--trial", "number", type=click.IntRange(min=0), metavar="N", help="Show trial N whole.")
+@click.option("--trial", "number", type=click.IntRange(min=0), metavar="N", help="Show all of trial N.")
 @click.option(
     "--csv",
     "csv_path",
@@ -51,9 +51,10 @@ def trials(
 ) -> None:
     """Show the trials of STUDY (the latest, if not given), one a line, with what differs between them.
 
-    Columns that do not fit the terminal are left out and named. In a pipe or file nothing is left out, unless COLUMNS
-    gives a width. With --trial N, one trial is shown whole: its configuration, and in what it differs from the
-    baseline, its scores by epoch or training, its size, time and device, its runs in MLflow, and what they have kept.
+    Columns that do not fit the terminal are left out and named. In a pipe or file nothing is left out, unless the
+    variable COLUMNS gives a width. --trial N shows all of one trial: its configuration and what in it differs from the
+    baseline, its scores by epoch or training, its size, time, device and seed, its runs in MLflow, and which weights
+    and artifacts they have.
 
     \b
     Example:
