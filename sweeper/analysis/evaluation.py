@@ -152,8 +152,8 @@ def _entry(
         last = earlier[-1]
         begun = "was tested" if last.complete else "began to be tested"
         raise UsageError(
-            f"study {study} {begun} on these test data already ({last.time}, by `{last.command}`), and a second look "
-            "may follow choices that the first one has guided: --allow-retest tests again and counts it"
+            f"study {study} {begun} on these test data already ({last.time}, by `{last.command}`), and that result may "
+            "have guided choices since: --allow-retest tests again and counts it"
         )
     return ledger.begin(
         study=study,

@@ -92,8 +92,8 @@ class Evaluation:
             said.append(f"Converted: {'; '.join(self.conversions)}.")
         if self.look:
             said.append(
-                f"A look at a test part, entered into the ledger: {self.look.by_study} by this study on these data, "
-                f"{self.look.in_store} in this store."
+                f"Entered into the ledger (test evaluations on these data: {self.look.by_study} by this study, "
+                f"{self.look.in_store} in this store)."
             )
         return said
 
