@@ -73,12 +73,16 @@ class SweepStarted:
 
 @dataclass(frozen=True)
 class TrialStarted:
-    """A trial has started, or one of its several trainings; `name` then includes the training."""
+    """A trial has started, or one of its several trainings; `name` then includes the training.
+
+    `place` names the machine; it is empty for this one.
+    """
 
     number: int
     name: str
     from_epoch: int  # epochs recorded before: above 0 if the trial is resumed
     epochs: int  # in total
+    place: str = ""
 
 
 @dataclass(frozen=True)

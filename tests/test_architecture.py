@@ -25,6 +25,8 @@ FLOORS = (
     {"analysis"},  # what trained networks make of images
     {"sweep", "promotion"},  # a whole sweep; from its best trials to a champion
     {"runs"},  # trainings recorded in MLflow
+    {"engine.start"},  # the engine that a command has chosen
+    {"engine.inline"},  # trains in this process
     {"engine.local"},  # worker processes on this machine
     {"engine", "studies"},  # where trainings run; Optuna's state
     {"spaces", "tracking"},  # search spaces; MLflow

@@ -12,6 +12,7 @@ from sweeper import quantities
 from sweeper.config.fields import checked
 from sweeper.data.own.label_table import path_of_table
 from sweeper.data.source import DataSource
+from sweeper.engine.options import DeviceOptions
 from sweeper.errors import UsageError, nearest
 from sweeper.images import class_names
 from sweeper.images.class_map import class_map, read_map
@@ -65,6 +66,11 @@ def place_of(given: Mapping[str, Any]) -> dict[str, Any]:
         except ValueError as error:
             raise UsageError(f"{name} {error}") from error
     return {"data_dir": Path(folder).expanduser() if folder else None, **found}
+
+
+def device_of(given: Mapping[str, Any]) -> DeviceOptions:
+    """Where trainings run; the engine is by default that of the environment, as for a command. Raises UsageError."""
+    return options_of(DeviceOptions, {"engine": os.environ.get("SWEEPER_ENGINE") or DeviceOptions.engine, **given})
 
 
 def store_of(given: Mapping[str, Any]) -> Store:

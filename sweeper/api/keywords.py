@@ -25,6 +25,7 @@ class DeviceKeywords(TypedDict, total=False):
     jobs: int | Literal["auto"] | None
     jobs_per_gpu: int | Literal["auto"] | None
     worker_memory: int | str | None
+    engine: Literal["local", "inline"]
 
 
 class PlaceKeywords(TypedDict, total=False):

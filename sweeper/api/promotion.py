@@ -104,13 +104,12 @@ def promote(
     for what `sweeper promote` refuses, and if `sweeper stop` stops it; and TypeError for an unknown option.
     """
     given, stop = dict(options), StopRequest()
-    resuming = "the promotion is saved; the same call goes on from here"
-    with running(stop, progress=progress, resuming=resuming) as show:
+    device, resuming = arguments.device_of(given), "the promotion is saved; the same call goes on from here"
+    with running(stop, progress=progress, resuming=resuming, plain=device.plain_progress) as show:
         own_store = isinstance(study, Study) and not {"store", "storage", "tracking_uri"} & given.keys()
         store = study._store if isinstance(study, Study) and own_store else arguments.store_of(given)
         asked = arguments.options_of(PromotionOptions, given)
         asked.check(given)
-        device = arguments.options_of(DeviceOptions, given)
         use_code(code)
         show(Step("Importing PyTorch, Optuna and MLflow"))
         from sweeper.promotion.request import PromotionRequest

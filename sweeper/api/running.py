@@ -48,12 +48,13 @@ def use_code(code: Code) -> None:
 
 
 @contextmanager
-def running(stop: StopRequest, *, progress: bool, resuming: str) -> Iterator[Listener]:
+def running(stop: StopRequest, *, progress: bool, resuming: str, plain: bool = False) -> Iterator[Listener]:
     """Gives the listener of what runs, and makes an interruption a stop after the running epochs.
 
     An interruption before the first training raises KeyboardInterrupt with `resuming`, which says what is saved.
+    `plain` is that of `display`.
     """
-    with translated(), display(progress=progress) as show, interruptible(stop):
+    with translated(), display(progress=progress, plain=plain) as show, interruptible(stop):
         told = False
 
         def listener(event: Event) -> None:
@@ -69,9 +70,9 @@ def running(stop: StopRequest, *, progress: bool, resuming: str) -> Iterator[Lis
             raise KeyboardInterrupt(resuming) from None
 
 
-def display(*, progress: bool) -> AbstractContextManager[Listener]:
-    """The display of progress: a view in a notebook or on a terminal, plain lines elsewhere."""
-    return notebook_progress() if progress and in_notebook() else terminal_progress(quiet=not progress, verbose=False)
+def display(*, progress: bool, plain: bool = False) -> AbstractContextManager[Listener]:
+    """The display of progress: a view in a notebook or, unless it must be `plain`, on a terminal; else plain lines."""
+    return notebook_progress() if progress and in_notebook() else terminal_progress(quiet=not progress, verbose=plain)
 
 
 @contextmanager

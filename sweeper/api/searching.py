@@ -46,9 +46,10 @@ def search(
     """
     given = dict(options)
     stop, notes = StopRequest(), list[str]()
-    with running(stop, progress=progress, resuming="the search is saved; the same call goes on from here") as show:
+    device, resuming = arguments.device_of(given), "the search is saved; the same call goes on from here"
+    with running(stop, progress=progress, resuming=resuming, plain=device.plain_progress) as show:
         source, store = arguments.source_of(dataset, given), arguments.store_of(given)
-        training, device = arguments.options_of(TrainingOptions, given), arguments.options_of(DeviceOptions, given)
+        training = arguments.options_of(TrainingOptions, given)
         asked = arguments.options_of(SearchOptions, given)
         overrides = override_words(set)
         use_code(code)

@@ -106,7 +106,7 @@ def ablate(
         store=where,
         command=command,
     )
-    outcome = _run(request, yes=yes, quiet=quiet, verbose=verbose)
+    outcome = _run(request, yes=yes, quiet=quiet, verbose=verbose or device.plain_progress)
     if as_json:
         click.echo(json.dumps(outcome.as_json()))
     else:

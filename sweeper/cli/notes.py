@@ -17,14 +17,16 @@ def command_line(store: Store) -> list[str]:
     Paths are absolute, and the options that the command has taken from variables are added.
     """
     words = ["sweeper", *_with_absolute_paths(sys.argv[1:])]
+    taken = {name for param in click.get_current_context().command.params for name in param.opts}
     for option, variable, value in (
         ("--store", "SWEEPER_STORE", str(store.root)),
         ("--storage", "OPTUNA_STORAGE", store.storage),
         ("--tracking-uri", "MLFLOW_TRACKING_URI", store.tracking_uri),
         ("--data-dir", "SWEEPER_DATA_DIR", os.path.abspath(os.environ.get("SWEEPER_DATA_DIR", ""))),
+        ("--engine", "SWEEPER_ENGINE", os.environ.get("SWEEPER_ENGINE", "")),
     ):
         typed = any(word == option or word.startswith(f"{option}=") for word in words)
-        if os.environ.get(variable) and not typed and redact(value) == value:
+        if option in taken and os.environ.get(variable) and not typed and redact(value) == value:
             words += [option, value]
     return words
 

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from sweeper.cli.values import Folds, Jobs, JobsPerGpu, Size
 from sweeper.config.fields import checked
-from sweeper.engine.options import DeviceOptions
+from sweeper.engine.options import ENGINES, DeviceOptions
 from sweeper.runs.options import TrainingOptions
 from sweeper.store.layout import Store, StoreOptions
 from sweeper.validators import MOST_INTEGER, MOST_REPEATS, MOST_SEED
@@ -162,7 +162,7 @@ def training_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def device_options(*, jobs_help: str) -> Decorator:
-    """Adds --jobs, --device, --jobs-per-gpu and --worker-memory; the command gets them as one `device`.
+    """Adds --jobs, --device, --jobs-per-gpu, --worker-memory and --engine; the command gets them as one `device`.
 
     `jobs_help` is the help of --jobs.
     """
@@ -175,9 +175,11 @@ def device_options(*, jobs_help: str) -> Decorator:
             device: str,
             jobs_per_gpu: int | None,
             worker_memory: int | None,
+            engine: str,
             **others: Any,
         ) -> Any:
-            return function(*args, device=checked(DeviceOptions, device, jobs, jobs_per_gpu, worker_memory), **others)
+            options = checked(DeviceOptions, device, jobs, jobs_per_gpu, worker_memory, engine)
+            return function(*args, device=options, **others)
 
         return decorated(
             command,
@@ -202,6 +204,16 @@ def device_options(*, jobs_help: str) -> Decorator:
                 metavar="auto|SIZE",
                 help="Memory limit of a worker on a CPU, such as 4GB: a trial that needs more is pruned. auto is an "
                 "equal share of the available memory.  [default: auto]",
+            ),
+            click.option(
+                "--engine",
+                type=click.Choice(ENGINES),
+                default=DeviceOptions.engine,
+                show_default=True,
+                envvar="SWEEPER_ENGINE",
+                show_envvar=True,
+                help="Where trainings run: local starts processes on this machine; inline trains in the process of "
+                "the command, one at a time, with plain lines of progress, for a debugger.",
             ),
         )
 

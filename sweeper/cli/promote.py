@@ -155,7 +155,7 @@ def promote(
         store=where,
         command=command,
     )
-    outcome = _run(request, quiet=quiet, verbose=verbose)
+    outcome = _run(request, quiet=quiet, verbose=verbose or device.plain_progress)
     if as_json:
         click.echo(json.dumps(outcome.summary()))
     else:

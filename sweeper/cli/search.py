@@ -225,7 +225,7 @@ def search(
         return
     from sweeper.studies.lifecycle import DONE
 
-    outcome = _run(request, quiet=quiet, verbose=verbose)
+    outcome = _run(request, quiet=quiet, verbose=verbose or device.plain_progress)
     if as_json:
         click.echo(json.dumps(outcome.summary()))
         if outcome.stopped not in DONE:

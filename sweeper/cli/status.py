@@ -48,7 +48,8 @@ def status(study: str | None, store: StoreOptions, as_json: bool) -> None:
         done = f"epoch {trial['epochs']} of {trial['of_epochs']}"
         if found["trainings"] > 1:
             done = f"{trial['scored']} of {found['trainings']} trainings"
-        click.echo(f"trial {trial['number']}: {done}{value}")
+        place = f", on {plain(trial['place'])}" if trial["place"] else ""
+        click.echo(f"trial {trial['number']}: {done}{value}{place}")
     if best is not None:
         click.echo(f"best: trial {best['number']}, validation {LABELS[metric]} {amount(metric, best['value'])}")
         if found["constant_predictor"]:

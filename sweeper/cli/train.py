@@ -164,7 +164,7 @@ def train(
         compare=compare,
         trial=trial,
     )
-    outcome = _run(request, quiet=quiet, verbose=verbose)
+    outcome = _run(request, quiet=quiet, verbose=verbose or device.plain_progress)
     if as_json:
         click.echo(json.dumps(outcome.summary()))
     elif outcome.result is not None:

@@ -51,12 +51,13 @@ class PlainLines:
             case SweepStarted(study=study, done=done, total=total, n_workers=workers, what=what):
                 shown = f"{workers} {'worker' if workers == 1 else 'workers'}" if workers else "nothing left to train"
                 self._say(f"{study}: {done_of(done, total, what)} done, {shown}")
-            case TrialStarted(name=name, from_epoch=epoch, epochs=epochs):
+            case TrialStarted(name=name, from_epoch=epoch, epochs=epochs, place=place):
                 self.epochs[name] = epochs
+                where = f" on {place}" if place else ""
                 if epoch:
-                    self._say(f"{name} resumes after epoch {epoch}")
+                    self._say(f"{name} resumes after epoch {epoch}{where}")
                 elif self.verbose:
-                    self._say(f"{name} started")
+                    self._say(f"{name} started{where}")
             case BatchesTrained(name=name) if time.monotonic() - self.said >= SILENCE_SECONDS:
                 share = event.done / event.total
                 self._say(f"{name}: {100 * share:.0f} % of epoch {event.epoch} of {self.epochs.get(name, event.epoch)}")

@@ -65,8 +65,10 @@ class LiveView:
         )
         shown = tally.shown()
         values = (f"val. {LABELS[metric]}" for metric in shown)
-        table = Table("trial", "epoch", "train loss", *values, "images/s", "next epoch")
-        for name, (start, last) in list(self.running.items()):
+        running = list(self.running.items())
+        places = ["on"] if any(start.place for _, (start, _) in running) else []
+        table = Table("trial", "epoch", "train loss", *values, "images/s", "next epoch", *places)
+        for name, (start, last) in running:
             epoch, row = start.from_epoch, [""] * (2 + len(shown))
             if last is not None:
                 m = last.metrics
@@ -80,5 +82,6 @@ class LiveView:
             # A worker that resumes or was replaced tells of epochs that are known already.
             if batches is not None and batches.epoch == epoch + 1:
                 bar = ProgressBar(batches.total, batches.done, width=10)
-            table.add_row(Text(name), f"{epoch} of {start.epochs}", *row, bar)
-        return Group(head, *([table] if self.running else []), *step)
+            place = [Text(start.place or "this machine")] * len(places)
+            table.add_row(Text(name), f"{epoch} of {start.epochs}", *row, bar, *place)
+        return Group(head, *([table] if running else []), *step)

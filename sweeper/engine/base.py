@@ -12,9 +12,14 @@ from sweeper.engine.job import TrialJob
 class Engine(Protocol):
     """Workers, addressed by index; each trains one job at a time.
 
-    Every engine guarantees: a worker that has sent an epoch sends nothing more until it is answered; the files of an
-    epoch or result are in the store before the message about it arrives; nothing arrives from a worker that was
-    replaced; and a worker's death is reported as Died, never as the failure of its job.
+    Every engine keeps these promises, which `tests/engine/test_conformance.py` checks:
+
+    - A worker that has sent an epoch sends nothing more until it is answered.
+    - The files of an epoch or a result are in the job's folder before the message about it arrives.
+    - Nothing arrives from a worker that was replaced, or about a job that was ended.
+    - A worker's death is reported as Died, and the loss of its place as Lost, never as the failure of its job.
+    - A job resumes from the checkpoint in its folder, whichever engine has made that. On the same kind of device, with
+      the same threads and layout, all engines train bitwise the same weights.
     """
 
     # Whether the dispatcher has to find out how many jobs at once give a process its highest throughput.
@@ -27,7 +32,7 @@ class Engine(Protocol):
         """The workers of each process."""
 
     def at_once(self, index: int) -> int:
-        """How many jobs the worker's process may train at once."""
+        """How many jobs the worker's process may train at once; 0 while it has no place to run, and takes no job."""
 
     def limit_concurrency(self, index: int, at_once: int) -> None:
         """Limits how many jobs the worker's process may train at once; never raises an earlier limit."""
@@ -36,10 +41,13 @@ class Engine(Protocol):
         """Removes the limit that `limit_concurrency` has set."""
 
     def renew(self, index: int) -> None:
-        """Gives a worker a process that has trained nothing yet, and forgets what the old one was training."""
+        """Gives a worker a process that has trained nothing yet, and forgets what the old one was training.
 
-    def kill(self, index: int, reason: str) -> Mapping[int, "Died"]:
-        """Replaces the worker's process, which hangs, and returns the deaths of its workers."""
+        Does nothing if its process has trained nothing. The new process may have to wait for a place.
+        """
+
+    def kill(self, index: int, reason: str) -> Mapping[int, "Died | Lost"]:
+        """Replaces the worker's process, which hangs, and returns what became of its workers."""
 
     def train(self, index: int, job: TrialJob) -> None:
         """Gives an idle worker a job."""
@@ -50,9 +58,17 @@ class Engine(Protocol):
     def wait(self, seconds: float) -> list[tuple[int, Any]]:
         """The messages that have arrived, as (index, message); empty if none arrives within `seconds`.
 
-        A message is an EpochMetrics, which must be answered, a BatchesDone, a Note, a TrialResult, a Failure or a Died.
-        A training worker sends a BatchesDone about once a second, or after every batch if batches take longer.
+        A message is an EpochMetrics, which must be answered, a BatchesDone, a Note, a TrialResult, a Failure, a Died or
+        a Lost. A training worker sends a BatchesDone about once a second, or after every batch if batches take longer;
+        an engine that trains within `wait` sends none, and `wait` then lasts until the epoch's end. Returns early once
+        a worker has got a place. All workers of a process report its death or loss.
         """
+
+    def place(self, index: int) -> str:
+        """The machine that the worker's process runs on; empty for this machine, or while the process has no place."""
+
+    def waiting(self) -> str:
+        """What processes without a place wait for, as a sentence for the user; empty if all have one."""
 
     def log(self, index: int) -> Path:
         """The worker's log file."""
@@ -114,3 +130,18 @@ class Died:
         if self.exit_code == -signal.SIGKILL:
             text += " (killed, maybe by the system for lack of memory)"
         return text
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The place where the worker's process ran is gone; no trial has caused that, and the process was replaced.
+
+    `where` names the place, as Engine.place does. `planned` says whether it was given back on purpose, such as by a
+    batch system.
+    """
+
+    where: str
+    planned: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.where} was {'given back' if self.planned else 'lost'}"

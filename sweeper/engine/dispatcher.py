@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
-from sweeper.engine.base import BatchesDone, Died, Engine, Failure
+from sweeper.engine.base import BatchesDone, Died, Engine, Failure, Lost
 from sweeper.engine.concurrency_tuner import ConcurrencyTuner
 from sweeper.engine.job import TrialJob, TrialResult
 from sweeper.engine.watchdog import Watchdog
@@ -59,30 +59,42 @@ class Dispatcher(Generic[Subject]):
         self.requeued: deque[Task[Subject]] = deque()  # resumed before any new task begins
         self._watchdog = Watchdog()
         self._unexplained_deaths = 0  # deaths of workers, in a row, that no task has caused
+        self._waiting = ""  # what workers without a place wait for, as the listener was told
 
     def idle(self) -> int | None:
         """A worker that may get the next task, from the process that trains the fewest; None if there is none."""
         for workers in sorted(self.engine.processes(), key=lambda workers: len(self._tasks_of(workers))):
             at_once = self.engine.at_once(workers[0])
             if any(task.retried for task in (*self._tasks_of(workers), *self.requeued)):
-                at_once = 1  # a retried task trains alone, to show how much memory it takes by itself
+                at_once = min(at_once, 1)  # a retried task trains alone, to show how much memory it takes by itself
             if workers in self._tuners:
                 at_once = min(at_once, self._tuners[workers].at_once)
             if len(self._tasks_of(workers)) < at_once:
                 return next(worker for worker in workers if worker not in self.running)
         return None
 
+    def lacks_place(self) -> bool:
+        """Whether nothing runs because no worker has a place yet; `wait` returns once that changes."""
+        return not self.running and len(self.engine) > 0 and self.idle() is None
+
     def unfinished(self) -> list[Task[Subject]]:
         """The tasks that have begun and not ended."""
         return [*self.running.values(), *self.requeued]
 
-    def begin(self, worker: int, task: Task[Subject]) -> None:
-        """Gives an idle worker a task. A task that ran out of memory before gets a process that holds nothing else."""
+    def begin(self, worker: int, task: Task[Subject]) -> bool:
+        """Gives an idle worker a task. A task that ran out of memory before gets a process that holds nothing else.
+
+        Returns False if that process has to wait for a place: then the task is requeued.
+        """
         if task.retried:
             self.engine.renew(worker)
+            if not self.engine.at_once(worker):
+                self.requeued.appendleft(task)
+                return False
         self.running[worker] = task
         self.engine.train(worker, task.job)
         self._watchdog.expect(worker, starts=True)
+        return True
 
     def answer(self, task: Task[Subject], *, proceed: bool) -> None:
         """Lets a task train on after its last reported epoch, or ends it there."""
@@ -116,8 +128,8 @@ class Dispatcher(Generic[Subject]):
         for worker, message in messages:
             task = self.running.get(worker)
             if task is None:
-                assert isinstance(message, Died), message  # an idle worker can only report its death
-                if deaths.get(self._process_of(worker)) == 0:
+                assert isinstance(message, Died | Lost), message  # an idle worker can report nothing else
+                if isinstance(message, Died) and deaths.get(self._process_of(worker)) == 0:
                     del deaths[self._process_of(worker)]
                     self._count_unexplained_death(worker, message)
                 continue
@@ -165,6 +177,9 @@ class Dispatcher(Generic[Subject]):
                         self._requeue(task)
                 case Failure():
                     yield task, replace(message, log=self.engine.log(worker))
+                case Lost():
+                    self.listener(Note(f"{task.name}: {message}; resuming from its last epoch"))
+                    self._requeue(task)
                 case Died(is_startup_failure=True):
                     self._requeue(task)
                     if deaths.pop(self._process_of(worker), None) is not None:
@@ -187,9 +202,10 @@ class Dispatcher(Generic[Subject]):
     def _listen(self, seconds: float) -> list[tuple[int, Any]]:
         """The workers' messages; kills the processes of workers that hang, and adds these deaths."""
         messages = self.engine.wait(seconds)
+        self._tell_waiting()
         self._watchdog.advance()
         for worker, message in messages:
-            if not isinstance(message, Died):  # how long a worker hung foretells nothing
+            if not isinstance(message, Died | Lost):  # how long a worker hung foretells nothing
                 self._watchdog.hear(worker)
         killed: set[range] = set()
         deaths: list[tuple[int, Any]] = []
@@ -202,6 +218,12 @@ class Dispatcher(Generic[Subject]):
         # The answer to an epoch from a killed process would reach the new one; the checkpoint holds the epoch.
         heard = [(worker, message) for worker, message in messages if self._process_of(worker) not in killed]
         return heard + deaths
+
+    def _tell_waiting(self) -> None:
+        waiting = self.engine.waiting()
+        if waiting and waiting != self._waiting:
+            self.listener(Note(waiting))
+        self._waiting = waiting
 
     def _epoch(self, task: Task[Subject], metrics: EpochMetrics) -> Epoch:
         task.history.append(metrics)

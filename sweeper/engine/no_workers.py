@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from sweeper.engine.base import Died
+from sweeper.engine.base import Died, Lost
 from sweeper.engine.job import TrialJob
 
 
@@ -22,6 +22,9 @@ class NoWorkers:
     def wait(self, seconds: float) -> list[tuple[int, Any]]:
         return []
 
+    def waiting(self) -> str:
+        return ""
+
     def close(self) -> None:
         pass
 
@@ -37,13 +40,16 @@ class NoWorkers:
     def renew(self, index: int) -> None:
         _refuse(index)
 
-    def kill(self, index: int, reason: str) -> Mapping[int, Died]:
+    def kill(self, index: int, reason: str) -> Mapping[int, Died | Lost]:
         _refuse(index)
 
     def train(self, index: int, job: TrialJob) -> None:
         _refuse(index)
 
     def answer(self, index: int, *, proceed: bool) -> None:
+        _refuse(index)
+
+    def place(self, index: int) -> str:
         _refuse(index)
 
     def log(self, index: int) -> Path:

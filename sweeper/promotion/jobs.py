@@ -15,7 +15,7 @@ from sweeper.data.training_set import TrainingSet
 from sweeper.engine.base import Engine
 from sweeper.engine.job import TrialJob
 from sweeper.engine.local.execution import Execution
-from sweeper.engine.local.pool import start_workers
+from sweeper.engine.start import start_workers
 from sweeper.errors import SweeperError
 from sweeper.models.predictor import RawPixels, load_network, logits_of
 from sweeper.promotion.finalists import Finalist

@@ -11,7 +11,7 @@ import optuna
 from sweeper.data.source import DataSource
 from sweeper.data.splits import Indices, Split
 from sweeper.data.training_set import TrainingSet
-from sweeper.engine.local.execution import plan_execution
+from sweeper.engine.start import plan_execution
 from sweeper.errors import SweeperError, UsageError, plain
 from sweeper.events import Listener, Note, State, Step
 from sweeper.promotion import finalists as final

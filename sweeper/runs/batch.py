@@ -109,10 +109,11 @@ class BatchRunner:
                 and (worker := dispatcher.idle()) is not None
             ):
                 task = queue.popleft()
-                dispatcher.begin(worker, task)
-                self._start(task)
-            if not dispatcher.running:
-                return not (waiting or dispatcher.requeued or interrupted)
+                if dispatcher.begin(worker, task):
+                    self._start(task, dispatcher.engine.place(worker))
+            left = bool(waiting or dispatcher.requeued)
+            if not dispatcher.running and not (left and not self.stop.reason and dispatcher.lacks_place()):
+                return not (left or interrupted)
             for task, event in dispatcher.wait(POLL_SECONDS):
                 match event:
                     case Epoch():
@@ -147,14 +148,14 @@ class BatchRunner:
             )
         )
 
-    def _start(self, task: Task[_Entry]) -> None:
+    def _start(self, task: Task[_Entry], place: str) -> None:
         training, job, task.subject.started = task.subject.training, task.job, True
         if training.run is not None:
             params: dict[str, Any] = {**job.configuration.values(), "epochs": job.epochs, "seed": job.seed}
             self.tracker.start_child(training.run, training.name, params, training.tags)
         self.tracker.log_text(training.run, training.texts)
         last_epoch = self.tracker.last_epoch(training.run)
-        self.listener(TrialStarted(task.subject.number, training.name, last_epoch, job.epochs))
+        self.listener(TrialStarted(task.subject.number, training.name, last_epoch, job.epochs, place))
 
     def _handle_epoch(self, dispatcher: Dispatcher[_Entry], task: Task[_Entry], event: Epoch) -> bool:
         """Records an epoch; returns whether the training proceeds."""

@@ -10,9 +10,9 @@ from sweeper.data.source import DataSource
 from sweeper.data.splits import Split, raised_parts, splits_sha256
 from sweeper.data.training_set import TrainingSet, load_training_set
 from sweeper.engine.base import Engine
-from sweeper.engine.local.execution import Execution, plan_execution
-from sweeper.engine.local.pool import start_workers
+from sweeper.engine.local.execution import Execution
 from sweeper.engine.options import DeviceOptions
+from sweeper.engine.start import plan_execution, start_workers
 from sweeper.errors import UsageError, plain, refuse
 from sweeper.evaluation.constant import Constant, best_constant
 from sweeper.events import Listener, Note, Step

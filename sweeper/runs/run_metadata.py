@@ -33,6 +33,7 @@ def tags(command: Sequence[str], execution: Execution, data_sha256: str) -> dict
     found = {
         "sweeper.command": redact(shlex.join(command)),
         "sweeper.data_sha256": data_sha256,
+        "sweeper.engine": execution.engine,
         "sweeper.device": ", ".join(sorted(set(execution.devices))),
         "sweeper.workers": str(len(execution.workers)),
         "sweeper.threads": str(execution.threads),

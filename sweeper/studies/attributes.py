@@ -21,6 +21,8 @@ CURRENT_SCHEMA = 3
 TRIAL, RESULT = "trial", "result"
 # What its network takes for one image, if the search limits that.
 MILLISECONDS = "milliseconds"
+# The machines on which a running trial trains, if they are others than that of the command.
+PLACE = "place"
 # The number of the trial whose configuration this one tries again.
 RETRY_OF = "retry_of"
 # Of a study that started from another: which one, and what it took over. Of a trial: the trial STUDY:NUMBER of the

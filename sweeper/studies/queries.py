@@ -114,7 +114,11 @@ def _status(store: Store, study: optuna.Study, owner: str | None) -> dict[str, A
         "trials": attributes.get("trials", 0),
         "n_trials": counts,
         "running_trials": [
-            {**trial_as_dict(trial), "of_epochs": spec.n_epochs(trial.variant)}
+            {
+                **trial_as_dict(trial),
+                "of_epochs": spec.n_epochs(trial.variant),
+                "place": trial.place if owner else "",
+            }
             for trial in trials
             if trial.state == State.RUNNING
         ],

@@ -17,6 +17,7 @@ from sweeper.models.latency import deployed
 from sweeper.store.stored_values import checked
 from sweeper.studies.attributes import (
     MILLISECONDS,
+    PLACE,
     RESULT,
     RETRY_OF,
     RUN_ID,
@@ -46,7 +47,8 @@ class TrialRecord:
     image, if each gives only one. `memory` is what a trial that ran out of memory had of it, in bytes. `milliseconds`
     is what the network takes for an image, if the search limits that. `warm_start` is the trial STUDY:NUMBER of another
     study whose configuration this one tries, or of which it has the score. A pruned trial that is `retried` does not
-    count: another trial has its configuration, and did not fail.
+    count: another trial has its configuration, and did not fail. `place` names the machines on which a running trial
+    trains or, if its command has ended, has trained last; it is empty for the machine of the command.
     """
 
     number: int
@@ -70,6 +72,7 @@ class TrialRecord:
     retry_of: int | None = None
     retried: bool = False
     warm_start: str | None = None
+    place: str = ""
 
     @property
     def name(self) -> str:
@@ -119,6 +122,12 @@ def set_run_id(study: optuna.Study, number: int, run_id: str) -> None:
     study.set_user_attr(f"{RUN_ID}:{number}", run_id)
 
 
+def set_place(trial: optuna.Trial, place: str) -> None:
+    """Records where a trial trains; nothing is written for a trial that never left the machine of the command."""
+    if place != trial.user_attrs.get(PLACE, ""):
+        trial.set_user_attr(PLACE, place)
+
+
 @dataclass(frozen=True)
 class _Result:
     """The result of a trial as it is stored."""
@@ -146,6 +155,7 @@ _KINDS: Mapping[str, Any] = {
     WARM_START: str | None,
     SCORE_OF: str,
     MILLISECONDS: float | None,
+    PLACE: str,
 }
 
 
@@ -203,6 +213,7 @@ def _record(frozen: FrozenTrial, run_id: str | None, spec: StudySpec) -> TrialRe
         milliseconds=attributes.get(MILLISECONDS),
         retry_of=attributes.get(RETRY_OF),
         warm_start=score_of or attributes.get(WARM_START),
+        place=attributes.get(PLACE, ""),
     )
 
 

@@ -50,7 +50,7 @@ class Coordinator:
                 while True:
                     self._check_limits()
                     self._fill_workers()
-                    if not self.dispatcher.running:
+                    if not self.dispatcher.running and not (self.dispatcher.lacks_place() and self.queue.may_go_on()):
                         self.time_limits.note_overrun()
                         return
                     for task, event in self.dispatcher.wait(POLL_SECONDS):
@@ -106,8 +106,16 @@ class Coordinator:
             if task is None:
                 return
             self.recorder.start_training(task.subject.proposal, task.job)
-            self.dispatcher.begin(worker, task)
-            self.listener(TrialStarted(task.job.number, task.name, task.reported, task.job.epochs))
+            if self.dispatcher.begin(worker, task):
+                place = self.dispatcher.engine.place(worker)
+                trial_records.set_place(task.subject.proposal.trial, self._places(task.subject))
+                self.listener(TrialStarted(task.job.number, task.name, task.reported, task.job.epochs, place))
+
+    def _places(self, candidate: Candidate) -> str:
+        """The machines on which trainings of the trial run, other than this one."""
+        running = self.dispatcher.running.items()
+        places = {self.dispatcher.engine.place(worker) for worker, task in running if task.subject is candidate}
+        return ", ".join(sorted(places - {""}))
 
     def _handle(self, task: Task[Candidate], event: Epoch | TrialResult | Failure) -> None:
         self.check_owned()

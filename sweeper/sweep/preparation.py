@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import optuna
 
-from sweeper.engine.local.execution import plan_execution
+from sweeper.engine.start import plan_execution
 from sweeper.events import Listener, Note, State
 from sweeper.runs import plan
 from sweeper.runs.study_splits import splits_of

@@ -49,6 +49,12 @@ class TrialQueue:
         )
         self.exhausted = False
 
+    def may_go_on(self) -> bool:
+        """Whether a training may start once a worker can take it; the space may turn out to be exhausted."""
+        if self.stop.reason:
+            return False
+        return bool(self.dispatcher.requeued or self.remaining or self.unfinished) or not self._has_all()
+
     def next_task(self) -> Task[Candidate] | None:
         """The next training; None if none can start now."""
         while not self.stop.reason:
@@ -58,7 +64,7 @@ class TrialQueue:
                 return self.remaining.popleft()
             if self.unfinished:
                 proposal = self.unfinished.popleft()
-            elif self.exhausted or self._n_counted() + len(self.open) >= self.limits.trials:
+            elif self._has_all():
                 return None
             elif self.duplicates >= proposer.MOST_DUPLICATES and not self.proposer.has_waiting():
                 self.exhausted = True
@@ -78,8 +84,11 @@ class TrialQueue:
                 return task
         return None
 
-    def _n_counted(self) -> int:
-        return trial_records.n_counted(trial_records.records(self.study))
+    def _has_all(self) -> bool:
+        """Whether no trial may be proposed any more: there are enough, or the space is exhausted."""
+        if self.exhausted:
+            return True
+        return trial_records.n_counted(trial_records.records(self.study)) + len(self.open) >= self.limits.trials
 
     def discard(self, candidate: Candidate) -> None:
         """Removes a trial's trainings that are not running from the queue."""

@@ -172,12 +172,16 @@ def test_numbers_of_numpy_and_texts_of_the_command_line_are_taken(tmp_path):
     assert found == DataOptions(classes=("cat", "dog"), value_range=ValueRange(0, 1), max_pixels=2_000_000)
 
 
-def test_store_and_data_come_from_the_environment_as_for_a_command(tmp_path, monkeypatch):
+def test_store_data_and_engine_come_from_the_environment_as_for_a_command(tmp_path, monkeypatch):
     monkeypatch.setenv("SWEEPER_STORE", str(tmp_path / "there"))
     monkeypatch.setenv("SWEEPER_DATA_DIR", str(tmp_path / "data"))
     assert arguments.store_of({}).root == tmp_path / "there"
     assert arguments.store_of({"store": tmp_path / "here"}).root == tmp_path / "here"
     assert arguments.place_of({})["data_dir"] == tmp_path / "data"
+    assert arguments.device_of({}).engine == "local"
+    monkeypatch.setenv("SWEEPER_ENGINE", "inline")
+    assert arguments.device_of({}).engine == "inline"
+    assert arguments.device_of({"engine": "local"}).engine == "local"
 
 
 def test_space_may_be_a_file_a_dictionary_or_a_parsed_one(tiny, tmp_path, request_of):

@@ -7,6 +7,8 @@ from sweeper.cli import main
 from sweeper.cli.notes import command_line
 from sweeper.store.layout import StoreOptions
 
+VARIABLES = ("SWEEPER_STORE", "OPTUNA_STORAGE", "MLFLOW_TRACKING_URI", "SWEEPER_DATA_DIR", "SWEEPER_ENGINE")
+
 
 @pytest.fixture(autouse=True)
 def variables(monkeypatch, tmp_path):
@@ -14,7 +16,7 @@ def variables(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
     def only(**values):
-        for name in ("SWEEPER_STORE", "OPTUNA_STORAGE", "MLFLOW_TRACKING_URI", "SWEEPER_DATA_DIR"):
+        for name in VARIABLES:
             monkeypatch.delenv(name, raising=False)
         for name, value in values.items():
             monkeypatch.setenv(name, value)
@@ -44,6 +46,13 @@ def test_what_variables_held_is_repeated_as_options(monkeypatch, variables, tmp_
         f"sweeper search tiny --store {tmp_path}/s --storage sqlite:///o.db --tracking-uri http://h:1 "
         f"--data-dir '{tmp_path}/d e'"
     )
+
+
+def test_a_variable_is_repeated_only_for_a_command_with_its_option(monkeypatch, variables):
+    variables(SWEEPER_ENGINE="inline")
+    assert typed(monkeypatch, "sweeper promote study") == "sweeper promote study --engine inline"
+    assert typed(monkeypatch, "sweeper promote study --engine local") == "sweeper promote study --engine local"
+    assert typed(monkeypatch, "sweeper evaluate model tiny") == "sweeper evaluate model tiny"
 
 
 @pytest.mark.parametrize("line", ["sweeper search tiny --store /x", "sweeper search tiny --store=/x"])

@@ -187,6 +187,7 @@ def test_every_option_reaches_its_place(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     arguments = "search cifar10 --trials 7 --epochs 3 --folds 2 --repeats 4 --seed 5 --subset 600 --timeout 90 --new "
     arguments += "--jobs 2 --device cpu --worker-memory 4GB --sampler random --pruner none --metric loss --keep 1 "
+    arguments += "--engine inline "
     arguments += "--max-params 1000 --max-madds 2000 --max-latency 0.25 "
     arguments += "--target 0.5 --classes cat,dog --resize 16 --grayscale --skip-bad --offline "
     arguments += "--max-bytes 2GB --map map.toml --fit stretch"
@@ -202,7 +203,7 @@ def test_every_option_reaches_its_place(monkeypatch, tmp_path):
     )
     assert request.source == DataSource("cifar10", options, offline=True, max_bytes=2_000_000_000)
     assert request.training == TrainingOptions(epochs=3, folds=2, repeats=4, seed=5, subset=600)
-    assert request.device == DeviceOptions("cpu", jobs=2, worker_memory=4_000_000_000)
+    assert request.device == DeviceOptions("cpu", jobs=2, worker_memory=4_000_000_000, engine="inline")
     assert request.options == SearchOptions(
         trials=7,
         sampler="random",

@@ -14,11 +14,12 @@ from tests.promotion.conftest import workplace  # noqa: F401
 class FailingPool(InlinePool):
     """Workers on which trial 2 fails."""
 
-    def train(self, index, job):
-        if job.number == 2:
-            self.messages.append(Failure("error", "oops", "trace"))
-        else:
-            super().train(index, job)
+    def wait(self, seconds):
+        came = super().wait(seconds)
+        if came and self.jobs[-1].number == 2:
+            self.renew(0)
+            return [(0, Failure("error", "oops", "trace"))]
+        return came
 
 
 @pytest.fixture(scope="module")

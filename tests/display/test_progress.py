@@ -175,6 +175,39 @@ def test_trial_that_has_ended_leaves_the_live_view_with_its_trainings_and_others
     assert list(view.running) == []
 
 
+def test_view_has_a_column_of_places_once_a_trial_runs_elsewhere():
+    view = LiveView()
+    view.update(SweepStarted("study", 0, 4, 2, True, None))
+
+    def shown():
+        console = Console(file=io.StringIO(), width=120)
+        console.print(view.render())
+        return console.file.getvalue()
+
+    view.update(TrialStarted(1, "trial 1", 0, 3))
+    assert "│ on" not in shown()
+    view.update(TrialStarted(2, "trial 2", 0, 3, "node-7"))
+    lines = shown().splitlines()
+    assert "┃ on " in lines[2]
+    assert lines[4].rstrip(" │").endswith("this machine")
+    assert lines[5].rstrip(" │").endswith("node-7")
+    view.update(TrialStarted(2, "trial 2", 1, 3, "node-8"))  # the other one was lost
+    assert "node-7" not in shown()
+    assert "node-8" in shown()
+
+
+def test_lines_name_the_place_of_a_trial_that_runs_elsewhere(capsys):
+    with progress(quiet=False, verbose=True) as listener:
+        listener(TrialStarted(1, "trial 1", 0, 3, "node-7"))
+        listener(TrialStarted(1, "trial 1", 2, 3, "node-8"))
+        listener(TrialStarted(2, "trial 2", 0, 3))
+    assert capsys.readouterr().err.splitlines() == [
+        "trial 1 started on node-7",
+        "trial 1 resumes after epoch 2 on node-8",
+        "trial 2 started",
+    ]
+
+
 def test_batches_move_a_bar_within_an_epoch():
     view = LiveView()
     view.update(SweepStarted("study", 0, 4, 2, True, None))

@@ -4,7 +4,7 @@ import inspect
 import json
 import shutil
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,10 @@ class FakePool:
         self.killed: list[tuple[int, str]] = []
         self.closed = False
         self.silent = 0  # how many times a wait is in vain
+        self.placeless: set[int] = set()  # workers whose process has no place
+        self.reason = ""  # what these wait for
+        self.places: dict[int, str] = {}
+        self.on_wait: Callable[[], None] = lambda: None
 
     def __len__(self) -> int:
         return self.n_workers
@@ -57,6 +61,7 @@ class FakePool:
         return Path(f"worker-{index}.log")
 
     def train(self, index: int, job: TrialJob) -> None:
+        assert self.at_once(index), "a worker without a place takes no job"
         self.jobs.append(job)
         self.current[index] = job
         self.sent[index] = 0
@@ -70,10 +75,10 @@ class FakePool:
         return [range(first, first + self.per_process) for first in range(0, self.n_workers, self.per_process)]
 
     def at_once(self, index: int) -> int:
-        return self.limits[index // self.per_process]
+        return 0 if index in self.placeless else self.limits[index // self.per_process]
 
     def limit_concurrency(self, index: int, at_once: int) -> None:
-        self.limits[index // self.per_process] = max(1, min(self.at_once(index), at_once))
+        self.limits[index // self.per_process] = max(1, min(self.limits[index // self.per_process], at_once))
 
     def lift_limit(self, index: int) -> None:
         self.limits[index // self.per_process] = self.per_process
@@ -86,14 +91,33 @@ class FakePool:
         process = next(workers for workers in self.processes() if index in workers)
         return {worker: Died(-9, hung=reason) for worker in process}
 
+    def lack_places(self, workers: Iterable[int], reasons: Iterable[str]) -> None:
+        """These workers have no place during as many waits as there are reasons."""
+        self.placeless, left = set(workers), list(reasons)
+
+        def pass_time() -> None:
+            if self.placeless:
+                self.reason, self.silent = left.pop(0), 1
+                if not left:
+                    self.placeless.clear()
+
+        self.on_wait = pass_time
+
     def wait(self, seconds: float) -> list[tuple[int, Any]]:
         """All that has come: as with real workers, of several at once."""
+        self.on_wait()
         if self.silent > 0:
             self.silent -= 1
             return []
         assert self.messages, "whoever waits now waits for ever"
         came, self.messages = [*self.messages], deque()
         return came
+
+    def place(self, index: int) -> str:
+        return self.places.get(index, "")
+
+    def waiting(self) -> str:
+        return self.reason if self.placeless else ""
 
     def close(self) -> None:
         self.closed = True

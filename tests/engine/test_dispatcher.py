@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
-from sweeper.engine.base import BatchesDone, Died, Failure
+from sweeper.engine.base import BatchesDone, Died, Failure, Lost
 from sweeper.engine.dispatcher import Dispatcher, Epoch, Task
 from sweeper.engine.job import TrialJob, TrialResult
 from sweeper.engine.watchdog import LEAST_SECONDS, MOST_STEP, START_SECONDS, Watchdog
@@ -31,7 +31,7 @@ class Shift:
         while True:
             while (line := self.dispatcher.requeued or waiting) and (worker := self.dispatcher.idle()) is not None:
                 self.dispatcher.begin(worker, line.popleft())
-            if not self.dispatcher.running:
+            if not (self.dispatcher.running or (line and self.dispatcher.lacks_place())):
                 return
             for task, event in self.dispatcher.wait(0):
                 self.heard.append((task.job.number, event))
@@ -415,3 +415,77 @@ def test_task_is_abandoned_in_its_epoch_if_that_ends_no_other(tmp_path):
     shared.dispatcher.abandon(shared.tasks[1])
     assert list(shared.dispatcher.running) == [0, 1]
     assert shared.pool.renewed == []
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_loss_of_its_place_is_no_death_of_a_task_however_often(tmp_path, epoch):
+    left = [Lost("node-1"), Lost("node-2", planned=True)] * 4
+    shift = Shift(tmp_path, lambda number, now: left.pop() if left and now == epoch else metrics(now, 0.5))
+    shift.work()
+    assert isinstance(shift.ends()[0][1], TrialResult)
+    assert shift.tasks[0].deaths == 0
+    assert [number for number, new in shift.epochs(0) if new] == [1, 2, 3]
+    assert shift.notes == 4 * [
+        Note("trial 0: node-2 was given back; resuming from its last epoch"),
+        Note("trial 0: node-1 was lost; resuming from its last epoch"),
+    ]
+
+
+def test_losses_of_places_between_deaths_neither_count_nor_forgive(tmp_path):
+    left = [Died(-9), Lost("node"), Died(-9), Lost("node"), Died(-9)]
+    shift = Shift(tmp_path, lambda number, epoch: left.pop(0) if left and epoch == 2 else metrics(epoch, 0.5))
+    shift.work()
+    [(_, failure)] = shift.ends()
+    assert failure.message.endswith("3 times without finishing an epoch")
+
+
+def test_idle_workers_whose_places_are_lost_end_no_sweep(tmp_path):
+    shift = Shift(tmp_path, lambda number, epoch: metrics(epoch, 0.5), n_workers=4)
+    shift.pool.messages.extend((worker, Lost("node")) for worker in (1, 2, 3) for _ in range(3))
+    shift.work()
+    assert isinstance(shift.ends()[0][1], TrialResult)
+    assert shift.notes == []
+
+
+def test_tasks_that_share_a_lost_process_go_on_beside_as_many(tmp_path):
+    shift = Shift(tmp_path, lambda number, epoch: metrics(epoch, 0.5), 4, 4, per_process=4)
+    for task in shift.tasks:
+        shift.dispatcher.begin(shift.dispatcher.idle(), task)
+    shift.pool.messages.clear()
+    shift.pool.messages.extend((worker, Lost("node")) for worker in range(4))
+    assert list(shift.dispatcher.wait(0)) == []
+    assert begun_again(shift) == shift.tasks
+
+
+def test_work_waits_for_a_place_and_what_for_is_told_once_and_when_it_changes(tmp_path):
+    shift = Shift(tmp_path, lambda number, epoch: metrics(epoch, 0.5), 2, 2)
+    shift.pool.lack_places({0, 1}, ["2 CPUs", "2 CPUs", "1 CPU", "", "1 CPU", ""])
+    shift.work()
+    assert len(shift.ends()) == 2
+    assert shift.notes == [Note("2 CPUs"), Note("1 CPU"), Note("1 CPU")]
+
+
+def test_worker_without_a_place_gets_no_task_while_others_have_one(tmp_path):
+    shift = Shift(tmp_path, lambda number, epoch: metrics(epoch, 0.5), 3, 3)
+    shift.pool.placeless = {0, 2}
+    assert not shift.dispatcher.lacks_place()
+    shift.dispatcher.begin(shift.dispatcher.idle(), shift.tasks[0])
+    assert list(shift.dispatcher.running) == [1]
+    assert shift.dispatcher.idle() is None
+    assert not shift.dispatcher.lacks_place()  # something runs
+
+
+def test_task_that_is_tried_again_waits_until_its_new_process_has_a_place(tmp_path):
+    shift = Shift(tmp_path, once((0, 1), NOT_GUILTY))
+    renew = shift.pool.renew
+
+    def renew_elsewhere(index):
+        renew(index)
+        if len(shift.pool.renewed) == 2:  # before the second try
+            shift.pool.lack_places({index}, ["1 CPU", "1 CPU"])
+
+    shift.pool.renew = renew_elsewhere
+    shift.work()
+    assert isinstance(shift.ends()[0][1], TrialResult)
+    assert len(shift.pool.jobs) == 2
+    assert shift.notes == [Note("1 CPU")]

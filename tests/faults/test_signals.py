@@ -65,6 +65,22 @@ def test_second_ctrl_c_stops_at_once_and_loses_the_running_epoch_only(workplace)
     assert workplace.epochs() == 2
 
 
+def test_second_ctrl_c_ends_a_training_in_the_process_of_the_command(workplace):
+    slow = ("--set", "filters=[128,512,16]", "--epochs", 2, "--trials", 1)  # half a minute an epoch
+    search = workplace.search(*slow, "--engine", "inline")
+    search.says("trial 0 (baseline) started")
+    wait_for("an epoch to begin", lambda: any("begins" in log for log in workplace.logs()))
+    search.signal_group(signal.SIGINT)
+    search.says("a second signal stops at once")
+    time.sleep(0.7)
+    search.signal_group(signal.SIGINT)
+    search.ended(130)
+    assert workplace.epochs() == 0
+    status = workplace.status()
+    assert (status["state"], status["n_trials"]["running"]) == ("dead", 1)
+    assert "sweeper search" in status["command"]
+
+
 @contextmanager
 def terminal():
     """Gives the name of a terminal, and a function that closes it, as a lost connection does."""

@@ -211,12 +211,12 @@ def test_an_ablation_goes_on_where_it_was_interrupted(workplace, client, champio
 
 
 def test_a_choice_without_which_training_diverges_is_needed(workplace, champion, monkeypatch):
-    def diverging(one, data, *more):
+    def diverging(one, data, **options):
         if one.configuration.train.lr == 1e-5:
             raise Diverged("loss is nan in epoch 1")
-        yield from train_trial(one, data, *more)
+        yield from train_trial(one, data, **options)
 
-    monkeypatch.setattr("tests.engine.inline.train_trial", diverging)
+    monkeypatch.setattr("sweeper.engine.inline.train_trial", diverging)
     # More seeds than any other test here: the networks of those would be there already.
     outcome = ablated(workplace, STUDY, "--seeds", 5, "--again")
     rate, *others = outcome["rows"]

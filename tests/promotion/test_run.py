@@ -271,7 +271,7 @@ def test_without_confirm_part_the_estimate_is_said_to_be_better_than_the_truth(w
 
 def test_finalist_that_diverges_is_dropped_and_named(workplace, monkeypatch):
     workplace.search("diverging", "--trials", 2)
-    monkeypatch.setattr("tests.engine.inline.train_trial", _diverging_but_for_the_baseline)
+    monkeypatch.setattr("sweeper.engine.inline.train_trial", _diverging_but_for_the_baseline)
     outcome = workplace.promoted("diverging", "--top", 2, "--seeds", 1)
     assert [f["trial"] for f in outcome["finalists"]] == [0]
     assert "better trials" not in workplace.promote("diverging").stderr
@@ -283,20 +283,20 @@ def test_finalist_that_diverges_is_dropped_and_named(workplace, monkeypatch):
     assert dropped in outcome["verdict"]
 
 
-def _diverging_but_for_the_baseline(job, data):
+def _diverging_but_for_the_baseline(job, data, **options):
     if job.number:
         raise Diverged("nan")
-    yield from train_trial(job, data)
+    yield from train_trial(job, data, **options)
 
 
 def test_baseline_that_diverges_ends_the_promotion(workplace, monkeypatch):
     workplace.search("hopeless", "--trials", 2)
 
-    def diverging(job, data):
+    def diverging(job, data, **options):
         raise Diverged("nan")
         yield
 
-    monkeypatch.setattr("tests.engine.inline.train_trial", diverging)
+    monkeypatch.setattr("sweeper.engine.inline.train_trial", diverging)
     refused = workplace.promote("hopeless", "--seeds", 1, code=1)
     assert "without a baseline there is no comparison" in refused.stderr
     assert versions_of(workplace, "hopeless") == {}

@@ -507,3 +507,28 @@ def test_training_that_is_the_trackers_own_run_is_neither_made_nor_ended_here(co
     assert commands.tracker.weights == {None}
     assert not commands.tracker.children
     assert not commands.tracker.states
+
+
+def test_trainings_wait_for_a_place_and_none_is_waited_for_at_the_end(commands):
+    def lose_all(event):
+        if isinstance(event, TrialEnded) and event.number == 2:
+            commands.pool.placeless = {0}
+
+    def prepare(pool):
+        pool.places = {0: "node-1"}
+        pool.lack_places({0}, ["waiting for 1 CPU", ""])
+
+    assert commands.run(prepare=prepare, listener=lose_all)
+    assert commands.trained == [1, 2, 3]
+    assert [event.place for event in commands.told(TrialStarted)] == ["node-1"] * 3
+    assert [event.text for event in commands.told(Note)] == ["waiting for 1 CPU"]
+
+
+def test_trainings_that_have_no_place_can_be_stopped(commands):
+    def prepare(pool):
+        pool.lack_places({0}, ["waiting for 1 CPU"] * 9)
+        pass_time = pool.on_wait
+        pool.on_wait = lambda: (pass_time(), setattr(commands.stop, "reason", "SIGTERM"))
+
+    assert not commands.run(prepare=prepare)
+    assert commands.trained == []

@@ -75,6 +75,20 @@ def test_running_trial_has_the_epochs_of_its_variant(tmp_path):
     assert (running["variant"], running["epochs"], running["of_epochs"]) == ("4.0", 1, 5)
 
 
+def test_running_trial_has_its_place_while_a_process_runs_the_study(tmp_path):
+    sweep, stop = Sweep(tmp_path, space_name="example"), StopRequest()
+    sweep.storage = open_storage(sweep.store)
+
+    def stop_after_one(job, epoch):
+        stop.reason = "SIGTERM"
+        return 0.5
+
+    sweep.run(stop_after_one, stop=stop, prepare=lambda pool: pool.places.update({0: "node-7"}))
+    assert status(sweep)["running_trials"][0]["place"] == ""
+    with sweep.store.owning("study"):
+        assert status(sweep)["running_trials"][0]["place"] == "node-7"
+
+
 def test_command_is_kept_without_its_password(sweep):
     assert status(sweep)["command"] == "sweeper search tiny --storage 'postgresql://me:***@host/db'"
 

@@ -40,9 +40,11 @@ class Sweep:
         self.tracker = FakeTracker()
         self.events = []
 
-    def run(self, script=steady, *, n_workers=1, stop=None, listener=None, memory=None, **limits):
+    def run(self, script=steady, *, n_workers=1, stop=None, listener=None, memory=None, prepare=None, **limits):
         study = lifecycle.open_study(self.storage, "study", self.spec, self.space)
         self.pool = FakePool(script, n_workers)
+        if prepare:
+            prepare(self.pool)
         self.stop = stop or StopRequest()
         context = Context(
             study=study,

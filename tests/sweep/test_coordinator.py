@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 from sweeper.engine.base import BatchesDone, Died, Failure
 from sweeper.engine.dispatcher import Dispatcher
 from sweeper.errors import SweeperError
-from sweeper.events import EpochEnded, Note, TrialEnded, TrialInterrupted
+from sweeper.events import EpochEnded, Note, TrialEnded, TrialInterrupted, TrialStarted
 from sweeper.runs.stop import StopRequest
 from sweeper.studies import proposer, tell, trial_records
 from sweeper.studies.spec import StudySpec
@@ -76,6 +76,75 @@ def test_study_in_parts_with_one_worker_equals_the_study_in_one_go(tmp_path):
     assert [(t.configuration, t.value) for t in trial_records.records(parts.study)] == [
         (t.configuration, t.value) for t in trial_records.records(whole.study)
     ]
+
+
+def test_search_waits_until_a_worker_has_a_place(tmp_path):
+    sweep = Sweep(tmp_path)
+    reasons = ["waiting for 2 CPUs"] * 3 + [""]
+    trials = sweep.run(n_workers=2, prepare=lambda pool: pool.lack_places({0, 1}, reasons))
+    assert trial_records.counts(trials)["complete"] == 8
+    assert [event.text for event in sweep.events if isinstance(event, Note)] == ["waiting for 2 CPUs"]
+
+
+def test_search_that_is_done_waits_for_no_place(tmp_path):
+    sweep = Sweep(tmp_path)
+
+    def lose_all(event):
+        if isinstance(event, TrialEnded) and event.number == 7:
+            sweep.pool.placeless = {0}
+
+    assert trial_records.counts(sweep.run(listener=lose_all))["complete"] == 8
+
+
+@pytest.mark.parametrize("end", ["a signal", "its timeout"])
+def test_search_that_has_no_place_can_be_stopped(tmp_path, end):
+    stop = StopRequest()
+
+    def prepare(pool):
+        pool.placeless = {0}
+
+        def pass_time():
+            pool.silent = 1
+            if end == "a signal":
+                stop.reason = "SIGTERM"
+
+        pool.on_wait = pass_time
+
+    deadline = {"deadline": time.monotonic() + 0.1} if end == "its timeout" else {}
+    sweep = Sweep(tmp_path)
+    assert sweep.run(stop=stop, prepare=prepare, **deadline) == []
+    assert stop.reason == ("SIGTERM" if end == "a signal" else "timeout")
+
+
+def test_places_of_running_trials_are_told_and_recorded(tmp_path):
+    sweep, seen = Sweep(tmp_path), {}
+
+    def note(event):
+        if isinstance(event, EpochEnded):
+            records = trial_records.records(sweep.study)
+            seen[event.number] = records[event.number].place
+
+    def prepare(pool):
+        pool.places = {0: "node-1", 1: "node-2"}
+
+    sweep.run(n_workers=2, trials=2, listener=note, prepare=prepare)
+    assert seen == {0: "node-1", 1: "node-2"}
+    assert [event.place for event in sweep.events if isinstance(event, TrialStarted)] == ["node-1", "node-2"]
+
+
+def test_trial_that_resumes_on_the_machine_of_the_command_has_no_place_any_more(tmp_path):
+    sweep, stop = Sweep(tmp_path), StopRequest()
+
+    def stop_after_one(job, epoch):
+        stop.reason = "SIGTERM"
+        return 0.5
+
+    sweep.run(stop_after_one, stop=stop, prepare=lambda pool: pool.places.update({0: "node-1"}))
+    assert trial_records.records(sweep.study)[0].place == "node-1"
+    assert sweep.run(trials=1)[0].place == ""
+    local = Sweep(tmp_path / "local")
+    local.run(trials=1)
+    assert "place" not in local.study.trials[0].user_attrs
 
 
 def test_trials_seed_depends_on_study_seed_and_number_alone(tmp_path):

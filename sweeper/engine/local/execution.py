@@ -24,7 +24,7 @@ class Execution:
 
     A process trains `at_once` trials; with `tunes_concurrency`, the dispatcher may find that fewer are better. With
     `graphs`, steps run as CUDA graphs. `worker_memory` is the most private memory that a process may hold, in bytes,
-    None for no limit; it does not change results.
+    None for no limit; it does not change results, nor does the `engine`, that of DeviceOptions.
     """
 
     devices: tuple[str, ...]
@@ -34,6 +34,7 @@ class Execution:
     at_once: int = 1
     graphs: bool = False
     tunes_concurrency: bool = False
+    engine: str = "local"
 
     @property
     def kind(self) -> str:

@@ -90,6 +90,14 @@ class WorkerPool:
         process = self._process_of(index)
         process.at_once = max(1, min(process.at_once, at_once))
 
+    def place(self, index: int) -> str:
+        """Empty: all workers run on this machine."""
+        return ""
+
+    def waiting(self) -> str:
+        """Empty: all workers have a place on this machine."""
+        return ""
+
     def log(self, index: int) -> Path:
         """The file of the worker's output, with a line for every trial begun and every epoch trained."""
         return self._log_folder / f"worker-{index // self._per_process}.log"

@@ -13,12 +13,12 @@ from threading import Lock, Thread
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
+from sweeper.engine import arithmetic, worker_log
 from sweeper.engine.base import Failure
+from sweeper.engine.failures import failure_of
 from sweeper.engine.job import TrialJob, TrialResult, train_trial
 from sweeper.engine.local import shared_images
 from sweeper.engine.local.heartbeat import Heartbeat
-from sweeper.errors import DISK_FULL, first_line
-from sweeper.evaluation.amounts import amount
 from sweeper.events import Note
 from sweeper.models import code_files
 from sweeper.process.signals import SIGNALS
@@ -28,7 +28,6 @@ if TYPE_CHECKING:  # imported before the process limits threads and memory: no i
     import torch
 
     from sweeper.training.device_data import TrainingData
-    from sweeper.training.epoch_metrics import EpochMetrics
 
 # oneDNN caches what it compiles for each layer, and nothing frees the cache between trials: with its default of 1024
 # entries, 210 LeNets took 0.8 GiB; with 256, 150 took 0.15 GiB. A network of 24 different convolutions needs no more
@@ -88,21 +87,15 @@ def _log_line(text: str) -> None:
 def _work(connections: Sequence[Connection], setup: WorkerSetup, device_name: str) -> None:
     if setup.memory is not None:
         memory.limit(setup.memory)
+    os.environ |= arithmetic.ENVIRONMENT
     # The thread pools read these when torch is imported.
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(setup.threads)
-    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
     os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = str(PRIMITIVES)
     import torch
 
     for file in setup.code:
         code_files.use(file)
-    torch.set_num_threads(setup.threads)
-    device = torch.device(device_name)
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-        torch.use_deterministic_algorithms(True, warn_only=True)
-        # Filling would run one more kernel for every new tensor.
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    device = arithmetic.use(device_name, setup.threads)
     folds = _Folds(setup, device)
     share = _FirstShare(device, setup.memory)
     if len(connections) == 1:
@@ -204,7 +197,7 @@ def _train_all(
             failure = _train(connection, job, data, share, setup)
             memory.give_back(folds.device, alone=alone)  # only here, where no traceback holds the network any more
             if failure is not None:
-                _log_line(f"{_name_of(job)} failed: {failure.trace or failure.message}")
+                _log_line(worker_log.failed(job, failure))
                 connection.send(failure)
 
 
@@ -229,57 +222,14 @@ def _train(
     connection: Connection, job: TrialJob, data: "TrainingData", share: _FirstShare, setup: WorkerSetup
 ) -> Failure | None:
     """Trains the trial to its end, or until the coordinator ends it; returns the failure, if it failed."""
-    from sweeper.training.checkpoint import CheckpointError, read_history
-    from sweeper.training.epoch_metrics import Diverged
-
+    training = train_trial(job, data, graphs=setup.graphs, on_batch=Heartbeat(connection))
     try:
-        known = len(read_history(job.checkpoint))
-    except CheckpointError:
-        known = 0
-    _log_line(f"{_name_of(job)}: begins, {known} of {job.epochs} epochs are done already, pid {os.getpid()}")
-    try:
-        for message in train_trial(job, data, graphs=setup.graphs, on_batch=Heartbeat(connection)):
-            if isinstance(message, Note):
-                known = 0  # the checkpoint's epochs were sent before the note, or are set aside
-                _log_line(f"{_name_of(job)}: {message.text}")
-            elif not isinstance(message, TrialResult) and message.epoch > known:
-                _log_line(_epoch_line(job, message))
+        for message in worker_log.logged(job, training, _log_line):
             connection.send(message)
             if not isinstance(message, TrialResult | Note) and not connection.recv():
                 break
     except (EOFError, BrokenPipeError, ConnectionResetError):
         raise
-    except Diverged as error:
-        return Failure("diverged", str(error))
     except Exception as error:  # a trial's failure must not end the worker
-        trace = traceback.format_exc()
-        if isinstance(error, OSError) and error.errno in DISK_FULL:
-            return Failure("disk_full", f"{error.filename or job.folder} cannot be written: {error.strerror}", trace)
-        if isinstance(error, OSError) and _is_place_of(job, error.filename):
-            text = f"{error.filename} cannot be written: {error.strerror}"
-            return Failure("error", text, trace, of_the_store=True)
-        if memory.is_out_of_memory(error, limited=setup.memory is not None):
-            return Failure("out_of_memory", first_line(error), trace, share.explains(error))
-        if memory.is_of_the_device(error):
-            raise  # this process can no longer use the GPU, and no other trial may be blamed for that
-        return Failure("error", f"{type(error).__name__}: {first_line(error)}", trace)
+        return failure_of(error, job, limited=setup.memory is not None, explains=share.explains)
     return None
-
-
-def _is_place_of(job: TrialJob, path: str | None) -> bool:
-    """Whether the path is the job's folder, something in it, or a folder above it."""
-    if not isinstance(path, str):
-        return False
-    return job.folder.is_relative_to(path) or Path(path).is_relative_to(job.folder)
-
-
-def _name_of(job: TrialJob) -> str:
-    return ", ".join([f"trial {job.number}", *([job.label] if job.label else []), f"seed {job.seed}"])
-
-
-def _epoch_line(job: TrialJob, metrics: "EpochMetrics") -> str:
-    return (
-        f"{_name_of(job)}, epoch {metrics.epoch}: train loss {metrics.train_loss:.4f}, validation loss "
-        f"{metrics.validation_loss:.4f}, validation accuracy {amount('accuracy', metrics.validation_accuracy)}, "
-        f"{metrics.epoch_seconds:.2f} s, pid {os.getpid()}"
-    )

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sweeper.config import Configuration, ConvNetConfig, TrainConfig
-from sweeper.engine.base import BatchesDone, Died, Failure
-from sweeper.engine.job import TrialJob, TrialResult
+from sweeper.config import ConvNetConfig, TrainConfig
+from sweeper.engine.base import Died, Failure
+from sweeper.engine.job import TrialResult
 from sweeper.engine.local import pool as pool_module
 from sweeper.engine.local import shared_images
 from sweeper.engine.local.execution import LEAST_WORKER_BYTES
@@ -25,6 +25,7 @@ from sweeper.events import Note
 from sweeper.process.signals import SIGNALS
 from sweeper.training.epoch_metrics import EpochMetrics
 from tests.commands.processes import DEADLINE, is_alive
+from tests.engine.trainings import finish, job, receive, scores
 from tests.fake_data import fake_images
 from tests.training.tiny import MODEL
 
@@ -53,38 +54,6 @@ def pool(tmp_path_factory):
     yield pool
     pool.close()
     assert not (folder / "parts").exists()
-
-
-def job(folder, number=0, *, model=MODEL, train=None, epochs=3):
-    return TrialJob(
-        number, Configuration(model, train or TrainConfig(lr=1e-2, batch_size=16)), epochs, 5, folder, "data"
-    )
-
-
-def receive(pool, index):
-    """The next message that is not a sign of life within an epoch: a slow machine has those, too."""
-    deadline = time.monotonic() + DEADLINE
-    while time.monotonic() < deadline:
-        for sender, message in pool.wait(1.0):
-            assert sender == index
-            if not isinstance(message, BatchesDone):
-                return message
-    raise AssertionError(f"the worker sent nothing for {DEADLINE} s")
-
-
-def finish(pool, index, first=None):
-    """Lets the trial run to its end: its epochs and its last message."""
-    epochs = []
-    message = first or receive(pool, index)
-    while isinstance(message, EpochMetrics):
-        epochs.append(message)
-        pool.answer(index, proceed=True)
-        message = receive(pool, index)
-    return epochs, message
-
-
-def scores(epochs):
-    return [(m.epoch, m.train_loss, m.validation_loss, m.validation_accuracy) for m in epochs]
 
 
 def test_trial_sends_its_epochs_and_its_confusion_matrix_and_leaves_its_weights(pool, tmp_path):
@@ -306,7 +275,7 @@ ORPHANING = """
 import sys
 from pathlib import Path
 
-from sweeper.config import Configuration, ConvNetConfig, TrainConfig
+from sweeper.config import ConvNetConfig, TrainConfig
 from sweeper.engine.job import TrialJob
 from sweeper.engine.local import pool as pool_module
 from sweeper.engine.local.pool import WorkerPool

@@ -1,0 +1,43 @@
+"""Plans and starts the workers of the engine that a command has chosen."""
+
+import sys
+from collections.abc import Mapping, Sequence
+
+from sweeper.data.splits import Indices
+from sweeper.data.training_set import TrainingSet
+from sweeper.engine import inline
+from sweeper.engine.base import Engine
+from sweeper.engine.local import execution as local_execution
+from sweeper.engine.local import pool
+from sweeper.engine.local.execution import Execution
+from sweeper.engine.options import DeviceOptions
+from sweeper.images.image_set import Scaling
+from sweeper.store.layout import Store
+
+
+def plan_execution(
+    options: DeviceOptions, data_bytes: int, environment: Mapping[str, str], most_jobs: int = sys.maxsize
+) -> Execution:
+    """Plans the workers for these options, at most `most_jobs`. `data_bytes` is the data's size. Raises UsageError."""
+    if options.engine == "inline":
+        return inline.plan(options, data_bytes, environment)
+    return local_execution.plan_execution(options, data_bytes, environment, most_jobs)
+
+
+def start_workers(
+    training_set: TrainingSet,
+    folds: Sequence[tuple[Indices, Indices]],
+    scalings: Sequence[Scaling],
+    execution: Execution,
+    *,
+    store: Store,
+    owner: str,
+    owner_id: str,
+) -> Engine:
+    """Starts workers that see only the images in `folds`: (train, validation) indices for each fold.
+
+    They belong to `owner`, a study or a training by itself; `owner_id` distinguishes owners of one name. Raises
+    SweeperError if the images cannot be written for them, or a worker cannot be started.
+    """
+    start = inline.start_workers if execution.engine == "inline" else pool.start_workers
+    return start(training_set, folds, scalings, execution, store=store, owner=owner, owner_id=owner_id)
