@@ -191,7 +191,7 @@ def test_sqlite_on_the_network_is_warned_of_and_servers_are_not(tiny, tmp_path, 
     assert check.status == "warning"
     assert check.found.startswith("nfs4, over the network")
     assert "--storage and --tracking-uri" in check.advice
-    elsewhere = examined(tmp_path, tiny, "postgresql://127.0.0.1:1/none", "postgresql://127.0.0.1:1/none")
+    elsewhere = examined(tmp_path, tiny, "postgresql://127.0.0.1:1/none", "http://127.0.0.1:1")
     assert elsewhere["file system"].status == "ok"
 
 

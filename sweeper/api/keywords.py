@@ -89,6 +89,7 @@ class SearchKeywords(DataKeywords, TrainingKeywords, DeviceKeywords, StoreKeywor
     trial_timeout: float | str | None
     keep: int
     warm_start: str | None
+    take_over: bool
 
 
 class PromoteKeywords(PlaceKeywords, DeviceKeywords, StoreKeywords, total=False):

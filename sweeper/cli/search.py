@@ -74,6 +74,11 @@ if TYPE_CHECKING:
 )
 @click.option("--study", "--study-name", help="Name of the study.  [default: DATASET-SPACE]")
 @click.option("--new", is_flag=True, help="Start another study instead of resuming this one.")
+@click.option(
+    "--take-over",
+    is_flag=True,
+    help="The machine that ran the study last is gone: wait 20 s, not 90 s, for a sign of life from its process.",
+)
 @device_options(
     jobs_help="Trials at once: auto is one per usable core, as far as memory suffices, or one per GPU.  [default: auto]"
 )
@@ -152,6 +157,7 @@ def search(
     trial_timeout: float | None,
     study: str | None,
     new: bool,
+    take_over: bool,
     device: DeviceOptions,
     sampler: str,
     pruner: str,
@@ -209,6 +215,7 @@ def search(
             trial_timeout=trial_timeout,
             keep=keep,
             warm_start=warm_start,
+            take_over=take_over,
         ),
         where,
         study=study,

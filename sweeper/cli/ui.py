@@ -38,8 +38,8 @@ def ui(
     where = resolve_store(store)
     if where.tracking_file is None:
         raise UsageError(
-            f"the runs are not in a SQLite file but at {redact(where.tracking_uri)} (--tracking-uri): open an MLflow "
-            "server's address in a browser, or start MLflow's own UI on the database"
+            f"the runs are not in a SQLite file but at {redact(where.tracking_uri)} (--tracking-uri): open the "
+            "server's address in a browser"
         )
     if not where.tracking_file.exists():
         place = where.root if where.embedded_tracking else where.tracking_file

@@ -21,6 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from sweeper.errors import SweeperError
 from sweeper.process.ending import unfinished
+from sweeper.store import servers
 from sweeper.store.redaction import redact
 
 # How long to wait for a database that another process is writing to.
@@ -80,6 +81,11 @@ def check(url: str, library: Library) -> bool:
         return True
     name, place = library.name, redact(url)
     if found is not None and found not in known:
+        if not content:
+            raise SweeperError(
+                f"{place} has the tables of another program ({_first_names(tables)}), which records its schema in the "
+                f"same table as {name}: give {name} a database of its own"
+            )
         raise SweeperError(
             f"{name}'s database {place} has a schema ({found}) that {library.release} does not know: a newer {name} "
             f"has written it; upgrade with `pip install -U {name.lower()}`"
@@ -150,7 +156,7 @@ def sqlite_path(url: str) -> Path | None:
 
 def _engine(url: str, path: Path | None) -> Engine:
     if path is None:
-        return create_engine(url, poolclass=NullPool)
+        return servers.connect(url)
     # mode=rw does not create the file. It is not read-only, because opening the database must undo what a killed
     # process left half written.
     address = f"file:{quote(str(path))}?mode=rw"

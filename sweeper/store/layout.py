@@ -3,6 +3,8 @@
 import errno
 import fcntl
 import os
+import re
+import shlex
 import socket
 import stat
 import time
@@ -19,6 +21,8 @@ from sweeper.store.redaction import redact
 
 # Addresses of SQLite databases in memory.
 IN_MEMORY = ("sqlite://", "sqlite:///", "sqlite:///:memory:")
+# How the address of a database on a server begins that MLflow could write to itself.
+DATABASE_SERVERS = re.compile(r"(postgresql|mysql|mssql)\b")
 DEFAULT_STORE = Path("mlruns")
 # The folders of a store.
 FOLDERS = ("artifacts", "checkpoints", "initial", "locks", "logs", "parts", "promotions", "spool", "trainings")
@@ -285,6 +289,13 @@ class StoreOptions:
                 raise UsageError(
                     f"a database must be a file or on a server, got {url}, which ends with the command ({option})"
                 )
+        if DATABASE_SERVERS.match(tracking_uri):
+            shown = redact(tracking_uri)
+            raise UsageError(
+                "MLflow keeps no files in a database, and would put the artifacts into a folder of this machine, got "
+                f"{shown}: start `mlflow server --backend-store-uri {shlex.quote(shown)} --artifacts-destination "
+                "FOLDER`, and give the server's address (--tracking-uri)"
+            )
         return Store(root, storage, tracking_uri)
 
 

@@ -1,6 +1,6 @@
-"""Makes SQLite databases whole or not at all: a process that is ended meanwhile leaves no half-made database.
+"""Makes a library's databases: one process at a time, and SQLite's whole or not at all.
 
-Optuna and MLflow make their tables in many steps, and do not go on where an ended process stopped.
+Optuna and MLflow make their tables in many steps. In SQLite they do not go on where an ended process stopped.
 """
 
 import os
@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 
 from sweeper.process.ending import unfinished
 from sweeper.process.streams import write_line
+from sweeper.store import servers
 from sweeper.store.atomic import SUFFIX
 from sweeper.store.databases import Library, sqlite_path
 from sweeper.store.locks import locked
@@ -25,7 +26,7 @@ SIBLINGS = ("-journal", "-wal", "-shm")
 def initialising(url: str) -> Iterator[None]:
     """Locks out other processes while a SQLite database may be made: two that create the same tables fail.
 
-    A server looks after its own tables, and nothing is made in a folder that cannot be written to.
+    At a server, `make` does so. Nothing is made in a folder that cannot be written to.
     """
     path = sqlite_path(url)
     if path is None or not os.access(path.parent, os.W_OK):
@@ -39,12 +40,16 @@ def initialising(url: str) -> Iterator[None]:
 def make(url: str, library: Library, create: Callable[[str], None]) -> None:
     """Makes the library's database, for which `databases.check` was false: `create` gets the address to make it at.
 
-    A half-made database, which was never used, is set aside, and a line on stderr says so. Call it within
-    `initialising`. Does nothing if the address is a server's, or the folder cannot be written to. Raises what `create`
-    raises, and OSError.
+    A half-made SQLite database, which was never used, is set aside, and a line on stderr says so. Call it within
+    `initialising`. Does nothing if the folder cannot be written to. Raises what `create` raises, SQLAlchemy's errors
+    and OSError.
     """
     path = sqlite_path(url)
-    if path is None or not os.access(path.parent, os.W_OK):
+    if path is None:
+        with servers.alone(url):
+            create(url)
+        return
+    if not os.access(path.parent, os.W_OK):
         return
     path = Path(os.path.realpath(path))
     workplace = _workplace(path)

@@ -1,4 +1,4 @@
-"""Hides passwords and tokens before they are shown: in addresses, in settings, and those of MLflow's variables.
+"""Hides passwords and tokens before they are shown: in addresses, in settings, and those of known variables.
 
 All output passes these patterns, and whoever writes a text may have chosen it: each pattern's time grows with the
 text's length only, because what it looks at from one place is bounded or ends where the next place begins.
@@ -16,6 +16,10 @@ _PASSWORD = re.compile(
         )""",
     re.VERBOSE | re.IGNORECASE,
 )
+
+
+# What stands alone before an @ may be a token, but is a user's name in the address of a database.
+_USER = re.compile(r"(?P<database>\b(?:postgresql|mysql|mariadb|mssql|oracle)(?:\+\w{1,20})?)?://[^:/@\s]+@")
 
 
 # A secret value ends before any characters that close a quotation, a sentence or JSON around the address. ODBC's own
@@ -49,15 +53,16 @@ _HEADER = re.compile(
 )
 # A field of JSON whose value is secret.
 _SECRET_FIELD = re.compile(rf"{_NAME}|(?:proxy-)?authorization", re.IGNORECASE)
-# MLflow's variables with secrets. In characters, the shortest value that is looked for in any text.
-_VARIABLES, _SHORTEST = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"), 6
+# Variables with secrets, of MLflow and PostgreSQL. In characters, the shortest value that is looked for in any text.
+_VARIABLES, _SHORTEST = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "PGPASSWORD"), 6
 
 
 def redact(text: str) -> str:
     """Hides the secrets in a text.
 
-    They are passwords in addresses, tokens before an @, secrets in queries and settings, and the values of MLflow's
-    variables. If a password with spaces cannot be told from the words around an address, those words are hidden too.
+    They are passwords in addresses, tokens before an @ (but not the user of a database), secrets in queries and
+    settings, and the values of known variables. If a password with spaces cannot be told from the words around an
+    address, those words are hidden too.
     """
     for variable in _VARIABLES:
         value = os.environ.get(variable, "")
@@ -65,7 +70,7 @@ def redact(text: str) -> str:
             text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", "***", text)
     text = _SETTING.sub(r"\1\2\4***", _HEADER.sub(r"\1\3***", text))
     text = _PASSWORD.sub(r"\1:***@", text)
-    text = re.sub(r"://[^:/@\s]+@", "://***@", text)
+    text = _USER.sub(lambda found: found[0] if found["database"] else "://***@", text)
     return _SECRET_VALUE.sub(r"\1***", text)
 
 

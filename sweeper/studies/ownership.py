@@ -85,19 +85,20 @@ class Ownership:
         self._lock = Lock()
         self._beaten = time.time()
 
-    def claim(self, tell: Tell, check_stop: Callable[[], None] = lambda: None) -> None:
+    def claim(self, tell: Tell, check_stop: Callable[[], None] = lambda: None, *, take_over: bool = False) -> None:
         """Makes this process the owner; SweeperError, naming the owner, if another process is.
 
-        An owner on another machine is first watched for STALE_SECONDS; `tell` gets a line about that, and
-        `check_stop` may raise to end it.
+        An owner on another machine is first watched for STALE_SECONDS, or with `take_over`, because the user knows that
+        the machine is gone, for SEEN_SECONDS. `tell` gets a line about that, and `check_stop` may raise to end it.
         """
+        seconds = SEEN_SECONDS if take_over else STALE_SECONDS
         while True:
             text = self._attribute.read()
             found = Owner.from_text(text)
             if found is not None:
                 if found.process.lives() is None:
-                    tell(f"waiting {STALE_SECONDS:.0f} s for a sign of life from the last owner, {found}")
-                if _living({0: found}, lambda _: self._read(), STALE_SECONDS, check_stop):
+                    tell(f"waiting {seconds:.0f} s for a sign of life from the last owner, {found}")
+                if _living({0: found}, lambda _: self._read(), seconds, check_stop):
                     raise _refusal(self._store, self._study, found)
             if self._attribute.replace(text, self.owner.as_text()):
                 self._beaten = time.time()
@@ -158,13 +159,16 @@ def claimed(
     study: optuna.Study,
     tell: Tell = lambda text: None,
     check_stop: Callable[[], None] = lambda: None,
+    *,
+    take_over: bool = False,
 ) -> Iterator[Ownership]:
     """Makes this process the owner of a study in Optuna's storage for the block; it must have the store's lock already.
 
-    Raises SweeperError if a process with another store owns the study.
+    `tell`, `check_stop` and `take_over` are as in Ownership.claim. Raises SweeperError if a process with another store
+    owns the study.
     """
     ownership = Ownership(store, study)
-    ownership.claim(tell, check_stop)
+    ownership.claim(tell, check_stop, take_over=take_over)
     ended = Event()
     heart = Thread(target=ownership.beat_until, args=(ended,), name="sweeper-heartbeat", daemon=True)
     heart.start()

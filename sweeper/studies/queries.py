@@ -15,16 +15,16 @@ from sweeper.studies import lifecycle, trial_records
 from sweeper.studies.attributes import attributes_of, id_of, spec_in
 from sweeper.studies.findings import constant_of, findings
 from sweeper.studies.ownership import owner_of, owners_of
-from sweeper.studies.storage import open_storage, study_names
+from sweeper.studies.storage import open_existing_storage, study_names
 from sweeper.studies.trial_records import TrialRecord
 from sweeper.tracking.outbox import waiting
 
 
 def studies_in(store: Store) -> list[optuna.Study]:
     """sweeper's studies, the latest last; creates no database."""
-    if store.embedded_storage and not (store.root / "optuna.db").exists():
+    storage = open_existing_storage(store)
+    if storage is None:
         return []
-    storage = open_storage(store)
     return [optuna.load_study(study_name=name, storage=storage) for name in study_names(storage)]
 
 

@@ -9,9 +9,9 @@ _TRIALS = ("--trials", "--n-trials")
 
 
 def resuming(command: Sequence[str], study: str) -> str:
-    """The command that resumes this study: the same command, with --new replaced by the new study's name."""
-    words = [word for word in command if word != "--new"]
-    if len(words) < len(command):
+    """The command that resumes this study: without --take-over, and with --new replaced by the new study's name."""
+    words = [word for word in command if word not in ("--new", "--take-over")]
+    if "--new" in command:
         words = [*_without(words, _STUDY), "--study", study]
     return shlex.join(words)
 

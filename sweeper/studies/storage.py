@@ -1,6 +1,7 @@
 """Opens and checks Optuna's storage, and finds the names of its studies."""
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -8,11 +9,12 @@ import optuna
 from optuna.storages import RDBStorage
 from sqlalchemy.exc import SQLAlchemyError
 
-from sweeper.errors import SweeperError, first_line
+from sweeper.errors import SweeperError, said
 from sweeper.store import databases, new_database
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 from sweeper.studies.attributes import SPEC
+from sweeper.studies.patient_storage import PatientStorage
 from sweeper.studies.storage_errors import reading
 
 LIBRARY = databases.Library(
@@ -23,21 +25,27 @@ LIBRARY = databases.Library(
 )
 
 
-def open_storage(store: Store) -> RDBStorage:
-    """Optuna's storage; SweeperError if its database cannot be used."""
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def open_storage(store: Store, tell: Callable[[str], None] = _say) -> RDBStorage:
+    """Optuna's storage; SweeperError if its database cannot be used.
+
+    `tell` gets a line when a server goes away later, and one when it is back.
+    """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     store.check_readable()
     with _usable(store), new_database.initialising(store.storage):
         if not check_database(store):
             new_database.make(store.storage, LIBRARY, _create)
-        return _storage(store.storage)
+        return _storage(store.storage, tell)
 
 
 def open_existing_storage(store: Store) -> RDBStorage | None:
     """Optuna's storage, or None if its database does not exist yet; SweeperError if it cannot be used."""
-    with _usable(store):
-        exists = check_database(store)
-    return open_storage(store) if exists else None
+    store.check_readable()
+    return open_storage(store) if check_database(store) else None
 
 
 @contextmanager
@@ -46,13 +54,15 @@ def _usable(store: Store) -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, ImportError, RuntimeError, ValueError, OSError) as error:
-        message = redact(first_line(error))
+        message = redact(said(error))
         raise SweeperError(f"Optuna's storage {redact(store.storage)} cannot be used: {message}") from error
 
 
-def _storage(url: str) -> RDBStorage:
-    options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
+def _storage(url: str, tell: Callable[[str], None] = _say) -> RDBStorage:
+    if not url.startswith("sqlite"):
+        return PatientStorage(url, tell)
     # Optuna's check would load all its migration scripts each time; `check_database` compares the schemas, too.
+    options = {"connect_args": {"timeout": databases.BUSY_SECONDS}}
     return RDBStorage(url, engine_kwargs=options, skip_compatibility_check=True)
 
 
@@ -63,8 +73,9 @@ def _create(url: str) -> None:
 
 
 def check_database(store: Store) -> bool:
-    """Whether Optuna's database exists already; SweeperError if it is not Optuna's, or has another schema."""
-    return databases.check(store.storage, LIBRARY)
+    """Whether Optuna's database exists already; SweeperError if it cannot be used, or has another schema."""
+    with _usable(store):
+        return databases.check(store.storage, LIBRARY)
 
 
 def study_names(storage: RDBStorage) -> list[str]:

@@ -19,6 +19,7 @@ class SearchOptions(Checked):
     (milliseconds an image) limit the parameters, multiply-adds and latency of a winner. `target` (the metric's value)
     and `timeout` (seconds) end the search early; `trial_timeout` (seconds of training) ends a trial. `keep` is how many
     of the best trials keep their weights. `warm_start` names a study of the store from whose trials a new study starts.
+    `take_over` says that the machine of the study's last process is gone.
     """
 
     trials: int = ruled(50, count(1))
@@ -34,3 +35,4 @@ class SearchOptions(Checked):
     trial_timeout: float | None = ruled(None, optional(positive))
     keep: int = ruled(5, count(0))
     warm_start: str | None = ruled(None, optional(text))
+    take_over: bool = ruled(False, boolean)

@@ -108,13 +108,17 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
     store.create()
     leftovers.sweep(store)
     listener(Step("Opening Optuna's database"))
-    storage = open_storage(store)
+
+    def tell(text: str) -> None:
+        listener(Note(text))
+
+    storage = open_storage(store, tell)
     stop.check()
     with ExitStack() as stack:
         stack.enter_context(storage_errors.translated(store))
         stack.enter_context(store.owning(name, checked=True))
         study = lifecycle.find_or_create(storage, name, spec)
-        ownership = stack.enter_context(claimed(store, study, lambda text: listener(Note(text)), stop.check))
+        ownership = stack.enter_context(claimed(store, study, tell, stop.check, take_over=options.take_over))
         study = lifecycle.open_study(storage, name, spec, request.space)
         stack.enter_context(_marks_ended_on_failure(study, stop, ownership))
         if prepared.warm is not None:
@@ -142,7 +146,7 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
         tracker = Tracker(
             store,
             run_metadata.data_record(training_set),
-            lambda text: listener(Note(text)),
+            tell,
             check_owned=ownership.check,
         )
         stop.check()

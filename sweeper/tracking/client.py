@@ -1,7 +1,6 @@
 """Shared access to MLflow: connects, converts errors, checks the store, and finds experiments and runs."""
 
 import json
-import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,8 +27,6 @@ from sweeper.tracking.places import check_experiment, check_run
 PAGE = 1000
 # Every run below a parent run, at any depth, has this tag with the parent run's id.
 ROOT = "sweeper.root"
-# The schemes of addresses that name a database, not a server.
-DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 CONTENT = ("experiments WHERE experiment_id <> 0", "runs", "registered_models")
 LIBRARY = databases.Library(
     "MLflow", CONTENT, Path(mlflow.__file__).parent / "store" / "db_migrations", "mlflow db upgrade"
@@ -105,17 +102,16 @@ def public_uri(store: Store) -> str:
 
 def is_server(store: Store) -> bool:
     """Whether runs go to a server, not directly into a database."""
-    return re.split(r"[+:]", store.tracking_uri)[0] not in DATABASES
+    return not store.tracking_uri.startswith("sqlite")
 
 
 def check_tracking(store: Store, name: str) -> None:
     """Raises SweeperError, before anything is written, if runs of this experiment could not be written.
 
-    Reasons: the server does not answer, or the store was moved after the experiment was created.
+    Reasons: the server does not answer, the store was moved after the experiment was created, or its files are on
+    another machine.
     """
-    if is_server(store):
-        check_server(store)
-    elif store.embedded_tracking and (store.root / "mlflow.db").exists():
+    if is_server(store) or (store.embedded_tracking and (store.root / "mlflow.db").exists()):
         client = connect(store)
         with reaching(store.tracking_uri):
             experiment = client.get_experiment_by_name(name)
@@ -135,14 +131,17 @@ def experiment_id(client: MlflowClient, name: str, store: Store) -> str:
                 "--store"
             )
         return str(experiment.experiment_id)
-    # With a database, MLflow would put artifacts under the current folder; a server chooses the place for them itself.
+    # With a database, MLflow would put artifacts under the current folder; a server chooses their place itself.
     location = None if is_server(store) else (_artifacts(store) / name).as_uri()
     try:
-        return str(client.create_experiment(name, artifact_location=location))
+        created = str(client.create_experiment(name, artifact_location=location))
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
         return experiment_id(client, name, store)  # another process created it first
+    if location is None:
+        check_experiment(client.get_experiment(created), store)
+    return created
 
 
 def restore_command(kind: str, ids: Sequence[str], uri: str) -> str:

@@ -8,6 +8,7 @@ import re
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from mlflow.entities import Experiment, LoggedModel, Run
 from mlflow.utils.file_utils import local_file_uri_to_path
@@ -17,8 +18,11 @@ from sweeper.errors import SweeperError, plain
 from sweeper.store import databases
 from sweeper.store.layout import Store
 from sweeper.store.names import is_id
+from sweeper.store.redaction import redact
 
 MODEL_ID = re.compile(r"m-[0-9a-f]{32}")
+# Hosts of a server that is on this machine, and may make its folders later.
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 # Tables of MLflow whose rows have files: the columns of their ids and of their places.
 _TABLES = {"run": ("runs", "run_uuid", "artifact_uri"), "model": ("logged_models", "model_id", "artifact_location")}
 
@@ -27,11 +31,20 @@ def check_experiment(experiment: Experiment, store: Store) -> None:
     """Raises SweeperError if the files of an experiment, or of its runs and models, lie outside this store.
 
     MLflow keeps absolute addresses: in a moved store it would create the old folder again, and write there. Where the
-    files of runs on a server lie is the server's matter.
+    files of runs on a server lie is the server's matter, unless it has clients write to a folder that is on another
+    machine: they would create one of that name here.
     """
     if store.embedded_tracking:
         _check_location(experiment.name, experiment.artifact_location, store)
         _check_rows(store, experiment.experiment_id)
+    elif urlsplit(store.tracking_uri).hostname not in (None, *LOOPBACK):
+        place = local_path(experiment.artifact_location)
+        if place is not None and not place.parent.exists():
+            raise SweeperError(
+                f"MLflow at {redact(store.tracking_uri)} keeps the files of experiment {plain(experiment.name)} in "
+                f"{plain(place)}, a folder that this machine does not have: start the server with "
+                "--artifacts-destination for a new experiment, or run the command where the folder is"
+            )
 
 
 def check_moved(store: Store) -> None:

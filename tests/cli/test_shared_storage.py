@@ -167,3 +167,22 @@ def waits(workplace, monkeypatch):  # noqa: F811
 def test_command_waits_once_for_signs_of_life_from_other_machines(workplace, waits, words):  # noqa: F811
     workplace.run(*words, "--store", workplace.store, code=1 if words[0] == "stop" else 0)
     assert sum(waits) == ownership.SEEN_SECONDS
+
+
+def test_search_takes_a_study_over_from_a_machine_that_is_gone(workplace, waits):  # noqa: F811
+    places = ["--space", workplace.space, *workplace.places, "--jobs", 1, "--device", "cpu"]
+    words = ["--study", "lost-1", "--trials", 1, "--epochs", 1, "--pruner", "none", "--seed", 2, "--keep", 0]
+    told = workplace.run("search", "tiny", *words, *places, "--take-over").stderr
+    assert "waiting 20 s for a sign of life from the last owner, process " in told
+    assert sum(waits) == ownership.SEEN_SECONDS
+
+
+def test_help_of_taking_over_says_how_long_is_waited(workplace):  # noqa: F811
+    told = " ".join(workplace.run("search", "--help").stdout.split())
+    assert f"wait {ownership.SEEN_SECONDS:.0f} s, not {ownership.STALE_SECONDS:.0f} s, for a sign of life" in told
+
+
+@pytest.mark.parametrize(("command", "code"), [("studies", 0), ("status", 1), ("trials", 1), ("stop", 1)])
+def test_command_that_only_reads_makes_no_storage(workplace, tmp_path, command, code):  # noqa: F811
+    workplace.run(command, "--store", tmp_path, "--storage", f"sqlite:///{tmp_path}/none.db", code=code)
+    assert list(tmp_path.iterdir()) == []

@@ -212,7 +212,7 @@ def test_study_name_that_could_leave_the_store_is_refused(name):
         ("postgresql://host/db?user=me&password=secret&x=1", "postgresql://host/db?user=me&password=***&x=1"),
         ("postgresql://me:my secret@host/db", "postgresql://me:***@host/db"),
         ("postgresql://me:a/b c@host/db", "postgresql://me:***@host/db"),
-        ("postgresql://me@server:secret@host/db", "postgresql://***@server:***@host/db"),
+        ("postgresql://me@server:secret@host/db", "postgresql://me@server:***@host/db"),
         ("mssql+pyodbc:///?odbc_connect=UID%3Dme%3BPWD%3Dsecret", "mssql+pyodbc:///?odbc_connect=***"),
         ("mssql:///?odbc_connect=Driver={A 17};UID=me; PWD=secret=1&x=1", "mssql:///?odbc_connect=***&x=1"),
         ("s3://bucket?access_key=secret&x=1", "s3://bucket?access_key=***&x=1"),
@@ -237,6 +237,8 @@ def test_password_in_an_address_is_hidden(url, shown):
         "MLflow at http://127.0.0.1:5000 cannot be used: ask me@example.com",
         "MLflow at http://127.0.0.1:5000/x cannot be used: ask me@example.com",
         "http://[::1]:5000 does not answer; ask me@example.com",
+        "postgresql+psycopg://me@host:5432/db",
+        "sweeper search tiny --storage 'mysql://me@host/db'",
         "sweeper search tiny --tracking-uri http://host:5000 --set a=b@c --storage postgresql://host:5432/db?sslmode=require",
     ],
 )
@@ -274,3 +276,17 @@ def test_database_in_memory_is_refused(tmp_path, url, option, variable):
     for options, environment in (({option: url}, {}), ({}, {variable: url})):
         with pytest.raises(UsageError, match="a database must be a file or on a server"):
             StoreOptions(tmp_path, **options).resolve(environment)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql+psycopg://me:secret@host/runs", "mysql://host/runs", "mssql+pyodbc://host"]
+)
+def test_database_on_a_server_keeps_no_artifacts_and_is_refused_with_the_server_to_start(tmp_path, url):
+    for options, environment in (({"tracking_uri": url}, {}), ({}, {"MLFLOW_TRACKING_URI": url})):
+        with pytest.raises(
+            UsageError, match=r"start `mlflow server --backend-store-uri .* --artifacts-dest"
+        ) as refused:
+            StoreOptions(tmp_path, **options).resolve(environment)
+        assert "secret" not in str(refused.value)
+        assert redact(url) in str(refused.value)
+    assert StoreOptions(tmp_path, storage=url).resolve({}).storage == url

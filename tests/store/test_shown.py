@@ -52,7 +52,7 @@ def test_address_at_the_end_of_a_json_object_hides_nothing_behind_it():
 
 
 @pytest.mark.parametrize("secret", ["hunter2hunter2", "p@ss/w:rd", "a+b.c*d"])
-@pytest.mark.parametrize("variable", ["MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"])
+@pytest.mark.parametrize("variable", ["MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "PGPASSWORD"])
 def test_values_of_mlflows_variables_are_hidden_everywhere(monkeypatch, variable, secret):
     monkeypatch.setenv(variable, secret)
     assert shown(f"login with '{secret}' refused, {secret}s not") == f"login with '***' refused, {secret}s not"

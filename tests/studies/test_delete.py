@@ -180,9 +180,9 @@ def test_running_study_is_not_deleted(workplace, place):  # noqa: F811
 
 def test_nothing_is_deleted_here_while_mlflow_is_away(workplace, place):  # noqa: F811
     workplace.search("away", "--trials", 1, "--epochs", 1)
-    away = StoreOptions(workplace.store, None, "postgresql://me:secret@127.0.0.1:1/none").resolve({})
+    away = StoreOptions(workplace.store, None, "http://me:secret@127.0.0.1:1").resolve({})
     local, study = place.local("away"), find_study(place.store, "away")
-    with pytest.raises(SweeperError, match=r"^.*postgresql://me:\*\*\*@127.0.0.1:1/none.*$"):
+    with pytest.raises(SweeperError, match=r"^MLflow at http://me:\*\*\*@127.0.0.1:1 cannot be used"):
         delete.remove(away, delete.plan(place.store, study))
     assert place.local("away") == local
     assert study.user_attrs["ended"] == ""

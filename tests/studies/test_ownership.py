@@ -117,6 +117,33 @@ def test_owner_on_another_machine_whose_heartbeat_stands_still_loses_the_study_a
         assert studies[0].user_attrs[OWNER]["token"] == ownership.owner.token
 
 
+@pytest.mark.parametrize(("take_over", "seconds"), [(False, 90), (True, 20)])
+def test_owner_on_a_machine_that_is_gone_is_waited_for_less_long_if_the_user_says_so(
+    stores, studies, monkeypatch, take_over, seconds
+):
+    with monkeypatch.context() as patch:
+        elsewhere(patch)
+        Ownership(stores[0], studies[0]).claim(lambda text: None)
+    waited, told = [], []
+    clock = SimpleNamespace(sleep=waited.append, monotonic=lambda: sum(waited), time=time.time)
+    monkeypatch.setattr(module, "time", clock)
+    Ownership(stores[1], studies[1]).claim(told.append, take_over=take_over)
+    assert sum(waited) == seconds
+    assert told[0].startswith(f"waiting {seconds} s for a sign of life from the last owner, process ")
+    assert told[0].endswith(f" on far, with the store {stores[0].root}")
+
+
+@pytest.mark.usefixtures("hasty")
+def test_owner_that_lives_on_another_machine_keeps_the_study_whatever_the_user_says(stores, studies, monkeypatch):
+    with monkeypatch.context() as patch:
+        elsewhere(patch)
+        alive = claimed(stores[0], studies[0])
+        alive.__enter__()
+    with pytest.raises(SweeperError, match=r"is being run by process \d+ on far"):
+        claimed(stores[1], studies[1], take_over=True).__enter__()
+    alive.__exit__(None, None, None)
+
+
 def test_heartbeat_whose_confirmation_was_lost_counts(stores, studies, monkeypatch):
     ownership = Ownership(stores[0], studies[0])
     ownership.claim(lambda text: None)

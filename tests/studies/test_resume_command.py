@@ -13,6 +13,7 @@ from sweeper.studies import resume_command
         ("sweeper search x --study a --new", "sweeper search x --study x-2"),
         ("sweeper search x --study-name=a --new -q", "sweeper search x -q --study x-2"),
         ("sweeper search x --study a", "sweeper search x --study a"),
+        ("sweeper search x --take-over --study a", "sweeper search x --study a"),
     ],
 )
 def test_command_that_goes_on_is_the_same_but_for_new(typed, resumed):

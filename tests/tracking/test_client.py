@@ -61,10 +61,23 @@ def experiment_at(location):
     return Experiment("1", "tiny", location, "active")
 
 
+def far_server(root):
+    return StoreOptions(root, None, "http://me:secret@far:5000").resolve({})
+
+
 def test_place_of_a_servers_artifacts_is_its_own_matter(tmp_path):
     server = StoreOptions(tmp_path, None, "http://127.0.0.1:1").resolve({})
     for location in ("mlflow-artifacts:/1", "file:///elsewhere/artifacts/tiny"):
         places.check_experiment(experiment_at(location), server)
+    for location in ("mlflow-artifacts:/1", "s3://bucket/1", f"{tmp_path}/1"):
+        places.check_experiment(experiment_at(location), far_server(tmp_path))
+
+
+@pytest.mark.parametrize("location", ["/none/mlruns/1", "file:///none/artifacts/tiny"])
+def test_files_in_a_folder_of_the_servers_own_machine_are_not_put_into_one_of_that_name_here(tmp_path, location):
+    told = r"^MLflow at http://me:\*\*\*@far:5000 keeps the files of experiment tiny in /none/.*--artifacts-destination"
+    with pytest.raises(SweeperError, match=told):
+        places.check_experiment(experiment_at(location), far_server(tmp_path))
 
 
 @pytest.mark.parametrize(

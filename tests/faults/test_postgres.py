@@ -1,0 +1,63 @@
+"""Optuna's storage on a real PostgreSQL server."""
+
+import itertools
+
+import pytest
+from sqlalchemy import create_engine, event, inspect, text
+
+from sweeper.errors import SweeperError
+from sweeper.store.layout import StoreOptions
+from sweeper.studies import patient_storage
+from sweeper.studies.patient_storage import PatientStorage
+from sweeper.studies.storage import open_storage
+from tests.faults.servers import Postgres
+from tests.studies.test_patient_storage import search as searched
+
+pytestmark = [
+    pytest.mark.fault,
+    pytest.mark.skipif(not (Postgres.PROGRAMS / "initdb").exists(), reason="PostgreSQL is not installed"),
+]
+BACK = "Optuna's storage answers again"
+
+
+@pytest.fixture(scope="module")
+def running_server():
+    server = Postgres()
+    server.start()
+    yield server
+    server.remove()
+
+
+def test_study_is_the_same_although_the_server_cuts_connections_again_and_again(running_server, tmp_path, monkeypatch):
+    monkeypatch.setattr(patient_storage, "RETRY_SECONDS", 0.0)
+    url, lines, statements, cuts = running_server.url("cut"), [], itertools.count(1), []
+    expected = searched(PatientStorage(f"sqlite:///{tmp_path}/undisturbed.db", lines.append))
+    storage, other = PatientStorage(url, lines.append), create_engine(url)
+
+    def cut(connection, *_):
+        if next(statements) % 25 == 0:  # no operation has so many
+            with other.begin() as server:
+                process = connection.connection.driver_connection.info.backend_pid
+                cuts.append(server.execute(text(f"SELECT pg_terminate_backend({process}, 60000)")).scalar())
+
+    event.listen(storage.engine, "before_cursor_execute", cut)
+    assert searched(storage) == expected
+    assert len(cuts) > 3
+    assert all(cuts)
+    assert lines.count(BACK) == len(cuts)
+    storage.engine.dispose()
+    other.dispose()
+
+
+def test_database_in_which_mlflow_keeps_its_tables_is_not_taken_for_optunas(running_server):
+    url = running_server.url("mlflow")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE alembic_version (version_num TEXT)"))
+        connection.execute(text("INSERT INTO alembic_version VALUES ('of MLflow')"))
+        connection.execute(text("CREATE TABLE experiments (name TEXT)"))
+    told = r"^postgresql\+psycopg://sweeper:\*\*\*@.*/mlflow has the tables of another program \(alembic_version, exper"
+    with pytest.raises(SweeperError, match=told):
+        open_storage(StoreOptions(storage=url).resolve({}))
+    assert inspect(engine).get_table_names() == ["alembic_version", "experiments"]
+    engine.dispose()
