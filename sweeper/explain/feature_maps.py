@@ -1,8 +1,10 @@
 """The feature maps of every conv and pool layer of a network, for a few images."""
 
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,8 +53,9 @@ def feature_maps(network: RawPixels, images: NDArray[np.uint8]) -> list[FeatureM
     taps = list(_taps(network.network))
     found: dict[str, FeatureMaps] = {}
 
-    def keep(tap: _Tap) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-        def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def keep(tap: _Tap) -> Callable[[nn.Module, tuple[Tensor, ...], Any], None]:
+        def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
+            output = output[0] if isinstance(output, tuple) else output  # a pool may also return places
             maps = output if tap.then is None else tap.then(output.clone())
             # A pool over the whole map may flatten it, and a layer that is used twice counts as it is used last.
             if maps.ndim == 4:
@@ -62,7 +65,8 @@ def feature_maps(network: RawPixels, images: NDArray[np.uint8]) -> list[FeatureM
 
         return hook
 
-    with _hooked([(tap.module, keep(tap)) for tap in taps]), torch.inference_mode():
+    # A network of the user's may print, and commands print JSON to stdout.
+    with _hooked([(tap.module, keep(tap)) for tap in taps]), torch.inference_mode(), redirect_stdout(sys.stderr):
         # Not network(...), which with a test flip would end with the mirror images.
         network.network(network.scaled(torch.tensor(images).contiguous(memory_format=LAYOUT)))
     return list(found.values())
@@ -87,8 +91,9 @@ def _taps(network: nn.Module) -> Iterator[_Tap]:
         yield from _taps_of_resnet(network)
         return
     # With `softmax_output`, the network is the first of two modules in a row.
-    inner = network[0] if isinstance(network, nn.Sequential) and len(network) == 2 else network
-    for name, module in inner.named_modules():
+    if isinstance(network, nn.Sequential) and len(network) == 2 and isinstance(network[1], nn.Softmax):
+        network = network[0]
+    for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d):
             yield _Tap(name, "conv", module)
         elif isinstance(module, POOLS):

@@ -1,5 +1,7 @@
 """What the last hidden layer of a network makes of images: the input of its final classifier."""
 
+import sys
+from contextlib import redirect_stdout
 from typing import Any
 
 import numpy as np
@@ -21,15 +23,16 @@ def hidden_outputs(network: RawPixels, images: NDArray[np.uint8]) -> NDArray[np.
     network.cpu().eval()
     seen: dict[nn.Module, Tensor] = {}  # by layer, in the order in which they ran last
 
-    def keep(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+    def keep(module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
         seen.pop(module, None)
-        seen[module] = inputs[0]
+        seen[module] = next(iter((*inputs, *named.values())))
 
     layers = [module for module in network.network.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
-    handles = [layer.register_forward_pre_hook(keep) for layer in layers]
+    handles = [layer.register_forward_pre_hook(keep, with_kwargs=True) for layer in layers]
     found = []
     try:
-        with torch.inference_mode():
+        # A network of the user's may print, and commands print JSON to stdout.
+        with torch.inference_mode(), redirect_stdout(sys.stderr):
             for start in range(0, len(images), BATCH):
                 batch = torch.tensor(images[start : start + BATCH]).contiguous(memory_format=LAYOUT)
                 inputs = network.scaled(batch)

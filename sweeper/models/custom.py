@@ -5,7 +5,7 @@ import logging
 import random
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import cache
 from typing import Any
@@ -53,6 +53,7 @@ def check_export(config: CustomConfig, input_shape: Shape, n_classes: int) -> No
     with torch.random.fork_rng(devices=[]):
         network = build(config, input_shape, n_classes).eval()
     images, shapes = torch.zeros(2, *input_shape), ({0: torch.export.Dim("images")},)
+    before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)  # torch prints all operations before one that it cannot export
     try:
         with redirect_stderr(io.StringIO()):
@@ -63,7 +64,7 @@ def check_export(config: CustomConfig, input_shape: Shape, n_classes: int) -> No
             f"{config.network} cannot be exported by torch.export, as registered models are: {reason}"
         ) from error
     finally:
-        logging.disable(logging.NOTSET)
+        logging.disable(before)
 
 
 @cache
@@ -89,6 +90,8 @@ def _trace(network: OwnNetwork, arguments: Mapping[str, Any], input_shape: Shape
             try:
                 module = _made(network, arguments, input_shape, n_classes)
                 _check(network, module, input_shape, n_classes)
+                if _keeps_more_than_its_state(module):
+                    _check_state(network, arguments, input_shape, n_classes)
                 return traced.trace(module, input_shape, device)
             except ValueError as error:
                 reason = str(error)
@@ -129,6 +132,38 @@ def _check(network: OwnNetwork, module: nn.Module, input_shape: Shape, n_classes
             raise ValueError(f"{wanted}, got one of {str(output.dtype).removeprefix('torch.')}")
         if output.device.type == "cpu" and not bool(output.isfinite().all()):
             raise ValueError(f"{network.name} gives NaN or infinite logits before any training")
+
+
+def _keeps_more_than_its_state(module: nn.Module) -> bool:
+    """Whether tensors or arrays of the module are not saved with its weights."""
+    saved = {id(tensor) for tensor in module.state_dict(keep_vars=True).values()}
+    for value in (value for part in module.modules() for value in vars(part).values()):
+        inside = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
+        if any(isinstance(each, Tensor | np.ndarray) and id(each) not in saved for each in inside):
+            return True
+    return False
+
+
+def _check_state(network: OwnNetwork, arguments: Mapping[str, Any], input_shape: Shape, n_classes: int) -> None:
+    """Raises ValueError if the state does not decide the logits: loaded again, it would be another network."""
+
+    def seeded(seed: int, call: Callable[[], Any]) -> Any:
+        torch.default_generator.manual_seed(seed)
+        with _seeded():
+            return call()
+
+    with torch.device("cpu"), torch.no_grad():
+        first, second = (
+            seeded(seed, lambda: _made(network, arguments, input_shape, n_classes).eval()) for seed in (0, 1)
+        )
+        second.load_state_dict(first.state_dict())
+        images = torch.rand(2, *input_shape)
+        alike = torch.allclose(seeded(2, lambda: first(images)), seeded(2, lambda: second(images)), equal_nan=True)
+    if not alike:
+        raise ValueError(
+            f"{network.name} must keep in parameters and buffers what decides its logits, but another one with the "
+            "same state gives others: have register_buffer keep what is drawn at random"
+        )
 
 
 def _output(network: OwnNetwork, module: nn.Module, input_shape: Shape) -> Any:

@@ -42,12 +42,27 @@ def build(config: ModelConfig, input_shape: tuple[int, int, int], n_classes: int
 
 def classifier(config: ModelConfig, input_shape: tuple[int, int, int], n_classes: int) -> frozenset[str]:
     """The names of the tensors of the network's classifier. Raises ValueError for one that does not tell it."""
-    import torch
-
     from sweeper.models.classifier import tensors_of_classifier
 
-    with torch.device("meta"):  # no memory for weights
-        return tensors_of_classifier(build(without_weights(config), input_shape, n_classes))
+    return tensors_of_classifier(skeleton(config, input_shape, n_classes))
+
+
+def skeleton(config: ModelConfig, input_shape: tuple[int, int, int], n_classes: int) -> "nn.Module":
+    """The network without memory for weights, to see its layers; on the CPU if a user's code needs their values.
+
+    Draws no random number. Raises ValueError when the network cannot take such images.
+    """
+    import torch
+
+    config = without_weights(config)
+    with torch.random.fork_rng(devices=[]):
+        try:
+            with torch.device("meta"):
+                return build(config, input_shape, n_classes)
+        except ValueError:
+            if not isinstance(config, CustomConfig):
+                raise
+            return build(config, input_shape, n_classes)
 
 
 def without_weights(config: ModelConfig) -> ModelConfig:

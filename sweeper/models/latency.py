@@ -1,7 +1,9 @@
 """Measures how long a network takes for one image, on one core of this machine's CPU. Imports torch only for that."""
 
+import sys
 import time
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import fields, replace
 from statistics import median
 from typing import Any
@@ -39,7 +41,8 @@ def milliseconds(config: ModelConfig, input_shape: tuple[int, int, int], n_class
         image = torch.randn(1, *input_shape).to(memory_format=torch.channels_last)
     torch.set_num_threads(1)
     try:
-        with torch.inference_mode():
+        # A network of the user's may print, and commands print JSON to stdout.
+        with torch.inference_mode(), redirect_stdout(sys.stderr):
             return of_calls(network, image)
     finally:
         torch.set_num_threads(threads)

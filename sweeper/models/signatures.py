@@ -14,6 +14,7 @@ from sweeper.config import RESERVED, CustomConfig, plain_value
 from sweeper.config.fields import ruled
 from sweeper.errors import UsageError, shortened
 from sweeper.models.own_networks import OwnNetwork
+from sweeper.validators import is_number
 
 # What sweeper gives to each network: (channels, height, width), and the number of classes.
 GIVEN = ("input_shape", "n_classes")
@@ -34,7 +35,9 @@ class Argument:
         value = plain_value(raw)
         if self.default is not MISSING and not _is_plain(self.default):
             raise ValueError(f"must be left at its default, because a space file cannot hold such a value, got {raw!r}")
-        return _plain_like(value, self.converted(value))
+        # Without an annotation, the default says that numbers are floats: 0 and 1 may be the ends of a range.
+        like = self.default if not self.shown and is_number(value) else self.converted(value)
+        return _plain_like(value, like)
 
     def converted(self, value: Any) -> Any:
         """The value as the network takes it: an array as a list, say, where the annotation says list."""

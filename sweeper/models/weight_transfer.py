@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from sweeper.config import ModelConfig
-from sweeper.models.families import build, without_weights
+from sweeper.models.families import skeleton
 
 Shape = tuple[int, ...]
 
@@ -46,8 +46,7 @@ def match(found: Mapping[str, Shape], config: ModelConfig, input_shape: tuple[in
 
     Raises ValueError when the network cannot take such images.
     """
-    with torch.device("meta"):
-        network = build(without_weights(config), input_shape, n_classes)
+    network = skeleton(config, input_shape, n_classes)
     own = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     left = {}
     for name, shape in own.items():

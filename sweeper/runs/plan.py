@@ -20,7 +20,7 @@ from sweeper.models import families
 from sweeper.runs import pretrained_weights
 from sweeper.runs.options import TrainingOptions
 from sweeper.runs.study_splits import scalings, splits_of, whole
-from sweeper.spaces.feasibility import check_decayed_layers
+from sweeper.spaces import feasibility
 from sweeper.spaces.space import Space
 from sweeper.store.layout import Store
 from sweeper.studies.spec import RunSpec
@@ -152,9 +152,7 @@ def _check_fit(space: Space, variants: Sequence[str], training_set: TrainingSet)
     for name in variants:
         configuration = space.variant(name).configuration
         try:
-            check_decayed_layers(configuration, families.trace(configuration.model, *shapes))
-            if configuration.train.freeze_epochs:
-                families.classifier(configuration.model, *shapes)
+            feasibility.trace(configuration, *shapes)
         except ValueError as error:
             refuse(
                 f"space {plain(space.name)} does not fit {plain(training_set.name)}: {error}", f"variant {plain(name)}"

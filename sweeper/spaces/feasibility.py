@@ -52,10 +52,13 @@ def check_decayed_layers(configuration: Configuration, network: Sequence[Layer])
 def trace(configuration: Configuration, input_shape: tuple[int, int, int], n_classes: int) -> list[Layer]:
     """The network's layers for images of `input_shape` (channels, height, width).
 
-    Raises ValueError when the network cannot take such images, or `weight_decay_layers` names a layer that it lacks.
+    Raises ValueError when the network cannot take such images, `weight_decay_layers` names a layer that it lacks, or it
+    does not tell the classifier that `freeze_epochs` trains first.
     """
     network = families.trace(configuration.model, input_shape, n_classes)
     check_decayed_layers(configuration, network)
+    if configuration.train.freeze_epochs:
+        families.classifier(configuration.model, input_shape, n_classes)
     return network
 
 

@@ -112,7 +112,7 @@ class _Reader:
         homes = self._homes(key)
         if key not in homes:
             refuse(f"unknown key {plain(key)}{nearest(key, homes)}", override.place)
-        if key == weight_paths.KEY:
+        if key == weight_paths.KEY and weight_paths.are_meant(self.document, self._table("model")):
             value = weight_paths.absolute(value, Path.cwd())
         table = self.document.setdefault(homes[key], {})
         old = table.get(key)

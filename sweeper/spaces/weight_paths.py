@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from sweeper.config import MODEL_FAMILIES, ModelConfig
+
 KEY = "pretrained_file"
 
 
@@ -18,7 +20,8 @@ def absolute(value: Any, folder: Path) -> Any:
 
 def make_absolute(document: dict[str, Any], folder: Path) -> None:
     """Makes the paths in a space's tables absolute, in variants and in conditions, too."""
-    for table in [*_networks(document), document.get("train", {})]:
+    train = document.get("train", {})
+    for table in [*_networks(document), *([train] if are_meant(document, train) else [])]:
         if KEY in table:
             table[KEY] = absolute(table[KEY], folder)
         for definition in table.values():
@@ -34,9 +37,13 @@ def imply_pretrained(document: dict[str, Any]) -> None:
             table.setdefault("pretrained", True)
 
 
+def are_meant(document: dict[str, Any], table: dict[str, Any]) -> bool:
+    """Whether a table of the document means weights: a network of the user's may have an argument of this name."""
+    family = document.get("model", {}).get("family", ModelConfig.family)
+    return table.get("family", family) in tuple(MODEL_FAMILIES)
+
+
 def _networks(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """The tables that describe networks; none of a network of the user's, which may have an argument of this name."""
-    model = document.get("model", {})
-    if model.get("family") == "custom":
-        return []
-    return [table for table in (model, *document.get("variants", {}).values()) if isinstance(table, dict)]
+    """The tables that describe networks of sweeper's own families."""
+    tables = [document.get("model", {}), *document.get("variants", {}).values()]
+    return [table for table in tables if isinstance(table, dict) and are_meant(document, table)]

@@ -1,8 +1,9 @@
 """Registers networks in MLflow's model registry; a registration can be repeated wherever it was killed."""
 
 import shutil
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -86,8 +87,9 @@ class Registry:
             experiment_id = self._client.get_run(run_id).info.experiment_id
             model = self._logged(experiment_id, run_id, identity)
         if model is None:
-            # Export before writing to MLflow: a network that cannot be exported leaves nothing there.
-            with TemporaryDirectory(prefix=EXPORT, dir=self._root) as folder:
+            # Export before writing to MLflow: a network that cannot be exported leaves nothing there. A network of the
+            # user's may print, and commands print JSON to stdout.
+            with TemporaryDirectory(prefix=EXPORT, dir=self._root) as folder, redirect_stdout(sys.stderr):
                 exported = mlflow_model.export(network, example, classes, preprocessing, verdict, Path(folder, MODEL))
                 with reaching(self._uri):
                     model = self._log(experiment_id, run_id, identity, exported, Path(folder, MODEL))

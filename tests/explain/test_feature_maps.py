@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from sweeper.config import ConvNetConfig, MlpConfig, ResNetConfig, TimmConfig
 from sweeper.explain.feature_maps import feature_maps
@@ -83,6 +84,37 @@ def test_watching_a_network_leaves_no_hook_behind():
     feature_maps(network, IMAGES)
     hidden_outputs(network, IMAGES)
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in network.modules())
+
+
+class Own(nn.Module):
+    """A network of the user's: it prints, its pool gives places, too, and it names what it gives to its last layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.pool = nn.Conv2d(1, 2, 3), nn.MaxPool2d(2, return_indices=True)
+        self.head = nn.Linear(2 * 13 * 13, 10)
+
+    def forward(self, images):
+        print("printed by the network")
+        maps, _ = self.pool(self.conv(images))
+        return self.head(input=maps.flatten(1))
+
+
+def test_network_of_the_users_is_looked_at_and_prints_nothing_to_stdout(capsys):
+    network = RawPixels(Own(), [0.5], [0.25]).eval()
+    assert [(one.layer, one.maps.shape[1:]) for one in feature_maps(network, IMAGES)] == [
+        ("conv", (2, 26, 26)), ("pool", (2, 13, 13)),
+    ]  # fmt: skip
+    assert hidden_outputs(network, IMAGES).shape == (3, 2 * 13 * 13)
+    out, err = capsys.readouterr()
+    assert (out, err.count("printed by the network")) == ("", 2)
+
+
+def test_no_layer_of_two_modules_in_a_row_is_left_out():
+    own = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Sequential(nn.Conv2d(2, 3, 26), nn.Flatten()))
+    for network in (own, nn.Sequential(own, nn.Softmax(dim=1))):
+        found = feature_maps(RawPixels(network, [0.5], [0.25]).eval(), IMAGES)
+        assert [one.layer for one in found] == ["0", "1.0"]
 
 
 def test_perceptron_has_no_maps():

@@ -1,4 +1,5 @@
 import json
+import logging
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,7 @@ from torch import nn
 
 from sweeper.config import Configuration, CustomConfig, TrainConfig
 from sweeper.errors import UsageError
-from sweeper.models import families, foreign_calls, latency, own_networks
+from sweeper.models import families, foreign_calls, latency, own_networks, weight_transfer
 from sweeper.models.layers import Layer
 from tests.models.own_code import NETS, forget_code, in_use
 
@@ -96,6 +97,74 @@ class Net(nn.Module):
     assert families.build(found, SHAPE, 5).body[1].weight.shape == (5, 48)
 
 
+def test_layers_of_a_network_whose_code_looks_at_values_are_known_too(tmp_path):
+    code = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, input_shape, n_classes):
+        super().__init__()
+        self.rates = [rate.item() for rate in torch.linspace(0, 0.1, 3)]
+        self.output = nn.Linear(48, n_classes)
+
+    def forward(self, images):
+        return self.output(images.flatten(1))
+"""
+    found = config(tmp_path, code, "Net")
+    torch.manual_seed(1)
+    expected = torch.rand(1)
+    torch.manual_seed(1)
+    assert families.classifier(found, SHAPE, 5) == {"output.weight", "output.bias"}
+    taken = {"output.weight": (5, 48), "output.bias": (5,)}
+    assert weight_transfer.match(taken, found, SHAPE, 5).taken == tuple(taken)
+    assert torch.equal(torch.rand(1), expected)
+
+
+FEATURES = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, input_shape, n_classes):
+        super().__init__()
+        {kept}
+        self.output = nn.Linear(48, n_classes)
+
+    def forward(self, images):
+        return self.output(torch.cos({used}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("kept", "used"),
+    [
+        ("self.directions = torch.randn(48, 48)", "images.flatten(1) @ self.directions"),
+        ("self.directions = [torch.randn(48, 48)]", "images.flatten(1) @ self.directions[0]"),
+        (
+            "self.register_buffer('directions', torch.randn(48, 48), persistent=False)",
+            "images.flatten(1) @ self.directions",
+        ),
+    ],
+)
+def test_network_that_its_saved_weights_do_not_decide_is_refused(tmp_path, kept, used):
+    """Its trained weights would be loaded into another network, which predicts otherwise."""
+    with pytest.raises(ValueError, match=r"^nets:Net must keep in parameters and buffers what decides its logits"):
+        families.trace(config(tmp_path, FEATURES.format(kept=kept, used=used), "Net"), SHAPE, 5)
+
+
+@pytest.mark.parametrize(
+    ("kept", "used"),
+    [
+        ("self.register_buffer('directions', torch.randn(48, 48))", "images.flatten(1) @ self.directions"),
+        ("self.directions = torch.eye(48)", "images.flatten(1) @ self.directions"),
+        ("self.layer = nn.utils.weight_norm(nn.Linear(48, 48))", "self.layer(images.flatten(1))"),
+    ],
+)
+def test_tensors_that_are_saved_or_always_the_same_are_allowed(tmp_path, kept, used):
+    assert families.trace(config(tmp_path, FEATURES.format(kept=kept, used=used), "Net"), SHAPE, 5)
+
+
 MODULE = "from torch import nn\nimport torch\nclass Net(nn.Module):\n"
 INIT = "    def __init__(self, input_shape, n_classes):\n        super().__init__()\n"
 LINEAR = f"{MODULE}{INIT}        self.l = nn.Linear(48, n_classes)\n    def forward(self, x):\n        "
@@ -149,8 +218,10 @@ def test_network_without_its_code_is_refused_with_the_hash(tmp_path, monkeypatch
         families.build(found, SHAPE, 5)
 
 
-def test_network_that_cannot_be_exported_is_told_before_it_is_promoted(tmp_path):
+def test_network_that_cannot_be_exported_is_told_before_it_is_promoted(tmp_path, monkeypatch):
+    monkeypatch.setattr(logging.root.manager, "disable", logging.INFO)
     families.check_export(config(tmp_path), SHAPE, 5)
+    assert logging.root.manager.disable == logging.INFO  # as the program has it that called
     found = config(tmp_path, f"{LINEAR}return self.l(x.flatten(1)) * (1 if x.sum() > 0 else 2)", "Net")
     with pytest.raises(ValueError, match=r"nets:Net cannot be exported by torch.export, as registered models are: "):
         families.check_export(found, SHAPE, 5)

@@ -53,6 +53,13 @@ def test_the_number_of_threads_is_restored_after_an_error(monkeypatch):
         torch.set_num_threads(threads)
 
 
+def test_what_a_network_prints_does_not_go_to_stdout(monkeypatch, capsys):
+    monkeypatch.setattr(latency, "_run", lambda network, image: print("printed by the network") or 1.0)
+    latency.milliseconds(SMALL, SHAPE, 10)
+    out, err = capsys.readouterr()
+    assert (out, set(err.splitlines())) == ("", {"printed by the network"})
+
+
 def test_a_real_network_takes_some_time():
     assert 0 < latency.milliseconds(SMALL, SHAPE, 10) < 60_000
 

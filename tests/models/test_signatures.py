@@ -108,6 +108,18 @@ def test_call_gets_values_of_the_annotated_types():
         signatures.keywords(network(typed), {"depth": 1})
 
 
+@pytest.mark.parametrize(
+    ("value", "found"), [(0, 0.0), (1, 1.0), (0.5, 0.5), (True, True), ("a", "a"), ((1, 2), (1, 2))]
+)
+def test_number_for_an_argument_whose_default_is_a_float_is_one_too(value, found):
+    def net(input_shape, n_classes, rate=0.5, depth=2):
+        pass
+
+    given = signatures.own_arguments(network(net))["rate"].checked(value)
+    assert (given, type(given)) == (found, type(found))
+    assert type(signatures.own_arguments(network(net))["depth"].checked(3)) is int
+
+
 class Bare(nn.Module):
     """A module with torch's own signature."""
 

@@ -1,6 +1,10 @@
 import pytest
 
+from sweeper.config import Configuration, CustomConfig, TrainConfig
 from sweeper.errors import UsageError
+from sweeper.models import code_files
+from sweeper.spaces.feasibility import trace
+from tests.models.own_code import forget_code, in_use
 from tests.spaces.test_reader import minimal, parse
 
 # Three convs, or four with other kernels.
@@ -57,3 +61,17 @@ def test_fixed_values_that_fit_under_no_condition_are_named_as_such():
         parse(text)
     with pytest.raises(UsageError, match=f"the fixed values give no valid network: {reason}"):
         parse(text.replace("'max'", "'avg'"))
+
+
+@pytest.mark.parametrize("freeze_epochs", [0, 1])
+def test_classifier_can_train_first_only_if_the_network_tells_it(tmp_path, monkeypatch, freeze_epochs):
+    forget_code(monkeypatch)
+    sha256 = code_files.read(in_use(tmp_path)).sha256
+    configuration = Configuration(
+        CustomConfig(network="nets:TinyNet", code_sha256=sha256), TrainConfig(freeze_epochs=freeze_epochs)
+    )
+    if freeze_epochs:
+        with pytest.raises(ValueError, match=r"^freeze_epochs must be 0 for a network that does not tell"):
+            trace(configuration, (1, 8, 8), 2)
+    else:
+        assert trace(configuration, (1, 8, 8), 2)

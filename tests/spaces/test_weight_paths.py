@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 
 from sweeper.config import TimmConfig
+from sweeper.models import packages
 from sweeper.spaces import reader
+from tests.models.own_code import forget_code, in_use
 
 TEXT = """
 [model]
@@ -80,6 +82,16 @@ def test_what_is_no_path_is_refused(tmp_path, value):
     with pytest.raises(Exception, match=r"pretrained_file .*(mine.toml|must be)") as refused:
         space(tmp_path, PLAIN.replace("[variants", f"pretrained_file = {value}\n[variants"))
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("family", ["custom", "packaged"])
+def test_argument_of_ones_own_network_with_this_name_is_no_path(tmp_path, monkeypatch, family):
+    forget_code(monkeypatch)
+    in_use(tmp_path, "def net(input_shape, n_classes, pretrained_file: str = ''):\n    pass\n")
+    monkeypatch.setattr(packages, "families", lambda: {"packaged": "nets:net"})
+    own = f'[model]\nfamily = "{family}"\nnetwork = "nets:net"\npretrained_file = "none"\n[variants.baseline]\n'
+    assert space(tmp_path, own).variants["baseline"].configuration.model.arguments == (("pretrained_file", "none"),)
+    assert space(tmp_path, own, "pretrained_file=other").fixed["pretrained_file"] == "other"
 
 
 def test_weights_are_named_for_pretrained_networks_only():

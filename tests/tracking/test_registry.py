@@ -89,6 +89,16 @@ def register(registry, run_id, name="model", identity="id", **changes):
     return registry.register(name, DATA, run_id, identity, **(values | changes))
 
 
+def test_what_a_network_prints_while_it_is_exported_does_not_go_to_stdout(registry, run_id, monkeypatch, capsys):
+    def export(*arguments):
+        print("printed by the network")
+        return stand_ins.export(*arguments)
+
+    monkeypatch.setattr(mlflow_model, "export", export)
+    register(registry, run_id, "printing")
+    assert capsys.readouterr() == ("", "printed by the network\n")
+
+
 def logged_models(client, experiment_id, run_id):
     return client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'")
 
