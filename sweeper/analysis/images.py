@@ -144,7 +144,7 @@ def load_pool(
             notify(event.text)
 
     source = data_source.source_of(study, data_dir, offline, max_bytes)
-    return study_data.load(study, source, listener, fold=fold, purpose="looked at")
+    return study_data.load(study, source, listener, fold=fold)
 
 
 def fresh_networks(

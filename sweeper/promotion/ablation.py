@@ -109,7 +109,7 @@ def plan(request: AblationRequest, listener: Listener, stop: StopRequest) -> Pla
     lifecycle.check_usable(study, store_arguments(store))
     source = data_source.source_of(study, request.data_dir, request.offline, request.max_bytes)
     listener(Step(f"Reading the images of {plain(source.dataset)}"))
-    training_set, split = study_data.load(study, source, listener, purpose="ablated")
+    training_set, split = study_data.load_to_train(study, source, listener, "ablated")
     stop.check()
     planned = _planned(request, study, promoted, training_set, split)
     if not planned.choices:

@@ -78,7 +78,7 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
                 test_evaluation.refuse_retest(ledger, study.study_name, study_id, test_sha256, store_arguments(store))
             ledger.prepare()
         listener(Step(f"Reading the images of {plain(data.dataset)}"))
-        training_set, split = study_data.load(study, data, listener)
+        training_set, split = study_data.load_to_train(study, data, listener, "promoted")
         if options.test:
             # A test set that cannot be loaded ends the command before hours of training, not after them.
             test_evaluation.load(data, training_set.pixel_format, listener)

@@ -22,7 +22,7 @@ from sweeper.studies.trial_records import TrialRecord
 
 
 def load(
-    study: optuna.Study, source: DataSource, listener: Listener, *, fold: int = 0, purpose: str = "promoted"
+    study: optuna.Study, source: DataSource, listener: Listener, *, fold: int = 0, purpose: str = "looked at"
 ) -> tuple[TrainingSet, Split]:
     """Loads the study's training set and its split; that of a fold, counted from 0, if the study has folds.
 
@@ -42,8 +42,16 @@ def load(
             difference = f"study {study.study_name} has {name} {expected}, but the data here have {found}"
             reason = other_images(name, spec.data_options.skip_bad)
             raise SweeperError(f"{difference}: {reason}" if reason else difference)
-    pretrained_weights.check_unchanged(spec, f"study {study.study_name}", offline=source.offline)
     return training_set, splits[fold]
+
+
+def load_to_train(
+    study: optuna.Study, source: DataSource, listener: Listener, purpose: str
+) -> tuple[TrainingSet, Split]:
+    """As `load`, for networks that are trained anew. Raises SweeperError if their pretrained weights have changed."""
+    loaded = load(study, source, listener, purpose=purpose)
+    pretrained_weights.check_unchanged(spec_of(study), f"study {study.study_name}", offline=source.offline)
+    return loaded
 
 
 def constants(training_set: TrainingSet, split: Split, metric: str) -> dict[str, Constant]:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from sweeper.config import Protocol
+from sweeper.config import ModelConfig, Protocol
 from sweeper.images.options import TOLD_BY_CONVERSIONS
-from sweeper.studies.spec import StudySpec
+from sweeper.studies.spec import RunSpec, StudySpec
 
 # What must be equal, so that a score of one study means the same in another; the broadest comes first.
 SCORES = ("data", "reading of the images", "metric", "split")
@@ -25,6 +25,12 @@ def conditions(spec: StudySpec) -> dict[str, Any]:
         "split": spec.split_sha256[:12],
         **{name: getattr(spec.protocol, name) for name in EFFORT},
     }
+
+
+def start_alike(model: ModelConfig, first: RunSpec, second: RunSpec) -> bool:
+    """Whether a network starts from the same weights in both studies: random ones, or files of one hash."""
+    one, other = (spec.pretrained.get(model.weights, {}) for spec in (first, second))
+    return one.get("sha256") == other.get("sha256")
 
 
 def differing(specs: Mapping[str, StudySpec]) -> dict[str, dict[str, Any]]:

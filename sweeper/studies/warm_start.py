@@ -18,7 +18,7 @@ from sweeper.spaces.space import Space
 from sweeper.store.layout import Store
 from sweeper.studies import queries, trial_records
 from sweeper.studies.attributes import SCORE_OF, SPEC, TRIAL, WARM_START, attributes_of, id_of, spec_of
-from sweeper.studies.comparability import differing
+from sweeper.studies.comparability import differing, start_alike
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import TrialRecord
 
@@ -127,7 +127,14 @@ def _of(source: optuna.Study, space: Space, spec: StudySpec) -> WarmStart:
         assert trial.configuration is not None
         if (key := trial.configuration.key()) not in variants:
             first.setdefault(key, trial)
-    scores = [t for t in inside if t.values and other.n_epochs(t.variant) == spec.protocol.epochs]
+    scores = [
+        t
+        for t in inside
+        if t.values
+        and other.n_epochs(t.variant) == spec.protocol.epochs
+        and t.configuration is not None
+        and start_alike(t.configuration.model, other, spec)
+    ]
     why = ""
     if differences := differing({name: other, "this study": spec}):
         why = f"other {', '.join(differences)}"

@@ -6,6 +6,7 @@ import pytest
 from huggingface_hub import constants
 
 from sweeper.analysis import network
+from sweeper.analysis.images import part_of
 from sweeper.store.layout import StoreOptions
 from sweeper.studies.attributes import SPEC
 from tests.engine.inline import InlinePool
@@ -94,6 +95,7 @@ def test_weights_are_the_studys_until_its_end_and_not_needed_behind_it(place, mo
     assert not InlinePool.made
 
     kept = network.find(place.store, "filed:0", "MODEL")  # as good as trial 1, and before it
+    assert part_of(place.store, kept, "validation").images.shape == (15, 1, 16, 16)
     assert kept.configuration.model.weights == f"test_resnet from {folder}"
     assert kept.network.mean.flatten().tolist() == pytest.approx([255 * 0.5])
     assert kept.network.std.flatten().tolist() == pytest.approx([255 * 0.2])
