@@ -73,6 +73,11 @@ def device_of(given: Mapping[str, Any]) -> DeviceOptions:
     return options_of(DeviceOptions, {"engine": os.environ.get("SWEEPER_ENGINE") or DeviceOptions.engine, **given})
 
 
+def most_pixels(given: int | str | None) -> int | None:
+    """The most pixels of an image, from a number or a text such as "108M". Raises UsageError."""
+    return options_of(DataOptions, {"max_pixels": given}).max_pixels
+
+
 def store_of(given: Mapping[str, Any]) -> Store:
     """The store; by default that of the environment, as for a command. Raises UsageError."""
     options = {name: given.get(name) for name in ("store", "storage", "tracking_uri")}

@@ -60,7 +60,7 @@ def _of(options: Any, class_map: Any = None) -> list[str]:
         if field.name in ("dataset", "options") or value == field.default:
             continue
         if field.name == "map":
-            value = os.path.abspath(class_map)
+            value = os.path.abspath(os.path.expanduser(class_map))
         words += _words(field.name, value)
     return words
 

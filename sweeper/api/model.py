@@ -47,22 +47,25 @@ class Model:
     def module(self) -> "nn.Module":
         return self._network.network
 
-    def predict(self, images: Any, *, top: int = 3, skip_bad: bool = False) -> "list[Prediction]":
+    def predict(
+        self, images: Any, *, top: int = 3, skip_bad: bool = False, max_pixels: int | str | None = None
+    ) -> "list[Prediction]":
         """The `top` most probable classes of each image, in the order of the images.
 
         `images` are paths of files and folders, or one; or arrays as `probabilities` takes them. Raises SweeperError,
         naming the files that are no images, unless `skip_bad` leaves them out, and UsageError for what is no image.
+        `max_pixels` is the most pixels that a file may have, such as "108M"; None is 64M.
         """
         if not isinstance(top, int) or isinstance(top, bool) or top < 1:
             raise UsageError(f"top must be an integer of at least 1, got {top!r}")
         from sweeper.analysis import prediction
 
-        paths = _paths(images)
+        paths, most = _paths(images), arguments.most_pixels(max_pixels)
         with translated():
             if paths is None:
                 found_in = (prediction.predict_images(self._network, array, top=top) for array in self._arrays(images))
                 return [each for some in found_in for each in some]
-            found = list(prediction.predict_files(self._store, self._network, paths, top=top))
+            found = list(prediction.predict_files(self._store, self._network, paths, top=top, max_pixels=most))
             bad = [each for each in found if not isinstance(each, prediction.Prediction)]
             if bad and not skip_bad:
                 more = f", nor {len(bad) - 1:,} more" if len(bad) > 1 else ""

@@ -46,8 +46,7 @@ class Promotion:
 
     @property
     def model(self) -> str:
-        registered = self._outcome.registered_champion == self.champion.version
-        return f"{self._outcome.model_name}{'@champion' if registered else '/' + self.champion.version}"
+        return self._outcome.model
 
     @property
     def estimates(self) -> "pd.DataFrame":

@@ -8,7 +8,7 @@ from sweeper.api import arguments
 from sweeper.api.command import in_store, search_command
 from sweeper.api.keywords import SearchKeywords
 from sweeper.api.running import Code, running, use_code
-from sweeper.api.space import Overrides, SpaceLike, override_words, space_of
+from sweeper.api.space import Overrides, SpaceLike, override_words, path_or_name, space_of
 from sweeper.api.study import Study
 from sweeper.data.source import DataSource
 from sweeper.engine.options import DeviceOptions
@@ -60,7 +60,7 @@ def search(
 
         command = ["sweeper.search", source.dataset]  # no command line says the same
         if isinstance(space, str | os.PathLike | None) and not isinstance(given.get("map"), Mapping):
-            named = None if space is None else os.fspath(space)
+            named = path_or_name(space)
             asked_for = given | {"study": study, "new": new}
             words = search_command(source, [asked, training, device], asked_for, named, overrides)
             command = in_store(words, store)

@@ -33,7 +33,12 @@ def space_of(
             except ValueError as error:
                 raise UsageError(f"{error} (space)") from error
             return reader.parse(text, name=UNNAMED, file="space", overrides=overrides)
-    return choice.load(source, None if space is None else os.fspath(space), overrides, notify=notify)
+    return choice.load(source, path_or_name(space), overrides, notify=notify)
+
+
+def path_or_name(space: str | os.PathLike[str] | None) -> str | None:
+    """The space as a command line names it; a path that begins with ~ is in the home."""
+    return None if space is None else os.path.expanduser(os.fspath(space))
 
 
 def override_words(overrides: Overrides) -> list[str]:

@@ -205,13 +205,11 @@ def _show(outcome: "PromotionOutcome", request: "PromotionRequest") -> None:
         click.echo(f"  sweeper ledger{options}")
     elif outcome.test_sha256 is not None and len(outcome.entrants) > 1:
         click.echo(f"  {command} --test")
-    champion = outcome.entrants[0].version
-    if outcome.registered_champion != champion:
+    if outcome.registered_champion != outcome.entrants[0].version:
         click.echo(f"  {command} --replace")
     if store.tracking_file:
         click.echo(f"  sweeper ui{options}")
-    model = "@champion" if outcome.registered_champion == champion else f"/{champion}"
-    serve = ["mlflow", "models", "serve", "-m", f"models:/{outcome.model_name}{model}"]
+    serve = ["mlflow", "models", "serve", "-m", f"models:/{outcome.model}"]
     serve += ["--env-manager", "local", "--port", "5001"]
     click.echo(f"  MLFLOW_TRACKING_URI={shlex.quote(redact(store.tracking_uri))} {shlex.join(serve)}")
 

@@ -1,7 +1,6 @@
 """`sweeper search`: searches a space for the best network."""
 
 import json
-import math
 from typing import TYPE_CHECKING
 
 import click
@@ -31,7 +30,7 @@ from sweeper.errors import SweeperError, UsageError
 from sweeper.runs.options import TrainingOptions
 from sweeper.store.arguments import store_arguments
 from sweeper.store.layout import StoreOptions
-from sweeper.studies.objective import METRICS, check_target
+from sweeper.studies.objective import METRICS
 from sweeper.studies.pruners import AUTO, LEAST_IMAGES, PRUNERS
 from sweeper.studies.samplers import SAMPLERS
 from sweeper.sweep.options import SearchOptions
@@ -186,10 +185,23 @@ def search(
     """
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other")
-    if max_latency is not None and not math.isfinite(max_latency):
-        raise UsageError(f"--max-latency must be a finite number of milliseconds, got {max_latency}")
-    if target is not None:
-        check_target(target, metric)
+    options = checked(
+        SearchOptions,
+        trials=trials,
+        variants_only=variants_only,
+        sampler=sampler,
+        pruner=pruner,
+        metric=metric,
+        max_params=max_params,
+        max_madds=max_madds,
+        max_latency=max_latency,
+        target=target,
+        timeout=timeout,
+        trial_timeout=trial_timeout,
+        keep=keep,
+        warm_start=warm_start,
+        take_over=take_over,
+    )
     space = load_space(source, space_name, overrides, quiet=quiet)
     note_imports(quiet=quiet)
     from sweeper.sweep.request import SearchRequest
@@ -200,23 +212,7 @@ def search(
         space,
         training,
         device,
-        checked(
-            SearchOptions,
-            trials=trials,
-            variants_only=variants_only,
-            sampler=sampler,
-            pruner=pruner,
-            metric=metric,
-            max_params=max_params,
-            max_madds=max_madds,
-            max_latency=max_latency,
-            target=target,
-            timeout=timeout,
-            trial_timeout=trial_timeout,
-            keep=keep,
-            warm_start=warm_start,
-            take_over=take_over,
-        ),
+        options,
         where,
         study=study,
         new=new,

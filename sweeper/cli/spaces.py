@@ -139,6 +139,7 @@ def around(study: str | None, shrink: float, output: Path | None, store: StoreOp
       sweeper spaces around fashion_mnist-lenet5 --output around.toml
       sweeper spaces around fashion_mnist-lenet5 --shrink 0.1
     """
+    from sweeper.models import code_files
     from sweeper.store.atomic import whole_file
     from sweeper.studies.around import around_best
     from sweeper.studies.attributes import spec_of
@@ -163,8 +164,8 @@ def around(study: str | None, shrink: float, output: Path | None, store: StoreOp
     searched = ", ".join(narrowed.space.parameters) or "nothing, one value of each is left"
     click.echo(f"{output}: around trial {narrowed.trials[0]} of {found.study_name}; searched: {searched}")
     spec, path = spec_of(found), found.user_attrs.get(DATA_PATH)
-    command = shlex.join(["sweeper", "search", path or spec.dataset, "--space", str(output)])
-    click.echo(f"\nNext:\n  {command}{store_arguments(where)}")
+    words = ["sweeper", "search", path or spec.dataset, "--space", str(output), *code_files.arguments()]
+    click.echo(f"\nNext:\n  {shlex.join(words)}{store_arguments(where)}")
     if spec.data_options != DataOptions():
         click.echo(f"Add the options by which the study read its images, from: {found.user_attrs.get(COMMAND, '')}")
 

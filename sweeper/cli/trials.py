@@ -12,6 +12,7 @@ import click
 from sweeper.cli.csv_file import csv_file
 from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.errors import UsageError
+from sweeper.events import State
 from sweeper.store.arguments import store_arguments
 from sweeper.store.layout import StoreOptions
 from sweeper.store.shown import shown
@@ -111,6 +112,8 @@ def _show_one(store: "Store", study: str | None, number: int, *, as_json: bool) 
         return
     for line in detail_lines(details, output_width()):
         click.echo(line)
+    if details.record.configuration is None or details.record.state == State.WARM_START:
+        return  # there is nothing to train again
     options = store_arguments(store)
     click.echo("\nNext:")
     click.echo(f"  sweeper train --from {details.study_name}:{number}{options}")

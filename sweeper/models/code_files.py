@@ -85,8 +85,8 @@ def in_use() -> tuple[CodeFile, ...]:
 
 
 def arguments() -> list[str]:
-    """The options that name these files again."""
-    return [word for file in _in_use.values() for word in ("--code", file.path)]
+    """The options that name these files again; each path once, whatever versions of it were used."""
+    return [word for path in dict.fromkeys(file.path for file in _in_use.values()) for word in ("--code", path)]
 
 
 def named(module_name: str) -> CodeFile | None:

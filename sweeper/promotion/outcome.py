@@ -138,6 +138,12 @@ class PromotionOutcome:
     constants: Mapping[str, Constant] = field(default_factory=dict)
 
     @property
+    def model(self) -> str:
+        """The champion's registered model as commands name it: by its alias, or by its version if another has that."""
+        version = self.entrants[0].version
+        return self.model_name + ("@champion" if self.registered_champion == version else f"/{version}")
+
+    @property
     def sentences(self) -> list[str]:
         """All sentences of the verdict, in the order in which they are shown."""
         return [*self.verdict, *self.registration, *self.test_verdict]

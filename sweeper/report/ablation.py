@@ -10,7 +10,6 @@ from sweeper.promotion.ablation_outcome import AblationOutcome
 from sweeper.report.blocks import Block, Commands, Figure, Section, Sentences, Table
 from sweeper.report.subject import Subject
 from sweeper.report.wording import count
-from sweeper.store.arguments import store_arguments
 from sweeper.studies.objective import LABELS
 
 TITLE = "Ablation: is each choice of the champion worth it?"
@@ -28,7 +27,7 @@ def section(subject: Subject) -> Section:
     except SweeperError as error:
         return _without(Sentences([f"It cannot be read: {error}"]), recorded=None)
     if found is None:
-        command = f"sweeper ablate {shlex.quote(subject.name)}{store_arguments(subject.store)}"
+        command = f"sweeper ablate {shlex.quote(subject.name)}{subject.options}"
         what = "To train the champion with each choice set back to the baseline's, and compare"
         said = Sentences(["The champion's choices have not been ablated yet."])
         return _without(said, Commands([(what, command)]))

@@ -14,7 +14,6 @@ from sweeper.report.blocks import Block, Commands, Facts, Heading, Section, Sent
 from sweeper.report.glossary import glossary
 from sweeper.report.subject import Subject
 from sweeper.report.wording import count, score, setting, settings
-from sweeper.store.arguments import store_arguments
 from sweeper.studies import trial_records
 from sweeper.studies.baseline import differences
 from sweeper.studies.findings import constant_of, reference
@@ -64,7 +63,7 @@ def _promoted(
     latencies = {entrant.trial: _milliseconds(subject, entrant, networks) for entrant in outcome.entrants}
     blocks: list[Block] = [
         Sentences([outcome.plain_sentence], lead=True),
-        Facts(_facts(outcome, champion, latencies[champion.trial])),
+        Facts(_facts(outcome, champion, latencies[champion.trial], test_flip=subject.spec.protocol.test_flip)),
         *usage.how_to_use(subject, outcome, networks, classes),
         *finalists.to_quote(outcome, parts),
         *finalists.finalists(outcome, latencies),
@@ -90,13 +89,15 @@ def _promoted(
         "promotion": outcome.summary(),
         "differences": _changed(subject, champion),
         "milliseconds": latencies[champion.trial],
-        "model": usage.model_name(outcome),
+        "model": outcome.model,
         "classes": list(classes),
     }
     return Section(TITLE, "Which network to use, how good it is on new images, and how sure that is.", blocks, data)
 
 
-def _facts(outcome: PromotionOutcome, champion: Entrant, latency: float | None) -> list[tuple[str, str]]:
+def _facts(
+    outcome: PromotionOutcome, champion: Entrant, latency: float | None, *, test_flip: bool
+) -> list[tuple[str, str]]:
     metric, confirm = outcome.metric, champion.confirm
     version = f"{outcome.model_name}, version {champion.version}"
     if outcome.registered_champion == champion.version:
@@ -109,9 +110,11 @@ def _facts(outcome: PromotionOutcome, champion: Entrant, latency: float | None) 
         rows.append(("Test images", "not looked at with this champion"))
     if estimate := with_interval(metric, confirm[metric], confirm["low"], confirm["high"], 1):
         rows.append((f"{LABELS[metric].capitalize()} on confirm images", estimate))
-    rows += [("Parameters", count(champion.n_parameters)), ("Multiply-adds an image", count(champion.n_multiply_adds))]
+    rows.append(("Parameters", count(champion.n_parameters)))
+    passes = "; a prediction takes two such passes (test flip)" * test_flip
+    rows.append(("Multiply-adds an image", count(champion.n_multiply_adds) + passes))
     if latency is not None:
-        rows.append((f"Latency, {DESCRIBED}", f"{latency:.2f} ms"))
+        rows.append((f"Latency, {DESCRIBED}", f"{latency:.2f} ms{passes}"))
     return rows
 
 
@@ -223,7 +226,7 @@ def _next(subject: Subject, workers: int) -> list[Block]:
     """The promotion that would answer the question, and how long it takes on this machine."""
     top, seeds = PromotionOptions.top, PromotionOptions.seeds
     took = cost.of_promotion(subject.spec, subject.trials, top=top, seeds=seeds, workers=workers)
-    promote = f"sweeper promote {shlex.quote(subject.name)} --top {top}{store_arguments(subject.store)}"
+    promote = f"sweeper promote {shlex.quote(subject.name)} --top {top}{subject.options}"
     return [
         Sentences(
             [

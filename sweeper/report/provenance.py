@@ -9,7 +9,6 @@ from sweeper.promotion.recorded import typed
 from sweeper.report.blocks import Block, Commands, Facts, Heading, Listing, Section, Sentences, Table
 from sweeper.report.subject import Subject
 from sweeper.report.wording import count, duration
-from sweeper.store.arguments import store_arguments
 from sweeper.tracking.study_run import StudyRun
 
 # What the search has logged, and the section shows.
@@ -73,7 +72,7 @@ def parts_of(run: StudyRun | None) -> dict[str, int]:
 
 
 def _commands(subject: Subject, ablation_seeds: int | None) -> list[tuple[str, str]]:
-    name, place = shlex.quote(subject.name), store_arguments(subject.store)
+    name, place = shlex.quote(subject.name), subject.options
     lines = []
     if command := subject.status["command"]:
         lines.append(("The search", command))

@@ -1,5 +1,6 @@
 """What a report is about: a study with its trials, its promotion and its looks at the test set, read once."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,8 +8,10 @@ from typing import Any
 import optuna
 
 from sweeper.errors import SweeperError
+from sweeper.models import code_files
 from sweeper.promotion import recorded
 from sweeper.promotion.outcome import PromotionOutcome
+from sweeper.store.arguments import store_arguments
 from sweeper.store.layout import Store
 from sweeper.studies import trial_records
 from sweeper.studies.attributes import id_of, spec_of
@@ -50,6 +53,11 @@ class Subject:
         """The values of the baseline's configuration; empty in a study without one."""
         found = baseline_of(self.spec)
         return found.values() if found else {}
+
+    @property
+    def options(self) -> str:
+        """The options by which a command finds the study and its code; begins with a space, or is empty."""
+        return store_arguments(self.store) + "".join(f" {shlex.quote(word)}" for word in code_files.arguments())
 
     def trial(self, number: int) -> TrialRecord | None:
         return next((trial for trial in self.trials if trial.number == number), None)

@@ -2,7 +2,9 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+from sweeper.models import code_files
 from sweeper.promotion.effects import is_effective
 from sweeper.promotion.outcome import Entrant, PromotionOutcome
 from sweeper.report.blocks import Block, Commands, Facts, Heading, Listing
@@ -17,18 +19,11 @@ MOST_CLASSES = 50
 COLOURS: Mapping[int, str] = {1: "grey", 3: "colour"}
 
 
-def model_name(outcome: PromotionOutcome) -> str:
-    """The champion's registered model as commands name it: by its alias, or by its version if another one has that."""
-    champion = outcome.entrants[0]
-    is_registered = outcome.registered_champion == champion.version
-    return outcome.model_name + ("@champion" if is_registered else f"/{champion.version}")
-
-
 def how_to_use(
     subject: Subject, outcome: PromotionOutcome, networks: NetworkInput | None, classes: Sequence[str]
 ) -> list[Block]:
     """What the champion takes and gives, and the commands that use it; `classes` is empty if they are not known."""
-    model, place = shlex.quote(model_name(outcome)), store_arguments(subject.store)
+    model, place = shlex.quote(outcome.model), subject.options
     return [
         Heading(
             "How to use it", "The model has its preprocessing in it: give it images as they are, and scale nothing."
@@ -39,7 +34,7 @@ def how_to_use(
                 ("What it says of images: files, or folders of them", f"sweeper predict {model} path/to/images{place}"),
                 ("As a file for other programs (ONNX; --format has others)", f"sweeper export {model}{place}"),
                 ("Its score on labelled images of your own", f"sweeper evaluate {model} path/to/folder{place}"),
-                ("In Python", _in_python(model_name(outcome), subject.store)),
+                ("In Python", _in_python(outcome.model, subject.store)),
             ]
         ),
     ]
@@ -48,10 +43,12 @@ def how_to_use(
 def _in_python(model: str, store: Store) -> str:
     """The lines that load the model and use it."""
     words = shlex.split(store_arguments(store))
-    keywords = {
+    keywords: dict[str, Any] = {
         option.removeprefix("--").replace("-", "_"): value
         for option, value in zip(words[::2], words[1::2], strict=True)
     }
+    if files := code_files.arguments()[1::2]:
+        keywords["code"] = files
     arguments = ", ".join([repr(model), *(f"{name}={value!r}" for name, value in keywords.items())])
     return f"import sweeper\nmodel = sweeper.load_model({arguments})\nmodel.predict('path/to/images')"
 

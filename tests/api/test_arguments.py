@@ -206,6 +206,21 @@ def test_space_may_be_a_file_a_dictionary_or_a_parsed_one(tiny, tmp_path, reques
     assert third.space.fixed["lr"] == 1e-3
 
 
+def test_paths_in_the_home_are_found_and_recorded_whole(tiny, tmp_path, monkeypatch, request_of):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "map.toml").write_text('even = ["0", "2"]\nodd = "1"\n')
+    (tmp_path / "mine.toml").write_text("[train]\nlr = 0.5\n[variants.baseline]\n")
+    found = request_of(
+        lambda: sweeper.search("~/tiny.npz", space="~/mine.toml", map="~/map.toml", store="~/store", progress=False)
+    )
+    assert (found.space.fixed["lr"], [new for new, _ in found.source.options.map]) == (0.5, ["even", "odd"])
+    words = found.command
+    given = {option: words[words.index(option) + 1] for option in ("--space", "--map", "--store")}
+    assert given == {
+        option: str(tmp_path / name) for option, name in zip(given, ("mine.toml", "map.toml", "store"), strict=True)
+    }
+
+
 def test_map_may_be_a_dictionary_or_a_file(tiny, tmp_path):
     (tmp_path / "map.toml").write_text('even = ["0", "2"]\nodd = "1"\n')
 

@@ -163,6 +163,16 @@ def test_file_that_is_no_image_is_an_error_unless_it_is_left_out(promoted, place
         model.predict(both, top=0)
 
 
+def test_file_with_more_pixels_is_read_if_it_is_allowed(promoted, place):
+    model = sweeper.load_model(promoted.model, store=place / "store")
+    Image.fromarray(np.zeros((40, 40), np.uint8)).save(place / "large.png")
+    with pytest.raises(sweeper.SweeperError, match=r"large.png cannot be predicted: .* pixels"):
+        model.predict(place / "large.png", max_pixels=100)
+    assert len(model.predict(place / "large.png", max_pixels="1.6K")) == 1
+    with pytest.raises(sweeper.UsageError, match="max_pixels must be a positive number such as 108M, got 'many'"):
+        model.predict(place / "large.png", max_pixels="many")
+
+
 def test_report_is_written_where_it_is_asked_for(study, place, monkeypatch):
     path = study.report(place / "report.json", format="json", progress=False)
     assert json.loads(path.read_text())["study"]["name"] == "finished"

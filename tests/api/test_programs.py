@@ -77,7 +77,7 @@ def test_kernel_that_is_interrupted_saves_the_study_and_the_same_cell_goes_on(fo
         return any("epoch 1:" in path.read_text() for path in folder.glob("store/logs/*/worker-*.log"))
 
     try:
-        client.execute(SEARCH.format(trials=2, epochs=2000))
+        client.execute(SEARCH.format(trials=2, epochs=100_000))
         wait_for("the first epoch", is_training)
         manager.interrupt_kernel()
         stopped = client.get_shell_msg(timeout=DEADLINE)["content"]
@@ -93,7 +93,7 @@ def test_kernel_that_is_interrupted_saves_the_study_and_the_same_cell_goes_on(fo
         assert (
             run("import signal; assert signal.getsignal(signal.SIGINT) is signal.default_int_handler")["status"] == "ok"
         )
-        done = run(SEARCH.format(trials=2, epochs=2000).replace("jobs=2", "jobs=2, timeout=5"))
+        done = run(SEARCH.format(trials=2, epochs=100_000).replace("jobs=2", "jobs=2, timeout=5"))
         assert done["status"] == "ok", done
         assert run("assert study.stopped == 'timeout', study")["status"] == "ok"
     finally:

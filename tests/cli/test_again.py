@@ -89,7 +89,9 @@ def test_what_comes_from_the_other_study_is_told_apart_in_every_table(there, war
     given = [row for row in rows if row["state"] == "warm_start"]
     assert len(given) == N_OLD
     assert not any(row["value"] for row in given)
-    assert "warm start" in there.run("trials", "warm", "--trial", given[0]["number"], *store).stdout
+    shown = there.run("trials", "warm", "--trial", given[0]["number"], *store).stdout
+    assert "warm start" in shown
+    assert "sweeper train" not in shown  # which would be refused
     reference = f"warm:{given[0]['number']}"
     assert "was not trained in it" in error_line(there.run("train", "--from", reference, *store, code=2))
     refused = there.promote("warm", "--trial", given[0]["number"], code=2)

@@ -89,8 +89,12 @@ def test_changed_code_is_refused_with_both_hashes(place, searched):
     assert "1 of" not in place.search("--quiet", trials=3).stderr
 
 
-def test_commands_that_print_what_comes_next_name_the_code(place, searched):
+def test_commands_that_print_what_comes_next_name_the_code(place, searched, tmp_path):
     assert f" --code {place.nets} " in place.search("--quiet").stdout
+    narrowed = place.run("spaces", "around", "own-own", "--output", tmp_path / "narrow.toml").stdout
+    assert f"narrow.toml --code {place.nets}" in narrowed
+    report = place.run("report", "own-own", "--json").stdout
+    assert f"sweeper report own-own --store {place.store} --code {place.nets}" in report
 
 
 @pytest.mark.parametrize(

@@ -109,3 +109,4 @@ def test_last_file_of_a_name_is_the_one_that_spaces_mean(tmp_path):
     assert code_files.named("nets") == second
     assert code_files.by_hash(first.sha256) == first
     assert code_files.in_use() == (first, second)
+    assert code_files.arguments() == ["--code", first.path]

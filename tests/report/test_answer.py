@@ -8,6 +8,7 @@ from sweeper.report import answer
 from sweeper.report.answer import MOST_RANKED, section
 from sweeper.report.blocks import Commands, Facts, Heading, Listing, Sentences, Table
 from sweeper.studies.network_input import NetworkInput
+from tests.models.own_code import forget_code, in_use
 from tests.promotion.test_outcome import TESTED, entrant, outcome
 from tests.report.subjects import subject
 
@@ -91,6 +92,15 @@ def test_a_promotion_is_told_by_its_sentence_its_figures_and_its_finalists():
     assert any("cat taken for dog 7 times." in text for text in texts)
 
 
+@pytest.mark.parametrize("test_flip", [True, False])
+def test_costs_of_a_study_with_a_test_flip_are_told_to_be_of_one_pass(monkeypatch, test_flip):
+    monkeypatch.setattr(answer, "milliseconds", lambda model, shape, n_classes: 0.5)
+    made = replace(subject(*[([0.5],)] * 4, test_flip=test_flip), outcome=outcome(entrants=[entrant(test=None)]))
+    (facts, *_) = (b for b in section(made, NetworkInput((1, 28, 28), 10), 2).blocks if isinstance(b, Facts))
+    told = [name for name, text in facts.rows if text.endswith("; a prediction takes two such passes (test flip)")]
+    assert [name.partition(",")[0] for name in told] == ["Multiply-adds an image", "Latency"] * test_flip
+
+
 def test_finalists_have_a_confirm_column_only_with_confirm_images():
     table, heading = finalists(entrants=[entrant(test=None), entrant(0, test=None)])
     assert "confirm" in table.columns
@@ -168,6 +178,16 @@ def test_metrics_that_equal_the_accuracy_are_told_of_and_not_repeated():
         assert [row[0] for row in table.rows][: len(rows)] == rows
         assert ("balanced accuracy and" in table.caption) == (balanced == 0.9)
         assert "macro recall" in table.caption
+
+
+def test_commands_and_python_name_the_code_of_ones_own_network(tmp_path, monkeypatch):
+    forget_code(monkeypatch)
+    path = in_use(tmp_path)
+    (commands,) = (block for block in promoted(registered_champion="7").blocks if isinstance(block, Commands))
+    *shown, (_, code) = commands.lines
+    assert all(f" --code {path}" in command for _, command in shown)
+    keywords = {keyword.arg: ast.literal_eval(keyword.value) for keyword in ast.parse(code).body[1].value.keywords}
+    assert keywords == {"store": "/nowhere", "code": [str(path)]}
 
 
 def test_the_model_is_loaded_in_python_from_the_same_store():
