@@ -3,7 +3,7 @@
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from math import prod
 from pathlib import Path
 from statistics import median
@@ -75,7 +75,7 @@ def batches(
     `value_range` gives the stored values that became 0 and 255 for training; it is called once, for the first file with
     more than 8 bits a channel. `max_pixels` is the most pixels that an image may have, MOST_PIXELS if None.
     """
-    reader = _Reader(network, cache(value_range), max_pixels or MOST_PIXELS)
+    reader = _Reader(network, cache(partial(_range_or_reason, value_range)), max_pixels or MOST_PIXELS)
     step = max(1, min(batch_size, BATCH_BYTES // prod(network.input_shape)))
     for start in range(0, len(files), step):
         yield reader.read(files[start : start + step])
@@ -84,7 +84,7 @@ def batches(
 class _Reader:
     """What holds for all files."""
 
-    def __init__(self, network: TrainedNetwork, value_range: Callable[[], ValueRange | None], max_pixels: int) -> None:
+    def __init__(self, network: TrainedNetwork, value_range: Callable[[], ValueRange | str], max_pixels: int) -> None:
         channels, height, width = network.input_shape
         self.wanted = Format((width, height), channels == 1)
         self.options = network.preprocessing.options
@@ -96,6 +96,8 @@ class _Reader:
         # The headers alone, to know how many images can be decoded at once.
         inspected = image_files.inspect(wanted, exif=not self.options.no_exif, hashed=False, max_pixels=self.max_pixels)
         headers = [found.header for found in inspected if isinstance(found.header, Header)]
+        if any(header.form.is_deep for header in headers):
+            self.value_range()  # before threads ask for it at once
         n_at_once = 1
         if headers and median(prod(header.size) for header in headers) >= MANY_PIXELS:
             n_at_once = HELD_BYTES // max(_n_held(header) for header in headers)
@@ -116,16 +118,11 @@ class _Reader:
             return Unreadable(file.name, error.strerror or type(error).__name__)
         # Of the very bytes that are decoded, whatever the file held before.
         header = image_files.header_of(io.BytesIO(content), file.name, self.max_pixels, exif=not self.options.no_exif)
-        value_range = None
-        if isinstance(header, Header) and header.form.is_deep:
-            try:
-                value_range = self.value_range()
-            except SweeperError as error:
-                return Unreadable(file.name, f"more than 8 bits a channel, and their range is unknown: {error}")
-            if value_range is None:
-                return Unreadable(file.name, DEEP)
         if isinstance(header, str):
             return Unreadable(file.name, header)
+        value_range = self.value_range() if header.form.is_deep else None
+        if isinstance(value_range, str):
+            return Unreadable(file.name, value_range)
         decoded = image_decoding.pixels_of(content, file.name, header, self.wanted, self.options, value_range)
         if isinstance(decoded, str):
             return Unreadable(file.name, decoded)
@@ -138,6 +135,14 @@ class _Reader:
         if header.is_grey != self.wanted.is_grey:
             told.append("colour to grey" if self.wanted.is_grey else "grey to colour")
         return ", ".join(filter(None, [*told, *conversions([made], background, value_range), *_left_out(header.form)]))
+
+
+def _range_or_reason(value_range: Callable[[], ValueRange | None]) -> ValueRange | str:
+    """The range, or why files with more than 8 bits a channel cannot be read."""
+    try:
+        return value_range() or DEEP
+    except SweeperError as error:
+        return f"more than 8 bits a channel, and their range is unknown: {error}"
 
 
 def _left_out(form: StoredForm) -> Iterator[str]:

@@ -8,7 +8,7 @@ from scipy.special import softmax
 
 from sweeper.analysis import images, network, prediction
 from sweeper.analysis.prediction import Prediction, Unreadable
-from sweeper.errors import UsageError
+from sweeper.errors import SweeperError, UsageError
 from sweeper.images.preprocessing import Preprocessing
 from sweeper.images.value_range import ValueRange
 from sweeper.models.predictor import logits_of
@@ -145,6 +145,23 @@ def test_file_of_more_bits_is_scaled_by_the_range_of_the_training_images_or_refu
     assert found.changed == "values 0 to 4,095 to 8 bits"
     [row] = prediction.probabilities(deep, values.astype(np.uint16))
     assert found.probabilities == pytest.approx(np.sort(row)[::-1])
+
+
+def test_range_of_values_is_asked_for_once_and_not_again_where_it_is_unknown(promoted, champion, tmp_path, monkeypatch):
+    for name in ("a.png", "b.png", "c.png"):
+        (tmp_path / name).write_bytes(deep_png(np.full((28, 28), 4000)))
+    asked = []
+
+    def unknown(store, network):
+        asked.append(network)
+        raise SweeperError("the images are gone")
+
+    monkeypatch.setattr(prediction, "value_range_of", unknown)
+    found = predict(promoted, champion, tmp_path, batch_size=2)
+    assert {each.reason for each in found} == {
+        "more than 8 bits a channel, and their range is unknown: the images are gone"
+    }
+    assert len(asked) == 1
 
 
 def test_array_that_is_no_image_is_refused(champion):
