@@ -166,7 +166,7 @@ def around(study: str | None, shrink: float, output: Path | None, store: StoreOp
     spec, path = spec_of(found), found.user_attrs.get(DATA_PATH)
     words = ["sweeper", "search", path or spec.dataset, "--space", str(output), *code_files.arguments()]
     click.echo(f"\nNext:\n  {shlex.join(words)}{store_arguments(where)}")
-    if spec.data_options != DataOptions():
+    if spec.data_options != DataOptions(depth=1):  # a study keeps the depth at which it has found its classes
         click.echo(f"Add the options by which the study read its images, from: {found.user_attrs.get(COMMAND, '')}")
 
 

@@ -132,6 +132,7 @@ def test_space_around_the_best_loads_and_is_searched_at_once(there, tmp_path):
     file, store = tmp_path / "around.toml", ("--store", there.store)
     shown = there.run("spaces", "around", "old", "--output", file, *store)
     assert f"sweeper search tiny --space {file} " in shown.stdout
+    assert shown.stdout.splitlines()[-1].startswith("  sweeper search")  # the images are read without options
     assert there.run("spaces", "around", "old", *store).stdout == file.read_text()
     space, best = reader.load(str(file)), best_of(trials_of(there, "old"))[0]
     assert set(space.variants) == {"baseline", "best"}
