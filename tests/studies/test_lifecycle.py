@@ -68,7 +68,7 @@ def test_study_of_the_same_files_read_otherwise_is_refused_with_the_reason(tmp_p
     with pytest.raises(UsageError, match=f"^study s cannot go on: the same files {told}"):
         lifecycle.find_resumable(storage, "s", replace(spec, conversions=now, fold_scalings=[scaling]))
     other = replace(spec, conversions=now, data_sha256="1")
-    with pytest.raises(UsageError, match=r"started with data_sha256 .*: the training data, or what .* others: restore"):
+    with pytest.raises(UsageError, match=r"started with data_sha256 .*: the training data, or what .* have changed"):
         lifecycle.find_resumable(storage, "s", other)
     assert lifecycle.find_resumable(storage, "s", replace(spec, conversions=before)) is not None
 
