@@ -51,7 +51,15 @@ def listed(paths: Sequence[Path | str]) -> list[ImageFile | Unreadable]:
     """The files, and in place of a folder the images in it and below, sorted, by their names."""
     found: list[ImageFile | Unreadable] = []
     for path in map(Path, paths):
-        if not path.is_dir():
+        try:
+            is_folder = path.is_dir()
+        except OSError as error:  # such as a name that is too long
+            found.append(Unreadable(str(path), error.strerror or str(error)))
+            continue
+        if "\0" in str(path):
+            found.append(Unreadable(str(path), "a path has no NUL character: in a list, each has a line"))
+            continue
+        if not is_folder:
             found.append(ImageFile(path, str(path), ""))
             continue
         try:

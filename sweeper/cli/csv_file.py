@@ -1,4 +1,4 @@
-"""The file of --csv: whole or not at all, or stdout."""
+"""The file of --csv: whole or not at all, and in place of nothing but such a table; or stdout."""
 
 import sys
 from collections.abc import Iterator
@@ -11,8 +11,12 @@ from sweeper.store.atomic import whole_file
 
 
 @contextmanager
-def csv_file(path: Path) -> Iterator[TextIO]:
-    """The file to write to, which takes the place of `path` at the end. Raises SweeperError if it cannot be written."""
+def csv_file(path: Path, first_column: str) -> Iterator[TextIO]:
+    """The file to write to, which takes the place of `path` at the end.
+
+    Raises SweeperError if it cannot be written, or if `path` is a file that does not begin with this column's name:
+    it may be an image, or a database.
+    """
     if str(path) == "-":
         yield sys.stdout
         return
@@ -21,11 +25,20 @@ def csv_file(path: Path) -> Iterator[TextIO]:
             with _opened(path) as stream:
                 yield stream
         else:
+            if path.exists() and not _is_table(path, first_column):
+                raise SweeperError(f"{path} exists and is no such table: give another name (--csv)")
             with whole_file(path) as temporary, _opened(temporary) as stream:
                 yield stream
                 stream.flush()
     except OSError as error:
         raise SweeperError(f"{path} cannot be written: {error.strerror} (--csv)") from error
+
+
+def _is_table(path: Path, first_column: str) -> bool:
+    """Whether the file is empty, or begins with the column's name."""
+    with path.open("rb") as file:
+        start = file.read(len(first_column) + 1)
+    return not start or start.decode("latin-1").rstrip("\n") in (first_column, f"{first_column},")
 
 
 def _opened(path: Path) -> TextIO:

@@ -145,7 +145,7 @@ def _named(text: str) -> str:
 def _write(path: Path, predictions: "Iterable[Prediction]", top: int) -> None:
     places = ["", *(f"_{place}" for place in range(2, top + 1))]
     columns = [f"{name}{place}" for place in places for name in ("class", "probability")]
-    with csv_file(path) as stream:
+    with csv_file(path, "file") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["file", *columns, "changed"])
         for each in predictions:

@@ -85,7 +85,7 @@ def trials(
             json.dumps({"schema_version": 1, "study_name": found.study_name, "metric": metric, "trials": entries})
         )
     elif csv_path:
-        with csv_file(csv_path) as stream:
+        with csv_file(csv_path, "number") as stream:
             stream.write(_as_csv(listed))
     else:
         from sweeper.cli.trial_lines import trial_lines

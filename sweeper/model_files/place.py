@@ -4,7 +4,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from sweeper.errors import SweeperError
+from sweeper.errors import SweeperError, plain
 from sweeper.model_files.program import ABOUT
 from sweeper.store.atomic import check_writable
 
@@ -17,6 +17,10 @@ HEAD = 64
 
 def check_place(path: Path, form: str) -> None:
     """Raises SweeperError, before anything is computed, for a place to which the file cannot be written."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise SweeperError(f"{plain(path)}: the name of an exported file must be UTF-8 (--output)") from error
     if not path.parent.is_dir():
         raise SweeperError(f"{path} cannot be written: {path.parent} is no folder (--output)")
     if path.exists() and not (path.is_file() and _is_export(path, form)):

@@ -7,6 +7,7 @@ import sys
 import traceback
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import decode_source
 from pathlib import Path
 from types import ModuleType
 
@@ -36,8 +37,8 @@ class CodeFile:
 
     @property
     def text(self) -> str:
-        """The code. Raises UnicodeDecodeError if it is not UTF-8."""
-        return self.content.decode("utf-8")
+        """The code, in the encoding that it declares as Python files do, or UTF-8."""
+        return decode_source(self.content)
 
     @cached_property
     def sha256(self) -> str:
@@ -56,6 +57,8 @@ def read(path: Path) -> CodeFile:
     if path.suffix != ".py" or not path.stem.isidentifier():
         raise UsageError(f"a file of code must be named as a Python module, such as nets.py, got {shown} (--code)")
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise UsageError(f"{shown} is no regular file (--code)")
         with path.open("rb") as stream:
             content = stream.read(MOST_BYTES + 1)
     except OSError as error:
@@ -64,7 +67,7 @@ def read(path: Path) -> CodeFile:
         raise UsageError(f"a file of code must have at most {MOST_BYTES:,} bytes, got more ({shown}, --code)")
     file = CodeFile(str(path.resolve()), content)
     try:
-        tree = ast.parse(file.text, file.name)
+        tree = ast.parse(content, file.name)
     except SyntaxError as error:
         line = f", line {error.lineno}" if error.lineno else ""
         raise UsageError(f"not valid Python: {error.msg} ({shown}{line})") from error

@@ -58,9 +58,13 @@ def in_words(error: BaseException) -> str:
     """What the error says, in one line."""
     if isinstance(error, SystemExit):
         return f"it calls sys.exit({error.code!r})"
-    if isinstance(error, RuntimeError | ValueError) and str(error).strip():
-        return " ".join(str(error).split())
-    return f"{type(error).__name__}: {first_line(error)}" if str(error).strip() else type(error).__name__
+    try:
+        text = str(error).strip()
+    except Exception:  # the error may be of a class of the user's
+        text = ""
+    if isinstance(error, RuntimeError | ValueError) and text:
+        return " ".join(text.split())
+    return f"{type(error).__name__}: {first_line(error)}" if text else type(error).__name__
 
 
 def _end(thread: Thread) -> None:

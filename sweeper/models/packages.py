@@ -6,6 +6,7 @@ import importlib.util
 import json
 import re
 import sys
+from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -100,10 +101,16 @@ def _places(top: str) -> list[str]:
 
 def _is_installed(top: str, places: list[str]) -> bool:
     """Whether all that Python finds under this name belongs to installed distributions."""
-    names = metadata.packages_distributions().get(top, [])
+    names = _distributions().get(top, [])
     folders = [Path(str(metadata.distribution(name).locate_file(""))).resolve() for name in names]
     folders += [folder for folder, modules in _editable() if top in modules]
     return all(any(Path(place).resolve().is_relative_to(folder) for folder in folders) for place in places)
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    """The installed distributions that have each module; looking them all up takes a second or more."""
+    return metadata.packages_distributions()
 
 
 @cache

@@ -27,8 +27,11 @@ class Around:
 def around_best(study: optuna.Study, name: str, shrink: float) -> Around:
     """The study's space, called `name`, with its ranges shrunk to this share, and the study's protocol.
 
-    Raises UsageError if the study searches nothing, and SweeperError if no trial of the space has finished.
+    Raises UsageError if the study searches nothing or `shrink` is no share above 0, and SweeperError if no trial of the
+    space has finished.
     """
+    if not 0 < shrink <= 1:
+        raise UsageError(f"ranges must shrink to a share above 0 and at most 1, got {shrink!r} (--shrink)")
     spec, called = spec_of(study), plain(study.study_name)
     if not spec.space.get("parameters"):
         raise UsageError(f"study {called} searches no parameter: there is nothing to narrow")

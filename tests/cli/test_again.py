@@ -154,6 +154,8 @@ def test_file_for_a_space_that_cannot_be_written_is_refused_in_one_line(there, t
     assert "exists already, and is left as it is" in refused(tmp_path / "mine.toml")
     assert (tmp_path / "mine.toml").read_text() == "mine"
     assert "must end in .toml" in refused(tmp_path / "around.txt")
+    shrunk = there.run("spaces", "around", "old", "--shrink", "nan", "--store", there.store, code=2)
+    assert "ranges must shrink to a share above 0 and at most 1, got nan (--shrink)" in error_line(shrunk)
     missing = refused(tmp_path / "none" / "around.toml", code=1)
     assert "cannot be written: No such file or directory (--output)" in missing
 

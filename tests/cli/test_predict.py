@@ -115,6 +115,26 @@ def test_csv_file_that_cannot_be_written_is_named_and_csv_excludes_json(known, f
     assert run("farm", "--csv", "-", "--json").exit_code == 2
 
 
+def test_csv_takes_the_place_of_nothing_but_such_a_table(known, folder):
+    before = Path("farm/a.png").read_bytes()
+    refused = run("farm", "--csv", "farm/a.png")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "farm/a.png exists and is no such table: give another name (--csv)" in refused.stderr
+    assert Path("farm/a.png").read_bytes() == before
+    Path("found.csv").touch()
+    for _ in range(2):
+        assert run("farm", "--csv", "found.csv").exit_code == 0
+
+
+def test_paths_that_no_file_can_have_hinder_no_other(known, folder):
+    result = run("-", stdin=f"farm/a.png\0farm/b.png\0\n{'x' * 300}\nfarm/b.png")
+    assert result.exit_code == 1
+    assert [line.partition(": ")[0] for line in result.stdout.splitlines()] == ["farm/b.png"]
+    assert "a path has no NUL character: in a list, each has a line" in result.stderr
+    assert f"{'x' * 300}: File name too long" in result.stderr
+    assert "2 paths could not be read" in result.stderr
+
+
 def test_list_of_paths_is_read_from_stdin(known, folder):
     result = run("-", stdin="farm/a.png\n\nfarm\r\nfarm/b.png")
     assert [line.partition(": ")[0] for line in result.stdout.splitlines()] == [

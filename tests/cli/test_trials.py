@@ -46,7 +46,7 @@ def test_top_lists_the_best_and_sort_chooses_others(found):
 def test_csv_has_the_trials_of_json_in_full_precision(found, tmp_path):
     trials = json.loads(found("--json").stdout)["trials"]
     path = tmp_path / "trials.csv"
-    path.write_text("an older list")
+    path.write_text("number,an older list")
     assert found("--csv", path).stdout == ""
     text = path.read_text(encoding="utf-8")
     assert found("--csv", "-").stdout == text
@@ -71,6 +71,8 @@ def test_csv_that_cannot_be_written_and_two_forms_at_once_are_refused(workplace,
     missing = refused("--csv", tmp_path / "none" / "trials.csv")
     assert missing.exit_code == 1
     assert f"{tmp_path}/none/trials.csv cannot be written: No such file or directory (--csv)" in error_line(missing)
+    database = workplace.store / "optuna.db"
+    assert f"{database} exists and is no such table" in error_line(refused("--csv", database))
     both = refused("--csv", "-", "--json")
     assert both.exit_code == 2
     assert "--csv and --json" in error_line(both)

@@ -48,3 +48,8 @@ def test_empty_file_and_a_new_name_are_places(tmp_path, form):
 def test_missing_folder_is_named(tmp_path):
     with pytest.raises(SweeperError, match=r"missing is no folder \(--output\)"):
         check_place(tmp_path / "missing" / "a.onnx", "onnx")
+
+
+def test_name_that_is_not_utf_8_is_refused(tmp_path):
+    with pytest.raises(SweeperError, match=r"must be UTF-8 \(--output\)"):
+        check_place(tmp_path / "\udcff.onnx", "onnx")

@@ -1,5 +1,6 @@
 import dataclasses
 import inspect
+import os
 import sys
 
 import pytest
@@ -110,3 +111,17 @@ def test_last_file_of_a_name_is_the_one_that_spaces_mean(tmp_path):
     assert code_files.by_hash(first.sha256) == first
     assert code_files.in_use() == (first, second)
     assert code_files.arguments() == ["--code", first.path]
+
+
+@pytest.mark.parametrize("content", [b"\xef\xbb\xbfx = '\xc3\xa4'\r\n", b"# coding: latin-1\r\nx = '\xe4'\r\n"])
+def test_file_is_read_in_the_encodings_that_python_reads(tmp_path, content):
+    (tmp_path / "nets.py").write_bytes(content)
+    file = code_files.read(tmp_path / "nets.py")
+    assert code_files.module_of(file).x == "ä"
+    assert "x = 'ä'" in file.text
+
+
+def test_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "nets.py")
+    with pytest.raises(UsageError, match=r"nets.py is no regular file \(--code\)"):
+        code_files.read(tmp_path / "nets.py")

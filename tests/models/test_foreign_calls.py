@@ -67,3 +67,12 @@ def test_prints_go_where_they_went_when_a_call_that_took_for_ever_has_ended():
 def test_lack_of_memory_is_no_fault_of_the_called_code():
     with pytest.raises(MemoryError):
         call(failing(MemoryError()))
+
+
+def test_error_that_cannot_be_shown_is_named():
+    class Silent(ValueError):
+        def __str__(self):
+            raise RuntimeError
+
+    with pytest.raises(ForeignError, match=r"^Silent$"):
+        call(failing(Silent()))

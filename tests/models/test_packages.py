@@ -47,7 +47,7 @@ def site(tmp_path_factory):
 def forget():
     for name in [name for name in sys.modules if name.startswith(("own_nets_of_a_test", "own_edited_nets"))]:
         del sys.modules[name]
-    for cached in (packages.families, packages.code_sha256, packages._editable):
+    for cached in (packages.families, packages.code_sha256, packages._distributions, packages._editable):
         cached.cache_clear()
     importlib.invalidate_caches()
 
