@@ -26,7 +26,7 @@ FLOORS = (
     {"sweep", "promotion"},  # a whole sweep; from its best trials to a champion
     {"runs"},  # trainings recorded in MLflow
     {"engine.start"},  # the engine that a command has chosen
-    {"engine.inline"},  # trains in this process
+    {"engine.inline", "engine.ray"},  # trains in this process; on the nodes of a Ray cluster
     {"engine.local"},  # worker processes on this machine
     {"engine", "studies"},  # where trainings run; Optuna's state
     {"spaces", "tracking"},  # search spaces; MLflow
@@ -56,6 +56,8 @@ RESERVED = {
     # optuna.visualization.
     "optuna": {"sweeper.studies", "sweeper.sweep", "sweeper.promotion", "sweeper.analysis", "sweeper.report"},
     "optuna.distributions": {"sweeper.spaces"},
+    # Not installed with sweeper. No other module knows of Ray's errors and its ways.
+    "ray": {"sweeper.engine.ray.cluster"},
     # Not installed with sweeper: only what writes ONNX files may import them.
     "onnx": {"sweeper.model_files", "sweeper.analysis.quantized"},
     "onnxruntime": {"sweeper.model_files"},
@@ -303,7 +305,8 @@ def test_every_permission_is_used():
 def test_every_library_imported_is_declared():
     setup = configparser.ConfigParser(interpolation=None)
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
-    required = setup["options"]["install_requires"] + setup["options.extras_require"]["onnx"]
+    extras = setup["options.extras_require"]
+    required = setup["options"]["install_requires"] + extras["onnx"] + extras["ray"]
     distributions = [re.match(r"[\w.-]+", line).group() for line in required.split("\n") if line]
     declared = {IMPORT_NAMES.get(name, name.replace("-", "_")) for name in distributions}
     imported = {name.partition(".")[0] for names in import_graph(FILES).values() for name in names}

@@ -69,8 +69,12 @@ def place_of(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def device_of(given: Mapping[str, Any]) -> DeviceOptions:
-    """Where trainings run; the engine is by default that of the environment, as for a command. Raises UsageError."""
-    return options_of(DeviceOptions, {"engine": os.environ.get("SWEEPER_ENGINE") or DeviceOptions.engine, **given})
+    """Where trainings run; engine and cluster are by default those of the environment, as for a command.
+
+    Raises UsageError.
+    """
+    engine, address = os.environ.get("SWEEPER_ENGINE") or DeviceOptions.engine, os.environ.get("RAY_ADDRESS") or None
+    return options_of(DeviceOptions, {"engine": engine, "ray_address": address, **given})
 
 
 def most_pixels(given: int | str | None) -> int | None:

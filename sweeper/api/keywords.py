@@ -25,7 +25,9 @@ class DeviceKeywords(TypedDict, total=False):
     jobs: int | Literal["auto"] | None
     jobs_per_gpu: int | Literal["auto"] | None
     worker_memory: int | str | None
-    engine: Literal["local", "inline"]
+    engine: Literal["local", "inline", "ray"]
+    ray_address: str | None
+    ray_insecure: bool
 
 
 class PlaceKeywords(TypedDict, total=False):

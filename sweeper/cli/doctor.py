@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sweeper.cli.data_options import data_dir_option
-from sweeper.cli.options import json_option, resolve_store, store_options
+from sweeper.cli.options import check_engine, engine_options, json_option, resolve_store, store_options
 from sweeper.store.layout import StoreOptions
 
 if TYPE_CHECKING:
@@ -21,9 +21,20 @@ STYLES = {"ok": "green", "warning": "yellow", "error": "bold red"}
 @click.command()
 @data_dir_option
 @store_options
+@engine_options
 @json_option
-def doctor(data_dir: Path | None, store: StoreOptions, as_json: bool) -> None:
+def doctor(
+    data_dir: Path | None,
+    store: StoreOptions,
+    engine: str,
+    ray_address: str | None,
+    ray_insecure: bool,
+    as_json: bool,
+) -> None:
     """Check libraries, devices, memory, store, databases, disk and data, and say what to do about each problem.
+
+    With --engine ray, also check the cluster: its address, token and versions, and each node's software, processor,
+    clock, and how fast images get there.
 
     Nothing is written. Exit code 1 if there is an error.
 
@@ -33,9 +44,12 @@ def doctor(data_dir: Path | None, store: StoreOptions, as_json: bool) -> None:
     """
     from dataclasses import asdict
 
-    from sweeper.doctor import ERROR, examine
+    from sweeper.doctor import ERROR, examine, examine_cluster
 
+    check_engine(engine)
     checks = list(examine(resolve_store(store), data_dir, os.environ))
+    if engine == "ray":
+        checks += examine_cluster(ray_address or "", insecure=ray_insecure)
     if as_json:
         click.echo(json.dumps({"schema_version": 1, "checks": [asdict(check) for check in checks]}))
     else:

@@ -12,6 +12,7 @@ from click.core import ParameterSource
 from sweeper.cli.values import Folds, Jobs, JobsPerGpu, Size
 from sweeper.config.fields import checked
 from sweeper.engine.options import ENGINES, DeviceOptions
+from sweeper.errors import UsageError
 from sweeper.runs.options import TrainingOptions
 from sweeper.store.layout import Store, StoreOptions
 from sweeper.validators import MOST_INTEGER, MOST_REPEATS, MOST_SEED
@@ -161,8 +162,45 @@ def training_options(function: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
+def engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --engine, --ray-address and --ray-insecure."""
+    return decorated(
+        function,
+        click.option(
+            "--engine",
+            type=click.Choice(ENGINES),
+            default=DeviceOptions.engine,
+            show_default=True,
+            envvar="SWEEPER_ENGINE",
+            show_envvar=True,
+            help="Where trainings run: local starts processes on this machine; inline trains in the process of the "
+            "command, one at a time, with plain lines of progress, for a debugger; ray uses the nodes of a Ray "
+            "cluster (docs/cluster.md).",
+        ),
+        click.option(
+            "--ray-address",
+            metavar="HOST:PORT",
+            envvar="RAY_ADDRESS",
+            show_envvar=True,
+            help="The head of the Ray cluster that --engine ray uses.",
+        ),
+        click.option(
+            "--ray-insecure",
+            is_flag=True,
+            help="Use a Ray cluster that asks for no token: whoever reaches its ports can run programs there.",
+        ),
+    )
+
+
+def check_engine(engine: str) -> None:
+    """Raises UsageError if the command line has options of another engine."""
+    if engine != "ray" and (given := given_parameters() & {"ray_address", "ray_insecure"}):
+        option = min(given).replace("_", "-")
+        raise UsageError(f"--{option} is for --engine ray, the engine is {engine}")
+
+
 def device_options(*, jobs_help: str) -> Decorator:
-    """Adds --jobs, --device, --jobs-per-gpu, --worker-memory and --engine; the command gets them as one `device`.
+    """Adds --jobs, --device, --jobs-per-gpu, --worker-memory, --engine and those of a Ray cluster, as one `device`.
 
     `jobs_help` is the help of --jobs.
     """
@@ -176,9 +214,14 @@ def device_options(*, jobs_help: str) -> Decorator:
             jobs_per_gpu: int | None,
             worker_memory: int | None,
             engine: str,
+            ray_address: str | None,
+            ray_insecure: bool,
             **others: Any,
         ) -> Any:
-            options = checked(DeviceOptions, device, jobs, jobs_per_gpu, worker_memory, engine)
+            check_engine(engine)
+            options = checked(
+                DeviceOptions, device, jobs, jobs_per_gpu, worker_memory, engine, ray_address, ray_insecure
+            )
             return function(*args, device=options, **others)
 
         return decorated(
@@ -205,16 +248,7 @@ def device_options(*, jobs_help: str) -> Decorator:
                 help="Memory limit of a worker on a CPU, such as 4GB: a trial that needs more is pruned. auto is an "
                 "equal share of the available memory.  [default: auto]",
             ),
-            click.option(
-                "--engine",
-                type=click.Choice(ENGINES),
-                default=DeviceOptions.engine,
-                show_default=True,
-                envvar="SWEEPER_ENGINE",
-                show_envvar=True,
-                help="Where trainings run: local starts processes on this machine; inline trains in the process of "
-                "the command, one at a time, with plain lines of progress, for a debugger.",
-            ),
+            engine_options,
         )
 
     return decorate

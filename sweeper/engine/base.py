@@ -107,8 +107,8 @@ class Failure:
 class Died:
     """The worker's process has died and was replaced. `ready` says whether the process had loaded its data.
 
-    `hung` is the reason for which it was killed, if the dispatcher has asked for that. The exit code is None if the
-    process cannot be killed.
+    `hung` is the reason for which it was killed, if the dispatcher has asked for that. The exit code is None if it is
+    not known.
     """
 
     exit_code: int | None
@@ -126,6 +126,8 @@ class Died:
     def __str__(self) -> str:
         if self.hung:
             return f"the worker hung ({self.hung}) and was killed"
+        if self.exit_code is None:
+            return "the worker's process died"
         text = f"the worker ended with exit code {self.exit_code}"
         if self.exit_code == -signal.SIGKILL:
             text += " (killed, maybe by the system for lack of memory)"

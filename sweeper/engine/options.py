@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from sweeper.config.fields import Checked, ruled
-from sweeper.validators import MOST_PER_GPU, count, integer, one_of, optional, text
+from sweeper.validators import MOST_PER_GPU, boolean, count, integer, one_of, optional, text
 
 # As many as four digits can name.
 MOST_JOBS = 9999
-# Processes on this machine; this process, for a debugger.
-ENGINES = ("local", "inline")
+# Processes on this machine; this process, for a debugger; the nodes of a Ray cluster.
+ENGINES = ("local", "inline", "ray")
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class DeviceOptions(Checked):
     once; None means as many as the machine can take. `jobs_per_gpu` is how many share a GPU, with CUDA graphs: 0 means
     the fastest number, None one training without graphs. `worker_memory` (bytes) limits a worker on a CPU; None means
     an equal share of the memory. `engine` is one of ENGINES; it changes no result.
+    `ray_address` is HOST:PORT of the cluster's head; `ray_insecure` accepts a cluster that asks for no token.
     """
 
     device: str = ruled("auto", text)
@@ -26,6 +27,8 @@ class DeviceOptions(Checked):
     jobs_per_gpu: int | None = ruled(None, optional(integer(0, MOST_PER_GPU)))
     worker_memory: int | None = ruled(None, optional(count(1)))
     engine: str = ruled("local", one_of(*ENGINES))
+    ray_address: str | None = ruled(None, optional(text))
+    ray_insecure: bool = ruled(False, boolean)
 
     @property
     def plain_progress(self) -> bool:

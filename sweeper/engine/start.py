@@ -1,7 +1,7 @@
 """Plans and starts the workers of the engine that a command has chosen."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sweeper.data.splits import Indices
 from sweeper.data.training_set import TrainingSet
@@ -11,6 +11,8 @@ from sweeper.engine.local import execution as local_execution
 from sweeper.engine.local import pool
 from sweeper.engine.local.execution import Execution
 from sweeper.engine.options import DeviceOptions
+from sweeper.engine.ray import plan as ray_plan
+from sweeper.engine.ray import start as ray_start
 from sweeper.images.image_set import Scaling
 from sweeper.store.layout import Store
 
@@ -18,9 +20,14 @@ from sweeper.store.layout import Store
 def plan_execution(
     options: DeviceOptions, data_bytes: int, environment: Mapping[str, str], most_jobs: int = sys.maxsize
 ) -> Execution:
-    """Plans the workers for these options, at most `most_jobs`. `data_bytes` is the data's size. Raises UsageError."""
+    """Plans the workers for these options, at most `most_jobs`. `data_bytes` is the data's size.
+
+    Connects to the cluster that they name, if any. Raises UsageError, and SweeperError if that cannot be used.
+    """
     if options.engine == "inline":
         return inline.plan(options, data_bytes, environment)
+    if options.engine == "ray":
+        return ray_plan.plan(options, most_jobs)
     return local_execution.plan_execution(options, data_bytes, environment, most_jobs)
 
 
@@ -39,5 +46,11 @@ def start_workers(
     They belong to `owner`, a study or a training by itself; `owner_id` distinguishes owners of one name. Raises
     SweeperError if the images cannot be written for them, or a worker cannot be started.
     """
-    start = inline.start_workers if execution.engine == "inline" else pool.start_workers
-    return start(training_set, folds, scalings, execution, store=store, owner=owner, owner_id=owner_id)
+    start: dict[str, Callable[..., Engine]] = {
+        "local": pool.start_workers,
+        "inline": inline.start_workers,
+        "ray": ray_start.start_workers,
+    }
+    return start[execution.engine](
+        training_set, folds, scalings, execution, store=store, owner=owner, owner_id=owner_id
+    )

@@ -66,6 +66,16 @@ class _Settings:
     input_size: tuple[_Size, _Size, _Size] | None = None
 
 
+# Weights that another machine has found, by the names that configurations have for them. As with files of code, they
+# are those of the whole process.
+_in_use: dict[tuple[str, str], Pretrained] = {}
+
+
+def use(config: TimmConfig, found: Pretrained) -> None:
+    """Lets `find` give these weights for the network, which another machine has found: nobody asks for them here."""
+    _in_use[config.model_name, config.pretrained_file] = found
+
+
 def find(config: TimmConfig, *, offline: bool) -> Pretrained:
     """The weights that a pretrained network starts from; those of the hub are downloaded unless they are in its cache.
 
@@ -73,6 +83,8 @@ def find(config: TimmConfig, *, offline: bool) -> Pretrained:
     had, or are of another architecture.
     """
     timm_net.check_name(config.model_name)
+    if found := _in_use.get((config.model_name, config.pretrained_file)):
+        return found
     settings = timm.get_pretrained_cfg(config.model_name) or PretrainedCfg()
     if config.pretrained_file:
         return _of_path(Path(config.pretrained_file), config.model_name, settings.to_dict())

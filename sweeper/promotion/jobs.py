@@ -108,7 +108,7 @@ class PromotionJobs:
 
     def logits(self, training: Training, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The trained network's logits for raw images, shape (n, classes)."""
-        return logits_of(self.network(training), images, torch.device(self.execution.devices[0]))
+        return logits_of(self.network(training), images, torch.device(self.execution.device_here))
 
     def predictions(self, trainings: Sequence[Training], part: Indices) -> Predictions:
         """What the trainings' networks make of the images of the part, in the study's metric."""

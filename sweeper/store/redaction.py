@@ -53,8 +53,9 @@ _HEADER = re.compile(
 )
 # A field of JSON whose value is secret.
 _SECRET_FIELD = re.compile(rf"{_NAME}|(?:proxy-)?authorization", re.IGNORECASE)
-# Variables with secrets, of MLflow and PostgreSQL. In characters, the shortest value that is looked for in any text.
-_VARIABLES, _SHORTEST = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "PGPASSWORD"), 6
+# Variables with secrets, of MLflow, PostgreSQL and Ray. In characters, the shortest value that is looked for in any
+# text.
+_VARIABLES, _SHORTEST = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "PGPASSWORD", "RAY_AUTH_TOKEN"), 6
 
 
 def redact(text: str) -> str:

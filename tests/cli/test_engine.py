@@ -120,3 +120,10 @@ def test_debugger_stops_in_a_network_of_ones_own_and_leaving_it_loses_nothing(tm
     again = debugged("c\nc\n" * 9)
     assert again.returncode == 0, again.stderr
     assert "1 complete" in again.stdout + again.stderr
+
+
+@pytest.mark.parametrize("option", [("--ray-address", "head:6390"), ("--ray-insecure",)])
+def test_options_of_a_cluster_need_its_engine(option):
+    result = CliRunner().invoke(main, ["search", "tiny", *option])
+    assert result.exit_code == 2
+    assert f"{option[0]} is for --engine ray, the engine is local" in result.stderr

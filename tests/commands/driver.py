@@ -86,6 +86,7 @@ def run(request):
         fcntl.ioctl(1, termios.TIOCSCTTY, 0)  # this terminal hangs up the session when it goes
     os.dup2(os.open(request["stdin"], os.O_RDONLY | os.O_NOCTTY), 0)
     os.chdir(request["folder"])
+    os.environ.update(request["environment"])
     if request["dataset"]:
         register(Path(request["dataset"]))
     sys.argv = ["sweeper", *request["arguments"]]

@@ -165,6 +165,7 @@ class Driver:
         stand_ins: bool = False,
         templates: bool = True,
         constants: Mapping[str, float] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> Command:
         """Starts `sweeper ARGUMENTS`.
 
@@ -174,7 +175,7 @@ class Driver:
         hangs it up when it closes. `closed`: the numbers of its closed streams. `ignored`: the signals that it ignores
         from the start. With `stand_ins`, it draws and exports nothing. Without `templates`, it creates the tables of
         new databases itself. `constants`: other values of constants ("module:NAME") in the command's own process, such
-        as the seconds that it waits.
+        as the seconds that it waits. `environment`: more environment variables.
         """
         self.started += 1
         folder = self.folder / f"command-{self.started}-{arguments[0]}"
@@ -194,6 +195,7 @@ class Driver:
             "stand_ins": stand_ins,
             "templates": templates,
             "constants": dict(constants or {}),
+            "environment": dict(environment or {}),
         }
         assert self._process.stdin is not None
         assert self._process.stdout is not None

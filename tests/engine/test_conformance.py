@@ -15,6 +15,7 @@ from sweeper.engine import start
 from sweeper.engine.base import Died, Failure, Lost
 from sweeper.engine.job import TrialResult, train_trial
 from sweeper.engine.local.execution import Execution
+from sweeper.engine.ray.pool import RayPool
 from sweeper.events import Note
 from sweeper.store.layout import StoreOptions
 from sweeper.training.checkpoint import holds, read_history
@@ -27,16 +28,20 @@ from tests.training.tiny import CLASSES, tiny_data
 ENGINES = {
     "local": Execution(("cpu",), 1, "channels_last"),
     "inline": Execution(("cpu",), 1, "channels_last", engine="inline"),
+    "ray": Execution(("cpu",), 1, "channels_last", engine="ray"),
 }
-WITH_PROCESSES = ["local"]
+IN_A_CLUSTER = pytest.param("ray", marks=pytest.mark.fault)
+WITH_PROCESSES = ["local", IN_A_CLUSTER]
 OWNER = {"owner": "study", "owner_id": "0" * 32}
 # Longer than an epoch of these trainings, in seconds: what comes although it must not comes within it.
 SILENCE = 0.3
 
 
-@pytest.fixture(scope="module", params=ENGINES)
+@pytest.fixture(scope="module", params=["local", "inline", IN_A_CLUSTER])
 def engine(request, tmp_path_factory):
     """An engine with its data, and a place for its worker; closed, it leaves nothing of the data."""
+    if request.param == "ray":
+        request.getfixturevalue("ray_cluster")
     store = StoreOptions(tmp_path_factory.mktemp(request.param)).resolve({})
     images, labels = fake_images(170, CLASSES, 8, seed=0)
     training_set = TrainingSet(
@@ -235,4 +240,4 @@ def test_limits_lower_how_many_train_at_once_and_are_lifted(engine):
 
 def test_worker_with_a_place_waits_for_nothing(engine):
     assert engine.waiting() == ""
-    assert engine.place(0) == ""  # only a cluster's has a name
+    assert engine.place(0) == ("node-1" if isinstance(engine, RayPool) else "")

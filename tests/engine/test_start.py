@@ -54,5 +54,5 @@ def test_options_that_need_processes_are_refused_for_the_inline_engine(options, 
 
 
 def test_engine_must_be_a_known_one():
-    with pytest.raises(UsageError, match="engine must be one of local, inline, got 'slurm'"):
+    with pytest.raises(UsageError, match="engine must be one of local, inline, ray, got 'slurm'"):
         checked(DeviceOptions, engine="slurm")

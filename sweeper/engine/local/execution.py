@@ -46,9 +46,20 @@ class Execution:
         """The most memory that a trial can have, in bytes: its worker's limit or the smallest GPU; None if unknown."""
         if not self.devices[0].startswith("cuda"):
             return self.worker_memory
+        if self.engine == "ray":  # the GPUs are elsewhere
+            return None
         import torch
 
         return min(torch.cuda.get_device_properties(device).total_memory for device in self.devices)
+
+    @property
+    def device_here(self) -> str:
+        """The device on which the process of the command evaluates what was trained."""
+        if self.engine != "ray" or self.devices[0] == "cpu":
+            return self.devices[0]
+        import torch
+
+        return "cuda" if torch.cuda.is_available() else "cpu"
 
     @property
     def workers(self) -> list[str]:
@@ -64,7 +75,7 @@ def plan_execution(
     worker_memory = options.worker_memory
     found = _devices(device)
     if worker_memory is not None:
-        _check_worker_memory(worker_memory, found)
+        check_worker_memory(worker_memory, found)
     if jobs_per_gpu is not None:
         if not found[0].startswith("cuda"):
             raise UsageError(f"trials can share a CUDA device only, got {found[0]} (--jobs-per-gpu)")
@@ -88,7 +99,8 @@ def plan_execution(
     return Execution(tuple(found[i % len(found)] for i in range(jobs)), threads=1, layout="channels_last")
 
 
-def _check_worker_memory(n_bytes: int, devices: list[str]) -> None:
+def check_worker_memory(n_bytes: int, devices: list[str]) -> None:
+    """Raises UsageError if workers on these devices cannot have this limit."""
     if devices != ["cpu"]:
         raise UsageError(f"a worker's memory can be limited on a CPU only, got {devices[0]} (--worker-memory)")
     if sys.platform != "linux":

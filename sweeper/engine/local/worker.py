@@ -4,7 +4,7 @@ import gc
 import os
 import signal
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -19,6 +19,7 @@ from sweeper.engine.failures import failure_of
 from sweeper.engine.job import TrialJob, TrialResult, train_trial
 from sweeper.engine.local import shared_images
 from sweeper.engine.local.heartbeat import Heartbeat
+from sweeper.engine.local.shared_images import ImagesAndLabels
 from sweeper.events import Note
 from sweeper.models import code_files
 from sweeper.process.signals import SIGNALS
@@ -41,7 +42,7 @@ class WorkerSetup:
 
     `scalings` holds (mean, std) by channel for each fold, or for the only split. `memory` is the most private memory
     that a worker may hold, in bytes; None is no limit. With `graphs`, steps run as CUDA graphs. `code` are files of
-    users' networks, as the command has read them.
+    users' networks, as the command has read them. `read` gives a fold's images where they are in no folder.
     """
 
     images_folder: Path
@@ -52,6 +53,7 @@ class WorkerSetup:
     memory: int | None = None
     graphs: bool = False
     code: Sequence[code_files.CodeFile] = ()
+    read: Callable[[int], tuple[ImagesAndLabels, ImagesAndLabels]] | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def serve(device_name: str, lifeline: Connection, connections: Sequence[Connecti
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     Thread(target=_end_with, args=(lifeline,), daemon=True).start()
     with suppress(EOFError, ConnectionResetError):
-        _work(connections, connections[0].recv(), device_name)
+        work(connections, connections[0].recv(), device_name)
 
 
 def _end_with(lifeline: Connection) -> None:
@@ -84,7 +86,8 @@ def _log_line(text: str) -> None:
         os.write(2, f"{text}\n".encode())
 
 
-def _work(connections: Sequence[Connection], setup: WorkerSetup, device_name: str) -> None:
+def work(connections: Sequence[Connection], setup: WorkerSetup, device_name: str) -> None:
+    """Trains the jobs that arrive on the connections, on each one at a time, until they are closed."""
     if setup.memory is not None:
         memory.limit(setup.memory)
     os.environ |= arithmetic.ENVIRONMENT
@@ -209,7 +212,7 @@ def load_fold(setup: WorkerSetup, fold: int, device: "torch.device") -> "Trainin
 
     mean, std = setup.scalings[fold]
     return on_device(
-        *shared_images.read(setup.images_folder, fold),
+        *(shared_images.read(setup.images_folder, fold) if setup.read is None else setup.read(fold)),
         n_classes=setup.n_classes,
         mean=mean,
         std=std,

@@ -1,0 +1,281 @@
+"""Connects to a Ray cluster, and makes the calls to it; the only module that imports Ray."""
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from sweeper.errors import SweeperError, UsageError, first_line, plain, shortened
+from sweeper.process.signals import SIGNALS
+
+EXTRA = "pip install 'cnn-sweeper[ray]'"
+DOCS = "docs/cluster.md"
+# How long the head may take to accept a connection: it is in the same network.
+REACH_SECONDS = 5.0
+TRIES = 3
+NODE_LABEL = "ray.io/node-id"
+
+_address = ""  # of the cluster that this process is connected to
+_insecure = False  # whether that cluster may do without a token
+
+
+class Trouble(Exception):
+    """A call to an actor has no result, because the actor is gone; the text says why."""
+
+
+class NodeLost(Trouble):
+    """The actor's node is gone or cannot be reached. `planned` says that it was shut down in an orderly way."""
+
+    def __init__(self, text: str, *, planned: bool = False) -> None:
+        super().__init__(text)
+        self.planned = planned
+
+
+class NotCreated(Trouble):
+    """The actor's process cannot be what it should be, such as without the program's modules."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node of the cluster; `cpus` and `gpus` are what it offers, used or not."""
+
+    id: str
+    name: str
+    cpus: float
+    gpus: float
+
+
+def connect(address: str, *, insecure: bool) -> None:
+    """Connects this process to the cluster whose head listens at HOST:PORT, unless it is connected already.
+
+    Never starts a cluster. Unless `insecure`, Ray's token must be here. Raises UsageError for a bad address, and
+    SweeperError, in one line, if Ray is missing or the cluster cannot be used.
+    """
+    global _address, _insecure
+    host, port = _parsed(address)
+    if _address:
+        if _address != address:
+            raise SweeperError(f"this process is connected to the Ray cluster at {_address} already (--ray-address)")
+        return
+    _check_reached(host, port, address)
+    os.environ["RAY_gcs_server_port_wait_time_s"] = str(TRIES)  # noqa: SIM112 (Ray reads this name; 20 by default)
+    if not insecure:
+        os.environ["RAY_AUTH_MODE"] = "token"  # Ray reads it when it is imported
+    ray = _ray()
+    if ray.is_initialized():
+        raise SweeperError("this program has called ray.init already: leave that to sweeper, or end it by ray.shutdown")
+    # It prints the deaths of workers to stdout, among the results, whatever `log_to_driver` says.
+    ray._private.worker.print_to_stdstream = lambda data, ignore_prefix: None
+    try:
+        with _handlers_kept(), _silent():
+            ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level="CRITICAL",
+            )
+    except SweeperError:
+        raise
+    except Exception as error:  # Ray raises all kinds
+        raise SweeperError(_refusal(error, address)) from error
+    _address, _insecure = address, insecure
+
+
+def requires_token() -> bool:
+    """Whether the cluster must ask whoever connects for a token."""
+    return not _insecure
+
+
+def disconnect() -> None:
+    """Ends the connection, if there is one."""
+    global _address
+    if _address:
+        with _handlers_kept():
+            _ray().shutdown()
+        _address = ""
+
+
+def put(value: Any) -> Any:
+    """Puts a value into the cluster, and returns a reference to it; arrays are read without a copy on each node."""
+    return _ray().put(value)
+
+
+def get(reference: Any) -> Any:
+    """The value of a reference that `put` has made."""
+    return _ray().get(reference)
+
+
+def start(actor: type, *, concurrency: int, resources: Mapping[str, float], avoid: Sequence[str] = ()) -> Any:
+    """Asks for an actor on a node that has these resources and is not among those to avoid, by id.
+
+    It runs `concurrency` calls at once, in threads. Nothing starts it again, and no call is made twice.
+    """
+    options: dict[str, Any] = {"max_restarts": 0, "max_task_retries": 0, "max_concurrency": concurrency, **resources}
+    if avoid:
+        options["label_selector"] = {NODE_LABEL: f"!in({','.join(avoid)})"}
+    else:
+        options["scheduling_strategy"] = "SPREAD"
+    return _ray().remote(actor).options(**options).remote()
+
+
+def start_on(node: Node, actor: type) -> Any:
+    """Asks for an actor on this node that takes none of its resources."""
+    options = {"max_restarts": 0, "max_task_retries": 0, "num_cpus": 0, "label_selector": {NODE_LABEL: node.id}}
+    return _ray().remote(actor).options(**options).remote()
+
+
+def wait(references: Sequence[Any], seconds: float) -> list[Any]:
+    """Those references whose results have arrived; waits up to `seconds` for the first of them."""
+    ray = _ray()
+    done, _ = ray.wait(list(references), num_returns=1, timeout=seconds)
+    if done:
+        done, _ = ray.wait(list(references), num_returns=len(references), timeout=0)
+    return list(done)
+
+
+def wait_for_all(references: Sequence[Any], seconds: float) -> None:
+    """Waits until all have ended, with a result or without, up to `seconds`."""
+    if references:
+        with suppress(Exception):  # the cluster may be gone
+            _ray().wait(list(references), num_returns=len(references), timeout=seconds)
+
+
+def result(reference: Any, seconds: float | None = None) -> Any:
+    """The result of a call. Raises Trouble if its actor is gone, and TimeoutError after `seconds`."""
+    from ray import exceptions
+
+    try:
+        return _ray().get(reference, timeout=seconds)
+    except exceptions.GetTimeoutError as error:
+        raise TimeoutError from error
+    except exceptions.ActorUnavailableError as error:
+        raise NodeLost(shortened(first_line(error))) from error
+    except exceptions.ActorDiedError as error:
+        text = str(error)
+        if error.actor_init_failed:
+            raise NotCreated(_last_line(text)) from error
+        if error.preempted or "node has died" in text or "raylet" in text.lower():
+            raise NodeLost(_last_line(text), planned=error.preempted or "terminated expectedly" in text) from error
+        raise Trouble(_last_line(text)) from error
+    except (exceptions.NodeDiedError, exceptions.ObjectLostError, exceptions.ActorUnschedulableError) as error:
+        raise NodeLost(shortened(first_line(error))) from error
+
+
+def kill(actor: Any) -> None:
+    """Kills an actor's process, or withdraws it if it has none yet."""
+    with suppress(Exception):  # it may be dead, and its node as well
+        _ray().kill(actor)
+
+
+def nodes() -> list[Node]:
+    """The nodes that are alive, as far as the head knows."""
+    return [
+        Node(
+            id=found["NodeID"],
+            name=found.get("NodeName") or found["NodeManagerAddress"],
+            cpus=found["Resources"].get("CPU", 0.0),
+            gpus=found["Resources"].get("GPU", 0.0),
+        )
+        for found in _ray().nodes()
+        if found["Alive"]
+    ]
+
+
+def free(resource: str) -> float:
+    """How much of a resource (CPU or GPU) nobody uses in the whole cluster."""
+    return float(_ray().available_resources().get(resource, 0.0))
+
+
+def version() -> str:
+    """Ray's version here."""
+    return str(_ray().__version__)
+
+
+def own_node_id() -> str:
+    """The id of the node on which this process runs."""
+    return str(_ray().get_runtime_context().get_node_id())
+
+
+def _ray() -> Any:
+    try:
+        import ray
+    except ImportError as error:
+        raise SweeperError(f"Ray is not installed: {EXTRA}, here and on all nodes (--engine ray)") from error
+    return ray
+
+
+def _parsed(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 1 << 16 or "/" in host:
+        raise UsageError(
+            f"a Ray cluster's address must be HOST:PORT, that of its head, got {plain(address) if address else 'none'} "
+            "(--ray-address)"
+        )
+    return host.strip("[]"), int(port)
+
+
+def _check_reached(host: str, port: int, address: str) -> None:
+    """Ray itself would try for half a minute."""
+    try:
+        socket.create_connection((host, port), REACH_SECONDS).close()
+    except OSError as error:
+        raise SweeperError(
+            f"no Ray cluster can be reached at {plain(address)}: {error.strerror or error}; start its head there with "
+            f"`ray start --head --port={port}`, see {DOCS} (--ray-address)"
+        ) from error
+
+
+@contextmanager
+def _handlers_kept() -> Iterator[None]:
+    """Keeps this process's signal handlers: Ray puts its own in their place."""
+    if threading.current_thread() is not threading.main_thread():  # Ray then sets none, and nobody may
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Drops what this process writes to its standard error: Ray's C++ code warns there of every try to connect."""
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
+
+
+def _refusal(error: BaseException, address: str) -> str:
+    """What Ray says of a cluster that it cannot join, in one line, with the remedy."""
+    text = " ".join(str(error).split())
+    cause = f"{text} {error.__cause__ or ''}"
+    if "ersion mismatch" in text:
+        return (
+            f"the Ray cluster at {address} has another version of Ray or Python than this machine, and they must be "
+            f"the same: {shortened(text)} (--ray-address)"
+        )
+    if "AuthToken" in cause or "token" in text:
+        return (
+            f"the Ray cluster at {address} does not take this machine's token: the same must be in ~/.ray/auth_token, "
+            f"or in the file that RAY_AUTH_TOKEN_PATH names, on all machines; see {DOCS} (--ray-address)"
+        )
+    if "No node info found" in cause:
+        return (
+            f"this machine has no node of the Ray cluster at {address}, which the command needs: start one with "
+            f"`ray start --address={address} --num-cpus=0`, or run the command on the head's machine (--ray-address)"
+        )
+    return f"the Ray cluster at {address} cannot be used: {shortened(text)} (--ray-address)"
+
+
+def _last_line(text: str) -> str:
+    return shortened(([line.strip() for line in text.splitlines() if line.strip()] or [""])[-1])

@@ -1,0 +1,65 @@
+"""Decides which nodes of a cluster train the trials of one study: those that compute the same, bit by bit."""
+
+from sweeper.engine.ray import cluster, environment
+from sweeper.engine.ray.actor import Contact
+from sweeper.errors import SweeperError
+
+
+class Nodes:
+    """The nodes of the cluster as an engine uses them; `unit`, CPU or GPU, is what each of its actors takes one of.
+
+    The first actor's processor or GPU is that of all: another kind rounds in another way.
+    """
+
+    def __init__(self, unit: str) -> None:
+        self.unit = unit
+        self._software = environment.software()
+        self._kind = ""
+        self._unfit: dict[str, str] = {}  # why nodes are not used, by id
+
+    def place_of(self, contact: Contact) -> cluster.Node:
+        """The node on which an actor is. Raises SweeperError if the cluster asks for no token, and must."""
+        if cluster.requires_token() and not contact.token:
+            raise SweeperError(
+                "the Ray cluster asks nobody for a token: whoever reaches its ports can run programs there. Start its "
+                f"nodes with RAY_AUTH_MODE=token, see {cluster.DOCS}, or accept that with --ray-insecure"
+            )
+        known = {node.id: node for node in cluster.nodes()}
+        return known.get(contact.node) or cluster.Node(contact.node, contact.node[:8], 0, 0)
+
+    def complaint(self, contact: Contact) -> str:
+        """Why the actor's node cannot be used; empty if it can."""
+        reason = environment.difference(contact.software, self._software)
+        return reason or (self._other_kind("processor", contact.processor) if self.unit == "CPU" else "")
+
+    def complaint_of_gpu(self, name: str) -> str:
+        """Why the node of an actor on this GPU cannot be used; empty if it can."""
+        return self._other_kind("GPU", name) if self.unit == "GPU" else ""
+
+    def avoid(self, node: cluster.Node, reason: str) -> None:
+        """Lets no further actor be placed on the node. Raises SweeperError if no node is left."""
+        self._unfit[node.id] = f"{node.name} is not used: {reason}"
+        if not any(self._offered(other) for other in cluster.nodes() if other.id not in self._unfit):
+            raise SweeperError(f"no node of the Ray cluster can be used: {self._unfit[node.id]} ({cluster.DOCS})")
+
+    def avoided(self) -> list[str]:
+        """The ids of the nodes that are not used."""
+        return list(self._unfit)
+
+    def waiting(self, n: int) -> str:
+        """What `n` actors without a place wait for."""
+        n_there = sum(self._offered(node) for node in cluster.nodes() if node.id not in self._unfit)
+        n_busy = max(0.0, n_there - cluster.free(self.unit))
+        text = f"Waiting for {n} {self.unit}{'s' * (n > 1)} in the Ray cluster, {n_busy:g} of {n_there:g} busy"
+        return "; ".join([text, *self._unfit.values()])
+
+    def is_alive(self, node: cluster.Node) -> bool:
+        """Whether the node is still in the cluster, as far as its head knows."""
+        return any(other.id == node.id for other in cluster.nodes())
+
+    def _other_kind(self, what: str, name: str) -> str:
+        self._kind = self._kind or name
+        return "" if name == self._kind else f"its {what} is {name}, that of the first node is {self._kind}"
+
+    def _offered(self, node: cluster.Node) -> float:
+        return node.gpus if self.unit == "GPU" else node.cpus

@@ -1,0 +1,139 @@
+import os
+from types import SimpleNamespace
+
+import pytest
+
+from sweeper.config import Configuration, ConvNetConfig, TrainConfig
+from sweeper.engine.base import Died, Failure
+from sweeper.engine.job import InitialWeights, TrialJob, TrialResult
+from sweeper.engine.local.worker import Ready, WorkerSetup
+from sweeper.engine.ray import actor, node_folders
+from sweeper.engine.ray.actor import Worker
+from sweeper.engine.ray.weights import Weights
+from tests.engine.fakes import metrics
+
+IMAGES = ["images of fold 0", "images of fold 1"]
+
+
+@pytest.fixture
+def started(tmp_path, monkeypatch):
+    """Starts an actor in this process, whose worker does what the function says with its connection and setup."""
+    folders = iter(range(10))
+    monkeypatch.setattr(node_folders, "make", lambda: _made(tmp_path / f"actor-{next(folders)}"))
+    monkeypatch.setattr(actor.os, "dup2", lambda *descriptors: None)
+    monkeypatch.setattr(actor, "cluster", SimpleNamespace(get=lambda reference: reference, own_node_id=lambda: "n"))
+
+    def start(do):
+        monkeypatch.setattr(actor, "work", lambda connections, setup, device: do(connections[0], setup))
+        setup = WorkerSetup(images_folder=tmp_path, n_classes=2, scalings=[], threads=1, layout="channels_last")
+        worker = Worker()
+        return worker, worker.begin(setup, "cpu", 1, IMAGES)
+
+    return start
+
+
+def _made(folder):
+    folder.mkdir()
+    return folder
+
+
+def job(**others):
+    configuration = Configuration(ConvNetConfig(), TrainConfig())
+    return TrialJob(0, configuration, 2, 5, "/the/store/trial-0", "data", **others)
+
+
+def write_log(worker, text):
+    with open(worker._folder / "log", "a") as log:
+        log.write(text)
+
+
+def test_contact_says_where_and_what_the_process_is(started, monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    found = actor.Contact(**Worker().contact())
+    assert found.node == "n"
+    assert found.token
+    assert set(found.software) == {"sweeper", "torch", "Python"}
+
+
+def test_each_message_brings_the_new_files_and_lines_of_the_log(started):
+    def train(connection, setup):
+        assert setup.read(1) == "images of fold 1"
+        connection.send(Ready())
+        given = connection.recv()
+        assert given.checkpoint.read_bytes() == b"from the store"
+        given.checkpoint.write_bytes(b"epoch 1")
+        write_log(worker, "epoch 1\n")
+        connection.send(metrics(1, 0.5))
+        assert connection.recv() is True
+        given.weights.write_bytes(b"weights")
+        write_log(worker, "done\n")
+        connection.send(TrialResult(None))
+        connection.recv()
+
+    worker, begun = started(train)
+    assert begun.messages == ()
+    reply = worker.train(0, job(), {"checkpoint.safetensors": b"from the store"}, None, None, None)
+    assert [message.epoch for message in reply.messages] == [1]
+    assert (reply.new_files, reply.log) == ({"checkpoint.safetensors": b"epoch 1"}, b"epoch 1\n")
+    reply = worker.answer(0, True)
+    assert reply.messages == [TrialResult(None)]
+    assert (reply.new_files, reply.log) == ({"model.safetensors": b"weights"}, b"done\n")
+
+
+def test_worker_that_ends_is_dead_and_its_last_lines_arrive(started):
+    def end(connection, setup):
+        connection.send(Ready())
+        connection.recv()
+        write_log(worker, "the card failed\n")
+
+    worker, _ = started(end)
+    reply = worker.train(0, job(), {}, None, None, None)
+    assert reply.messages == [Died(1)]
+    assert reply.log == b"the card failed\n"
+    assert worker.answer(0, True).messages == [Died(1)]
+
+
+def test_worker_that_ends_before_it_is_ready_has_died_of_its_start(started):
+    _, begun = started(lambda connection, setup: None)
+    assert begun.messages == [Died(1, ready=False)]
+
+
+@pytest.mark.parametrize(
+    "failure", [Failure("disk_full", "x cannot be written"), Failure("error", "x cannot be written", of_the_store=True)]
+)
+def test_folder_of_the_node_that_cannot_be_written_to_is_no_failure_of_the_job(started, failure):
+    def fail(connection, setup):
+        connection.send(Ready())
+        connection.recv()
+        connection.send(failure)
+        connection.recv()
+
+    worker, _ = started(fail)
+    reply = worker.train(0, job(), {}, None, None, None)
+    assert (reply.messages, reply.unfit) == ((), "x cannot be written")
+
+
+def test_initial_weights_come_with_the_job(started, tmp_path):
+    def check(connection, setup):
+        connection.send(Ready())
+        given = connection.recv()
+        assert given.initial.path.read_bytes() == b"weights"
+        connection.send(TrialResult(None))
+        connection.recv()
+
+    worker, _ = started(check)
+    initial = InitialWeights(tmp_path / "not-here", "abc", (), False)
+    reply = worker.train(0, job(initial=initial), {}, Weights("abc.safetensors", b"weights"), None, None)
+    assert reply.messages == [TrialResult(None)]
+    assert reply.new_files == {}
+
+
+def test_end_deletes_the_files_of_the_process(started):
+    def idle(connection, setup):
+        connection.send(Ready())
+        connection.recv()
+
+    worker, _ = started(idle)
+    assert os.path.exists(worker._folder)
+    worker.end()
+    assert not os.path.exists(worker._folder)

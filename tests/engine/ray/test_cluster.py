@@ -1,0 +1,54 @@
+import socket
+import sys
+
+import pytest
+
+from sweeper.engine.ray import cluster
+from sweeper.errors import SweeperError, UsageError
+
+
+@pytest.mark.parametrize(
+    "address", ["", "auto", "local", "head", "head:", ":6390", "head:0", "head:99999", "ray://head:10001", "http://a:1"]
+)
+def test_address_must_be_host_and_port_so_that_no_cluster_is_started(address):
+    with pytest.raises(UsageError, match=r"must be HOST:PORT, that of its head, got .* \(--ray-address\)"):
+        cluster.connect(address, insecure=True)
+
+
+def test_head_that_cannot_be_reached_is_told_before_ray_is_imported(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(SweeperError, match=rf"no Ray cluster can be reached at 127.0.0.1:{port}: Connection refused"):
+        cluster.connect(f"127.0.0.1:{port}", insecure=True)
+
+
+def test_missing_ray_is_named_with_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(SweeperError, match=r"Ray is not installed: pip install 'cnn-sweeper\[ray\]'"):
+            cluster.connect(f"127.0.0.1:{port}", insecure=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "Version mismatch: The cluster was started with:\n    Ray: 2.59.0\n    Python: 3.11.2\n",
+            "must be the same: Version mismatch: The cluster was started with: Ray: 2.59.0 Python: 3.11.2",
+        ),
+        (
+            "Token authentication is enabled but no authentication token was found.",
+            "does not take this machine's token",
+        ),
+        ("No node info found matching attributes: '' when trying to resolve node to connect to.", "--num-cpus=0"),
+        ("something else\nin two lines", "cannot be used: something else in two lines"),
+    ],
+)
+def test_what_ray_says_of_a_cluster_becomes_one_line_with_the_remedy(text, words):
+    told = cluster._refusal(RuntimeError(text), "head:6390")
+    assert words in told
+    assert "\n" not in told
+    assert "head:6390" in told
