@@ -188,11 +188,18 @@ def _power(comparisons: Sequence[Comparison]) -> list[str]:
         if one.detectable is not None
     ]
     said = [f"Power: a true difference of {' or '.join(seen)} {often}, a smaller one more rarely."] if seen else []
-    return said + [
-        f"Power: no true difference, however large, {often}{beside(one)}."
-        for one in measured
-        if one.detectable is None and not one.decided
-    ]
+    for one in measured:
+        if one.detectable is not None or one.decided:
+            continue
+        if one.b is None or one.c is None:
+            said.append(f"Power: no true difference, however large, {often}{beside(one)}.")
+        else:  # of paired images, the formula takes the share on which the networks differ as it was observed
+            n = one.b + one.c
+            said.append(
+                f"Power: only one of the two networks is right on {n} image{'s' * (n != 1)}{beside(one)}, too few to "
+                "say which true difference would be found."
+            )
+    return said
 
 
 def interval(comparison: Comparison, decimals: int) -> str:

@@ -194,6 +194,15 @@ def test_an_undecided_comparison_that_could_find_no_difference_says_so_and_a_dec
     assert not any("Power" in sentence for sentence in said(compared=[comparison(detectable=None)]))
 
 
+@pytest.mark.parametrize(("b", "c", "seen"), [(2, 2, "4 images"), (1, 0, "1 image")])
+def test_networks_that_differ_on_few_images_do_not_say_that_no_difference_could_be_found(b, c, seen):
+    compared = replace(comparison(**UNDECIDED | {"detectable": None}), part="test", b=b, c=c)
+    sentences = on_networks({"champion": shown(0.9)}, [compared], (1, 1))
+    assert sentences[-1] == (
+        f"Power: only one of the two networks is right on {seen}, too few to say which true difference would be found."
+    )
+
+
 def test_the_power_of_all_comparisons_stands_in_one_sentence():
     compared = [comparison(), comparison(other="challenger", **UNDECIDED | {"detectable": 0.0064})]
     (power,) = (sentence for sentence in said(compared=compared) if "Power" in sentence)
