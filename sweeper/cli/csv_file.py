@@ -1,5 +1,6 @@
 """The file of --csv: whole or not at all, and in place of nothing but such a table; or stdout."""
 
+import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,14 +12,14 @@ from sweeper.store.atomic import whole_file
 
 
 @contextmanager
-def csv_file(path: Path, first_column: str) -> Iterator[TextIO]:
+def csv_file(path: Path, first_column: str) -> Iterator[TextIO | io.TextIOBase]:
     """The file to write to, which takes the place of `path` at the end.
 
     Raises SweeperError if it cannot be written, or if `path` is a file that does not begin with this column's name:
     it may be an image, or a database.
     """
     if str(path) == "-":
-        yield sys.stdout
+        yield _Stdout()
         return
     try:
         if path.exists() and not path.is_file():  # such as /dev/stdout: a pipe or device cannot be replaced
@@ -39,6 +40,15 @@ def _is_table(path: Path, first_column: str) -> bool:
     with path.open("rb") as file:
         start = file.read(len(first_column) + 1)
     return not start or start.decode("latin-1").rstrip("\n") in (first_column, f"{first_column},")
+
+
+class _Stdout(io.TextIOBase):
+    """Writes to stdout. What its encoding lacks, as a file's name that is not UTF-8 may have, is escaped."""
+
+    def write(self, text: str) -> int:
+        encoding = sys.stdout.encoding or "utf-8"
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        return len(text)
 
 
 def _opened(path: Path) -> TextIO:

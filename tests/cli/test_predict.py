@@ -108,6 +108,13 @@ def test_csv_file_has_a_row_for_each_image_and_names_files_as_they_are(known, fo
     assert rows[2]["changed"] == "48x64 to 8x8, padded with white, colour to grey"
 
 
+def test_name_that_stdout_cannot_encode_is_escaped_there(known, folder):
+    picture(80, (8, 8)).save(os.fsdecode(b"caf\xe9.png"))
+    result = run(os.fsdecode(b"caf\xe9.png"), "--csv", "-")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[1].startswith(r"caf\udce9.png,")
+
+
 def test_csv_file_that_cannot_be_written_is_named_and_csv_excludes_json(known, folder):
     result = run("farm", "--csv", "nowhere/found.csv")
     assert result.exit_code == 1
