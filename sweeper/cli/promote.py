@@ -197,6 +197,8 @@ def _again(request: "PromotionRequest", outcome: "PromotionOutcome") -> str:
 
 
 def _show(outcome: "PromotionOutcome", request: "PromotionRequest") -> None:
+    from sweeper.models import code_files
+
     show(outcome)
     store, options = request.store, store_arguments(request.store)
     command = _again(request, outcome)
@@ -207,6 +209,8 @@ def _show(outcome: "PromotionOutcome", request: "PromotionRequest") -> None:
         click.echo(f"  {command} --test")
     if outcome.registered_champion != outcome.entrants[0].version:
         click.echo(f"  {command} --replace")
+    predict = shlex.join(["sweeper", "predict", outcome.model, *code_files.arguments()])
+    click.echo(f"  {predict}{options} IMAGE...")
     if store.tracking_file:
         click.echo(f"  sweeper ui{options}")
     serve = ["mlflow", "models", "serve", "-m", f"models:/{outcome.model}"]

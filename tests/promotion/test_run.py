@@ -451,6 +451,7 @@ def test_next_command_is_this_one_with_a_test(workplace, monkeypatch):
     shown = workplace.promote(*typed[2:])
     assert f"  {' '.join(typed)} --test\n" in shown.stdout
     assert f"sweeper ui --store {workplace.store}" in shown.stdout
+    assert f"@champion --store {workplace.store} IMAGE...\n" in shown.stdout
 
 
 def test_share_of_the_pool_is_that_of_the_whole_pool(workplace):
