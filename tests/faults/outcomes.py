@@ -37,9 +37,9 @@ class Trial:
         return {name: getattr(self, name) for name in names} | self.histories
 
 
-def trials(store: Path, study: str, tracking_uri: str | None = None) -> list[Trial]:
+def trials(store: Path, study: str, tracking_uri: str | None = None, storage_url: str | None = None) -> list[Trial]:
     """All trials of a study, with their data in MLflow."""
-    storage = optuna.storages.RDBStorage(f"sqlite:///{store}/optuna.db")
+    storage = optuna.storages.RDBStorage(storage_url or f"sqlite:///{store}/optuna.db")
     try:
         found = optuna.load_study(study_name=study, storage=storage)
         study_id, frozen = found.user_attrs["study_id"], found.get_trials()

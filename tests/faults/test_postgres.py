@@ -1,4 +1,4 @@
-"""Optuna's storage on a real PostgreSQL server."""
+"""Optuna's storage on a PostgreSQL server that cuts connections, or is restarted."""
 
 import itertools
 
@@ -10,14 +10,16 @@ from sweeper.store.layout import StoreOptions
 from sweeper.studies import patient_storage
 from sweeper.studies.patient_storage import PatientStorage
 from sweeper.studies.storage import open_storage
-from tests.faults.servers import Postgres
+from tests.faults import outcomes
+from tests.faults.servers import SECRET, Postgres
+from tests.faults.workplace import assert_same
 from tests.studies.test_patient_storage import search as searched
 
 pytestmark = [
     pytest.mark.fault,
     pytest.mark.skipif(not (Postgres.PROGRAMS / "initdb").exists(), reason="PostgreSQL is not installed"),
 ]
-BACK = "Optuna's storage answers again"
+AWAY, BACK = "Optuna's storage does not answer (", "Optuna's storage answers again"
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +28,16 @@ def running_server():
     server.start()
     yield server
     server.remove()
+
+
+@pytest.fixture
+def server(running_server, workplace):
+    """A running server; fails afterwards if its password is in any file that a command has written."""
+    yield running_server
+    written = [path for place in workplace.store.parent.iterdir() for path in place.rglob("*")]
+    written += [path for folder in workplace.driver.folder.glob("command-*") for path in folder.rglob("*")]
+    assert len(written) > 20
+    assert [path for path in written if path.is_file() and SECRET in outcomes.text_of(path)] == []
 
 
 def test_study_is_the_same_although_the_server_cuts_connections_again_and_again(running_server, tmp_path, monkeypatch):
@@ -61,3 +73,16 @@ def test_database_in_which_mlflow_keeps_its_tables_is_not_taken_for_optunas(runn
         open_storage(StoreOptions(storage=url).resolve({}))
     assert inspect(engine).get_table_names() == ["alembic_version", "experiments"]
     engine.dispose()
+
+
+def test_search_goes_on_as_undisturbed_when_the_server_was_restarted(workplace, server, undisturbed):
+    workplace.storage = server.url("restarted")
+    search = workplace.search("--trials", 2)
+    for number, (how, moment) in enumerate((("fast", "trial 0 (baseline) epoch 2"), ("immediate", "trial 1 epoch 2"))):
+        search.says(moment)
+        server.stop(how)
+        search.says(AWAY, times=number + 1)
+        server.start()
+        search.says(BACK, times=number + 1)
+    search.ended()
+    assert_same(workplace, undisturbed, 2)

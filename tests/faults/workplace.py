@@ -37,10 +37,10 @@ N_TRIALS, EPOCHS = 6, 8
 
 
 class Workplace:
-    """Runs commands on one store."""
+    """Runs commands on one store; `storage` is the address of Optuna's storage, if it is not in the store."""
 
-    def __init__(self, driver: Driver, data: Path, space: Path, store: Path) -> None:
-        self.driver, self.data, self.space, self.store = driver, data, space, store
+    def __init__(self, driver: Driver, data: Path, space: Path, store: Path, storage: str | None = None) -> None:
+        self.driver, self.data, self.space, self.store, self.storage = driver, data, space, store, storage
 
     def search(
         self,
@@ -53,7 +53,8 @@ class Workplace:
     ) -> Command:
         """Starts a search over the fixed list, or over another space."""
         listed = ("--sampler", "grid") if space is None else ()
-        places = ("--space", space or self.space, "--data-dir", self.data, "--store", self.store)
+        places = ["--space", space or self.space, "--data-dir", self.data, "--store", self.store]
+        places += ["--storage", self.storage] if self.storage else []
         arguments = ("--pruner", "none", "--keep", N_TRIALS, "--study", study, "--jobs", jobs, "--device", "cpu")
         return self.driver.start("search", "tiny", *listed, *places, *arguments, *view, *more, stand_ins=True, **how)
 
@@ -65,7 +66,7 @@ class Workplace:
         return self.run("status", study, "--json").json
 
     def trials(self, study: str = STUDY, tracking_uri: str | None = None) -> list[outcomes.Trial]:
-        return outcomes.trials(self.store, study, tracking_uri)
+        return outcomes.trials(self.store, study, tracking_uri, self.storage)
 
     def trains(self, search: Command, study: str = STUDY) -> None:
         """Waits until the search has trained one more epoch; fails if the search ends before that."""
