@@ -64,8 +64,10 @@ def connect(address: str, *, insecure: bool) -> None:
     _check_reached(host, port, address)
     os.environ["RAY_gcs_server_port_wait_time_s"] = str(TRIES)  # noqa: SIM112 (Ray reads this name; 20 by default)
     if not insecure:
-        os.environ["RAY_AUTH_MODE"] = "token"  # Ray reads it when it is imported
+        os.environ["RAY_AUTH_MODE"] = "token"
     ray = _ray()
+    if not insecure:
+        ray._raylet.Config.initialize("")  # a program may have imported Ray before, which reads the variable then
     if ray.is_initialized():
         raise SweeperError("this program has called ray.init already: leave that to sweeper, or end it by ray.shutdown")
     # It prints the deaths of workers to stdout, among the results, whatever `log_to_driver` says.
