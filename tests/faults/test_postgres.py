@@ -1,6 +1,8 @@
-"""Optuna's storage on a PostgreSQL server that cuts connections, or is restarted."""
+"""Optuna's storage on a PostgreSQL server that is restarted, stays away, or is shared by two stores."""
 
 import itertools
+import shutil
+import socket
 
 import pytest
 from sqlalchemy import create_engine, event, inspect, text
@@ -10,9 +12,11 @@ from sweeper.store.layout import StoreOptions
 from sweeper.studies import patient_storage
 from sweeper.studies.patient_storage import PatientStorage
 from sweeper.studies.storage import open_storage
+from tests.commands.processes import STUDY, wait_for
 from tests.faults import outcomes
 from tests.faults.servers import SECRET, Postgres
-from tests.faults.workplace import assert_same
+from tests.faults.test_storage import only_error
+from tests.faults.workplace import Workplace, assert_same
 from tests.studies.test_patient_storage import search as searched
 
 pytestmark = [
@@ -86,3 +90,28 @@ def test_search_goes_on_as_undisturbed_when_the_server_was_restarted(workplace, 
         search.says(BACK, times=number + 1)
     search.ended()
     assert_same(workplace, undisturbed, 2)
+
+
+def test_study_of_a_server_has_one_owner_and_is_resumed_when_the_server_was_away_for_long(
+    workplace, server, undisturbed, empty_store
+):
+    url, gate = server.url("shared"), workplace.store.parent / "gate"
+    other = Workplace(workplace.driver, workplace.data, workplace.space, workplace.store.parent / "other", url)
+    shutil.copytree(empty_store, other.store)
+    workplace.storage = url
+    shorter = {"sweeper.studies.patient_storage:PATIENCE_SECONDS": 2.0}
+    # Both find a database without tables.
+    places = [workplace, other]
+    searches = [place.search("--trials", 3, gate=gate, constants=shorter) for place in places]
+    gate.touch()
+    wait_for("a refusal", lambda: any(search.exit_code is not None for search in searches))
+    second = next(number for number in (0, 1) if searches[number].exit_code is not None)
+    owner, place = searches[1 - second], places[1 - second]
+    by = f"process {owner.process} on {socket.gethostname()}, with the store {place.store}"
+    only_error(searches[second].ended(1), f"{STUDY} is being run by {by}: `sweeper stop {STUDY} ")
+    owner.says("trial 0 (baseline) epoch 1")
+    server.stop("fast")
+    only_error(owner.ended(1), "Optuna's storage postgresql+psycopg://sweeper:***@", "the same command resumes once")
+    server.start()
+    place.search("--trials", 3).ended()
+    assert_same(place, undisturbed, 3)
