@@ -20,6 +20,7 @@ from sweeper.store.stored_values import from_text
 from sweeper.studies import queries, trial_records
 from sweeper.studies.attributes import id_of, spec_of
 from sweeper.tracking import trained_runs, weights
+from sweeper.tracking.run_writer import WEIGHTS
 from sweeper.tracking.trained_runs import CONFIG, TrainedRun
 
 TRIAL = re.compile(rf"{STUDY_NAME.pattern}:\d{{1,9}}", re.ASCII)
@@ -165,6 +166,8 @@ def _loaded(store: Store, found: TrainedRun, name: str, file: Path) -> TrainedNe
         config: _Config = from_text(_Config, found.config, CONFIG)
         configuration = Configuration.from_values({**config.model, **config.train})
         mean, std = config.pixels.mean, config.pixels.std
+        if len({*config.classes}) < len(config.classes):
+            raise ValueError(f"{CONFIG}.classes must differ from each other, got {joined(config.classes)}")
         network = load_network(
             configuration.model,
             config.input_shape,
@@ -175,7 +178,10 @@ def _loaded(store: Store, found: TrainedRun, name: str, file: Path) -> TrainedNe
             test_flip=config.pixels.test_flip,
         )
     except (ValueError, RecursionError) as error:
-        raise SweeperError(f"{name} cannot be loaded: {shortened(str(error))}") from error
+        # What MLflow has is read from a copy, of which nobody knows.
+        known = f"{WEIGHTS}/{weights.FILE} of run {found.run_id}"
+        said = str(error).replace(str(found.weights), known) if found.weights else str(error)
+        raise SweeperError(f"{name} cannot be loaded: {shortened(said)}") from error
     tags, key = found.tags, found.tags.get("sweeper.trial", "")
     number, _, label = key.partition(", ")
     fold = re.match(r"fold (\d{1,9})", label)

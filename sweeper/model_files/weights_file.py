@@ -13,7 +13,7 @@ from safetensors.torch import save as serialised
 from sweeper.config import Configuration
 from sweeper.models.families import build
 from sweeper.models.latency import deployed
-from sweeper.models.predictor import LAYOUT, RawPixels
+from sweeper.models.predictor import LAYOUT, RawPixels, load_tensors
 
 # The only key of the metadata: with several, their order would change from file to file.
 ABOUT = "sweeper"
@@ -30,7 +30,10 @@ def save(network: RawPixels, path: Path, about: Mapping[str, Any]) -> None:
 
 
 def load(path: Path | str) -> RawPixels:
-    """The network of a file that `save` has written: raw pixels in, logits out, on the CPU and ready to predict."""
+    """The network of a file that `save` has written: raw pixels in, logits out, on the CPU and ready to predict.
+
+    Raises ValueError if its tensors are damaged.
+    """
     with safe_open(path, "pt") as file:
         about = json.loads(file.metadata()[ABOUT])
     config = deployed(Configuration.from_values(about["configuration"]).model)
@@ -38,5 +41,5 @@ def load(path: Path | str) -> RawPixels:
     network = build(config, (channels, height, width), len(about["classes"])).to(memory_format=LAYOUT)
     blank = [1.0] * channels
     pixels = RawPixels(network, blank, blank, probabilities=config.softmax_output, test_flip=about["test_flip"])
-    pixels.load_state_dict(load_file(path))
+    load_tensors(pixels, load_file(path))
     return pixels.eval()

@@ -1,7 +1,7 @@
 """A trained network together with its preprocessing, so that one can use it without knowing how it was trained."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sweeper.config import ModelConfig
+from sweeper.errors import SweeperError
+from sweeper.models import tensor_checks
 from sweeper.models.families import build, without_weights
 
 # As in training, small enough that a LeNet's feature maps stay in the cache.
@@ -76,22 +78,41 @@ def load_network(
     """Loads the weights of a safetensors file into a configuration's network, on the CPU and ready to predict.
 
     `input_shape` is (channels, height, width). Raises ValueError, naming the file, when the file cannot be read or its
-    tensors differ from the network's.
+    tensors differ from the network's or are damaged, and for a mean and std with which no pixels can be scaled.
     """
+    tensor_checks.check_scaling(mean, std, input_shape[0])
     network = build(without_weights(config), input_shape, n_classes)
     try:
-        network.load_state_dict(load_file(weights))
+        load_tensors(network, load_file(weights))
     except (OSError, SafetensorError) as error:
         raise ValueError(f"the weights {weights} cannot be read: {error}") from error
     except RuntimeError as error:
         differences = " ".join(line.strip() for line in str(error).splitlines()[1:])
         raise ValueError(f"the weights {weights} are of another network: {differences}") from error
+    except ValueError as error:
+        raise ValueError(f"the weights {weights} are damaged: {error}") from error
     network = network.to(memory_format=LAYOUT)
     return RawPixels(network, mean, std, probabilities=config.softmax_output, test_flip=test_flip).eval()
 
 
+def load_tensors(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Loads the tensors of a trained network into one that was just built.
+
+    Raises RuntimeError if they are of another network, and ValueError if they cannot be what a training has left.
+    """
+    masks, was_blank = tensor_checks.not_finite(network), tensor_checks.is_blank(network)
+    tensor_checks.check_kinds(tensors, network.state_dict())
+    network.load_state_dict(tensors)
+    tensor_checks.check_finite(network, masks)
+    if tensor_checks.is_blank(network) and not was_blank:
+        raise ValueError("the values of all parameters are 0")
+
+
 def logits_of(network: RawPixels, images: NDArray[np.uint8], device: torch.device) -> NDArray[np.float32]:
-    """The logits (n, classes) of raw images (n, channels, height, width); leaves the network on `device`."""
+    """The logits (n, classes) of raw images (n, channels, height, width); leaves the network on `device`.
+
+    Raises SweeperError if some are NaN or infinite.
+    """
     network.to(device).eval()
     logits = []
     # A network of the user's may print, and commands print JSON to stdout.
@@ -100,4 +121,11 @@ def logits_of(network: RawPixels, images: NDArray[np.uint8], device: torch.devic
             # A copy, because torch warns about arrays that are not writable, such as memory-mapped ones.
             batch = torch.tensor(images[start : start + BATCH]).to(device)
             logits.append(network(batch.contiguous(memory_format=LAYOUT)))
-    return torch.cat(logits).cpu().numpy()
+    found: NDArray[np.float32] = torch.cat(logits).cpu().numpy()
+    n_bad = int((~np.isfinite(found)).any(axis=1).sum())
+    if n_bad:
+        raise SweeperError(
+            f"the network's logits must be finite, those of {n_bad:,} of {len(found):,} images are not: its weights "
+            "are damaged or too large"
+        )
+    return found

@@ -17,7 +17,7 @@ from torch import nn
 
 from sweeper.config import TimmConfig
 from sweeper.errors import shortened
-from sweeper.models import timm_net, weight_files
+from sweeper.models import tensor_checks, timm_net, weight_files
 from sweeper.models.classifier import tensors_of_classifier
 from sweeper.models.traced import in_one_line
 from sweeper.store.stored_values import from_text
@@ -100,29 +100,38 @@ def load(
     The first conv is adapted to the images' channels. The classifier keeps its random weights, unless the
     pretrained one has as many classes. Raises ValueError if the tensors are not those of the network.
     """
-    source, own_classes = _source(config, input_shape, found)
     inner = timm_net.inside(network)
+    source, own_classes = _source(config, input_shape, found, inner)
     kept = frozenset() if own_classes == n_classes else tensors_of_classifier(inner)
     given = source.state_dict()
+    try:
+        tensor_checks.check_finite(source, tensor_checks.not_finite(inner))
+    except ValueError as error:
+        raise ValueError(f"{found.path} is damaged: {error}") from error
     with torch.no_grad():
         for name, tensor in inner.state_dict().items():
             if name not in kept:
                 tensor.copy_(given[name])
 
 
-def _source(config: TimmConfig, input_shape: tuple[int, int, int], found: Pretrained) -> tuple[nn.Module, int]:
+def _source(
+    config: TimmConfig, input_shape: tuple[int, int, int], found: Pretrained, inner: nn.Module
+) -> tuple[nn.Module, int]:
     """The network with the weights' own classifier, and its number of classes: timm then accepts no other tensors."""
     tensors = weight_files.tensors_in(found.path)
+    conv = found.settings.get("first_conv")
+    _check_tensors(tensors, [conv] if isinstance(conv, str) else conv or (), inner, found.path)
     settings = dict(found.settings)
     own_classes = settings["num_classes"]
     if config.pretrained_file:
         classifier = settings.get("classifier") or ()
         names = [classifier] if isinstance(classifier, str) else list(classifier)
         outputs = [tensors[f"{name}.weight"] for name in names if f"{name}.weight" in tensors]
+        if outputs and not outputs[0].ndim:
+            raise ValueError(f"{found.path} holds a single value as the weights of the classifier")
         own_classes = len(outputs[0]) if outputs else 0
         # The file's classifier is as it is; that of some weights on the hub has a class too many, which timm takes off.
         settings["label_offset"] = 0
-    conv = settings.get("first_conv")
     weight = tensors.get(f"{conv}.weight")
     n_channels, *size = settings["input_size"]
     if weight is not None and weight.ndim == 4 and weight.shape[1] % n_channels:
@@ -140,6 +149,22 @@ def _source(config: TimmConfig, input_shape: tuple[int, int, int], found: Pretra
         reason = shortened(in_one_line(error).partition(": ")[2] or in_one_line(error))
         raise ValueError(f"{found.path} does not hold the weights of {config.model_name}: {reason}") from error
     return source, own_classes
+
+
+def _check_tensors(tensors: Mapping[str, torch.Tensor], convs: Sequence[str], inner: nn.Module, path: Path) -> None:
+    """Raises ValueError for tensors of other kinds than the network's, and for no tensor of a first conv.
+
+    Without this, timm leaves out a first conv of other dimensions, and then accepts whatever else is missing or extra.
+    """
+    own = inner.state_dict()
+    try:
+        tensor_checks.check_kinds(tensors, own)
+        for name in (f"{conv}.weight" for conv in convs):
+            if name in tensors and name in own and tensors[name].ndim != own[name].ndim:
+                sizes = "x".join(map(str, tensors[name].shape)) or "a single value"
+                raise ValueError(f"size mismatch for {name}: {sizes}, which must have {own[name].ndim} dimensions")
+    except ValueError as error:
+        raise ValueError(f"{path} does not hold the weights of a network like the model's: {error}") from error
 
 
 def _of_path(path: Path, model_name: str, settings: dict[str, Any]) -> Pretrained:
@@ -171,6 +196,12 @@ def _settings_in(folder: Path, model_name: str) -> dict[str, Any]:
         raise ValueError(f"{folder} holds weights of {found.architecture}, and model_name is {model_name!r}")
     if (found.mean is None) != (found.std is None) or len(found.mean or ()) != len(found.std or ()):
         raise ValueError(f"{file} must have as many values of std as of mean, got {found.mean} and {found.std}")
+    if found.mean is not None and found.std is not None:
+        n_channels = found.input_size[0] if found.input_size and len(found.mean) > 1 else max(len(found.mean), 1)
+        try:
+            tensor_checks.check_scaling(found.mean, found.std, n_channels)
+        except ValueError as error:
+            raise ValueError(f"{file} cannot be used: {error}") from error
     return {name: value for name in ("mean", "std", "input_size") if (value := getattr(found, name)) is not None}
 
 

@@ -159,12 +159,6 @@ def test_without_its_images_a_network_is_checked_on_random_ones_and_that_is_told
         exported(promoted, alone, "onnx", tmp_path / "int8", int8=True)
 
 
-def test_network_without_finite_logits_is_refused(promoted, trial, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "logits_of", lambda *_: np.array([[np.nan, 1]], np.float32))
-    with pytest.raises(SweeperError, match="must give finite logits to be exported"):
-        exported(promoted, trial, "safetensors", tmp_path / "model")
-
-
 @pytest.mark.parametrize(
     ("form", "int8", "message"),
     [

@@ -228,6 +228,11 @@ def fresh_run(promoted, client):
         ({"seed": "x" * 5000}, "seed"),
         ({"preprocessing": {"fit": "twist"}}, "config.json.preprocessing.fit should be 'pad', 'crop' or 'stretch'"),
         ({"preprocessing": {"value_range": {"low": 2, "high": 1}}}, "the lower first"),
+        ({"pixels": {"mean": [0.1], "std": [0.0]}}, "std greater than 0"),
+        ({"pixels": {"mean": [1e308], "std": [0.1]}}, "mean must be finite"),
+        ({"pixels": {"mean": [0.1] * 3, "std": [0.1] * 3}}, "as many values as images have channels, 1, got"),
+        ({"pixels": {"mean": [], "std": []}}, "as many values as images have channels, 1, got"),
+        ({"classes": ["a"] * 10}, "config.json.classes must differ from each other, got a, a"),
         (None, "config.json"),
     ],
 )
@@ -241,6 +246,24 @@ def test_damaged_description_of_a_network_is_refused_in_one_line(promoted, chang
     assert "cannot be loaded: " in str(refused.value)
     assert len(str(refused.value)) < 1000
     assert str(refused.value).isprintable()
+
+
+def test_damaged_weights_in_mlflow_are_refused_by_the_name_of_their_run(promoted):
+    found = find(promoted, f"{champion_name(promoted)}@champion")
+    path = promoted.store.artifacts / "tiny" / found.run_id / "artifacts" / "weights" / "model.safetensors"
+    before = path.read_bytes()
+    refusals = []
+    try:
+        for content in (before[:-4] + np.float32(np.nan).tobytes(), before[:-4]):
+            path.write_bytes(content)
+            with pytest.raises(SweeperError) as refused:
+                find(promoted, found.run_id)
+            refusals.append(str(refused.value))
+    finally:
+        path.write_bytes(before)
+    where = f"the weights weights/model.safetensors of run {found.run_id}"
+    assert f"{where} are damaged: the values of " in refusals[0]
+    assert f"{where} cannot be read: " in refusals[1]
 
 
 def test_weights_are_read_from_no_other_folder_than_the_studys_own(promoted, tmp_path):

@@ -3,10 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from sweeper.config import ConvNetConfig
+from sweeper.errors import SweeperError
+from sweeper.models import predictor
 from sweeper.models.families import build
 from sweeper.models.predictor import RawPixels, load_network, logits_of
 from sweeper.training.device_data import on_device
@@ -144,3 +146,94 @@ def test_file_without_weights_is_refused(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(ValueError, match=r"model\.safetensors cannot be read"):
         load_network(CONFIG, SHAPE, CLASSES, path, MEAN, STD)
+
+
+def damaged(name, change):
+    return lambda tensors: tensors | {name: change(tensors[name].clone())}
+
+
+def with_value(value):
+    def change(tensor):
+        tensor.view(-1)[-1] = value
+        return tensor
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (
+            damaged("features.conv1.weight", with_value(float("nan"))),
+            "the values of features.conv1.weight must be finite",
+        ),
+        (
+            damaged("classifier.output.bias", with_value(float("inf"))),
+            "the values of classifier.output.bias must be finite",
+        ),
+        (
+            damaged("features.norm1.running_var", with_value(float("-inf"))),
+            "the values of features.norm1.running_var must be finite",
+        ),
+        (
+            damaged("classifier.output.bias", lambda tensor: tensor.double() + 1e300),
+            "the values of classifier.output.bias must be finite",
+        ),
+        (
+            damaged("classifier.output.bias", lambda tensor: tensor.to(torch.complex64)),
+            "floating-point numbers, .* complex64",
+        ),
+        (
+            damaged("classifier.output.bias", lambda tensor: tensor.to(torch.int8)),
+            "floating-point numbers, they are int8",
+        ),
+        (lambda tensors: {name: 0 * tensor for name, tensor in tensors.items()}, "the values of all parameters are 0"),
+    ],
+)
+def test_weights_that_no_training_leaves_are_refused_by_tensor(weights, damage, message):
+    save_file(damage(load_file(weights)), weights)
+    with pytest.raises(ValueError, match=rf"model\.safetensors are damaged: .*{message}"):
+        load_network(CONFIG, SHAPE, CLASSES, weights, MEAN, STD)
+
+
+class Masked(nn.Module):
+    """Has an infinite mask among its tensors, and begins with zeros."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mask", torch.tensor([0.0, -torch.inf]))
+        self.scale = nn.Parameter(torch.zeros(1))
+
+
+def test_masks_and_zeros_with_which_a_network_is_built_are_no_damage(tmp_path, monkeypatch):
+    save_file(Masked().state_dict(), tmp_path / "w")
+    monkeypatch.setattr(predictor, "build", lambda *_: Masked())
+    assert load_network(CONFIG, SHAPE, CLASSES, tmp_path / "w", MEAN, STD).network.mask[1] == -torch.inf
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "message"),
+    [
+        (MEAN, (0.3, 0.2, 0.0), "std greater than 0"),
+        (MEAN, (0.3, 0.2, -1.0), "std greater than 0"),
+        (MEAN, (0.3, 0.2, 1e-320), "std greater than 0"),
+        (MEAN, (0.3, 0.2, 1e-41), "pixels scaled with them finite"),
+        (MEAN, (0.3, 0.2, float("inf")), "pixels scaled with them finite"),
+        ((0.1, 0.5, 1e308), STD, "mean must be finite"),
+        ((0.1, 0.5, float("nan")), STD, "mean must be finite"),
+        (MEAN[:1], STD[:1], "as many values as images have channels, 3"),
+        (MEAN, STD[:2], "as many values as images have channels, 3"),
+        ((), (), "as many values as images have channels, 3"),
+    ],
+)
+def test_scaling_that_gives_no_pixels_is_refused(weights, mean, std, message):
+    with pytest.raises(ValueError, match=message):
+        load_network(CONFIG, SHAPE, CLASSES, weights, mean, std)
+
+
+def test_logits_that_are_not_finite_are_refused():
+    model = network()
+    with torch.no_grad():
+        model.classifier.output.weight.fill_(3e38)
+    with pytest.raises(SweeperError, match="logits must be finite, those of 20 of 20 images are not"):
+        logits_of(RawPixels(model, MEAN, STD), pixels(20), CPU)

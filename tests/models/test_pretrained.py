@@ -147,6 +147,27 @@ def broken(kind, folder):
             save_file(network.state_dict() | {"layer9.weight": torch.ones(1)}, path)
         case "other shape":
             save_file(network.state_dict() | {"bn1.bias": torch.ones(3)}, path)
+        case "flat first conv and little else":
+            save_file({"conv1.0.weight": torch.zeros(7), "of.another.network": torch.zeros(3)}, path)
+        case "NaN":
+            network.bn1.bias.data[0] = torch.nan
+            write(path, network)
+        case "too large":
+            save_file(network.state_dict() | {"bn1.bias": network.bn1.bias.detach().double() + 1e300}, path)
+        case "complex":
+            save_file(network.state_dict() | {"bn1.bias": network.bn1.bias.detach().to(torch.complex64)}, path)
+        case "integers":
+            save_file(network.state_dict() | {"bn1.bias": network.bn1.bias.detach().to(torch.int8)}, path)
+        case "classifier of one value":
+            save_file(network.state_dict() | {"fc.weight": torch.tensor(1.0)}, path)
+        case "no mean":
+            return write_folder(folder / "f", network, mean=[], std=[])
+        case "mean too large":
+            return write_folder(folder / "f", network, mean=[1e308] * 3, std=[1.0] * 3)
+        case "std too small":
+            return write_folder(folder / "f", network, std=[1e-320])
+        case "two means for three channels":
+            return write_folder(folder / "f", network, mean=[0.5] * 2, std=[0.5] * 2, input_size=[3, 32, 32])
         case "folder of another":
             return write_folder(folder / "f", network, architecture="resnet34")
         case "folder without config":
@@ -180,6 +201,16 @@ def broken(kind, folder):
         ("tensor missing", 'does not hold the weights of test_resnet: Missing key.*"bn1.bias"'),
         ("tensor more", 'does not hold the weights of test_resnet: Unexpected key.*"layer9.weight"'),
         ("other shape", "does not hold the weights of test_resnet: size mismatch for bn1.bias"),
+        ("flat first conv and little else", "size mismatch for conv1.0.weight: 7, which must have 4 dimensions"),
+        ("NaN", "w.safetensors is damaged: the values of bn1.bias must be finite"),
+        ("too large", "w.safetensors is damaged: the values of bn1.bias must be finite"),
+        ("complex", "the values of bn1.bias must be floating-point numbers, they are complex64"),
+        ("integers", "the values of bn1.bias must be floating-point numbers, they are int8"),
+        ("classifier of one value", "w.safetensors holds a single value as the weights of the classifier"),
+        ("no mean", "config.json cannot be used: mean and std must each have as many values"),
+        ("mean too large", "config.json cannot be used: mean must be finite"),
+        ("std too small", "config.json cannot be used: .* std greater than 0"),
+        ("two means for three channels", "config.json cannot be used: .* as images have channels, 3, got"),
         ("folder of another", "f holds weights of resnet34, and model_name is 'test_resnet'"),
         ("folder without config", "f holds no weights as the hub stores them: config.json cannot be read"),
         (
@@ -198,6 +229,13 @@ def test_weights_that_cannot_be_used_are_told_in_one_line(tmp_path, kind, messag
     assert "\n" not in str(refused.value)
     assert len(str(refused.value)) < 600
     assert not (tmp_path / "touched").exists()
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_first_conv_that_cannot_be_adapted_is_no_reason_to_accept_the_rest(tmp_path, channels):
+    path = broken("flat first conv and little else", tmp_path)
+    with pytest.raises(ValueError, match=r"size mismatch for conv1\.0\.weight"):
+        loaded(config(path), (channels, 32, 32))
 
 
 def test_a_training_programs_file_is_searched_for_the_network(tmp_path):
