@@ -30,7 +30,7 @@ from sweeper.errors import SweeperError, UsageError
 from sweeper.runs.options import TrainingOptions
 from sweeper.store.arguments import store_arguments
 from sweeper.store.layout import StoreOptions
-from sweeper.studies.objective import METRICS
+from sweeper.studies.objective import METRICS, check_target
 from sweeper.studies.pruners import AUTO, LEAST_IMAGES, PRUNERS
 from sweeper.studies.samplers import SAMPLERS
 from sweeper.sweep.options import SearchOptions
@@ -185,6 +185,8 @@ def search(
     """
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other")
+    if target is not None:
+        check_target(target, metric)
     options = checked(
         SearchOptions,
         trials=trials,
