@@ -89,7 +89,7 @@ def test_engine_that_cannot_be_is_refused_before_anything_is_written(place, opti
 
 def test_engine_of_the_environment_holds_for_python_too(monkeypatch, tmp_path):
     monkeypatch.setenv("SWEEPER_ENGINE", "slurm")
-    with pytest.raises(sweeper.UsageError, match="engine must be one of local, inline, got 'slurm'"):
+    with pytest.raises(sweeper.UsageError, match="engine must be one of local, inline, ray, got 'slurm'"):
         sweeper.search("fashion_mnist", store=tmp_path / "store", progress=False)
     assert not (tmp_path / "store").exists()
 
