@@ -8,6 +8,7 @@ from sweeper.promotion.ablation_outcome import AblationOutcome, Row
 from sweeper.report import ablation
 from sweeper.report.blocks import Commands, Figure, Sentences, Table
 from sweeper.report.pictures import picture
+from sweeper.store.arguments import store_arguments
 from sweeper.store.layout import StoreOptions
 
 ROW = Row(
@@ -68,7 +69,9 @@ def section(monkeypatch, tmp_path):
         monkeypatch.setattr(ablation.ablation, "recorded", recorded)
         outcome = SimpleNamespace(entrants=[SimpleNamespace(is_baseline=is_baseline)]) if promoted else None
         store = StoreOptions(tmp_path / "my store").resolve({})
-        subject = SimpleNamespace(name="a study", store=store, study=None, outcome=outcome, unread=unread)
+        subject = SimpleNamespace(
+            name="a study", store=store, study=None, outcome=outcome, unread=unread, options=store_arguments(store)
+        )
         return ablation.section(subject)
 
     return made
