@@ -69,18 +69,23 @@ def test_program_searches_with_workers_and_runs_once(folder, way):
 def test_kernel_that_is_interrupted_saves_the_study_and_the_same_cell_goes_on(folder):
     manager, client = start_new_kernel(kernel_name="python3", cwd=str(folder), env=dict(os.environ))
 
+    def answer(request):
+        # A kernel that started slowly was asked several times whether it is there, and answers that, too.
+        while (reply := client.get_shell_msg(timeout=DEADLINE))["parent_header"]["msg_id"] != request:
+            pass
+        return reply["content"]
+
     def run(code):
-        client.execute(code)
-        return client.get_shell_msg(timeout=DEADLINE)["content"]
+        return answer(client.execute(code))
 
     def is_training():
         return any("epoch 1:" in path.read_text() for path in folder.glob("store/logs/*/worker-*.log"))
 
     try:
-        client.execute(SEARCH.format(trials=2, epochs=100_000))
+        search = client.execute(SEARCH.format(trials=2, epochs=100_000))
         wait_for("the first epoch", is_training)
         manager.interrupt_kernel()
-        stopped = client.get_shell_msg(timeout=DEADLINE)["content"]
+        stopped = answer(search)
         assert (stopped["status"], stopped.get("ename")) == ("error", "KeyboardInterrupt")
         assert "is saved; the same call goes on from here" in stopped["evalue"]
         assert (

@@ -275,7 +275,7 @@ ORPHANING = """
 import sys
 from pathlib import Path
 
-from sweeper.config import ConvNetConfig, TrainConfig
+from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.engine.job import TrialJob
 from sweeper.engine.local import pool as pool_module
 from sweeper.engine.local.pool import WorkerPool
