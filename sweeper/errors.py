@@ -13,7 +13,7 @@ from typing import NoReturn
 # Most characters of a value in a message: more would bury the rule that the value breaks.
 MOST_SHOWN = 300
 # Most characters of a message whose values nobody has shortened. One with a few paths and a remedy has less.
-MOST_OF_MESSAGE = 1200
+MOST_OF_MESSAGE = 900
 # An OSError's numbers for: no space left, no quota left, or a file larger than this process may write.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # What loaders, allocators and thread libraries say when there is no memory left.

@@ -101,7 +101,9 @@ def test_look_by_name_counts_as_the_studys_test_and_promotion_says_where_it_is_l
     assert "cannot be read" not in json.dumps(shown)
     assert "of other networks" not in json.dumps(shown)
     listed = json.loads(promoted.workplace.run("ledger", *promoted.workplace.places[2:], "--json").stdout)
-    assert [look["networks"].keys() for look in listed["looks"] if look["study"] == "seen"] == [{"network"}]
+    of_seen = [look["networks"] for look in listed["looks"] if look["study"] == "seen"]
+    assert of_seen
+    assert all(networks.keys() == {"network"} for networks in of_seen)
 
 
 def test_images_that_the_network_was_trained_on_are_counted_and_the_others_scored_alone(promoted, evaluate):
@@ -216,7 +218,8 @@ def test_test_part_of_an_npz_file_is_evaluated_and_the_whole_when_asked(evaluate
     assert evaluate(tmp_path / "own.npz", "--part", "all")["metrics"]["n"] == 200
 
 
-def test_own_images_that_a_search_had_set_aside_are_a_test_part_that_the_ledger_gets(promoted, evaluate, folder):
+def test_own_images_that_a_search_had_set_aside_are_a_test_part_that_the_ledger_gets(promoted, evaluate, tmp_path):
+    folder = write_pngs(tmp_path / "shop", *fake_images(200, 10, 28, seed=8))  # images of no other test
     space = promoted.workplace.folder / "own_space.toml"
     space.write_text(promoted.workplace.space.read_text())
     promoted.workplace.run(

@@ -248,7 +248,7 @@ def test_workers_of_one_process_die_together_and_an_epoch_of_theirs_is_not_heard
         shared.train(index, job(tmp_path / str(index), number=index, model=PLAIN, epochs=3))
     first = {}
     while len(first) < 2:
-        first |= dict(shared.wait(1.0))
+        first |= {index: message for index, message in shared.wait(1.0) if isinstance(message, EpochMetrics)}
     # One has an epoch to tell of when they die.
     shared.answer(1, proceed=True)
     deadline = time.monotonic() + DEADLINE
