@@ -13,7 +13,7 @@ from sweeper.cli.options import check_engine, engine_options, json_option, resol
 from sweeper.store.layout import StoreOptions
 
 if TYPE_CHECKING:
-    from sweeper.doctor import Check
+    from sweeper.doctor.check import Check
 
 STYLES = {"ok": "green", "warning": "yellow", "error": "bold red"}
 
@@ -44,12 +44,14 @@ def doctor(
     """
     from dataclasses import asdict
 
-    from sweeper.doctor import ERROR, examine, examine_cluster
+    from sweeper.doctor import cluster
+    from sweeper.doctor.check import ERROR
+    from sweeper.doctor.examination import examine
 
     check_engine(engine)
     checks = list(examine(resolve_store(store), data_dir, os.environ))
     if engine == "ray":
-        checks += examine_cluster(ray_address or "", insecure=ray_insecure)
+        checks += cluster.examine(ray_address or "", insecure=ray_insecure)
     if as_json:
         click.echo(json.dumps({"schema_version": 1, "checks": [asdict(check) for check in checks]}))
     else:

@@ -11,8 +11,9 @@ from click.testing import CliRunner
 from mlflow.exceptions import MlflowException
 from urllib3.exceptions import MaxRetryError, ReadTimeoutError
 
-from sweeper import doctor
 from sweeper.cli import main
+from sweeper.doctor import examination
+from sweeper.doctor.check import safely
 from sweeper.errors import SweeperError
 from sweeper.images.preprocessing import Preprocessing
 from sweeper.store.names import folder_name
@@ -120,7 +121,7 @@ def test_address_of_something_else_is_recognised_at_the_start_and_by_doctor(serv
             client.check_tracking(store, "tiny")
         with pytest.raises(SweeperError, match="the answer is not MLflow's"):
             client.connect(store)
-        found = doctor._safely("mlflow", partial(doctor._mlflow, store))
+        found = safely("mlflow", partial(examination._mlflow, store))
         result = CliRunner().invoke(main, ["sync", "--store", str(store.root), "--tracking-uri", server.uri])
     assert (found.status, "the answer is not MLflow's" in found.found) == ("error", True)
     assert "\n" not in found.found

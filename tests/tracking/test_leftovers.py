@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 from mlflow.entities import LoggedModelStatus
 
-from sweeper import doctor
+from sweeper.doctor import examination
 from sweeper.store.layout import StoreOptions
 from sweeper.tracking import client, leftovers
 
@@ -104,12 +104,12 @@ def test_nothing_outside_the_store_is_deleted(store, models, tmp_path):
 
 
 def test_doctor_names_what_is_left(store, models):
-    found = doctor._store(store)
+    found = examination._store(store)
     assert found.status == "warning"
     assert any(str(models[name]) in found.found for name in ("killed", "forgotten"))  # the first by name
     assert "2 " in found.found
     leftovers.sweep(store)
-    assert doctor._store(store).status == "ok"
+    assert examination._store(store).status == "ok"
 
 
 def test_store_without_databases_has_no_leftovers(store):

@@ -12,10 +12,8 @@ import numpy as np
 import optuna
 import pytest
 
-from sweeper import doctor
 from sweeper.data.known import catalog
-from sweeper.engine.ray.probe import NodeFound
-from sweeper.errors import SweeperError
+from sweeper.doctor import examination
 from sweeper.images.decoded_cache import decoded
 from sweeper.process import resources
 from sweeper.store.layout import StoreOptions
@@ -44,7 +42,7 @@ def tiny(tmp_path, monkeypatch):
 def examined(root, data_dir=None, storage=None, tracking_uri=None):
     """The doctor's checks by name."""
     store = StoreOptions(root, storage, tracking_uri).resolve({})
-    return {check.name: check for check in doctor.examine(store, data_dir, {})}
+    return {check.name: check for check in examination.examine(store, data_dir, {})}
 
 
 def test_sound_machine_without_a_store_has_no_errors_and_stays_as_it_is(tiny, tmp_path):
@@ -181,14 +179,14 @@ def test_password_of_a_server_is_not_shown(tiny, tmp_path):
 )
 def test_file_system_is_that_of_the_longest_mount(tmp_path, monkeypatch, path, kind):
     (tmp_path / "mounts").write_text(MOUNTS, encoding="utf-8")
-    monkeypatch.setattr(doctor, "_existing", lambda path: path)
-    assert doctor.file_system(Path(path), tmp_path / "mounts") == kind
-    assert doctor.file_system(Path(path), tmp_path / "none") is None
+    monkeypatch.setattr(examination, "_existing", lambda path: path)
+    assert examination.file_system(Path(path), tmp_path / "mounts") == kind
+    assert examination.file_system(Path(path), tmp_path / "none") is None
 
 
 def test_sqlite_on_the_network_is_warned_of_and_servers_are_not(tiny, tmp_path, monkeypatch):
     (tmp_path / "mounts").write_text("server:/ / nfs4 rw 0 0\n")
-    monkeypatch.setattr(doctor, "MOUNTS", tmp_path / "mounts")
+    monkeypatch.setattr(examination, "MOUNTS", tmp_path / "mounts")
     check = examined(tmp_path, tiny)["file system"]
     assert check.status == "warning"
     assert check.found.startswith("nfs4, over the network")
@@ -258,36 +256,3 @@ def test_damaged_images_in_the_cache_are_named_with_what_to_do(tiny, tmp_path, m
     assert (check.status, check.found) == ("warning", "labels.npy was changed after it was written")
     assert check.advice == f"delete {folder}: the images are decoded again when needed"
     assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_cluster_is_told_node_by_node(monkeypatch):
-    found = [
-        NodeFound("head", 0, 0, "", "y", 0.0, 0.01),
-        NodeFound("a", 2, 0, "", "x", 0.04, 0.1),
-        NodeFound("b", 2, 1, "", "y", 0.0, 0.1),
-        NodeFound("c", 2, 0, "", "x", -30.0, 0.1),
-        NodeFound("d", 2, 0, "its torch is 1, here it is 2"),
-    ]
-    monkeypatch.setattr(doctor.probe, "look", lambda address, insecure: found)
-    monkeypatch.setattr(doctor.probe, "software", lambda: "Ray 2")
-    cluster, head, *nodes = doctor.examine_cluster("head:6390", insecure=False)
-    assert (cluster.status, cluster.found) == ("ok", "5 nodes at head:6390 with 8 CPUs and 1 GPUs, Ray 2")
-    assert head.status == "ok"  # it trains nothing
-    assert [node.status for node in nodes] == ["ok", "warning", "warning", "error"]
-    assert nodes[0].found == "2 CPUs, 0 GPUs, x; images arrive at 168 MB/s; clock +0.0 s"
-    assert "other nodes have x" in nodes[1].advice
-    assert "clock" in nodes[2].advice
-    assert "its torch is 1, here it is 2" in nodes[3].found
-
-
-def test_cluster_that_cannot_be_joined_is_an_error_and_one_without_nodes_a_warning(monkeypatch):
-    def refuse(address, insecure):
-        raise SweeperError("no Ray cluster can be reached at head:6390")
-
-    monkeypatch.setattr(doctor.probe, "look", refuse)
-    [check] = doctor.examine_cluster("head:6390", insecure=False)
-    assert (check.status, check.found) == ("error", "no Ray cluster can be reached at head:6390")
-    monkeypatch.setattr(doctor.probe, "look", lambda address, insecure: [NodeFound("head", 0, 0, "")])
-    monkeypatch.setattr(doctor.probe, "software", lambda: "Ray 2")
-    check, _ = doctor.examine_cluster("head:6390", insecure=False)
-    assert (check.status, check.advice) == ("warning", "start nodes with `ray start --address=head:6390`")

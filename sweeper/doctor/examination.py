@@ -7,7 +7,6 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -15,8 +14,8 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweeper.data.known import catalog, locate
+from sweeper.doctor.check import ERROR, OK, WARNING, Check, safely
 from sweeper.engine.local import execution
-from sweeper.engine.ray import probe
 from sweeper.errors import SweeperError
 from sweeper.images.decoded_cache import damaged_entries
 from sweeper.process import resources
@@ -30,7 +29,6 @@ from sweeper.tracking import client, ledger_file, leftovers
 from sweeper.tracking.ledger import Ledger
 from sweeper.tracking.places import check_moved
 
-OK, WARNING, ERROR = "ok", "warning", "error"
 LIBRARIES = ("torch", "torchvision", "optuna", "mlflow", "numpy", "scikit-learn", "timm")
 # Several machines may write to these at once, and their locks may not work as SQLite assumes.
 NETWORK_FILE_SYSTEMS = {
@@ -41,18 +39,6 @@ MOUNTS = Path("/proc/self/mounts")
 # A store with a promoted 50-trial search of small networks holds about 100 MB; there must always be room for a
 # checkpoint and the databases.
 LITTLE_DISK, NO_DISK = 2 << 30, 200 << 20
-# By how many seconds a node's clock may differ before its log is hard to read beside the others.
-MOST_SKEW = 5.0
-
-
-@dataclass(frozen=True)
-class Check:
-    """The result of one check: its status (ok, warning or error), what was found, and advice on what to do."""
-
-    name: str
-    status: str
-    found: str
-    advice: str = ""
 
 
 def examine(store: Store, data_dir: Path | None, environment: Mapping[str, str]) -> Iterator[Check]:
@@ -74,50 +60,10 @@ def examine(store: Store, data_dir: Path | None, environment: Mapping[str, str])
         "cached images": _cached_images,
     }
     for name, check in checks.items():
-        result = _safely(name, check)
+        result = safely(name, check)
         yield result
         if name == "mlflow" and result.status == ERROR and client.is_server(store):
             check_ledger = _ledger_file  # to ask the server again would take as long again
-
-
-def examine_cluster(address: str, *, insecure: bool) -> Iterator[Check]:
-    """Checks the Ray cluster at this address, and every node of it."""
-    try:
-        nodes = probe.look(address, insecure=insecure)
-    except SweeperError as error:
-        yield Check("cluster", ERROR, str(error))
-        return
-    n_cpus, n_gpus = sum(node.cpus for node in nodes), sum(node.gpus for node in nodes)
-    found = f"{len(nodes)} nodes at {address} with {n_cpus:g} CPUs and {n_gpus:g} GPUs, {probe.software()}"
-    if n_cpus or n_gpus:
-        yield Check("cluster", OK, found)
-    else:
-        yield Check("cluster", WARNING, found, f"start nodes with `ray start --address={address}`")
-    kind = next((node.processor for node in nodes if node.cpus and not node.trouble), "")
-    for node in nodes:
-        yield _node(node, kind)
-
-
-def _node(node: probe.NodeFound, kind: str) -> Check:
-    name, found = f"node {node.name}", f"{node.cpus:g} CPUs, {node.gpus:g} GPUs"
-    if node.trouble:
-        return Check(name, ERROR, f"{found}; {node.trouble}", "give all machines the same image, and start Ray again")
-    rate = probe.BLOCK_BYTES / 1e6 / max(node.block_seconds, 1e-3)
-    found += f", {node.processor}; images arrive at {rate:.0f} MB/s; clock {node.clock:+.1f} s"
-    if node.cpus and node.processor != kind:
-        return Check(name, WARNING, found, f"a study uses one kind of processor only; other nodes have {kind}")
-    if abs(node.clock) > MOST_SKEW:
-        return Check(name, WARNING, found, "set its clock by NTP: logs would mislead")
-    return Check(name, OK, found)
-
-
-def _safely(name: str, check: Callable[[], Check]) -> Check:
-    try:
-        return check()
-    except SweeperError as error:
-        return Check(name, ERROR, redact(str(error)))  # the message itself says what to do
-    except Exception as error:
-        return Check(name, ERROR, redact(f"{type(error).__name__}: {error}"), "this check itself does not work here")
 
 
 def _sweeper() -> Check:

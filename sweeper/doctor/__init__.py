@@ -1,0 +1,1 @@
+"""Checks whether everything is fit for a search: machine, store, data and cluster."""
