@@ -18,7 +18,7 @@ from sweeper.analysis.images import study_of
 from sweeper.analysis.network import TrainedNetwork
 from sweeper.data import lookup
 from sweeper.data.source import DataSource
-from sweeper.engine.local.execution import plan_execution
+from sweeper.engine.local import plan as local_plan
 from sweeper.engine.options import DeviceOptions
 from sweeper.errors import SweeperError, UsageError
 from sweeper.evaluation import metrics
@@ -167,7 +167,7 @@ def _entry(
 
 
 def _logits(found: TrainedNetwork, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    execution = plan_execution(DeviceOptions(), images.nbytes, os.environ)
+    execution = local_plan.plan(DeviceOptions(), images.nbytes, os.environ)
     return logits_of(found.network, images, torch.device(execution.devices[0]))
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sweeper.data.known import catalog, locate
 from sweeper.doctor.check import ERROR, OK, WARNING, Check, safely
-from sweeper.engine.local import execution
+from sweeper.engine.local import plan as local_plan
 from sweeper.errors import SweeperError
 from sweeper.images.decoded_cache import damaged_entries
 from sweeper.process import resources
@@ -94,8 +94,8 @@ def _memory() -> Check:
     if memory is None:
         return Check("memory", OK, "unknown on this system")
     found = f"{memory / 2**30:.1f} GiB available"
-    if memory < execution.WORKER_BYTES:
-        advice = f"a worker may take {execution.WORKER_BYTES / 2**30:.1f} GiB: end other programs, or give --jobs 1"
+    if memory < local_plan.WORKER_BYTES:
+        advice = f"a worker may take {local_plan.WORKER_BYTES / 2**30:.1f} GiB: end other programs, or give --jobs 1"
         return Check("memory", WARNING, found, advice)
     return Check("memory", OK, found)
 

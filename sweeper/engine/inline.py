@@ -3,7 +3,7 @@
 import os
 import time
 from bdb import BdbQuit
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,18 +12,16 @@ from typing import Any
 
 import torch
 
-from sweeper.data.splits import Indices
-from sweeper.data.training_set import TrainingSet
 from sweeper.engine import arithmetic, worker_log
 from sweeper.engine.base import Died, Failure, Lost
+from sweeper.engine.execution import Execution
 from sweeper.engine.failures import failure_of
 from sweeper.engine.job import TrialJob, TrialResult, train_trial
-from sweeper.engine.local.execution import Execution, plan_execution
+from sweeper.engine.local import plan as local_plan
 from sweeper.engine.options import DeviceOptions
-from sweeper.errors import SweeperError, UsageError, first_line, said
+from sweeper.engine.workload import Workload
+from sweeper.errors import SweeperError, UsageError, first_line
 from sweeper.events import Note
-from sweeper.images.image_set import Scaling
-from sweeper.store.layout import Store
 from sweeper.training import memory
 from sweeper.training.device_data import TrainingData, on_device
 from sweeper.training.epoch_metrics import EpochMetrics
@@ -54,10 +52,7 @@ class InlineEngine:
     ) -> None:
         self._load, self._device_name, self._graphs = load, device, graphs
         self._log = log_folder / "worker-0.log"
-        try:
-            log_folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise SweeperError(f"the workers' logs cannot be written: {said(error)}") from error
+        worker_log.make_folder(log_folder)
         self._settings = ExitStack()
         self._device = self._settings.enter_context(_computing(device, threads, graphs))
         self._data: tuple[int, TrainingData] | None = None  # a fold and its data
@@ -199,44 +194,29 @@ def plan(options: DeviceOptions, data_bytes: int, environment: Mapping[str, str]
         raise UsageError(f"the inline engine trains one trial at a time, got {options.jobs_per_gpu} (--jobs-per-gpu)")
     if options.worker_memory is not None:
         raise UsageError("the inline engine has no process whose memory could be limited (--worker-memory)")
-    planned = plan_execution(options, data_bytes, environment, most_jobs=1)
+    planned = local_plan.plan(options, data_bytes, environment, most_jobs=1)
     return replace(planned, engine="inline", worker_memory=None, tunes_concurrency=False)
 
 
-def start_workers(
-    training_set: TrainingSet,
-    folds: Sequence[tuple[Indices, Indices]],
-    scalings: Sequence[Scaling],
-    execution: Execution,
-    *,
-    store: Store,
-    owner: str,
-    owner_id: str,
-) -> InlineEngine:
-    """Starts the worker, which sees only the images in `folds`: (train, validation) indices for each fold."""
+def start_workers(workload: Workload, execution: Execution) -> InlineEngine:
+    """Starts the worker, which sees only the workload's images. Raises SweeperError if its log cannot be written."""
     return InlineEngine(
-        partial(_data, training_set, folds, scalings, execution),
+        partial(_data, workload, execution),
         execution.devices[0],
         execution.threads,
         execution.graphs,
-        store.log_folder(owner, owner_id),
+        workload.log_folder,
     )
 
 
-def _data(
-    training_set: TrainingSet,
-    folds: Sequence[tuple[Indices, Indices]],
-    scalings: Sequence[Scaling],
-    execution: Execution,
-    fold: int,
-) -> TrainingData:
+def _data(workload: Workload, execution: Execution, fold: int) -> TrainingData:
     """The train and validation parts of a fold, on the device."""
-    train, validation = ((training_set.images[part], training_set.labels[part]) for part in folds[fold])
-    mean, std = scalings[fold]
+    train, validation = workload.parts(fold)
+    mean, std = workload.scalings[fold]
     return on_device(
         train,
         validation,
-        n_classes=len(training_set.classes),
+        n_classes=workload.n_classes,
         mean=mean,
         std=std,
         device=torch.device(execution.devices[0]),

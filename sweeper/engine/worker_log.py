@@ -1,11 +1,13 @@
-"""The lines of a worker's log: a training's begin, its epochs, and how it failed."""
+"""The logs of workers: their folder, and the lines of a training's begin, its epochs, and how it failed."""
 
 import os
 from collections.abc import Callable, Generator, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweeper.engine.base import Failure
 from sweeper.engine.job import TrialJob, TrialResult
+from sweeper.errors import SweeperError, said
 from sweeper.evaluation.amounts import amount
 from sweeper.events import Note
 
@@ -13,6 +15,14 @@ if TYPE_CHECKING:  # a worker imports this module before it limits its threads: 
     from sweeper.training.epoch_metrics import EpochMetrics
 
 Write = Callable[[str], None]
+
+
+def make_folder(folder: Path) -> None:
+    """Makes the folder of the logs, if it does not exist. Raises SweeperError if that fails."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SweeperError(f"the workers' logs cannot be written: {said(error)}") from error
 
 
 def logged(

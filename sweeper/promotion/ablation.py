@@ -10,7 +10,7 @@ import optuna
 
 from sweeper.data.splits import Split
 from sweeper.data.training_set import TrainingSet
-from sweeper.engine.local.execution import Execution
+from sweeper.engine.execution import Execution
 from sweeper.engine.start import plan_execution
 from sweeper.errors import SweeperError, first_line, joined, plain, shortened
 from sweeper.events import Listener, Note, Step

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from sweeper.data.splits import Indices
 from sweeper.data.training_set import TrainingSet
 from sweeper.engine.base import Engine
+from sweeper.engine.execution import Execution
 from sweeper.engine.job import TrialJob
-from sweeper.engine.local.execution import Execution
 from sweeper.engine.start import start_workers
+from sweeper.engine.workload import Workload
 from sweeper.errors import SweeperError
 from sweeper.models.predictor import RawPixels, load_network, logits_of
 from sweeper.promotion.finalists import Finalist
@@ -82,15 +83,9 @@ class PromotionJobs:
         Raises SweeperError if the images cannot be written for them, or a worker cannot be started.
         """
         scalings = [(self.spec.mean, self.spec.std)]
-        return start_workers(
-            self.training_set,
-            [(train, validation)],
-            scalings,
-            self.execution,
-            store=self.store,
-            owner=self.study_name,
-            owner_id=self.study_id,
-        )
+        folds = [(train, validation)]
+        workload = Workload(self.training_set, folds, scalings, self.store, self.study_name, self.study_id)
+        return start_workers(workload, self.execution)
 
     def network(self, training: Training) -> RawPixels:
         """Loads the trained network. Raises SweeperError if its weights cannot be read."""

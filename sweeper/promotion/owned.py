@@ -7,7 +7,7 @@ from typing import Literal
 import optuna
 
 from sweeper.data.training_set import TrainingSet
-from sweeper.engine.local.execution import Execution
+from sweeper.engine.execution import Execution
 from sweeper.events import Listener, Note, Step
 from sweeper.runs import run_metadata
 from sweeper.runs.stop import StopRequest

@@ -10,9 +10,10 @@ from sweeper.data.source import DataSource
 from sweeper.data.splits import Split, raised_parts, splits_sha256
 from sweeper.data.training_set import TrainingSet, load_training_set
 from sweeper.engine.base import Engine
-from sweeper.engine.local.execution import Execution
+from sweeper.engine.execution import Execution
 from sweeper.engine.options import DeviceOptions
 from sweeper.engine.start import plan_execution, start_workers
+from sweeper.engine.workload import Workload
 from sweeper.errors import UsageError, plain, refuse
 from sweeper.evaluation.constant import Constant, best_constant
 from sweeper.events import Listener, Note, Step
@@ -49,15 +50,8 @@ class Plan:
         The workers belong to `owner`, a study or a training by itself. `owner_id` distinguishes owners of one name.
         """
         folds = [(split.train, split.validation) for split in self.splits]
-        return start_workers(
-            self.training_set,
-            folds,
-            self.spec.fold_scalings,
-            self.execution,
-            store=store,
-            owner=owner,
-            owner_id=owner_id,
-        )
+        workload = Workload(self.training_set, folds, self.spec.fold_scalings, store, owner, owner_id)
+        return start_workers(workload, self.execution)
 
 
 def make(

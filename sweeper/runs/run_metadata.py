@@ -13,7 +13,7 @@ from typing import Any
 
 from sweeper.data.splits import Split
 from sweeper.data.training_set import TrainingSet
-from sweeper.engine.local.execution import Execution
+from sweeper.engine.execution import Execution
 from sweeper.models import code_files
 from sweeper.spaces.space import Space
 from sweeper.store.redaction import redact

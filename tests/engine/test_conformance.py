@@ -13,9 +13,10 @@ from sweeper.config import ConvNetConfig, TrainConfig
 from sweeper.data.training_set import TrainingSet
 from sweeper.engine import start
 from sweeper.engine.base import Died, Failure, Lost
+from sweeper.engine.execution import Execution
 from sweeper.engine.job import TrialResult, train_trial
-from sweeper.engine.local.execution import Execution
 from sweeper.engine.ray.pool import RayPool
+from sweeper.engine.workload import Workload
 from sweeper.events import Note
 from sweeper.store.layout import StoreOptions
 from sweeper.training.checkpoint import holds, read_history
@@ -32,7 +33,6 @@ ENGINES = {
 }
 IN_A_CLUSTER = pytest.param("ray", marks=pytest.mark.fault)
 WITH_PROCESSES = ["local", IN_A_CLUSTER]
-OWNER = {"owner": "study", "owner_id": "0" * 32}
 # Longer than an epoch of these trainings, in seconds: what comes although it must not comes within it.
 SILENCE = 0.3
 
@@ -48,12 +48,11 @@ def engine(request, tmp_path_factory):
         "tiny", images[:, None], labels.astype(np.int64), tuple("abcd"), sha256="0", source="here"
     )
     folds = [(np.arange(130), np.arange(130, 170)), (np.arange(40, 170), np.arange(40))]
-    engine = start.start_workers(
-        training_set, folds, [([0.2], [0.2]), ([0.3], [0.3])], ENGINES[request.param], store=store, **OWNER
-    )
+    workload = Workload(training_set, folds, [([0.2], [0.2]), ([0.3], [0.3])], store, "study", "0" * 32)
+    engine = start.start_workers(workload, ENGINES[request.param])
     yield engine
     engine.close()
-    assert not store.shared_images_folder(*OWNER.values()).exists()
+    assert not workload.images_folder.exists()
 
 
 @pytest.fixture(autouse=True)

@@ -4,9 +4,10 @@ import pytest
 from sweeper.config.fields import checked
 from sweeper.data.training_set import TrainingSet
 from sweeper.engine import inline, start
-from sweeper.engine.local import execution, pool
-from sweeper.engine.local.execution import Execution
+from sweeper.engine.execution import Execution
+from sweeper.engine.local import plan, pool
 from sweeper.engine.options import DeviceOptions
+from sweeper.engine.workload import Workload
 from sweeper.errors import UsageError
 from sweeper.store.layout import StoreOptions
 
@@ -15,11 +16,11 @@ TRAINING_SET = TrainingSet("tiny", np.zeros((4, 1, 2, 2), np.uint8), np.zeros(4,
 
 @pytest.mark.parametrize(("engine", "module"), [("local", pool), ("inline", inline)])
 def test_workers_are_those_of_the_engine(monkeypatch, tmp_path, engine, module):
-    monkeypatch.setattr(module, "start_workers", lambda *arguments, **named: (arguments, named))
+    monkeypatch.setattr(module, "start_workers", lambda *arguments: arguments)
     planned = Execution(("cpu",), 1, "channels_last", engine=engine)
     store = StoreOptions(tmp_path).resolve({})
-    owner = {"store": store, "owner": "study", "owner_id": "0" * 32}
-    assert start.start_workers(TRAINING_SET, [], [], planned, **owner) == ((TRAINING_SET, [], [], planned), owner)
+    workload = Workload(TRAINING_SET, [], [], store, "study", "0" * 32)
+    assert start.start_workers(workload, planned) == (workload, planned)
 
 
 @pytest.mark.parametrize("options", [DeviceOptions("cpu"), DeviceOptions("cpu", jobs=1)])
@@ -34,7 +35,7 @@ def test_inline_engine_is_one_worker_that_computes_as_a_local_one(options):
 
 @pytest.mark.parametrize("jobs_per_gpu", [0, 1])
 def test_inline_engine_trains_from_graphs_as_workers_that_share_a_gpu(monkeypatch, jobs_per_gpu):
-    monkeypatch.setattr(execution, "_devices", lambda device: ["cuda:0", "cuda:1"])
+    monkeypatch.setattr(plan, "_devices", lambda device: ["cuda:0", "cuda:1"])
     planned = start.plan_execution(DeviceOptions("cuda", jobs_per_gpu=jobs_per_gpu, engine="inline"), 0, {})
     assert (planned.workers, planned.kind, planned.tunes_concurrency) == (["cuda:0"], "cuda, graphs", False)
 

@@ -10,19 +10,16 @@ from pathlib import Path
 from subprocess import Popen, TimeoutExpired
 from typing import Any
 
-from sweeper.data.splits import Indices
-from sweeper.data.training_set import TrainingSet
+from sweeper.engine import worker_log
 from sweeper.engine.base import Died
+from sweeper.engine.execution import Execution
 from sweeper.engine.job import TrialJob
 from sweeper.engine.local import shared_images
-from sweeper.engine.local.execution import Execution
 from sweeper.engine.local.process import module_folders, start
 from sweeper.engine.local.worker import Ready, WorkerSetup
-from sweeper.errors import SweeperError, said
-from sweeper.images.image_set import Scaling
-from sweeper.models import code_files
+from sweeper.engine.workload import Workload
+from sweeper.errors import SweeperError
 from sweeper.process.signals import SIGNALS
-from sweeper.store.layout import Store
 
 LEAVING_SECONDS = 5.0
 
@@ -62,10 +59,7 @@ class WorkerPool:
         self._setup, self._devices, self._log_folder, self._per_process = setup, devices, log_folder, per_process
         self._processes: list[_Process] = []
         try:
-            try:
-                log_folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise SweeperError(f"the workers' logs cannot be written: {said(error)}") from error
+            worker_log.make_folder(log_folder)
             for number in range(len(devices)):
                 self._processes.append(self._spawn(number, per_process))
             for process in self._processes:
@@ -221,34 +215,12 @@ def _not_started(error: OSError) -> SweeperError:
     )
 
 
-def start_workers(
-    training_set: TrainingSet,
-    folds: Sequence[tuple[Indices, Indices]],
-    scalings: Sequence[Scaling],
-    execution: Execution,
-    *,
-    store: Store,
-    owner: str,
-    owner_id: str,
-) -> WorkerPool:
-    """Starts workers that see only the images in `folds`: (train, validation) indices for each fold.
+def start_workers(workload: Workload, execution: Execution) -> WorkerPool:
+    """Starts workers that see only the images of the workload.
 
-    Writes these images to a folder of the owner in the store; the workers map the files. Raises SweeperError if the
-    images cannot be written, or a worker cannot be started.
+    Writes these images to its folder; the workers map the files. Raises SweeperError if the images cannot be written,
+    or a worker cannot be started.
     """
-    folder = store.shared_images_folder(owner, owner_id)
-    shared_images.write(
-        folder, (tuple((training_set.images[part], training_set.labels[part]) for part in fold) for fold in folds)
-    )
-    setup = WorkerSetup(
-        images_folder=folder,
-        n_classes=len(training_set.classes),
-        scalings=scalings,
-        threads=execution.threads,
-        layout=execution.layout,
-        memory=execution.worker_memory,
-        graphs=execution.graphs,
-        code=code_files.in_use(),
-    )
-    logs = store.log_folder(owner, owner_id)
-    return WorkerPool(setup, execution.devices, logs, execution.at_once, execution.tunes_concurrency)
+    shared_images.write(workload.images_folder, workload.all_parts())
+    setup = WorkerSetup.of(workload, execution, workload.images_folder)
+    return WorkerPool(setup, execution.devices, workload.log_folder, execution.at_once, execution.tunes_concurrency)

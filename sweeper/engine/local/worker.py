@@ -10,16 +10,18 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Lock, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from weakref import WeakValueDictionary
 
 from sweeper.engine import arithmetic, worker_log
 from sweeper.engine.base import Failure
+from sweeper.engine.execution import Execution
 from sweeper.engine.failures import failure_of
 from sweeper.engine.job import TrialJob, TrialResult, train_trial
 from sweeper.engine.local import shared_images
 from sweeper.engine.local.heartbeat import Heartbeat
 from sweeper.engine.local.shared_images import ImagesAndLabels
+from sweeper.engine.workload import Workload
 from sweeper.events import Note
 from sweeper.models import code_files
 from sweeper.process.signals import SIGNALS
@@ -54,6 +56,20 @@ class WorkerSetup:
     graphs: bool = False
     code: Sequence[code_files.CodeFile] = ()
     read: Callable[[int], tuple[ImagesAndLabels, ImagesAndLabels]] | None = None
+
+    @classmethod
+    def of(cls, workload: Workload, execution: Execution, images_folder: Path) -> Self:
+        """The settings of workers that compute as it was planned."""
+        return cls(
+            images_folder=images_folder,
+            n_classes=workload.n_classes,
+            scalings=workload.scalings,
+            threads=execution.threads,
+            layout=execution.layout,
+            memory=execution.worker_memory,
+            graphs=execution.graphs,
+            code=code_files.in_use(),
+        )
 
 
 @dataclass(frozen=True)

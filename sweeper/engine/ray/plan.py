@@ -2,7 +2,8 @@
 
 import math
 
-from sweeper.engine.local.execution import Execution, check_worker_memory
+from sweeper.engine.execution import Execution
+from sweeper.engine.local.plan import check_worker_memory
 from sweeper.engine.options import DeviceOptions
 from sweeper.engine.ray import cluster
 from sweeper.errors import UsageError, plain

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sweeper.engine import worker_log
 from sweeper.engine.base import BatchesDone, Died, Failure, Lost
+from sweeper.engine.execution import Execution
 from sweeper.engine.job import TrialJob, TrialResult
-from sweeper.engine.local.execution import Execution
 from sweeper.engine.local.worker import WorkerSetup
 from sweeper.engine.ray import cluster, job_files
 from sweeper.engine.ray.actor import Contact, Reply, Worker
@@ -58,6 +59,7 @@ class RayPool:
         images: Sequence[Any],
         log_folder: Path,
     ) -> None:
+        worker_log.make_folder(log_folder)
         self.tunes_concurrency = execution.tunes_concurrency
         self._setup, self._images, self._log_folder = setup, images, log_folder
         self._device = "cuda:0" if execution.devices[0] == "cuda" else "cpu"  # Ray shows an actor its own GPU alone

@@ -17,7 +17,7 @@ from sweeper.engine.base import Died, Failure
 from sweeper.engine.job import TrialResult
 from sweeper.engine.local import pool as pool_module
 from sweeper.engine.local import shared_images
-from sweeper.engine.local.execution import LEAST_WORKER_BYTES
+from sweeper.engine.local.plan import LEAST_WORKER_BYTES
 from sweeper.engine.local.pool import WorkerPool
 from sweeper.engine.local.worker import WorkerSetup
 from sweeper.errors import SweeperError

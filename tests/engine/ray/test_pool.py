@@ -3,8 +3,8 @@ from safetensors.numpy import save_file
 
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.engine.base import BatchesDone, Died, Failure, Lost
+from sweeper.engine.execution import Execution
 from sweeper.engine.job import InitialWeights, TrialJob, TrialResult
-from sweeper.engine.local.execution import Execution
 from sweeper.engine.local.worker import WorkerSetup
 from sweeper.engine.ray import environment, nodes, pool, weights
 from sweeper.engine.ray.actor import Reply

@@ -3,8 +3,8 @@
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from sweeper.engine.execution import Execution
 from sweeper.engine.options import DeviceOptions
 from sweeper.errors import UsageError, plain
 from sweeper.process.resources import available_memory, usable_cores
@@ -18,56 +18,7 @@ WORKER_BYTES = 3 << 29
 LEAST_WORKER_BYTES = 5 << 28
 
 
-@dataclass(frozen=True)
-class Execution:
-    """Where trials train: a device for each process, and the settings that decide bitwise results on it.
-
-    A process trains `at_once` trials; with `tunes_concurrency`, the dispatcher may find that fewer are better. With
-    `graphs`, steps run as CUDA graphs. `worker_memory` is the most private memory that a process may hold, in bytes,
-    None for no limit; it does not change results, nor does the `engine`, that of DeviceOptions.
-    """
-
-    devices: tuple[str, ...]
-    threads: int
-    layout: str
-    worker_memory: int | None = None
-    at_once: int = 1
-    graphs: bool = False
-    tunes_concurrency: bool = False
-    engine: str = "local"
-
-    @property
-    def kind(self) -> str:
-        """The type of the devices, and whether the steps are graphs: results differ slightly between kinds."""
-        return self.devices[0].split(":")[0] + ", graphs" * self.graphs
-
-    @property
-    def trial_memory(self) -> int | None:
-        """The most memory that a trial can have, in bytes: its worker's limit or the smallest GPU; None if unknown."""
-        if not self.devices[0].startswith("cuda"):
-            return self.worker_memory
-        if self.engine == "ray":  # the GPUs are elsewhere
-            return None
-        import torch
-
-        return min(torch.cuda.get_device_properties(device).total_memory for device in self.devices)
-
-    @property
-    def device_here(self) -> str:
-        """The device on which the process of the command evaluates what was trained."""
-        if self.engine != "ray" or self.devices[0] == "cpu":
-            return self.devices[0]
-        import torch
-
-        return "cuda" if torch.cuda.is_available() else "cpu"
-
-    @property
-    def workers(self) -> list[str]:
-        """The device of every worker."""
-        return [device for device in self.devices for _ in range(self.at_once)]
-
-
-def plan_execution(
+def plan(
     options: DeviceOptions, data_bytes: int, environment: Mapping[str, str], most_jobs: int = sys.maxsize
 ) -> Execution:
     """Plans the workers for these options, at most `most_jobs`. `data_bytes` is the data's size. Raises UsageError."""
