@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import databases
+from tests import databases, kept_stores
 from tests.commands.processes import Driver
 from tests.fake_data import write_fake_dataset
 
@@ -79,6 +79,13 @@ def templates(shared_folder: Path) -> Path:
 def pytest_runtest_setup() -> None:
     """Makes MLflow and Optuna copy template databases, if an earlier test has imported them."""
     databases.adopt()
+
+
+@pytest.fixture(autouse=True)
+def stores_as_found() -> Iterator[None]:
+    """Restores the stores that tests of a module share, so that the tests pass in any order, and alone."""
+    with kept_stores.all_as_found():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -40,6 +40,17 @@ def adopt() -> None:
         storages.RDBStorage.__init__ = _copying_storage(storages.RDBStorage.__init__)
 
 
+def make_empty(store: Path) -> None:
+    """Makes a store's folder, and its two databases, with all tables and no rows."""
+    import mlflow
+    import optuna
+
+    adopt()
+    store.mkdir()
+    optuna.storages.RDBStorage(f"sqlite:///{store}/optuna.db").engine.dispose()
+    mlflow.MlflowClient(f"sqlite:///{store}/mlflow.db").search_experiments()
+
+
 def make_all() -> None:
     """Undoes `adopt` in this process: from now on, the libraries create their tables themselves."""
     from mlflow.store.db import utils

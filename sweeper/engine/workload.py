@@ -3,14 +3,17 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:  # a worker may import this module before it limits its threads: no import may create thread pools
+    import numpy as np
+
     from sweeper.data.splits import Indices
     from sweeper.data.training_set import TrainingSet
-    from sweeper.engine.local.shared_images import ImagesAndLabels
     from sweeper.images.image_set import Scaling
     from sweeper.store.layout import Store
+
+ImagesAndLabels: TypeAlias = "tuple[np.ndarray, np.ndarray]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,13 +36,13 @@ class Workload:
         """The number of classes that a network distinguishes."""
         return len(self.training_set.classes)
 
-    def parts(self, fold: int) -> "tuple[ImagesAndLabels, ImagesAndLabels]":
+    def parts(self, fold: int) -> tuple[ImagesAndLabels, ImagesAndLabels]:
         """Copies of the train and the validation part of a fold, counted from 0: workers see no other images."""
         images, labels = self.training_set.images, self.training_set.labels
         train, validation = self.folds[fold]
         return (images[train], labels[train]), (images[validation], labels[validation])
 
-    def all_parts(self) -> "Iterator[tuple[ImagesAndLabels, ImagesAndLabels]]":
+    def all_parts(self) -> Iterator[tuple[ImagesAndLabels, ImagesAndLabels]]:
         """The parts of each fold, one fold at a time."""
         return map(self.parts, range(len(self.folds)))
 

@@ -10,6 +10,7 @@ from sweeper.store.layout import StoreOptions
 from sweeper.studies.queries import find_study
 from tests.engine.inline import InlinePool
 from tests.fake_data import write_fake_dataset
+from tests.kept_stores import kept
 from tests.promotion.conftest import Workplace
 from tests.tracking import stand_ins
 
@@ -29,9 +30,15 @@ def promoted(tmp_path_factory):
         store = StoreOptions(workplace.store).resolve({})
         study = find_study(store, "seen")
         outcome = recorded.outcomes(store, "seen", print)[0]
-        yield SimpleNamespace(
-            workplace=workplace, store=store, study=study, outcome=outcome, dataset=dataset, data_dir=folder / "data"
-        )
+        with kept(folder):
+            yield SimpleNamespace(
+                workplace=workplace,
+                store=store,
+                study=study,
+                outcome=outcome,
+                dataset=dataset,
+                data_dir=folder / "data",
+            )
 
 
 @pytest.fixture(scope="package")

@@ -17,8 +17,10 @@ from torch import nn
 import sweeper
 from sweeper.cli import main
 from sweeper.process.signals import SIGNALS
+from tests import databases
 from tests.engine.inline import InlinePool
 from tests.fake_data import fake_images
+from tests.kept_stores import kept
 from tests.tracking import stand_ins
 
 SPACE = {
@@ -48,7 +50,9 @@ def place(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sweeper.engine.local.pool.WorkerPool", InlinePool)
         stand_ins.use(patch)
-        yield folder
+        databases.make_empty(folder / "store")
+        with kept(folder):
+            yield folder
 
 
 def search(place, **more):

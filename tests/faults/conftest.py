@@ -4,10 +4,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import mlflow
-import optuna
 import pytest
 
+from tests import databases
 from tests.commands.processes import Driver
 from tests.faults.workplace import FIXED_LIST, N_TRIALS, Workplace
 from tests.once import made_by_first
@@ -17,9 +16,7 @@ from tests.once import made_by_first
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with two empty databases, which each test copies."""
     store = tmp_path_factory.mktemp("empty") / "store"
-    store.mkdir()
-    optuna.storages.RDBStorage(f"sqlite:///{store}/optuna.db").engine.dispose()
-    mlflow.MlflowClient(f"sqlite:///{store}/mlflow.db").search_experiments()
+    databases.make_empty(store)
     return store
 
 

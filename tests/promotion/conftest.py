@@ -9,8 +9,10 @@ from click.testing import CliRunner
 
 from sweeper.cli import main
 from sweeper.data.known import catalog
+from tests import databases
 from tests.engine.inline import InlinePool
 from tests.fake_data import write_fake_dataset
+from tests.kept_stores import kept
 from tests.tracking import stand_ins
 
 SPACE = """
@@ -73,14 +75,16 @@ class Workplace:
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):
-    """Each test makes its own study in it: a store of its own would cost MLflow's migrations every time."""
+    """What a test does there is undone after it: a store of its own would cost MLflow's migrations every time."""
     folder = tmp_path_factory.mktemp("promotion")
     dataset = write_fake_dataset(folder / "data", training=300, test=50)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(catalog.DATASETS, dataset.name, dataset)
         patch.setattr("sweeper.engine.local.pool.WorkerPool", InlinePool)
         stand_ins.use(patch)
-        yield Workplace(folder)
+        databases.make_empty(folder / "store")
+        with kept(folder):
+            yield Workplace(folder)
 
 
 @pytest.fixture(scope="module")

@@ -132,7 +132,9 @@ def test_champion_of_the_same_images_is_compared_before_it_is_replaced(workplace
 
 
 def test_test_of_an_older_sweepers_promotion_moves_no_alias(workplace, client, monkeypatch):
+    workplace.promote("second", "--seeds", 1)
     workplace.promote("first", "--replace")
+    InlinePool.made.clear()
     find = promotions.find
     monkeypatch.setattr(promotions, "find", lambda *which: replace(find(*which), is_printed=True))
     assert workplace.promoted("second", "--test")["test_looks"] == 1
@@ -141,6 +143,7 @@ def test_test_of_an_older_sweepers_promotion_moves_no_alias(workplace, client, m
 
 
 def test_again_promotes_anew_with_other_options(workplace):
+    workplace.promote("second", "--seeds", 1)
     outcome = workplace.promoted("second", "--again", "--seeds", 1, "--top", 1)
     assert outcome["options"]["top"] == 1
     assert workplace.promoted("second")["options"] == outcome["options"]
@@ -154,6 +157,7 @@ def test_better_trials_of_a_search_that_went_on_are_noted(workplace, monkeypatch
 
 
 def test_damaged_record_is_one_line_and_hides_no_other(workplace, client):
+    workplace.promote("small", "--seeds", 1)
     [run] = client.search_runs(
         [client.get_experiment_by_name("tiny").experiment_id],
         "tags.`sweeper.kind` = 'promotion' AND tags.`sweeper.study` = 'small'",

@@ -3,15 +3,11 @@
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
 
+from sweeper.engine.workload import ImagesAndLabels
 from sweeper.errors import SweeperError
 from sweeper.store.atomic import SUFFIX, whole_folder
 
-if TYPE_CHECKING:  # a worker imports this module before it limits its threads: no import may create thread pools
-    import numpy as np
-
-ImagesAndLabels: TypeAlias = "tuple[np.ndarray, np.ndarray]"  # images, labels
 _NAMES = ("train_images", "train_labels", "validation_images", "validation_labels")
 
 

@@ -20,8 +20,7 @@ from sweeper.engine.failures import failure_of
 from sweeper.engine.job import TrialJob, TrialResult, train_trial
 from sweeper.engine.local import shared_images
 from sweeper.engine.local.heartbeat import Heartbeat
-from sweeper.engine.local.shared_images import ImagesAndLabels
-from sweeper.engine.workload import Workload
+from sweeper.engine.workload import ImagesAndLabels, Workload
 from sweeper.events import Note
 from sweeper.models import code_files
 from sweeper.process.signals import SIGNALS
