@@ -1,8 +1,8 @@
 """Metrics of a classifier's predictions beyond plain accuracy, such as F1, cross-entropy and confusions."""
 
-# Computed without scikit-learn: its import would double the time in which a worker starts.
 import numpy as np
 import numpy.typing as npt
+import sklearn.metrics
 from scipy.special import log_softmax
 
 # The metrics of an epoch that learning curves show.
@@ -27,12 +27,11 @@ def macro_precision_recall_f1(
     the mean of the classes' F1, not the F1 of the mean precision and recall.
     Raises ValueError for an index outside [0, n_classes), for no images, and for unequal lengths.
     """
-    right, present, predicted = _class_counts(labels, predictions, n_classes)
-    there = present + predicted > 0
-    right, present, predicted = right[there], present[there], predicted[there]
-    precision, recall = right / np.maximum(predicted, 1), right / np.maximum(present, 1)
-    f1 = 2 * right / (present + predicted)
-    return float(precision.mean()), float(recall.mean()), float(f1.mean())
+    labels, predictions = _class_indices(labels, predictions, n_classes)
+    precision, recall, f1, _ = sklearn.metrics.precision_recall_fscore_support(
+        labels, predictions, labels=np.union1d(labels, predictions), average="macro", zero_division=0
+    )
+    return float(precision), float(recall), float(f1)
 
 
 def thresholded_precision_recall(
@@ -46,9 +45,11 @@ def thresholded_precision_recall(
     Raises ValueError as `cross_entropy` does.
     """
     labels, probabilities = _scored(labels, probabilities, "probabilities")
-    predicted = probabilities > threshold
-    n_right, n_predicted = int(predicted[np.arange(len(labels)), labels].sum()), int(predicted.sum())
-    return n_right / n_predicted if n_predicted else np.nan, n_right / len(labels)
+    present = np.arange(probabilities.shape[1]) == labels[:, None]
+    precision, recall, _, _ = sklearn.metrics.precision_recall_fscore_support(
+        present.ravel(), (probabilities > threshold).ravel(), average="binary", zero_division=np.nan
+    )
+    return float(precision), float(recall)
 
 
 def per_class_accuracy(labels: npt.ArrayLike, predictions: npt.ArrayLike, n_classes: int) -> npt.NDArray[np.float64]:
@@ -56,8 +57,11 @@ def per_class_accuracy(labels: npt.ArrayLike, predictions: npt.ArrayLike, n_clas
 
     Raises ValueError as `macro_f1` does.
     """
-    right, present, _ = _class_counts(labels, predictions, n_classes)
-    return np.divide(right, present, out=np.full(n_classes, np.nan), where=present > 0)
+    labels, predictions = _class_indices(labels, predictions, n_classes)
+    shares: npt.NDArray[np.float64] = sklearn.metrics.recall_score(
+        labels, predictions, labels=np.arange(n_classes), average=None, zero_division=np.nan
+    )
+    return shares
 
 
 def balanced_accuracy(labels: npt.ArrayLike, predictions: npt.ArrayLike, n_classes: int) -> float:
@@ -84,7 +88,8 @@ def confusion_matrix(labels: npt.ArrayLike, predictions: npt.ArrayLike, n_classe
     Raises ValueError as `macro_f1` does.
     """
     labels, predictions = _class_indices(labels, predictions, n_classes)
-    return np.bincount(labels * n_classes + predictions, minlength=n_classes**2).reshape(n_classes, n_classes)
+    counts: npt.NDArray[np.int64] = sklearn.metrics.confusion_matrix(labels, predictions, labels=np.arange(n_classes))
+    return counts
 
 
 def largest_confusions(matrix: npt.NDArray[np.int64], k: int = 3) -> list[tuple[int, int, int]]:
@@ -102,20 +107,7 @@ def largest_confusions(matrix: npt.NDArray[np.int64], k: int = 3) -> list[tuple[
 def _class_indices(
     labels: npt.ArrayLike, predictions: npt.ArrayLike, n_classes: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    labels, predictions = _indices("labels", labels, n_classes), _indices("predictions", predictions, n_classes)
-    if len(labels) != len(predictions):
-        raise ValueError(f"each label must have a prediction, got {len(labels)} labels, {len(predictions)} predictions")
-    return labels, predictions
-
-
-def _class_counts(
-    labels: npt.ArrayLike, predictions: npt.ArrayLike, n_classes: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The images of each class that are predicted right, that there are, and that are predicted to be of it."""
-    labels, predictions = _class_indices(labels, predictions, n_classes)
-    right = labels[labels == predictions]
-    counts = [np.bincount(of, minlength=n_classes) for of in (right, labels, predictions)]
-    return counts[0], counts[1], counts[2]
+    return _indices("labels", labels, n_classes), _indices("predictions", predictions, n_classes)
 
 
 def _scored(
@@ -129,7 +121,7 @@ def _scored(
 
 
 def _indices(name: str, values: npt.ArrayLike, n_classes: int) -> npt.NDArray[np.int64]:
-    """The values as an array of class indices, checked."""
+    """The values as an array, checked here because scikit-learn silently drops an index that is not in its list."""
     array = np.asarray(values)
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"{name} must have shape (n,) with n > 0, got {array.shape}")
@@ -137,4 +129,4 @@ def _indices(name: str, values: npt.ArrayLike, n_classes: int) -> npt.NDArray[np
     if outside.size:
         first = outside[0]
         raise ValueError(f"{name} must be in [0, {n_classes}), got {array[first]} (image {first})")
-    return array.astype(np.int64, casting="same_kind")  # products of bytes would overflow in the confusion matrix
+    return array

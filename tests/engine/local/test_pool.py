@@ -76,15 +76,6 @@ def test_result_does_not_depend_on_the_worker_nor_on_what_it_trained_before(pool
     assert scores(finish(pool, 1)[0]) == scores(first)
 
 
-def test_worker_that_trains_has_loaded_no_library_that_it_does_not_need(pool, tmp_path):
-    """Scikit-learn, with the pandas that it imports, would nearly double the time that a worker takes to start."""
-    pool.train(0, job(tmp_path / "a"))
-    finish(pool, 0)
-    loaded = Path(f"/proc/{pool._processes[0].process.pid}/maps").read_text()
-    assert "scipy" in loaded
-    assert not [name for name in ("sklearn", "pandas", "matplotlib", "sqlalchemy") if f"/{name}/" in loaded]
-
-
 def test_trial_told_to_stop_stops_and_goes_on_later_bitwise(pool, tmp_path):
     pool.train(0, job(tmp_path / "whole"))
     whole, _ = finish(pool, 0)
