@@ -1,5 +1,6 @@
 """Options and fixtures that all tests share."""
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -53,6 +54,18 @@ def pytest_configure(config: pytest.Config) -> None:
 def thorough(request: pytest.FixtureRequest) -> bool:
     """Whether --thorough was given."""
     return bool(request.config.getoption("--thorough"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collects tests without garbage collections, and spares later ones what is imported meanwhile: it stays anyway."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+        gc.set_threshold(50_000, 10, 10)  # as in a command's own process
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

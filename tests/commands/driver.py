@@ -9,6 +9,7 @@ file.
 """
 
 import fcntl
+import gc
 import json
 import os
 import resource
@@ -155,7 +156,10 @@ if __name__ == "__main__":
     from tests import databases
 
     register(Path(sys.argv[1]))
+    gc.disable()
     for name in SLOW:
         import_module(name)
+    gc.freeze()  # a collection in a fork would copy the memory of all that is imported
+    gc.enable()
     databases.copy_from(Path(sys.argv[2]))
     serve()
