@@ -56,5 +56,7 @@ def ui(
     click.echo(f"http://{f'[{host}]' if ':' in host else host}:{port}{runs_page(where)}")
     click.echo(f"The same without sweeper: {shlex.join(['mlflow', *arguments])}")
     sys.stdout.flush()
-    environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+    # MLflow's jobs, eight more processes, judge the answers of language models.
+    environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **os.environ}
+    environment |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
     os.execve(sys.executable, [sys.executable, "-m", "mlflow", *arguments], environment)

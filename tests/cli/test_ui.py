@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from sweeper.cli import main
 from sweeper.store.layout import StoreOptions
 from sweeper.tracking.tracker import DataRecord, Tracker
-from tests.commands.processes import DEADLINE
+from tests.commands.processes import DEADLINE, children, command_line
 from tests.hostile import within
 
 
@@ -56,6 +56,9 @@ def test_ui_serves_the_store_and_names_the_plain_command(store):
                 assert time.monotonic() < deadline, f"the UI did not start within {DEADLINE} s"
                 assert process.poll() is None
                 time.sleep(0.5)
+        started = [command_line(child) for child in children(process.pid)]
+        assert [line for line in started if "uvicorn" in line]
+        assert not [line for line in started if "jobs" in line]
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(DEADLINE)
@@ -83,6 +86,17 @@ def test_sqlite_file_of_the_users_own_is_served(store, tmp_path, monkeypatch):
     assert result.exit_code == 0
     assert f"mlflow ui --backend-store-uri {uri}" in result.stdout
     assert started[started.index("--backend-store-uri") + 1] == uri
+
+
+@pytest.mark.parametrize(("own", "passed"), [(None, "false"), ("true", "true")])
+def test_jobs_of_mlflow_run_only_if_the_user_says_so(store, monkeypatch, own, passed):
+    name, environments = "MLFLOW_SERVER_ENABLE_JOB_EXECUTION", []
+    monkeypatch.delenv(name, raising=False)
+    if own:
+        monkeypatch.setenv(name, own)
+    monkeypatch.setattr(os, "execve", lambda program, arguments, environment: environments.append(environment))
+    assert run("--store", store.root).exit_code == 0
+    assert [environment[name] for environment in environments] == [passed]
 
 
 def test_address_is_that_of_the_latest_study_s_runs(store, monkeypatch):

@@ -42,7 +42,8 @@ class Server:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
-                env={**os.environ, "DO_NOT_TRACK": "true"},
+                # MLflow's jobs are eight more processes, for language models.
+                env={**os.environ, "DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
                 start_new_session=True,
             )
         wait_for("the MLflow server", self._answers)
