@@ -7,24 +7,42 @@ import pytest
 from click.testing import CliRunner
 
 from sweeper.cli import main
+from sweeper.data.known import catalog
 from sweeper.errors import UsageError
 from sweeper.store.layout import StoreOptions
 from sweeper.studies import lifecycle
 from sweeper.studies.ownership import claimed
 from tests.cli.test_search import tiny, tiny_search  # noqa: F401
+from tests.engine.inline import InlinePool
+from tests.fake_data import write_fake_dataset
 from tests.spaces.test_reader import EXAMPLE
+
+
+def start(data, place):
+    """A function that searches a store with a study of one trial, and the store."""
+
+    def search(*more):
+        return tiny_search(data, place, "--epochs", 1, "--trials", 1, "--quiet", *more)
+
+    assert search().exit_code == 0
+    return search, StoreOptions(place).resolve({})
 
 
 @pytest.fixture
 def started(tiny, tmp_path):  # noqa: F811
-    """A function that searches a store with a study of one trial, and the store."""
-    place = tmp_path / "store"
+    """What `start` gives, for a test that changes the study or the store."""
+    return start(tiny, tmp_path / "store")
 
-    def search(*more):
-        return tiny_search(tiny, place, "--epochs", 1, "--trials", 1, "--quiet", *more)
 
-    assert search().exit_code == 0
-    return search, StoreOptions(place).resolve({})
+@pytest.fixture(scope="module")
+def started_once(tmp_path_factory):
+    """What `start` gives, for tests that change nothing."""
+    folder = tmp_path_factory.mktemp("started")
+    dataset = write_fake_dataset(folder / "data", training=300)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(catalog.DATASETS, dataset.name, dataset)
+        patch.setattr("sweeper.engine.local.pool.WorkerPool", InlinePool)
+        yield start(folder / "data", folder / "store")
 
 
 def refused_alike(search, *more):
@@ -54,8 +72,8 @@ def refused_alike(search, *more):
         (["--max-latency", 2.5], "max_latency None, this command has 2.5"),
     ],
 )
-def test_existing_study_with_other_options_is_refused_alike(started, changed, difference):
-    line, code = refused_alike(started[0], *changed)
+def test_existing_study_with_other_options_is_refused_alike(started_once, changed, difference):
+    line, code = refused_alike(started_once[0], *changed)
     assert code == 2
     assert line.startswith("Error: study tiny-lenet5 was started with ")
     assert difference in line
@@ -119,8 +137,8 @@ def test_databases_and_servers_that_cannot_be_used_are_refused_alike(started, tm
     assert "is not a SQLite database" in refused_alike(search)[0]
 
 
-def test_plan_names_the_study_that_would_be_started_or_resumed(started):
-    search, _ = started
+def test_plan_names_the_study_that_would_be_started_or_resumed(started_once):
+    search, _ = started_once
     for more, name in (([], "tiny-lenet5"), (["--new"], "tiny-lenet5-2"), (["--study", "other", "--new"], "other")):
         result = search(*more, "--dry-run", "--json")
         assert (result.exit_code, json.loads(result.stdout)["study_name"]) == (0, name)
@@ -184,8 +202,8 @@ def test_dry_run_of_data_that_would_be_downloaded_shows_the_command_line(tmp_pat
     assert not (tmp_path / "store").exists()
 
 
-def test_dry_run_of_data_that_would_be_downloaded_knows_the_study_and_refuses_what_the_run_would(started, away):
-    search, store = started
+def test_dry_run_of_data_that_would_be_downloaded_knows_the_study_and_refuses_what_the_run_would(started_once, away):
+    search, store = started_once
     for more, shown in (([], ("tiny-lenet5", "none")), (["--new"], ("tiny-lenet5-2", "auto"))):
         plan = json.loads(search(*more, "--dry-run", "--json").stdout)
         assert (plan["study_name"], plan["pruner"], plan["data_source"]) == (*shown, None)
@@ -208,8 +226,8 @@ def test_dry_run_of_data_that_would_be_downloaded_knows_the_study_and_refuses_wh
         assert "Error: tiny-lenet5 is being run by process " in search("--dry-run").stderr
 
 
-def test_resumed_study_with_a_feasible_trial_is_not_checked_for_another(started, monkeypatch):
-    search, _ = started
+def test_resumed_study_with_a_feasible_trial_is_not_checked_for_another(started_once, monkeypatch):
+    search, _ = started_once
 
     def check(*arguments, **options):
         raise UsageError("the check is repeated")

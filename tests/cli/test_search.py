@@ -29,6 +29,7 @@ from sweeper.studies.seeds import derive_seed
 from tests.data.pictures import write_npz
 from tests.engine.inline import InlinePool
 from tests.fake_data import write_fake_dataset
+from tests.tracking import stand_ins
 
 EPOCH_METRICS = {
     "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "validation_macro_f1",
@@ -280,7 +281,8 @@ def test_next_is_a_promotion_that_would_be_accepted(tiny, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("options", [("--trial", 1), ("--top", 1), ("--seeds", 2)])
-def test_next_after_a_promotion_is_accepted_whatever_its_options_were(tiny, tmp_path, options):
+def test_next_after_a_promotion_is_accepted_whatever_its_options_were(tiny, tmp_path, monkeypatch, options):
+    stand_ins.use(monkeypatch)
     store = tmp_path / "store"
     search = partial(tiny_search, tiny, store, "--epochs", 1)
     places = ["--data-dir", str(tiny), "--store", str(store)]
