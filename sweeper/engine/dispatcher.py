@@ -50,10 +50,10 @@ class Dispatcher(Generic[Subject]):
 
     def __init__(self, engine: Engine, listener: Listener) -> None:
         self.engine, self.listener = engine, listener
+        self._processes = engine.processes()
+        self._process_of = {worker: workers for workers in self._processes for worker in workers}
         self._tuners = (
-            {workers: ConcurrencyTuner(len(workers)) for workers in engine.processes()}
-            if engine.tunes_concurrency
-            else {}
+            {workers: ConcurrencyTuner(len(workers)) for workers in self._processes} if engine.tunes_concurrency else {}
         )
         self.running: dict[int, Task[Subject]] = {}  # by worker
         self.requeued: deque[Task[Subject]] = deque()  # resumed before any new task begins
@@ -63,7 +63,9 @@ class Dispatcher(Generic[Subject]):
 
     def idle(self) -> int | None:
         """A worker that may get the next task, from the process that trains the fewest; None if there is none."""
-        for workers in sorted(self.engine.processes(), key=lambda workers: len(self._tasks_of(workers))):
+        if len(self.running) == len(self.engine):
+            return None
+        for workers in sorted(self._processes, key=lambda workers: len(self._tasks_of(workers))):
             at_once = self.engine.at_once(workers[0])
             if any(task.retried for task in (*self._tasks_of(workers), *self.requeued)):
                 at_once = min(at_once, 1)  # a retried task trains alone, to show how much memory it takes by itself
@@ -112,7 +114,7 @@ class Dispatcher(Generic[Subject]):
     def abandon(self, task: Task[Subject]) -> None:
         """Ends a running task in the middle of its epoch, unless that would end other tasks of its process as well."""
         worker = next(worker for worker, running in self.running.items() if running is task)
-        if self._tasks_of(self._process_of(worker)) == [task]:
+        if self._tasks_of(self._process_of[worker]) == [task]:
             self._release(worker)
             self.engine.renew(worker)
 
@@ -123,14 +125,14 @@ class Dispatcher(Generic[Subject]):
         """
         messages = self._listen(seconds)
         # All workers of a dead process report the death, even idle ones, but it counts only once.
-        dead = {self._process_of(worker) for worker, message in messages if isinstance(message, Died)}
+        dead = {self._process_of[worker] for worker, message in messages if isinstance(message, Died)}
         deaths = {workers: len(self._tasks_of(workers)) for workers in dead}
         for worker, message in messages:
             task = self.running.get(worker)
             if task is None:
                 assert isinstance(message, Died | Lost), message  # an idle worker can report nothing else
-                if isinstance(message, Died) and deaths.get(self._process_of(worker)) == 0:
-                    del deaths[self._process_of(worker)]
+                if isinstance(message, Died) and deaths.get(self._process_of[worker]) == 0:
+                    del deaths[self._process_of[worker]]
                     self._count_unexplained_death(worker, message)
                 continue
             if task.epoch_began is None:
@@ -158,7 +160,7 @@ class Dispatcher(Generic[Subject]):
             match message:
                 case TrialResult():
                     yield task, message
-                case Failure(kind="out_of_memory") if n_beside := len(self._tasks_of(self._process_of(worker))):
+                case Failure(kind="out_of_memory") if n_beside := len(self._tasks_of(self._process_of[worker])):
                     self.listener(Note(f"{task.name}: out of memory beside other trials; fewer will train at once"))
                     self.engine.limit_concurrency(worker, n_beside)
                     self._requeue(task)
@@ -182,9 +184,9 @@ class Dispatcher(Generic[Subject]):
                     self._requeue(task)
                 case Died(is_startup_failure=True):
                     self._requeue(task)
-                    if deaths.pop(self._process_of(worker), None) is not None:
+                    if deaths.pop(self._process_of[worker], None) is not None:
                         self._count_unexplained_death(worker, message)
-                case Died() if (n_trained := deaths[self._process_of(worker)]) > 1:
+                case Died() if (n_trained := deaths[self._process_of[worker]]) > 1:
                     # With fewer tasks at once, down to one, it becomes clear which task kills the process.
                     self.engine.limit_concurrency(worker, n_trained // 2)
                     self.listener(Note(f"{task.name}: {message}; resuming from its last epoch, beside fewer trials"))
@@ -210,13 +212,13 @@ class Dispatcher(Generic[Subject]):
         killed: set[range] = set()
         deaths: list[tuple[int, Any]] = []
         for worker, task in self.running.items():
-            process = self._process_of(worker)
+            process = self._process_of[worker]
             complaint = self._watchdog.complaint(worker, task.deaths + self._unexplained_deaths)
             if complaint and process not in killed:
                 deaths += self.engine.kill(worker, complaint).items()
                 killed.add(process)
         # The answer to an epoch from a killed process would reach the new one; the checkpoint holds the epoch.
-        heard = [(worker, message) for worker, message in messages if self._process_of(worker) not in killed]
+        heard = [(worker, message) for worker, message in messages if self._process_of[worker] not in killed]
         return heard + deaths
 
     def _tell_waiting(self) -> None:
@@ -235,17 +237,13 @@ class Dispatcher(Generic[Subject]):
 
     def _tune(self, worker: int, images_per_second: float) -> None:
         """Passes an epoch's speed to the tuner of the worker's process, if the process has one."""
-        workers = self._process_of(worker)
+        workers = self._process_of[worker]
         if workers in self._tuners:
             self._tuners[workers].record_epoch(self.running[worker], images_per_second, self._tasks_of(workers))
 
     def _tasks_of(self, workers: range) -> list[Task[Subject]]:
         """The tasks that the process with these workers is training."""
         return [self.running[worker] for worker in workers if worker in self.running]
-
-    def _process_of(self, worker: int) -> range:
-        """All workers of this worker's process."""
-        return next(workers for workers in self.engine.processes() if worker in workers)
 
     def _release(self, worker: int) -> None:
         self.running.pop(worker).epoch_began = None

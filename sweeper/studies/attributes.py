@@ -68,7 +68,8 @@ def check_attributes(study: optuna.Study) -> Mapping[str, Any]:
 def attributes_of(study: optuna.Study) -> Mapping[str, Any]:
     """The study's attributes, unchecked. Raises SweeperError for one that Optuna cannot read."""
     with reading(f"study {plain(study.study_name)}", study._storage):
-        return study.user_attrs
+        # Not study.user_attrs, which copies each value: there is one for every trial.
+        return dict(study._storage.get_study_user_attrs(study._study_id))
 
 
 def spec_of(study: optuna.Study) -> StudySpec:

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import optuna
-from optuna.storages import RDBStorage
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import TrialState
 
 from sweeper.errors import SweeperError, UsageError, shortened
@@ -42,7 +42,7 @@ DONE = ("", "target")
 DELETING = "sweeper delete"
 
 
-def find_or_create(storage: RDBStorage, name: str, spec: StudySpec) -> optuna.Study:
+def find_or_create(storage: BaseStorage, name: str, spec: StudySpec) -> optuna.Study:
     """The study of this name, empty if it is new; nothing is written to one that exists, and no trial is read.
 
     Raises UsageError if it was started with another spec: the results would not be comparable.
@@ -56,7 +56,7 @@ def find_or_create(storage: RDBStorage, name: str, spec: StudySpec) -> optuna.St
     return study
 
 
-def open_study(storage: RDBStorage, name: str, spec: StudySpec, space: Space) -> optuna.Study:
+def open_study(storage: BaseStorage, name: str, spec: StudySpec, space: Space) -> optuna.Study:
     """Starts the study, with its variants enqueued first, or resumes it. Only its owner may call this.
 
     Raises UsageError if a study of this name was started with another spec.
@@ -87,7 +87,7 @@ def find_resumable(
 
 
 def _matching(
-    storage: RDBStorage, name: str, spec: StudySpec, unknown: Collection[str] = (), store_options: str = ""
+    storage: BaseStorage, name: str, spec: StudySpec, unknown: Collection[str] = (), store_options: str = ""
 ) -> optuna.Study | None:
     """As find_resumable, but whether the trials can be read is left open."""
     if name not in optuna.get_all_study_names(storage):

@@ -88,30 +88,29 @@ def trial_name(number: int, variant: str | None) -> str:
     return f"trial {number}" + (f" ({variant})" if variant else "")
 
 
-# The records of ended trials by number, each with the trial that it was read from. An ended trial does not change, and
-# Optuna returns the same object for it again; a search asks for the records several times a trial.
-_ended: WeakKeyDictionary[optuna.Study, dict[int, tuple[FrozenTrial, TrialRecord]]] = WeakKeyDictionary()
+# The records of trials by number, each with the trial that it was read from. Of a trial that has not changed, Optuna
+# returns the same object again; a search asks for the records several times a trial.
+_known: WeakKeyDictionary[optuna.Study, dict[int, tuple[FrozenTrial, TrialRecord]]] = WeakKeyDictionary()
 
 
 def records(study: optuna.Study) -> list[TrialRecord]:
     """All trials in the order of their numbers. Raises SweeperError for a trial or study that cannot be read."""
     attributes = attributes_of(study)
     spec = spec_in(study.study_name, attributes)
-    ended = _ended.setdefault(study, {})
+    seen = _known.setdefault(study, {})
     found = []
     with reading(f"a trial of study {plain(study.study_name)}", study._storage):
         trials = study.get_trials(deepcopy=False)
     for frozen in trials:
         run_id = attributes.get(f"{RUN_ID}:{frozen.number}")
-        known, record = ended.get(frozen.number, (None, None))
+        known, record = seen.get(frozen.number, (None, None))
         if known is not frozen or record is None:
             with reading(f"trial {frozen.number} of study {plain(study.study_name)}"):
                 _check(frozen)
                 record = _record(frozen, run_id, spec)
         elif record.run_id != run_id:
             record = replace(record, run_id=run_id)
-        if frozen.state.is_finished():
-            ended[frozen.number] = frozen, record
+        seen[frozen.number] = frozen, record
         found.append(record)
     retried = {trial.retry_of for trial in found if trial.state != State.FAILED}
     return [replace(t, retried=True) if t.number in retried and t.state == State.PRUNED else t for t in found]

@@ -158,7 +158,7 @@ class TrialQueue:
     def _resolve_duplicate(self, proposal: Proposal) -> bool:
         """Gives a repeated proposal the finished trial's result, or queues it for the open trial's; False if new."""
         for candidate in self.open.values():
-            if candidate.proposal.configuration.key() == proposal.configuration.key():
+            if candidate.proposal.configuration == proposal.configuration:
                 proposal.trial.set_user_attr("duplicate_of", candidate.proposal.number)
                 candidate.followers.append(proposal)
                 return True

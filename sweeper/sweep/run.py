@@ -31,6 +31,7 @@ from sweeper.studies import (
 from sweeper.studies.attributes import id_of
 from sweeper.studies.findings import findings
 from sweeper.studies.network_input import NetworkInput
+from sweeper.studies.owned_storage import OwnedStorage
 from sweeper.studies.ownership import Ownership, claimed
 from sweeper.studies.retry import retry_out_of_memory
 from sweeper.studies.storage import open_storage
@@ -119,7 +120,7 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
         stack.enter_context(store.owning(name, checked=True))
         study = lifecycle.find_or_create(storage, name, spec)
         ownership = stack.enter_context(claimed(store, study, tell, stop.check, take_over=options.take_over))
-        study = lifecycle.open_study(storage, name, spec, request.space)
+        study = lifecycle.open_study(OwnedStorage(storage), name, spec, request.space)
         stack.enter_context(_marks_ended_on_failure(study, stop, ownership))
         if prepared.warm is not None:
             warm_start.apply(study, request.space, prepared.warm)

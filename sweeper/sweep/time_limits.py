@@ -37,9 +37,11 @@ class TimeLimits:
 
     def overdue(self, candidate: Candidate, next_epoch: float = 0.0) -> str:
         """Why a trial trains no more: it has trained too long, or would with `next_epoch` seconds more. Else empty."""
+        if self._trial_seconds is None:
+            return ""
         trained = sum(self._dispatcher.seconds(task) for task in candidate.tasks)
         done, due = sum(len(task.history) for task in candidate.tasks), sum(t.job.epochs for t in candidate.tasks)
-        if self._trial_seconds is None or done == due or trained + next_epoch <= self._trial_seconds:
+        if done == due or trained + next_epoch <= self._trial_seconds:
             return ""
         return (
             f"trial_timeout: {done} of {due} epochs in {trained:.0f} s of training, {self._trial_seconds:g} s allowed"

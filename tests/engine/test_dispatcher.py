@@ -489,3 +489,10 @@ def test_task_that_is_tried_again_waits_until_its_new_process_has_a_place(tmp_pa
     assert isinstance(shift.ends()[0][1], TrialResult)
     assert len(shift.pool.jobs) == 2
     assert shift.notes == [Note("1 CPU")]
+
+
+def test_processes_are_not_looked_through_at_each_message(tmp_path, monkeypatch):
+    shift = Shift(tmp_path, lambda number, epoch: 0.5, n_tasks=6, n_workers=3)
+    monkeypatch.setattr(shift.pool, "processes", None)  # with a thousand workers, that would take longer than the rest
+    shift.work()
+    assert [task.reported for task in shift.tasks] == [3] * 6

@@ -1,6 +1,8 @@
+import optuna
 import pytest
 
 from sweeper.studies import trial_records
+from sweeper.studies.owned_storage import OwnedStorage
 from sweeper.studies.proposer import Proposer
 from sweeper.studies.storage import open_storage, study_names
 from tests.sweep.sweeps import Sweep
@@ -15,7 +17,9 @@ def sweep(tmp_path):
     return sweep
 
 
-def test_only_trials_that_may_change_are_read_again(sweep, monkeypatch):
+@pytest.fixture
+def read(monkeypatch):
+    """The numbers of the trials of which records were made."""
     read = []
     read_one = trial_records._record
 
@@ -24,6 +28,10 @@ def test_only_trials_that_may_change_are_read_again(sweep, monkeypatch):
         return read_one(frozen, *rest)
 
     monkeypatch.setattr(trial_records, "_record", recorded)
+    return read
+
+
+def test_only_trials_that_may_change_are_read_again(sweep, read):
     study = sweep.study
     first = trial_records.records(study)
     running = Proposer(study, sweep.space, sweep.spec).ask().number
@@ -33,6 +41,20 @@ def test_only_trials_that_may_change_are_read_again(sweep, monkeypatch):
 
     assert read == [running]
     assert again[:running] == first
+
+
+def test_owner_reads_only_trials_that_it_has_changed(sweep, read):
+    study = optuna.load_study(study_name="study", storage=OwnedStorage(sweep.storage))
+    proposer = Proposer(study, sweep.space, sweep.spec)
+    first, second = proposer.ask(), proposer.ask()
+    trial_records.records(study)
+    read.clear()
+
+    second.trial.report(0.5, 1)
+    again = trial_records.records(study)
+
+    assert read == [second.number]
+    assert [again[proposal.number].values for proposal in (first, second)] == [{}, {1: 0.5}]
 
 
 def test_run_of_an_ended_trial_is_read_anew(sweep):
