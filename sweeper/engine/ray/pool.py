@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sweeper.engine import worker_log
 from sweeper.engine.base import BatchesDone, Died, Failure, Lost
@@ -145,12 +145,13 @@ class RayPool:
             try:
                 result = cluster.result(call)
             except cluster.Trouble as trouble:
-                messages += self._gone(number, trouble)
-                continue
-            if key == "contact":
-                self._meet(number, Contact(**result))
+                arrived = self._gone(number, trouble)
             else:
-                messages += self._received(number, key, result)
+                arrived = self._received(number, key, result)
+            if self._actors[number] is not actor:  # an answer to what its workers have said would reach the new one
+                workers = self.processes()[number]
+                messages = [(index, message) for index, message in messages if index not in workers]
+            messages += arrived
         return messages
 
     def place(self, index: int) -> str:
@@ -214,9 +215,12 @@ class RayPool:
         self._nodes.avoid(node, reason)
         self._replace(number)
 
-    def _received(self, number: int, key: int | str, reply: Reply) -> list[tuple[int, Any]]:
-        """The messages of a reply, whose files are written to the store."""
-        actor = self._actors[number]
+    def _received(self, number: int, key: int | str, result: Any) -> list[tuple[int, Any]]:
+        """The messages that the result of a call brings; files that come with them are written to the store."""
+        if key == "contact":
+            self._meet(number, Contact(**result))
+            return []
+        actor, reply = self._actors[number], cast(Reply, result)
         self._append(number, reply.log)
         died = next((message for message in reply.messages if isinstance(message, Died)), None)
         if died is not None:

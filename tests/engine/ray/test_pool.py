@@ -302,6 +302,23 @@ def test_workers_of_one_actor_share_its_fate(start, cluster, tmp_path):
     assert engine.wait(0) == [(0, Died(None)), (1, Died(None))]
 
 
+@pytest.mark.parametrize(
+    ("end", "told"), [(Reply(unfit="its disk is full"), Lost("a")), (Trouble("killed"), Died(None))]
+)
+def test_nothing_is_heard_of_workers_whose_actor_was_replaced_because_of_another_of_them(
+    start, cluster, tmp_path, end, told
+):
+    engine = start(per_process=2)
+    actor = placed(engine, cluster)
+    for index, place in enumerate((tmp_path / "a", tmp_path / "b")):
+        engine.train(index, job(place))
+    first, second = (call for call in actor.calls if call.name == "train")
+    first.ends(Reply([metrics(1, 0.5)], {"checkpoint.safetensors": b"one"}))
+    second.ends(end)
+    assert engine.wait(0) == [(0, told), (1, told)]
+    assert job(tmp_path / "a").checkpoint.read_bytes() == b"one"
+
+
 def test_all_actors_are_ended_with_the_engine(start, cluster):
     engine = start(2)
     actor = placed(engine, cluster, 0)
