@@ -86,7 +86,7 @@ class Ownership:
         self._beaten = time.time()
 
     def claim(self, tell: Tell, check_stop: Callable[[], None] = lambda: None, *, take_over: bool = False) -> None:
-        """Makes this process the owner; SweeperError, naming the owner, if another process is.
+        """Makes this process the owner; SweeperError, naming the owner, if another process is; StudyLost if deleted.
 
         An owner on another machine is first watched for STALE_SECONDS, or with `take_over`, because the user knows that
         the machine is gone, for SEEN_SECONDS. `tell` gets a line about that, and `check_stop` may raise to end it.
@@ -103,6 +103,10 @@ class Ownership:
             if self._attribute.replace(text, self.owner.as_text()):
                 self._beaten = time.time()
                 return
+            if text is None and self._attribute.read() is None:  # nobody was faster: there is no study to claim
+                raise StudyLost(
+                    f"study {self._study.study_name} was deleted, while this process was about to work on it"
+                )
 
     def beat(self) -> None:
         """Writes a heartbeat, or finds out that the study is lost."""

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import optuna
 import pytest
+from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from sweeper.errors import SweeperError
@@ -198,6 +199,24 @@ def test_deleted_study_is_told_as_such(stores, studies):
     ownership.beat()
     with pytest.raises(SweeperError, match="study study was deleted, while"):
         ownership.check()
+
+
+def test_study_that_is_deleted_before_it_is_claimed_is_told_as_such(stores, studies, monkeypatch):
+    engine = module.databases._engine
+
+    def strict(url, path):
+        """As PostgreSQL does, refuses the attribute of a study that is not there."""
+        made = engine(url, path)
+        event.listen(made, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys = ON"))
+        return made
+
+    ownership = Ownership(stores[0], studies[0])
+    optuna.delete_study(study_name="study", storage=studies[1]._storage)
+    monkeypatch.setattr(module.databases, "_engine", strict)
+    with pytest.raises(
+        module.StudyLost, match=r"^study study was deleted, while this process was about to work on it$"
+    ):
+        ownership.claim(lambda text: None)
 
 
 def test_loss_is_told_also_if_the_storage_does_not_say_to_whom(stores, studies, monkeypatch):
