@@ -24,7 +24,7 @@ _insecure = False  # whether that cluster may do without a token
 
 
 class Trouble(Exception):
-    """A call to an actor has no result, because the actor is gone; the text says why."""
+    """A call to an actor has no result, because the actor is gone or the call has failed; the text says why."""
 
 
 class NodeLost(Trouble):
@@ -60,6 +60,7 @@ def connect(address: str, *, insecure: bool) -> None:
     if _address:
         if _address != address:
             raise SweeperError(f"this process is connected to the Ray cluster at {_address} already (--ray-address)")
+        _insecure = insecure
         return
     _check_reached(host, port, address)
     os.environ["RAY_gcs_server_port_wait_time_s"] = str(TRIES)  # noqa: SIM112 (Ray reads this name; 20 by default)
@@ -146,7 +147,7 @@ def wait_for_all(references: Sequence[Any], seconds: float) -> None:
 
 
 def result(reference: Any, seconds: float | None = None) -> Any:
-    """The result of a call. Raises Trouble if its actor is gone, and TimeoutError after `seconds`."""
+    """The result of a call. Raises Trouble if its actor is gone or the call fails, and TimeoutError after `seconds`."""
     from ray import exceptions
 
     try:
@@ -164,6 +165,10 @@ def result(reference: Any, seconds: float | None = None) -> Any:
         raise Trouble(_last_line(text)) from error
     except (exceptions.NodeDiedError, exceptions.ObjectLostError, exceptions.ActorUnschedulableError) as error:
         raise NodeLost(shortened(first_line(error))) from error
+    except exceptions.OutOfMemoryError as error:  # Ray has killed the actor, because its node had little memory left
+        raise Trouble(shortened(first_line(error))) from error
+    except exceptions.RayTaskError as error:
+        raise Trouble(shortened(f"{type(error.cause).__name__}: {first_line(error.cause)}")) from error
 
 
 def kill(actor: Any) -> None:

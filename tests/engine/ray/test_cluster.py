@@ -1,5 +1,6 @@
 import socket
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -52,3 +53,37 @@ def test_what_ray_says_of_a_cluster_becomes_one_line_with_the_remedy(text, words
     assert words in told
     assert "\n" not in told
     assert "head:6390" in told
+
+
+def test_cluster_without_a_token_is_used_only_by_calls_that_accept_that(monkeypatch):
+    monkeypatch.setattr(cluster, "_address", "head:6390")
+    monkeypatch.setattr(cluster, "_insecure", False)
+    for insecure in (True, False):
+        cluster.connect("head:6390", insecure=insecure)
+        assert cluster.requires_token() is not insecure
+
+
+def failing(error):
+    """Stands for Ray, whose calls end with this error."""
+
+    def get(reference, timeout):
+        raise error
+
+    return SimpleNamespace(get=get)
+
+
+def test_call_of_an_actor_that_ray_has_killed_for_lack_of_memory_or_that_fails_has_no_result(monkeypatch):
+    exceptions = pytest.importorskip("ray.exceptions", reason="Ray is not installed")
+    failed = exceptions.RayTaskError("contact", "a traceback", ModuleNotFoundError("No module named 'torch'"))
+    for error, words in (
+        (
+            exceptions.OutOfMemoryError("Task was killed due to the node running low on memory.\nMemory on"),
+            "low on memory",
+        ),
+        (failed.as_instanceof_cause(), "ModuleNotFoundError: No module named 'torch'"),
+    ):
+        monkeypatch.setattr(cluster, "_ray", lambda: failing(error))  # noqa: B023
+        with pytest.raises(cluster.Trouble, match=words) as told:
+            cluster.result("call")
+        assert not isinstance(told.value, cluster.NodeLost)
+        assert "\n" not in str(told.value)
