@@ -31,11 +31,16 @@ def examine(address: str, *, insecure: bool) -> Iterator[Check]:
 def _node(node: probe.NodeFound, kind: str) -> Check:
     name, found = f"node {node.name}", f"{node.cpus:g} CPUs, {node.gpus:g} GPUs"
     if node.trouble:
-        return Check(name, ERROR, f"{found}; {node.trouble}", "give all machines the same image, and start Ray again")
+        return Check(
+            name,
+            ERROR,
+            f"{found}; {node.trouble}",
+            "give all machines the same software and RAY_AUTH_MODE, and start Ray again",
+        )
     rate = probe.BLOCK_BYTES / 1e6 / max(node.block_seconds, 1e-3)
     found += f", {node.processor}; images arrive at {rate:.0f} MB/s; clock {node.clock:+.1f} s"
     if node.cpus and node.processor != kind:
-        return Check(name, WARNING, found, f"a study uses one kind of processor only; other nodes have {kind}")
+        return Check(name, WARNING, found, f"a command uses nodes with one kind of processor; others have {kind}")
     if abs(node.clock) > MOST_SKEW:
         return Check(name, WARNING, found, "set its clock by NTP: logs would mislead")
     return Check(name, OK, found)

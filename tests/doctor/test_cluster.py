@@ -18,7 +18,7 @@ def test_cluster_is_told_node_by_node(monkeypatch):
     assert head.status == "ok"  # it trains nothing
     assert [node.status for node in nodes] == ["ok", "warning", "warning", "error"]
     assert nodes[0].found == "2 CPUs, 0 GPUs, x; images arrive at 168 MB/s; clock +0.0 s"
-    assert "other nodes have x" in nodes[1].advice
+    assert "others have x" in nodes[1].advice
     assert "clock" in nodes[2].advice
     assert "its torch is 1, here it is 2" in nodes[3].found
 

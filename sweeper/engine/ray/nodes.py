@@ -49,7 +49,7 @@ class Nodes:
     def waiting(self, n: int) -> str:
         """What `n` actors without a place wait for."""
         n_there = sum(self._offered(node) for node in cluster.nodes() if node.id not in self._unfit)
-        n_busy = max(0.0, n_there - cluster.free(self.unit))
+        n_busy = max(0.0, n_there - cluster.free(self.unit, without=self._unfit))
         text = f"Waiting for {n} {self.unit}{'s' * (n > 1)} in the Ray cluster, {n_busy:g} of {n_there:g} busy"
         return "; ".join([text, *self._unfit.values()])
 

@@ -88,8 +88,8 @@ class FakeCluster:
     def nodes(self) -> list[Node]:
         return self.alive
 
-    def free(self, resource: str) -> float:
-        return sum(node.cpus for node in self.alive) - self.busy
+    def free(self, resource: str, *, without: Any) -> float:
+        return sum(node.cpus for node in self.alive if node.id not in without) - self.busy
 
 
 def contact(node: str = "id-a", **others: Any) -> dict[str, Any]:

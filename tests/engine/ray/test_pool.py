@@ -173,7 +173,8 @@ def test_node_that_would_compute_otherwise_is_not_used_and_said(start, cluster, 
     assert cluster.actors[2].avoid == ("id-b",)
     assert engine.at_once(1) == 0
     monkeypatch.setattr(pool, "WAITING_SECONDS", 0.0)
-    assert engine.waiting() == f"Waiting for 1 CPU in the Ray cluster, 0 of 1 busy; b is not used: {words}"
+    cluster.busy = 1
+    assert engine.waiting() == f"Waiting for 1 CPU in the Ray cluster, 1 of 1 busy; b is not used: {words}"
 
 
 def test_cluster_without_a_node_that_can_be_used_is_an_error(start, cluster):
