@@ -1,6 +1,7 @@
 """Connects to a Ray cluster, and makes the calls to it; the only module that imports Ray."""
 
 import os
+import re
 import signal
 import socket
 import threading
@@ -18,6 +19,8 @@ DOCS = "docs/cluster.md"
 REACH_SECONDS = 5.0
 TRIES = 3
 NODE_LABEL = "ray.io/node-id"
+# Ray tells the place of an actor that could not be made only in its text: "ray::Worker.__init__() (pid=7, ip=10.0.0.2".
+ADDRESS_OF_ACTOR = re.compile(r"\(pid=\d+, ip=([^,)]+)")
 
 _address = ""  # of the cluster that this process is connected to
 _insecure = False  # whether that cluster may do without a token
@@ -36,17 +39,25 @@ class NodeLost(Trouble):
 
 
 class NotCreated(Trouble):
-    """The actor's process cannot be what it should be, such as without the program's modules."""
+    """The actor's process cannot be what it should be, such as without the program's modules.
+
+    `address` is that of its node, empty if it is not known.
+    """
+
+    def __init__(self, text: str, *, address: str = "") -> None:
+        super().__init__(text)
+        self.address = address
 
 
 @dataclass(frozen=True)
 class Node:
-    """A node of the cluster; `cpus` and `gpus` are what it offers, used or not."""
+    """A node of the cluster; `cpus` and `gpus` are what it offers, used or not, and `address` its machine's."""
 
     id: str
     name: str
     cpus: float
     gpus: float
+    address: str = ""
 
 
 def connect(address: str, *, insecure: bool) -> None:
@@ -75,11 +86,7 @@ def connect(address: str, *, insecure: bool) -> None:
     ray._private.worker.print_to_stdstream = lambda data, ignore_prefix: None
     try:
         with _handlers_kept(), _silent():
-            ray.init(
-                address=address,
-                log_to_driver=False,
-                logging_level="CRITICAL",
-            )
+            ray.init(address=address, log_to_driver=False, logging_level="CRITICAL")
     except SweeperError:
         raise
     except Exception as error:  # Ray raises all kinds
@@ -159,7 +166,8 @@ def result(reference: Any, seconds: float | None = None) -> Any:
     except exceptions.ActorDiedError as error:
         text = str(error)
         if error.actor_init_failed:
-            raise NotCreated(_last_line(text)) from error
+            place = ADDRESS_OF_ACTOR.search(text)
+            raise NotCreated(_last_line(text), address=place[1] if place else "") from error
         if error.preempted or "node has died" in text or "raylet" in text.lower():
             raise NodeLost(_last_line(text), planned=error.preempted or "terminated expectedly" in text) from error
         raise Trouble(_last_line(text)) from error
@@ -185,6 +193,7 @@ def nodes() -> list[Node]:
             name=found.get("NodeName") or found["NodeManagerAddress"],
             cpus=found["Resources"].get("CPU", 0.0),
             gpus=found["Resources"].get("GPU", 0.0),
+            address=found["NodeManagerAddress"],
         )
         for found in _ray().nodes()
         if found["Alive"]

@@ -53,6 +53,10 @@ class Nodes:
         text = f"Waiting for {n} {self.unit}{'s' * (n > 1)} in the Ray cluster, {n_busy:g} of {n_there:g} busy"
         return "; ".join([text, *self._unfit.values()])
 
+    def at(self, address: str) -> list[cluster.Node]:
+        """The nodes of the machine with this address."""
+        return [node for node in cluster.nodes() if address and node.address == address]
+
     def is_alive(self, node: cluster.Node) -> bool:
         """Whether the node is still in the cluster, as far as its head knows."""
         return any(other.id == node.id for other in cluster.nodes())

@@ -203,16 +203,15 @@ class RayPool:
         actor = self._actors[number]
         actor.node = self._nodes.place_of(contact)
         if reason := self._nodes.complaint(contact):
-            self._avoid(number, reason)
+            self._avoid(number, [actor.node], reason)
             return
         actor.calls["begin"] = actor.handle.begin.remote(self._setup, self._device, self._per_process, self._images)
 
-    def _avoid(self, number: int, reason: str) -> None:
-        """Places the actor elsewhere. Raises SweeperError if no node is left."""
-        node = self._actors[number].node
-        assert node is not None
+    def _avoid(self, number: int, nodes: Sequence[cluster.Node], reason: str) -> None:
+        """Places the actor elsewhere than on these nodes. Raises SweeperError if no other is left."""
         self._looked = 0.0
-        self._nodes.avoid(node, reason)
+        for node in nodes:
+            self._nodes.avoid(node, reason)
         self._replace(number)
 
     def _received(self, number: int, key: int | str, result: Any) -> list[tuple[int, Any]]:
@@ -226,13 +225,14 @@ class RayPool:
         if died is not None:
             self._replace(number)
             return [(index, died) for index in self.processes()[number]]
+        assert actor.node is not None
         if reply.unfit:
-            lost = Lost(self.place(number * self._per_process))
-            self._avoid(number, reply.unfit)
+            lost = Lost(actor.node.name)
+            self._avoid(number, [actor.node], reply.unfit)
             return [(index, lost) for index in self.processes()[number]] if actor.ready else []
         if not isinstance(key, int):
             if reason := self._nodes.complaint_of_gpu(reply.gpu):
-                self._avoid(number, reason)
+                self._avoid(number, [actor.node], reason)
             else:
                 actor.ready = True
             return []
@@ -253,6 +253,9 @@ class RayPool:
         actor, workers = self._actors[number], self.processes()[number]
         where = "a node" if actor.node is None else actor.node.name
         self._append(number, f"{where}: {trouble}\n".encode())
+        if isinstance(trouble, cluster.NotCreated) and (nodes := self._nodes.at(trouble.address)):
+            self._avoid(number, nodes, str(trouble))
+            return []
         self._replace(number)
         if isinstance(trouble, cluster.NodeLost) or (actor.node is not None and not self._nodes.is_alive(actor.node)):
             if not actor.ready:  # a place that was lost before anything came of it

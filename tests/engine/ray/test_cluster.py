@@ -87,3 +87,14 @@ def test_call_of_an_actor_that_ray_has_killed_for_lack_of_memory_or_that_fails_h
             cluster.result("call")
         assert not isinstance(told.value, cluster.NodeLost)
         assert "\n" not in str(told.value)
+
+
+def test_actor_that_cannot_be_made_is_told_with_the_address_of_its_node(monkeypatch):
+    exceptions = pytest.importorskip("ray.exceptions", reason="Ray is not installed")
+    cause = RuntimeError("The actor with name Worker failed to import on the worker")
+    text = "Traceback (most recent call last):\nModuleNotFoundError: No module named 'sweeper'"
+    made = exceptions.RayTaskError("__init__", text, cause, proctitle="ray::Worker.__init__", pid=7, ip="10.0.0.2")
+    monkeypatch.setattr(cluster, "_ray", lambda: failing(exceptions.ActorDiedError(made)))
+    with pytest.raises(cluster.NotCreated, match=r"^ModuleNotFoundError: No module named 'sweeper'$") as told:
+        cluster.result("call")
+    assert told.value.address == "10.0.0.2"

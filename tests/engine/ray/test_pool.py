@@ -150,6 +150,24 @@ def test_death_before_the_data_are_loaded_is_one_of_the_start(start, cluster):
     assert "No module named 'sweeper'" in engine.log(0).read_text()
 
 
+def test_machine_on_which_no_actor_can_be_made_is_not_used_and_the_others_go_on(start, cluster, monkeypatch):
+    cluster.alive = [Node("id-a", "a", 1, 0, "10.0.0.1"), Node("id-b", "b", 4, 0, "10.0.0.2")]
+    engine = start(5)
+    placed(engine, cluster, 0)
+    for actor in cluster.actors[1:5]:
+        actor.last("contact").ends(NotCreated("No module named 'sweeper'", address="10.0.0.2"))
+    assert engine.wait(0) == []
+    assert [actor.avoid for actor in cluster.actors[5:]] == [("id-b",)] * 4
+    assert engine.at_once(0) == 1
+    monkeypatch.setattr(pool, "WAITING_SECONDS", 0.0)
+    assert engine.waiting().endswith("; b is not used: No module named 'sweeper'")
+    cluster.actors[5].last("contact").ends(NotCreated("No module named 'torch'", address="10.0.0.1"))
+    with pytest.raises(
+        SweeperError, match="no node of the Ray cluster can be used: a is not used: No module named 'to"
+    ):
+        engine.wait(0)
+
+
 def test_node_that_is_lost_before_its_actor_is_ready_is_no_news(start, cluster):
     engine = start()
     cluster.actors[-1].last("contact").ends(NodeLost("its node has died"))
