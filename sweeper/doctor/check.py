@@ -26,4 +26,9 @@ def safely(name: str, check: Callable[[], Check]) -> Check:
     except SweeperError as error:
         return Check(name, ERROR, redact(str(error)))  # the message itself says what to do
     except Exception as error:
-        return Check(name, ERROR, redact(f"{type(error).__name__}: {error}"), "this check itself does not work here")
+        return Check(
+            name,
+            ERROR,
+            redact(f"{type(error).__name__}: {error}"),
+            "the check itself has failed: report this as a fault of sweeper",
+        )

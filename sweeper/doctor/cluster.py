@@ -18,29 +18,33 @@ def examine(address: str, *, insecure: bool) -> Iterator[Check]:
         yield Check("cluster", ERROR, str(error))
         return
     n_cpus, n_gpus = sum(node.cpus for node in nodes), sum(node.gpus for node in nodes)
-    found = f"{len(nodes)} nodes at {address} with {n_cpus:g} CPUs and {n_gpus:g} GPUs, {probe.software()}"
+    found = f"{_counted(len(nodes), 'node')} at {address} with {_offer(n_cpus, n_gpus)}, {probe.software()}"
     if n_cpus or n_gpus:
         yield Check("cluster", OK, found)
     else:
-        yield Check("cluster", WARNING, found, f"start nodes with `ray start --address={address}`")
+        yield Check("cluster", WARNING, found, f"`ray start --address={address}` on each machine that should train")
     kind = next((node.processor for node in nodes if node.cpus and not node.trouble), "")
     for node in nodes:
         yield _node(node, kind)
 
 
 def _node(node: probe.NodeFound, kind: str) -> Check:
-    name, found = f"node {node.name}", f"{node.cpus:g} CPUs, {node.gpus:g} GPUs"
+    name, found = f"node {node.name}", _offer(node.cpus, node.gpus)
     if node.trouble:
-        return Check(
-            name,
-            ERROR,
-            f"{found}; {node.trouble}",
-            "give all machines the same software and RAY_AUTH_MODE, and start Ray again",
-        )
+        return Check(name, ERROR, f"{found}; {node.trouble}", node.remedy)
     rate = probe.BLOCK_BYTES / 1e6 / max(node.block_seconds, 1e-3)
     found += f", {node.processor}; images arrive at {rate:.0f} MB/s; clock {node.clock:+.1f} s"
     if node.cpus and node.processor != kind:
-        return Check(name, WARNING, found, f"a command uses nodes with one kind of processor; others have {kind}")
+        advice = "take it out of the cluster: a command uses one kind of processor, that of the first node that answers"
+        return Check(name, WARNING, f"{found}; other nodes have {kind}", advice)
     if abs(node.clock) > MOST_SKEW:
-        return Check(name, WARNING, found, "set its clock by NTP: logs would mislead")
+        return Check(name, WARNING, found, "set its clock by NTP: the times in its logs mislead")
     return Check(name, OK, found)
+
+
+def _offer(cpus: float, gpus: float) -> str:
+    return f"{_counted(cpus, 'CPU')} and {_counted(gpus, 'GPU')}"
+
+
+def _counted(n: float, noun: str) -> str:
+    return f"{n:g} {noun}{'' if n == 1 else 's'}"

@@ -114,12 +114,12 @@ def _store(store: Store) -> Check:
         )
     with suppress(SweeperError, SQLAlchemyError):  # what is wrong with a database is told below
         if left := leftovers.find(store):
-            n = f"{len(left)} files and folders" if len(left) > 1 else "a file or folder"
+            n = f"{len(left)} unfinished files and folders" if len(left) > 1 else "an unfinished file or folder"
             return Check(
                 "store",
                 WARNING,
-                f"{found}; {n} of commands that were killed or still work: {left[0]}{', ...' * (len(left) > 1)}",
-                "the next search or promotion deletes them if no other command works in the store",
+                f"{found}; {n}, of a command that was killed or still runs: {left[0]}{', ...' * (len(left) > 1)}",
+                "nothing: the next search or promotion deletes what no running command uses",
             )
     return Check("store", OK, found)
 
@@ -133,7 +133,7 @@ def _file_system(store: Store) -> Check:
             "file system",
             WARNING,
             f"{kind}, over the network: SQLite may lose writes or lock for ever there",
-            "give --store a local folder, or --storage and --tracking-uri servers",
+            "give --store a local folder, or --storage and --tracking-uri servers (docs/servers.md)",
         )
     return Check("file system", OK, kind)
 
@@ -219,7 +219,7 @@ def _ledger_file(store: Store) -> Check:
     written = ledger_file.read(store.ledger)
     n = len(written.entries)
     found = f"{n} test evaluation{'' if n == 1 else 's'} in {store.ledger}, and unknown how many in MLflow"
-    return Check("ledger", WARNING, "; ".join([found, *written.faults]), "see the error of mlflow")
+    return Check("ledger", WARNING, "; ".join([found, *written.faults]), "first mend the error of mlflow, above")
 
 
 def _unused(url: str) -> str:

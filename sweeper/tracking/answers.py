@@ -112,6 +112,9 @@ def check(answer: requests.Response, method: str, endpoint: str, *, stream: bool
     if not isinstance(fields, dict):
         kind = answer.headers.get("Content-Type", "no type").partition(";")[0]
         words = "" if text.startswith(("<", "[", "{")) or not text else f": {shortened(text.splitlines()[0])}"
+        if "Invalid Host header" in words:  # `mlflow server` answers to addresses and `localhost`, but to no other name
+            asked = urlsplit(answer.url)
+            words += f"; start `mlflow server` with --allowed-hosts {asked.hostname}:{asked.port or ''}".rstrip(":")
         raise NotMlflow(f"{where}, {kind}{words}")
     field = NAMED.get((method, re.sub(r"(?<=/logged-models/)m-\w+$", "ID", endpoint)))
     if answer.ok and field and not fields.get(field):

@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import requests
 from click.testing import CliRunner
 from mlflow.exceptions import MlflowException
 from urllib3.exceptions import MaxRetryError, ReadTimeoutError
@@ -228,3 +229,15 @@ def test_redirect_to_another_address_of_the_same_interface_is_followed_for_quest
 
     with server.answering(moved, lambda environ: "moved=1" not in environ["QUERY_STRING"]):
         client.check_server(store)
+
+
+def test_name_that_mlflow_does_not_answer_to_is_told_with_the_option_that_allows_it():
+    answer = requests.Response()
+    answer.status_code, answer.reason, answer.url = (
+        403,
+        "Forbidden",
+        "http://mlflow.example:5000/api/2.0/mlflow/runs/get",
+    )
+    answer._content = b"Invalid Host header - possible DNS rebinding attack detected"
+    with pytest.raises(answers.NotMlflow, match=r"start `mlflow server` with --allowed-hosts mlflow\.example:5000$"):
+        answers.check(answer, "GET", "/runs/get", stream=False)

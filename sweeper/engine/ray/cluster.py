@@ -10,11 +10,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from sweeper.engine.ray import refusals
 from sweeper.errors import SweeperError, UsageError, first_line, plain, shortened
 from sweeper.process.signals import SIGNALS
 
 EXTRA = "pip install 'cnn-sweeper[ray]'"
-DOCS = "docs/cluster.md"
 # How long the head may take to accept a connection: it is in the same network.
 REACH_SECONDS = 5.0
 TRIES = 3
@@ -90,7 +90,7 @@ def connect(address: str, *, insecure: bool) -> None:
     except SweeperError:
         raise
     except Exception as error:  # Ray raises all kinds
-        raise SweeperError(_refusal(error, address)) from error
+        raise SweeperError(refusals.refusal(error, address)) from error
     _address, _insecure = address, insecure
 
 
@@ -154,7 +154,11 @@ def wait_for_all(references: Sequence[Any], seconds: float) -> None:
 
 
 def result(reference: Any, seconds: float | None = None) -> Any:
-    """The result of a call. Raises Trouble if its actor is gone or the call fails, and TimeoutError after `seconds`."""
+    """The result of a call.
+
+    Raises Trouble if its actor is gone or the call fails, TimeoutError after `seconds`, and SweeperError if no actor
+    could start because the cluster asks for no token.
+    """
     from ray import exceptions
 
     try:
@@ -165,6 +169,8 @@ def result(reference: Any, seconds: float | None = None) -> Any:
         raise NodeLost(shortened(first_line(error))) from error
     except exceptions.ActorDiedError as error:
         text = str(error)
+        if requires_token() and all(words in text for words in refusals.HEAD_WITHOUT_TOKEN):
+            raise SweeperError(refusals.NO_TOKEN) from error
         if error.actor_init_failed:
             place = ADDRESS_OF_ACTOR.search(text)
             raise NotCreated(_last_line(text), address=place[1] if place else "") from error
@@ -229,7 +235,7 @@ def _parsed(address: str) -> tuple[str, int]:
     if not host or not port.isdigit() or not 0 < int(port) < 1 << 16 or "/" in host:
         raise UsageError(
             f"a Ray cluster's address must be HOST:PORT, that of its head, got {plain(address) if address else 'none'} "
-            "(--ray-address)"
+            "(--ray-address or RAY_ADDRESS)"
         )
     return host.strip("[]"), int(port)
 
@@ -241,7 +247,7 @@ def _check_reached(host: str, port: int, address: str) -> None:
     except OSError as error:
         raise SweeperError(
             f"no Ray cluster can be reached at {plain(address)}: {error.strerror or error}; start its head there with "
-            f"`ray start --head --port={port}`, see {DOCS} (--ray-address)"
+            f"`RAY_AUTH_MODE=token ray start --head --port={port}`, see {refusals.DOCS} (--ray-address)"
         ) from error
 
 
@@ -270,28 +276,6 @@ def _silent() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nothing)
-
-
-def _refusal(error: BaseException, address: str) -> str:
-    """What Ray says of a cluster that it cannot join, in one line, with the remedy."""
-    text = " ".join(str(error).split())
-    cause = f"{text} {error.__cause__ or ''}"
-    if "ersion mismatch" in text:
-        return (
-            f"the Ray cluster at {address} has another version of Ray or Python than this machine, and they must be "
-            f"the same: {shortened(text)} (--ray-address)"
-        )
-    if "AuthToken" in cause or "token" in text:
-        return (
-            f"the Ray cluster at {address} does not take this machine's token: the same must be in ~/.ray/auth_token, "
-            f"or in the file that RAY_AUTH_TOKEN_PATH names, on all machines; see {DOCS} (--ray-address)"
-        )
-    if "No node info found" in cause:
-        return (
-            f"this machine has no node of the Ray cluster at {address}, which the command needs: start one with "
-            f"`ray start --address={address} --num-cpus=0`, or run the command on the head's machine (--ray-address)"
-        )
-    return f"the Ray cluster at {address} cannot be used: {shortened(text)} (--ray-address)"
 
 
 def _last_line(text: str) -> str:

@@ -1,6 +1,6 @@
 """Decides which nodes of a cluster train the trials of one study: those that compute the same, bit by bit."""
 
-from sweeper.engine.ray import cluster, environment
+from sweeper.engine.ray import cluster, environment, refusals
 from sweeper.engine.ray.actor import Contact
 from sweeper.errors import SweeperError
 
@@ -20,10 +20,7 @@ class Nodes:
     def place_of(self, contact: Contact) -> cluster.Node:
         """The node on which an actor is. Raises SweeperError if the cluster asks for no token, and must."""
         if cluster.requires_token() and not contact.token:
-            raise SweeperError(
-                "the Ray cluster asks nobody for a token: whoever reaches its ports can run programs there. Start its "
-                f"nodes with RAY_AUTH_MODE=token, see {cluster.DOCS}, or accept that with --ray-insecure"
-            )
+            raise SweeperError(refusals.NO_TOKEN)
         known = {node.id: node for node in cluster.nodes()}
         return known.get(contact.node) or cluster.Node(contact.node, contact.node[:8], 0, 0)
 
@@ -40,7 +37,7 @@ class Nodes:
         """Lets no further actor be placed on the node. Raises SweeperError if no node is left."""
         self._unfit[node.id] = f"{node.name} is not used: {reason}"
         if not any(self._offered(other) for other in cluster.nodes() if other.id not in self._unfit):
-            raise SweeperError(f"no node of the Ray cluster can be used: {self._unfit[node.id]} ({cluster.DOCS})")
+            raise SweeperError(f"no node of the Ray cluster can be used: {self._unfit[node.id]} ({refusals.DOCS})")
 
     def avoided(self) -> list[str]:
         """The ids of the nodes that are not used."""

@@ -12,11 +12,13 @@ from sweeper.engine.ray.actor import Contact, Worker
 # A process of Python starts on each node, on one with a cold disk.
 ANSWER_SECONDS = 60.0
 BLOCK_BYTES = 16 << 20
+SAME_SOFTWARE = "give it the same software as this machine, and start Ray there again"
+LOGS = "see Ray's logs there, in /tmp/ray/session_latest/logs unless --temp-dir names another folder"
 
 
 @dataclass(frozen=True)
 class NodeFound:
-    """A node: what it offers, `trouble` that keeps it from training (or ""), and what was measured.
+    """A node: what it offers, `trouble` that keeps it from training (or ""), a `remedy`, and what was measured.
 
     `clock` is by how many seconds its clock is ahead of this machine's, `block_seconds` how long BLOCK_BYTES took to
     get there; neither is known if there is trouble.
@@ -26,6 +28,7 @@ class NodeFound:
     cpus: float
     gpus: float
     trouble: str
+    remedy: str = ""
     processor: str = ""
     clock: float = 0.0
     block_seconds: float = 0.0
@@ -59,10 +62,13 @@ def _looked(node: cluster.Node, actor: Any, block: Any, deadline: float) -> Node
         cluster.result(actor.size.remote(block), ANSWER_SECONDS)
         seconds = time.monotonic() - began
     except cluster.Trouble as error:
-        return NodeFound(node.name, node.cpus, node.gpus, f"it runs no worker: {error}")
+        return NodeFound(node.name, node.cpus, node.gpus, f"it runs no worker: {error}", f"{SAME_SOFTWARE}; {LOGS}")
     except TimeoutError:
-        return NodeFound(node.name, node.cpus, node.gpus, f"it did not answer within {ANSWER_SECONDS:.0f} s")
-    trouble = environment.difference(contact.software, environment.software())
+        trouble = f"it did not answer within {ANSWER_SECONDS:.0f} s"
+        return NodeFound(node.name, node.cpus, node.gpus, trouble, f"let all nodes reach each other's ports; {LOGS}")
+    trouble, remedy = environment.difference(contact.software, environment.software()), SAME_SOFTWARE
     if not trouble and cluster.requires_token() and not contact.token:
         trouble = "it asks nobody for a token"
-    return NodeFound(node.name, node.cpus, node.gpus, trouble, contact.processor, clock, seconds)
+        remedy = "start Ray there again with RAY_AUTH_MODE=token, or accept that with --ray-insecure"
+    remedy = remedy if trouble else ""
+    return NodeFound(node.name, node.cpus, node.gpus, trouble, remedy, contact.processor, clock, seconds)

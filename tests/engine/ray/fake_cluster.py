@@ -46,7 +46,7 @@ class Handle:
 class FakeCluster:
     """What the engine uses of the module `cluster`."""
 
-    Node, DOCS = Node, cluster.DOCS
+    Node = Node
     Trouble, NodeLost, NotCreated = cluster.Trouble, cluster.NodeLost, cluster.NotCreated
 
     def __init__(self, *nodes: Node) -> None:

@@ -54,15 +54,16 @@ def test_nodes_that_can_train_are_told_with_what_they_offer(looked):
 
 
 @pytest.mark.parametrize(
-    ("said", "trouble"),
+    ("said", "trouble", "remedy"),
     [
-        (contact("id-b", software={**SOFTWARE, "torch": "1"}), "its torch is 1, here it is 2"),
-        (contact("id-b", token=False), "it asks nobody for a token"),
-        (Trouble("No module named 'sweeper'"), "it runs no worker: No module named 'sweeper'"),
-        (TimeoutError(), "it did not answer within 60 s"),
+        (contact("id-b", software={**SOFTWARE, "torch": "1"}), "its torch is 1, here it is 2", "same software"),
+        (contact("id-b", token=False), "it asks nobody for a token", "RAY_AUTH_MODE=token"),
+        (Trouble("No module named 'sweeper'"), "it runs no worker: No module named 'sweeper'", "same software"),
+        (TimeoutError(), "it did not answer within 60 s", "ports"),
     ],
 )
-def test_trouble_of_one_node_does_not_hide_the_others(looked, said, trouble):
+def test_trouble_of_one_node_does_not_hide_the_others(looked, said, trouble, remedy):
     first, second = looked(said)
-    assert first.trouble == ""
+    assert (first.trouble, first.remedy) == ("", "")
     assert second.trouble == trouble
+    assert remedy in second.remedy
