@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
-LOCK = "lock"
+LOCK, PREFIX = "lock", "actor-"
 
 _held: list[IO[str]] = []  # the locks of this process's folders, until it ends
 
@@ -27,7 +27,7 @@ def make() -> Path:
         for folder in place.iterdir():
             if folder.is_dir() and _is_left(folder):
                 shutil.rmtree(folder, ignore_errors=True)
-        folder = Path(tempfile.mkdtemp(prefix="actor-", dir=place))
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
         own = open(folder / LOCK, "w")  # noqa: SIM115 (held until the process ends)
         fcntl.flock(own, fcntl.LOCK_EX)
         _held.append(own)
@@ -36,6 +36,7 @@ def make() -> Path:
 
 def delete(folder: Path) -> None:
     """Deletes a folder of `make`, as far as that is possible."""
+    assert folder.name.startswith(PREFIX), folder  # and not the current folder of an actor that has made none yet
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -137,3 +137,11 @@ def test_end_deletes_the_files_of_the_process(started):
     assert os.path.exists(worker._folder)
     worker.end()
     assert not os.path.exists(worker._folder)
+
+
+def test_process_that_has_made_no_files_deletes_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "somebody's").touch()
+    with pytest.raises(AssertionError):
+        Worker().end()
+    assert (tmp_path / "somebody's").exists()
