@@ -8,7 +8,7 @@ from sweeper.errors import SweeperError
 class Nodes:
     """The nodes of the cluster as an engine uses them; `unit`, CPU or GPU, is what each of its actors takes one of.
 
-    The first actor's processor or GPU is that of all: another kind rounds in another way.
+    The processor or GPU of the first actor that is ready is that of all: another kind rounds in another way.
     """
 
     def __init__(self, unit: str) -> None:
@@ -25,13 +25,14 @@ class Nodes:
         return known.get(contact.node) or cluster.Node(contact.node, contact.node[:8], 0, 0)
 
     def complaint(self, contact: Contact) -> str:
-        """Why the actor's node cannot be used; empty if it can."""
+        """Why the actor's node cannot be used; empty if it can, as far as is known before the actor is ready."""
         reason = environment.difference(contact.software, self._software)
-        return reason or (self._other_kind("processor", contact.processor) if self.unit == "CPU" else "")
+        return reason or (self._other_kind(contact.processor) if self.unit == "CPU" else "")
 
-    def complaint_of_gpu(self, name: str) -> str:
-        """Why the node of an actor on this GPU cannot be used; empty if it can."""
-        return self._other_kind("GPU", name) if self.unit == "GPU" else ""
+    def complaint_when_ready(self, kind: str) -> str:
+        """Why an actor that is ready to train on this kind may not; the first kind for which this is asked is used."""
+        self._kind = self._kind or kind
+        return self._other_kind(kind)
 
     def avoid(self, node: cluster.Node, reason: str) -> None:
         """Lets no further actor be placed on the node. Raises SweeperError if no node is left."""
@@ -58,9 +59,11 @@ class Nodes:
         """Whether the node is still in the cluster, as far as its head knows."""
         return any(other.id == node.id for other in cluster.nodes())
 
-    def _other_kind(self, what: str, name: str) -> str:
-        self._kind = self._kind or name
-        return "" if name == self._kind else f"its {what} is {name}, that of the first node is {self._kind}"
+    def _other_kind(self, kind: str) -> str:
+        if self._kind in ("", kind):
+            return ""
+        what = "GPU" if self.unit == "GPU" else "processor"
+        return f"its {what} is {kind}, that of the first node is {self._kind}"
 
     def _offered(self, node: cluster.Node) -> float:
         return node.gpus if self.unit == "GPU" else node.cpus

@@ -30,8 +30,9 @@ LEAVING_SECONDS = 3.0
 class _Actor:
     """An actor, and the calls whose results are to come, by worker or by name.
 
-    `node` is None while it waits for a place. `ready` says whether its workers have loaded their data, `used` whether
-    one of them was given a job. `ended` has the calls that ended jobs, for the next call to come after them.
+    `node` is None while it waits for a place, and has the `processor`. `ready` says whether its workers have loaded
+    their data, `used` whether one of them was given a job. `ended` has the calls that ended jobs, for the next call to
+    come after them.
     """
 
     handle: Any
@@ -39,6 +40,7 @@ class _Actor:
     calls: dict[int | str, Any]
     asked: float = field(default_factory=time.monotonic)
     node: cluster.Node | None = None
+    processor: str = ""
     ready: bool = False
     used: bool = False
     jobs: dict[int, TrialJob] = field(default_factory=dict)
@@ -201,7 +203,7 @@ class RayPool:
     def _meet(self, number: int, contact: Contact) -> None:
         """Gives an actor that has got a place its images, if it may train trials of this study."""
         actor = self._actors[number]
-        actor.node = self._nodes.place_of(contact)
+        actor.node, actor.processor = self._nodes.place_of(contact), contact.processor
         if reason := self._nodes.complaint(contact):
             self._avoid(number, [actor.node], reason)
             return
@@ -231,7 +233,7 @@ class RayPool:
             self._avoid(number, [actor.node], reply.unfit)
             return [(index, lost) for index in self.processes()[number]] if actor.ready else []
         if not isinstance(key, int):
-            if reason := self._nodes.complaint_of_gpu(reply.gpu):
+            if reason := self._nodes.complaint_when_ready(reply.gpu or actor.processor):
                 self._avoid(number, [actor.node], reason)
             else:
                 actor.ready = True

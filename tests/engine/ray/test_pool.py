@@ -29,9 +29,9 @@ def cluster(monkeypatch):
 def start(cluster, tmp_path):
     """Starts a pool with so many actors."""
 
-    def started(n_actors=1, per_process=1):
+    def started(n_actors=1, per_process=1, device="cpu"):
         setup = WorkerSetup(images_folder=tmp_path, n_classes=2, scalings=[], threads=1, layout="channels_last")
-        execution = Execution(("cpu",) * n_actors, 1, "channels_last", at_once=per_process, engine="ray")
+        execution = Execution((device,) * n_actors, 1, "channels_last", at_once=per_process, engine="ray")
         return RayPool(setup, execution, ["images"], tmp_path)
 
     return started
@@ -193,6 +193,37 @@ def test_node_that_would_compute_otherwise_is_not_used_and_said(start, cluster, 
     monkeypatch.setattr(pool, "WAITING_SECONDS", 0.0)
     cluster.busy = 1
     assert engine.waiting() == f"Waiting for 1 CPU in the Ray cluster, 1 of 1 busy; b is not used: {words}"
+
+
+def test_node_that_trains_nothing_does_not_decide_the_kind_of_the_others(start, cluster):
+    cluster.alive.append(Node("id-c", "c", 1, 0))
+    engine = start(3)
+    kinds = {"id-a": "y", "id-b": "x", "id-c": "y"}
+    for actor, (node, kind) in zip(cluster.actors, kinds.items(), strict=True):
+        actor.last("contact").ends(contact(node, processor=kind))
+    assert engine.wait(0) == []
+    full, first, second = cluster.actors
+    full.last("begin").ends(Reply(unfit="/tmp there cannot be written"))
+    assert engine.wait(0) == []
+    first.last("begin").ends(Reply())
+    second.last("begin").ends(Reply())
+    assert engine.wait(0) == []
+    assert [engine.at_once(index) for index in range(3)] == [0, 1, 0]
+    assert cluster.actors[-1].avoid == ("id-a", "id-c")
+
+
+def test_node_with_another_gpu_is_not_used_whatever_its_processor(start, cluster, monkeypatch):
+    cluster.alive = [Node(f"id-{name}", name, 1, 1) for name in "abc"]
+    engine = start(3, device="cuda")
+    for number, (name, gpu) in enumerate((("a", "H200"), ("b", "A100"), ("c", "H200"))):
+        cluster.actors[number].last("contact").ends(contact(f"id-{name}", processor=name))
+        assert engine.wait(0) == []
+        cluster.actors[number].last("begin").ends(Reply(gpu=gpu))
+        assert engine.wait(0) == []
+    assert [engine.at_once(index) for index in range(3)] == [1, 0, 1]
+    assert cluster.actors[-1].avoid == ("id-b",)
+    monkeypatch.setattr(pool, "WAITING_SECONDS", 0.0)
+    assert engine.waiting().endswith("; b is not used: its GPU is A100, that of the first node is H200")
 
 
 def test_cluster_without_a_node_that_can_be_used_is_an_error(start, cluster):
