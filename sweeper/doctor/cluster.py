@@ -35,7 +35,7 @@ def _node(node: probe.NodeFound, kind: str) -> Check:
     rate = probe.BLOCK_BYTES / 1e6 / max(node.block_seconds, 1e-3)
     found += f", {node.processor}; images arrive at {rate:.0f} MB/s; clock {node.clock:+.1f} s"
     if node.cpus and node.processor != kind:
-        advice = "take it out of the cluster: a command uses one kind of processor, that of the first node that answers"
+        advice = "take it out of the cluster: a study uses one kind of processor, the one that it began on"
         return Check(name, WARNING, f"{found}; other nodes have {kind}", advice)
     if abs(node.clock) > MOST_SKEW:
         return Check(name, WARNING, found, "set its clock by NTP: the times in its logs mislead")

@@ -25,6 +25,10 @@ class Engine(Protocol):
     # Whether the dispatcher has to find out how many jobs at once give a process its highest throughput.
     tunes_concurrency: bool
 
+    @property
+    def processor(self) -> str:
+        """The kind of processor or GPU that trains, as process.processor tells it; empty until a worker has a place."""
+
     def __len__(self) -> int:
         """The number of workers."""
 

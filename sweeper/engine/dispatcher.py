@@ -1,7 +1,7 @@
 """Assigns trainings to workers, and retries, requeues or abandons failed trainings."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
@@ -46,10 +46,16 @@ class Epoch:
 
 
 class Dispatcher(Generic[Subject]):
-    """Assigns tasks to the workers of an engine, and keeps track of them until they end."""
+    """Assigns tasks to the workers of an engine, and keeps track of them until they end.
 
-    def __init__(self, engine: Engine, listener: Listener) -> None:
+    `record_processor` gets the kind of processor or GPU that trains (Engine.processor), before the first task begins.
+    """
+
+    def __init__(
+        self, engine: Engine, listener: Listener, record_processor: Callable[[str], None] = lambda kind: None
+    ) -> None:
         self.engine, self.listener = engine, listener
+        self._record_processor, self._recorded = record_processor, False
         self._processes = engine.processes()
         self._process_of = {worker: workers for workers in self._processes for worker in workers}
         self._tuners = (
@@ -88,6 +94,9 @@ class Dispatcher(Generic[Subject]):
 
         Returns False if that process has to wait for a place: then the task is requeued.
         """
+        if not self._recorded:
+            self._record_processor(self.engine.processor)
+            self._recorded = True
         if task.retried:
             self.engine.renew(worker)
             if not self.engine.at_once(worker):

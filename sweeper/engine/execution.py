@@ -9,7 +9,8 @@ class Execution:
 
     A process trains `at_once` trials; with `tunes_concurrency`, the dispatcher may find that fewer are better. With
     `graphs`, steps run as CUDA graphs. `worker_memory` is the most private memory that a process may hold, in bytes,
-    None for no limit; it does not change results, nor does the `engine`, that of DeviceOptions.
+    None for no limit; it does not change results, nor does the `engine`, that of DeviceOptions. `required_processor` is
+    the kind on which trainings began (process.processor), empty if none did: a cluster uses no other.
     """
 
     devices: tuple[str, ...]
@@ -20,6 +21,7 @@ class Execution:
     graphs: bool = False
     tunes_concurrency: bool = False
     engine: str = "local"
+    required_processor: str = ""
 
     @property
     def kind(self) -> str:

@@ -22,6 +22,7 @@ from sweeper.engine.options import DeviceOptions
 from sweeper.engine.workload import Workload
 from sweeper.errors import SweeperError, UsageError, first_line
 from sweeper.events import Note
+from sweeper.process import processor
 from sweeper.training import memory
 from sweeper.training.device_data import TrainingData, on_device
 from sweeper.training.epoch_metrics import EpochMetrics
@@ -57,6 +58,11 @@ class InlineEngine:
         self._device = self._settings.enter_context(_computing(device, threads, graphs))
         self._data: tuple[int, TrainingData] | None = None  # a fold and its data
         self._training: _Training | None = None
+
+    @property
+    def processor(self) -> str:
+        """The kind of this machine's processor or GPU."""
+        return processor.of([self._device_name])
 
     def __len__(self) -> int:
         return 1

@@ -12,6 +12,7 @@ class NoWorkers:
     """No worker has any index."""
 
     tunes_concurrency = False
+    processor = ""
 
     def __len__(self) -> int:
         return 0

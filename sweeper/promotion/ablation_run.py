@@ -53,7 +53,7 @@ def run(plan: Plan, listener: Listener, stop: StopRequest) -> AblationOutcome | 
 def _ablated(plan: Plan, tracker: Tracker, listener: Listener, stop: StopRequest) -> AblationOutcome | None:
     runner = BatchRunner(
         plan.request.store, plan.study.study_name, plan.training_set.classes, tracker, listener, stop,
-        plan.jobs.spec.metric,
+        plan.jobs.processor, plan.jobs.spec.metric,
     )  # fmt: skip
     # Seed by seed, so that a failure of any configuration shows early.
     columns = [plan.champions, *plan.ablated.values()]

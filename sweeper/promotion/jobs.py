@@ -22,7 +22,7 @@ from sweeper.models.predictor import RawPixels, load_network, logits_of
 from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.predictions import Predictions
 from sweeper.promotion.set_back import SetBack
-from sweeper.runs import pretrained_weights
+from sweeper.runs import pretrained_weights, processor_file
 from sweeper.runs.batch import Training
 from sweeper.runs.record import texts
 from sweeper.store.layout import Store
@@ -77,6 +77,12 @@ class PromotionJobs:
             raise SweeperError(f"the weights of {refit.name} are gone ({job.weights}): --again trains them anew")
         return replace(refit, key=key, job=job)
 
+    @property
+    def processor(self) -> Path:
+        """The file of the kind of processor or GPU on which trainings with this kind of device began."""
+        name = f"processor-{self.execution.kind.replace(', ', '-')}.txt"
+        return self.store.promotions_folder(self.study_name, self.study_id) / name
+
     def workers(self, train: Indices, validation: Indices) -> Engine:
         """Workers that see these images of the training set, and no others.
 
@@ -85,7 +91,8 @@ class PromotionJobs:
         scalings = [(self.spec.mean, self.spec.std)]
         folds = [(train, validation)]
         workload = Workload(self.training_set, folds, scalings, self.store, self.study_name, self.study_id)
-        return start_workers(workload, self.execution)
+        required = processor_file.read(self.processor)
+        return start_workers(workload, replace(self.execution, required_processor=required))
 
     def network(self, training: Training) -> RawPixels:
         """Loads the trained network. Raises SweeperError if its weights cannot be read."""

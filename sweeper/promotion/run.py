@@ -145,7 +145,14 @@ class _Promotion:
         )
         self.last_steps = LastSteps(request, data, test_sha256, self.jobs, self.registry, self.tracker, listener, stop)
         self.runner = BatchRunner(
-            request.store, self.study_name, self.training_set.classes, self.tracker, listener, stop, self.spec.metric
+            request.store,
+            self.study_name,
+            self.training_set.classes,
+            self.tracker,
+            listener,
+            stop,
+            self.jobs.processor,
+            self.spec.metric,
         )
 
     def run(self, ledger: Ledger, *, moves_alias: bool) -> PromotionOutcome | None:

@@ -4,14 +4,25 @@ import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sweeper.engine.base import Engine, Failure
 from sweeper.engine.dispatcher import POLL_SECONDS, Dispatcher, Epoch, Task
 from sweeper.engine.job import TrialJob, TrialResult
 from sweeper.errors import SweeperError
-from sweeper.events import EpochEnded, Listener, State, Step, SweepStarted, TrialEnded, TrialInterrupted, TrialStarted
-from sweeper.runs import result_file
+from sweeper.events import (
+    EpochEnded,
+    Listener,
+    Note,
+    State,
+    Step,
+    SweepStarted,
+    TrialEnded,
+    TrialInterrupted,
+    TrialStarted,
+)
+from sweeper.runs import processor_file, result_file
 from sweeper.runs.record import log_epoch, training_plots
 from sweeper.runs.result_file import CompletedTraining
 from sweeper.runs.stop import StopRequest
@@ -53,7 +64,10 @@ class _Entry:
 
 
 class BatchRunner:
-    """Runs the trainings of one owner in the store: a study's promotion or ablation, or a training by itself."""
+    """Runs the trainings of one owner in the store: a study's promotion or ablation, or a training by itself.
+
+    `processor` is the file of the kind of processor or GPU that they train on (processor_file).
+    """
 
     def __init__(
         self,
@@ -63,10 +77,12 @@ class BatchRunner:
         tracker: Tracker,
         listener: Listener,
         stop: StopRequest,
+        processor: Path,
         metric: str = "accuracy",
     ) -> None:
         self.store, self.owner, self.classes = store, owner, classes
         self.tracker, self.listener, self.stop = tracker, listener, stop
+        self.processor = processor
         self.metric = metric  # the objective whose values are shown
         self.diverged: dict[str, str] = {}  # the reason for each diverged training, by key
 
@@ -85,7 +101,7 @@ class BatchRunner:
         with storage_errors.translated(self.store):
             self.listener(Step("Starting the workers"))
             engine = start_workers()
-            dispatcher: Dispatcher[_Entry] = Dispatcher(engine, self.listener)
+            dispatcher: Dispatcher[_Entry] = Dispatcher(engine, self.listener, self._record_processor)
             try:
                 self._announce_start(trainings, len(waiting), what, len(engine))
                 self.stop.saving = True
@@ -147,6 +163,10 @@ class BatchRunner:
                 metric=self.metric,
             )
         )
+
+    def _record_processor(self, kind: str) -> None:
+        if note := processor_file.record(self.processor, kind):
+            self.listener(Note(note))
 
     def _start(self, task: Task[_Entry], place: str) -> None:
         training, job, task.subject.started = task.subject.training, task.job, True

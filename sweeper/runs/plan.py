@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 from sweeper.data import lookup
 from sweeper.data.source import DataSource
@@ -43,6 +44,10 @@ class Plan:
         """What always saying one class scores on the validation part; with folds, the mean over them."""
         labels = [self.training_set.labels[split.validation] for split in self.splits]
         return best_constant(metric, labels, self.training_set.classes)
+
+    def on(self, kind: str) -> Self:
+        """The plan whose workers in a cluster train on this kind of processor or GPU alone (process.processor)."""
+        return replace(self, execution=replace(self.execution, required_processor=kind))
 
     def start_workers(self, store: Store, owner: str, owner_id: str) -> Engine:
         """Starts workers that see only the train and validation parts.

@@ -15,7 +15,7 @@ from sweeper.evaluation.constant import Constant
 from sweeper.events import Listener, Note, State, Step
 from sweeper.models import families, layers
 from sweeper.plots import Plot
-from sweeper.runs import initial_weights, plan, run_metadata
+from sweeper.runs import initial_weights, plan, processor_file, run_metadata
 from sweeper.runs.batch import BatchRunner, Training
 from sweeper.runs.end_on_failure import ends_on_failure
 from sweeper.runs.fold_means import metrics_of
@@ -202,8 +202,10 @@ class _Single:
     def train(self) -> VariantResult | None:
         """Runs the trainings that are not done yet; returns the result, or None if a stop was requested."""
         store, space = self.request.store, self.request.space
-        runner = BatchRunner(store, self.name, self.training_set.classes, self.tracker, self.listener, self.stop)
         folder = store.single_folder(self.name)
+        processor = folder / "processor.txt"
+        classes = self.training_set.classes
+        runner = BatchRunner(store, self.name, classes, self.tracker, self.listener, self.stop, processor)
         jobs = jobs_of(
             self.spec,
             self.request.variant.configuration,
@@ -221,7 +223,8 @@ class _Single:
             if self.init:
                 own["init.json"] = json.dumps(self.init.as_json(), indent=2)
             self.tracker.log_text(None, own)
-        start_workers = partial(self.planned.start_workers, store, self.name, self.id)
+        planned = self.planned.on(processor_file.read(processor))
+        start_workers = partial(planned.start_workers, store, self.name, self.id)
         done = runner.run(trainings, "trainings", start_workers)
         for training in trainings:
             if reason := runner.diverged.get(training.key):

@@ -73,7 +73,11 @@ class Store:
 
     def training_folder(self, study: str, study_id: str, key: str) -> Path:
         """The folder of the checkpoint, and then the weights, of a training of a promotion or ablation."""
-        return self.root / "promotions" / folder_name(study, study_id) / key
+        return self.promotions_folder(study, study_id) / key
+
+    def promotions_folder(self, study: str, study_id: str) -> Path:
+        """The folder of what a study's promotions and ablations have trained."""
+        return self.root / "promotions" / folder_name(study, study_id)
 
     def single_folder(self, name: str) -> Path:
         """The folder of the checkpoints, and then the results, of a training by itself."""

@@ -23,6 +23,8 @@ TRIAL, RESULT = "trial", "result"
 MILLISECONDS = "milliseconds"
 # The machines on which a running trial trains, if they are others than that of the command.
 PLACE = "place"
+# The kind of processor or GPU that the first of the study's trials was trained on (process.processor).
+PROCESSOR = "processor"
 # The number of the trial whose configuration this one tries again.
 RETRY_OF = "retry_of"
 # Of a study that started from another: which one, and what it took over. Of a trial: the trial STUDY:NUMBER of the
@@ -50,6 +52,7 @@ _KINDS: Mapping[str, Any] = {
     "data_path": str | None,
     "tracking": str,
     "constant": Constant | None,
+    PROCESSOR: str,
     WARM_START: WarmStartNote,
 }
 

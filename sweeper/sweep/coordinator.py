@@ -7,8 +7,18 @@ from sweeper.engine.base import Engine, Failure
 from sweeper.engine.dispatcher import POLL_SECONDS, Dispatcher, Epoch, Task
 from sweeper.engine.job import TrialResult
 from sweeper.errors import SweeperError
-from sweeper.events import ENDED, EpochEnded, Leader, State, SweepStarted, TrainingEnded, TrialInterrupted, TrialStarted
-from sweeper.studies import pruners, replay, storage_errors, trial_records
+from sweeper.events import (
+    ENDED,
+    EpochEnded,
+    Leader,
+    Note,
+    State,
+    SweepStarted,
+    TrainingEnded,
+    TrialInterrupted,
+    TrialStarted,
+)
+from sweeper.studies import processor, pruners, replay, storage_errors, trial_records
 from sweeper.studies.objective import METRICS, direction
 from sweeper.studies.ownership import StudyLost
 from sweeper.studies.tell import end_trials_with_results
@@ -34,7 +44,7 @@ class Coordinator:
         self.recorder = Recorder(context)
         self.finisher = TrialFinisher(context, self.recorder)
         self.metric = METRICS[self.spec.metric]
-        self.dispatcher: Dispatcher[Candidate] = Dispatcher(engine, self.listener)
+        self.dispatcher: Dispatcher[Candidate] = Dispatcher(engine, self.listener, self._record_processor)
         self.queue = TrialQueue(context, self.dispatcher, self.recorder, self.finisher)
         self.current: int | None = None  # the number of the trial that is being recorded
         self.time_limits = TimeLimits(context, self.dispatcher)
@@ -64,6 +74,10 @@ class Coordinator:
                 with suppress(StudyLost):  # its trials are another process's
                     self.check_owned()
                     self._interrupt_the_rest()
+
+    def _record_processor(self, kind: str) -> None:
+        if note := processor.record(self.study, kind):
+            self.listener(Note(note))
 
     def _announce_start(self) -> None:
         """Reports the study's progress, and completes the runs of ended trials that a killed process left open."""

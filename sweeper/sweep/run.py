@@ -23,6 +23,7 @@ from sweeper.studies import (
     lifecycle,
     lost_runs,
     network_input,
+    processor,
     resume_command,
     storage_errors,
     trial_records,
@@ -140,7 +141,7 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
         workers: Engine = NoWorkers()
         if has_work(study, options.trials):
             listener(Step("Starting the workers"))
-            workers = planned.start_workers(store, name, study_id)
+            workers = planned.on(processor.of(study)).start_workers(store, name, study_id)
             stack.callback(workers.close)
             stop.check()
         # The workers start first: they import torch while MLflow creates or opens its tables.

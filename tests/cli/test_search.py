@@ -23,11 +23,12 @@ from sweeper.data.source import DataSource
 from sweeper.data.splits import split_once
 from sweeper.data.training_set import load_training_set
 from sweeper.models.families import build
+from sweeper.process import processor
 from sweeper.store.layout import StoreOptions
 from sweeper.studies.queries import studies_in
 from sweeper.studies.seeds import derive_seed
 from tests.data.pictures import write_npz
-from tests.engine.inline import InlinePool
+from tests.engine.inline import InlinePool, required_processors
 from tests.fake_data import write_fake_dataset
 from tests.tracking import stand_ins
 
@@ -396,3 +397,13 @@ def test_fault_of_ours_is_one_line_unless_debug_is_asked_for(monkeypatch, tmp_pa
     assert "Traceback" not in result.stderr
     shown = CliRunner().invoke(main, ["search", "fashion_mnist", "--debug"])
     assert isinstance(shown.exception, RuntimeError)
+
+
+def test_resumed_search_requires_the_kind_of_processor_that_the_study_began_on(tiny, tmp_path, monkeypatch):
+    required = required_processors(monkeypatch)
+    for kind, trials in (("x", 1), ("y", 2)):
+        monkeypatch.setattr(processor, "of", lambda devices, kind=kind: kind)
+        result = tiny_search(tiny, tmp_path / "store", "--trials", trials, "--epochs", 1)
+        assert result.exit_code == 0, result.output
+    assert required == ["", "x"]
+    assert "Trained on x so far, and on y from now on" in result.stderr

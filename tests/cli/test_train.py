@@ -21,10 +21,11 @@ from sweeper.cli import main
 from sweeper.config import Configuration
 from sweeper.data.known import catalog
 from sweeper.engine.local.pool import WorkerPool
+from sweeper.process import processor
 from sweeper.runs import batch
 from sweeper.store.layout import StoreOptions
 from sweeper.tracking import outbox_worker
-from tests.engine.inline import InlinePool
+from tests.engine.inline import InlinePool, required_processors
 from tests.fake_data import write_fake_dataset
 
 SPACE = """
@@ -187,7 +188,7 @@ def test_training_is_one_run_with_all_that_belongs_to_it_and_no_study(workplace)
     assert "No studies" in workplace.run("studies").stdout
     assert not (workplace.store.root / "optuna.db").exists()
     left = {path.name for path in (workplace.store.root / "trainings").rglob("*") if path.is_file()}
-    assert left == {"trained.json"}
+    assert left == {"trained.json", "processor.txt"}
     assert not list(workplace.store.outboxes.iterdir())
 
 
@@ -545,3 +546,15 @@ def test_variant_has_epochs_of_its_own_unless_the_command_says_otherwise(workpla
     outcome = workplace.trained("--variant", "perceptron", "--epochs", 1)
     assert outcome["epochs"] == 1
     assert len(workplace.history(outcome["run_id"])) == 1
+
+
+def test_resumed_training_requires_the_kind_of_processor_that_it_began_on(workplace, monkeypatch):
+    required = required_processors(monkeypatch)
+    arguments = ("--variant", "baseline", "--seed", 77)
+    monkeypatch.setattr(processor, "of", lambda devices: "x")
+    with monkeypatch.context() as patch:
+        signal_at(patch, 1)
+        workplace.train(*arguments, code=130)
+    monkeypatch.setattr(processor, "of", lambda devices: "y")
+    assert "Trained on x so far, and on y from now on" in workplace.train(*arguments).stderr
+    assert required == ["", "x"]

@@ -38,6 +38,7 @@ class FakePool:
         self, script: Script, n_workers: int = 1, per_process: int = 1, tunes_concurrency: bool = False
     ) -> None:
         self.tunes_concurrency = tunes_concurrency
+        self.processor = "x"
         self.script, self.n_workers, self.per_process = script, n_workers, per_process
         self.limits = [per_process] * (n_workers // per_process)
         self.jobs: list[TrialJob] = []

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import torch
 
 from sweeper.engine.inline import InlineEngine
-from sweeper.engine.local import shared_images
+from sweeper.engine.local import pool, shared_images
 from sweeper.engine.local.worker import load_fold
 
 
@@ -32,3 +32,16 @@ class InlinePool(InlineEngine):
     def close(self) -> None:
         super().close()
         shared_images.remove(self.images_folder)
+
+
+def required_processors(monkeypatch) -> list[str]:
+    """The kinds of processor that commands require from now on of the nodes of a cluster, were they to use one."""
+    required = []
+    start = pool.start_workers
+
+    def started(workload, execution):
+        required.append(execution.required_processor)
+        return start(workload, execution)
+
+    monkeypatch.setattr(pool, "start_workers", started)
+    return required

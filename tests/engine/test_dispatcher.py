@@ -66,6 +66,15 @@ def test_task_that_is_gone_on_with_has_each_epoch_once_in_its_history_and_is_new
     assert [m.epoch for m in shift.tasks[0].history] == [1, 2, 3]
 
 
+def test_kind_of_processor_is_recorded_once_and_before_the_first_task_begins(tmp_path):
+    shift, recorded = Shift(tmp_path, lambda number, epoch: metrics(epoch, 0.5), n_tasks=2), []
+    shift.dispatcher = Dispatcher(
+        shift.pool, shift.notes.append, lambda kind: recorded.append((kind, shift.pool.jobs[:]))
+    )
+    shift.work()
+    assert recorded == [("x", [])]
+
+
 def test_epochs_that_the_owner_knows_are_not_new(tmp_path):
     shift = Shift(tmp_path, lambda number, epoch: metrics(epoch, 0.5))
     shift.tasks[0].reported = 2

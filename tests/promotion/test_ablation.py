@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 
 from sweeper.engine.job import train_trial
+from sweeper.process import processor
 from sweeper.promotion import ablation, ablation_run
 from sweeper.store.layout import StoreOptions
 from sweeper.studies.queries import find_study
 from sweeper.tracking import run_writer
 from sweeper.training.epoch_metrics import Diverged
-from tests.engine.inline import InlinePool
+from tests.engine.inline import InlinePool, required_processors
 
 
 def ablate(workplace, study, *arguments, code=0):
@@ -306,3 +307,14 @@ def test_of_a_loss_less_is_better_and_validation_images_stand_in_for_a_confirm_p
     assert "nats" in rate["sentence"]
     differences = [row["difference"] for row in outcome["rows"]]
     assert differences == sorted(differences)
+
+
+def test_ablation_requires_the_kind_of_processor_that_the_promotion_began_on(workplace, monkeypatch):
+    workplace.search("kinds")
+    required = required_processors(monkeypatch)
+    monkeypatch.setattr(processor, "of", lambda devices: "x")
+    workplace.promote("kinds", "--top", 1, "--seeds", 2)
+    assert required == ["", "x"]
+    monkeypatch.setattr(processor, "of", lambda devices: "y")
+    assert "Trained on x so far, and on y from now on" in ablate(workplace, "kinds").stderr
+    assert required == ["", "x", "x"]

@@ -9,6 +9,7 @@ from sweeper.engine.base import Died, Failure
 from sweeper.engine.job import TrialJob
 from sweeper.errors import SweeperError
 from sweeper.events import EpochEnded, Note, SweepStarted, TrialEnded, TrialInterrupted, TrialStarted
+from sweeper.runs import processor_file
 from sweeper.runs.batch import BatchRunner, Training
 from sweeper.runs.stop import StopRequest
 from sweeper.store.layout import StoreOptions
@@ -68,7 +69,9 @@ class Commands:
                 prepare(self.pool)
             return self.pool
 
-        self.runner = BatchRunner(self.store, "study", ("a", "b"), self.tracker, tell, self.stop)
+        self.runner = BatchRunner(
+            self.store, "study", ("a", "b"), self.tracker, tell, self.stop, self.folder / "processor.txt"
+        )
         return self.runner.run(trainings or self.trainings, "fresh seeds", start_workers)
 
     @property
@@ -522,6 +525,16 @@ def test_trainings_wait_for_a_place_and_none_is_waited_for_at_the_end(commands):
     assert commands.trained == [1, 2, 3]
     assert [event.place for event in commands.told(TrialStarted)] == ["node-1"] * 3
     assert [event.text for event in commands.told(Note)] == ["waiting for 1 CPU"]
+
+
+def test_kind_of_processor_is_kept_beside_the_trainings_and_another_is_told(commands):
+    commands.run(trainings=commands.trainings[:1])
+    assert processor_file.read(commands.folder / "processor.txt") == "x"
+    assert not commands.told(Note)
+    commands.run(prepare=lambda pool: setattr(pool, "processor", "y"))
+    assert processor_file.read(commands.folder / "processor.txt") == "x"
+    [note] = commands.told(Note)
+    assert note.text.startswith("Trained on x so far, and on y from now on")
 
 
 def test_trainings_that_have_no_place_can_be_stopped(commands):

@@ -13,7 +13,7 @@ from sweeper.engine.dispatcher import Dispatcher
 from sweeper.errors import SweeperError
 from sweeper.events import EpochEnded, Note, TrialEnded, TrialInterrupted, TrialStarted
 from sweeper.runs.stop import StopRequest
-from sweeper.studies import proposer, tell, trial_records
+from sweeper.studies import processor, proposer, tell, trial_records
 from sweeper.studies.spec import StudySpec
 from sweeper.sweep import queue
 from sweeper.sweep.recorder import Recorder
@@ -28,6 +28,16 @@ def test_baseline_is_trial_0_then_the_variants_then_proposals(tmp_path):
     assert trial_records.counts(trials) == {"complete": 8, "pruned": 0, "infeasible": 0, "fail": 0, "running": 0}
     assert [t.number for t in trial_records.ranking(trials, "accuracy")] == [7, 6, 5, 4, 3, 2, 1, 0]
     assert all(t.epochs == 3 and t.run_id == f"run-{t.number}" for t in trials)
+
+
+def test_study_knows_the_kind_of_processor_of_its_first_trial_and_tells_of_another(tmp_path):
+    sweep = Sweep(tmp_path)
+    sweep.run(trials=2)
+    assert processor.of(sweep.study) == "x"
+    sweep.run(trials=3, prepare=lambda pool: setattr(pool, "processor", "y"))
+    assert processor.of(sweep.study) == "x"
+    [note] = [event.text for event in sweep.events if isinstance(event, Note)]
+    assert note.startswith("Trained on x so far, and on y from now on")
 
 
 def test_score_is_the_last_epochs_and_the_best_epochs_stands_beside_it(tmp_path):

@@ -19,6 +19,7 @@ from sweeper.engine.local.process import module_folders, start
 from sweeper.engine.local.worker import Ready, WorkerSetup
 from sweeper.engine.workload import Workload
 from sweeper.errors import SweeperError
+from sweeper.process import processor
 from sweeper.process.signals import SIGNALS
 
 LEAVING_SECONDS = 5.0
@@ -67,6 +68,11 @@ class WorkerPool:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def processor(self) -> str:
+        """The kind of this machine's processor or of its GPUs."""
+        return processor.of(self._devices)
 
     def __len__(self) -> int:
         return len(self._processes) * self._per_process

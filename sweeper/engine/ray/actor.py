@@ -21,6 +21,7 @@ from sweeper.engine.ray import cluster, environment, job_files, node_folders
 from sweeper.engine.ray.job_files import JobFiles
 from sweeper.engine.ray.weights import Weights
 from sweeper.events import Note
+from sweeper.process import processor
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Worker:
         return {
             "node": cluster.own_node_id(),
             "software": environment.software(),
-            "processor": environment.processor(),
+            "processor": processor.of_this_machine(),
             "seconds": time.time(),
             "token": os.environ.get("RAY_AUTH_MODE", "").lower() == "token",
         }

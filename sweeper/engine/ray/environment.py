@@ -6,10 +6,6 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-CPUINFO = Path("/proc/cpuinfo")
-# The instruction sets by which torch, oneDNN and MKL choose their kernels: other kernels round in another way.
-INSTRUCTION_SETS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "asimd", "sve", "bf16")
-
 
 def software() -> dict[str, str]:
     """Versions by name, and a hash of sweeper's own code, of which two versions may have the same number."""
@@ -18,18 +14,6 @@ def software() -> dict[str, str]:
         "torch": version("torch"),
         "Python": platform.python_version(),
     }
-
-
-def processor() -> str:
-    """The processor's maker and instruction sets, as far as results depend on them."""
-    try:
-        lines = CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return platform.machine()
-    fields = dict(reversed([line.replace("\t", "").split(":", 1) for line in lines if ":" in line]))
-    flags = (fields.get("flags") or fields.get("Features") or "").split()
-    maker = fields.get("vendor_id", "").strip()
-    return " ".join([platform.machine(), *([maker] if maker else []), *(s for s in INSTRUCTION_SETS if s in flags)])
 
 
 def difference(there: Mapping[str, str], here: Mapping[str, str]) -> str:

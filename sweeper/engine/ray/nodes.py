@@ -8,13 +8,13 @@ from sweeper.errors import SweeperError
 class Nodes:
     """The nodes of the cluster as an engine uses them; `unit`, CPU or GPU, is what each of its actors takes one of.
 
-    The processor or GPU of the first actor that is ready is that of all: another kind rounds in another way.
+    `processor` is the kind of processor or GPU that all have; if it is empty, that of the first actor that is ready is:
+    another kind rounds in another way.
     """
 
-    def __init__(self, unit: str) -> None:
-        self.unit = unit
+    def __init__(self, unit: str, processor: str) -> None:
+        self.unit, self.processor = unit, processor
         self._software = environment.software()
-        self._kind = ""
         self._unfit: dict[str, str] = {}  # why nodes are not used, by id
 
     def place_of(self, contact: Contact) -> cluster.Node:
@@ -31,7 +31,7 @@ class Nodes:
 
     def complaint_when_ready(self, kind: str) -> str:
         """Why an actor that is ready to train on this kind may not; the first kind for which this is asked is used."""
-        self._kind = self._kind or kind
+        self.processor = self.processor or kind
         return self._other_kind(kind)
 
     def avoid(self, node: cluster.Node, reason: str) -> None:
@@ -60,10 +60,10 @@ class Nodes:
         return any(other.id == node.id for other in cluster.nodes())
 
     def _other_kind(self, kind: str) -> str:
-        if self._kind in ("", kind):
+        if self.processor in ("", kind):
             return ""
         what = "GPU" if self.unit == "GPU" else "processor"
-        return f"its {what} is {kind}, that of the first node is {self._kind}"
+        return f"its {what} is {kind}, and the trainings began on {self.processor}"
 
     def _offered(self, node: cluster.Node) -> float:
         return node.gpus if self.unit == "GPU" else node.cpus

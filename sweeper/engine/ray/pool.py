@@ -67,11 +67,16 @@ class RayPool:
         self._device = "cuda:0" if execution.devices[0] == "cuda" else "cpu"  # Ray shows an actor its own GPU alone
         self._per_process = execution.at_once
         self._resources = _resources(execution)
-        self._nodes = Nodes("GPU" if execution.devices[0] == "cuda" else "CPU")
+        self._nodes = Nodes("GPU" if execution.devices[0] == "cuda" else "CPU", execution.required_processor)
         self._weights = SentWeights()
         self._told_period = False
         self._waiting, self._looked = "", 0.0
         self._actors = [self._asked(self._per_process) for _ in execution.devices]
+
+    @property
+    def processor(self) -> str:
+        """The kind of processor or GPU of all nodes that are used; empty until the first has answered."""
+        return self._nodes.processor
 
     def __len__(self) -> int:
         return len(self._actors) * self._per_process

@@ -29,9 +29,16 @@ def cluster(monkeypatch):
 def start(cluster, tmp_path):
     """Starts a pool with so many actors."""
 
-    def started(n_actors=1, per_process=1, device="cpu"):
+    def started(n_actors=1, per_process=1, device="cpu", required=""):
         setup = WorkerSetup(images_folder=tmp_path, n_classes=2, scalings=[], threads=1, layout="channels_last")
-        execution = Execution((device,) * n_actors, 1, "channels_last", at_once=per_process, engine="ray")
+        execution = Execution(
+            (device,) * n_actors,
+            1,
+            "channels_last",
+            at_once=per_process,
+            engine="ray",
+            required_processor=required,
+        )
         return RayPool(setup, execution, ["images"], tmp_path)
 
     return started
@@ -179,7 +186,7 @@ def test_node_that_is_lost_before_its_actor_is_ready_is_no_news(start, cluster):
     ("difference", "words"),
     [
         ({"software": {**SOFTWARE, "torch": "1"}}, "its torch is 1, here it is 2"),
-        ({"processor": "y"}, "its processor is y, that of the first node is x"),
+        ({"processor": "y"}, "its processor is y, and the trainings began on x"),
     ],
 )
 def test_node_that_would_compute_otherwise_is_not_used_and_said(start, cluster, monkeypatch, difference, words):
@@ -223,7 +230,37 @@ def test_node_with_another_gpu_is_not_used_whatever_its_processor(start, cluster
     assert [engine.at_once(index) for index in range(3)] == [1, 0, 1]
     assert cluster.actors[-1].avoid == ("id-b",)
     monkeypatch.setattr(pool, "WAITING_SECONDS", 0.0)
-    assert engine.waiting().endswith("; b is not used: its GPU is A100, that of the first node is H200")
+    assert engine.waiting().endswith("; b is not used: its GPU is A100, and the trainings began on H200")
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_kind_that_the_trainings_began_on_decides_and_not_the_first_node(start, cluster, device):
+    cluster.alive = [Node("id-a", "a", 1, 1), Node("id-b", "b", 1, 1)]
+    engine = start(device=device, required="x")
+
+    def meet(node, kind):
+        actor = cluster.actors[-1]
+        actor.last("contact").ends(contact(node, processor=kind))
+        engine.wait(0)
+        if device == "cuda":
+            actor.last("begin").ends(Reply(gpu=kind))
+            engine.wait(0)
+        return actor
+
+    assert meet("id-a", "y").killed
+    assert not meet("id-b", "x").killed
+    assert engine.processor == "x"
+    cluster.actors[-1].last("watch").ends(NodeLost("its node has died"))
+    engine.wait(0)
+    with pytest.raises(SweeperError, match=r"b is not used: its (processor|GPU) is z, and the trainings began on x"):
+        meet("id-b", "z")
+
+
+def test_kind_is_that_of_the_first_node_if_none_is_required(start, cluster):
+    engine = start()
+    assert engine.processor == ""
+    placed(engine, cluster)
+    assert engine.processor == "x"
 
 
 def test_cluster_without_a_node_that_can_be_used_is_an_error(start, cluster):
