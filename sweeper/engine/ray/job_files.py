@@ -1,4 +1,9 @@
-"""The files of a job, which travel between the store and an actor's folder: nodes and coordinator share no files."""
+"""The files of a job, which travel between the store and an actor's folder: nodes and coordinator share no files.
+
+They travel even if the nodes see the store's folder. An actor that cannot be reached, but still trains, must not write
+there beside its successor. And with NFS, a machine may take seconds to see the file that another has made: the
+coordinator would hear of an epoch or a result before it can read its files.
+"""
 
 import math
 import shutil
