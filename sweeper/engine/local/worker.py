@@ -71,6 +71,10 @@ class WorkerSetup:
         )
 
 
+class _CoordinatorGone(Exception):
+    """Nobody is at the other end of a connection. A training may raise the same errors as its end does."""
+
+
 @dataclass(frozen=True)
 class Ready:
     """The worker has loaded its data, and waits for jobs."""
@@ -210,7 +214,8 @@ def _train_all(
 ) -> None:
     """Trains the jobs that arrive until the coordinator is gone; `alone` says that no other thread trains."""
     fold, data = 0, folds.data(0)
-    with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the coordinator is gone; checkpoints keep epochs
+    # The coordinator is gone; checkpoints keep epochs.
+    with suppress(_CoordinatorGone, EOFError, BrokenPipeError, ConnectionResetError):
         connection.send(Ready())
         while True:
             job = connection.recv()
@@ -248,10 +253,13 @@ def _train(
     training = train_trial(job, data, graphs=setup.graphs, on_batch=Heartbeat(connection))
     try:
         for message in worker_log.logged(job, training, _log_line):
-            connection.send(message)
-            if not isinstance(message, TrialResult | Note) and not connection.recv():
-                break
-    except (EOFError, BrokenPipeError, ConnectionResetError):
+            try:
+                connection.send(message)
+                if not isinstance(message, TrialResult | Note) and not connection.recv():
+                    break
+            except (EOFError, BrokenPipeError, ConnectionResetError) as error:
+                raise _CoordinatorGone from error
+    except _CoordinatorGone:
         raise
     except Exception as error:  # a trial's failure must not end the worker
         return failure_of(error, job, limited=setup.memory is not None, explains=share.explains)

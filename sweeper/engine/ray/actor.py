@@ -6,12 +6,12 @@ import time
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Event, Lock, Thread
-from typing import Any
+from typing import Any, Self
 
 from sweeper.config import TimmConfig
 from sweeper.engine.base import BatchesDone, Died, Failure
@@ -32,11 +32,16 @@ class Contact:
     of its clock, and `token` whether its Ray asks whoever connects for a token.
     """
 
-    node: str
-    software: Mapping[str, str]
-    processor: str
-    seconds: float
-    token: bool
+    node: str = ""
+    software: Mapping[str, str] = field(default_factory=dict)
+    processor: str = ""
+    seconds: float = 0.0
+    token: bool = False
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any]) -> Self:
+        """What `contact` has returned; another version of sweeper may say less, or more."""
+        return cls(**{own.name: said[own.name] for own in fields(cls) if own.name in said})
 
 
 @dataclass(frozen=True)

@@ -224,7 +224,7 @@ class RayPool:
     def _received(self, number: int, key: int | str, result: Any) -> list[tuple[int, Any]]:
         """The messages that the result of a call brings; files that come with them are written to the store."""
         if key == "contact":
-            self._meet(number, Contact(**result))
+            self._meet(number, Contact.of(result))
             return []
         actor, reply = self._actors[number], cast(Reply, result)
         self._append(number, reply.log)

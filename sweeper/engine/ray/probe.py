@@ -56,7 +56,7 @@ def _looked(node: cluster.Node, actor: Any, block: Any, deadline: float) -> Node
     try:
         cluster.result(actor.contact.remote(), max(1.0, deadline - time.monotonic()))  # until its process has started
         asked = time.time()
-        contact = Contact(**cluster.result(actor.contact.remote(), ANSWER_SECONDS))
+        contact = Contact.of(cluster.result(actor.contact.remote(), ANSWER_SECONDS))
         clock = contact.seconds - (asked + time.time()) / 2
         began = time.monotonic()
         cluster.result(actor.size.remote(block), ANSWER_SECONDS)

@@ -65,6 +65,13 @@ def test_lack_of_the_devices_memory_is_a_trials(trained):
     assert isinstance(trained(RuntimeError("bug")), Failure)
 
 
+@pytest.mark.parametrize("error", [EOFError("no more lines"), BrokenPipeError("closed"), ConnectionResetError("reset")])
+def test_connection_error_of_a_network_of_ones_own_is_its_trials_failure(trained, error):
+    failure = trained(error)
+    assert failure.kind == "error"
+    assert str(error) in failure.message
+
+
 def test_process_is_ready_for_all_its_workers_once_one_of_them_is(monkeypatch, tmp_path):
     """So that all of their deaths are of one kind."""
     theirs = []

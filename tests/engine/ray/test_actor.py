@@ -49,7 +49,7 @@ def write_log(worker, text):
 
 def test_contact_says_where_and_what_the_process_is(started, monkeypatch):
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
-    found = actor.Contact(**Worker().contact())
+    found = actor.Contact.of(Worker().contact())
     assert found.node == "n"
     assert found.token
     assert set(found.software) == {"sweeper", "torch", "Python"}

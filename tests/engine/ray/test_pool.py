@@ -187,6 +187,8 @@ def test_node_that_is_lost_before_its_actor_is_ready_is_no_news(start, cluster):
     [
         ({"software": {**SOFTWARE, "torch": "1"}}, "its torch is 1, here it is 2"),
         ({"processor": "y"}, "its processor is y, and the trainings began on x"),
+        # Another version of sweeper, which says what this one does not know.
+        ({"software": {**SOFTWARE, "sweeper": "9"}, "memory": 1}, "its sweeper is 9, here it is 1"),
     ],
 )
 def test_node_that_would_compute_otherwise_is_not_used_and_said(start, cluster, monkeypatch, difference, words):
