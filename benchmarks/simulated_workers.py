@@ -51,6 +51,7 @@ class SimulatedWorkers:
     """
 
     tunes_concurrency = False
+    processor = "simulated"
 
     def __init__(
         self,
