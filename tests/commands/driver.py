@@ -88,6 +88,8 @@ def run(request):
     os.dup2(os.open(request["stdin"], os.O_RDONLY | os.O_NOCTTY), 0)
     os.chdir(request["folder"])
     os.environ.update(request["environment"])
+    if request["network"]:
+        import_module("tests.networks").join(request["network"])
     if request["dataset"]:
         register(Path(request["dataset"]))
     sys.argv = ["sweeper", *request["arguments"]]

@@ -166,6 +166,7 @@ class Driver:
         templates: bool = True,
         constants: Mapping[str, float] | None = None,
         environment: Mapping[str, str] | None = None,
+        network: str | None = None,
     ) -> Command:
         """Starts `sweeper ARGUMENTS`.
 
@@ -175,7 +176,8 @@ class Driver:
         hangs it up when it closes. `closed`: the numbers of its closed streams. `ignored`: the signals that it ignores
         from the start. With `stand_ins`, it draws and exports nothing. Without `templates`, it creates the tables of
         new databases itself. `constants`: other values of constants ("module:NAME") in the command's own process, such
-        as the seconds that it waits. `environment`: more environment variables.
+        as the seconds that it waits. `environment`: more environment variables. `network`: the file of a network
+        (tests/networks.py), in which it runs.
         """
         self.started += 1
         folder = self.folder / f"command-{self.started}-{arguments[0]}"
@@ -196,6 +198,7 @@ class Driver:
             "templates": templates,
             "constants": dict(constants or {}),
             "environment": dict(environment or {}),
+            "network": network,
         }
         assert self._process.stdin is not None
         assert self._process.stdout is not None

@@ -6,12 +6,12 @@ import pytest
 
 from sweeper.engine.ray import cluster
 from tests.faults.ray_cluster import RayCluster
+from tests.networks import joined
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayCluster]:
     """A cluster with one node that trains, to which this process is connected."""
-    pytest.importorskip("ray", reason="Ray is not installed")
     started = RayCluster(tmp_path_factory.mktemp("cluster"))
     with pytest.MonkeyPatch.context() as patch:
         try:
@@ -20,8 +20,9 @@ def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayCluster
             patch.setenv("RAY_AUTH_MODE", "token")
             for name, value in started.environment.items():
                 patch.setenv(name, value)
-            cluster.connect(started.address, insecure=False)
-            yield started
-            cluster.disconnect()
+            with joined(started.network):
+                cluster.connect(started.address, insecure=False)
+                yield started
+                cluster.disconnect()
         finally:
             started.close()

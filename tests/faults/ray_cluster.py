@@ -1,4 +1,4 @@
-"""A real Ray cluster on addresses of this machine: a head without CPUs, and nodes with one each, that a test kills."""
+"""A real Ray cluster on loopback addresses: a head without CPUs, and nodes with one each, that a test kills."""
 
 import os
 import shutil
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.commands.processes import command_line, kill, wait_for
+from tests.networks import Network, joined
 
 # Ray takes 127.0.0.1 for the machine's outside address.
 ADDRESSES = "127.0.0.11", "127.0.0.12", "127.0.0.13"
@@ -20,7 +21,11 @@ HEALTH = {"initial_delay_ms": 1000, "period_ms": 500, "timeout_ms": 2000, "failu
 
 
 class RayCluster:
-    """The head is node 0. Each node is a session of processes with its own folders."""
+    """The head is node 0. Each node is a session of processes with its own folders.
+
+    Ray listens on all addresses of a machine. So the cluster has a network of its own where that can be made; `network`
+    is its file, for commands that join it, or None.
+    """
 
     def __init__(self, folder: Path) -> None:
         # Ray's sockets lie in it, and the names of sockets must be short.
@@ -28,7 +33,9 @@ class RayCluster:
         (self._folder / "token").write_text(TOKEN)
         self._logs = folder
         self._nodes: dict[int, subprocess.Popen[bytes]] = {}
-        with socket.socket() as free:
+        self._network = Network.made()
+        self.network = None if self._network is None else self._network.file
+        with joined(self.network), socket.socket() as free:
             free.bind((ADDRESSES[0], 0))
             self.address = f"{ADDRESSES[0]}:{free.getsockname()[1]}"
         self.environment = {"RAY_AUTH_TOKEN_PATH": str(self._folder / "token")}
@@ -55,9 +62,10 @@ class RayCluster:
             "TMPDIR": str(place / "tmp"),
         }
         log = self._logs / f"node-{number}.log"
+        there = [] if self.network is None else ["nsenter", f"--net={self.network}"]
         with open(log, "wb") as output:
             self._nodes[number] = subprocess.Popen(
-                [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats",
+                [*there, sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats",
                  f"--node-ip-address={ADDRESSES[number]}", f"--node-name=node-{number}", f"--temp-dir={place}",
                  "--object-store-memory=80000000", "--include-log-monitor=false", *role],
                 stdout=output, stderr=output, env=environment, start_new_session=True,
@@ -90,6 +98,8 @@ class RayCluster:
         """Kills all nodes and deletes their files."""
         for number in [*self._nodes]:
             self.kill(number)
+        if self._network is not None:
+            self._network.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _session(self, number: int) -> list[int]:

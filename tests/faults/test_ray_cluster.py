@@ -1,15 +1,17 @@
 """Searches on a real Ray cluster, whose actors, nodes and coordinator are killed."""
 
+import re
 import signal
 
 import pytest
 
-from tests.commands.processes import kill
+from tests.commands.processes import kill, wait_for
 from tests.faults.ray_cluster import RayCluster
 from tests.faults.workplace import EPOCHS, N_TRIALS, assert_same
 
 pytestmark = pytest.mark.fault
-pytest.importorskip("ray", reason="Ray is not installed")
+# Soon tells what the search waits for.
+IMPATIENT = {"sweeper.engine.ray.pool:WAITING_SECONDS": 0.5}
 
 
 @pytest.fixture(scope="module")
@@ -34,17 +36,34 @@ def cluster(cluster_of_module):
 def search(workplace, cluster):
     """Starts a search on the cluster, with two workers."""
 
-    def start(*more, environment=cluster.environment):
-        return workplace.search("--trials", N_TRIALS, *cluster.options, *more, jobs=2, environment=environment)
+    def start(environment=cluster.environment, **how):
+        there = {"environment": environment, "network": cluster.network, **how}
+        return workplace.search("--trials", N_TRIALS, *cluster.options, jobs=2, **there)
 
     return start
 
 
-def test_search_that_loses_an_actor_a_node_and_its_coordinator_ends_as_undisturbed(
+def trials_on(search, number):
+    """How many trials have begun or resumed on the node. Notes name nodes too, such as those that load their data."""
+    return len(re.findall(rf"^trial .* on node-{number}$", search.stderr, re.M))
+
+
+def trains_on(search, *numbers, more_than=0):
+    """Waits until more trials than that have begun on each of the nodes; fails if the search ends before."""
+
+    def found():
+        begun = all(trials_on(search, number) > more_than for number in numbers)
+        assert begun or search.exit_code is None, f"ended with {search.exit_code}:\n{search.stderr}"
+        return begun
+
+    wait_for(f"trials on nodes {numbers}", found)
+
+
+def test_search_that_loses_an_actor_its_coordinator_and_all_nodes_ends_on_one_that_returns_as_undisturbed(
     search, cluster, workplace, undisturbed
 ):
     first = search()
-    first.says("on node-1")
+    trains_on(first, 1)
     [actor] = cluster.actors(1)
     kill(actor)
     first.says("the worker's process died; resuming from its last epoch")
@@ -55,10 +74,16 @@ def test_search_that_loses_an_actor_a_node_and_its_coordinator_ends_as_undisturb
     second = search()
     workplace.trains(second)
     second.kill()
-    third = search()
-    third.says("on node-2")
-    cluster.kill(2)
-    third.says("node-2 was lost; resuming from its last epoch")
+    third = search(constants=IMPATIENT)
+    trains_on(third, 1, 2)
+    for number in (2, 1):  # both, so that no trial ends before one returns, however long that takes
+        cluster.kill(number)
+    for number in (2, 1):
+        third.says(f"node-{number} was lost; resuming from its last epoch")
+    known = trials_on(third, 2)
+    third.says("Waiting for 2 CPUs in the Ray cluster, 0 of 0 busy")
+    cluster.start(2)
+    trains_on(third, 2, more_than=known)
     third.ended()
     assert_same(workplace, undisturbed, N_TRIALS)
     assert workplace.epochs() <= N_TRIALS * EPOCHS + 8, "only the epochs of the kills are trained again"
@@ -75,7 +100,7 @@ def test_study_of_this_machine_goes_on_in_a_cluster_that_a_node_leaves_for_good(
     local.signal_group(signal.SIGTERM)
     local.ended(143)
     there = search()
-    there.says("on node-2")
+    trains_on(there, 2)
     cluster.shut_down(2)
     there.says("node-2 was given back; resuming from its last epoch")
     there.ended()

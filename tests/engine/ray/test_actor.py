@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +15,31 @@ from sweeper.engine.ray.weights import Weights
 from tests.engine.fakes import metrics
 
 IMAGES = ["images of fold 0", "images of fold 1"]
+# An actor's process without Ray, which trains a trial and writes the names of its modules to a file.
+TRAINING = """
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from sweeper.engine.ray import actor
+actor.cluster = SimpleNamespace(get=lambda reference: reference, own_node_id=lambda: "n")
+worker = actor.Worker()
+worker.contact()
+import numpy as np
+from sweeper.config import Configuration, ConvNetConfig, TrainConfig
+images, labels = np.zeros((64, 1, 8, 8), np.uint8), np.arange(64) % 2
+setup = actor.WorkerSetup(Path(), 2, [([0.2], [0.2])], threads=1, layout="channels_last")
+assert not worker.begin(setup, "cpu", 1, [((images, labels), (images, labels))]).messages
+model = ConvNetConfig(filters=(4,), kernel_size=3, padding=(0,), pool_after=(1,), hidden=(8,))
+job = actor.TrialJob(0, Configuration(model, TrainConfig(batch_size=16)), 1, 5, Path("trial-0"), "data")
+reply = worker.train(0, job, {}, None, None, None)
+while not isinstance(reply.messages[-1], actor.TrialResult):
+    assert not isinstance(reply.messages[-1], actor.Failure), reply.messages
+    reply = worker.receive(0) if isinstance(reply.messages[-1], actor.BatchesDone) else worker.answer(0, True)
+Path(sys.argv[1]).write_text(" ".join({name.partition(".")[0] for name in sys.modules}))
+worker.end()
+"""
+# Their imports take time and memory.
+NOT_FOR_TRAINING = {"alembic", "matplotlib", "mlflow", "optuna", "plotly", "sqlalchemy", "timm", "torchvision"}
 
 
 @pytest.fixture
@@ -145,3 +172,12 @@ def test_process_that_has_made_no_files_deletes_none(tmp_path, monkeypatch):
     with pytest.raises(AssertionError):
         Worker().end()
     assert (tmp_path / "somebody's").exists()
+
+
+def test_actor_that_trains_imports_nothing_that_only_its_coordinator_needs(tmp_path):
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", TRAINING, str(tmp_path / "modules")]
+    subprocess.run(command, check=True, env=environment, cwd=tmp_path)
+    modules = set((tmp_path / "modules").read_text().split())
+    assert {"torch", "scipy"} <= modules
+    assert modules & NOT_FOR_TRAINING == set()
