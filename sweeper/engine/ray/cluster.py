@@ -17,6 +17,8 @@ from sweeper.process.signals import SIGNALS
 EXTRA = "pip install 'cnn-sweeper[ray]'"
 # How long the head may take to accept a connection: it is in the same network.
 REACH_SECONDS = 5.0
+# The same of a node from which nothing came for long; one lost packet delays its answer by a second.
+NODE_REACH_SECONDS = 2.0
 TRIES = 3
 NODE_LABEL = "ray.io/node-id"
 # Ray tells the place of an actor that could not be made only in its text: "ray::Worker.__init__() (pid=7, ip=10.0.0.2".
@@ -51,13 +53,14 @@ class NotCreated(Trouble):
 
 @dataclass(frozen=True)
 class Node:
-    """A node of the cluster; `cpus` and `gpus` are what it offers, used or not, and `address` its machine's."""
+    """A node of the cluster; `cpus` and `gpus` are what it offers, used or not. Its raylet is at `address:port`."""
 
     id: str
     name: str
     cpus: float
     gpus: float
     address: str = ""
+    port: int = 0
 
 
 def connect(address: str, *, insecure: bool) -> None:
@@ -200,6 +203,7 @@ def nodes() -> list[Node]:
             cpus=found["Resources"].get("CPU", 0.0),
             gpus=found["Resources"].get("GPU", 0.0),
             address=found["NodeManagerAddress"],
+            port=found["NodeManagerPort"],
         )
         for found in _ray().nodes()
         if found["Alive"]
@@ -210,6 +214,15 @@ def free(resource: str, *, without: Collection[str]) -> float:
     """How much of a resource (CPU or GPU) nobody uses in the cluster, without these nodes, by id."""
     by_node = _ray()._private.state.available_resources_per_node()
     return float(sum(found.get(resource, 0.0) for node, found in by_node.items() if node not in without))
+
+
+def reaches(node: Node) -> bool:
+    """Whether the node accepts a connection: the head finds only after a minute that a link was cut."""
+    try:
+        socket.create_connection((node.address, node.port), NODE_REACH_SECONDS).close()
+    except OSError:
+        return False
+    return True
 
 
 def version() -> str:

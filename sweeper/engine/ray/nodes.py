@@ -56,8 +56,8 @@ class Nodes:
         return [node for node in cluster.nodes() if address and node.address == address]
 
     def is_alive(self, node: cluster.Node) -> bool:
-        """Whether the node is still in the cluster, as far as its head knows."""
-        return any(other.id == node.id for other in cluster.nodes())
+        """Whether the node is still in the cluster, as far as its head knows, and can be reached."""
+        return any(other.id == node.id for other in cluster.nodes()) and cluster.reaches(node)
 
     def _other_kind(self, kind: str) -> str:
         if self.processor in ("", kind):

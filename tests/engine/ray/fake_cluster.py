@@ -56,6 +56,7 @@ class FakeCluster:
         self.connected: list[str] = []
         self.busy = 0.0
         self.insecure = False
+        self.cut_off: set[str] = set()  # nodes, by name, that the head takes for alive
 
     def connect(self, address: str, *, insecure: bool) -> None:
         self.connected.append(address)
@@ -90,6 +91,9 @@ class FakeCluster:
 
     def free(self, resource: str, *, without: Any) -> float:
         return sum(node.cpus for node in self.alive if node.id not in without) - self.busy
+
+    def reaches(self, node: Node) -> bool:
+        return node.name not in self.cut_off
 
 
 def contact(node: str = "id-a", **others: Any) -> dict[str, Any]:

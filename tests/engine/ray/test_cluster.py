@@ -27,6 +27,13 @@ def test_head_that_cannot_be_reached_is_told_before_ray_is_imported(monkeypatch)
         cluster.connect(f"127.0.0.1:{port}", insecure=True)
 
 
+def test_node_is_reached_while_its_raylet_accepts_connections():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        node = cluster.Node("id", "a", 1, 0, *server.getsockname())
+        assert cluster.reaches(node)
+    assert not cluster.reaches(node)
+
+
 def test_missing_ray_is_named_with_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with socket.create_server(("127.0.0.1", 0)) as server:

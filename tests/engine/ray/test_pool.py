@@ -137,6 +137,14 @@ def test_silence_of_a_node_that_has_left_the_cluster_is_a_loss_and_no_death(star
     assert engine.kill(0, "silent") == {0: Lost("a")}
 
 
+def test_silence_of_a_node_that_cannot_be_reached_is_a_loss_and_no_death(start, cluster, tmp_path):
+    engine = start()
+    placed(engine, cluster)
+    engine.train(0, job(tmp_path))
+    cluster.cut_off = {"a"}  # its head finds that out later than the dispatcher loses patience
+    assert engine.kill(0, "silent") == {0: Lost("a")}
+
+
 def test_death_of_an_actor_counts_for_its_trial_but_not_if_it_had_none(start, cluster, tmp_path):
     engine = start()
     for _ in range(3):
