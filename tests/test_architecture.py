@@ -242,6 +242,14 @@ def test_the_documentation_shows_the_floors():
     assert {package: int(floor) - 1 for floor, package in rows} == FLOOR
 
 
+def test_setup_lists_every_package():
+    """An installed copy lacks the others, while a checkout, and an editable install, have them all."""
+    setup = configparser.ConfigParser(interpolation=None)
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    there = {str(Path(path).parent).replace("/", ".") for path in FILES}
+    assert set(setup["options"]["packages"].split()) == there | {"sweeper.search_spaces"}
+
+
 def test_imports_point_downward():
     assert upward_imports(FILES) == []
 
