@@ -39,11 +39,11 @@ PARTS = ("engines", "coordinator")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--part", choices=PARTS, action="append", help="only this part; may be repeated")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--images", type=int, default=12_000)
     parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--seconds", type=float, default=25.0, help="of work of the coordinator in each simulated case")
-    parser.add_argument("--postgres", metavar="URL", help="an empty database, for the simulated cases once more")
+    parser.add_argument("--seconds", type=float, default=15.0, help="that each simulated case is measured")
+    parser.add_argument("--storage", metavar="URL", help="of Optuna in the simulated cases; by default SQLite files")
     arguments = parser.parse_args()
     libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES if find_spec(name))
     n_cores = len(os.sched_getaffinity(0))
@@ -58,7 +58,7 @@ def main() -> None:
                 )
             compare_engines(folder, arguments.rounds, arguments.images, arguments.epochs)
         if "coordinator" in parts:
-            simulate_cases(folder, arguments.seconds, arguments.postgres)
+            simulate_cases(folder, arguments.seconds, arguments.storage)
 
 
 def compare_engines(folder: Path, rounds: int, n_images: int, n_epochs: int) -> None:
@@ -135,25 +135,21 @@ def compare_messages(pools: Mapping[str, Engine], folder: Path, rounds: int) -> 
         print(f"| {' | '.join(row)} |", flush=True)
 
 
-def simulate_cases(folder: Path, seconds: float, postgres: str | None) -> None:
-    """What one coordinator serves, by the number of workers and Optuna's database."""
+def simulate_cases(folder: Path, seconds: float, storage: str | None) -> None:
+    """What one coordinator serves, by the number of workers and the length of their epochs."""
+    print(f"\nOptuna's storage: {(storage or 'sqlite').partition(':')[0]}")
     print(
-        "\n| workers | s an epoch | storage | busy | epochs/s, most | ms an epoch: storage "
-        "| sampler, pruner | outbox | rest | MLflow: epochs/s, most | writes left |\n|---:|---:|---" + "|---:" * 8 + "|"
+        "\n| workers | s an epoch | epochs/s: wanted | served | busy | at most | ms an epoch: storage "
+        "| sampler, pruner | outbox | rest | MLflow: epochs/s at most | writes behind |\n" + "|---:" * 12 + "|"
     )
     for number, case in enumerate(CASES):
-        for name, url in {"SQLite": None, "PostgreSQL": postgres}.items():
-            if name == "SQLite" or url:
-                place = folder / f"{number}-{name}"
-                found = simulate(case, place, seconds=seconds, storage=url, study=f"study-{number}")
-                shares = [f"{found.milliseconds(share):.1f}" for share in (STORAGE, CHOICES, OUTBOX, REST)]
-                row = [f"{case.n_workers:,}", f"{case.epoch_seconds:g}", name]
-                row += [f"{found.busy:.0%}", f"{found.epochs_a_second:.0f}", *shares]
-                row += [f"{found.deliverable:.0f}", f"{found.n_waiting:,}"]
-                print(f"| {' | '.join(row)} |", flush=True)
-                show(
-                    f"{found.sent[EpochMetrics]} epochs of {found.n_trials} trials in {found.clock:.0f} s of the clock"
-                )
+        found = simulate(case, folder / str(number), seconds=seconds, storage=storage, study=f"study-{number}")
+        shares = [f"{found.milliseconds(share):.1f}" for share in (STORAGE, CHOICES, OUTBOX, REST)]
+        row = [f"{case.n_workers:,}", f"{case.epoch_seconds:g}", f"{case.n_workers / case.epoch_seconds:.1f}"]
+        row += [f"{found.sent[EpochMetrics] / found.clock:.1f}", f"{found.busy:.0%}", f"{found.epochs_a_second:.1f}"]
+        row += [*shares, f"{found.deliverable:.1f}", f"{found.n_behind:,}"]
+        print(f"| {' | '.join(row)} |", flush=True)
+        show(f"{found.sent[EpochMetrics]} epochs, {found.n_trials} trials, {found.clock:.0f} s by the simulated clock")
 
 
 def spread(values: Sequence[float], digits: int = 2) -> str:

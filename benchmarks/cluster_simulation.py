@@ -57,7 +57,7 @@ class Measured:
 
     `work` has the coordinator's seconds by share: Optuna's storage, its sampler and pruner (choices), the outbox, and
     the rest. `clock` is the simulated time in s, `sent` the workers' messages by kind, `n_trials` how many have begun.
-    `delivery` has the seconds of MLflow's thread, `delivered` its writes, `n_waiting` how many more waited at the end.
+    `delivery` has the seconds of MLflow's thread, `delivered` its writes, `n_behind` how many more wait at the end.
     """
 
     work: Mapping[str, float]
@@ -66,7 +66,7 @@ class Measured:
     n_trials: int
     delivery: float
     delivered: Counter[str]
-    n_waiting: int
+    n_behind: int
 
     @property
     def epochs_a_second(self) -> float:
@@ -125,11 +125,12 @@ def simulate(
         for share, owners in WATCHED.items():
             for owner in owners:
                 stack.enter_context(stopwatch.watching(owner, share))
-        full = 0.0
+        outbox_worker = tracker._outbox_worker
+        full, n_waiting = 0.0, 0
 
         def on_full() -> None:
-            nonlocal full
-            full = time.perf_counter()
+            nonlocal full, n_waiting
+            full, n_waiting = time.perf_counter(), len(outbox_worker._outbox)
             stopwatch.reset()
             delivery.clear()
 
@@ -146,16 +147,15 @@ def simulate(
                     n_trials=len(opened.get_trials(deepcopy=False)),
                     delivery=delivery.seconds,
                     delivered=delivery.writes.copy(),
-                    n_waiting=len(tracker._outbox_worker._outbox),
+                    n_behind=len(outbox_worker._outbox) - n_waiting,
                 )
             )
             return True
 
         def rest(most: float) -> None:
             """Lets MLflow's thread go on for as long as the workers are waited for."""
-            outbox = tracker._outbox_worker
-            with outbox._changed:
-                outbox._changed.wait_for(lambda: outbox._idle, most)
+            with outbox_worker._changed:
+                outbox_worker._changed.wait_for(lambda: outbox_worker._idle, most)
 
         weights = folder / "weights.safetensors"
         workers = SimulatedWorkers(

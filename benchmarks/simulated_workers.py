@@ -147,10 +147,12 @@ class SimulatedWorkers:
     def _begin(self, index: int) -> None:
         training = self._trainings[index]
         training.epoch += 1
+        drawn = random.Random(f"{training.job.number} {training.epoch}")
         seconds = 0.0  # of the last evaluation, after the last epoch
         if training.epoch <= training.job.epochs:
-            drawn = random.Random(f"{training.job.number} {training.epoch // 5}")
             seconds = self.epoch_seconds * math.exp(drawn.gauss(0.0, LOG_SPREAD))
+        if not self.full:  # they have not all begun at once, and each is somewhere in its epoch
+            seconds *= drawn.random()
         training.end = self.now + seconds
         self._put(min(self.now + SIGN_SECONDS, training.end), index)
 
