@@ -147,7 +147,7 @@ def simulate_cases(folder: Path, seconds: float, storage: str | None) -> None:
         shares = [f"{found.milliseconds(share):.1f}" for share in (STORAGE, CHOICES, OUTBOX, REST)]
         row = [f"{case.n_workers:,}", f"{case.epoch_seconds:g}", f"{case.n_workers / case.epoch_seconds:.1f}"]
         row += [f"{found.sent[EpochMetrics] / found.clock:.1f}", f"{found.busy:.0%}", f"{found.epochs_a_second:.1f}"]
-        row += [*shares, f"{found.deliverable:.1f}", f"{found.n_behind:,}"]
+        row += [*shares, f"{found.deliverable:.1f}" if found.deliverable else "-", f"{found.n_behind:,}"]
         print(f"| {' | '.join(row)} |", flush=True)
         show(f"{found.sent[EpochMetrics]} epochs, {found.n_trials} trials, {found.clock:.0f} s by the simulated clock")
 

@@ -80,7 +80,10 @@ class Measured:
 
     @property
     def deliverable(self) -> float:
-        """How many epochs a second, with all else that comes with them, fill the time of MLflow's thread."""
+        """How many epochs a second, with all else that comes with them, fill the time of MLflow's thread.
+
+        0 if it has delivered none, because it was busy with the starts of the first runs.
+        """
         return self.delivered["metrics"] / self.delivery
 
     def milliseconds(self, share: str) -> float:
