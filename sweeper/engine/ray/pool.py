@@ -83,7 +83,7 @@ class RayPool:
 
     def processes(self) -> list[range]:
         """The workers of each actor."""
-        return [range(first, first + self._per_process) for first in range(0, len(self), self._per_process)]
+        return [self._workers_of(number) for number in range(len(self._actors))]
 
     def at_once(self, index: int) -> int:
         """How many jobs the worker's actor may train at once; 0 until it has loaded its data."""
@@ -111,7 +111,7 @@ class RayPool:
         self._replace(number)
         gone = node is not None and not self._nodes.is_alive(node)
         message = Lost(node.name) if gone and node else Died(None, hung=reason)
-        return dict.fromkeys(self.processes()[number], message)
+        return dict.fromkeys(self._workers_of(number), message)
 
     def train(self, index: int, job: TrialJob) -> None:
         """Gives an idle worker a job, with the files to resume from. Raises SweeperError if they cannot be read."""
@@ -156,7 +156,7 @@ class RayPool:
             else:
                 arrived = self._received(number, key, result)
             if self._actors[number] is not actor:  # an answer to what its workers have said would reach the new one
-                workers = self.processes()[number]
+                workers = self._workers_of(number)
                 messages = [(index, message) for index, message in messages if index not in workers]
             messages += arrived
         return messages
@@ -193,6 +193,9 @@ class RayPool:
 
     def _actor_of(self, index: int) -> _Actor:
         return self._actors[index // self._per_process]
+
+    def _workers_of(self, number: int) -> range:
+        return range(number * self._per_process, (number + 1) * self._per_process)
 
     def _asked(self, at_once: int) -> _Actor:
         """An actor for which the cluster was asked; it says "contact" once it has a place."""
@@ -231,12 +234,12 @@ class RayPool:
         died = next((message for message in reply.messages if isinstance(message, Died)), None)
         if died is not None:
             self._replace(number)
-            return [(index, died) for index in self.processes()[number]]
+            return [(index, died) for index in self._workers_of(number)]
         assert actor.node is not None
         if reply.unfit:
             lost = Lost(actor.node.name)
             self._avoid(number, [actor.node], reply.unfit)
-            return [(index, lost) for index in self.processes()[number]] if actor.ready else []
+            return [(index, lost) for index in self._workers_of(number)] if actor.ready else []
         if not isinstance(key, int):
             if reason := self._nodes.complaint_when_ready(reply.gpu or actor.processor):
                 self._avoid(number, [actor.node], reason)
@@ -253,11 +256,11 @@ class RayPool:
             self._told_period = True
             text = f"its checkpoint is large and comes from its node only every {reply.period} epochs: if the node is "
             messages.insert(0, Note(f"{text}lost, up to {reply.period - 1} epochs are trained again"))
-        return [(self.processes()[number][key], message) for message in messages]
+        return [(self._workers_of(number)[key], message) for message in messages]
 
     def _gone(self, number: int, trouble: cluster.Trouble) -> list[tuple[int, Any]]:
         """Replaces an actor that is gone, and returns what its workers report."""
-        actor, workers = self._actors[number], self.processes()[number]
+        actor, workers = self._actors[number], self._workers_of(number)
         where = "a node" if actor.node is None else actor.node.name
         self._append(number, f"{where}: {trouble}\n".encode())
         if isinstance(trouble, cluster.NotCreated) and (nodes := self._nodes.at(trouble.address)):
