@@ -1,12 +1,10 @@
-"""Rules for a configuration's fields: each returns the normalised value, or raises ValueError with rule and value."""
+"""Rules for a configuration's fields: each normalises a value, or raises ValueError with rule and value."""
 
-import math
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
-
-Rule = Callable[[Any], Any]
 
 # The largest integer that torch accepts everywhere as a size.
 MOST_INTEGER = 2**31 - 1
@@ -19,165 +17,168 @@ MOST_PATH = 4096  # characters, as in Linux
 MOST_PER_GPU = 32  # trainings at once: the number of torch's streams
 
 
+@dataclass(frozen=True)
+class Rule:
+    """A check that returns the normalised value, or raises ValueError; `text` says what a value must be."""
+
+    text: str
+    check: Callable[[Any], Any]
+
+    def __call__(self, value: Any) -> Any:
+        return self.check(value)
+
+
+def must_be(text: str) -> Callable[[Callable[[Any], Any]], Rule]:
+    """Makes a rule with this text of a check."""
+    return lambda check: Rule(text, check)
+
+
+def refusal(text: str, value: Any) -> ValueError:
+    return ValueError(f"must be {text}, got {value!r}")
+
+
 def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def bounded(value: int) -> int:
     if value > MOST_INTEGER:
-        raise ValueError(f"must be an integer of at most {MOST_INTEGER}, got {value!r}")
+        raise refusal(f"an integer of at most {MOST_INTEGER}", value)
     return value
 
 
 def integer(minimum: int, maximum: int | None = None) -> Rule:
+    least, most = f"an integer of at least {minimum}", f"an integer of at most {maximum}"
+
     def check(value: Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
-            raise ValueError(f"must be an integer of at least {minimum}, got {value!r}")
+            raise refusal(least, value)
         if maximum is not None and value > maximum:
-            raise ValueError(f"must be an integer of at most {maximum}, got {value!r}")
+            raise refusal(most, value)
         return value if maximum is not None else bounded(value)
 
-    return check
+    return Rule(least if maximum is None else f"{least} and at most {maximum}", check)
 
 
 def count(minimum: int) -> Rule:
     """An integer of any size, such as a number of trials: more than there are means all."""
+    text = f"an integer of at least {minimum}"
 
     def check(value: Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
-            raise ValueError(f"must be an integer of at least {minimum}, got {value!r}")
+            raise refusal(text, value)
         return value
 
-    return check
+    return Rule(text, check)
 
 
 def optional(rule: Rule) -> Rule:
     """The rule, or None."""
-    return lambda value: None if value is None else rule(value)
+    return Rule(f"{rule.text}, or none", lambda value: None if value is None else rule(value))
 
 
-def finite(value: Any) -> float:
-    if not is_number(value) or not math.isfinite(value):
-        raise ValueError(f"must be a finite number, got {value!r}")
-    return float(value)
+def number(text: str, allowed: Callable[[int | float], bool]) -> Rule:
+    """A number that is `allowed`, which `text` says in words; NaN is allowed nowhere."""
+
+    def check(value: Any) -> float:
+        if not is_number(value) or not allowed(value):
+            raise refusal(text, value)
+        return float(value)
+
+    return Rule(text, check)
 
 
+finite = number("a finite number", lambda value: abs(value) <= sys.float_info.max)
+share = number("in [0, 1)", lambda value: 0 <= value < 1)
+probability = number("in [0, 1]", lambda value: 0 <= value <= 1)
+degrees = number("in [0, 180]", lambda value: 0 <= value <= 180)
+positive_share = number("in (0, 1)", lambda value: 0 < value < 1)
+factor = number("in (0, 1]", lambda value: 0 < value <= 1)
+positive = number("a positive number", lambda value: 0 < value <= sys.float_info.max)
+not_negative = number("a number of at least 0", lambda value: 0 <= value <= sys.float_info.max)
+# A factor of 255 turns any pixel but 0 white.
+strength = number("in [0, 255]", lambda value: 0 <= value <= 255)
+
+
+@must_be("a non-empty text")
 def text(value: Any) -> str:
     if not isinstance(value, str) or not value:
-        raise ValueError(f"must be a non-empty text, got {value!r}")
+        raise refusal(text.text, value)
+    return value
+
+
+@must_be("true or false")
+def boolean(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise refusal(boolean.text, value)
     return value
 
 
 def instance_of(kind: type) -> Rule:
+    text = f"a {kind.__name__}"
+
     def check(value: Any) -> Any:
         if not isinstance(value, kind):
-            raise ValueError(f"must be a {kind.__name__}, got {value!r}")
+            raise refusal(text, value)
         return value
 
-    return check
-
-
-def share(value: Any) -> float:
-    if not is_number(value) or not 0 <= value < 1:
-        raise ValueError(f"must be in [0, 1), got {value!r}")
-    return float(value)
-
-
-def probability(value: Any) -> float:
-    if not is_number(value) or not 0 <= value <= 1:
-        raise ValueError(f"must be in [0, 1], got {value!r}")
-    return float(value)
-
-
-def degrees(value: Any) -> float:
-    if not is_number(value) or not 0 <= value <= 180:
-        raise ValueError(f"must be in [0, 180], got {value!r}")
-    return float(value)
-
-
-def positive_share(value: Any) -> float:
-    if not is_number(value) or not 0 < value < 1:
-        raise ValueError(f"must be in (0, 1), got {value!r}")
-    return float(value)
-
-
-def positive(value: Any) -> float:
-    if not is_number(value) or not 0 < value <= sys.float_info.max:
-        raise ValueError(f"must be a positive number, got {value!r}")
-    return float(value)
-
-
-def factor(value: Any) -> float:
-    if not is_number(value) or not 0 < value <= 1:
-        raise ValueError(f"must be in (0, 1], got {value!r}")
-    return float(value)
-
-
-def not_negative(value: Any) -> float:
-    if not is_number(value) or not 0 <= value <= sys.float_info.max:
-        raise ValueError(f"must be a number of at least 0, got {value!r}")
-    return float(value)
-
-
-def strength(value: Any) -> float:
-    # A factor of 255 turns any pixel but 0 white.
-    if not is_number(value) or not 0 <= value <= 255:
-        raise ValueError(f"must be in [0, 255], got {value!r}")
-    return float(value)
-
-
-def boolean(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"must be true or false, got {value!r}")
-    return value
+    return Rule(text, check)
 
 
 def one_of(*names: str) -> Rule:
+    text = f"one of {', '.join(names)}"
+
     def check(value: Any) -> str:
         if value not in names:
-            raise ValueError(f"must be one of {', '.join(names)}, got {value!r}")
+            raise refusal(text, value)
         return str(value)
 
-    return check
+    return Rule(text, check)
 
 
+@must_be('an integer of at least 0, or "same"')
 def padding(value: Any) -> int | str:
     if value == "same":
         return "same"
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(f'must be an integer of at least 0, or "same", got {value!r}')
+        raise refusal(padding.text, value)
     return bounded(value)
 
 
 def sequence(rule: Rule, *, empty: bool = False) -> Rule:
+    kind = "an array" if empty else "a non-empty array"
+
     def check(value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list | tuple) or not (value or empty):
-            raise ValueError(f"must be {'an' if empty else 'a non-empty'} array, got {value!r}")
+            raise refusal(kind, value)
         return tuple(rule(entry) for entry in value)
 
-    return check
+    return Rule(f"{kind} whose entries are each {rule.text}", check)
 
 
 def per_layer(rule: Rule) -> Rule:
     """One value for all layers, or an array with one value per layer."""
+    entries = sequence(rule)
+    return Rule(
+        f"{rule.text}; or a non-empty array of such values",
+        lambda value: entries(value) if isinstance(value, list | tuple) else rule(value),
+    )
 
-    def check(value: Any) -> Any:
-        return sequence(rule)(value) if isinstance(value, list | tuple) else rule(value)
 
-    return check
-
-
+@must_be("an array of layer numbers in rising order")
 def layer_numbers(value: Any) -> tuple[int, ...]:
-    numbers = sequence(integer(1), empty=True)(value)
+    numbers: tuple[int, ...] = sequence(integer(1), empty=True)(value)
     if list(numbers) != sorted(set(numbers)):
-        raise ValueError(f"must be layer numbers in rising order, got {value!r}")
+        raise refusal(layer_numbers.text, value)
     return numbers
 
 
 def names(pattern: str, examples: str) -> Rule:
+    text = f"an array of names such as {examples}"
+
     def check(value: Any) -> tuple[str, ...]:
         if not isinstance(value, list | tuple):
-            raise ValueError(f"must be an array of names such as {examples}, got {value!r}")
+            raise refusal(text, value)
         for name in value:
             if not isinstance(name, str) or not re.fullmatch(pattern, name):
                 raise ValueError(f"must hold names such as {examples}, got {name!r}")
@@ -185,7 +186,7 @@ def names(pattern: str, examples: str) -> Rule:
             raise ValueError(f"must not name a layer twice, got {value!r}")
         return tuple(value)
 
-    return check
+    return Rule(text, check)
 
 
 head_names = names(r"(conv|pool)[1-9][0-9]*", '"conv2" or "pool1"')
@@ -194,34 +195,37 @@ layer_names = names(
 )
 
 
+@must_be('the name of a timm model, such as "resnet18" or "resnet18.a1_in1k"')
 def timm_name(value: Any) -> str:
     # In timm 1.0.31 the longest name has 39 characters and the longest tag 37.
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_]{1,60}(\.[A-Za-z0-9_]{1,60})?", value):
-        raise ValueError(f'must be the name of a timm model, such as "resnet18" or "resnet18.a1_in1k", got {value!r}')
+        raise refusal(timm_name.text, value)
     return value
 
 
+@must_be("the path of a file or folder")
 def path(value: Any) -> str:
     if not isinstance(value, str) or not value.isprintable() or len(value) > MOST_PATH:
-        raise ValueError(f"must be the path of a file or folder, got {value!r}")
+        raise refusal(path.text, value)
     return value
 
 
 def part(*, empty: bool) -> Rule:
     """A share of the training set (a float), or a count of images (an integer)."""
+    text = "a share below 1 or a count of images" + (", 0 for none" if empty else "")
 
     def check(value: Any) -> int | float:
         if not is_number(value) or not (value >= 0 if empty else value > 0):
-            raise ValueError(f"must be a share below 1 or a count of images, got {value!r}")
+            raise refusal(text, value)
         if isinstance(value, float) and value >= 1:
-            raise ValueError(f"must be a share below 1 or a whole count of images, got {value!r}")
+            raise refusal("a share below 1 or a whole count of images", value)
         return bounded(value) if isinstance(value, int) else value
 
-    return check
+    return Rule(text, check)
 
 
+@must_be(f"0 for none, or an integer of at least 2 and at most {MOST_FOLDS}")
 def folds(value: Any) -> int:
-    folds: int = integer(0)(value)
-    if folds == 1 or folds > MOST_FOLDS:
-        raise ValueError(f"must be 0 for none, or at least 2 and at most {MOST_FOLDS}, got {value!r}")
-    return folds
+    if not isinstance(value, int) or isinstance(value, bool) or not (value == 0 or 2 <= value <= MOST_FOLDS):
+        raise refusal(folds.text, value)
+    return value

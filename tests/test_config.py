@@ -7,6 +7,7 @@ from sweeper.config import (
     MODEL_FAMILIES,
     Configuration,
     ConvNetConfig,
+    CustomConfig,
     MlpConfig,
     Protocol,
     ResNetConfig,
@@ -149,10 +150,10 @@ BAD_VALUES = [
     (Protocol, "validation", 0, "a share below 1 or a count"),
     (Protocol, "validation", 1.5, "a share below 1"),
     (Protocol, "confirm", -1, "a share below 1 or a count"),
-    (Protocol, "folds", 1, "0 for none, or at least 2"),
+    (Protocol, "folds", 1, "0 for none, or an integer of at least 2"),
     (Protocol, "folds", 101, "at most 100"),
-    (Protocol, "folds", -2, "at least 0"),
-    (Protocol, "folds", 2**31, "at most 2147483647"),
+    (Protocol, "folds", -2, "at least 2"),
+    (Protocol, "folds", 2**31, "at most 100"),
     (Protocol, "folds", True, "an integer"),
     (Protocol, "repeats", 0, "at least 1"),
     (Protocol, "repeats", 2.0, "an integer"),
@@ -173,6 +174,30 @@ def test_bad_value_is_refused_with_field_rule_and_value(kind, field, value, rule
 def test_every_field_has_a_bad_value_here():
     kinds = (*MODEL_FAMILIES.values(), TrainConfig, Protocol)
     assert {(kind, f.name) for kind in kinds for f in fields(kind)} == {(kind, name) for kind, name, *_ in BAD_VALUES}
+
+
+FIELDS = [(kind, f) for kind in (*MODEL_FAMILIES.values(), CustomConfig, TrainConfig, Protocol) for f in fields(kind)]
+
+
+@pytest.mark.parametrize(("kind", "field"), FIELDS, ids=lambda part: getattr(part, "name", None))
+def test_every_field_has_a_meaning_in_one_line(kind, field):
+    meaning = field.metadata["meaning"]
+    assert meaning
+    assert meaning == meaning.strip().rstrip(".")
+    assert "\n" not in meaning
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [(kind, f) for kind, f in FIELDS if f.name != "arguments"],  # which no file gives as one value
+    ids=lambda part: getattr(part, "name", None),
+)
+def test_rules_say_what_their_errors_say(kind, field):
+    rule = field.metadata["rule"]
+    with pytest.raises(ValueError, match=r"^must be (.*), got <") as refused:
+        rule(object())
+    said = str(refused.value).removeprefix("must be ").partition(", got <")[0]
+    assert said in rule.text
 
 
 def test_every_layer_with_weights_can_be_named_for_weight_decay():

@@ -10,9 +10,12 @@ from sweeper.validators import Rule
 Options = TypeVar("Options")
 
 
-def ruled(default: Any, rule: Rule) -> Any:
-    """A dataclass field with this default, whose values `rule` checks and normalises."""
-    return field(default=default, metadata={"rule": rule})
+def ruled(default: Any, rule: Rule, meaning: str = "", unit: str = "") -> Any:
+    """A dataclass field with this default, whose values `rule` checks and normalises.
+
+    Its meaning, in one line, and its unit are for the reference. Options have neither: their command's help says both.
+    """
+    return field(default=default, metadata={"rule": rule, "meaning": meaning, "unit": unit})
 
 
 def check_value(kind: type, name: str, value: Any) -> Any:

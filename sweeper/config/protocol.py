@@ -17,13 +17,35 @@ class Protocol(Checked):
     its outputs for the image and its mirror image, wherever the network is used.
     """
 
-    epochs: int = ruled(15, validators.integer(1))
-    validation: int | float = ruled(0.1, validators.part(empty=False))
-    confirm: int | float = ruled(0.1, validators.part(empty=True))
-    folds: int = ruled(0, validators.folds)  # 0: none
-    repeats: int = ruled(1, validators.integer(1))
-    pixels: str = ruled("standard", validators.one_of(*PIXELS))
-    test_flip: bool = ruled(False, validators.boolean)
+    epochs: int = ruled(15, validators.integer(1), "length of each training", "epochs")
+    validation: int | float = ruled(
+        0.1,
+        validators.part(empty=False),
+        "part of the training set that scores the trials; ignored with folds",
+        "share or images",
+    )
+    confirm: int | float = ruled(
+        0.1,
+        validators.part(empty=True),
+        "part of the training set that no choice uses, for the estimate after the choice",
+        "share or images",
+    )
+    folds: int = ruled(
+        0, validators.folds, "stratified folds, with one training each, whose mean is the score; 0: none"
+    )
+    repeats: int = ruled(
+        1, validators.integer(1), "trainings of each configuration, with a seed each, whose mean is the score"
+    )
+    pixels: str = ruled(
+        "standard",
+        validators.one_of(*PIXELS),
+        "unit scales pixels to [0, 1]; standard then to mean 0 and standard deviation 1 of each channel",
+    )
+    test_flip: bool = ruled(
+        False,
+        validators.boolean,
+        "whether an output is the mean of those for the image and its mirror image, wherever the network is used",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

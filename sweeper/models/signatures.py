@@ -14,7 +14,7 @@ from sweeper.config import RESERVED, CustomConfig, plain_value
 from sweeper.config.fields import ruled
 from sweeper.errors import UsageError, shortened
 from sweeper.models.own_networks import OwnNetwork
-from sweeper.validators import is_number
+from sweeper.validators import Rule, is_number
 
 # What sweeper gives to each network: (channels, height, width), and the number of classes.
 GIVEN = ("input_shape", "n_classes")
@@ -82,7 +82,10 @@ def own_arguments(network: OwnNetwork) -> dict[str, Argument]:
 def kind_of(network: OwnNetwork) -> type:
     """A dataclass with the fields that a space file may set for this network, each with its rule."""
     rules = {f.name: f.metadata["rule"] for f in fields(CustomConfig) if f.name != "arguments"}
-    rules |= {argument.name: argument.checked for argument in own_arguments(network).values()}
+    rules |= {
+        argument.name: Rule(argument.shown or "a plain value", argument.checked)
+        for argument in own_arguments(network).values()
+    }
     return make_dataclass("OwnFields", [(name, Any, ruled(None, rule)) for name, rule in rules.items()], frozen=True)
 
 

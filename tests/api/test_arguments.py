@@ -84,7 +84,7 @@ def tiny(tmp_path):
         ({"sampler": "tpa"}, "sampler must be one of tpe, random, grid, got 'tpa'"),
         ({"metric": "f1"}, "metric must be one of accuracy"),
         ({"epochs": 0}, "epochs must be an integer of at least 1, got 0"),
-        ({"folds": 1}, "folds must be 0 for none, or at least 2"),
+        ({"folds": 1}, "folds must be 0 for none, or an integer of at least 2"),
         ({"seed": -1}, "seed must be an integer of at least 0, got -1"),
         ({"jobs": 0}, "jobs must be an integer of at least 1, got 0"),
         ({"timeout": "soon"}, "timeout must be a duration such as 90s, 45m, 2h or 1h30m, got 'soon'"),
