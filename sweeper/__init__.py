@@ -1,7 +1,7 @@
 """sweeper: find the best small network for an image-classification data set, and be able to trust the answer.
 
-From Python: `search`, `load_study`, `promote` and `load_model`; docs/python.md describes them. They are imported when
-they are first used, so that `import sweeper` takes no time.
+From Python: `search`, `load_study`, `promote` and `load_model`; docs/how-to/python.md describes them. They are imported
+when they are first used, so that `import sweeper` takes no time.
 """
 
 from typing import TYPE_CHECKING, Any

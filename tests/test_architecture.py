@@ -237,7 +237,7 @@ def test_every_package_has_a_floor():
 
 
 def test_the_documentation_shows_the_floors():
-    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\d+) \| `([\w.]+)` \|", text, re.MULTILINE)
     assert {package: int(floor) - 1 for floor, package in rows} == FLOOR
 

@@ -175,7 +175,7 @@ def engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
             show_envvar=True,
             help="Where trainings run: local starts processes on this machine; inline trains in the process of the "
             "command, one at a time, with plain lines of progress, for a debugger; ray uses the nodes of a Ray "
-            "cluster (docs/cluster.md).",
+            "cluster (docs/how-to/cluster.md).",
         ),
         click.option(
             "--ray-address",

@@ -133,7 +133,7 @@ def _file_system(store: Store) -> Check:
             "file system",
             WARNING,
             f"{kind}, over the network: SQLite may lose writes or lock for ever there",
-            "give --store a local folder, or --storage and --tracking-uri servers (docs/servers.md)",
+            "give --store a local folder, or --storage and --tracking-uri servers (docs/how-to/servers.md)",
         )
     return Check("file system", OK, kind)
 

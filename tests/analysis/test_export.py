@@ -64,7 +64,7 @@ def test_metadata_say_where_the_network_comes_from_and_how_good_it_is(promoted, 
 def test_onnxruntime_runs_the_file_by_the_script_of_the_documentation_without_torch_and_sweeper(
     promoted, refit, written, tmp_path
 ):
-    documentation = Path(__file__).parents[2] / "docs" / "export.md"
+    documentation = Path(__file__).parents[2] / "docs" / "how-to" / "export.md"
     [script] = re.findall(r"```python\n(.*?import onnxruntime.*?)```", documentation.read_text("utf-8"), re.DOTALL)
     blocked = "import sys; sys.modules.update(torch=None, sweeper=None)\n"
     (tmp_path / "classify.py").write_text(blocked + script, encoding="utf-8")

@@ -2,7 +2,7 @@
 
 from sweeper.errors import shortened
 
-DOCS = "docs/cluster.md"
+DOCS = "docs/how-to/cluster.md"
 NO_TOKEN = (
     "the Ray cluster asks nobody for a token: whoever reaches its ports can run programs there. Start its head and its "
     f"nodes with RAY_AUTH_MODE=token, see {DOCS}, or accept that with --ray-insecure"
