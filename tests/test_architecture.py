@@ -37,7 +37,7 @@ FLOORS = (
     {"data.formats", "folders"},
     {"images"},
     {"config", "evaluation", "store"},
-    {"errors", "process", "quantities", "validators"},
+    {"environment", "errors", "process", "quantities", "validators"},
 )
 FLOOR = {package: number for number, packages in enumerate(reversed(FLOORS)) for package in packages}
 # sweeper/__init__.py has the public names, which no module of sweeper imports: this is above all floors.

@@ -2,7 +2,7 @@
 
 from sweeper.report.blocks import Listing
 
-_WORDS = {
+WORDS = {
     "space": "the choices that the search could make, in a file",
     "baseline": "the configuration to beat: the space's own, trained without a choice of the search",
     "train part": "images from which the networks of the search and the finalists learned",
@@ -23,4 +23,4 @@ _WORDS = {
 
 def glossary() -> Listing:
     """The words with what they mean, one a line."""
-    return Listing("Words of this page", "\n".join(f"{word}: {meaning}" for word, meaning in _WORDS.items()))
+    return Listing("Words of this page", "\n".join(f"{word}: {meaning}" for word, meaning in WORDS.items()))

@@ -19,6 +19,17 @@ from sweeper.spaces.parameter import Parameter, encode
 
 # Nobody searches more steps than this: so small a step is a typo.
 MOST_STEPS = 10**6
+# The keys of a parameter's table, with their meanings, and those of each form.
+KEYS = {
+    "choices": "the values to choose from, each allowed for the field; an array among them is one choice",
+    "low": "the lowest value of a range, and allowed for the field",
+    "high": "the highest value of a range, which a trial may have too, and allowed for the field",
+    "log": "true draws from a range on a logarithmic scale; low must be above 0, and there is no step",
+    "step": "the distance between two values of a range, which must divide high - low",
+    "type": '"categorical" with choices, "int" for a range of two integers, "float" for another; it may be left out',
+    "when": "a table of fields and values: unless all have these values, the parameter's own field has its default",
+}
+OF_CHOICES, OF_RANGES = ("type", "choices"), ("type", "low", "high", "log", "step")
 
 
 def read_parameter(kind: type, table: str, key: str, definition: Mapping[str, Any]) -> Parameter:
@@ -32,7 +43,7 @@ def read_parameter(kind: type, table: str, key: str, definition: Mapping[str, An
         raise ValueError(f'{key}.when must be a table such as {{ optimizer = "sgd" }}, got {when!r}')
     if "choices" not in definition:
         return Parameter(key, table, _range(kind, key, definition), when=when)
-    _refuse_unknown(key, definition, ("type", "choices"))
+    _refuse_unknown(key, definition, OF_CHOICES)
     if definition.get("type", "categorical") != "categorical":
         raise ValueError(f'{key}.type must be "categorical" with choices, got {definition["type"]!r}')
     choices = _choices(kind, key, definition["choices"])
@@ -91,7 +102,7 @@ def _choices(kind: type, key: str, raw: Any) -> tuple[Any, ...]:
 
 
 def _range(kind: type, key: str, definition: Mapping[str, Any]) -> BaseDistribution:
-    _refuse_unknown(key, definition, ("type", "low", "high", "log", "step"))
+    _refuse_unknown(key, definition, OF_RANGES)
     for end in ("low", "high"):
         if end not in definition:
             raise ValueError(f"{key} must have choices, or low and high; got {definition!r}")

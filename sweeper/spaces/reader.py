@@ -20,6 +20,11 @@ from sweeper.spaces.variants import read_variants, variant_place
 from sweeper.store.toml_text import read_toml
 
 TABLES = ("space", "protocol", "model", "train", "variants")
+# The keys of [space], with their meanings.
+HEADER = {
+    "title": "what the space is for, in one line; its name, if left out",
+    "datasets": "known data sets that the space suits; its networks are checked against the images of the first",
+}
 # More than a hundred times the largest space that ships; bounds the time that it takes to refuse any file.
 MOST_BYTES = 10**6
 
@@ -147,8 +152,8 @@ class _Reader:
         header = self.document.get("space", {})
         place = self._place("space")
         for key in header:
-            if key not in ("title", "datasets"):
-                refuse(f"unknown key {plain(key)}{nearest(key, ('title', 'datasets'))}", place)
+            if key not in HEADER:
+                refuse(f"unknown key {plain(key)}{nearest(key, HEADER)}", place)
         title, datasets = header.get("title", self.name), header.get("datasets", [])
         if not isinstance(title, str):
             refuse(f"title must be a string, got {title!r}", place)

@@ -7,13 +7,23 @@ from typing import Any
 from sweeper.errors import nearest, plain
 
 SPLITS = ("train", "validation", "test")
-# Metrics in [0, 1] of the entry's split; those named train_... are of the same run's training images. All are measured
+# Metrics in [0, 1], with their meanings. Those named train_... are of the same run's training images. All are measured
 # after the last epoch, except best_accuracy, which is the best epoch's.
-SHARES = (
-    "accuracy", "best_accuracy", "train_accuracy", "macro_precision", "macro_recall", "macro_f1",
-    "thresholded_precision", "thresholded_recall",
-)  # fmt: skip
-METRICS = (*SHARES, "loss", "train_loss")
+SHARES = {
+    "accuracy": "share of right answers on the split's images, after the last epoch",
+    "best_accuracy": "the same of the best epoch",
+    "train_accuracy": "share of right answers on the training images of the same run",
+    "macro_precision": "precision, averaged over the classes",
+    "macro_recall": "recall, averaged over the classes",
+    "macro_f1": "F1 score, averaged over the classes",
+    "thresholded_precision": "precision at a probability above 0.5, over all pairs of an image and a class",
+    "thresholded_recall": "recall at a probability above 0.5, over all pairs of an image and a class",
+}
+LOSSES = {
+    "loss": "mean loss of the split's images, in nats",
+    "train_loss": "mean loss of the training images of the same run, in nats",
+}
+METRICS = {**SHARES, **LOSSES}
 
 
 def read_reported(raw: Any) -> tuple[Mapping[str, Any], ...]:

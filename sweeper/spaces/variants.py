@@ -12,6 +12,11 @@ from sweeper.spaces.reported import read_reported
 from sweeper.spaces.space import Variant
 
 MOST_NAME = 100
+# The keys of a variant that are no fields, with their meanings.
+OWN_KEYS = {
+    "extends": "the variant from which this one takes what it does not set; baseline, if left out",
+    "reported": "metrics that somebody has reported: a table for one split, or an array of tables for several",
+}
 
 
 def read_variants(tables: Mapping[str, Any], usual: Mapping[str, Any], file: str) -> dict[str, Variant]:
@@ -88,9 +93,9 @@ def _own_values(table: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str
     kinds["epochs"] = Protocol  # the only key of the protocol that a variant may set
     own = {}
     for key, value in table.items():
-        if key in ("extends", "reported"):
+        if key in OWN_KEYS:
             continue
         if key not in kinds:
-            raise ValueError(f"unknown key {plain(key)}{nearest(key, [*sorted(kinds), 'extends', 'reported'])}")
+            raise ValueError(f"unknown key {plain(key)}{nearest(key, [*sorted(kinds), *OWN_KEYS])}")
         own[key] = read_value(kinds[key], key, value)
     return own

@@ -24,8 +24,27 @@ IN_MEMORY = ("sqlite://", "sqlite:///", "sqlite:///:memory:")
 # How the address of a database on a server begins that MLflow could write to itself.
 DATABASE_SERVERS = re.compile(r"(postgresql|mysql|mssql)\b")
 DEFAULT_STORE = Path("mlruns")
-# The folders of a store.
-FOLDERS = ("artifacts", "checkpoints", "initial", "locks", "logs", "parts", "promotions", "spool", "trainings")
+# The folders of a store, with what they hold.
+FOLDERS = {
+    "artifacts": "the files of MLflow's runs, such as plots and networks",
+    "checkpoints": "trials that have not ended, each after its last finished epoch",
+    "initial": "weights of other runs from which trainings have started (sweeper train --init)",
+    "locks": "which process runs a study, and requests to stop it",
+    "logs": "logs of the workers, and what a vanished terminal could not show",
+    "parts": "the images that the workers share, while trials train",
+    "promotions": "the checkpoints and weights of what promotions and ablations have trained",
+    "spool": "writes that wait for MLflow",
+    "trainings": "trainings of sweeper train: the checkpoints of unfinished ones, the results of finished ones",
+}
+# Its files, with what they hold. SQLite keeps others beside its databases while they are open.
+FILES = {
+    "mlflow.db": "MLflow's runs and registered models, in SQLite, unless --tracking-uri names a server",
+    "optuna.db": "Optuna's studies and trials, in SQLite, unless --storage names a server",
+    "ledger.jsonl": "every test evaluation, one a line, each with the hash of the line before",
+    identity.FILE: "which store this is, and where it lies, so that a copy is noticed",
+    ".owners.lock": "held for a moment while a process begins to run a study",
+    ".initialising.lock": "held while a database is made",
+}
 
 
 @dataclass(frozen=True)

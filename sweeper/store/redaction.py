@@ -7,6 +7,8 @@ text's length only, because what it looks at from one place is bounded or ends w
 import os
 import re
 
+from sweeper import environment
+
 # A password follows a user's name and a colon, and ends at the last @ of its word. If that word has no @ and is neither
 # a port nor the rest of an IPv6 address, the password has spaces and ends at the next @: SQLAlchemy accepts those.
 _PASSWORD = re.compile(
@@ -53,9 +55,8 @@ _HEADER = re.compile(
 )
 # A field of JSON whose value is secret.
 _SECRET_FIELD = re.compile(rf"{_NAME}|(?:proxy-)?authorization", re.IGNORECASE)
-# Variables with secrets, of MLflow, PostgreSQL and Ray. In characters, the shortest value that is looked for in any
-# text.
-_VARIABLES, _SHORTEST = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "PGPASSWORD", "RAY_AUTH_TOKEN"), 6
+# In characters, the shortest value of a secret variable that is looked for in any text.
+_SHORTEST = 6
 
 
 def redact(text: str) -> str:
@@ -65,7 +66,7 @@ def redact(text: str) -> str:
     settings, and the values of known variables. If a password with spaces cannot be told from the words around an
     address, those words are hidden too.
     """
-    for variable in _VARIABLES:
+    for variable in environment.SECRET:
         value = os.environ.get(variable, "")
         if len(value) >= _SHORTEST and value in text:
             text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", "***", text)

@@ -1,0 +1,38 @@
+"""The page of the terms, each with its one meaning: those of a report, and those of the other pages."""
+
+from sweeper.report.glossary import WORDS
+from tests.docs.reference.tables import table
+
+TERMS = {
+    "ablation": "sets each choice of a champion back to the baseline's, and trains it again with fresh seeds",
+    "alias": "a name of one version of a registered model, which can move to another version: champion, challenger",
+    "confirm part": "the confirm images; a part of the training set that chooses nothing",
+    "configuration": "one network with its training: a value for every field",
+    "engine": "what starts the trainings: processes on this machine, this process itself, or a Ray cluster",
+    "finalist": "one of the finalists",
+    "fold": "one of K parts of the training images, each of which is once the validation part",
+    "infeasible": "a trial that could not win: over a limit, impossible for the images, diverged, or out of memory",
+    "parameter": "a field that the search chooses; also a weight of a network, where numbers of parameters are given",
+    "protocol": "how a trial is scored: epochs, parts, folds, repeats, pixels",
+    "pruned": "ended early, because other trials were better after as many epochs",
+    "registered model": "a trained network in MLflow's model registry, with versions; sweeper-STUDY",
+    "repeat": "one of several trainings of a configuration, each with a seed of its own",
+    "run": "what MLflow keeps of one training, study, promotion, evaluation or data set",
+    "score": "the metric of a trial by which the search ranks it: that of the last epoch on the validation images",
+    "split": "how the data set is cut into parts, or one of the parts: train, validation, confirm, test",
+    "study": "a search with all its trials, named after its data set and its space",
+    "test evaluation": "a look",
+    "trial": "one configuration of the space with its trainings: one, or one for each fold and repeat",
+    "variant": "a named configuration in a space file, to compare with",
+    "verdict": "the sentences that a promotion ends with: which network to use, and what the numbers support",
+    "worker": "a process that trains, one trial at a time on a CPU",
+}
+
+PAGE = """# Glossary
+
+{terms}"""
+
+
+def page() -> str:
+    both = {**WORDS, **TERMS}
+    return PAGE.format(terms=table(("term", "meaning"), [(term, both[term]) for term in sorted(both)]))

@@ -1,0 +1,47 @@
+import ast
+import re
+
+import pytest
+
+from sweeper import environment
+from sweeper.report.glossary import WORDS
+from tests.docs.markdown import ROOT
+from tests.docs.reference.glossary import TERMS
+from tests.docs.write import FOLDER, PAGES
+
+# Texts that look like environment variables: errors of CUDA's libraries, and tags of MLflow's.
+NO_VARIABLES = {"CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED"}
+VARIABLE = re.compile(
+    r"(SWEEPER|MLFLOW|OPTUNA|RAY|HF|SLURM|CUDA|CUBLAS|CUDNN|OMP|MKL|ONEDNN|PG|PYTHON|XDG)_?[A-Z]\w*|RAY_\w+"
+    r"|COLUMNS|DO_NOT_TRACK|TMPDIR|NO_COLOR|PGPASSWORD"
+)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_reference_is_what_the_code_says(name):
+    written = (FOLDER / name).read_text(encoding="utf-8")
+    assert written == PAGES[name](), "python -m tests.docs.write writes the reference anew"
+
+
+def test_every_variable_in_the_code_is_in_the_reference_and_no_other():
+    read_or_set = {**environment.OF_OPTIONS, **environment.READ, **environment.DEFAULTED, **environment.SET}
+    found = set()
+    for path in (ROOT / "sweeper").rglob("*.py"):
+        if path.name != "environment.py" or path.parent.name != "sweeper":
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str) and VARIABLE.fullmatch(node.value):
+                    found.add(node.value)
+    assert found - NO_VARIABLES == set(read_or_set)
+
+
+def test_every_variable_has_one_meaning():
+    kinds = (
+        environment.OF_OPTIONS, environment.READ, environment.SECRET, environment.OF_LIBRARIES,
+        environment.DEFAULTED, environment.SET,
+    )  # fmt: skip
+    names = [name for kind in kinds for name in kind]
+    assert len(names) == len(set(names))
+
+
+def test_every_term_has_one_meaning():
+    assert not WORDS.keys() & TERMS.keys()
