@@ -68,3 +68,16 @@ def test_pages_that_code_names_exist():
 def test_every_page_of_the_site_stands_in_its_navigation():
     listed = set(re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text(encoding="utf-8")))
     assert {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")} <= listed
+
+
+def test_tests_that_pages_name_exist():
+    """Pages name them from the project's folder (`tests/data/`), the page on reliability from that of the tests."""
+    named = {
+        name
+        for page in (ROOT / "docs").rglob("*.md")
+        for name in re.findall(r"`(tests/[\w/-]+(?:\.py|/))`", page.read_text(encoding="utf-8"))
+    }
+    reliability = (ROOT / "docs" / "explanation" / "reliability.md").read_text(encoding="utf-8")
+    of_faults = {f"tests/{name}" for name in re.findall(r"`((?!tests/)[a-z]\w*/(?:[\w/]*\.py)?)`", reliability)}
+    assert "tests/faults/test_workers.py" in of_faults
+    assert not {name for name in named | of_faults if not (ROOT / name).exists()}
