@@ -14,6 +14,7 @@ OF_OPTIONS: Mapping[str, tuple[str, str]] = {
 # Those without an option.
 READ = {
     "SWEEPER_CACHE_DIR": "folder for downloaded and decoded images, in place of sweeper's folder in the user's cache",
+    "_SWEEPER_COMPLETE": "what the script of sweeper completion asks for",
     "COLUMNS": "width of the tables, in characters, in place of the terminal's",
     "SLURM_CPUS_PER_TASK": "most cores that sweeper uses, as Slurm has allotted them",
 }

@@ -8,6 +8,7 @@ import click
 
 from sweeper.cli.ablate import ablate
 from sweeper.cli.compare import compare
+from sweeper.cli.completion import completion
 from sweeper.cli.dashboard import dashboard
 from sweeper.cli.data import data
 from sweeper.cli.delete import delete
@@ -92,5 +93,6 @@ def main(debug: bool) -> None:
 for command in (
     search, train, promote, promotions, ablate, compare, report, evaluate, predict, ledger, studies, trials, status,
     stop, retry, sync, delete, doctor, frontier, spaces, models, explain, export, data, ui, dashboard, store,
+    completion,
 ):  # fmt: skip
     main.add_command(command)

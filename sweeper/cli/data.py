@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from sweeper.cli.completion import data_sets
 from sweeper.cli.data_options import data_dir_option, offline_option, source_options
 from sweeper.cli.notes import note, note_store
 from sweeper.cli.options import json_option, resolve_store, store_options
@@ -46,7 +47,7 @@ def fetch(name: str, data_dir: Path | None, offline: bool) -> None:
 
 
 @data.command()
-@click.argument("dataset")
+@click.argument("dataset", shell_complete=data_sets)
 @click.option("--log", "logged", is_flag=True, help="Also log all of this to MLflow, with plots.")
 @source_options
 @store_options

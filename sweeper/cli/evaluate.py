@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sweeper.cli.completion import data_sets
 from sweeper.cli.data_options import source_options
 from sweeper.cli.notes import command_line, note
 from sweeper.cli.options import code_option, debug_option, json_option, resolve_store, store_options
@@ -26,7 +27,7 @@ MOST_CLASSES, SHOWN_OF_MORE = 20, 15
 
 @click.command()
 @click.argument("model")
-@click.argument("dataset")
+@click.argument("dataset", shell_complete=data_sets)
 @click.option(
     "--part",
     type=click.Choice(["test", "train", "all"]),

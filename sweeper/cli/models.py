@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sweeper.cli.completion import spaces
 from sweeper.cli.options import code_option, json_option, set_option, variant_option
 from sweeper.errors import UsageError, nearest, plain, shortened
 
@@ -28,7 +29,7 @@ def models() -> None:
 
 
 @models.command()
-@click.option("--space", "space_name", metavar="NAME|FILE", required=True, help="Search space.")
+@click.option("--space", "space_name", metavar="NAME|FILE", required=True, shell_complete=spaces, help="Search space.")
 @variant_option
 @set_option("a TOML value or a word")
 @code_option

@@ -9,6 +9,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from sweeper.cli.completion import spaces
 from sweeper.cli.values import Folds, Jobs, JobsPerGpu, Size
 from sweeper.config.fields import checked
 from sweeper.engine.options import ENGINES, DeviceOptions
@@ -70,7 +71,11 @@ def progress_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 space_option: Decorator = click.option(
-    "--space", "space_name", metavar="NAME|FILE", help="Search space.  [default: one for the images' size and channels]"
+    "--space",
+    "space_name",
+    metavar="NAME|FILE",
+    shell_complete=spaces,
+    help="Search space.  [default: one for the images' size and channels]",
 )
 
 

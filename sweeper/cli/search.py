@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sweeper.cli.completion import data_sets
 from sweeper.cli.data_options import load_space, source_options
 from sweeper.cli.notes import command_line, note
 from sweeper.cli.options import (
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("dataset")
+@click.argument("dataset", shell_complete=data_sets)
 @space_option
 @set_option("a TOML value, a word, LOW:HIGH (keeps a log scale), or A,B,C")
 @click.option(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sweeper.cli.completion import data_sets
 from sweeper.cli.data_options import load_space, source_options
 from sweeper.cli.notes import command_line, note
 from sweeper.cli.options import (
@@ -47,7 +48,7 @@ _NOT_WITH_FROM = {
 
 
 @click.command()
-@click.argument("dataset", required=False, default="")
+@click.argument("dataset", required=False, default="", shell_complete=data_sets)
 @space_option
 @variant_option
 @set_option("a TOML value or a word")

@@ -7,12 +7,13 @@ from sweeper import environment
 from sweeper.report.glossary import WORDS
 from tests.docs.markdown import ROOT
 from tests.docs.reference.glossary import TERMS
+from tests.docs.reference.mlflow_map import MODEL_TAGS, TAGS
 from tests.docs.write import FOLDER, PAGES
 
 # Texts that look like environment variables: errors of CUDA's libraries, and tags of MLflow's.
 NO_VARIABLES = {"CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED"}
 VARIABLE = re.compile(
-    r"(SWEEPER|MLFLOW|OPTUNA|RAY|HF|SLURM|CUDA|CUBLAS|CUDNN|OMP|MKL|ONEDNN|PG|PYTHON|XDG)_?[A-Z]\w*|RAY_\w+"
+    r"(_?SWEEPER|MLFLOW|OPTUNA|RAY|HF|SLURM|CUDA|CUBLAS|CUDNN|OMP|MKL|ONEDNN|PG|PYTHON|XDG)_?[A-Z]\w*|RAY_\w+"
     r"|COLUMNS|DO_NOT_TRACK|TMPDIR|NO_COLOR|PGPASSWORD"
 )
 
@@ -32,6 +33,18 @@ def test_every_variable_in_the_code_is_in_the_reference_and_no_other():
                 if isinstance(node, ast.Constant) and isinstance(node.value, str) and VARIABLE.fullmatch(node.value):
                     found.add(node.value)
     assert found - NO_VARIABLES == set(read_or_set)
+
+
+def test_every_tag_that_the_code_writes_is_in_the_reference():
+    # Names of modules and entry points, which look like tags.
+    others = {"sweeper.search_spaces", "sweeper.errors", "sweeper.families", "sweeper.json", "sweeper.report"}
+    others |= {"sweeper.search", "sweeper.store"}
+    found = set()
+    for path in (ROOT / "sweeper").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found |= set(re.findall(r"^sweeper\.[a-z_0-9]+$", node.value))
+    assert not found - others - TAGS.keys() - MODEL_TAGS.keys()
 
 
 def test_every_variable_has_one_meaning():

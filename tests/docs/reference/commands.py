@@ -12,7 +12,8 @@ from tests.docs.reference.tables import code, table
 INTRODUCTION = """# Commands
 
 Results go to stdout, progress to stderr. A study in brackets may be left out: it is then the latest of the store. All
-commands share their [exit codes](exit-codes.md) and [environment variables](environment.md).
+commands share their [exit codes](exit-codes.md) and [environment variables](environment.md); [JSON output](json.md)
+has a schema for each `--json`.
 """
 
 

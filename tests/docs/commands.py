@@ -1,0 +1,128 @@
+"""Runs the commands of a page in order, and compares what they print with what the page shows.
+
+A page asks for it with a comment, which names the data that its commands need (tests/docs/data.py) and whether they
+take long: `<!-- commands: shapes, slow -->`. Each `sh` block is then run by bash, in one folder. The `text` block that
+comes after it, before the next `sh` block, is what it prints on stdout, and then on stderr if the exit code is not 0. A
+line `...` in it stands for any lines.
+
+A comment on the line above a block changes that: `<!-- not run: needs a GPU -->`, `<!-- exit code: 2 -->`, or
+`<!-- not output -->` above a `text` block.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.docs.markdown import Block, blocks
+
+PAGE = re.compile(r"^<!-- commands:(?P<words>[\w, -]*)-->$", re.MULTILINE)
+ABOVE = re.compile(r"<!-- (?P<word>not run: .+|exit code: \d+|not output) -->\n$")
+# The width of the tables in the pages.
+COLUMNS = "100"
+ANY_LINES = "..."
+SLOW = "slow"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A block of commands, with the exit code that it should have, and the block that shows what it prints."""
+
+    commands: Block
+    exit_code: int
+    output: Block | None
+
+
+@dataclass(frozen=True)
+class Printed:
+    """What a block has printed."""
+
+    shown: Shown
+    exit_code: int
+    text: str
+    stderr: str
+
+
+def needs(page: str) -> list[str] | None:
+    """The data that the page's commands need, and "slow" if they take long; None if the page is not to be run."""
+    found = PAGE.search(page)
+    return [word.strip() for word in found["words"].split(",") if word.strip()] if found else None
+
+
+def shown(page: str) -> list[Shown]:
+    """The blocks to run, each with its output."""
+    found: list[Shown] = []
+    for block in blocks(page):
+        word = _above(page, block)
+        if block.info == "sh":
+            if not word.startswith("not run"):
+                code = int(word.removeprefix("exit code: ")) if word.startswith("exit code") else 0
+                found.append(Shown(block, code, None))
+            else:
+                found.append(Shown(block, -1, None))
+        elif block.info == "text" and word != "not output" and found and found[-1].output is None:
+            found[-1] = Shown(found[-1].commands, found[-1].exit_code, block)
+    return [each for each in found if each.exit_code >= 0]
+
+
+def run(page: str, folder: Path) -> Iterator[Printed]:
+    """Runs the page's blocks in this folder, which holds the data."""
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HOME": str(folder),
+        "COLUMNS": COLUMNS,
+        "SWEEPER_CACHE_DIR": str(folder / ".cache"),
+    }
+    for each in shown(page):
+        command = ["bash", "--norc", "-euo", "pipefail", "-c", each.commands.text]
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+        text = done.stdout if done.returncode == 0 else done.stdout + done.stderr
+        yield Printed(each, done.returncode, text.replace(str(folder), "~"), done.stderr)
+
+
+def mistakes(printed: Printed) -> str:
+    """How the block's exit code or output differs from the page; empty if neither does."""
+    commands = printed.shown.commands.text.strip()
+    if printed.exit_code != printed.shown.exit_code:
+        return f"{commands}\nends with {printed.exit_code}, not {printed.shown.exit_code}:\n{printed.stderr}"
+    if printed.shown.output is None or matches(printed.shown.output.text, printed.text):
+        return ""
+    return f"{commands}\nprints\n{printed.text}\nnot\n{printed.shown.output.text}"
+
+
+def matches(expected: str, printed: str) -> bool:
+    """Whether the texts are alike except for numbers, times, ids, tables' widths, and lines that `...` stands for."""
+    parts = [normal(part) for part in re.split(rf"^{re.escape(ANY_LINES)}$", expected, flags=re.MULTILINE)]
+    # Every part ends with a space, so that none ends within a word.
+    pattern = "(?:.* )?".join(re.escape(f"{part} ") if part else "" for part in parts)
+    return re.fullmatch(pattern, f"{normal(printed)} ".lstrip()) is not None
+
+
+def normal(text: str) -> str:
+    """The text with N for numbers, T for times, ID for ids, and one space for space and a table's lines."""
+    text = re.sub(r"[\s\u2500-\u257f]+", " ", text)
+    text = re.sub(r"\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b", "ID", text)
+    text = re.sub(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\+\d\d:\d\d)?", "T", text)
+    text = re.sub(r"(\b\d+(\.\d+)? (h|min|s|ms)\b ?)+", "T ", text)
+    return re.sub(r"[-+]?\d[\d,]*(\.\d+)?(e[-+]?\d+)?", "N", text).strip()
+
+
+def rewritten(page: str, printed: list[Printed]) -> str:
+    """The page with the outputs as they were printed; an output that matches stays as it is."""
+    for each in reversed(printed):
+        block = each.shown.output
+        if block is not None and not matches(block.text, each.text):
+            page = page[: block.start] + each.text.rstrip("\n") + "\n" + page[block.end :]
+    return page
+
+
+def _above(page: str, block: Block) -> str:
+    """What the comment on the line above the block says."""
+    before = page[: block.start]
+    fence = before.rstrip("\n").rfind("\n") + 1
+    found = ABOVE.search(before[:fence])
+    return found["word"] if found else ""

@@ -1,0 +1,148 @@
+import re
+import shlex
+from collections.abc import Callable, Iterator
+
+import pytest
+from click.testing import CliRunner
+
+from sweeper.cli import main
+from tests.cli.test_help import COMMANDS
+from tests.docs import commands, data
+from tests.docs.markdown import ROOT, blocks, pages
+
+TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in pages()}
+RUN = [
+    pytest.param(name, marks=[pytest.mark.slow] if commands.SLOW in words else [], id=name)
+    for name, text in TEXTS.items()
+    if (words := commands.needs(text)) is not None
+]
+OPERATORS = re.compile(r"[();<>|&]+")
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_the_commands_of_the_page_do_what_it_shows(name, tmp_path):
+    text = TEXTS[name]
+    data.make([word for word in commands.needs(text) or [] if word != commands.SLOW], tmp_path)
+    for printed in commands.run(text, tmp_path):
+        assert not commands.mistakes(printed)
+
+
+def calls(text: str) -> Iterator[list[str]]:
+    """The calls of sweeper in a shell block, as words without the first."""
+    for line in text.replace("\\\n", " ").splitlines():
+        words = shlex.shlex(line, posix=True, punctuation_chars=True)
+        words.whitespace_split, words.commenters = True, "#"
+        try:
+            found = list(words)
+        except ValueError:  # a quotation over several lines
+            continue
+        while "sweeper" in found:
+            found = found[found.index("sweeper") + 1 :]
+            end = next((i for i, word in enumerate(found) if OPERATORS.fullmatch(word)), len(found))
+            yield found[:end]
+            found = found[end:]
+
+
+@pytest.fixture
+def complaint(tmp_path, monkeypatch) -> Callable[[list[str]], str]:
+    """What click says against a call, without anything being done."""
+    monkeypatch.chdir(tmp_path)
+    for _, command in COMMANDS.values():
+        monkeypatch.setattr(command, "callback", lambda **_: None)
+
+    def complaint(words: list[str]) -> str:
+        result = CliRunner().invoke(main, words)
+        fine = result.exit_code == 0 or "does not exist" in result.output or "cannot be read" in result.output
+        return "" if fine else f"sweeper {shlex.join(words)}: {result.output.strip().splitlines()[-1]}"
+
+    return complaint
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_every_command_in_a_page_parses(name, complaint):
+    found = [words for block in blocks(TEXTS[name]) if block.info == "sh" for words in calls(block.text)]
+    assert not [said for words in found if words and (said := complaint(words))]
+
+
+def test_calls_are_found_among_other_commands():
+    text = "cd x && sweeper search a --set 'lr=1' > out  # sweeper stop\nA=1 sweeper ui | head\necho sweepers\n"
+    assert list(calls(text)) == [["search", "a", "--set", "lr=1"], ["ui"]]
+
+
+def test_a_call_with_a_mistake_is_found(complaint):
+    assert "No such option" in complaint(["search", "--trails", "5"])
+
+
+PAGE = """<!-- commands: -->
+# A page
+```sh
+echo "done in 14 min 32 s: 92.38 %"; echo second
+```
+It prints
+```text
+done in 3 s: 1.5 %
+...
+```
+<!-- exit code: 2 -->
+```sh
+echo wrong >&2; exit 2
+```
+```text
+wrong
+```
+<!-- not run: needs another machine -->
+```sh
+exit 1
+```
+<!-- not output -->
+```text
+anything
+```
+"""
+
+
+def test_a_page_is_run_block_by_block(tmp_path):
+    assert commands.needs(PAGE) == []
+    printed = list(commands.run(PAGE, tmp_path))
+    assert [each.exit_code for each in printed] == [0, 2]
+    assert not [said for each in printed if (said := commands.mistakes(each))]
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "said"),
+    [
+        ("done in 3 s", "ready in 3 s", "not\nready in 3 s"),
+        ("...\n", "", "second"),
+        ("exit 2", "exit 3", "ends with 3, not 2"),
+        ("<!-- exit code: 2 -->\n", "", "ends with 2, not 0"),
+    ],
+)
+def test_a_page_that_shows_something_else_is_found(tmp_path, good, bad, said):
+    assert good in PAGE
+    printed = commands.run(PAGE.replace(good, bad), tmp_path)
+    assert said in "".join(commands.mistakes(each) for each in printed)
+
+
+def test_outputs_are_written_anew(tmp_path):
+    page = PAGE.replace("wrong\n```\n<!--", "old\n```\n<!--")
+    assert page != PAGE
+    assert commands.rewritten(page, list(commands.run(page, tmp_path))) == PAGE
+
+
+@pytest.mark.parametrize(
+    ("expected", "printed"),
+    [
+        ("run 0123456789abcdef0123456789abcdef", "run fedcba9876543210fedcba9876543210"),
+        ("at 2026-11-30 01:02:03", "at 2027-01-01 23:59:59"),
+        ("┃ a ┃ 1.5 ┃", "│    a    │ 20.75 │"),
+        ("a\n...\nc", "a\nb\nb\nc"),
+        ("...", "a\nb"),
+    ],
+)
+def test_what_may_differ_between_two_runs_does_not_matter(expected, printed):
+    assert commands.matches(expected, printed)
+
+
+@pytest.mark.parametrize(("expected", "printed"), [("a 1", "b 1"), ("a\n...\nc", "a\nb\nd"), ("a", "a b"), ("", "a")])
+def test_other_differences_do(expected, printed):
+    assert not commands.matches(expected, printed)
