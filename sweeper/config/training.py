@@ -6,7 +6,7 @@ from sweeper import validators
 from sweeper.config.fields import Checked, ruled
 
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "tf32", "bfloat16")
 CLASS_WEIGHTS = ("none", "balanced")
 SCHEDULES = ("constant", "step", "exponential", "cosine", "cyclic", "one_cycle")
 
@@ -126,7 +126,8 @@ class TrainConfig(AugmentConfig):
     precision: str = ruled(
         "float32",
         validators.one_of(*PRECISIONS),
-        "precision of a step's forward pass; weights, their updates, losses and validation are always float32",
+        "precision of a step's forward pass (tf32: of the step's matrix products, on a CUDA device); weights, their "
+        "updates, losses and validation are always float32",
     )
     label_smoothing: float = ruled(0.0, validators.share, "share of the target that is spread evenly over all classes")
     class_weights: str = ruled(

@@ -7,6 +7,9 @@ if TYPE_CHECKING:  # a worker imports this module before it limits its threads: 
 
 # Variables for libraries that read them once, at their first use.
 ENVIRONMENT = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+# Variables that change no result, unless the user has set them. Streams on one of the GPU's hardware queues wait for
+# each other: CUDA makes 8 queues by itself, and 32 at most.
+DEFAULTS = {"CUDA_DEVICE_MAX_CONNECTIONS": "32"}
 
 
 def use(device_name: str, threads: int) -> "torch.device":

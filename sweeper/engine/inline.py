@@ -160,7 +160,7 @@ class InlineEngine:
             self._give_back()
 
     def _give_back(self) -> None:
-        memory.give_back(self._device, alone=False)  # not frozen: this process does not only train
+        memory.give_back(self._device, only_trains=False)
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self._device)  # by which the next job's share is told
 

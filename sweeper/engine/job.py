@@ -4,11 +4,11 @@ import math
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING
 
 from sweeper.config import Configuration, TimmConfig
 from sweeper.events import Note
+from sweeper.training import process_locks
 
 if TYPE_CHECKING:  # a worker imports this module before it limits its threads: no import may create thread pools
     import numpy as np
@@ -90,8 +90,6 @@ class TrialJob:
         return f"{own} initial={self.initial.sha256} freeze={self.initial.freeze}"
 
 
-# Initial weights are drawn from torch's global generator, which all trials of a process share.
-_building = Lock()
 # Metrics on the validation part that are computed only at a training's end, not after every epoch.
 END_METRICS = ("macro_precision", "macro_recall", "thresholded_precision", "thresholded_recall")
 
@@ -165,7 +163,7 @@ def _fit(
     from sweeper.models.classifier import tensors_of_classifier
     from sweeper.training.loop import fit
 
-    with _building:
+    with process_locks.building:
         # Not torch.manual_seed: it also seeds the GPUs' generators, from which another training may be drawing.
         torch.default_generator.manual_seed(job.seed)
         model = _built(job, data)

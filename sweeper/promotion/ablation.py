@@ -10,6 +10,7 @@ import optuna
 
 from sweeper.data.splits import Split
 from sweeper.data.training_set import TrainingSet
+from sweeper.engine import device_precision
 from sweeper.engine.execution import Execution
 from sweeper.engine.start import plan_execution
 from sweeper.errors import SweeperError, first_line, joined, plain, shortened
@@ -180,6 +181,7 @@ def _planned(
     trials = trial_records.records(study)
     champion, baseline, others = _finalists(study, promoted, trials, training_set)
     execution = plan_execution(request.device, training_set.images.nbytes, os.environ)
+    device_precision.check({f.configuration.train.precision for f in (champion, baseline)}, execution)
     jobs = PromotionJobs(study.study_name, id_of(study), spec, training_set, execution, store)
     first = _n_ordering(promoted) + 1
     seeds = range(first, first + (request.seeds or _n_ordering(promoted)))

@@ -11,6 +11,7 @@ import optuna
 from sweeper.data.source import DataSource
 from sweeper.data.splits import Indices, Split
 from sweeper.data.training_set import TrainingSet
+from sweeper.engine import device_precision
 from sweeper.engine.start import plan_execution
 from sweeper.errors import SweeperError, UsageError, plain
 from sweeper.events import Listener, Note, State, Step
@@ -129,6 +130,7 @@ class _Promotion:
             len(self.training_set.classes),
             [entrant.trial for entrant in before.entrants] if before else request.options.trials,
         )
+        device_precision.check({f.configuration.train.precision for f in self.finalists}, execution)
         final.check_exports(self.finalists, self.training_set.input_shape, len(self.training_set.classes))
         self.refits = {f.trial: self.jobs.refit(f) for f in self.finalists}
         if request.options.test and len(self.finalists) == 1 and request.options.n_asked > 1:

@@ -10,6 +10,7 @@ from sweeper.data import lookup
 from sweeper.data.source import DataSource
 from sweeper.data.splits import Split, raised_parts, splits_sha256
 from sweeper.data.training_set import TrainingSet, load_training_set
+from sweeper.engine import device_precision
 from sweeper.engine.base import Engine
 from sweeper.engine.execution import Execution
 from sweeper.engine.options import DeviceOptions
@@ -107,6 +108,10 @@ def make(
         space.pretrained(variants, searched=searched), training_set, offline=source.offline, listener=listener
     )
     execution = plan_execution(device, training_set.images.nbytes, os.environ, most_jobs)
+    precisions = {space.variant(name).configuration.train.precision for name in variants}
+    if searched and "precision" in space.parameters:
+        precisions.update(space.parameters["precision"].choices)
+    device_precision.check(precisions, execution)
     spec = replace(
         spec_without_data(source, space, training, execution),
         data_sha256=training_set.sha256,

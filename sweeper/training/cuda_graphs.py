@@ -4,16 +4,18 @@ A small network's step runs fifty small kernels, and launching them from Python 
 launches all of them at once, so many trainings, each on its own stream, can share a GPU.
 """
 
+import gc
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from sweeper.errors import first_line
-from sweeper.training import memory
+from sweeper.training import memory, process_locks
 from sweeper.training.optimizers import set_rates
 from sweeper.training.step import Step
 
@@ -128,9 +130,12 @@ class GraphedEpoch:
         self._stream = current if has_own else torch.cuda.Stream(own.device)
         self._in_flight = StepsInFlight(self._stream)
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
+        self._pool = torch.cuda.graph_pool_handle()  # for all of its graphs: they never run at the same time
         self._n_made = 0
         self._tell = tell
         self._gave_up = False
+        self._first_state = own.get_state()
+        self._draws = True
 
     def __call__(self, order: Tensor, rates: Rates, after_batch: Callable[[], None] = lambda: None) -> None:
         """Runs an epoch's steps to their end, and calls `after_batch` for each, some time after the GPU has run it."""
@@ -155,6 +160,9 @@ class GraphedEpoch:
 
     def _make(self, length: int) -> None:
         """Runs a step eagerly; after the warm-up, also captures the graph of the later steps of this length."""
+        if self._gave_up and not self._draws:  # nothing that it shares with other trainings
+            self._steps.make(length)
+            return
         with drawing_from(self._generators[0]):
             self._steps.make(length)
             self._n_made += 1
@@ -165,8 +173,7 @@ class GraphedEpoch:
                 for generator in self._generators[1:]:
                     graph.register_generator_state(generator)
             try:
-                # "thread_local": what the process's other trainings do meanwhile does not break this capture.
-                with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
+                with _capturing(graph, self._pool):
                     self._steps.make(length)
             except RuntimeError as error:
                 if memory.is_out_of_memory(error):
@@ -177,6 +184,8 @@ class GraphedEpoch:
 
     def _give_up(self, graph: torch.cuda.CUDAGraph, error: RuntimeError) -> None:
         self._gave_up = True
+        # Steps draw alike: a network whose first steps have drawn nothing draws nothing later.
+        self._draws = not torch.equal(self._first_state, self._generators[0].get_state())
         self._graphs.clear()  # they would draw from the generators' present states, which are replaced below
         graph.reset()
         _failed.append(graph)
@@ -185,7 +194,37 @@ class GraphedEpoch:
             fresh = torch.Generator(generator.device)
             fresh.set_state(generator.get_state())
             generator.graphsafe_set_state(fresh)
-        self._tell(f"its steps cannot be captured in a CUDA graph and run one by one instead: {first_line(error)}")
+        reason = first_line(_cause(error))
+        self._tell(f"its steps cannot be captured in a CUDA graph and run one by one instead: {reason}")
+
+
+@contextmanager
+def _capturing(graph: torch.cuda.CUDAGraph, pool: Any) -> Iterator[None]:
+    """Captures what this thread gives to its current stream; the thread must hold process_locks.gpu.
+
+    Torch's own context manager first waits for all that the GPU was given, and empties the cache: each time a training
+    began, all others would stand still.
+    """
+    # What the garbage collector destroys, such as another training's events, must not become a part of the capture.
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        # "thread_local": what the process's other trainings do meanwhile does not break this capture.
+        graph.capture_begin(pool, capture_error_mode="thread_local")
+        try:
+            yield
+        finally:
+            graph.capture_end()
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The error that came first: after it, the end of the capture only reports that the capture has failed."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return error
 
 
 @contextmanager
@@ -195,7 +234,7 @@ def drawing_from(generator: torch.Generator) -> Iterator[None]:
     A graph that is captured meanwhile will always draw from this one.
     """
     default = torch.cuda.default_generators[generator.device.index]
-    with memory.gpu_lock:
+    with process_locks.gpu:
         before = default.graphsafe_get_state()
         default.graphsafe_set_state(generator)
         try:

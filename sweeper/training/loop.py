@@ -12,15 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from sweeper.config import TrainConfig
-from sweeper.training import checkpoint
+from sweeper.training import checkpoint, matmul_precision, process_locks
 from sweeper.training.checkpoint import CheckpointError
-from sweeper.training.cuda_graphs import GraphedEpoch, Rates
+from sweeper.training.cuda_graphs import GraphedEpoch, Rates, drawing_from
 from sweeper.training.device_data import TrainingData
 from sweeper.training.epoch_metrics import Diverged, EpochMetrics, SoftmaxEpochMetrics, epochs_of
 from sweeper.training.freezing import Freezing
 from sweeper.training.optimizers import build_optimizer, learning_rate, momentum, penalty, set_rates
 from sweeper.training.step import Step
-from sweeper.training.validation import EVALUATION_BATCH, validate
+from sweeper.training.validation import EVALUATION_BATCH, validate, warm_up
 
 # Is told of every batch, of training and then of validation: the epoch, the batches done, and their number. On a GPU,
 # batches that do not come from a graph are counted where they are issued: the GPU has room for few of their kernels.
@@ -60,11 +60,14 @@ def fit(
     every batch. With `probabilities` the network's output is probabilities; training takes them as logits.
 
     Raises Diverged when the loss of an epoch is not finite, ValueError where weight decay names a layer that the
-    network lacks or nothing is left to train, and CheckpointError for an unusable checkpoint.
+    network lacks, nothing is left to train or the device lacks the precision, and CheckpointError for an unusable
+    checkpoint.
     """
     device = data.device
+    matmul_precision.check(config.precision, device, graphs=graphs)
     freezing = Freezing(model, frozen, head, config.freeze_epochs)
-    optimizer = build_optimizer(model, config, head=head if config.freeze_epochs else (), capturable=graphs)
+    with process_locks.building:
+        optimizer = build_optimizer(model, config, head=head if config.freeze_epochs else (), capturable=graphs)
     generator = torch.Generator(device).manual_seed(seed)
     own = torch.Generator(device).manual_seed(seed) if graphs else None
     if own is None:
@@ -85,6 +88,9 @@ def fit(
     run_epoch: Callable[[Tensor, Rates, Callable[[], None]], None] = partial(_one_by_one, step, batches)
     first = progress.epoch + 1
     n_batches = len(batches) + math.ceil(len(data.validation) / EVALUATION_BATCH[device.type])
+    if own is not None and first <= epochs:
+        with drawing_from(torch.Generator(device)):  # holds the lock; own must draw what it would without this
+            warm_up(model, data, test_flip=test_flip)
     for epoch in range(first, epochs + 1):
         if _has_stalled(history[config.freeze_epochs :], config.patience):
             break
@@ -101,7 +107,8 @@ def fit(
         started = time.perf_counter()
         step.begin_epoch()
         after_batch = _counter(on_batch, epoch, n_batches)
-        run_epoch(order, rates, after_batch)
+        with matmul_precision.in_precision(config.precision):
+            run_epoch(order, rates, after_batch)
         running = step.running(len(batches))
         seconds = time.perf_counter() - started
         if not math.isfinite(running.loss):

@@ -6,28 +6,37 @@ import re
 import sys
 from contextlib import suppress
 from pathlib import Path
-from threading import RLock
 from typing import TYPE_CHECKING
+
+from sweeper.training import process_locks
 
 if TYPE_CHECKING:  # torch is imported only after the limit is set
     import torch
 
-# Guards what all trainings of the process share: a GPU's default generator and its memory pool. Neither may be touched
-# while another training captures a graph.
-gpu_lock = RLock()
 # A trial counts as the cause of its own lack of memory if what it took plus its last request is at least this share of
 # the memory that it could have.
 OWN_SHARE = 0.5
-# Torch's wording, for a CPU and for a GPU.
-_REQUESTED = re.compile(r"tried to allocate ([\d.]+) (bytes|KiB|MiB|GiB)", re.IGNORECASE)
+# While other trainings run in the process, a GPU's cached memory is given back only if there is more of it than this
+# share of the GPU's memory: the GPU finishes all that it was given first, and they wait for it.
+MOST_CACHED_SHARE = 0.25
+# Torch's wording, for a CPU and for a GPU; and beyond set_per_process_memory_fraction (2.14).
+_REQUESTED = re.compile(r"(?:tried to allocate|requested size:) ([\d.]+) (bytes|KiB|MiB|GiB)", re.IGNORECASE)
 _UNITS = {"bytes": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 _OUT_OF_MEMORY = (
     "allocate memory",
     "bad_alloc",
     "CUDA error: out of memory",
+    "CUDA driver error: out of memory",
+    "CUDA ran out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
-    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",  # up to cuDNN 8; the next two since cuDNN 9
+    "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+    "CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED",
 )
+# What cuBLAS says of a handle that it cannot make, for whatever reason. A full GPU is believed to be the reason where
+# less is free than a handle's workspace (32 MiB on the largest GPUs) and the code of its kernels may take.
+_MAYBE_OUT_OF_MEMORY = "CUBLAS_STATUS_NOT_INITIALIZED"
+_FULL_BELOW = 256 << 20
 # oneDNN gives no cause: under a limit the cause is nearly always memory, without a limit it may be anything.
 _OUT_OF_MEMORY_IF_LIMITED = ("could not create a primitive", "could not execute a primitive")
 
@@ -54,16 +63,29 @@ def is_out_of_memory(error: BaseException, *, limited: bool = False) -> bool:
     texts = (*_OUT_OF_MEMORY, *_OUT_OF_MEMORY_IF_LIMITED) if limited else _OUT_OF_MEMORY
     if error.__context__ is not None and is_out_of_memory(error.__context__, limited=limited):
         return True
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
-    )
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    if not isinstance(error, RuntimeError):
+        return False
+    said = str(error)
+    return any(text in said for text in texts) or (_MAYBE_OUT_OF_MEMORY in said and _is_gpu_full())
 
 
 def is_of_the_device(error: BaseException) -> bool:
-    """Whether the device itself failed, such as on an illegal memory access: the process can no longer use it."""
+    """Whether the device itself failed, such as on an illegal memory access: the process can no longer use it.
+
+    Torch raises the same error for a call that the device has refused, such as a kernel with too many threads; then the
+    device works on, as this thread's stream shows.
+    """
     import torch
 
-    return isinstance(error, torch.AcceleratorError)
+    if not isinstance(error, torch.AcceleratorError):
+        return False
+    try:
+        torch.cuda.current_stream().synchronize()
+    except Exception:  # the same error once more, or no CUDA device at all
+        return True
+    return False
 
 
 class Share:
@@ -93,22 +115,43 @@ class Share:
         return self._rest is not None and _status("VmPeak") - self._before + requested >= OWN_SHARE * self._rest
 
 
-def give_back(device: "torch.device", *, alone: bool = True) -> None:
+def give_back(device: "torch.device", *, alone: bool = True, only_trains: bool = True, lacked: bool = False) -> None:
     """Returns unused memory to the system or the GPU, for the next trial and for other processes.
 
-    `alone` says whether the process runs no other training meanwhile.
+    `alone` says whether the process runs no other training meanwhile, `only_trains` whether it does nothing else, and
+    `lacked` whether a training has just run out of memory.
     """
     import torch
 
     gc.collect()
-    if alone:
+    if alone and only_trains:
         gc.freeze()  # mostly torch's own objects: scanning them again after every trial takes a sixth of a second
     if device.type == "cuda":
-        with gpu_lock:
-            torch.cuda.empty_cache()
+        if alone or lacked or _caches_much(device):
+            with process_locks.gpu:
+                torch.cuda.empty_cache()
     elif sys.platform == "linux":
         with suppress(OSError, AttributeError):  # musl has no malloc_trim
             ctypes.CDLL(None).malloc_trim(0)
+
+
+def _caches_much(device: "torch.device") -> bool:
+    """Whether torch holds more of the GPU's memory unused than it should beside other trainings."""
+    import torch
+
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return unused > MOST_CACHED_SHARE * torch.cuda.get_device_properties(device).total_memory
+
+
+def _is_gpu_full() -> bool:
+    """Whether the current GPU has hardly any memory left; False where it does not say."""
+    import torch
+
+    try:
+        free, _ = torch.cuda.mem_get_info()
+    except Exception:  # the GPU has failed, or there is none
+        return False
+    return free < _FULL_BELOW
 
 
 def _requested_bytes(error: Exception) -> float:

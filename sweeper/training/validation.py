@@ -63,6 +63,17 @@ def _evaluate(
     return loss.item() / len(part), torch.cat(outputs).float().cpu().numpy(), shares
 
 
+def warm_up(model: nn.Module, data: TrainingData, *, test_flip: bool) -> None:
+    """Evaluates a batch of the validation part, so that a GPU has loaded the kernels for it; changes nothing.
+
+    CUDA loads a kernel when it is first used, which may break a capture that another training has under way.
+    """
+    size = EVALUATION_BATCH[data.device.type]
+    part = DeviceImages(data.validation.images[:size], data.validation.labels[:size])
+    if len(part):
+        evaluate(model, data, part, test_flip=test_flip)
+
+
 def validate(
     model: nn.Module,
     data: TrainingData,

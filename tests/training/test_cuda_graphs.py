@@ -1,6 +1,8 @@
 """What a graph would hold, made as it comes on a CPU, and with the shapes alone of tensors on a card."""
 
-from contextlib import contextmanager, nullcontext
+import gc
+import threading
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 from unittest.mock import patch
@@ -14,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from sweeper.config import ConvNetConfig, MlpConfig, TrainConfig
 from sweeper.models.classifier import tensors_of_classifier
 from sweeper.models.families import build
-from sweeper.training import averaging, cuda_graphs
+from sweeper.training import averaging, cuda_graphs, process_locks
 from sweeper.training.cuda_graphs import GraphedEpoch, StepsOnDevice
 from sweeper.training.device_data import DeviceImages, TrainingData
 from sweeper.training.freezing import Freezing
@@ -206,16 +208,29 @@ class Generator:
     """As much of a card's generator as graphs need; what it draws from is `state`."""
 
     def __init__(self, state):
-        self.device, self.state = torch.device("cpu", 0), state
+        self.device, self.state, self.drawn = torch.device("cpu", 0), state, 0
 
     def get_state(self):
-        return torch.Generator().get_state()
+        return torch.Generator().manual_seed(self.drawn).get_state()
 
     def graphsafe_get_state(self):
         return self.state
 
     def graphsafe_set_state(self, state):
         self.state = state.state if isinstance(state, Generator) else state
+
+
+def forbidden(*args, **kwargs):
+    raise AssertionError("the neighbours on the card would have to wait")
+
+
+def is_free(lock):
+    """Whether another thread could take the lock."""
+    found = []
+    thread = threading.Thread(target=lambda: found.append(lock.acquire(blocking=False) and lock.release() is None))
+    thread.start()
+    thread.join()
+    return found[0]
 
 
 class Card:
@@ -225,6 +240,9 @@ class Card:
         self.done, self.told, self.graphs, self._doing, self._errors = [], [], [], "made", errors
         self.seconds = seconds
         self.clock = 0.0  # the card's time
+        self.error_at_end = None  # what the end of a capture says
+        self.dropout = False  # whether a step draws from the default generator
+        self.locked = []  # of each step that is made, whether it holds the lock
         self.n_given = self.n_run = self.n_waits = self.most_ahead = 0
         self.default, self.own, self.order = Generator("default"), Generator("own"), Generator("order")
         stream = SimpleNamespace(device=self.own.device, wait_stream=lambda other: None)
@@ -235,8 +253,11 @@ class Card:
             "stream": lambda stream: nullcontext(),
             "default_generators": [self.default],
             "CUDAGraph": self._graph,
-            "graph": self._capture,
+            "graph_pool_handle": lambda: "pool",
             "Event": self._event,
+            "graph": forbidden,  # it waits for the whole card
+            "synchronize": forbidden,
+            "empty_cache": forbidden,
         }
         for name, fake in fakes.items():
             monkeypatch.setattr(torch.cuda, name, fake)
@@ -247,9 +268,12 @@ class Card:
 
     def __call__(self, batch):
         """The step."""
+        if self._doing == "made":
+            self.locked.append(not is_free(process_locks.gpu))
+            self.own.drawn += self.dropout
         if self._doing == "captured" and len(batch) in self._errors:
             raise self._errors[len(batch)]
-        assert self._doing == "replayed" or self.default.state == self.own.state
+        assert self._doing == "replayed" or not self.locked[-1] or self.default.state == self.own.state
         self.n_given += self._doing != "captured"
         self.done.append((self._doing, *(batch.tolist() if self._doing != "captured" else [len(batch)])))
 
@@ -257,6 +281,7 @@ class Card:
         order = torch.tensor(order)
         self._epoch(order, [(0.1, None)] * len(self._epoch._lengths), after_batch)
         assert self.default.state == "default"
+        assert is_free(process_locks.gpu)
 
     def _event(self, *, blocking):
         """An event: the card runs what it was given before only when somebody waits for it."""
@@ -278,29 +303,34 @@ class Card:
         graph = SimpleNamespace(registered=[], is_reset=False)
         graph.register_generator_state = graph.registered.append
         graph.reset = lambda: setattr(graph, "is_reset", True)
-        self.graphs.append(graph)
-        return graph
+        steps, before = self._epoch._steps, []
 
-    @contextmanager
-    def _capture(self, graph, **options):
-        steps = self._epoch._steps
-        before = steps._start.clone(), steps._number.clone()
-        steps._start.zero_()
-        steps._number.zero_()
-        self._doing = "captured"
-        try:
-            yield
-        finally:
+        def capture_begin(pool, *, capture_error_mode):
+            assert (pool, capture_error_mode) == ("pool", "thread_local")
+            assert not gc.isenabled()
+            assert not is_free(process_locks.gpu)
+            before[:] = steps._start.clone(), steps._number.clone()
+            steps._start.zero_()
+            steps._number.zero_()
+            self._doing = "captured"
+
+        def capture_end():
             self._doing, length = "made", int(steps._start)
             steps._start.copy_(before[0])
             steps._number.copy_(before[1])
+            graph.replay = lambda: replay(length)
+            if self.error_at_end is not None:
+                raise self.error_at_end
 
-        def replay():
+        def replay(length):
+            assert gc.isenabled()
             self._doing = "replayed"
             steps.make(length)
             self._doing = "made"
 
-        graph.replay = replay
+        graph.capture_begin, graph.capture_end = capture_begin, capture_end
+        self.graphs.append(graph)
+        return graph
 
 
 def test_every_length_of_a_batch_is_captured_behind_the_first_steps_and_replayed_from_then_on(monkeypatch):
@@ -326,11 +356,53 @@ def test_training_that_gives_up_replays_nothing_and_draws_from_generators_that_n
     assert card.told == ["its steps cannot be captured in a CUDA graph and run one by one instead: not permitted"]
 
 
+@pytest.mark.parametrize("dropout", [False, True])
+def test_training_that_gave_up_takes_the_lock_only_for_what_it_draws(monkeypatch, dropout):
+    card = Card(monkeypatch, {4: RuntimeError("not permitted")})
+    card.dropout = dropout
+    for _ in range(3):
+        card.train(range(10))
+    # Three steps in the first epoch, and in the second the one behind which the capture fails.
+    assert card.locked == [True] * 4 + [dropout] * 5
+
+
+def test_message_gives_the_first_error_of_a_capture_not_what_its_end_says(monkeypatch):
+    card = Card(monkeypatch, {4: RuntimeError("the reason\nand more")}, lengths=[4, 4, 4])
+    card.error_at_end = torch.AcceleratorError("CUDA error: operation failed due to a previous error during capture")
+    card.train(range(12))
+    assert card.told == ["its steps cannot be captured in a CUDA graph and run one by one instead: the reason"]
+    assert gc.isenabled()
+
+
+@pytest.mark.parametrize("at_end", [False, True])
+def test_any_other_error_of_a_capture_leaves_nothing_locked_or_off(monkeypatch, at_end):
+    card = Card(monkeypatch, {} if at_end else {2: KeyError("a bug")})
+    card.error_at_end = KeyError("a bug") if at_end else None
+    with pytest.raises(KeyError):
+        card.train(range(10))
+    assert card.default.state == "default"
+    assert is_free(process_locks.gpu)
+    assert gc.isenabled()
+
+
+def test_collection_that_was_off_stays_off():
+    graph = SimpleNamespace(capture_begin=lambda pool, capture_error_mode: None, capture_end=lambda: None)
+    gc.disable()
+    try:
+        with cuda_graphs._capturing(graph, "pool"):
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
 def test_lack_of_memory_in_a_capture_is_the_training_s_end(monkeypatch):
     card = Card(monkeypatch, {2: torch.OutOfMemoryError("CUDA out of memory")})
     with pytest.raises(torch.OutOfMemoryError):
         card.train(range(10))
     assert card.default.state == "default"
+    assert is_free(process_locks.gpu)
+    assert gc.isenabled()
     assert not card.told
 
 

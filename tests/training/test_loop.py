@@ -1,7 +1,9 @@
 import json
 import math
+import threading
 from dataclasses import fields, replace
 from itertools import islice
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,12 +17,12 @@ from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.engine.job import TrialJob, TrialResult, train_trial
 from sweeper.evaluation.metrics import balanced_accuracy, macro_f1
 from sweeper.models.families import build
-from sweeper.training import augment
+from sweeper.training import augment, loop, process_locks, validation
 from sweeper.training.checkpoint import CheckpointError, holds
 from sweeper.training.device_data import TrainingData
 from sweeper.training.epoch_metrics import Diverged, EpochMetrics
 from sweeper.training.loop import batch_bounds, fit
-from sweeper.training.optimizers import learning_rate
+from sweeper.training.optimizers import build_optimizer, learning_rate
 from sweeper.training.step import log_loss
 from sweeper.training.validation import evaluate
 from tests.training.tiny import CLASSES, MODEL, SHAPE, tiny_data
@@ -678,3 +680,45 @@ def test_dropout_inside_a_frozen_norm_and_behind_it_goes_on_dropping():
     next(epochs)
     n_steps = len(batch_bounds(130, 16))
     assert seen[: 2 * n_steps] == [(False, True), True] * n_steps
+
+
+def test_with_graphs_one_batch_is_validated_under_the_lock_before_any_step_and_optimizers_are_made_one_by_one(
+    monkeypatch,
+):
+    """CUDA loads the kernels of validation then: later, that could break a neighbour's capture."""
+    seen, default = [], SimpleNamespace(state="default")
+    default.graphsafe_get_state = lambda: default.state
+    default.graphsafe_set_state = lambda state: setattr(default, "state", state)
+    monkeypatch.setattr(torch.cuda, "default_generators", {None: default})
+
+    def is_free(lock):
+        free = []
+        thread = threading.Thread(target=lambda: free.append(lock.acquire(blocking=False) and lock.release() is None))
+        thread.start()
+        thread.join()
+        return free == [True]
+
+    def building(*arguments, **options):
+        seen.append(("optimizer", is_free(process_locks.building)))
+        return build_optimizer(*arguments, **options)
+
+    def warm_up(model, data, *, test_flip):
+        seen.append(("validation", is_free(process_locks.gpu)))
+        assert default.state != "default"
+        validation.warm_up(model, data, test_flip=test_flip)
+
+    class Epoch:
+        """Stands in for GraphedEpoch."""
+
+        def __init__(self, step, lengths, own, tell):
+            seen.append(("graphs", is_free(process_locks.gpu)))
+
+        def __call__(self, order, rates, after_batch):
+            assert default.state == "default"
+
+    monkeypatch.setattr(loop, "build_optimizer", building)
+    monkeypatch.setattr(loop, "warm_up", warm_up)
+    monkeypatch.setattr(loop, "GraphedEpoch", Epoch)
+    network = build(MODEL, SHAPE, CLASSES)
+    assert len(list(fit(network, tiny_data(), CONFIG, epochs=2, seed=0, graphs=True))) == 2
+    assert seen == [("optimizer", False), ("validation", False), ("graphs", True)]

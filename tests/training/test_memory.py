@@ -1,12 +1,13 @@
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from sweeper.training import memory
+from sweeper.training import memory, process_locks
 
 MIB = 1 << 20
 CPU = torch.device("cpu")
@@ -24,6 +25,12 @@ REFUSED = "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: ca
         (RuntimeError("CUDA error: out of memory"), True),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
         (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR"), False),
+        (RuntimeError("CUDA driver error: out of memory"), True),
+        (RuntimeError("CUDA ran out of memory outside PyTorch's allocator. If this workload uses many"), True),
+        (RuntimeError("CUDA driver error: invalid argument"), False),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
         (ValueError("cannot allocate memory"), False),
         (OSError(28, "No space left on device"), False),
@@ -37,6 +44,75 @@ def test_error_in_dealing_with_lack_of_memory_is_lack_of_memory():
     error = torch.AcceleratorError("CUDA error: operation failed due to a previous error during capture")
     error.__context__ = torch.OutOfMemoryError("CUDA out of memory")
     assert memory.is_out_of_memory(error)
+
+
+NO_HANDLE = "CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"
+
+
+@pytest.mark.parametrize(("free", "expected"), [(100 * MIB, True), (30_000 * MIB, False)])
+def test_handle_that_cublas_cannot_make_is_lack_of_memory_on_a_full_gpu_alone(monkeypatch, free, expected):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (free, 80_000 * MIB))
+    assert memory.is_out_of_memory(RuntimeError(NO_HANDLE)) is expected
+    assert not memory.is_out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED"))
+
+
+def test_gpu_that_no_longer_answers_is_not_full(monkeypatch):
+    def failed():
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", failed)
+    assert not memory.is_out_of_memory(RuntimeError(NO_HANDLE))
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """A GPU of 1,000 MiB of which torch holds some; says what was done to it, and whether under the lock."""
+    state = SimpleNamespace(reserved=0, allocated=0, emptied=[])
+
+    def empty():
+        took = []
+        thread = threading.Thread(target=lambda: took.append(process_locks.gpu.acquire(blocking=False)))
+        thread.start()
+        thread.join()
+        state.emptied.append("locked" if took == [False] else "not locked")
+
+    def forbidden(*args):
+        raise AssertionError("all trainings would wait")
+
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=1000 * MIB))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: state.reserved)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: state.allocated)
+    monkeypatch.setattr(torch.cuda, "empty_cache", empty)
+    monkeypatch.setattr(torch.cuda, "synchronize", forbidden)
+    return state
+
+
+@pytest.mark.parametrize(
+    ("reserved", "lacked", "alone", "expected"),
+    [
+        (350, False, False, []),
+        (350, True, False, ["locked"]),
+        (351, False, False, ["locked"]),
+        (100, False, True, ["locked"]),
+    ],
+)
+def test_gpus_cache_is_emptied_beside_other_trainings_only_if_memory_lacks_or_much_is_unused(
+    gpu, reserved, lacked, alone, expected
+):
+    gpu.reserved, gpu.allocated = reserved * MIB, 100 * MIB
+    memory.give_back(torch.device("cuda:0"), alone=alone, only_trains=False, lacked=lacked)
+    assert gpu.emptied == expected
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_device_has_failed_only_if_this_threads_stream_has(monkeypatch, works):
+    def synchronize():
+        if not works:
+            raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: SimpleNamespace(synchronize=synchronize))
+    assert memory.is_of_the_device(torch.AcceleratorError("CUDA error: invalid configuration argument")) is not works
+    assert not memory.is_of_the_device(RuntimeError("CUDA error"))
 
 
 @pytest.mark.parametrize("text", ["could not create a primitive", "could not execute a primitive"])
@@ -70,19 +146,18 @@ def test_without_a_limit_nobody_can_tell_whose_fault_it_was():
     assert not memory.Share(CPU, None).explains(RuntimeError(f"{REFUSED}allocate {1 << 50} bytes."))
 
 
+@pytest.mark.parametrize("said", ["CUDA out of memory. Tried to allocate", "rejected. Requested size:"])
 @pytest.mark.parametrize(("asked", "expected"), [("1.50 GiB", True), ("512.00 MiB", False), ("20 bytes", False)])
-def test_what_was_asked_of_a_card_counts_with_what_was_held_of_it(monkeypatch, asked, expected):
+def test_what_was_asked_of_a_card_counts_with_what_was_held_of_it(monkeypatch, said, asked, expected):
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=4000 * MIB))
     monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda device: 800 * MIB)
-    error = torch.OutOfMemoryError(
-        f"CUDA out of memory. Tried to allocate {asked}. GPU 0 has a total capacity of 4 GiB"
-    )
+    error = torch.OutOfMemoryError(f"{said} {asked}. GPU 0 has a total capacity of 4 GiB")
     assert memory.Share(torch.device("cuda:0"), None).explains(error) is expected
 
 
 LIMITED = """
 import torch
-from sweeper.training import memory
+from sweeper.training import memory, process_locks
 
 MIB = 1 << 20
 cpu = torch.device("cpu")

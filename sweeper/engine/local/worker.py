@@ -110,6 +110,8 @@ def work(connections: Sequence[Connection], setup: WorkerSetup, device_name: str
     if setup.memory is not None:
         memory.limit(setup.memory)
     os.environ |= arithmetic.ENVIRONMENT
+    for name, value in arithmetic.DEFAULTS.items():
+        os.environ.setdefault(name, value)
     # The thread pools read these when torch is imported.
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(setup.threads)
     os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = str(PRIMITIVES)
@@ -223,7 +225,9 @@ def _train_all(
                 fold, data = job.fold, folds.data(job.fold)
             share.begin()
             failure = _train(connection, job, data, share, setup)
-            memory.give_back(folds.device, alone=alone)  # only here, where no traceback holds the network any more
+            # Only here, where no traceback holds the network any more.
+            lacked = failure is not None and failure.kind == "out_of_memory"
+            memory.give_back(folds.device, alone=alone, lacked=lacked)
             if failure is not None:
                 _log_line(worker_log.failed(job, failure))
                 connection.send(failure)

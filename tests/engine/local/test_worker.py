@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 import threading
 from multiprocessing import Pipe
 from types import SimpleNamespace
@@ -57,6 +60,61 @@ def trained(monkeypatch, tmp_path):
 def test_failure_of_the_device_ends_the_process_and_is_no_trials(trained):
     with pytest.raises(torch.AcceleratorError, match="illegal memory access"):
         trained(torch.AcceleratorError("CUDA error: an illegal memory access was encountered"))
+
+
+def test_call_that_the_device_refused_is_its_trials_failure_alone(trained, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: SimpleNamespace(synchronize=lambda: None))
+    failure = trained(torch.AcceleratorError("CUDA error: invalid configuration argument"))
+    assert (failure.kind, failure.message) == ("error", "AcceleratorError: CUDA error: invalid configuration argument")
+
+
+ENVIRONMENT = """
+import builtins, os, sys
+from multiprocessing import Pipe
+from sweeper.engine.local import worker
+from sweeper.engine.local.worker import WorkerSetup
+
+assert "torch" not in sys.modules
+real = builtins.__import__
+
+def importing(name, *rest, **options):
+    if name == "torch":
+        print(os.environ.get("CUDA_DEVICE_MAX_CONNECTIONS"), os.environ.get("CUBLAS_WORKSPACE_CONFIG"))
+        os._exit(0)
+    return real(name, *rest, **options)
+
+builtins.__import__ = importing
+setup = WorkerSetup(images_folder=None, n_classes=2, scalings=[], threads=1, layout="channels_last")
+worker.work([Pipe()[0]], setup, "cuda:0")
+"""
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, "32"), ("4", "4")])
+def test_streams_have_queues_of_their_own_before_torch_is_imported_unless_the_user_wants_fewer(given, expected):
+    environment = {**os.environ}
+    environment.pop("CUDA_DEVICE_MAX_CONNECTIONS", None)
+    if given is not None:
+        environment["CUDA_DEVICE_MAX_CONNECTIONS"] = given
+    command = [sys.executable, "-c", ENVIRONMENT]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.split() == [expected, ":4096:8"]
+
+
+@pytest.mark.parametrize(("kind", "lacked"), [("out_of_memory", True), ("error", False), (None, False)])
+def test_memory_is_given_back_after_each_trial_knowing_whether_it_lacked(monkeypatch, tmp_path, kind, lacked):
+    given_back = []
+    monkeypatch.setattr(worker.memory, "give_back", lambda device, **how: given_back.append(how))
+    monkeypatch.setattr(worker, "_train", lambda *arguments: None if kind is None else Failure(kind, "why"))
+    monkeypatch.setattr(worker, "_log_line", lambda text: None)
+    ours, theirs = Pipe()
+    ours.send(TrialJob(0, Configuration(ConvNetConfig(), TrainConfig()), 3, 5, tmp_path, "data"))
+    folds = SimpleNamespace(device=torch.device("cuda:0"), data=lambda fold: None)
+
+    def begin():
+        ours.close()  # the coordinator leaves after the first job
+
+    worker._train_all(theirs, None, folds, SimpleNamespace(begin=begin), alone=False)
+    assert given_back == [{"alone": False, "lacked": lacked}]
 
 
 def test_lack_of_the_devices_memory_is_a_trials(trained):
