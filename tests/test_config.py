@@ -115,7 +115,7 @@ BAD_VALUES = [
     (TrainConfig, "weight_decay_layers", [1], '"conv2"'),
     (TrainConfig, "weight_decay_layers", ["conv1", "conv1"], "twice"),
     (TrainConfig, "decoupled_weight_decay", "yes", "true or false"),
-    (TrainConfig, "precision", "half", "float32, bfloat16"),
+    (TrainConfig, "precision", "half", "float32, tf32, bfloat16"),
     (TrainConfig, "schedule", "warmup", "constant, step, exponential, cosine, cyclic, one_cycle"),
     (TrainConfig, "step_size", 0, "at least 1"),
     (TrainConfig, "step_gamma", 0, "in (0, 1]"),
