@@ -40,6 +40,7 @@ DEFAULTED = {
     "MLFLOW_LOGGING_LEVEL": "WARNING: MLflow's own messages",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30: seconds that a request to MLflow's server may take",
     "PYTHON_COLORS": "0: no colours in tracebacks",
+    "CUDA_DEVICE_MAX_CONNECTIONS": "32, in workers: trainings that share a GPU do not wait for each other",
 }
 # Those that sweeper sets for itself and its workers, whatever they are.
 SET = {
