@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from sweeper.cli import pages
 from sweeper.cli.ablate import ablate
 from sweeper.cli.compare import compare
 from sweeper.cli.completion import completion
@@ -50,7 +51,8 @@ class _Main(click.Group):
         except SweeperError as error:
             if ctx.params["debug"]:
                 raise
-            click.echo(f"Error: {redact(str(error))}", err=True)
+            page = pages.of_error(error)
+            click.echo(f"Error: {redact(str(error))}{page and f'; see {page}'}", err=True)
             ctx.exit(error.exit_code)
         except (KeyboardInterrupt, click.Abort):
             click.echo("Interrupted.", err=True)
@@ -96,3 +98,4 @@ for command in (
     completion,
 ):  # fmt: skip
     main.add_command(command)
+pages.add_to(main)

@@ -78,6 +78,15 @@ def test_an_example_with_a_mistake_is_found(line, parses):
     assert not parses(line)
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_help_ends_with_a_page_that_exists(name):
+    path, _ = COMMANDS[name]
+    last = CliRunner().invoke(main, [*path, "--help"], terminal_width=80).stdout.rstrip().splitlines()[-1]
+    word, page = last.split()
+    assert word == "More:"
+    assert (README.parent / page).is_file()
+
+
 @pytest.mark.parametrize("name", [name for name, (path, _) in COMMANDS.items() if path])
 def test_every_command_stands_in_the_readme(name):
     assert re.search(rf"\b{re.escape(name)}\b(?!-)", README.read_text(encoding="utf-8"))

@@ -48,6 +48,8 @@ def _section(path: tuple[str, ...], command: click.Command) -> str:
                 ],
             )
         )
+    if command.epilog:
+        parts.append(_plain(command.epilog.replace("\b", "").strip()) + "\n")
     records = [record for option in command.get_params(context) if (record := option.get_help_record(context))]
     rows = [(code(names), _cell(text)) for names, text in records if text]  # an argument has no help of its own
     parts.append(table(("option", "meaning"), rows))
