@@ -6,7 +6,9 @@ from sweeper import validators
 from sweeper.config.fields import Checked, ruled
 
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
-PRECISIONS = ("float32", "tf32", "bfloat16")
+# Of a space, not of a training: every configuration gets one of the others (models.precision).
+AUTO = "auto"
+PRECISIONS = ("float32", "tf32", "bfloat16", AUTO)
 CLASS_WEIGHTS = ("none", "balanced")
 SCHEDULES = ("constant", "step", "exponential", "cosine", "cyclic", "one_cycle")
 
@@ -127,7 +129,8 @@ class TrainConfig(AugmentConfig):
         "float32",
         validators.one_of(*PRECISIONS),
         "precision of a step's forward pass (tf32: of the step's matrix products, on a CUDA device); weights, their "
-        "updates, losses and validation are always float32",
+        "updates, losses and validation are always float32; auto: bfloat16 for networks of many multiply-adds on "
+        "processors where it is faster, else float32",
     )
     label_smoothing: float = ruled(0.0, validators.share, "share of the target that is spread evenly over all classes")
     class_weights: str = ruled(

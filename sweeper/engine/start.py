@@ -10,8 +10,10 @@ from sweeper.engine.local import plan as local_plan
 from sweeper.engine.local import pool
 from sweeper.engine.options import DeviceOptions
 from sweeper.engine.ray import plan as ray_plan
+from sweeper.engine.ray import probe
 from sweeper.engine.ray import start as ray_start
 from sweeper.engine.workload import Workload
+from sweeper.process import processor
 
 
 def plan_execution(
@@ -26,6 +28,16 @@ def plan_execution(
     if options.engine == "ray":
         return ray_plan.plan(options, most_jobs)
     return local_plan.plan(options, data_bytes, environment, most_jobs)
+
+
+def processor_of(execution: Execution) -> str:
+    """The kind of processor or GPU that such workers train on, as process.processor names it.
+
+    In a cluster it is that of most of its CPUs. It is empty for a cluster's GPUs, and if no node answers.
+    """
+    if execution.required_processor or execution.engine != "ray":
+        return execution.required_processor or processor.of(execution.devices)
+    return probe.commonest_processor() if execution.devices[0] == "cpu" else ""
 
 
 def start_workers(workload: Workload, execution: Execution) -> Engine:

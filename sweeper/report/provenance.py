@@ -101,6 +101,7 @@ def _facts(subject: Subject, parts: Mapping[str, int]) -> list[tuple[str, str]]:
         ("Space", spec.space_name),
         ("Your own network", str(spec.space.get("fixed", {}).get("network", ""))),
         ("SHA-256 of its code", str(spec.space.get("fixed", {}).get("code_sha256", ""))),
+        ("Precision", spec.precision_rule),
         ("Metric", spec.metric),
         ("Epochs", str(protocol.epochs)),
         ("Folds", str(protocol.folds or "")),

@@ -15,7 +15,7 @@ from sweeper.evaluation.constant import Constant
 from sweeper.events import Listener, Note, State, Step
 from sweeper.models import families, layers
 from sweeper.plots import Plot
-from sweeper.runs import initial_weights, plan, processor_file, run_metadata
+from sweeper.runs import initial_weights, plan, precision, processor_file, run_metadata
 from sweeper.runs.batch import BatchRunner, Training
 from sweeper.runs.end_on_failure import ends_on_failure
 from sweeper.runs.fold_means import metrics_of
@@ -100,6 +100,11 @@ def run(request: TrainingRequest, listener: Listener, stop: StopRequest) -> Trai
         most_jobs=request.protocol.n_trainings,  # more workers than trainings are of no use
         all_data=request.all_data,
     )
+    images = planned.training_set.input_shape, len(planned.training_set.classes)
+    configuration, told = precision.of_training(request.variant.configuration, planned.execution, images)
+    if told:
+        listener(Note(told))
+    request = replace(request, variant=replace(request.variant, configuration=configuration))
     if found:
         planned = replace(planned, spec=replace(planned.spec, init_sha256=found.sha256, freeze=request.freeze))
     trial = request.trial

@@ -8,19 +8,26 @@ from decimal import Decimal
 from typing import Any
 
 from sweeper.config import Configuration, Protocol, TrainConfig
+from sweeper.config.training import AUTO
+from sweeper.models.precision import Resolution
 from sweeper.spaces.writer import table
 
 # Digits of a new bound: it is for people, and lies inside the old range anyway.
 DIGITS = 4
 
 
-def narrowed(described: Mapping[str, Any], good: Sequence[Mapping[str, Any]], shrink: float) -> dict[str, Any]:
+def narrowed(
+    described: Mapping[str, Any],
+    good: Sequence[Mapping[str, Any]],
+    shrink: float,
+    resolution: Resolution | None = None,
+) -> dict[str, Any]:
     """The space, in the form of Space.describe, with less to search, and only the variants baseline and best.
 
     `good` are the searched values of the good configurations, the best first. A range shrinks to `shrink` of its width,
     on its own scale, around its value in the best configuration that has one, and stays inside the old range. Choices
     are those that good configurations use. What has one value left is fixed, and a parameter whose condition can no
-    longer hold is left out.
+    longer hold is left out. With the study's `resolution`, the precision that it gives is left open again.
     """
     fixed = dict(described["fixed"])
     parameters: dict[str, Any] = {}
@@ -38,7 +45,7 @@ def narrowed(described: Mapping[str, Any], good: Sequence[Mapping[str, Any]], sh
             parameters[name] = {"type": "categorical", "choices": [found], "when": definition["when"]}
         else:
             fixed[name] = found
-    variants = {"baseline": described["variants"]["baseline"]}
+    variants = {"baseline": _reopened(described["variants"]["baseline"], resolution)}
     best = _plain(Configuration.from_values({**described["fixed"], **good[0]}).values())
     if best != _plain(variants["baseline"]):
         variants["best"] = best
@@ -59,6 +66,15 @@ def space_text(described: Mapping[str, Any], protocol: Protocol, title: str, com
         parts.append(table(f"variants.{name}", _own_values(_plain(values), usual)))
         usual = _plain(values)  # the others extend the baseline, which comes first
     return "\n\n".join(parts) + "\n"
+
+
+def _reopened(values: Mapping[str, Any], resolution: Resolution | None) -> Mapping[str, Any]:
+    """The values of a variant, with precision "auto" where it was that, or gives the same."""
+    if resolution is None:
+        return values
+    left_open = {**values, "precision": AUTO}
+    resolved = resolution(Configuration.from_values(left_open)).train.precision
+    return left_open if resolved == values.get("precision") else values
 
 
 def _can_be(

@@ -14,6 +14,7 @@ from optuna.distributions import (
 )
 
 from sweeper.config import TrainConfig, check_value
+from sweeper.config.training import AUTO
 from sweeper.errors import nearest, plain
 from sweeper.spaces.parameter import Parameter, encode
 
@@ -89,10 +90,19 @@ def with_checked_condition(
     return Parameter(parameter.name, parameter.table, parameter.distribution, parameter.choices, when)
 
 
+def check_conditions_on_precision(fixed: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> None:
+    """Raises ValueError for a condition on a precision that is left open: it would never hold."""
+    for parameter in parameters.values():
+        if "precision" in parameter.when and AUTO in (fixed.get("precision"), parameter.when["precision"]):
+            raise ValueError(f'{parameter.name}.when must not name precision where precision is "{AUTO}"')
+
+
 def _choices(kind: type, key: str, raw: Any) -> tuple[Any, ...]:
     if not isinstance(raw, list) or not raw:
         raise ValueError(f"{key}.choices must be a non-empty array, got {raw!r}")
     choices = tuple(read_value(kind, key, choice) for choice in raw)
+    if key == "precision" and AUTO in choices:
+        raise ValueError(f'precision.choices must name precisions, got "{AUTO}", which stands for one of the others')
     seen: set[tuple[type, Any]] = set()  # by type too: true is not 1
     for i, choice in enumerate(choices):
         if (type(choice), choice) in seen:

@@ -14,7 +14,12 @@ from sweeper.spaces.feasibility import SHAPE_FIELDS, check_decayed_layers, check
 from sweeper.spaces.model_fields import implied, kind_of, missing, table_fields
 from sweeper.spaces.overrides import Override, parse_override
 from sweeper.spaces.parameter import Parameter
-from sweeper.spaces.parameter_reader import read_parameter, read_value, with_checked_condition
+from sweeper.spaces.parameter_reader import (
+    check_conditions_on_precision,
+    read_parameter,
+    read_value,
+    with_checked_condition,
+)
 from sweeper.spaces.space import Space
 from sweeper.spaces.variants import read_variants, variant_place
 from sweeper.store.toml_text import read_toml
@@ -200,6 +205,10 @@ class _Reader:
                 else:
                     fixed[key] = self._value(kind, table, key, value)
         in_order = self._in_order(parameters)
+        try:
+            check_conditions_on_precision(fixed, in_order)
+        except ValueError as error:
+            refuse(str(error), self._place("train", "precision"))
         always = fixed | {name: None for name, parameter in in_order.items() if not parameter.when}
         argument, network = missing(always)
         if argument:

@@ -1,13 +1,15 @@
 """A search space: its parameters and conditions, its named variants, and the configuration of a trial."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from typing import Any
 
-from sweeper.config import Configuration, CustomConfig, Protocol, TimmConfig
+from sweeper.config import Configuration, CustomConfig, Protocol, TimmConfig, TrainConfig
+from sweeper.config.training import AUTO
 from sweeper.errors import UsageError, nearest, plain, shortened
+from sweeper.models.precision import Resolution
 from sweeper.spaces.parameter import Parameter, Suggester, describe_parameter, encode
 
 # The fields that say from which weights a network starts.
@@ -29,7 +31,10 @@ class Variant:
 
 @dataclass(frozen=True)
 class Space:
-    """A checked search space. `parameters` are ordered so that conditions refer to earlier ones."""
+    """A checked search space. `parameters` are ordered so that conditions refer to earlier ones.
+
+    `resolution` says what precision "auto" stands for, once that is known (`resolved`).
+    """
 
     name: str
     title: str
@@ -39,12 +44,55 @@ class Space:
     parameters: Mapping[str, Parameter]
     variants: Mapping[str, Variant]
     text: str  # the file as written, for the record
+    resolution: Resolution | None = None
 
     @cached_property
     def _unsearched(self) -> dict[str, Any]:
         """The fixed or default values of all fields that are not searched."""
         values = Configuration.from_values(self.fixed).values()
         return {name: value for name, value in values.items() if name not in self.parameters}
+
+    @property
+    def leaves_precision_open(self) -> bool:
+        """Whether the precision of some configuration is "auto"."""
+        configurations = [variant.configuration for variant in self.variants.values()]
+        return self.fixed.get("precision") == AUTO or any(c.train.precision == AUTO for c in configurations)
+
+    def resolved(self, resolution: Resolution) -> "Space":
+        """The space whose variants, and configurations that trials draw, have a precision in the place of "auto"."""
+        variants = {
+            name: replace(variant, configuration=resolution(variant.configuration))
+            for name, variant in self.variants.items()
+        }
+        return replace(self, variants=variants, resolution=resolution)
+
+    def with_precision(self, fixed: str | None, variants: Mapping[str, str]) -> "Space":
+        """The space with this precision in the place of "auto", and in variants with that given for them by name.
+
+        None takes the field out of the fixed values.
+        """
+
+        def settled(variant: Variant) -> Variant:
+            train = variant.configuration.train
+            if train.precision != AUTO:
+                return variant
+            train = replace(train, precision=variants.get(variant.name, fixed or TrainConfig.precision))
+            return replace(variant, configuration=replace(variant.configuration, train=train))
+
+        values = {name: value for name, value in self.fixed.items() if name != "precision"}
+        values |= {} if fixed is None else {"precision": fixed}
+        return replace(self, fixed=values, variants={name: settled(v) for name, v in self.variants.items()})
+
+    def in_own_precision(self, configuration: Configuration) -> Configuration:
+        """The configuration with the precision that trials of the space give its network."""
+        if self.resolution is None or self.fixed.get("precision") != AUTO:
+            return configuration
+        return self.resolution(replace(configuration, train=replace(configuration.train, precision=AUTO)))
+
+    def configuration(self, values: Mapping[str, Any]) -> Configuration:
+        """The configuration with these searched values, and its precision resolved as far as that is known."""
+        found = Configuration.from_values({**self.fixed, **values})
+        return found if self.resolution is None else self.resolution(found)
 
     @property
     def has_conditions(self) -> bool:
@@ -106,7 +154,7 @@ class Space:
         for parameter in self.parameters.values():
             if parameter.is_active(self._unsearched | values):
                 values[parameter.name] = parameter.suggest(trial)
-        return Configuration.from_values({**self.fixed, **values})
+        return self.configuration(values)
 
     def decode(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Converts parameters as Optuna stores them to field values."""
@@ -121,7 +169,7 @@ class Space:
                 if parameter.name not in wanted or not parameter.contains(wanted[parameter.name]):
                     return None
                 values[parameter.name] = wanted[parameter.name]
-        if Configuration.from_values({**self.fixed, **values}) != configuration:
+        if self.configuration(values) != configuration:
             return None
         return {name: encode(value) for name, value in values.items()}
 

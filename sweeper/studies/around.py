@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import optuna
 
 from sweeper.errors import SweeperError, UsageError, plain
+from sweeper.models.precision import PrecisionRule, Resolution
 from sweeper.spaces import around, reader
 from sweeper.spaces.space import Space
-from sweeper.studies import trial_records
+from sweeper.studies import network_input, trial_records
 from sweeper.studies.attributes import spec_of
 
 # The good trials: this share of the complete ones, and the fewest. Fewer would keep choices by luck.
@@ -37,7 +38,8 @@ def around_best(study: optuna.Study, name: str, shrink: float) -> Around:
         raise UsageError(f"study {called} searches no parameter: there is nothing to narrow")
     if "baseline" not in spec.space.get("variants", {}):
         raise SweeperError(f"the space of study {called} cannot be written: an older sweeper recorded no baseline")
-    trials = trial_records.ranking(trial_records.records(study), spec.metric)
+    recorded = trial_records.records(study)
+    trials = trial_records.ranking(recorded, spec.metric)
     # Variants outside the space have no parameters of their trials.
     inside = [trial for trial in trials if trial.feasible and trial.params]
     if not inside:
@@ -45,7 +47,11 @@ def around_best(study: optuna.Study, name: str, shrink: float) -> Around:
             f"no trial of study {called} has finished inside its space: there is no best to search around"
         )
     good = inside[: max(FEWEST_GOOD, math.ceil(GOOD_SHARE * len(inside)))]
-    described = around.narrowed(spec.space, [trial.params for trial in good], shrink)
+    resolution = None
+    if spec.precision_rule:
+        images = network_input.of(study, recorded)
+        resolution = Resolution(PrecisionRule.parse(spec.precision_rule), images.input_shape, images.n_classes)
+    described = around.narrowed(spec.space, [trial.params for trial in good], shrink, resolution)
     numbers = [trial.number for trial in good]
     comment = (
         f"The space {plain(spec.space_name)} around trial {numbers[0]}, the best of study {called}, with ranges of "

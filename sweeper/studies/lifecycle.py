@@ -106,7 +106,7 @@ def _matching(
 
 def stored_pruner(storage: RDBStorage, name: str) -> str | None:
     """The pruner of the study of this name; None if there is no such study, or it has none."""
-    found = _stored_spec(storage, name).get("pruner")
+    found = stored_spec(storage, name).get("pruner")
     return found if found in PRUNERS else None
 
 
@@ -115,11 +115,11 @@ def has_unnamed_weights(storage: RDBStorage, name: str) -> bool:
 
     It scales pixels by the data's mean and std for pretrained networks, too, and goes on so.
     """
-    spec = _stored_spec(storage, name)
+    spec = stored_spec(storage, name)
     return bool(spec) and not spec.get("pretrained")
 
 
-def _stored_spec(storage: RDBStorage, name: str) -> Mapping[str, Any]:
+def stored_spec(storage: RDBStorage, name: str) -> Mapping[str, Any]:
     """What is stored as the spec of the study of this name; empty if there is none."""
     if name not in optuna.get_all_study_names(storage):
         return {}

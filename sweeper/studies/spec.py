@@ -9,9 +9,11 @@ from typing import Annotated, Any, Literal, Self, get_type_hints
 from pydantic import StringConstraints
 
 from sweeper.config import Configuration, ModelConfig, Protocol
+from sweeper.config.training import AUTO
 from sweeper.images.image_set import Scaling
 from sweeper.images.options import STORED_IF_GIVEN, TOLD_BY_CONVERSIONS, DataOptions, with_fit
 from sweeper.models.limits import NetworkLimits
+from sweeper.models.precision import PrecisionRule
 from sweeper.store.stored_values import checked
 from sweeper.studies.objective import METRICS
 from sweeper.studies.pruners import PRUNERS
@@ -180,7 +182,8 @@ class StudySpec(RunSpec):
 
     `space` is the plain data of Space.describe. If only variants are compared, `variant_epochs` holds the number
     of epochs of each variant that sets its own. `max_latency` is in milliseconds an image. `loss` is LOG_LOSS, or empty
-    in a study of an older version.
+    in a study of an older version. `precision_rule` (models.precision) says what "auto" stands for in the study; it is
+    empty if the space leaves no precision open.
     """
 
     space: Mapping[str, Any] = field(default_factory=dict)
@@ -193,6 +196,7 @@ class StudySpec(RunSpec):
     max_latency: float | None = None
     variant_epochs: Mapping[str, int] = field(default_factory=dict)
     loss: str = ""
+    precision_rule: str = ""
 
     @property
     def limits(self) -> NetworkLimits:
@@ -236,6 +240,8 @@ class StudySpec(RunSpec):
         own = {f.name: stored[f.name] for f in fields(cls) if f.name in stored}
         for name, value in (options | own).items():
             checked(_kinds()[name], value, name)
+        if own.get("precision_rule"):
+            PrecisionRule.parse(own["precision_rule"])
         for variant in own.get("space", {}).get("variants", {}).values():
             Configuration.from_values(variant)
         scalings = stored.get("fold_scalings") or [[stored["mean"], stored["std"]]]
@@ -270,6 +276,7 @@ class StudySpec(RunSpec):
             "init_sha256",
             "freeze",
             "loss",
+            "precision_rule",
             "conversions",
             "pretrained",
             *STORED_IF_GIVEN,
@@ -283,6 +290,7 @@ class StudySpec(RunSpec):
     def _own_json(self) -> dict[str, Any]:
         own = {
             "space": self.space,
+            **({"precision_rule": self.precision_rule} if self.precision_rule else {}),
             "variants_only": self.variants_only,
             "metric": self.metric,
             "sampler": self.sampler,
@@ -319,6 +327,7 @@ def first_difference(
     field that an older sweeper did not know counts as its default.
     """
     before, now = (_with_all_fields(form) for form in (with_fit(stored), spec.as_json()))
+    _close_precisions(now, before)
     told = TOLD_BY_CONVERSIONS if before.get("conversions", []) == now.get("conversions", []) else ()
     ignored = {*unknown, *told, *_of_bad_files(before)}
     return _difference(_without(before, ignored), _without(now, ignored), "")
@@ -332,6 +341,14 @@ def _with_all_fields(form: Mapping[str, Any]) -> dict[str, Any]:
     variants = {name: Configuration.from_values(values).values() for name, values in space["variants"].items()}
     full: dict[str, Any] = json.loads(json.dumps({**form, "space": {**space, "variants": variants}}))
     return full
+
+
+def _close_precisions(now: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+    """Gives variants of `now` whose precision is still open, because their images are not known, that of `before`."""
+    known = before.get("space", {}).get("variants", {})
+    for name, values in now["space"].get("variants", {}).items():
+        if values.get("precision") == AUTO and name in known:
+            values["precision"] = known[name]["precision"]
 
 
 def _of_bad_files(stored: Mapping[str, Any]) -> tuple[str, ...]:

@@ -99,7 +99,8 @@ def apply(study: optuna.Study, space: Space, warm: WarmStart) -> None:
         reference = f"{warm.name}:{trial.number}"
         if reference not in present:
             assert trial.configuration is not None
-            study.enqueue_trial(space.point(trial.configuration) or {}, user_attrs={WARM_START: reference})
+            point = space.point(space.in_own_precision(trial.configuration)) or {}
+            study.enqueue_trial(point, user_attrs={WARM_START: reference})
     study.set_user_attr(WARM_START, {**warm.as_json(), "done": True})
 
 
@@ -120,12 +121,13 @@ def _of(source: optuna.Study, space: Space, spec: StudySpec) -> WarmStart:
     other, name = spec_of(source), source.study_name
     trials = [trial for trial in trial_records.records(source) if trial.configuration is not None]
     finished = [t for t in trials if t.outcome in (State.COMPLETE, State.PRUNED) and t.feasible]
-    inside = [t for t in finished if t.configuration is not None and space.point(t.configuration) is not None]
+    # The same network in another precision is worth a try, but its score is that of another configuration.
+    own = {t.number: space.in_own_precision(t.configuration) for t in finished if t.configuration is not None}
+    inside = [t for t in finished if space.point(own[t.number]) is not None]
     variants = {variant.configuration.key() for variant in space.variants.values()}
     first: dict[str, TrialRecord] = {}
     for trial in trial_records.ranking(inside, other.metric):
-        assert trial.configuration is not None
-        if (key := trial.configuration.key()) not in variants:
+        if (key := own[trial.number].key()) not in variants:
             first.setdefault(key, trial)
     scores = [
         t
@@ -133,6 +135,7 @@ def _of(source: optuna.Study, space: Space, spec: StudySpec) -> WarmStart:
         if t.values
         and other.n_epochs(t.variant) == spec.protocol.epochs
         and t.configuration is not None
+        and t.configuration == own[t.number]
         and start_alike(t.configuration.model, other, spec)
     ]
     why = ""

@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 
 import optuna
 
+from sweeper.engine.execution import Execution
 from sweeper.engine.start import plan_execution
 from sweeper.events import Listener, Note, State
-from sweeper.runs import plan
+from sweeper.runs import plan, precision
 from sweeper.runs.study_splits import splits_of
 from sweeper.spaces.feasible_points import check_feasible
+from sweeper.spaces.space import Space
 from sweeper.store.arguments import store_arguments
 from sweeper.studies import lifecycle, lost_runs, pruners, storage_errors, trial_records, warm_start
 from sweeper.studies.ownership import check_free
@@ -29,13 +31,15 @@ SUGGESTED_FOLDS = 5
 class Prepared:
     """A search that can begin. `name` is the study's; with SearchRequest.new, no study has it yet.
 
-    `resumed` is the study that it resumes, if it resumes one.
+    `space` has the precisions of the study's configurations settled. `resumed` is the study that it resumes, if it
+    resumes one.
     `pruner_reason` says why no pruner was chosen, and is empty otherwise. `warm` is what it still takes over from
     another study.
     """
 
     name: str
     planned: plan.Plan
+    space: Space
     spec: StudySpec
     resumed: optuna.Study | None
     pruner_reason: str
@@ -60,7 +64,11 @@ def prepare(request: SearchRequest, listener: Listener) -> Prepared:
         searched=not options.variants_only,
     )
     n_images, training_set = len(planned.splits[0].validation), planned.training_set
-    spec, name, resumed = _study(request, planned.spec, pruners.chosen(n_images))
+    images = training_set.input_shape, len(training_set.classes)
+    settled, spec, name, resumed = _study(request, planned.spec, planned.execution, images, pruners.chosen(n_images))
+    space, planned = settled.space, replace(planned, execution=settled.execution)
+    if settled.told:
+        listener(Note(settled.told))
     if resumed is None or not _has_feasible_trial(resumed):
         warning = check_feasible(
             space,
@@ -78,7 +86,7 @@ def prepare(request: SearchRequest, listener: Listener) -> Prepared:
     warm = warm_start.planned(request.store, options.warm_start, name, resumed, space, spec)
     if warm is not None:
         listener(Note(warm.told))
-    return Prepared(name, planned, spec, resumed, reason, warm)
+    return Prepared(name, planned, space, spec, resumed, reason, warm)
 
 
 def dry_run(request: SearchRequest, listener: Listener) -> Prepared:
@@ -96,7 +104,8 @@ def dry_run_without_data(request: SearchRequest) -> tuple[str, str]:
     _check_grid(request)
     execution = plan_execution(request.device, 0, os.environ)
     spec = plan.spec_without_data(request.source, request.space, request.training, execution)
-    study_spec, name, resumed = _study(request, spec, pruners.AUTO, unknown=(*OF_THE_DATA, "pretrained"))
+    unknown = (*OF_THE_DATA, "pretrained")
+    _, study_spec, name, resumed = _study(request, spec, execution, None, pruners.AUTO, unknown)
     _check_free(request, resumed)
     return name, study_spec.pruner
 
@@ -107,9 +116,14 @@ def _check_grid(request: SearchRequest) -> None:
 
 
 def _study(
-    request: SearchRequest, run_spec: RunSpec, usual_pruner: str, unknown: Collection[str] = ()
-) -> tuple[StudySpec, str, optuna.Study | None]:
-    """The spec and the name of the study, and the study that the search resumes, if there is one."""
+    request: SearchRequest,
+    run_spec: RunSpec,
+    execution: Execution,
+    images: precision.Images | None,
+    usual_pruner: str,
+    unknown: Collection[str] = (),
+) -> tuple[precision.Settled, StudySpec, str, optuna.Study | None]:
+    """The space with its precisions settled, the spec and the name of the study, and the study to resume, if any."""
     options, store = request.options, request.store
     lost_runs.check(store, None if request.new else request.study)
     check_tracking(store, run_spec.dataset)
@@ -123,9 +137,12 @@ def _study(
             pruner = (storage and lifecycle.stored_pruner(storage, name)) or usual_pruner
         if storage is not None and lifecycle.has_unnamed_weights(storage, name):
             run_spec = replace(run_spec, pretrained={})
+        stored = {} if storage is None else lifecycle.stored_spec(storage, name)
+        settled = precision.of_study(request.space, execution, images, stored, name)
         spec = StudySpec(
             **vars(run_spec),
-            space=request.space.describe(),
+            space=settled.space.describe(),
+            precision_rule=settled.rule,
             variants_only=options.variants_only,
             metric=options.metric,
             sampler=options.sampler,
@@ -137,8 +154,8 @@ def _study(
             loss=LOG_LOSS,
         )
         if storage is None:
-            return spec, name, None
-        return spec, name, lifecycle.find_resumable(storage, name, spec, unknown, store_arguments(store))
+            return settled, spec, name, None
+        return settled, spec, name, lifecycle.find_resumable(storage, name, spec, unknown, store_arguments(store))
 
 
 def _has_feasible_trial(study: optuna.Study) -> bool:

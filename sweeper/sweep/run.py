@@ -103,7 +103,7 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
     started = time.monotonic()
     prepared = prepare(request, listener)
     stop.check()
-    planned, spec, name = prepared.planned, prepared.spec, prepared.name
+    planned, space, spec, name = prepared.planned, prepared.space, prepared.spec, prepared.name
     training_set, options, store = planned.training_set, request.options, request.store
     if prepared.pruner_reason:
         listener(Note(f"Pruner: {spec.pruner}: {prepared.pruner_reason}"))
@@ -121,10 +121,10 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
         stack.enter_context(store.owning(name, checked=True))
         study = lifecycle.find_or_create(storage, name, spec)
         ownership = stack.enter_context(claimed(store, study, tell, stop.check, take_over=options.take_over))
-        study = lifecycle.open_study(OwnedStorage(storage), name, spec, request.space)
+        study = lifecycle.open_study(OwnedStorage(storage), name, spec, space)
         stack.enter_context(_marks_ended_on_failure(study, stop, ownership))
         if prepared.warm is not None:
-            warm_start.apply(study, request.space, prepared.warm)
+            warm_start.apply(study, space, prepared.warm)
         lifecycle.mark_running(study, options.trials, resume_command.resuming(request.command, name))
         path = lookup.path_of(request.source.dataset)
         where = lost_runs.IN_STORE if store.embedded_tracking else redact(store.tracking_uri)
@@ -141,7 +141,8 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
         workers: Engine = NoWorkers()
         if has_work(study, options.trials):
             listener(Step("Starting the workers"))
-            workers = planned.on(processor.of(study)).start_workers(store, name, study_id)
+            kind = processor.of(study) or planned.execution.required_processor
+            workers = planned.on(kind).start_workers(store, name, study_id)
             stack.callback(workers.close)
             stop.check()
         # The workers start first: they import torch while MLflow creates or opens its tables.
@@ -170,7 +171,7 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
         # A signal before the first training may end the process at once: there is nothing to save.
         with ends_on_failure(end, stop, on_signal=False):
             environment = run_metadata.environment(planned.execution)
-            tracker.log_text(None, {**run_metadata.space_texts(request.space), "environment.json": environment})
+            tracker.log_text(None, {**run_metadata.space_texts(space), "environment.json": environment})
             limits = Limits(
                 trials=options.trials,
                 deadline=None if options.timeout is None else started + options.timeout,
@@ -180,7 +181,7 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
             )
             context = Context(
                 study=study,
-                space=request.space,
+                space=space,
                 spec=spec,
                 input_shape=training_set.input_shape,
                 preprocessing=training_set.preprocessing(spec.data_options),
@@ -201,10 +202,8 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
             study.set_user_attr("seconds", total)
             compared = None
             if options.variants_only:
-                compared = variant_results.results(
-                    study, request.space, training_set.input_shape, len(training_set.classes)
-                )
-                study_report.log_variants(tracker, study, compared, request.space, len(planned.splits[0].train))
+                compared = variant_results.results(study, space, training_set.input_shape, len(training_set.classes))
+                study_report.log_variants(tracker, study, compared, space, len(planned.splits[0].train))
             study_report.log_end(tracker, study, spec.metric, stopped, total)
         ownership.check()
         # Before the wait for MLflow, which a second signal may end.

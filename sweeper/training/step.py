@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sweeper.config import TrainConfig
+from sweeper.config.training import AUTO
 from sweeper.training import augment, mixing
 from sweeper.training.averaging import WeightAverage
 from sweeper.training.device_data import TrainingData
@@ -48,6 +49,7 @@ class Step:
         *,
         probabilities: bool = False,
     ) -> None:
+        assert config.precision != AUTO
         self._model, self._data, self._config = model, data, config
         self.average = WeightAverage(model, config.ema_decay) if config.ema_decay else None
         self.optimizer = optimizer

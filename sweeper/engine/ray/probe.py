@@ -1,6 +1,8 @@
 """Looks at every node of a cluster before a search does: software, processor, clock, and the way of images to it."""
 
 import time
+from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +52,22 @@ def look(address: str, *, insecure: bool) -> list[NodeFound]:
     finally:
         for _, actor in started:
             cluster.kill(actor)
+
+
+def commonest_processor() -> str:
+    """The kind of processor of most CPUs of the cluster, which is connected to; empty if no node answers."""
+    started = [(node, cluster.start_on(node, Worker)) for node in cluster.nodes() if node.cpus]
+    deadline = time.monotonic() + ANSWER_SECONDS
+    cpus: dict[str, float] = defaultdict(float)
+    try:
+        for node, actor in started:
+            with suppress(cluster.Trouble, TimeoutError):  # such a node trains nothing, either
+                contact = cluster.result(actor.contact.remote(), max(1.0, deadline - time.monotonic()))
+                cpus[Contact.of(contact).processor] += node.cpus
+    finally:
+        for _, actor in started:
+            cluster.kill(actor)
+    return max(cpus, key=lambda kind: (cpus[kind], kind), default="")
 
 
 def _looked(node: cluster.Node, actor: Any, block: Any, deadline: float) -> NodeFound:

@@ -67,3 +67,22 @@ def test_trouble_of_one_node_does_not_hide_the_others(looked, said, trouble, rem
     assert (first.trouble, first.remedy) == ("", "")
     assert second.trouble == trouble
     assert remedy in second.remedy
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "found"),
+    [
+        (contact("id-a", processor="x"), contact("id-b", processor="y"), "x"),  # it has two CPUs, the other one
+        (Trouble("no worker"), contact("id-b", processor="y"), "y"),
+        (TimeoutError(), Trouble("no worker"), ""),
+    ],
+)
+def test_commonest_processor_is_that_of_most_cpus_whose_nodes_answer(monkeypatch, first, second, found):
+    fake = FakeCluster(*NODES)
+    killed = []
+    fake.start_on = lambda node, actor: Answering({"a": first, "b": second}[node.name])
+    fake.result = lambda said, seconds: _given(said)
+    fake.kill = killed.append
+    monkeypatch.setattr(probe, "cluster", fake)
+    assert probe.commonest_processor() == found
+    assert len(killed) == 2
