@@ -4,8 +4,9 @@
     python benchmarks/precision.py accuracy --cifar10 FOLDER
 
 `speed` trains networks of the shipped spaces, and some between their sizes, on random images in one thread. Both
-precisions of a network take turns, so that a change of the machine's speed affects both. `accuracy` trains three
-networks from the same seeds in both precisions on real images; FOLDER is a folder of images of CIFAR-10 (train/CLASS/).
+precisions of a network take turns, so that a change of the machine's speed affects both; times are processor time.
+`accuracy` trains three networks from the same seeds in both precisions on real images; FOLDER is a folder of images of
+CIFAR-10 (train/CLASS/).
 """
 
 import argparse
@@ -22,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sweeper.config import Configuration, ConvNetConfig, MlpConfig, TrainConfig
+from sweeper.config import Configuration, ConvNetConfig, MlpConfig, TimmConfig, TrainConfig
 from sweeper.data.source import DataSource
 from sweeper.data.training_set import TrainingSet, load_training_set
 from sweeper.evaluation.statistics import over_images
@@ -94,6 +95,9 @@ def nets() -> list[Net]:
     wide = replace(WIDE_LENET, filters=(24, 64, 240))
     found.append(Net("LeNet 24-64-240, batch norm, gelu", GREY, Configuration(wide, plain)))
     found.append(Net("mlp 4096-2048", COLOUR, Configuration(MlpConfig(hidden=(4096, 2048)), plain)))
+    timm = reader.load("timm_small").variants["baseline"].configuration
+    for name in ("resnet18", "mobilenetv3_small_100", "regnety_002", "convnext_atto"):
+        found.append(Net(f"timm {name}", COLOUR, replace(timm, model=TimmConfig(model_name=name))))
     return sorted(found, key=lambda net: net.n_multiply_adds)
 
 
@@ -123,8 +127,8 @@ class Timed:
 
     def microseconds(self) -> float:
         """The time of an image, over at least SECONDS."""
-        started, n_steps = time.perf_counter(), 0
-        while (seconds := time.perf_counter() - started) < SECONDS or n_steps < 2:
+        started, n_steps = time.thread_time(), 0
+        while (seconds := time.thread_time() - started) < SECONDS or n_steps < 2:
             self._step(self._batches[n_steps % len(self._batches)])
             n_steps += 1
         return 1e6 * seconds / (n_steps * self._batch_size)

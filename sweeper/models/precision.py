@@ -2,19 +2,20 @@
 
 import re
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
-from sweeper.config import Configuration, ModelConfig
+from sweeper.config import Configuration, ConvNetConfig, MlpConfig, ModelConfig, ResNetConfig
 from sweeper.config.training import AUTO
-from sweeper.models import families, layers
-from sweeper.models.latency import deployed
+from sweeper.models import layers
 
+# The families that the rules hold for. Four networks of timm were 0.5 to 1.2 times as fast in bfloat16, whatever their
+# size, and of a user's own network nothing is known.
+MEASURED = (ConvNetConfig, MlpConfig, ResNetConfig)
 _STORED = re.compile(r"bfloat16 from ([\d,]+) multiply-adds an image \((\w+)\)")
 
 
 @dataclass(frozen=True)
 class PrecisionRule:
-    """bfloat16 for networks of at least `bfloat16_from` multiply-adds an image, float32 for others.
+    """bfloat16 for networks of MEASURED of at least `bfloat16_from` multiply-adds an image, float32 for others.
 
     `instructions` are those of the processor that make it pay. Without them it is float32 for all networks.
     """
@@ -38,9 +39,10 @@ class PrecisionRule:
 
 
 FLOAT32 = PrecisionRule()
-# By instruction set of the processor, the best first; see benchmarks/precision.md. With avx512_bf16, measured on a
-# Zen 5, bfloat16 is 1.3 to 2 times as fast from about this size on. With amx_bf16, another machine measured 2.3 times
-# as fast at 39 million multiply-adds, and 0.8 at 1.4 million: the bound lies between them.
+# By instruction set of the processor, the best first; see benchmarks/precision.md. With avx512_bf16, on a Zen 5, all
+# networks measured from this size on were 1.0 to 1.8 times as fast, and one of half the size was slower on real images.
+# With amx_bf16, another machine measured 2.3 times at 39 million multiply-adds, and 0.8 at 1.4 million: the bound is
+# between them, and not measured itself.
 RULES = (PrecisionRule("amx_bf16", 10_000_000), PrecisionRule("avx512_bf16", 2_500_000))
 
 
@@ -61,18 +63,17 @@ class Resolution:
         """The configuration with its precision resolved; unchanged if it names one."""
         if configuration.train.precision != AUTO:
             return configuration
+        if not isinstance(configuration.model, MEASURED):
+            return _with(configuration, "float32")
         large = self.rule.bfloat16_from is not None and self._size(configuration.model) >= self.rule.bfloat16_from
-        precision = "bfloat16" if large else "float32"
-        return replace(configuration, train=replace(configuration.train, precision=precision))
+        return _with(configuration, "bfloat16" if large else "float32")
 
     def _size(self, model: ModelConfig) -> int:
         try:
-            return _multiply_adds(deployed(model), self.input_shape, self.n_classes)
+            return layers.n_multiply_adds(layers.trace(model, self.input_shape, self.n_classes))
         except ValueError:  # it cannot take the images, and nothing trains it
             return 0
 
 
-# A network of timm or of the user's must be built to be counted.
-@lru_cache(maxsize=1024)
-def _multiply_adds(model: ModelConfig, input_shape: tuple[int, int, int], n_classes: int) -> int:
-    return layers.n_multiply_adds(families.trace(model, input_shape, n_classes))
+def _with(configuration: Configuration, precision: str) -> Configuration:
+    return replace(configuration, train=replace(configuration.train, precision=precision))

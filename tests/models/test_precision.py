@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from sweeper.config import Configuration, ConvNetConfig, TrainConfig
+from sweeper.config import Configuration, ConvNetConfig, CustomConfig, TimmConfig, TrainConfig
 from sweeper.models.layers import n_multiply_adds, trace
 from sweeper.models.precision import FLOAT32, RULES, PrecisionRule, Resolution, rule_of
 
@@ -50,6 +50,13 @@ def test_network_gets_bfloat16_from_the_bound_on():
 
 def test_rule_without_a_bound_gives_float32():
     assert Resolution(FLOAT32, *GREY)(OPEN).train.precision == "float32"
+
+
+@pytest.mark.parametrize(
+    "model", [TimmConfig(), CustomConfig(network="nets:Net", code_sha256="0" * 64)], ids=lambda model: model.family
+)
+def test_network_of_a_family_that_was_not_measured_stays_in_float32(model):
+    assert resolved(replace(OPEN, model=model), 1).train.precision == "float32"
 
 
 def test_dropout_of_a_network_does_not_matter():
