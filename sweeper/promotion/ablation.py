@@ -3,7 +3,7 @@
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import optuna
@@ -185,11 +185,13 @@ def _planned(
     jobs = PromotionJobs(study.study_name, id_of(study), spec, training_set, execution, store)
     first = _n_ordering(promoted) + 1
     seeds = range(first, first + (request.seeds or _n_ordering(promoted)))
-    if spec.precision_rule:  # it follows the network, and is no choice
-        theirs = replace(baseline.configuration.train, precision=champion.configuration.train.precision)
-        baseline = replace(baseline, configuration=replace(baseline.configuration, train=theirs))
     choices = set_back.each(
-        champion, baseline, spec.space.get("parameters", {}), training_set.input_shape, len(training_set.classes)
+        champion,
+        baseline,
+        spec.space.get("parameters", {}),
+        training_set.input_shape,
+        len(training_set.classes),
+        follow=("precision",) if spec.precision_rule else (),
     )
     ablated: dict[str, list[Training]] = {}
     for choice in choices:

@@ -51,13 +51,17 @@ def each(
     parameters: Mapping[str, Mapping[str, Any]],
     input_shape: tuple[int, int, int],
     n_classes: int,
+    *,
+    follow: Sequence[str] = (),
 ) -> list[SetBack]:
     """All choices in which the two differ, each set back alone or in the smallest group that is valid together.
 
     `parameters` are those of the study's space, as Space.describe gives them. Choices that can only be set back
-    together are one entry.
+    together are one entry. Fields that `follow` from the network are no choices, and stay as the champion's.
     """
-    sides = _Sides(champion.configuration, baseline.configuration, parameters, (input_shape, n_classes))
+    kept = {name: value for name, value in champion.configuration.values().items() if name in follow}
+    usual = Configuration.from_values({**baseline.configuration.values(), **kept})
+    sides = _Sides(champion.configuration, usual, parameters, (input_shape, n_classes))
     found: dict[str, SetBack] = {}
     for name in sides.choices:
         one = sides.set_back(name, champion.epochs)

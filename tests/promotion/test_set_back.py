@@ -154,3 +154,11 @@ def test_another_network_of_the_user_is_one_choice(untraced):
     }  # fmt: skip
     assert found["network"].configuration.model == baseline.configuration.model
     assert found["lr"].configuration.model == champion.configuration.model
+
+
+def test_a_field_that_follows_from_the_network_is_no_choice_and_stays_as_the_champions():
+    champion, baseline = of(batch_norm=True, precision="bfloat16"), of()
+    (choice,) = each(champion, baseline, {}, *IMAGES, follow=("precision",))
+    assert choice.name == "batch_norm"
+    assert choice.configuration == Configuration.from_values({"precision": "bfloat16"})
+    assert list(set_back(champion, baseline)) == ["batch_norm", "precision"]

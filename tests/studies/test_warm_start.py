@@ -9,6 +9,7 @@ import pytest
 from sweeper.engine.base import Failure
 from sweeper.errors import UsageError
 from sweeper.events import State
+from sweeper.models.precision import PrecisionRule, Resolution
 from sweeper.studies import lifecycle, retry, trial_records, warm_start
 from tests.sweep.sweeps import Sweep
 
@@ -196,3 +197,18 @@ def test_failed_configuration_of_the_other_study_is_retried_although_it_has_a_sc
     trials, frozen = trial_records.records(sweep.study), sweep.study.get_trials(deepcopy=False)
     failed = [trial.number for trial in trials if trial.state == State.FAILED]
     assert retry._failed(trials, frozen) == failed == [first.number]
+
+
+def test_networks_of_a_study_in_another_precision_are_tried_first_in_this_ones_and_their_scores_are_not_learnt(
+    tmp_path, old
+):
+    sweep = Sweep(tmp_path, overrides=("precision=auto",))
+    sweep.space = sweep.space.resolved(Resolution(PrecisionRule("avx512_bf16", 1), (1, 28, 28), 10))
+    planned = begun(sweep)
+    assert [trial.number for trial in planned.first] == [trial.number for trial in best_of(old)[:5]]
+    assert not planned.scores
+    assert "none of its trials inside this space has one" in planned.told
+    trials = sweep.run(worse, trials=len(sweep.space.variants) + 5)
+    tried = [trial.configuration for trial in trials if trial.warm_start]
+    assert {one.train.precision for one in tried} == {"bfloat16"}
+    assert [one.model for one in tried] == [trial.configuration.model for trial in best_of(old)[:5]]
