@@ -54,7 +54,10 @@ LONG_SECONDS = 3600
     help="Ablate an ablated study once more, with other --seeds. Without this, its ablation is only shown.",
 )
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before an ablation of more than an hour.")
-@device_options(jobs_help="Trainings at once: auto is one per usable core, or one per GPU.  [default: auto]")
+@device_options(
+    jobs_help="Trainings at once: auto is one per usable core, as far as memory suffices, but on a CUDA device at "
+    "most 8.  [default: auto]"
+)
 @max_bytes_option
 @data_dir_option
 @offline_option

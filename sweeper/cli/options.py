@@ -244,7 +244,7 @@ def device_options(*, jobs_help: str) -> Decorator:
                 type=JobsPerGpu(),
                 metavar="auto|N",
                 help="Trainings at once on each GPU, in one process with CUDA graphs; auto finds the fastest "
-                "number.  [default: one, without graphs]",
+                "number.  [default: processes without graphs, by --jobs]",
             ),
             click.option(
                 "--worker-memory",

@@ -82,7 +82,10 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Make this champion the registered one even if it is worse, cannot be compared, or a person chose the other.",
 )
-@device_options(jobs_help="Trainings at once: auto is one per usable core, or one per GPU.  [default: auto]")
+@device_options(
+    jobs_help="Trainings at once: auto is one per usable core, as far as memory suffices, but on a CUDA device at "
+    "most 8.  [default: auto]"
+)
 @max_bytes_option
 @data_dir_option
 @offline_option

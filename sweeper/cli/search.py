@@ -80,7 +80,8 @@ if TYPE_CHECKING:
     help="The machine that ran the study last is gone: wait 20 s, not 90 s, for a sign of life from its process.",
 )
 @device_options(
-    jobs_help="Trials at once: auto is one per usable core, as far as memory suffices, or one per GPU.  [default: auto]"
+    jobs_help="Trials at once: auto is one per usable core, as far as memory suffices, but on a CUDA device at most 8 "
+    "and a quarter of the trials.  [default: auto]"
 )
 @click.option(
     "--sampler",

@@ -82,7 +82,10 @@ _NOT_WITH_FROM = {
     help="Draw the learning curves beside those of this MLflow run (its id), as curves/comparison.png in the "
     "training's own run, even if the training is already complete. Repeatable.",
 )
-@device_options(jobs_help="Folds and repeats at once: auto is one per usable core, or one per GPU.  [default: auto]")
+@device_options(
+    jobs_help="Folds and repeats at once: auto is one per usable core, as far as memory suffices, but on a CUDA device "
+    "at most 8.  [default: auto]"
+)
 @source_options
 @code_option
 @store_options

@@ -1,5 +1,6 @@
 """Assigns trainings to workers, and retries, requeues or abandons failed trainings."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -154,7 +155,7 @@ class Dispatcher(Generic[Subject]):
                     task.epoch_began = self._watchdog.now
                     event = self._epoch(task, message)
                     if event.new:
-                        self._tune(worker, message.images_per_second)
+                        self._tune(worker)
                     yield task, event
                     continue
                 case Note(text=text):
@@ -244,11 +245,11 @@ class Dispatcher(Generic[Subject]):
             self._watchdog.end_epoch()
         return Epoch(metrics, new)
 
-    def _tune(self, worker: int, images_per_second: float) -> None:
-        """Passes an epoch's speed to the tuner of the worker's process, if the process has one."""
+    def _tune(self, worker: int) -> None:
+        """Tells the tuner of the worker's process, if the process has one, that an epoch has ended."""
         workers = self._process_of[worker]
         if workers in self._tuners:
-            self._tuners[workers].record_epoch(self.running[worker], images_per_second, self._tasks_of(workers))
+            self._tuners[workers].record_epoch(self.running[worker], time.monotonic(), self._tasks_of(workers))
 
     def _tasks_of(self, workers: range) -> list[Task[Subject]]:
         """The tasks that the process with these workers is training."""

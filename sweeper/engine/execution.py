@@ -9,7 +9,8 @@ class Execution:
 
     A process trains `at_once` trials; with `tunes_concurrency`, the dispatcher may find that fewer are better. With
     `graphs`, steps run as CUDA graphs. `worker_memory` is the most private memory that a process may hold, in bytes,
-    None for no limit; it does not change results, nor does the `engine`, that of DeviceOptions. `required_processor` is
+    None for no limit, and `gpu_memory` the most of a GPU's memory that torch may take in a process, None for all of it;
+    these do not change results, nor does the `engine`, that of DeviceOptions. `required_processor` is
     the kind on which trainings began (process.processor), empty if none did: a cluster uses no other.
     """
 
@@ -17,6 +18,7 @@ class Execution:
     threads: int
     layout: str
     worker_memory: int | None = None
+    gpu_memory: int | None = None
     at_once: int = 1
     graphs: bool = False
     tunes_concurrency: bool = False
@@ -30,11 +32,13 @@ class Execution:
 
     @property
     def trial_memory(self) -> int | None:
-        """The most memory that a trial can have, in bytes: its worker's limit or the smallest GPU; None if unknown."""
+        """The most memory that a trial can have, in bytes: of its worker or of the smallest GPU; None if unknown."""
         if not self.devices[0].startswith("cuda"):
             return self.worker_memory
         if self.engine == "ray":  # the GPUs are elsewhere
             return None
+        if self.gpu_memory is not None:
+            return self.gpu_memory
         import torch
 
         return min(torch.cuda.get_device_properties(device).total_memory for device in self.devices)

@@ -17,17 +17,22 @@ from sweeper.process import processor
 
 
 def plan_execution(
-    options: DeviceOptions, data_bytes: int, environment: Mapping[str, str], most_jobs: int = sys.maxsize
+    options: DeviceOptions,
+    data_bytes: int,
+    environment: Mapping[str, str],
+    most_jobs: int = sys.maxsize,
+    n_trainings: int | None = None,
 ) -> Execution:
     """Plans the workers for these options, at most `most_jobs`. `data_bytes` is the data's size.
 
+    `n_trainings` are those of a whole search, which learns from them; None for trainings that do not wait for others.
     Connects to the cluster that they name, if any. Raises UsageError, and SweeperError if that cannot be used.
     """
     if options.engine == "inline":
         return inline.plan(options, data_bytes, environment)
     if options.engine == "ray":
-        return ray_plan.plan(options, most_jobs)
-    return local_plan.plan(options, data_bytes, environment, most_jobs)
+        return ray_plan.plan(options, most_jobs, n_trainings)
+    return local_plan.plan(options, data_bytes, environment, most_jobs, n_trainings)
 
 
 def processor_of(execution: Execution) -> str:

@@ -69,11 +69,13 @@ def make(
     *,
     variants: Sequence[str],
     most_jobs: int = sys.maxsize,
+    n_trials: int | None = None,
     all_data: bool = False,
     searched: bool = False,
 ) -> Plan:
     """Loads and splits the data, checks that the networks of `variants` fit, and plans at most `most_jobs` workers.
 
+    `n_trials` are those of a search, which learns from them; None where none waits for another.
     Pretrained weights are had for the variants and, if the space is `searched`, for all networks that it may draw.
     With `all_data`, the only split trains on all images of the parts, and scores on none. Raises SweeperError, and
     UsageError if there are too few images or the space does not fit them.
@@ -107,7 +109,8 @@ def make(
     pretrained = pretrained_weights.found(
         space.pretrained(variants, searched=searched), training_set, offline=source.offline, listener=listener
     )
-    execution = plan_execution(device, training_set.images.nbytes, os.environ, most_jobs)
+    n_trainings = None if n_trials is None else n_trials * protocol.n_trainings
+    execution = plan_execution(device, training_set.images.nbytes, os.environ, most_jobs, n_trainings)
     precisions = {space.variant(name).configuration.train.precision for name in variants}
     if searched and "precision" in space.parameters:
         precisions.update(space.parameters["precision"].choices)

@@ -61,6 +61,7 @@ def prepare(request: SearchRequest, listener: Listener) -> Prepared:
         request.device,
         listener,
         variants=list(space.variants),
+        n_trials=None if options.variants_only else options.trials,
         searched=not options.variants_only,
     )
     n_images, training_set = len(planned.splits[0].validation), planned.training_set

@@ -52,6 +52,14 @@ def limit(n_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
 
 
+def limit_gpu(device: "torch.device", n_bytes: int) -> None:
+    """Limits what torch takes of the GPU's memory in this process: beyond it, an allocation is out of memory."""
+    import torch
+
+    total = torch.cuda.get_device_properties(device).total_memory
+    torch.cuda.set_per_process_memory_fraction(min(1.0, n_bytes / total), device)
+
+
 def is_out_of_memory(error: BaseException, *, limited: bool = False) -> bool:
     """Whether an error means a lack of memory, in any of the ways that Python and torch have to say so.
 
@@ -89,13 +97,13 @@ def is_of_the_device(error: BaseException) -> bool:
 
 
 class Share:
-    """The memory that this process takes from now on, against what it can have: the rest of its limit, or the GPU.
+    """The memory that this process takes from now on, against what it can have: the rest of its limit, or the GPU's.
 
     Only for a process that has trained nothing before: what earlier trials have left behind would count as taken.
     """
 
     def __init__(self, device: "torch.device", limited_to: int | None) -> None:
-        self._device = device
+        self._device, self._limit = device, limited_to
         self._rest = None if limited_to is None else limited_to - _status("VmData")
         self._before = _status("VmPeak")
 
@@ -108,7 +116,7 @@ class Share:
 
         requested = _requested_bytes(error)
         if self._device.type == "cuda":
-            total = torch.cuda.get_device_properties(self._device).total_memory
+            total = self._limit or torch.cuda.get_device_properties(self._device).total_memory
             return torch.cuda.max_memory_reserved(self._device) + requested >= OWN_SHARE * total
         # The peak of the address space: Linux records no peak of the memory that counts against the limit, and the peak
         # of resident memory also counts the pages of torch's libraries.

@@ -1,9 +1,10 @@
 from collections import deque
-from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
+from sweeper.engine import dispatcher
 from sweeper.engine.base import BatchesDone, Died, Failure, Lost
 from sweeper.engine.dispatcher import Dispatcher, Epoch, Task
 from sweeper.engine.job import TrialJob, TrialResult
@@ -306,14 +307,16 @@ def test_process_that_ends_by_itself_before_it_has_its_data_counts_once(tmp_path
                 list(shift.dispatcher.wait(0))
 
 
-def test_width_that_is_to_be_found_out_grows_while_it_pays(tmp_path):
+def test_width_that_is_to_be_found_out_grows_while_it_pays(monkeypatch, tmp_path):
     """Four trials are as fast together as each alone; eight are no faster than four."""
-    widths = []
+    clock, widths = [0.0], []
+    monkeypatch.setattr(dispatcher, "time", SimpleNamespace(monotonic=lambda: clock[0]))
 
     def script(number, epoch):
-        n_running = len(shift.dispatcher.running)
+        n_running = max(1, len(shift.dispatcher.running))
         widths.append(n_running)
-        return replace(metrics(epoch, 0.5), images_per_second=1000.0 * min(1, 4 / max(1, n_running)))
+        clock[0] += max(1, n_running / 4) / n_running
+        return metrics(epoch, 0.5)
 
     shift = Shift(tmp_path, script, 8, 8, per_process=8, tunes_concurrency=True, epochs=30)
     shift.work()

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sweeper.engine.execution import Execution
 from sweeper.engine.options import DeviceOptions
@@ -16,12 +16,29 @@ WORKER_BYTES = 3 << 29
 # Torch's libraries, the training of a LeNet-5 and the leftovers of 150 earlier trainings take 1 GiB of the limit. The
 # rest is a reserve.
 LEAST_WORKER_BYTES = 5 << 28
+# A small network keeps a GPU busy for a fifth of the time and its process a core, by estimate: nothing is measured yet.
+MOST_GPU_WORKERS = 8
+# Planned for each process on a GPU, all by estimate: of the GPU's memory for CUDA itself and for a training beside its
+# images, and of the machine's memory.
+CUDA_BYTES, GPU_TRAINING_BYTES, GPU_WORKER_BYTES = 1 << 30, 2 << 30, 3 << 30
+# The sampler learns little from a search of which more than this share runs at once.
+LARGEST_SHARE_AT_ONCE = 0.25
+# In an older torch, a step that cannot be captured in a graph spoils the process for all of its trainings: allocations
+# that fail no longer fall back on cached memory (pytorch#180395).
+GRAPHS_SINCE = "2.13"
 
 
 def plan(
-    options: DeviceOptions, data_bytes: int, environment: Mapping[str, str], most_jobs: int = sys.maxsize
+    options: DeviceOptions,
+    data_bytes: int,
+    environment: Mapping[str, str],
+    most_jobs: int = sys.maxsize,
+    n_trainings: int | None = None,
 ) -> Execution:
-    """Plans the workers for these options, at most `most_jobs`. `data_bytes` is the data's size. Raises UsageError."""
+    """Plans the workers for these options, at most `most_jobs`. `data_bytes` is the data's size. Raises UsageError.
+
+    `n_trainings` are those of a whole search, which learns from them; None for trainings that do not wait for others.
+    """
     device, jobs, jobs_per_gpu = options.device, options.jobs, options.jobs_per_gpu
     worker_memory = options.worker_memory
     found = _devices(device)
@@ -32,8 +49,9 @@ def plan(
             raise UsageError(f"trials can share a CUDA device only, got {found[0]} (--jobs-per-gpu)")
         if jobs is not None:
             raise UsageError("give one of --jobs and --jobs-per-gpu, got both")
+        check_graphs()
         used = found[:most_jobs]
-        at_once = min(jobs_per_gpu or MOST_PER_GPU, math.ceil(most_jobs / len(used)))
+        at_once = min(jobs_per_gpu or most_to_try(n_trainings, len(used)), math.ceil(most_jobs / len(used)))
         tunes = jobs_per_gpu == 0
         return Execution(tuple(used), 1, "channels_last", at_once=at_once, graphs=True, tunes_concurrency=tunes)
     if found == ["cpu"]:
@@ -46,8 +64,58 @@ def plan(
         if worker_memory is None and left is not None and sys.platform == "linux":
             worker_memory = max(WORKER_BYTES, left // jobs)
         return Execution(("cpu",) * jobs, threads=1, layout="channels_last", worker_memory=worker_memory)
-    jobs = min(jobs or len(found), most_jobs)
-    return Execution(tuple(found[i % len(found)] for i in range(jobs)), threads=1, layout="channels_last")
+    on_cuda = found[0].startswith("cuda")
+    if jobs is None:
+        jobs = len(found) * (_workers_a_gpu(found, data_bytes, environment, n_trainings) if on_cuda else 1)
+    jobs = min(jobs, most_jobs)
+    most_a_gpu = math.ceil(jobs / len(found))
+    gpu_memory = None
+    if on_cuda and most_a_gpu > 1:  # equal shares, so that what a trial needs, and not its neighbours, prunes it
+        gpu_memory = max(GPU_TRAINING_BYTES, _smallest_gpu(found) // most_a_gpu - CUDA_BYTES)
+    devices = tuple(found[i % len(found)] for i in range(jobs))
+    return Execution(devices, threads=1, layout="channels_last", gpu_memory=gpu_memory)
+
+
+def most_to_try(n_trainings: int | None, n_gpus: int) -> int:
+    """The highest number of trainings at once on each GPU that is tried to find the fastest."""
+    if n_trainings is None:
+        return MOST_PER_GPU
+    return max(1, min(MOST_PER_GPU, math.ceil(LARGEST_SHARE_AT_ONCE * n_trainings / n_gpus)))
+
+
+def check_graphs() -> None:
+    """Raises UsageError if this torch cannot be relied on for trainings that share a process."""
+    import torch
+
+    if torch.__version__ < GRAPHS_SINCE:
+        raise UsageError(
+            f"CUDA graphs need PyTorch {GRAPHS_SINCE} or newer, got {torch.__version__}, in which a step that cannot "
+            "be captured spoils the process for all its trials; --jobs N trains in N processes without graphs "
+            "(--jobs-per-gpu)"
+        )
+
+
+def _workers_a_gpu(
+    found: Sequence[str], data_bytes: int, environment: Mapping[str, str], n_trainings: int | None
+) -> int:
+    """How many processes share each GPU, where no option says it: each trains one trial at a time, without graphs."""
+    limits = [
+        MOST_GPU_WORKERS,
+        most_to_try(n_trainings, len(found)),
+        usable_cores(environment) // len(found),
+        _smallest_gpu(found) // (CUDA_BYTES + GPU_TRAINING_BYTES + data_bytes),
+    ]
+    memory = available_memory()
+    if memory is not None:
+        limits.append((memory - data_bytes) // (GPU_WORKER_BYTES * len(found)))
+    return max(1, min(limits))
+
+
+def _smallest_gpu(found: Sequence[str]) -> int:
+    """The memory in bytes of the GPU that has the least."""
+    import torch
+
+    return min(torch.cuda.get_device_properties(device).total_memory for device in found)
 
 
 def check_worker_memory(n_bytes: int, devices: list[str]) -> None:

@@ -42,8 +42,9 @@ class WorkerSetup:
     """The settings that every worker gets once: the folder of the images that it may see, and how to compute.
 
     `scalings` holds (mean, std) by channel for each fold, or for the only split. `memory` is the most private memory
-    that a worker may hold, in bytes; None is no limit. With `graphs`, steps run as CUDA graphs. `code` are files of
-    users' networks, as the command has read them. `read` gives a fold's images where they are in no folder.
+    that a worker may hold, in bytes, and `gpu_memory` that of its GPU; None is no limit. With `graphs`, steps run as
+    CUDA graphs. `code` are files of users' networks, as the command has read them. `read` gives a fold's images where
+    they are in no folder.
     """
 
     images_folder: Path
@@ -52,6 +53,7 @@ class WorkerSetup:
     threads: int
     layout: str
     memory: int | None = None
+    gpu_memory: int | None = None
     graphs: bool = False
     code: Sequence[code_files.CodeFile] = ()
     read: Callable[[int], tuple[ImagesAndLabels, ImagesAndLabels]] | None = None
@@ -66,6 +68,7 @@ class WorkerSetup:
             threads=execution.threads,
             layout=execution.layout,
             memory=execution.worker_memory,
+            gpu_memory=execution.gpu_memory,
             graphs=execution.graphs,
             code=code_files.in_use(),
         )
@@ -121,8 +124,10 @@ def work(connections: Sequence[Connection], setup: WorkerSetup, device_name: str
     for file in setup.code:
         code_files.use(file)
     device = arithmetic.use(device_name, setup.threads)
+    if setup.gpu_memory is not None:
+        memory.limit_gpu(device, setup.gpu_memory)
     folds = _Folds(setup, device)
-    share = _FirstShare(device, setup.memory)
+    share = _FirstShare(device, setup.gpu_memory if device.type == "cuda" else setup.memory)
     if len(connections) == 1:
         if setup.graphs:  # one stream for all trials: torch keeps memory for every stream that ever multiplied matrices
             torch.cuda.set_stream(torch.cuda.Stream(device))

@@ -3,16 +3,16 @@
 import math
 
 from sweeper.engine.execution import Execution
-from sweeper.engine.local.plan import check_worker_memory
+from sweeper.engine.local.plan import check_graphs, check_worker_memory, most_to_try
 from sweeper.engine.options import DeviceOptions
 from sweeper.engine.ray import cluster
 from sweeper.errors import UsageError, plain
-from sweeper.validators import MOST_PER_GPU
 
 
-def plan(options: DeviceOptions, most_jobs: int) -> Execution:
+def plan(options: DeviceOptions, most_jobs: int, n_trainings: int | None = None) -> Execution:
     """Plans at most `most_jobs` jobs at once; connects to the cluster. Raises UsageError and SweeperError.
 
+    `n_trainings` are those of a whole search; None for trainings that do not wait for others.
     More actors than the cluster has room for wait for nodes that come later.
     """
     if options.jobs_per_gpu is not None and options.jobs is not None:
@@ -37,8 +37,9 @@ def plan(options: DeviceOptions, most_jobs: int) -> Execution:
         return Execution((device,) * n_actors, 1, "channels_last", worker_memory=memory, engine="ray")
     if device != "cuda":
         raise UsageError(f"trials can share a CUDA device only, got {device} (--jobs-per-gpu)")
+    check_graphs()
     n_actors = min(n_places, most_jobs)
-    at_once = min(options.jobs_per_gpu or MOST_PER_GPU, math.ceil(most_jobs / n_actors))
+    at_once = min(options.jobs_per_gpu or most_to_try(n_trainings, n_actors), math.ceil(most_jobs / n_actors))
     tunes = options.jobs_per_gpu == 0
     return Execution(
         (device,) * n_actors,

@@ -1,6 +1,11 @@
 import os
+import re
+from collections import Counter
+from types import SimpleNamespace
 
 import pytest
+import torch
+from torch.torch_version import TorchVersion
 
 from sweeper.engine.local import plan
 from sweeper.engine.options import DeviceOptions
@@ -42,17 +47,81 @@ def test_no_more_workers_than_there_is_work_and_each_has_its_share_of_all_memory
     assert len(plan.plan(DeviceOptions("cpu", jobs=12), 0, {}, most_jobs=3).devices) == 3
     assert len(plan.plan(DeviceOptions("cpu", jobs=2), 0, {}, most_jobs=3).devices) == 2
     machine.setattr(plan, "_devices", lambda device: ["cuda:0", "cuda:1"])
+    machine.setattr(plan, "_smallest_gpu", lambda found: 80 * GIB)
     assert plan.plan(DeviceOptions("cuda"), 0, {}, most_jobs=1).devices == ("cuda:0",)
 
 
-def test_gpus_have_a_worker_each(monkeypatch):
-    import torch
+@pytest.fixture
+def gpus(machine):
+    """Two GPUs of 80 GiB in that machine; `gpus` sets other numbers of GPUs, and of their GiB."""
+    sizes = [80, 80]
+    machine.setattr(torch.cuda, "is_available", lambda: True)
+    machine.setattr(torch.cuda, "device_count", lambda: len(sizes))
+    machine.setattr(
+        torch.cuda,
+        "get_device_properties",
+        lambda device: SimpleNamespace(total_memory=sizes[int(device.removeprefix("cuda:"))] * GIB),
+    )
 
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert plan.plan(DeviceOptions("auto"), 0, {}).devices == ("cuda:0", "cuda:1")
+    def have(*gibibytes):
+        sizes[:] = gibibytes
+
+    return have
+
+
+@pytest.mark.parametrize(
+    ("sizes", "n_trainings", "expected"),
+    [
+        ([80], None, 8),  # a training with folds, a promotion
+        ([80], 50, 8),
+        ([80], 32, 8),
+        ([80], 20, 5),  # the sampler should learn from three of four
+        ([80], 9, 3),
+        ([80], 1, 1),
+        ([80, 80], 50, 14),  # at most a quarter of them: seven on each
+        ([80, 80, 80, 80], 1000, 16),  # a core for each
+        ([8], 50, 2),  # 3 GiB for each
+        ([2], 50, 1),
+        ([80, 8], 50, 4),
+    ],
+)
+def test_processes_share_gpus_by_what_trials_cores_and_memory_allow(gpus, sizes, n_trainings, expected):
+    gpus(*sizes)
+    planned = plan.plan(DeviceOptions("cuda"), 0, {}, n_trainings=n_trainings)
+    assert len(planned.devices) == expected
+    counts = Counter(planned.devices)
+    assert max(counts.values()) - min(counts.values()) == 0
+    assert (planned.at_once, planned.graphs, planned.threads, planned.kind) == (1, False, 1, "cuda")
+
+
+def test_images_and_the_machines_memory_leave_fewer_processes_on_a_gpu(gpus, machine):
+    gpus(80)
+    assert len(plan.plan(DeviceOptions("cuda"), 13 * GIB, {}).devices) == 5
+    machine.setattr(plan, "available_memory", lambda: 7 * GIB)
+    assert len(plan.plan(DeviceOptions("cuda"), 0, {}).devices) == 2
+    machine.setattr(plan, "available_memory", lambda: GIB)
+    assert len(plan.plan(DeviceOptions("cuda"), 0, {}).devices) == 1
+    machine.setattr(plan, "available_memory", lambda: None)
+    assert len(plan.plan(DeviceOptions("cuda"), 0, {"SLURM_CPUS_PER_TASK": "3"}).devices) == 3
+
+
+def test_processes_of_a_gpu_have_equal_shares_of_its_memory_and_one_by_itself_has_all(gpus):
+    gpus(80, 40)
+    assert plan.plan(DeviceOptions("cuda", jobs=2), 0, {}).gpu_memory is None
+    shared = plan.plan(DeviceOptions("cuda", jobs=3), 0, {})
+    assert shared.gpu_memory == 40 * GIB // 2 - plan.CUDA_BYTES
+    assert shared.trial_memory == shared.gpu_memory
+    assert plan.plan(DeviceOptions("cuda", jobs=60), 0, {}).gpu_memory == plan.GPU_TRAINING_BYTES
+    assert plan.plan(DeviceOptions("cuda", jobs_per_gpu=8), 0, {}).gpu_memory is None
+    assert plan.plan(DeviceOptions("cuda", jobs=2), 0, {}).trial_memory == 40 * GIB
+
+
+def test_gpus_are_shared_in_turn(gpus):
+    assert plan.plan(DeviceOptions("auto"), 0, {}, most_jobs=5).devices == (
+        "cuda:0", "cuda:1", "cuda:0", "cuda:1", "cuda:0"
+    )  # fmt: skip
     assert plan.plan(DeviceOptions("cuda", jobs=3), 0, {}).devices == ("cuda:0", "cuda:1", "cuda:0")
-    assert plan.plan(DeviceOptions("cuda:1"), 0, {}).devices == ("cuda:1",)
+    assert plan.plan(DeviceOptions("cuda:1"), 0, {}, n_trainings=4).devices == ("cuda:1",)
     assert plan.plan(DeviceOptions("cuda:1,cuda:0", jobs=3), 0, {}).devices == (
         "cuda:1",
         "cuda:0",
@@ -70,6 +139,7 @@ def test_gpus_have_a_worker_each(monkeypatch):
 
 def test_trials_that_share_a_gpu_are_workers_of_one_process_and_trained_from_graphs(monkeypatch):
     monkeypatch.setattr(plan, "_devices", lambda device: ["cuda:0", "cuda:1"])
+    monkeypatch.setattr(plan, "_smallest_gpu", lambda found: 80 * GIB)
     shared = plan.plan(DeviceOptions("cuda", jobs_per_gpu=3), 0, {})
     assert (shared.devices, shared.at_once, shared.kind) == (("cuda:0", "cuda:1"), 3, "cuda, graphs")
     assert shared.workers == ["cuda:0"] * 3 + ["cuda:1"] * 3
@@ -79,10 +149,25 @@ def test_trials_that_share_a_gpu_are_workers_of_one_process_and_trained_from_gra
     assert plan.plan(DeviceOptions("cuda", jobs_per_gpu=8), 0, {}, most_jobs=1).workers == ["cuda:0"]
     sought = plan.plan(DeviceOptions("cuda:0", jobs_per_gpu=0), 0, {})
     assert (sought.at_once, sought.tunes_concurrency) == (plan.MOST_PER_GPU, True)
+    # At most a quarter of a search's trials, where the number is sought.
+    assert plan.plan(DeviceOptions("cuda", jobs_per_gpu=0), 0, {}, n_trainings=100).at_once == 13
+    assert plan.plan(DeviceOptions("cuda", jobs_per_gpu=0), 0, {}, n_trainings=50).at_once == 7
+    assert plan.plan(DeviceOptions("cuda", jobs_per_gpu=16), 0, {}, n_trainings=50).at_once == 16
     with pytest.raises(UsageError, match="give one of --jobs and --jobs-per-gpu, got both"):
         plan.plan(DeviceOptions("cuda", jobs=2, jobs_per_gpu=3), 0, {})
     with pytest.raises(UsageError, match=r"limited on a CPU only, got cuda:0 \(--worker-memory\)"):
         plan.plan(DeviceOptions("cuda", worker_memory=2 << 30, jobs_per_gpu=3), 0, {})
+
+
+@pytest.mark.parametrize("version", ["2.10.0", "2.11.0+cu130", "2.12.1"])
+def test_trials_share_no_process_where_a_failed_capture_would_spoil_it(monkeypatch, version):
+    monkeypatch.setattr(plan, "_devices", lambda device: ["cuda:0"])
+    monkeypatch.setattr(torch, "__version__", TorchVersion(version))
+    refusal = rf"^CUDA graphs need PyTorch 2.13 or newer, got {re.escape(version)}, .*--jobs N .*\(--jobs-per-gpu\)$"
+    with pytest.raises(UsageError, match=refusal):
+        plan.plan(DeviceOptions("cuda", jobs_per_gpu=3), 0, {})
+    monkeypatch.setattr(torch, "__version__", TorchVersion("2.13.0"))
+    assert plan.plan(DeviceOptions("cuda", jobs_per_gpu=3), 0, {}).graphs
 
 
 def test_trials_share_no_device_but_a_gpu():
@@ -124,6 +209,7 @@ def test_too_little_memory_for_a_worker_is_refused_with_the_least(machine):
 
 def test_memory_of_workers_on_a_gpu_is_not_limited(monkeypatch):
     monkeypatch.setattr(plan, "_devices", lambda device: ["cuda:0"])
+    monkeypatch.setattr(plan, "_smallest_gpu", lambda found: 80 * GIB)
     assert plan.plan(DeviceOptions("cuda", jobs=2), 0, {}).worker_memory is None
     with pytest.raises(UsageError, match=r"on a CPU only, got cuda:0 \(--worker-memory\)"):
         plan.plan(DeviceOptions("cuda", jobs=2, worker_memory=4 * GIB), 0, {})
