@@ -1,13 +1,14 @@
-"""Speed of every way to train on one GPU, as shares of the GPU's limits. Takes eight minutes.
+"""Speed of every way to train on one GPU, as shares of the GPU's limits. Takes eight minutes, by estimate.
 
     python benchmarks/gpu.py
 
 Images are noise of the shapes of Fashion-MNIST and CIFAR-10, because speed does not depend on what they show. Each
-measurement times whole epochs once, after the epochs that set things up, and without validation. The limits are
-measured too: the rate of a large matrix product, and of a large copy. A network's share of the matrix rate counts the
-products of its forward pass and, backward, those for the gradients of each layer's weights and input (except the first
-layer's input). Its share of the copy rate counts the bytes of each layer's map: written and read forward, and read
-again backward, where its gradient is written and read too.
+measurement times whole epochs once, after the epochs that set things up, and without validation; the rows "in turn"
+time all that a worker does in three trials, from building the network to the last checkpoint. The limits are measured
+too: the rate of a large matrix product, and of a large copy. A network's share of the matrix rate counts the products
+of its forward pass and, backward, those for the gradients of each layer's weights and input (except the first layer's
+input). Its share of the copy rate counts the bytes of each layer's map: written and read forward, and read again
+backward, where its gradient is written and read too.
 
 The script needs the dependencies of the packages for training, models and data, but not Optuna and MLflow. If both are
 installed, it ends with a whole search of 50 trials on Fashion-MNIST, which must be found or downloaded. The time to
@@ -30,9 +31,10 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+import in_checkout  # noqa: F401 (before sweeper)
 import numpy as np
 import torch
-from gpu_ways import LAYOUT, Case, cases, in_processes, in_threads, network, not_captured, with_loader
+from gpu_ways import LAYOUT, Case, cases, in_processes, in_threads, in_turn, network, not_captured, with_loader
 
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.data.source import DataSource
@@ -101,6 +103,12 @@ def cells(case: Case, way: Callable[[], float], most: Limits) -> str:
     speed, (flops, n_bytes) = way(), work_of(case)
     rate = most.flops[case.configuration.train.precision]
     return f"{speed:,.0f} | {speed * flops / rate:.2%} | {speed * n_bytes / most.bytes:.2%}"
+
+
+def turns(case: Case, device: torch.device, n_threads: int, *, graphs: bool) -> float:
+    """The images a second of trials in turn, each of two epochs, with files that are deleted afterwards."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        return in_turn(case, device, n_threads, 2, Path(folder), graphs=graphs)
 
 
 def to_ninety(device: torch.device, convs: ConvNetConfig) -> str:
@@ -180,13 +188,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=8.0, help="skip measurements that have not run by then")
     parser.add_argument("--images", type=int, default=48_000, help="images per epoch")
     chosen = parser.parse_args(arguments)
+    # As in sweeper's workers.
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+    os.environ.setdefault("CUDA_DEVICE_MAX_CONNECTIONS", "32")
     device = torch.device(chosen.device)
     on_card = device.type == "cuda"
     if on_card and not torch.cuda.is_available():
         sys.exit("gpu.py: torch sees no CUDA device")
     end = time.monotonic() + 60 * chosen.minutes
-    # As in sweeper's workers.
-    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
     named = torch.cuda.get_device_name(device) if on_card else "a CPU"
     print(f"{named}, torch {torch.__version__}, CUDA {torch.version.cuda}, {os.cpu_count()} cores, {date.today()}\n")
     most = limits(device, 8192 if on_card else 512)
@@ -195,7 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("| way | images/s | of the matrix rate | of the copy rate |\n|---|---:|---:|---:|", flush=True)
 
     measured = cases(chosen.images)
-    lenet5 = measured.pop("LeNet-5")
+    lenet5, all_on = measured.pop("LeNet-5"), measured.pop("LeNet-5, all on")
     workers = min(8, os.cpu_count() or 1) if on_card else 0
     # The DataLoader runs first: the others apply the settings of sweeper's workers, which a typical script lacks.
     ways: list[tuple[str, Case, Callable[[], float]]] = [
@@ -210,6 +219,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ways += [
             (f"LeNet-5, eager, {n} processes", lenet5, partial(in_processes, lenet5, device, n)) for n in PROCESSES
         ]
+    ways.append(("LeNet-5, eager, in turn", all_on, partial(turns, all_on, device, 1, graphs=False)))
+    if on_card:
+        ways.append(
+            ("LeNet-5, graphs, 16 at once, trials in turn", all_on, partial(turns, all_on, device, 16, graphs=True))
+        )
     for case in measured.values():
         ways.append((f"{case.name}, eager", case, partial(in_threads, case, device, 1, 1, graphs=False)))
         if on_card:

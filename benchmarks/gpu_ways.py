@@ -2,16 +2,22 @@
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any, NoReturn
 
+import in_checkout  # noqa: F401 (before sweeper)
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from sweeper.config import Configuration, ConvNetConfig, TimmConfig, TrainConfig
+from sweeper.engine.job import TrialJob, train_trial
+from sweeper.events import Note
 from sweeper.models.families import build
+from sweeper.training import memory
 from sweeper.training.device_data import DeviceImages, TrainingData
 from sweeper.training.loop import fit
 
@@ -28,6 +34,7 @@ class Case:
     shape: tuple[int, int, int]
     n_images: int
     configuration: Configuration
+    layout: torch.memory_format = LAYOUT
 
 
 def cases(n_images: int) -> dict[str, Case]:
@@ -46,8 +53,11 @@ def cases(n_images: int) -> dict[str, Case]:
     in_bf16 = replace(large, train=replace(large.train, precision="bfloat16"))
     resnet = Configuration(TimmConfig(model_name="resnet18"), TrainConfig(batch_size=128))
     colour = (3, 32, 32)
+    train = TrainConfig(rotation=10.0, translation=0.1, erasing_p=0.2)
+    all_on = Configuration(ConvNetConfig(padding=(2, 0, 0), dropout=0.3, batch_norm=True), train)
     return {
         "LeNet-5": Case("LeNet-5", (1, 28, 28), n_images, lenet5),
+        "LeNet-5, all on": Case("LeNet-5 with dropout and augmentation", (1, 28, 28), n_images, all_on),
         "8 convs": Case("8 convs, batches of 32", colour, n_images, deep),
         "8 convs, large": Case("8 convs, batches of 1,024", colour, n_images, large),
         "8 convs, bfloat16": Case("8 convs, batches of 1,024, bfloat16", colour, n_images, in_bf16),
@@ -100,7 +110,7 @@ def in_threads(case: Case, device: torch.device, n_trials: int, epochs: int, *, 
     The first two epochs, in which graphs are captured, do not count. Raises RuntimeError if graphs cannot be captured.
     """
     _settle(device)
-    data = _data(case, device)
+    data = noise(case, device)
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     streams = [torch.cuda.Stream(device) for _ in range(n_trials)] if device.type == "cuda" else []
@@ -142,6 +152,79 @@ def in_threads(case: Case, device: torch.device, n_trials: int, epochs: int, *, 
     return n_trials * epochs * case.n_images / (ended - started)
 
 
+def in_turn(
+    case: Case,
+    device: torch.device,
+    n_threads: int,
+    epochs: int,
+    folder: Path,
+    *,
+    graphs: bool,
+    n_trials: int = 3,
+    tell: Callable[[str], None] | None = None,
+) -> float:
+    """Images a second of threads that each train `n_trials` trials one after another, as a worker's threads do.
+
+    Counted is all of it: networks are built, graphs captured, a sixth of the images is validated on after every epoch,
+    checkpoints are written to `folder`, and memory is given back. `tell` gets a line for steps that are not captured;
+    without it they are an error.
+    """
+    _settle(device)
+    whole = noise(case, device)
+    n_held_out = case.n_images // 6
+    held_out = DeviceImages(whole.train.images[:n_held_out], whole.train.labels[:n_held_out])
+    data = replace(whole, validation=held_out)
+    on_card = device.type == "cuda"
+    streams = [torch.cuda.Stream(device) for _ in range(n_threads)] if on_card else []
+    errors: list[Exception] = []
+
+    def train(number: int) -> None:
+        try:
+            if on_card:
+                torch.cuda.set_device(device)
+                torch.cuda.set_stream(streams[number])
+            for trial in range(n_trials):
+                place = folder / f"{number}-{trial}"
+                place.mkdir(parents=True)
+                job = TrialJob(number, case.configuration, epochs, number * n_trials + trial, place, "noise")
+                for message in train_trial(job, data, graphs=graphs):
+                    if isinstance(message, Note):
+                        (tell or not_captured)(message.text)
+                memory.give_back(device, alone=n_threads == 1)
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=train, args=(number,), daemon=True) for number in range(n_threads)]
+    if on_card:
+        torch.cuda.synchronize(device)
+    started = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return n_threads * n_trials * epochs * case.n_images / (time.perf_counter() - started)
+
+
+class TimedLock:
+    """A lock that adds up how long threads have waited for it, and holds the longest wait, in seconds."""
+
+    def __init__(self, lock: Any) -> None:
+        self._lock = lock
+        self.waited = self.longest = 0.0
+        self.n_taken = 0
+
+    def __enter__(self) -> None:
+        began = time.perf_counter()
+        self._lock.acquire()
+        seconds = time.perf_counter() - began  # counted with the lock held
+        self.waited, self.longest, self.n_taken = self.waited + seconds, max(self.longest, seconds), self.n_taken + 1
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
+
+
 def in_processes(case: Case, device: torch.device, n_processes: int) -> float:
     """Images a second of trials that train together, each in a process of its own, without graphs."""
     context = get_context("spawn")
@@ -170,7 +253,7 @@ def in_processes(case: Case, device: torch.device, n_processes: int) -> float:
 def _in_process(case: Case, device: torch.device, seed: int, barrier: Any, results: Any) -> None:
     try:
         _settle(device)
-        training = fit(network(case, device, seed), _data(case, device), case.configuration.train, epochs=2, seed=seed)
+        training = fit(network(case, device, seed), noise(case, device), case.configuration.train, epochs=2, seed=seed)
         next(training)
         barrier.wait()
         results.put(next(training).images_per_second)
@@ -181,7 +264,7 @@ def _in_process(case: Case, device: torch.device, seed: int, barrier: Any, resul
 def network(case: Case, device: torch.device, seed: int) -> nn.Module:
     """The case's network, on the device."""
     torch.default_generator.manual_seed(seed)
-    return build(case.configuration.model, case.shape, 10).to(device).to(memory_format=LAYOUT)
+    return build(case.configuration.model, case.shape, 10).to(device).to(memory_format=case.layout)
 
 
 def not_captured(text: str) -> NoReturn:
@@ -195,10 +278,11 @@ def _settle(device: torch.device) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
-def _data(case: Case, device: torch.device) -> TrainingData:
+def noise(case: Case, device: torch.device) -> TrainingData:
+    """Images of noise in the case's shape and number as the train part, and an empty validation part."""
     images, labels = (torch.from_numpy(array).to(device) for array in _images(case))
     mean, std = torch.full((2, 1, case.shape[0], 1, 1), 127.0, device=device)
-    return TrainingData(DeviceImages(images, labels), DeviceImages(images[:0], labels[:0]), mean, std, 10, LAYOUT)
+    return TrainingData(DeviceImages(images, labels), DeviceImages(images[:0], labels[:0]), mean, std, 10, case.layout)
 
 
 def _images(case: Case) -> tuple[np.ndarray, np.ndarray]:

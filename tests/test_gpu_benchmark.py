@@ -53,6 +53,7 @@ def test_every_way_of_a_cpu_has_its_row():
     assert [row.split(" | ")[0].removeprefix("| ") for row in rows] == [
         "LeNet-5, DataLoader",
         "LeNet-5, eager",
+        "LeNet-5, eager, in turn",
         "8 convs, batches of 32, eager",
         "8 convs, batches of 1,024, eager",
         "8 convs, batches of 1,024, bfloat16, eager",
@@ -63,7 +64,7 @@ def test_every_way_of_a_cpu_has_its_row():
 
 def test_nothing_begins_once_the_time_is_over():
     _, *rows = run(0)
-    assert len(rows) == 6
+    assert len(rows) == 7
     assert all("not measured: no time left" in row for row in rows)
 
 
