@@ -55,6 +55,7 @@ def search(
         use_code(code)
         found = space_of(space, source, overrides, notes.append)
         show(Step("Importing PyTorch, Optuna and MLflow"))
+        from sweeper.promotion.head_start import idle_jobs
         from sweeper.sweep.request import SearchRequest
         from sweeper.sweep.run import run
 
@@ -78,7 +79,7 @@ def search(
                 name = event.study  # `new` may have changed it
             show(event)
 
-        outcome = run(request, listener, stop)
+        outcome = run(request, listener, stop, idle_jobs)
         if outcome.stopped == "SIGINT":
             raise KeyboardInterrupt(f"study {name} is saved; the same call goes on from here")
     return Study(

@@ -244,6 +244,7 @@ def search(
 
 def _run(request: "SearchRequest", *, quiet: bool, verbose: bool) -> "SearchOutcome":
     from sweeper.events import SweepStarted
+    from sweeper.promotion.head_start import idle_jobs
     from sweeper.runs.stop import StopRequest
     from sweeper.sweep.run import run
 
@@ -258,7 +259,7 @@ def _run(request: "SearchRequest", *, quiet: bool, verbose: bool) -> "SearchOutc
                     study = event.study  # --new may have changed the name
                 show(event)
 
-            return run(request, listener, stop)
+            return run(request, listener, stop, idle_jobs)
     except SystemExit:
         note(f"To resume: {resume_command(request, study)}")
         raise

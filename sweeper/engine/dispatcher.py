@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
+from sweeper.engine.backfill import Backfill
 from sweeper.engine.base import BatchesDone, Died, Engine, Failure, Lost
 from sweeper.engine.concurrency_tuner import ConcurrencyTuner
 from sweeper.engine.job import TrialJob, TrialResult
@@ -50,6 +51,7 @@ class Dispatcher(Generic[Subject]):
     """Assigns tasks to the workers of an engine, and keeps track of them until they end.
 
     `record_processor` gets the kind of processor or GPU that trains (Engine.processor), before the first task begins.
+    `fill` gives workers without a task other jobs, which are in no task's way.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Dispatcher(Generic[Subject]):
         )
         self.running: dict[int, Task[Subject]] = {}  # by worker
         self.requeued: deque[Task[Subject]] = deque()  # resumed before any new task begins
+        self.backfill = Backfill(engine)
         self._watchdog = Watchdog()
         self._unexplained_deaths = 0  # deaths of workers, in a row, that no task has caused
         self._waiting = ""  # what workers without a place wait for, as the listener was told
@@ -72,7 +75,7 @@ class Dispatcher(Generic[Subject]):
         """A worker that may get the next task, from the process that trains the fewest; None if there is none."""
         if len(self.running) == len(self.engine):
             return None
-        for workers in sorted(self._processes, key=lambda workers: len(self._tasks_of(workers))):
+        for workers in sorted(self._processes, key=self._load):
             at_once = self.engine.at_once(workers[0])
             if any(task.retried for task in (*self._tasks_of(workers), *self.requeued)):
                 at_once = min(at_once, 1)  # a retried task trains alone, to show how much memory it takes by itself
@@ -81,6 +84,14 @@ class Dispatcher(Generic[Subject]):
             if len(self._tasks_of(workers)) < at_once:
                 return next(worker for worker in workers if worker not in self.running)
         return None
+
+    def fill(self, next_job: Callable[[], TrialJob | None], at_once: int) -> None:
+        """Begins other jobs on workers without a task, while at most `at_once` trainings run beside each other."""
+        while 0 < len(self.running) < at_once - len(self.backfill) and not self.backfill.gave_up:
+            worker = self.idle()
+            if worker is None or worker in self.backfill or (job := next_job()) is None:
+                return
+            self.backfill.begin(worker, job)
 
     def lacks_place(self) -> bool:
         """Whether nothing runs because no worker has a place yet; `wait` returns once that changes."""
@@ -93,12 +104,13 @@ class Dispatcher(Generic[Subject]):
     def begin(self, worker: int, task: Task[Subject]) -> bool:
         """Gives an idle worker a task. A task that ran out of memory before gets a process that holds nothing else.
 
-        Returns False if that process has to wait for a place: then the task is requeued.
+        So does one whose worker trains another job. Returns False if that process has to wait for a place: then the
+        task is requeued.
         """
         if not self._recorded:
             self._record_processor(self.engine.processor)
             self._recorded = True
-        if task.retried:
+        if self.backfill.leave(worker) or task.retried:
             self.engine.renew(worker)
             if not self.engine.at_once(worker):
                 self.requeued.appendleft(task)
@@ -213,7 +225,7 @@ class Dispatcher(Generic[Subject]):
 
     def _listen(self, seconds: float) -> list[tuple[int, Any]]:
         """The workers' messages; kills the processes of workers that hang, and adds these deaths."""
-        messages = self.engine.wait(seconds)
+        messages = self.backfill.handle(self.engine.wait(seconds))
         self._tell_waiting()
         self._watchdog.advance()
         for worker, message in messages:
@@ -254,6 +266,10 @@ class Dispatcher(Generic[Subject]):
     def _tasks_of(self, workers: range) -> list[Task[Subject]]:
         """The tasks that the process with these workers is training."""
         return [self.running[worker] for worker in workers if worker in self.running]
+
+    def _load(self, workers: range) -> tuple[int, bool]:
+        """How much the process with these workers has to do: a job that is no task counts least."""
+        return len(self._tasks_of(workers)), any(worker in self.backfill for worker in workers)
 
     def _release(self, worker: int) -> None:
         self.running.pop(worker).epoch_began = None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
+CPUS = Path("/sys/devices/system/cpu")
 # Memory that the kernel frees for whoever needs it: pages of files, which count as used by the group that read them.
 # The names are those of cgroup version 2; in version 1 they begin with total_ for a group with those under it.
 _RECLAIMABLE = ("inactive_file", "active_file")
@@ -22,6 +23,14 @@ def usable_cores(environment: Mapping[str, str]) -> int:
     if allotted.isdigit() and int(allotted) > 0:
         limits.append(int(allotted))
     return min(limits)
+
+
+def physical_cores(environment: Mapping[str, str]) -> int:
+    """As `usable_cores`, but the threads of a core count once, where the system tells them."""
+    usable = usable_cores(environment)
+    if not hasattr(os, "sched_getaffinity"):
+        return usable
+    return min(usable, len({_threads_of_core(cpu) for cpu in os.sched_getaffinity(0)}))
 
 
 def available_memory() -> int | None:
@@ -42,6 +51,14 @@ def available_memory() -> int | None:
             if most is not None and used is not None:
                 limits.append(max(0, most - max(0, used - _reclaimable(folder))))
     return min(limits, default=None)
+
+
+def _threads_of_core(cpu: int) -> str:
+    """The threads of the core that has this one, as a list of numbers."""
+    try:
+        return (CPUS / f"cpu{cpu}" / "topology" / "thread_siblings_list").read_text().strip()
+    except OSError:
+        return str(cpu)
 
 
 def _cgroup_folders() -> list[Path]:

@@ -95,6 +95,22 @@ def select(
     return found
 
 
+def certain(trials: Sequence[TrialRecord], spec: StudySpec, top: int, n_open: int) -> list[TrialRecord]:
+    """The baseline, then the trials that stay among the `top` best whatever the `n_open` open ones will score.
+
+    A promotion of the `top` best retrains them. Empty if the study cannot be promoted.
+    """
+    baseline = baseline_of(spec)
+    if baseline is None:
+        return []
+    try:
+        first = _baseline_trial(trials, baseline, spec.metric)
+    except SweeperError:
+        return []
+    leaders = distinct(trials, spec.metric)[: max(0, top - n_open)]
+    return [first, *(trial for trial in leaders if trial.configuration != baseline)]
+
+
 def check_exports(finalists: Sequence[Finalist], input_shape: tuple[int, int, int], n_classes: int) -> None:
     """Raises SweeperError, before hours of training, for a network that could not be registered afterwards."""
     for finalist in finalists:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sweeper.config import Configuration
 from sweeper.data.splits import Indices
 from sweeper.data.training_set import TrainingSet
 from sweeper.engine.base import Engine
@@ -117,31 +118,41 @@ class PromotionJobs:
         images, labels = self.training_set.images[part], self.training_set.labels[part]
         return Predictions.of(self.spec.metric, labels, [self.logits(training, images) for training in trainings])
 
-    def _training(self, finalist: Finalist, stem: str, name: str, seed: int, part: str) -> Training:
+    def fresh_job(self, trial: int, configuration: Configuration, epochs: int, number: int) -> tuple[str, TrialJob]:
+        """The key and the job of `fresh_seed` for a trial of the search."""
+        seed = derive_seed(self.spec.seed, "fresh", number)
+        return self._job(trial, configuration, epochs, f"seed-{number}", seed, "train")
+
+    def _job(
+        self, trial: int, configuration: Configuration, epochs: int, stem: str, seed: int, part: str
+    ) -> tuple[str, TrialJob]:
         spec = self.spec
         # What decides the weights besides configuration, seed and epochs; a stored identity depends on the order.
         data = (spec.data_sha256, spec.split_sha256, spec.mean, spec.std)
         arithmetic = (self.execution.kind, self.execution.threads, self.execution.layout)
         job = TrialJob(
-            number=finalist.trial,
-            configuration=finalist.configuration,
-            epochs=finalist.epochs,
+            number=trial,
+            configuration=configuration,
+            epochs=epochs,
             seed=seed,
             folder=Path(),
             data_key=json.dumps([part, *data, *arithmetic]),
             test_flip=spec.protocol.test_flip,
-            pretrained=pretrained_weights.for_job(spec, finalist.configuration.model),
+            pretrained=pretrained_weights.for_job(spec, configuration.model),
         )
-        key = key_of(f"trial-{finalist.trial}-{stem}", job.identity)
-        job = replace(job, folder=self.store.training_folder(self.study_name, self.study_id, key))
+        key = key_of(f"trial-{trial}-{stem}", job.identity)
+        return key, replace(job, folder=self.store.training_folder(self.study_name, self.study_id, key))
+
+    def _training(self, finalist: Finalist, stem: str, name: str, seed: int, part: str) -> Training:
+        key, job = self._job(finalist.trial, finalist.configuration, finalist.epochs, stem, seed, part)
         tags = {"sweeper.study": self.study_name, "sweeper.trial": str(finalist.trial), "sweeper.part": part}
         artifacts = texts(
-            spec,
+            self.spec,
             finalist.configuration,
             epochs=finalist.epochs,
             seed=seed,
             input_shape=self.training_set.input_shape,
-            preprocessing=self.training_set.preprocessing(spec.data_options),
+            preprocessing=self.training_set.preprocessing(self.spec.data_options),
             classes=self.training_set.classes,
         )
         return Training(key, name, job, tags, artifacts)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from sweeper.data.source import DataSource
 from sweeper.errors import SweeperError
 from sweeper.events import Listener, Note
-from sweeper.promotion import recorded, test_evaluation
+from sweeper.promotion import head_start, recorded, test_evaluation
 from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.jobs import PromotionJobs
 from sweeper.promotion.outcome import PromotionOutcome
@@ -93,6 +93,7 @@ class LastSteps:
         outcome = recorded.with_champion(outcome, self.registry)
         self.tracker.log_text(None, {promotions.PRINTED: json.dumps(outcome.summary(), indent=2)})
         self._describe(outcome)
+        head_start.discard(self.jobs)
         for entrant in outcome.entrants:
             try:
                 self.registry.set_verdict(outcome.model_name, entrant.version, outcome.sentences)

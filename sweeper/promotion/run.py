@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 import numpy as np
 import optuna
@@ -16,7 +17,7 @@ from sweeper.engine.start import plan_execution
 from sweeper.errors import SweeperError, UsageError, plain
 from sweeper.events import Listener, Note, State, Step
 from sweeper.promotion import finalists as final
-from sweeper.promotion import incumbent, recorded, study_data, test_evaluation, verdict
+from sweeper.promotion import head_start, incumbent, recorded, study_data, test_evaluation, verdict
 from sweeper.promotion.comparisons import compare_configurations, shrinkage
 from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.jobs import PromotionJobs
@@ -260,7 +261,8 @@ class _Promotion:
         return self.tracker.close(closing_patience(reason))
 
     def _train(self, trainings: Sequence[Training], what: str, train: Indices, validation: Indices) -> bool:
-        done = self.runner.run(trainings, what, lambda: self.jobs.workers(train, validation))
+        take_over = partial(head_start.take_over, self.jobs, trainings, self.listener)
+        done = self.runner.run(trainings, what, lambda: self.jobs.workers(train, validation), take_over)
         # A stop that came too late for the last training must still end the promotion.
         return done and not self.stop.reason
 

@@ -86,10 +86,17 @@ class BatchRunner:
         self.metric = metric  # the objective whose values are shown
         self.diverged: dict[str, str] = {}  # the reason for each diverged training, by key
 
-    def run(self, trainings: Sequence[Training], what: str, start_workers: Callable[[], Engine]) -> bool:
+    def run(
+        self,
+        trainings: Sequence[Training],
+        what: str,
+        start_workers: Callable[[], Engine],
+        prepare: Callable[[str], None] = lambda processor: None,
+    ) -> bool:
         """Runs the trainings that are not done yet; if a loss is not finite, `diverged` holds the reason.
 
-        Returns False if a stop was requested before the end. Raises SweeperError if a training fails in another way.
+        `prepare` gets the kind of processor or GPU that trains, before the first training begins. Returns False if a
+        stop was requested before the end. Raises SweeperError if a training fails in another way.
         """
         waiting = deque(
             Task(training.name, training.job, _Entry(training, number), reported=self.tracker.last_epoch(training.run))
@@ -98,10 +105,15 @@ class BatchRunner:
         )
         if not waiting:
             return True
+
+        def begin(kind: str) -> None:
+            self._record_processor(kind)
+            prepare(kind)
+
         with storage_errors.translated(self.store):
             self.listener(Step("Starting the workers"))
             engine = start_workers()
-            dispatcher: Dispatcher[_Entry] = Dispatcher(engine, self.listener, self._record_processor)
+            dispatcher: Dispatcher[_Entry] = Dispatcher(engine, self.listener, begin)
             try:
                 self._announce_start(trainings, len(waiting), what, len(engine))
                 self.stop.saving = True

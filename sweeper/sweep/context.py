@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import optuna
 
+from sweeper.engine.job import TrialJob
 from sweeper.events import Listener
 from sweeper.images.preprocessing import Preprocessing
 from sweeper.runs.stop import StopRequest
@@ -31,6 +32,8 @@ class Context:
 
     `input_shape` is (channels, height, width), and `preprocessing` that of the images. `check_owned` raises StudyLost
     if the study is another process's by now. `memory` is the most that one trial can have, in bytes, None if unknown.
+    Once no trial is left to start, `idle_job` gives the next job for a worker that has none, None if there is none; it
+    gets the number of open trials. At most `room` trainings then run at once.
     """
 
     study: optuna.Study
@@ -46,3 +49,5 @@ class Context:
     stop: StopRequest
     check_owned: Callable[[], None] = lambda: None
     memory: int | None = None
+    idle_job: Callable[[int], TrialJob | None] | None = None
+    room: int = 0

@@ -1,6 +1,7 @@
 """Coordinates a sweep in the one process that owns it: gives trials to workers and acts on what they report."""
 
 from contextlib import suppress
+from functools import partial
 from statistics import fmean
 
 from sweeper.engine.base import Engine, Failure
@@ -40,6 +41,7 @@ class Coordinator:
         self.study, self.spec, self.limits, self.store = context.study, context.spec, context.limits, context.store
         self.tracker, self.listener, self.stop = context.tracker, context.listener, context.stop
         self.check_owned = context.check_owned
+        self.idle_job, self.room = context.idle_job, context.room
         end_trials_with_results(self.study)
         self.recorder = Recorder(context)
         self.finisher = TrialFinisher(context, self.recorder)
@@ -118,6 +120,8 @@ class Coordinator:
         while (worker := self.dispatcher.idle()) is not None:
             task = self.queue.next_task()
             if task is None:
+                if self.idle_job is not None and not self.stop.reason:
+                    self.dispatcher.fill(partial(self.idle_job, len(self.queue.open)), self.room)
                 return
             self.recorder.start_training(task.subject.proposal, task.job)
             if self.dispatcher.begin(worker, task):

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,14 +10,18 @@ from typing import Any
 import optuna
 
 from sweeper.data import lookup
+from sweeper.engine import backfill
 from sweeper.engine.base import Engine
+from sweeper.engine.job import TrialJob
 from sweeper.engine.no_workers import NoWorkers
 from sweeper.evaluation.constant import Constant
 from sweeper.events import Listener, Note, State, Step
 from sweeper.runs import run_metadata
 from sweeper.runs.end_on_failure import ends_on_failure
+from sweeper.runs.plan import Plan
 from sweeper.runs.stop import StopRequest, closing_patience
 from sweeper.runs.variant_result import VariantResult
+from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 from sweeper.studies import (
     lifecycle,
@@ -98,8 +102,17 @@ class SearchOutcome:
         }
 
 
-def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> SearchOutcome:
-    """Runs the search to its end, or until `stop` is requested. Raises SweeperError and UsageError."""
+# Gives Context.idle_job for a study, by its plan and the kind of processor or GPU that trains.
+IdleJobs = Callable[[optuna.Study, Plan, Store, str, Listener], Callable[[int], TrialJob | None]]
+
+
+def run(
+    request: SearchRequest, listener: Listener, stop: StopRequest, idle_jobs: IdleJobs | None = None
+) -> SearchOutcome:
+    """Runs the search to its end, or until `stop` is requested. Raises SweeperError and UsageError.
+
+    `idle_jobs` makes the jobs for workers that have no trial left to train.
+    """
     started = time.monotonic()
     prepared = prepare(request, listener)
     stop.check()
@@ -139,11 +152,12 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
         for text in retry_out_of_memory(study, memory):
             listener(Note(text))
         workers: Engine = NoWorkers()
+        working = stack.enter_context(ExitStack())
         if has_work(study, options.trials):
             listener(Step("Starting the workers"))
             kind = processor.of(study) or planned.execution.required_processor
             workers = planned.on(kind).start_workers(store, name, study_id)
-            stack.callback(workers.close)
+            working.callback(workers.close)
             stop.check()
         # The workers start first: they import torch while MLflow creates or opens its tables.
         tracker = Tracker(
@@ -193,8 +207,12 @@ def run(request: SearchRequest, listener: Listener, stop: StopRequest) -> Search
                 stop=stop,
                 check_owned=ownership.check,
                 memory=memory,
+                idle_job=idle_jobs and idle_jobs(study, planned, store, workers.processor, listener),
+                # Where time ends trials, nothing more may run beside them than must.
+                room=backfill.room(planned.execution, os.environ) if options.trial_timeout is None else 0,
             )
             Coordinator(context, workers).run()
+            working.close()  # what idle workers train goes on in another command
             ownership.check()
             stopped = stop.reason  # a later signal no longer changes how the sweep ended
             earlier = study.user_attrs.get("seconds", 0.0)

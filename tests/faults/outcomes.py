@@ -77,10 +77,15 @@ def weights(store: Path, trial: Trial) -> dict[str, bytes]:
 
 
 def epoch_lines(store: Path, study: str, trial: int | None = None) -> int:
-    """How many epochs the workers have trained, according to their logs: of one trial or of all."""
+    """How many epochs of one trial or of all the workers have trained, according to their logs.
+
+    Those of fresh seeds, which idle workers train for a promotion, are none of a trial's.
+    """
     number = r"\d+" if trial is None else trial
     logs = (store / "logs").glob(f"{study}-????????/worker-*.log")
-    return sum(len(re.findall(rf"^trial {number}, .*\bepoch \d+:", log.read_text(), re.M)) for log in logs)
+    return sum(
+        len(re.findall(rf"^trial {number}, (?!fresh seed).*\bepoch \d+:", log.read_text(), re.M)) for log in logs
+    )
 
 
 def partial_files(store: Path) -> list[Path]:

@@ -45,6 +45,25 @@ def test_slurm_bounds_the_cores(machine, text, cores):
     assert resources.usable_cores({"SLURM_CPUS_PER_TASK": text}) == cores
 
 
+@pytest.mark.parametrize(
+    ("threads", "environment", "cores"),
+    [
+        (["0,8", "0,8", "1,9"], {}, 2),
+        (["0", "1", "2"], {}, 3),
+        ([], {}, 3),  # the system does not tell them
+        (["0", "1", "2"], {"SLURM_CPUS_PER_TASK": "2"}, 2),
+    ],
+)
+def test_threads_of_a_core_are_one_physical_core(machine, tmp_path, threads, environment, cores):
+    cpus = (0, 8, 1)
+    machine.setattr(os, "sched_getaffinity", lambda pid: set(cpus))
+    machine.setattr(resources, "CPUS", tmp_path)
+    for cpu, text in zip(cpus, threads, strict=False):
+        (tmp_path / f"cpu{cpu}" / "topology").mkdir(parents=True)
+        (tmp_path / f"cpu{cpu}" / "topology" / "thread_siblings_list").write_text(f"{text}\n")
+    assert resources.physical_cores(environment) == cores
+
+
 def test_memory_of_a_control_group_counts(monkeypatch, tmp_path):
     group(monkeypatch, tmp_path / "g", memory_max="1000000", memory_current="400000")
     assert resources.available_memory() == 600_000

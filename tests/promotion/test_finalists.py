@@ -6,7 +6,7 @@ import pytest
 
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.errors import SweeperError
-from sweeper.promotion.finalists import TIE_BREAKERS, Finalist, ordered, select
+from sweeper.promotion.finalists import TIE_BREAKERS, Finalist, certain, ordered, select
 from sweeper.promotion.options import PREFERENCES
 from sweeper.promotion.predictions import Predictions
 from sweeper.studies.spec import StudySpec
@@ -329,3 +329,29 @@ def test_a_baseline_that_breaks_a_limit_comes_last_however_accurate_and_small(sh
 @pytest.mark.parametrize("prefer", PREFERENCES)
 def test_a_single_finalist_leads(prefer):
     assert order([finalist(4)], {4: right(0.5)}, prefer) == [4]
+
+
+@pytest.mark.parametrize(("n_open", "expected"), [(0, [0, 2, 3]), (1, [0, 2]), (2, [0]), (9, [0])])
+def test_certain_are_the_baseline_and_who_stays_among_the_best_whatever_open_trials_score(n_open, expected):
+    trials = [baseline_record(0.3), record(1, 0.6), record(2, 0.9), record(3, 0.8), record(4, None, state="running")]
+    found = [trial.number for trial in certain(trials, spec(), 2, n_open)]
+    assert found == expected
+    for scores in ([], [0.95], [0.95, 0.94])[n_open : n_open + 1]:
+        later = [*trials[:4], *(record(4 + i, score) for i, score in enumerate(scores))]
+        assert set(expected) <= set(numbers(selected(later)))
+
+
+def test_baseline_that_leads_takes_no_place_of_others_among_the_certain():
+    trials = [baseline_record(0.9), record(1, 0.6), record(2, 0.8)]
+    assert [trial.number for trial in certain(trials, spec(), 2, 0)] == [0, 2]
+    assert [trial.number for trial in certain(trials, spec(), 2, 1)] == [0]
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_baseline_is_certain_however_its_trial_has_ended_or_not(state):
+    assert [trial.number for trial in certain([baseline_record(None, state=state)], spec(), 2, 1)] == [0]
+
+
+def test_nothing_is_certain_in_a_study_that_cannot_be_promoted():
+    assert certain([record(1, 0.6)], spec(), 2, 0) == []
+    assert certain([baseline_record()], replace(spec(), space={}), 2, 0) == []

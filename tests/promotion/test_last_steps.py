@@ -9,13 +9,14 @@ from sweeper.images.image_set import PixelFormat
 from sweeper.promotion import last_steps, recorded
 from sweeper.promotion.last_steps import LastSteps
 from sweeper.promotion.options import PromotionOptions
+from sweeper.store.layout import StoreOptions
 from sweeper.tracking import promotions
 from tests.promotion.finals import finalist
 from tests.promotion.test_outcome import outcome
 
 
 @pytest.fixture
-def steps(monkeypatch):
+def steps(monkeypatch, tmp_path):
     """The last steps of a promotion with these options, and what they have logged and tested, in order."""
     done = []
     monkeypatch.setattr(recorded, "with_tests", lambda outcome, ledger, study_id: outcome)
@@ -30,9 +31,11 @@ def steps(monkeypatch):
         assert key is None
         done.extend((name, json.loads(text)) for name, text in files.items())
 
+    store = StoreOptions(tmp_path).resolve({})
+
     def made(**options):
         jobs = SimpleNamespace(
-            study_name="mine", study_id="x", spec=SimpleNamespace(metric="accuracy"),
+            study_name="mine", study_id="x", store=store, spec=SimpleNamespace(metric="accuracy"),
             training_set=SimpleNamespace(pixel_format=PixelFormat((1, 28, 28))),
         )  # fmt: skip
         request = SimpleNamespace(options=PromotionOptions(**options), command=["sweeper", "promote"], store=None)

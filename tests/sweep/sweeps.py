@@ -40,7 +40,19 @@ class Sweep:
         self.tracker = FakeTracker()
         self.events = []
 
-    def run(self, script=steady, *, n_workers=1, stop=None, listener=None, memory=None, prepare=None, **limits):
+    def run(
+        self,
+        script=steady,
+        *,
+        n_workers=1,
+        stop=None,
+        listener=None,
+        memory=None,
+        prepare=None,
+        idle_job=None,
+        room=0,
+        **limits,
+    ):
         study = lifecycle.open_study(self.storage, "study", self.spec, self.space)
         self.pool = FakePool(script, n_workers)
         if prepare:
@@ -59,6 +71,8 @@ class Sweep:
             listener=lambda event: (self.events.append(event), listener and listener(event)),
             stop=self.stop,
             memory=memory,
+            idle_job=idle_job,
+            room=room,
         )
         Coordinator(context, self.pool).run()
         return trial_records.records(study)
