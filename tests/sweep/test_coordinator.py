@@ -1,6 +1,7 @@
 import math
 import sqlite3
 import time
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -818,3 +819,40 @@ def test_study_that_is_deleted_from_the_storage_meanwhile_is_told_in_one_line(tm
     with pytest.raises(SweeperError, match=r"^the study was deleted from Optuna's storage") as told:
         sweep.run(listener=delete, n_workers=2)
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("pruner", ["none", "halving"])
+def test_epochs_of_sixteen_workers_are_answered_in_rounds_and_cost_the_same_few_calls_each(
+    tmp_path, monkeypatch, pruner
+):
+    """As on a GPU whose trials share a process: an epoch takes a second, and sixteen end in it."""
+    calls = Counter()
+    for name in dir(optuna.storages.InMemoryStorage):
+        if name.startswith(("set_", "get_", "create_")):
+            method = getattr(optuna.storages.InMemoryStorage, name)
+
+            def counted(storage, *arguments, name=name, method=method, **options):
+                calls["writes" if name.startswith(("set_", "create_")) else name] += 1
+                return method(storage, *arguments, **options)
+
+            monkeypatch.setattr(optuna.storages.InMemoryStorage, name, counted)
+
+    def cost(n_epochs):
+        calls.clear()
+        waits = []
+
+        def prepare(pool):
+            pool.on_wait = lambda: waits.append(None)
+
+        sweep = Sweep(tmp_path, epochs=n_epochs, pruner=pruner)
+        trials = sweep.run(lambda job, epoch: 0.5, n_workers=16, trials=16, prepare=prepare)
+        assert [trial.epochs for trial in trials] == [n_epochs] * 16
+        assert sweep.tracker.epochs == {number: list(range(1, n_epochs + 1)) for number in range(16)}
+        return Counter(calls), len(waits)
+
+    (few, few_waits), (many, many_waits) = cost(10), cost(30)
+    assert many_waits - few_waits == 20  # one round for all epochs that have ended
+    more = {name: (many[name] - few[name]) / (20 * 16) for name in many}
+    assert more["writes"] <= 1.1  # its score, and with halving a rung's now and then
+    assert more["get_all_trials"] <= 0.1
+    assert sum(more.values()) <= 4
