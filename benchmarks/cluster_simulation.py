@@ -19,8 +19,10 @@ from sweeper.spaces.space import Space
 from sweeper.store.layout import StoreOptions
 from sweeper.studies import lifecycle
 from sweeper.studies.attributes import TRIAL, id_of
+from sweeper.studies.bulk_storage import BulkStorage
 from sweeper.studies.owned_storage import OwnedStorage
 from sweeper.studies.ownership import claimed
+from sweeper.studies.patient_storage import PatientStorage
 from sweeper.studies.spec import LOG_LOSS, StudySpec
 from sweeper.studies.storage import open_storage
 from sweeper.sweep.context import Context, Limits
@@ -34,7 +36,7 @@ from sweeper.training.epoch_metrics import EpochMetrics
 STORAGE, CHOICES, OUTBOX, WORKERS, REST = "storage", "choices", "outbox", "workers", "rest"
 # Whose time is whose share. Of calls within calls, the innermost counts.
 WATCHED: Mapping[str, tuple[type, ...]] = {
-    STORAGE: (OwnedStorage, *OwnedStorage.__bases__),
+    STORAGE: (OwnedStorage, *OwnedStorage.__bases__, BulkStorage, PatientStorage),
     CHOICES: (optuna.Study, optuna.Trial),
     OUTBOX: (Tracker,),
     WORKERS: (SimulatedWorkers,),

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import optuna
-from many_trials import timed, write_images
+from scale import timed, write_images
 
 from sweeper.store.layout import Store, StoreOptions
 from sweeper.studies.attributes import RESULT, TRIAL

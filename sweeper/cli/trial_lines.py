@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from rich.cells import cell_len, set_cell_size
@@ -133,9 +134,12 @@ def _name(trial: TrialRecord, longest: int) -> str:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, int | float):  # nothing to hide or to escape
+        return shortly(value)
     return "" if value is None else _one_line(shortly(value))
 
 
+@lru_cache(maxsize=1024)  # most columns have few different texts
 def _one_line(text: str) -> str:
     """The text as it is printed, which may be wider than it is stored."""
     return shown(" ".join(text.split()))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from sweeper.config.custom import CUSTOM, CustomConfig
@@ -40,7 +40,7 @@ class Configuration:
 
     def values(self) -> dict[str, Any]:
         """All fields in one flat dict (names are unique across model and training)."""
-        return {**self.model.values(), **asdict(self.train)}
+        return {**self.model.values(), **vars(self.train)}
 
     def key(self) -> str:
         """Canonical JSON: equal for equal configurations, and for those of stores that lack some of the fields."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import field, fields
+from functools import cache
 from typing import Any, TypeVar
 
 from sweeper.errors import UsageError
@@ -39,9 +40,15 @@ class Checked:
     """Checks every field of a dataclass on construction."""
 
     def __post_init__(self) -> None:
-        for f in fields(self):  # type: ignore[arg-type]
+        for name, rule in _rules(type(self)):  # type: ignore[arg-type]
             try:
-                value = f.metadata["rule"](getattr(self, f.name))
+                value = rule(getattr(self, name))
             except ValueError as error:
-                raise ValueError(f"{f.name} {error}") from None
-            object.__setattr__(self, f.name, value)
+                raise ValueError(f"{name} {error}") from None
+            object.__setattr__(self, name, value)
+
+
+@cache  # a list of trials makes thousands of objects
+def _rules(kind: type) -> list[tuple[str, Rule]]:
+    """The rule of each field."""
+    return [(f.name, f.metadata["rule"]) for f in fields(kind)]

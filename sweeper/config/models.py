@@ -1,7 +1,7 @@
 """The fields of networks, for each family."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from sweeper import validators
@@ -35,7 +35,7 @@ class ModelConfig(Checked):
 
     def values(self) -> Mapping[str, Any]:
         """What a space file and a run's parameters hold of the network, by name."""
-        return asdict(self)
+        return dict(vars(self))
 
     @property
     def weights(self) -> str:

@@ -7,12 +7,12 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from optuna.exceptions import StorageInternalError
-from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import column, func, select, table
 
 from sweeper.store import servers
 from sweeper.store.servers import ServerAway
+from sweeper.studies.bulk_storage import BulkStorage
 
 # A restart takes seconds, and a move to another machine or a recovery from the log perhaps a minute. The owner's claim
 # to the study would be void after ownership.STALE_SECONDS.
@@ -22,7 +22,7 @@ _TRIALS = table("trials", column("trial_id"), column("study_id"))
 Result = TypeVar("Result")
 
 
-class PatientStorage(RDBStorage):
+class PatientStorage(BulkStorage):
     """Optuna's storage on a server; `tell` gets a line when the server goes away, and one when it is back.
 
     After PATIENCE_SECONDS each operation raises StorageInternalError, and at once until the server answers again.
@@ -99,6 +99,7 @@ REPEATABLE = (
     "get_study_directions", "get_study_id_from_name", "get_study_name_from_id", "get_study_system_attrs",
     "get_study_user_attrs", "get_trial", "get_trial_id_from_study_id_trial_number", "set_study_system_attr",
     "set_study_user_attr", "set_trial_intermediate_value", "set_trial_system_attr", "set_trial_user_attr",
+    "write_changes",
 )  # fmt: skip
 
 
@@ -111,4 +112,4 @@ def _patient(operation: Callable[..., Any]) -> Callable[..., Any]:
 
 
 for _name in REPEATABLE:
-    setattr(PatientStorage, _name, _patient(getattr(RDBStorage, _name)))
+    setattr(PatientStorage, _name, _patient(getattr(BulkStorage, _name)))

@@ -7,13 +7,14 @@ from typing import Any
 
 import optuna
 from optuna.samplers import BaseSampler
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from sweeper.config import Configuration
 from sweeper.errors import SweeperError, plain
 from sweeper.spaces.space import Space
 from sweeper.studies.attributes import TRIAL, WARM_START
 from sweeper.studies.optuna_warnings import quiet
+from sweeper.studies.owned_storage import together
 from sweeper.studies.pruners import make_pruner
 from sweeper.studies.replay import finish_draw
 from sweeper.studies.samplers import make_sampler, shuffled_grid
@@ -68,7 +69,8 @@ class Proposer:
         self._seed, self._sampler = spec.seed, spec.sampler
         study.pruner = make_pruner(spec.pruner, spec.n_steps)
         self._variants_only = spec.variants_only
-        self._grid: dict[str, dict[str, Any]] | None = None
+        self._grid: dict[str, dict[str, Any]] | None = None  # the points that none of the first n_seen trials has
+        self._n_seen = 0
         if self._sampler == "grid":
             self._grid = {_key(point): point for point in shuffled_grid(space, self._seed)}
 
@@ -79,31 +81,35 @@ class Proposer:
             if TRIAL not in frozen.user_attrs and not frozen.user_attrs.get("comparator", False):
                 finish_draw(self.study, frozen._trial_id, self.space, self._new_sampler(frozen.number))
             self.study.sampler = self._new_sampler(frozen.number)
-            with quiet():
+            with quiet(), together(self.study):
                 proposals.append(self._proposal(Trial(self.study, frozen._trial_id)))
         return proposals
 
     def has_waiting(self) -> bool:
         """Whether a variant or a retried trial is enqueued."""
-        return bool(self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
+        return bool(self._waiting())
+
+    def _waiting(self) -> list[FrozenTrial]:
+        return self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
 
     def ask(self) -> Proposal | None:
         """The next proposal, recorded as running; None if a grid, or a study of only variants, is at its end."""
         trials = self.study.get_trials(deepcopy=False)
-        waiting = self.has_waiting()
+        waiting = self._waiting()
         if self._variants_only and not waiting:
             return None
         if self._grid is not None and not waiting:
-            asked = {_key(t.params) for t in trials}
-            point = next((point for key, point in self._grid.items() if key not in asked), None)
+            for trial in trials[self._n_seen :]:
+                self._grid.pop(_key(trial.params), None)
+            self._n_seen = len(trials)
+            point = next(iter(self._grid.values()), None)
             if point is None:
                 return None
             self.study.enqueue_trial(point)
         # Every proposal gets a new sampler with its own seed: otherwise a resumed study would restart the sampler's
         # sequence, and propose its first trials a second time.
-        n_asked = sum(t.state != TrialState.WAITING for t in trials)
-        self.study.sampler = self._new_sampler(n_asked)
-        with quiet():
+        self.study.sampler = self._new_sampler(len(trials) - len(waiting))
+        with quiet(), together(self.study):
             return self._proposal(self.study.ask())
 
     def _new_sampler(self, n_asked: int) -> BaseSampler:

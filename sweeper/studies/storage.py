@@ -14,6 +14,7 @@ from sweeper.store import databases, new_database
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 from sweeper.studies.attributes import SPEC
+from sweeper.studies.bulk_storage import BulkStorage
 from sweeper.studies.patient_storage import PatientStorage
 from sweeper.studies.storage_errors import reading
 
@@ -29,7 +30,7 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def open_storage(store: Store, tell: Callable[[str], None] = _say) -> RDBStorage:
+def open_storage(store: Store, tell: Callable[[str], None] = _say) -> BulkStorage:
     """Optuna's storage; SweeperError if its database cannot be used.
 
     `tell` gets a line when a server goes away later, and one when it is back.
@@ -42,7 +43,7 @@ def open_storage(store: Store, tell: Callable[[str], None] = _say) -> RDBStorage
         return _storage(store.storage, tell)
 
 
-def open_existing_storage(store: Store) -> RDBStorage | None:
+def open_existing_storage(store: Store) -> BulkStorage | None:
     """Optuna's storage, or None if its database does not exist yet; SweeperError if it cannot be used."""
     store.check_readable()
     return open_storage(store) if check_database(store) else None
@@ -58,12 +59,12 @@ def _usable(store: Store) -> Iterator[None]:
         raise SweeperError(f"Optuna's storage {redact(store.storage)} cannot be used: {message}") from error
 
 
-def _storage(url: str, tell: Callable[[str], None] = _say) -> RDBStorage:
+def _storage(url: str, tell: Callable[[str], None] = _say) -> BulkStorage:
     if not url.startswith("sqlite"):
         return PatientStorage(url, tell)
     # Optuna's check would load all its migration scripts each time; `check_database` compares the schemas, too.
     options = {"connect_args": {"timeout": databases.BUSY_SECONDS}}
-    return RDBStorage(url, engine_kwargs=options, skip_compatibility_check=True)
+    return BulkStorage(url, engine_kwargs=options, skip_compatibility_check=True)
 
 
 def _create(url: str) -> None:

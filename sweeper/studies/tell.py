@@ -9,6 +9,7 @@ from optuna.trial import Trial, TrialState
 from sweeper.events import State
 from sweeper.studies.attributes import RESULT
 from sweeper.studies.optuna_warnings import quiet
+from sweeper.studies.owned_storage import together
 from sweeper.studies.proposer import Proposal
 from sweeper.studies.trial_records import TrialRecord
 
@@ -24,8 +25,9 @@ def tell(
 
     `violated` gives, for each violated constraint, by how much; the sampler learns from it to avoid such trials.
     """
-    proposal.trial.set_user_attr(RESULT, {**result, "state": state, "violated": dict(violated or {})})
-    _end(study, proposal.trial)
+    with together(study):
+        proposal.trial.set_user_attr(RESULT, {**result, "state": state, "violated": dict(violated or {})})
+        _end(study, proposal.trial)
 
 
 def end_trials_with_results(study: optuna.Study) -> None:
@@ -56,6 +58,11 @@ def _end(study: optuna.Study, trial: Trial) -> None:
 
 def tell_duplicate(study: optuna.Study, proposal: Proposal, original: TrialRecord) -> None:
     """Ends a duplicate of a finished trial with that trial's result: the sampler learns from it; it is not counted."""
+    with together(study):
+        _tell_duplicate(study, proposal, original)
+
+
+def _tell_duplicate(study: optuna.Study, proposal: Proposal, original: TrialRecord) -> None:
     trial = proposal.trial
     trial.set_user_attr("duplicate_of", original.number)
     if proposal.outside_space:

@@ -105,15 +105,20 @@ def records(study: optuna.Study) -> list[TrialRecord]:
         run_id = attributes.get(f"{RUN_ID}:{frozen.number}")
         known, record = seen.get(frozen.number, (None, None))
         if known is not frozen or record is None:
-            with reading(f"trial {frozen.number} of study {plain(study.study_name)}"):
-                _check(frozen)
-                record = _record(frozen, run_id, spec)
+            record = record_of(study, frozen, run_id, spec)
         elif record.run_id != run_id:
             record = replace(record, run_id=run_id)
         seen[frozen.number] = frozen, record
         found.append(record)
     retried = {trial.retry_of for trial in found if trial.state != State.FAILED}
     return [replace(t, retried=True) if t.number in retried and t.state == State.PRUNED else t for t in found]
+
+
+def record_of(study: optuna.Study, frozen: FrozenTrial, run_id: str | None, spec: StudySpec) -> TrialRecord:
+    """The record of one trial, which does not say whether it is retried. Raises SweeperError if it cannot be read."""
+    with reading(f"trial {frozen.number} of study {plain(study.study_name)}"):
+        _check(frozen)
+        return _record(frozen, run_id, spec)
 
 
 def set_run_id(study: optuna.Study, number: int, run_id: str) -> None:

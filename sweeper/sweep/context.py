@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import optuna
 
@@ -12,6 +13,7 @@ from sweeper.runs.stop import StopRequest
 from sweeper.spaces.space import Space
 from sweeper.store.layout import Store
 from sweeper.studies.spec import StudySpec
+from sweeper.studies.trial_index import TrialIndex
 from sweeper.tracking.tracker import Tracker
 
 
@@ -51,3 +53,8 @@ class Context:
     memory: int | None = None
     idle_job: Callable[[int], TrialJob | None] | None = None
     room: int = 0
+
+    @cached_property
+    def trials(self) -> TrialIndex:
+        """The study's trials."""
+        return TrialIndex(self.study)

@@ -21,6 +21,7 @@ from sweeper.events import (
 )
 from sweeper.studies import processor, pruners, replay, storage_errors, trial_records
 from sweeper.studies.objective import METRICS, direction
+from sweeper.studies.owned_storage import together
 from sweeper.studies.ownership import StudyLost
 from sweeper.studies.tell import end_trials_with_results
 from sweeper.studies.trial_records import TrialRecord
@@ -208,16 +209,17 @@ class Coordinator:
         steps that an earlier process has reported, the pruner is asked only about the last one.
         """
         trial, histories = candidate.proposal.trial, [task.history for task in candidate.tasks]
-        if new:
-            done = histories if len(histories) == 1 else histories[:step]
-            trial.report(fmean(getattr(history[-1], self.metric) for history in done), step)
-        elif step != candidate.resumed_step:
+        if not new and step != candidate.resumed_step:
             return False
         candidate.resumed_step = 0  # a worker's death sends the step once more
         # Pruning at the last training or epoch saves nothing. The pruner is also asked about the baseline, because the
         # call alone enters a trial into the pruner's rungs. The pruner must not know of variants outside the space.
         asked = not last and not candidate.proposal.outside_space
-        prune = asked and (trial.should_prune() if new else replay.should_prune(self.study, trial))
+        with together(self.study):
+            if new:
+                done = histories if len(histories) == 1 else histories[:step]
+                trial.report(fmean(getattr(history[-1], self.metric) for history in done), step)
+            prune = asked and (trial.should_prune() if new else replay.should_prune(self.study, trial))
         if prune and candidate.prunable:
             unit = "epoch" if len(histories) == 1 else "training"
             self._decide(candidate, Decision(State.PRUNED, pruners.reason(self.spec.pruner, step, unit)))

@@ -36,7 +36,7 @@ class TrialQueue:
         self.study, self.spec, self.limits = context.study, context.spec, context.limits
         self.input_shape, self.classes = context.input_shape, context.classes
         self.dispatcher, self.recorder, self.finisher = dispatcher, recorder, finisher
-        self.listener, self.stop = context.listener, context.stop
+        self.listener, self.stop, self.trials = context.listener, context.stop, context.trials
         self.proposer = Proposer(context.study, context.space, context.spec)
         self.unfinished = deque(self.proposer.unfinished())
         self.open: dict[int, Candidate] = {}  # the trials that have started and not ended, by number
@@ -88,7 +88,7 @@ class TrialQueue:
         """Whether no trial may be proposed any more: there are enough, or the space is exhausted."""
         if self.exhausted:
             return True
-        return trial_records.n_counted(trial_records.records(self.study)) + len(self.open) >= self.limits.trials
+        return self.trials.n_counted() + len(self.open) >= self.limits.trials
 
     def discard(self, candidate: Candidate) -> None:
         """Removes a trial's trainings that are not running from the queue."""
@@ -138,9 +138,8 @@ class TrialQueue:
         """
         if self.spec.max_latency is None:
             return None
-        network = deployed(proposal.configuration.model)
-        known = trial_records.latencies(trial_records.records(self.study))
-        found = known.get(network) or milliseconds(network, self.input_shape, len(self.classes))
+        model = proposal.configuration.model
+        found = self.trials.milliseconds(model) or milliseconds(deployed(model), self.input_shape, len(self.classes))
         proposal.trial.set_user_attr(MILLISECONDS, found)
         return found
 
@@ -162,13 +161,8 @@ class TrialQueue:
                 proposal.trial.set_user_attr("duplicate_of", candidate.proposal.number)
                 candidate.followers.append(proposal)
                 return True
-        for record in trial_records.records(self.study):
-            if (
-                record.state in (State.COMPLETE, State.PRUNED)
-                and record.number != proposal.number
-                and not record.retried
-                and record.configuration == proposal.configuration
-            ):
-                tell_duplicate(self.study, proposal, record)
-                return True
+        # The proposal's own trial has not ended, and is none of these.
+        if record := self.trials.result_of(proposal.configuration):
+            tell_duplicate(self.study, proposal, record)
+            return True
         return False

@@ -8,7 +8,6 @@ from sweeper.engine.job import TrialJob, TrialResult
 from sweeper.events import State
 from sweeper.runs.jobs import jobs_of
 from sweeper.runs.record import final_metrics, final_tags, log_epoch, log_means, mean_plots, texts, training_plots
-from sweeper.studies import trial_records
 from sweeper.studies.attributes import id_of
 from sweeper.studies.proposer import Proposal
 from sweeper.studies.seeds import trial_seed
@@ -28,7 +27,7 @@ class Recorder:
         self.input_shape, self.classes = context.input_shape, context.classes
         self.preprocessing = context.preprocessing
         self.keep = context.limits.keep
-        self._store = context.store
+        self._store, self._trials = context.store, context.trials
         self._with_weights = self._best()
 
     def jobs(self, trial: Proposal | TrialRecord) -> list[TrialJob]:
@@ -96,7 +95,7 @@ class Recorder:
                 self.record_epoch(job, metrics)
         if record.number in self._with_weights and all(job.weights.exists() for job in jobs):
             self._log_weights(jobs)
-            self._drop_weights(self._ranked()[self.keep : self.keep + 1])  # the trial that this one displaces
+            self._drop_weights(self._trials.best(self.keep + 1)[self.keep :])  # the trial that this one displaces
         self._finish(jobs, record, histories)
 
     def interrupt(self, job: TrialJob, reason: str) -> None:
@@ -126,9 +125,8 @@ class Recorder:
             self.tracker.log_weights(job.key, job.weights)
 
     def _drop_weights(self, numbers: Iterable[int]) -> None:
-        records = {record.number: record for record in trial_records.records(self.study)}
         for number in numbers:
-            for job in self.jobs(records[number]):
+            for job in self.jobs(self._trials.record(number)):
                 self.tracker.drop_weights(job.key)
 
     def _finish(
@@ -149,10 +147,7 @@ class Recorder:
                 self.tracker.forget(job.key, job.folder)
 
     def _best(self) -> set[int]:
-        return set(self._ranked()[: self.keep])
-
-    def _ranked(self) -> list[int]:
-        return [record.number for record in trial_records.ranking(trial_records.records(self.study), self.spec.metric)]
+        return set(self._trials.best(self.keep))
 
 
 def params_and_tags(

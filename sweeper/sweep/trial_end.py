@@ -61,6 +61,7 @@ class TrialFinisher:
     def __init__(self, context: Context, recorder: Recorder) -> None:
         self.study, self.spec, self.classes = context.study, context.spec, context.classes
         self.tracker, self.recorder, self.listener = context.tracker, recorder, context.listener
+        self.trials = context.trials
         self.metric, self.memory = METRICS[self.spec.metric], context.memory
 
     def end_trained(self, candidate: Candidate, decision: Decision) -> TrialRecord:
@@ -126,4 +127,4 @@ class TrialFinisher:
         return record
 
     def _record(self, proposal: Proposal) -> TrialRecord:
-        return next(record for record in trial_records.records(self.study) if record.number == proposal.number)
+        return self.trials.record(proposal.number)

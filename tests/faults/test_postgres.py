@@ -10,6 +10,7 @@ from sqlalchemy import create_engine, event, inspect, text
 from sweeper.errors import SweeperError
 from sweeper.store.layout import StoreOptions
 from sweeper.studies import patient_storage
+from sweeper.studies.owned_storage import OwnedStorage
 from sweeper.studies.patient_storage import PatientStorage
 from sweeper.studies.storage import open_storage
 from tests.commands.processes import STUDY, wait_for
@@ -44,20 +45,27 @@ def server(running_server, workplace):
     assert [path for path in written if path.is_file() and SECRET in outcomes.text_of(path)] == []
 
 
-def test_study_is_the_same_although_the_server_cuts_connections_again_and_again(running_server, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "owned", "every"),
+    [("cut", lambda storage: storage, 25), ("cut_owner", OwnedStorage, 12)],
+    ids=["storage", "owner's storage"],
+)
+def test_study_is_the_same_although_the_server_cuts_connections_again_and_again(
+    running_server, tmp_path, monkeypatch, name, owned, every
+):
     monkeypatch.setattr(patient_storage, "RETRY_SECONDS", 0.0)
-    url, lines, statements, cuts = running_server.url("cut"), [], itertools.count(1), []
+    url, lines, statements, cuts = running_server.url(name), [], itertools.count(1), []
     expected = searched(PatientStorage(f"sqlite:///{tmp_path}/undisturbed.db", lines.append))
     storage, other = PatientStorage(url, lines.append), create_engine(url)
 
     def cut(connection, *_):
-        if next(statements) % 25 == 0:  # no operation has so many
+        if next(statements) % every == 0:  # no operation has so many
             with other.begin() as server:
                 process = connection.connection.driver_connection.info.backend_pid
                 cuts.append(server.execute(text(f"SELECT pg_terminate_backend({process}, 60000)")).scalar())
 
     event.listen(storage.engine, "before_cursor_execute", cut)
-    assert searched(storage) == expected
+    assert searched(owned(storage)) == expected
     assert len(cuts) > 3
     assert all(cuts)
     assert lines.count(BACK) == len(cuts)

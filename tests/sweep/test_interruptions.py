@@ -7,6 +7,8 @@ import pytest
 
 from sweeper.events import EpochEnded
 from sweeper.runs.stop import StopRequest
+from sweeper.studies.owned_storage import OwnedStorage
+from sweeper.studies.storage import open_storage
 from tests.sweep.sweeps import TWO_POINTS, Sweep
 
 N_TRIALS = 12
@@ -109,3 +111,40 @@ def test_study_that_is_killed_at_every_kind_of_write_decides_alike(tmp_path, mon
             assert n_kills < 200
     assert n_kills > 2
     assert decisions(sweep.study) == undisturbed(name)
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["before the write", "after it"])
+@pytest.mark.parametrize("name", ["tpe and halving", "folds", "duplicates"])
+def test_study_that_is_killed_at_writes_of_what_belongs_together_decides_alike(
+    tmp_path, monkeypatch, undisturbed, name, done
+):
+    sweep, left, n_kills = Sweep(tmp_path, **STUDIES[name]), 0, 0
+    database = open_storage(sweep.store)
+
+    def killing(original):
+        def write(*arguments, **options):
+            nonlocal left
+            left -= 1
+            if left < 0 and not done:
+                raise Killed
+            result = original(*arguments, **options)
+            if left < 0:
+                raise Killed
+            return result
+
+        return write
+
+    expected = undisturbed(name)
+    for method in ("_create_new_trial", "write_changes", "set_trial_state_values"):
+        monkeypatch.setattr(database, method, killing(getattr(database, method)))
+    while True:
+        left = 5 + n_kills % 7  # at another write each time
+        sweep.storage = OwnedStorage(database)  # the next process knows only what is stored
+        try:
+            sweep.run(accuracy, trials=N_TRIALS)
+            break
+        except Killed:
+            n_kills += 1
+            assert n_kills < 200
+    assert n_kills > 2
+    assert decisions(sweep.study) == expected
