@@ -195,7 +195,7 @@ def refused_call(tell: Tell, device: torch.device) -> None:
 def out_of_memory(tell: Tell, device: torch.device) -> None:
     """More memory than torch may take."""
     torch.cuda.set_per_process_memory_fraction(4 * GIB / torch.cuda.get_device_properties(device).total_memory, device)
-    large = nn.Sequential(nn.Flatten(), nn.Linear(28 * 28, 1 << 20), nn.Linear(1 << 20, 10))
+    large = nn.Sequential(nn.Flatten(), nn.Linear(28 * 28, 1 << 19), nn.Linear(1 << 19, 10))
     beside_others(tell, device, large)
 
 
