@@ -33,7 +33,7 @@ COMMANDS = (
     ("report", f"report {STUDY} --json"),
     ("evaluate", f"evaluate {MODEL} more --json"),
     ("predict", f"predict {MODEL} more/circle/0.png --json"),
-    ("explain", f"explain {MODEL} confusions --output looks --json"),
+    ("explain", f"explain {STUDY}:1 confusions --output looks --json"),
     ("export", f"export {MODEL} --format safetensors --output net.safetensors --json"),
     ("ledger", "ledger --json"),
     ("status", f"status {STUDY} --json"),
