@@ -129,6 +129,17 @@ def test_tests_of_graphs_are_collected_without_hypothesis(smoke, tmp_path):
     assert "test_neighbours_do_not_change_a_training" in done.stdout
 
 
+@pytest.mark.slow
+def test_sections_need_neither_the_command_line_nor_optuna_and_mlflow_and_say_what_is_missing():
+    program = (
+        "import sys; sys.path.insert(0, 'benchmarks')\n"
+        "for name in ('mlflow', 'optuna', 'sqlalchemy', 'rich', 'click', 'hypothesis'): sys.modules[name] = None\n"
+        "import gpu_smoke_sections; gpu_smoke_sections.search(print, None)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout == "- not run: optuna and mlflow missing\n"
+
+
 def test_lock_adds_up_what_threads_wait_for_it(smoke, monkeypatch):
     ways = importlib.import_module("gpu_ways")
     clock = iter([1.0, 3.0, 10.0, 10.5])
