@@ -1,12 +1,18 @@
 """What the tests of all commands have in common."""
 
+import json
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
+import click
 import pytest
 
+from sweeper.cli import main
 from sweeper.process.signals import SIGNALS
+from tests.cli.test_help import commands
 from tests.commands.processes import Command, Driver
+from tests.docs.schemas import mistakes
 
 
 @pytest.fixture(autouse=True)
@@ -26,3 +32,21 @@ def sweeper(driver: Driver) -> Callable[..., Command]:
         return driver.start(*arguments).ended(code)
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def json_output_has_its_documented_shape(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each object that a command prints in this process is valid by its schema in docs/reference/schemas/."""
+    echo, found = click.echo, list[str]()
+
+    def checked(message: Any = None, *arguments: Any, **options: Any) -> None:
+        context = click.get_current_context(silent=True)
+        if context and context.params.get("as_json") and isinstance(message, str) and message.startswith("{"):
+            # Tests call commands below the top too, so that the path of the context need not be whole.
+            command = next(" ".join(path) for path, command in commands(main) if command is context.command)
+            found.extend(f"{command}: {mistake}" for mistake in mistakes(command, json.loads(message)))
+        echo(message, *arguments, **options)
+
+    monkeypatch.setattr(click, "echo", checked)
+    yield
+    assert not found
