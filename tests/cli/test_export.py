@@ -25,8 +25,8 @@ def asked(monkeypatch):
         output.touch()
         return Exported(
             model=network, run_id="r", format=form, file=str(output), n_bytes=850_120, sha256="5" * 64,
-            classes=("a", "b"), input_shape=(1, 28, 28), check=Check(200, (1, 3, 200), 1.9e-6), described="200 validation images",
-            int8=None,
+            classes=("a", "b"), input_shape=(1, 28, 28), check=Check(200, (1, 3, 200), 1.9e-6),
+            described="200 validation images", int8=None,
         )  # fmt: skip
 
     monkeypatch.setattr(network, "find", lambda store, reference, option: reference)
