@@ -22,14 +22,16 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import process_tree
-from peers_fresh import fresh_accuracies, prepare
+from peers_fresh import configuration_of, fresh_accuracies, prepare
 
 SPACE, DATASET, EPOCHS = "lenet5", "fashion_mnist", 15
+INPUT_SHAPE, N_CLASSES = (1, 28, 28), 10  # of the data set
 # The ways by name, each with its script beside this file; sweeper has none, it is a command.
 WAYS = {
     "sweeper": None,
@@ -47,9 +49,14 @@ SEEDS = (101, 102, 103)
 
 @dataclass(frozen=True)
 class Result:
-    """What a way had done when its time was up. `accuracy` is the best last-epoch validation accuracy."""
+    """What a way had done when its time was up.
+
+    `accuracy` is the best last-epoch validation accuracy. `multiply_adds` are those of the networks of all epochs, an
+    image each: an epoch of one network of the space costs many times that of another.
+    """
 
     epochs: int
+    multiply_adds: int
     complete: int
     pruned: int
     accuracy: float | None
@@ -68,6 +75,7 @@ class Result:
         best = max(last, key=lambda event: event["accuracy"], default=None)
         return Result(
             len(epochs),
+            sum(multiply_adds(json.dumps(event["params"])) for event in epochs),
             # A complete trial may end after the deadline; its score is there.
             len(last),
             states.count("pruned"),
@@ -77,6 +85,15 @@ class Result:
             minutes,
             last_epoch,
         )
+
+
+@cache
+def multiply_adds(params: str) -> int:
+    """Those of the network of these parameters (JSON), for one image."""
+    from sweeper.models import families, layers
+
+    model = configuration_of(json.loads(params), SPACE).model
+    return layers.n_multiply_adds(families.trace(model, INPUT_SHAPE, N_CLASSES))
 
 
 def run(way: str, folder: Path, minutes: float, epochs: int, subset: int | None) -> Result:
@@ -148,20 +165,25 @@ def sweeper_events(store_folder: Path) -> list[dict[str, Any]]:
 
 def table(results: dict[str, Result], accuracies: dict[str, list[float]]) -> str:
     """The results as Markdown: a row for each way, and sweeper's epochs as ratios to the others'."""
-    lines = ["| way | epochs | complete | pruned | best score | three fresh seeds | peak memory |"]
-    lines.append("|---|---:|---:|---:|---:|---:|---:|")
+    lines = ["| way | epochs | multiply-adds | complete | pruned | best score | three fresh seeds | peak memory |"]
+    lines.append("|---|---:|---:|---:|---:|---:|---:|---:|")
     for way, result in results.items():
         score = "none" if result.accuracy is None else f"{result.accuracy:.4f}"
         fresh = accuracies.get(way)
         mean = f"{statistics.fmean(fresh):.4f} ({min(fresh):.4f} to {max(fresh):.4f})" if fresh else "none"
         memory = f"{result.peak_memory / 2**30:.2f} GiB"
-        lines.append(f"| {way} | {result.epochs} | {result.complete} | {result.pruned} | {score} | {mean} | {memory} |")
+        work = f"{result.multiply_adds / 1e6:,.0f} M"
+        lines.append(
+            f"| {way} | {result.epochs} | {work} | {result.complete} | {result.pruned} | {score} | {mean} | {memory} |"
+        )
     if "sweeper" in results:
-        lines += ["", "| sweeper's epochs to those of | ratio |", "|---|---:|"]
+        ours = results["sweeper"]
+        lines += ["", "| sweeper's, to those of | epochs | multiply-adds |", "|---|---:|---:|"]
         for way, result in results.items():
             if way != "sweeper":
-                ratio = f"{results['sweeper'].epochs / result.epochs:.2f}" if result.epochs else "no epoch"
-                lines.append(f"| {way} | {ratio} |")
+                epochs = f"{ours.epochs / result.epochs:.2f}" if result.epochs else "no epoch"
+                work = f"{ours.multiply_adds / result.multiply_adds:.2f}" if result.epochs else "no epoch"
+                lines.append(f"| {way} | {epochs} | {work} |")
     return "\n".join(lines)
 
 

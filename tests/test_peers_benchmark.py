@@ -99,29 +99,34 @@ def test_the_optimizer_and_schedule_of_the_scripts_are_those_of_sweeper(space, l
         torch.testing.assert_close(networks[0].weight, networks[1].weight, rtol=1e-3, atol=1e-5)
 
 
+BASELINE = {"filters": "[6,16,120]", "kernel_size": 5}
+WIDE = {"filters": "[12,32,120]", "kernel_size": 3}
+
+
 def events():
-    yield {"trial": 0, "epoch": 1, "accuracy": 0.99, "params": {"lr": 1}, "time": 1.0}
-    yield {"trial": 1, "epoch": 1, "accuracy": 0.3, "params": {"lr": 2}, "time": 2.0}
+    yield {"trial": 0, "epoch": 1, "accuracy": 0.99, "params": BASELINE, "time": 1.0}
+    yield {"trial": 1, "epoch": 1, "accuracy": 0.3, "params": WIDE, "time": 2.0}
     yield {"trial": 1, "state": "pruned", "time": 2.0}
-    yield {"trial": 0, "epoch": 2, "accuracy": 0.5, "params": {"lr": 1}, "time": 3.0}
+    yield {"trial": 0, "epoch": 2, "accuracy": 0.5, "params": BASELINE, "time": 3.0}
     yield {"trial": 0, "state": "complete", "time": 3.0}
-    yield {"trial": 2, "epoch": 1, "accuracy": 0.6, "params": {"lr": 3}, "time": 4.0}
-    yield {"trial": 2, "epoch": 2, "accuracy": 0.9, "params": {"lr": 3}, "time": 5.5}
+    yield {"trial": 2, "epoch": 1, "accuracy": 0.6, "params": WIDE, "time": 4.0}
+    yield {"trial": 2, "epoch": 2, "accuracy": 0.9, "params": WIDE, "time": 5.5}
     yield {"trial": 3, "state": "pruned", "time": 6.0}
 
 
 def test_only_what_ended_in_time_counts_and_only_last_epochs_are_scores(peers):
     result = peers.Result.of(list(events()), deadline=5.0, last_epoch=2, peak=1, minutes=0.1)
     assert (result.epochs, result.complete, result.pruned) == (4, 1, 1)
-    assert (result.accuracy, result.params) == (0.5, {"lr": 1})
+    assert (result.accuracy, result.params) == (0.5, BASELINE)
+    assert result.multiply_adds == 2 * 416_520 + 2 * 1_396_344
 
 
 def test_a_way_without_a_complete_trial_has_no_score(peers):
     result = peers.Result.of(list(events()), deadline=2.0, last_epoch=2, peak=1, minutes=0.1)
     assert (result.epochs, result.complete, result.accuracy, result.params) == (2, 0, None, None)
     text = peers.table({"sweeper": result, "Ray Tune": result}, {})
-    assert "| sweeper | 2 | 0 | 1 | none | none | 0.00 GiB |" in text
-    assert "| Ray Tune | 1.00 |" in text
+    assert "| sweeper | 2 | 2 M | 0 | 1 | none | none | 0.00 GiB |" in text
+    assert "| Ray Tune | 1.00 | 1.00 |" in text
 
 
 def test_missing_peers_are_named_with_the_command_that_installs_them(peers, tmp_path, monkeypatch):
