@@ -14,9 +14,9 @@ OF_OPTIONS: Mapping[str, tuple[str, str]] = {
 # Those without an option.
 READ = {
     "SWEEPER_CACHE_DIR": "folder for downloaded and decoded images, in place of sweeper's folder in the user's cache",
-    "_SWEEPER_COMPLETE": "what the script of sweeper completion asks for",
+    "_SWEEPER_COMPLETE": "set by the script of sweeper completion, to ask for completions",
     "COLUMNS": "width of the tables, in characters, in place of the terminal's",
-    "SLURM_CPUS_PER_TASK": "most cores that sweeper uses, as Slurm has allotted them",
+    "SLURM_CPUS_PER_TASK": "most cores that sweeper uses; Slurm sets it to those that the job may use",
 }
 # Values that sweeper hides wherever it prints or stores a text. The libraries that need them read them.
 SECRET = {
@@ -41,6 +41,7 @@ DEFAULTED = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30: seconds that a request to MLflow's server may take",
     "PYTHON_COLORS": "0: no colours in tracebacks",
     "CUDA_DEVICE_MAX_CONNECTIONS": "32, in workers: trainings that share a GPU do not wait for each other",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false, for sweeper ui: it starts none of MLflow's jobs",
 }
 # Those that sweeper sets for itself and its workers, whatever they are.
 SET = {
@@ -49,11 +50,10 @@ SET = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true: stdout has the results alone",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false: no progress bars beside sweeper's own",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0: sweeper itself tries again",
-    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false, unless it is set: sweeper ui starts no jobs",
     "HF_HUB_OFFLINE": "1, with --offline: pretrained weights come from files or the cache alone",
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8, for trainings: the same results on a GPU each time",
-    "OMP_NUM_THREADS": "the threads of a worker",
-    "MKL_NUM_THREADS": "the threads of a worker",
+    "OMP_NUM_THREADS": "number of threads of a worker",
+    "MKL_NUM_THREADS": "number of threads of a worker",
     "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "bounds the memory of a worker",
     "RAY_AUTH_MODE": "token, with --engine ray unless --ray-insecure: the cluster asks for a token",
     "RAY_gcs_server_port_wait_time_s": "bounds the wait for a Ray cluster",

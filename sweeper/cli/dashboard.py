@@ -21,7 +21,7 @@ HOST = "127.0.0.1"
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Port to listen on.")
 @store_options
 def dashboard(port: int, store: StoreOptions) -> None:
-    """Open Optuna's dashboard on the store's studies, on this machine only; Ctrl-C ends it.
+    """Serve Optuna's dashboard on the store's studies, on this machine only; Ctrl-C ends it.
 
     It needs optuna-dashboard (`pip install optuna-dashboard`). The dashboard can rename and delete studies, which
     sweeper then could not resume. So of a SQLite database it gets a copy as it is now, also while a search runs. A

@@ -27,7 +27,7 @@ ANALYSES = ("curves", "confusions", "classes", "mistakes", "probabilities", "rel
     multiple=True,
     type=click.Path(exists=True, path_type=Path),
     metavar="PATH",
-    help="Look at these images: a file, or a folder, whose folders may be classes. Repeatable.",
+    help="Look at these images: a file, or a folder, whose subfolders may be classes. Repeatable.",
 )
 @click.option(
     "--resize",
@@ -47,7 +47,14 @@ ANALYSES = ("curves", "confusions", "classes", "mistakes", "probabilities", "rel
     metavar="FOLDER",
     help="Folder of the pictures.  [default: explain/MODEL]",
 )
-@click.option("--format", "form", type=click.Choice(("png", "svg")), default="png", show_default=True, help="Pictures.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("png", "svg")),
+    default="png",
+    show_default=True,
+    help="Format of the pictures.",
+)
 @click.option(
     "--n",
     type=click.IntRange(1),
@@ -55,7 +62,9 @@ ANALYSES = ("curves", "confusions", "classes", "mistakes", "probabilities", "rel
     help="Images of each analysis; mistakes and probabilities show at most 60.  [default: 2000 in the embedding, 9 "
     "mistakes, 4 probabilities]",
 )
-@click.option("--seed", type=click.IntRange(0, MOST_SEED), default=0, show_default=True, help="Draws random images.")
+@click.option(
+    "--seed", type=click.IntRange(0, MOST_SEED), default=0, show_default=True, help="Seed that draws random images."
+)
 @data_dir_option
 @max_bytes_option
 @offline_option
@@ -82,9 +91,9 @@ def explain(
     """Draw what the network MODEL sees and confuses: pictures in a folder, and in its MLflow run under explain/.
 
     MODEL is NAME@ALIAS or NAME/VERSION of a registered model, STUDY:TRIAL with kept weights, or the id of a run.
-    Without an ANALYSIS, all are drawn: learning curves with the best epoch, confusions, accuracy and F1 of the classes,
-    the worst mistakes, the class probabilities of random or given images, reliability (calibration), feature maps of
-    every conv and pool layer, and an embedding of the last hidden layer (t-SNE).
+    ANALYSIS is curves (learning curves with the best epoch), confusions, classes (accuracy and F1 of each), mistakes
+    (the worst), probabilities (of the classes, for random or given images), reliability (calibration), features
+    (feature maps of every conv and pool layer), embedding (t-SNE of the last hidden layer), or all, the default.
 
     The images are those that the network has not learned from, never test images, unless --part or --images says so.
 

@@ -250,8 +250,8 @@ def device_options(*, jobs_help: str) -> Decorator:
                 "--worker-memory",
                 type=Size(),
                 metavar="auto|SIZE",
-                help="Memory limit of a worker on a CPU, such as 4GB: a trial that needs more is pruned. auto is an "
-                "equal share of the available memory.  [default: auto]",
+                help="Memory limit of a worker on a CPU, such as 4GB: a trial that needs more is infeasible. auto is "
+                "an equal share of the available memory.  [default: auto]",
             ),
             engine_options,
         )

@@ -1,4 +1,4 @@
-"""`sweeper ui`: opens MLflow's own interface on the store."""
+"""`sweeper ui`: serves MLflow's own interface on the store."""
 
 import os
 import shlex
@@ -16,7 +16,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Port to listen on.")
 @click.option(
     "--allowed-hosts",
     metavar="HOSTS",
@@ -29,7 +29,7 @@ def ui(
     allowed_hosts: str | None,
     store: StoreOptions,
 ) -> None:
-    """Open MLflow's UI on the store; Ctrl-C ends it. The address that it prints shows the runs of the latest study.
+    """Serve MLflow's UI on the store; Ctrl-C ends it. The address that it prints shows the latest study in a browser.
 
     \b
     Example:

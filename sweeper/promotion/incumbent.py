@@ -4,9 +4,8 @@ A registered champion of the same data and the same part is compared on what bot
 stays unless the new estimate is at least as good in the metric of both studies. It also stays if the two cannot be
 compared, or if a person chose it. `replace` overrules all of this.
 
-Within a study nothing is chosen on the confirm part; between studies the alias goes by it, because each study has
-chosen on its own validation images. So the best champion of many studies is estimated too high, as the best of many
-results always is.
+A promotion chooses nothing on the confirm part, but between promotions the alias goes by it. So the best champion of
+many promotions is estimated too high, as the best of many results always is.
 """
 
 from typing import Any

@@ -4,12 +4,12 @@ from sweeper.report.blocks import Listing
 
 WORDS = {
     "space": "the choices that the search could make, in a file",
-    "baseline": "the configuration to beat: the space's own, trained without a choice of the search",
+    "baseline": "the configuration to beat: named in the space, not chosen by the search",
     "train part": "images from which the networks of the search and the finalists learned",
     "validation images": "images that scored the trials and chose the champion",
-    "confirm images": "images of the training files that chose nothing: they only estimate",
-    "test images": "the data set's own test part, for the last look",
-    "fresh seeds": "seeds that the search has not used, for a new start and order of training",
+    "confirm images": "training images that were set aside and used for no choice, only for estimates",
+    "test images": "the data set's own test part, or one set aside before the search, for the last look",
+    "fresh seeds": "seeds that the search has not used, for other initial weights and another order of the images",
     "promotion": "trains the best trials and the baseline again with fresh seeds, and registers the winner",
     "finalists": "the configurations that a promotion trains again",
     "champion, challenger": "the finalists in first and second place, and their names in the model registry",
