@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Container, Iterable, Sequence
+from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -96,16 +96,14 @@ class BulkStorage(RDBStorage):
         chosen: list[ColumnElement[bool]] = [_TRIALS.c.study_id == study_id]
         if trial_id_greater_than > -1 and len(named) <= MOST_NAMED:
             chosen.append(or_(_TRIALS.c.trial_id.in_(named), _TRIALS.c.trial_id > trial_id_greater_than))
-        if states is not None:
-            assert isinstance(states, Iterable)
-            chosen.append(_TRIALS.c.state.in_(states))
         with _create_scoped_session(self.scoped_session) as session:
             models.StudyModel.find_or_raise_by_id(study_id, session)
             columns = ("trial_id", "number", "state", "datetime_start", "datetime_complete")
             trials = session.execute(
                 select(*(_TRIALS.c[name] for name in columns)).where(*chosen).order_by(_TRIALS.c.trial_id)
             ).all()
-            # In Optuna's order: what is written meanwhile belongs to trials that were read as not ended.
+            # In Optuna's order: what is written meanwhile belongs to trials that were read as not ended. Of these, one
+            # may end meanwhile, so that its state must not choose the rows.
             read = [
                 _rows(session, _PARAMS, "param_id", ("param_name", "param_value", "distribution_json"), chosen),
                 _rows(session, _VALUES, "objective", ("value", "value_type"), chosen),
@@ -122,7 +120,8 @@ class BulkStorage(RDBStorage):
         return [
             _frozen(trial, *(rows.get(trial.trial_id, ()) for rows in read))
             for trial in trials
-            if trial.trial_id > trial_id_greater_than or trial.trial_id in named
+            if (trial.trial_id > trial_id_greater_than or trial.trial_id in named)
+            and (states is None or trial.state in states)
         ]
 
 
