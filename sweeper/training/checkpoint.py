@@ -29,26 +29,27 @@ class Progress:
     identity: str  # stands for the configuration, seed and epochs; `load` refuses a checkpoint with another identity
     epoch: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
+    has_ended: bool = False  # without the optimizer's state, nothing can go on from it
 
 
 def save(
     path: Path,
     progress: Progress,
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer | None,
     generators: Mapping[str, Tensor],
     average: nn.Module | None = None,
 ) -> None:
     """Writes weights, optimizer, generator states (uint8 tensors by name) and progress to `path`, atomically.
 
-    The `average` is that of the weights, if the training keeps one.
+    The `average` is that of the weights, if the training keeps one. At its end there is no `optimizer` to go on with.
     """
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     if average is not None:
         tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
     tensors |= {f"generator.{name}": state for name, state in generators.items()}
     plain = {}
-    for index, state in optimizer.state_dict()["state"].items():
+    for index, state in (optimizer.state_dict()["state"] if optimizer else {}).items():
         for name, value in state.items():
             if isinstance(value, Tensor):
                 tensors[f"optimizer.{index}.{name}"] = value
@@ -56,7 +57,7 @@ def save(
                 plain[f"{index}.{name}"] = value
     metadata = {
         "identity": progress.identity,
-        "progress": json.dumps({"epoch": progress.epoch, "history": progress.history}),
+        "progress": json.dumps({"epoch": progress.epoch, "history": progress.history, "has_ended": optimizer is None}),
         "optimizer": json.dumps(plain),
         "tensors": json.dumps(sorted(tensors)),
     }

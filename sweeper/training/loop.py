@@ -94,6 +94,8 @@ def fit(
     for epoch in range(first, epochs + 1):
         if _has_stalled(history[config.freeze_epochs :], config.patience):
             break
+        if progress.has_ended:
+            raise CheckpointError(f"{checkpoint_path} is of a training that ended after epoch {progress.epoch}")
         if epoch == first or freezing.ends_before(epoch):
             freezing.begin(epoch)
             if own is not None:  # a graph updates those parameters for ever that trained when it was captured
@@ -136,7 +138,8 @@ def fit(
             progress.epoch = epoch
             progress.history.append(asdict(metrics))
             generators = _generator_states(generator, own, device)
-            checkpoint.save(checkpoint_path, progress, model, optimizer, generators, step.average)
+            ends = epoch == epochs or _has_stalled(history[config.freeze_epochs :], config.patience)
+            checkpoint.save(checkpoint_path, progress, model, None if ends else optimizer, generators, step.average)
         yield metrics
     if step.average is not None:
         model.load_state_dict(step.average.network.state_dict())

@@ -185,14 +185,12 @@ FOREIGN = {
 @pytest.mark.parametrize("foreign", FOREIGN)
 def test_whole_checkpoint_that_does_not_fit_is_refused_before_an_epoch_is_yielded(tmp_path, foreign):
     path = tmp_path / "checkpoint.safetensors"
-    train(epochs=2, checkpoint_path=path, identity="x")
+    given = {"epochs": 3, "seed": 5, "checkpoint_path": path, "identity": "x"}
+    for _ in islice(fit(initial(MODEL), tiny_data(), CONFIG, **given), 2):
+        pass
     FOREIGN[foreign](path)
-    torch.manual_seed(5)
-    epochs = fit(
-        build(MODEL, SHAPE, CLASSES), tiny_data(), CONFIG, epochs=3, seed=5, checkpoint_path=path, identity="x"
-    )
     with pytest.raises(CheckpointError, match=r"checkpoint\.safetensors is damaged: "):
-        next(epochs)
+        next(fit(initial(MODEL), tiny_data(), CONFIG, **given))
 
 
 def test_loss_that_is_not_finite_ends_the_training():
@@ -616,6 +614,23 @@ def test_loss_that_stays_the_same_is_no_lower_one():
     history, _ = train(replace(STILL, patience=2), epochs=9, model_config=PLAIN)
     assert len({m.validation_loss for m in history}) == 1
     assert len(history) == 3
+
+
+@pytest.mark.parametrize(
+    ("config", "n_epochs"), [(CONFIG, 3), (replace(STILL, optimizer="adam", patience=1), 2)], ids=["last", "stalled"]
+)
+def test_checkpoint_of_a_training_at_its_end_has_no_state_of_the_optimizer_and_nothing_goes_on_from_it(
+    tmp_path, config, n_epochs
+):
+    path = tmp_path / "checkpoint.safetensors"
+    given = {"checkpoint_path": path, "identity": "x", "model_config": PLAIN}
+    kept = []
+    for _ in fit(initial(PLAIN), tiny_data(), config, epochs=3, seed=5, checkpoint_path=path, identity="x"):
+        kept.append(any(name.startswith("optimizer.") for name in load_file(path)))
+    assert kept == [True] * (n_epochs - 1) + [False]
+    assert len(train(config, epochs=3, **given)[0]) == n_epochs
+    with pytest.raises(CheckpointError, match=r"is of a training that ended after epoch"):
+        train(replace(config, patience=0), epochs=4, **given)
 
 
 def test_without_validation_part_nothing_ends_a_training_early():
