@@ -85,11 +85,14 @@ class Dispatcher(Generic[Subject]):
                 return next(worker for worker in workers if worker not in self.running)
         return None
 
-    def fill(self, next_job: Callable[[], TrialJob | None], at_once: int) -> None:
-        """Begins other jobs on workers without a task, while at most `at_once` trainings run beside each other."""
+    def fill(self, next_job: Callable[[int], TrialJob | None], at_once: int) -> None:
+        """Begins other jobs on workers without a task, while at most `at_once` trainings run beside each other.
+
+        `next_job` gets the number of other jobs that run.
+        """
         while 0 < len(self.running) < at_once - len(self.backfill) and not self.backfill.gave_up:
             worker = self.idle()
-            if worker is None or worker in self.backfill or (job := next_job()) is None:
+            if worker is None or worker in self.backfill or (job := next_job(len(self.backfill))) is None:
                 return
             self.backfill.begin(worker, job)
 

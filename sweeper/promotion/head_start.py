@@ -25,15 +25,15 @@ from sweeper.studies.baseline import baseline_of
 from sweeper.studies.trial_records import TrialRecord
 from sweeper.training import checkpoint
 
-# Nothing is begun with less free space: a network of 70 million parameters takes as much with its checkpoint of Adam,
-# while that is written anew. The search's own files need the rest.
+# No training is begun with less free space for it and for each that runs: a network of 70 million parameters takes as
+# much with its checkpoint of Adam, while that is written anew. The search's own files need the rest.
 LEAST_FREE = 2 << 30
 
 
 def idle_jobs(
     study: optuna.Study, planned: Plan, store: Store, processor: str, listener: Listener
-) -> Callable[[int], TrialJob | None]:
-    """A function that gives the next training of the head start, by the number of open trials (Context.idle_job).
+) -> Callable[[int, int], TrialJob | None]:
+    """A function that gives the next training of the head start (Context.idle_job).
 
     `processor` is the kind of processor or GPU that the search trains on.
     """
@@ -43,7 +43,8 @@ def idle_jobs(
 class _HeadStart:
     """The trainings with fresh seeds that a promotion with the usual options needs, whatever the search still finds.
 
-    They are the promotion's own jobs except for their folder. The search reads nothing of them.
+    They are the promotion's own jobs except for their folder. The search reads nothing of them. Those are kept that a
+    promotion on this kind of processor may need: of the baseline and of the best trials so far.
     """
 
     def __init__(self, study: optuna.Study, planned: Plan, store: Store, processor: str, listener: Listener) -> None:
@@ -56,15 +57,19 @@ class _HeadStart:
         self._n_open = -1  # when they were last looked for
         self._told = False
 
-    def next_job(self, n_open: int) -> TrialJob | None:
-        """The next training; None if no further one is certain to be needed."""
+    def next_job(self, n_open: int, n_running: int) -> TrialJob | None:
+        """The next training; None if no further one is certain to be needed, or the disk has too little room for it."""
         if n_open != self._n_open:  # otherwise no further trial has completed
             self._n_open = n_open
-            for trial in certain(trial_records.records(self._study), self._spec, PromotionOptions.top, n_open):
+            trials = trial_records.records(self._study)
+            self._discard_overtaken(trials)
+            for trial in certain(trials, self._spec, PromotionOptions.top, n_open):
                 if trial.number not in self._planned:
                     self._planned.add(trial.number)
                     self._waiting += self._left(trial)
-        if not self._waiting or shutil.disk_usage(self._jobs.store.root).free < LEAST_FREE:
+        if not self._waiting:
+            return None
+        if shutil.disk_usage(self._jobs.store.root).free < LEAST_FREE * (n_running + 1):
             return None
         job = self._waiting.popleft()
         if not self._told:
@@ -73,15 +78,26 @@ class _HeadStart:
             self._listener(Note(text))
         return job
 
+    def _discard_overtaken(self, trials: Sequence[TrialRecord]) -> None:
+        """Deletes what earlier commands began for trials that are among the best no more, or on another processor."""
+        best = certain(trials, self._spec, PromotionOptions.top, 0)
+        needed = {self._folder / key for trial in best for key, _ in self._fresh(trial)}
+        for folder in set(self._folder.parent.glob("*/*")) - needed:
+            shutil.rmtree(folder, ignore_errors=True)
+
     def _left(self, trial: TrialRecord) -> Iterator[TrialJob]:
-        """The trial's trainings for order and estimate that neither a promotion nor an earlier command has begun."""
-        configuration = trial.configuration or baseline_of(self._spec)
-        assert configuration is not None
-        for number in range(1, 2 * PromotionOptions.seeds + 1):
-            key, job = self._jobs.fresh_job(trial.number, configuration, self._spec.n_epochs(trial.variant), number)
+        """The trial's trainings that neither a promotion has begun nor an earlier command has completed."""
+        for number, (key, job) in enumerate(self._fresh(trial), 1):
             ahead = replace(job, folder=self._folder / key, label=f"fresh seed {number}")
             if not job.folder.exists() and not checkpoint.holds(ahead.weights, ahead.identity):
                 yield ahead
+
+    def _fresh(self, trial: TrialRecord) -> Iterator[tuple[str, TrialJob]]:
+        """The keys and jobs of the trial's trainings for order and estimate."""
+        configuration = trial.configuration or baseline_of(self._spec)
+        assert configuration is not None
+        for number in range(1, 2 * PromotionOptions.seeds + 1):
+            yield self._jobs.fresh_job(trial.number, configuration, self._spec.n_epochs(trial.variant), number)
 
 
 def take_over(jobs: PromotionJobs, trainings: Sequence[Training], listener: Listener, processor: str) -> None:

@@ -32,7 +32,7 @@ FOLDERS = {
     "locks": "which process runs a study, and requests to stop it",
     "logs": "logs of the workers, and what a vanished terminal could not show",
     "parts": "the images that the workers share, while trials train",
-    "promotions": "the checkpoints and weights of promotions and ablations, also those that a search has begun",
+    "promotions": "checkpoints and weights of promotions and ablations; in head-start/, those that a search has begun",
     "spool": "writes that wait for MLflow",
     "trainings": "trainings of sweeper train: the checkpoints of unfinished ones, the results of finished ones",
 }

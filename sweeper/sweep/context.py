@@ -35,7 +35,7 @@ class Context:
     `input_shape` is (channels, height, width), and `preprocessing` that of the images. `check_owned` raises StudyLost
     if the study is another process's by now. `memory` is the most that one trial can have, in bytes, None if unknown.
     Once no trial is left to start, `idle_job` gives the next job for a worker that has none, None if there is none; it
-    gets the number of open trials. At most `room` trainings then run at once.
+    gets the numbers of open trials and of such jobs that run. At most `room` trainings then run at once.
     """
 
     study: optuna.Study
@@ -51,7 +51,7 @@ class Context:
     stop: StopRequest
     check_owned: Callable[[], None] = lambda: None
     memory: int | None = None
-    idle_job: Callable[[int], TrialJob | None] | None = None
+    idle_job: Callable[[int, int], TrialJob | None] | None = None
     room: int = 0
 
     @cached_property

@@ -103,7 +103,7 @@ class SearchOutcome:
 
 
 # Gives Context.idle_job for a study, by its plan and the kind of processor or GPU that trains.
-IdleJobs = Callable[[optuna.Study, Plan, Store, str, Listener], Callable[[int], TrialJob | None]]
+IdleJobs = Callable[[optuna.Study, Plan, Store, str, Listener], Callable[[int, int], TrialJob | None]]
 
 
 def run(
@@ -193,6 +193,7 @@ def run(
                 keep=options.keep,
                 trial_seconds=options.trial_timeout,
             )
+            timed = options.timeout is not None or options.trial_timeout is not None
             context = Context(
                 study=study,
                 space=space,
@@ -208,8 +209,8 @@ def run(
                 check_owned=ownership.check,
                 memory=memory,
                 idle_job=idle_jobs and idle_jobs(study, planned, store, workers.processor, listener),
-                # Where time ends trials, nothing more may run beside them than must.
-                room=backfill.room(planned.execution, os.environ) if options.trial_timeout is None else 0,
+                # Where time ends trials or the search, nothing more may run beside them than must.
+                room=0 if timed else backfill.room(planned.execution, os.environ),
             )
             Coordinator(context, workers).run()
             working.close()  # what idle workers train goes on in another command

@@ -24,13 +24,18 @@ class Workers:
         self.dispatcher = Dispatcher(self.pool, self.notes.append)
         jobs = [task.job for task in Shift(folder, script, n_tasks=3).tasks]
         self.tasks = [Task(f"trial {job.number}", job, None) for job in jobs]
+        self.beside = []  # how many other jobs ran when each was asked for
         self.others = [replace(jobs[0], number=OTHER + n, folder=folder / f"other {n}") for n in range(n_others)]
 
     def begin(self, number=TASK):
         return self.dispatcher.begin(self.dispatcher.idle(), self.tasks[number])
 
     def fill(self, at_once=9):
-        self.dispatcher.fill(lambda: self.others.pop(0) if self.others else None, at_once)
+        def next_job(n_running):
+            self.beside.append(n_running)
+            return self.others.pop(0) if self.others else None
+
+        self.dispatcher.fill(next_job, at_once)
 
     @property
     def training(self):
@@ -44,6 +49,7 @@ def test_workers_without_a_task_train_other_jobs_until_there_are_none(tmp_path):
     assert workers.training == {}, "without a task, all is done"
     workers.begin()
     workers.fill()
+    assert workers.beside == [0, 1, 2]
     workers.fill()
     assert workers.training == {0: TASK, 1: OTHER, 2: OTHER + 1}
     assert list(workers.dispatcher.running) == [0]

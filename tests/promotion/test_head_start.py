@@ -2,13 +2,18 @@
 
 import json
 from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
+from safetensors.torch import load_file
 
 from sweeper.engine import backfill
+from sweeper.engine.execution import Execution
 from sweeper.engine.job import TrialResult
 from sweeper.process import processor
 from sweeper.promotion import head_start
+from sweeper.store.layout import StoreOptions
+from sweeper.studies.queries import find_study
 from sweeper.training import checkpoint
 from sweeper.training.epoch_metrics import EpochMetrics
 from tests.engine.inline import InlinePool
@@ -106,6 +111,13 @@ def weights(workplace, study):
     return {folder.name: (folder / "model.safetensors").read_bytes() for folder in folders}
 
 
+def next_job(workplace, study, kind="cpu"):
+    """What gives another search of the study its trainings, with workers of this kind of processor."""
+    store = StoreOptions(workplace.store).resolve({})
+    planned = SimpleNamespace(training_set=None, execution=Execution(("cpu",), 1, "channels_last"))
+    return head_start.idle_jobs(find_study(store, study), planned, store, kind, lambda event: None)
+
+
 def trials(workplace, study):
     listed = json.loads(workplace.run("trials", study, "--store", workplace.store, "--json").stdout)["trials"]
     return [{name: trial[name] for name in ("number", "state", "value", "params", "epochs")} for trial in listed]
@@ -152,8 +164,40 @@ def test_baseline_is_begun_first_then_the_trial_that_leads_for_certain(workplace
     [leader] = {trial for trial, _ in begun(workplace, "long")} - {0}
     assert begun(workplace, "long") == {(trial, seed): EPOCHS for trial in (0, leader) for seed in seeds}
     assert trials(workplace, "long")[0]["value"] < trials(workplace, "long")[leader]["value"]
-    promoted = workplace.promote("long", "--json").stderr
-    assert "The search has begun 12 of these" in promoted
+    finished = {path.parent for path in folder_of(workplace, "long").glob("head-start/*/*/model.safetensors")}
+    assert len(finished) == 12
+    for folder in finished:
+        kept = load_file(folder / "checkpoint.safetensors")
+        assert not [name for name in kept if name.startswith("optimizer.")], "nothing trains on from there"
+
+    promoted = workplace.promote("long", "--seeds", 2, "--json").stderr
+    assert "The search has begun 8 of these" in promoted
+    assert not list(folder_of(workplace, "long").glob("head-start")), "nor are those of more seeds kept"
+
+
+def test_only_of_the_baseline_and_the_best_so_far_and_on_one_kind_of_processor_is_anything_kept(
+    workplace, search, monkeypatch
+):
+    monkeypatch.setattr(head_start, "LEAST_FREE", 0)
+    search("kept", 0)
+    ask = next_job(workplace, "kept")
+    best = [job.folder for job in iter(lambda: ask(0, 0), None)]
+    assert len(best) == 3 * 6
+    overtaken = best[0].with_name("trial-9-seed-1-0123456789ab")
+    for folder in [*best, overtaken]:
+        folder.mkdir(parents=True)
+    next_job(workplace, "kept")(1, 0)
+    assert {folder for folder in [*best, overtaken] if folder.exists()} == set(best)
+    next_job(workplace, "kept", "another kind")(1, 0)
+    assert not any(folder.exists() for folder in best)
+
+
+def test_each_training_of_the_head_start_needs_free_space_of_its_own(workplace, search, monkeypatch):
+    search("space", 0)
+    free = SimpleNamespace(free=3 * head_start.LEAST_FREE - 1)
+    monkeypatch.setattr(head_start.shutil, "disk_usage", lambda path: free)
+    ask = next_job(workplace, "space")
+    assert [ask(1, n_running) is not None for n_running in range(4)] == [True, True, False, False]
 
 
 def test_later_search_goes_on_where_the_head_start_was_and_a_deleted_study_takes_it_along(workplace, search):
@@ -169,7 +213,6 @@ def test_later_search_goes_on_where_the_head_start_was_and_a_deleted_study_takes
 def test_training_that_a_promotion_has_begun_is_left_to_it(workplace, search):
     search("promoted", 0)
     workplace.promote("promoted", "--top", 1, "--seeds", 1)
-    assert "(0, 1)" not in str(begun(workplace, "promoted"))
     search("promoted", 1, "--trials", 4)
     assert begun(workplace, "promoted") == {(0, 3): 1}
 
@@ -183,8 +226,10 @@ def test_promotion_on_another_kind_of_processor_trains_anew(workplace, search, m
     assert not list(folder_of(workplace, "moved").glob("head-start"))
 
 
-@pytest.mark.parametrize(("more", "least_free"), [(["--trial-timeout", "1h"], 0), ([], 1 << 60)])
-def test_with_a_limit_of_a_trials_time_or_on_a_full_disk_workers_stay_idle(workplace, search, more, least_free):
+@pytest.mark.parametrize(
+    ("more", "least_free"), [(["--trial-timeout", "1h"], 0), (["--timeout", "1h"], 0), ([], 1 << 60)]
+)
+def test_with_a_limit_of_time_or_on_a_full_disk_workers_stay_idle(workplace, search, more, least_free):
     said = search("limited", 9, *more, least_free=least_free).stderr
     assert "No trial is left to start" not in said
     assert begun(workplace, "limited") == {}

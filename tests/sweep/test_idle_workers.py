@@ -19,7 +19,7 @@ class Others:
     def __init__(self, sweep):
         self.sweep, self.open = sweep, []
 
-    def __call__(self, n_open):
+    def __call__(self, n_open, n_running):
         self.open.append(n_open)
         number = OTHER + len(self.open)
         return replace(self.sweep.pool.jobs[0], number=number, folder=self.sweep.store.root / f"other {number}")
