@@ -1,5 +1,4 @@
 import json
-import re
 import shlex
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from click.testing import CliRunner
 
 from sweeper.cli import main
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
 SLOW = {"torch", "torchvision", "timm", "mlflow", "optuna", "sklearn", "matplotlib", "pandas", "scipy"}
 HELP = "from sweeper.cli import main; main(['--help'], prog_name='sweeper', standalone_mode=False)"
 
@@ -84,12 +83,7 @@ def test_every_help_ends_with_a_page_that_exists(name):
     last = CliRunner().invoke(main, [*path, "--help"], terminal_width=80).stdout.rstrip().splitlines()[-1]
     word, page = last.split()
     assert word == "More:"
-    assert (README.parent / page).is_file()
-
-
-@pytest.mark.parametrize("name", [name for name, (path, _) in COMMANDS.items() if path])
-def test_every_command_stands_in_the_readme(name):
-    assert re.search(rf"\b{re.escape(name)}\b(?!-)", README.read_text(encoding="utf-8"))
+    assert (ROOT / page).is_file()
 
 
 def test_help_imports_nothing_slow(tmp_path):
