@@ -51,12 +51,14 @@ def is_reason(text: str) -> bool:
 
 def make_pruner(name: str, steps: int) -> "BasePruner":
     """The pruner of trials with so many steps, counted from 1."""
-    from optuna.pruners import HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
+    from optuna.pruners import HyperbandPruner, MedianPruner, NopPruner
+
+    from sweeper.studies.halving import HalvingPruner
 
     match name:
         case "halving":
             # From epoch 1 with factor 3: the best halving settings measured, at a third of the median pruner's cost.
-            return SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)
+            return HalvingPruner()
         case "hyperband":
             return HyperbandPruner(min_resource=1, max_resource=steps, reduction_factor=3)
         case "median":
