@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from rich.cells import cell_len, set_cell_size
@@ -30,37 +30,41 @@ class _Column:
     cells: list[str]
     right: bool = True
 
-    @property
+    @cached_property
     def heads(self) -> list[str]:
         """The name, in as few lines as fit the cells; it is broken between words only."""
         words = self.name.replace("_", "_ ").split(" ")
-        width = max(max(map(cell_len, words)), max(map(cell_len, self.cells), default=0))
+        width = max(max(map(_cells, words)), max(map(_cells, self.cells), default=0))
         return [line.replace("_ ", "_") for line in textwrap.wrap(" ".join(words), width, break_long_words=False)]
 
-    @property
+    @cached_property
     def width(self) -> int:
-        return max(map(cell_len, [*self.heads, *self.cells]))
+        return max(map(_cells, [*self.heads, *self.cells]))
 
     def lines(self, n_heads: int) -> list[str]:
         """Heads and cells, all of the column's width."""
         heads, width = self.heads, self.width
         found = []
         for text in [""] * (n_heads - len(heads)) + heads + ["-" * width] + self.cells:
-            padding = " " * (width - cell_len(text))
+            padding = " " * (width - _cells(text))
             found.append(padding + text if self.right else text + padding)
         return found
 
     def cut(self, width: int) -> None:
         """Cuts what is wider than `width`."""
         self.cells = [_cut(cell, width) for cell in self.cells]
+        vars(self).pop("heads", None)
+        vars(self).pop("width", None)
 
 
 def trial_lines(trials: Sequence[TrialRecord], metric: str, width: int | None) -> list[str]:
     """What all trials have in common, then a table with a line for each; without a width, whole.
 
     Columns that do not fit the width are left out and named beneath: first seconds and the size of the networks, then
-    the parameters with the fewest different values.
+    the parameters with the fewest different values. Without a trial there is no line.
     """
+    if not trials:
+        return []
     searched = {name: [_text(value) for value in values] for name, values in parameters(trials).items()}
     # Neither the epochs nor the parameters of a network are among the fields of its configuration.
     figures = {
@@ -145,5 +149,10 @@ def _one_line(text: str) -> str:
     return shown(" ".join(text.split()))
 
 
+def _cells(text: str) -> int:
+    """How many cells of a terminal the text takes."""
+    return len(text) if text.isascii() and text.isprintable() else cell_len(text)
+
+
 def _cut(text: str, width: int) -> str:
-    return text if cell_len(text) <= width else set_cell_size(text, width - len(CUT)).rstrip() + CUT
+    return text if _cells(text) <= width else set_cell_size(text, width - len(CUT)).rstrip() + CUT

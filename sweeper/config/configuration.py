@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any
 
 from sweeper.config.custom import CUSTOM, CustomConfig
@@ -72,4 +73,9 @@ def shortly(value: Any) -> str:
 
 
 def _pick(kind: type, values: Mapping[str, Any]) -> Any:
-    return kind(**{f.name: values[f.name] for f in fields(kind) if f.name in values})
+    return kind(**{name: values[name] for name in _names(kind) if name in values})
+
+
+@cache  # a list of trials makes thousands of configurations
+def _names(kind: type) -> list[str]:
+    return [f.name for f in fields(kind)]

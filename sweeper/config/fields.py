@@ -41,11 +41,13 @@ class Checked:
 
     def __post_init__(self) -> None:
         for name, rule in _rules(type(self)):  # type: ignore[arg-type]
+            given = getattr(self, name)
             try:
-                value = rule(getattr(self, name))
+                value = rule(given)
             except ValueError as error:
                 raise ValueError(f"{name} {error}") from None
-            object.__setattr__(self, name, value)
+            if value is not given:
+                object.__setattr__(self, name, value)
 
 
 @cache  # a list of trials makes thousands of objects

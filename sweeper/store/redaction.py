@@ -70,6 +70,8 @@ def redact(text: str) -> str:
         value = os.environ.get(variable, "")
         if len(value) >= _SHORTEST and value in text:
             text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", "***", text)
+    if ":" not in text and "=" not in text:  # all patterns have one of them, and most lines of a long table have none
+        return text
     text = _SETTING.sub(r"\1\2\4***", _HEADER.sub(r"\1\3***", text))
     text = _PASSWORD.sub(r"\1:***@", text)
     text = _USER.sub(lambda found: found[0] if found["database"] else "://***@", text)

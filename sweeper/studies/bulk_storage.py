@@ -155,6 +155,7 @@ def _frozen(
     system_attributes: Sequence[Any],
     steps: Sequence[Any],
 ) -> FrozenTrial:
+    kept = [(name, value, distribution_of(text)) for _, name, value, text in params]
     return FrozenTrial(
         number=trial.number,
         state=trial.state,
@@ -162,8 +163,8 @@ def _frozen(
         values=[models.TrialValueModel.stored_repr_to_value(value, kind) for _, value, kind in values] or None,
         datetime_start=trial.datetime_start,
         datetime_complete=trial.datetime_complete,
-        params={name: distribution_of(text).to_external_repr(value) for _, name, value, text in params},
-        distributions={name: distribution_of(text) for _, name, _, text in params},
+        params={name: distribution.to_external_repr(value) for name, value, distribution in kept},
+        distributions={name: distribution for name, _, distribution in kept},
         user_attrs={key: json.loads(text) for _, key, text in user_attributes},
         system_attrs={key: json.loads(text) for _, key, text in system_attributes},
         intermediate_values={step: _from_step(value, kind) for _, step, value, kind in steps},

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from sweeper.config import shortly
@@ -59,8 +60,8 @@ def configured(trials: Sequence[TrialRecord]) -> list[dict[str, Any]]:
     found = []
     for trial in trials:
         values = trial.configuration.values() if trial.configuration else {}
-        omitted = searched - set(trial.params) if trial.params else ()
-        found.append({name: None if name in omitted else value for name, value in values.items()})
+        omitted = searched - set(trial.params) if trial.params else set()
+        found.append(values | dict.fromkeys(omitted & values.keys()))
     return found
 
 
@@ -88,9 +89,14 @@ def parameters(trials: Sequence[TrialRecord]) -> dict[str, list[Any]]:
     known = [values for values in fields if values]
     return {
         name: [values.get(name) for values in fields]
-        for name in dict.fromkeys(name for values in known for name in values)
-        if name in searched or any(values.get(name) != known[0].get(name) for values in known)
+        for name in dict.fromkeys(chain.from_iterable(known))
+        if name in searched or _differs(name, known)
     }
+
+
+def _differs(name: str, known: Sequence[dict[str, Any]]) -> bool:
+    usual = known[0].get(name)
+    return any(values.get(name) != usual for values in known)
 
 
 def rows(trials: Sequence[TrialRecord]) -> list[dict[str, Any]]:

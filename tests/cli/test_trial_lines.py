@@ -62,6 +62,10 @@ def test_what_is_the_same_in_all_trials_is_named_once_above():
     assert not any("pooling" in line or "epochs" in line for line in rest)
 
 
+def test_without_a_trial_there_is_no_line():
+    assert trial_lines([], "accuracy", 80) == []
+
+
 def test_a_single_trial_has_its_parameters_in_its_line():
     lines = lines_of([trial(0)])
     assert len(lines) == 3
