@@ -55,15 +55,16 @@ def look(address: str, *, insecure: bool) -> list[NodeFound]:
 
 
 def commonest_processor() -> str:
-    """The kind of processor of most CPUs of the cluster, which is connected to; empty if no node answers."""
+    """The kind of processor of most CPUs that can train in the cluster, which is connected to; empty if none can."""
     started = [(node, cluster.start_on(node, Worker)) for node in cluster.nodes() if node.cpus]
     deadline = time.monotonic() + ANSWER_SECONDS
     cpus: dict[str, float] = defaultdict(float)
     try:
         for node, actor in started:
             with suppress(cluster.Trouble, TimeoutError):  # such a node trains nothing, either
-                contact = cluster.result(actor.contact.remote(), max(1.0, deadline - time.monotonic()))
-                cpus[Contact.of(contact).processor] += node.cpus
+                contact = Contact.of(cluster.result(actor.contact.remote(), max(1.0, deadline - time.monotonic())))
+                if not _unfit(contact)[0]:
+                    cpus[contact.processor] += node.cpus
     finally:
         for _, actor in started:
             cluster.kill(actor)
@@ -84,9 +85,15 @@ def _looked(node: cluster.Node, actor: Any, block: Any, deadline: float) -> Node
     except TimeoutError:
         trouble = f"it did not answer within {ANSWER_SECONDS:.0f} s"
         return NodeFound(node.name, node.cpus, node.gpus, trouble, f"let all nodes reach each other's ports; {LOGS}")
-    trouble, remedy = environment.difference(contact.software, environment.software()), SAME_SOFTWARE
-    if not trouble and cluster.requires_token() and not contact.token:
-        trouble = "it asks nobody for a token"
-        remedy = "start Ray there again with RAY_AUTH_MODE=token, or accept that with --ray-insecure"
-    remedy = remedy if trouble else ""
+    trouble, remedy = _unfit(contact)
     return NodeFound(node.name, node.cpus, node.gpus, trouble, remedy, contact.processor, clock, seconds)
+
+
+def _unfit(contact: Contact) -> tuple[str, str]:
+    """What keeps a node that answers from training, and a remedy; both are empty if nothing does."""
+    if difference := environment.difference(contact.software, environment.software()):
+        return difference, SAME_SOFTWARE
+    if cluster.requires_token() and not contact.token:
+        remedy = "start Ray there again with RAY_AUTH_MODE=token, or accept that with --ray-insecure"
+        return "it asks nobody for a token", remedy
+    return "", ""

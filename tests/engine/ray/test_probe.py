@@ -75,14 +75,17 @@ def test_trouble_of_one_node_does_not_hide_the_others(looked, said, trouble, rem
         (contact("id-a", processor="x"), contact("id-b", processor="y"), "x"),  # it has two CPUs, the other one
         (Trouble("no worker"), contact("id-b", processor="y"), "y"),
         (TimeoutError(), Trouble("no worker"), ""),
+        (contact("id-a", processor="x", software={**SOFTWARE, "torch": "1"}), contact("id-b", processor="y"), "y"),
+        (contact("id-a", processor="x", token=False), contact("id-b", processor="y"), "y"),
     ],
 )
-def test_commonest_processor_is_that_of_most_cpus_whose_nodes_answer(monkeypatch, first, second, found):
+def test_commonest_processor_is_that_of_most_cpus_whose_nodes_can_train(monkeypatch, first, second, found):
     fake = FakeCluster(*NODES)
     killed = []
     fake.start_on = lambda node, actor: Answering({"a": first, "b": second}[node.name])
     fake.result = lambda said, seconds: _given(said)
     fake.kill = killed.append
     monkeypatch.setattr(probe, "cluster", fake)
+    monkeypatch.setattr(environment, "software", lambda: SOFTWARE)
     assert probe.commonest_processor() == found
     assert len(killed) == 2
