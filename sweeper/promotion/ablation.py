@@ -27,6 +27,7 @@ from sweeper.promotion.request import AblationRequest
 from sweeper.promotion.set_back import SetBack
 from sweeper.runs.batch import Training
 from sweeper.runs.stop import StopRequest
+from sweeper.spaces.space import precision_follows
 from sweeper.store.arguments import store_arguments
 from sweeper.store.layout import Store
 from sweeper.studies import data_source, lifecycle, lost_runs, trial_records
@@ -191,7 +192,7 @@ def _planned(
         spec.space.get("parameters", {}),
         training_set.input_shape,
         len(training_set.classes),
-        follow=("precision",) if spec.precision_rule else (),
+        follow=("precision",) if precision_follows(spec.space.get("fixed", {})) else (),
     )
     ablated: dict[str, list[Training]] = {}
     for choice in choices:

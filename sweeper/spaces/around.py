@@ -10,6 +10,7 @@ from typing import Any
 from sweeper.config import Configuration, Protocol, TrainConfig
 from sweeper.config.training import AUTO
 from sweeper.models.precision import Resolution
+from sweeper.spaces.space import precision_follows
 from sweeper.spaces.writer import table
 
 # Digits of a new bound: it is for people, and lies inside the old range anyway.
@@ -27,9 +28,12 @@ def narrowed(
     `good` are the searched values of the good configurations, the best first. A range shrinks to `shrink` of its width,
     on its own scale, around its value in the best configuration that has one, and stays inside the old range. Choices
     are those that good configurations use. What has one value left is fixed, and a parameter whose condition can no
-    longer hold is left out. With the study's `resolution`, the precision that it gives is left open again.
+    longer hold is left out. If the fixed values leave the precision open, it is left open again where the study's
+    `resolution` gives it.
     """
     fixed = dict(described["fixed"])
+    if not precision_follows(fixed):
+        resolution = None
     parameters: dict[str, Any] = {}
     dropped: set[str] = set()
     for name, definition in described["parameters"].items():

@@ -16,6 +16,14 @@ from sweeper.spaces.parameter import Parameter, Suggester, describe_parameter, e
 _NAMES_OF_WEIGHTS = ("pretrained", "model_name", "pretrained_file")
 
 
+def precision_follows(fixed: Mapping[str, Any]) -> bool:
+    """Whether a space with these fixed values gives each network that it draws the precision of its rule.
+
+    A study may have such a rule without that: for variants that say "auto" themselves.
+    """
+    return fixed.get("precision") == AUTO
+
+
 @dataclass(frozen=True)
 class Variant:
     """A named, complete configuration, with the metrics that somebody reported for it.
@@ -56,7 +64,7 @@ class Space:
     def leaves_precision_open(self) -> bool:
         """Whether the precision of some configuration is "auto"."""
         configurations = [variant.configuration for variant in self.variants.values()]
-        return self.fixed.get("precision") == AUTO or any(c.train.precision == AUTO for c in configurations)
+        return precision_follows(self.fixed) or any(c.train.precision == AUTO for c in configurations)
 
     def resolved(self, resolution: Resolution) -> "Space":
         """The space whose variants, and configurations that trials draw, have a precision in the place of "auto"."""
@@ -85,7 +93,7 @@ class Space:
 
     def in_own_precision(self, configuration: Configuration) -> Configuration:
         """The configuration with the precision that trials of the space give its network."""
-        if self.resolution is None or self.fixed.get("precision") != AUTO:
+        if self.resolution is None or not precision_follows(self.fixed):
             return configuration
         return self.resolution(replace(configuration, train=replace(configuration.train, precision=AUTO)))
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sweeper.engine.job import train_trial
+from sweeper.models import precision as rules
 from sweeper.process import processor
 from sweeper.promotion import ablation, ablation_run
 from sweeper.store.layout import StoreOptions
@@ -14,6 +15,7 @@ from sweeper.studies.queries import find_study
 from sweeper.tracking import run_writer
 from sweeper.training.epoch_metrics import Diverged
 from tests.engine.inline import InlinePool, required_processors
+from tests.promotion import conftest
 
 
 def ablate(workplace, study, *arguments, code=0):
@@ -318,3 +320,12 @@ def test_ablation_requires_the_kind_of_processor_that_the_promotion_began_on(wor
     monkeypatch.setattr(processor, "of", lambda devices: "y")
     assert "Trained on x so far, and on y from now on" in ablate(workplace, "kinds").stderr
     assert required == ["", "x", "x"]
+
+
+def test_precision_that_only_the_baseline_leaves_open_is_a_choice_like_others(workplace, monkeypatch):
+    monkeypatch.setattr(rules, "RULES", (rules.PrecisionRule("avx512_bf16", 1),))
+    monkeypatch.setattr(processor, "of", lambda devices: "x86_64 avx512_bf16")
+    monkeypatch.setattr(conftest, "SPACE", conftest.SPACE + 'precision = "auto"\n')
+    workplace.search("open-baseline")
+    workplace.promote("open-baseline", "--top", 1, "--seeds", 2)
+    assert "precision" in {row["parameter"] for row in ablated(workplace, "open-baseline")["rows"]}

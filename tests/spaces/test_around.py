@@ -5,6 +5,7 @@ import optuna
 import pytest
 
 from sweeper.config import Configuration, Protocol
+from sweeper.models.precision import PrecisionRule, Resolution
 from sweeper.spaces import around, reader
 
 
@@ -64,6 +65,17 @@ def test_parameter_whose_condition_can_no_longer_hold_is_left_out_with_those_tha
     # The field nesterov has a default, but the condition was on the parameter.
     assert set(found["parameters"]) == {"weight_decay"}
     assert found["fixed"] == {"optimizer": "adam"}
+
+
+@pytest.mark.parametrize(("fixed", "left"), [("auto", "auto"), ("float32", "bfloat16")])
+def test_precision_is_left_open_only_where_the_fixed_values_leave_it_open(fixed, left):
+    baseline = Configuration.from_values({"padding": [2, 0, 0], "precision": "bfloat16"}).values()
+    described = space_of(
+        {"dropout": definition("float", 0.0, 0.5)}, {"padding": [2, 0, 0], "precision": fixed}, baseline
+    )
+    resolution = Resolution(PrecisionRule("avx512_bf16", 1), (1, 28, 28), 10)
+    found = around.narrowed(described, [{"dropout": 0.1}], 0.5, resolution)
+    assert found["variants"]["baseline"]["precision"] == left
 
 
 def test_conditional_parameter_with_one_value_left_keeps_its_condition():
