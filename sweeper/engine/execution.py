@@ -10,8 +10,9 @@ class Execution:
     A process trains `at_once` trials; with `tunes_concurrency`, the dispatcher may find that fewer are better. With
     `graphs`, steps run as CUDA graphs. `worker_memory` is the most private memory that a process may hold, in bytes,
     None for no limit, and `gpu_memory` the most of a GPU's memory that torch may take in a process, None for all of it;
-    these do not change results, nor does the `engine`, that of DeviceOptions. `required_processor` is
-    the kind on which trainings began (process.processor), empty if none did: a cluster uses no other.
+    these do not change results, nor does the `engine`, that of DeviceOptions. `required_processor` is the kind
+    (process.processor) on which the trainings began, or for which their precisions were settled: a cluster uses no
+    other. It is empty if neither is so, as on this machine before the first training.
     """
 
     devices: tuple[str, ...]

@@ -1,6 +1,6 @@
 """Settles what precision "auto" stands for in a study or a training by itself, by the processor that trains."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,10 +8,12 @@ from sweeper.config import Configuration
 from sweeper.config.training import AUTO, TrainConfig
 from sweeper.engine.execution import Execution
 from sweeper.engine.start import processor_of
-from sweeper.errors import UsageError
+from sweeper.events import State
 from sweeper.models.precision import PrecisionRule, Resolution, rule_of
 from sweeper.spaces.space import Space
 
+# What "auto" can stand for.
+OTHER = {"float32": "bfloat16", "bfloat16": "float32"}
 Images = tuple[tuple[int, int, int], int]  # their shape (channels, height, width), and the number of classes
 
 
@@ -20,12 +22,25 @@ class Settled:
     """The space of a study with its precisions settled, and the execution whose processors they are for.
 
     `rule` is StudySpec.precision_rule, and `told` says in words what "auto" stands for; both are empty if it stands
-    nowhere.
+    nowhere. `refusal` says why nothing more may be trained here: the study has the rule of another processor.
     """
 
     space: Space
     execution: Execution
     rule: str = ""
+    told: str = ""
+    refusal: str = ""
+
+
+@dataclass(frozen=True)
+class SettledTraining:
+    """The configuration of a training by itself with its precision settled, and the execution that it is for.
+
+    `told` says in words what "auto" stands for; it is empty if it stands nowhere.
+    """
+
+    configuration: Configuration
+    execution: Execution
     told: str = ""
 
 
@@ -34,14 +49,14 @@ def of_study(
 ) -> Settled:
     """Settles the precisions of the study `name` by its rule, or by this execution's processors if it is new.
 
-    `stored` is the study's stored spec, empty if it is new. Without `images` the space stays open. A study that was
-    begun in float32, before its space said "auto", goes on in float32. Raises UsageError for a study with the rule of
-    another processor.
+    `stored` is the study's stored spec, empty if it is new. Without `images` only the space of a new one stays open. A
+    study that was begun in float32, before its space said "auto", goes on in float32.
     """
     if not space.leaves_precision_open:
         return Settled(space, execution)
     if stored and not stored.get("precision_rule"):
         return _as_begun(space, execution, stored)
+    refusal = ""
     kind = "" if stored and execution.engine == "ray" else processor_of(execution)
     rule = rule_of(kind)
     if stored:
@@ -52,7 +67,7 @@ def of_study(
         if execution.engine == "ray":  # the study's processor is the only one that trains it there
             rule = begun
         elif begun.instructions != rule.instructions:
-            raise UsageError(
+            refusal = (
                 f'study {name} cannot go on here: its precision "{AUTO}" is {begun}, and by this machine\'s processor '
                 f"it would be {rule}; go on where it began, or give --new --set precision=float32 for a study that any "
                 "machine can go on with"
@@ -62,16 +77,35 @@ def of_study(
         execution = replace(execution, required_processor=kind)
     if images is not None:
         space = space.resolved(Resolution(rule, *images))
-    return Settled(space, execution, str(rule), f'Precision "{AUTO}": {rule}')
+    elif stored:
+        space = space.with_precision(space.fixed.get("precision"), _known(stored))
+    return Settled(space, execution, str(rule), f'Precision "{AUTO}": {rule}', refusal)
 
 
-def of_training(configuration: Configuration, execution: Execution, images: Images) -> tuple[Configuration, str]:
-    """The configuration with its precision settled, and what "auto" stands for, in words; "" if it names one."""
+def of_training(
+    configuration: Configuration,
+    execution: Execution,
+    images: Images,
+    state_of: Callable[[Configuration], State | None],
+) -> SettledTraining:
+    """Settles the precision of a training by itself, by this execution's processors unless it was interrupted before.
+
+    `state_of` says whether the training with a settled configuration is complete or was interrupted (or None). One that
+    was interrupted in the other precision goes on in it: another processor or version of sweeper had begun it.
+    """
     if configuration.train.precision != AUTO:
-        return configuration, ""
-    rule = rule_of(processor_of(execution))
-    resolved = Resolution(rule, *images)(configuration)
-    return resolved, f'Precision "{AUTO}": {resolved.train.precision} ({rule})'
+        return SettledTraining(configuration, execution)
+    kind = processor_of(execution)
+    rule = rule_of(kind)
+    usual = Resolution(rule, *images)(configuration)
+    other = replace(usual, train=replace(usual.train, precision=OTHER[usual.train.precision]))
+    if state_of(usual) is None and state_of(other) == State.INTERRUPTED:
+        began, here = other.train.precision, usual.train.precision
+        told = f"Precision: {began}, as this training began; --set precision={here} trains it anew as a new one would"
+        return SettledTraining(other, execution, told)
+    if execution.engine == "ray":
+        execution = replace(execution, required_processor=kind)
+    return SettledTraining(usual, execution, f'Precision "{AUTO}": {usual.train.precision} ({rule})')
 
 
 def _as_begun(space: Space, execution: Execution, stored: Mapping[str, Any]) -> Settled:
@@ -79,7 +113,11 @@ def _as_begun(space: Space, execution: Execution, stored: Mapping[str, Any]) -> 
     fixed = described.get("fixed", {}).get("precision")
     if (fixed or TrainConfig.precision) != TrainConfig.precision:
         return Settled(space, execution)  # begun with a choice of the user's: another space
-    variants = described.get("variants", {}).items()
-    known = {name: values["precision"] for name, values in variants if "precision" in values}
     told = f'Precision: {TrainConfig.precision}, as the study began; new studies of this space have "{AUTO}"'
-    return Settled(space.with_precision(fixed, known), execution, told=told)
+    return Settled(space.with_precision(fixed, _known(stored)), execution, told=told)
+
+
+def _known(stored: Mapping[str, Any]) -> dict[str, str]:
+    """The precisions of the study's variants, by name."""
+    variants = stored.get("space", {}).get("variants", {}).items()
+    return {name: values["precision"] for name, values in variants if "precision" in values}

@@ -1,13 +1,12 @@
 """Trains one configuration by itself, without a study: from the request to the outcome."""
 
-import hashlib
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
+from sweeper.config import Configuration
 from sweeper.data import lookup
 from sweeper.engine.job import TrialJob
 from sweeper.errors import SweeperError, UsageError
@@ -15,7 +14,7 @@ from sweeper.evaluation.constant import Constant
 from sweeper.events import Listener, Note, State, Step
 from sweeper.models import families, layers
 from sweeper.plots import Plot
-from sweeper.runs import initial_weights, plan, precision, processor_file, run_metadata
+from sweeper.runs import initial_weights, plan, precision, processor_file, run_metadata, training_name
 from sweeper.runs.batch import BatchRunner, Training
 from sweeper.runs.end_on_failure import ends_on_failure
 from sweeper.runs.fold_means import metrics_of
@@ -29,7 +28,6 @@ from sweeper.runs.variant_result import VariantResult
 from sweeper.studies import lost_runs, storage_errors
 from sweeper.studies.objective import METRICS
 from sweeper.studies.seeds import derive_seed
-from sweeper.studies.spec import LOG_LOSS
 from sweeper.tracking import leftovers
 from sweeper.tracking.client import check_tracking
 from sweeper.tracking.learning_curves import INIT, Curves, curves_of
@@ -100,17 +98,13 @@ def run(request: TrainingRequest, listener: Listener, stop: StopRequest) -> Trai
         most_jobs=request.protocol.n_trainings,  # more workers than trainings are of no use
         all_data=request.all_data,
     )
-    images = planned.training_set.input_shape, len(planned.training_set.classes)
-    configuration, told = precision.of_training(request.variant.configuration, planned.execution, images)
-    if told:
-        listener(Note(told))
-    request = replace(request, variant=replace(request.variant, configuration=configuration))
     if found:
         planned = replace(planned, spec=replace(planned.spec, init_sha256=found.sha256, freeze=request.freeze))
     trial = request.trial
     if trial and not trial.spec.pretrained and trial.configuration.model == request.variant.configuration.model:
         # A trial of an older sweeper: its pixels were scaled by the data's mean and std.
         planned = replace(planned, spec=replace(planned.spec, pretrained={}))
+    request, planned = _with_precision(request, planned, listener)
     repetition = repetition_of(trial, planned.spec, request.variant.configuration) if trial else None
     if repetition:
         for sentence in repetition.notes(planned.spec):
@@ -134,6 +128,24 @@ def run(request: TrainingRequest, listener: Listener, stop: StopRequest) -> Trai
         return TrainingOutcome(
             request, tracker.experiment_id, tracker.run_id, init, result, stopped, undelivered, constant, repetition
         )
+
+
+def _with_precision(
+    request: TrainingRequest, planned: plan.Plan, listener: Listener
+) -> tuple[TrainingRequest, plan.Plan]:
+    """The request with its precision settled, and the plan with the processors that it is settled for."""
+    variant, spec = request.variant, planned.spec
+
+    def state_of(configuration: Configuration) -> State | None:
+        _, name = training_name.name_of(spec, replace(variant, configuration=configuration))
+        return training_name.state_of(request.store.single_folder(name), len(spec.trainings))
+
+    images = planned.training_set.input_shape, len(planned.training_set.classes)
+    settled = precision.of_training(variant.configuration, planned.execution, images, state_of)
+    if settled.told:
+        listener(Note(settled.told))
+    request = replace(request, variant=replace(variant, configuration=settled.configuration))
+    return request, replace(planned, execution=settled.execution)
 
 
 def _match_weights(
@@ -180,13 +192,7 @@ class _Single:
         if init:
             self.title += f" from {init.found.source.short}" + ", frozen" * init.freeze
             self.tags[INIT] = init.found.source.name
-        decisive: list[Any] = [self.spec.decisive(), request.variant.name, request.variant.configuration.key()]
-        if request.variant.configuration.model.softmax_output:
-            decisive.append(LOG_LOSS)  # the run of an older version has other losses
-        self.id = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
-        # The names of spaces and variants may have any printable characters.
-        plain = re.sub(r"[^A-Za-z0-9._]", "-", f"{request.space.name}-{request.variant.name}")[:60]
-        self.name = f"train-{plain}-{self.id[:12]}"
+        self.id, self.name = training_name.name_of(self.spec, request.variant)
         data = run_metadata.data_record(self.training_set)
         self.tracker = Tracker(request.store, data, lambda text: listener(Note(text)), kind="training")
 

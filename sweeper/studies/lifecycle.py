@@ -18,6 +18,7 @@ from sweeper.store.redaction import redact
 from sweeper.studies import resume_command
 from sweeper.studies.attributes import (
     CURRENT_SCHEMA,
+    PROCESSOR,
     SCHEMA,
     SPEC,
     STUDY_ID,
@@ -56,15 +57,18 @@ def find_or_create(storage: BaseStorage, name: str, spec: StudySpec) -> optuna.S
     return study
 
 
-def open_study(storage: BaseStorage, name: str, spec: StudySpec, space: Space) -> optuna.Study:
+def open_study(storage: BaseStorage, name: str, spec: StudySpec, space: Space, processor: str = "") -> optuna.Study:
     """Starts the study, with its variants enqueued first, or resumes it. Only its owner may call this.
 
+    `processor` is the kind for which the precisions of a new study were settled, if it may train on no other.
     Raises UsageError if a study of this name was started with another spec.
     """
     study = find_or_create(storage, name, spec)
     if STUDY_ID not in study.user_attrs:
         study.set_user_attr(STUDY_ID, uuid4().hex)
     study.set_user_attr(SCHEMA, CURRENT_SCHEMA)
+    if processor and SPEC not in study.user_attrs:
+        study.set_user_attr(PROCESSOR, processor)
     # SPEC marks a study as sweeper's. It is written last, so that every study with it has the other attributes, too.
     study.set_user_attr(SPEC, spec.as_json())
     _enqueue_variants(study, space)

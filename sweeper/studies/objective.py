@@ -22,6 +22,13 @@ def direction(metric: str) -> Literal["minimize", "maximize"]:
     return "minimize" if metric == "loss" else "maximize"
 
 
+def reaches(target: float | None, value: float | None, metric: str) -> bool:
+    """Whether a score is at least as good as the target; False without one of them."""
+    if target is None or value is None:
+        return False
+    return value <= target if direction(metric) == "minimize" else value >= target
+
+
 def check_target(target: float, metric: str) -> None:
     """Raises UsageError for a target that no score can reach: a percentage would never stop the search."""
     if not math.isfinite(target):

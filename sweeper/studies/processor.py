@@ -7,7 +7,7 @@ from sweeper.studies.attributes import PROCESSOR, attributes_of
 
 
 def of(study: optuna.Study) -> str:
-    """The kind that its first trial was trained on; empty before that, and in studies of older versions."""
+    """The kind that its first trial was trained on, or must be; empty if none is known, as in older studies."""
     return str(attributes_of(study).get(PROCESSOR, ""))
 
 

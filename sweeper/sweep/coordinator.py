@@ -20,11 +20,10 @@ from sweeper.events import (
     TrialStarted,
 )
 from sweeper.studies import processor, pruners, replay, storage_errors, trial_records
-from sweeper.studies.objective import METRICS, direction
+from sweeper.studies.objective import METRICS, direction, reaches
 from sweeper.studies.owned_storage import together
 from sweeper.studies.ownership import StudyLost
 from sweeper.studies.tell import end_trials_with_results
-from sweeper.studies.trial_records import TrialRecord
 from sweeper.sweep.context import Context
 from sweeper.sweep.queue import TrialQueue
 from sweeper.sweep.recorder import Recorder
@@ -86,7 +85,7 @@ class Coordinator:
         """Reports the study's progress, and completes the runs of ended trials that a killed process left open."""
         trials = trial_records.records(self.study)
         leader = trial_records.best(trials, self.spec.metric)
-        if leader is not None and self._reaches_target(leader):
+        if leader is not None and reaches(self.limits.target, leader.value, self.spec.metric):
             self.stop.reason = "target"
         self.listener(
             SweepStarted(
@@ -144,7 +143,7 @@ class Coordinator:
                 self._handle_epoch(task, event)
             case TrialResult():
                 self._handle_result(task, event)
-            case Failure(kind="diverged" | "out_of_memory" as kind, message=text):
+            case Failure(kind="diverged" | "out_of_memory" as kind, message=text, own_fault=True):
                 self._decide(candidate, Decision(State.PRUNED, f"{kind}: {text}", {kind: 1.0}))
             case Failure():
                 text = f"{event.message}; see {event.log}"
@@ -251,12 +250,6 @@ class Coordinator:
         self.tracker.finish(number, State.INTERRUPTED, reason=self.stop.reason)
         variant = self.study.get_trials(deepcopy=False)[number].user_attrs.get("variant")
         self.listener(TrialInterrupted(number, trial_records.trial_name(number, variant)))
-
-    def _reaches_target(self, record: TrialRecord) -> bool:
-        target, value = self.limits.target, record.value
-        if target is None or value is None:
-            return False
-        return value <= target if direction(self.spec.metric) == "minimize" else value >= target
 
     def _check_limits(self) -> None:
         self.check_owned()

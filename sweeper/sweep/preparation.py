@@ -8,6 +8,7 @@ import optuna
 
 from sweeper.engine.execution import Execution
 from sweeper.engine.start import plan_execution
+from sweeper.errors import UsageError
 from sweeper.events import Listener, Note, State
 from sweeper.runs import plan, precision
 from sweeper.runs.study_splits import splits_of
@@ -20,6 +21,7 @@ from sweeper.studies.samplers import shuffled_grid
 from sweeper.studies.spec import LOG_LOSS, OF_THE_DATA, RunSpec, StudySpec
 from sweeper.studies.storage import free_name, open_existing_storage
 from sweeper.studies.warm_start import WarmStart
+from sweeper.sweep.queue import has_work
 from sweeper.sweep.request import SearchRequest
 from sweeper.tracking.client import check_tracking
 
@@ -33,6 +35,7 @@ class Prepared:
 
     `space` has the precisions of the study's configurations settled. `resumed` is the study that it resumes, if it
     resumes one.
+    `refusal` says why this machine may train no further trial of it; it is empty if it may, and else none is left.
     `pruner_reason` says why no pruner was chosen, and is empty otherwise. `warm` is what it still takes over from
     another study.
     """
@@ -42,6 +45,7 @@ class Prepared:
     space: Space
     spec: StudySpec
     resumed: optuna.Study | None
+    refusal: str
     pruner_reason: str
     warm: WarmStart | None
 
@@ -87,7 +91,7 @@ def prepare(request: SearchRequest, listener: Listener) -> Prepared:
     warm = warm_start.planned(request.store, options.warm_start, name, resumed, space, spec)
     if warm is not None:
         listener(Note(warm.told))
-    return Prepared(name, planned, space, spec, resumed, reason, warm)
+    return Prepared(name, planned, space, spec, resumed, settled.refusal, reason, warm)
 
 
 def dry_run(request: SearchRequest, listener: Listener) -> Prepared:
@@ -156,7 +160,11 @@ def _study(
         )
         if storage is None:
             return settled, spec, name, None
-        return settled, spec, name, lifecycle.find_resumable(storage, name, spec, unknown, store_arguments(store))
+        resumed = lifecycle.find_resumable(storage, name, spec, unknown, store_arguments(store))
+        # A study that has all its trials is still shown.
+        if settled.refusal and (resumed is None or has_work(resumed, spec.metric, options.trials, options.target)):
+            raise UsageError(settled.refusal)
+        return settled, spec, name, resumed
 
 
 def _has_feasible_trial(study: optuna.Study) -> bool:

@@ -14,6 +14,7 @@ from sweeper.models.limits import Excess
 from sweeper.spaces import feasibility
 from sweeper.studies import proposer, trial_records
 from sweeper.studies.attributes import MILLISECONDS
+from sweeper.studies.objective import reaches
 from sweeper.studies.proposer import Proposal, Proposer
 from sweeper.studies.tell import tell_duplicate
 from sweeper.sweep.context import Context
@@ -21,9 +22,12 @@ from sweeper.sweep.recorder import Recorder
 from sweeper.sweep.trial_end import Candidate, TrialFinisher
 
 
-def has_work(study: optuna.Study, trials: int) -> bool:
-    """Whether a search until the study has `trials` trials may still have something to train."""
+def has_work(study: optuna.Study, metric: str, trials: int, target: float | None) -> bool:
+    """Whether a search until the study has `trials` trials, or the target, may still have something to train."""
     found = trial_records.records(study)
+    best = trial_records.best(found, metric)
+    if best is not None and reaches(target, best.value, metric):
+        return False
     return trial_records.n_counted(found) < trials or any(record.state == State.RUNNING for record in found)
 
 

@@ -14,6 +14,7 @@ from sweeper.engine import backfill
 from sweeper.engine.base import Engine
 from sweeper.engine.job import TrialJob
 from sweeper.engine.no_workers import NoWorkers
+from sweeper.errors import UsageError
 from sweeper.evaluation.constant import Constant
 from sweeper.events import Listener, Note, State, Step
 from sweeper.runs import run_metadata
@@ -134,7 +135,8 @@ def run(
         stack.enter_context(store.owning(name, checked=True))
         study = lifecycle.find_or_create(storage, name, spec)
         ownership = stack.enter_context(claimed(store, study, tell, stop.check, take_over=options.take_over))
-        study = lifecycle.open_study(OwnedStorage(storage), name, spec, space)
+        required = planned.execution.required_processor
+        study = lifecycle.open_study(OwnedStorage(storage), name, spec, space, required)
         stack.enter_context(_marks_ended_on_failure(study, stop, ownership))
         if prepared.warm is not None:
             warm_start.apply(study, space, prepared.warm)
@@ -148,15 +150,16 @@ def run(
         constant = planned.constant(spec.metric)
         study.set_user_attr(lifecycle.CONSTANT, constant and asdict(constant))
         study_id = id_of(study)
-        memory = planned.execution.trial_memory
+        memory = None if prepared.refusal else planned.execution.trial_memory
         for text in retry_out_of_memory(study, memory):
             listener(Note(text))
         workers: Engine = NoWorkers()
         working = stack.enter_context(ExitStack())
-        if has_work(study, options.trials):
+        if has_work(study, spec.metric, options.trials, options.target):
+            if prepared.refusal:  # another command has added trials since
+                raise UsageError(prepared.refusal)
             listener(Step("Starting the workers"))
-            kind = processor.of(study) or planned.execution.required_processor
-            workers = planned.on(kind).start_workers(store, name, study_id)
+            workers = planned.on(processor.of(study)).start_workers(store, name, study_id)
             working.callback(workers.close)
             stop.check()
         # The workers start first: they import torch while MLflow creates or opens its tables.

@@ -1,6 +1,7 @@
 """precision = "auto" from the command line to what is recorded, on processors of a script."""
 
 import json
+from dataclasses import replace
 
 import mlflow
 import pytest
@@ -8,10 +9,13 @@ from click.testing import CliRunner
 
 from sweeper.cli import main
 from sweeper.data.known import catalog
+from sweeper.engine.local import pool
 from sweeper.models import precision as rules
 from sweeper.models.precision import PrecisionRule
 from sweeper.process import processor
-from tests.engine.inline import InlinePool
+from sweeper.runs import precision
+from tests.cli.test_train import signal_at
+from tests.engine.inline import InlinePool, required_processors
 from tests.fake_data import write_fake_dataset
 from tests.tracking import stand_ins
 
@@ -109,6 +113,47 @@ def test_search_on_a_processor_that_would_decide_otherwise_is_refused(place):
     assert "cannot go on" not in place.search("--trials", 2).stderr
 
 
+def test_finished_study_is_shown_on_every_processor_and_trains_nothing_there(place, monkeypatch):
+    place.search("--trials", 2)
+    place.on(OLD)
+    before = place.trials()
+    monkeypatch.setattr("sweeper.engine.local.pool.WorkerPool", None)  # no worker starts
+    assert "Next:" in place.search("--trials", 2).output
+    place.search("--trials", 2, "--dry-run")
+    place.search("--trials", 3, "--target", 0)  # reached
+    assert place.trials() == before
+    assert "cannot go on here" in place.search("--trials", 3, "--dry-run", code=2).stderr
+
+
+def test_study_for_any_machine_is_gone_on_with_on_any(place):
+    """The remedy that the refusal names, also where a variant leaves the precision open itself."""
+    (place.folder / "s.toml").write_text(SPACE.replace("PRECISION", "") + 'precision = "auto"\n')
+    place.search("--trials", 1)
+    place.on(OLD)
+    assert "--new --set precision=float32" in place.search("--trials", 2, code=2).stderr
+    place.search("--trials", 1, "--new", "--set", "precision=float32", "--study", "any")
+    place.on(ZEN)
+    place.search("--trials", 2, "--study", "any", "--set", "precision=float32")
+
+
+def test_study_in_a_cluster_requires_its_processor_even_if_it_was_killed_before_its_first_training(place, monkeypatch):
+    required, settle = required_processors(monkeypatch), precision.of_study
+
+    def in_a_cluster(*arguments):
+        found = settle(*arguments)
+        return replace(found, execution=replace(found.execution, required_processor=ZEN))
+
+    def killed(workload, execution):
+        raise SystemExit(9)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(precision, "of_study", in_a_cluster)
+        patch.setattr(pool, "start_workers", killed)
+        place.search("--trials", 1, code=9)
+    place.search("--trials", 1)
+    assert required == [ZEN]
+
+
 def test_study_begun_before_its_space_said_auto_goes_on_as_it_began(place):
     place.write("")
     place.search("--trials", 1)
@@ -128,6 +173,21 @@ def test_training_by_itself_is_logged_with_the_precision_that_its_network_gets(p
     outcome = json.loads(place.call("train", "--set", "filters=[4,8,16]", "--json").stdout)
     client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{place.folder}/store/mlflow.db")
     assert client.get_run(outcome["run_id"]).data.params["precision"] == "bfloat16"
+
+
+def test_training_interrupted_before_its_space_said_auto_goes_on_as_it_began(place, monkeypatch):
+    place.write("")
+    arguments = ("train", "--set", "filters=[4,8,16]", "--epochs", 2, "--json")
+    with monkeypatch.context() as patch:
+        signal_at(patch, 1)
+        begun = json.loads(place.call(*arguments, code=130).stdout)
+    place.write('precision = "auto"')
+    done = place.call(*arguments)
+    assert "Precision: float32, as this training began; --set precision=bfloat16 trains it anew" in done.stderr
+    assert json.loads(done.stdout)["run_id"] == begun["run_id"]
+    anew = json.loads(place.call(*arguments, "--set", "precision=bfloat16").stdout)
+    assert anew["run_id"] != begun["run_id"]
+    assert "Precision" not in place.call("train", "--set", "filters=[4,8,16]", "--set", "precision=float32").stderr
 
 
 def test_exported_trial_has_the_precision_that_it_was_trained_with(place):

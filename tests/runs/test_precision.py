@@ -2,7 +2,7 @@ import pytest
 
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.engine.execution import Execution
-from sweeper.errors import UsageError
+from sweeper.events import State
 from sweeper.models import precision as rules
 from sweeper.models.precision import PrecisionRule
 from sweeper.process import processor
@@ -71,10 +71,12 @@ def test_study_of_another_processor_is_refused_with_both_rules_and_what_to_give(
     here(before)
     stored = begun()
     here(now)
-    with pytest.raises(UsageError) as refused:
-        settled(stored=stored)
+    found = settled(stored=stored)
+    assert found.rule == stored["precision_rule"]  # its trials are shown as they were trained
     for words in ("study s", stored["precision_rule"], settled().rule, "--new --set precision=float32"):
-        assert words in str(refused.value)
+        assert words in found.refusal
+    here(before)
+    assert settled(stored=stored).refusal == ""
 
 
 def test_study_on_a_cluster_keeps_its_rule_wherever_its_command_runs(here):
@@ -85,6 +87,13 @@ def test_study_on_a_cluster_keeps_its_rule_wherever_its_command_runs(here):
     found = settled(stored={"precision_rule": new.rule}, execution=RAY)
     assert (baseline_of(found), found.rule) == ("bfloat16", new.rule)
     assert not found.execution.required_processor  # the study knows it
+
+
+def test_study_whose_images_are_not_here_has_the_precisions_that_it_began_with(here):
+    here(ZEN)
+    stored = begun()
+    found = precision.of_study(parse(EXAMPLE, "precision=auto"), CPU, None, stored, "s")
+    assert found.space.describe() == stored["space"]
 
 
 @pytest.mark.parametrize("fixed", [{}, {"precision": "float32"}])
@@ -108,11 +117,37 @@ def test_damaged_rule_is_left_to_the_reading_of_the_study(here):
     assert settled(stored={"precision_rule": "damaged"}).rule == str(rules.rule_of(ZEN))
 
 
+OPEN = Configuration(ConvNetConfig(padding=(2, 0, 0)), TrainConfig(precision="auto"))
+
+
 @pytest.mark.parametrize(("kind", "given"), [(ZEN, "bfloat16"), (OLD, "float32")])
 def test_training_by_itself_gets_a_precision_and_says_which(here, kind, given):
     here(kind)
-    configuration = Configuration(ConvNetConfig(padding=(2, 0, 0)), TrainConfig(precision="auto"))
-    found, told = precision.of_training(configuration, CPU, IMAGES)
-    assert found.train.precision == given
-    assert told.startswith(f'Precision "auto": {given}')
-    assert precision.of_training(found, CPU, IMAGES) == (found, "")
+    found = precision.of_training(OPEN, CPU, IMAGES, lambda configuration: None)
+    assert (found.configuration.train.precision, found.execution) == (given, CPU)
+    assert found.told.startswith(f'Precision "auto": {given}')
+    named = precision.of_training(found.configuration, CPU, IMAGES, lambda configuration: State.INTERRUPTED)
+    assert (named.configuration, named.told) == (found.configuration, "")
+
+
+@pytest.mark.parametrize(
+    ("float32", "bfloat16", "given"),
+    [
+        (None, None, "bfloat16"),
+        (State.INTERRUPTED, None, "float32"),
+        (State.INTERRUPTED, State.INTERRUPTED, "bfloat16"),
+        (State.INTERRUPTED, State.COMPLETE, "bfloat16"),
+        (State.COMPLETE, None, "bfloat16"),
+    ],
+)
+def test_training_by_itself_that_was_interrupted_in_the_other_precision_goes_on_in_it(here, float32, bfloat16, given):
+    here(ZEN)
+    states = {"float32": float32, "bfloat16": bfloat16}
+    found = precision.of_training(OPEN, CPU, IMAGES, lambda configuration: states[configuration.train.precision])
+    assert found.configuration.train.precision == given
+    assert ("as this training began" in found.told) is (given == "float32")
+
+
+def test_training_by_itself_in_a_cluster_requires_the_processor_that_its_precision_is_for(here):
+    here(ZEN)
+    assert precision.of_training(OPEN, RAY, IMAGES, lambda c: None).execution.required_processor == ZEN
