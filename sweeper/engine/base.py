@@ -95,8 +95,9 @@ class Failure:
     """Why a trial ended without a result. `kind` is diverged, out_of_memory, disk_full or error.
 
     `own_fault` says, for out_of_memory, whether the memory that the trial itself took explains the error; only a
-    process that had trained nothing before can tell. `of_the_store` says, for error, that the store's folder cannot be
-    written to, which is no trial's fault. `log` is the worker's log file.
+    process that had trained nothing before can tell. Without it, the dispatcher has tried the trial twice.
+    `of_the_store` says, for error, that the store's folder cannot be written to, which is no trial's fault. `log` is
+    the worker's log file.
     """
 
     kind: str

@@ -197,7 +197,7 @@ class Dispatcher(Generic[Subject]):
                         yield task, replace(message, log=self.engine.log(worker))
                     elif task.retried:
                         text = f"out of memory twice, which the trial itself does not explain: {message.message}"
-                        yield task, Failure("error", text, message.trace, log=self.engine.log(worker))
+                        yield task, replace(message, message=text, log=self.engine.log(worker))
                     else:
                         # Another process, or trials that this worker trained before, may have taken the memory.
                         task.retried = True

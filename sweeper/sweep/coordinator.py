@@ -237,7 +237,8 @@ class Coordinator:
             return
         record = self.finisher.end_trained(candidate, decision)
         del self.queue.open[record.number]
-        if decision.state == State.COMPLETE and record.feasible and self._reaches_target(record):
+        reached = reaches(self.limits.target, record.value, self.spec.metric)
+        if decision.state == State.COMPLETE and record.feasible and reached:
             self.stop.reason = self.stop.reason or "target"
         self.failures = self.failures + 1 if decision.state == State.FAILED else 0
         if self.failures >= MOST_FAILURES:

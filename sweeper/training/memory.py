@@ -14,8 +14,11 @@ if TYPE_CHECKING:  # torch is imported only after the limit is set
     import torch
 
 # A trial counts as the cause of its own lack of memory if what it took plus its last request is at least this share of
-# the memory that it could have.
+# the memory that it could have: of a CPU worker's limit, or of a GPU that no other process of sweeper trains on.
 OWN_SHARE = 0.5
+# The same for a share of a GPU, which torch counts exactly and tells in rounded numbers. With less, the GPU itself was
+# full: its processes may have more of it between them than there is (--jobs), and another program may have some.
+OWN_GPU_SHARE = 0.99
 # While other trainings run in the process, a GPU's cached memory is given back only if there is more of it than this
 # share of the GPU's memory: the GPU finishes all that it was given first, and they wait for it.
 MOST_CACHED_SHARE = 0.25
@@ -116,8 +119,10 @@ class Share:
 
         requested = _requested_bytes(error)
         if self._device.type == "cuda":
-            total = self._limit or torch.cuda.get_device_properties(self._device).total_memory
-            return torch.cuda.max_memory_reserved(self._device) + requested >= OWN_SHARE * total
+            taken = torch.cuda.max_memory_reserved(self._device) + requested
+            if self._limit is not None:
+                return taken >= OWN_GPU_SHARE * self._limit
+            return taken >= OWN_SHARE * torch.cuda.get_device_properties(self._device).total_memory
         # The peak of the address space: Linux records no peak of the memory that counts against the limit, and the peak
         # of resident memory also counts the pages of torch's libraries.
         return self._rest is not None and _status("VmPeak") - self._before + requested >= OWN_SHARE * self._rest

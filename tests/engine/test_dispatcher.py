@@ -111,7 +111,7 @@ def test_out_of_memory_that_nothing_explains_is_tried_once_more_in_a_new_process
     shift.work()
     assert len(shift.pool.jobs) == 2
     [(_, failure)] = shift.ends()
-    assert (failure.kind, failure.log) == ("error", shift.pool.log(0))
+    assert (failure.kind, failure.own_fault, failure.log) == ("out_of_memory", False, shift.pool.log(0))
     assert failure.message == "out of memory twice, which the trial itself does not explain: CUDA out of memory"
     assert shift.pool.renewed == [0, 0, 0]  # after each failure, and before the second try
 

@@ -142,17 +142,22 @@ def test_error_is_a_trials_own_if_it_took_and_asked_for_half_of_what_the_limit_l
         assert share.explains(error) is expected, (limit, error)
 
 
-def test_share_of_a_gpu_is_what_torch_may_take_and_what_a_trial_is_judged_by(gpu, monkeypatch):
+def test_share_of_a_gpu_is_what_torch_may_take(gpu, monkeypatch):
     limited = []
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda share, device: limited.append(share))
-    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda device: 60 * MIB)
     memory.limit_gpu(torch.device("cuda:0"), 125 * MIB)
     memory.limit_gpu(torch.device("cuda:0"), 2000 * MIB)
     assert limited == [0.125, 1.0]
+
+
+@pytest.mark.parametrize(("share", "expected"), [(124, True), (125, True), (150, False), (None, False)])
+def test_trial_is_blamed_for_what_exceeds_its_share_of_a_gpu_and_not_for_a_gpu_that_others_fill(
+    gpu, monkeypatch, share, expected
+):
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda device: 120 * MIB)
     error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 4.00 MiB")
-    assert memory.Share(torch.device("cuda:0"), 125 * MIB).explains(error)
-    assert not memory.Share(torch.device("cuda:0"), 150 * MIB).explains(error)
-    assert not memory.Share(torch.device("cuda:0"), None).explains(error)
+    limit = None if share is None else share * MIB
+    assert memory.Share(torch.device("cuda:0"), limit).explains(error) is expected
 
 
 def test_without_a_limit_nobody_can_tell_whose_fault_it_was():
