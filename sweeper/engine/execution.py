@@ -1,6 +1,8 @@
 """Where and how trainings run, as it was planned for a command."""
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,19 @@ class Execution:
         import torch
 
         return min(torch.cuda.get_device_properties(device).total_memory for device in self.devices)
+
+    def with_larger_shares(self) -> Self | None:
+        """The execution with half the processes on each GPU, and larger shares of its memory for them.
+
+        None where processes have no shares: then each has all the memory that there is.
+        """
+        if self.gpu_memory is None:
+            return None
+        n_before = max(Counter(self.devices).values())
+        n = max(1, n_before // 2)
+        devices = tuple(device for i, device in enumerate(self.devices) if self.devices[:i].count(device) < n)
+        share = None if n == 1 else self.gpu_memory * n_before // n
+        return replace(self, devices=devices, gpu_memory=share)
 
     @property
     def device_here(self) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from sweeper.errors import SweeperError
@@ -53,7 +54,7 @@ def run(plan: Plan, listener: Listener, stop: StopRequest) -> AblationOutcome | 
 def _ablated(plan: Plan, tracker: Tracker, listener: Listener, stop: StopRequest) -> AblationOutcome | None:
     runner = BatchRunner(
         plan.request.store, plan.study.study_name, plan.training_set.classes, tracker, listener, stop,
-        plan.jobs.processor, plan.jobs.spec.metric,
+        plan.execution, plan.jobs.processor, plan.jobs.spec.metric,
     )  # fmt: skip
     # Seed by seed, so that a failure of any configuration shows early.
     columns = [plan.champions, *plan.ablated.values()]
@@ -61,7 +62,7 @@ def _ablated(plan: Plan, tracker: Tracker, listener: Listener, stop: StopRequest
     # Networks of the promotion are only used; one that this ablation has trained must also be recorded to its end.
     trainings = [one for one in trainings if not (is_here(one) and tracker.state(one.run) is None)]
     train, validation = plan.split.train, plan.split.validation
-    done = runner.run(trainings, "trainings of the ablation", lambda: plan.jobs.workers(train, validation))
+    done = runner.run(trainings, "trainings of the ablation", partial(plan.jobs.workers, train, validation))
     if not done or stop.reason:
         return None
     for one in plan.champions:

@@ -84,8 +84,10 @@ class PromotionJobs:
         name = f"processor-{self.execution.kind.replace(', ', '-')}.txt"
         return self.store.promotions_folder(self.study_name, self.study_id) / name
 
-    def workers(self, train: Indices, validation: Indices) -> Engine:
+    def workers(self, train: Indices, validation: Indices, execution: Execution) -> Engine:
         """Workers that see these images of the training set, and no others.
+
+        `execution` is that of these jobs, maybe with fewer processes.
 
         Raises SweeperError if the images cannot be written for them, or a worker cannot be started.
         """
@@ -93,7 +95,7 @@ class PromotionJobs:
         folds = [(train, validation)]
         workload = Workload(self.training_set, folds, scalings, self.store, self.study_name, self.study_id)
         required = processor_file.read(self.processor)
-        return start_workers(workload, replace(self.execution, required_processor=required))
+        return start_workers(workload, replace(execution, required_processor=required))
 
     def network(self, training: Training) -> RawPixels:
         """Loads the trained network. Raises SweeperError if its weights cannot be read."""

@@ -154,6 +154,7 @@ class _Promotion:
             self.tracker,
             listener,
             stop,
+            execution,
             self.jobs.processor,
             self.spec.metric,
         )
@@ -262,7 +263,7 @@ class _Promotion:
 
     def _train(self, trainings: Sequence[Training], what: str, train: Indices, validation: Indices) -> bool:
         take_over = partial(head_start.take_over, self.jobs, trainings, self.listener)
-        done = self.runner.run(trainings, what, lambda: self.jobs.workers(train, validation), take_over)
+        done = self.runner.run(trainings, what, partial(self.jobs.workers, train, validation), take_over)
         # A stop that came too late for the last training must still end the promotion.
         return done and not self.stop.reason
 

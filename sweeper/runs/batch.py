@@ -9,6 +9,7 @@ from typing import Any
 
 from sweeper.engine.base import Engine, Failure
 from sweeper.engine.dispatcher import POLL_SECONDS, Dispatcher, Epoch, Task
+from sweeper.engine.execution import Execution
 from sweeper.engine.job import TrialJob, TrialResult
 from sweeper.errors import SweeperError
 from sweeper.events import (
@@ -66,7 +67,8 @@ class _Entry:
 class BatchRunner:
     """Runs the trainings of one owner in the store: a study's promotion or ablation, or a training by itself.
 
-    `processor` is the file of the kind of processor or GPU that they train on (processor_file).
+    They train as `execution` says, and in fewer processes once one of them lacks memory: it may have had more in the
+    search. `processor` is the file of the kind of processor or GPU that they train on (processor_file).
     """
 
     def __init__(
@@ -77,12 +79,13 @@ class BatchRunner:
         tracker: Tracker,
         listener: Listener,
         stop: StopRequest,
+        execution: Execution,
         processor: Path,
         metric: str = "accuracy",
     ) -> None:
         self.store, self.owner, self.classes = store, owner, classes
         self.tracker, self.listener, self.stop = tracker, listener, stop
-        self.processor = processor
+        self.execution, self.processor = execution, processor
         self.metric = metric  # the objective whose values are shown
         self.diverged: dict[str, str] = {}  # the reason for each diverged training, by key
 
@@ -90,7 +93,7 @@ class BatchRunner:
         self,
         trainings: Sequence[Training],
         what: str,
-        start_workers: Callable[[], Engine],
+        start_workers: Callable[[Execution], Engine],
         prepare: Callable[[str], None] = lambda processor: None,
     ) -> bool:
         """Runs the trainings that are not done yet; if a loss is not finite, `diverged` holds the reason.
@@ -98,36 +101,42 @@ class BatchRunner:
         `prepare` gets the kind of processor or GPU that trains, before the first training begins. Returns False if a
         stop was requested before the end. Raises SweeperError if a training fails in another way.
         """
-        waiting = deque(
-            Task(training.name, training.job, _Entry(training, number), reported=self.tracker.last_epoch(training.run))
-            for number, training in enumerate(trainings)
-            if not self.is_done(training)
-        )
-        if not waiting:
-            return True
 
         def begin(kind: str) -> None:
             self._record_processor(kind)
             prepare(kind)
 
-        with storage_errors.translated(self.store):
-            self.listener(Step("Starting the workers"))
-            engine = start_workers()
-            dispatcher: Dispatcher[_Entry] = Dispatcher(engine, self.listener, begin)
-            try:
-                self._announce_start(trainings, len(waiting), what, len(engine))
-                self.stop.saving = True
-                return self._train(dispatcher, waiting)
-            finally:
-                engine.close()
-                for task in [*dispatcher.unfinished(), *waiting]:
-                    # A waiting training's run is still running if an earlier process was killed while it trained.
-                    if self.tracker.state(task.subject.training.run) == State.RUNNING:
-                        self._interrupt(task.subject)
-                self.stop.saving = bool(self.stop.reason)  # a command that was stopped now ends by itself
+        while waiting := self._left(trainings):
+            with storage_errors.translated(self.store):
+                self.listener(Step("Starting the workers"))
+                execution = self.execution
+                engine = start_workers(execution)
+                dispatcher: Dispatcher[_Entry] = Dispatcher(engine, self.listener, begin)
+                try:
+                    self._announce_start(trainings, len(waiting), what, len(engine))
+                    self.stop.saving = True
+                    done = self._train(dispatcher, waiting)
+                finally:
+                    engine.close()
+                    for task in [*dispatcher.unfinished(), *waiting]:
+                        # A waiting training's run is still running if an earlier process was killed while it trained.
+                        if self.tracker.state(task.subject.training.run) == State.RUNNING:
+                            self._interrupt(task.subject)
+                    self.stop.saving = bool(self.stop.reason)  # a command that was stopped now ends by itself
+            if self.stop.reason or self.execution is execution:
+                return done
+        return True
+
+    def _left(self, trainings: Sequence[Training]) -> deque[Task[_Entry]]:
+        """The trainings that are left to be trained to their end."""
+        return deque(
+            Task(training.name, training.job, _Entry(training, number), reported=self.tracker.last_epoch(training.run))
+            for number, training in enumerate(trainings)
+            if not self.is_done(training) and training.key not in self.diverged
+        )
 
     def _train(self, dispatcher: Dispatcher[_Entry], waiting: deque[Task[_Entry]]) -> bool:
-        """Runs the waiting trainings; returns whether none is left."""
+        """Runs the waiting trainings; returns whether none is left, and early if it has changed the execution."""
         interrupted = False
         while True:
             self.stop.poll(self.store, self.owner)
@@ -148,6 +157,11 @@ class BatchRunner:
                         interrupted |= not self._handle_epoch(dispatcher, task, event)
                     case TrialResult():
                         self._complete(task, event)
+                    case Failure(kind="out_of_memory") if larger := self.execution.with_larger_shares():
+                        self.listener(Note(f"{task.name}: out of memory; {_shares(larger)}"))
+                        self.execution = larger
+                        waiting.appendleft(task)
+                        return False
                     case Failure():
                         self._fail(task, event)
 
@@ -243,3 +257,9 @@ class BatchRunner:
             self.tracker.finish(entry.training.run, State.INTERRUPTED, reason=reason)
         if entry.started:
             self.listener(TrialInterrupted(entry.number, entry.training.name))
+
+
+def _shares(execution: Execution) -> str:
+    """How trainings share the GPUs, in words."""
+    n, part = len(execution.devices), "more" if execution.gpu_memory else "all"
+    return f"from now on {n} train{'s' * (n == 1)} at once, with {part} of a GPU's memory each"

@@ -50,14 +50,15 @@ class Plan:
         """The plan whose workers in a cluster train on this kind of processor or GPU alone (process.processor)."""
         return replace(self, execution=replace(self.execution, required_processor=kind))
 
-    def start_workers(self, store: Store, owner: str, owner_id: str) -> Engine:
+    def start_workers(self, store: Store, owner: str, owner_id: str, execution: Execution | None = None) -> Engine:
         """Starts workers that see only the train and validation parts.
 
         The workers belong to `owner`, a study or a training by itself. `owner_id` distinguishes owners of one name.
+        `execution` is the plan's, maybe with fewer processes.
         """
         folds = [(split.train, split.validation) for split in self.splits]
         workload = Workload(self.training_set, folds, self.spec.fold_scalings, store, owner, owner_id)
-        return start_workers(workload, self.execution)
+        return start_workers(workload, execution or self.execution)
 
 
 def make(

@@ -215,8 +215,11 @@ class _Single:
         store, space = self.request.store, self.request.space
         folder = store.single_folder(self.name)
         processor = folder / "processor.txt"
-        classes = self.training_set.classes
-        runner = BatchRunner(store, self.name, classes, self.tracker, self.listener, self.stop, processor)
+        planned = self.planned.on(processor_file.read(processor) or self.planned.execution.required_processor)
+        runner = BatchRunner(
+            store, self.name, self.training_set.classes, self.tracker, self.listener, self.stop, planned.execution,
+            processor,
+        )  # fmt: skip
         jobs = jobs_of(
             self.spec,
             self.request.variant.configuration,
@@ -234,7 +237,6 @@ class _Single:
             if self.init:
                 own["init.json"] = json.dumps(self.init.as_json(), indent=2)
             self.tracker.log_text(None, own)
-        planned = self.planned.on(processor_file.read(processor))
         start_workers = partial(planned.start_workers, store, self.name, self.id)
         done = runner.run(trainings, "trainings", start_workers)
         for training in trainings:

@@ -6,6 +6,7 @@ import pytest
 
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
 from sweeper.engine.base import Died, Failure
+from sweeper.engine.execution import Execution
 from sweeper.engine.job import TrialJob
 from sweeper.errors import SweeperError
 from sweeper.events import EpochEnded, Note, SweepStarted, TrialEnded, TrialInterrupted, TrialStarted
@@ -53,26 +54,29 @@ class Commands:
         job = replace(job, folder=self.folder / key)
         return Training(key, f"trial 4, seed {seed}", job, {"sweeper.part": "train"}, {"config.json": "{}"})
 
-    def run(self, script=steady, *, n_workers=1, stop=None, listener=None, prepare=None, trainings=None):
+    def run(self, script=steady, *, n_workers=1, share=None, stop=None, listener=None, prepare=None, trainings=None):
         """One command."""
-        self.pool, self.stop, self.events = None, stop or StopRequest(), []
+        self.pool, self.stop, self.events, self.executions = None, stop or StopRequest(), [], []
 
         def tell(event):
             self.events.append(event)
             if listener:
                 listener(event)
 
-        def start_workers():
-            assert self.pool is None, "the workers are started twice"
-            self.pool = FakePool(script, n_workers)
+        def start_workers(execution):
+            self.executions.append(execution)
+            self.pool = FakePool(script, len(execution.devices))
             if prepare:
                 prepare(self.pool)
             return self.pool
 
+        execution = Execution(("cuda:0",) * n_workers, 1, "channels_last", gpu_memory=share)
         self.runner = BatchRunner(
-            self.store, "study", ("a", "b"), self.tracker, tell, self.stop, self.folder / "processor.txt"
+            self.store, "study", ("a", "b"), self.tracker, tell, self.stop, execution, self.folder / "processor.txt"
         )
-        return self.runner.run(trainings or self.trainings, "fresh seeds", start_workers)
+        done = self.runner.run(trainings or self.trainings, "fresh seeds", start_workers)
+        assert share or len(self.executions) < 2, "the workers are started twice"
+        return done
 
     @property
     def trained(self):
@@ -367,6 +371,55 @@ def test_out_of_memory_gets_one_more_try(commands):
     assert commands.epochs(1) == [1, 2, 3]
     [ended] = [e for e in commands.told(TrialEnded) if e.number == 0]
     assert ended.epochs == 3
+
+
+@pytest.mark.parametrize("own_fault", [True, False])
+def test_training_that_needs_more_than_its_share_of_a_gpu_gets_larger_shares_up_to_all_of_it(commands, own_fault):
+    """In the search it had more: the number of processes followed from the number of trials."""
+
+    def script(job, epoch):
+        lacks = (job.seed, epoch) == (2, 2) and len(commands.executions) < 3
+        return replace(OUT_OF_MEMORY, own_fault=own_fault) if lacks else steady(job, epoch)
+
+    assert commands.run(script, n_workers=4, share=6)
+    assert [(len(e.devices), e.gpu_memory) for e in commands.executions] == [(4, 6), (2, 12), (1, None)]
+    assert commands.pool.closed
+    assert [commands.epochs(seed) for seed in (1, 2, 3)] == [[1, 2, 3]] * 3
+    assert [commands.states(seed)[-1] for seed in (1, 2, 3)] == [("complete", "")] * 3
+    notes = [e.text for e in commands.told(Note)]
+    assert [note.split("; ")[1] for note in notes] == [
+        "from now on 2 train at once, with more of a GPU's memory each",
+        "from now on 1 trains at once, with all of a GPU's memory each",
+    ]
+
+
+def test_training_that_needs_more_than_all_of_a_gpu_ends_them_all(commands):
+    lacks = replace(OUT_OF_MEMORY, own_fault=True)
+    with pytest.raises(SweeperError, match=r"seed 2 failed: CUDA out of memory; see worker-0\.log"):
+        commands.run(every_time(2, 2, lacks), n_workers=4, share=6)
+    assert len(commands.executions) == 3
+    assert commands.states(2)[-1][0] == "failed"
+
+
+def test_training_that_diverged_is_not_trained_again_with_larger_shares(commands):
+    def script(job, epoch):
+        if job.seed == 1:
+            return Failure("diverged", "loss is nan")
+        return replace(OUT_OF_MEMORY, own_fault=True) if len(commands.executions) < 2 else steady(job, epoch)
+
+    assert commands.run(script, n_workers=2, share=6)
+    assert commands.trained == [2, 3]
+    assert list(commands.runner.diverged) == [commands.trainings[0].key]
+
+
+def test_stop_beside_a_lack_of_memory_ends_the_command(commands):
+    def script(job, epoch):
+        commands.stop.reason = "SIGTERM"
+        return replace(OUT_OF_MEMORY, own_fault=True)
+
+    assert not commands.run(script, n_workers=2, share=6)
+    assert len(commands.executions) == 1
+    assert commands.states(1)[-1] == ("interrupted", "SIGTERM")
 
 
 def test_out_of_memory_twice_ends_them_all(commands):

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from sweeper.engine.execution import Execution
 from sweeper.engine.options import DeviceOptions
 from sweeper.errors import UsageError, plain
+from sweeper.process import nvml
 from sweeper.process.resources import available_memory, usable_cores
 from sweeper.validators import MOST_PER_GPU
 
@@ -71,7 +72,7 @@ def plan(
     most_a_gpu = math.ceil(jobs / len(found))
     gpu_memory = None
     if on_cuda and most_a_gpu > 1:  # equal shares, so that what a trial needs, and not its neighbours, prunes it
-        gpu_memory = max(GPU_TRAINING_BYTES, _smallest_gpu(found) // most_a_gpu - CUDA_BYTES)
+        gpu_memory = max(GPU_TRAINING_BYTES, _least_free(found) // most_a_gpu - CUDA_BYTES)
     devices = tuple(found[i % len(found)] for i in range(jobs))
     return Execution(devices, threads=1, layout="channels_last", gpu_memory=gpu_memory)
 
@@ -103,7 +104,7 @@ def _workers_a_gpu(
         MOST_GPU_WORKERS,
         most_to_try(n_trainings, len(found)),
         usable_cores(environment) // len(found),
-        _smallest_gpu(found) // (CUDA_BYTES + GPU_TRAINING_BYTES + data_bytes),
+        _least_free(found) // (CUDA_BYTES + GPU_TRAINING_BYTES + data_bytes),
     ]
     memory = available_memory()
     if memory is not None:
@@ -111,11 +112,13 @@ def _workers_a_gpu(
     return max(1, min(limits))
 
 
-def _smallest_gpu(found: Sequence[str]) -> int:
-    """The memory in bytes of the GPU that has the least."""
+def _least_free(found: Sequence[str]) -> int:
+    """The memory in bytes of the GPU that has the least: what is free, or all where the driver does not tell that."""
     import torch
 
-    return min(torch.cuda.get_device_properties(device).total_memory for device in found)
+    gpus = [torch.cuda.get_device_properties(device) for device in found]
+    free = [nvml.free_memory(str(gpu.uuid)) for gpu in gpus]
+    return min(gpu.total_memory if left is None else left for gpu, left in zip(gpus, free, strict=True))
 
 
 def check_worker_memory(n_bytes: int, devices: list[str]) -> None:

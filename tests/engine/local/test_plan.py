@@ -10,7 +10,7 @@ from torch.torch_version import TorchVersion
 from sweeper.engine.local import plan
 from sweeper.engine.options import DeviceOptions
 from sweeper.errors import UsageError
-from sweeper.process import resources
+from sweeper.process import nvml, resources
 
 GIB = 1 << 30
 
@@ -47,7 +47,7 @@ def test_no_more_workers_than_there_is_work_and_each_has_its_share_of_all_memory
     assert len(plan.plan(DeviceOptions("cpu", jobs=12), 0, {}, most_jobs=3).devices) == 3
     assert len(plan.plan(DeviceOptions("cpu", jobs=2), 0, {}, most_jobs=3).devices) == 2
     machine.setattr(plan, "_devices", lambda device: ["cuda:0", "cuda:1"])
-    machine.setattr(plan, "_smallest_gpu", lambda found: 80 * GIB)
+    machine.setattr(plan, "_least_free", lambda found: 80 * GIB)
     assert plan.plan(DeviceOptions("cuda"), 0, {}, most_jobs=1).devices == ("cuda:0",)
 
 
@@ -60,8 +60,11 @@ def gpus(machine):
     machine.setattr(
         torch.cuda,
         "get_device_properties",
-        lambda device: SimpleNamespace(total_memory=sizes[int(device.removeprefix("cuda:"))] * GIB),
+        lambda device: SimpleNamespace(
+            total_memory=sizes[int(device.removeprefix("cuda:"))] * GIB, uuid=device.replace("cuda:", "gpu-")
+        ),
     )
+    machine.setattr(nvml, "free_memory", lambda uuid: None)
 
     def have(*gibibytes):
         sizes[:] = gibibytes
@@ -116,6 +119,29 @@ def test_processes_of_a_gpu_have_equal_shares_of_its_memory_and_one_by_itself_ha
     assert plan.plan(DeviceOptions("cuda", jobs=2), 0, {}).trial_memory == 40 * GIB
 
 
+def test_larger_shares_are_those_of_half_the_processes_on_each_gpu(gpus):
+    gpus(80, 80)
+    planned = plan.plan(DeviceOptions("cuda", jobs=10), 0, {})
+    found = [planned]
+    while larger := found[-1].with_larger_shares():
+        found.append(larger)
+    assert [e.devices for e in found[1:]] == [("cuda:0", "cuda:1") * 2, ("cuda:0", "cuda:1")]
+    assert [e.gpu_memory for e in found] == [15 * GIB, 15 * GIB * 5 // 2, None]
+    assert plan.plan(DeviceOptions("cuda", jobs=2), 0, {}).with_larger_shares() is None
+    assert plan.plan(DeviceOptions("cuda", jobs_per_gpu=8), 0, {}).with_larger_shares() is None
+    assert plan.plan(DeviceOptions("cpu", jobs=2), 0, {}).with_larger_shares() is None
+
+
+def test_what_another_program_holds_of_a_gpu_is_not_planned_for(gpus, machine):
+    gpus(80, 80)
+    machine.setattr(nvml, "free_memory", lambda uuid: {"gpu-0": 80, "gpu-1": 7}[uuid] * GIB)
+    planned = plan.plan(DeviceOptions("cuda"), 0, {})
+    assert Counter(planned.devices) == {"cuda:0": 2, "cuda:1": 2}
+    assert planned.gpu_memory == 7 * GIB // 2 - plan.CUDA_BYTES
+    assert len(plan.plan(DeviceOptions("cuda:0"), 0, {}).devices) == 8
+    assert plan.plan(DeviceOptions("cuda:1", jobs=2), 0, {}).gpu_memory == 7 * GIB // 2 - plan.CUDA_BYTES
+
+
 def test_gpus_are_shared_in_turn(gpus):
     assert plan.plan(DeviceOptions("auto"), 0, {}, most_jobs=5).devices == (
         "cuda:0", "cuda:1", "cuda:0", "cuda:1", "cuda:0"
@@ -139,7 +165,7 @@ def test_gpus_are_shared_in_turn(gpus):
 
 def test_trials_that_share_a_gpu_are_workers_of_one_process_and_trained_from_graphs(monkeypatch):
     monkeypatch.setattr(plan, "_devices", lambda device: ["cuda:0", "cuda:1"])
-    monkeypatch.setattr(plan, "_smallest_gpu", lambda found: 80 * GIB)
+    monkeypatch.setattr(plan, "_least_free", lambda found: 80 * GIB)
     shared = plan.plan(DeviceOptions("cuda", jobs_per_gpu=3), 0, {})
     assert (shared.devices, shared.at_once, shared.kind) == (("cuda:0", "cuda:1"), 3, "cuda, graphs")
     assert shared.workers == ["cuda:0"] * 3 + ["cuda:1"] * 3
@@ -209,7 +235,7 @@ def test_too_little_memory_for_a_worker_is_refused_with_the_least(machine):
 
 def test_memory_of_workers_on_a_gpu_is_not_limited(monkeypatch):
     monkeypatch.setattr(plan, "_devices", lambda device: ["cuda:0"])
-    monkeypatch.setattr(plan, "_smallest_gpu", lambda found: 80 * GIB)
+    monkeypatch.setattr(plan, "_least_free", lambda found: 80 * GIB)
     assert plan.plan(DeviceOptions("cuda", jobs=2), 0, {}).worker_memory is None
     with pytest.raises(UsageError, match=r"on a CPU only, got cuda:0 \(--worker-memory\)"):
         plan.plan(DeviceOptions("cuda", jobs=2, worker_memory=4 * GIB), 0, {})
