@@ -164,7 +164,7 @@ def test_only_the_command_ends_the_run_of_an_ablation_that_was_killed_at_its_end
 
 
 def test_champion_that_differs_in_nothing_effective_has_no_choices(workplace, champion, monkeypatch):
-    monkeypatch.setattr(ablation.set_back, "each", lambda *sides: [])
+    monkeypatch.setattr(ablation.set_back, "each", lambda *sides, follow: [])
     shown = ablate(workplace, STUDY, "--again")
     assert "differs from the baseline only in what changes nothing: there is no choice to set back." in shown.stdout
     assert InlinePool.made == []
