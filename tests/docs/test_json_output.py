@@ -1,11 +1,13 @@
 import copy
 import json
+from dataclasses import fields
 
 import click
 import pytest
 from jsonschema import Draft202012Validator
 
 from sweeper.cli import main
+from sweeper.engine.execution import Execution
 from tests.cli.test_help import commands
 from tests.docs.schemas import FOLDER, SHAPES, SHARED, mistakes
 from tests.docs.study import COMMANDS
@@ -49,6 +51,11 @@ def test_every_schema_is_a_schema_that_allows_no_other_keys(path):
 
     look(schema)
     assert not open_objects
+
+
+def test_the_schema_of_an_environment_has_the_fields_of_how_trainings_run():
+    schema = json.loads((FOLDER / "environment.json").read_text(encoding="utf-8"))["properties"]["execution"]
+    assert [*schema["properties"]] == schema["required"] == [field.name for field in fields(Execution)]
 
 
 def test_a_good_output_has_no_mistakes():
