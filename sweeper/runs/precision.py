@@ -13,7 +13,6 @@ from sweeper.models.precision import PrecisionRule, Resolution, rule_of
 from sweeper.spaces.space import Space
 
 # What "auto" can stand for.
-OTHER = {"float32": "bfloat16", "bfloat16": "float32"}
 Images = tuple[tuple[int, int, int], int]  # their shape (channels, height, width), and the number of classes
 
 
@@ -91,18 +90,19 @@ def of_training(
     """Settles the precision of a training by itself, by this execution's processors unless it was interrupted before.
 
     `state_of` says whether the training with a settled configuration is complete or was interrupted (or None). One that
-    was interrupted in the other precision goes on in it: another processor or version of sweeper had begun it.
+    was interrupted in float32 goes on in it, since older versions of sweeper, and other processors, begin it so. The
+    other way round, bfloat16 may have been asked for by name, and is not what "auto" means here.
     """
     if configuration.train.precision != AUTO:
         return SettledTraining(configuration, execution)
     kind = processor_of(execution)
     rule = rule_of(kind)
     usual = Resolution(rule, *images)(configuration)
-    other = replace(usual, train=replace(usual.train, precision=OTHER[usual.train.precision]))
-    if state_of(usual) is None and state_of(other) == State.INTERRUPTED:
-        began, here = other.train.precision, usual.train.precision
+    here, began = usual.train.precision, TrainConfig.precision
+    older = replace(usual, train=replace(usual.train, precision=began))
+    if here != began and state_of(usual) is None and state_of(older) == State.INTERRUPTED:
         told = f"Precision: {began}, as this training began; --set precision={here} trains it anew as a new one would"
-        return SettledTraining(other, execution, told)
+        return SettledTraining(older, execution, told)
     if execution.engine == "ray":
         execution = replace(execution, required_processor=kind)
     return SettledTraining(usual, execution, f'Precision "{AUTO}": {usual.train.precision} ({rule})')

@@ -55,9 +55,11 @@ def save(
                 tensors[f"optimizer.{index}.{name}"] = value
             else:
                 plain[f"{index}.{name}"] = value
+    # An older sweeper does not know the key, and calls a checkpoint that has it damaged: only the last one has it.
+    done = {"epoch": progress.epoch, "history": progress.history} | ({} if optimizer else {"has_ended": True})
     metadata = {
         "identity": progress.identity,
-        "progress": json.dumps({"epoch": progress.epoch, "history": progress.history, "has_ended": optimizer is None}),
+        "progress": json.dumps(done),
         "optimizer": json.dumps(plain),
         "tensors": json.dumps(sorted(tensors)),
     }

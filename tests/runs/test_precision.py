@@ -148,6 +148,13 @@ def test_training_by_itself_that_was_interrupted_in_the_other_precision_goes_on_
     assert ("as this training began" in found.told) is (given == "float32")
 
 
+def test_training_by_itself_does_not_go_on_in_a_bfloat16_that_somebody_asked_for(here):
+    here(OLD)
+    states = {"float32": None, "bfloat16": State.INTERRUPTED}
+    found = precision.of_training(OPEN, CPU, IMAGES, lambda configuration: states[configuration.train.precision])
+    assert found.configuration.train.precision == "float32"
+
+
 def test_training_by_itself_in_a_cluster_requires_the_processor_that_its_precision_is_for(here):
     here(ZEN)
     assert precision.of_training(OPEN, RAY, IMAGES, lambda c: None).execution.required_processor == ZEN
