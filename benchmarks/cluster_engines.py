@@ -38,7 +38,8 @@ NETWORKS = {
 class Trained:
     """Trainings that ran side by side: their seconds from the first job to the last result, and their epochs.
 
-    `epochs` has, by worker, the metrics with the time at which they came, `checkpoint` the bytes of the first's.
+    `epochs` has, by worker, the metrics with the time at which they came, `checkpoint` the bytes of the first's after an
+    epoch.
     """
 
     seconds: float
@@ -78,7 +79,7 @@ def wait_for_places(pool: Engine) -> None:
 def train(pool: Engine, folder: Path, n_jobs: int, epochs: int, fold: int, network: str = "LeNet-5") -> Trained:
     """Trains the first `n_jobs` of a fixed list of configurations, each in a worker of its own, side by side."""
     found: dict[int, list[tuple[float, EpochMetrics]]] = {index: [] for index in range(n_jobs)}
-    running = set(found)
+    running, checkpoint = set(found), 0
     began = time.perf_counter()
     for index in running:
         configuration = Configuration(NETWORKS[network], TrainConfig(lr=1e-3 * (1 + index), batch_size=BATCH_SIZE))
@@ -87,6 +88,8 @@ def train(pool: Engine, folder: Path, n_jobs: int, epochs: int, fold: int, netwo
         for index, message in pool.wait(1.0):
             match message:
                 case EpochMetrics():
+                    if index == 0 and message.epoch == 1:  # the last has no optimizer's moments
+                        checkpoint = (folder / "0" / "checkpoint.safetensors").stat().st_size
                     pool.answer(index, proceed=True)
                     found[index].append((time.perf_counter(), message))
                 case TrialResult():
@@ -96,7 +99,6 @@ def train(pool: Engine, folder: Path, n_jobs: int, epochs: int, fold: int, netwo
                 case _:
                     raise RuntimeError(f"worker {index}: {message}")
     seconds = time.perf_counter() - began
-    checkpoint = (folder / "0" / "checkpoint.safetensors").stat().st_size
     for index in found:  # the next training of the list is not to resume from these
         for path in (folder / str(index)).iterdir():
             path.unlink()

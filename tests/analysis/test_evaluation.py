@@ -279,7 +279,7 @@ def test_fashion_product_images_are_evaluated_by_their_table_and_a_map(promoted,
     options = ("--labels", "styles.csv", "--map", tmp_path / "map.toml", "--resize", 28, "--grayscale", "--invert")
     refused = evaluate(root, *options, code=1)
     assert "Expected 10 fields in line 9, saw 12" in refused
-    assert refused.endswith("--skip-bad leaves out such lines")
+    assert refused.endswith("--skip-bad leaves out such lines; see docs/how-to/own-images.md")
     told = promoted.workplace.run(
         *("evaluate", f"{promoted.outcome.model_name}@champion", root, *options, "--skip-bad"),
         *promoted.workplace.places,

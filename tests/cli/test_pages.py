@@ -5,7 +5,7 @@ from click.testing import CliRunner
 
 from sweeper.cli import main
 from sweeper.cli.pages import OF_COMMANDS, OF_ERRORS, of_error
-from tests.cli.test_help import COMMANDS, README
+from tests.cli.test_help import COMMANDS, ROOT
 
 
 def test_every_command_has_a_page_and_no_other():
@@ -15,7 +15,7 @@ def test_every_command_has_a_page_and_no_other():
 @pytest.mark.parametrize("module", OF_ERRORS)
 def test_modules_and_pages_of_errors_exist(module):
     assert importlib.util.find_spec(module) is not None
-    assert (README.parent / OF_ERRORS[module]).is_file()
+    assert (ROOT / OF_ERRORS[module]).is_file()
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_floats_with_channels_first_and_text_labels_give_the_results_of_plain_by
     refused = promote(workplace, "usual", code=1).stderr.splitlines()[-1]
     assert refused == (
         f"Error: test images must be of classes that have training images, got dog ({path}, y_test); --classes names "
-        "those to use"
+        "those to use; see docs/how-to/own-images.md"
     )
     assert InlinePool.made == []  # it was said before anything was trained
     np.savez(path, **usual, y_test=NAMES[y_test])

@@ -74,7 +74,7 @@ def test_study_of_images_that_were_read_otherwise_is_neither_promoted_nor_contin
 def test_test_that_cannot_be_taken_is_refused_before_anything_is_trained(workplace, pets):
     InlinePool.made.clear()
     refused = promote(workplace, "--data-dir", pets, "--test", code=1).stderr.splitlines()[-1]
-    assert refused == f"Error: there must be a test part, got none ({pets})"
+    assert refused == f"Error: there must be a test part, got none ({pets}); see docs/how-to/own-images.md"
     assert InlinePool.made == []
 
 
