@@ -38,8 +38,8 @@ NETWORKS = {
 class Trained:
     """Trainings that ran side by side: their seconds from the first job to the last result, and their epochs.
 
-    `epochs` has, by worker, the metrics with the time at which they came, `checkpoint` the bytes of the first's after an
-    epoch.
+    `epochs` has, by worker, the metrics with the time at which they came, `checkpoint` the bytes of the first's after
+    an epoch.
     """
 
     seconds: float
