@@ -16,12 +16,12 @@ from sweeper.images.preprocessing import Preprocessing
 from sweeper.runs.stop import StopRequest
 from sweeper.spaces import reader
 from sweeper.spaces.space import Space
-from sweeper.store.layout import StoreOptions
+from sweeper.store.layout import Store, StoreOptions
 from sweeper.studies import lifecycle
 from sweeper.studies.attributes import TRIAL, id_of
 from sweeper.studies.bulk_storage import BulkStorage
 from sweeper.studies.owned_storage import OwnedStorage
-from sweeper.studies.ownership import claimed
+from sweeper.studies.ownership import Ownership, claimed
 from sweeper.studies.patient_storage import PatientStorage
 from sweeper.studies.spec import LOG_LOSS, StudySpec
 from sweeper.studies.storage import open_storage
@@ -166,23 +166,36 @@ def simulate(
         workers = SimulatedWorkers(
             case.n_workers, case.epoch_seconds, weights, is_enough=is_enough, on_full=on_full, rest=rest
         )
-        context = Context(
-            study=opened,
-            space=space,
-            spec=spec,
-            input_shape=SHAPE,
-            preprocessing=Preprocessing(),
-            classes=tuple(f"class {number}" for number in range(N_CLASSES)),
-            limits=Limits(trials=MOST_TRIALS, keep=N_KEPT),
-            store=store,
-            tracker=tracker,
-            listener=lambda event: None,
-            stop=StopRequest(),
-            check_owned=ownership.check,
-        )
+        context = context_of(opened, space, spec, tracker, store, ownership, MOST_TRIALS)
         with suppress(Enough):
             Coordinator(context, workers).run()
     return measured[0]
+
+
+def context_of(
+    study: optuna.Study,
+    space: Space,
+    spec: StudySpec,
+    tracker: Tracker,
+    store: Store,
+    ownership: Ownership,
+    n_trials: int,
+) -> Context:
+    """What a coordinator needs to run a study of so many trials."""
+    return Context(
+        study=study,
+        space=space,
+        spec=spec,
+        input_shape=SHAPE,
+        preprocessing=Preprocessing(),
+        classes=tuple(f"class {number}" for number in range(N_CLASSES)),
+        limits=Limits(trials=n_trials, keep=N_KEPT),
+        store=store,
+        tracker=tracker,
+        listener=lambda event: None,
+        stop=StopRequest(),
+        check_owned=ownership.check,
+    )
 
 
 def _plant(study: optuna.Study, space: Space, n_trials: int) -> None:

@@ -140,12 +140,7 @@ def in_threads(case: Case, device: torch.device, n_trials: int, epochs: int, *, 
             errors.append(error)
             barrier.abort()
 
-    # Daemons, so that the script need not wait for them when its time is over.
-    threads = [threading.Thread(target=train, args=(seed,), daemon=True) for seed in range(n_trials)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    _in_threads(train, n_trials)
     if errors:
         raise errors[0]
     started, ended = times
@@ -194,14 +189,10 @@ def in_turn(
         except Exception as error:
             errors.append(error)
 
-    threads = [threading.Thread(target=train, args=(number,), daemon=True) for number in range(n_threads)]
     if on_card:
         torch.cuda.synchronize(device)
     started = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    _in_threads(train, n_threads)
     if errors:
         raise errors[0]
     return n_threads * n_trials * epochs * case.n_images / (time.perf_counter() - started)
@@ -289,3 +280,13 @@ def _images(case: Case) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (case.n_images, *case.shape), dtype=np.uint8)
     return images, random.integers(0, 10, case.n_images)
+
+
+def _in_threads(train: Callable[[int], None], n: int) -> None:
+    """Calls `train` with the numbers below n, each in a thread, and waits for them."""
+    # Daemons, so that the script need not wait for them when its time is over.
+    threads = [threading.Thread(target=train, args=(number,), daemon=True) for number in range(n)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

@@ -28,12 +28,10 @@ from typing import Any
 
 import numpy as np
 import optuna
-from cluster_simulation import CHOICES, N_CLASSES, OUTBOX, REST, SHAPE, STORAGE, WATCHED, WORKERS
+from cluster_simulation import CHOICES, N_CLASSES, OUTBOX, REST, SHAPE, STORAGE, WATCHED, WORKERS, context_of
 from simulated_workers import SimulatedWorkers
 from stopwatch import Stopwatch
 
-from sweeper.images.preprocessing import Preprocessing
-from sweeper.runs.stop import StopRequest
 from sweeper.spaces import reader
 from sweeper.store.layout import Store, StoreOptions
 from sweeper.studies import lifecycle
@@ -44,7 +42,6 @@ from sweeper.studies.ownership import claimed
 from sweeper.studies.queries import find_study
 from sweeper.studies.samplers import make_sampler
 from sweeper.studies.storage import open_storage
-from sweeper.sweep.context import Context, Limits
 from sweeper.sweep.coordinator import Coordinator
 from sweeper.tracking.patience import Patience
 from sweeper.tracking.run_writer import RunWriter
@@ -52,7 +49,7 @@ from sweeper.tracking.tracker import DataRecord, Tracker
 
 STUDY, SPACE = "many", "lenet5"
 # Four workers whose epochs end within the second after which a worker would say that it lives.
-N_WORKERS, EPOCH_SECONDS, N_KEPT = 4, 0.4, 5
+N_WORKERS, EPOCH_SECONDS = 4, 0.4
 N_PROPOSALS = 3  # of TPE, whose median is shown
 N_IMAGES = 200
 # A step that adds less than this to a command is not judged: the commands' own start varies by as much.
@@ -164,20 +161,7 @@ def grow(folder: Path, size: int) -> dict[str, Any]:
         tracker = Tracker(store, data, show, check_owned=ownership.check)
         tracker.open(STUDY, id_of(study), {}, {})
         workers = SimulatedWorkers(N_WORKERS, EPOCH_SECONDS, folder / "weights.safetensors", is_enough=lambda: False)
-        context = Context(
-            study=study,
-            space=space,
-            spec=spec,
-            input_shape=SHAPE,
-            preprocessing=Preprocessing(),
-            classes=tuple(f"class {number}" for number in range(N_CLASSES)),
-            limits=Limits(trials=size, keep=N_KEPT),
-            store=store,
-            tracker=tracker,
-            listener=lambda event: None,
-            stop=StopRequest(),
-            check_owned=ownership.check,
-        )
+        context = context_of(study, space, spec, tracker, store, ownership, size)
         stopwatch = Stopwatch(REST)
         with ExitStack() as watched:
             for share, owners in WATCHED.items():
