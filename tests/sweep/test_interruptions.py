@@ -1,6 +1,7 @@
 """With one worker, an interrupted study proposes and prunes what an undisturbed one does, trial by trial."""
 
 import random
+from functools import partial
 
 import optuna
 import pytest
@@ -77,23 +78,45 @@ def test_study_that_is_interrupted_after_every_epoch_decides_alike(tmp_path, und
     assert decisions(sweep.study) == undisturbed(name)
 
 
+class Kills:
+    """Kills a command at one of its writes, before the write or, if `done`, after it."""
+
+    def __init__(self, done: bool) -> None:
+        self._done, self._left = done, 0
+
+    def write(self, write, *arguments, **options):
+        self._left -= 1
+        if self._left < 0 and not self._done:
+            raise Killed
+        result = write(*arguments, **options)
+        if self._left < 0:
+            raise Killed
+        return result
+
+    def run(self, sweep, n_writes, begin=lambda: None):
+        """Runs the study, each time from `begin` on, until no kill comes; returns how many came."""
+        n_kills = 0
+        while True:
+            self._left = n_writes + n_kills % 7  # at another write each time
+            begin()
+            try:
+                sweep.run(accuracy, trials=N_TRIALS)
+                return n_kills
+            except Killed:
+                n_kills += 1
+                assert n_kills < 200
+
+
 @pytest.mark.parametrize("done", [False, True], ids=["before the write", "after it"])
 @pytest.mark.parametrize("name", STUDIES)
 def test_study_that_is_killed_at_every_kind_of_write_decides_alike(tmp_path, monkeypatch, undisturbed, name, done):
-    sweep, left, n_kills = Sweep(tmp_path, **STUDIES[name]), 0, 0
+    sweep, kills = Sweep(tmp_path, **STUDIES[name]), Kills(done)
 
     def killing(original):
         def write(storage, *arguments, **options):
-            nonlocal left
             if storage is not sweep.storage:  # the copy of a study in which a decision is repeated
                 return original(storage, *arguments, **options)
-            left -= 1
-            if left < 0 and not done:
-                raise Killed
-            result = original(storage, *arguments, **options)
-            if left < 0:
-                raise Killed
-            return result
+            return kills.write(original, storage, *arguments, **options)
 
         return write
 
@@ -101,15 +124,7 @@ def test_study_that_is_killed_at_every_kind_of_write_decides_alike(tmp_path, mon
     for method in WRITES:
         original = getattr(optuna.storages.InMemoryStorage, method)
         monkeypatch.setattr(optuna.storages.InMemoryStorage, method, killing(original))
-    while True:
-        left = 17 + n_kills % 7  # at another write each time
-        try:
-            sweep.run(accuracy, trials=N_TRIALS)
-            break
-        except Killed:
-            n_kills += 1
-            assert n_kills < 200
-    assert n_kills > 2
+    assert kills.run(sweep, 17) > 2
     assert decisions(sweep.study) == undisturbed(name)
 
 
@@ -118,33 +133,14 @@ def test_study_that_is_killed_at_every_kind_of_write_decides_alike(tmp_path, mon
 def test_study_that_is_killed_at_writes_of_what_belongs_together_decides_alike(
     tmp_path, monkeypatch, undisturbed, name, done
 ):
-    sweep, left, n_kills = Sweep(tmp_path, **STUDIES[name]), 0, 0
+    sweep, kills = Sweep(tmp_path, **STUDIES[name]), Kills(done)
     database = open_storage(sweep.store)
 
-    def killing(original):
-        def write(*arguments, **options):
-            nonlocal left
-            left -= 1
-            if left < 0 and not done:
-                raise Killed
-            result = original(*arguments, **options)
-            if left < 0:
-                raise Killed
-            return result
-
-        return write
+    def begin():
+        sweep.storage = OwnedStorage(database)  # the next process knows only what is stored
 
     expected = undisturbed(name)
     for method in ("_create_new_trial", "write_changes", "set_trial_state_values"):
-        monkeypatch.setattr(database, method, killing(getattr(database, method)))
-    while True:
-        left = 5 + n_kills % 7  # at another write each time
-        sweep.storage = OwnedStorage(database)  # the next process knows only what is stored
-        try:
-            sweep.run(accuracy, trials=N_TRIALS)
-            break
-        except Killed:
-            n_kills += 1
-            assert n_kills < 200
-    assert n_kills > 2
+        monkeypatch.setattr(database, method, partial(kills.write, getattr(database, method)))
+    assert kills.run(sweep, 5, begin) > 2
     assert decisions(sweep.study) == expected
