@@ -12,7 +12,6 @@ from sweeper.events import State
 from sweeper.models.precision import PrecisionRule, Resolution, rule_of
 from sweeper.spaces.space import Space
 
-# What "auto" can stand for.
 Images = tuple[tuple[int, int, int], int]  # their shape (channels, height, width), and the number of classes
 
 
