@@ -5,8 +5,9 @@ take long: `<!-- commands: shapes, slow -->`. Each `sh` block is then run by bas
 comes after it, before the next `sh` block, is what it prints on stdout, and then on stderr if the exit code is not 0. A
 line `...` in it stands for any lines.
 
-A comment on the line above a block changes that: `<!-- not run: needs a GPU -->`, `<!-- exit code: 2 -->`, or
-`<!-- not output -->` above a `text` block.
+Comments on the lines above a block change that: `<!-- not run: needs a GPU -->`, `<!-- exit code: 2 -->`, `<!-- run with:
+--epochs 1 -->`, which adds options to each call of sweeper in the block, so that it takes less long here than it would
+the reader, and `<!-- not output -->` above a `text` block.
 """
 
 import os
@@ -14,13 +15,15 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.docs.markdown import Block, blocks
 
 PAGE = re.compile(r"^<!-- commands:(?P<words>[\w, -]*)-->$", re.MULTILINE)
-ABOVE = re.compile(r"<!-- (?P<word>not run: .+|exit code: \d+|not output) -->\n$")
+COMMENT = re.compile(r"<!-- (?P<word>not run|exit code|run with|not output)(?:: (?P<value>.+))? -->")
+# A call of sweeper on a line of its own, up to a pipe, a redirection or a comment.
+CALL = re.compile(r"^(?P<call>(?:\w+=\S+ +)*sweeper\b[^|>&#\n]*?)(?P<rest> *(?:[|>&#].*)?)$", re.MULTILINE)
 # The width of the tables in the pages.
 COLUMNS = "100"
 ANY_LINES = "..."
@@ -29,9 +32,9 @@ SLOW = "slow"
 
 @dataclass(frozen=True)
 class Shown:
-    """A block of commands, with the exit code that it should have, and the block that shows what it prints."""
+    """A block of commands as it is run, with the exit code that it should have, and the block of what it prints."""
 
-    commands: Block
+    commands: str
     exit_code: int
     output: Block | None
 
@@ -55,38 +58,49 @@ def needs(page: str) -> list[str] | None:
 def shown(page: str) -> list[Shown]:
     """The blocks to run, each with its output."""
     found: list[Shown] = []
+    runs = False
     for block in blocks(page):
-        word = _above(page, block)
+        comments = _above(page, block)
         if block.info == "sh":
-            if not word.startswith("not run"):
-                code = int(word.removeprefix("exit code: ")) if word.startswith("exit code") else 0
-                found.append(Shown(block, code, None))
-            else:
-                found.append(Shown(block, -1, None))
-        elif block.info == "text" and word != "not output" and found and found[-1].output is None:
-            found[-1] = Shown(found[-1].commands, found[-1].exit_code, block)
-    return [each for each in found if each.exit_code >= 0]
+            runs = "not run" not in comments
+            if runs:
+                text = with_options(block.text, comments.get("run with", ""))
+                found.append(Shown(text, int(comments.get("exit code", "0")), None))
+        elif block.info == "text" and runs and "not output" not in comments and found[-1].output is None:
+            found[-1] = replace(found[-1], output=block)
+    return found
 
 
-def run(page: str, folder: Path) -> Iterator[Printed]:
-    """Runs the page's blocks in this folder, which holds the data."""
-    environment = {
+def with_options(commands: str, options: str) -> str:
+    """The commands with these options at the end of each call of sweeper."""
+    if not options:
+        return commands
+    return CALL.sub(rf"\g<call> {options}\g<rest>", commands.replace("\\\n", " "))
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The environment of commands that run in this folder."""
+    return {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(folder),
         "COLUMNS": COLUMNS,
         "SWEEPER_CACHE_DIR": str(folder / ".cache"),
     }
+
+
+def run(page: str, folder: Path) -> Iterator[Printed]:
+    """Runs the page's blocks in this folder, which holds the data."""
     for each in shown(page):
-        command = ["bash", "--norc", "-euo", "pipefail", "-c", each.commands.text]
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+        command = ["bash", "--norc", "-euo", "pipefail", "-c", each.commands]
+        done = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True)
         text = done.stdout if done.returncode == 0 else done.stdout + done.stderr
         yield Printed(each, done.returncode, text.replace(str(folder), "~"), done.stderr)
 
 
 def mistakes(printed: Printed) -> str:
     """How the block's exit code or output differs from the page; empty if neither does."""
-    commands = printed.shown.commands.text.strip()
+    commands = printed.shown.commands.strip()
     if printed.exit_code != printed.shown.exit_code:
         return f"{commands}\nends with {printed.exit_code}, not {printed.shown.exit_code}:\n{printed.stderr}"
     if printed.shown.output is None or matches(printed.shown.output.text, printed.text):
@@ -120,9 +134,10 @@ def rewritten(page: str, printed: list[Printed]) -> str:
     return page
 
 
-def _above(page: str, block: Block) -> str:
-    """What the comment on the line above the block says."""
-    before = page[: block.start]
-    fence = before.rstrip("\n").rfind("\n") + 1
-    found = ABOVE.search(before[:fence])
-    return found["word"] if found else ""
+def _above(page: str, block: Block) -> dict[str, str]:
+    """What the comments on the lines above the block say."""
+    lines = page[: block.start].splitlines()[:-1]
+    found = {}
+    while lines and (comment := COMMENT.fullmatch(lines.pop())):
+        found[comment["word"]] = comment["value"] or ""
+    return found

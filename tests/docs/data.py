@@ -1,10 +1,16 @@
 """The data that the commands of pages need, by the name that a page gives."""
 
-from collections.abc import Callable, Mapping
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from sweeper.data.known.catalog import FASHION_MNIST
+from tests.docs.commands import environment
 
 
 def shapes(folder: Path) -> None:
@@ -43,7 +49,69 @@ def write_shapes(folder: Path, counts: Mapping[str, int], seed: int = 0) -> None
                 Image.fromarray(pixels.astype(np.uint8)).save(place / f"{number}.png")
 
 
-MAKERS: Mapping[str, Callable[[Path], None]] = {"shapes": shapes, "photos": photos}
+def pets(folder: Path) -> None:
+    """The folder pets/ of colour pictures of several sizes, without parts, and classes.toml, which renames classes."""
+    sizes = ((48, 64), (64, 48), (64, 64))
+    write_pictures(folder / "pets", {"cat": 150, "dog": 140, "hen, wild": 60}, sizes)
+    (folder / "classes.toml").write_text('bird = ["hen, wild"]\nmammal = ["cat", "dog"]\n')
+
+
+def pictures(folder: Path) -> None:
+    """The folder path/to/folder/ of colour pictures of 32x32 of three classes, with a training and a test part."""
+    write_pictures(folder / "path/to/folder/train", {"red": 150, "green": 150, "blue": 150}, ((32, 32),))
+    write_pictures(folder / "path/to/folder/test", {"red": 20, "green": 20, "blue": 20}, ((32, 32),), seed=1)
+
+
+def write_pictures(folder: Path, counts: Mapping[str, int], sizes: Sequence[tuple[int, int]], seed: int = 0) -> None:
+    """Colour pictures of these sizes (width, height) in turn, in which the class has a colour and a pattern."""
+    random = np.random.default_rng(seed)
+    for number, (name, count) in enumerate(counts.items()):
+        place = folder / name
+        place.mkdir(parents=True)
+        for i in range(count):
+            width, height = sizes[i % len(sizes)]
+            y, x = np.mgrid[:height, :width]
+            stripes = np.sin((x if number % 2 else y) / (2 + number) + random.uniform(0, 6))
+            pixels = random.integers(40, 120, (height, width, 3)) + 40.0
+            pixels[..., number % 3] += 60 * stripes
+            Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(place / f"{i}.jpg")
+
+
+def fashion_mnist(folder: Path) -> None:
+    """Fashion-MNIST, where sweeper finds it: in Debian's package, or in the cache."""
+    if not Path(FASHION_MNIST.debian_folder).is_dir():
+        fetch_from_debian(folder)
+
+
+def fetch_from_debian(folder: Path) -> None:
+    """Puts the files of Debian's package into the cache, without installing it."""
+    with tempfile.TemporaryDirectory() as name:
+        lists, archives = Path(name, "lists"), Path(name, "cache")
+        (lists / "partial").mkdir(parents=True)
+        (archives / "archives/partial").mkdir(parents=True)
+        apt = ["apt-get", "-q", "-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={archives}"]
+        for command in ([*apt, "update"], [*apt, "download", FASHION_MNIST.debian_package]):
+            subprocess.run(command, cwd=name, check=True, stdout=subprocess.DEVNULL)
+        (package,) = Path(name).glob("*.deb")
+        subprocess.run(["dpkg-deb", "-x", str(package), f"{name}/files"], check=True)
+        shutil.copytree(f"{name}/files{FASHION_MNIST.debian_folder}", folder / ".cache" / FASHION_MNIST.name)
+
+
+def study(folder: Path) -> None:
+    """The study fashion_mnist-lenet5 of three trials, all complete, in the store mlruns/."""
+    fashion_mnist(folder)
+    search = "search fashion_mnist --subset 2000 --epochs 2 --trials 3 --pruner none --jobs 1 --quiet"
+    subprocess.run(["sweeper", *search.split()], cwd=folder, env=environment(folder), check=True, capture_output=True)
+
+
+MAKERS: Mapping[str, Callable[[Path], None]] = {
+    "shapes": shapes,
+    "photos": photos,
+    "pets": pets,
+    "pictures": pictures,
+    "fashion_mnist": fashion_mnist,
+    "study": study,
+}
 
 
 def make(names: list[str], folder: Path) -> None:

@@ -123,6 +123,32 @@ def test_a_page_that_shows_something_else_is_found(tmp_path, good, bad, said):
     assert said in "".join(commands.mistakes(each) for each in printed)
 
 
+OPTIONS = """<!-- commands: -->
+<!-- exit code: 3 -->
+<!-- run with: --trials 2 -->
+```sh
+sweeper search a \\
+    --trials 500 > out  # takes hours
+A=1 sweeper ui | head
+echo sweeper; exit 3
+```
+"""
+
+
+def test_options_are_added_to_calls_of_sweeper():
+    (found,) = commands.shown(OPTIONS)
+    assert found.exit_code == 3
+    assert found.commands == (
+        "sweeper search a      --trials 500 --trials 2 > out  # takes hours\n"
+        "A=1 sweeper ui --trials 2 | head\necho sweeper; exit 3\n"
+    )
+
+
+def test_text_after_a_block_that_is_not_run_is_nobodys():
+    page = "<!-- not run: long -->\n```sh\nexit 1\n```\n```text\nout\n```\n"
+    assert commands.shown("```sh\nexit 0\n```\n" + page) == [commands.Shown("exit 0\n", 0, None)]
+
+
 def test_outputs_are_written_anew(tmp_path):
     page = PAGE.replace("wrong\n```\n<!--", "old\n```\n<!--")
     assert page != PAGE
