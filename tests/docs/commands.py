@@ -5,9 +5,9 @@ take long: `<!-- commands: shapes, slow -->`. Each `sh` block is then run by bas
 comes after it, before the next `sh` block, is what it prints on stdout, and then on stderr if the exit code is not 0. A
 line `...` in it stands for any lines.
 
-Comments on the lines above a block change that: `<!-- not run: needs a GPU -->`, `<!-- exit code: 2 -->`, `<!-- run with:
---epochs 1 -->`, which adds options to each call of sweeper in the block, so that it takes less long here than it would
-the reader, and `<!-- not output -->` above a `text` block.
+Comments on the lines above a block change that: `<!-- not run: needs a GPU -->`, `<!-- exit code: 2 -->`,
+`<!-- run with: --epochs 1 -->`, which adds options to each call of sweeper in the block, so that it takes less long
+here than for the reader, and `<!-- not output -->` above a `text` block.
 """
 
 import os
