@@ -28,6 +28,7 @@ from step_ways import AS_IT_IS, WAYS, Running, compiled, data_of, nets
 from torch import nn
 
 from sweeper.process import processor
+from sweeper.training import memory
 from sweeper.training import validation as validation_module
 from sweeper.training.device_data import TrainingData
 
@@ -35,12 +36,12 @@ from sweeper.training.device_data import TrainingData
 SECONDS = 0.25
 
 # Environments by name. The first is that of a worker; torch reads THP_MEM_ALLOC_ENABLE for its own allocations.
+# OWN_THRESHOLDS makes `one` leave malloc as it is by itself.
+OWN_THRESHOLDS = "SWEEPER_BENCHMARK_OWN_THRESHOLDS"
 ENVIRONMENTS: Mapping[str, Mapping[str, str]] = {
     AS_IT_IS: {},
+    "malloc's own thresholds": {OWN_THRESHOLDS: "1"},
     "MALLOC_ARENA_MAX=1": {"MALLOC_ARENA_MAX": "1"},
-    "no trim, no mmap": {
-        "GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=1073741824"
-    },
     "huge pages for malloc": {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"},
     "huge pages for tensors": {"THP_MEM_ALLOC_ENABLE": "1"},
 }
@@ -146,6 +147,8 @@ def allocators(rounds: int, preload: Sequence[str]) -> None:
 
 def one() -> None:
     """The times of the step as it is, in this process, as JSON."""
+    if OWN_THRESHOLDS not in os.environ:
+        memory.keep_freed(None)
     found = {}
     for net in nets():
         way = WAYS[AS_IT_IS].make(net)
@@ -161,6 +164,8 @@ def main() -> None:
     parser.add_argument("--preload", action="append", default=[], metavar="NAME=FILE", help="an allocator to preload")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if OWN_THRESHOLDS not in os.environ:
+        memory.keep_freed(None)  # as a worker does
     if options.mode == "one":
         one()
         return

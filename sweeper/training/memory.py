@@ -22,6 +22,13 @@ OWN_GPU_SHARE = 0.99
 # While other trainings run in the process, a GPU's cached memory is given back only if there is more of it than this
 # share of the GPU's memory: the GPU finishes all that it was given first, and they wait for it.
 MOST_CACHED_SHARE = 0.25
+# What keep_freed keeps of the heap in bytes, and at most of the process's limit: vgg_small's steps need about 300 MiB.
+_KEPT, _KEPT_SHARE = 512 << 20, 1 / 16
+# Larger requests are mapped, and unmapped when they are freed, as far as malloc by itself goes up: the heap does not
+# reuse the place of a large tensor for one of the same size, because it asks for more to align it.
+_MAPPED_FROM = 32 << 20
+# Parameters of glibc's mallopt, from malloc.h.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 # Torch's wording, for a CPU and for a GPU; and beyond set_per_process_memory_fraction (2.14).
 _REQUESTED = re.compile(r"(?:tried to allocate|requested size:) ([\d.]+) (bytes|KiB|MiB|GiB)", re.IGNORECASE)
 _UNITS = {"bytes": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
@@ -42,6 +49,22 @@ _MAYBE_OUT_OF_MEMORY = "CUBLAS_STATUS_NOT_INITIALIZED"
 _FULL_BELOW = 256 << 20
 # oneDNN gives no cause: under a limit the cause is nearly always memory, without a limit it may be anything.
 _OUT_OF_MEMORY_IF_LIMITED = ("could not create a primitive", "could not execute a primitive")
+
+
+def keep_freed(limited_to: int | None) -> None:
+    """Makes glibc's malloc keep freed memory for later requests, until give_back; elsewhere it changes nothing.
+
+    Every step of a training allocates the same tensors of some MB again. By default malloc returns free memory at the
+    end of its heap at once, and the system clears the same pages anew for the next step (benchmarks/step.md).
+    `limited_to` is the process's limit, which counts what is kept.
+    """
+    if sys.platform != "linux":
+        return
+    kept = _KEPT if limited_to is None else min(_KEPT, int(_KEPT_SHARE * limited_to))
+    with suppress(OSError, AttributeError):  # musl has no mallopt
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_TRIM_THRESHOLD, kept)
+        mallopt(_M_MMAP_THRESHOLD, _MAPPED_FROM)
 
 
 def limit(n_bytes: int) -> None:

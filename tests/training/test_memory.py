@@ -1,3 +1,4 @@
+import platform
 import subprocess
 import sys
 import threading
@@ -208,3 +209,43 @@ def test_limit_holds_and_what_was_given_back_can_be_had_again():
         [sys.executable, "-c", LIMITED], capture_output=True, text=True, cwd=Path(__file__).parent.parent.parent
     )
     assert done.returncode == 0, done.stderr
+
+
+KEPT = """
+import torch
+from sweeper.training import memory, process_locks
+
+MIB = 1 << 20
+
+def freed() -> int:
+    held = [torch.ones(16 * MIB, dtype=torch.uint8) for _ in range(12)]
+    before = memory._status("VmRSS")
+    del held
+    return (before - memory._status("VmRSS")) // MIB
+
+assert freed() > 150  # malloc by itself maps requests of this size, until the first is freed
+memory.keep_freed(None)
+freed()
+assert freed() < 20
+high = memory._status("VmRSS")
+memory.give_back(torch.device("cpu"))
+assert memory._status("VmRSS") < high - 150 * MIB
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's malloc can be told to keep memory")
+def test_freed_memory_is_kept_for_the_next_step_until_it_is_given_back():
+    done = subprocess.run(
+        [sys.executable, "-c", KEPT], capture_output=True, text=True, cwd=Path(__file__).parent.parent.parent
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no mallopt")
+@pytest.mark.parametrize(("limit", "kept"), [(None, 512 * MIB), (16 * 512 * MIB, 512 * MIB), (1600 * MIB, 100 * MIB)])
+def test_little_memory_is_kept_under_a_limit(monkeypatch, limit, kept):
+    asked = {}
+    libc = SimpleNamespace(mallopt=lambda parameter, value: asked.update({parameter: value}))
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: libc)
+    memory.keep_freed(limit)
+    assert asked == {-1: kept, -3: 32 * MIB}
