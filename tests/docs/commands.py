@@ -7,14 +7,15 @@ line `...` in it stands for any lines.
 
 Comments on the lines above a block change that: `<!-- not run: needs a GPU -->`, `<!-- exit code: 2 -->`,
 `<!-- run with: --epochs 1 -->`, which adds options to each call of sweeper in the block, so that it takes less long
-here than for the reader, and `<!-- not output -->` above a `text` block.
+here than for the reader, and `<!-- not output -->` above a `text` block. `<!-- run with: search --epochs 1 -->` adds
+them to the calls of `sweeper search` only, and may stand beside others.
 """
 
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,8 +23,8 @@ from tests.docs.markdown import Block, blocks
 
 PAGE = re.compile(r"^<!-- commands:(?P<words>[\w, -]*)-->$", re.MULTILINE)
 COMMENT = re.compile(r"<!-- (?P<word>not run|exit code|run with|not output)(?:: (?P<value>.+))? -->")
-# A call of sweeper on a line of its own, up to a pipe, a redirection or a comment.
-CALL = re.compile(r"^(?P<call>(?:\w+=\S+ +)*sweeper\b[^|>&#\n]*?)(?P<rest> *(?:[|>&#].*)?)$", re.MULTILINE)
+# A call of a command on a line of its own, up to a pipe, a redirection or a comment.
+CALL = r"^(?P<call>(?:\w+=\S+ +)*{command}\b[^|>&#\n]*?)(?P<rest> *(?:[|>&#].*)?)$"
 # The width of the tables in the pages.
 COLUMNS = "100"
 ANY_LINES = "..."
@@ -64,18 +65,22 @@ def shown(page: str) -> list[Shown]:
         if block.info == "sh":
             runs = "not run" not in comments
             if runs:
-                text = with_options(block.text, comments.get("run with", ""))
-                found.append(Shown(text, int(comments.get("exit code", "0")), None))
+                text = with_options(block.text, comments.get("run with", []))
+                (exit_code,) = comments.get("exit code", ["0"])
+                found.append(Shown(text, int(exit_code), None))
         elif block.info == "text" and runs and "not output" not in comments and found[-1].output is None:
             found[-1] = replace(found[-1], output=block)
     return found
 
 
-def with_options(commands: str, options: str) -> str:
-    """The commands with these options at the end of each call of sweeper."""
-    if not options:
-        return commands
-    return CALL.sub(rf"\g<call> {options}\g<rest>", commands.replace("\\\n", " "))
+def with_options(commands: str, added: Iterable[str]) -> str:
+    """The commands with options at the end of each call of sweeper, or of the subcommand that stands before them."""
+    for words in map(str.split, added):
+        first = next(number for number, word in enumerate(words) if word.startswith("-"))
+        call = CALL.format(command=" +".join(["sweeper", *words[:first]]))
+        rest = " ".join(words[first:])
+        commands = re.sub(call, rf"\g<call> {rest}\g<rest>", commands.replace("\\\n", " "), flags=re.MULTILINE)
+    return commands
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -130,14 +135,15 @@ def rewritten(page: str, printed: list[Printed]) -> str:
     for each in reversed(printed):
         block = each.shown.output
         if block is not None and not matches(block.text, each.text):
-            page = page[: block.start] + each.text.rstrip("\n") + "\n" + page[block.end :]
+            lines = [line.rstrip() for line in each.text.rstrip("\n").split("\n")]
+            page = page[: block.start] + "\n".join(lines) + "\n" + page[block.end :]
     return page
 
 
-def _above(page: str, block: Block) -> dict[str, str]:
-    """What the comments on the lines above the block say."""
+def _above(page: str, block: Block) -> dict[str, list[str]]:
+    """What the comments on the lines above the block say, in their order."""
     lines = page[: block.start].splitlines()[:-1]
-    found = {}
+    found: dict[str, list[str]] = {}
     while lines and (comment := COMMENT.fullmatch(lines.pop())):
-        found[comment["word"]] = comment["value"] or ""
+        found.setdefault(comment["word"], []).insert(0, comment["value"] or "")
     return found

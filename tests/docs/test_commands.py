@@ -125,7 +125,8 @@ def test_a_page_that_shows_something_else_is_found(tmp_path, good, bad, said):
 
 OPTIONS = """<!-- commands: -->
 <!-- exit code: 3 -->
-<!-- run with: --trials 2 -->
+<!-- run with: --quiet -->
+<!-- run with: search --trials 2 -->
 ```sh
 sweeper search a \\
     --trials 500 > out  # takes hours
@@ -139,8 +140,8 @@ def test_options_are_added_to_calls_of_sweeper():
     (found,) = commands.shown(OPTIONS)
     assert found.exit_code == 3
     assert found.commands == (
-        "sweeper search a      --trials 500 --trials 2 > out  # takes hours\n"
-        "A=1 sweeper ui --trials 2 | head\necho sweeper; exit 3\n"
+        "sweeper search a      --trials 500 --quiet --trials 2 > out  # takes hours\n"
+        "A=1 sweeper ui --quiet | head\necho sweeper; exit 3\n"
     )
 
 
