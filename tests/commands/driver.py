@@ -1,11 +1,14 @@
 """Runs `sweeper` in forks of one process that has done the slow imports, and kills a fork at an exact point.
 
-    python driver.py DATASET.json TEMPLATES
+    python driver.py TEMPLATES DESCRIPTOR
 
 reads requests from stdin, one JSON object a line, and answers each with the fork's process id. A fork is a command like
 any other, with its own session, signals and workers. Only its imports are already done, and it copies new databases
 from the folder TEMPLATES. When it ends, the driver writes its exit code (negative for a signal) to the request's `exit`
 file.
+
+Shells' calls of `sweeper` (tests/commands/forked.py) are requests to the Unix socket DESCRIPTOR, each a message with
+the three streams of the call. The driver answers with the fork's process id, and with its exit code when it ends.
 """
 
 import fcntl
@@ -15,9 +18,12 @@ import os
 import resource
 import select
 import signal
+import socket
 import sys
 import termios
 import time
+from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -30,6 +36,21 @@ SLOW = (
     "sweeper.cli.tables",
     "tests.tracking.stand_ins",
 )
+# In bytes: no environment is longer.
+LONGEST_MESSAGE = 1 << 17
+# Of a request from a shell, which only has arguments, a folder and an environment.
+FROM_A_SHELL = {
+    "ignored": [],
+    "network": None,
+    "dataset": None,
+    "templates": True,
+    "stand_ins": False,
+    "constants": {},
+    "die": [],
+    "largest_file": None,
+    "closed": [],
+    "gate": None,
+}
 
 
 def register(description):
@@ -70,8 +91,15 @@ def die_at(point):
     setattr(owner, last, counted)
 
 
-def run(request):
-    """Runs the command of a request in this process; never returns."""
+def opened(request):
+    """The three streams that the request names."""
+    names = [request["stdout"], request["stderr"]]
+    written = [os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644) for name in names]
+    return [os.open(request["stdin"], os.O_RDONLY | os.O_NOCTTY), *written]
+
+
+def run(request, streams=()):
+    """Runs the command of a request in this process, with these streams or those that it names; never returns."""
     os.setsid()
     # A test run that a shell started in the background ignores SIGINT, and this process would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -79,14 +107,14 @@ def run(request):
         signal.signal(number, signal.SIG_DFL)
     for number in request["ignored"]:
         signal.signal(number, signal.SIG_IGN)
-    for name, number in (("stdout", 1), ("stderr", 2)):
-        file = os.open(request[name], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        os.dup2(file, number)
-        os.close(file)
+    for number, stream in enumerate(streams or opened(request)):
+        os.dup2(stream, number)
+        os.close(stream)
     if os.isatty(1):
         fcntl.ioctl(1, termios.TIOCSCTTY, 0)  # this terminal hangs up the session when it goes
-    os.dup2(os.open(request["stdin"], os.O_RDONLY | os.O_NOCTTY), 0)
     os.chdir(request["folder"])
+    if streams:
+        os.environ.clear()  # a shell's call has all of its environment with it
     os.environ.update(request["environment"])
     if request["network"]:
         import_module("tests.networks").join(request["network"])
@@ -124,12 +152,13 @@ def run(request):
     sys.exit(code)
 
 
-def serve():
-    """Forks a command for every request, and records its exit code."""
-    ends = {}
+def serve(listener):
+    """Forks a command for every request, and tells of its end."""
+    ends = {}  # what is to be done with the exit code, by process
     pending = b""
     while True:
-        if select.select([0], [], [], 0.05)[0]:
+        ready, _, _ = select.select([0, listener], [], [], 0.05)
+        if 0 in ready:
             chunk = os.read(0, 1 << 16)
             if not chunk:  # the test process is gone
                 for process in ends:
@@ -142,26 +171,54 @@ def serve():
             process = os.fork()
             if not process:
                 run(request)
-            ends[process] = Path(request["exit"])
+            ends[process] = partial(record, Path(request["exit"]))
             print(process, flush=True)
+        if listener in ready:
+            process, shell = fork_for_shell(listener)
+            ends[process] = partial(answer, shell)
         while ends:
             process, status = os.waitpid(-1, os.WNOHANG)
             if not process:
                 break
-            path = ends.pop(process)
-            path.with_suffix(".part").write_text(str(os.waitstatus_to_exitcode(status)))
-            path.with_suffix(".part").rename(path)
+            ends.pop(process)(os.waitstatus_to_exitcode(status))
+
+
+def fork_for_shell(listener):
+    """Forks the command that a shell calls; returns its process id and the connection that waits for its end."""
+    shell, _ = listener.accept()
+    message, streams, _, _ = socket.recv_fds(shell, LONGEST_MESSAGE, 3)
+    process = os.fork()
+    if not process:
+        shell.close()
+        run(FROM_A_SHELL | json.loads(message), streams)
+    for stream in streams:
+        os.close(stream)
+    shell.send(str(process).encode())
+    return process, shell
+
+
+def record(path, code):
+    """Writes the exit code to the file, at once or not at all."""
+    path.with_suffix(".part").write_text(str(code))
+    path.with_suffix(".part").rename(path)
+
+
+def answer(shell, code):
+    """Tells a shell's call the exit code, if it still waits for it."""
+    with shell, suppress(OSError):
+        shell.send(str(code).encode())
 
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[2]))
     from tests import databases
 
-    register(Path(sys.argv[1]))
     gc.disable()
     for name in SLOW:
         import_module(name)
     gc.freeze()  # a collection in a fork would copy the memory of all that is imported
     gc.enable()
-    databases.copy_from(Path(sys.argv[2]))
-    serve()
+    databases.copy_from(Path(sys.argv[1]))
+    with socket.socket(fileno=int(sys.argv[2])) as listener:
+        listener.set_inheritable(False)
+        serve(listener)

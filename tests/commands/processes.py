@@ -2,7 +2,9 @@
 
 import json
 import os
+import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-DRIVER = Path(__file__).with_name("driver.py")
+DRIVER, FORKED = (Path(__file__).with_name(name) for name in ("driver.py", "forked.py"))
 # In seconds; long enough for a slow machine, so that only a hang exceeds it.
 DEADLINE = 240.0
 STUDY = "tiny"
@@ -137,19 +139,23 @@ class Driver:
 
     def __init__(self, folder: Path, dataset: Any, templates: Path) -> None:
         self.folder, self.mark, self.started = folder, f"test-{uuid4().hex}", 0
-        description = folder / "dataset.json"
-        description.write_text(json.dumps(asdict(dataset)))
+        self._description = folder / "dataset.json"
+        self._description.write_text(json.dumps(asdict(dataset)))
         without = ("MLFLOW_TRACKING_URI", "OPTUNA_STORAGE", "SWEEPER_STORE")
         environment = {name: value for name, value in os.environ.items() if name not in without}
         # Child processes inherit the mark, which makes orphans easy to find.
         environment |= {"SWEEPER_TEST_MARK": self.mark, "DO_NOT_TRACK": "true", "COLUMNS": "200"}
-        self._process = subprocess.Popen(
-            [sys.executable, str(DRIVER), str(description), str(templates)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment,
-            start_new_session=True,
-        )
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as calls:
+            calls.bind(f"\0{self.mark}")
+            calls.listen()
+            self._process = subprocess.Popen(
+                [sys.executable, str(DRIVER), str(templates), str(calls.fileno())],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=environment,
+                pass_fds=[calls.fileno()],
+                start_new_session=True,
+            )
 
     def start(
         self,
@@ -190,7 +196,7 @@ class Driver:
             "die": [die] if die else [],
             "largest_file": largest_file,
             "gate": str(gate) if gate else None,
-            "dataset": str(dataset) if dataset else None,
+            "dataset": str(dataset or self._description),
             "stdin": terminal or os.devnull,
             "closed": list(closed),
             "ignored": list(ignored),
@@ -205,6 +211,16 @@ class Driver:
         self._process.stdin.write(json.dumps(request).encode() + b"\n")
         self._process.stdin.flush()
         return Command(int(self._process.stdout.readline()), folder)
+
+    def programs(self) -> Path:
+        """A folder with a program `sweeper` that is a fork of the driver; it knows no data set "tiny"."""
+        program = self.folder / "bin" / "sweeper"
+        if not program.exists():
+            program.parent.mkdir()
+            command = shlex.join([sys.executable, "-IS", str(FORKED), self.mark])
+            program.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+            program.chmod(0o755)
+        return program.parent
 
     def survivors(self) -> list[int]:
         """All living processes with the mark, except the driver itself."""

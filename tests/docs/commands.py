@@ -25,6 +25,8 @@ PAGE = re.compile(r"^<!-- commands:(?P<words>[\w, -]*)-->$", re.MULTILINE)
 COMMENT = re.compile(r"<!-- (?P<word>not run|exit code|run with|not output)(?:: (?P<value>.+))? -->")
 # A call of a command on a line of its own, up to a pipe, a redirection or a comment.
 CALL = r"^(?P<call>(?:\w+=\S+ +)*{command}\b[^|>&#\n]*?)(?P<rest> *(?:[|>&#].*)?)$"
+# The folder of the program `sweeper`. Tests put one there that starts faster.
+PROGRAMS = Path(sys.executable).parent
 # The width of the tables in the pages.
 COLUMNS = "100"
 ANY_LINES = "..."
@@ -87,7 +89,7 @@ def environment(folder: Path) -> dict[str, str]:
     """The environment of commands that run in this folder."""
     return {
         **os.environ,
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": f"{PROGRAMS}:{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(folder),
         "COLUMNS": COLUMNS,
         "SWEEPER_CACHE_DIR": str(folder / ".cache"),

@@ -1,5 +1,7 @@
 import re
 import shlex
+import signal
+import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -7,6 +9,7 @@ from click.testing import CliRunner
 
 from sweeper.cli import main
 from tests.cli.test_help import COMMANDS
+from tests.commands.processes import wait_for
 from tests.docs import commands, data
 from tests.docs.markdown import ROOT, blocks, pages
 
@@ -19,8 +22,16 @@ RUN = [
 OPERATORS = re.compile(r"[();<>|&]+")
 
 
+@pytest.fixture
+def forks(driver, monkeypatch):
+    """Makes `sweeper` a fork of a process that has already imported what it needs."""
+    monkeypatch.setattr(commands, "PROGRAMS", driver.programs())
+    yield
+    driver.clear()
+
+
 @pytest.mark.parametrize("name", RUN)
-def test_the_commands_of_the_page_do_what_it_shows(name, tmp_path):
+def test_the_commands_of_the_page_do_what_it_shows(name, tmp_path, forks):
     text = TEXTS[name]
     data.make([word for word in commands.needs(text) or [] if word != commands.SLOW], tmp_path)
     for printed in commands.run(text, tmp_path):
@@ -106,6 +117,43 @@ def test_a_page_is_run_block_by_block(tmp_path):
     printed = list(commands.run(PAGE, tmp_path))
     assert [each.exit_code for each in printed] == [0, 2]
     assert not [said for each in printed if (said := commands.mistakes(each))]
+
+
+CALLING = """<!-- commands: -->
+```sh
+mkdir -p a/b && cd a/b
+SWEEPER_STORE=here sweeper studies 2>&1 | tee said
+sweeper studies --store there >> said
+```
+```text
+No studies in ~/a/b/here.
+```
+<!-- exit code: 2 -->
+```sh
+sweeper data list --no-such-option
+```
+"""
+
+
+def test_a_page_calls_sweeper_with_the_folder_environment_and_streams_of_its_shell(tmp_path, forks):
+    printed = list(commands.run(CALLING, tmp_path))
+    assert not [said for each in printed if (said := commands.mistakes(each))]
+    assert "No such option" in printed[1].stderr
+    assert len((tmp_path / "a" / "b" / "said").read_text().splitlines()) == 2
+
+
+@pytest.mark.slow
+def test_a_call_of_sweeper_ends_by_the_signal_that_it_is_sent(tmp_path, forks):
+    data.make(["shapes"], tmp_path)
+    search = "search shapes --trials 1 --epochs 100000 --jobs 1 --quiet"
+    call = subprocess.Popen(
+        ["sweeper", *search.split()],
+        cwd=tmp_path, env=commands.environment(tmp_path), stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    wait_for("a worker", lambda: list(tmp_path.glob("mlruns/logs/*/worker-*.log")))
+    call.send_signal(signal.SIGTERM)
+    assert "To resume: " in call.communicate()[1]
+    assert call.returncode == 143
 
 
 @pytest.mark.parametrize(
