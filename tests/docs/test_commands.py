@@ -130,7 +130,7 @@ No studies in ~/a/b/here.
 ```
 <!-- exit code: 2 -->
 ```sh
-sweeper data list --no-such-option
+sweeper studies --no-such-option
 ```
 """
 
