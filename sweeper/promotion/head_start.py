@@ -43,8 +43,8 @@ def idle_jobs(
 class _HeadStart:
     """The trainings with fresh seeds that a promotion with the usual options needs, whatever the search still finds.
 
-    They are the promotion's own jobs except for their folder. The search reads nothing of them. Those are kept that a
-    promotion on this kind of processor may need: of the baseline and of the best trials so far.
+    They are the promotion's own jobs except for their folder. The search reads nothing of them. Kept are those of the
+    baseline and of the best trials so far, from each kind of processor: a promotion on that kind goes on from them.
     """
 
     def __init__(self, study: optuna.Study, planned: Plan, store: Store, processor: str, listener: Listener) -> None:
@@ -53,6 +53,7 @@ class _HeadStart:
         self._jobs = PromotionJobs(name, study_id, self._spec, planned.training_set, planned.execution, store)
         self._folder = _folder(store, name, study_id) / _name(processor)
         self._waiting: deque[TrialJob] = deque()
+        self._given: set[Path] = set()  # the folders of the trainings that workers may still be in
         self._planned: set[int] = set()  # the trials whose jobs were found
         self._n_open = -1  # when they were last looked for
         self._told = False
@@ -72,6 +73,7 @@ class _HeadStart:
         if shutil.disk_usage(self._jobs.store.root).free < LEAST_FREE * (n_running + 1):
             return None
         job = self._waiting.popleft()
+        self._given.add(job.folder)
         if not self._told:
             self._told = True
             text = "No trial is left to start: idle workers begin the trainings of a promotion, which goes on from them"
@@ -79,11 +81,17 @@ class _HeadStart:
         return job
 
     def _discard_overtaken(self, trials: Sequence[TrialRecord]) -> None:
-        """Deletes what earlier commands began for trials that are among the best no more, or on another processor."""
-        best = certain(trials, self._spec, PromotionOptions.top, 0)
-        needed = {self._folder / key for trial in best for key, _ in self._fresh(trial)}
-        for folder in set(self._folder.parent.glob("*/*")) - needed:
+        """Deletes what was begun for trials that are among the best no more, and plans no more of it.
+
+        What this command has given to a worker may still train, and is left to the next one: the baseline of the study
+        is another trial once that of the variant has failed and a later one of its configuration is complete.
+        """
+        best = [trial.number for trial in certain(trials, self._spec, PromotionOptions.top, 0)]
+        begun = self._folder.parent
+        kept = {folder for number in best for folder in begun.glob(f"*/trial-{number}-seed-*")}
+        for folder in set(begun.glob("*/*")) - kept - self._given:
             shutil.rmtree(folder, ignore_errors=True)
+        self._waiting = deque(job for job in self._waiting if job.number in best)
 
     def _left(self, trial: TrialRecord) -> Iterator[TrialJob]:
         """The trial's trainings that neither a promotion has begun nor an earlier command has completed."""

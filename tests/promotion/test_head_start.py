@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -10,9 +11,11 @@ from safetensors.torch import load_file
 from sweeper.engine import backfill
 from sweeper.engine.execution import Execution
 from sweeper.engine.job import TrialResult
+from sweeper.events import State
 from sweeper.process import processor
 from sweeper.promotion import head_start
 from sweeper.store.layout import StoreOptions
+from sweeper.studies import trial_records
 from sweeper.studies.queries import find_study
 from sweeper.training import checkpoint
 from sweeper.training.epoch_metrics import EpochMetrics
@@ -175,9 +178,7 @@ def test_baseline_is_begun_first_then_the_trial_that_leads_for_certain(workplace
     assert not list(folder_of(workplace, "long").glob("head-start")), "nor are those of more seeds kept"
 
 
-def test_only_of_the_baseline_and_the_best_so_far_and_on_one_kind_of_processor_is_anything_kept(
-    workplace, search, monkeypatch
-):
+def test_only_of_the_baseline_and_the_best_so_far_is_anything_kept(workplace, search, monkeypatch):
     monkeypatch.setattr(head_start, "LEAST_FREE", 0)
     search("kept", 0)
     ask = next_job(workplace, "kept")
@@ -188,8 +189,43 @@ def test_only_of_the_baseline_and_the_best_so_far_and_on_one_kind_of_processor_i
         folder.mkdir(parents=True)
     next_job(workplace, "kept")(1, 0)
     assert {folder for folder in [*best, overtaken] if folder.exists()} == set(best)
-    next_job(workplace, "kept", "another kind")(1, 0)
-    assert not any(folder.exists() for folder in best)
+
+
+def test_search_on_another_kind_of_processor_keeps_what_a_promotion_on_the_first_may_need(
+    workplace, search, monkeypatch
+):
+    monkeypatch.setattr(head_start, "LEAST_FREE", 0)
+    search("elsewhere", 0)
+    needed = next_job(workplace, "elsewhere")(1, 0).folder
+    overtaken = needed.with_name("trial-9-seed-1-0123456789ab")
+    for folder in (needed, overtaken):
+        folder.mkdir(parents=True)
+    begun_here = next_job(workplace, "elsewhere", "another kind")(1, 0).folder
+    assert begun_here.parent != needed.parent
+    assert needed.exists()
+    assert not overtaken.exists()
+
+
+def test_training_on_a_worker_is_kept_when_the_failed_baseline_is_tried_again_with_success(
+    workplace, search, monkeypatch
+):
+    monkeypatch.setattr(head_start, "LEAST_FREE", 0)
+    search("again", 0)
+    store = StoreOptions(workplace.store).resolve({})
+    baseline, *others = trial_records.records(find_study(store, "again"))
+    failed = replace(baseline, state=State.FAILED, value=None)
+    found = [failed, *others]
+    monkeypatch.setattr(head_start, "trial_records", SimpleNamespace(records=lambda study: found))
+    ask = next_job(workplace, "again")
+    trains = ask(2, 0)
+    trains.folder.mkdir(parents=True)
+    assert trains.number == baseline.number
+
+    found.append(replace(baseline, number=len(found)))
+    assert ask(1, 1).number == found[-1].number, "no further training of the failed trial is begun"
+    assert trains.folder.exists()
+    next_job(workplace, "again")(1, 0)
+    assert not trains.folder.exists()
 
 
 def test_each_training_of_the_head_start_needs_free_space_of_its_own(workplace, search, monkeypatch):
