@@ -82,6 +82,9 @@ def fit(
             history = epochs_of(progress.history)
             if probabilities and not all(isinstance(past, SoftmaxEpochMetrics) for past in history):
                 raise CheckpointError(f"{checkpoint_path} holds the losses of an older sweeper")
+            ends = progress.epoch >= epochs or _has_stalled(history[config.freeze_epochs :], config.patience)
+            if progress.has_ended and not ends:
+                raise CheckpointError(f"{checkpoint_path} is of a training that ended after epoch {progress.epoch}")
         yield from history
 
     batches = batch_bounds(len(data.train), config.batch_size)
@@ -94,8 +97,6 @@ def fit(
     for epoch in range(first, epochs + 1):
         if _has_stalled(history[config.freeze_epochs :], config.patience):
             break
-        if progress.has_ended:
-            raise CheckpointError(f"{checkpoint_path} is of a training that ended after epoch {progress.epoch}")
         if epoch == first or freezing.ends_before(epoch):
             freezing.begin(epoch)
             if own is not None:  # a graph updates those parameters for ever that trained when it was captured

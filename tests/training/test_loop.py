@@ -623,14 +623,15 @@ def test_checkpoint_of_a_training_at_its_end_has_no_state_of_the_optimizer_and_n
     tmp_path, config, n_epochs
 ):
     path = tmp_path / "checkpoint.safetensors"
-    given = {"checkpoint_path": path, "identity": "x", "model_config": PLAIN}
+    files = {"checkpoint_path": path, "identity": "x"}
     kept = []
-    for _ in fit(initial(PLAIN), tiny_data(), config, epochs=3, seed=5, checkpoint_path=path, identity="x"):
+    for _ in fit(initial(PLAIN), tiny_data(), config, epochs=3, seed=5, **files):
         kept.append(any(name.startswith("optimizer.") for name in load_file(path)))
     assert kept == [True] * (n_epochs - 1) + [False]
-    assert len(train(config, epochs=3, **given)[0]) == n_epochs
+    assert len(train(config, epochs=3, model_config=PLAIN, **files)[0]) == n_epochs
+    beyond = fit(initial(PLAIN), tiny_data(), replace(config, patience=0), epochs=4, seed=5, **files)
     with pytest.raises(CheckpointError, match=r"is of a training that ended after epoch"):
-        train(replace(config, patience=0), epochs=4, **given)
+        next(beyond)  # before it tells an epoch, which its caller would count as trained
 
 
 def test_without_validation_part_nothing_ends_a_training_early():
