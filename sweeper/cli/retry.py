@@ -23,8 +23,8 @@ def retry(
 ) -> None:
     """Requeue the failed trials of STUDY (the latest, if not given); the next search starts with them.
 
-    Trials that were pruned, diverged or ran out of memory have a result, and are not requeued. A search that has at
-    least a tenth more memory for a trial tries those that ran out of memory again by itself.
+    Trials that were pruned, diverged or took more memory than there was have a result, and are not requeued. A search
+    that has at least a tenth more memory for a trial tries those that took too much again by itself.
 
     \b
     Example:

@@ -220,7 +220,10 @@ class BatchRunner:
             self.diverged[task.subject.training.key] = failure.message
             self._end(task, State.PRUNED, f"diverged: {failure.message}")
             return
-        text = f"{failure.message}; see {failure.log}"
+        text = failure.message
+        if failure.kind == "out_of_memory" and not failure.own_fault:
+            text += "; with more free memory or fewer --jobs, the same command goes on"
+        text += f"; see {failure.log}"
         if failure.trace:
             self.tracker.log_text(task.subject.training.run, {"error.txt": failure.trace})
         self._end(task, State.FAILED, text)

@@ -1,5 +1,6 @@
 """Coordinates a sweep in the one process that owns it: gives trials to workers and acts on what they report."""
 
+import shlex
 from contextlib import suppress
 from functools import partial
 from statistics import fmean
@@ -19,6 +20,7 @@ from sweeper.events import (
     TrialInterrupted,
     TrialStarted,
 )
+from sweeper.store.arguments import store_arguments
 from sweeper.studies import processor, pruners, replay, storage_errors, trial_records
 from sweeper.studies.objective import METRICS, direction, reaches
 from sweeper.studies.owned_storage import together
@@ -146,11 +148,18 @@ class Coordinator:
             case Failure(kind="diverged" | "out_of_memory" as kind, message=text, own_fault=True):
                 self._decide(candidate, Decision(State.PRUNED, f"{kind}: {text}", {kind: 1.0}))
             case Failure():
-                text = f"{event.message}; see {event.log}"
+                text = event.message
+                if event.kind == "out_of_memory":  # what else uses the memory is no fault of the trial
+                    text += f"; with more free memory or fewer --jobs, `{self._retry()}` tries it again"
+                text += f"; see {event.log}"
                 if event.trace:
                     self.tracker.log_text(task.job.key, {"error.txt": event.trace})
                 self._decide(candidate, Decision(State.FAILED, text))
         self._end_if_decided(candidate)
+
+    def _retry(self) -> str:
+        """The command that enqueues the failed trials again."""
+        return f"sweeper retry {shlex.quote(self.study.study_name)} --failed{store_arguments(self.store)}"
 
     def _handle_epoch(self, task: Task[Candidate], event: Epoch) -> None:
         candidate, metrics = task.subject, event.metrics

@@ -423,7 +423,8 @@ def test_stop_beside_a_lack_of_memory_ends_the_command(commands):
 
 
 def test_out_of_memory_twice_ends_them_all(commands):
-    with pytest.raises(SweeperError, match=r"seed 1 failed: out of memory twice, .*: CUDA out of memory; see"):
+    said = r"seed 1 failed: out of memory twice, .*: CUDA out of memory; .* the same command goes on; see worker-0\.log"
+    with pytest.raises(SweeperError, match=said):
         commands.run(at(1, 2, OUT_OF_MEMORY, OUT_OF_MEMORY))
     assert commands.trained == [1, 1]
     assert commands.states(1)[-1][0] == "failed"

@@ -53,6 +53,14 @@ def searched(sweep, script, trials=8):
     return records
 
 
+def test_reason_of_a_trial_that_failed_beside_a_full_memory_names_the_command_that_tries_it_again(sweep):
+    full = Failure("out_of_memory", "CUDA out of memory", own_fault=False)
+    trials = searched(sweep, lambda job, epoch: full if job.number == 4 else steady(job, epoch))
+    assert trials[4].state == "failed"
+    assert "`sweeper retry study --failed --store" in trials[4].reason
+    assert retry(sweep).numbers == (4,)
+
+
 def test_failed_configurations_are_the_next_that_the_search_trains(sweep):
     before = searched(sweep, failing(4, 6))
     retried = retry(sweep)

@@ -360,11 +360,13 @@ def test_out_of_memory_that_nothing_explains_is_tried_once_more_and_then_a_failu
             return Failure("out_of_memory", "can't allocate memory", own_fault=False)
         return 0.5
 
-    trials = Sweep(tmp_path).run(script)
+    sweep = Sweep(tmp_path)
+    trials = sweep.run(script)
     assert len(tries) == 2
     assert (trials[3].state, trials[3].feasible) == ("failed", True)
     assert trials[3].reason == (
-        "out of memory twice, which the trial itself does not explain: can't allocate memory; see worker-0.log"
+        "out of memory twice, which the trial itself does not explain: can't allocate memory; with more free memory or "
+        f"fewer --jobs, `sweeper retry study --failed --store {tmp_path}` tries it again; see worker-0.log"
     )
 
 
