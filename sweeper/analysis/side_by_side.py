@@ -44,8 +44,8 @@ def look(
     With the `outcome` of a promotion these are fresh-seed networks of champion, challenger and baseline, on the confirm
     part if there is one; without, the best trial and the baseline, as far as their weights are kept, on the validation
     part, whose scores ordered the trials. What is of test images comes from the ledger's record: nothing is tested.
-    `notify` gets a line for what is left out, `progress` one for each long step. Raises SweeperError if the
-    store or the data cannot be used.
+    `notify` gets a line for what is left out, `progress` one for each long step and each note on the images. Raises
+    SweeperError if the store or the data cannot be used.
     """
     networks: Mapping[str, TrainedNetwork]
     if outcome is not None:
@@ -58,7 +58,7 @@ def look(
         return []
     part = None if outcome is not None else "validation"
     first = next(iter(networks.values()))
-    images = part_of(store, first, part, data_dir=data_dir, offline=offline, max_bytes=max_bytes, notify=notify)
+    images = part_of(store, first, part, data_dir=data_dir, offline=offline, max_bytes=max_bytes, notify=progress)
     return list(_looks(store, study, outcome, subjects_of(networks, images), notify, progress))
 
 

@@ -24,8 +24,9 @@ def collect(
     """The report on the study of this name, or on the latest one, and the study's run in MLflow.
 
     A promotion is supposed to have so many `workers`. What cannot be read, such as data that were moved, is said in its
-    section, and by `notify`. Raises SweeperError for a study that cannot be read.
+    section, and by `notify`, which gets each line once. Raises SweeperError for a study that cannot be read.
     """
+    notify = _once(notify)
     subject = load(store, name)
     if subject.unread:
         notify(f"Warning: {subject.unread}")
@@ -62,6 +63,18 @@ def collect(
     return report, run
 
 
+def _once(notify: Notify) -> Notify:
+    """Tells no line twice: several sections read the same images and the same MLflow."""
+    told: set[str] = set()
+
+    def tell(text: str) -> None:
+        if text not in told:
+            told.add(text)
+            notify(text)
+
+    return tell
+
+
 def _network_input(subject: Subject) -> NetworkInput | None:
     """What the networks take and give; None for a study of an older version, which did not note it."""
     try:
@@ -76,8 +89,7 @@ def _run(subject: Subject, notify: Notify) -> StudyRun | None:
     try:
         return study_run.read(subject.store, spec.dataset, spec.data_sha256, id_of(subject.study), files)
     except SweeperError as error:
-        if str(error) != subject.unread:
-            notify(f"Warning: {error}")
+        notify(f"Warning: {error}")
         return None
 
 

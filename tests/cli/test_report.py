@@ -90,6 +90,13 @@ def test_data_that_were_moved_are_said_and_the_rest_is_shown(workplace, report, 
     assert found["answer"]["promoted"] is True
 
 
+def test_a_note_on_the_images_is_said_once_and_is_nothing_that_was_left_out(promoted, report, tmp_path):
+    (tmp_path / "tiny").mkdir()  # a note says that this folder is not the data set
+    result = report(promoted, "--json")
+    assert result.stderr.count("is the known data set, not the folder of this name here") == 1
+    assert "known data set" not in str(json.loads(result.stdout)["networks"]["left_out"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
