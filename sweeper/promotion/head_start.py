@@ -129,9 +129,9 @@ def checkpoints(store: Store, study: optuna.Study) -> list[Path]:
     return sorted(_folder(store, study.study_name, id_of(study)).glob("*/*/checkpoint.safetensors"))
 
 
-def discard(jobs: PromotionJobs) -> None:
+def discard(store: Store, study: str, study_id: str) -> None:
     """Deletes what no training has taken over, once the promotion is complete."""
-    shutil.rmtree(_folder(jobs.store, jobs.study_name, jobs.study_id), ignore_errors=True)
+    shutil.rmtree(_folder(store, study, study_id), ignore_errors=True)
 
 
 def _folder(store: Store, study: str, study_id: str) -> Path:

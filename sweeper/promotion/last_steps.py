@@ -5,6 +5,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import optuna
+
 from sweeper.data.source import DataSource
 from sweeper.errors import SweeperError
 from sweeper.events import Listener, Note
@@ -15,9 +17,12 @@ from sweeper.promotion.outcome import PromotionOutcome
 from sweeper.promotion.request import PromotionRequest
 from sweeper.runs.batch import Training
 from sweeper.runs.stop import StopRequest
+from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
+from sweeper.studies.attributes import id_of
 from sweeper.tracking import descriptions, promotions
 from sweeper.tracking.ledger import Ledger
+from sweeper.tracking.promotions import RecordedPromotion
 from sweeper.tracking.registry import Registry
 from sweeper.tracking.tracker import Tracker
 
@@ -75,6 +80,7 @@ class LastSteps:
             outcome = replace(outcome, verdict=[*outcome.verdict, text])
         elif options.test:
             self.stop.check()
+            self.tracker.flush()  # whoever finds the test in the ledger must find the promotion that it is of
             versions = {entrant.trial: entrant.version for entrant in outcome.entrants}
             test_evaluation.evaluate(
                 ledger,
@@ -92,20 +98,45 @@ class LastSteps:
         outcome = recorded.with_tests(outcome, ledger, self.jobs.study_id)
         outcome = recorded.with_champion(outcome, self.registry)
         self.tracker.log_text(None, {promotions.PRINTED: json.dumps(outcome.summary(), indent=2)})
-        self._describe(outcome)
-        head_start.discard(self.jobs)
-        for entrant in outcome.entrants:
-            try:
-                self.registry.set_verdict(outcome.model_name, entrant.version, outcome.sentences)
-            except SweeperError as error:  # somebody may have deleted it
-                self.listener(Note(f"{outcome.model_name}/{entrant.version} lacks the verdict: {error}"))
+        jobs = self.jobs
+        _announce_in_mlflow(jobs.store, self.tracker.run_id, outcome, self.registry, self.listener)
+        head_start.discard(jobs.store, jobs.study_name, jobs.study_id)
         return outcome
 
-    def _describe(self, outcome: PromotionOutcome) -> None:
-        """Puts the outcome in words above the ranking in MLflow's description of the study."""
-        said = [f"- {descriptions.escaped(sentence)}" for sentence in outcome.sentences]
-        brief = f"### Promotion\n\n**{descriptions.escaped(outcome.plain_sentence)}**"
+
+def show_tested(
+    request: PromotionRequest,
+    study: optuna.Study,
+    promotion: RecordedPromotion,
+    outcome: PromotionOutcome,
+    listener: Listener,
+) -> PromotionOutcome:
+    """The recorded outcome of a promotion whose networks were tested before: neither trains nor tests.
+
+    Takes the steps after the test that a command left out that ended in between. Raises SweeperError if MLflow fails.
+    """
+    store = request.store
+    recorded.announce(request, study, outcome, listener)
+    if not promotion.is_finished:
+        promotions.record(store, promotion.run_id, promotions.PRINTED, outcome.summary())
+        _announce_in_mlflow(store, promotion.run_id, outcome, Registry(store), listener)
+        head_start.discard(store, study.study_name, id_of(study))
+        promotions.end(store, promotion.run_id)
+    return outcome
+
+
+def _announce_in_mlflow(
+    store: Store, run_id: str, outcome: PromotionOutcome, registry: Registry, listener: Listener
+) -> None:
+    """Puts the outcome in words above the ranking in MLflow's description of the study, and on the versions."""
+    said = [f"- {descriptions.escaped(sentence)}" for sentence in outcome.sentences]
+    brief = f"### Promotion\n\n**{descriptions.escaped(outcome.plain_sentence)}**"
+    try:
+        descriptions.add_to_study(store, run_id, ["\n".join([brief, "", *said]), brief])
+    except SweeperError as error:  # the promotion's own run has it all
+        listener(Note(f"MLflow's description of the study lacks what the promotion has found: {error}"))
+    for entrant in outcome.entrants:
         try:
-            descriptions.add_to_study(self.request.store, self.tracker.run_id, ["\n".join([brief, "", *said]), brief])
-        except SweeperError as error:  # the promotion's own run has it all
-            self.listener(Note(f"MLflow's description of the study lacks what the promotion has found: {error}"))
+            registry.set_verdict(outcome.model_name, entrant.version, outcome.sentences)
+        except SweeperError as error:  # somebody may have deleted it
+            listener(Note(f"{outcome.model_name}/{entrant.version} lacks the verdict: {error}"))

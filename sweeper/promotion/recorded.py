@@ -72,8 +72,7 @@ def outcome_of(store: Store, study: optuna.Study, promotion: RecordedPromotion) 
 
 def with_tests(outcome: PromotionOutcome, ledger: Ledger, study_id: str) -> PromotionOutcome:
     """A promotion's outcome, with the results of the study's test evaluations so far."""
-    roles = {e.alias or "baseline": e.network or "" for e in outcome.entrants if e.alias or e.is_baseline}
-    seen = test_evaluation.recorded(ledger, study_id, outcome.test_sha256, roles)
+    seen = test_evaluation.recorded(ledger, study_id, outcome.test_sha256, _roles(outcome))
     entrants = [replace(entrant, test=seen.tested.get(entrant.network or "")) for entrant in outcome.entrants]
     tested = {entrant.name: entrant.test for entrant in entrants if entrant.test}
     return replace(
@@ -83,6 +82,22 @@ def with_tests(outcome: PromotionOutcome, ledger: Ledger, study_id: str) -> Prom
         test_verdict=[*verdict.on_networks(tested, seen.comparisons, seen.evaluations), *seen.notes],
         evaluations=seen.evaluations,
     )
+
+
+def is_tested(outcome: PromotionOutcome, ledger: Ledger, study_id: str, test_sha256: str | None) -> bool:
+    """Whether the outcome has the result of a test of exactly its networks, on the test data of this hash."""
+    roles = _roles(outcome)
+    return all(entrant.test for entrant in outcome.entrants if entrant.network in roles.values()) and any(
+        evaluation.complete
+        and (evaluation.study_id, evaluation.test_sha256) == (study_id, test_sha256)
+        and evaluation.networks == roles
+        for evaluation in ledger.evaluations()
+    )
+
+
+def _roles(outcome: PromotionOutcome) -> dict[str, str]:
+    """The networks that a test is of, by role."""
+    return {e.alias or "baseline": e.network or "" for e in outcome.entrants if e.alias or e.is_baseline}
 
 
 def with_champion(outcome: PromotionOutcome, registry: Registry) -> PromotionOutcome:
@@ -95,11 +110,9 @@ def with_champion(outcome: PromotionOutcome, registry: Registry) -> PromotionOut
 def announce(request: PromotionRequest, study: optuna.Study, outcome: PromotionOutcome, listener: Listener) -> None:
     """Notes that a recorded promotion is shown, which options have no effect, and which trials are better since."""
     made = f" with {typed(outcome.options)}" if outcome.options else ""
-    listener(
-        Note(
-            f"Study {study.study_name} was promoted before{made}: the recorded result is shown, and nothing is trained"
-        )
-    )
+    before = f"promoted before{made}" + (" and tested" if request.options.test else "")
+    nothing = "nothing is trained" + (" or tested" if request.options.test else "")
+    listener(Note(f"Study {study.study_name} was {before}: the recorded result is shown, and {nothing}"))
     if other := other_options(request, outcome):
         listener(Note(f"{typed(other)} does not change a recorded result; --again promotes anew with it"))
     if new := better_since(outcome, trial_records.records(study), spec_of(study).metric):

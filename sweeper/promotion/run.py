@@ -21,7 +21,7 @@ from sweeper.promotion import head_start, incumbent, recorded, study_data, test_
 from sweeper.promotion.comparisons import compare_configurations, shrinkage
 from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.jobs import PromotionJobs
-from sweeper.promotion.last_steps import LastSteps
+from sweeper.promotion.last_steps import LastSteps, show_tested
 from sweeper.promotion.outcome import Entrant, PromotionOutcome
 from sweeper.promotion.owned import owned, tracked
 from sweeper.promotion.registration import Measured, register
@@ -77,6 +77,8 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
         test_sha256 = test_evaluation.known_sha256(data, listener, needed=options.test)
         if options.test:
             if not options.allow_retest:
+                if promotion and before and recorded.is_tested(before, ledger, study_id, test_sha256):
+                    return show_tested(request, study, promotion, before, listener)
                 test_evaluation.refuse_retest(ledger, study.study_name, study_id, test_sha256, store_arguments(store))
             ledger.prepare()
         listener(Step(f"Reading the images of {plain(data.dataset)}"))

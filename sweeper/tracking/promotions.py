@@ -25,12 +25,16 @@ ABLATION = "ablation.json"
 
 @dataclass(frozen=True)
 class RecordedPromotion:
-    """A promotion's run and what was found. An older sweeper has recorded only what it printed, tests included."""
+    """A promotion's run and what was found. An older sweeper has recorded only what it printed, tests included.
+
+    The run `is_finished` unless the last command on the promotion was interrupted or has failed.
+    """
 
     run_id: str
     text: str
     tags: Mapping[str, str]
     is_printed: bool
+    is_finished: bool
 
     def content(self) -> dict[str, Any]:
         """What was found, as plain data. Raises ValueError if it cannot be read."""
@@ -44,7 +48,8 @@ def find(store: Store, dataset: str, data_sha256: str, study_id: str) -> Recorde
     Raises SweeperError if MLflow cannot be used.
     """
     for run, name, text in _texts(store, dataset, data_sha256, study_id, "promotion", (FOUND, PRINTED)):
-        return RecordedPromotion(run.info.run_id, text, run.data.tags, name == PRINTED)
+        is_finished = run.info.status == "FINISHED"
+        return RecordedPromotion(run.info.run_id, text, run.data.tags, name == PRINTED, is_finished)
     return None
 
 
@@ -81,9 +86,17 @@ def end_killed(store: Store, run_id: str) -> None:
     """
     client = connect(store)
     with reaching(store.tracking_uri):
-        if client.get_run(run_id).info.status == "RUNNING":
-            client.set_tag(run_id, "sweeper.state", str(State.COMPLETE))
-            client.set_terminated(run_id, "FINISHED")
+        is_running = client.get_run(run_id).info.status == "RUNNING"
+    if is_running:
+        end(store, run_id)
+
+
+def end(store: Store, run_id: str) -> None:
+    """Ends the run of a recorded promotion or ablation as complete. Raises SweeperError if MLflow fails."""
+    client = connect(store)
+    with reaching(store.tracking_uri):
+        client.set_tag(run_id, "sweeper.state", str(State.COMPLETE))
+        client.set_terminated(run_id, "FINISHED")
 
 
 def record(store: Store, run_id: str, name: str, content: Mapping[str, Any]) -> None:

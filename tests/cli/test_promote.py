@@ -20,7 +20,7 @@ def store(tmp_path_factory, driver):
     return store
 
 
-def test_promotion_that_is_interrupted_goes_on_to_one_test_and_no_second(store, sweeper, driver):
+def test_promotion_that_is_interrupted_goes_on_to_one_test_and_shows_it_when_repeated(store, sweeper, driver):
     arguments = ("promote", "--top", 1, "--seeds", 1, "--test", "--jobs", 1, "--store", store)
     interrupted = driver.start(*arguments, "--verbose")
     interrupted.says("epoch 1: train loss")
@@ -45,8 +45,9 @@ def test_promotion_that_is_interrupted_goes_on_to_one_test_and_no_second(store, 
     for finalist in outcome["finalists"]:
         assert 0.3 < finalist["test"]["low"] < finalist["test"]["accuracy"] < finalist["test"]["high"] < 0.95
         assert len(finalist["test"]["per_class_accuracy"]) == 10
-    refused = sweeper(*arguments, code=2)
-    assert "--allow-retest" in refused.stderr
+    repeated = sweeper(*arguments, "--json")
+    assert json.loads(repeated.stdout) == outcome
+    assert "the recorded result is shown, and nothing is trained or tested" in repeated.stderr
 
     shown = sweeper(*arguments[:5], "--store", store).stdout
     assert "Champion minus " in shown

@@ -39,7 +39,8 @@ def steps(monkeypatch, tmp_path):
             training_set=SimpleNamespace(pixel_format=PixelFormat((1, 28, 28))),
         )  # fmt: skip
         request = SimpleNamespace(options=PromotionOptions(**options), command=["sweeper", "promote"], store=None)
-        tracker, stop = SimpleNamespace(log_text=log_text, run_id="a"), SimpleNamespace(check=lambda: None)
+        tracker = SimpleNamespace(log_text=log_text, flush=lambda: done.append("flushed"), run_id="a")
+        stop = SimpleNamespace(check=lambda: None)
         registry = SimpleNamespace(set_verdict=lambda *verdict: done.append(("verdict", *verdict)))
         return LastSteps(request, None, "ab", jobs, registry, tracker, print, stop), done
 
@@ -53,15 +54,15 @@ ORDER = [finalist(3, 0.9), finalist(0, 0.8, is_baseline=True)]
 def test_what_was_found_is_recorded_before_the_test_and_the_result_after_it(steps):
     last, done = steps(test=True)
     shown = last.finish(None, outcome(), ORDER, REFITS)
-    assert [one if one == "test" else one[0] for one in done] == [
-        promotions.FOUND, "test", promotions.PRINTED, "described", *["verdict"] * len(shown.entrants),
+    assert [one if isinstance(one, str) else one[0] for one in done] == [
+        promotions.FOUND, "flushed", "test", promotions.PRINTED, "described", *["verdict"] * len(shown.entrants),
     ]  # fmt: skip
     verdicts = [(shown.model_name, entrant.version, shown.sentences) for entrant in shown.entrants]
-    assert [one[1:] for one in done[4:]] == verdicts
+    assert [one[1:] for one in done[5:]] == verdicts
     # In MLflow's description of the study, with the statistics if they find room.
-    assert all(f"**{shown.plain_sentence}**" in text for text in done[3][1])
+    assert all(f"**{shown.plain_sentence}**" in text for text in done[4][1])
     assert done[0][1]["test_sha256"] == "ab"
-    assert shown.registered_champion == done[2][1]["registered_champion"] == "7"
+    assert shown.registered_champion == done[3][1]["registered_champion"] == "7"
 
 
 def test_only_finalist_that_is_left_is_not_tested_unless_it_was_asked_for_alone(steps):

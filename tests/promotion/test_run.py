@@ -151,11 +151,16 @@ def test_one_look_is_taken_recorded_and_not_repeated(workplace):
     assert evaluation["dataset"] == "tiny"
     assert "complete" in workplace.run("ledger", "--store", workplace.store).stdout
 
-    refused = workplace.promote("tested", "--top", 1, "--seeds", 1, "--test", code=2)
-    assert "was tested on these test data already" in refused.stderr
-    assert len(looks_of(workplace, "tested")) == 1
-
+    InlinePool.made.clear()
+    repeated = workplace.promote("tested", "--top", 1, "--seeds", 1, "--test")
+    assert "was promoted before with --top 1 --seeds 1 --prefer accuracy and tested" in repeated.stderr
+    assert repeated.stdout == first.stdout
     shown = workplace.promoted("tested", "--top", 1, "--seeds", 1)
+    assert workplace.promoted("tested", "--test") == shown
+    assert InlinePool.made == []
+    assert len(looks_of(workplace, "tested")) == 1
+    refused = workplace.promote("tested", "--top", 1, "--seeds", 1, "--test", "--again", code=2)
+    assert "was tested on these test data already" in refused.stderr
     assert shown["test_looks"] == 1
     champion = shown["finalists"][0]["test"]
     assert set(champion) >= {"accuracy", "low", "high", "loss", "macro_f1"}
@@ -342,6 +347,7 @@ STEPS = [
     ("the entry", Ledger, "begin", True),
     ("the evaluation", run.test_evaluation, "measure", True),
     ("the completion", Ledger, "complete", False),
+    ("the completion, recorded", Ledger, "complete", True),
 ]
 
 
@@ -378,6 +384,8 @@ def test_killed_at_every_step_the_repeated_command_does_nothing_twice(workplace)
     for child in children:
         steps = [metric.step for metric in client.get_metric_history(child.info.run_id, "train_loss")]
         assert steps == [1, 2]
+    [study] = client.search_runs([experiment], "tags.`sweeper.study` = 'killed' AND tags.`sweeper.kind` = 'study'")
+    assert study.data.tags["mlflow.note.content"].startswith("### Promotion")
 
 
 def test_test_begun_for_other_networks_is_refused_before_anything_is_trained(workplace):
