@@ -33,11 +33,12 @@ Floats = NDArray[np.float64]
 class Importance:
     """How much of the variation of a study's scores each parameter explains, beside what chance alone explains.
 
-    `shares` are of 1, by parameter, the largest first; each is of what the parameters above chance before it leave
-    unexplained. `null_low` and `null_high` are the least and the largest share of the same parameter on `n_shuffles`
-    shuffles; a share is `above_chance` if it is larger than all of them. `scores` says in words which scores of the
-    trials the shares are of, and `caution` what those cannot tell. `conditional` has, for each parameter that only some
-    trials have, what was done about it. Without importances, `refused` is a sentence with the reason.
+    `shares` are of all variation, which is 1, by parameter, the largest first; what the parameters above chance before
+    it explain counts for none of the others. `null_low` and `null_high` are the least and the largest share of the same
+    parameter on `n_shuffles` shuffles; a share is `above_chance` if it is larger than all of them. `scores` says in
+    words which scores of the trials the shares are of, and `caution` what those cannot tell. `conditional` has, for
+    each parameter that only some trials have, what was done about it. Without importances, `refused` is a sentence with
+    the reason.
     """
 
     evaluator: str
@@ -154,9 +155,10 @@ def importances(
 
     `points` are the trials' values by parameter; each has all `names`. The share is eta squared, H / (n - 1) for the H
     of Kruskal and Wallis (1952), Use of ranks in one-criterion variance analysis, J. Am. Stat. Assoc. 47, 583-621. The
-    parameter with the largest share above chance comes first; the others explain what it leaves unexplained, and so on,
-    with what is left shuffled (Freedman and Lane, 1983). Otherwise a parameter without effect would be found for going
-    along with one that has an effect: a sampler proposes the values of both together more and more often.
+    parameter with the largest share above chance comes first; of the others only what they explain of the rest counts,
+    still as a share of all variation, and so on, with the rest shuffled (Freedman and Lane, 1983). Otherwise a
+    parameter without effect would be found for going along with one that has an effect: a sampler proposes the values
+    of both together more and more often.
     """
     rng = np.random.default_rng(seed)
     shuffles = [rng.permutation(len(ranks)) for _ in range(n_shuffles)]

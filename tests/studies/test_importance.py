@@ -6,7 +6,7 @@ import pytest
 
 from sweeper.events import State
 from sweeper.studies.attributes import SPEC
-from sweeper.studies.importance import LEAST_TRIALS, measure
+from sweeper.studies.importance import LEAST_TRIALS, importances, measure, ranks_of
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import TrialRecord
 from tests.sweep.sweeps import SPEC as FIELDS
@@ -55,6 +55,13 @@ def test_the_parameter_that_the_scores_depend_on_is_above_chance_and_no_other():
 def test_nothing_is_above_chance_if_the_scores_depend_on_nothing():
     found = measure(study(), trials(60, lambda params, rng: rng.random()), N_SHUFFLES)
     assert not any(found.above_chance.values())
+
+
+def test_a_share_is_of_all_variation_also_if_it_is_of_what_another_parameter_leaves():
+    points = [{"a": number % 2, "b": number // 2 % 2} for number in range(80)]
+    ranks = ranks_of([2 * point["a"] + point["b"] for point in points])
+    found = importances(points, ["a", "b"], ranks, N_SHUFFLES, 0)
+    assert [found[name][0] for name in "ab"] == pytest.approx([0.8, 0.2])
 
 
 def test_the_same_trials_give_the_same_importances():
