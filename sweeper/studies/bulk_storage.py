@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Container, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -77,6 +77,16 @@ class BulkStorage(RDBStorage):
                     keys = [row[key] for row in written]
                     session.execute(delete(table).where(table.c.trial_id == trial_id, table.c[key].in_(keys)))
                     session.execute(insert(table), [{"trial_id": trial_id, **row} for row in written])
+
+    def set_study_user_attrs(self, study_id: int, attributes: Mapping[str, Any]) -> None:
+        """Sets attributes of a study in one transaction. It may be done twice."""
+        rows = _texts({key: json.dumps(value) for key, value in attributes.items()})
+        with _create_scoped_session(self.scoped_session) as session:
+            models.StudyModel.find_or_raise_by_id(study_id, session, for_update=True)
+            for part in (rows[start : start + MOST_NAMED] for start in range(0, len(rows), MOST_NAMED)):
+                known = _STUDY_ATTRIBUTES.c.key.in_([row["key"] for row in part])
+                session.execute(delete(_STUDY_ATTRIBUTES).where(_STUDY_ATTRIBUTES.c.study_id == study_id, known))
+                session.execute(insert(_STUDY_ATTRIBUTES), [{"study_id": study_id, **row} for row in part])
 
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
         of_study = _STUDY_ATTRIBUTES.c.study_id == study_id

@@ -3,7 +3,7 @@
 import copy
 import json
 from collections import defaultdict
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -21,6 +21,18 @@ def together(study: optuna.Study) -> AbstractContextManager[None]:
     """Makes the changes to a trial within the block one write at its end, if its storage is an OwnedStorage."""
     storage = study._storage
     return storage.together() if isinstance(storage, OwnedStorage) else nullcontext()
+
+
+def set_attributes(study: optuna.Study, attributes: Mapping[str, Any]) -> None:
+    """Sets attributes of the study, in one transaction if its storage is a database."""
+    storage = study._storage
+    if isinstance(storage, OwnedStorage):
+        storage.set_study_user_attrs(study._study_id, attributes)
+    elif isinstance(storage, _CachedStorage) and isinstance(storage._backend, BulkStorage):
+        storage._backend.set_study_user_attrs(study._study_id, attributes)  # Optuna's cache has none of a study
+    else:
+        for key, value in attributes.items():
+            study.set_user_attr(key, value)
 
 
 class OwnedStorage(_CachedStorage):
@@ -126,6 +138,13 @@ class OwnedStorage(_CachedStorage):
         super().set_study_user_attr(study_id, key, value)
         if known is not None:
             self._attributes[study_id] = known | {key: json.loads(json.dumps(value))}
+
+    def set_study_user_attrs(self, study_id: int, attributes: Mapping[str, Any]) -> None:
+        """Sets attributes of a study in one transaction."""
+        known = self._attributes.pop(study_id, None)  # as above
+        self._backend.set_study_user_attrs(study_id, attributes)
+        if known is not None:
+            self._attributes[study_id] = known | json.loads(json.dumps(attributes))
 
     def _read_trials_from_remote_storage(self, study_id: int) -> None:
         stale = self._stale[study_id]

@@ -98,8 +98,8 @@ REPEATABLE = (
     "_get_best_trial_id", "_get_trials", "_set_trial_param", "create_new_study", "get_all_studies",
     "get_study_directions", "get_study_id_from_name", "get_study_name_from_id", "get_study_system_attrs",
     "get_study_user_attrs", "get_trial", "get_trial_id_from_study_id_trial_number", "set_study_system_attr",
-    "set_study_user_attr", "set_trial_intermediate_value", "set_trial_system_attr", "set_trial_user_attr",
-    "write_changes",
+    "set_study_user_attr", "set_study_user_attrs", "set_trial_intermediate_value", "set_trial_system_attr",
+    "set_trial_user_attr", "write_changes",
 )  # fmt: skip
 
 

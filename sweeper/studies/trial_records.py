@@ -28,6 +28,7 @@ from sweeper.studies.attributes import (
     spec_in,
 )  # fmt: skip
 from sweeper.studies.objective import direction
+from sweeper.studies.owned_storage import set_attributes
 from sweeper.studies.seeds import trial_seed
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.storage_errors import reading
@@ -124,6 +125,11 @@ def record_of(study: optuna.Study, frozen: FrozenTrial, run_id: str | None, spec
 def set_run_id(study: optuna.Study, number: int, run_id: str) -> None:
     """Records a trial's MLflow run, on the study: Optuna allows no change to a finished trial."""
     study.set_user_attr(f"{RUN_ID}:{number}", run_id)
+
+
+def set_run_ids(study: optuna.Study, run_ids: Mapping[int, str]) -> None:
+    """As `set_run_id` for many trials, by number, in one transaction of the storage."""
+    set_attributes(study, {f"{RUN_ID}:{number}": run_id for number, run_id in run_ids.items()})
 
 
 def set_place(trial: optuna.Trial, place: str) -> None:

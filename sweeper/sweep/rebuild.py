@@ -84,9 +84,8 @@ def rebuild(store: Store, name: str, notify: Callable[[str], None]) -> Rebuilt:
         undelivered = tracker.flush()
         made = {trial.run_id: tracker.child_run_id(trial.number) for trial in missing}
         with_artifacts = sum(old_artifacts.move(store, old, new) for old, new in made.items() if old and new)
-        for trial in missing:
-            if run_id := tracker.child_run_id(trial.number):
-                trial_records.set_run_id(study, trial.number, run_id)
+        numbers = [trial.number for trial in missing]
+        trial_records.set_run_ids(study, {n: run_id for n in numbers if (run_id := tracker.child_run_id(n))})
         tracker.repeat(waiting)
         stopped = study.user_attrs.get(lifecycle.ENDED)
         seconds = study.user_attrs.get("seconds", 0.0)

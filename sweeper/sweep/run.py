@@ -275,8 +275,9 @@ def _warm_start_tag(study: optuna.Study) -> dict[str, str]:
 
 def _with_run_ids(study: optuna.Study, tracker: Tracker) -> list[TrialRecord]:
     """Records the MLflow runs that were created only after their trials had ended; returns all trials."""
-    for trial in trial_records.records(study):
-        run_id = tracker.child_run_id(trial.number)
-        if run_id and run_id != trial.run_id:
-            trial_records.set_run_id(study, trial.number, run_id)
+    recorded = {trial.number: trial.run_id for trial in trial_records.records(study)}
+    known = {number: run_id for number in recorded if (run_id := tracker.child_run_id(number)) is not None}
+    new = {number: run_id for number, run_id in known.items() if run_id != recorded[number]}
+    if new:
+        trial_records.set_run_ids(study, new)
     return trial_records.records(study)

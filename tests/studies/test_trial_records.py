@@ -1,7 +1,8 @@
 import optuna
 import pytest
+from sqlalchemy import event
 
-from sweeper.studies import trial_records
+from sweeper.studies import bulk_storage, trial_records
 from sweeper.studies.owned_storage import OwnedStorage
 from sweeper.studies.proposer import Proposer
 from sweeper.studies.storage import open_storage, study_names
@@ -70,3 +71,18 @@ def test_studies_are_listed_without_reading_their_trials(sweep, monkeypatch):
     monkeypatch.setattr(type(sweep.storage), "get_all_trials", None)
 
     assert study_names(sweep.storage) == ["study"]
+
+
+@pytest.mark.parametrize("owned", [False, True])
+def test_runs_of_many_trials_are_recorded_in_one_transaction(sweep, owned):
+    study = optuna.load_study(study_name="study", storage=OwnedStorage(sweep.storage) if owned else sweep.storage)
+    assert [trial.run_id for trial in trial_records.records(study)] == ["run-0", "run-1", "run-2"]
+    commits = []
+    event.listen(sweep.storage.engine, "commit", commits.append)
+
+    trial_records.set_run_ids(study, {number: f"made-{number}" for number in range(2 * bulk_storage.MOST_NAMED)})
+
+    assert len(commits) == 1
+    for each in (study, sweep.study):
+        assert [trial.run_id for trial in trial_records.records(each)] == ["made-0", "made-1", "made-2"]
+        assert each.user_attrs["spec"]

@@ -10,6 +10,7 @@ from sweeper.events import TrialEnded
 from sweeper.studies import bulk_storage, trial_records
 from sweeper.studies.owned_storage import OwnedStorage
 from sweeper.studies.storage import open_storage
+from sweeper.sweep import run
 from tests.sweep.sweeps import Sweep
 
 # Between these numbers of trials the cost is counted, each time for 10 trials.
@@ -61,3 +62,19 @@ def test_a_late_trial_costs_as_many_statements_and_readings_as_an_early_one(coun
 def test_a_trial_of_three_epochs_is_written_in_eight_transactions(counted):
     # Its number, its parameters, three epochs, its result, its end, its run; and one more reads it at its end.
     assert spent(counted, LATE)["commits"] == SPAN * 9
+
+
+def test_runs_that_mlflow_made_after_the_search_are_recorded_in_one_transaction(tmp_path, monkeypatch):
+    sweep = Sweep(tmp_path)
+    backend = open_storage(sweep.store)
+    sweep.storage, commits = OwnedStorage(backend), []
+    with monkeypatch.context() as patch:
+        patch.setattr(sweep.tracker, "child_run_id", lambda key: None)
+        assert [trial.run_id for trial in sweep.run(trials=9)] == [None] * 9
+    study = sweep.study
+    trial_records.records(study)  # a search has read them by then
+    event.listen(backend.engine, "commit", commits.append)
+    for _ in range(2):  # of what is recorded already, nothing is written
+        trials = run._with_run_ids(study, sweep.tracker)
+        assert [trial.run_id for trial in trials] == [f"run-{number}" for number in range(9)]
+    assert len(commits) == 1
