@@ -3,12 +3,13 @@
     sweeper search fashion_mnist --trials 50
     python benchmarks/search.py
 
-Reads the runs of a study from its store, by default of the latest study. What idle workers have trained ahead for a
+Reads a study and its run from its store, by default the latest study. What idle workers have trained ahead for a
 promotion counts as training, and has its own line; a promotion takes it away from where it is read.
 """
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import sweeper.tracking  # noqa: F401 (silences MLflow; must come before it)
@@ -21,7 +22,13 @@ from sweeper.store.layout import StoreOptions
 from sweeper.studies import trial_records
 from sweeper.studies.attributes import spec_of
 from sweeper.studies.queries import find_study
+from sweeper.studies.trial_records import TrialRecord
 from sweeper.training import checkpoint
+
+
+def training_seconds(trials: Sequence[TrialRecord]) -> float:
+    """What the epochs of the trials took, those of all folds and repeats."""
+    return sum(trial.metrics["training_seconds"] for trial in trials if trial.epochs)
 
 
 def main() -> None:
@@ -38,12 +45,7 @@ def main() -> None:
         f"tags.`sweeper.study` = '{study.study_name}' AND tags.`sweeper.kind` = 'study'",
     )[0]
     counted = [t for t in trials if t.state in ("complete", "pruned")]
-    training = sum(
-        metric.value
-        for trial in counted
-        if trial.run_id
-        for metric in client.get_metric_history(trial.run_id, "epoch_seconds")
-    )
+    training = training_seconds(counted)
     seconds, workers = study.user_attrs["seconds"], int(parent.data.tags["sweeper.workers"])
     ahead = [checkpoint.read_history(path) for path in head_start.checkpoints(store, study)]
     training_ahead = sum(epoch["epoch_seconds"] for history in ahead for epoch in history)
@@ -51,10 +53,11 @@ def main() -> None:
     share = 1 - training / (seconds * workers)
     best = trial_records.best(trials, spec.metric)
     n = trial_records.counts(trials)
+    whole = sum(len(spec.trainings) * spec.n_epochs(trial.variant) for trial in counted)
     rows = [
         ("wall time", f"{seconds / 60:.1f} min on {workers} workers"),
         ("trials", f"{n['complete']} complete, {n['pruned']} pruned"),
-        ("epochs trained", f"{sum(t.epochs for t in counted)} of {len(counted) * spec.protocol.epochs}"),
+        ("epochs trained", f"{sum(t.epochs for t in counted)} of {whole}"),
         ("best validation score", f"{best.value:.4f} (trial {best.number})" if best and best.value else "none"),
         ("training, validation included", f"{training:,.0f} s of {seconds * workers:,.0f} worker seconds"),
         (
