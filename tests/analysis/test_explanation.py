@@ -15,6 +15,7 @@ from sweeper.errors import SweeperError, UsageError
 from sweeper.images.image_set import PixelFormat
 from sweeper.studies import trial_records
 from sweeper.tracking.network_files import log_files
+from tests.docs.schemas import mistakes
 from tests.read_only import read_only
 
 
@@ -50,6 +51,8 @@ def test_all_analyses_of_two_networks_are_on_the_same_unseen_images(promoted, fr
         "reliability", "features", "embedding",
     ]  # fmt: skip
     assert found.images_used == "60 confirm images, which no choice has used"
+    printed = {"schema_version": 1, "model": "a", "run_id": None, "images": found.images_used, "files": []}
+    assert not mistakes("explain", printed | {"looks": [look.as_json() for look in found.looks]})
 
 
 def test_warning_about_the_part_is_given_once_for_two_networks(promoted, fresh, monkeypatch):

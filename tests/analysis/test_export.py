@@ -17,6 +17,7 @@ from sweeper.errors import SweeperError, UsageError
 from sweeper.model_files import onnx_file, onnx_runtime, program, weights_file
 from sweeper.studies import trial_records
 from tests.data.pictures import picture
+from tests.docs.schemas import mistakes
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +206,9 @@ def stand_ins(monkeypatch, written):
 
 
 def quantization_of(promoted, found, tmp_path):
-    return exported(promoted, found, "onnx", tmp_path / "model", int8=True).int8
+    whole = exported(promoted, found, "onnx", tmp_path / "model", int8=True)
+    assert not mistakes("export", json.loads(json.dumps(whole.as_json())))
+    return whole.int8
 
 
 def test_trial_is_measured_itself_on_the_confirm_part(promoted, refit, trial, tmp_path, stand_ins):

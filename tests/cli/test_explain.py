@@ -11,8 +11,9 @@ from sweeper.plots import Plot
 
 MATRIX = Plot("confusion_matrix", {"matrix": [[1, 0], [0, 1]], "classes": ["a", "b"], "title": "t"})
 LOOK = Look(
-    name="confusions", title="Confusions", how_to_read="h", images_used="2 images", plot=MATRIX, sentences=["s"]
-)
+    name="confusions", title="Confusions", how_to_read="h", images_used="2 images", plot=MATRIX, sentences=["s"],
+    data={"classes": ["a", "b"], "networks": [{"name": "n", "matrix": [[1, 0], [0, 1]]}]},
+)  # fmt: skip
 
 
 @pytest.fixture
