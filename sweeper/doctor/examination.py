@@ -18,7 +18,7 @@ from sweeper.doctor.check import ERROR, OK, WARNING, Check, safely
 from sweeper.engine.local import plan as local_plan
 from sweeper.errors import SweeperError
 from sweeper.images.decoded_cache import damaged_entries
-from sweeper.process import resources
+from sweeper.process import processor, resources
 from sweeper.store import databases
 from sweeper.store.damage import find_damage
 from sweeper.store.layout import Store
@@ -48,6 +48,7 @@ def examine(store: Store, data_dir: Path | None, environment: Mapping[str, str])
         "sweeper": _sweeper,
         "libraries": _libraries,
         "device": _device,
+        "precision": _precision,
         "cores": partial(_cores, environment),
         "memory": _memory,
         "store": partial(_store, store),
@@ -83,6 +84,22 @@ def _device() -> Check:
     if torch.backends.mps.is_available():
         return Check("device", OK, "Apple GPU (mps)")
     return Check("device", OK, "CPU; torch sees no GPU")
+
+
+def _precision() -> Check:
+    """What precision = "auto" stands for in studies that begin on this machine."""
+    import torch
+
+    from sweeper.models.precision import FLOAT32, RULES, rule_of
+
+    rule = rule_of(processor.of_this_machine())
+    if rule == FLOAT32:
+        here = f"float32: this processor has neither {' nor '.join(known.instructions for known in RULES)}"
+    else:
+        here = f"{rule}, float32 for smaller networks"
+    if torch.cuda.is_available() or torch.backends.mps.is_available():
+        return Check("precision", OK, f'"auto" is float32 on a GPU; with --device cpu it is {here}')
+    return Check("precision", OK, f'"auto" is {here}')
 
 
 def _cores(environment: Mapping[str, str]) -> Check:

@@ -49,13 +49,39 @@ def test_sound_machine_without_a_store_has_no_errors_and_stays_as_it_is(tiny, tm
     before = sorted(tmp_path.rglob("*"))
     checks = examined(tmp_path / "store", tiny)
     assert list(checks) == [
-        "sweeper", "libraries", "device", "cores", "memory", "store", "file system", "disk", "optuna", "mlflow",
-        "ledger", "data", "cached images",
+        "sweeper", "libraries", "device", "precision", "cores", "memory", "store", "file system", "disk", "optuna",
+        "mlflow", "ledger", "data", "cached images",
     ]  # fmt: skip
     assert not [check for check in checks.values() if check.status == "error"]
     assert checks["data"].found == f"tiny in {tiny}"
     assert "not there yet" in checks["store"].found
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "gpu", "found"),
+    [
+        (
+            "x86_64 AuthenticAMD avx2 avx512f avx512_bf16",
+            False,
+            '"auto" is bfloat16 from 2,500,000 multiply-adds an image (avx512_bf16), float32 for smaller networks',
+        ),
+        ("x86_64 avx2", False, '"auto" is float32: this processor has neither amx_bf16 nor avx512_bf16'),
+        (
+            "x86_64 avx2",
+            True,
+            '"auto" is float32 on a GPU; with --device cpu it is float32: this processor has neither amx_bf16 nor '
+            "avx512_bf16",
+        ),
+    ],
+)
+def test_what_precision_auto_means_here_is_said_in_a_line(tiny, tmp_path, monkeypatch, kind, gpu, found):
+    monkeypatch.setattr("sweeper.process.processor.of_this_machine", lambda: kind)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: gpu)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    check = examined(tmp_path / "store", tiny)["precision"]
+    assert (check.status, check.found) == ("ok", found)
 
 
 def test_studies_are_counted_and_nothing_is_written(tiny, tmp_path):
@@ -156,7 +182,7 @@ def test_check_that_breaks_is_an_error_and_the_others_go_on(tiny, tmp_path, monk
     monkeypatch.setattr(resources, "usable_cores", broken)
     checks = examined(tmp_path, tiny)
     assert (checks["cores"].status, checks["cores"].found) == ("error", "ZeroDivisionError: no core at all")
-    assert len(checks) == 13
+    assert len(checks) == 14
 
 
 def test_password_of_a_server_is_not_shown(tiny, tmp_path):
