@@ -35,6 +35,7 @@ def show_plan(request: "SearchRequest", *, as_json: bool, quiet: bool) -> None:
         "epochs": request.protocol.epochs,
         "folds": request.protocol.folds,
         "repeats": request.protocol.repeats,
+        "metric": options.metric,
         "sampler": "none" if options.variants_only else options.sampler,
         "pruner": options.pruner,
         "store": str(request.store.root),

@@ -83,11 +83,12 @@ def evaluate(
 
 def _show(outcome: "Evaluation") -> None:
     from sweeper.cli.tables import stdout_console
+    from sweeper.evaluation.amounts import confusion
 
     for sentence in outcome.sentences:
         click.echo(sentence)
     stdout_console().print(_classes_table(outcome))
-    largest = [f"{true} taken for {taken} {n:,} times" for true, taken, n in outcome.metrics.confusions]
+    largest = [confusion(*one) for one in outcome.metrics.confusions]
     click.echo(f"Largest confusions: {', '.join(largest) or 'none'}.")
     click.echo(f"Recorded in MLflow's run {outcome.run_id}.")
 

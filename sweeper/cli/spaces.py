@@ -89,7 +89,9 @@ def check(file: str) -> None:
             families.check_name(name)
         except ValueError as error:
             refuse(str(error), plain(file))
-    click.echo(f"{plain(file)}: {len(space.parameters)} parameters, {len(space.variants)} variants, no mistakes")
+    counts = {"parameter": len(space.parameters), "variant": len(space.variants)}
+    found = ", ".join(f"{number} {name}{'s' * (number != 1)}" for name, number in counts.items())
+    click.echo(f"{plain(file)}: {found}, no mistakes")
 
 
 @spaces.command()

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sweeper.display.console import PlainConsole, output_width
-from sweeper.evaluation.amounts import amount, is_share, number, scale
+from sweeper.evaluation.amounts import amount, confusion, is_share, number, scale
 from sweeper.studies import trial_records
 from sweeper.studies.objective import LABELS, METRICS
 from sweeper.studies.trial_list import from_baseline
@@ -201,7 +201,7 @@ def confusions(outcome: "PromotionOutcome") -> list[str]:
     lines = []
     for entrant in outcome.entrants:
         if entrant.test is not None:
-            largest = (f"{true} taken for {taken} {n} times" for true, taken, n in entrant.test["confusions"])
+            largest = (confusion(*one) for one in entrant.test["confusions"])
             lines.append(f"{entrant.name}: {', '.join(largest) or 'no confusions'}")
     return lines
 

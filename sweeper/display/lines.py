@@ -76,10 +76,11 @@ class PlainLines:
                 ended = outcome(state, feasible=event.feasible)
                 metric = self.tally.metric
                 shown = "" if event.value is None else f", {LABELS[metric]} {amount(metric, event.value)}"
+                trained = f"{epochs} epoch{'s' * (epochs != 1)}"
                 reason = f" ({event.reason})" if event.reason and not is_reason(event.reason) else ""
                 self._say(
                     f"[{self.tally.done}/{max(self.tally.done, self.tally.total)}] {name} {ended}{shown} after "
-                    f"{epochs} epochs{reason}{self.tally.best_so_far()}, {self.tally.time_left()} left"
+                    f"{trained}{reason}{self.tally.best_so_far()}, {self.tally.time_left()} left"
                 )
             case TrialInterrupted(name=name):
                 self._say(f"{name} interrupted")

@@ -55,3 +55,8 @@ def scale(metric: str) -> str:
 def unit(metric: str) -> str:
     """The unit of differences: percentage points or nats."""
     return "points" if is_share(metric) else "nats"
+
+
+def confusion(true: str, taken: str, n: int) -> str:
+    """How often images of one class were taken for another."""
+    return f"{true} taken for {taken} {n:,} time{'s' * (n != 1)}"

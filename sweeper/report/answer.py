@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sweeper.evaluation.amounts import with_interval
+from sweeper.evaluation.amounts import confusion, with_interval
 from sweeper.models.latency import DESCRIBED, milliseconds
 from sweeper.promotion import cost
 from sweeper.promotion.options import PromotionOptions
@@ -156,9 +156,7 @@ def _tested(outcome: PromotionOutcome) -> list[Block]:
         f"; {' and '.join(TEST_METRICS[n] for n in equal)} equal{'s' * (len(equal) == 1)} the accuracy" if equal else ""
     )
     confused = [
-        f"Largest confusions of {name}: "
-        + ", ".join(f"{true} taken for {taken} {n:,} times" for true, taken, n in found["confusions"])
-        + "."
+        f"Largest confusions of {name}: " + ", ".join(confusion(*one) for one in found["confusions"]) + "."
         for name, found in tested
         if found["confusions"]
     ]

@@ -120,7 +120,8 @@ class OutboxWorker:
                 break
             if not announced and not self._failure and waited > ANNOUNCING_SECONDS:
                 announced = True
-                self._try_notify(f"delivering {len(self._outbox.undelivered())} writes to MLflow")
+                n = len(self._outbox.undelivered())
+                self._try_notify(f"delivering {n} write{'s' * (n != 1)} to MLflow")
         if self._broken is not None:
             raise self._broken
         with self._changed:

@@ -197,7 +197,7 @@ def away(monkeypatch):
 def test_dry_run_of_data_that_would_be_downloaded_shows_the_command_line(tmp_path, away):
     arguments = ["search", "fashion_mnist", "--store", str(tmp_path / "store"), "--dry-run"]
     result = CliRunner().invoke(main, arguments, catch_exceptions=False)
-    assert f"{'pruner':12} auto\n" in result.stdout
+    assert f"{'metric':12} accuracy\n{'sampler':12} tpe\n{'pruner':12} auto\n" in result.stdout
     assert f"{'data_source':12} would be downloaded\n" in result.stdout
     assert not (tmp_path / "store").exists()
 

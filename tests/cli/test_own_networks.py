@@ -158,4 +158,4 @@ def test_space_is_shown_and_checked_with_its_code(place, command):
         assert CliRunner().invoke(main, words).exit_code == 2
         shown = CliRunner().invoke(main, [*words, "--code", str(place.nets)])
     assert shown.exit_code == 0, shown.output
-    assert ("depth" if command == "show" else "2 parameters, 1 variants, no mistakes") in shown.stdout
+    assert ("depth" if command == "show" else "2 parameters, 1 variant, no mistakes") in shown.stdout

@@ -130,7 +130,7 @@ def test_unknown_network_of_timm_is_named_with_the_nearest(tmp_path):
     message = f"model_name must be one of timm's, got 'resnet_26'; did you mean resnet26? ({path})"
     assert message in run("check", str(path), code=2).stderr
     path.write_text(TIMM.replace("resnet_26", "resnet26"))
-    assert "1 parameters, 3 variants, no mistakes" in run("check", str(path)).stdout
+    assert "1 parameter, 3 variants, no mistakes" in run("check", str(path)).stdout
 
 
 def test_variant_is_shown_with_its_epochs_and_one_of_another_family_against_that_familys_defaults(tmp_path):

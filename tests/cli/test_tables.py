@@ -29,7 +29,7 @@ test_evaluations_table.__test__ = False  # pytest takes a function of this name 
 TESTED = {
     "accuracy": 0.921, "low": 0.9156, "high": 0.9261, "loss": 0.3024, "macro_precision": 0.9216,
     "macro_recall": 0.921, "macro_f1": 0.9211, "thresholded_precision": None, "thresholded_recall": 0.9191,
-    "confusions": [("[b]Shirt", "Coat", 71)],
+    "confusions": [("[b]Shirt", "Coat", 1071), ("Coat", "[b]Shirt", 1)],
 }  # fmt: skip
 
 
@@ -117,7 +117,7 @@ def test_search_scores_of_another_metric_than_the_promotion_s_are_named(outcome)
 
 
 def test_confusions_are_told_of_the_tested_networks_in_words(outcome):
-    assert confusions(outcome) == ["champion: [b]Shirt taken for Coat 71 times"]
+    assert confusions(outcome) == ["champion: [b]Shirt taken for Coat 1,071 times, Coat taken for [b]Shirt 1 time"]
 
 
 def trial(number, **metrics):

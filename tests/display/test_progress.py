@@ -33,7 +33,7 @@ def events(maximize=True, metric="accuracy"):
         EpochEnded(1, "trial 1", metrics(1, 0.625)),
         Note("a note"),
         TrialEnded(1, "trial 1", "complete", 0.7, 2),
-        TrialEnded(3, "trial 3", "pruned", 0.1, 2, "diverged: the loss is nan", feasible=False),
+        TrialEnded(3, "trial 3", "pruned", 0.1, 1, "diverged: the loss is nan", feasible=False),
         TrialInterrupted(2, "trial 2"),
     ]
 
@@ -58,7 +58,7 @@ def test_outside_a_terminal_there_are_plain_lines_on_stderr(capsys, monkeypatch)
     assert "a note" in lines
     ended = "[2/4] trial 1 complete, accuracy 70.00 % after 2 epochs, best accuracy 70.00 % (trial 1), "
     assert any(line.startswith(ended) for line in lines)
-    ended = "trial 3 infeasible, accuracy 10.00 % after 2 epochs (diverged: the loss is nan)"
+    ended = "trial 3 infeasible, accuracy 10.00 % after 1 epoch (diverged: the loss is nan)"
     assert any(ended in line for line in lines)
     assert "\x1b" not in seen.err
 

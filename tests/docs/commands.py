@@ -93,6 +93,8 @@ def environment(folder: Path) -> dict[str, str]:
         "HOME": str(folder),
         "COLUMNS": COLUMNS,
         "SWEEPER_CACHE_DIR": str(folder / ".cache"),
+        # The pages show what a CPU prints.
+        "CUDA_VISIBLE_DEVICES": "",
     }
 
 

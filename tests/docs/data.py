@@ -56,6 +56,15 @@ def pets(folder: Path) -> None:
     (folder / "classes.toml").write_text('bird = ["hen, wild"]\nmammal = ["cat", "dog"]\n')
 
 
+def plants(folder: Path) -> None:
+    """The folder plants/ with a folder of folders for each class, and garden/ with files in a format of phones."""
+    counts = {"apple/healthy": 4, "apple/scab": 4, "corn/healthy": 4, "corn/rust": 4}
+    write_pictures(folder / "plants", counts, ((32, 32),))
+    write_pictures(folder / "garden", {"bee": 40, "wasp": 40}, ((32, 32),))
+    for number in range(4):
+        (folder / f"garden/bee/IMG_{number}.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+
+
 def pictures(folder: Path) -> None:
     """The folder path/to/folder/ of colour pictures of 32x32 of three classes, with a training and a test part."""
     write_pictures(folder / "path/to/folder/train", {"red": 150, "green": 150, "blue": 150}, ((32, 32),))
@@ -83,6 +92,15 @@ def fashion_mnist(folder: Path) -> None:
         fetch_from_debian(folder)
 
 
+def coat(folder: Path) -> None:
+    """coat.png, a picture like those of Fashion-MNIST."""
+    image = Image.new("L", (28, 28))
+    image.paste(180, (8, 3, 20, 26))  # the coat
+    image.paste(150, (4, 5, 7, 22))  # its sleeves
+    image.paste(150, (21, 5, 24, 22))
+    image.save(folder / "coat.png")
+
+
 def fetch_from_debian(folder: Path) -> None:
     """Puts the files of Debian's package into the cache, without installing it."""
     with tempfile.TemporaryDirectory() as name:
@@ -108,8 +126,10 @@ MAKERS: Mapping[str, Callable[[Path], None]] = {
     "shapes": shapes,
     "photos": photos,
     "pets": pets,
+    "plants": plants,
     "pictures": pictures,
     "fashion_mnist": fashion_mnist,
+    "coat": coat,
     "study": study,
 }
 

@@ -105,16 +105,17 @@ def test_one_refused_epoch_does_not_keep_its_neighbours_from_mlflow(store, clien
     assert steps == [1, 2, 4, 5]
 
 
-def test_command_that_waits_for_a_backlog_says_so_once(store, monkeypatch):
+@pytest.mark.parametrize(("n", "said"), [(1, "delivering 1 write to MLflow"), (3, "delivering 3 writes to MLflow")])
+def test_command_that_waits_for_a_backlog_says_so_once(store, monkeypatch, n, said):
     monkeypatch.setattr(outbox_worker, "ANNOUNCING_SECONDS", 0.0)
     notes = []
     tracker = opened(store, "announced", notes)
     gate, _ = held(tracker, monkeypatch)
-    for trial in range(3):
+    for trial in range(n):
         tracker.start_child(trial, f"trial {trial}", {}, {})
     monkeypatch.setattr(tracker._outbox_worker, "_notify", lambda text: (notes.append(text), gate.set()))
     assert tracker.flush() == []
-    assert notes == ["delivering 3 writes to MLflow"]
+    assert notes == [said]
     tracker.close()
 
 
