@@ -1,8 +1,10 @@
 """Options and fixtures that all tests share."""
 
 import gc
+import math
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,8 +92,13 @@ def templates(shared_folder: Path) -> Path:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
-    """Makes MLflow and Optuna copy template databases, if an earlier test has imported them."""
+    """Makes MLflow and Optuna copy template databases, if an earlier test has imported them.
+
+    Commands then wait for MLflow as long as it accepts writes, which on a busy machine may be longer than they else do.
+    """
     databases.adopt()
+    if outbox_worker := sys.modules.get("sweeper.tracking.outbox_worker"):
+        outbox_worker.DELIVERING_SECONDS = math.inf
 
 
 @pytest.fixture(autouse=True)

@@ -25,6 +25,9 @@ RETRY_SECONDS = 5.0
 CLOSING_SECONDS, DELIVERING_SECONDS = 30.0, 120.0
 # How long `close` waits for a write that hangs; the write stays in the outbox.
 LEAVING_SECONDS = 5.0
+# A longer step between two looks at the clock means that the machine or this process was suspended: MLflow was, too, or
+# had nothing to answer, and such time is no wait for it.
+MOST_STEP = 5.0
 # After this time of waiting, the listener is told what the command waits for.
 ANNOUNCING_SECONDS = 1.0
 # MLflow's codes for errors that may go away; an unreachable server gives the first.
@@ -113,9 +116,10 @@ class OutboxWorker:
             self._outbox.give_up_open_runs()
 
     def _wait(self, patience: Patience) -> list[str]:
-        started, announced = time.monotonic(), False
+        waited, looked, announced = 0.0, time.monotonic(), False
         while not self._wait_briefly():
-            waited = time.monotonic() - started
+            now = time.monotonic()
+            waited, looked = waited + min(now - looked, MOST_STEP), now
             if waited > patience.total or (self._failure and waited > patience.failing):
                 break
             if not announced and not self._failure and waited > ANNOUNCING_SECONDS:

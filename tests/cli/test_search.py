@@ -292,7 +292,7 @@ def test_next_after_a_promotion_is_accepted_whatever_its_options_were(tiny, tmp_
         arguments = ["promote", *map(str, more), "--jobs", "1", *places]
         return CliRunner().invoke(main, arguments, catch_exceptions=False)
 
-    search("--trials", 2)
+    assert search("--trials", 2).exit_code == 0
     promoted = promote("tiny-lenet5", "--seeds", 1, *options)
     assert promoted.exit_code == 0, promoted.output
     [suggested] = next_promotion(search("--trials", 2))

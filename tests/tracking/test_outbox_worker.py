@@ -2,6 +2,8 @@
 
 import threading
 import time
+from itertools import count
+from types import SimpleNamespace
 
 import mlflow
 import pytest
@@ -134,6 +136,24 @@ def test_wait_for_a_slow_server_is_bounded_and_the_rest_waits_on_disk(store, cli
     again = opened(store, "slow")
     assert again.close() == []
     assert len(client.list_artifacts(again.child_run_id(0))) == 50
+
+
+def test_time_for_which_the_machine_was_suspended_is_no_wait_for_mlflow(store, monkeypatch):
+    tracker = opened(store, "suspended")
+    gate, _ = held(tracker, monkeypatch)
+    tracker.start_child(0, "trial 0", {}, {})
+    tracker.log_epoch(0, 1, {"train_loss": 1.0})
+    looks = count(1)
+
+    def clock():
+        """An hour passes before each of the first looks; then MLflow goes on, and the clock stands still."""
+        look = min(next(looks), 5)
+        if look == 5:
+            gate.set()
+        return 3600.0 * look
+
+    monkeypatch.setattr(outbox_worker, "time", SimpleNamespace(monotonic=clock))
+    assert tracker.close(Patience(failing=60.0, total=60.0)) == []
 
 
 def test_local_file_that_is_to_be_deleted_is_not_a_write_that_waits(store, client, tmp_path):
