@@ -20,13 +20,13 @@ from sweeper.cli.options import (
     resolve_store,
     store_options,
 )
+from sweeper.cli.promotion_outcome import next_commands, show
 from sweeper.cli.running import end_command, note_imports, running
 from sweeper.config.fields import checked
 from sweeper.engine.options import DeviceOptions
 from sweeper.errors import UsageError
 from sweeper.process.ending import exit_code
 from sweeper.promotion.options import PREFERENCES, PromotionOptions
-from sweeper.store.arguments import store_arguments
 from sweeper.store.layout import StoreOptions
 from sweeper.store.redaction import redact
 
@@ -162,7 +162,10 @@ def promote(
     if as_json:
         click.echo(json.dumps(outcome.summary()))
     else:
-        _show(outcome, request)
+        show(outcome)
+        click.echo("\nNext:")
+        for line in next_commands(outcome, request):
+            click.echo(f"  {line}")
     end_command(outcome.undelivered, request.store)
 
 
@@ -181,60 +184,3 @@ def _run(request: "PromotionRequest", *, quiet: bool, verbose: bool) -> "Promoti
     if outcome is None:
         sys.exit(exit_code(stop.reason))
     return outcome
-
-
-# Options of a command that are not repeated when it is shown again.
-_ONCE = ("--again", "--replace", "--test", "--allow-retest")
-
-
-def _again(request: "PromotionRequest", outcome: "PromotionOutcome") -> str:
-    """A command for the promotion that is shown: as typed, unless another one was typed."""
-    from sweeper.models import code_files
-    from sweeper.promotion.recorded import other_options
-
-    if other_options(request, outcome):
-        data_dir = [] if request.data_dir is None else ["--data-dir", str(request.data_dir)]
-        words = ["sweeper", "promote", outcome.study_name, *data_dir, *code_files.arguments()]
-        return shlex.join(words) + store_arguments(request.store)
-    return redact(shlex.join(word for word in request.command if word not in _ONCE))
-
-
-def _show(outcome: "PromotionOutcome", request: "PromotionRequest") -> None:
-    from sweeper.models import code_files
-
-    show(outcome)
-    store, options = request.store, store_arguments(request.store)
-    command = _again(request, outcome)
-    click.echo("\nNext:")
-    if outcome.evaluations[0]:
-        click.echo(f"  sweeper ledger{options}")
-    elif outcome.test_sha256 is not None and len(outcome.entrants) > 1:
-        click.echo(f"  {command} --test")
-    if outcome.registered_champion != outcome.entrants[0].version:
-        click.echo(f"  {command} --replace")
-    predict = shlex.join(["sweeper", "predict", outcome.model, *code_files.arguments()])
-    click.echo(f"  {predict}{options} IMAGE...")
-    if store.tracking_file:
-        click.echo(f"  sweeper ui{options}")
-    serve = ["mlflow", "models", "serve", "-m", f"models:/{outcome.model}"]
-    serve += ["--env-manager", "local", "--port", "5001"]
-    click.echo(f"  MLFLOW_TRACKING_URI={shlex.quote(redact(store.tracking_uri))} {shlex.join(serve)}")
-
-
-def show(outcome: "PromotionOutcome") -> None:
-    """Prints the answer in a sentence, the finalists, the test metrics if there are any, and the verdict."""
-    from sweeper.cli.tables import confusions, finalists_table, stdout_console, tested_table
-
-    console = stdout_console()
-    click.echo(f"{outcome.plain_sentence}\n")
-    console.print(finalists_table(outcome))
-    if any(entrant.test for entrant in outcome.entrants):
-        console.print(tested_table(outcome))
-        for line in confusions(outcome):
-            click.echo(line)
-        click.echo(
-            "Confusion matrices, accuracy by class and each image's predictions: experiment sweeper-ledger in the UI."
-        )
-    click.echo()
-    for sentence in outcome.sentences:
-        click.echo(sentence)

@@ -8,7 +8,7 @@ import click
 
 from sweeper.cli.notes import note
 from sweeper.cli.options import json_option, resolve_store, store_options
-from sweeper.cli.promote import show
+from sweeper.cli.promotion_outcome import show
 from sweeper.store.arguments import store_arguments
 from sweeper.store.layout import StoreOptions
 

@@ -17,8 +17,7 @@ def plain_sentence(outcome: PromotionOutcome) -> str:
 
     Everything in it also stands in the verdict, with the statistics.
     """
-    champion = outcome.entrants[0]
-    part = "test" if champion.test is not None else "validation" if _confirm(outcome, champion) is None else "confirm"
+    part = _part(outcome)
     where = {
         "test": "on the test set",
         "confirm": "on the confirm images",
@@ -28,6 +27,19 @@ def plain_sentence(outcome: PromotionOutcome) -> str:
         where += f" (tested {outcome.evaluations[0]} times by this study)"
     said = _nothing_learnt(outcome, part, where) or _compared(outcome, part, where)
     return "; ".join([said, *_asides(outcome, part)]) + "."
+
+
+def is_undecided(outcome: PromotionOutcome) -> bool:
+    """Whether the sentence leaves open if the champion is better than the baseline."""
+    part = _part(outcome)
+    compared = _comparison(outcome.comparisons, part, "baseline")
+    return compared is not None and not compared.decided and not _nothing_learnt(outcome, part, "")
+
+
+def _part(outcome: PromotionOutcome) -> str:
+    """The part of the data that is the best evidence that there is."""
+    champion = outcome.entrants[0]
+    return "test" if champion.test is not None else "validation" if _confirm(outcome, champion) is None else "confirm"
 
 
 @dataclass(frozen=True)

@@ -52,4 +52,5 @@ def test_promotion_that_is_interrupted_goes_on_to_one_test_and_shows_it_when_rep
     shown = sweeper(*arguments[:5], "--store", store).stdout
     assert "Champion minus " in shown
     assert "(the first and only test on these images in this store)" in shown
-    assert "models:/sweeper-fashion_mnist-lenet5@champion" in shown
+    assert f"\n  sweeper report fashion_mnist-lenet5 --store {store}\n" in shown
+    assert "\n  sweeper predict sweeper-fashion_mnist-lenet5@champion " in shown

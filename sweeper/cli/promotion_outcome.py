@@ -1,0 +1,99 @@
+"""Prints what a promotion has found, and the commands that come next."""
+
+import shlex
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from sweeper.store.arguments import store_arguments
+from sweeper.store.redaction import redact
+
+if TYPE_CHECKING:
+    from sweeper.promotion.outcome import PromotionOutcome
+    from sweeper.promotion.request import PromotionRequest
+
+# Options of a command that are not repeated when it is shown again.
+_ONCE = ("--again", "--replace", "--test", "--allow-retest")
+# Those that decide what a promotion finds, all with a value.
+_DECISIVE = ("--top", "--trial", "--seeds", "--prefer")
+# Fewer seeds give an interval so wide that it decides little.
+_FEWEST_SEEDS = 5
+
+
+def show(outcome: "PromotionOutcome") -> None:
+    """Prints the answer in a sentence, the finalists, the test metrics if there are any, and the verdict."""
+    from sweeper.cli.tables import confusions, finalists_table, stdout_console, tested_table
+
+    console = stdout_console()
+    click.echo(f"{outcome.plain_sentence}\n")
+    console.print(finalists_table(outcome))
+    if any(entrant.test for entrant in outcome.entrants):
+        console.print(tested_table(outcome))
+        for line in confusions(outcome):
+            click.echo(line)
+        click.echo(
+            "Confusion matrices, accuracy by class and each image's predictions: experiment sweeper-ledger in the UI."
+        )
+    click.echo()
+    for sentence in outcome.sentences:
+        click.echo(sentence)
+
+
+def next_commands(outcome: "PromotionOutcome", request: "PromotionRequest") -> list[str]:
+    """The commands that come next, the most useful first."""
+    from sweeper.models import code_files
+    from sweeper.promotion.plain_sentence import is_undecided
+
+    store, options, code = request.store, store_arguments(request.store), code_files.arguments()
+    data_dir = [] if request.data_dir is None else ["--data-dir", str(request.data_dir)]
+    command = _again(request, outcome)
+    commands = [
+        shlex.join(["sweeper", "report", outcome.study_name, *data_dir, *code]) + options,
+        f"{shlex.join(['sweeper', 'predict', outcome.model, *code])}{options} IMAGE...",
+    ]
+    if is_undecided(outcome):
+        untested = "; it does not use the test part" if outcome.evaluations[0] else ""
+        commands.append(f"{_with_more_seeds(request, outcome)}   # more seeds may decide it{untested}")
+    if outcome.evaluations[0]:
+        commands.append(f"sweeper ledger{options}")
+    elif outcome.test_sha256 is not None and len(outcome.entrants) > 1:
+        commands.append(f"{command} --test")
+    if outcome.registered_champion != outcome.entrants[0].version:
+        commands.append(f"{command} --replace")
+    if store.tracking_file:
+        commands.append(f"sweeper ui{options}")
+    return commands
+
+
+def _again(request: "PromotionRequest", outcome: "PromotionOutcome") -> str:
+    """A command for the promotion that is shown: as typed, unless another one was typed."""
+    from sweeper.models import code_files
+    from sweeper.promotion.recorded import other_options
+
+    if other_options(request, outcome):
+        data_dir = [] if request.data_dir is None else ["--data-dir", str(request.data_dir)]
+        words = ["sweeper", "promote", outcome.study_name, *data_dir, *code_files.arguments()]
+        return shlex.join(words) + store_arguments(request.store)
+    return redact(shlex.join(_without(request.command, _ONCE)))
+
+
+def _with_more_seeds(request: "PromotionRequest", outcome: "PromotionOutcome") -> str:
+    """The command for a new promotion with the options of the one that is shown, but more seeds, and without a test."""
+    from sweeper.promotion.recorded import typed
+
+    seeds = max(_FEWEST_SEEDS, 2 * outcome.entrants[0].validation["n_seeds"])
+    # An option that is the default says nothing.
+    made = {name: value for name, value in outcome.options.items() if (name, value) != ("prefer", "accuracy")}
+    words = _without(request.command, _ONCE, _DECISIVE)
+    return redact(f"{shlex.join(words)} {typed({**made, 'seeds': seeds})} --again")
+
+
+def _without(command: Sequence[str], flags: Collection[str], valued: Collection[str] = ()) -> list[str]:
+    """The words of a command without some options; those in `valued` have a value."""
+    words, is_value = [], False
+    for word in command:
+        if not is_value and word not in flags and word.partition("=")[0] not in valued:
+            words.append(word)
+        is_value = not is_value and word in valued
+    return words
