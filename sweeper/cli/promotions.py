@@ -10,7 +10,7 @@ from sweeper.cli.notes import note
 from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.cli.promotion_outcome import show
 from sweeper.store.arguments import store_arguments
-from sweeper.store.layout import StoreOptions
+from sweeper.store.layout import Store, StoreOptions
 
 if TYPE_CHECKING:
     from sweeper.promotion.outcome import PromotionOutcome
@@ -34,13 +34,29 @@ def promotions(study: str | None, store: StoreOptions, as_json: bool) -> None:
     found = outcomes(where, study, note)
     if as_json:
         click.echo(json.dumps({"schema_version": 1, "promotions": [outcome.summary() for outcome in found]}))
-    elif not found:
+        return
+    running = _running(where, study)
+    if found and study:
+        show(found[0])
+    elif found:
+        _print(found)
+    elif not running:
         of, name = (f" of {study}", study) if study else ("", "STUDY")
         click.echo(f"No promotion{of} yet: `sweeper promote {name}{store_arguments(where)}` makes one.")
-    elif study:
-        show(found[0])
-    else:
-        _print(found)
+    for line in running:
+        click.echo(line)
+
+
+def _running(store: Store, study: str | None) -> list[str]:
+    """A line for each promotion that a process of this store runs now, of one study or (None) of all."""
+    from sweeper.studies.queries import studies_in
+
+    names = [found.study_name for found in studies_in(store)] if study is None else [study]
+    return [
+        f"{name}: promotion running, {owner}; what it finds is shown here once it has ended"
+        for name in names
+        if store.work_on(name) == "promotion" and (owner := store.owner(name))
+    ]
 
 
 def _print(found: "Sequence[PromotionOutcome]") -> None:

@@ -40,7 +40,7 @@ def status(study: str | None, store: StoreOptions, as_json: bool) -> None:
         click.echo(json.dumps({"schema_version": 1, **found}))
         return
     n, best, metric = found["n_trials"], found["best_trial"], found["metric"]
-    click.echo(f"{found['study_name']}: {_state(found)}")
+    click.echo(f"{found['study_name']}: {_state(found, where.work_on(found['study_name']))}")
     done = n["complete"] + n["pruned"] + n["infeasible"]
     click.echo(f"{counted(n)}; {done_of(done, found['trials'], 'trials')} done")
     for trial in found["running_trials"]:
@@ -70,11 +70,11 @@ def status(study: str | None, store: StoreOptions, as_json: bool) -> None:
         click.echo(f"To resume: sweeper delete {found['study_name']}{store_arguments(where)}")
 
 
-def _state(found: dict[str, Any]) -> str:
-    """The state with its details."""
+def _state(found: dict[str, Any], work: str) -> str:
+    """The state with its details; `work` is what the process does, if it is no search."""
     match found["state"]:
         case "running":
-            return f"running, {found['owner']}"
+            return f"{work} running, {found['owner']}".lstrip()
         case "stopped":
             return f"stopped by {plain(found['ended'])}"
         case "dead":

@@ -30,7 +30,7 @@ def run(plan: Plan, listener: Listener, stop: StopRequest) -> AblationOutcome | 
     Raises SweeperError.
     """
     request = plan.request
-    with owned(request.store, plan.study, listener, stop) as study:
+    with owned(request.store, plan.study, "ablation", listener, stop) as study:
         if promotion_of(request.store, study).entrants != plan.promoted.entrants:
             raise SweeperError(f"study {study.study_name} was promoted anew meanwhile: the same command starts again")
         tracker = tracked(

@@ -21,9 +21,13 @@ from sweeper.tracking import leftovers
 from sweeper.tracking.client import check_tracking
 from sweeper.tracking.tracker import Tracker
 
+Kind = Literal["promotion", "ablation"]
+
 
 @contextmanager
-def owned(store: Store, study: optuna.Study, listener: Listener, stop: StopRequest) -> Iterator[optuna.Study]:
+def owned(
+    store: Store, study: optuna.Study, kind: Kind, listener: Listener, stop: StopRequest
+) -> Iterator[optuna.Study]:
     """Gives the study, as it is once no other process can change it. Raises SweeperError if one works on it."""
     lifecycle.check_usable(study, store_arguments(store))
     check_tracking(store, spec_of(study).dataset)
@@ -32,7 +36,7 @@ def owned(store: Store, study: optuna.Study, listener: Listener, stop: StopReque
     study_id = id_of(study)
     with ExitStack() as stack:
         stack.enter_context(storage_errors.translated(store))
-        stack.enter_context(store.owning(study.study_name, checked=True))
+        stack.enter_context(store.owning(study.study_name, checked=True, work=kind))
         study = find_again(store, study.study_name, study_id)
         lifecycle.check_usable(study, store_arguments(store))
         stack.enter_context(claimed(store, study, lambda text: listener(Note(text)), stop.check))
@@ -42,7 +46,7 @@ def owned(store: Store, study: optuna.Study, listener: Listener, stop: StopReque
 def tracked(
     store: Store,
     study: optuna.Study,
-    kind: Literal["promotion", "ablation"],
+    kind: Kind,
     training_set: TrainingSet,
     execution: Execution,
     command: Sequence[str],

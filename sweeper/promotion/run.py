@@ -60,7 +60,7 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
             promotions.end_killed(store, promotion.run_id)
         recorded.announce(request, study, shown, listener)
         return shown
-    with owned(store, study, listener, stop) as study:
+    with owned(store, study, "promotion", listener, stop) as study:
         study_id = id_of(study)
         promotion = None if options.again else recorded.find(store, study)
         before = recorded.outcome_of(store, study, promotion) if promotion else None

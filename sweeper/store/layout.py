@@ -191,9 +191,10 @@ class Store:
         return found
 
     @contextmanager
-    def owning(self, study: str, *, checked: bool = False) -> Iterator[None]:
+    def owning(self, study: str, *, checked: bool = False, work: str = "") -> Iterator[None]:
         """The lock of the one process that runs or changes a study; SweeperError, naming the owner, if another has it.
 
+        `work` is what the process does with the study, for `work_on`, if it is no search.
         A request to an earlier owner to stop is discarded. Raises SweeperError for links in the store, unless its
         caller has just looked for them (`checked`): in a large store that takes a while.
         """
@@ -210,7 +211,7 @@ class Store:
                 stack.enter_context(locked(path, wait=False))
                 # Overwrite the name of the earlier owner: a full disk has no other room.
                 with writing(path), open(path, "r+") as file:
-                    file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+                    file.write(f"process {os.getpid()} on {socket.gethostname()}\n" + f"{work}\n" * bool(work))
                     file.truncate()
                 self._stop(study).unlink(missing_ok=True)
             yield
@@ -224,6 +225,14 @@ class Store:
             except BlockingIOError:
                 return owner_in(file)
         return None
+
+    def work_on(self, study: str) -> str:
+        """What the process of this store that runs the study now does with it; empty for a search, or if none does."""
+        if self.owner(study) is None:
+            return ""
+        with suppress(OSError):
+            return "".join(self._lock(study).read_text().splitlines()[1:2])
+        return ""
 
     def refuse_owned(self, study: str) -> None:
         """Raises SweeperError, naming the owner, if a process runs the study now."""

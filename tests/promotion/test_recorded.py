@@ -6,7 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from sweeper.errors import SweeperError
 from sweeper.promotion.outcome import PromotionOutcome
+from sweeper.store.layout import StoreOptions
 from sweeper.tracking import promotions
 from sweeper.tracking.registry import Registry
 from tests.engine.inline import InlinePool
@@ -80,6 +82,32 @@ def test_promotions_lists_what_was_recorded_without_the_data(workplace, promoted
         in workplace.run("promotions", "second", *store).stdout
     )
     assert InlinePool.made == []
+
+
+def test_a_promotion_that_runs_is_said_to_run(workplace, promoted, monkeypatch):
+    store, seen = StoreOptions(workplace.store).resolve({}), []
+
+    def load(study, *_):
+        seen.append(store.work_on(study.study_name))
+        raise SweeperError("that is enough")
+
+    monkeypatch.setattr("sweeper.promotion.study_data.load_to_train", load)
+    workplace.promote("second", "--top", 1, code=1)
+    assert seen == ["promotion"]
+    assert store.work_on("second") == ""
+    place = ("--store", workplace.store)
+    with store.owning("second", work="promotion"):
+        line = f"second: promotion running, {store.owner('second')}"
+        assert workplace.run("status", "second", *place).stdout.startswith(f"{line}\n")
+        assert workplace.run("promotions", "second", *place).stdout.splitlines() == [
+            f"{line}; what it finds is shown here once it has ended"
+        ]
+        listed = workplace.run("promotions", *place).stdout
+        assert "first" in listed
+        assert f"\n{line}; " in listed
+    with store.owning("second"):
+        assert workplace.run("status", "second", *place).stdout.startswith("second: running, process ")
+        assert workplace.run("promotions", "second", *place).stdout.startswith("No promotion of second yet: ")
 
 
 def test_test_of_another_promotion_than_the_recorded_one_is_refused(workplace):
