@@ -33,8 +33,8 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
         ("std", _decimals(summary["std"])),
         ("pixels", f"std of a single pixel {pixel_std['smallest']:.4f} to {pixel_std['largest']:.4f}"),
     ]
-    if pixel_std["constant"]:
-        rows.append(("", f"{pixel_std['constant']:,} of {pixel_std['pixels']:,} are equal in all training images"))
+    if n := pixel_std["constant"]:
+        rows.append(("", f"{n:,} of {pixel_std['pixels']:,} {'is' if n == 1 else 'are'} equal in all training images"))
     options = [f"{name} {_option(name, value)}" for name, value in summary["options"].items() if value]
     if options:
         rows.append(("options", "; ".join(options)))
@@ -45,9 +45,10 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
         if part is None:
             rows.append((title, "absent"))
             continue
-        rows.append((title, f"{part['images']:,} images"))
+        rows.append((title, _images(part["images"])))
         if title == "training" and summary["own_validation"] is not None:
-            rows.append(("", f"{summary['own_validation']['images']:,} of them are the data set's own validation part"))
+            n = summary["own_validation"]["images"]
+            rows.append(("", f"{n:,} of them {'is' if n == 1 else 'are'} the data set's own validation part"))
         if title == "test" and part["conversions"] != summary["conversions"]:
             rows.append(("", f"converted: {'; '.join(part['conversions']) or 'none'}"))
         rows += [("", part["source"]), ("", f"SHA-256 {part['sha256']}")]
@@ -142,7 +143,7 @@ def _class_lines(summary: Mapping[str, Any]) -> list[str]:
         lines.append(f"  {padded}{''.join(f'  {count:>10}' for count in counts)}  {share:>7}  {bar}".rstrip())
     least = min(training["class_counts"].values())
     if least < most:
-        lines.append(f"  The smallest class has {least:,} training images, the largest {most:,}.")
+        lines.append(f"  The smallest class has {_images(least, 'training ')}, the largest {most:,}.")
     return lines
 
 
@@ -176,12 +177,23 @@ def _duplicate_lines(found: Mapping[str, Any]) -> list[str]:
         other = shared["images_of_another_class"]
         lines.append(
             f"    {part} images that are also in training: {n:,} ({100 * shared['share']:.2f} % of {part}); "
-            f"{other:,} of them have another label there"
+            f"{_labels_there(n, other)}"
         )
         for example in shared["examples"]:
             copies = f"{_named(example['first'])}{_more(example['copies'], example['first'])}"
             lines.append(f"      {part} {_named([example])} = training {copies}")
     return lines + [f"    {line}" for line in textwrap.wrap(found["limits"], 100)]
+
+
+def _images(n: int, kind: str = "") -> str:
+    return f"{n:,} {kind}image{'s' * (n != 1)}"
+
+
+def _labels_there(n: int, n_other: int) -> str:
+    """How many of `n` copies have another label in the training part."""
+    if n == 1:
+        return "it has another label there" if n_other else "it has the same label there"
+    return f"{n_other:,} of them {'has' if n_other == 1 else 'have'} another label there"
 
 
 def _named(images: list[dict[str, Any]]) -> str:

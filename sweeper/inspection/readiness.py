@@ -70,10 +70,11 @@ def _parts(training_set: TrainingSet, protocol: Protocol) -> list[str]:
     n_images = len(split.validation)
     if n_images >= FEW_IMAGES:
         return raised
-    remedy = "--folds 5 scores on all images but those of the confirm part"
+    remedy = "--folds 5 scores on all images but those of the confirm part, in five times the time"
     if own is not None:
         remedy = f"--resplit cuts a part from all training images, {remedy}"
-    return [*raised, f"One of the {n_images} validation images is {100 / n_images:.1f} points of accuracy: {remedy}"]
+    one = "The only validation image" if n_images == 1 else f"One of the {n_images} validation images"
+    return [*raised, f"{one} is {100 / n_images:.1f} points of accuracy: {remedy}"]
 
 
 def _size(input_shape: tuple[int, int, int]) -> list[str]:
@@ -119,14 +120,17 @@ def _duplicates(found: Mapping[str, Any]) -> list[str]:
     for key, part in (("validation_in_training", "validation"), ("test_in_training", "test")):
         shared = found[key]
         if shared is not None and shared["images"]:
+            images, copies = ("image", "copy") if shared["images"] == 1 else ("images", "copies")
+            are = "is" if shared["images"] == 1 else "are"
             sentences.append(
-                f"{shared['images']:,} {part} images ({100 * shared['share']:.1f} %) are in the training part too, so "
-                f"that scores on that part are too high: remove the copies"
+                f"{shared['images']:,} {part} {images} ({100 * shared['share']:.1f} %) {are} in the training part too, "
+                f"so that scores on that part are too high: remove the {copies}"
             )
     if mixed := found["training"]["groups_of_several_classes"]:
+        groups, of_each = ("group", "") if mixed == 1 else ("groups", " of each group")
         sentences.append(
-            f"{mixed:,} group{'s' * (mixed > 1)} of equal training images with different labels, at least one of them "
-            "wrong: correct or remove them"
+            f"{mixed:,} {groups} of equal training images with different labels; look at them: at least one label"
+            f"{of_each} is wrong"
         )
     return sentences
 
@@ -144,10 +148,9 @@ def _constant_images(training_set: TrainingSet) -> list[str]:
         for one, other in OTHER_BACKGROUND.items()
         if alpha.conversion(one) in training_set.conversions
     ]
-    return [
-        f"{len(constant):,} training images have one colour ({named}): only their colour can be learnt"
-        + "".join(hidden)
-    ]
+    n = len(constant)
+    have, their = ("image has", "its") if n == 1 else ("images have", "their")
+    return [f"{n:,} training {have} one colour ({named}): only {their} colour can be learnt" + "".join(hidden)]
 
 
 def _grey_images(images: NDArray[np.uint8], labels: Indices, classes: Sequence[str]) -> list[str]:

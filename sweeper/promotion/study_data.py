@@ -76,7 +76,7 @@ def notes(
     fresh = f"{seeds} fresh seed" + "s" * (seeds > 1)
     yield (
         f"Study {study.study_name}: {names}; each is trained with {fresh} for the order and {seeds} for the estimate, "
-        "then refitted on all the study's images"
+        f"then refitted on all the study's images: {len(finalists) * (2 * seeds + 1):,} trainings"
     )
     n_found = len(distinct(trials, spec.metric))
     if not options.trials and n_found < options.top:

@@ -22,7 +22,9 @@ def _chosen(outcome: PromotionOutcome) -> str:
     """By what the champion was chosen."""
     champion, metric = outcome.entrants[0], outcome.metric
     n_seeds, best = champion.validation["n_seeds"], "lowest" if metric == "loss" else "highest"
-    seeds = "one fresh seed" if n_seeds == 1 else f"{n_seeds} fresh seeds"
+    seeds = f"{n_seeds} fresh seeds for the order and {n_seeds} others for the estimate"
+    if n_seeds == 1:
+        seeds = "one fresh seed for the order and another for the estimate"
     if len(outcome.entrants) == 1:
         return "The champion is the only finalist: there was nothing to choose."
     prefer = {"small": "fewest parameters", "fast": "fewest multiply-adds"}.get(outcome.options.get("prefer", ""))
@@ -34,7 +36,7 @@ def _chosen(outcome: PromotionOutcome) -> str:
     mean = "" if n_seeds == 1 else "mean "
     return (
         f"Each finalist was trained again with {seeds}: the champion has the {best} {mean}validation {LABELS[metric]} "
-        "of these trainings."
+        f"of the training{'s' * (n_seeds > 1)} for the order."
     )
 
 

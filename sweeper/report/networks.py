@@ -7,8 +7,10 @@ from typing import Any
 from sweeper.analysis.look import Look
 from sweeper.analysis.side_by_side import look
 from sweeper.errors import SweeperError
+from sweeper.promotion.outcome import PromotionOutcome
 from sweeper.report.blocks import Block, Figure, Heading, Section, Sentences, Table
 from sweeper.report.data_set import DataPlace, Notify
+from sweeper.report.finalists import is_confirmed
 from sweeper.report.subject import Subject
 from sweeper.report.wording import count, setting
 
@@ -17,10 +19,6 @@ TITLE = "What it sees and confuses"
 MOST_ROWS = 15
 HOW = "Side by side: what the networks get right and wrong, on images that none of them was trained on. "
 OF_SEARCH = "They are the best trial's network and the baseline's."
-OF_PROMOTION = (
-    "They are the finalists' networks of the first fresh seed each, not the registered ones: those learned from all "
-    "images, and only the test images are left to look at them."
-)
 
 
 def section(subject: Subject, place: DataPlace, notify: Notify) -> Section:
@@ -44,9 +42,23 @@ def section(subject: Subject, place: DataPlace, notify: Notify) -> Section:
         blocks.append(Sentences(["There is no network to look at: no trial of this study has kept its weights."]))
     if left_out:
         blocks.append(Sentences(left_out))
-    how = HOW + (OF_SEARCH if subject.outcome is None else OF_PROMOTION)
+    how = HOW + (OF_SEARCH if subject.outcome is None else _of_promotion(subject.outcome))
     return Section(
         TITLE, how if looks else HOW, blocks, {"looks": [one.as_json() for one in looks], "left_out": left_out}
+    )
+
+
+def _of_promotion(outcome: PromotionOutcome) -> str:
+    """Which networks the looks after a promotion are at, and why section 1 has other numbers."""
+    n_seeds = outcome.entrants[0].validation["n_seeds"]
+    first = "the only one" if n_seeds == 1 else "the first"
+    numbers = "score over all seeds of the estimate" if is_confirmed(outcome.entrants[0]) else "score of the order"
+    why = f"Section 1 has each finalist's mean {numbers}, and so other numbers. "
+    if n_seeds == 1:
+        why = "" if is_confirmed(outcome.entrants[0]) else "Section 1 has the scores of seed 1, and so other numbers. "
+    return (
+        f"They are the finalists' networks of seed {n_seeds + 1}, {first} of the estimate. {why}They are not the "
+        "registered networks: those learned from all images, and only the test images are left to look at them."
     )
 
 

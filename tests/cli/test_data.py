@@ -109,8 +109,8 @@ def test_info_shows_a_person_the_copies_and_what_is_not_seen(folder):
         "within training: 4 images in 2 groups of equal images (1 with different labels)",
         "train/cat/0.png (cat), train/dog/0.png (dog)",
         "within test: 2 images in 1 group of equal images (0 with different labels)",
-        "validation images that are also in training: 1 (33.33 % of validation); 0 of them have another label there",
-        "test images that are also in training: 2 (40.00 % of test); 1 of them have another label there",
+        "validation images that are also in training: 1 (33.33 % of validation); it has the same label there",
+        "test images that are also in training: 2 (40.00 % of test); 1 of them has another label there",
         "test test/cat/0.png (cat) = training train/cat/2.png (cat)",
         "Only copies that agree in every pixel are found",
         "3.3 % of CIFAR-10's test images have a near-duplicate",
@@ -147,7 +147,7 @@ def test_pixels_that_never_change_are_told(folder):
         image = Image.open(path)
         image.putpixel((0, 0), 5)
         image.save(path)
-    assert "1 of 16 are equal in all training images" in invoke("info", str(folder)).stdout
+    assert "1 of 16 is equal in all training images" in invoke("info", str(folder)).stdout
 
 
 def test_without_a_test_part_nothing_is_said_of_its_copies(folder):

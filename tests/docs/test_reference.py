@@ -63,4 +63,9 @@ def test_every_variable_has_one_meaning():
 
 
 def test_every_term_has_one_meaning():
-    assert not WORDS.keys() & TERMS.keys()
+    terms = [term for entry in [*WORDS, *TERMS] for term in entry.split(", ")]
+    # A plural is no other term.
+    assert len(terms) == len({term.removesuffix("s") for term in terms})
+    meanings = [*WORDS.values(), *TERMS.values()]
+    assert len(meanings) == len(set(meanings))
+    assert {"interval", "power", "seed", "finalist", "test evaluation"} <= set(terms)

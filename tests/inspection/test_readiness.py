@@ -30,6 +30,7 @@ def test_data_that_carry_a_search_need_no_word():
 def test_small_validation_part_is_told_with_its_resolution():
     (told,) = sentences(data_set([0, 1] * 400))
     assert told.startswith("One of the 80 validation images is 1.2 points of accuracy: --folds 5 scores")
+    assert told.endswith(", in five times the time")
     (told,) = sentences(data_set([0, 1] * 400, own_validation=np.arange(784, 800)))
     assert told.startswith("One of the 16 validation images is 6.2 points of accuracy: --resplit cuts")
 
@@ -75,8 +76,15 @@ def test_copies_in_other_parts_and_under_other_labels_are_told():
     found.images[2601] = found.images[1]
     found.images[5] = found.images[4]
     told = sentences(found)
-    assert told[0].startswith("1 validation images (0.2 %) are in the training part too")
-    assert told[1].startswith("1 group of equal training images with different labels, at least one")
+    assert told[0].startswith("1 validation image (0.2 %) is in the training part too, so")
+    assert told[0].endswith("remove the copy")
+    looked = "with different labels; look at them: at least one label"
+    assert told[1] == f"1 group of equal training images {looked} is wrong"
+    found.images[2603], found.images[9] = found.images[3], found.images[8]
+    told = sentences(found)
+    assert told[0].startswith("2 validation images (0.5 %) are in the training part too, so")
+    assert told[0].endswith("remove the copies")
+    assert told[1] == f"2 groups of equal training images {looked} of each group is wrong"
 
 
 def test_images_of_one_colour_are_counted_and_named():
@@ -84,6 +92,9 @@ def test_images_of_one_colour_are_counted_and_named():
     for index, value in ((7, 0), (9, 255)):
         found.images[index] = value
     assert sentences(found) == ["2 training images have one colour (index 7, 9): only their colour can be learnt"]
+    one = data_set([0, 1] * 1500)
+    one.images[7] = 0
+    assert sentences(one) == ["1 training image has one colour (index 7): only its colour can be learnt"]
     found = replace(found, files=tuple(f"{number}\n.png" for number in range(3000)))
     (told,) = sentences(found)
     assert told.startswith(r"2 training images have one colour ('7\n.png', '9\n.png'): only")

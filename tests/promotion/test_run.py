@@ -87,8 +87,10 @@ def test_finalists_are_retrained_ordered_estimated_refitted_and_registered(workp
 def test_the_metric_of_the_search_decides_everything_in_the_promotion(workplace, metric, label):
     study = f"by-{metric}"
     workplace.search(study, "--trials", 2, "--metric", metric)
-    shown = workplace.promote(study, "--top", 1, "--seeds", 2, "--test").stdout
-    outcome = workplace.promoted(study, "--top", 1, "--seeds", 2)
+    result = workplace.promote(study, "--top", 1, "--seeds", 2, "--test")
+    shown, outcome = result.stdout, workplace.promoted(study, "--top", 1, "--seeds", 2)
+    # Two seeds for the order, two for the estimate, and a refit.
+    assert f"refitted on all the study's images: {5 * len(outcome['finalists'])} trainings\n" in result.stderr
     assert outcome["metric"] == metric
     means = [finalist["validation"]["mean"] for finalist in outcome["finalists"]]
     assert means == sorted(means, reverse=metric != "loss")

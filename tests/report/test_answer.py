@@ -157,7 +157,8 @@ def test_each_number_says_what_it_is_of_and_with_which_images_and_seeds():
 @pytest.mark.parametrize(
     ("options", "metric", "words"),
     [
-        ({}, "accuracy", "3 fresh seeds: the champion has the highest mean validation accuracy of these trainings."),
+        ({}, "accuracy", "again with 3 fresh seeds for the order and 3 others for the estimate: the champion has the"),
+        ({}, "accuracy", "the highest mean validation accuracy of the trainings for the order."),
         ({"prefer": "small"}, "accuracy", "not told apart from the highest, the one with the fewest parameters is the"),
         ({}, "loss", "the lowest mean validation loss"),
     ],

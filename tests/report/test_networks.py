@@ -1,12 +1,15 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from sweeper.analysis.look import Look
 from sweeper.errors import SweeperError
+from sweeper.evaluation.statistics import Estimate
 from sweeper.report import networks
 from sweeper.report.blocks import Heading, Sentences, Table
 from sweeper.report.data_set import DataPlace
+from tests.promotion.test_outcome import entrant, outcome
 from tests.report.subjects import subject
 
 LOOK = Look(name="classes", title="By class", how_to_read="How.", images_used="300 confirm images")
@@ -16,7 +19,7 @@ LOOK = Look(name="classes", title="By class", how_to_read="How.", images_used="3
 def section(monkeypatch):
     """The section of a study at whose networks these looks are taken, with these notes."""
 
-    def made(*looks, notes=(), steps=(), error=""):
+    def made(*looks, notes=(), steps=(), error="", outcome=None):
         def look(*_, notify, progress, **__):
             for step in steps:
                 progress(step)
@@ -28,7 +31,7 @@ def section(monkeypatch):
 
         monkeypatch.setattr(networks, "look", look)
         said = []
-        return networks.section(subject(([0.5],)), DataPlace(), said.append), said
+        return networks.section(replace(subject(([0.5],)), outcome=outcome), DataPlace(), said.append), said
 
     return made
 
@@ -40,6 +43,25 @@ def of_kind(found, kind):
 def test_each_look_says_which_images_it_is_of(section):
     (heading,) = of_kind(section(LOOK)[0], Heading)
     assert heading.how_to_read == "How. Images: 300 confirm images."
+
+
+@pytest.mark.parametrize(
+    ("n_seeds", "estimate", "words"),
+    [
+        (2, 0.9, "networks of seed 3, the first of the estimate. Section 1 has each finalist's mean score over all"),
+        (
+            2,
+            None,
+            "seed 3, the first of the estimate. Section 1 has each finalist's mean score of the order",
+        ),
+        (1, 0.9, "networks of seed 2, the only one of the estimate. They are not the registered networks"),
+        (1, None, "networks of seed 2, the only one of the estimate. Section 1 has the scores of seed 1,"),
+    ],
+)
+def test_after_a_promotion_the_seed_of_the_networks_is_named(n_seeds, estimate, words, section):
+    confirm = None if estimate is None else Estimate(estimate, None, None)
+    found, _ = section(LOOK, outcome=outcome(entrants=[entrant(validation=np.full(n_seeds, 0.9), confirm=confirm)]))
+    assert words in found.how_to_read
 
 
 @pytest.mark.parametrize(("n_classes", "sortable"), [(10, False), (100, True)])
