@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import databases, kept_stores
+from tests import databases, kept_stores, unsynced
 from tests.commands.processes import Driver
 from tests.fake_data import write_fake_dataset
 
@@ -42,6 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("thorough" if config.getoption("--thorough") else "quick")
     # The width of tables must not depend on where the tests run; pytest-xdist gives its processes one.
     os.environ.pop("COLUMNS", None)
+    unsynced.files()
     # Commands honour signals that are ignored from birth; tests started by nohup, or in the background, would fail.
     for number, handler in (
         (signal.SIGINT, signal.default_int_handler),
@@ -92,11 +93,12 @@ def templates(shared_folder: Path) -> Path:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
-    """Makes MLflow and Optuna copy template databases, if an earlier test has imported them.
+    """Makes MLflow and Optuna copy template databases, and not wait for the disk, if they are imported by now.
 
     Commands then wait for MLflow as long as it accepts writes, which on a busy machine may be longer than they else do.
     """
     databases.adopt()
+    unsynced.databases()
     if outbox_worker := sys.modules.get("sweeper.tracking.outbox_worker"):
         outbox_worker.DELIVERING_SECONDS = math.inf
 

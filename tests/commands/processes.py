@@ -139,6 +139,7 @@ class Driver:
 
     def __init__(self, folder: Path, dataset: Any, templates: Path) -> None:
         self.folder, self.mark, self.started = folder, f"test-{uuid4().hex}", 0
+        self.whole_end = False  # whether Python takes its modules apart at the end of a command
         self._description = folder / "dataset.json"
         self._description.write_text(json.dumps(asdict(dataset)))
         without = ("MLFLOW_TRACKING_URI", "OPTUNA_STORAGE", "SWEEPER_STORE")
@@ -205,6 +206,7 @@ class Driver:
             "constants": dict(constants or {}),
             "environment": dict(environment or {}),
             "network": network,
+            "whole_end": self.whole_end,
         }
         assert self._process.stdin is not None
         assert self._process.stdout is not None

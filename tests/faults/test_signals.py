@@ -16,6 +16,12 @@ pytestmark = pytest.mark.fault
 SLOW = ("--set", "filters=[48,128,16]", "--epochs", 2, "--trials", 1)
 
 
+@pytest.fixture(autouse=True)
+def whole_end(driver, monkeypatch):
+    """Commands end as any Python does: a thread that still runs could show something then."""
+    monkeypatch.setattr(driver, "whole_end", True)
+
+
 def is_resumable(workplace, search, workers):
     """Whether the command to resume was shown, all workers ended, and the study is recorded as stopped."""
     shown = search.stdout + search.stderr

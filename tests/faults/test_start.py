@@ -22,6 +22,12 @@ ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL)
 BEGUN = "trial 0 (baseline) started"
 
 
+@pytest.fixture(autouse=True)
+def whole_end(driver, monkeypatch):
+    """Commands end as any Python does: a thread that still runs could show something then."""
+    monkeypatch.setattr(driver, "whole_end", True)
+
+
 @pytest.fixture
 def fresh(driver, tmp_path):
     """Makes workplaces whose stores do not exist yet."""
