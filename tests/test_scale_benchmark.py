@@ -9,6 +9,7 @@ import pytest
 from sweeper.store.layout import StoreOptions
 from sweeper.studies import trial_records
 from sweeper.studies.queries import find_study
+from tests import databases
 
 
 @pytest.fixture
@@ -46,6 +47,8 @@ def test_study_is_made_delivered_and_measured(benchmark, tmp_path, monkeypatch, 
         "commands",
         lambda folder, n_trials, resumes: [["trials", benchmark.STUDY], benchmark.search(folder, n_trials)],
     )
+    for n_trials in (1, size):
+        databases.make_empty(tmp_path / f"store-{n_trials}")
     monkeypatch.setattr("sys.argv", ["scale.py", "--trials", str(size), "--rounds", "1", "--keep-in", str(tmp_path)])
     benchmark.main()
     study = find_study(StoreOptions(tmp_path / f"store-{size}").resolve({}), benchmark.STUDY)

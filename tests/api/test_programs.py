@@ -11,6 +11,7 @@ import pytest
 from jupyter_client.manager import start_new_kernel
 from nbclient import NotebookClient
 
+from tests import databases
 from tests.commands.processes import DEADLINE, wait_for
 from tests.fake_data import fake_images
 
@@ -44,10 +45,16 @@ lr = 1e-3
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder with the data set tiny.npz and the space tiny.toml; programs in it find this sweeper."""
+    """A folder with the data set tiny.npz and the space tiny.toml; programs in it find this sweeper.
+
+    Their stores have empty databases already: MLflow's migrations take each program longer than its trainings.
+    """
     images, labels = fake_images(600, 3, 16, seed=0)
     np.savez(tmp_path / "tiny.npz", train_images=images, train_labels=labels)
     (tmp_path / "tiny.toml").write_text(SPACE)
+    (tmp_path / "first_search").mkdir()
+    for store in ("store", "first_search/mlruns"):
+        databases.make_empty(tmp_path / store)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.delenv("SWEEPER_STORE", raising=False)
     return tmp_path

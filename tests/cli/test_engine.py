@@ -14,6 +14,7 @@ from sweeper.cli import main
 from sweeper.data.known import catalog
 from sweeper.engine.inline import InlineEngine
 from sweeper.store.layout import StoreOptions
+from tests import databases
 from tests.fake_data import write_fake_dataset
 from tests.faults import outcomes
 from tests.faults.workplace import FIXED_LIST
@@ -109,6 +110,7 @@ def test_debugger_stops_in_a_network_of_ones_own_and_leaving_it_loses_nothing(tm
     (tmp_path / "nets.py").write_text(STOPPING)
     words = [sys.executable, "-m", "sweeper", "search", "own.npz", "--space", "own.toml", "--code", "nets.py"]
     words += ["--trials", "1", "--engine", "inline", "--device", "cpu"]
+    databases.make_empty(tmp_path / "mlruns")
 
     def debugged(typed):
         environment = os.environ | {"PYTHONPATH": str(ROOT)}

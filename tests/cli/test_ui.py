@@ -39,6 +39,7 @@ def test_ui_serves_the_store_and_names_the_plain_command(store):
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        env=os.environ | {"MLFLOW_WORKERS": "1"},  # of MLflow's four, each would import as much
         start_new_session=True,
     )
     try:
