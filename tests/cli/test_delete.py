@@ -15,10 +15,9 @@ def names(workplace):  # noqa: F811
     return [study["study_name"] for study in json.loads(shown)["studies"]]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def study(workplace):  # noqa: F811
-    if "doomed" not in names(workplace):
-        workplace.search("doomed", "--trials", 1, "--epochs", 1)
+    workplace.search("doomed", "--trials", 1, "--epochs", 1)
     return "doomed"
 
 

@@ -40,8 +40,8 @@ def test_study_that_runs_from_another_store_is_running_and_names_that_store(work
     assert workplace.run("status", "shared", *other).stdout.startswith(f"shared: running, {running[0]}\n")
     status = json.loads(workplace.run("status", "shared", "--json", *other).stdout)
     assert (status["state"], status["owner"]) == ("running", running[0])
-    [listed] = json.loads(workplace.run("studies", "--json", *other).stdout)["studies"]
-    assert listed["state"] == "running"
+    listed = json.loads(workplace.run("studies", "--json", *other).stdout)["studies"]
+    assert {study["study_name"]: study["state"] for study in listed}["shared"] == "running"
 
 
 @pytest.mark.parametrize(
@@ -147,19 +147,27 @@ def test_search_that_lost_its_study_leaves_trials_and_runs_to_the_new_owner(work
     assert refused.endswith("Error: nothing works\n" if moment == "an error" else f"Error: {told}")
 
 
+@pytest.fixture(scope="module")
+def lost(workplace):  # noqa: F811
+    """Two studies."""
+    names = ("lost-1", "lost-2")
+    for name in names:
+        workplace.search(name, "--trials", 1, "--epochs", 1)
+    return names
+
+
 @pytest.fixture
-def waits(workplace, monkeypatch):  # noqa: F811
-    """Two studies whose last owners, on another machine, give no sign of life; how long a command has waited."""
+def waits(workplace, lost, monkeypatch):  # noqa: F811
+    """The studies' last owners, on another machine, give no sign of life; how long a command has waited."""
     url, waited = f"sqlite:///{workplace.store}/optuna.db", []
     here = ownership.this_process()
-    for name in ("lost-1", "lost-2"):
-        workplace.search(name, "--trials", 1, "--epochs", 1)
+    for name in lost:
         owner = Owner(replace(here, host="far", machine="another boot"), "/far", name)
         optuna.load_study(study_name=name, storage=url).set_user_attr(OWNER, asdict(owner))
     clock = SimpleNamespace(sleep=waited.append, monotonic=lambda: sum(waited), time=time.time)
     monkeypatch.setattr(ownership, "time", clock)
     yield waited
-    for name in ("lost-1", "lost-2"):
+    for name in lost:
         optuna.load_study(study_name=name, storage=url).set_user_attr(OWNER, None)
 
 

@@ -20,6 +20,7 @@ from sweeper.studies.seeds import trial_seed
 from tests.cli.test_train import SPACE
 from tests.engine.inline import InlinePool
 from tests.fake_data import write_fake_dataset
+from tests.tracking import stand_ins
 
 
 class Studies:
@@ -85,6 +86,7 @@ def made(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(catalog.DATASETS, dataset.name, dataset)
         patch.setattr("sweeper.engine.local.pool.WorkerPool", InlinePool)
+        stand_ins.use(patch)
         yield Studies(folder)
 
 

@@ -9,11 +9,13 @@ import pytest
 
 from tests.commands.processes import is_alive, kill, wait_for
 from tests.faults import outcomes
-from tests.faults.workplace import EPOCHS
 from tests.promotion.test_head_start import begun, curves, result, weights
 
 pytestmark = pytest.mark.fault
 
+# An epoch takes long enough for a test to stop its worker within it, and there are a few.
+EPOCHS = 3
+SHORT = ("--trials", 2, "--epochs", EPOCHS, "--subset", 2000)
 # A worker may stand still, and the disk be as full, as it likes.
 PATIENT = {
     "sweeper.engine.watchdog:LEAST_SECONDS": 1e9,
@@ -29,7 +31,7 @@ def worker_of(workplace, study, training):
 
 
 def test_promotion_is_bitwise_the_same_after_a_search_that_was_killed_in_the_middle_of_a_head_start(workplace):
-    search = workplace.search("--trials", 2, study="filled", jobs=2, constants=PATIENT)
+    search = workplace.search(*SHORT, study="filled", jobs=2, constants=PATIENT)
     last = worker_of(workplace, "filled", "trial 1")
     os.kill(last, signal.SIGSTOP)  # so that the other worker has nothing left but the head start
     idle = worker_of(workplace, "filled", "trial 0, fresh seed 1")
@@ -50,10 +52,10 @@ def test_promotion_is_bitwise_the_same_after_a_search_that_was_killed_in_the_mid
     left = begun(workplace, "filled")
     assert any(0 < n_epochs < EPOCHS for n_epochs in left.values())
 
-    workplace.search("--trials", 2, study="filled", jobs=2, constants=PATIENT).ended()
+    workplace.search(*SHORT, study="filled", jobs=2, constants=PATIENT).ended()
     now = begun(workplace, "filled")
     assert all(now[training] >= n_epochs for training, n_epochs in left.items())
-    workplace.search("--trials", 2, study="plain").ended()
+    workplace.search(*SHORT, study="plain").ended()
     assert begun(workplace, "plain") == {}
     assert not (different := outcomes.differences(workplace.trials("filled"), workplace.trials("plain"))), different
 
