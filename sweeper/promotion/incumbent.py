@@ -39,17 +39,17 @@ def settle(
         registry.set_aliases(model, champion, challenger)
         return []
     incumbent, by_hand = found
-    told, is_lower = _compared(registry.version(model, champion), incumbent)
+    new = registry.version(model, champion)
+    told, is_lower = _compared(new, incumbent)
+    old = incumbent.label(new.study, new.study_id)
     if by_hand:
         told = f"a person, and not sweeper, gave it the alias; {told}"
     stays = not replace and (by_hand or is_lower)
     if stays:
-        sentence = (
-            f"The registered champion stays {incumbent.label}: {told}. --replace gives the alias to version {champion}."
-        )
+        sentence = f"The registered champion stays {old}: {told}. --replace gives the alias to version {champion}."
     else:
         despite = "because of --replace, although " if by_hand or is_lower else "because "
-        sentence = f"Version {champion} replaces {incumbent.label} as the registered champion, {despite}{told}."
+        sentence = f"Version {champion} replaces {old} as the registered champion, {despite}{told}."
     listener(Note(sentence))
     if not stays:
         registry.set_aliases(model, champion, challenger)

@@ -39,10 +39,16 @@ class RegisteredVersion:
     study: str
     trial: str
     estimate: Mapping[str, Any]
+    study_id: str = ""
 
-    @property
-    def label(self) -> str:
-        return f"version {self.version} (study {self.study}, trial {self.trial})" if self.study else self.version
+    def label(self, study: str = "", study_id: str = "") -> str:
+        """The version with its study and trial, as a promotion of this study would call it."""
+        if not self.study:
+            return self.version
+        # Studies of several stores may have one name, on one MLflow server.
+        other = self.study == study and study_id and self.study_id and self.study_id != study_id
+        owner = f"another study named {self.study}" if other else f"study {self.study}"
+        return f"version {self.version} ({owner}, trial {self.trial})"
 
 
 def champion(client: MlflowClient, name: str) -> tuple[RegisteredVersion, bool] | None:
@@ -81,7 +87,8 @@ def _version(client: MlflowClient, found: ModelVersion) -> RegisteredVersion:
     tags = found.tags
     study = tags.get("sweeper.study", "")
     estimate = _estimate(client, found, found.run_id) if study and found.run_id else {}
-    return RegisteredVersion(str(found.version), study, tags.get("sweeper.trial", ""), estimate)
+    study_id = tags.get("sweeper.study_id", "")
+    return RegisteredVersion(str(found.version), study, tags.get("sweeper.trial", ""), estimate, study_id)
 
 
 def _estimate(client: MlflowClient, found: ModelVersion, run_id: str) -> Mapping[str, Any]:

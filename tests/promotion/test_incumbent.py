@@ -56,6 +56,25 @@ def settled(registry, **options):
     return " ".join(said)
 
 
+@pytest.mark.parametrize(
+    ("name", "study_id", "said"),
+    [
+        ("digits", "b2", "version 1 (another study named digits, trial 3)"),
+        ("digits", "a1", "version 1 (study digits, trial 3)"),
+        ("other", "b2", "version 1 (study digits, trial 3)"),
+        ("digits", "", "version 1 (study digits, trial 3)"),  # an older sweeper's version has no id
+    ],
+)
+def test_study_of_another_store_with_the_same_name_is_told_apart(name, study_id, said):
+    old, new = (
+        RegisteredVersion("1", "digits", "3", estimate(30), "a1"),
+        RegisteredVersion("2", name, "3", estimate(30), study_id),
+    )
+    registry = FakeRegistry({}, {})
+    registry.versions = {"1": old, "2": new}
+    assert f"Version 2 replaces {said}" in settled(registry)
+
+
 def test_first_champion_is_registered_without_a_word():
     registry = FakeRegistry({}, {})
     registry.champion = lambda model: None

@@ -92,8 +92,8 @@ def test_version_has_the_estimate_that_its_promotion_recorded(client, run_id):
     client.log_text(run_id, json.dumps({"part": "confirm", "correct": ["01"]}), aliases.ESTIMATE)
     register(client, "recorded", run_id=run_id)
     found = aliases.registered(client, "recorded", "2")
-    assert found == RegisteredVersion("2", "digits", "7", {"part": "confirm", "correct": ["01"]})
-    assert found.label == "version 2 (study digits, trial 7)"
+    assert found == RegisteredVersion("2", "digits", "7", {"part": "confirm", "correct": ["01"]}, STUDY_ID)
+    assert found.label() == "version 2 (study digits, trial 7)"
 
 
 def test_version_of_an_older_sweeper_has_the_estimate_of_its_tags_and_the_split_of_its_study(client, store, run_id):
