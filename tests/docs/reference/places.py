@@ -69,8 +69,10 @@ def store_page() -> str:
 
 def exit_codes_page() -> str:
     codes = {
-        "0": "done, also if --timeout, --target or sweeper stop has ended the search, even before a trial was complete",
-        str(SweeperError.exit_code): "failed; also if a search has ended by itself and no trial is complete, or doctor has found an error",
+        "0": "done; also if --timeout, --target or sweeper stop has ended the search, even if no trial is complete",
+        str(
+            SweeperError.exit_code
+        ): "failed; also if a search has tried all its trials and none is complete, or doctor has found an error",
         str(UsageError.exit_code): "wrong usage: a bad argument, option, value or space file; nothing was started",
         **{str(exit_code(number.name)): f"stopped by {number.name}; the same command goes on" for number in SIGNALS},
     }
