@@ -63,10 +63,16 @@ class Explanation:
     looks: Sequence[Look]
 
 
-def explain(store: Store, request: ExplainRequest, notify: Notify = lambda note: None) -> Explanation:
+def explain(
+    store: Store,
+    request: ExplainRequest,
+    notify: Notify = lambda note: None,
+    progress: Notify = lambda step: None,
+) -> Explanation:
     """Looks at a network, on images that it was not trained on unless the request names the train part.
 
-    `notify` gets a line for each long step, and for each analysis that is not possible if none was asked for by name.
+    `notify` gets a line for each analysis that is not possible if none was asked for by name, `progress` one for each
+    long step.
     Raises UsageError and SweeperError for what cannot be explained.
     """
     if request.paths and request.part:
@@ -82,7 +88,7 @@ def explain(store: Store, request: ExplainRequest, notify: Notify = lambda note:
     looks = []
     for analysis in request.analyses or ANALYSES:
         try:
-            looks += _looks(store, request, analysis, subjects, notify)
+            looks += _looks(store, request, analysis, subjects, notify, progress)
         except _Impossible as error:
             if request.analyses:
                 raise
@@ -104,7 +110,12 @@ class _Impossible(SweeperError):
 
 
 def _looks(
-    store: Store, request: ExplainRequest, analysis: str, subjects: Sequence[Subject], notify: Notify
+    store: Store,
+    request: ExplainRequest,
+    analysis: str,
+    subjects: Sequence[Subject],
+    notify: Notify,
+    progress: Notify,
 ) -> list[Look]:
     images, n, seed = subjects[0].images, request.n, request.seed
     if images.labels is None and analysis in NEED_LABELS:
@@ -140,7 +151,7 @@ def _looks(
             return [features] if features else _impossible("the network has no conv or pool layer")
         case "embedding":
             try:
-                return [inside.embeddings(subjects, n or inside.EMBEDDED, seed, notify)]
+                return [inside.embeddings(subjects, n or inside.EMBEDDED, seed, progress)]
             except SweeperError as error:
                 return _impossible(str(error))
     raise AssertionError(analysis)

@@ -10,7 +10,7 @@ import optuna
 from numpy.typing import NDArray
 
 from sweeper.analysis import given_files
-from sweeper.analysis.network import TrainedNetwork, of_run, weights_in_store
+from sweeper.analysis.network import TrainedNetwork, find, of_run, weights_in_store
 from sweeper.data.splits import Split
 from sweeper.data.training_set import TrainingSet, load_training_set
 from sweeper.errors import SweeperError, UsageError
@@ -196,12 +196,23 @@ def fresh_runs(store: Store, study: optuna.Study, network: TrainedNetwork) -> li
 
 def _seen(store: Store, study: optuna.Study, network: TrainedNetwork) -> str:
     """Why a refit is looked at on no part of its study, and what to do."""
-    fresh = fresh_runs(store, study, network)
-    other = f"name one of the same configuration that has seen the train part alone ({fresh[-1]}), or " if fresh else ""
+    known = _known_by(store, study, network)
+    other = f"name one of the same configuration that has seen the train part alone ({known}), or " if known else ""
     return (
         f"{network.name} was refitted on all images of study {study.study_name}, so none but test images are new to "
         f"it: {other}take --part train to look knowingly at images that it has learned from"
     )
+
+
+def _known_by(store: Store, study: optuna.Study, refit: TrainedNetwork) -> str:
+    """The name of a network of the refit's configuration that has seen the train part alone; empty if none is kept."""
+    name = f"{study.study_name}:{refit.trial}"
+    try:
+        find(store, name, "MODEL")
+    except SweeperError:  # the weights of few trials are kept
+        fresh = fresh_runs(store, study, refit)
+        return fresh[-1] if fresh else ""
+    return name
 
 
 def value_range_of(

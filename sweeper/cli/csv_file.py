@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from sweeper.errors import SweeperError
+from sweeper.cli.notes import note
+from sweeper.errors import SweeperError, plain
 from sweeper.store.atomic import whole_file
 
 
@@ -33,6 +34,12 @@ def csv_file(path: Path, first_column: str) -> Iterator[TextIO | io.TextIOBase]:
                 stream.flush()
     except OSError as error:
         raise SweeperError(f"{path} cannot be written: {error.strerror} (--csv)") from error
+
+
+def note_rows(path: Path, n_rows: int) -> None:
+    """Says on stderr how many rows are in the file now, unless they went to stdout."""
+    if str(path) != "-":
+        note(f"{n_rows:,} row{'s' * (n_rows != 1)} in {plain(path)}")
 
 
 def _is_table(path: Path, first_column: str) -> bool:

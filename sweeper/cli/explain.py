@@ -71,6 +71,7 @@ ANALYSES = ("curves", "confusions", "classes", "mistakes", "probabilities", "rel
 @code_option
 @store_options
 @json_option
+@click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 def explain(
     model: str,
     analyses: tuple[str, ...],
@@ -87,6 +88,7 @@ def explain(
     offline: bool,
     store: StoreOptions,
     as_json: bool,
+    quiet: bool,
 ) -> None:
     """Draw what the network MODEL sees and confuses: pictures in a folder, and in its MLflow run under explain/.
 
@@ -102,7 +104,7 @@ def explain(
       sweeper explain fashion_mnist-lenet5:7 --against fashion_mnist-lenet5:0
       sweeper explain fashion_mnist-lenet5:7 mistakes embedding --part validation
     """
-    note_imports(quiet=False)
+    note_imports(quiet=quiet)
     from sweeper.analysis.explanation import ExplainRequest, explain
     from sweeper.analysis.picture_files import check_place, write
     from sweeper.tracking.network_files import log_files
@@ -123,7 +125,7 @@ def explain(
         offline=offline,
         max_bytes=max_bytes,
     )
-    found = explain(where, request, note)
+    found = explain(where, request, note, progress=(lambda step: None) if quiet else note)
     about = {
         "schema_version": 1,
         "model": found.network.name,

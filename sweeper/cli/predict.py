@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sweeper.cli.csv_file import csv_file
+from sweeper.cli.csv_file import csv_file, note_rows
 from sweeper.cli.notes import note
 from sweeper.cli.options import code_option, debug_option, json_option, resolve_store, store_options
 from sweeper.cli.running import note_imports
@@ -97,7 +97,9 @@ def predict(
             known["unreadable"] = [asdict(each) for each in unreadable]
             click.echo(json.dumps({**about, **known}))
         elif csv_path:
-            _write(csv_path, predictions, top)
+            n_rows = _write(csv_path, predictions, top)
+            if not quiet:
+                note_rows(csv_path, n_rows)
         else:
             for prediction in predictions:
                 click.echo(_line(prediction))
@@ -142,7 +144,9 @@ def _named(text: str) -> str:
     return text if text.isprintable() else repr(text)
 
 
-def _write(path: Path, predictions: "Iterable[Prediction]", top: int) -> None:
+def _write(path: Path, predictions: "Iterable[Prediction]", top: int) -> int:
+    """Writes the table; returns how many rows it has beneath the head."""
+    n_rows = 0
     places = ["", *(f"_{place}" for place in range(2, top + 1))]
     columns = [f"{name}{place}" for place in places for name in ("class", "probability")]
     with csv_file(path, "file") as stream:
@@ -151,3 +155,5 @@ def _write(path: Path, predictions: "Iterable[Prediction]", top: int) -> None:
         for each in predictions:
             cells = [cell for pair in zip(each.classes, each.probabilities, strict=True) for cell in pair]
             writer.writerow([each.file, *cells, each.changed])
+            n_rows += 1
+    return n_rows

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweeper.cli.csv_file import csv_file
+from sweeper.cli.csv_file import csv_file, note_rows
 from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.errors import UsageError
 from sweeper.events import State
@@ -87,6 +87,7 @@ def trials(
     elif csv_path:
         with csv_file(csv_path, "number") as stream:
             stream.write(_as_csv(listed))
+        note_rows(csv_path, len(listed))
     else:
         from sweeper.cli.trial_lines import trial_lines
         from sweeper.display.console import output_width

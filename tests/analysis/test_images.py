@@ -68,12 +68,23 @@ def test_parts_of_the_test_set_are_not_given(promoted, trial):
 
 
 @pytest.mark.parametrize("part", [None, "confirm", "validation"])
-def test_refit_is_not_looked_at_on_images_that_it_has_learned_from(promoted, refit, part):
+def test_refit_is_not_looked_at_on_images_that_it_has_learned_from(promoted, refit, part, monkeypatch):
+    def find(store, name, option):
+        raise UsageError(f"{name} has no weights ({option})")
+
+    monkeypatch.setattr(images, "find", find)
     with pytest.raises(SweeperError, match="was refitted on all images of study seen") as refused:
         part_of(promoted, refit, part)
     named = str(refused.value).partition("train part alone (")[2][:32]
     fresh = network.find(promoted.store, named, "MODEL")
     assert (fresh.trained_on, fresh.trial) == ("train", refit.trial)
+
+
+def test_a_trial_whose_weights_are_kept_is_named_in_place_of_its_refit(promoted, trial):
+    [version] = [entrant.version for entrant in promoted.outcome.entrants if entrant.trial == trial.trial]
+    refit = network.find(promoted.store, f"{promoted.outcome.model_name}/{version}", "MODEL")
+    with pytest.raises(SweeperError, match=rf"has seen the train part alone \(seen:{trial.trial}\), or take --part"):
+        part_of(promoted, refit)
 
 
 def test_refit_may_be_looked_at_knowingly_on_trained_images(promoted, refit):

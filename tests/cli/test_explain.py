@@ -24,8 +24,10 @@ def asked(monkeypatch):
     class Network:
         name, run_id = "trial 7 of study", None
 
-    def explain(store, request, notify):
+    def explain(store, request, notify, progress):
         requests.append(request)
+        notify("No features: there is no conv layer")
+        progress("Embedding 2 images ...")
         return Explanation(Network(), "2 images", [LOOK])
 
     monkeypatch.setattr(explanation, "explain", explain)
@@ -45,6 +47,13 @@ def test_pictures_go_to_a_folder_named_after_the_model(asked, tmp_path, monkeypa
     assert result.stdout.splitlines()[-2:] == [
         "explain/my-model-champion/confusions.png", "explain/my-model-champion/explain.json",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_quiet_leaves_out_progress_and_no_note(asked, tmp_path, quiet):
+    told = run("study:7", "-o", tmp_path, *["--quiet"] * quiet).stderr
+    assert "No features: there is no conv layer\n" in told
+    assert ("Embedding 2 images ...\n" in told) == (not quiet)
 
 
 def test_json_has_the_looks_and_the_files(asked, tmp_path):

@@ -98,7 +98,9 @@ def test_json_has_all_predictions_and_what_could_not_be_read(known, folder):
 def test_csv_file_has_a_row_for_each_image_and_names_files_as_they_are(known, folder):
     name = os.fsdecode(b"caf\xe9.png") if sys.platform == "linux" else "café.png"
     picture(80, (8, 8)).save(name)
-    assert run(name, "farm", "bad.jpg", "--csv", "found.csv", "--top", 2).exit_code == 1
+    result = run(name, "farm", "bad.jpg", "--csv", "found.csv", "--top", 2)
+    assert result.exit_code == 1
+    assert "3 rows in found.csv\n" in result.stderr
     rows = list(csv.DictReader(io.StringIO(Path("found.csv").read_text("utf-8", "surrogateescape"))))
     assert [row["file"] for row in rows] == [name, "farm/a.png", "farm/b.png"]
     assert list(rows[0]) == ["file", "class", "probability", "class_2", "probability_2", "changed"]
@@ -113,6 +115,7 @@ def test_name_that_stdout_cannot_encode_is_escaped_there(known, folder):
     result = run(os.fsdecode(b"caf\xe9.png"), "--csv", "-")
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[1].startswith(r"caf\udce9.png,")
+    assert "1 row" not in result.stderr
 
 
 def test_csv_file_that_cannot_be_written_is_named_and_csv_excludes_json(known, folder):
@@ -130,7 +133,8 @@ def test_csv_takes_the_place_of_nothing_but_such_a_table(known, folder):
     assert Path("farm/a.png").read_bytes() == before
     Path("found.csv").touch()
     for _ in range(2):
-        assert run("farm", "--csv", "found.csv").exit_code == 0
+        again = run("farm", "--csv", "found.csv", "--quiet")
+        assert (again.exit_code, again.stderr) == (0, "")
 
 
 def test_paths_that_no_file_can_have_hinder_no_other(known, folder):

@@ -47,7 +47,10 @@ def test_csv_has_the_trials_of_json_in_full_precision(found, tmp_path):
     trials = json.loads(found("--json").stdout)["trials"]
     path = tmp_path / "trials.csv"
     path.write_text("number,an older list")
-    assert found("--csv", path).stdout == ""
+    written = found("--csv", path)
+    assert (written.stdout, written.stderr) == ("", f"3 rows in {path}\n")
+    assert found("--csv", tmp_path / "one.csv", "--top", 1).stderr == f"1 row in {tmp_path}/one.csv\n"
+    assert found("--csv", "-").stderr == ""
     text = path.read_text(encoding="utf-8")
     assert found("--csv", "-").stdout == text
     rows = list(csv.DictReader(io.StringIO(text)))
@@ -57,7 +60,7 @@ def test_csv_has_the_trials_of_json_in_full_precision(found, tmp_path):
         name.removeprefix("params.") for name in rows[0] if name.startswith("params.")
     }
     assert json.loads(rows[0]["params.hidden"]) == [8]
-    assert [path.name for path in tmp_path.iterdir()] == ["trials.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.csv", "trials.csv"]
 
 
 def test_csv_that_cannot_be_written_and_two_forms_at_once_are_refused(workplace, found, tmp_path):  # noqa: F811
