@@ -128,7 +128,7 @@ def matches(expected: str, printed: str) -> bool:
 def normal(text: str) -> str:
     """The text with N for numbers, T for times, ID for ids, and one space for space and a table's lines."""
     text = re.sub(r"[\s\u2500-\u257f]+", " ", text)
-    text = re.sub(r"\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b", "ID", text)
+    text = re.sub(r"\b(?<!\d\.)(?=[0-9a-f]*\d)[0-9a-f]{8,}\b", "ID", text)
     text = re.sub(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\+\d\d:\d\d)?", "T", text)
     text = re.sub(r"(\b\d+(\.\d+)? (h|min|s|ms)\b ?)+", "T ", text)
     return re.sub(r"[-+]?\d[\d,]*(\.\d+)?(e[-+]?\d+)?", "N", text).strip()
@@ -148,6 +148,6 @@ def _above(page: str, block: Block) -> dict[str, list[str]]:
     """What the comments on the lines above the block say, in their order."""
     lines = page[: block.start].splitlines()[:-1]
     found: dict[str, list[str]] = {}
-    while lines and (comment := COMMENT.fullmatch(lines.pop())):
+    while lines and (comment := COMMENT.fullmatch(lines.pop().strip())):
         found.setdefault(comment["word"], []).insert(0, comment["value"] or "")
     return found

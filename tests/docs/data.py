@@ -1,8 +1,10 @@
 """The data that the commands of pages need, by the name that a page gives."""
 
+import itertools
 import shutil
 import subprocess
 import tempfile
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from PIL import Image
 
 from sweeper.data.known.catalog import FASHION_MNIST
 from tests.docs.commands import environment
+from tests.docs.markdown import ROOT
 
 
 def shapes(folder: Path) -> None:
@@ -22,12 +25,13 @@ def shapes(folder: Path) -> None:
 def photos(folder: Path) -> None:
     """shapes/ of more images, and new/ with pictures of the same in other sizes and colours, and a broken file."""
     write_shapes(folder / "shapes", {"train": 300, "test": 40})
-    write_shapes(folder / "drawn", {"": 2}, seed=1)
+    write_shapes(folder / "drawn", {"": 2}, seed=2)
     new = folder / "new"
     new.mkdir()
-    for shape, size in (("circle", (64, 64)), ("square", (90, 60))):
+    for shape, size in (("circle", (28, 28)), ("square", (84, 56))):
         Image.open(folder / "drawn" / shape / "0.png").save(new / f"{shape}-0.png")
-        Image.open(folder / "drawn" / shape / "1.png").convert("RGB").resize(size).save(new / f"{shape}-1.jpg")
+        colour = Image.open(folder / "drawn" / shape / "1.png").convert("RGB")
+        colour.resize(size, Image.Resampling.NEAREST).save(new / f"{shape}-1.jpg")
     whole = (new / "circle-1.jpg").read_bytes()
     (new / "broken.jpg").write_bytes(whole[: len(whole) // 2])
 
@@ -86,6 +90,37 @@ def write_pictures(folder: Path, counts: Mapping[str, int], sizes: Sequence[tupl
             Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(place / f"{i}.jpg")
 
 
+def insects(folder: Path) -> None:
+    """The folder insects/ of colour pictures of three classes, one of which has two thirds of the pictures."""
+    write_pictures(folder / "insects", {"bee": 200, "wasp": 80, "hornet": 20}, ((32, 32),))
+
+
+def fashion_product(folder: Path) -> None:
+    """The folder fashion-product/ in the form of Kaggle's data set, with its two kinds of mistakes, and examples/."""
+    random = np.random.default_rng(0)
+    images = folder / "fashion-product/images"
+    images.mkdir(parents=True)
+    shutil.copytree(ROOT / "examples", folder / "examples")
+    kinds = tomllib.loads((ROOT / "examples/fashion_product.toml").read_text(encoding="utf-8")).values()
+    rows = ["id,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,productDisplayName"]
+    for number, kind in enumerate(12 * [*itertools.chain(*kinds), "Watches"]):
+        name = "Red, with a comma" if number == 50 else "Red"
+        rows.append(f"{number},Women,Apparel,Topwear,{kind},Red,Fall,2011,Casual,{name}")
+        pixels = np.full((80, 60, 3), 255, np.uint8)
+        pixels[15:65, 15:45] = random.integers(0, 150, (50, 30, 3))
+        if number != 60:
+            Image.fromarray(pixels).save(images / f"{number}.jpg")
+    (folder / "fashion-product/styles.csv").write_text("\n".join([*rows, ""]), encoding="utf-8")
+
+
+def weights(folder: Path) -> None:
+    """The file resnet18.safetensors of timm's network with random weights."""
+    import timm
+    from safetensors.torch import save_file
+
+    save_file(timm.create_model("resnet18", pretrained=False).state_dict(), folder / "resnet18.safetensors")
+
+
 def fashion_mnist(folder: Path) -> None:
     """Fashion-MNIST, where sweeper finds it: in Debian's package, or in the cache."""
     if not Path(FASHION_MNIST.debian_folder).is_dir():
@@ -128,6 +163,9 @@ MAKERS: Mapping[str, Callable[[Path], None]] = {
     "pets": pets,
     "plants": plants,
     "pictures": pictures,
+    "insects": insects,
+    "fashion_product": fashion_product,
+    "weights": weights,
     "fashion_mnist": fashion_mnist,
     "coat": coat,
     "study": study,

@@ -193,6 +193,11 @@ def test_options_are_added_to_calls_of_sweeper():
     )
 
 
+def test_a_block_within_a_list_is_run_too():
+    page = "- a token:\n\n  <!-- exit code: 2 -->\n  ```sh\n  exit 2\n  ```\n"
+    assert commands.shown(page) == [commands.Shown("  exit 2\n", 2, None)]
+
+
 def test_text_after_a_block_that_is_not_run_is_nobodys():
     page = "<!-- not run: long -->\n```sh\nexit 1\n```\n```text\nout\n```\n"
     assert commands.shown("```sh\nexit 0\n```\n" + page) == [commands.Shown("exit 0\n", 0, None)]
@@ -209,6 +214,7 @@ def test_outputs_are_written_anew(tmp_path):
     [
         ("run 0123456789abcdef0123456789abcdef", "run fedcba9876543210fedcba9876543210"),
         ("at 2026-11-30 01:02:03", "at 2027-01-01 23:59:59"),
+        ("p = 0.123456789012", "p = 0.5"),
         ("┃ a ┃ 1.5 ┃", "│    a    │ 20.75 │"),
         ("a\n...\nc", "a\nb\nb\nc"),
         ("...", "a\nb"),
