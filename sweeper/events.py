@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from sweeper.training.epoch_metrics import EpochMetrics
@@ -163,3 +163,16 @@ Event = (
     | Note
 )
 Listener = Callable[[Event], None]
+Told = TypeVar("Told")
+
+
+def once(tell: Callable[[Told], None]) -> Callable[[Told], None]:
+    """Passes on only what was not passed on before: a command that reads images twice would say the same of them."""
+    before: set[Told] = set()
+
+    def told(said: Told) -> None:
+        if said not in before:
+            before.add(said)
+            tell(said)
+
+    return told

@@ -15,7 +15,7 @@ from sweeper.data.training_set import TrainingSet
 from sweeper.engine import device_precision
 from sweeper.engine.start import plan_execution
 from sweeper.errors import SweeperError, UsageError, plain
-from sweeper.events import Listener, Note, State, Step
+from sweeper.events import Listener, Note, State, Step, once
 from sweeper.promotion import finalists as final
 from sweeper.promotion import head_start, incumbent, recorded, study_data, test_evaluation, verdict
 from sweeper.promotion.comparisons import compare_configurations, shrinkage
@@ -74,7 +74,8 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
             if promotion.is_printed:  # an older sweeper has not recorded the networks
                 before = None
         data = data_source.source_of(study, request.data_dir, request.offline, request.max_bytes)
-        test_sha256 = test_evaluation.known_sha256(data, listener, needed=options.test)
+        of_images = once(listener)
+        test_sha256 = test_evaluation.known_sha256(data, of_images, needed=options.test)
         if options.test:
             if not options.allow_retest:
                 if promotion and before and recorded.is_tested(before, ledger, study_id, test_sha256):
@@ -82,12 +83,12 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
                 test_evaluation.refuse_retest(ledger, study.study_name, study_id, test_sha256, store_arguments(store))
             ledger.prepare()
         listener(Step(f"Reading the images of {plain(data.dataset)}"))
-        training_set, split = study_data.load_to_train(study, data, listener, "promoted")
+        training_set, split = study_data.load_to_train(study, data, of_images, "promoted")
         if options.test:
             # A test set that cannot be loaded ends the command before hours of training, not after them.
-            test_evaluation.load(data, training_set.pixel_format, listener)
+            test_evaluation.load(data, training_set.pixel_format, of_images)
         stop.check()
-        finals = _Promotion(request, study, data, test_sha256, training_set, split, before, listener, stop)
+        finals = _Promotion(request, study, data, test_sha256, training_set, split, before, listener, of_images, stop)
         with ends_on_failure(finals.end, stop):
             outcome = (
                 finals.last_steps.test_recorded(ledger, before, finals.finalists, finals.refits)
@@ -114,6 +115,7 @@ class _Promotion:
         split: Split,
         before: PromotionOutcome | None,
         listener: Listener,
+        of_images: Listener,
         stop: StopRequest,
     ) -> None:
         self.request, self.listener, self.stop = request, listener, stop
@@ -148,7 +150,7 @@ class _Promotion:
         self.tracker = tracked(
             request.store, study, "promotion", training_set, execution, request.command, self.options, listener
         )
-        self.last_steps = LastSteps(request, data, test_sha256, self.jobs, self.registry, self.tracker, listener, stop)
+        self.last_steps = LastSteps(request, data, test_sha256, self.jobs, self.registry, self.tracker, of_images, stop)
         self.runner = BatchRunner(
             request.store,
             self.study_name,

@@ -99,3 +99,20 @@ def test_data_folder_may_be_called_as_a_known_data_set(workplace, pets, monkeypa
     monkeypatch.chdir(workplace.folder)
     (workplace.folder / "cifar10").symlink_to(pets)
     assert promote(workplace, "--data-dir", "cifar10", "--json").stdout
+
+
+def test_a_note_on_test_images_is_shown_once_though_they_are_read_twice(workplace):
+    contents = {
+        f"{part}/{name}/{number}.png": picture(1 + number + 60 * label + shift, (28, 28))
+        for part, n, shift in (("train", 30, 0), ("test", 5, 31))
+        for label, name in enumerate(("cat", "dog"))
+        for number in range(n)
+    }
+    root = write_folder(workplace.folder / "noted", contents)
+    (root / "test" / "cat" / "bad.png").write_bytes(b"no image")
+    workplace.space.write_text(SPACE.format(confirm=0.2))
+    options = f"--space {workplace.space} --variants-only --epochs 1 --keep 0 --jobs 1 --study noted --skip-bad -q"
+    workplace.run("search", root, *options.split(), "--store", workplace.store)
+    fixed = ["--top", 1, "--seeds", 1, "--jobs", 1, "--store", workplace.store]
+    told = workplace.run("promote", "noted", "--test", *fixed).stderr
+    assert told.count("left out files, since all must be images: 1 is not (test/cat/bad.png") == 1
