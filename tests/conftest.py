@@ -5,6 +5,7 @@ import math
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,9 +73,9 @@ def pytest_collection() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Runs the files with slow tests first, so that no process starts one of them last."""
-    slow = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("fault")}
-    items.sort(key=lambda item: item.path not in slow)
+    """Runs the files with the most slow tests first, so that no process starts one of them last."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("fault"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(scope="session")
