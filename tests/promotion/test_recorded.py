@@ -138,7 +138,7 @@ def test_smaller_try_leaves_the_champion_and_showing_the_older_promotion_moves_n
     shown = workplace.promote("small")
     assert said in shown.stdout
     assert " --replace\n" in shown.stdout
-    assert f"models:/{MODEL}/{outcome['finalists'][0]['version']} " in shown.stdout
+    assert f"  sweeper predict {MODEL}/{outcome['finalists'][0]['version']} " in shown.stdout
     replaced = workplace.promoted("small", "--replace")
     assert champion(client) == "small"
     assert replaced["registered_champion"] == outcome["finalists"][0]["version"]
