@@ -66,7 +66,7 @@ def test_onnxruntime_runs_the_file_by_the_script_of_the_documentation_without_to
     promoted, refit, written, tmp_path
 ):
     documentation = Path(__file__).parents[2] / "docs" / "how-to" / "export.md"
-    [script] = re.findall(r"```python\n(.*?import onnxruntime.*?)```", documentation.read_text("utf-8"), re.DOTALL)
+    [script] = re.findall(r"classify\.py <<'END'\n(.*?)END\n", documentation.read_text("utf-8"), re.DOTALL)
     blocked = "import sys; sys.modules.update(torch=None, sweeper=None)\n"
     (tmp_path / "classify.py").write_text(blocked + script, encoding="utf-8")
     image = picture(90, (28, 28))

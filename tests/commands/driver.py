@@ -26,7 +26,7 @@ import threading
 import time
 from contextlib import suppress
 from functools import partial
-from importlib import import_module
+from importlib import import_module, reload
 from pathlib import Path
 
 SLOW = (
@@ -119,6 +119,8 @@ def run(request, streams=()):
     if streams:
         os.environ.clear()  # a shell's call has all of its environment with it
     os.environ.update(request["environment"])
+    if streams:
+        reload(import_module("sweeper.tracking"))  # which sets MLflow's variables
     if request["network"]:
         import_module("tests.networks").join(request["network"])
     if request["dataset"]:
