@@ -219,7 +219,8 @@ def test_every_command_in_the_documentation_is_run(name):
 
 
 def test_output_of_another_processor_is_not_compared(tmp_path):
-    (printed,) = commands.run("<!-- commands: -->\n```sh\necho Use trial 2\n```\n```text\nKeep trial 2\n```\n", tmp_path)
+    page = "<!-- commands: -->\n```sh\necho Use trial 2\n```\n```text\nKeep trial 2\n```\n"
+    (printed,) = commands.run(page, tmp_path)
     assert commands.mistakes(printed)
     assert not commands.mistakes(printed, compares=False)
 
