@@ -20,6 +20,7 @@ REACH_SECONDS = 5.0
 # The same of a node from which nothing came for long; one lost packet delays its answer by a second.
 NODE_REACH_SECONDS = 2.0
 TRIES = 3
+DEBUGGER = "PYTHONBREAKPOINT"  # the variable that names what breakpoint() calls
 NODE_LABEL = "ray.io/node-id"
 # Ray tells the place of an actor that could not be made only in its text: "ray::Worker.__init__() (pid=7, ip=10.0.0.2".
 ADDRESS_OF_ACTOR = re.compile(r"\(pid=\d+, ip=([^,)]+)")
@@ -88,7 +89,7 @@ def connect(address: str, *, insecure: bool) -> None:
     # It prints the deaths of workers to stdout, among the results, whatever `log_to_driver` says.
     ray._private.worker.print_to_stdstream = lambda data, ignore_prefix: None
     try:
-        with _handlers_kept(), _silent():
+        with _handlers_kept(), _debugger_kept(), _silent():
             ray.init(address=address, log_to_driver=False, logging_level="CRITICAL")
     except SweeperError:
         raise
@@ -276,6 +277,18 @@ def _handlers_kept() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _debugger_kept() -> Iterator[None]:
+    """Keeps the debugger of `breakpoint()`: Ray puts its own in its place, which fails when it is disconnected."""
+    before = os.environ.get(DEBUGGER)
+    try:
+        yield
+    finally:
+        os.environ.pop(DEBUGGER, None)
+        if before is not None:
+            os.environ[DEBUGGER] = before
 
 
 @contextmanager
