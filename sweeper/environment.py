@@ -57,4 +57,5 @@ SET = {
     "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "bounds the memory of a worker",
     "RAY_AUTH_MODE": "token, with --engine ray unless --ray-insecure: the cluster asks for a token",
     "RAY_gcs_server_port_wait_time_s": "bounds the wait for a Ray cluster",
+    "PYTHONBREAKPOINT": "what it was before, with --engine ray: Ray puts its own debugger there",
 }
