@@ -30,10 +30,15 @@ def plain_sentence(outcome: PromotionOutcome) -> str:
 
 
 def is_undecided(outcome: PromotionOutcome) -> bool:
-    """Whether the sentence leaves open if the champion is better than the baseline."""
+    """Whether the sentence leaves open if the champion is better than the baseline, and more seeds may tell.
+
+    They tell nothing of the two networks of a test, but of their configurations on the confirm images.
+    """
     part = _part(outcome)
-    compared = _comparison(outcome.comparisons, part, "baseline")
-    return compared is not None and not compared.decided and not _nothing_learnt(outcome, part, "")
+    of_seeds = "validation" if _confirm(outcome, outcome.entrants[0]) is None else "confirm"
+    compared = [_comparison(outcome.comparisons, one, "baseline") for one in {part, of_seeds}]
+    undecided = all(one is not None and not one.decided for one in compared)
+    return undecided and not _nothing_learnt(outcome, part, "")
 
 
 def _part(outcome: PromotionOutcome) -> str:

@@ -150,7 +150,7 @@ class Coordinator:
             case Failure():
                 text = event.message
                 if event.kind == "out_of_memory":  # what else uses the memory is no fault of the trial
-                    text += f"; with more free memory or fewer --jobs, `{self._retry()}` tries it again"
+                    text += f"; after `{self._retry()}`, a search with more free memory or fewer --jobs tries it again"
                 text += f"; see {event.log}"
                 if event.trace:
                     self.tracker.log_text(task.job.key, {"error.txt": event.trace})

@@ -64,11 +64,14 @@ def test_the_new_promotion_has_the_options_of_the_one_that_is_shown_and_no_test(
 def test_after_a_test_more_seeds_are_said_to_leave_the_test_part_alone(following):
     entrants = [entrant(3), entrant(0, finalist={"is_baseline": True})]
     tested = comparison(part="test", **UNDECIDED)
-    lines = following("--test", entrants=entrants, comparisons=[tested], evaluations=(1, 1))
+    changes = {"entrants": entrants, "evaluations": (1, 1)}
+    lines = following("--test", comparisons=[comparison(**UNDECIDED), tested], **changes)
     [line] = [line for line in lines if "more seeds" in line]
     assert line.endswith("--again   # more seeds may decide it; it does not use the test part")
     assert " --test" not in line
     assert lines[3] == "sweeper ledger"
+    for decided in ([comparison(), tested], [comparison(**UNDECIDED), comparison(part="test")]):
+        assert "more seeds" not in "".join(following("--test", comparisons=decided, **changes))
 
 
 @pytest.mark.parametrize("classes", [["cat"], []])

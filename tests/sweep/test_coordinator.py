@@ -365,8 +365,9 @@ def test_out_of_memory_that_nothing_explains_is_tried_once_more_and_then_a_failu
     assert len(tries) == 2
     assert (trials[3].state, trials[3].feasible) == ("failed", True)
     assert trials[3].reason == (
-        "out of memory twice, which the trial itself does not explain: can't allocate memory; with more free memory or "
-        f"fewer --jobs, `sweeper retry study --failed --store {tmp_path}` tries it again; see worker-0.log"
+        "out of memory twice, which the trial itself does not explain: can't allocate memory; after "
+        f"`sweeper retry study --failed --store {tmp_path}`, a search with more free memory or fewer --jobs tries it "
+        "again; see worker-0.log"
     )
 
 

@@ -112,7 +112,8 @@ def work(connections: Sequence[Connection], setup: WorkerSetup, device_name: str
     """Trains the jobs that arrive on the connections, on each one at a time, until they are closed."""
     if setup.memory is not None:
         memory.limit(setup.memory)
-    memory.keep_freed(setup.memory)
+    if device_name == "cpu":
+        memory.keep_freed(setup.memory)
     os.environ |= arithmetic.ENVIRONMENT
     for name, value in arithmetic.DEFAULTS.items():
         os.environ.setdefault(name, value)
