@@ -52,7 +52,7 @@ _OUT_OF_MEMORY_IF_LIMITED = ("could not create a primitive", "could not execute 
 
 
 def keep_freed(limited_to: int | None) -> None:
-    """Makes glibc's malloc keep freed memory for later requests, until give_back of a CPU; elsewhere it changes nothing.
+    """Makes glibc's malloc keep freed memory for later requests, until give_back; elsewhere it changes nothing.
 
     Every step of a training allocates the same tensors of some MB again. By default malloc returns free memory at the
     end of its heap at once, and the system clears the same pages anew for the next step (benchmarks/step.md).
