@@ -45,12 +45,11 @@ def next_commands(outcome: "PromotionOutcome", request: "PromotionRequest") -> l
     from sweeper.models import code_files
     from sweeper.promotion.plain_sentence import is_undecided
 
-    store, options, code = request.store, store_arguments(request.store), code_files.arguments()
-    data_dir = [] if request.data_dir is None else ["--data-dir", str(request.data_dir)]
+    store, options = request.store, store_arguments(request.store)
     command = _again(request, outcome)
     commands = [
-        shlex.join(["sweeper", "report", outcome.study_name, *data_dir, *code]) + options,
-        f"{shlex.join(['sweeper', 'predict', outcome.model, *code])}{options} IMAGE...",
+        _of_the_study("report", request, outcome),
+        f"{shlex.join(['sweeper', 'predict', outcome.model, *code_files.arguments()])}{options} IMAGE...",
     ]
     if is_undecided(outcome):
         untested = "; it does not use the test part" if outcome.evaluations[0] else ""
@@ -68,14 +67,20 @@ def next_commands(outcome: "PromotionOutcome", request: "PromotionRequest") -> l
 
 def _again(request: "PromotionRequest", outcome: "PromotionOutcome") -> str:
     """A command for the promotion that is shown: as typed, unless another one was typed."""
-    from sweeper.models import code_files
     from sweeper.promotion.recorded import other_options
 
     if other_options(request, outcome):
-        data_dir = [] if request.data_dir is None else ["--data-dir", str(request.data_dir)]
-        words = ["sweeper", "promote", outcome.study_name, *data_dir, *code_files.arguments()]
-        return shlex.join(words) + store_arguments(request.store)
+        return _of_the_study("promote", request, outcome)
     return redact(shlex.join(_without(request.command, _ONCE)))
+
+
+def _of_the_study(subcommand: str, request: "PromotionRequest", outcome: "PromotionOutcome") -> str:
+    """A command on the study that finds its data, code and store where this one did."""
+    from sweeper.models import code_files
+
+    data_dir = [] if request.data_dir is None else ["--data-dir", str(request.data_dir)]
+    words = ["sweeper", subcommand, outcome.study_name, *data_dir, *code_files.arguments()]
+    return shlex.join(words) + store_arguments(request.store)
 
 
 def _with_more_seeds(request: "PromotionRequest", outcome: "PromotionOutcome") -> str:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 from sweeper.errors import SweeperError
+from sweeper.events import once
 from sweeper.report import ablation, answer, data_set, frontier, importance, networks, provenance, trials
 from sweeper.report.content import Report
 from sweeper.report.data_set import DataPlace, Notify
@@ -26,7 +27,7 @@ def collect(
     A promotion is supposed to have so many `workers`. What cannot be read, such as data that were moved, is said in its
     section, and by `notify`, which gets each line once. Raises SweeperError for a study that cannot be read.
     """
-    notify = _once(notify)
+    notify = once(notify)  # several sections read the same images and the same MLflow
     subject = load(store, name)
     if subject.unread:
         notify(f"Warning: {subject.unread}")
@@ -61,18 +62,6 @@ def collect(
         provenance=provenance.section(subject, run, ablated.data.get("n_seeds")),
     )
     return report, run
-
-
-def _once(notify: Notify) -> Notify:
-    """Tells no line twice: several sections read the same images and the same MLflow."""
-    told: set[str] = set()
-
-    def tell(text: str) -> None:
-        if text not in told:
-            told.add(text)
-            notify(text)
-
-    return tell
 
 
 def _network_input(subject: Subject) -> NetworkInput | None:
