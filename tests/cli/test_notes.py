@@ -29,7 +29,10 @@ def typed(monkeypatch, line, options=None):
     """The command as it is recorded."""
     words = shlex.split(line)
     monkeypatch.setattr(sys, "argv", words)
-    with main.commands[words[1]].make_context(words[1], words[2:], resilient_parsing=True):
+    with (
+        main.make_context("sweeper", [], resilient_parsing=True) as group,
+        main.commands[words[1]].make_context(words[1], words[2:], parent=group, resilient_parsing=True),
+    ):
         return shlex.join(command_line((options or StoreOptions()).resolve({})))
 
 
