@@ -82,21 +82,19 @@ def fit(
             history = epochs_of(progress.history)
             if probabilities and not all(isinstance(past, SoftmaxEpochMetrics) for past in history):
                 raise CheckpointError(f"{checkpoint_path} holds the losses of an older sweeper")
-            ends = progress.epoch >= epochs or _has_stalled(history[config.freeze_epochs :], config.patience)
-            if progress.has_ended and not ends:
+            if progress.has_ended and not _has_ended(history, config, epochs):
                 raise CheckpointError(f"{checkpoint_path} is of a training that ended after epoch {progress.epoch}")
         yield from history
 
     batches = batch_bounds(len(data.train), config.batch_size)
     run_epoch: Callable[[Tensor, Rates, Callable[[], None]], None] = partial(_one_by_one, step, batches)
-    first = progress.epoch + 1
+    first = len(history) + 1
     n_batches = len(batches) + math.ceil(len(data.validation) / EVALUATION_BATCH[device.type])
-    if own is not None and first <= epochs:
+    if own is not None and not _has_ended(history, config, epochs):
         with drawing_from(torch.Generator(device)):  # holds the lock; own must draw what it would without this
             warm_up(model, data, test_flip=test_flip)
-    for epoch in range(first, epochs + 1):
-        if _has_stalled(history[config.freeze_epochs :], config.patience):
-            break
+    while not _has_ended(history, config, epochs):
+        epoch = len(history) + 1
         if epoch == first or freezing.ends_before(epoch):
             freezing.begin(epoch)
             if own is not None:  # a graph updates those parameters for ever that trained when it was captured
@@ -139,11 +137,16 @@ def fit(
             progress.epoch = epoch
             progress.history.append(asdict(metrics))
             generators = _generator_states(generator, own, device)
-            ends = epoch == epochs or _has_stalled(history[config.freeze_epochs :], config.patience)
-            checkpoint.save(checkpoint_path, progress, model, None if ends else optimizer, generators, step.average)
+            resumable = None if _has_ended(history, config, epochs) else optimizer
+            checkpoint.save(checkpoint_path, progress, model, resumable, generators, step.average)
         yield metrics
     if step.average is not None:
         model.load_state_dict(step.average.network.state_dict())
+
+
+def _has_ended(history: Sequence[EpochMetrics], config: TrainConfig, epochs: int) -> bool:
+    """Whether these are all epochs of a training: the last is done, or patience is at its end, frozen epochs apart."""
+    return len(history) >= epochs or _has_stalled(history[config.freeze_epochs :], config.patience)
 
 
 def _has_stalled(history: Sequence[EpochMetrics], patience: int) -> bool:
