@@ -10,12 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sweeper.training import torch_optimizers
+
 # A parameter group's entry for the momentum (adam: beta1), a scalar tensor on the device.
 MOMENTUM = "momentum_now"
 Tensors = list[Tensor] | tuple[Tensor, ...]
 
 
-class SGD(torch.optim.SGD):
+class SGD(torch_optimizers.SGD):
     """torch.optim.SGD without dampening, with the group's MOMENTUM as its momentum."""
 
     @torch.no_grad()
@@ -35,7 +37,7 @@ class SGD(torch.optim.SGD):
             torch._foreach_sub_(parameters, torch._foreach_mul(updates, group["lr"]))
 
 
-class Adam(torch.optim.Adam):
+class Adam(torch_optimizers.Adam):
     """torch.optim.Adam, or AdamW, with the group's MOMENTUM as beta1."""
 
     @torch.no_grad()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sweeper.config import TrainConfig
-from sweeper.training import momentum_optimizers
+from sweeper.training import momentum_optimizers, torch_optimizers
 
 
 def build_optimizer(
@@ -46,11 +46,11 @@ def build_optimizer(
         case "sgd" if on_device:
             optimizer = momentum_optimizers.SGD(groups, config.lr, momentum_start, nesterov=nesterov)
         case "sgd":
-            optimizer = torch.optim.SGD(groups, config.lr, momentum_start, nesterov=nesterov, fused=True)
+            optimizer = torch_optimizers.SGD(groups, config.lr, momentum_start, nesterov=nesterov, fused=True)
         case "rmsprop":
             # Torch has no fused kernel for RMSprop, and chooses the foreach kernel by itself on GPUs only.
             factor = 1.0 if on_device else momentum_start
-            optimizer = torch.optim.RMSprop(
+            optimizer = torch_optimizers.RMSprop(
                 groups, config.lr, momentum=factor, foreach=True, capturable=torch_capturable
             )
             if on_device:
@@ -60,7 +60,7 @@ def build_optimizer(
                 groups, config.lr, capturable=torch_capturable, decoupled_weight_decay=_is_decoupled(config)
             )
         case _:
-            kind = torch.optim.AdamW if _is_decoupled(config) else torch.optim.Adam
+            kind = torch_optimizers.AdamW if _is_decoupled(config) else torch_optimizers.Adam
             optimizer = kind(groups, config.lr, fused=True, capturable=torch_capturable)
     if capturable:
         for group in optimizer.param_groups:

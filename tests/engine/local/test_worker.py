@@ -3,12 +3,14 @@ import subprocess
 import sys
 import threading
 from multiprocessing import Pipe
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 from sweeper.config import Configuration, ConvNetConfig, TrainConfig
+from sweeper.config.training import OPTIMIZERS
 from sweeper.engine.base import BatchesDone, Died, Failure
 from sweeper.engine.job import TrialJob, TrialResult
 from sweeper.engine.local import heartbeat, pool, worker
@@ -16,6 +18,8 @@ from sweeper.engine.local.pool import WorkerPool
 from sweeper.engine.local.worker import Ready, WorkerSetup
 from tests.commands.processes import DEADLINE
 from tests.training.tiny import MODEL, tiny_data
+
+ROOT = Path(__file__).parents[3]
 
 
 class Ended(Exception):
@@ -203,3 +207,32 @@ def test_batches_are_told_of_at_most_once_a_second(monkeypatch):
         tell(1, done, 100)
         clock[0] += 0.25
     assert [message.done for message in sent] == [4, 8, 12]
+
+
+TRAININGS = """
+import sys
+from pathlib import Path
+
+from sweeper.engine.local import worker
+
+worker._import_all()
+from sweeper.config import TrainConfig
+from sweeper.config.training import OPTIMIZERS
+from sweeper.engine.job import train_trial
+from tests.engine.trainings import job
+from tests.training.tiny import tiny_data
+
+for optimizer in OPTIMIZERS:
+    trial = job(Path(sys.argv[1], optimizer), train=TrainConfig(optimizer=optimizer), epochs=2)
+    next(iter(train_trial(trial, tiny_data())))
+    list(train_trial(trial, tiny_data()))  # from the checkpoint of the first epoch
+print(*{"torch._dynamo", "sklearn", "pandas", "scipy.stats"} & set(sys.modules))
+"""
+
+
+def test_worker_imports_no_slow_library_that_it_can_do_without(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", TRAININGS, str(tmp_path)], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.strip() == ""
+    assert len(list(tmp_path.glob("*/model.safetensors"))) == len(OPTIMIZERS)
