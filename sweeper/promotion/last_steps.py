@@ -24,7 +24,7 @@ from sweeper.tracking import descriptions, promotions
 from sweeper.tracking.ledger import Ledger
 from sweeper.tracking.promotions import RecordedPromotion
 from sweeper.tracking.registry import Registry
-from sweeper.tracking.tracker import Tracker
+from sweeper.tracking.tracker import Tracker, shortfall
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,9 @@ class LastSteps:
             outcome = replace(outcome, verdict=[*outcome.verdict, text])
         elif options.test:
             self.stop.check()
-            self.tracker.flush()  # whoever finds the test in the ledger must find the promotion that it is of
+            # Whoever finds the test in the ledger must find the promotion that it is of.
+            if undelivered := self.tracker.flush():
+                raise SweeperError(f"{shortfall(undelivered)}; nothing was tested, the same command resumes from here")
             versions = {entrant.trial: entrant.version for entrant in outcome.entrants}
             test_evaluation.evaluate(
                 ledger,
@@ -113,16 +115,27 @@ def show_tested(
 ) -> PromotionOutcome:
     """The recorded outcome of a promotion whose networks were tested before: neither trains nor tests.
 
-    Takes the steps after the test that a command left out that ended in between. Raises SweeperError if MLflow fails.
+    Raises SweeperError if MLflow fails.
     """
-    store = request.store
     recorded.announce(request, study, outcome, listener)
-    if not promotion.is_finished:
+    complete(request.store, study, promotion, outcome, listener)
+    return outcome
+
+
+def complete(
+    store: Store, study: optuna.Study, promotion: RecordedPromotion, outcome: PromotionOutcome, listener: Listener
+) -> None:
+    """Takes the last steps of a recorded promotion whose command ended before them; a test is in the outcome.
+
+    Only for a promotion that no process works on. Raises SweeperError if MLflow fails.
+    """
+    if promotion.is_finished:
+        return
+    if not promotion.is_printed:  # an older sweeper records what it prints as its last step
         promotions.record(store, promotion.run_id, promotions.PRINTED, outcome.summary())
         _announce_in_mlflow(store, promotion.run_id, outcome, Registry(store), listener)
         head_start.discard(store, study.study_name, id_of(study))
-        promotions.end(store, promotion.run_id)
-    return outcome
+    promotions.end(store, promotion.run_id)
 
 
 def _announce_in_mlflow(

@@ -33,13 +33,17 @@ def steps(monkeypatch, tmp_path):
 
     store = StoreOptions(tmp_path).resolve({})
 
+    def flush():
+        done.append("flushed")
+        return [entry[1] for entry in done if entry[0] == "undelivered"]
+
     def made(**options):
         jobs = SimpleNamespace(
             study_name="mine", study_id="x", store=store, spec=SimpleNamespace(metric="accuracy"),
             training_set=SimpleNamespace(pixel_format=PixelFormat((1, 28, 28))),
         )  # fmt: skip
         request = SimpleNamespace(options=PromotionOptions(**options), command=["sweeper", "promote"], store=None)
-        tracker = SimpleNamespace(log_text=log_text, flush=lambda: done.append("flushed"), run_id="a")
+        tracker = SimpleNamespace(log_text=log_text, flush=flush, run_id="a")
         stop = SimpleNamespace(check=lambda: None)
         registry = SimpleNamespace(set_verdict=lambda *verdict: done.append(("verdict", *verdict)))
         return LastSteps(request, None, "ab", jobs, registry, tracker, print, stop), done
@@ -63,6 +67,14 @@ def test_what_was_found_is_recorded_before_the_test_and_the_result_after_it(step
     assert all(f"**{shown.plain_sentence}**" in text for text in done[4][1])
     assert done[0][1]["test_sha256"] == "ab"
     assert shown.registered_champion == done[3][1]["registered_champion"] == "7"
+
+
+def test_nothing_is_tested_before_mlflow_has_what_was_found(steps):
+    last, done = steps(test=True)
+    done.append(("undelivered", "the server is away"))
+    with pytest.raises(SweeperError, match="the server is away; nothing was tested, the same command resumes from"):
+        last.finish(None, outcome(), ORDER, REFITS)
+    assert done[-1] == "flushed"
 
 
 def test_only_finalist_that_is_left_is_not_tested_unless_it_was_asked_for_alone(steps):

@@ -19,7 +19,7 @@ from sweeper.images.image_set import PixelFormat
 from sweeper.promotion import run
 from sweeper.runs.stop import StopRequest
 from sweeper.store.layout import Store, StoreOptions
-from sweeper.tracking import ledger_file, mlflow_model
+from sweeper.tracking import descriptions, ledger_file, mlflow_model
 from sweeper.tracking.ledger import Ledger
 from sweeper.tracking.registry import Registry
 from sweeper.training.epoch_metrics import Diverged
@@ -388,6 +388,34 @@ def test_killed_at_every_step_the_repeated_command_does_nothing_twice(workplace)
         assert steps == [1, 2]
     [study] = client.search_runs([experiment], "tags.`sweeper.study` = 'killed' AND tags.`sweeper.kind` = 'study'")
     assert study.data.tags["mlflow.note.content"].startswith("### Promotion")
+
+
+@pytest.mark.parametrize("shown_by", [(), ("--replace",)])
+def test_test_of_a_killed_command_gets_into_mlflow_with_the_next_one_that_shows_it(workplace, shown_by):
+    study = "shown" + "-again" * len(shown_by)
+    workplace.search(study, "--trials", 2, "--subset", 120)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run._Promotion, "end", leave_what_was_not_written)
+        kill_once(patch, Ledger, "complete", after=True)
+        with pytest.raises(Killed):
+            workplace.promote(study, "--top", 1, "--seeds", 1, "--test")
+    outcome = workplace.promoted(study, *shown_by)
+
+    assert outcome["test_looks"] == 1
+    assert "test" in outcome["verdict"]
+    verdicts = [version.tags["sweeper.verdict"] for version in versions_of(workplace, study).values()]
+    assert verdicts == [outcome["verdict"]] * len(outcome["finalists"])
+    client = client_of(workplace)
+    experiment = client.get_experiment_by_name("tiny").experiment_id
+    [of_study] = client.search_runs([experiment], f"tags.`sweeper.study` = '{study}' AND tags.`sweeper.kind` = 'study'")
+    note = of_study.data.tags["mlflow.note.content"]
+    assert all(descriptions.escaped(sentence) in note for sentence in outcome["verdict"].splitlines())
+    [promotion] = client.search_runs(
+        [experiment], f"tags.`sweeper.study` = '{study}' AND tags.`sweeper.kind` = 'promotion'"
+    )
+    assert promotion.info.status == "FINISHED"
+    printed = client.download_artifacts(promotion.info.run_id, "promotion.json")
+    assert json.loads(Path(printed).read_text())["test_looks"] == 1
 
 
 def test_test_begun_for_other_networks_is_refused_before_anything_is_trained(workplace):
