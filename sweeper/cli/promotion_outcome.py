@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 # Options of a command that are not repeated when it is shown again.
 _ONCE = ("--again", "--replace", "--test", "--allow-retest")
-# Those that decide what a promotion finds, all with a value.
-_DECISIVE = ("--top", "--trial", "--seeds", "--prefer")
 # Fewer seeds give an interval so wide that it decides little.
 _FEWEST_SEEDS = 5
 
@@ -90,8 +88,14 @@ def _with_more_seeds(request: "PromotionRequest", outcome: "PromotionOutcome") -
     seeds = max(_FEWEST_SEEDS, 2 * outcome.entrants[0].validation["n_seeds"])
     # An option that is the default says nothing.
     made = {name: value for name, value in outcome.options.items() if (name, value) != ("prefer", "accuracy")}
-    words = _without(request.command, _ONCE, _DECISIVE)
+    words = _without(request.command, _ONCE, ["--seeds", *_typed_as(outcome.options)])
     return redact(f"{shlex.join(words)} {typed({**made, 'seeds': seeds})} --again")
+
+
+def _typed_as(recorded: Collection[str]) -> list[str]:
+    """The options in place of which these recorded ones are named; an older sweeper has recorded none, or not all."""
+    selecting = ["--top", "--trial"] if {"top", "trials"} & set(recorded) else []
+    return [*selecting, *(f"--{name}" for name in recorded)]
 
 
 def _without(command: Sequence[str], flags: Collection[str], valued: Collection[str] = ()) -> list[str]:

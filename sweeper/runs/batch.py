@@ -163,7 +163,7 @@ class BatchRunner:
                         waiting.appendleft(task)
                         return False
                     case Failure():
-                        self._fail(task, event)
+                        self._fail(dispatcher, task, event)
 
     def outcome(self, training: Training) -> CompletedTraining | None:
         """The result of a complete training with `to_mlflow`; None before its end."""
@@ -215,14 +215,15 @@ class BatchRunner:
             self._interrupt(task.subject)
         return proceed
 
-    def _fail(self, task: Task[_Entry], failure: Failure) -> None:
+    def _fail(self, dispatcher: Dispatcher[_Entry], task: Task[_Entry], failure: Failure) -> None:
         if failure.kind == "diverged":
             self.diverged[task.subject.training.key] = failure.message
             self._end(task, State.PRUNED, f"diverged: {failure.message}")
             return
         text = failure.message
         if failure.kind == "out_of_memory" and not failure.own_fault:
-            text += "; with more free memory or fewer --jobs, the same command goes on"
+            fewer = " or fewer --jobs" if dispatcher.running else ""  # alone, it lacks memory with any --jobs
+            text += f"; with more free memory{fewer}, the same command goes on"
         text += f"; see {failure.log}"
         if failure.trace:
             self.tracker.log_text(task.subject.training.run, {"error.txt": failure.trace})

@@ -4,6 +4,7 @@ import ctypes
 import gc
 import re
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,8 +28,12 @@ _KEPT, _KEPT_SHARE = 512 << 20, 1 / 16
 # Larger requests are mapped, and unmapped when they are freed, as far as malloc by itself goes up: the heap does not
 # reuse the place of a large tensor for one of the same size, because it asks for more to align it.
 _MAPPED_FROM = 32 << 20
-# Parameters of glibc's mallopt, from malloc.h.
+# Parameters of glibc's mallopt, from malloc.h, and how a user sets the same: a variable, and a name in GLIBC_TUNABLES.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_SET_BY = {
+    _M_TRIM_THRESHOLD: ("MALLOC_TRIM_THRESHOLD_", "glibc.malloc.trim_threshold"),
+    _M_MMAP_THRESHOLD: ("MALLOC_MMAP_THRESHOLD_", "glibc.malloc.mmap_threshold"),
+}
 # Torch's wording, for a CPU and for a GPU; and beyond set_per_process_memory_fraction (2.14).
 _REQUESTED = re.compile(r"(?:tried to allocate|requested size:) ([\d.]+) (bytes|KiB|MiB|GiB)", re.IGNORECASE)
 _UNITS = {"bytes": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
@@ -51,20 +56,23 @@ _FULL_BELOW = 256 << 20
 _OUT_OF_MEMORY_IF_LIMITED = ("could not create a primitive", "could not execute a primitive")
 
 
-def keep_freed(limited_to: int | None) -> None:
+def keep_freed(limited_to: int | None, environ: Mapping[str, str]) -> None:
     """Makes glibc's malloc keep freed memory for later requests, until give_back; elsewhere it changes nothing.
 
     Every step of a training allocates the same tensors of some MB again. By default malloc returns free memory at the
     end of its heap at once, and the system clears the same pages anew for the next step (benchmarks/step.md).
-    `limited_to` is the process's limit, which counts what is kept.
+    `limited_to` is the process's limit, which counts what is kept. What a user has set in `environ` stays.
     """
     if sys.platform != "linux":
         return
     kept = _KEPT if limited_to is None else min(_KEPT, int(_KEPT_SHARE * limited_to))
     with suppress(OSError, AttributeError):  # musl has no mallopt
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_TRIM_THRESHOLD, kept)
-        mallopt(_M_MMAP_THRESHOLD, _MAPPED_FROM)
+        tunables = environ.get("GLIBC_TUNABLES", "")
+        for parameter, value in ((_M_TRIM_THRESHOLD, kept), (_M_MMAP_THRESHOLD, _MAPPED_FROM)):
+            variable, tunable = _SET_BY[parameter]
+            if variable not in environ and f"{tunable}=" not in tunables:
+                mallopt(parameter, value)
 
 
 def limit(n_bytes: int) -> None:

@@ -61,6 +61,17 @@ def test_the_new_promotion_has_the_options_of_the_one_that_is_shown_and_no_test(
     assert line.startswith("sweeper promote s --trial 3 --trial 5 --seeds 6 --prefer small --again   #")
 
 
+@pytest.mark.parametrize(
+    ("recorded", "kept"),
+    [({}, "--top=9 --prefer fast"), ({"top": 2}, "--prefer fast --top 2"), ({"seeds": 1}, "--top=9 --prefer fast")],
+)
+def test_typed_options_stay_where_an_older_sweeper_has_not_recorded_them(following, recorded, kept):
+    [line] = [
+        line for line in following("--top=9", "--prefer", "fast", "--seeds", "2", options=recorded) if "more" in line
+    ]
+    assert line.startswith(f"sweeper promote s {kept} --seeds 6 --again   #")
+
+
 def test_after_a_test_more_seeds_are_said_to_leave_the_test_part_alone(following):
     entrants = [entrant(3), entrant(0, finalist={"is_baseline": True})]
     tested = comparison(part="test", **UNDECIDED)

@@ -423,12 +423,22 @@ def test_stop_beside_a_lack_of_memory_ends_the_command(commands):
 
 
 def test_out_of_memory_twice_ends_them_all(commands):
-    said = r"seed 1 failed: out of memory twice, .*: CUDA out of memory; .* the same command goes on; see worker-0\.log"
+    # Fewer --jobs would not help: no other training was beside it.
+    said = "seed 1 failed: out of memory twice, .*: CUDA out of memory; with more free memory, the same command goes on"
     with pytest.raises(SweeperError, match=said):
         commands.run(at(1, 2, OUT_OF_MEMORY, OUT_OF_MEMORY))
     assert commands.trained == [1, 1]
     assert commands.states(1)[-1][0] == "failed"
     assert commands.pool.closed
+
+
+def test_fewer_jobs_are_advised_where_others_train_beside_the_one_that_lacks_memory(commands):
+    def script(job, epoch):
+        # The others wait in their first epoch.
+        return OUT_OF_MEMORY if job.seed == 1 else None
+
+    with pytest.raises(SweeperError, match="with more free memory or fewer --jobs, the same command goes on; see"):
+        commands.run(script, n_workers=2)
 
 
 def test_every_training_has_its_own_second_try(commands):

@@ -224,7 +224,7 @@ def freed() -> int:
     return (before - memory._status("VmRSS")) // MIB
 
 assert freed() > 150  # malloc by itself maps requests of this size, until the first is freed
-memory.keep_freed(None)
+memory.keep_freed(None, {})
 freed()
 assert freed() < 20
 high = memory._status("VmRSS")
@@ -244,8 +244,28 @@ def test_freed_memory_is_kept_for_the_next_step_until_it_is_given_back():
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no mallopt")
 @pytest.mark.parametrize(("limit", "kept"), [(None, 512 * MIB), (16 * 512 * MIB, 512 * MIB), (1600 * MIB, 100 * MIB)])
 def test_little_memory_is_kept_under_a_limit(monkeypatch, limit, kept):
+    assert _asked_of_malloc(monkeypatch, limit, {}) == {-1: kept, -3: 32 * MIB}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no mallopt")
+@pytest.mark.parametrize(
+    ("environ", "ours"),
+    [
+        ({"MALLOC_TRIM_THRESHOLD_": "131072"}, {-3}),
+        ({"MALLOC_MMAP_THRESHOLD_": "65536"}, {-1}),
+        ({"GLIBC_TUNABLES": "glibc.malloc.check=3:glibc.malloc.trim_threshold=128"}, {-3}),
+        ({"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=128:glibc.malloc.trim_threshold=128"}, set()),
+        ({"GLIBC_TUNABLES": "glibc.malloc.check=3", "MALLOC_ARENA_MAX": "1"}, {-1, -3}),
+    ],
+)
+def test_what_the_user_has_set_of_malloc_stays(monkeypatch, environ, ours):
+    assert set(_asked_of_malloc(monkeypatch, None, environ)) == ours
+
+
+def _asked_of_malloc(monkeypatch, limit, environ):
+    """The parameters that keep_freed sets, by number."""
     asked = {}
     libc = SimpleNamespace(mallopt=lambda parameter, value: asked.update({parameter: value}))
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: libc)
-    memory.keep_freed(limit)
-    assert asked == {-1: kept, -3: 32 * MIB}
+    memory.keep_freed(limit, environ)
+    return asked

@@ -113,7 +113,7 @@ def work(connections: Sequence[Connection], setup: WorkerSetup, device_name: str
     if setup.memory is not None:
         memory.limit(setup.memory)
     if device_name == "cpu":
-        memory.keep_freed(setup.memory)
+        memory.keep_freed(setup.memory, os.environ)
     os.environ |= arithmetic.ENVIRONMENT
     for name, value in arithmetic.DEFAULTS.items():
         os.environ.setdefault(name, value)
