@@ -148,7 +148,7 @@ def allocators(rounds: int, preload: Sequence[str]) -> None:
 def one() -> None:
     """The times of the step as it is, in this process, as JSON."""
     if OWN_THRESHOLDS not in os.environ:
-        memory.keep_freed(None)
+        memory.keep_freed(None, os.environ)
     found = {}
     for net in nets():
         way = WAYS[AS_IT_IS].make(net)
@@ -165,7 +165,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     if OWN_THRESHOLDS not in os.environ:
-        memory.keep_freed(None)  # as a worker does
+        memory.keep_freed(None, os.environ)  # as a worker does
     if options.mode == "one":
         one()
         return

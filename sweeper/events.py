@@ -14,7 +14,7 @@ class State(StrEnum):
 
     Only a trial can be waiting (enqueued), duplicate (given another trial's result; not counted), or a warm start (a
     score of another study, for the sampler only; neither ranked nor counted). Only a run can be
-    interrupted: its trial stays running, and the next command resumes it.
+    interrupted: its trial stays running, although people see it as interrupted, and the next command resumes it.
     """
 
     COMPLETE = auto()

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,9 +54,10 @@ def trials(
     """Show the trials of STUDY (the latest, if not given), one a line, with what differs between them.
 
     Columns that do not fit the terminal are left out and named. In a pipe or file nothing is left out, unless the
-    variable COLUMNS gives a width. --trial N shows all of one trial: its configuration and what in it differs from the
-    baseline, its scores by epoch or training, its size, time, device and seed, its runs in MLflow, and which weights
-    and artifacts they have.
+    variable COLUMNS gives a width. A trial that no process trains any more is interrupted: the command that resumes the
+    study goes on with it. --json and --csv call it running, as Optuna does. --trial N shows all of one trial: its
+    configuration and what in it differs from the baseline, its scores by epoch or training, its size, time, device and
+    seed, its runs in MLflow, and which weights and artifacts they have.
 
     \b
     Example:
@@ -68,7 +70,7 @@ def trials(
         raise UsageError("--trial shows one trial: leave out --csv, --sort and --top, which belong to the list")
     from sweeper.studies import trial_records
     from sweeper.studies.attributes import spec_of
-    from sweeper.studies.queries import find_study, trial_as_dict
+    from sweeper.studies.queries import as_shown, find_study, trial_as_dict
     from sweeper.studies.trial_list import ordered
 
     where = resolve_store(store)
@@ -96,7 +98,7 @@ def trials(
 
         of = f"{len(listed)} of " * (len(listed) < len(records))
         click.echo(f"{found.study_name}: {of}{len(records)} trials")
-        for line in trial_lines(listed, metric, output_width()):
+        for line in trial_lines(as_shown(where, found, listed), metric, output_width()):
             click.echo(line)
         for beneath in filter(None, (reference(metric, constant_of(found)), told(found))):
             click.echo(beneath)
@@ -106,12 +108,14 @@ def _show_one(store: "Store", study: str | None, number: int, *, as_json: bool) 
     from sweeper.cli.trial_details import detail_lines
     from sweeper.display.console import output_width
     from sweeper.runs.trial_details import of
+    from sweeper.studies.queries import as_shown, find_study
 
     details = of(store, study, number)
     if as_json:
         click.echo(json.dumps(details.as_json()))
         return
-    for line in detail_lines(details, output_width()):
+    [record] = as_shown(store, find_study(store, details.study_name), [details.record])
+    for line in detail_lines(replace(details, record=record), output_width()):
         click.echo(line)
     if details.record.configuration is None or details.record.state == State.WARM_START:
         return  # there is nothing to train again

@@ -1,8 +1,8 @@
 """Reads studies and trials from the storage, without changing them."""
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import optuna
@@ -142,6 +142,18 @@ def state_without_owner(study: optuna.Study) -> str:
     if ended == lifecycle.DELETING:
         return "deleting"
     return "finished" if ended in lifecycle.DONE else "stopped"
+
+
+def as_shown(store: Store, study: optuna.Study, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The study's trials as people see them: a running trial that no search works on is interrupted.
+
+    Takes as long as `owner_of` if a trial is running.
+    """
+    if not any(trial.state == State.RUNNING for trial in trials):
+        return list(trials)
+    if owner_of(store, study) is not None and not store.work_on(study.study_name):
+        return list(trials)
+    return [replace(t, state=State.INTERRUPTED) if t.state == State.RUNNING else t for t in trials]
 
 
 def trial_as_dict(trial: TrialRecord) -> dict[str, Any]:

@@ -37,6 +37,19 @@ def test_dead_study_is_told_from_a_stopped_one_and_comes_with_its_command(workpl
     assert next(s["state"] for s in studies if s["study_name"] == "killed") == "dead"
 
 
+def test_trial_of_a_dead_process_is_interrupted_in_words_and_running_for_programs(workplace, killed):  # noqa: F811
+    store = StoreOptions(workplace.store).resolve({})
+
+    def state(*options):
+        shown = workplace.run("trials", "killed", "--store", workplace.store, *options).stdout
+        return ["interrupted" in shown, "running" in shown]
+
+    assert state() == state("--trial", 0) == [True, False]
+    assert state("--json") == state("--trial", 0, "--json") == state("--csv", "-") == [False, True]
+    with store.owning("killed"):
+        assert state() == state("--trial", 0) == [False, True]
+
+
 def test_study_that_ended_by_an_error_says_which(workplace, monkeypatch):  # noqa: F811
     def broken(*arguments, **options):
         raise OSError(28, "No space left on device")
