@@ -80,6 +80,18 @@ def _per_epoch(spec: StudySpec, timed: Sequence[TrialRecord], configuration: Con
     return median(found[min(found)])
 
 
+def announced(n_trainings: int, n_left: int, n_seconds: float | None, n_workers: int) -> str:
+    """The trainings, how many of them are left, and about how long those take if that is known, in words."""
+    words = f"{n_trainings:,} trainings"
+    if not n_left:
+        return f"{words}, all of them done before"
+    if n_left < n_trainings:
+        words += f", of which {n_left:,} {'is' if n_left == 1 else 'are'} left"
+    if n_seconds is None:
+        return words
+    return f"{words}, {in_words(n_seconds)} with {n_workers:,} worker" + "s" * (n_workers > 1)
+
+
 def in_words(n_seconds: float | None) -> str:
     """An estimate of time in words, no finer than it can be: "about 40 minutes"."""
     if n_seconds is None:

@@ -124,6 +124,13 @@ def take_over(jobs: PromotionJobs, trainings: Sequence[Training], listener: List
         listener(Note(f"The search has begun {taken} of these {len(trainings)} trainings; they go on from there"))
 
 
+def is_trained(jobs: PromotionJobs, training: Training) -> bool:
+    """Whether a training's network lies in the store, from an earlier promotion or from the search's workers."""
+    ahead = _folder(jobs.store, jobs.study_name, jobs.study_id).glob(f"*/{training.key}")
+    found = [training.job, *(replace(training.job, folder=folder) for folder in ahead)]
+    return any(checkpoint.holds(job.weights, job.identity) for job in found)
+
+
 def checkpoints(store: Store, study: optuna.Study) -> list[Path]:
     """The checkpoints of the trainings that no promotion has taken over."""
     return sorted(_folder(store, study.study_name, id_of(study)).glob("*/*/checkpoint.safetensors"))

@@ -1,10 +1,11 @@
 """Runs a promotion: fresh seeds, order, confirm, refit, register, and at most one test evaluation."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 
 import numpy as np
 import optuna
@@ -138,12 +139,19 @@ class _Promotion:
         )
         device_precision.check({f.configuration.train.precision for f in self.finalists}, execution)
         final.check_exports(self.finalists, self.training_set.input_shape, len(self.training_set.classes))
+        self.pool = np.sort(np.concatenate([split.train, split.validation, split.confirm]))
         self.refits = {f.trial: self.jobs.refit(f) for f in self.finalists}
         if request.options.test and len(self.finalists) == 1 and request.options.n_asked > 1:
             raise UsageError(study_data.nothing_to_compare(request.store, study, self.finalists[0]))
+        self.fresh = {
+            f.trial: [self.jobs.fresh_seed(f, number) for number in range(1, 2 * request.options.seeds + 1)]
+            for f in self.finalists
+        }
         self.dropped: list[str] = []
         if before is None:
-            for text in study_data.notes(study, trials, self.finalists, request.options, execution.kind):
+            trainings = [*chain(*self.fresh.values()), *self.refits.values()]
+            announced = study_data.announced(self.jobs, trials, trainings, len(self.pool) / len(split.train))
+            for text in study_data.notes(study, trials, self.finalists, request.options, execution.kind, announced):
                 listener(Note(text))
         self.registry = Registry(request.store)
         self.model_name = self.registry.name_of(self.study_name, self.study_id, training_set.sha256)
@@ -166,12 +174,9 @@ class _Promotion:
 
     def run(self, ledger: Ledger, *, moves_alias: bool) -> PromotionOutcome | None:
         """Runs all steps. Returns None if a stop was requested."""
-        seeds = self.request.options.seeds
-        fresh = {
-            f.trial: [self.jobs.fresh_seed(f, number) for number in range(1, 2 * seeds + 1)] for f in self.finalists
-        }
+        seeds, fresh = self.request.options.seeds, self.fresh
         if self.request.options.test:
-            self._refuse_begun(ledger, fresh)
+            self._refuse_begun(ledger)
         # Seed by seed, so that a failure of any finalist shows early.
         by_seed = [training for same_seed in zip(*fresh.values(), strict=True) for training in same_seed]
         if not self._train(by_seed, "fresh seeds", self.split.train, self.split.validation):
@@ -189,8 +194,7 @@ class _Promotion:
         unused = {f.trial: self.jobs.predictions(fresh[f.trial][seeds:], estimated_on) for f in order}
 
         refits = {f.trial: self.refits[f.trial] for f in order}
-        everything = np.sort(np.concatenate([self.split.train, self.split.validation, self.split.confirm]))
-        if not self._train(list(refits.values()), "refits on all images", everything, everything[:0]):
+        if not self._train(list(refits.values()), "refits on all images", self.pool, self.pool[:0]):
             return None
         order = [f for f in order if self._has_results(f, [refits[f.trial]])]
         self._require_eligible(order)
@@ -292,14 +296,14 @@ class _Promotion:
                 f"{order[0].name} is over a limit of the search ({limits}), and no other finalist is left"
             )
 
-    def _refuse_begun(self, ledger: Ledger, fresh: Mapping[int, Sequence[Training]]) -> None:
+    def _refuse_begun(self, ledger: Ledger) -> None:
         """Refuses before anything is trained if a test evaluation was begun, and not of the final of this command.
 
         All trainings of that final were done, so the final is another one if one of this command's is not.
         """
         trainings = []
         for finalist in self.finalists:
-            seeds = fresh[finalist.trial]
+            seeds = self.fresh[finalist.trial]
             if State.PRUNED not in [self.tracker.state(training.run) for training in seeds]:  # else it was dropped
                 trainings += [*seeds, self.refits[finalist.trial]]
         networks = [refit.key for refit in self.refits.values()]

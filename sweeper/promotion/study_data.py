@@ -10,9 +10,13 @@ from sweeper.data.training_set import TrainingSet, load_training_set
 from sweeper.errors import SweeperError
 from sweeper.evaluation.constant import Constant, best_constant
 from sweeper.events import Listener, Note
+from sweeper.promotion import cost, head_start
+from sweeper.promotion.cost import Planned
 from sweeper.promotion.finalists import Finalist, distinct
+from sweeper.promotion.jobs import PromotionJobs
 from sweeper.promotion.options import PromotionOptions
 from sweeper.runs import pretrained_weights
+from sweeper.runs.batch import Training
 from sweeper.runs.study_splits import splits_of
 from sweeper.store.layout import Store
 from sweeper.studies import lifecycle, trial_records
@@ -69,14 +73,15 @@ def notes(
     finalists: Sequence[Finalist],
     options: PromotionOptions,
     device: str,
+    trainings: str,
 ) -> Iterator[str]:
-    """Notes for the user before the promotion starts."""
+    """Notes for the user before the promotion starts; `trainings` says how many there are, and for how long."""
     spec, seeds = spec_of(study), options.seeds
     names = ", ".join(f.name for f in finalists)
     fresh = f"{seeds} fresh seed" + "s" * (seeds > 1)
     yield (
         f"Study {study.study_name}: {names}; each is trained with {fresh} for the order and {seeds} for the estimate, "
-        f"then refitted on all the study's images: {len(finalists) * (2 * seeds + 1):,} trainings"
+        f"then refitted on all the study's images: {trainings}"
     )
     n_found = len(distinct(trials, spec.metric))
     if not options.trials and n_found < options.top:
@@ -90,6 +95,23 @@ def notes(
         yield "Refits have no validation part, so `patience` cannot end them early"
     if device != spec.device:
         yield f"The search ran on {spec.device}, the promotion runs on {device}"
+
+
+def announced(
+    jobs: PromotionJobs, trials: Sequence[TrialRecord], trainings: Sequence[Training], refit_size: float
+) -> str:
+    """The trainings in words, with the time that the search's own times per epoch make likely.
+
+    A refit has `refit_size` times the images of another training.
+    """
+    left = [training for training in trainings if not head_start.is_trained(jobs, training)]
+    planned = [
+        Planned(one.job.configuration, one.job.epochs, size=refit_size if one.tags["sweeper.part"] == "pool" else 1.0)
+        for one in left
+    ]
+    workers = len(jobs.execution.workers)
+    n_seconds = cost.seconds(jobs.spec, trials, planned, workers)
+    return cost.announced(len(trainings), len(left), n_seconds, workers)
 
 
 def nothing_to_compare(store: Store, study: optuna.Study, finalist: Finalist) -> str:

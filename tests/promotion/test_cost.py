@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from sweeper.config import Protocol
-from sweeper.promotion.cost import Planned, in_words, of_promotion, seconds
+from sweeper.promotion.cost import Planned, announced, in_words, of_promotion, seconds
 from tests.promotion.test_finalists import BASELINE, baseline_record, configuration, record, spec
 
 # Trials of two epochs each: an epoch takes 5 s for the baseline, 10 s for trial 1, and 20 s for the wide trial 2.
@@ -62,6 +62,20 @@ def test_a_promotion_trains_the_best_and_the_baseline_with_fresh_seeds_and_on_al
 
 def test_a_promotion_of_no_trial_takes_no_known_time():
     assert of_promotion(spec(), [record(1, 0.7, feasible=False, seconds=1.0)], top=2, seeds=3, workers=1) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((14, 14, 720, 2), "14 trainings, about 12 minutes with 2 workers"),
+        ((14, 5, 20, 1), "14 trainings, of which 5 are left, less than a minute with 1 worker"),
+        ((14, 1, None, 1), "14 trainings, of which 1 is left"),
+        ((14, 14, None, 2), "14 trainings"),
+        ((2_100, 0, None, 2), "2,100 trainings, all of them done before"),
+    ],
+)
+def test_trainings_are_announced_with_their_time_if_it_is_known(arguments, words):
+    assert announced(*arguments) == words
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,8 @@ def test_the_metric_of_the_search_decides_everything_in_the_promotion(workplace,
     result = workplace.promote(study, "--top", 1, "--seeds", 2, "--test")
     shown, outcome = result.stdout, workplace.promoted(study, "--top", 1, "--seeds", 2)
     # Two seeds for the order, two for the estimate, and a refit.
-    assert f"refitted on all the study's images: {5 * len(outcome['finalists'])} trainings\n" in result.stderr
+    assert f"refitted on all the study's images: {5 * len(outcome['finalists'])} trainings, " in result.stderr
+    assert " trainings, less than a minute with 1 worker\n" in result.stderr
     assert outcome["metric"] == metric
     means = [finalist["validation"]["mean"] for finalist in outcome["finalists"]]
     assert means == sorted(means, reverse=metric != "loss")
@@ -460,6 +461,7 @@ def test_stop_saves_what_is_done_and_names_the_command_that_goes_on(workplace, m
     assert versions_of(workplace, "stopped") == {}
     gone_on = workplace.promote("stopped", "--top", 1, "--seeds", 1)
     assert "resumes after epoch 1" in gone_on.stderr
+    assert ": 6 trainings, less than a minute with 1 worker\n" in gone_on.stderr
     assert len(versions_of(workplace, "stopped")) == 2
 
 
