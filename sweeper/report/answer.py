@@ -98,24 +98,37 @@ def _promoted(
 def _facts(
     outcome: PromotionOutcome, champion: Entrant, latency: float | None, *, test_flip: bool
 ) -> list[tuple[str, str]]:
-    metric, confirm = outcome.metric, champion.confirm
     version = f"{outcome.model_name}, version {champion.version}"
     if outcome.registered_champion == champion.version:
         version += ", the registered champion"
     rows = [("Champion", f"trial {champion.trial}" + " (the baseline)" * champion.is_baseline), ("Model", version)]
-    if champion.test and metric in champion.test:
-        value = with_interval(metric, champion.test[metric], *finalists.test_bounds(metric, champion.test))
-        rows.append((f"{LABELS[metric].capitalize()} on {champion.test['n']:,} test images", value))
-    else:
+    measured = _measured(outcome.metric, champion)
+    if "test" not in measured:
         rows.append(("Test images", "not looked at with this champion"))
-    if estimate := with_interval(metric, confirm[metric], confirm["low"], confirm["high"], 1):
-        rows.append((f"{LABELS[metric].capitalize()} on confirm images", estimate))
+    rows += [(f"{name[0].upper()}{name[1:]}", value) for name, value in measured.values()]
+    baseline = next((entrant for entrant in outcome.entrants[1:] if entrant.is_baseline), None)
+    beside = {} if baseline is None else _measured(outcome.metric, baseline)
+    # On the best images on which both were measured.
+    if part := next((part for part in measured if part in beside), None):
+        name, value = beside[part]
+        rows.append((f"The baseline's {name}", value))
     rows.append(("Parameters", count(champion.n_parameters)))
     passes = "; a prediction takes two such passes (test flip)" * test_flip
     rows.append(("Multiply-adds an image", count(champion.n_multiply_adds) + passes))
     if latency is not None:
         rows.append((f"Latency, {DESCRIBED}", f"{latency:.2f} ms{passes}"))
     return rows
+
+
+def _measured(metric: str, entrant: Entrant) -> dict[str, tuple[str, str]]:
+    """What an entrant scores on the test and the confirm images, by part: the name and the value, in words."""
+    found, confirm = {}, entrant.confirm
+    if entrant.test and metric in entrant.test:
+        value = with_interval(metric, entrant.test[metric], *finalists.test_bounds(metric, entrant.test))
+        found["test"] = (f"{LABELS[metric]} on {entrant.test['n']:,} test images", value)
+    if estimate := with_interval(metric, confirm[metric], confirm["low"], confirm["high"], 1):
+        found["confirm"] = (f"{LABELS[metric]} on confirm images", estimate)
+    return found
 
 
 def _milliseconds(subject: Subject, entrant: Entrant, networks: NetworkInput | None) -> float | None:

@@ -92,6 +92,35 @@ def test_a_promotion_is_told_by_its_sentence_its_figures_and_its_finalists():
     assert any("cat taken for dog 7 times." in text for text in texts)
 
 
+def facts(**changes):
+    """The figures at the head of a promoted study's section, by name."""
+    (found, *_) = (block for block in promoted(**changes).blocks if isinstance(block, Facts))
+    return dict(found.rows)
+
+
+def test_the_baselines_figure_stands_beside_that_of_the_champion_on_the_same_images():
+    tested = TESTED | {"confusions": []}
+    baseline = entrant(
+        0,
+        alias=None,
+        version="8",
+        test=tested | {"accuracy": 0.85, "low": 0.8, "high": 0.9},
+        finalist={"is_baseline": True},
+    )
+    shown = facts(entrants=[entrant(test=tested), baseline])
+    assert shown["The baseline's accuracy on 100 test images"] == "85.00 % [80.00, 90.00]"
+    untested = replace(baseline, test=None)
+    for champion in (entrant(test=tested), entrant(test=None)):
+        shown = facts(entrants=[champion, untested])
+        assert shown["The baseline's accuracy on confirm images"] == shown["Accuracy on confirm images"]
+
+
+def test_a_champion_that_is_the_baseline_or_has_none_beside_it_has_its_figure_once():
+    alone = entrant(0, test=None, finalist={"is_baseline": True})
+    for entrants in ([alone], [alone, entrant(3, alias="challenger", test=None)], [entrant(3, test=None)]):
+        assert not [name for name in facts(entrants=entrants) if "aseline's" in name]
+
+
 @pytest.mark.parametrize("test_flip", [True, False])
 def test_costs_of_a_study_with_a_test_flip_are_told_to_be_of_one_pass(monkeypatch, test_flip):
     monkeypatch.setattr(answer, "milliseconds", lambda model, shape, n_classes: 0.5)
