@@ -144,11 +144,13 @@ def finalists_table(outcome: "PromotionOutcome") -> Table:
         f"{amount(metric, constant.score)} on {part} images ({constant.class_name})"
         for part, constant in outcome.constants.items()
     )
+    several = any(entrant.validation["sd"] is not None for entrant in outcome.entrants)
+    explained = f"Validation: mean{' +- standard deviation' * several} (number of fresh seeds)"
     does = "Always saying the largest class" if is_share(metric) else "Predicting the class shares for every image"
     table = Table(
         title=f"{outcome.model_name}: finalists, {label} in {scale(metric)}",
         title_justify="left",
-        caption=f"{does}: {label} {caption}" if caption else None,
+        caption=f"{explained}\n{does}: {label} {caption}" if caption else explained,
         caption_justify="left",
     )
     # With these minimum widths, lines break only at spaces, and the table fits a terminal of 80 columns.

@@ -7,13 +7,13 @@ from typing import Any
 
 from matplotlib.figure import Figure
 from mlflow.entities import Metric
-from mlflow.utils.mlflow_tags import MLFLOW_USER
 
 from sweeper.events import State
 from sweeper.store.layout import Store
 from sweeper.tracking.client import connect, params_of, reaching, search_runs, tags_of
 from sweeper.tracking.names import experiment_of
 from sweeper.tracking.places import check_run
+from sweeper.tracking.user import user_tag
 
 KIND = "data"
 SUMMARY = "summary.json"
@@ -48,7 +48,7 @@ def log_data_set(
         if found:
             run_id = str(found[0].info.run_id)
         else:
-            identity = {"sweeper.kind": KIND, "sweeper.data_content": content, MLFLOW_USER: "sweeper"}
+            identity = {"sweeper.kind": KIND, "sweeper.data_content": content, **user_tag()}
             run_id = str(check_run(client.create_run(experiment, run_name=f"{name} data", tags=identity)).info.run_id)
         now = int(time.time() * 1000)
         batch = [Metric(metric, value, now, 0) for metric, value in metrics.items()]

@@ -8,7 +8,7 @@ from typing import Any
 
 from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_USER
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweeper.events import State
@@ -16,6 +16,7 @@ from sweeper.plots import Plot
 from sweeper.store.layout import Store
 from sweeper.tracking.client import ROOT, reaching, tags_of
 from sweeper.tracking.places import check_experiment, check_run
+from sweeper.tracking.user import user_tag
 from sweeper.tracking.weights import run_of
 
 KIND = "evaluation"
@@ -45,7 +46,7 @@ def log(
         check_experiment(client.get_experiment(experiment), store)
         # Below the study's or promotion's run, like all that is deleted with it.
         above = {MLFLOW_PARENT_RUN_ID: run_id, ROOT: model.data.tags.get(ROOT, run_id)}
-        identity = {**above, "sweeper.kind": KIND, MLFLOW_USER: "sweeper", "sweeper.state": State.RUNNING}
+        identity = {**above, "sweeper.kind": KIND, **user_tag(), "sweeper.state": State.RUNNING}
         made = check_run(client.create_run(experiment, tags={**tags, **identity}, run_name=name)).info.run_id
         try:
             for file, text in {**texts, RESULT: json.dumps(result, indent=2)}.items():

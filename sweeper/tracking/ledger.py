@@ -16,7 +16,6 @@ from typing import Any
 import mlflow
 from matplotlib.figure import Figure
 from mlflow.entities import Metric, Run, ViewType
-from mlflow.utils.mlflow_tags import MLFLOW_USER
 
 from sweeper.errors import SweeperError
 from sweeper.events import State
@@ -26,6 +25,7 @@ from sweeper.store.stored_values import from_text
 from sweeper.tracking import ledger_file
 from sweeper.tracking.client import check_database, connect, experiment_id, public_uri, reaching, search_runs
 from sweeper.tracking.places import check_run
+from sweeper.tracking.user import user_tag
 
 EXPERIMENT = "sweeper-ledger"
 RESULT = "result.json"
@@ -155,7 +155,7 @@ class Ledger:
             "sweeper.command": command,
             "sweeper.time": now,
             "sweeper.state": "open",
-            MLFLOW_USER: "sweeper",
+            **user_tag(),
         }
         with reaching(self._uri):
             experiment = experiment_id(self._client, EXPERIMENT, self._store)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, LifecycleStage, Run, ViewType
 from mlflow.exceptions import MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_USER
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from sweeper.store.layout import Store
 from sweeper.tracking.client import ROOT, search_runs
@@ -15,6 +15,7 @@ from sweeper.tracking.deletions import ABSENT
 from sweeper.tracking.names import experiments_of
 from sweeper.tracking.outbox import Target
 from sweeper.tracking.places import check_run
+from sweeper.tracking.user import user_tag
 
 # The kinds of runs that stand below a study's own, and whose trainings have different configurations.
 UNDER_STUDY = ("promotion", "ablation")
@@ -57,7 +58,7 @@ class ParentRuns:
 
     def create(self, kind: str, experiment_id: str, study: str, name: str) -> ParentRun:
         """Creates the parent run; `name` is that of a training by itself."""
-        identity = {id_tag(kind): self._study_id, "sweeper.kind": kind, MLFLOW_USER: "sweeper"}
+        identity = {id_tag(kind): self._study_id, "sweeper.kind": kind, **user_tag()}
         if kind != "training":
             identity["sweeper.study"] = name = study
         if kind in UNDER_STUDY:

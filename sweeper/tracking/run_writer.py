@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, LifecycleStage, Metric, Run, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID, MLFLOW_USER
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID
 
 from sweeper.events import State
 from sweeper.plots import Plot
@@ -23,6 +23,7 @@ from sweeper.tracking.deletions import Deletion
 from sweeper.tracking.descriptions import DESCRIPTION, add_section
 from sweeper.tracking.outbox import Key, Target, Write
 from sweeper.tracking.places import check_run
+from sweeper.tracking.user import user_tag
 
 # MLflow's status for each state of a run, so that a search for the best finished run never finds a partial one. Its
 # interface has a red cross for KILLED as for FAILED, and a green check or a clock for the others, which would both be
@@ -135,7 +136,7 @@ class RunWriter:
             tag = _key_tag(target.kind)
             query = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent}' AND tags.`{tag}` = '{key}'"
             identity = {
-                MLFLOW_PARENT_RUN_ID: parent, ROOT: target.run_id, tag: str(key), MLFLOW_USER: "sweeper",
+                MLFLOW_PARENT_RUN_ID: parent, ROOT: target.run_id, tag: str(key), **user_tag(),
                 "sweeper.kind": CHILDREN[target.kind] if under is None else "training",
             }  # fmt: skip
             # A run is found if MLflow created it and the answer was lost.

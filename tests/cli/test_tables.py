@@ -110,6 +110,16 @@ def test_final_is_read_beside_always_saying_one_class(outcome, metric, told):
     assert f"confirm {'loss' if metric == 'loss' else 'accuracy'}" in text
 
 
+def test_what_stands_beside_a_validation_mean_is_explained_beneath(outcome):
+    explained = "Validation: mean +- standard deviation (number of fresh seeds)\n"
+    assert explained in shown(finalists_table(outcome), 160)
+    one = {"mean": 0.9, "sd": None, "n_seeds": 1, "seeds": [0.9]}
+    alone = replace(outcome, entrants=[replace(entrant, validation=one) for entrant in outcome.entrants])
+    text = shown(finalists_table(alone), 160)
+    assert "90.00 (1)" in text
+    assert "Validation: mean (number of fresh seeds)" in text
+
+
 def test_search_scores_of_another_metric_than_the_promotion_s_are_named(outcome):
     old = replace(outcome, search_scores="loss of probabilities taken as logits")
     heads = [" ".join(str(column.header).split()) for column in finalists_table(old).columns]

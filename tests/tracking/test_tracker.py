@@ -17,6 +17,7 @@ from sweeper.store.layout import StoreOptions
 from sweeper.tracking import outbox_worker, run_writer
 from sweeper.tracking.outbox import Outbox, Target
 from sweeper.tracking.tracker import Tracker, table
+from sweeper.tracking.user import user_tag
 from tests.commands.processes import DEADLINE, wait_for
 from tests.tracking.conftest import DATA
 
@@ -73,6 +74,7 @@ def test_study_and_trials_become_parent_and_children(store, client):
     child = client.get_run(tracker.child_run_id(0))
     assert child.info.status == "FINISHED"
     assert child.data.tags["mlflow.parentRunId"] == tracker.run_id
+    assert [run.data.tags["mlflow.user"] for run in (parent, child)] == list(user_tag().values()) * 2
     assert child.data.params == {"filters": "[6, 16]", "batch_norm": "true", "lr": "0.1"}
     history = client.get_metric_history(child.info.run_id, "validation_accuracy")
     assert [(m.step, m.value) for m in history] == [(1, 0.6), (2, 0.7)]

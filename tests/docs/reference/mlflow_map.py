@@ -71,7 +71,7 @@ TAGS = {
     "sweeper.rebuilt": "true, if sweeper sync --rebuild has made the run again",
     "mlflow.parentRunId": "the run above it",
     "mlflow.runName": "the run's name",
-    "mlflow.user": "sweeper",
+    "mlflow.user": "who has run it: the user of MLflow's server, or the login name",
     "mlflow.note.content": "a description, with the result and the next commands",
     "mlflow.source.git.commit": "the commit of sweeper's own checkout",
 }
