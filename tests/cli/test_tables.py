@@ -111,7 +111,7 @@ def test_final_is_read_beside_always_saying_one_class(outcome, metric, told):
 
 
 def test_what_stands_beside_a_validation_mean_is_explained_beneath(outcome):
-    explained = "Validation: mean +- standard deviation (number of fresh seeds)\n"
+    explained = "Validation: mean +- standard deviation (number of fresh seeds)"
     assert explained in shown(finalists_table(outcome), 160)
     one = {"mean": 0.9, "sd": None, "n_seeds": 1, "seeds": [0.9]}
     alone = replace(outcome, entrants=[replace(entrant, validation=one) for entrant in outcome.entrants])
