@@ -1,11 +1,8 @@
-"""Metrics of a classifier's predictions beyond plain accuracy, such as F1, cross-entropy and confusions.
-
-The values are scikit-learn's, to the last bit. Each worker imports this module, and scikit-learn would take it as long
-as torch does.
-"""
+"""Metrics of a classifier's predictions beyond plain accuracy, such as F1, cross-entropy and confusions."""
 
 import numpy as np
 import numpy.typing as npt
+import sklearn.metrics
 from scipy.special import log_softmax
 
 # The metrics of an epoch that learning curves show.
@@ -30,14 +27,11 @@ def macro_precision_recall_f1(
     the mean of the classes' F1, not the F1 of the mean precision and recall.
     Raises ValueError for an index outside [0, n_classes), for no images, and for unequal lengths.
     """
-    right, of_class, predicted = _counts(confusion_matrix(labels, predictions, n_classes))
-    there = of_class + predicted > 0
-    shares = [
-        _shares(count[there], total[there], of_nothing=0.0)
-        for count, total in ((right, predicted), (right, of_class), (2 * right, of_class + predicted))
-    ]
-    precision, recall, f1 = (float(share.mean()) for share in shares)
-    return precision, recall, f1
+    labels, predictions = _class_indices(labels, predictions, n_classes)
+    precision, recall, f1, _ = sklearn.metrics.precision_recall_fscore_support(
+        labels, predictions, labels=np.union1d(labels, predictions), average="macro", zero_division=0
+    )
+    return float(precision), float(recall), float(f1)
 
 
 def thresholded_precision_recall(
@@ -51,9 +45,11 @@ def thresholded_precision_recall(
     Raises ValueError as `cross_entropy` does.
     """
     labels, probabilities = _scored(labels, probabilities, "probabilities")
-    predicted = probabilities > threshold
-    n_predicted, n_right = int(predicted.sum()), int(predicted[np.arange(len(labels)), labels].sum())
-    return n_right / n_predicted if n_predicted else float("nan"), n_right / len(labels)
+    present = np.arange(probabilities.shape[1]) == labels[:, None]
+    precision, recall, _, _ = sklearn.metrics.precision_recall_fscore_support(
+        present.ravel(), (probabilities > threshold).ravel(), average="binary", zero_division=np.nan
+    )
+    return float(precision), float(recall)
 
 
 def per_class_accuracy(labels: npt.ArrayLike, predictions: npt.ArrayLike, n_classes: int) -> npt.NDArray[np.float64]:
@@ -61,8 +57,11 @@ def per_class_accuracy(labels: npt.ArrayLike, predictions: npt.ArrayLike, n_clas
 
     Raises ValueError as `macro_f1` does.
     """
-    right, of_class, _ = _counts(confusion_matrix(labels, predictions, n_classes))
-    return _shares(right, of_class, of_nothing=np.nan)
+    labels, predictions = _class_indices(labels, predictions, n_classes)
+    shares: npt.NDArray[np.float64] = sklearn.metrics.recall_score(
+        labels, predictions, labels=np.arange(n_classes), average=None, zero_division=np.nan
+    )
+    return shares
 
 
 def balanced_accuracy(labels: npt.ArrayLike, predictions: npt.ArrayLike, n_classes: int) -> float:
@@ -88,10 +87,9 @@ def confusion_matrix(labels: npt.ArrayLike, predictions: npt.ArrayLike, n_classe
 
     Raises ValueError as `macro_f1` does.
     """
-    labels, predictions = _indices("labels", labels, n_classes), _indices("predictions", predictions, n_classes)
-    if len(labels) != len(predictions):
-        raise ValueError(f"there must be one prediction per label, got {len(labels)} labels and {len(predictions)}")
-    return np.bincount(labels * n_classes + predictions, minlength=n_classes**2).reshape(n_classes, n_classes)
+    labels, predictions = _class_indices(labels, predictions, n_classes)
+    counts: npt.NDArray[np.int64] = sklearn.metrics.confusion_matrix(labels, predictions, labels=np.arange(n_classes))
+    return counts
 
 
 def largest_confusions(matrix: npt.NDArray[np.int64], k: int = 3) -> list[tuple[int, int, int]]:
@@ -106,16 +104,10 @@ def largest_confusions(matrix: npt.NDArray[np.int64], k: int = 3) -> list[tuple[
     return [(int(i), int(j), int(errors[i, j])) for i, j in zip(rows, columns, strict=True) if errors[i, j] > 0]
 
 
-def _counts(
-    matrix: npt.NDArray[np.int64],
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Of each class, the images that are predicted right, that it has, and that are predicted to be of it."""
-    return matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
-
-
-def _shares(counts: npt.NDArray[np.int64], totals: npt.NDArray[np.int64], of_nothing: float) -> npt.NDArray[np.float64]:
-    """Each count as a share of its total; `of_nothing` where the total is 0."""
-    return np.divide(counts, totals, out=np.full(len(counts), of_nothing), where=totals > 0)
+def _class_indices(
+    labels: npt.ArrayLike, predictions: npt.ArrayLike, n_classes: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    return _indices("labels", labels, n_classes), _indices("predictions", predictions, n_classes)
 
 
 def _scored(
@@ -129,7 +121,7 @@ def _scored(
 
 
 def _indices(name: str, values: npt.ArrayLike, n_classes: int) -> npt.NDArray[np.int64]:
-    """The values as an array, checked: an index outside the range would be counted as another class's."""
+    """The values as an array, checked here because scikit-learn silently drops an index that is not in its list."""
     array = np.asarray(values)
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"{name} must have shape (n,) with n > 0, got {array.shape}")
@@ -137,4 +129,4 @@ def _indices(name: str, values: npt.ArrayLike, n_classes: int) -> npt.NDArray[np
     if outside.size:
         first = outside[0]
         raise ValueError(f"{name} must be in [0, {n_classes}), got {array[first]} (image {first})")
-    return array.astype(np.int64, copy=False)
+    return array

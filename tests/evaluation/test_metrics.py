@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import sklearn.metrics
 
 from sweeper.evaluation.metrics import (
     balanced_accuracy,
@@ -79,28 +78,6 @@ def test_cross_entropy_is_the_mean_surprise_in_nats():
 
 def test_cross_entropy_of_a_certain_mistake_is_finite():
     assert cross_entropy([0], np.array([[-1e4, 1e4]], dtype=np.float32)) == 2e4
-
-
-@pytest.mark.parametrize(("n_images", "n_classes", "n_there"), [(1, 3, 2), (40, 30, 20), (300, 10, 10), (300, 5, 1)])
-@pytest.mark.parametrize("kind", [np.int64, np.uint8])
-def test_values_are_those_of_scikit_learn_to_the_last_bit(n_images, n_classes, n_there, kind):
-    random = np.random.default_rng(n_images)
-    labels = random.integers(0, n_there, n_images).astype(kind)
-    predictions = np.where(random.random(n_images) < 0.6, labels, random.integers(0, n_classes, n_images)).astype(kind)
-    *macro, _ = sklearn.metrics.precision_recall_fscore_support(
-        labels, predictions, labels=np.union1d(labels, predictions), average="macro", zero_division=0
-    )
-    assert macro_precision_recall_f1(labels, predictions, n_classes) == tuple(macro)
-    every = np.arange(n_classes)
-    shares = sklearn.metrics.recall_score(labels, predictions, labels=every, average=None, zero_division=np.nan)
-    np.testing.assert_array_equal(per_class_accuracy(labels, predictions, n_classes), shares)
-    matrix = sklearn.metrics.confusion_matrix(labels, predictions, labels=every)
-    np.testing.assert_array_equal(confusion_matrix(labels, predictions, n_classes), matrix)
-    probabilities = random.dirichlet(np.full(n_classes, 0.2), n_images)
-    precision, recall, _, _ = sklearn.metrics.precision_recall_fscore_support(
-        (every == labels[:, None]).ravel(), (probabilities > 0.5).ravel(), average="binary", zero_division=np.nan
-    )
-    np.testing.assert_array_equal(thresholded_precision_recall(labels, probabilities), (precision, recall))
 
 
 def test_metrics_warn_of_nothing(recwarn):
