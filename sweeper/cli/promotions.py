@@ -48,14 +48,19 @@ def promotions(study: str | None, store: StoreOptions, as_json: bool) -> None:
 
 
 def _running(store: Store, study: str | None) -> list[str]:
-    """A line for each promotion that a process of this store runs now, of one study or (None) of all."""
+    """A line for each promotion that runs now, of one study or (None) of all, from this store or another."""
+    from sweeper.studies.ownership import owners_of, work_on
     from sweeper.studies.queries import studies_in
 
-    names = [found.study_name for found in studies_in(store)] if study is None else [study]
+    promoted = [
+        found
+        for found in studies_in(store)
+        if study in (None, found.study_name) and work_on(store, found) == "promotion"
+    ]
     return [
-        f"{name}: promotion running, {owner}; what it finds is shown here once it has ended"
-        for name in names
-        if store.work_on(name) == "promotion" and (owner := store.owner(name))
+        f"{found.study_name}: promotion running, {owner}; what it finds is shown here once it has ended"
+        for found, owner in zip(promoted, owners_of(store, promoted), strict=True)
+        if owner
     ]
 
 

@@ -32,15 +32,17 @@ def status(study: str | None, store: StoreOptions, as_json: bool) -> None:
     from sweeper.evaluation.constant import Constant
     from sweeper.studies import lost_runs
     from sweeper.studies.findings import reference
+    from sweeper.studies.ownership import work_on
     from sweeper.studies.queries import find_study, status_of
 
     where = resolve_store(store)
-    found = status_of(where, find_study(where, study))
+    of_study = find_study(where, study)
+    found = status_of(where, of_study)
     if as_json:
         click.echo(json.dumps({"schema_version": 1, **found}))
         return
     n, best, metric = found["n_trials"], found["best_trial"], found["metric"]
-    click.echo(f"{found['study_name']}: {_state(found, where.work_on(found['study_name']))}")
+    click.echo(f"{found['study_name']}: {_state(found, work_on(where, of_study))}")
     done = n["complete"] + n["pruned"] + n["infeasible"]
     click.echo(f"{counted(n)}; {done_of(done, found['trials'], 'trials')} done")
     for trial in found["running_trials"]:

@@ -39,7 +39,7 @@ def owned(
         stack.enter_context(store.owning(study.study_name, checked=True, work=kind))
         study = find_again(store, study.study_name, study_id)
         lifecycle.check_usable(study, store_arguments(store))
-        stack.enter_context(claimed(store, study, lambda text: listener(Note(text)), stop.check))
+        stack.enter_context(claimed(store, study, lambda text: listener(Note(text)), stop.check, work=kind))
         yield study
 
 

@@ -14,7 +14,7 @@ from sweeper.store.names import stored_name
 from sweeper.studies import lifecycle, trial_records
 from sweeper.studies.attributes import attributes_of, id_of, spec_in
 from sweeper.studies.findings import constant_of, findings
-from sweeper.studies.ownership import owner_of, owners_of
+from sweeper.studies.ownership import owner_of, owners_of, work_on
 from sweeper.studies.storage import open_existing_storage, study_names
 from sweeper.studies.trial_records import TrialRecord
 from sweeper.tracking.outbox import waiting
@@ -151,7 +151,7 @@ def as_shown(store: Store, study: optuna.Study, trials: Sequence[TrialRecord]) -
     """
     if not any(trial.state == State.RUNNING for trial in trials):
         return list(trials)
-    if owner_of(store, study) is not None and not store.work_on(study.study_name):
+    if owner_of(store, study) is not None and not work_on(store, study):
         return list(trials)
     return [replace(t, state=State.INTERRUPTED) if t.state == State.RUNNING else t for t in trials]
 

@@ -7,7 +7,14 @@ from sweeper.cli import main
 from sweeper.cli.notes import command_line
 from sweeper.store.layout import StoreOptions
 
-VARIABLES = ("SWEEPER_STORE", "OPTUNA_STORAGE", "MLFLOW_TRACKING_URI", "SWEEPER_DATA_DIR", "SWEEPER_ENGINE")
+VARIABLES = (
+    "SWEEPER_STORE",
+    "OPTUNA_STORAGE",
+    "MLFLOW_TRACKING_URI",
+    "SWEEPER_DATA_DIR",
+    "SWEEPER_ENGINE",
+    "RAY_ADDRESS",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +63,12 @@ def test_a_variable_is_repeated_only_for_a_command_with_its_option(monkeypatch, 
     assert typed(monkeypatch, "sweeper promote study") == "sweeper promote study --engine inline"
     assert typed(monkeypatch, "sweeper promote study --engine local") == "sweeper promote study --engine local"
     assert typed(monkeypatch, "sweeper evaluate model tiny") == "sweeper evaluate model tiny"
+
+
+def test_the_head_of_a_cluster_in_a_variable_is_not_repeated(monkeypatch, variables):
+    """The command may be typed when that head has ended, as in the next Slurm job."""
+    variables(SWEEPER_ENGINE="ray", RAY_ADDRESS="node7:24711")
+    assert typed(monkeypatch, "sweeper promote study") == "sweeper promote study --engine ray"
 
 
 @pytest.mark.parametrize("line", ["sweeper search tiny --store /x", "sweeper search tiny --store=/x"])

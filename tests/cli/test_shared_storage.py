@@ -1,6 +1,8 @@
 """Commands of two stores that share Optuna's storage."""
 
 import json
+import os
+import socket
 import time
 from dataclasses import asdict, replace
 from types import SimpleNamespace
@@ -10,6 +12,7 @@ import optuna
 import pytest
 
 from sweeper.errors import SweeperError
+from sweeper.promotion.owned import owned
 from sweeper.runs.stop import StopRequest
 from sweeper.store.layout import StoreOptions
 from sweeper.studies import ownership
@@ -42,6 +45,19 @@ def test_study_that_runs_from_another_store_is_running_and_names_that_store(work
     assert (status["state"], status["owner"]) == ("running", running[0])
     listed = json.loads(workplace.run("studies", "--json", *other).stdout)["studies"]
     assert {study["study_name"]: study["state"] for study in listed}["shared"] == "running"
+
+
+def test_promotion_that_runs_from_another_store_is_told_from_a_search(workplace, other):  # noqa: F811
+    store = StoreOptions(workplace.store).resolve({})
+    with owned(store, find_study(store, "shared"), "promotion", print, StopRequest()):
+        said = (
+            f"shared: promotion running, process {os.getpid()} on {socket.gethostname()}, with the store {store.root}"
+        )
+        assert workplace.run("status", "shared", *other).stdout.startswith(f"{said}\n")
+        line = f"{said}; what it finds is shown here once it has ended\n"
+        assert workplace.run("promotions", "shared", *other).stdout == line
+        assert workplace.run("promotions", *other).stdout.endswith(line)
+    assert "running" not in workplace.run("promotions", *other).stdout
 
 
 @pytest.mark.parametrize(
