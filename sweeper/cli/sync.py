@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from functools import partial
 
 import click
 
@@ -37,7 +38,7 @@ def sync(study: str | None, drop_deleted: bool, rebuild: bool, store: StoreOptio
       sweeper sync fashion_mnist-lenet5 --drop-deleted
       sweeper sync fashion_mnist-lenet5 --rebuild
     """
-    from sweeper.studies import lost_runs
+    from sweeper.studies import delivered_runs, lost_runs
     from sweeper.studies.queries import find_study
     from sweeper.tracking.sync import sync as deliver
     from sweeper.tracking.tracker import shortfall
@@ -53,7 +54,7 @@ def sync(study: str | None, drop_deleted: bool, rebuild: bool, store: StoreOptio
         note(f"{study} goes on without the runs of its {n_given_up} trials, which were deleted in MLflow for good")
     else:
         lost_runs.check(where, study)
-    results = deliver(where, study, note, drop_deleted=drop_deleted)
+    results = deliver(where, study, note, partial(delivered_runs.record, where), drop_deleted=drop_deleted)
     if study is not None and not results:
         find_study(where, study)  # raises if there is no such study; otherwise nothing waits
     if as_json:

@@ -25,6 +25,7 @@ from sweeper.runs.variant_result import VariantResult
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 from sweeper.studies import (
+    delivered_runs,
     lifecycle,
     lost_runs,
     network_input,
@@ -275,9 +276,6 @@ def _warm_start_tag(study: optuna.Study) -> dict[str, str]:
 
 def _with_run_ids(study: optuna.Study, tracker: Tracker) -> list[TrialRecord]:
     """Records the MLflow runs that were created only after their trials had ended; returns all trials."""
-    recorded = {trial.number: trial.run_id for trial in trial_records.records(study)}
-    known = {number: run_id for number in recorded if (run_id := tracker.child_run_id(number)) is not None}
-    new = {number: run_id for number, run_id in known.items() if run_id != recorded[number]}
-    if new:
-        trial_records.set_run_ids(study, new)
+    numbers = [trial.number for trial in trial_records.records(study)]
+    delivered_runs.add(study, {number: run_id for number in numbers if (run_id := tracker.child_run_id(number))})
     return trial_records.records(study)

@@ -1,7 +1,7 @@
 """Delivers the writes that earlier commands left in a store's outboxes."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
@@ -38,11 +38,23 @@ class Synced:
     dropped: int = 0
 
 
-def sync(store: Store, study: str | None, notify: Callable[[str], None], *, drop_deleted: bool = False) -> list[Synced]:
+# Records in a study, by name and id, the runs of its trials, by number.
+Record = Callable[[str, str, Mapping[int, str]], None]
+
+
+def sync(
+    store: Store,
+    study: str | None,
+    notify: Callable[[str], None],
+    record: Record = lambda study, study_id, run_ids: None,
+    *,
+    drop_deleted: bool = False,
+) -> list[Synced]:
     """Delivers the waiting writes of one study or (None) of all; skips running studies, which deliver their own.
 
-    With `drop_deleted`, the writes of runs that were deleted in MLflow are given up, and so are the local files that
-    wait for them; the studies go on without these runs.
+    `record` gets the runs of each study's trials; if it raises SweeperError, `notify` gets the reason. With
+    `drop_deleted`, the writes of runs that were deleted in MLflow are given up, and so are the local files that wait
+    for them; the studies go on without these runs.
     """
     if store.outboxes.exists():
         store.check_links()
@@ -61,7 +73,7 @@ def sync(store: Store, study: str | None, notify: Callable[[str], None], *, drop
                 notify(f"{name} is being run: its own process delivers its writes")
                 continue
             with store.owning(name, checked=True):
-                result = _deliver(store, name, kind, path, notify, drop_deleted=drop_deleted)
+                result = _deliver(store, name, kind, path, notify, record, drop_deleted=drop_deleted)
         except SweeperError as error:
             result = Synced(name, kind, 0, [], str(error))
         if result.delivered or result.undelivered or result.error or result.dropped:
@@ -70,7 +82,14 @@ def sync(store: Store, study: str | None, notify: Callable[[str], None], *, drop
 
 
 def _deliver(
-    store: Store, study: str, kind: str, path: Path, notify: Callable[[str], None], *, drop_deleted: bool
+    store: Store,
+    study: str,
+    kind: str,
+    path: Path,
+    notify: Callable[[str], None],
+    record: Record,
+    *,
+    drop_deleted: bool,
 ) -> Synced:
     outbox = Outbox(path)
     try:
@@ -99,5 +118,12 @@ def _deliver(
     # `sync` has nothing else to do: it waits as long as MLflow accepts writes.
     worker = OutboxWorker(client, store, outbox, run_ids, notify, drop_deleted=drop_deleted)
     undelivered = worker.close(Patience(outbox_worker.CLOSING_SECONDS, inf))
+    if kind == "study":
+        try:
+            record(
+                study, target.study_id, {key: run_id for key, run_id in worker.run_ids.items() if isinstance(key, int)}
+            )
+        except SweeperError as error:
+            notify(f"{study}: the study does not know its new runs in MLflow yet: {error}")
     n_delivered = waiting - len(undelivered) - worker.n_dropped
     return Synced(study, kind, n_delivered, undelivered, dropped=worker.n_dropped)
