@@ -1,4 +1,4 @@
-"""Times, sizes and numbers as people write them. Every function raises ValueError with the rule and the value."""
+"""Times, sizes and numbers as people write them. What reads a text raises ValueError with the rule and the value."""
 
 import re
 
@@ -36,3 +36,9 @@ def size(text: str) -> int:
         raise ValueError(f"must be auto or a size such as 4GB or 1.5GiB, got {text!r}")
     base = 1024 if parts[3] else 1000
     return round(float(parts[1]) * base ** (2 if parts[2].upper() == "M" else 3))
+
+
+def counted(n: float, noun: str, nouns: str = "") -> str:
+    """A number with its noun: 1 image, 2,500 images, 2 copies, 0.5 CPUs; `nouns` is the plural where an s won't do."""
+    number = f"{n:g}" if isinstance(n, float) else f"{n:,}"
+    return f"{number} {noun if n == 1 else nouns or f'{noun}s'}"

@@ -19,6 +19,7 @@ from sweeper.images.class_choice import MOST_KNOWN
 from sweeper.images.class_names import composed, listed
 from sweeper.images.image_set import PixelFormat
 from sweeper.images.value_range import OPTION, ValueRange
+from sweeper.quantities import counted
 from sweeper.studies import data_source
 
 PARTS = ("test", "train", "all")
@@ -51,7 +52,7 @@ class EvaluationData:
     @property
     def described(self) -> str:
         """The images in words, such as "10,000 test images of fashion_mnist"."""
-        return f"{len(self.labels):,} {IN_WORDS[self.part]} images of {plain(self.name)}"
+        return f"{counted(len(self.labels), f'{IN_WORDS[self.part]} image')} of {plain(self.name)}"
 
 
 def read(

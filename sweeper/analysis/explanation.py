@@ -18,6 +18,7 @@ from sweeper.analysis.seen import trained_on
 from sweeper.analysis.subject import Subject
 from sweeper.analysis.test_copies import n_test_images
 from sweeper.errors import SweeperError, UsageError, joined
+from sweeper.quantities import counted
 from sweeper.store.layout import Store
 
 # In the order in which they are shown.
@@ -230,4 +231,4 @@ def _check_comparable(first: TrainedNetwork, second: TrainedNetwork) -> None:
 
 def _shape(network: TrainedNetwork) -> str:
     channels, height, width = network.input_shape
-    return f"of {height}x{width} with {channels} channel{'s' * (channels > 1)}"
+    return f"of {height}x{width} with {counted(channels, 'channel')}"

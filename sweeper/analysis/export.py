@@ -21,6 +21,7 @@ from sweeper.model_files.packages import check_packages
 from sweeper.model_files.place import FORMATS
 from sweeper.models.predictor import logits_of
 from sweeper.promotion import recorded
+from sweeper.quantities import counted
 from sweeper.store.atomic import whole_file
 from sweeper.store.layout import Store
 from sweeper.tracking import trained_runs
@@ -138,7 +139,7 @@ def _images(network: TrainedNetwork, pool: Pool | None) -> tuple[NDArray[np.uint
     """The images that a file is checked on, and what they are in words."""
     if pool is not None:
         images = pool.training_set.images[pool.split.validation[:N_CHECKED]]
-        return images, f"{len(images)} validation images"
+        return images, counted(len(images), "validation image")
     channels, height, width = network.input_shape
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (N_CHECKED, *network.input_shape), dtype=np.uint8)

@@ -6,6 +6,7 @@ from typing import Any
 
 from sweeper.evaluation.amounts import signed_with_interval, with_interval
 from sweeper.model_files.checks import Check
+from sweeper.quantities import counted
 
 NAMES = {"onnx": "ONNX", "pt2": "an exported program of torch", "safetensors": "safetensors"}
 
@@ -60,7 +61,7 @@ class Quantization:
             for of, when in ((self.before, "before"), (self.after, "after"))
         ]
         change = signed_with_interval("accuracy", self.difference, self.difference_low, self.difference_high, 2)
-        images = f"{self.n_images:,} {self.part} images"
+        images = counted(self.n_images, f"{self.part} image")
         said = [
             f"Quantised to 8 bits, with the ranges of {self.n_calibrated:,} train images.",
             f"Accuracy on {images}: {', '.join(ones)}; {change} points.",

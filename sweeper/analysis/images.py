@@ -19,6 +19,7 @@ from sweeper.images.reading import Reading
 from sweeper.images.value_range import ValueRange
 from sweeper.promotion import recorded, study_data
 from sweeper.promotion.outcome import PromotionOutcome
+from sweeper.quantities import counted
 from sweeper.store.layout import Store
 from sweeper.studies import data_source
 from sweeper.studies.attributes import id_of, spec_of
@@ -102,7 +103,7 @@ def part_of(
         classes=training_set.classes,
         files=None if files is None else tuple(files[index] for index in chosen),
         part=wanted,
-        described=f"{len(chosen):,} {wanted} images, {USED[wanted]}",
+        described=f"{counted(len(chosen), f'{wanted} image')}, {USED[wanted]}",
     )
 
 
@@ -258,6 +259,5 @@ def from_paths(
         value_range_of, store, network, data_dir=data_dir, offline=offline, max_bytes=max_bytes, notify=notify
     )
     found = given_files.read(paths, network, options, resize, value_range, Reading(notify, max_bytes))
-    n_images = len(found.images)
-    described = f"{n_images:,} given image{'s' * (n_images > 1)}"
+    described = counted(len(found.images), "given image")
     return LabelledImages(found.images, found.labels, network.classes, found.files, "given", described)

@@ -16,6 +16,7 @@ from sweeper.explain.feature_maps import FeatureMaps, feature_maps
 from sweeper.explain.hidden_layer import hidden_outputs
 from sweeper.explain.pixels import as_pixels, strongest, thumbnail
 from sweeper.plots import Plot
+from sweeper.quantities import counted
 
 # What a figure can show of a network: layers, channels of a layer, and channels of a layer whose maps are one pixel.
 MOST_LAYERS, MOST_CHANNELS, MOST_PIXELS = 16, 16, 128
@@ -106,7 +107,7 @@ def embeddings(
     images, classes = subjects[0].images, subjects[0].images.classes
     of_all = subjects[0].predicted if images.labels is None else images.labels
     chosen = embedding.drawn(of_all, n, seed)
-    count = f"{len(chosen):,} image{'s' * (len(chosen) > 1)}"
+    count = counted(len(chosen), "image")
     networks = []
     for place, subject in enumerate(subjects):
         notify(

@@ -16,6 +16,7 @@ from sweeper.explain.calibration import reliability
 from sweeper.explain.mistakes import most_probable, most_wrong
 from sweeper.explain.pixels import thumbnail
 from sweeper.plots import Plot
+from sweeper.quantities import counted
 
 # Classes whose probabilities are shown for an image.
 MOST_CLASSES = 4
@@ -66,7 +67,7 @@ def reliabilities(subjects: Sequence[Subject]) -> Look:
         found = reliability(subject.labels, subject.log_probabilities)
         networks.append({"name": subject.name, **asdict(found)})
         sentences.append(
-            f"{subject.name}: expected calibration error {_percent(found.error)} on {found.n:,} images; mean "
+            f"{subject.name}: expected calibration error {_percent(found.error)} on {counted(found.n, 'image')}; mean "
             f"confidence {_percent(found.confidence)}, accuracy {_percent(found.accuracy)}."
         )
     return Look(
@@ -85,7 +86,7 @@ def mistakes(subject: Subject, n: int, name: str = "mistakes") -> Look:
     """The images that the network gets most wrong, with its probabilities."""
     chosen = most_wrong(subject.labels, subject.log_probabilities, n)
     n_wrong, n_images = int((subject.predicted != subject.labels).sum()), len(subject.labels)
-    sentence = f"{subject.name} gets {n_wrong:,} of {n_images:,} images wrong" + (
+    sentence = f"{subject.name} gets {n_wrong:,} of {counted(n_images, 'image')} wrong" + (
         f"; these {len(chosen)} have the highest loss (they give the true class the least probability)."
         if len(chosen)
         else "."

@@ -17,6 +17,7 @@ from sweeper.model_files.program import program_of
 from sweeper.model_files.quantization import quantized
 from sweeper.models.predictor import BATCH
 from sweeper.promotion import recorded
+from sweeper.quantities import counted
 from sweeper.store.layout import Store
 
 Notify = Callable[[str], None]
@@ -47,7 +48,7 @@ def quantize(
     part = unspoilt_part(pool.split, is_promoted=recorded.find(store, pool.study) is not None)
     chosen: NDArray[np.int64] = getattr(pool.split, part)
     images, labels = pool.training_set.images[chosen], pool.training_set.labels[chosen]
-    notify(f"Measuring on {len(images):,} {part} images")
+    notify(f"Measuring on {counted(len(images), f'{part} image')}")
     decided = [_decisions(each, images) for each in models]
     measured, right = network, [decisions == labels for decisions in decided]
     fresh = fresh_runs(store, pool.study, network) if network.trained_on == "pool" else []

@@ -17,6 +17,7 @@ from sweeper.analysis.subject import Subject, subjects_of
 from sweeper.errors import SweeperError
 from sweeper.promotion.outcome import PromotionOutcome
 from sweeper.promotion.test_metrics import confusions_in
+from sweeper.quantities import counted
 from sweeper.store.layout import Store
 from sweeper.studies import trial_records
 from sweeper.studies.attributes import id_of, spec_of
@@ -139,8 +140,8 @@ def _tested(
         return None
     by_study, by_store = outcome.evaluations
     used = (
-        f"{n_images:,} test images, from the ledger's record of {last.time[:10]} (test evaluations: {by_study} by this "
-        f"study, {by_store} in this store)"
+        f"{counted(n_images, 'test image')}, from the ledger's record of {last.time[:10]} (test evaluations: "
+        f"{by_study} by this study, {by_store} in this store)"
     )
     found = confusions_of(matrices, classes, "test_confusions", "Confusion matrices on the test set", used)
     registered = "These are the registered networks, which were refitted on all images of the study."

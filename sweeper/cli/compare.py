@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweeper.cli.notes import counted, note
+from sweeper.cli.notes import by_state, note
 from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.errors import UsageError
 from sweeper.store.layout import StoreOptions
@@ -77,7 +77,7 @@ def _results(study: "ComparedStudy") -> dict[str, str]:
         "data": f"{spec.dataset} {spec.data_sha256[:12]}",
         "split": spec.split_sha256[:12],
         "metric": LABELS[metric],
-        "trials": counted(study.n_trials),
+        "trials": by_state(study.n_trials),
         "epochs": f"{protocol.epochs} {times}".strip(),
         "best trial": "none has finished",
         "score (validation)": "",

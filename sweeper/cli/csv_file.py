@@ -9,6 +9,7 @@ from typing import TextIO
 
 from sweeper.cli.notes import note
 from sweeper.errors import SweeperError, plain
+from sweeper.quantities import counted
 from sweeper.store.atomic import whole_file
 
 
@@ -39,7 +40,7 @@ def csv_file(path: Path, first_column: str) -> Iterator[TextIO | io.TextIOBase]:
 def note_rows(path: Path, n_rows: int) -> None:
     """Says on stderr how many rows are in the file now, unless they went to stdout."""
     if str(path) != "-":
-        note(f"{n_rows:,} row{'s' * (n_rows != 1)} in {plain(path)}")
+        note(f"{counted(n_rows, 'row')} in {plain(path)}")
 
 
 def _is_table(path: Path, first_column: str) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import plain
+from sweeper.quantities import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -163,7 +164,7 @@ def _duplicate_lines(found: Mapping[str, Any]) -> list[str]:
             lines.append(f"    {title}: none")
             continue
         n, mixed = within["groups"], within["groups_of_several_classes"]
-        groups = f"{n:,} group{'s' * (n > 1)} of equal images ({mixed:,} with different labels)"
+        groups = f"{counted(n, 'group')} of equal images ({mixed:,} with different labels)"
         lines.append(f"    {title}: {within['images']:,} images in {groups}")
         for example in within["examples"]:
             lines.append(f"      {_named(example['first'])}{_more(example['images'], example['first'])}")
@@ -186,7 +187,7 @@ def _duplicate_lines(found: Mapping[str, Any]) -> list[str]:
 
 
 def _images(n: int, kind: str = "") -> str:
-    return f"{n:,} {kind}image{'s' * (n != 1)}"
+    return counted(n, f"{kind}image")
 
 
 def _labels_there(n: int, n_other: int) -> str:

@@ -9,6 +9,7 @@ import click
 from sweeper.cli.notes import note
 from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.errors import UsageError
+from sweeper.quantities import counted
 from sweeper.store.layout import StoreOptions
 
 if TYPE_CHECKING:
@@ -52,11 +53,8 @@ def delete(study: str, yes: bool, store: StoreOptions, as_json: bool) -> None:
 
 def _summary(removal: "Removal") -> str:
     size = f"{removal.n_bytes / 1e6:.1f} MB" + (" here and the files on the server" if removal.bytes_on_server else "")
-    return f"{removal.study_name}: {_count(removal.n_trials, 'trial')}, {_count(removal.n_runs, 'MLflow run')}, {size}"
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}" + "s" * (n != 1)
+    held = f"{counted(removal.n_trials, 'trial')}, {counted(removal.n_runs, 'MLflow run')}"
+    return f"{removal.study_name}: {held}, {size}"
 
 
 def _print_kept(removal: "Removal", *, err: bool = False) -> None:

@@ -10,6 +10,7 @@ from sweeper.cli.notes import note
 from sweeper.cli.options import code_option, json_option, resolve_store, store_options
 from sweeper.errors import SweeperError, UsageError
 from sweeper.models.latency import DESCRIBED
+from sweeper.quantities import counted
 from sweeper.store.atomic import check_writable, whole_file
 from sweeper.store.layout import StoreOptions
 
@@ -65,7 +66,10 @@ def frontier(study: str | None, cost: str, picture: Path | None, store: StoreOpt
     if as_json:
         click.echo(json.dumps({"schema_version": 1, "study_name": shown.study_name, **found.as_json()}))
         return
-    click.echo(f"{shown.study_name}: {len(found.front)} of {len(found.points)} networks are on the front by {cost}")
+    click.echo(
+        f"{shown.study_name}: {len(found.front)} of {counted(len(found.points), 'network is', 'networks are')} on the "
+        f"front by {cost}"
+    )
     if found.front:
         from sweeper.cli.tables import frontier_table, stdout_console
 

@@ -87,7 +87,7 @@ def note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def counted(n_trials: Mapping[str, int]) -> str:
+def by_state(n_trials: Mapping[str, int]) -> str:
     """The numbers of trials by outcome, in words; infeasible, failed and unfinished ones only if there are any."""
     rare = {"infeasible": "infeasible", "fail": "failed", "running": "unfinished"}
     words = [f"{n_trials['complete']} complete", f"{n_trials['pruned']} pruned"]

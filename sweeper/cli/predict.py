@@ -18,6 +18,7 @@ from sweeper.cli.running import note_imports
 from sweeper.cli.values import Pixels
 from sweeper.errors import SweeperError, UsageError
 from sweeper.evaluation.amounts import amount
+from sweeper.quantities import counted
 from sweeper.store.layout import StoreOptions
 
 if TYPE_CHECKING:
@@ -104,9 +105,8 @@ def predict(
             for prediction in predictions:
                 click.echo(_line(prediction))
     if unreadable:
-        n = len(unreadable)
-        noun = "path" if n == 1 else "paths"
-        raise SweeperError(f"{n:,} {noun} could not be read (named above); all others were predicted")
+        n_paths = counted(len(unreadable), "path")
+        raise SweeperError(f"{n_paths} could not be read (named above); all others were predicted")
 
 
 def _paths(given: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ import click
 from sweeper.cli.notes import note
 from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.errors import UsageError
+from sweeper.quantities import counted
 from sweeper.store.layout import StoreOptions
 
 
@@ -46,6 +47,6 @@ def retry(
     if not n:
         click.echo(f"{name}: no trials to requeue")
         return
-    click.echo(f"{name}: {n} failed {'trial is' if n == 1 else 'trials are'} requeued")
+    click.echo(f"{name}: {counted(n, 'failed trial is', 'failed trials are')} requeued")
     if retried.command:
         click.echo(f"To run them: {retried.command}")

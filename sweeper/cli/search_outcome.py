@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sweeper.cli.notes import counted
+from sweeper.cli.notes import by_state
 from sweeper.store.arguments import store_arguments
 
 if TYPE_CHECKING:
@@ -28,11 +28,12 @@ def show_outcome(outcome: "SearchOutcome", request: "SearchRequest") -> None:
     ended = f", stopped by {outcome.stopped}" if outcome.stopped else ""
     earlier = outcome.total_seconds > outcome.seconds
     now = f" in all, {_minutes(outcome.seconds)} of them by this command" if earlier else ""
-    click.echo(f"{counted(n)}, {_minutes(outcome.total_seconds)}{now}{ended}")
+    click.echo(f"{by_state(n)}, {_minutes(outcome.total_seconds)}{now}{ended}")
     if n["infeasible"]:
+        were = "was" if n["infeasible"] == 1 else "were"
         click.echo(
-            f"{n['infeasible']} of the trials that --trials counts were infeasible: over a limit, impossible, diverged "
-            "or out of memory"
+            f"{n['infeasible']} of the trials that --trials counts {were} infeasible: over a limit, impossible, "
+            "diverged or out of memory"
         )
     for sentence in outcome.findings:
         click.echo(sentence)

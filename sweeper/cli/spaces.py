@@ -13,6 +13,7 @@ from sweeper.config import MODEL_FAMILIES
 from sweeper.errors import SweeperError, UsageError, plain, refuse
 from sweeper.evaluation.amounts import amount
 from sweeper.images.options import DataOptions
+from sweeper.quantities import counted
 from sweeper.store.arguments import store_arguments
 from sweeper.store.layout import StoreOptions
 
@@ -89,8 +90,7 @@ def check(file: str) -> None:
             families.check_name(name)
         except ValueError as error:
             refuse(str(error), plain(file))
-    counts = {"parameter": len(space.parameters), "variant": len(space.variants)}
-    found = ", ".join(f"{number} {name}{'s' * (number != 1)}" for name, number in counts.items())
+    found = f"{counted(len(space.parameters), 'parameter')}, {counted(len(space.variants), 'variant')}"
     click.echo(f"{plain(file)}: {found}, no mistakes")
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from sweeper.cli.notes import counted
+from sweeper.cli.notes import by_state
 from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.errors import plain
 from sweeper.evaluation.amounts import amount
@@ -44,7 +44,7 @@ def status(study: str | None, store: StoreOptions, as_json: bool) -> None:
     n, best, metric = found["n_trials"], found["best_trial"], found["metric"]
     click.echo(f"{found['study_name']}: {_state(found, work_on(where, of_study))}")
     done = n["complete"] + n["pruned"] + n["infeasible"]
-    click.echo(f"{counted(n)}; {done_of(done, found['trials'], 'trials')} done")
+    click.echo(f"{by_state(n)}; {done_of(done, found['trials'], 'trials')} done")
     for trial in found["running_trials"]:
         value = "" if trial["value"] is None else f", validation {LABELS[metric]} {amount(metric, trial['value'])}"
         done = f"epoch {trial['epochs']} of {trial['of_epochs']}"

@@ -9,6 +9,7 @@ import click
 from sweeper.cli.notes import note
 from sweeper.cli.options import debug_option, json_option, resolve_store, store_options
 from sweeper.errors import SweeperError, UsageError
+from sweeper.quantities import counted
 from sweeper.store.layout import Store, StoreOptions
 
 
@@ -51,7 +52,8 @@ def sync(study: str | None, drop_deleted: bool, rebuild: bool, store: StoreOptio
         return
     n_given_up = lost_runs.give_up(where, study) if drop_deleted and study is not None else 0
     if n_given_up:
-        note(f"{study} goes on without the runs of its {n_given_up} trials, which were deleted in MLflow for good")
+        trials = counted(n_given_up, "trial")
+        note(f"{study} goes on without the runs of its {trials}, which were deleted in MLflow for good")
     else:
         lost_runs.check(where, study)
     results = deliver(where, study, note, partial(delivered_runs.record, where), drop_deleted=drop_deleted)
@@ -65,7 +67,7 @@ def sync(study: str | None, drop_deleted: bool, rebuild: bool, store: StoreOptio
         for result in results:
             kind = f" ({result.kind})" if result.kind in ("promotion", "ablation") else ""
             dropped = f", {result.dropped} of deleted runs dropped" if result.dropped else ""
-            click.echo(f"{result.study}{kind}: {result.delivered} writes delivered{dropped}")
+            click.echo(f"{result.study}{kind}: {counted(result.delivered, 'write')} delivered{dropped}")
     errors = [f"{result.study}: {result.error}" for result in results if result.error]
     errors += [f"{result.study}: {shortfall(result.undelivered)}" for result in results if result.undelivered]
     for error in errors[1:]:
@@ -84,7 +86,7 @@ def _rebuild(store: Store, study: str | None, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"schema_version": 1, **asdict(done)}))
     elif done.runs:
-        click.echo(f"{study}: {done.runs} runs made again, {done.with_artifacts} of them with their old artifacts")
+        click.echo(f"{study}: {counted(done.runs, 'run')} made again, {done.with_artifacts} with the old artifacts")
         click.echo(f"{LOST}.")
     else:
         click.echo(f"{study}: MLflow lacks none of its runs.")

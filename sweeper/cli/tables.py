@@ -10,6 +10,7 @@ from rich.table import Table
 
 from sweeper.display.console import PlainConsole, output_width
 from sweeper.evaluation.amounts import amount, confusion, is_share, number, scale
+from sweeper.quantities import counted
 from sweeper.studies import trial_records
 from sweeper.studies.objective import LABELS, METRICS
 from sweeper.studies.trial_list import from_baseline
@@ -107,7 +108,7 @@ def variants_table(
         # Metrics of another split do not belong beside these.
         reported = [entry for entry in result.reported if entry["split"] == "validation"]
         table.add_row(
-            result.variant + f"\n{result.epochs} epochs" * differing,
+            result.variant + f"\n{counted(result.epochs, 'epoch')}" * differing,
             _accuracy_and_loss(result.metrics, "validation"),
             _accuracy_and_loss(result.metrics, "train"),
             "" if result.difference is None else f"{100 * result.difference:+.2f}",

@@ -14,6 +14,7 @@ from sweeper.cli.csv_file import csv_file, note_rows
 from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.errors import UsageError
 from sweeper.events import State
+from sweeper.quantities import counted
 from sweeper.store.arguments import store_arguments
 from sweeper.store.layout import StoreOptions
 from sweeper.store.shown import shown
@@ -97,7 +98,7 @@ def trials(
         from sweeper.studies.warm_start import told
 
         of = f"{len(listed)} of " * (len(listed) < len(records))
-        click.echo(f"{found.study_name}: {of}{len(records)} trials")
+        click.echo(f"{found.study_name}: {of}{counted(len(records), 'trial')}")
         for line in trial_lines(as_shown(where, found, listed), metric, output_width()):
             click.echo(line)
         for beneath in filter(None, (reference(metric, constant_of(found)), told(found))):

@@ -13,6 +13,7 @@ from sklearn.utils import resample
 from sweeper.data.part_sizes import count_of, enough_for
 from sweeper.data.trades import bring_together, spread_small_classes
 from sweeper.images.shortages import leaving_out, name_of, require_every_class
+from sweeper.quantities import counted
 
 Indices = NDArray[np.int64]
 
@@ -159,8 +160,8 @@ def split_folds(
             remedies = [f"use at most --folds {least}"] if least > 1 else []
             remedies += leaving_out(few, labels, needed=folds + (n_confirm > 0))
             raise ValueError(
-                f"each of {folds} folds must hold an image of each class, got {counts[few[0]]} images of class "
-                f"{name_of(few[0], classes)}; {', or '.join(remedies)}"
+                f"each of {folds} folds must hold an image of each class, "
+                f"got {counted(counts[few[0]], 'image')} of class {name_of(few[0], classes)}; {', or '.join(remedies)}"
             )
         folding = StratifiedKFold(folds, shuffle=True, random_state=state).split(rest, labels[rest])
         return {f"fold {number}": rest[fold] for number, (_, fold) in enumerate(folding, start=1)}
@@ -197,7 +198,10 @@ def duplicate_groups(images: NDArray[np.uint8] | Sequence[NDArray[np.uint8]], am
 def _size(images: NDArray[np.uint8], labels: NDArray[np.int64], seed: int, subset: int | None) -> int:
     """The number of images to split. Raises ValueError if the images, labels, seed and subset do not make sense."""
     if len(images) != len(labels):
-        raise ValueError(f"there must be one label per image, got {len(images)} images and {len(labels)} labels")
+        raise ValueError(
+            f"there must be one label per image, got {counted(len(images), 'image')} and "
+            f"{counted(len(labels), 'label')}"
+        )
     if seed < 0:
         raise ValueError(f"seed must not be negative, got {seed}")
     size = len(labels) if subset is None else subset

@@ -22,6 +22,7 @@ from sweeper.events import (
     done_of,
     outcome,
 )
+from sweeper.quantities import counted
 from sweeper.studies.objective import LABELS, METRICS
 from sweeper.studies.pruners import is_reason
 
@@ -49,7 +50,7 @@ class PlainLines:
                 self.step.daemon = True
                 self.step.start()
             case SweepStarted(study=study, done=done, total=total, n_workers=workers, what=what):
-                shown = f"{workers} {'worker' if workers == 1 else 'workers'}" if workers else "nothing left to train"
+                shown = counted(workers, "worker") if workers else "nothing left to train"
                 self._say(f"{study}: {done_of(done, total, what)} done, {shown}")
             case TrialStarted(name=name, from_epoch=epoch, epochs=epochs, place=place):
                 self.epochs[name] = epochs
@@ -76,7 +77,7 @@ class PlainLines:
                 ended = outcome(state, feasible=event.feasible)
                 metric = self.tally.metric
                 shown = "" if event.value is None else f", {LABELS[metric]} {amount(metric, event.value)}"
-                trained = f"{epochs} epoch{'s' * (epochs != 1)}"
+                trained = counted(epochs, "epoch")
                 reason = f" ({event.reason})" if event.reason and not is_reason(event.reason) else ""
                 self._say(
                     f"[{self.tally.done}/{max(self.tally.done, self.tally.total)}] {name} {ended}{shown} after "

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from sweeper.doctor.check import ERROR, OK, WARNING, Check
 from sweeper.engine.ray import probe
 from sweeper.errors import SweeperError
+from sweeper.quantities import counted
 
 # By how many seconds a node's clock may differ before its log is hard to read beside the others.
 MOST_SKEW = 5.0
@@ -18,7 +19,7 @@ def examine(address: str, *, insecure: bool) -> Iterator[Check]:
         yield Check("cluster", ERROR, str(error))
         return
     n_cpus, n_gpus = sum(node.cpus for node in nodes), sum(node.gpus for node in nodes)
-    found = f"{_counted(len(nodes), 'node')} at {address} with {_offer(n_cpus, n_gpus)}, {probe.software()}"
+    found = f"{counted(len(nodes), 'node')} at {address} with {_offer(n_cpus, n_gpus)}, {probe.software()}"
     if n_cpus or n_gpus:
         yield Check("cluster", OK, found)
     else:
@@ -43,8 +44,4 @@ def _node(node: probe.NodeFound, kind: str) -> Check:
 
 
 def _offer(cpus: float, gpus: float) -> str:
-    return f"{_counted(cpus, 'CPU')} and {_counted(gpus, 'GPU')}"
-
-
-def _counted(n: float, noun: str) -> str:
-    return f"{n:g} {noun}{'' if n == 1 else 's'}"
+    return f"{counted(cpus, 'CPU')} and {counted(gpus, 'GPU')}"

@@ -19,6 +19,7 @@ from sweeper.engine.local import plan as local_plan
 from sweeper.errors import SweeperError
 from sweeper.images.decoded_cache import damaged_entries
 from sweeper.process import processor, resources
+from sweeper.quantities import counted
 from sweeper.store import databases
 from sweeper.store.damage import find_damage
 from sweeper.store.layout import Store
@@ -80,7 +81,7 @@ def _device() -> Check:
 
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-        return Check("device", OK, f"{len(names)} CUDA device{'s' * (len(names) > 1)}: {', '.join(names)}")
+        return Check("device", OK, f"{counted(len(names), 'CUDA device')}: {', '.join(names)}")
     if torch.backends.mps.is_available():
         return Check("device", OK, "Apple GPU (mps)")
     return Check("device", OK, "CPU; torch sees no GPU")
@@ -189,7 +190,7 @@ def _optuna(store: Store) -> Check:
     if not check_database(store):
         return Check("optuna", OK, f"{place}{_unused(store.storage)}")
     n = len(databases.rows(store.storage, "studies", "study_id"))
-    return Check("optuna", OK, f"{place}{n} {'study' if n == 1 else 'studies'}")
+    return Check("optuna", OK, f"{place}{counted(n, 'study', 'studies')}")
 
 
 def _damage(name: str, url: str, kept: str) -> Check | None:
@@ -218,13 +219,13 @@ def _mlflow(store: Store) -> Check:
         return Check("mlflow", OK, f"{place}{_unused(store.tracking_uri)}")
     check_moved(store)
     n = databases.rows(store.tracking_uri, "runs", "lifecycle_stage").count(("active",))
-    return Check("mlflow", OK, f"{place}{n} {'run' if n == 1 else 'runs'}")
+    return Check("mlflow", OK, f"{place}{counted(n, 'run')}")
 
 
 def _ledger(store: Store) -> Check:
     ledger = Ledger(store)
     n = len(ledger.evaluations())
-    found = f"{n} test evaluation{'' if n == 1 else 's'}"
+    found = counted(n, "test evaluation")
     if differences := ledger.differences():
         advice = "restore the changed file from a backup; otherwise report the difference with your test results"
         return Check("ledger", WARNING, "; ".join([found, *differences]), advice)
@@ -235,7 +236,7 @@ def _ledger_file(store: Store) -> Check:
     """As `_ledger`, while the server of the other half does not answer."""
     written = ledger_file.read(store.ledger)
     n = len(written.entries)
-    found = f"{n} test evaluation{'' if n == 1 else 's'} in {store.ledger}, and unknown how many in MLflow"
+    found = f"{counted(n, 'test evaluation')} in {store.ledger}, and unknown how many in MLflow"
     return Check("ledger", WARNING, "; ".join([found, *written.faults]), "first mend the error of mlflow, above")
 
 

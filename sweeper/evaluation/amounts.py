@@ -1,5 +1,7 @@
 """Metrics as people read them: shares of 1 in percent, losses in nats. Files and options have plain numbers instead."""
 
+from sweeper.quantities import counted
+
 
 def is_share(metric: str) -> bool:
     """Whether a metric's values are shares of 1; those of a loss, of any part, are in nats."""
@@ -59,4 +61,4 @@ def unit(metric: str) -> str:
 
 def confusion(true: str, taken: str, n: int) -> str:
     """How often images of one class were taken for another."""
-    return f"{true} taken for {taken} {n:,} time{'s' * (n != 1)}"
+    return f"{true} taken for {taken} {counted(n, 'time')}"

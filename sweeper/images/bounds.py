@@ -5,6 +5,7 @@ from math import ceil, prod
 
 from sweeper.errors import SweeperError
 from sweeper.process.resources import available_memory
+from sweeper.quantities import counted
 
 # Files of less than this, decoded, may be of any kind: black images compress a thousandfold.
 ANY_RATIO_BYTES = 3_000_000_000
@@ -21,7 +22,7 @@ def check_size(
     `stored` is the size in bytes of the files with these images, None if the user has asked for the size of the images.
     `max_bytes` is the bound that the user gives, which replaces all others. `advice` says what helps besides.
     """
-    needed, images = prod(shape), f"{shape[0]:,} images of {'x'.join(map(str, shape[1:]))}"
+    needed, images = prod(shape), f"{counted(shape[0], 'image')} of {'x'.join(map(str, shape[1:]))}"
     if max_bytes is not None:
         if needed > max_bytes:
             raise SweeperError(

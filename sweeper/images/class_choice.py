@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sweeper.errors import UsageError, nearest, plain
 from sweeper.images.class_names import composed, listed
 from sweeper.images.options import DataOptions
+from sweeper.quantities import counted
 
 # In a list of the known classes, and in one of those that were left out.
 MOST_KNOWN, MOST_LEFT_OUT = 20, 5
@@ -36,7 +37,7 @@ class ClassChoice:
             notify(note)
 
 
-def counted(labels: NDArray[np.int64], classes: Sequence[str]) -> dict[str, int]:
+def class_sizes(labels: NDArray[np.int64], classes: Sequence[str]) -> dict[str, int]:
     """The number of images of each class."""
     return dict(zip(classes, np.bincount(labels, minlength=len(classes)).tolist(), strict=False))
 
@@ -67,8 +68,8 @@ def choose(options: DataOptions, n_images: Mapping[str, int], others: Collection
             largest = sorted(new_counts, key=lambda new: -new_counts[new])[:2]
             found = " and ".join(f"{plain(new)} with {new_counts[new]:,}" for new in largest)
             raise UsageError(
-                f"at least two classes must have {options.min_per_class:,} training images (--min-per-class), got "
-                f"{len(classes)}; the largest are {found}"
+                f"at least two classes must have {counted(options.min_per_class, 'training image')} (--min-per-class), "
+                f"got {len(classes)}; the largest are {found}"
             )
         if small:
             notes.append(_note(f"--min-per-class {options.min_per_class}", small, new_counts))

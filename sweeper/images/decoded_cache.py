@@ -19,6 +19,7 @@ from sweeper.errors import SweeperError
 from sweeper.images import checksums
 from sweeper.images.cache_folder import cache_root
 from sweeper.images.value_range import ValueRange
+from sweeper.quantities import counted
 from sweeper.store.atomic import whole_folder
 
 # No decoding takes a day: the process that began it was killed.
@@ -112,10 +113,11 @@ def require_room(shape: Sequence[int], folder: Path) -> None:
     """Raises SweeperError if uint8 images of this shape need more space than the folder's disk has free."""
     needed, free = prod(shape), shutil.disk_usage(folder).free
     if needed > free:
-        sizes = "x".join(map(str, shape[1:]))
+        sizes, need = "x".join(map(str, shape[1:])), "needs" if shape[0] == 1 else "need"
         raise SweeperError(
-            f"{shape[0]:,} images of {sizes} need {needed / 1e6:,.1f} MB of disk space, got {free / 1e6:,.1f} MB "
-            f"({folder.parent}); make them smaller with --resize, or set SWEEPER_CACHE_DIR to use another folder"
+            f"{counted(shape[0], 'image')} of {sizes} {need} {needed / 1e6:,.1f} MB of disk space, got "
+            f"{free / 1e6:,.1f} MB ({folder.parent}); make them smaller with --resize, or set SWEEPER_CACHE_DIR to use "
+            "another folder"
         )
 
 

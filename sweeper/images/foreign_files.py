@@ -8,6 +8,7 @@ from typing import BinaryIO
 from PIL import ImageFile, TiffImagePlugin, features
 
 from sweeper.images import tiff_bands
+from sweeper.quantities import counted
 
 # The bytes at the beginning of a file that tell its kind: tar archives and NIfTI volumes are marked latest, below 352.
 HEAD_BYTES = 1024
@@ -210,7 +211,7 @@ def _foreign_tiff(tags: TiffImagePlugin.ImageFileDirectory_v2, name: str, most_b
     if tags.get(PHOTOMETRIC) == tiff_bands.CMYK:
         if n_bands > most_bands + 1:
             n_extra = tiff_bands.n_extra(tags)
-            return _convert(f"a TIFF file of CMYK and {n_extra} more band{'s' * (n_extra > 1)}", "magick")
+            return _convert(f"a TIFF file of CMYK and {counted(n_extra, 'more band')}", "magick")
     elif n_bands > most_bands:
         return (
             f"a TIFF file of {n_bands} bands: save three of them as RGB, for example with gdal_translate -b 1 -b 2 -b 3"

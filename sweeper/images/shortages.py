@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from sweeper.errors import plain
 from sweeper.images.class_names import typed
+from sweeper.quantities import counted
 
 Indices = NDArray[np.int64]
 # Train, validation and confirm: a class of as many images has one in each.
@@ -56,8 +57,9 @@ def require_every_class(
         remedies += leaving_out(absent[counts[absent] < PARTS], labels, PARTS)
     remedies = remedies or ["copies of an image share a part: remove the copies"]
     raise ValueError(
-        f"{part} must hold an image of each of the {len(present)} classes, got {len(members)} images without class "
-        f"{name_of(absent[0], classes)}, which has {counts[absent[0]]:,} in all; " + ", or ".join(remedies)
+        f"{part} must hold an image of each of the {len(present)} classes, got {counted(len(members), 'image')} "
+        f"without class {name_of(absent[0], classes)}, which has {counts[absent[0]]:,} in all; "
+        + ", or ".join(remedies)
     )
 
 
@@ -83,9 +85,9 @@ def _refuse_copies(
     if classes is not None and 2 <= len(enough) <= MOST_TYPED:
         remedies.append(f"--classes {typed([classes[label] for label in enough.tolist()])} uses those that have them")
     raise ValueError(
-        f"{part} must hold an image of each of the {np.count_nonzero(counts)} classes, got {counts[few[0]]:,} images "
-        f"of class {name_of(few[0], classes)} that are {different[few[0]]:,} and copies, which share a part; "
-        f"{', or '.join(remedies)}"
+        f"{part} must hold an image of each of the {np.count_nonzero(counts)} classes, "
+        f"got {counted(counts[few[0]], 'image')} of class {name_of(few[0], classes)} that are "
+        f"{different[few[0]]:,} and copies, which share a part; {', or '.join(remedies)}"
     )
 
 
@@ -96,7 +98,7 @@ def leaving_out(few: Sequence[int] | Indices, labels: Indices, needed: int) -> l
     n_out = int(((counts > 0) & (counts < enough)).sum())
     if (counts >= enough).sum() < 2:
         return [f"add images: a class needs {needed} or more"]
-    return [f"--min-per-class {enough} leaves out {'this class' if n_out == 1 else f'{n_out} classes'}"]
+    return [f"--min-per-class {enough} leaves out {'this class' if n_out == 1 else counted(n_out, 'class', 'classes')}"]
 
 
 def name_of(label: int, classes: Sequence[str] | None) -> str:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from math import log2, sqrt
 from statistics import median
 
+from sweeper.quantities import counted
+
 MOST_NAMED = 3
 # Smaller images have no room for the poolings of any space that ships; larger ones take hours on a CPU.
 SIDES = 8, 128
@@ -16,11 +18,11 @@ def described(sizes: Sequence[tuple[int, int]]) -> str:
     Of many, also the extremes. The order is named if it matters.
     """
     counts = Counter(sizes).most_common()
-    named = [f"{height_by_width(size)} ({n:,} image{'s' * (n > 1)})" for size, n in counts[:MOST_NAMED]]
+    named = [f"{height_by_width(size)} ({counted(n, 'image')})" for size, n in counts[:MOST_NAMED]]
     order = "" if all(width == height for width, height in sizes) else ", height x width"
     if len(counts) <= MOST_NAMED:
         return ", ".join(named) + order
-    ordered = sorted(counts, key=lambda counted: counted[0][0] * counted[0][1])
+    ordered = sorted(counts, key=lambda one: one[0][0] * one[0][1])
     smallest, largest = height_by_width(ordered[0][0]), height_by_width(ordered[-1][0])
     return f"{', '.join(named)} and {len(counts) - MOST_NAMED:,} more, from {smallest} to {largest}{order}"
 

@@ -14,6 +14,7 @@ from sweeper.evaluation.amounts import amount
 from sweeper.images import alpha
 from sweeper.images.options import Background
 from sweeper.images.sizes import SIDES
+from sweeper.quantities import counted
 
 # A part of fewer images shows only differences of half a point and more, even without any noise.
 FEW_IMAGES = 200
@@ -120,17 +121,16 @@ def _duplicates(found: Mapping[str, Any]) -> list[str]:
     for key, part in (("validation_in_training", "validation"), ("test_in_training", "test")):
         shared = found[key]
         if shared is not None and shared["images"]:
-            images, copies = ("image", "copy") if shared["images"] == 1 else ("images", "copies")
-            are = "is" if shared["images"] == 1 else "are"
+            are, copies = ("is", "copy") if shared["images"] == 1 else ("are", "copies")
             sentences.append(
-                f"{shared['images']:,} {part} {images} ({100 * shared['share']:.1f} %) {are} in the training part too, "
-                f"so that scores on that part are too high: remove the {copies}"
+                f"{counted(shared['images'], f'{part} image')} ({100 * shared['share']:.1f} %) {are} in the training "
+                f"part too, so that scores on that part are too high: remove the {copies}"
             )
     if mixed := found["training"]["groups_of_several_classes"]:
-        groups, of_each = ("group", "") if mixed == 1 else ("groups", " of each group")
+        of_each = "" if mixed == 1 else " of each group"
         sentences.append(
-            f"{mixed:,} {groups} of equal training images with different labels; look at them: at least one label"
-            f"{of_each} is wrong"
+            f"{counted(mixed, 'group')} of equal training images with different labels; look at them: at least one "
+            f"label{of_each} is wrong"
         )
     return sentences
 
@@ -148,9 +148,9 @@ def _constant_images(training_set: TrainingSet) -> list[str]:
         for one, other in OTHER_BACKGROUND.items()
         if alpha.conversion(one) in training_set.conversions
     ]
-    n = len(constant)
-    have, their = ("image has", "its") if n == 1 else ("images have", "their")
-    return [f"{n:,} training {have} one colour ({named}): only {their} colour can be learnt" + "".join(hidden)]
+    have = counted(len(constant), "training image has", "training images have")
+    their = "its" if len(constant) == 1 else "their"
+    return [f"{have} one colour ({named}): only {their} colour can be learnt" + "".join(hidden)]
 
 
 def _grey_images(images: NDArray[np.uint8], labels: Indices, classes: Sequence[str]) -> list[str]:

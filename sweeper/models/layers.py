@@ -8,6 +8,7 @@ from typing import Any
 
 from sweeper.config import ConvNetConfig, MlpConfig, ModelConfig, ResNetConfig
 from sweeper.config.models import MOST_BLOCKS
+from sweeper.quantities import counted
 
 Shape = tuple[int, ...]
 
@@ -31,7 +32,7 @@ def spread(value: Any, n_layers: int, name: str, layers: str = "conv layers") ->
     if not isinstance(value, tuple):
         return [value] * n_layers
     if len(value) != n_layers:
-        raise ValueError(f"{name} has {len(value)} values for {n_layers} {layers}, got {list(value)}")
+        raise ValueError(f"{name} has {counted(len(value), 'value')} for {n_layers} {layers}, got {list(value)}")
     return list(value)
 
 

@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from sweeper.plots.names import LONGEST_CLASS_NAME, fitted, width
 from sweeper.plots.panels import BLUE, GREY, ORANGE, empty_figure
+from sweeper.quantities import counted
 
 # With more classes, their names do not fit below each other, nor their images on a page.
 MOST_CLASSES = 100
@@ -42,7 +43,7 @@ def class_distribution(counts: Mapping[str, Sequence[int]], classes: Sequence[st
             axes.bar_label(bars, [f"{number:,}" for number in numbers], fontsize=size - 1, padding=2)
         else:  # thousands of bars would take a minute to draw
             axes.stairs(numbers, np.arange(n + 1) - 0.5, orientation="horizontal", fill=True, color=colour)
-        axes.set_title(f"{part}: {sum(numbers):,} images", fontsize=10, parse_math=False)
+        axes.set_title(f"{part}: {counted(sum(numbers), 'image')}", fontsize=10, parse_math=False)
         axes.set_xlabel("Images")
         # Leaves room for the number after the longest bar; a part without images still gets an axis.
         axes.set_xlim(0, 1.22 * max(1, *numbers))

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from sweeper.plots.glyphs import drawable
 from sweeper.plots.panels import empty_figure
 from sweeper.plots.pictures import show_image
+from sweeper.quantities import counted
 
 # Maps in a row of a layer's mosaic, and its width in inches.
 COLUMNS, WIDTH = 8, 5.2
@@ -73,7 +74,7 @@ def _draw(axes: Axes, layer: Mapping[str, Any]) -> None:
         top, left = (place // columns) * height, (place % columns) * width
         mosaic[top : top + one.shape[0], left : left + one.shape[1]] = one
     axes.imshow(mosaic, cmap="viridis", vmin=0, vmax=255, interpolation="nearest")
-    which = f"{n} of {layer['channels']} channels" if n < layer["channels"] else f"{n} channel{'s' * (n > 1)}"
+    which = f"{n} of {layer['channels']} channels" if n < layer["channels"] else counted(n, "channel")
     axes.set_title(
         f"{layer['layer']}: {which} of {layer['height']}x{layer['width']}, {layer['low']:.3g} to {layer['high']:.3g}",
         fontsize=8,

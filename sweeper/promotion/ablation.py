@@ -25,6 +25,7 @@ from sweeper.promotion.jobs import PromotionJobs
 from sweeper.promotion.outcome import PromotionOutcome
 from sweeper.promotion.request import AblationRequest
 from sweeper.promotion.set_back import SetBack
+from sweeper.quantities import counted
 from sweeper.runs.batch import Training
 from sweeper.runs.stop import StopRequest
 from sweeper.spaces.space import precision_follows
@@ -66,11 +67,11 @@ class Plan:
     def announcement(self) -> str:
         """What it compares, what is left to train for that, and how long that takes, in words."""
         names = joined(choice.name for choice in self.choices)
-        seeds = _counted(len(self.seeds), "fresh seed")
+        seeds = counted(len(self.seeds), "fresh seed")
         left = "nothing is left to train"
         if self.n_left:
-            workers = _counted(len(self.execution.workers), "worker")
-            left = f"{_counted(self.n_left, 'training')}, {cost.in_words(self.seconds)} with {workers}"
+            workers = counted(len(self.execution.workers), "worker")
+            left = f"{counted(self.n_left, 'training')}, {cost.in_words(self.seconds)} with {workers}"
         return (
             f"Study {self.study.study_name}: {self.champion.name}, the champion, is compared with itself with each of "
             f"its choices set back to the baseline's ({names}), with {seeds}: {left}"
@@ -105,7 +106,7 @@ def plan(request: AblationRequest, listener: Listener, stop: StopRequest) -> Pla
         text = f"Study {study.study_name} was ablated before: the recorded result is shown, and nothing is trained"
         listener(Note(text))
         if request.seeds not in (None, found.n_seeds):
-            seeds = f"--seeds {request.seeds} does not change a recorded result of {found.n_seeds} seeds"
+            seeds = f"--seeds {request.seeds} does not change a recorded result of {counted(found.n_seeds, 'seed')}"
             listener(Note(f"{seeds}; --again ablates anew with it"))
         return found
     lifecycle.check_usable(study, store_arguments(store))
@@ -222,10 +223,6 @@ def _planned(
         n_left=len(left),
         seconds=cost.seconds(spec, trials, planned, len(execution.workers)),
     )
-
-
-def _counted(n: int, what: str) -> str:
-    return f"{n} {what}" + "s" * (n != 1)
 
 
 def is_here(training: Training) -> bool:

@@ -10,6 +10,7 @@ from sweeper.plots import Plot
 from sweeper.promotion.comparisons import Comparison
 from sweeper.promotion.set_back import in_words
 from sweeper.promotion.verdict import interval
+from sweeper.quantities import counted
 from sweeper.store.stored_values import check_printable, checked, from_text
 from sweeper.studies.objective import LABELS, METRICS, direction
 
@@ -124,7 +125,8 @@ def plot_of(outcome: AblationOutcome) -> Plot:
         }
         for row in outcome.rows
     ]
-    title = f"What each choice of trial {outcome.trial} is worth ({outcome.n_seeds} seeds, {outcome.part} images)"
+    measured = f"{counted(outcome.n_seeds, 'seed')}, {outcome.part} images"
+    title = f"What each choice of trial {outcome.trial} is worth ({measured})"
     return Plot("ablation", {"rows": rows, "metric": outcome.metric, "title": title})
 
 
@@ -174,17 +176,17 @@ def summed_up(trial: int, rows: Sequence[Row]) -> str:
         for verdict, words in by_verdict.items()
         if (names := [row.parameter for row in rows if row.verdict == verdict])
     ]
-    choices = "choice" if len(rows) == 1 else "choices"
-    return f"Of the {len(rows)} {choices} in which trial {trial} differs from the baseline: {'; '.join(found)}."
+    choices = counted(len(rows), "choice")
+    return f"Of the {choices} in which trial {trial} differs from the baseline: {'; '.join(found)}."
 
 
 def notes_on(metric: str, part: str, n_images: int, n_seeds: int, trained_share: float) -> list[str]:
     """How the differences are meant."""
-    seeds = "one fresh seed" if n_seeds == 1 else f"{n_seeds} fresh seeds"
+    seeds = counted(n_seeds, "fresh seed")
     better = " Of the loss, less is better." if metric == "loss" else ""
     said = [
         f"Each difference is the champion's {LABELS[metric]} minus that of the champion with this one choice set back "
-        f"to the baseline's, over {seeds} and {n_images:,} {part} images; both were trained on "
+        f"to the baseline's, over {seeds} and {counted(n_images, f'{part} image')}; both were trained on "
         f"{100 * trained_share:.0f} % of the training images.{better}",
         "Intervals and p-values are adjusted by Holm's method over these choices. Choices were set back one at a time: "
         "with two of them set back, the network may be worse although both are undecided.",

@@ -7,6 +7,7 @@ from statistics import median
 
 from sweeper.config import Configuration
 from sweeper.promotion.finalists import distinct
+from sweeper.quantities import counted
 from sweeper.studies.baseline import baseline_of
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import TrialRecord
@@ -82,14 +83,14 @@ def _per_epoch(spec: StudySpec, timed: Sequence[TrialRecord], configuration: Con
 
 def announced(n_trainings: int, n_left: int, n_seconds: float | None, n_workers: int) -> str:
     """The trainings, how many of them are left, and about how long those take if that is known, in words."""
-    words = f"{n_trainings:,} trainings"
+    words = counted(n_trainings, "training")
     if not n_left:
         return f"{words}, all of them done before"
     if n_left < n_trainings:
         words += f", of which {n_left:,} {'is' if n_left == 1 else 'are'} left"
     if n_seconds is None:
         return words
-    return f"{words}, {in_words(n_seconds)} with {n_workers:,} worker" + "s" * (n_workers > 1)
+    return f"{words}, {in_words(n_seconds)} with {counted(n_workers, 'worker')}"
 
 
 def in_words(n_seconds: float | None) -> str:
@@ -100,6 +101,6 @@ def in_words(n_seconds: float | None) -> str:
         return "less than a minute"
     if n_seconds < 90 * 60:
         minutes = max(1, round(n_seconds / 60))
-        return f"about {minutes} minute" + "s" * (minutes > 1)
+        return f"about {counted(minutes, 'minute')}"
     hours = n_seconds / 3600
     return f"about {hours:.1f} hours" if hours < 10 else f"about {hours:.0f} hours"

@@ -15,6 +15,7 @@ from sweeper.promotion.cost import Planned
 from sweeper.promotion.finalists import Finalist, distinct
 from sweeper.promotion.jobs import PromotionJobs
 from sweeper.promotion.options import PromotionOptions
+from sweeper.quantities import counted
 from sweeper.runs import pretrained_weights
 from sweeper.runs.batch import Training
 from sweeper.runs.study_splits import splits_of
@@ -78,7 +79,7 @@ def notes(
     """Notes for the user before the promotion starts; `trainings` says how many there are, and for how long."""
     spec, seeds = spec_of(study), options.seeds
     names = ", ".join(f.name for f in finalists)
-    fresh = f"{seeds} fresh seed" + "s" * (seeds > 1)
+    fresh = counted(seeds, "fresh seed")
     yield (
         f"Study {study.study_name}: {names}; each is trained with {fresh} for the order and {seeds} for the estimate, "
         f"then refitted on all the study's images: {trainings}"
@@ -88,7 +89,7 @@ def notes(
         yield f"--top {options.top}: only {n_found} distinct configurations have finished"
     if study.user_attrs.get(lifecycle.ENDED) not in lifecycle.DONE:
         done = trial_records.n_counted(trials)
-        yield f"The search is not done: {done} of {study.user_attrs.get('trials')} trials"
+        yield f"The search is not done: {done} of {counted(study.user_attrs.get('trials', 0), 'trial')}"
     if spec.protocol.folds:
         yield f"The search scored on {spec.protocol.folds} folds; fresh seeds train on the train part of the first fold"
     if any(finalist.configuration.train.patience for finalist in finalists):

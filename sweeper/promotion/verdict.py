@@ -9,6 +9,7 @@ from sweeper.evaluation.constant import Constant
 from sweeper.evaluation.statistics import Estimate
 from sweeper.promotion.comparisons import Comparison, bounded, shrinkage
 from sweeper.promotion.finalists import Finalist
+from sweeper.quantities import counted
 from sweeper.studies.findings import beats, in_words
 from sweeper.studies.objective import LABELS, direction
 
@@ -38,7 +39,7 @@ def on_configurations(
     seeds = "with one seed" if n_seeds == 1 else f"with {n_seeds} seeds"
     head = (
         f"{_capital(label)} of this configuration ({champion.name}), trained on {100 * trained_share:.0f} % of the "
-        f"training images {seeds}, on {n_images:,} {part} images: {value}."
+        f"training images {seeds}, on {counted(n_images, f'{part} image')}: {value}."
     )
     if low is not None and high is not None:
         sentences = [f"{head} The interval covers chance in the images and in the seeds."]
@@ -122,11 +123,11 @@ def on_networks(
     metric, n_images = first.get("metric", "accuracy"), first["n"]
     values = [f"{name} {_tested_value(metric, fields)}" for name, fields in tested.items()]
     by_study, by_store = evaluations
-    counted = f"tests on these images so far: {by_study} by this study, {by_store} in this store"
+    looks = f"tests on these images so far: {by_study} by this study, {by_store} in this store"
     if evaluations == (1, 1):
-        counted = "the first and only test on these images in this store"
-    head = f"{_capital(LABELS[metric])} of the refitted networks on {n_images:,} test images: {', '.join(values)} "
-    head += f"({counted})."
+        looks = "the first and only test on these images in this store"
+    head = f"{_capital(LABELS[metric])} of the refitted networks on {counted(n_images, 'test image')}: "
+    head += f"{', '.join(values)} ({looks})."
     said = []
     if "constant" in first:  # tests of older versions lack it
         constant = Constant(**first["constant"])
@@ -196,7 +197,7 @@ def _power(comparisons: Sequence[Comparison]) -> list[str]:
         else:  # of paired images, the formula takes the share on which the networks differ as it was observed
             n = one.b + one.c
             said.append(
-                f"Power: only one of the two networks is right on {n} image{'s' * (n != 1)}{beside(one)}, too few to "
+                f"Power: only one of the two networks is right on {counted(n, 'image')}{beside(one)}, too few to "
                 "say which true difference would be found."
             )
     return said

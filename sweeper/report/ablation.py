@@ -7,6 +7,7 @@ from sweeper.errors import SweeperError
 from sweeper.evaluation.amounts import signed_with_interval, unit, with_interval
 from sweeper.promotion import ablation, ablation_outcome
 from sweeper.promotion.ablation_outcome import AblationOutcome
+from sweeper.quantities import counted
 from sweeper.report.blocks import Block, Commands, Figure, Section, Sentences, Table
 from sweeper.report.subject import Subject
 from sweeper.report.wording import count
@@ -46,7 +47,7 @@ def _ablated(outcome: AblationOutcome) -> Section:
         "choice is worth it; a difference whose interval contains 0 may be chance."
     )
     figure = Figure(
-        f"Champion minus champion with the choice set back, {outcome.n_images:,} {outcome.part} images",
+        f"Champion minus champion with the choice set back, {counted(outcome.n_images, f'{outcome.part} image')}",
         "",
         outcome.sentence,
         ablation_outcome.plot_of(outcome),

@@ -9,6 +9,7 @@ from sweeper.models.latency import DESCRIBED, milliseconds
 from sweeper.promotion import cost
 from sweeper.promotion.options import PromotionOptions
 from sweeper.promotion.outcome import Entrant, PromotionOutcome
+from sweeper.quantities import counted
 from sweeper.report import finalists, usage
 from sweeper.report.blocks import Block, Commands, Facts, Heading, Section, Sentences, Table
 from sweeper.report.glossary import glossary
@@ -125,7 +126,7 @@ def _measured(metric: str, entrant: Entrant) -> dict[str, tuple[str, str]]:
     found, confirm = {}, entrant.confirm
     if entrant.test and metric in entrant.test:
         value = with_interval(metric, entrant.test[metric], *finalists.test_bounds(metric, entrant.test))
-        found["test"] = (f"{LABELS[metric]} on {entrant.test['n']:,} test images", value)
+        found["test"] = (f"{LABELS[metric]} on {counted(entrant.test['n'], 'test image')}", value)
     if estimate := with_interval(metric, confirm[metric], confirm["low"], confirm["high"], 1):
         found["confirm"] = (f"{LABELS[metric]} on confirm images", estimate)
     return found
@@ -166,7 +167,9 @@ def _tested(outcome: PromotionOutcome) -> list[Block]:
         if name not in equal
     ]
     same = (
-        f"; {' and '.join(TEST_METRICS[n] for n in equal)} equal{'s' * (len(equal) == 1)} the accuracy" if equal else ""
+        f"; {' and '.join(TEST_METRICS[n] for n in equal)} {'equals' if len(equal) == 1 else 'equal'} the accuracy"
+        if equal
+        else ""
     )
     confused = [
         f"Largest confusions of {name}: " + ", ".join(confusion(*one) for one in found["confusions"]) + "."
@@ -176,7 +179,7 @@ def _tested(outcome: PromotionOutcome) -> list[Block]:
     return [
         Heading("On the test images", _looks(outcome)),
         Table(
-            f"Metrics of the refitted networks on {tested[0][1]['n']:,} test images{same}",
+            f"Metrics of the refitted networks on {counted(tested[0][1]['n'], 'test image')}{same}",
             ["metric", *(name for name, _ in tested)],
             rows,
             range(1, len(tested) + 1),
@@ -242,8 +245,8 @@ def _next(subject: Subject, workers: int) -> list[Block]:
         Sentences(
             [
                 f"It retrains the best {top} and the baseline with fresh seeds, compares them on confirm images, if "
-                f"there are some, and registers a champion. It would take {cost.in_words(took)} with {workers} "
-                f"worker{'s' * (workers > 1)}."
+                f"there are some, and registers a champion. It would take {cost.in_words(took)} with "
+                f"{counted(workers, 'worker')}."
             ]
         ),
         Commands([("To promote", promote)]),

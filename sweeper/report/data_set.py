@@ -12,6 +12,7 @@ from sweeper.inspection.duplicates import Labelled, duplicate_summary
 from sweeper.inspection.readiness import before_you_search
 from sweeper.inspection.summary import pixel_statistics, sample_indices, summarise
 from sweeper.plots import Plot
+from sweeper.quantities import counted
 from sweeper.report.blocks import Block, Facts, Figure, Heading, Section, Sentences, Table
 from sweeper.report.subject import Subject
 from sweeper.report.wording import count
@@ -55,7 +56,7 @@ def section(subject: Subject, training_set: TrainingSet | None, unread: str) -> 
                 ("Data set", spec.dataset),
                 ("Training images", count(len(training_set.labels))),
                 ("Classes", count(len(training_set.classes))),
-                ("Size", f"{height} x {width} pixels (height x width), {channels} channel{'s' * (channels > 1)}"),
+                ("Size", f"{height} x {width} pixels (height x width), {counted(channels, 'channel')}"),
                 ("SHA-256", training_set.sha256),
             ]
         ),

@@ -5,6 +5,7 @@ from typing import Any
 
 from sweeper.evaluation.amounts import with_interval
 from sweeper.promotion.outcome import Entrant, PromotionOutcome
+from sweeper.quantities import counted
 from sweeper.report.blocks import Block, Heading, Table
 from sweeper.report.wording import count, score
 from sweeper.studies.objective import LABELS
@@ -33,10 +34,10 @@ def _chosen(outcome: PromotionOutcome) -> str:
             f"Each finalist was trained again with {seeds}. Of those whose validation {LABELS[metric]} was not told "
             f"apart from the {best}, the one with the {prefer} is the champion."
         )
-    mean = "" if n_seeds == 1 else "mean "
+    mean, trainings = ("", "training") if n_seeds == 1 else ("mean ", "trainings")
     return (
         f"Each finalist was trained again with {seeds}: the champion has the {best} {mean}validation {LABELS[metric]} "
-        f"of the training{'s' * (n_seeds > 1)} for the order."
+        f"of the {trainings} for the order."
     )
 
 
@@ -100,9 +101,8 @@ def to_quote(outcome: PromotionOutcome, parts: Mapping[str, int]) -> list[Block]
         value = with_interval(metric, champion.test[metric], *test_bounds(metric, champion.test))
         pool = f"all {count(sum(parts.values()))} images" if parts else "all images"
         trained = f"once, on {pool} of the study (refitted)"
-        rows.append(
-            ["this network, version " + champion.version, value, f"{champion.test['n']:,} test images", trained]
-        )
+        images = counted(champion.test["n"], "test image")
+        rows.append(["this network, version " + champion.version, value, images, trained])
     if estimate := with_interval(metric, confirm[metric], confirm["low"], confirm["high"], 1):
         images = f"{count(parts.get('confirm'))} confirm images".strip()
         rows.append(["its configuration, trained anew", estimate, images, _trained(n_seeds, parts)])

@@ -1,16 +1,17 @@
 """Section 4 of a report: how good the networks of each size are, and which of them no other beats."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from sweeper.evaluation.amounts import number, unit
 from sweeper.models.latency import DESCRIBED, milliseconds
+from sweeper.quantities import counted
 from sweeper.report import interactive
 from sweeper.report.blocks import Block, Figure, Section, Sentences, Table
 from sweeper.report.display_study import Scale
 from sweeper.report.score_range import shown_scores
 from sweeper.report.subject import Subject
-from sweeper.report.wording import count, score, settings
+from sweeper.report.wording import count, numbered, score, settings
 from sweeper.studies.baseline import differences
 from sweeper.studies.frontier import COST_LABELS, Cost, Frontier, Point, cost_of, frontier, plot, sentence
 from sweeper.studies.network_input import NetworkInput
@@ -38,18 +39,17 @@ def section(subject: Subject, found: NetworkInput | None) -> Section:
         points=[_measured(subject, p, found) if p.on_front or p.trial in roles else p for p in networks.points],
     )
     front = networks.front
+    named = numbered([point.trial for point in front])
     drawn = plot(networks, roles)
     points = drawn.arguments["points"]
     scale = Scale.of(metric)
     view = shown_scores([point.value for point in networks.points], [], metric, scale.factor)
     blocks: list[Block] = [
-        Sentences(
-            [f"On the front, the cheapest first: {_named(front)}.", sentence(networks), *_champion(subject, networks)]
-        ),
+        Sentences([f"On the front, the cheapest first: {named}.", sentence(networks), *_champion(subject, networks)]),
         Figure(
             f"{LABELS[metric].capitalize()} by {COST_LABELS[networks.cost]}",
             "Small networks are on the left, good ones on top." if direction(metric) == "maximize" else "",
-            f"{len(points)} configurations, {len(front)} of them on the front: {_named(front)}.",
+            f"{counted(len(points), 'configuration')}, {len(front)} of them on the front: {named}.",
             drawn,
             interactive.accuracy_and_cost(points, scale, COST_LABELS[networks.cost], view),
         ),
@@ -63,10 +63,6 @@ def _measured(subject: Subject, point: Point, found: NetworkInput | None) -> Poi
     if found is None or trial is None or trial.configuration is None:
         return point
     return replace(point, milliseconds=milliseconds(trial.configuration.model, found.input_shape, found.n_classes))
-
-
-def _named(front: Sequence[Point]) -> str:
-    return f"trial{'s' * (len(front) != 1)} {', '.join(str(point.trial) for point in front) or 'none'}"
 
 
 def _roles(subject: Subject) -> dict[int, str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweeper.promotion.recorded import typed
+from sweeper.quantities import counted
 from sweeper.report.blocks import Block, Commands, Facts, Heading, Listing, Section, Sentences, Table
 from sweeper.report.subject import Subject
 from sweeper.report.wording import count, duration
@@ -110,7 +111,7 @@ def _facts(subject: Subject, parts: Mapping[str, int]) -> list[tuple[str, str]]:
         ("Sampler and pruner", f"{spec.sampler}, {spec.pruner}"),
         ("Seed", str(spec.seed)),
         ("Seed of the split", str(spec.seed_of_splits)),
-        ("Device", f"{spec.device}, {spec.threads} thread{'s' * (spec.threads > 1)} a training, {spec.layout}"),
+        ("Device", f"{spec.device}, {counted(spec.threads, 'thread')} a training, {spec.layout}"),
     ]
     return [(name, value) for name, value in rows if value]
 

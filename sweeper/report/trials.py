@@ -8,12 +8,13 @@ from optuna.distributions import FloatDistribution, IntDistribution
 
 from sweeper.events import UNTRAINED, State
 from sweeper.plots import Plot
+from sweeper.quantities import counted
 from sweeper.report import interactive
 from sweeper.report.blocks import Block, Figure, Heading, Section, Sentences, Table
 from sweeper.report.display_study import Scale, display_study
 from sweeper.report.score_range import shown_scores
 from sweeper.report.subject import Subject
-from sweeper.report.wording import count, duration, score, setting
+from sweeper.report.wording import count, duration, numbered, score, setting
 from sweeper.studies import trial_records, warm_start
 from sweeper.studies.objective import LABELS, METRICS, direction
 from sweeper.studies.queries import trial_as_dict
@@ -85,13 +86,14 @@ def _figures(subject: Subject, important: Sequence[str]) -> list[Block]:
     view = shown_scores([t.value for t in ranked], [t.values[max(t.values)] for t in pruned_ones], metric, scale.factor)
     scored = [*(scale.factor * t.value for t in ranked if t.value is not None), *(value for _, value in last)]
     n_hidden = sum(not view[0] <= value <= view[1] for value in scored)
-    beneath = f" Of {len(scored)} trials, {n_hidden} far worse than the others are not in view." * bool(n_hidden)
+    hidden = counted(n_hidden, "far worse one is", "far worse ones are")
+    beneath = f" Of {len(scored)} trials, {hidden} not in view." * bool(n_hidden)
     blocks: list[Block] = [
         Figure(
             "Optimization history",
             "Each point is a trial, the line is the best complete one so far: where it is flat, further trials found "
             f"nothing better.{beneath}",
-            f"The score of each of {len(trials)} trials by its number, with the best so far.",
+            f"The scores of {counted(len(trials), 'trial')} by trial number, with the best so far.",
             _history(subject),
             interactive.optimization_history(shown, scale, last, view),
         )
@@ -119,10 +121,11 @@ def _figures(subject: Subject, important: Sequence[str]) -> list[Block]:
         blocks.append(
             Figure(
                 "Scores by epoch" if step == "Epoch" else "Scores by training",
-                f"A line is a trial; the best {len(best)} ({_numbers(best)}) are blue. The axis does not begin at 0."
+                f"A line is a trial; the best {len(best)} ({numbered(best)}) are blue. The axis does not begin at 0."
                 + " A cross marks where the pruner ended a trial." * bool(pruned_ones)
                 + " Trials whose lines still rise at the end may gain from more epochs.",
-                f"The scores of {len(curves)} trials by {step.lower()}; {len(pruned_ones)} were pruned.",
+                f"The scores of {counted(len(curves), 'trial')} by {step.lower()}; "
+                f"{counted(len(pruned_ones), 'was', 'were')} pruned.",
                 Plot("intermediate_values", arguments),
                 interactive.intermediate_values(shown, scale, step, best, {t.number for t in pruned_ones}, view),
             )
@@ -174,7 +177,7 @@ def _timeline(subject: Subject, shown: optuna.Study) -> list[Block]:
             "Timeline",
             "A bar is a trial from its start to its end. Bars that overlap in time ran at once, on several workers; in "
             "a gap, no trial ran.",
-            f"When each of {len(bars)} trials ran, over {duration((last - first).total_seconds())}.",
+            f"When {counted(len(bars), 'trial')} ran, over {duration((last - first).total_seconds())}.",
             Plot("timeline", {"bars": bars}),
             interactive.timeline(shown),
         )
@@ -211,12 +214,12 @@ def _by_parameter(
         blocks.append(
             Figure(
                 "Parallel coordinates",
-                f"A line is a complete trial, through its score and its values; the best {n_best} ({_numbers(best)}) "
+                f"A line is a complete trial, through its score and its values; the best {n_best} ({numbered(best)}) "
                 f"are blue. Where the blue lines meet, the best trials have the same value."
                 + only_some
                 + _left_out(everywhere, common)
                 + alike,
-                f"{len(searched)} complete trials through {len(common)} parameters.",
+                f"{counted(len(searched), 'complete trial')} through {counted(len(common), 'parameter')}.",
                 interactive=interactive.parallel_coordinates(shown, scale, common, n_best),
                 size="broad",
             )
@@ -242,20 +245,17 @@ def _by_parameter(
             "high": view[1],
             "log": isinstance(kind, FloatDistribution | IntDistribution) and kind.log,
         }
-        alt = f"The scores of {len(having)} complete trials by {name}."
+        alt = f"The scores of {counted(len(having), 'complete trial')} by {name}."
         plot, moving = Plot("scores_by_value", arguments), interactive.slice_of(shown, scale, name, view)
         blocks.append(Figure(name, "", alt, plot, moving, size="small"))
     return blocks
 
 
-def _numbers(trials: Sequence[int]) -> str:
-    return f"trial{'s' * (len(trials) > 1)} {', '.join(map(str, trials))}"
-
-
 def _left_out(names: Sequence[str], shown: Sequence[str]) -> str:
     """Which of the parameters are not shown, as a sentence; empty if all are."""
     left = [name for name in names if name not in shown]
-    return f" Only {len(shown)} parameters are shown; left out: {', '.join(left)}." if left else ""
+    are_shown = counted(len(shown), "parameter is shown", "parameters are shown")
+    return f" Only {are_shown}; left out: {', '.join(left)}." if left else ""
 
 
 def _table(subject: Subject, metric: str) -> Table:
@@ -289,7 +289,7 @@ def _table(subject: Subject, metric: str) -> Table:
     columns += [*settings, "reason"]
     filled = [place for place in range(len(columns)) if any(row[place] for row in rows)]
     return Table(
-        f"{len(rows)} trials",
+        counted(len(rows), "trial"),
         [columns[place] for place in filled],
         [[row[place] for place in filled] for row in rows],
         [new for new, place in enumerate(filled) if place in numeric],

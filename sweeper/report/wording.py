@@ -1,6 +1,6 @@
 """Values as a report shows them to people: scores in percent, durations in words, settings of parameters."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweeper.config import shortly
@@ -15,6 +15,13 @@ def score(metric: str, value: float | None, decimals: int = 1) -> str:
 def count(value: int | None) -> str:
     """A whole number with its thousands set apart; empty if it is not known."""
     return "" if value is None else f"{value:,}"
+
+
+def numbered(trials: Sequence[int]) -> str:
+    """Trials by their numbers: trial 3, or trials 3, 5."""
+    if not trials:
+        return "no trial"
+    return f"{'trial' if len(trials) == 1 else 'trials'} {', '.join(map(str, trials))}"
 
 
 def setting(value: Any) -> str:

@@ -23,6 +23,7 @@ from sweeper.events import (
     TrialInterrupted,
     TrialStarted,
 )
+from sweeper.quantities import counted
 from sweeper.runs import processor_file, result_file
 from sweeper.runs.record import log_epoch, training_plots
 from sweeper.runs.result_file import CompletedTraining
@@ -266,4 +267,4 @@ class BatchRunner:
 def _shares(execution: Execution) -> str:
     """How trainings share the GPUs, in words."""
     n, part = len(execution.devices), "more" if execution.gpu_memory else "all"
-    return f"from now on {n} train{'s' * (n == 1)} at once, with {part} of a GPU's memory each"
+    return f"from now on {counted(n, 'trains', 'train')} at once, with {part} of a GPU's memory each"

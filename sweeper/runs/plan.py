@@ -20,6 +20,7 @@ from sweeper.errors import UsageError, plain, refuse
 from sweeper.evaluation.constant import Constant, best_constant
 from sweeper.events import Listener, Note, Step
 from sweeper.models import families
+from sweeper.quantities import counted
 from sweeper.runs import pretrained_weights
 from sweeper.runs.options import TrainingOptions
 from sweeper.runs.study_splits import scalings, splits_of, whole
@@ -91,8 +92,8 @@ def make(
         n_images = len(training_set.own_validation)
         if n_images < FEW_IMAGES and not protocol.folds:
             used += f", and one image is {100 / n_images:.1f} points; --resplit cuts a part from all training images"
-        listener(Note(f"{training_set.name} has its own validation part of {n_images:,} images: {used}"))
-    listener(Step(f"Splitting {len(training_set.labels):,} images and looking for duplicates"))
+        listener(Note(f"{training_set.name} has its own validation part of {counted(n_images, 'image')}: {used}"))
+    listener(Step(f"Splitting {counted(len(training_set.labels), 'image')} and looking for duplicates"))
     try:
         splits = splits_of(training_set, protocol, seed=training.seed_of_splits, subset=training.subset)
     except ValueError as error:

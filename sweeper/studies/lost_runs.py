@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweeper.errors import SweeperError
+from sweeper.quantities import counted
 from sweeper.store import databases
 from sweeper.store.layout import Store
 from sweeper.store.names import is_id
@@ -61,7 +62,7 @@ def check(store: Store, study: str | None) -> None:
 
 def told(store: Store, study: str, n_runs: int) -> str:
     """What is lost, and what to do about it."""
-    runs = f"the run of 1 trial of study {study}" if n_runs == 1 else f"the runs of {n_runs} trials of study {study}"
+    runs = f"{'the run' if n_runs == 1 else 'the runs'} of {counted(n_runs, 'trial')} of study {study}"
     # An emptied database cannot be told from one in which everything was deleted for good.
     rebuild, drop = (
         shlex.join(["sweeper", "sync", study, option, "--store", str(store.root)])

@@ -10,6 +10,7 @@ from sweeper.engine.execution import Execution
 from sweeper.engine.start import plan_execution
 from sweeper.errors import UsageError
 from sweeper.events import Listener, Note, State
+from sweeper.quantities import counted
 from sweeper.runs import plan, precision
 from sweeper.runs.study_splits import splits_of
 from sweeper.spaces.feasible_points import check_feasible
@@ -183,7 +184,7 @@ def _check_free(request: SearchRequest, resumed: optuna.Study | None) -> None:
 def _reason(request: SearchRequest, planned: plan.Plan, n_images: int) -> str:
     """Why so few validation images need no pruner, and which option scores on more, if the data set allows it."""
     points = 100 * pruners.standard_error(n_images)
-    text = f"the standard error of an accuracy on {n_images} validation images is up to {points:.1f} points"
+    text = f"the standard error of an accuracy on {counted(n_images, 'validation image')} is up to {points:.1f} points"
     if planned.spec.protocol.folds:
         return text
     try:

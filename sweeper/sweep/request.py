@@ -9,6 +9,7 @@ from sweeper.data.lookup import name_of
 from sweeper.data.source import DataSource
 from sweeper.engine.options import DeviceOptions
 from sweeper.errors import UsageError, plain, shortened
+from sweeper.quantities import counted
 from sweeper.runs.options import TrainingOptions
 from sweeper.spaces.space import Space
 from sweeper.store.layout import Store
@@ -84,8 +85,8 @@ class SearchRequest:
             return ""
         named = ", ".join(f"{plain(name)} ({number})" for name, number in own.items())
         return (
-            f"In a search every trial has {self.space.protocol.epochs} epochs; the epochs of these variants are "
-            f"ignored: {shortened(named)}"
+            f"In a search every trial has {counted(self.space.protocol.epochs, 'epoch')}; the epochs of these variants "
+            f"are ignored: {shortened(named)}"
         )
 
     @property

@@ -4,6 +4,7 @@ import time
 
 from sweeper.engine.dispatcher import Dispatcher
 from sweeper.events import Note
+from sweeper.quantities import counted
 from sweeper.sweep.context import Context
 from sweeper.sweep.trial_end import Candidate
 
@@ -44,5 +45,6 @@ class TimeLimits:
         if done == due or trained + next_epoch <= self._trial_seconds:
             return ""
         return (
-            f"trial_timeout: {done} of {due} epochs in {trained:.0f} s of training, {self._trial_seconds:g} s allowed"
+            f"trial_timeout: {done} of {counted(due, 'epoch')} in {trained:.0f} s of training, "
+            f"{self._trial_seconds:g} s allowed"
         )

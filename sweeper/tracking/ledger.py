@@ -19,6 +19,7 @@ from mlflow.entities import Metric, Run, ViewType
 
 from sweeper.errors import SweeperError
 from sweeper.events import State
+from sweeper.quantities import counted
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 from sweeper.store.stored_values import from_text
@@ -96,14 +97,17 @@ class Ledger:
             run_id for run_id in written.entries if run_id not in runs and written.uris.get(run_id, here) == here
         ]:
             found.append(
-                f"MLflow at {redact(self._uri)} has no run of {_counted(lost)} in {self._file}: deleted there, but "
-                "still counted"
+                f"MLflow at {redact(self._uri)} has no run of {counted(len(lost), 'test evaluation')} in {self._file}: "
+                "deleted there, but still counted"
             )
         # Only here: a server may have the evaluations of other stores.
         marked = [run_id for run_id, run in runs.items() if IN_FILE in run.data.tags]
         removed = [run_id for run_id in marked if run_id not in written.entries]
         if removed and self._store.embedded_tracking:
-            found.append(f"{self._file} lacks {_counted(removed)} that MLflow has: removed there, but still counted")
+            found.append(
+                f"{self._file} lacks {counted(len(removed), 'test evaluation')} that MLflow has: removed there, but "
+                "still counted"
+            )
         for run_id in runs:
             if run_id not in ours and run_id not in written.entries:
                 found.append(f"the test evaluation {run_id} in MLflow cannot be read, and is not counted")
@@ -243,10 +247,6 @@ def count(evaluations: Sequence[TestEvaluation], study_id: str, test_sha256: str
     """How often the study, and how often all studies of the store, have evaluated on these test data."""
     same_data = [evaluation for evaluation in evaluations if evaluation.test_sha256 == test_sha256]
     return sum(evaluation.study_id == study_id for evaluation in same_data), len(same_data)
-
-
-def _counted(entries: Sequence[str]) -> str:
-    return f"{len(entries)} test evaluation{'s' * (len(entries) > 1)}"
 
 
 def _evaluation(run: Run) -> TestEvaluation:

@@ -11,6 +11,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweeper.errors import SweeperError, said
+from sweeper.quantities import counted
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 from sweeper.tracking import deletions
@@ -125,7 +126,7 @@ class OutboxWorker:
             if not announced and not self._failure and waited > ANNOUNCING_SECONDS:
                 announced = True
                 n = len(self._outbox.undelivered())
-                self._try_notify(f"delivering {n} write{'s' * (n != 1)} to MLflow")
+                self._try_notify(f"delivering {counted(n, 'write')} to MLflow")
         if self._broken is not None:
             raise self._broken
         with self._changed:

@@ -14,6 +14,7 @@ from mlflow.entities import Run
 from sweeper.errors import SweeperError
 from sweeper.events import ENDED, State
 from sweeper.plots import Plot
+from sweeper.quantities import counted
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 from sweeper.tracking.actions import check_write
@@ -285,7 +286,7 @@ class Tracker:
 
 def shortfall(undelivered: Sequence[str]) -> str:
     """A message about undelivered writes, from their reasons."""
-    return f"{len(undelivered)} writes wait for MLflow, the first because: {undelivered[0]}"
+    return f"{counted(len(undelivered), 'write waits', 'writes wait')} for MLflow, the first because: {undelivered[0]}"
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -70,7 +70,7 @@ def test_program_searches_with_workers_and_runs_once(folder, way):
     )
     assert (done.returncode, done.stdout) == (0, "the program runs\n3\n"), done.stderr
     logs = [path.read_text() for path in (folder / "store" / "logs").rglob("worker-*.log")]
-    begun = [line for log in logs for line in log.splitlines() if "begins, 0 of 1 epochs" in line]
+    begun = [line for log in logs for line in log.splitlines() if "begins, 0 of 1 epoch is" in line]
     assert len([line for line in begun if "fresh seed" not in line]) == 3  # an idle worker may train for a promotion
 
 

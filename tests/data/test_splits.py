@@ -206,7 +206,7 @@ def test_hash_tells_the_parts_apart():
         ({"validation": 2}, "validation must hold an image of each of the 3 classes, got 2 images without class"),
         ({"confirm": 2}, "confirm must hold an image of each of the 3 classes, got 2 images without class"),
         ({"validation": 55, "confirm": 3}, "train must hold an image of each of the 3 classes, got 2 images"),
-        ({"subset": 2, "validation": 1, "confirm": 0}, "must hold an image of each of the 3 classes, got 1 images"),
+        ({"subset": 2, "validation": 1, "confirm": 0}, "must hold an image of each of the 3 classes, got 1 image "),
     ],
 )
 def test_bad_values_are_refused_with_rule_and_value(options, message):

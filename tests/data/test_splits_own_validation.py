@@ -48,7 +48,7 @@ def test_split_around_own_validation_does_not_change_between_versions():
         (range(3), {"subset": 9}, r"must hold images and leave some to train on, got 0 \+ 3 of 9"),
         (range(57), {}, r"must hold images and leave some to train on, got 57 \+ 6 of 60"),
         (range(40), {}, "validation must hold an image of each of the 3 classes, got 40 images without class 2"),
-        (range(1, 60), {"confirm": 0}, "train must hold an image of each of the 3 classes, got 1 images without"),
+        (range(1, 60), {"confirm": 0}, "train must hold an image of each of the 3 classes, got 1 image without"),
         (range(0, 60, 3), {"confirm": 2}, "confirm must hold an image of each of the 3 classes, got 2 images without"),
     ],
 )

@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -31,6 +32,16 @@ def test_scores_are_percent_for_people_and_shares_for_programs():
     assert max(y for trace in history["data"] if trace.get("mode") == "markers" for y in trace["y"]) == pytest.approx(
         77
     )
+
+
+def test_a_single_trial_is_counted_in_the_singular():
+    found = section(subject(COMPLETE[0]))
+    texts = [
+        table(found).caption,
+        *(text for figure in figures(found).values() for text in (figure.alt, figure.how_to_read)),
+    ]
+    assert texts[0] == "1 trial"
+    assert [text for text in texts if re.search(r"\b1 [a-z ]*(trials|parameters)\b", text)] == []
 
 
 def test_a_cross_marks_where_each_trial_was_pruned():

@@ -35,7 +35,7 @@ def test_folds_take_their_images_from_the_whole_training_set(own):
     ("changes", "message"),
     [
         ({}, "got 20 images without class lynx"),
-        ({"folds": 3}, "got 1 images of class lynx"),
+        ({"folds": 3}, "got 1 image of class lynx"),
     ],
 )
 @pytest.mark.parametrize("own", [None, np.arange(70, 90)])

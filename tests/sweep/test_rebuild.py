@@ -158,7 +158,7 @@ def test_runs_are_made_again_from_the_studys_records_with_their_old_artifacts(pl
     }
     lose_database(place)
     shown = place.run("sync", "kept", "--rebuild", "--store", place.store).stdout
-    assert shown.startswith("kept: 3 runs made again, 3 of them with their old artifacts\nLost are the times, ")
+    assert shown.startswith("kept: 3 runs made again, 3 with the old artifacts\nLost are the times, ")
 
     after, client = runs_of(place), client_of(place)
     assert set(after) == set(before)

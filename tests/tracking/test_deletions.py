@@ -14,6 +14,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from sweeper.cli import main
 from sweeper.errors import SweeperError
+from sweeper.quantities import counted
 from sweeper.store.layout import StoreOptions
 from sweeper.tracking import deletions, outbox_worker
 from sweeper.tracking.deletions import Deletion
@@ -124,8 +125,9 @@ def test_search_goes_on_with_what_was_deleted_and_restoring_it_makes_all_whole(s
     assert f"`sweeper sync s --drop-deleted --store {store.root}` goes on without its past" in message
     assert any(f"{named} was deleted" in note for note in notes)
     n_waiting = waiting(store.outbox("s", "0a1b2c3d", "study"))
-    assert message.startswith(f"{n_waiting} writes wait")
-    assert f"{n_waiting} writes wait" in sync(store, code=1).stderr
+    wait = counted(n_waiting, "write waits", "writes wait")
+    assert message.startswith(wait)
+    assert wait in sync(store, code=1).stderr
 
     if what == "experiment":
         client.restore_experiment(first.experiment_id)
@@ -244,7 +246,7 @@ def test_plain_sync_drops_nothing(store, client):
     again.log_epoch(0, 3, {"train_loss": 0.1})
     assert len(again.close()) == 1
     for _ in range(2):
-        assert "1 writes wait for MLflow" in sync(store, code=1).stderr
+        assert "1 write waits for MLflow" in sync(store, code=1).stderr
 
 
 def test_drop_refuses_another_mlflow_than_the_one_the_writes_wait_for(store, client, tmp_path, monkeypatch):
@@ -258,7 +260,7 @@ def test_drop_refuses_another_mlflow_than_the_one_the_writes_wait_for(store, cli
     refused = sync(store, "s", "--drop-deleted", "--tracking-uri", other, code=1)
     assert "nothing was dropped" in refused.stderr
     client.restore_run(first.child_run_id(0))
-    assert sync(store).stdout == "s: 1 writes delivered\n"
+    assert sync(store).stdout == "s: 1 write delivered\n"
 
 
 def test_runs_of_a_deleted_trial_are_held_back_with_its_reason(store, client):

@@ -13,11 +13,12 @@ from sweeper.data.formats.svhn import read_svhn
 from sweeper.data.known.catalog import DataFile, Dataset
 from sweeper.data.known.locate import LocatedFiles
 from sweeper.errors import SweeperError
-from sweeper.images.class_choice import choose, counted
+from sweeper.images.class_choice import choose, class_sizes
 from sweeper.images.conversion import converted
 from sweeper.images.image_set import ImageSet
 from sweeper.images.options import DataOptions
 from sweeper.images.reading import Reading
+from sweeper.quantities import counted
 
 # The most bytes that a compressed idx file may expand to: 60,000 images of 28 x 28 are 47 MB.
 MOST_IDX_BYTES = 64_000_000
@@ -29,7 +30,7 @@ def known_part(
     """The part that these files of the data set hold, with the options applied. Raises SweeperError and UsageError."""
     images, labels = decode(dataset, found)
     part = ImageSet(images, labels, dataset.classes, combined_sha256(files), str(found.folder))
-    choice = choose(options, counted(labels, dataset.classes))
+    choice = choose(options, class_sizes(labels, dataset.classes))
     if files == dataset.training:
         choice.tell(reading.notify)
     return converted(part, choice, options, reading)
@@ -85,7 +86,8 @@ def _check(
         raise SweeperError(f"images must be {expected}, got {got} ({images_place})")
     if len(images) != len(labels):
         raise SweeperError(
-            f"there must be one label per image, got {len(images):,} images and {len(labels):,} labels ({labels_place})"
+            f"there must be one label per image, got {counted(len(images), 'image')} and "
+            f"{counted(len(labels), 'label')} ({labels_place})"
         )
     if len(labels) == 0:
         raise SweeperError(f"there must be at least one image, got none ({images_place})")

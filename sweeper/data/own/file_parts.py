@@ -14,6 +14,7 @@ from sweeper.folders.names import TEST, TRAIN, VAL, in_label_order
 from sweeper.folders.other_data import other_files, refuse_other_kinds
 from sweeper.images.class_choice import choose
 from sweeper.images.options import DataOptions
+from sweeper.quantities import counted
 
 # The share of the files that is set aside as the test part, if the data set has no parts.
 TEST_SHARE = 0.15
@@ -169,7 +170,7 @@ def _by_table(root: Path, options: DataOptions, whole: bool) -> FileParts:
     if found.joined:
         notes.append(f"{found.joined} ({plain(table)}); write train, val or test in each row to keep them apart")
     if found.n_unnamed:
-        ignored = f"ignored {found.n_unnamed:,} image{'s' * (found.n_unnamed > 1)}"
+        ignored = f"ignored {counted(found.n_unnamed, 'image')}"
         notes.append(f"{ignored} that {plain(table)} does not name ({plain(root)})")
     training, validation, test = (found.parts[part] for part in (TRAIN, VAL, TEST))
     classes = in_label_order({file.class_name for file in training})

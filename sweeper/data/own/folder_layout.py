@@ -11,6 +11,7 @@ from sweeper.folders.names import IMAGE_FOLDERS, PARTS, TEST, TRAIN, VAL, in_lab
 from sweeper.folders.walk import files_below, folders, holds_images, n_images_in
 from sweeper.images.class_names import composed, typed
 from sweeper.images.options import DataOptions
+from sweeper.quantities import counted
 
 MOST_NAMED = 5
 
@@ -227,7 +228,7 @@ def _classes(train: Part, others: Sequence[Part], options: DataOptions) -> tuple
     if len(filled) < 2:
         loose = train.n_loose_images()
         found = f"only {plain(min(filled))}" if filled else "none"
-        found += f" and {loose:,} images outside of such folders" if loose else ""
+        found += f" and {counted(loose, 'image')} outside of such folders" if loose else ""
         raise TooFewClasses(
             f"a folder of images must hold at least two folders of classes, got {found} ({plain(train.folder)})"
         )

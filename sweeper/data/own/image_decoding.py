@@ -29,6 +29,7 @@ from sweeper.images.resize import fitted
 from sweeper.images.scaling import LEAST_REACHED
 from sweeper.images.stored_form import UPRIGHT
 from sweeper.images.value_range import OPTION, ValueRange
+from sweeper.quantities import counted
 
 # With fewer pixels, decoding an image takes less time than handing it to a thread.
 MANY_PIXELS = 128 * 128
@@ -111,7 +112,7 @@ def _decode(
     _refuse_kinds(deep)
     if deep:
         value_range = wanted.value_range or options.value_range or _range_of(deep, n_at_once, options, reading)
-    progress = Progress(f"decoding {len(good):,} files", sum(found.n_bytes for found in good), reading.notify)
+    progress = Progress(f"decoding {counted(len(good), 'file')}", sum(found.n_bytes for found in good), reading.notify)
 
     def decode(place: int) -> Converted | str:
         content, header = _unchanged(good[place], options), headers[place]
@@ -189,7 +190,7 @@ def _range_of(deep: Sequence[Inspected], n_at_once: int, options: DataOptions, r
     Raises UsageError if the values do not tell their range.
     """
     progress = Progress(
-        f"finding the range of {len(deep):,} files", sum(found.n_bytes for found in deep), reading.notify
+        f"finding the range of {counted(len(deep), 'file')}", sum(found.n_bytes for found in deep), reading.notify
     )
 
     def extremes(found: Inspected) -> tuple[float, float, bool] | None:

@@ -25,6 +25,7 @@ from sweeper.images.png_chunks import check_chunks
 from sweeper.images.progress import Progress
 from sweeper.images.stored_form import ON_ITS_SIDE, StoredForm, stored_form
 from sweeper.images.value_range import ValueRange
+from sweeper.quantities import counted
 
 # The formats that cameras, scanners and data sets write. Pillow knows more, and runs other programs for some of them.
 FORMATS = ("AVIF", "BMP", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "QOI", "TIFF", "WEBP")
@@ -105,7 +106,7 @@ def inspect(
     most = max_pixels or MOST_PIXELS
     sizes = [_n_bytes(file, most) for file in files] if hashed else []
     n_at_once = HELD_BYTES // (max(sizes) or 1) if sizes and median(sizes) >= MANY_BYTES else 1
-    progress = Progress(f"hashing {len(files):,} files", sum(sizes), notify)
+    progress = Progress(f"hashing {counted(len(files), 'file')}", sum(sizes), notify)
 
     def inspected(file: ImageFile) -> Inspected:
         found = _inspect(file, most, exif=exif, hashed=hashed)

@@ -3,6 +3,7 @@
 from sweeper.engine.ray import cluster, environment, refusals
 from sweeper.engine.ray.actor import Contact
 from sweeper.errors import SweeperError
+from sweeper.quantities import counted
 
 
 class Nodes:
@@ -48,7 +49,7 @@ class Nodes:
         """What `n` actors without a place wait for."""
         n_there = sum(self._offered(node) for node in cluster.nodes() if node.id not in self._unfit)
         n_busy = max(0.0, n_there - cluster.free(self.unit, without=self._unfit))
-        text = f"Waiting for {n} {self.unit}{'s' * (n > 1)} in the Ray cluster, {n_busy:g} of {n_there:g} busy"
+        text = f"Waiting for {counted(n, self.unit)} in the Ray cluster, {n_busy:g} of {n_there:g} busy"
         return "; ".join([text, *self._unfit.values()])
 
     def at(self, address: str) -> list[cluster.Node]:

@@ -17,6 +17,7 @@ from sweeper.engine.ray.nodes import Nodes
 from sweeper.engine.ray.weights import SentWeights
 from sweeper.errors import DISK_FULL, RESUME_HINT, SweeperError, joined, said
 from sweeper.events import Note
+from sweeper.quantities import counted
 from sweeper.training.checkpoint import remove_leftovers
 
 # Calls that an actor answers at once, besides one for each of its workers: `watch`, and one of the others.
@@ -255,7 +256,8 @@ class RayPool:
         if reply.period > 1 and not self._told_period:
             self._told_period = True
             text = f"its checkpoint is large and comes from its node only every {reply.period} epochs: if the node is "
-            messages.insert(0, Note(f"{text}lost, up to {reply.period - 1} epochs are trained again"))
+            again = counted(reply.period - 1, "epoch is", "epochs are")
+            messages.insert(0, Note(f"{text}lost, up to {again} trained again"))
         return [(self._workers_of(number)[key], message) for message in messages]
 
     def _gone(self, number: int, trouble: cluster.Trouble) -> list[tuple[int, Any]]:

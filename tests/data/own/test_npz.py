@@ -190,7 +190,7 @@ def test_images_left_out_because_no_training_image_has_their_class_are_told(tmp_
         assert (told in notes) == (not resplit)
         notes.clear()
         load_test_set(source, pixel_format=training_set.pixel_format, notify=notes.append)
-        told = f"left out 1 test images of classes without training images: 2 ({path}, test_labels)"
+        told = f"left out 1 test image of classes without training images: 2 ({path}, test_labels)"
         assert (told in notes) == (not resplit)
 
 
