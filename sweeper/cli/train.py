@@ -35,8 +35,8 @@ from sweeper.store.layout import StoreOptions
 from sweeper.store.redaction import redact
 
 if TYPE_CHECKING:
+    from sweeper.runs.outcome import TrainingOutcome
     from sweeper.runs.request import TrainingRequest
-    from sweeper.runs.single import TrainingOutcome
     from sweeper.spaces.space import Space
 
 # What a trial fixes, by parameter, with the words of the command line.

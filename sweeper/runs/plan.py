@@ -129,7 +129,7 @@ def make(
 
 
 def spec_without_data(source: DataSource, space: Space, training: TrainingOptions, execution: Execution) -> RunSpec:
-    """The spec as far as it is known without the data: the fields of studies.spec.OF_THE_DATA are empty."""
+    """The spec as far as it is known without the data: the fields of spec_comparison.OF_THE_DATA are empty."""
     return RunSpec(
         dataset=lookup.name_of(source.dataset),
         data_options=source.options,

@@ -18,6 +18,7 @@ from sweeper.models import code_files
 from sweeper.spaces.space import Space
 from sweeper.store.redaction import redact
 from sweeper.studies.spec import RunSpec
+from sweeper.studies.spec_comparison import decisive
 from sweeper.tracking.tracker import DataRecord
 
 PACKAGES = ("cnn-sweeper", "torch", "torchvision", "optuna", "mlflow", "numpy", "scikit-learn", "timm")
@@ -50,7 +51,7 @@ def params(spec: RunSpec, split: Split | None) -> dict[str, Any]:
     A study's space is an artifact of the run; the parameters hold only the space's hash. The sizes are left
     out without the split.
     """
-    stored = spec.decisive()  # a command may resume a run with other options that change nothing
+    stored = decisive(spec)  # a command may resume a run with other options that change nothing
     space = stored.pop("space", None)
     del stored["fold_scalings"]
     if space is not None:

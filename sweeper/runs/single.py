@@ -2,15 +2,13 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
-from typing import Any
 
 from sweeper.config import Configuration
 from sweeper.data import lookup
 from sweeper.engine.job import TrialJob
 from sweeper.errors import SweeperError, UsageError
-from sweeper.evaluation.constant import Constant
 from sweeper.events import Listener, Note, State, Step
 from sweeper.models import families, layers
 from sweeper.plots import Plot
@@ -19,8 +17,9 @@ from sweeper.runs.batch import BatchRunner, Training
 from sweeper.runs.end_on_failure import ends_on_failure
 from sweeper.runs.fold_means import metrics_of
 from sweeper.runs.jobs import jobs_of
+from sweeper.runs.outcome import TrainingOutcome
 from sweeper.runs.record import CURVES, final_metrics, final_tags, log_means, mean_plots, texts
-from sweeper.runs.repetition import Repetition, repetition_of
+from sweeper.runs.repetition import repetition_of
 from sweeper.runs.request import TrainingRequest
 from sweeper.runs.result_file import CompletedTraining
 from sweeper.runs.stop import StopRequest, closing_patience
@@ -37,48 +36,6 @@ from sweeper.tracking.tracker import Tracker
 COMPARISON = f"{CURVES}/comparison.png"
 # The best epoch is the one with the highest validation accuracy.
 METRIC = METRICS["accuracy"]
-
-
-@dataclass(frozen=True)
-class TrainingOutcome:
-    """How a training by itself ended. `stopped` is "" if it is done; otherwise a signal's name, and `result` is None.
-
-    `init` holds the initial weights; None means from scratch. `constant` is what always saying one class scores.
-    `undelivered` holds the reasons of undelivered writes to MLflow.
-    """
-
-    request: TrainingRequest
-    experiment_id: str
-    run_id: str
-    init: initial_weights.MatchedWeights | None
-    result: VariantResult | None
-    stopped: str
-    undelivered: Sequence[str]
-    constant: Constant | None
-    repetition: Repetition | None = None  # of a study's trial
-
-    def summary(self) -> dict[str, Any]:
-        """The object that `sweeper train --json` prints; it has metrics if the training is done."""
-        metrics = self.result.as_json() if self.result else {}
-        measured = self.result.metrics if self.result else None
-        return {
-            "schema_version": 1,
-            "dataset": lookup.name_of(self.request.source.dataset),
-            "space": self.request.space.name,
-            "variant": self.request.variant.name,
-            "run_id": self.run_id,
-            "experiment_id": self.experiment_id,
-            "epochs": self.request.protocol.epochs,
-            "seed": self.request.training.seed,
-            "split_seed": self.request.training.seed_of_splits,
-            "all_data": self.request.all_data,
-            "stopped": self.stopped,
-            "constant_predictor": self.constant and asdict(self.constant),
-            **({"init": self.init.as_json()} if self.init else {}),
-            **({"repeats": self.repetition.as_json(measured)} if self.repetition else {}),
-            # "trial" and "difference" have a meaning only for a study's variants.
-            **{name: value for name, value in metrics.items() if name not in ("trial", "difference")},
-        }
 
 
 def run(request: TrainingRequest, listener: Listener, stop: StopRequest) -> TrainingOutcome:

@@ -10,14 +10,15 @@ from sweeper.events import State
 from sweeper.runs import result_file
 from sweeper.spaces.space import Variant
 from sweeper.studies.spec import LOG_LOSS, RunSpec
+from sweeper.studies.spec_comparison import decisive
 
 
 def name_of(spec: RunSpec, variant: Variant) -> tuple[str, str]:
     """A hash of all that decides the metrics, and the name of the run and the folder, which ends in its beginning."""
-    decisive: list[Any] = [spec.decisive(), variant.name, variant.configuration.key()]
+    deciding: list[Any] = [decisive(spec), variant.name, variant.configuration.key()]
     if variant.configuration.model.softmax_output:
-        decisive.append(LOG_LOSS)  # the run of an older version has other losses
-    found = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+        deciding.append(LOG_LOSS)  # the run of an older version has other losses
+    found = hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
     # The names of spaces and variants may have any printable characters.
     plain = re.sub(r"[^A-Za-z0-9._]", "-", f"{spec.space_name}-{variant.name}")[:60]
     return found, f"train-{plain}-{found[:12]}"

@@ -6,11 +6,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from sweeper.config import Configuration, Protocol, TrainConfig
+from sweeper.config import Protocol, TrainConfig
 from sweeper.data.known.catalog import INPUT_SHAPES
 from sweeper.errors import UsageError, nearest, plain, refuse, shortened
 from sweeper.spaces import weight_paths
-from sweeper.spaces.feasibility import SHAPE_FIELDS, check_decayed_layers, check_network, unusable
 from sweeper.spaces.model_fields import implied, kind_of, missing, table_fields
 from sweeper.spaces.overrides import Override, parse_override
 from sweeper.spaces.parameter import Parameter
@@ -21,7 +20,8 @@ from sweeper.spaces.parameter_reader import (
     with_checked_condition,
 )
 from sweeper.spaces.space import Space
-from sweeper.spaces.variants import read_variants, variant_place
+from sweeper.spaces.space_checks import check_space
+from sweeper.spaces.variants import read_variants
 from sweeper.store.toml_text import read_toml
 
 TABLES = ("space", "protocol", "model", "train", "variants")
@@ -107,9 +107,7 @@ class _Reader:
         fixed, parameters = self._fields()
         variants = read_variants(self._table("variants"), fixed | self._kept_values(), self.file)
         space = Space(self.name, title, datasets, protocol, fixed, parameters, variants, self.text)
-        self._check_shapes(space)
-        self._check_cycles(space)
-        self._check_variants_differ(space)
+        check_space(space, self.file, self.overridden)
         return space
 
     def _place(self, table: str, key: str = "") -> str:
@@ -277,41 +275,3 @@ class _Reader:
             except ValueError as error:
                 refuse(str(error), f"{self.file}, [{table}]")
         return values
-
-    def _check_shapes(self, space: Space) -> None:
-        """Refuses a variant whose network cannot take the images, and a choice that fits no network of the space."""
-        if not space.datasets:
-            return
-        dataset = space.datasets[0]
-        for variant in space.variants.values():
-            try:
-                check_decayed_layers(variant.configuration, check_network(variant.configuration.model, dataset))
-            except ValueError as error:
-                blamed = (*SHAPE_FIELDS, "weight_decay_layers")
-                causes = [place for key, place in self.overridden.items() if key in blamed]
-                refuse(str(error), ", ".join([variant_place(self.file, variant.name), *causes]))
-        if misfit := unusable(space.fixed, space.parameters, dataset):
-            name, reason = misfit
-            refuse(reason, self._place("model", name))
-
-    def _check_cycles(self, space: Space) -> None:
-        """Refuses a variant whose momentum would rise and fall with the learning rate instead of against it."""
-        for variant in space.variants.values():
-            train = variant.configuration.train
-            if train.momentum_low > train.momentum_high:
-                low, high = train.momentum_low, train.momentum_high
-                causes = [self.overridden[key] for key in ("momentum_low", "momentum_high") if key in self.overridden]
-                refuse(
-                    f"momentum_low must be at most momentum_high, got {low!r} and {high!r}",
-                    ", ".join([variant_place(self.file, variant.name), *causes]),
-                )
-
-    def _check_variants_differ(self, space: Space) -> None:
-        """Refuses two variants with the same configuration, unless overrides may have made them equal."""
-        if self.overridden:
-            return
-        names: dict[Configuration, str] = {}
-        for name, variant in space.variants.items():
-            first = names.setdefault(variant.configuration, name)
-            if first != name:
-                refuse(f"variants must differ, got {plain(first)} and {plain(name)} equal", f"{self.file}, [variants]")

@@ -30,7 +30,8 @@ from sweeper.studies.attributes import (
 from sweeper.studies.conversions import other_images, other_reading
 from sweeper.studies.objective import LABELS, direction
 from sweeper.studies.pruners import PRUNERS
-from sweeper.studies.spec import OF_THE_PIXELS, StudySpec, first_difference
+from sweeper.studies.spec import StudySpec
+from sweeper.studies.spec_comparison import OF_THE_PIXELS, first_difference
 from sweeper.studies.trial_records import records
 
 # Attributes of a study. `ended` is what ended its last process, "" if nothing is left to do, None until the process

@@ -1,7 +1,7 @@
-"""The spec of a training or study: all that its results depend on. It is stored, read back and compared."""
+"""The spec of a training or study: all that its results depend on. It is stored and read back."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from typing import Annotated, Any, Literal, Self, get_type_hints
@@ -9,9 +9,8 @@ from typing import Annotated, Any, Literal, Self, get_type_hints
 from pydantic import StringConstraints
 
 from sweeper.config import Configuration, ModelConfig, Protocol
-from sweeper.config.training import AUTO
 from sweeper.images.image_set import Scaling
-from sweeper.images.options import STORED_IF_GIVEN, TOLD_BY_CONVERSIONS, DataOptions, with_fit
+from sweeper.images.options import STORED_IF_GIVEN, DataOptions
 from sweeper.models.limits import NetworkLimits
 from sweeper.models.precision import PrecisionRule
 from sweeper.store.stored_values import checked
@@ -64,8 +63,8 @@ class RunSpec:
     weights' own mean and std. It is empty for networks with random weights, and in studies of older versions.
 
     The stored form (as_json) is one flat object. Its keys are the fields of DataOptions and Protocol and those below,
-    with `mean` and `std` of the first fold added. The broadest key comes first: a comparison follows the keys' order,
-    and shows the user only the first difference.
+    with `mean` and `std` of the first fold added. The broadest key comes first: a comparison (spec_comparison) follows
+    the keys' order, and shows the user only the first difference.
     """
 
     dataset: str
@@ -154,11 +153,6 @@ class RunSpec:
         }
         plain: dict[str, Any] = json.loads(json.dumps(flat))
         return plain
-
-    def decisive(self) -> dict[str, Any]:
-        """The stored form without the options that changed no pixel, or whose changes `conversions` tells."""
-        stored = self.as_json()
-        return _without(stored, {*TOLD_BY_CONVERSIONS, *_of_bad_files(stored)})
 
     def _own_json(self) -> dict[str, Any]:
         """The part of the stored form that differs between a study and a training by itself."""
@@ -266,21 +260,9 @@ class StudySpec(RunSpec):
         """The keys that every spec of this schema has."""
         nested = ("data_options", "protocol", "fold_scalings")
         optional = (
-            "folds",
-            "repeats",
-            "test_flip",
-            "variant_epochs",
-            "max_madds",
-            "max_latency",
-            "split_seed",
-            "init_sha256",
-            "freeze",
-            "loss",
-            "precision_rule",
-            "conversions",
-            "pretrained",
-            *STORED_IF_GIVEN,
-        )
+            "folds", "repeats", "test_flip", "variant_epochs", "max_madds", "max_latency", "split_seed", "init_sha256",
+            "freeze", "loss", "precision_rule", "conversions", "pretrained", *STORED_IF_GIVEN,
+        )  # fmt: skip
         names = [f.name for kind in (cls, DataOptions, Protocol) for f in fields(kind)]
         return [name for name in names if name not in (*nested, *optional)]
 
@@ -303,12 +285,6 @@ class StudySpec(RunSpec):
         return own | ({"loss": self.loss} if self.loss and self._has_softmax else {})
 
 
-# The keys of the stored form whose values only the data can tell.
-OF_THE_DATA = ("data_sha256", "conversions", "split_sha256", "mean", "std", "fold_scalings")
-# Those that another reading of the same files changes.
-OF_THE_PIXELS = OF_THE_DATA[1:]
-
-
 @cache
 def _kinds() -> dict[str, Any]:
     """The kinds of the values in a study's stored spec; Protocol checks its own."""
@@ -316,56 +292,3 @@ def _kinds() -> dict[str, Any]:
     choices = {"metric": tuple(METRICS), "sampler": SAMPLERS, "pruner": PRUNERS}
     kinds |= {name: Literal[known] for name, known in choices.items()}
     return kinds | {"space": _Space, "dataset": _Name, "pretrained": Mapping[str, _Weights]}
-
-
-def first_difference(
-    stored: Mapping[str, Any], spec: StudySpec, unknown: Collection[str] = ()
-) -> tuple[str, Any, Any] | None:
-    """The first field that differs, as (dotted name, stored value, value of `spec`); None if the specs are equal.
-
-    Keys that are `unknown` of `spec` are not compared, and options only if they may have changed a pixel. A variant's
-    field that an older sweeper did not know counts as its default.
-    """
-    before, now = (_with_all_fields(form) for form in (with_fit(stored), spec.as_json()))
-    _close_precisions(now, before)
-    told = TOLD_BY_CONVERSIONS if before.get("conversions", []) == now.get("conversions", []) else ()
-    ignored = {*unknown, *told, *_of_bad_files(before)}
-    return _difference(_without(before, ignored), _without(now, ignored), "")
-
-
-def _with_all_fields(form: Mapping[str, Any]) -> dict[str, Any]:
-    """The form with all fields of each variant: a field that an older sweeper did not know had its default."""
-    space = form.get("space", {})
-    if not space.get("variants"):
-        return dict(form)
-    variants = {name: Configuration.from_values(values).values() for name, values in space["variants"].items()}
-    full: dict[str, Any] = json.loads(json.dumps({**form, "space": {**space, "variants": variants}}))
-    return full
-
-
-def _close_precisions(now: Mapping[str, Any], before: Mapping[str, Any]) -> None:
-    """Gives variants of `now` whose precision is still open, because their images are not known, that of `before`."""
-    known = before.get("space", {}).get("variants", {})
-    for name, values in now["space"].get("variants", {}).items():
-        if values.get("precision") == AUTO and name in known:
-            values["precision"] = known[name]["precision"]
-
-
-def _of_bad_files(stored: Mapping[str, Any]) -> tuple[str, ...]:
-    """The options that only say which files are refused: those that are left out must stay the same."""
-    return () if stored.get("skip_bad") else ("max_pixels",)
-
-
-def _without(form: Mapping[str, Any], ignored: Collection[str]) -> dict[str, Any]:
-    return {key: value for key, value in form.items() if key not in ignored}
-
-
-def _difference(before: Mapping[str, Any], now: Mapping[str, Any], path: str) -> tuple[str, Any, Any] | None:
-    for key in [*before, *(key for key in now if key not in before)]:
-        old, new = before.get(key), now.get(key)
-        if old == new:
-            continue
-        if isinstance(old, dict) and isinstance(new, dict):
-            return _difference(old, new, f"{path}{key}.") or (f"{path}{key}", old, new)
-        return f"{path}{key}", old, new
-    return None

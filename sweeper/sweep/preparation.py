@@ -19,7 +19,8 @@ from sweeper.store.arguments import store_arguments
 from sweeper.studies import lifecycle, lost_runs, pruners, storage_errors, trial_records, warm_start
 from sweeper.studies.ownership import check_free
 from sweeper.studies.samplers import shuffled_grid
-from sweeper.studies.spec import LOG_LOSS, OF_THE_DATA, RunSpec, StudySpec
+from sweeper.studies.spec import LOG_LOSS, RunSpec, StudySpec
+from sweeper.studies.spec_comparison import OF_THE_DATA
 from sweeper.studies.storage import free_name, open_existing_storage
 from sweeper.studies.warm_start import WarmStart
 from sweeper.sweep.queue import has_work

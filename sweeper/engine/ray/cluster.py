@@ -2,17 +2,14 @@
 
 import os
 import re
-import signal
 import socket
-import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sweeper.engine.ray import refusals
+from sweeper.engine.ray import refusals, side_effects
 from sweeper.errors import SweeperError, UsageError, first_line, plain, shortened
-from sweeper.process.signals import SIGNALS
 
 EXTRA = "pip install 'cnn-sweeper[ray]'"
 # How long the head may take to accept a connection: it is in the same network.
@@ -20,7 +17,6 @@ REACH_SECONDS = 5.0
 # The same of a node from which nothing came for long; one lost packet delays its answer by a second.
 NODE_REACH_SECONDS = 2.0
 TRIES = 3
-DEBUGGER = "PYTHONBREAKPOINT"  # the variable that names what breakpoint() calls
 NODE_LABEL = "ray.io/node-id"
 # Ray tells the place of an actor that could not be made only in its text: "ray::Worker.__init__() (pid=7, ip=10.0.0.2".
 ADDRESS_OF_ACTOR = re.compile(r"\(pid=\d+, ip=([^,)]+)")
@@ -89,7 +85,7 @@ def connect(address: str, *, insecure: bool) -> None:
     # It prints the deaths of workers to stdout, among the results, whatever `log_to_driver` says.
     ray._private.worker.print_to_stdstream = lambda data, ignore_prefix: None
     try:
-        with _handlers_kept(), _debugger_kept(), _silent():
+        with side_effects.handlers_kept(), side_effects.debugger_kept(), side_effects.silent():
             ray.init(address=address, log_to_driver=False, logging_level="CRITICAL")
     except SweeperError:
         raise
@@ -107,7 +103,7 @@ def disconnect() -> None:
     """Ends the connection, if there is one."""
     global _address
     if _address:
-        with _handlers_kept():
+        with side_effects.handlers_kept():
             _ray().shutdown()
         _address = ""
 
@@ -263,45 +259,6 @@ def _check_reached(host: str, port: int, address: str) -> None:
             f"no Ray cluster can be reached at {plain(address)}: {error.strerror or error}; start its head there with "
             f"`RAY_AUTH_MODE=token ray start --head --port={port}`, see {refusals.DOCS} (--ray-address)"
         ) from error
-
-
-@contextmanager
-def _handlers_kept() -> Iterator[None]:
-    """Keeps this process's signal handlers: Ray puts its own in their place."""
-    if threading.current_thread() is not threading.main_thread():  # Ray then sets none, and nobody may
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _debugger_kept() -> Iterator[None]:
-    """Keeps the debugger of `breakpoint()`: Ray puts its own in its place, which fails when it is disconnected."""
-    before = os.environ.get(DEBUGGER)
-    try:
-        yield
-    finally:
-        os.environ.pop(DEBUGGER, None)
-        if before is not None:
-            os.environ[DEBUGGER] = before
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Drops what this process writes to its standard error: Ray's C++ code warns there of every try to connect."""
-    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nothing)
 
 
 def _last_line(text: str) -> str:
