@@ -20,7 +20,7 @@ from sweeper.engine.ray.actor import Reply
 from sweeper.engine.start import plan_execution, start_workers
 from sweeper.engine.workload import Workload
 from sweeper.events import Note
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.training.epoch_metrics import EpochMetrics
 
 N_CLASSES, BATCH_SIZE = 10, 64

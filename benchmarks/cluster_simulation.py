@@ -16,7 +16,8 @@ from sweeper.images.preprocessing import Preprocessing
 from sweeper.runs.stop import StopRequest
 from sweeper.spaces import reader
 from sweeper.spaces.space import Space
-from sweeper.store.layout import Store, StoreOptions
+from sweeper.store.layout import Store
+from sweeper.store.options import StoreOptions
 from sweeper.studies import lifecycle
 from sweeper.studies.attributes import TRIAL, id_of
 from sweeper.studies.bulk_storage import BulkStorage

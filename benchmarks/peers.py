@@ -143,7 +143,7 @@ def sweeper_events(store_folder: Path) -> list[dict[str, Any]]:
     # isort: split
     from mlflow import MlflowClient
 
-    from sweeper.store.layout import StoreOptions
+    from sweeper.store.options import StoreOptions
     from sweeper.studies import trial_records
     from sweeper.studies.queries import studies_in
 

@@ -15,7 +15,8 @@ import numpy as np
 import optuna
 from scale import timed, write_images
 
-from sweeper.store.layout import Store, StoreOptions
+from sweeper.store.layout import Store
+from sweeper.store.options import StoreOptions
 from sweeper.studies.attributes import RESULT, TRIAL
 from sweeper.studies.queries import find_study
 

@@ -33,7 +33,8 @@ from simulated_workers import SimulatedWorkers
 from stopwatch import Stopwatch
 
 from sweeper.spaces import reader
-from sweeper.store.layout import Store, StoreOptions
+from sweeper.store.layout import Store
+from sweeper.store.options import StoreOptions
 from sweeper.studies import lifecycle
 from sweeper.studies.attributes import attributes_of, id_of, spec_of
 from sweeper.studies.optuna_warnings import quiet

@@ -18,7 +18,7 @@ import sweeper.tracking  # noqa: F401 (silences MLflow; must come before it)
 from mlflow import MlflowClient
 
 from sweeper.promotion import head_start
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.studies import trial_records
 from sweeper.studies.attributes import spec_of
 from sweeper.studies.queries import find_study

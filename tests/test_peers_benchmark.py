@@ -16,7 +16,7 @@ from sweeper.config import Configuration
 from sweeper.data.known import catalog
 from sweeper.models.families import build
 from sweeper.spaces import reader
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.studies.queries import studies_in
 from sweeper.training.optimizers import build_optimizer, learning_rate
 from tests.engine.inline import InlinePool

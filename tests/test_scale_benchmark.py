@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.studies import trial_records
 from sweeper.studies.queries import find_study
 from tests import databases

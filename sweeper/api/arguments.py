@@ -18,7 +18,8 @@ from sweeper.images import class_names
 from sweeper.images.class_map import class_map, read_map
 from sweeper.images.options import DataOptions
 from sweeper.images.value_range import ValueRange
-from sweeper.store.layout import Store, StoreOptions
+from sweeper.store.layout import Store
+from sweeper.store.options import StoreOptions
 from sweeper.validators import boolean, count, optional
 
 Kind = TypeVar("Kind")

@@ -8,7 +8,8 @@ from sweeper.api import arguments
 from sweeper.api.keywords import StoreKeywords
 from sweeper.api.running import Code, translated, use_code
 from sweeper.errors import SweeperError, UsageError, joined
-from sweeper.store.layout import Store, StoreOptions
+from sweeper.store.layout import Store
+from sweeper.store.options import StoreOptions
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,7 +13,7 @@ from sweeper.errors import SweeperError
 from sweeper.events import Step
 from sweeper.promotion.options import PromotionOptions
 from sweeper.runs.stop import StopRequest
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,7 @@ from sweeper.events import Event, Note, Step, SweepStarted
 from sweeper.images.options import DataOptions
 from sweeper.runs.options import TrainingOptions
 from sweeper.runs.stop import StopRequest
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.sweep.options import SearchOptions
 
 

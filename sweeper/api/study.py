@@ -12,7 +12,8 @@ from sweeper.api.keywords import PlaceKeywords, StoreKeywords
 from sweeper.api.running import Code, display, translated, use_code
 from sweeper.data.source import DataSource
 from sweeper.events import Step, outcome
-from sweeper.store.layout import Store, StoreOptions
+from sweeper.store.layout import Store
+from sweeper.store.options import StoreOptions
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -25,7 +25,7 @@ from sweeper.engine.options import DeviceOptions
 from sweeper.errors import UsageError
 from sweeper.evaluation.amounts import signed_with_interval, unit, with_interval
 from sweeper.process.ending import exit_code
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.store.redaction import redact
 from sweeper.studies.objective import LABELS
 

@@ -9,7 +9,7 @@ import click
 from sweeper.cli.notes import by_state, note
 from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.errors import UsageError
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 
 if TYPE_CHECKING:
     from sweeper.promotion.study_comparison import ComparedStudy, StudyComparison

@@ -10,7 +10,7 @@ import click
 from sweeper.cli.notes import note
 from sweeper.cli.options import resolve_store, store_options
 from sweeper.errors import SweeperError
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.store.redaction import redact
 
 # The dashboard has no passwords and checks no Host header: it never listens for other machines.

@@ -10,7 +10,7 @@ from sweeper.cli.data_options import data_dir_option, offline_option, source_opt
 from sweeper.cli.notes import note, note_store
 from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.data.source import DataSource
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 
 
 @click.group()

@@ -10,7 +10,7 @@ import click
 
 from sweeper.cli.data_options import data_dir_option
 from sweeper.cli.options import check_engine, engine_options, json_option, resolve_store, store_options
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 
 if TYPE_CHECKING:
     from sweeper.doctor.check import Check

@@ -14,7 +14,7 @@ from sweeper.data.source import DataSource
 from sweeper.errors import plain
 from sweeper.evaluation.amounts import number
 from sweeper.store.arguments import store_arguments
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -11,7 +11,7 @@ from sweeper.cli.notes import note
 from sweeper.cli.options import MOST_SEED, code_option, json_option, resolve_store, store_options
 from sweeper.cli.running import note_imports
 from sweeper.errors import plain
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 
 # As analysis.explanation.ANALYSES, which cannot be imported before it is needed; a test holds both together.
 ANALYSES = ("curves", "confusions", "classes", "mistakes", "probabilities", "reliability", "features", "embedding")

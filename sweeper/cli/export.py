@@ -12,7 +12,8 @@ from sweeper.cli.notes import note
 from sweeper.cli.options import code_option, json_option, resolve_store, store_options
 from sweeper.cli.running import note_imports
 from sweeper.errors import SweeperError
-from sweeper.store.layout import Store, StoreOptions
+from sweeper.store.layout import Store
+from sweeper.store.options import StoreOptions
 
 if TYPE_CHECKING:
     from sweeper.analysis.exported import Exported

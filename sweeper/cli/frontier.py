@@ -12,7 +12,7 @@ from sweeper.errors import SweeperError, UsageError
 from sweeper.models.latency import DESCRIBED
 from sweeper.quantities import counted
 from sweeper.store.atomic import check_writable, whole_file
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 
 if TYPE_CHECKING:
     from sweeper.studies.frontier import Frontier

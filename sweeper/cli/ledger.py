@@ -7,7 +7,7 @@ import click
 
 from sweeper.cli.notes import note
 from sweeper.cli.options import json_option, resolve_store, store_options
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 
 
 @click.command()

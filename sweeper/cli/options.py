@@ -15,7 +15,8 @@ from sweeper.config.fields import checked
 from sweeper.engine.options import ENGINES, DeviceOptions
 from sweeper.errors import UsageError
 from sweeper.runs.options import TrainingOptions
-from sweeper.store.layout import Store, StoreOptions
+from sweeper.store.layout import Store
+from sweeper.store.options import StoreOptions
 from sweeper.validators import MOST_INTEGER, MOST_REPEATS, MOST_SEED
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]

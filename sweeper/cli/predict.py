@@ -19,7 +19,7 @@ from sweeper.cli.values import Pixels
 from sweeper.errors import SweeperError, UsageError
 from sweeper.evaluation.amounts import amount
 from sweeper.quantities import counted
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 
 if TYPE_CHECKING:
     from sweeper.analysis.prediction import Prediction, Unreadable

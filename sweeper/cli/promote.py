@@ -27,7 +27,7 @@ from sweeper.engine.options import DeviceOptions
 from sweeper.errors import UsageError
 from sweeper.process.ending import exit_code
 from sweeper.promotion.options import PREFERENCES, PromotionOptions
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.store.redaction import redact
 
 if TYPE_CHECKING:

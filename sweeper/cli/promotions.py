@@ -10,7 +10,8 @@ from sweeper.cli.notes import note
 from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.cli.promotion_outcome import show
 from sweeper.store.arguments import store_arguments
-from sweeper.store.layout import Store, StoreOptions
+from sweeper.store.layout import Store
+from sweeper.store.options import StoreOptions
 
 if TYPE_CHECKING:
     from sweeper.promotion.outcome import PromotionOutcome

@@ -12,7 +12,7 @@ from sweeper.cli.notes import note
 from sweeper.cli.options import code_option, given_parameters, json_option, resolve_store, store_options
 from sweeper.errors import SweeperError, UsageError
 from sweeper.process.resources import usable_cores
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 
 
 @click.command()

@@ -8,7 +8,7 @@ from sweeper.cli.notes import note
 from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.errors import UsageError
 from sweeper.quantities import counted
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 
 
 @click.command()

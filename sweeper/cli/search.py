@@ -30,7 +30,7 @@ from sweeper.engine.options import DeviceOptions
 from sweeper.errors import SweeperError, UsageError
 from sweeper.runs.options import TrainingOptions
 from sweeper.store.arguments import store_arguments
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.studies.objective import METRICS, check_target
 from sweeper.studies.pruners import AUTO, LEAST_IMAGES, PRUNERS
 from sweeper.studies.samplers import SAMPLERS

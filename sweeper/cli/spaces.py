@@ -15,7 +15,7 @@ from sweeper.evaluation.amounts import amount
 from sweeper.images.options import DataOptions
 from sweeper.quantities import counted
 from sweeper.store.arguments import store_arguments
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 
 if TYPE_CHECKING:
     from sweeper.spaces.space import Space, Variant

@@ -11,7 +11,7 @@ from sweeper.errors import plain
 from sweeper.evaluation.amounts import amount
 from sweeper.events import done_of
 from sweeper.store.arguments import store_arguments
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.studies.objective import LABELS
 
 

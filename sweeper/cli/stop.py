@@ -5,7 +5,7 @@ import click
 from sweeper.cli.notes import note
 from sweeper.cli.options import resolve_store, store_options
 from sweeper.errors import SweeperError, plain
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 
 
 @click.command()

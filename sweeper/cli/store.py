@@ -6,7 +6,7 @@ from dataclasses import asdict
 import click
 
 from sweeper.cli.options import json_option, resolve_store, store_options
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 
 
 @click.group()

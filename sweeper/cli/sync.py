@@ -10,7 +10,8 @@ from sweeper.cli.notes import note
 from sweeper.cli.options import debug_option, json_option, resolve_store, store_options
 from sweeper.errors import SweeperError, UsageError
 from sweeper.quantities import counted
-from sweeper.store.layout import Store, StoreOptions
+from sweeper.store.layout import Store
+from sweeper.store.options import StoreOptions
 
 
 @click.command()

@@ -31,7 +31,7 @@ from sweeper.errors import UsageError, refuse
 from sweeper.images.options import STORED_IF_GIVEN
 from sweeper.runs.options import TrainingOptions
 from sweeper.store.arguments import store_arguments
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.store.redaction import redact
 
 if TYPE_CHECKING:

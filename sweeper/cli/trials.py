@@ -16,7 +16,7 @@ from sweeper.errors import UsageError
 from sweeper.events import State
 from sweeper.quantities import counted
 from sweeper.store.arguments import store_arguments
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.store.shown import shown
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import click
 
 from sweeper.cli.options import resolve_store, store_options
 from sweeper.errors import SweeperError, UsageError
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.store.redaction import redact
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")

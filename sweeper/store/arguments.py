@@ -4,7 +4,8 @@ import os
 import shlex
 from pathlib import Path
 
-from sweeper.store.layout import DEFAULT_STORE, Store
+from sweeper.store.layout import Store
+from sweeper.store.options import DEFAULT_STORE
 from sweeper.store.redaction import redact
 
 

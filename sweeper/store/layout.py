@@ -3,27 +3,18 @@
 import errno
 import fcntl
 import os
-import re
-import shlex
 import socket
-import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweeper.errors import SweeperError, UsageError, plain, shortened
+from sweeper.errors import SweeperError, plain
 from sweeper.store import identity, plain_files
 from sweeper.store.locks import TRY_SECONDS, locked, owned, owner_in, writing
 from sweeper.store.names import folder_name, stored_name
-from sweeper.store.redaction import redact
 
-# Addresses of SQLite databases in memory.
-IN_MEMORY = ("sqlite://", "sqlite:///", "sqlite:///:memory:")
-# How the address of a database on a server begins that MLflow could write to itself.
-DATABASE_SERVERS = re.compile(r"(postgresql|mysql|mssql)\b")
-DEFAULT_STORE = Path("mlruns")
 # The folders of a store, with what they hold.
 FOLDERS = {
     "artifacts": "the files of MLflow's runs, such as plots and networks",
@@ -61,7 +52,7 @@ class Store:
     @property
     def embedded_tracking(self) -> bool:
         """Whether runs go to SQLite in the store's folder, not to an address that the user gave."""
-        return self.tracking_uri == _sqlite(self.root / "mlflow.db")
+        return self.tracking_uri == sqlite_url(self.root / "mlflow.db")
 
     @property
     def tracking_file(self) -> Path | None:
@@ -71,7 +62,7 @@ class Store:
 
     @property
     def embedded_storage(self) -> bool:
-        return self.storage == _sqlite(self.root / "optuna.db")
+        return self.storage == sqlite_url(self.root / "optuna.db")
 
     @property
     def artifacts(self) -> Path:
@@ -287,49 +278,6 @@ class Store:
         return self.root / "locks" / f"{stored_name(study)}.stop"
 
 
-@dataclass(frozen=True)
-class StoreOptions:
-    """The store options of a command: the store's folder, and the addresses of databases outside it."""
-
-    store: Path | None = None
-    storage: str | None = None
-    tracking_uri: str | None = None
-
-    def resolve(self, environment: Mapping[str, str]) -> Store:
-        """The store. Options win over the environment's OPTUNA_STORAGE and MLFLOW_TRACKING_URI. Raises UsageError."""
-        root = Path(os.path.abspath(self.store or DEFAULT_STORE))
-        # In SQLite's addresses, a question mark ends the path and a percent sign starts an escape: the databases would
-        # lie elsewhere.
-        if not str(root).isprintable() or set("?%") & set(str(root)):
-            raise UsageError(
-                f"the store's path must be printable, without ? and %, got {plain(repr(str(root)))} (--store)"
-            )
-        try:
-            if not stat.S_ISDIR(root.stat().st_mode):
-                raise UsageError(f"the store must be a folder, got {plain(root)} (--store)")
-        except FileNotFoundError:
-            pass  # a search creates it
-        except OSError as error:
-            raise UsageError(f"{plain(root)} cannot be the store: {error.strerror} (--store)") from error
-        for option, url in (("--storage", self.storage), ("--tracking-uri", self.tracking_uri)):
-            if url and not url.isprintable():
-                raise UsageError(f"an address must be printable, got {shortened(repr(redact(url)))} ({option})")
-        storage = self.storage or environment.get("OPTUNA_STORAGE") or _sqlite(root / "optuna.db")
-        tracking_uri = self.tracking_uri or environment.get("MLFLOW_TRACKING_URI") or _sqlite(root / "mlflow.db")
-        for option, url in (("--storage", storage), ("--tracking-uri", tracking_uri)):
-            if url in IN_MEMORY:
-                raise UsageError(
-                    f"a database must be a file or on a server, got {url}, which ends with the command ({option})"
-                )
-        if DATABASE_SERVERS.match(tracking_uri):
-            shown = redact(tracking_uri)
-            raise UsageError(
-                "MLflow keeps no files in a database, and would put the artifacts into a folder of this machine, got "
-                f"{shown}: start `mlflow server --backend-store-uri {shlex.quote(shown)} --artifacts-destination "
-                "FOLDER`, and give the server's address (--tracking-uri)"
-            )
-        return Store(root, storage, tracking_uri)
-
-
-def _sqlite(path: Path) -> str:
+def sqlite_url(path: Path) -> str:
+    """The address of a SQLite database in this file."""
     return f"sqlite:///{path}"

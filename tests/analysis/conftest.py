@@ -6,7 +6,7 @@ import pytest
 
 from sweeper.data.known import catalog
 from sweeper.promotion import recorded
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.studies.queries import find_study
 from tests.engine.inline import InlinePool
 from tests.fake_data import write_fake_dataset

@@ -14,7 +14,7 @@ from sweeper.images.preprocessing import Preprocessing
 from sweeper.images.value_range import ValueRange
 from sweeper.models.predictor import logits_of
 from sweeper.promotion import study_data
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.studies import data_source, trial_records
 from sweeper.studies.queries import find_study
 from sweeper.tracking import trained_runs

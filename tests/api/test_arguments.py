@@ -18,7 +18,7 @@ from sweeper.images.options import DataOptions
 from sweeper.images.value_range import ValueRange
 from sweeper.promotion.options import PromotionOptions
 from sweeper.runs.options import TrainingOptions
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.sweep.options import SearchOptions
 from tests.fake_data import fake_images
 

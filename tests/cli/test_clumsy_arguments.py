@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sweeper.data.known import catalog
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from tests.fake_data import isolate, write_fake_dataset
 from tests.hostile import listing, refused
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from sweeper.cli import main
 from sweeper.data.known import catalog
 from sweeper.errors import UsageError
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.studies import lifecycle
 from sweeper.studies.ownership import claimed
 from tests.cli.test_search import tiny, tiny_search  # noqa: F401

@@ -13,7 +13,7 @@ import sweeper
 from sweeper.cli import main
 from sweeper.data.known import catalog
 from sweeper.engine.inline import InlineEngine
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from tests import databases
 from tests.fake_data import write_fake_dataset
 from tests.faults import outcomes

@@ -12,7 +12,7 @@ from mlflow.store.model_registry import sqlalchemy_store as registry
 from mlflow.store.tracking import sqlalchemy_store as tracking
 
 from sweeper.cli import main
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from tests.hostile import error_line, within
 from tests.promotion.conftest import workplace  # noqa: F401
 from tests.tracking.conftest import DATA

@@ -5,7 +5,7 @@ import pytest
 
 from sweeper.cli import main
 from sweeper.cli.notes import command_line
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 
 VARIABLES = (
     "SWEEPER_STORE",

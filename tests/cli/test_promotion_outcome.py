@@ -7,7 +7,7 @@ from sweeper.cli.promotion_outcome import next_commands
 from sweeper.engine.options import DeviceOptions
 from sweeper.promotion.options import PromotionOptions
 from sweeper.promotion.request import PromotionRequest
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from tests.promotion.finals import UNDECIDED, comparison
 from tests.promotion.test_outcome import entrant, outcome
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from tests.promotion.conftest import client, workplace  # noqa: F401
 from tests.report.reports import Parsed
 

@@ -4,7 +4,7 @@ import shlex
 import pytest
 
 from sweeper.engine.base import Failure
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.studies import lifecycle
 from sweeper.studies.queries import find_study
 from tests.engine.inline import InlinePool

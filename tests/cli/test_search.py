@@ -24,7 +24,7 @@ from sweeper.data.splits import split_once
 from sweeper.data.training_set import load_training_set
 from sweeper.models.families import build
 from sweeper.process import processor
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.studies.queries import studies_in
 from sweeper.studies.seeds import derive_seed
 from tests.data.pictures import write_npz

@@ -14,7 +14,7 @@ import pytest
 from sweeper.errors import SweeperError
 from sweeper.promotion.owned import owned
 from sweeper.runs.stop import StopRequest
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.studies import ownership
 from sweeper.studies.ownership import OWNER, Owner, claimed
 from sweeper.studies.queries import find_study

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.studies import lifecycle
 from sweeper.studies.queries import find_study
 from tests.promotion.conftest import workplace  # noqa: F401

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from sweeper.store import plain_files
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.studies.attributes import id_of
 from sweeper.studies.queries import find_study
 from sweeper.tracking.outbox import Outbox

@@ -23,7 +23,7 @@ from sweeper.data.known import catalog
 from sweeper.engine.local.pool import WorkerPool
 from sweeper.process import processor
 from sweeper.runs import batch
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.tracking import outbox_worker
 from tests.engine.inline import InlinePool, required_processors
 from tests.fake_data import write_fake_dataset

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from mlflow import MlflowClient
 
 from sweeper.cli import main
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.tracking.tracker import DataRecord, Tracker
 from tests.commands.processes import DEADLINE, children, command_line
 from tests.hostile import within

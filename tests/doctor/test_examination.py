@@ -16,7 +16,7 @@ from sweeper.data.known import catalog
 from sweeper.doctor import examination
 from sweeper.images.decoded_cache import decoded
 from sweeper.process import resources
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.studies.storage import open_storage
 from tests.fake_data import write_fake_dataset
 

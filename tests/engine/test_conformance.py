@@ -18,7 +18,7 @@ from sweeper.engine.job import TrialResult, train_trial
 from sweeper.engine.ray.pool import RayPool
 from sweeper.engine.workload import Workload
 from sweeper.events import Note
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.training.checkpoint import holds, read_history
 from sweeper.training.epoch_metrics import epochs_of
 from tests.engine.trainings import finish, job, receive, scores

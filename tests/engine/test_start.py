@@ -9,7 +9,7 @@ from sweeper.engine.local import plan, pool
 from sweeper.engine.options import DeviceOptions
 from sweeper.engine.workload import Workload
 from sweeper.errors import UsageError
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 
 TRAINING_SET = TrainingSet("tiny", np.zeros((4, 1, 2, 2), np.uint8), np.zeros(4, np.int64), ("a",), "0", "here")
 

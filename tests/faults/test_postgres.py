@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import create_engine, event, inspect, text
 
 from sweeper.errors import SweeperError
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.studies import patient_storage
 from sweeper.studies.owned_storage import OwnedStorage
 from sweeper.studies.patient_storage import PatientStorage

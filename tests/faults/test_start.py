@@ -8,7 +8,7 @@ from itertools import cycle
 
 import pytest
 
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.studies import storage
 from sweeper.tracking import client
 from tests.commands.processes import Command, wait_for

@@ -10,7 +10,7 @@ from sweeper.engine.job import train_trial
 from sweeper.models import precision as rules
 from sweeper.process import processor
 from sweeper.promotion import ablation, ablation_run
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.studies.queries import find_study
 from sweeper.tracking import run_writer
 from sweeper.training.epoch_metrics import Diverged

@@ -14,7 +14,7 @@ from sweeper.engine.job import TrialResult
 from sweeper.events import State
 from sweeper.process import processor
 from sweeper.promotion import head_start
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.studies import trial_records
 from sweeper.studies.queries import find_study
 from sweeper.training import checkpoint

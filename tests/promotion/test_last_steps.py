@@ -9,7 +9,7 @@ from sweeper.images.image_set import PixelFormat
 from sweeper.promotion import last_steps, recorded
 from sweeper.promotion.last_steps import LastSteps
 from sweeper.promotion.options import PromotionOptions
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.tracking import promotions
 from tests.promotion.finals import finalist
 from tests.promotion.test_outcome import outcome

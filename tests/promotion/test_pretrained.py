@@ -7,7 +7,7 @@ from huggingface_hub import constants
 
 from sweeper.analysis import network
 from sweeper.analysis.images import part_of
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.studies.attributes import SPEC
 from tests.engine.inline import InlinePool
 from tests.fake_data import fake_images

@@ -8,7 +8,7 @@ import pytest
 
 from sweeper.errors import SweeperError
 from sweeper.promotion.outcome import PromotionOutcome
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.tracking import promotions
 from sweeper.tracking.registry import Registry
 from tests.engine.inline import InlinePool

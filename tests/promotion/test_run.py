@@ -18,7 +18,8 @@ from sweeper.errors import SweeperError
 from sweeper.images.image_set import PixelFormat
 from sweeper.promotion import run
 from sweeper.runs.stop import StopRequest
-from sweeper.store.layout import Store, StoreOptions
+from sweeper.store.layout import Store
+from sweeper.store.options import StoreOptions
 from sweeper.tracking import descriptions, ledger_file, mlflow_model
 from sweeper.tracking.ledger import Ledger
 from sweeper.tracking.registry import Registry

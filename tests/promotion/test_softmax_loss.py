@@ -5,7 +5,7 @@ import json
 import optuna
 import pytest
 
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.studies import lifecycle
 from sweeper.studies.attributes import SPEC
 

@@ -22,7 +22,7 @@ from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.predictions import Predictions
 from sweeper.promotion.test_evaluation import Recorded
 from sweeper.promotion.test_metrics import measure
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.tracking.ledger import Ledger, TestEvaluation
 from tests.fake_data import write_fake_dataset
 

@@ -9,7 +9,7 @@ from sweeper.report import ablation
 from sweeper.report.blocks import Commands, Figure, Sentences, Table
 from sweeper.report.pictures import picture
 from sweeper.store.arguments import store_arguments
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 
 ROW = Row(
     parameter="optimizer",

@@ -13,7 +13,7 @@ from sweeper.events import EpochEnded, Note, SweepStarted, TrialEnded, TrialInte
 from sweeper.runs import processor_file
 from sweeper.runs.batch import BatchRunner, Training
 from sweeper.runs.stop import StopRequest
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.training.checkpoint import aside
 from tests.engine.fakes import FakePool, FakeTracker, metrics
 

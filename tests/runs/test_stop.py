@@ -1,7 +1,7 @@
 import pytest
 
 from sweeper.runs.stop import StopRequest, closing_patience
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.tracking.patience import HURRIED
 
 

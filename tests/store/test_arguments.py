@@ -1,5 +1,5 @@
 from sweeper.store.arguments import store_arguments
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 
 
 def test_printed_commands_name_the_store_wherever_they_are_typed(monkeypatch, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from sweeper.errors import SweeperError
 from sweeper.store import databases
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.studies.storage import LIBRARY, open_storage
 from sweeper.tracking import client
 

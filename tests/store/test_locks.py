@@ -6,7 +6,7 @@ import pytest
 
 from sweeper.errors import SweeperError
 from sweeper.store import locks
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from tests.commands.processes import DEADLINE
 
 

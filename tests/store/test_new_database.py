@@ -9,7 +9,7 @@ import pytest
 
 from sweeper.errors import SweeperError
 from sweeper.store import databases, new_database
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.studies import storage
 from sweeper.studies.storage import open_storage
 from sweeper.tracking import client

@@ -11,7 +11,7 @@ from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import OperationalError
 
 from sweeper.errors import SweeperError
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.studies import delete
 from sweeper.studies.attributes import id_of, spec_of
 from sweeper.studies.queries import find_study, status_of, studies_in

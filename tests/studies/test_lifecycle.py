@@ -5,7 +5,7 @@ import pytest
 
 from sweeper.errors import SweeperError, UsageError
 from sweeper.images.options import DataOptions
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.studies import lifecycle
 from sweeper.studies.attributes import id_of
 from sweeper.studies.seeds import derive_seed

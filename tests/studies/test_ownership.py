@@ -9,7 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from sweeper.errors import SweeperError
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.studies import ownership as module
 from sweeper.studies.ownership import OWNER, Owner, Ownership, check_free, claimed, owner_of, owners_of
 from sweeper.studies.storage import open_storage

@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 from sqlalchemy import event
 
 from sweeper.errors import SweeperError, said, system_fault
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.store.servers import ServerAway
 from sweeper.studies import patient_storage as module
 from sweeper.studies import storage_errors

@@ -4,7 +4,7 @@ import optuna
 
 from sweeper.images.preprocessing import Preprocessing
 from sweeper.runs.stop import StopRequest
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.studies import lifecycle, trial_records
 from sweeper.studies.spec import StudySpec
 from sweeper.sweep.context import Context, Limits

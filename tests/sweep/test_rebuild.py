@@ -16,7 +16,7 @@ from mlflow.tracking._model_registry.registry import ModelRegistryStoreRegistry
 from mlflow.tracking._tracking_service.registry import TrackingStoreRegistry
 
 from sweeper.store import databases
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.studies import lost_runs
 from sweeper.studies.ownership import claimed
 from sweeper.studies.queries import find_study

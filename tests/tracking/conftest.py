@@ -2,7 +2,7 @@
 
 import pytest
 
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.tracking.tracker import DataRecord
 
 DATA = DataRecord("tiny", "ab" * 32, "/data", (60, 1, 28, 28))

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from werkzeug.serving import make_server
 
-from sweeper.store.layout import Store, StoreOptions
+from sweeper.store.layout import Store
+from sweeper.store.options import StoreOptions
 
 Answers = Callable[[dict[str, Any], Any], Any]
 # Below this path the server is found, too, as behind a reverse proxy.

@@ -11,8 +11,8 @@ import pytest
 from mlflow.tracking._tracking_service import utils
 from mlflow.utils.file_utils import local_file_uri_to_path
 
-from sweeper.store.layout import StoreOptions
 from sweeper.store.locks import locked
+from sweeper.store.options import StoreOptions
 from sweeper.tracking import adopt as adoption
 from tests.promotion.conftest import workplace  # noqa: F401
 

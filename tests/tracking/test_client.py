@@ -5,7 +5,7 @@ import pytest
 from mlflow.entities import Experiment
 
 from sweeper.errors import SweeperError
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.tracking import client, places
 
 

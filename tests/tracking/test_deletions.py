@@ -15,7 +15,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from sweeper.cli import main
 from sweeper.errors import SweeperError
 from sweeper.quantities import counted
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.tracking import deletions, outbox_worker
 from sweeper.tracking.deletions import Deletion
 from sweeper.tracking.outbox import waiting

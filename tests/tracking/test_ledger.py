@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from sweeper.errors import SweeperError
 from sweeper.store import chained_log
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.tracking import client as clients
 from sweeper.tracking import ledger as ledgers
 from sweeper.tracking.ledger import EXPERIMENT, Ledger

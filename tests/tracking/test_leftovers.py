@@ -8,7 +8,7 @@ import pytest
 from mlflow.entities import LoggedModelStatus
 
 from sweeper.doctor import examination
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.tracking import client, leftovers
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.tracking import client
 from sweeper.tracking.runs_page import runs_page
 

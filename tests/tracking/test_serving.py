@@ -21,7 +21,7 @@ from sweeper.config import ConvNetConfig
 from sweeper.images.preprocessing import Preprocessing
 from sweeper.models.families import build
 from sweeper.models.predictor import RawPixels, logits_of
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.tracking.registry import Registry
 from tests.commands.processes import DEADLINE
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from mlflow.exceptions import MlflowException
 
 from sweeper.cli import main
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.tracking import outbox_worker
 from sweeper.tracking.tracker import Tracker
 from tests.tracking.conftest import DATA

@@ -13,7 +13,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from sweeper.errors import SweeperError
 from sweeper.plots import Plot
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.tracking import outbox_worker, run_writer
 from sweeper.tracking.outbox import Outbox, Target
 from sweeper.tracking.tracker import Tracker, table

@@ -4,7 +4,7 @@ import mlflow
 import pytest
 
 from sweeper.errors import SweeperError, UsageError
-from sweeper.store.layout import StoreOptions
+from sweeper.store.options import StoreOptions
 from sweeper.tracking import weights
 from sweeper.tracking.tracker import Tracker
 from tests.tracking.conftest import DATA

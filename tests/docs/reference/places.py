@@ -6,7 +6,8 @@ from sweeper import environment
 from sweeper.errors import SweeperError, UsageError
 from sweeper.process.ending import exit_code
 from sweeper.process.signals import SIGNALS
-from sweeper.store.layout import DEFAULT_STORE, FILES, FOLDERS
+from sweeper.store.layout import FILES, FOLDERS
+from sweeper.store.options import DEFAULT_STORE
 from tests.docs.reference.tables import code, table
 
 ENVIRONMENT = """# Environment variables
