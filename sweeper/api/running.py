@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 import threading
-import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -19,8 +18,6 @@ from sweeper.runs.stop import StopRequest
 from sweeper.store.redaction import redact
 
 Code = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
-# One press of a key or button may arrive as two signals.
-SAME_SIGNAL_SECONDS = 0.5
 
 
 @contextmanager
@@ -85,17 +82,10 @@ def interruptible(stop: StopRequest) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    first = 0.0
 
     def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal first
-        if first and time.monotonic() - first < SAME_SIGNAL_SECONDS:
-            return
-        if stop.at_once or (first and not stop.saving):
+        if stop.take(signal.SIGINT.name) == "end":
             raise KeyboardInterrupt
-        stop.at_once = bool(first)
-        first = time.monotonic()
-        stop.reason = signal.SIGINT.name
 
     before = signal.signal(signal.SIGINT, handle)
     try:

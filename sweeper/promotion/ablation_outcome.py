@@ -182,7 +182,7 @@ def summed_up(trial: int, rows: Sequence[Row]) -> str:
 
 def notes_on(metric: str, part: str, n_images: int, n_seeds: int, trained_share: float) -> list[str]:
     """How the differences are meant."""
-    seeds = counted(n_seeds, "fresh seed")
+    seeds = "one fresh seed" if n_seeds == 1 else f"{n_seeds} fresh seeds"
     better = " Of the loss, less is better." if metric == "loss" else ""
     said = [
         f"Each difference is the champion's {LABELS[metric]} minus that of the champion with this one choice set back "

@@ -1,10 +1,16 @@
 """When a sweep ends: its limits, requests to stop it, and how long it then waits for MLflow."""
 
+import time
 from dataclasses import dataclass
+from typing import Literal
 
 from sweeper.process.ending import exit_code
 from sweeper.store.layout import Store
 from sweeper.tracking.patience import HURRIED, Patience
+
+# One press of a key or button may arrive as two signals, and `timeout` and batch systems send theirs to the process and
+# then to its group: that counts as one.
+SAME_SIGNAL_SECONDS = 0.5
 
 
 @dataclass
@@ -18,6 +24,22 @@ class StopRequest:
     reason: str = ""
     saving: bool = False
     at_once: bool = False
+    first_signal: float = 0.0  # when it came, by the monotonic clock; 0 without one
+
+    def take(self, signal: str) -> Literal["", "stop", "stop at once", "end"]:
+        """Takes the signal of this name, and returns what it asks for: nothing if it is the one before come twice.
+
+        The first asks to stop and the second to stop at once; "end" is for one to which the program ends wherever it
+        is: the third, and the second if there is nothing to save.
+        """
+        if self.first_signal and time.monotonic() - self.first_signal < SAME_SIGNAL_SECONDS:
+            return ""
+        if self.at_once or (self.first_signal and not self.saving):
+            return "end"
+        self.at_once = bool(self.first_signal)
+        self.first_signal = time.monotonic()
+        self.reason = signal
+        return "stop at once" if self.at_once else "stop"
 
     def check(self) -> None:
         """Ends the command here if a signal has come: for moments between two steps. Raises SystemExit."""

@@ -2,16 +2,18 @@
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Param, Run, RunTag, ViewType
 from mlflow.exceptions import MlflowException
+from mlflow.store.entities import PagedList
 from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from sqlalchemy.exc import SQLAlchemyError
@@ -25,6 +27,7 @@ from sweeper.tracking.answers import NotMlflow
 from sweeper.tracking.places import check_experiment, check_run
 
 PAGE = 1000
+Found = TypeVar("Found")
 # Every run below a parent run, at any depth, has this tag with the parent run's id.
 ROOT = "sweeper.root"
 CONTENT = ("experiments WHERE experiment_id <> 0", "runs", "registered_models")
@@ -161,14 +164,18 @@ def search_runs(
 ) -> list[Run]:
     """All runs of these experiments that match the query, the latest first. Raises SweeperError like `check_run`."""
     ids = [experiments] if isinstance(experiments, str) else list(experiments)
-    found: list[Run] = []
+    return [check_run(run) for run in of_all_pages(partial(client.search_runs, ids, query, view, PAGE, None))]
+
+
+def of_all_pages(search: Callable[..., PagedList[Found]]) -> Iterator[Found]:
+    """All that a search of MLflow's finds; it takes the token of a page, None for the first, as `page_token`."""
     token = None
     while True:
-        page = client.search_runs(ids, query, view, PAGE, None, token)
-        found += map(check_run, page)
+        page = search(page_token=token)
+        yield from page
         token = page.token
         if not token:
-            return found
+            return
 
 
 def params_of(values: Mapping[str, Any]) -> list[Param]:

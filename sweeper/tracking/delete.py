@@ -1,18 +1,18 @@
 """Deletes a study's MLflow runs and their files, except those that registered models need."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mlflow import MlflowClient
-from mlflow.entities import Experiment, LoggedModel, Run, ViewType
+from mlflow.entities import LoggedModel, Run, ViewType
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from sweeper.store import databases
 from sweeper.store.layout import Store
-from sweeper.tracking.client import PAGE, ROOT, check_database, connect, reaching, search_runs
+from sweeper.tracking.client import PAGE, ROOT, check_database, connect, of_all_pages, reaching, search_runs
 from sweeper.tracking.copies import is_of_another_store
 from sweeper.tracking.places import check_experiment, check_models, local_path
 from sweeper.tracking.run_writer import CHILDREN
@@ -43,17 +43,18 @@ class StudyRuns:
             return
         self._client = connect(store)
         with reaching(self._uri):
-            experiments = {experiment.experiment_id: experiment for experiment in _experiments(self._client)}
+            everything = of_all_pages(partial(self._client.search_experiments, ViewType.ALL, PAGE))
+            experiments = {experiment.experiment_id: experiment for experiment in everything}
             present = _all_runs(store)
             if present is None or present != self._seen:
                 self._runs, self._seen = self._find(list(experiments), self._study_id), present
             ids = {run.info.run_id for run in self._runs}
             for experiment_id in {run.info.experiment_id for run in self._runs}:
                 check_experiment(experiments[experiment_id], store)
-                models = check_models(_logged_models(self._client, experiment_id))
+                models = check_models(of_all_pages(partial(self._client.search_logged_models, [experiment_id])))
                 self._models += [model for model in models if model.source_run_id in ids]
             if self._runs:
-                self._versions = list(_model_versions(self._client))
+                self._versions = list(of_all_pages(partial(self._client.search_model_versions, "", PAGE)))
 
     @property
     def n_runs(self) -> int:
@@ -144,33 +145,3 @@ def _all_runs(store: Store) -> set[tuple[Any, ...]] | None:
     if not store.embedded_tracking:
         return None
     return set(databases.rows(store.tracking_uri, "runs", "run_uuid", "lifecycle_stage", "artifact_uri"))
-
-
-def _experiments(client: MlflowClient) -> Iterator[Experiment]:
-    token = None
-    while True:
-        page = client.search_experiments(ViewType.ALL, PAGE, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
-
-
-def _logged_models(client: MlflowClient, experiment: str) -> Iterator[LoggedModel]:
-    token = None
-    while True:
-        page = client.search_logged_models([experiment], page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
-
-
-def _model_versions(client: MlflowClient) -> Iterator[ModelVersion]:
-    token = None
-    while True:
-        page = client.search_model_versions("", PAGE, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return

@@ -1,11 +1,9 @@
 """The page of MLflow's UI that shows the latest study."""
 
-from collections.abc import Iterator
-
-from mlflow import MlflowClient
+from functools import partial
 
 from sweeper.store.layout import Store
-from sweeper.tracking.client import PAGE, connect, reaching
+from sweeper.tracking.client import PAGE, connect, of_all_pages, reaching
 
 # Without this, MLflow shows an experiment in the form for language models, where runs have no metrics.
 _FORM = "workflowType=machine_learning"
@@ -19,20 +17,10 @@ def runs_page(store: Store) -> str:
     """
     with reaching(store.tracking_uri):
         client = connect(store)
-        experiments = list(_experiments(client))
+        everything = of_all_pages(partial(client.search_experiments, max_results=PAGE))
+        experiments = [experiment.experiment_id for experiment in everything]
         for query in ("tags.`sweeper.kind` = 'study'", "tags.`sweeper.kind` LIKE '%'"):
             # The latest run comes first.
             for run in client.search_runs(experiments, query, max_results=1):
                 return f"/#/experiments/{run.info.experiment_id}/runs?{_FORM}"
     return f"/#/experiments?{_FORM}"
-
-
-def _experiments(client: MlflowClient) -> Iterator[str]:
-    """The ids of all experiments that were not deleted."""
-    token = None
-    while True:
-        page = client.search_experiments(max_results=PAGE, page_token=token)
-        yield from (experiment.experiment_id for experiment in page)
-        token = page.token
-        if not token:
-            return

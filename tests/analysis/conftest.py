@@ -4,9 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from sweeper.analysis import network
 from sweeper.data.known import catalog
 from sweeper.promotion import recorded
 from sweeper.store.options import StoreOptions
+from sweeper.studies import trial_records
 from sweeper.studies.queries import find_study
 from tests.engine.inline import InlinePool
 from tests.fake_data import write_fake_dataset
@@ -46,3 +48,16 @@ def folded(promoted):
     """A study of three folds in the same store, without a confirm part; only its baseline is trained."""
     promoted.workplace.search("folded", "--set", "folds=3", "--keep", 1, "--trials", 1, confirm=0)
     return find_study(promoted.store, "folded")
+
+
+@pytest.fixture(scope="module")
+def trial(promoted):
+    """The network of the search's best trial."""
+    number = trial_records.best(trial_records.records(promoted.study), "accuracy").number
+    return network.find(promoted.store, f"seen:{number}", "MODEL")
+
+
+@pytest.fixture(scope="module")
+def refit(promoted):
+    """The champion's network."""
+    return network.find(promoted.store, f"{promoted.outcome.model_name}@champion", "MODEL")

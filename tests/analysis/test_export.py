@@ -15,20 +15,8 @@ from sweeper.analysis.export import export
 from sweeper.config import TimmConfig
 from sweeper.errors import SweeperError, UsageError
 from sweeper.model_files import onnx_file, onnx_runtime, program, weights_file
-from sweeper.studies import trial_records
 from tests.data.pictures import picture
 from tests.docs.schemas import mistakes
-
-
-@pytest.fixture(scope="module")
-def trial(promoted):
-    number = trial_records.best(trial_records.records(promoted.study), "accuracy").number
-    return network.find(promoted.store, f"seen:{number}", "MODEL")
-
-
-@pytest.fixture(scope="module")
-def refit(promoted):
-    return network.find(promoted.store, f"{promoted.outcome.model_name}@champion", "MODEL")
 
 
 def exported(promoted, found, form, output, **options):

@@ -12,17 +12,6 @@ from tests.data.pictures import deep_png, picture, write_folder
 
 
 @pytest.fixture(scope="module")
-def trial(promoted):
-    number = trial_records.best(trial_records.records(promoted.study), "accuracy").number
-    return network.find(promoted.store, f"seen:{number}", "MODEL")
-
-
-@pytest.fixture(scope="module")
-def refit(promoted):
-    return network.find(promoted.store, f"{promoted.outcome.model_name}@champion", "MODEL")
-
-
-@pytest.fixture(scope="module")
 def split(promoted):
     source = data_source.source_of(promoted.study, promoted.data_dir, offline=True)
     return study_data.load(promoted.study, source, lambda event: None)

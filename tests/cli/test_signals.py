@@ -41,7 +41,7 @@ def test_signal_is_a_request_and_raises_nothing_where_it_arrives(number, capfd):
 
 
 def test_with_nothing_to_save_the_second_signal_ends_the_process_where_it_is(monkeypatch, ends):
-    monkeypatch.setattr(signals, "SAME_SIGNAL_SECONDS", 0.0)
+    monkeypatch.setattr("sweeper.runs.stop.SAME_SIGNAL_SECONDS", 0.0)
     with signals_to(StopRequest()):
         send(signal.SIGTERM)
         with pytest.raises(Ended):
@@ -50,7 +50,7 @@ def test_with_nothing_to_save_the_second_signal_ends_the_process_where_it_is(mon
 
 
 def test_with_something_to_save_the_first_is_a_request_and_the_third_ends_the_process(monkeypatch, capfd, ends):
-    monkeypatch.setattr(signals, "SAME_SIGNAL_SECONDS", 0.0)
+    monkeypatch.setattr("sweeper.runs.stop.SAME_SIGNAL_SECONDS", 0.0)
     stop = StopRequest(saving=True)
     with signals_to(stop):
         send()
@@ -66,7 +66,7 @@ def test_with_something_to_save_the_first_is_a_request_and_the_third_ends_the_pr
 
 @pytest.mark.parametrize("saving", [True, False])
 def test_signal_that_reaches_the_process_twice_at_once_is_one(saving, monkeypatch, ends):
-    monkeypatch.setattr(signals, "SAME_SIGNAL_SECONDS", math.inf)
+    monkeypatch.setattr("sweeper.runs.stop.SAME_SIGNAL_SECONDS", math.inf)
     stop = StopRequest(saving=saving)
     with signals_to(stop):
         send()
