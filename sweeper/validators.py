@@ -34,20 +34,24 @@ def must_be(text: str) -> Callable[[Callable[[Any], Any]], Rule]:
 
 
 def refusal(text: str, value: Any) -> ValueError:
+    """The error for a value that is not what `text` says."""
     return ValueError(f"must be {text}, got {value!r}")
 
 
 def is_number(value: Any) -> bool:
+    """Whether it is an integer or a float; true and false are not."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def bounded(value: int) -> int:
+    """The integer; ValueError for one that torch cannot take as a size."""
     if value > MOST_INTEGER:
         raise refusal(f"an integer of at most {MOST_INTEGER}", value)
     return value
 
 
 def integer(minimum: int, maximum: int | None = None) -> Rule:
+    """An integer in these bounds, both included; without a `maximum`, one that torch can take as a size."""
     least, most = f"an integer of at least {minimum}", f"an integer of at most {maximum}"
 
     def check(value: Any) -> int:
@@ -115,6 +119,7 @@ def boolean(value: Any) -> bool:
 
 
 def instance_of(kind: type) -> Rule:
+    """A value of this class."""
     text = f"a {kind.__name__}"
 
     def check(value: Any) -> Any:
@@ -126,6 +131,7 @@ def instance_of(kind: type) -> Rule:
 
 
 def one_of(*names: str) -> Rule:
+    """One of these texts."""
     text = f"one of {', '.join(names)}"
 
     def check(value: Any) -> str:
@@ -146,6 +152,7 @@ def padding(value: Any) -> int | str:
 
 
 def sequence(rule: Rule, *, empty: bool = False) -> Rule:
+    """An array, which becomes a tuple, whose entries the rule allows; it may be `empty`."""
     kind = "an array" if empty else "a non-empty array"
 
     def check(value: Any) -> tuple[Any, ...]:
@@ -174,6 +181,7 @@ def layer_numbers(value: Any) -> tuple[int, ...]:
 
 
 def names(pattern: str, examples: str) -> Rule:
+    """An array of different names, each of which the pattern matches whole; `examples` are shown where one does not."""
     text = f"an array of names such as {examples}"
 
     def check(value: Any) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from sweeper.studies.findings import beats, in_words
 
 
 @dataclass(frozen=True)
-class Look:
+class TestLook:
     """A look at a test part: how many there are now on these data by the study and in the store, and when it began."""
 
     by_study: int
@@ -52,7 +52,7 @@ class Evaluation:
     n_copies: int | None
     why_unknown: str
     unseen: UnseenImages | None
-    look: Look | None
+    look: TestLook | None
     test_sha256: str | None
     run_id: str = ""
 

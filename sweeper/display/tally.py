@@ -20,6 +20,7 @@ class Tally:
         self.best: Leader | None = None
 
     def update(self, event: Event) -> None:
+        """Counts what the event tells."""
         match event:
             case SweepStarted():
                 self.done = self.done_before = event.done
@@ -67,6 +68,7 @@ def metric_amount(metric: str, value: float) -> str:
 
 
 def clock(seconds: float) -> str:
+    """A time as h:mm:ss."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}"

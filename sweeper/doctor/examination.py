@@ -25,7 +25,7 @@ from sweeper.store.damage import find_damage
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 from sweeper.studies import lost_runs
-from sweeper.studies.storage import check_database
+from sweeper.studies.storage import database_exists
 from sweeper.tracking import client, ledger_file, leftovers
 from sweeper.tracking.ledger import Ledger
 from sweeper.tracking.places import check_moved
@@ -187,7 +187,7 @@ def _optuna(store: Store) -> Check:
     place = "" if store.embedded_storage else f"{redact(store.storage)}: "
     if damaged := _damage("optuna", store.storage, "MLflow's runs and the store's other files are not damaged by this"):
         return damaged
-    if not check_database(store):
+    if not database_exists(store):
         return Check("optuna", OK, f"{place}{_unused(store.storage)}")
     n = len(databases.rows(store.storage, "studies", "study_id"))
     return Check("optuna", OK, f"{place}{counted(n, 'study', 'studies')}")
@@ -215,7 +215,7 @@ def _mlflow(store: Store) -> Check:
         return Check("mlflow", OK, f"{place}the server answers")
     for name, n_runs in lost_runs.lost_runs(store).items():
         return Check("mlflow", ERROR, lost_runs.told(store, name, n_runs))
-    if not client.check_database(store):
+    if not client.database_exists(store):
         return Check("mlflow", OK, f"{place}{_unused(store.tracking_uri)}")
     check_moved(store)
     n = databases.rows(store.tracking_uri, "runs", "lifecycle_stage").count(("active",))

@@ -43,10 +43,12 @@ def in_label_order(classes: Collection[str]) -> tuple[str, ...]:
 
 
 def is_image(name: str) -> bool:
+    """Whether the file's name ends as those of images do that sweeper reads."""
     return not is_hidden(Path(name).name) and Path(name).suffix.lower() in IMAGES
 
 
 def may_be_image(name: str) -> bool:
+    """Whether a file of this name may be an image in another format, and not one that other programs have left."""
     return not (is_hidden(name) or name.lower() in LITTER or Path(name).suffix.lower() in SIDECARS)
 
 

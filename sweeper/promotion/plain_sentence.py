@@ -48,7 +48,7 @@ def _part(outcome: PromotionOutcome) -> str:
 
 
 @dataclass(frozen=True)
-class _Figure:
+class _Score:
     """A value on one part of the data, with its interval if it has one."""
 
     metric: str
@@ -65,7 +65,7 @@ def _confirm(outcome: PromotionOutcome, entrant: Entrant) -> float | None:
     return entrant.confirm[outcome.metric]
 
 
-def _figure(outcome: PromotionOutcome, entrant: Entrant, part: str) -> _Figure | None:
+def _score(outcome: PromotionOutcome, entrant: Entrant, part: str) -> _Score | None:
     """An entrant's value on the part; None if it has none there."""
     metric = outcome.metric
     match part:
@@ -74,18 +74,18 @@ def _figure(outcome: PromotionOutcome, entrant: Entrant, part: str) -> _Figure |
         case "test":
             assert entrant.test is not None
             if metric == "accuracy" or metric not in entrant.test:  # an older sweeper tested in accuracy
-                return _Figure("accuracy", entrant.test["accuracy"], entrant.test["low"], entrant.test["high"])
-            return _Figure(metric, entrant.test[metric], entrant.test["metric_low"], entrant.test["metric_high"])
+                return _Score("accuracy", entrant.test["accuracy"], entrant.test["low"], entrant.test["high"])
+            return _Score(metric, entrant.test[metric], entrant.test["metric_low"], entrant.test["metric_high"])
         case "confirm":
             value = _confirm(outcome, entrant)
-            return None if value is None else _Figure(metric, value, entrant.confirm["low"], entrant.confirm["high"])
+            return None if value is None else _Score(metric, value, entrant.confirm["low"], entrant.confirm["high"])
         case _:
-            return _Figure(metric, entrant.validation["mean"])
+            return _Score(metric, entrant.validation["mean"])
 
 
 def _nothing_learnt(outcome: PromotionOutcome, part: str, where: str) -> str:
     """What to say of a champion that is no better than one that never looks at the image; empty if it is better."""
-    champion, figure = outcome.entrants[0], _figure(outcome, outcome.entrants[0], part)
+    champion, figure = outcome.entrants[0], _score(outcome, outcome.entrants[0], part)
     assert figure is not None
     classes, constant = champion.constant, outcome.constants.get(part)
     if champion.test is not None:
@@ -104,7 +104,7 @@ def _nothing_learnt(outcome: PromotionOutcome, part: str, where: str) -> str:
 
 def _compared(outcome: PromotionOutcome, part: str, where: str) -> str:
     champion = outcome.entrants[0]
-    name, figure = _name(champion), _figure(outcome, champion, part)
+    name, figure = _name(champion), _score(outcome, champion, part)
     if champion.is_baseline:
         alone = "no other finalist has a result" if outcome.dropped else "it was the only finalist"
         why = alone if len(outcome.entrants) == 1 else "no other finalist was clearly better with fresh seeds"
@@ -116,7 +116,7 @@ def _compared(outcome: PromotionOutcome, part: str, where: str) -> str:
         does, how = ("Use", "better") if compared.champion_leads else ("Do not use", "worse")
         others = "the baseline" + _also_beaten(outcome, part) * compared.champion_leads
         return f"{does} {name}: {figure} {where}, {how} than {others}{_elsewhere(outcome, compared)}"
-    baseline = next((_figure(outcome, entrant, part) for entrant in outcome.entrants if entrant.is_baseline), None)
+    baseline = next((_score(outcome, entrant, part) for entrant in outcome.entrants if entrant.is_baseline), None)
     against = "" if baseline is None else f" against {baseline}"
     return (
         f"Undecided between {name} and the baseline: {figure}{against} {where}; the difference may be chance"

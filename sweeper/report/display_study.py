@@ -27,6 +27,7 @@ class Scale:
 
     @classmethod
     def of(cls, metric: str) -> "Scale":
+        """That of a metric: percent for shares, nats for losses."""
         unit, factor = (" (%)", 100.0) if is_share(metric) else (" (nats)", 1.0)
         return cls(f"Validation {LABELS[metric]}{unit}", factor)
 
@@ -41,7 +42,7 @@ def display_study(subject: Subject) -> optuna.Study:
     return shown
 
 
-def plain(text: str) -> str:
+def literal(text: str) -> str:
     """A text that Plotly shows as it is."""
     return text.translate(_MARKUP)
 
@@ -81,4 +82,4 @@ def _value(kind: BaseDistribution, value: Any) -> Any:
 
 
 def _choice(choice: Any) -> Any:
-    return plain(choice) if isinstance(choice, str) else choice
+    return literal(choice) if isinstance(choice, str) else choice

@@ -60,6 +60,7 @@ class Subject:
         return store_arguments(self.store) + "".join(f" {shlex.quote(word)}" for word in code_files.arguments())
 
     def trial(self, number: int) -> TrialRecord | None:
+        """The trial of this number; None if there is none."""
         return next((trial for trial in self.trials if trial.number == number), None)
 
 

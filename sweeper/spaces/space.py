@@ -104,6 +104,7 @@ class Space:
 
     @property
     def has_conditions(self) -> bool:
+        """Whether a parameter is drawn only where others have certain values."""
         return any(parameter.when for parameter in self.parameters.values())
 
     @property

@@ -44,10 +44,11 @@ class Library:
 
     @property
     def release(self) -> str:
+        """The name and the installed version."""
         return f"{self.name} {version(self.name.lower())}"
 
 
-def check(url: str, library: Library) -> bool:
+def exists(url: str, library: Library) -> bool:
     """Whether the address has a complete database of the library; False if there is none, or a half-made, unused one.
 
     Raises SweeperError if the file is not a database, the database is another program's, or its schema is not the one

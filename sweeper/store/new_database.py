@@ -38,7 +38,7 @@ def initialising(url: str) -> Iterator[None]:
 
 
 def make(url: str, library: Library, create: Callable[[str], None]) -> None:
-    """Makes the library's database, for which `databases.check` was false: `create` gets the address to make it at.
+    """Makes the library's database, for which `databases.exists` was false: `create` gets the address to make it at.
 
     A half-made SQLite database, which was never used, is set aside, and a line on stderr says so. Call it within
     `initialising`. Does nothing if the folder cannot be written to. Raises what `create` raises, SQLAlchemy's errors

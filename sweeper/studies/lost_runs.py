@@ -13,7 +13,7 @@ from sweeper.store import databases
 from sweeper.store.layout import Store
 from sweeper.store.names import is_id
 from sweeper.studies.attributes import RUN_ID, STUDY_ID
-from sweeper.studies.storage import check_database
+from sweeper.studies.storage import database_exists
 from sweeper.tracking.outbox import Outbox, dropped_in
 from sweeper.tracking.run_ids import has_runs_table, run_ids
 
@@ -32,7 +32,7 @@ def lost_runs(store: Store) -> dict[str, int]:
 
 def _lost(store: Store) -> dict[str, tuple[str, set[str]]]:
     """The id and the lost runs of each such study, by its name."""
-    if not (store.embedded_storage and store.embedded_tracking) or not check_database(store):
+    if not (store.embedded_storage and store.embedded_tracking) or not database_exists(store):
         return {}
     present = run_ids(store)
     if present is None:

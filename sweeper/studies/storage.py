@@ -38,7 +38,7 @@ def open_storage(store: Store, tell: Callable[[str], None] = _say) -> BulkStorag
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     store.check_readable()
     with _usable(store), new_database.initialising(store.storage):
-        if not check_database(store):
+        if not database_exists(store):
             new_database.make(store.storage, LIBRARY, _create)
         return _storage(store.storage, tell)
 
@@ -46,7 +46,7 @@ def open_storage(store: Store, tell: Callable[[str], None] = _say) -> BulkStorag
 def open_existing_storage(store: Store) -> BulkStorage | None:
     """Optuna's storage, or None if its database does not exist yet; SweeperError if it cannot be used."""
     store.check_readable()
-    return open_storage(store) if check_database(store) else None
+    return open_storage(store) if database_exists(store) else None
 
 
 @contextmanager
@@ -62,7 +62,7 @@ def _usable(store: Store) -> Iterator[None]:
 def _storage(url: str, tell: Callable[[str], None] = _say) -> BulkStorage:
     if not url.startswith("sqlite"):
         return PatientStorage(url, tell)
-    # Optuna's check would load all its migration scripts each time; `check_database` compares the schemas, too.
+    # Optuna's check would load all its migration scripts each time; `database_exists` compares the schemas, too.
     options = {"connect_args": {"timeout": databases.BUSY_SECONDS}}
     return BulkStorage(url, engine_kwargs=options, skip_compatibility_check=True)
 
@@ -73,10 +73,10 @@ def _create(url: str) -> None:
     storage.engine.dispose()
 
 
-def check_database(store: Store) -> bool:
+def database_exists(store: Store) -> bool:
     """Whether Optuna's database exists already; SweeperError if it cannot be used, or has another schema."""
     with _usable(store):
-        return databases.check(store.storage, LIBRARY)
+        return databases.exists(store.storage, LIBRARY)
 
 
 def study_names(storage: RDBStorage) -> list[str]:

@@ -81,6 +81,7 @@ class TrialRecord:
 
     @property
     def outcome(self) -> str:
+        """The state as people read it: a trial that is not feasible is infeasible."""
         return outcome(self.state, feasible=self.feasible)
 
 

@@ -55,7 +55,7 @@ def connect(store: Store) -> MlflowClient:
     if is_server(store):
         check_server(store)
     with reaching(store.tracking_uri), new_database.initialising(store.tracking_uri):
-        if not check_database(store):
+        if not database_exists(store):
             new_database.make(store.tracking_uri, LIBRARY, _create)
         # Without registry_uri, MLflow would prefer a registry from the environment to the one at the tracking address.
         return MlflowClient(tracking_uri=store.tracking_uri, registry_uri=store.tracking_uri)
@@ -66,14 +66,14 @@ def _create(url: str) -> None:
     store.engine.dispose()
 
 
-def check_database(store: Store) -> bool:
+def database_exists(store: Store) -> bool:
     """Whether MLflow's database exists; SweeperError if the database is not MLflow's or has another schema.
 
     MLflow itself would create its tables in any program's database, and upgrade an older schema without a backup. A
     server looks after its own database, which counts as existing.
     """
     with reaching(store.tracking_uri):
-        return is_server(store) or databases.check(store.tracking_uri, LIBRARY)
+        return is_server(store) or databases.exists(store.tracking_uri, LIBRARY)
 
 
 def check_shown(store: Store) -> None:
@@ -82,7 +82,7 @@ def check_shown(store: Store) -> None:
     It would migrate an older database to its own schema, without a backup, and show the files of a moved store's
     original, or any files of the user's that somebody else's store names.
     """
-    check_database(store)
+    database_exists(store)
     if store.embedded_tracking:
         store.check_links()
         with reaching(store.tracking_uri):

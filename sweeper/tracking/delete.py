@@ -12,7 +12,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 from sweeper.store import databases
 from sweeper.store.layout import Store
-from sweeper.tracking.client import PAGE, ROOT, check_database, connect, of_all_pages, reaching, search_runs
+from sweeper.tracking.client import PAGE, ROOT, connect, database_exists, of_all_pages, reaching, search_runs
 from sweeper.tracking.copies import is_of_another_store
 from sweeper.tracking.places import check_experiment, check_models, local_path
 from sweeper.tracking.run_writer import CHILDREN
@@ -38,7 +38,7 @@ class StudyRuns:
         """Looks what there is by now. Reading many runs takes long: they are read again only if any run has changed."""
         self._uri = store.tracking_uri
         self._models, self._versions = [], []
-        if not check_database(store):
+        if not database_exists(store):
             self._runs, self._seen = [], None
             return
         self._client = connect(store)

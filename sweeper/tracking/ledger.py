@@ -24,7 +24,7 @@ from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 from sweeper.store.stored_values import from_text
 from sweeper.tracking import ledger_file
-from sweeper.tracking.client import check_database, connect, experiment_id, public_uri, reaching, search_runs
+from sweeper.tracking.client import connect, database_exists, experiment_id, public_uri, reaching, search_runs
 from sweeper.tracking.places import check_run
 from sweeper.tracking.user import user_tag
 
@@ -213,7 +213,7 @@ class Ledger:
 
     def _runs(self) -> list[Run]:
         """The entries in MLflow."""
-        if not check_database(self._store):
+        if not database_exists(self._store):
             return []
         with reaching(self._uri):
             experiment = self._client.get_experiment_by_name(EXPERIMENT)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sweeper.errors import SweeperError
 from sweeper.store import databases
 from sweeper.store.layout import Store
-from sweeper.tracking.client import check_database
+from sweeper.tracking.client import database_exists
 from sweeper.tracking.places import MODEL_ID
 
 # Networks are exported in folders of such names.
@@ -61,7 +61,7 @@ def _incomplete_models(store: Store) -> set[str]:
 
     A model that MLflow does not know at all is kept: its database may have been lost.
     """
-    if not check_database(store):
+    if not database_exists(store):
         return set()
     url, ready = store.tracking_uri, LoggedModelStatus.READY.to_int()
     ours = {model for model, key in databases.rows(url, "logged_model_tags", "model_id", "tag_key") if key == IDENTITY}

@@ -11,7 +11,7 @@ from mlflow.entities import Run
 from sweeper.events import State
 from sweeper.store.layout import Store
 from sweeper.store.stored_values import from_text
-from sweeper.tracking.client import check_database, connect, reaching, search_runs
+from sweeper.tracking.client import connect, database_exists, reaching, search_runs
 from sweeper.tracking.names import experiments_of
 from sweeper.tracking.places import check_experiment
 
@@ -64,7 +64,7 @@ def _texts(
     store: Store, dataset: str, data_sha256: str, study_id: str, kind: str, names: Sequence[str]
 ) -> Iterator[tuple[Run, str, str]]:
     """The artifacts of these names of the study's runs of this kind: the run, the name, and the text."""
-    if not check_database(store):
+    if not database_exists(store):
         return
     client = connect(store)
     query = f"tags.`sweeper.study_id` = '{study_id}' AND tags.`sweeper.kind` = '{kind}'"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweeper.store.layout import Store
-from sweeper.tracking.client import check_database, connect, reaching
+from sweeper.tracking.client import connect, database_exists, reaching
 from sweeper.tracking.copies import check_run_of_store
 from sweeper.tracking.parent_run import ParentRuns
 from sweeper.tracking.places import check_experiment
@@ -25,7 +25,7 @@ def read(store: Store, dataset: str, data_sha256: str, study_id: str, files: Seq
 
     Raises SweeperError if MLflow cannot be used, or the run belongs to a store of which this one is a copy.
     """
-    if not check_database(store):
+    if not database_exists(store):
         return None
     client = connect(store)
     with reaching(store.tracking_uri):

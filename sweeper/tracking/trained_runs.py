@@ -13,7 +13,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from sweeper.errors import UsageError
 from sweeper.store.layout import Store
 from sweeper.tracking import weights
-from sweeper.tracking.client import ROOT, check_database, connect, reaching
+from sweeper.tracking.client import ROOT, connect, database_exists, reaching
 from sweeper.tracking.deletions import ABSENT
 from sweeper.tracking.places import check_experiment
 from sweeper.tracking.run_writer import WEIGHTS
@@ -87,7 +87,7 @@ def registered(store: Store) -> list[str]:
 
     Raises SweeperError.
     """
-    if not check_database(store):
+    if not database_exists(store):
         return []
     client = connect(store)
     with reaching(store.tracking_uri):

@@ -14,7 +14,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from sweeper.errors import UsageError, plain, refuse, shortened
 from sweeper.store.layout import Store
 from sweeper.store.names import is_id
-from sweeper.tracking.client import ROOT, check_database, connect, reaching, search_runs
+from sweeper.tracking.client import ROOT, connect, database_exists, reaching, search_runs
 from sweeper.tracking.places import check_experiment, check_run
 from sweeper.tracking.run_writer import WEIGHTS
 
@@ -91,7 +91,7 @@ def run_of(store: Store, run_id: str, option: str) -> tuple[MlflowClient, Run]:
 @contextmanager
 def _looking_up(store: Store, message: str, option: str) -> Iterator[MlflowClient]:
     """A client for a look-up; a look-up that finds nothing becomes a UsageError with this message."""
-    if store.embedded_tracking and not check_database(store):
+    if store.embedded_tracking and not database_exists(store):
         refuse(f"{message}: the store {store.root} has no runs yet", option)
     client = connect(store)
     with reaching(store.tracking_uri):

@@ -68,7 +68,7 @@ def assert_whole(store):
     """Each database is complete, or is not there."""
     found = StoreOptions(store).resolve({})
     for name, module in (("optuna.db", storage), ("mlflow.db", client)):
-        assert not (store / name).exists() or module.check_database(found), name
+        assert not (store / name).exists() or module.database_exists(found), name
     assert not list(store.glob("*.half-made*"))
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sweeper.report.blocks import Figure, Heading, Table
-from sweeper.report.display_study import plain
+from sweeper.report.display_study import literal
 from sweeper.report.page import as_data
 from sweeper.report.trials import section
 from sweeper.studies import trial_records
@@ -147,7 +147,7 @@ def test_a_duplicate_is_in_the_table_and_in_no_figure():
 
 
 def test_texts_of_parameters_are_no_markup_in_figures():
-    assert plain("<b>&amp;</b>") == "&lt;b&gt;&amp;amp;&lt;/b&gt;"
+    assert literal("<b>&amp;</b>") == "&lt;b&gt;&amp;amp;&lt;/b&gt;"
 
 
 def test_many_trials_stay_small():

@@ -21,7 +21,7 @@ def optuna_database(tmp_path):
 
 
 def check(path, library=LIBRARY):
-    return databases.check(f"sqlite:///{path}", library)
+    return databases.exists(f"sqlite:///{path}", library)
 
 
 def execute(path, statement, *values):

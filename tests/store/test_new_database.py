@@ -30,7 +30,7 @@ def left_in(store):
 
 
 def is_complete(store, module):
-    return module.check_database(store)
+    return module.database_exists(store)
 
 
 def interrupted(monkeypatch, module, after):
@@ -47,7 +47,7 @@ def interrupted(monkeypatch, module, after):
 
 @pytest.mark.parametrize(("module", "open_database", "name"), LIBRARIES)
 def test_database_is_looked_at_and_made_under_the_stores_lock(store, monkeypatch, module, open_database, name):
-    check, held = module.check_database, []
+    check, held = module.database_exists, []
 
     def watched(store):
         with open(store.root / ".initialising.lock") as lock:
@@ -57,7 +57,7 @@ def test_database_is_looked_at_and_made_under_the_stores_lock(store, monkeypatch
                 held.append(True)
         return check(store)
 
-    monkeypatch.setattr(module, "check_database", watched)
+    monkeypatch.setattr(module, "database_exists", watched)
     open_database(store)
     assert held == [True]
 
@@ -73,7 +73,7 @@ def test_new_database_has_its_name_only_when_it_is_complete(store, monkeypatch, 
 
     def watched(url):
         create(url)
-        seen.append(((store.root / name).exists(), databases.check(url, module.LIBRARY)))
+        seen.append(((store.root / name).exists(), databases.exists(url, module.LIBRARY)))
 
     monkeypatch.setattr(module, "_create", watched)
     open_database(store)
@@ -157,7 +157,7 @@ def test_mlflows_database_ended_within_its_migrations_is_set_aside(store):
         database.execute("DROP TABLE secrets")
         database.commit()
     client.connect(store)
-    assert client.check_database(store)
+    assert client.database_exists(store)
     assert left_in(store) == ["mlflow.db", "mlflow.db.half-made-1"]
 
 
@@ -185,7 +185,7 @@ def test_what_an_earlier_database_left_beside_it_never_meets_the_new_one(store, 
 def test_empty_file_becomes_a_database_without_a_word(store, capfd):
     (store.root / "optuna.db").touch()
     open_storage(store)
-    assert storage.check_database(store)
+    assert storage.database_exists(store)
     assert left_in(store) == ["optuna.db"]
     assert "half made" not in capfd.readouterr().err
 
@@ -198,7 +198,7 @@ def test_database_at_an_address_of_the_users_own_is_made_whole_too(tmp_path, mon
     assert not (tmp_path / "own.db").exists()
     monkeypatch.setattr(client, "_create", create)
     client.connect(store)
-    assert client.check_database(store)
+    assert client.database_exists(store)
 
 
 def test_link_to_a_database_elsewhere_stays_a_link(tmp_path):
@@ -209,4 +209,4 @@ def test_link_to_a_database_elsewhere_stays_a_link(tmp_path):
     named = StoreOptions(tmp_path / "store", f"sqlite:///{link}").resolve({})
     open_storage(named)
     assert link.is_symlink()
-    assert storage.check_database(named)
+    assert storage.database_exists(named)
