@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -12,9 +11,8 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from plotly.offline import get_plotlyjs
 
-from sweeper.plots import Plot
 from sweeper.report.content import GENERATOR, Report
-from sweeper.report.pictures import Picture, picture
+from sweeper.report.pictures import pictures
 from sweeper.store.shown import shown
 
 _TEMPLATES = files("sweeper.report") / "templates"
@@ -27,7 +25,7 @@ def page(report: Report) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
     )
-    environment.globals |= {"pictures": _pictures, "as_data": as_data}
+    environment.globals |= {"pictures": pictures, "as_data": as_data}
     scripts = [get_plotlyjs(), _text("report.js")]
     if not any(_is_interactive(section) for _, section, _ in report.sections):
         scripts = scripts[1:]
@@ -50,10 +48,6 @@ def _shown(value: Any) -> Any:
 def as_data(value: Any) -> str:
     """A value as JSON within a script element, in which no text can end the element."""
     return json.dumps(value, allow_nan=False).translate(_UNSAFE)
-
-
-def _pictures(plot: Plot) -> Mapping[str, Picture]:
-    return {"light": picture(plot, dark=False), "dark": picture(plot, dark=True)}
 
 
 def _is_interactive(section: Any) -> bool:

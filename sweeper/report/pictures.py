@@ -1,10 +1,10 @@
-"""Draws the pictures of a report, on light and on dark ground, each in the smaller of two formats."""
+"""Draws the pictures of a report, on light and on dark ground."""
 
 import base64
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import matplotlib
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -17,39 +17,32 @@ COLOURS = 256
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn picture: the bytes of a PNG or SVG file, and its width in inches."""
+    """A drawn picture: the bytes of a PNG file, and its width in inches."""
 
     content: bytes
-    media_type: str
     width: float
 
     @property
     def address(self) -> str:
         """The picture as an address that holds all of it."""
-        return f"data:{self.media_type};base64,{base64.b64encode(self.content).decode()}"
+        return f"data:image/png;base64,{base64.b64encode(self.content).decode()}"
 
 
-def picture(plot: Plot, *, dark: bool) -> Picture:
-    """The plot as SVG or PNG, whichever is smaller. Raises ValueError as the plot's function does."""
-    figure = plot.draw(dark)
-    png, svg = _saved(figure, "png"), _saved(figure, "svg")
-    content, kind = (svg, "image/svg+xml") if len(svg) < len(png) else (png, "image/png")
-    return Picture(content, kind, float(figure.get_figwidth()))
+def pictures(plot: Plot) -> Mapping[str, Picture]:
+    """The plot on "light" and on "dark" ground. Raises ValueError as the plot's function does."""
+    drawn = {"light": plot.draw(), "dark": plot.draw(dark=True)}
+    return {ground: Picture(_saved(figure), float(figure.get_figwidth())) for ground, figure in drawn.items()}
 
 
 def png(plot: Plot) -> bytes:
     """The plot as a PNG file. Raises ValueError as the plot's function does."""
-    return _saved(plot.draw(), "png")
+    return _saved(plot.draw())
 
 
-def _saved(figure: Figure, form: str) -> bytes:
+def _saved(figure: Figure) -> bytes:
     file, smaller = io.BytesIO(), io.BytesIO()
-    # Without a fixed salt and date, equal pictures would differ.
-    with matplotlib.rc_context({"svg.hashsalt": "sweeper"}):
-        metadata = {"Date": None} if form == "svg" else {}
-        figure.savefig(file, format=form, dpi=DOTS_PER_INCH, metadata=metadata)
-    if form == "svg":
-        return file.getvalue()
-    # Figures have few colours: a palette makes the file less than half as large, and is not seen.
+    figure.savefig(file, format="png", dpi=DOTS_PER_INCH)
+    # Figures have few colours: a palette makes the file less than half as large, and is not seen. As SVG, in which
+    # texts are outlines, each figure of a report is two to four times as large.
     Image.open(file).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(smaller, "PNG", optimize=True)
     return smaller.getvalue()

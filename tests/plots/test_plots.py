@@ -1,9 +1,12 @@
+import io
 import json
 import subprocess
 import sys
 from dataclasses import asdict
 
+import matplotlib
 import pytest
+from matplotlib.figure import Figure
 
 from sweeper.plots import FUNCTIONS, Plot
 from tests.plots.drawn import draw
@@ -89,6 +92,26 @@ def test_every_function_has_its_arguments_here():
 def test_a_plot_survives_json(function):
     text = json.dumps(asdict(Plot(function, ARGUMENTS[function])))
     draw(Plot(**json.loads(text)).draw())
+
+
+@pytest.mark.parametrize("form", ["png", "svg"])
+@pytest.mark.parametrize("function", ARGUMENTS)
+def test_a_file_is_matplotlibs_own_to_the_last_byte(function, form):
+    written = []
+    for save in (Figure.savefig, lambda figure, *file, **options: figure.savefig(*file, **options)):
+        file = io.BytesIO()
+        with matplotlib.rc_context({"svg.hashsalt": "sweeper"}):
+            metadata = {"Date": None} if form == "svg" else {}
+            save(Plot(function, ARGUMENTS[function]).draw(), file, format=form, dpi=60, metadata=metadata)
+        written.append(file.getvalue())
+    assert written[0] == written[1]
+
+
+def test_figure_has_its_own_resolution_again_once_it_is_saved(tmp_path):
+    figure = Plot("timeline", ARGUMENTS["timeline"]).draw()
+    before = figure.dpi
+    figure.savefig(tmp_path / "figure.png", dpi=before / 2)
+    assert figure.dpi == before
 
 
 def test_importing_plots_leaves_pyplot_alone():

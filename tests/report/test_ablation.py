@@ -7,7 +7,7 @@ from sweeper.errors import SweeperError
 from sweeper.promotion.ablation_outcome import AblationOutcome, Row
 from sweeper.report import ablation
 from sweeper.report.blocks import Commands, Figure, Sentences, Table
-from sweeper.report.pictures import picture
+from sweeper.report.pictures import pictures
 from sweeper.store.arguments import store_arguments
 from sweeper.store.options import StoreOptions
 
@@ -92,7 +92,7 @@ def test_each_choice_has_a_row_and_the_differences_a_figure(section):
     [figure] = [block for block in found.blocks if isinstance(block, Figure)]
     assert "6,000 confirm images" in figure.title
     assert "right of 0" in found.how_to_read
-    picture(figure.plot, dark=True)
+    pictures(figure.plot)
     assert texts(found) == [OUTCOME.sentence, NEEDED.sentence, *OUTCOME.notes]
     assert found.data == {"recorded": True, **OUTCOME.as_json()}
 

@@ -11,12 +11,13 @@ from tests.report.reports import HOSTILE, Parsed, report_of
 
 @pytest.fixture(scope="module", autouse=True)
 def short():
-    """Each picture would be drawn in two colours and two formats for each of the texts, and Plotly's script parsed."""
+    """Each picture would be drawn in two colours for each of the texts, and Plotly's script parsed."""
     with pytest.MonkeyPatch.context() as patch:
         from sweeper.report import page as module
         from sweeper.report.pictures import Picture
 
-        patch.setattr(module, "picture", lambda plot, *, dark: Picture(b"dark" if dark else b"light", "image/png", 8.0))
+        drawn = {ground: Picture(ground.encode(), 8.0) for ground in ("light", "dark")}
+        patch.setattr(module, "pictures", lambda plot: drawn)
         patch.setattr(module, "get_plotlyjs", lambda: "Plotly;")
         yield
 
