@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from sweeper.analysis.network import TrainedNetwork, find
 from sweeper.analysis.seen import trained_on
 from sweeper.analysis.subject import Subject
 from sweeper.analysis.test_copies import n_test_images
+from sweeper.data.source import USUAL_PLACE, DataPlace
 from sweeper.errors import SweeperError, UsageError, joined
 from sweeper.quantities import counted
 from sweeper.store.layout import Store
@@ -50,9 +50,7 @@ class ExplainRequest:
     resize: int | None = None
     n: int | None = None
     seed: int = 0
-    data_dir: Path | None = None
-    offline: bool = False
-    max_bytes: int | None = None
+    data_place: DataPlace = USUAL_PLACE
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,15 +93,6 @@ def explain(
                 raise
             notify(f"No {analysis}: {error}")
     return Explanation(networks[0], images.described, looks)
-
-
-class _Place(TypedDict):
-    """Where images are found, as both functions that read them take it."""
-
-    data_dir: Path | None
-    offline: bool
-    max_bytes: int | None
-    notify: Notify
 
 
 class _Impossible(SweeperError):
@@ -180,12 +169,14 @@ def _images(
     store: Store, request: ExplainRequest, networks: Sequence[TrainedNetwork], notify: Notify
 ) -> LabelledImages:
     """The images that all networks are looked at on."""
-    place = _Place(data_dir=request.data_dir, offline=request.offline, max_bytes=request.max_bytes, notify=notify)
     if request.paths:
         _, height, width = networks[0].input_shape
         if request.resize is not None and {request.resize} != {height, width}:
             raise UsageError(f"--resize must give the {height}x{width} that {networks[0].name} takes")
-        given = from_paths(request.paths, networks[0], store=store, resize=request.resize is not None, **place)
+        resize = request.resize is not None
+        given = from_paths(
+            request.paths, networks[0], store=store, resize=resize, data_place=request.data_place, notify=notify
+        )
         known = [_learned(store, request, network, given) for network in networks]
         described = f"{given.described}, {' and '.join(text for text, _ in known)}"
         if n_test := max(n for _, n in known):
@@ -196,11 +187,11 @@ def _images(
             )
             return replace(given, described=described, labels=None, why_unlabelled=why)
         return replace(given, described=described)
-    found = part_of(store, networks[0], request.part, **place)
-    place["notify"] = lambda note: None  # of the same images there is nothing new to say
+    found = part_of(store, networks[0], request.part, data_place=request.data_place, notify=notify)
     for other in networks[1:]:
-        # The part of the other's own study and split, which it has not learned from either.
-        theirs = part_of(store, other, found.part, **place)
+        # The part of the other's own study and split, which it has not learned from either. Of the same images there
+        # is nothing new to tell.
+        theirs = part_of(store, other, found.part, data_place=request.data_place)
         if not np.array_equal(found.images, theirs.images):
             raise SweeperError(
                 f"{networks[0].name} and {other.name} were trained on different splits, so one may have learned from "
@@ -211,11 +202,11 @@ def _images(
 
 def _learned(store: Store, request: ExplainRequest, network: TrainedNetwork, given: LabelledImages) -> tuple[str, int]:
     """How many of the given images the network was trained on, in words, and how many are test images of its data."""
-    known = trained_on(store, network, request.data_dir, request.max_bytes)
+    known = trained_on(store, network, request.data_place)
     copies = known.holds(given.images)
     if copies is None or known.training_set is None:
         return f"of which {network.name} may have learned from any", 0
-    n_test = n_test_images(store, network, known.training_set, given.images, request.data_dir, request.max_bytes)
+    n_test = n_test_images(store, network, known.training_set, given.images, request.data_place)
     return f"of which {network.name} was trained on {int(copies.sum()) or 'none'} (equal pixels)", n_test
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sweeper.analysis.exported import Exported, Quantization
 from sweeper.analysis.images import Pool, pool_of, study_of
 from sweeper.analysis.network import TrainedNetwork
+from sweeper.data.source import USUAL_PLACE, DataPlace
 from sweeper.errors import SweeperError, UsageError, refuse
 from sweeper.model_files import place, program, weights_file
 from sweeper.model_files.checks import Check, check
@@ -39,9 +40,7 @@ def export(
     output: Path,
     *,
     int8: bool = False,
-    data_dir: Path | None = None,
-    offline: bool = False,
-    max_bytes: int | None = None,
+    data_place: DataPlace = USUAL_PLACE,
     notify: Notify = lambda note: None,
 ) -> Exported:
     """Writes the network to `output` in one of FORMATS, whole or not at all; `int8` quantises an ONNX file.
@@ -65,7 +64,7 @@ def export(
         notify(f"The file is checked on random images, because {network.name} belongs to no study")
     else:
         try:
-            pool = pool_of(store, network, data_dir, offline, max_bytes, notify)
+            pool = pool_of(store, network, data_place, notify)
         except SweeperError as error:
             if int8:
                 raise

@@ -1,14 +1,14 @@
 """Finds which images a network has been trained on: exact copies, pixel by pixel."""
 
 import hashlib
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sweeper.analysis.images import load_pool, study_of
 from sweeper.analysis.network import TrainedNetwork
+from sweeper.data.source import DataPlace
 from sweeper.data.training_set import TrainingSet
 from sweeper.errors import SweeperError
 from sweeper.store.layout import Store
@@ -30,12 +30,11 @@ class TrainedOn:
         return None if self.images is None else copies_of(self.images, images)
 
 
-def trained_on(store: Store, network: TrainedNetwork, data_dir: Path | None, max_bytes: int | None) -> TrainedOn:
+def trained_on(store: Store, network: TrainedNetwork, data_place: DataPlace) -> TrainedOn:
     """The images that the network was trained on, as far as they are on this machine: downloads nothing."""
     try:
-        training_set, split = load_pool(
-            study_of(store, network), network.fold, data_dir, True, max_bytes, lambda _: None
-        )
+        here = replace(data_place, offline=True)
+        training_set, split = load_pool(study_of(store, network), network.fold, here, lambda _: None)
     except SweeperError as error:
         return TrainedOn(None, None, str(error))
     parts = [split.train] if network.trained_on == "train" else [split.train, split.validation, split.confirm]

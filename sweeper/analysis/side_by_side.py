@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import optuna
 
@@ -14,6 +13,7 @@ from sweeper.analysis.look import Look
 from sweeper.analysis.network import TrainedNetwork, find
 from sweeper.analysis.predicted import confusions, confusions_of, mistakes, reliabilities
 from sweeper.analysis.subject import Subject, subjects_of
+from sweeper.data.source import USUAL_PLACE, DataPlace
 from sweeper.errors import SweeperError
 from sweeper.promotion.outcome import PromotionOutcome
 from sweeper.promotion.test_metrics import confusions_in
@@ -34,9 +34,7 @@ def look(
     study: optuna.Study,
     outcome: PromotionOutcome | None,
     *,
-    data_dir: Path | None = None,
-    offline: bool = False,
-    max_bytes: int | None = None,
+    data_place: DataPlace = USUAL_PLACE,
     notify: Notify = lambda note: None,
     progress: Notify = lambda note: None,
 ) -> list[Look]:
@@ -59,7 +57,7 @@ def look(
         return []
     part = None if outcome is not None else "validation"
     first = next(iter(networks.values()))
-    images = part_of(store, first, part, data_dir=data_dir, offline=offline, max_bytes=max_bytes, notify=progress)
+    images = part_of(store, first, part, data_place=data_place, notify=progress)
     return list(_looks(store, study, outcome, subjects_of(networks, images), notify, progress))
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from sweeper import quantities
 from sweeper.config.fields import checked
 from sweeper.data.own.label_table import path_of_table
-from sweeper.data.source import DataSource
+from sweeper.data.source import DataPlace, DataSource
 from sweeper.engine.options import DeviceOptions
 from sweeper.errors import UsageError, nearest
 from sweeper.images import class_names
@@ -50,11 +50,12 @@ def source_of(dataset: str | os.PathLike[str], given: Mapping[str, Any]) -> Data
         options.pop("fit", None)
     elif not options.get("resize"):
         raise UsageError("fit needs resize")
-    return DataSource(name, options_of(DataOptions, options), **place_of(given))
+    place = data_place_of(given)
+    return DataSource(name, options_of(DataOptions, options), place.data_dir, place.offline, place.max_bytes)
 
 
-def place_of(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Where the files of data come from: the fields data_dir, offline and max_bytes of DataSource. Raises UsageError.
+def data_place_of(given: Mapping[str, Any]) -> DataPlace:
+    """Where the files of data come from. Raises UsageError.
 
     The folder defaults to that of the environment, as for a command.
     """
@@ -66,7 +67,7 @@ def place_of(given: Mapping[str, Any]) -> dict[str, Any]:
             rule(found[name])
         except ValueError as error:
             raise UsageError(f"{name} {error}") from error
-    return {"data_dir": Path(folder).expanduser() if folder else None, **found}
+    return DataPlace(Path(folder).expanduser() if folder else None, **found)
 
 
 def device_of(given: Mapping[str, Any]) -> DeviceOptions:

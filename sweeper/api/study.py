@@ -129,12 +129,11 @@ class Study:
         if format not in forms:
             raise UsageError(f"format must be one of {', '.join(forms)}, got {format!r}{nearest(str(format), forms)}")
         with translated(), display(progress=progress) as show:
-            from sweeper.report.data_set import DataPlace
             from sweeper.report.making import make
 
             self._study()  # refuses a study that was deleted meanwhile
             use_code(code)
-            place = DataPlace(**arguments.place_of(options))
+            place = arguments.data_place_of(options)
             path = None if output is None else Path(output).expanduser()
             return make(self._store, self.name, path, format, place, lambda text: show(Step(text)), warn=warnings.warn)
 

@@ -21,6 +21,7 @@ from sweeper.cli.options import (
 )
 from sweeper.cli.running import end_command, note_imports, running
 from sweeper.config import shortly
+from sweeper.data.source import DataPlace
 from sweeper.engine.options import DeviceOptions
 from sweeper.errors import UsageError
 from sweeper.evaluation.amounts import signed_with_interval, unit, with_interval
@@ -103,9 +104,7 @@ def ablate(
         seeds=seeds,
         again=again,
         device=device,
-        max_bytes=max_bytes,
-        data_dir=data_dir,
-        offline=offline,
+        data_place=DataPlace(data_dir, offline, max_bytes),
         store=where,
         command=command,
     )

@@ -66,8 +66,8 @@ def report(
         raise UsageError("--json prints the report and writes no file: leave out --output, --open and --format")
     if opened and form != "html":
         raise UsageError(f"--open shows a page: leave it out with --format {form}")
+    from sweeper.data.source import DataPlace
     from sweeper.report.collect import collect
-    from sweeper.report.data_set import DataPlace
     from sweeper.report.making import make
 
     where = resolve_store(store)

@@ -7,6 +7,20 @@ from sweeper.images.options import DataOptions
 
 
 @dataclass(frozen=True)
+class DataPlace:
+    """Where a data set's files come from, and how large it may be: the fields of DataSource of these names."""
+
+    data_dir: Path | None = None
+    offline: bool = False
+    max_bytes: int | None = None
+
+
+USUAL_PLACE = DataPlace()
+# Of what is on this machine already.
+NO_DOWNLOAD = DataPlace(offline=True)
+
+
+@dataclass(frozen=True)
 class DataSource:
     """Which data set to load, and how.
 
@@ -20,3 +34,8 @@ class DataSource:
     data_dir: Path | None = None
     offline: bool = False
     max_bytes: int | None = None
+
+    @property
+    def place(self) -> DataPlace:
+        """Where the files come from."""
+        return DataPlace(self.data_dir, self.offline, self.max_bytes)

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from sweeper.data.source import DataPlace
 from sweeper.engine.options import DeviceOptions
 from sweeper.promotion.options import PromotionOptions
 from sweeper.store.layout import Store
@@ -14,17 +14,14 @@ class PromotionRequest:
     """The request for a promotion. `study` None means the latest. `command` is the command line, for the record.
 
     `given` are the names of the options in the command line: those that only have their defaults are no request for
-    another promotion than a recorded one. `data_dir`, `offline` and `max_bytes` are those of DataSource; the data set
-    is the study's own.
+    another promotion than a recorded one.
     """
 
     study: str | None
     options: PromotionOptions
     given: Collection[str] = ()
     device: DeviceOptions
-    data_dir: Path | None
-    offline: bool
-    max_bytes: int | None = None
+    data_place: DataPlace
     store: Store
     command: Sequence[str]
 
@@ -41,8 +38,6 @@ class AblationRequest:
     seeds: int | None
     again: bool
     device: DeviceOptions
-    data_dir: Path | None
-    offline: bool
-    max_bytes: int | None = None
+    data_place: DataPlace
     store: Store
     command: Sequence[str]

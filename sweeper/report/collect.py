@@ -3,11 +3,12 @@
 from datetime import UTC, datetime
 from importlib.metadata import version
 
+from sweeper.data.source import DataPlace
 from sweeper.errors import SweeperError
 from sweeper.events import once
 from sweeper.report import ablation, answer, data_set, frontier, importance, networks, provenance, trials
 from sweeper.report.content import Report
-from sweeper.report.data_set import DataPlace, Notify
+from sweeper.report.data_set import Notify
 from sweeper.report.subject import Subject, load
 from sweeper.store.layout import Store
 from sweeper.studies import network_input
@@ -84,7 +85,7 @@ def _run(subject: Subject, notify: Notify) -> StudyRun | None:
 
 def _images(subject: Subject, place: DataPlace, notify: Notify) -> tuple[data_set.TrainingSet | None, str]:
     try:
-        source = source_of(subject.study, place.data_dir, place.offline, place.max_bytes)
+        source = source_of(subject.study, place)
     except SweeperError as error:
         return None, str(error)
     return data_set.load(subject, source, notify)

@@ -1,8 +1,6 @@
 """Section 6 of a report: what the data set's training part holds, and what it cannot carry."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sweeper.data.source import DataSource
@@ -28,15 +26,6 @@ Notify = Callable[[str], None]
 SAMPLES, SAMPLE_SEED = 4, 0
 # Of more classes, only the smallest and the largest have a row, and the smallest have samples.
 MOST_CLASSES = 15
-
-
-@dataclass(frozen=True)
-class DataPlace:
-    """Where the study's data are, as for other commands."""
-
-    data_dir: Path | None = None
-    offline: bool = False
-    max_bytes: int | None = None
 
 
 def section(subject: Subject, training_set: TrainingSet | None, unread: str) -> Section:

@@ -4,10 +4,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from sweeper.data.source import DataPlace
 from sweeper.errors import SweeperError
 from sweeper.process.resources import usable_cores
 from sweeper.report.collect import collect
-from sweeper.report.data_set import DataPlace
 from sweeper.report.writing import FORMS, check_place, write
 from sweeper.store.layout import Store
 from sweeper.studies.queries import find_study

@@ -6,10 +6,11 @@ from typing import Any
 
 from sweeper.analysis.look import Look
 from sweeper.analysis.side_by_side import look
+from sweeper.data.source import DataPlace
 from sweeper.errors import SweeperError
 from sweeper.promotion.outcome import PromotionOutcome
 from sweeper.report.blocks import Block, Figure, Heading, Section, Sentences, Table
-from sweeper.report.data_set import DataPlace, Notify
+from sweeper.report.data_set import Notify
 from sweeper.report.finalists import is_confirmed
 from sweeper.report.subject import Subject
 from sweeper.report.wording import count, setting
@@ -32,8 +33,7 @@ def section(subject: Subject, place: DataPlace, notify: Notify) -> Section:
     looks: Sequence[Look] = []
     try:
         looks = look(
-            subject.store, subject.study, subject.outcome, data_dir=place.data_dir, offline=place.offline,
-            max_bytes=place.max_bytes, notify=note, progress=notify,
+            subject.store, subject.study, subject.outcome, data_place=place, notify=note, progress=notify,
         )  # fmt: skip
     except SweeperError as error:
         note(str(error))

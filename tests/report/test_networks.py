@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from sweeper.analysis.look import Look
+from sweeper.data.source import DataPlace
 from sweeper.errors import SweeperError
 from sweeper.evaluation.statistics import Estimate
 from sweeper.report import networks
 from sweeper.report.blocks import Heading, Sentences, Table
-from sweeper.report.data_set import DataPlace
 from tests.promotion.test_outcome import entrant, outcome
 from tests.report.subjects import subject
 
