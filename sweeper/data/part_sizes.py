@@ -7,7 +7,10 @@ from numpy.typing import NDArray
 
 
 def enough_for(labels: NDArray[np.int64], size: int, n_parts: int) -> int:
-    """The images that suffice for one of each class, if `size` images hold one of each class for each part; else 0."""
+    """The images that suffice for one of each class, if `size` images hold one of each class for each part; else 0.
+
+    The labels are those of all images, (n,).
+    """
     counts = np.unique(labels, return_counts=True)[1]
     fits = len(counts) and counts.min() >= n_parts and len(counts) * n_parts <= size
     return len(counts) if fits else 0

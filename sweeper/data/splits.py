@@ -187,7 +187,7 @@ def raised_parts(split: Split, validation: float | int | None, confirm: float | 
 
 
 def duplicate_groups(images: NDArray[np.uint8] | Sequence[NDArray[np.uint8]], among: Indices) -> Iterator[Indices]:
-    """The groups of two or more identical images `among` these indices, in order of their first image."""
+    """The groups of two or more identical images (n, ...) `among` these indices, in order of their first image."""
     groups: dict[bytes, list[int]] = {}
     for index in among.tolist():
         key = hashlib.blake2b(images[index].tobytes(), digest_size=32).digest()

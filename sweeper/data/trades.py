@@ -14,8 +14,9 @@ def bring_together(
 ) -> None:
     """Moves each group into one part, which gives up an unduplicated image of the same class for each image moved in.
 
-    The trades keep all counts the same. The part is that of the group's first image; if that part has too few images
-    to trade, it is the part of the next image.
+    `members` are the indices of the images that are split, `part` (n,) has the number of each image's part, which is
+    changed in place, `labels` are (n,). The trades keep all counts the same. The part of a group is that of the group's
+    first image; if that part has too few images to trade, it is the part of the next image.
     """
     duplicated = np.zeros(len(part), dtype=bool)
     for group in groups:
@@ -57,8 +58,9 @@ def spread_small_classes(
 ) -> None:
     """Gives each part an image of every class, as far as there are images to trade; the numbers are those of the parts.
 
-    Each image is traded for one of the receiving part's most frequent class, so that all sizes stay. A part keeps
-    lacking a class if no other part has two unduplicated images of it, or if it has none to give.
+    Arrays are as in `bring_together`. Each image is traded for one of the receiving part's most frequent class, so
+    that all sizes stay. A part keeps lacking a class if no other part has two unduplicated images of it, or if it has
+    none to give.
     """
     present = {(int(part[index]), int(labels[index])) for index in members.tolist()}
     classes = np.unique(labels[members]).tolist()

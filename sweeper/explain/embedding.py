@@ -15,7 +15,10 @@ LEAST = 5
 
 
 def drawn(labels: NDArray[np.int64], n: int, seed: int) -> NDArray[np.int64]:
-    """The positions of `n` images, each class in proportion, in order; all of them if there are no more than `n`."""
+    """The positions of `n` images, each class in proportion, in order; all of them if there are no more than `n`.
+
+    The labels are (n_images,).
+    """
     if n >= len(labels):
         return np.arange(len(labels))
     chosen = resample(np.arange(len(labels)), replace=False, n_samples=n, stratify=labels, random_state=seed)

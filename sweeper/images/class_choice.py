@@ -37,8 +37,8 @@ class ClassChoice:
             notify(note)
 
 
-def class_sizes(labels: NDArray[np.int64], classes: Sequence[str]) -> dict[str, int]:
-    """The number of images of each class."""
+def class_counts(labels: NDArray[np.int64], classes: Sequence[str]) -> dict[str, int]:
+    """The number of images of each class; the labels (n,) are positions in `classes`."""
     return dict(zip(classes, np.bincount(labels, minlength=len(classes)).tolist(), strict=False))
 
 

@@ -27,10 +27,10 @@ def require_every_class(
     is_own: bool = False,
     is_subset: bool = False,
 ) -> None:
-    """Raises ValueError, with the remedies, if the part lacks a class that the labels have.
+    """Raises ValueError, with the remedies, if the part lacks a class that the labels (n,) have.
 
-    `groups` are those of identical images, which share one of `n_parts` parts. `is_own` says that the data set itself
-    keeps these images as the part, `is_subset` that only some are split.
+    `members` are the indices of the part's images. `groups` are those of identical images, which share one of `n_parts`
+    parts. `is_own` says that the data set itself keeps these images as the part, `is_subset` that only some are split.
     """
     counts = np.bincount(labels)
     present, held = np.flatnonzero(counts), np.unique(labels[members])

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeper.data.training_set import TrainingSet
+from sweeper.images.class_choice import class_counts
 
 # Bytes of uint8 images read at once, since they may be mapped from disk. Summing them takes a few times this memory.
 CHUNK_BYTES = 16_000_000
@@ -44,7 +45,7 @@ def pixel_statistics(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], ND
 
 
 def sample_indices(labels: NDArray[np.int64], n_classes: int, per_class: int, seed: int) -> list[NDArray[np.int64]]:
-    """The sorted indices of up to `per_class` images of each class, drawn without replacement."""
+    """The sorted indices of up to `per_class` images of each class, drawn without replacement; the labels are (n,)."""
     rng = np.random.default_rng(seed)
     found = []
     for label in range(n_classes):
@@ -53,13 +54,8 @@ def sample_indices(labels: NDArray[np.int64], n_classes: int, per_class: int, se
     return found
 
 
-def class_counts(labels: NDArray[np.int64], classes: tuple[str, ...]) -> dict[str, int]:
-    """The number of images of each class."""
-    return dict(zip(classes, np.bincount(labels, minlength=len(classes)).tolist(), strict=True))
-
-
 def part_summary(labels: NDArray[np.int64], classes: tuple[str, ...], sha256: str, source: str) -> dict[str, Any]:
-    """The counts of one part, in total and per class, with its hash and its source."""
+    """The counts of one part with these labels (n,), in total and per class, with its hash and its source."""
     return {
         "images": len(labels),
         "class_counts": class_counts(labels, classes),

@@ -48,7 +48,7 @@ class ConvNet(nn.Module):
         return self.classifier(self.features(images))
 
     def forward_heads(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """The output, and the logits of every auxiliary head by the name of the head's layer."""
+        """The output and, by the names of their layers, the logits of the auxiliary heads, all (batch, classes)."""
         heads = {}
         maps = images
         for name, module in self.features.named_children():

@@ -61,7 +61,7 @@ class RawPixels(nn.Module):
         return output.clamp(min=torch.finfo(output.dtype).tiny).log()
 
     def scaled(self, images: Tensor) -> Tensor:
-        """Raw pixels as the network's input."""
+        """Raw pixels (batch, channels, height, width), from 0 to 255, as the network's input of that shape."""
         return (images.to(torch.float32) - self.mean) / self.std
 
 

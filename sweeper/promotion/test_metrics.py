@@ -154,7 +154,10 @@ def confusions_in(predictions: str, classes: Sequence[str]) -> dict[str, NDArray
 def plots_of(
     labels: NDArray[np.int64], logits: Mapping[str, Logits], classes: tuple[str, ...], counted: str
 ) -> dict[str, Callable[[], Figure]]:
-    """A confusion matrix for each role, by file name; `counted`, in its title, says which test evaluation it shows."""
+    """A confusion matrix for each role, by file name; `counted`, in its title, says which test evaluation it shows.
+
+    The labels are (n,), the logits of each role (n, classes).
+    """
 
     def matrix(role: str) -> Callable[[], Figure]:
         counts = metrics.confusion_matrix(labels, logits[role].argmax(1), len(classes))

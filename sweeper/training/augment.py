@@ -100,7 +100,7 @@ def augmented(images: Tensor, draws: Draws) -> Tensor:
 
 
 def erased(inputs: Tensor, draws: Draws) -> Tensor:
-    """Returns a network's inputs with the drawn rectangles set to 0."""
+    """Returns a network's inputs (batch, channels, height, width) with the drawn rectangles set to 0."""
     if draws.erased is None:
         return inputs
     height, width = inputs.shape[2:]

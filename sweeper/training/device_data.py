@@ -48,7 +48,7 @@ class TrainingData:
         return replace(self, mean=_per_channel(mean, self.device), std=_per_channel(std, self.device))
 
     def scale(self, images: Tensor) -> Tensor:
-        """Scales a batch of raw pixels into the network's input."""
+        """Scales raw pixels (batch, channels, height, width), from 0 to 255, into the network's input of that shape."""
         return images.to(torch.float32).sub_(self.mean).div_(self.std).contiguous(memory_format=self.layout)
 
 

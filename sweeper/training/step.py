@@ -180,7 +180,7 @@ def _heads(model: nn.Module) -> Any:
 
 
 def outputs_of(model: nn.Module, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-    """The network's output, and the outputs of its auxiliary heads by name."""
+    """The network's output, and the outputs of its auxiliary heads by name, all (batch, classes)."""
     if not _heads(model):
         return model(images), {}
     return model.forward_heads(images)  # type: ignore[operator]

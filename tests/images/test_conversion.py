@@ -8,7 +8,7 @@ from PIL import Image
 
 from sweeper.data.source import DataSource
 from sweeper.data.training_set import load_training_set
-from sweeper.images.class_choice import choose, class_sizes
+from sweeper.images.class_choice import choose, class_counts
 from sweeper.images.conversion import converted
 from sweeper.images.image_set import ImageSet
 from sweeper.images.options import DataOptions
@@ -29,7 +29,7 @@ def part(images=COLOUR, classes=("a", "b", "c"), n_validation=0):
 
 
 def chosen(part, options):
-    return converted(part, choose(options, class_sizes(part.labels, part.classes)), options, READING)
+    return converted(part, choose(options, class_counts(part.labels, part.classes)), options, READING)
 
 
 def test_without_options_the_part_is_left_as_it_is(tmp_path):

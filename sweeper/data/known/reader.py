@@ -13,7 +13,7 @@ from sweeper.data.formats.svhn import read_svhn
 from sweeper.data.known.catalog import DataFile, Dataset
 from sweeper.data.known.locate import LocatedFiles
 from sweeper.errors import SweeperError
-from sweeper.images.class_choice import choose, class_sizes
+from sweeper.images.class_choice import choose, class_counts
 from sweeper.images.conversion import converted
 from sweeper.images.image_set import ImageSet
 from sweeper.images.options import DataOptions
@@ -30,7 +30,7 @@ def known_part(
     """The part that these files of the data set hold, with the options applied. Raises SweeperError and UsageError."""
     images, labels = decode(dataset, found)
     part = ImageSet(images, labels, dataset.classes, combined_sha256(files), str(found.folder))
-    choice = choose(options, class_sizes(labels, dataset.classes))
+    choice = choose(options, class_counts(labels, dataset.classes))
     if files == dataset.training:
         choice.tell(reading.notify)
     return converted(part, choice, options, reading)

@@ -28,7 +28,7 @@ from sweeper.data.own.npz_labels import Classes, Labels, classes_of, require_one
 from sweeper.errors import SweeperError, UsageError, joined, plain
 from sweeper.folders.names import TEST, TRAIN, VAL
 from sweeper.images.bounds import check_size
-from sweeper.images.class_choice import choose, class_sizes
+from sweeper.images.class_choice import choose, class_counts
 from sweeper.images.conversion import converted
 from sweeper.images.decoded_cache import decoded
 from sweeper.images.image_set import ImageSet, NoTestImages, PixelFormat, UnusableTestImages
@@ -67,7 +67,7 @@ def training_part(path: Path, options: DataOptions, reading: Reading) -> ImageSe
             )
     n_validation = 0 if options.resplit else sum(int((known >= 0).sum()) for known in numbers[1:])
     labels = np.concatenate(numbers)
-    choice = choose(options, class_sizes(labels[labels >= 0], classes.names))
+    choice = choose(options, class_counts(labels[labels >= 0], classes.names))
     choice.tell(reading.notify)
     found = replace(_part(keys, parts, content, classes, labels, options, reading), n_validation=n_validation)
     return converted(found, choice, options, reading)
@@ -97,7 +97,7 @@ def test_part(path: Path, options: DataOptions, wanted: PixelFormat, reading: Re
             f"({content.labels[0].place}); --classes names those to use"
         )
     known = np.concatenate([classes.numbers(each) for each in trained])
-    choice = choose(options, class_sizes(known[known >= 0], classes.names))
+    choice = choose(options, class_counts(known[known >= 0], classes.names))
     part = converted(_part(keys, [TEST], content, classes, labels, options, reading), choice, options, reading)
     if not len(part.labels):
         raise NoTestImages(f"there must be a test part, got none of the classes asked for ({plain(path)})")
