@@ -266,8 +266,8 @@ def duplicates_in_a_row(trials: Sequence[TrialRecord]) -> int:
 def ranking(trials: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:
     """Complete trials, the best first; of equal values, the earlier trial first."""
     sign = 1 if direction(metric) == "minimize" else -1
-    complete = [t for t in trials if t.state == State.COMPLETE and t.value is not None]
-    return sorted(complete, key=lambda t: (sign * t.value, t.number))  # type: ignore[operator]
+    complete = [(sign * t.value, t) for t in trials if t.state == State.COMPLETE and t.value is not None]
+    return [trial for _, trial in sorted(complete, key=lambda one: (one[0], one[1].number))]
 
 
 def best(trials: Sequence[TrialRecord], metric: str) -> TrialRecord | None:
