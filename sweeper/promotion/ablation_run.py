@@ -15,7 +15,8 @@ from sweeper.runs.batch import BatchRunner
 from sweeper.runs.end_on_failure import ends_on_failure
 from sweeper.runs.stop import StopRequest, closing_patience
 from sweeper.tracking import promotions
-from sweeper.tracking.tracker import Tracker, shortfall, table
+from sweeper.tracking.csv_text import csv_text
+from sweeper.tracking.tracker import Tracker, shortfall
 
 # The columns of ablation.csv: fields of Row.
 COLUMNS = (
@@ -73,7 +74,7 @@ def _ablated(plan: Plan, tracker: Tracker, listener: Listener, stop: StopRequest
     rows = [[_cell(getattr(row, name)) for name in COLUMNS] for row in outcome.rows]
     tracker.log_plots(None, {"ablation.png": ablation_outcome.plot_of(outcome)})
     tracker.log_text(
-        None, {"ablation.csv": table(COLUMNS, rows), promotions.ABLATION: json.dumps(outcome.as_json(), indent=2)}
+        None, {"ablation.csv": csv_text(COLUMNS, rows), promotions.ABLATION: json.dumps(outcome.as_json(), indent=2)}
     )
     return outcome
 

@@ -18,7 +18,7 @@ from sweeper.promotion.comparisons import bounded
 from sweeper.promotion.predictions import Predictions
 from sweeper.runs.record import CONFUSION
 from sweeper.store.stored_values import checked
-from sweeper.tracking.tracker import table
+from sweeper.tracking.csv_text import csv_text
 
 Logits = NDArray[np.float32]
 # With these, spreadsheets begin formulas.
@@ -124,8 +124,8 @@ def tables(
         columns += [[cells[p] for p in predictions], [round(float(p), 4) for p in probabilities.max(axis=1)]]
         names += [f"{role}_prediction", f"{role}_probability"]
     return {
-        "per_class_accuracy.csv": table(["class", *roles], per_class),
-        "predictions.csv": table(names, list(zip(*columns, strict=True))),
+        "per_class_accuracy.csv": csv_text(["class", *roles], per_class),
+        "predictions.csv": csv_text(names, list(zip(*columns, strict=True))),
     }
 
 

@@ -15,8 +15,9 @@ from sweeper.models import families, layers
 from sweeper.plots import Plot
 from sweeper.runs.fold_means import mean_epochs
 from sweeper.studies.spec import RunSpec
+from sweeper.tracking.csv_text import csv_text
 from sweeper.tracking.outbox import Key
-from sweeper.tracking.tracker import Tracker, table
+from sweeper.tracking.tracker import Tracker
 from sweeper.training.epoch_metrics import EpochMetrics
 
 # The folders of a run's plots in MLflow, by theme.
@@ -132,4 +133,4 @@ def texts(
     rows = [(y.name, y.kind, y.output_shape, y.n_parameters, y.n_multiply_adds) for y in network]
     total = ("total", "", "", layers.n_parameters(network), layers.n_multiply_adds(network))
     columns = ("layer", "kind", "output_shape", "n_parameters", "n_multiply_adds")
-    return found | {"layers.csv": table(columns, [*rows, total])}
+    return found | {"layers.csv": csv_text(columns, [*rows, total])}

@@ -19,8 +19,9 @@ from sweeper.studies.importance import Importance
 from sweeper.studies.objective import METRICS, direction
 from sweeper.studies.trial_records import TrialRecord
 from sweeper.sweep import study_description, variant_results
+from sweeper.tracking.csv_text import csv_text
 from sweeper.tracking.descriptions import DESCRIPTION
-from sweeper.tracking.tracker import Tracker, table
+from sweeper.tracking.tracker import Tracker
 
 
 def log_end(tracker: Tracker, study: optuna.Study, metric: str, stopped: str, seconds: float) -> None:
@@ -88,8 +89,8 @@ def ranking_table(trials: Sequence[TrialRecord], metric: str) -> str:
     )  # fmt: skip
     if any(trial.warm_start for trial in trials):
         started = {trial.number: trial.warm_start or "" for trial in trials}
-        return table((*head, *names, "warm_start"), [(*row, started[row[1]]) for row in rows])
-    return table((*head, *names), rows)
+        return csv_text((*head, *names, "warm_start"), [(*row, started[row[1]]) for row in rows])
+    return csv_text((*head, *names), rows)
 
 
 def _cell(value: Any) -> Any:

@@ -14,7 +14,7 @@ from sweeper.runs.variant_result import SHOWN_METRICS, VariantResult
 from sweeper.spaces.space import Space
 from sweeper.studies import trial_records, variant_curves
 from sweeper.studies.attributes import spec_of
-from sweeper.tracking.tracker import table
+from sweeper.tracking.csv_text import csv_text
 from sweeper.training.loop import batch_bounds
 from sweeper.training.optimizers import learning_rate, momentum
 
@@ -81,7 +81,7 @@ def results_table(found: Sequence[VariantResult]) -> str:
         )
         for rank, (result, row) in enumerate(zip(found, reported, strict=True), start=1)
     ]  # fmt: skip
-    return table(head, rows)
+    return csv_text(head, rows)
 
 
 def plots_of(study: optuna.Study, found: Sequence[VariantResult], space: Space, n_train: int) -> dict[str, Plot]:

@@ -1,7 +1,5 @@
 """Tracks a study, promotion, ablation or training by itself in MLflow, with child runs of trials or trainings."""
 
-import csv
-import io
 import json
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -287,15 +285,6 @@ class Tracker:
 def shortfall(undelivered: Sequence[str]) -> str:
     """A message about undelivered writes, from their reasons."""
     return f"{counted(len(undelivered), 'write waits', 'writes wait')} for MLflow, the first because: {undelivered[0]}"
-
-
-def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """CSV text of the rows below a header of the columns."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def _now() -> int:

@@ -16,7 +16,7 @@ from sweeper.plots import Plot
 from sweeper.store.options import StoreOptions
 from sweeper.tracking import outbox_worker, run_writer
 from sweeper.tracking.outbox import Outbox, Target
-from sweeper.tracking.tracker import Tracker, table
+from sweeper.tracking.tracker import Tracker
 from sweeper.tracking.user import user_tag
 from tests.commands.processes import DEADLINE, wait_for
 from tests.tracking.conftest import DATA
@@ -545,7 +545,3 @@ def test_unreachable_server_is_one_line_without_its_password(store, monkeypatch)
         Tracker(away, DATA, print).open("s", "id", {}, {})
     assert "secret" not in str(refused.value)
     assert "\n" not in str(refused.value)
-
-
-def test_table_is_csv():
-    assert table(("a", "b"), [(1, "x,y"), (math.pi, None)]) == f'a,b\n1,"x,y"\n{math.pi},\n'
