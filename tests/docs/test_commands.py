@@ -8,37 +8,13 @@ import pytest
 from click.testing import CliRunner
 
 from sweeper.cli import main
-from sweeper.process import processor
 from tests.cli.test_help import COMMANDS
 from tests.commands.processes import wait_for
 from tests.docs import commands, data
-from tests.docs.markdown import ROOT, blocks, pages
+from tests.docs.markdown import blocks
+from tests.docs.shown_pages import TEXTS
 
-TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in pages()}
-RUN = [
-    pytest.param(name, marks=[pytest.mark.slow] if commands.SLOW in words else [], id=name)
-    for name, text in TEXTS.items()
-    if (words := commands.needs(text)) is not None
-]
 OPERATORS = re.compile(r"[();<>|&]+")
-
-
-@pytest.fixture
-def forks(driver, monkeypatch):
-    """Makes `sweeper` a fork of a process that has already imported what it needs."""
-    monkeypatch.setattr(commands, "PROGRAMS", driver.programs())
-    yield
-    driver.clear()
-
-
-@pytest.mark.parametrize("name", RUN)
-def test_the_commands_of_the_page_do_what_it_shows(name, tmp_path, forks):
-    text = TEXTS[name]
-    words = commands.needs(text) or []
-    data.make([word for word in words if word != commands.SLOW], tmp_path)
-    compares = commands.SLOW not in words or processor.of_this_machine() == commands.PRINTED_ON
-    for printed in commands.run(text, tmp_path):
-        assert not commands.mistakes(printed, compares=compares)
 
 
 def calls(text: str) -> Iterator[list[str]]:
