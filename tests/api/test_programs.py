@@ -22,7 +22,7 @@ NOTEBOOK = ROOT / "examples" / "first_search.ipynb"
 SEARCH = """
 import sweeper
 study = sweeper.search(
-    "tiny.npz", space="tiny.toml", trials={trials}, epochs={epochs}, jobs=2, pruner="none", store="store"
+    "tiny.npz", space="tiny.toml", trials={trials}, epochs={epochs}, jobs={jobs}, pruner="none", store="store"
 )
 """
 SPACE = """
@@ -60,18 +60,21 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("way", ["script", "command", "stdin"])
-def test_program_searches_with_workers_and_runs_once(folder, way):
-    program = "print('the program runs')" + SEARCH.format(trials=3, epochs=1) + "print(len(study.trials))\n"
+# One worker is enough to run a program once more, if it were to.
+@pytest.mark.parametrize(("way", "n_trials", "jobs"), [("script", 3, 2), ("command", 1, 1), ("stdin", 1, 1)])
+def test_program_searches_with_workers_and_runs_once(folder, way, n_trials, jobs):
+    search = SEARCH.format(trials=n_trials, epochs=1, jobs=jobs)
+    program = f"print('the program runs'){search}print(len(study.trials))\n"
     (folder / "größe 猫.py").write_text(program, encoding="utf-8")
     arguments = {"script": ["größe 猫.py"], "command": ["-c", program], "stdin": ["-"]}[way]
     done = subprocess.run(
         [sys.executable, *arguments], input=program * (way == "stdin"), capture_output=True, text=True, cwd=folder
     )
-    assert (done.returncode, done.stdout) == (0, "the program runs\n3\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, f"the program runs\n{n_trials}\n"), done.stderr
     logs = [path.read_text() for path in (folder / "store" / "logs").rglob("worker-*.log")]
     begun = [line for log in logs for line in log.splitlines() if "begins, 0 of 1 epoch is" in line]
-    assert len([line for line in begun if "fresh seed" not in line]) == 3  # an idle worker may train for a promotion
+    # An idle worker may train for a promotion.
+    assert len([line for line in begun if "fresh seed" not in line]) == n_trials
 
 
 def test_kernel_that_is_interrupted_saves_the_study_and_the_same_cell_goes_on(folder):
@@ -90,7 +93,7 @@ def test_kernel_that_is_interrupted_saves_the_study_and_the_same_cell_goes_on(fo
         return any("epoch 1:" in path.read_text() for path in folder.glob("store/logs/*/worker-*.log"))
 
     try:
-        search = client.execute(SEARCH.format(trials=2, epochs=100_000))
+        search = client.execute(SEARCH.format(trials=2, epochs=100_000, jobs=2))
         wait_for("the first epoch", is_training)
         manager.interrupt_kernel()
         stopped = answer(search)
@@ -106,7 +109,7 @@ def test_kernel_that_is_interrupted_saves_the_study_and_the_same_cell_goes_on(fo
         assert (
             run("import signal; assert signal.getsignal(signal.SIGINT) is signal.default_int_handler")["status"] == "ok"
         )
-        done = run(SEARCH.format(trials=2, epochs=100_000).replace("jobs=2", "jobs=2, timeout=5"))
+        done = run(SEARCH.format(trials=2, epochs=100_000, jobs=2).replace("jobs=2", "jobs=2, timeout=5"))
         assert done["status"] == "ok", done
         assert run("assert study.stopped == 'timeout', study")["status"] == "ok"
     finally:

@@ -95,7 +95,7 @@ def test_a_plot_survives_json(function):
 
 
 @pytest.mark.parametrize("form", ["png", "svg"])
-@pytest.mark.parametrize("function", ARGUMENTS)
+@pytest.mark.parametrize("function", ["confusion_matrix", "embeddings", "learning_curves", "timeline"])
 def test_a_file_is_matplotlibs_own_to_the_last_byte(function, form):
     written = []
     for save in (Figure.savefig, lambda figure, *file, **options: figure.savefig(*file, **options)):
