@@ -37,6 +37,7 @@ SLOW = (
     "sweeper.sweep.run",
     "sweeper.cli.tables",
     "tests.tracking.stand_ins",
+    "torch._dynamo",  # which exporting a network imports
 )
 # In bytes: no environment is longer.
 LONGEST_MESSAGE = 1 << 17
