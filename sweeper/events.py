@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum, auto
 from typing import TYPE_CHECKING, TypeVar
 
+from sweeper.quantities import counted
+
 if TYPE_CHECKING:
     from sweeper.training.epoch_metrics import EpochMetrics
 
@@ -38,10 +40,11 @@ def outcome(state: State, *, feasible: bool) -> str:
     return "infeasible" if state == State.PRUNED and not feasible else state.replace("_", " ")
 
 
-def done_of(done: int, total: int, what: str = "") -> str:
+def done_of(done: int, total: int, noun: str = "") -> str:
     """How many are done of how many; the last command may have asked for fewer than were done before it."""
-    noun = f" {what}" if what else ""
-    return f"{done} of {total}{noun}" if done <= total else f"{done}{noun} ({total} asked for)"
+    if done > total:
+        return f"{counted(done, noun) if noun else f'{done:,}'} ({total:,} asked for)"
+    return f"{done:,} of {counted(total, noun) if noun else f'{total:,}'}"
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,9 @@ class Leader:
 
 @dataclass(frozen=True)
 class SweepStarted:
-    """A sweep has started: `done` of its `total` trials (or other `what`) are already finished, `best` is the best.
+    """A sweep has started: `done` of its `total` trials are already finished, `best` is the best.
+
+    `noun` is what they are, in the singular, if they are no trials.
 
     `metric` is the objective that the values of trials are in. `maximize` is None if the trials do not compete.
     `deadline` is when the sweep stops at the latest, on the monotonic clock; None without a time limit.
@@ -66,7 +71,7 @@ class SweepStarted:
     n_workers: int
     maximize: bool | None
     best: Leader | None
-    what: str = "trials"
+    noun: str = "trial"
     metric: str = "accuracy"
     deadline: float | None = None
 

@@ -30,8 +30,12 @@ def test_plural_may_be_more_than_an_s():
 
 
 def test_no_module_makes_a_plural_of_its_own():
-    own = re.compile(r"""(["'])s\1 \*|else (["'])s\2|(["'])\3 if .* == 1 else (["'])s""")
+    own = re.compile(
+        r"""(["'])(s|es|ies)\1 \*|else (["'])(s|es|ies)\3|(["'])(y?)\5 if .* == 1 else (["'])(s|es|ies)\7"""
+    )
     assert own.search("f\"{n} image{'s' * (n > 1)}\"")
+    assert own.search("f\"{n} class{'es' * (n > 1)}\"")
     assert own.search("'' if n == 1 else 's'")
+    assert own.search("'y' if n == 1 else 'ies'")
     sources = {path: path.read_text(encoding="utf-8") for path in Path(sweeper.__file__).parent.rglob("*.py")}
     assert [path.name for path, source in sources.items() if own.search(source) and path.name != "quantities.py"] == []

@@ -66,10 +66,8 @@ def frontier(study: str | None, cost: str, picture: Path | None, store: StoreOpt
     if as_json:
         click.echo(json.dumps({"schema_version": 1, "study_name": shown.study_name, **found.as_json()}))
         return
-    click.echo(
-        f"{shown.study_name}: {len(found.front)} of {counted(len(found.points), 'network is', 'networks are')} on the "
-        f"front by {cost}"
-    )
+    n_front, networks = len(found.front), counted(len(found.points), "network")
+    click.echo(f"{shown.study_name}: {n_front} of {networks} {'is' if n_front == 1 else 'are'} on the front by {cost}")
     if found.front:
         from sweeper.cli.tables import frontier_table, stdout_console
 

@@ -10,6 +10,7 @@ from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.errors import plain
 from sweeper.evaluation.amounts import amount
 from sweeper.events import done_of
+from sweeper.quantities import counted
 from sweeper.store.arguments import store_arguments
 from sweeper.store.options import StoreOptions
 from sweeper.studies.objective import LABELS
@@ -44,7 +45,7 @@ def status(study: str | None, store: StoreOptions, as_json: bool) -> None:
     n, best, metric = found["n_trials"], found["best_trial"], found["metric"]
     click.echo(f"{found['study_name']}: {_state(found, work_on(where, of_study))}")
     done = n["complete"] + n["pruned"] + n["infeasible"]
-    click.echo(f"{by_state(n)}; {done_of(done, found['trials'], 'trials')} done")
+    click.echo(f"{by_state(n)}; {done_of(done, found['trials'], 'trial')} done")
     for trial in found["running_trials"]:
         value = "" if trial["value"] is None else f", validation {LABELS[metric]} {amount(metric, trial['value'])}"
         done = f"epoch {trial['epochs']} of {trial['of_epochs']}"
@@ -63,9 +64,8 @@ def status(study: str | None, store: StoreOptions, as_json: bool) -> None:
     if found["undelivered"] is None:
         click.echo("the writes that wait for MLflow cannot be read: `sweeper sync` says why")
     if found["undelivered"]:
-        click.echo(
-            f"{found['undelivered']} writes wait for MLflow: `sweeper sync{store_arguments(where)}` delivers them"
-        )
+        waiting = counted(found["undelivered"], "write waits", "writes wait")
+        click.echo(f"{waiting} for MLflow; to deliver: `sweeper sync{store_arguments(where)}`")
     if found["state"] in ("stopped", "dead") and found["command"]:
         click.echo(f"To resume: {found['command']}")
     if found["state"] == "deleting":

@@ -6,6 +6,7 @@ from dataclasses import asdict
 import click
 
 from sweeper.cli.options import json_option, resolve_store, store_options
+from sweeper.quantities import counted
 from sweeper.store.options import StoreOptions
 
 
@@ -49,4 +50,5 @@ def adopt(copied: bool | None, store: StoreOptions, as_json: bool) -> None:
     else:
         before = ", ".join(map(str, found.before)) or "another store"
         what = f"a copy of {before}, with an identity of its own" if found.copy else f"moved from {before}"
-        click.echo(f"Adopted: {where.root} is {what}; {found.n_changed} addresses are now its own.")
+        changed = counted(found.n_changed, "address is", "addresses are")
+        click.echo(f"Adopted: {where.root} is {what}; {changed} now its own.")

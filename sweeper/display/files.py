@@ -35,6 +35,6 @@ def file_progress(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
             nonlocal said
             if time.monotonic() - said >= SILENCE_SECONDS:
                 said = time.monotonic()
-                print(done_of(done, total, "files"), file=sys.stderr, flush=True)
+                print(done_of(done, total, "file"), file=sys.stderr, flush=True)
 
         yield tell

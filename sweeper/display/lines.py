@@ -49,9 +49,9 @@ class PlainLines:
                 self.step = Timer(LONG_STEP_SECONDS, self._say, [f"{text} ..."])
                 self.step.daemon = True
                 self.step.start()
-            case SweepStarted(study=study, done=done, total=total, n_workers=workers, what=what):
+            case SweepStarted(study=study, done=done, total=total, n_workers=workers, noun=noun):
                 shown = counted(workers, "worker") if workers else "nothing left to train"
-                self._say(f"{study}: {done_of(done, total, what)} done, {shown}")
+                self._say(f"{study}: {done_of(done, total, noun)} done, {shown}")
             case TrialStarted(name=name, from_epoch=epoch, epochs=epochs, place=place):
                 self.epochs[name] = epochs
                 where = f" on {place}" if place else ""

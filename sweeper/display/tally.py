@@ -15,7 +15,7 @@ class Tally:
         self.done = self.done_before = self.total = 0
         self.started = time.monotonic()
         self.deadline: float | None = None
-        self.what, self.metric = "trials", "accuracy"
+        self.noun, self.metric = "trial", "accuracy"
         self.maximize: bool | None = None
         self.best: Leader | None = None
 
@@ -24,7 +24,7 @@ class Tally:
         match event:
             case SweepStarted():
                 self.done = self.done_before = event.done
-                self.total, self.what, self.metric = event.total, event.what, event.metric
+                self.total, self.noun, self.metric = event.total, event.noun, event.metric
                 self.maximize, self.best, self.deadline = event.maximize, event.best, event.deadline
                 self.started = time.monotonic()
             case TrialEnded(state=state, value=value):

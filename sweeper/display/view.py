@@ -60,7 +60,7 @@ class LiveView:
             return Group(*step)
         tally = self.tally
         head = Text(
-            f"{self.study}: {done_of(tally.done, tally.total, tally.what)}, "
+            f"{self.study}: {done_of(tally.done, tally.total, tally.noun)}, "
             f"{clock(time.monotonic() - tally.started)} elapsed, {tally.time_left()} left{tally.best_so_far()}"
         )
         shown = tally.shown()

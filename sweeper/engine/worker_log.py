@@ -10,7 +10,6 @@ from sweeper.engine.job import TrialJob, TrialResult
 from sweeper.errors import SweeperError, said
 from sweeper.evaluation.amounts import amount
 from sweeper.events import Note
-from sweeper.quantities import counted
 
 if TYPE_CHECKING:  # a worker imports this module before it limits its threads: no import may create thread pools
     from sweeper.training.epoch_metrics import EpochMetrics
@@ -36,8 +35,7 @@ def logged(
         known = len(read_history(job.checkpoint))
     except CheckpointError:
         known = 0
-    epochs = counted(job.epochs, "epoch is", "epochs are")
-    write(f"{_name(job)}: begins, {known} of {epochs} done already, pid {os.getpid()}")
+    write(f"{_name(job)}: begins, epochs done: {known} of {job.epochs}, pid {os.getpid()}")
     for message in messages:
         if isinstance(message, Note):
             known = 0  # the checkpoint's epochs were sent before the note, or are set aside

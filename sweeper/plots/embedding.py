@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from sweeper.plots.glyphs import drawable
 from sweeper.plots.names import LONGEST_CLASS_NAME, fitted
 from sweeper.plots.panels import GREY, MARKERS, add_legend, empty_figure
+from sweeper.quantities import counted
 
 # Ten colours that stay apart at the size of a dot, on light and dark ground: matplotlib's "tab10" with purple for grey.
 # Markers repeat after four, so that no two of twenty classes share both.
@@ -44,7 +45,7 @@ def embeddings(
     n_others = len({label for network in networks for label in network["labels"]} - set(named))
     if n_others:
         handles.append(Line2D([], [], linestyle="", marker=".", color=GREY))
-        names.append(f"{n_others} other class{'es' * (n_others > 1)}")
+        names.append(counted(n_others, "other class", "other classes"))
     add_legend(figure, handles, names, loc="outside right upper", fontsize=9)
     return figure
 

@@ -63,7 +63,7 @@ def _ablated(plan: Plan, tracker: Tracker, listener: Listener, stop: StopRequest
     # Networks of the promotion are only used; one that this ablation has trained must also be recorded to its end.
     trainings = [one for one in trainings if not (is_here(one) and tracker.state(one.run) is None)]
     train, validation = plan.split.train, plan.split.validation
-    done = runner.run(trainings, "trainings of the ablation", partial(plan.jobs.workers, train, validation))
+    done = runner.run(trainings, "ablation training", partial(plan.jobs.workers, train, validation))
     if not done or stop.reason:
         return None
     for one in plan.champions:

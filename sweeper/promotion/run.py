@@ -179,7 +179,7 @@ class _Promotion:
             self._refuse_begun(ledger)
         # Seed by seed, so that a failure of any finalist shows early.
         by_seed = [training for same_seed in zip(*fresh.values(), strict=True) for training in same_seed]
-        if not self._train(by_seed, "fresh seeds", self.split.train, self.split.validation):
+        if not self._train(by_seed, "fresh seed", self.split.train, self.split.validation):
             return None
         remaining = [f for f in self.finalists if self._has_results(f, fresh[f.trial])]
         validation = {f.trial: self.jobs.predictions(fresh[f.trial][:seeds], self.split.validation) for f in remaining}
@@ -194,7 +194,7 @@ class _Promotion:
         unused = {f.trial: self.jobs.predictions(fresh[f.trial][seeds:], estimated_on) for f in order}
 
         refits = {f.trial: self.refits[f.trial] for f in order}
-        if not self._train(list(refits.values()), "refits on all images", self.pool, self.pool[:0]):
+        if not self._train(list(refits.values()), "refit", self.pool, self.pool[:0]):
             return None
         order = [f for f in order if self._has_results(f, [refits[f.trial]])]
         self._require_eligible(order)
@@ -270,9 +270,9 @@ class _Promotion:
         self.tracker.finish(None, state, reason=reason)
         return self.tracker.close(closing_patience(reason))
 
-    def _train(self, trainings: Sequence[Training], what: str, train: Indices, validation: Indices) -> bool:
+    def _train(self, trainings: Sequence[Training], noun: str, train: Indices, validation: Indices) -> bool:
         take_over = partial(head_start.take_over, self.jobs, trainings, self.listener)
-        done = self.runner.run(trainings, what, partial(self.jobs.workers, train, validation), take_over)
+        done = self.runner.run(trainings, noun, partial(self.jobs.workers, train, validation), take_over)
         # A stop that came too late for the last training must still end the promotion.
         return done and not self.stop.reason
 

@@ -40,16 +40,19 @@ def section(subject: Subject, found: NetworkInput | None) -> Section:
     )
     front = networks.front
     named = numbered([point.trial for point in front])
+    on_front = f"On the front, the cheapest first: {named}." if front else "No trial is on the front."
+    of_them = f"{len(front)} of them on the front: {named}" if front else "none of them on the front"
+    of_them = f"{len(front)} of them on the front: {named}" if front else "none of them on the front"
     drawn = plot(networks, roles)
     points = drawn.arguments["points"]
     scale = Scale.of(metric)
     view = shown_scores([point.value for point in networks.points], [], metric, scale.factor)
     blocks: list[Block] = [
-        Sentences([f"On the front, the cheapest first: {named}.", sentence(networks), *_champion(subject, networks)]),
+        Sentences([on_front, sentence(networks), *_champion(subject, networks)]),
         Figure(
             f"{LABELS[metric].capitalize()} by {COST_LABELS[networks.cost]}",
             "Small networks are on the left, good ones on top." if direction(metric) == "maximize" else "",
-            f"{counted(len(points), 'configuration')}, {len(front)} of them on the front: {named}.",
+            f"{counted(len(points), 'configuration')}, {of_them}.",
             drawn,
             interactive.accuracy_and_cost(points, scale, COST_LABELS[networks.cost], view),
         ),

@@ -68,6 +68,13 @@ def _epoch_of_scores(subject: Subject) -> str:
     )
 
 
+def _blue(best: Sequence[int]) -> str:
+    """The best trials, which are blue, if there are any."""
+    if len(best) > 1:
+        return f"; the best {len(best)} ({numbered(best)}) are blue"
+    return f"; the best, {numbered(best)}, is blue" * bool(best)
+
+
 def _counts(counts: dict[str, int]) -> str:
     names = {"complete": "complete", "pruned": "pruned", "infeasible": "infeasible", "fail": "failed"}
     words = [f"{counts[key]} {name}" for key, name in names.items() if counts[key] or key == "complete"]
@@ -86,8 +93,8 @@ def _figures(subject: Subject, important: Sequence[str]) -> list[Block]:
     view = shown_scores([t.value for t in ranked], [t.values[max(t.values)] for t in pruned_ones], metric, scale.factor)
     scored = [*(scale.factor * t.value for t in ranked if t.value is not None), *(value for _, value in last)]
     n_hidden = sum(not view[0] <= value <= view[1] for value in scored)
-    hidden = counted(n_hidden, "far worse one is", "far worse ones are")
-    beneath = f" Of {len(scored)} trials, {hidden} not in view." * bool(n_hidden)
+    are = "is" if n_hidden == 1 else "are"
+    beneath = f" {n_hidden} of {counted(len(scored), 'trial')} {are} far worse and not in view." * bool(n_hidden)
     blocks: list[Block] = [
         Figure(
             "Optimization history",
@@ -121,7 +128,7 @@ def _figures(subject: Subject, important: Sequence[str]) -> list[Block]:
         blocks.append(
             Figure(
                 "Scores by epoch" if step == "Epoch" else "Scores by training",
-                f"A line is a trial; the best {len(best)} ({numbered(best)}) are blue. The axis does not begin at 0."
+                f"A line is a trial{_blue(best)}. The axis does not begin at 0."
                 + " A cross marks where the pruner ended a trial." * bool(pruned_ones)
                 + " Trials whose lines still rise at the end may gain from more epochs.",
                 f"The scores of {counted(len(curves), 'trial')} by {step.lower()}; "

@@ -93,7 +93,7 @@ class BatchRunner:
     def run(
         self,
         trainings: Sequence[Training],
-        what: str,
+        noun: str,
         start_workers: Callable[[Execution], Engine],
         prepare: Callable[[str], None] = lambda processor: None,
     ) -> bool:
@@ -114,7 +114,7 @@ class BatchRunner:
                 engine = start_workers(execution)
                 dispatcher: Dispatcher[_Entry] = Dispatcher(engine, self.listener, begin)
                 try:
-                    self._announce_start(trainings, len(waiting), what, len(engine))
+                    self._announce_start(trainings, len(waiting), noun, len(engine))
                     self.stop.saving = True
                     done = self._train(dispatcher, waiting)
                 finally:
@@ -177,7 +177,7 @@ class BatchRunner:
         complete = self.tracker.state(training.run) == State.COMPLETE
         return complete and checkpoint.holds(training.job.weights, training.job.identity)
 
-    def _announce_start(self, trainings: Sequence[Training], n_left: int, what: str, n_workers: int) -> None:
+    def _announce_start(self, trainings: Sequence[Training], n_left: int, noun: str, n_workers: int) -> None:
         self.listener(
             SweepStarted(
                 study=self.owner,
@@ -186,7 +186,7 @@ class BatchRunner:
                 n_workers=n_workers,
                 maximize=None,
                 best=None,
-                what=what,
+                noun=noun,
                 metric=self.metric,
             )
         )

@@ -195,7 +195,7 @@ class _Single:
                 own["init.json"] = json.dumps(self.init.as_json(), indent=2)
             self.tracker.log_text(None, own)
         start_workers = partial(planned.start_workers, store, self.name, self.id)
-        done = runner.run(trainings, "trainings", start_workers)
+        done = runner.run(trainings, "training", start_workers)
         for training in trainings:
             if reason := runner.diverged.get(training.key):
                 raise SweeperError(f"{training.name} diverged: {reason}")

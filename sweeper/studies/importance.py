@@ -9,6 +9,7 @@ import optuna
 from numpy.typing import NDArray
 
 from sweeper.events import State
+from sweeper.quantities import counted
 from sweeper.studies.attributes import spec_of
 from sweeper.studies.objective import LABELS
 from sweeper.studies.spec import StudySpec
@@ -56,7 +57,7 @@ class Importance:
     @property
     def basis(self) -> str:
         """Which scores of how many trials the shares are of."""
-        return f"{self.scores}, {self.n_trials} trials"
+        return f"{self.scores}, {counted(self.n_trials, 'trial')}"
 
     def as_json(self) -> dict[str, Any]:
         """The importances as plain data."""

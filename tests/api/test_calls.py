@@ -246,7 +246,7 @@ def test_plain_lines_tell_a_script_of_the_progress(place, capfd):
     search(place, study="told", trials=1, progress=True)
     out, err = capfd.readouterr()
     assert out == ""
-    assert "told: 0 of 1 trials done" in err
+    assert "told: 0 of 1 trial done" in err
     assert "[1/1] trial 0 (baseline) complete" in err
 
 

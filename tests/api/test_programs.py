@@ -72,7 +72,7 @@ def test_program_searches_with_workers_and_runs_once(folder, way, n_trials, jobs
     )
     assert (done.returncode, done.stdout) == (0, f"the program runs\n{n_trials}\n"), done.stderr
     logs = [path.read_text() for path in (folder / "store" / "logs").rglob("worker-*.log")]
-    begun = [line for log in logs for line in log.splitlines() if "begins, 0 of 1 epoch is" in line]
+    begun = [line for log in logs for line in log.splitlines() if "begins, epochs done: 0 of 1," in line]
     # An idle worker may train for a promotion.
     assert len([line for line in begun if "fresh seed" not in line]) == n_trials
 

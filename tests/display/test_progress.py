@@ -87,6 +87,13 @@ def test_study_that_had_more_trials_than_the_command_asks_for_says_so(capsys):
     assert ended.startswith("[6/6] trial 5 complete")
 
 
+@pytest.mark.parametrize(("total", "words"), [(1, "0 of 1 refit done"), (2, "0 of 2 refits done")])
+def test_what_is_counted_is_in_the_singular_if_there_is_one_in_all(capsys, total, words):
+    with progress(quiet=False, verbose=False) as listener:
+        listener(SweepStarted("study", 0, total, 1, None, None, noun="refit"))
+    assert capsys.readouterr().err == f"study: {words}, 1 worker\n"
+
+
 def test_verbose_adds_epochs_and_quiet_leaves_nothing(capsys, monkeypatch):
     assert "trial 1 epoch 1: train loss 1.0000" in plain(capsys, monkeypatch, verbose=True).err
     assert plain(capsys, monkeypatch, quiet=True).err == ""

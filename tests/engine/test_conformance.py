@@ -183,7 +183,7 @@ def test_log_has_each_epoch_that_was_trained_once(engine, tmp_path):
     trained(engine, trial)
     lines = [line for line in engine.log(0).read_text().splitlines() if line.startswith("trial 93, seed 5")]
     begun = [line.partition(", pid")[0] for line in lines if "begins" in line]
-    assert begun == [f"trial 93, seed 5: begins, {done} of 3 epochs are done already" for done in (0, 1)]
+    assert begun == [f"trial 93, seed 5: begins, epochs done: {done} of 3" for done in (0, 1)]
     assert [int(line.split("epoch ")[1][0]) for line in lines if ", epoch " in line] == [1, 2, 3]
 
 

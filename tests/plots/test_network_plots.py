@@ -133,6 +133,12 @@ def test_classes_that_are_not_named_are_grey_and_counted():
     assert entries[-1] == "85 other classes"
 
 
+def test_one_class_that_is_not_named_is_in_the_singular():
+    few = {**arguments("embeddings", 10), "named": list(range(9))}
+    figure = Plot("embeddings", {**few, "title": "t"}).draw()
+    assert figure.legends[0].get_texts()[-1].get_text() == "1 other class"
+
+
 @pytest.mark.parametrize(("function", "changes", "message"), [
     ("confusion_matrices", {"networks": []}, "at least one network"),
     ("confusion_matrices", {"classes": ["a"]}, r"shape \(1, 1\) for 1 classes, got \(2, 2\) \(champion\)"),

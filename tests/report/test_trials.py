@@ -42,6 +42,24 @@ def test_a_single_trial_is_counted_in_the_singular():
     ]
     assert texts[0] == "1 trial"
     assert [text for text in texts if re.search(r"\b1 [a-z ]*(trials|parameters)\b", text)] == []
+    assert "A line is a trial; the best, trial 0, is blue." in figures(found)["Scores by epoch"].how_to_read
+
+
+def test_without_a_complete_trial_no_line_is_said_to_be_blue():
+    found = section(subject(([0.4, 0.5], "pruned")))
+    assert "blue" not in figures(found)["Scores by epoch"].how_to_read
+
+
+@pytest.mark.parametrize(
+    ("outliers", "words"),
+    [
+        ([0.01], " 1 of 9 trials is far worse and not in view."),
+        ([0.01, 0.02], " 2 of 10 trials are far worse and not in view."),
+    ],
+)
+def test_far_worse_trials_that_are_out_of_view_are_counted(outliers, words):
+    found = section(subject(*COMPLETE, *(([value] * 3,) for value in outliers)))
+    assert figures(found)["Optimization history"].how_to_read.endswith(words)
 
 
 def test_a_cross_marks_where_each_trial_was_pruned():

@@ -74,7 +74,7 @@ class Commands:
         self.runner = BatchRunner(
             self.store, "study", ("a", "b"), self.tracker, tell, self.stop, execution, self.folder / "processor.txt"
         )
-        done = self.runner.run(trainings or self.trainings, "fresh seeds", start_workers)
+        done = self.runner.run(trainings or self.trainings, "fresh seed", start_workers)
         assert share or len(self.executions) < 2, "the workers are started twice"
         return done
 
@@ -120,7 +120,7 @@ def test_every_training_is_a_run_with_its_name_parameters_tags_and_texts(command
 def test_events_tell_what_is_trained_and_what_came_of_it(commands):
     commands.run(n_workers=2)
     [started] = commands.told(SweepStarted)
-    assert (started.study, started.what, started.done, started.total) == ("study", "fresh seeds", 0, 3)
+    assert (started.study, started.noun, started.done, started.total) == ("study", "fresh seed", 0, 3)
     assert (started.n_workers, started.maximize, started.best) == (2, None, None)
     assert {event.epochs for event in commands.told(TrialStarted)} == {3}
     assert [(e.number, e.name, e.from_epoch) for e in commands.told(TrialStarted)] == [

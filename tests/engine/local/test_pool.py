@@ -178,8 +178,8 @@ def test_log_tells_of_every_epoch_that_was_trained_and_of_none_that_a_checkpoint
     finish(pool, 0)
     assert epochs_in_log(pool, 0, 71) == [1, 2, 3]
     log = pool.log(0).read_text()
-    assert f"trial 71, seed 5: begins, 0 of 3 epochs are done already, pid {pid(pool, 0)}\n" in log
-    assert "trial 71, seed 5: begins, 1 of 3 epochs are done already" in log
+    assert f"trial 71, seed 5: begins, epochs done: 0 of 3, pid {pid(pool, 0)}\n" in log
+    assert "trial 71, seed 5: begins, epochs done: 1 of 3," in log
 
 
 def test_log_that_cannot_be_written_ends_no_trial(tmp_path):
