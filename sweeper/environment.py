@@ -32,9 +32,13 @@ OF_LIBRARIES = {
     "HF_HUB_CACHE": "folder of downloaded pretrained weights (Hugging Face hub)",
     "MLFLOW_TRACKING_USERNAME": "user of MLflow's server (MLflow)",
     "PGPASSFILE": "file with the passwords for PostgreSQL (libpq)",
-    "MALLOC_TRIM_THRESHOLD_": "when freed memory goes back to the system (glibc); sweeper's workers else keep some MB",
-    "MALLOC_MMAP_THRESHOLD_": "from which size on memory is taken from the system by itself (glibc); else 32 MiB",
-    "GLIBC_TUNABLES": "the same two as glibc.malloc.trim_threshold and glibc.malloc.mmap_threshold (glibc)",
+    "MALLOC_TRIM_THRESHOLD_": (
+        "free bytes above which malloc returns memory to the system (glibc); default in CPU workers: up to 512 MiB"
+    ),
+    "MALLOC_MMAP_THRESHOLD_": (
+        "size in bytes from which an allocation gets memory of its own (glibc); default in CPU workers: 32 MiB"
+    ),
+    "GLIBC_TUNABLES": "sets the same two, as glibc.malloc.trim_threshold and glibc.malloc.mmap_threshold (glibc)",
     "RAY_AUTH_TOKEN_PATH": "file with the token of a Ray cluster (Ray)",
     "NO_COLOR": "if it is set, no colours on a terminal (Rich)",
 }

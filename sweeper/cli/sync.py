@@ -53,8 +53,9 @@ def sync(study: str | None, drop_deleted: bool, rebuild: bool, store: StoreOptio
         return
     n_given_up = lost_runs.give_up(where, study) if drop_deleted and study is not None else 0
     if n_given_up:
-        trials = counted(n_given_up, "trial")
-        note(f"{study} goes on without the runs of its {trials}, which were deleted in MLflow for good")
+        lost = f"trial of {study} has lost its run, which was", f"trials of {study} have lost their runs, which were"
+        them = "it" if n_given_up == 1 else "them"
+        note(f"{counted(n_given_up, *lost)} deleted in MLflow for good; the study goes on without {them}")
     else:
         lost_runs.check(where, study)
     results = deliver(where, study, note, partial(delivered_runs.record, where), drop_deleted=drop_deleted)

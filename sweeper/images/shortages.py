@@ -86,8 +86,8 @@ def _refuse_copies(
         remedies.append(f"--classes {typed([classes[label] for label in enough.tolist()])} uses those that have them")
     raise ValueError(
         f"{part} must hold an image of each of the {np.count_nonzero(counts)} classes, "
-        f"got {counted(counts[few[0]], 'image')} of class {name_of(few[0], classes)} that are "
-        f"{different[few[0]]:,} and copies, which share a part; {', or '.join(remedies)}"
+        f"got {counted(counts[few[0]], 'image')} of class {name_of(few[0], classes)}, of which only "
+        f"{counted(different[few[0]], 'is', 'are')} different: copies share a part; {', or '.join(remedies)}"
     )
 
 

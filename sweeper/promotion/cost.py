@@ -82,15 +82,18 @@ def _per_epoch(spec: StudySpec, timed: Sequence[TrialRecord], configuration: Con
 
 
 def announced(n_trainings: int, n_left: int, n_seconds: float | None, n_workers: int) -> str:
-    """The trainings, how many of them are left, and about how long those take if that is known, in words."""
+    """How many trainings there are, how many of them are left, and about how long those take, if that is known."""
     words = counted(n_trainings, "training")
     if not n_left:
-        return f"{words}, all of them done before"
+        return f"{words}; nothing is left to train"
     if n_left < n_trainings:
-        words += f", of which {n_left:,} {'is' if n_left == 1 else 'are'} left"
+        words += f"; {counted(n_left, 'is', 'are')} left"
     if n_seconds is None:
         return words
-    return f"{words}, {in_words(n_seconds)} with {counted(n_workers, 'worker')}"
+    take = " and take" if n_left < n_trainings else ", which take"
+    if n_left == 1:
+        take += "s"
+    return f"{words}{take} {in_words(n_seconds)} with {counted(n_workers, 'worker')}"
 
 
 def in_words(n_seconds: float | None) -> str:

@@ -82,7 +82,7 @@ class LastSteps:
             self.stop.check()
             # Whoever finds the test in the ledger must find the promotion that it is of.
             if undelivered := self.tracker.flush():
-                raise SweeperError(f"{shortfall(undelivered)}; nothing was tested, the same command resumes from here")
+                raise SweeperError(f"nothing was tested: {shortfall(undelivered)}; the same command goes on from here")
             versions = {entrant.trial: entrant.version for entrant in outcome.entrants}
             test_evaluation.evaluate(
                 ledger,

@@ -49,7 +49,7 @@ def register(
         tracker.log_text(measured.refit.key, {ESTIMATE: json.dumps(_estimate(measured, jobs, part))})
     undelivered = tracker.flush()
     if undelivered:
-        raise SweeperError(f"{shortfall(undelivered)}; nothing was registered, the same command resumes from here")
+        raise SweeperError(f"nothing was registered: {shortfall(undelivered)}; the same command goes on from here")
     return {
         measured.finalist.trial: _register(registry, model, tracker, jobs, part, measured, verdict)
         for measured in finalists

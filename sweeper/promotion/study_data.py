@@ -76,13 +76,13 @@ def notes(
     device: str,
     trainings: str,
 ) -> Iterator[str]:
-    """Notes for the user before the promotion starts; `trainings` says how many there are, and for how long."""
+    """Notes for the user before the promotion starts; `trainings` says how many there are and how long they take."""
     spec, seeds = spec_of(study), options.seeds
-    names = ", ".join(f.name for f in finalists)
-    fresh = counted(seeds, "fresh seed")
+    *others, last = (f.name for f in finalists)
+    names = f"{', '.join(others)} and {last}, each" if others else f"{last},"
     yield (
-        f"Study {study.study_name}: {names}; each is trained with {fresh} for the order and {seeds} for the estimate, "
-        f"then refitted on all the study's images: {trainings}"
+        f"Study {study.study_name}: {names} trained with {counted(seeds, 'fresh seed')} for the order and "
+        f"{counted(seeds, 'other')} for the estimate, then refitted on all images of the study. {trainings}."
     )
     n_found = len(distinct(trials, spec.metric))
     if not options.trials and n_found < options.top:

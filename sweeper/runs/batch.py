@@ -23,7 +23,6 @@ from sweeper.events import (
     TrialInterrupted,
     TrialStarted,
 )
-from sweeper.quantities import counted
 from sweeper.runs import processor_file, result_file
 from sweeper.runs.record import log_epoch, training_plots
 from sweeper.runs.result_file import CompletedTraining
@@ -266,5 +265,7 @@ class BatchRunner:
 
 def _shares(execution: Execution) -> str:
     """How trainings share the GPUs, in words."""
-    n, part = len(execution.devices), "more" if execution.gpu_memory else "all"
-    return f"from now on {counted(n, 'trains', 'train')} at once, with {part} of a GPU's memory each"
+    if len(execution.devices) == 1:
+        return "from now on one training runs at a time, with all of the GPU's memory"
+    part = "more" if execution.gpu_memory else "all"
+    return f"from now on {len(execution.devices)} trainings run at once, each with {part} of a GPU's memory"

@@ -124,6 +124,9 @@ def _deliver(
                 study, target.study_id, {key: run_id for key, run_id in worker.run_ids.items() if isinstance(key, int)}
             )
         except SweeperError as error:
-            notify(f"{study}: the study does not know its new runs in MLflow yet: {error}")
+            notify(
+                f"{study}: the writes were delivered, but the new runs were not recorded in the study ({error}); the "
+                "command that resumes the study records them"
+            )
     n_delivered = waiting - len(undelivered) - worker.n_dropped
     return Synced(study, kind, n_delivered, undelivered, dropped=worker.n_dropped)

@@ -49,5 +49,8 @@ def test_what_keeps_sync_from_the_study_is_told_and_the_writes_are_delivered(wor
         patch.setattr(trial_records, "set_run_ids", locked)
         done = workplace.run("sync", "late", "--store", workplace.store)
     assert "writes delivered" in done.stdout
-    assert "late: the study does not know its new runs in MLflow yet: the storage is locked" in done.stderr
+    assert (
+        "late: the writes were delivered, but the new runs were not recorded in the study (the storage is locked); "
+        in done.stderr
+    )
     assert workplace.run("sync", "late", "--store", workplace.store).stdout == "Nothing waits for MLflow.\n"

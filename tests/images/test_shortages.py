@@ -85,7 +85,7 @@ def test_part_that_copies_leave_without_a_class_is_told_so():
     [
         (
             {0: 60},
-            "got 60 images of class cat that are 1 and copies, which share a part; "
+            "got 60 images of class cat, of which only 1 is different: copies share a part; "
             "add other images: a class needs 3 that differ, or --classes dog,emu uses those that have them",
         ),
         ({0: 60, 1: 59}, "share a part; add other images: a class needs 3 that differ"),

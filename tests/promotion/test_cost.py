@@ -67,11 +67,12 @@ def test_a_promotion_of_no_trial_takes_no_known_time():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((14, 14, 720, 2), "14 trainings, about 12 minutes with 2 workers"),
-        ((14, 5, 20, 1), "14 trainings, of which 5 are left, less than a minute with 1 worker"),
-        ((14, 1, None, 1), "14 trainings, of which 1 is left"),
+        ((14, 14, 720, 2), "14 trainings, which take about 12 minutes with 2 workers"),
+        ((14, 5, 20, 1), "14 trainings; 5 are left and take less than a minute with 1 worker"),
+        ((14, 1, 20, 1), "14 trainings; 1 is left and takes less than a minute with 1 worker"),
+        ((14, 1, None, 1), "14 trainings; 1 is left"),
         ((14, 14, None, 2), "14 trainings"),
-        ((2_100, 0, None, 2), "2,100 trainings, all of them done before"),
+        ((2_100, 0, None, 2), "2,100 trainings; nothing is left to train"),
     ],
 )
 def test_trainings_are_announced_with_their_time_if_it_is_known(arguments, words):

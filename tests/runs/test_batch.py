@@ -388,8 +388,8 @@ def test_training_that_needs_more_than_its_share_of_a_gpu_gets_larger_shares_up_
     assert [commands.states(seed)[-1] for seed in (1, 2, 3)] == [("complete", "")] * 3
     notes = [e.text for e in commands.told(Note)]
     assert [note.split("; ")[1] for note in notes] == [
-        "from now on 2 train at once, with more of a GPU's memory each",
-        "from now on 1 trains at once, with all of a GPU's memory each",
+        "from now on 2 trainings run at once, each with more of a GPU's memory",
+        "from now on one training runs at a time, with all of the GPU's memory",
     ]
 
 

@@ -195,7 +195,8 @@ def _tell_unknown(
     """Tells which images are left out because the training images, of which the options name classes, have none."""
     if options.own_classes and (n_unknown := int(np.count_nonzero(numbers < 0))):
         images, unknown = counted(n_unknown, f"{part} image"), _unknown(stored, numbers)
-        reading.notify(f"left out {images} of classes without training images: {unknown} ({stored.place})")
+        its = "its class" if n_unknown == 1 else "their classes"
+        reading.notify(f"left out {images}, because no training image is of {its}: {unknown} ({stored.place})")
 
 
 def _unknown(stored: Labels, numbers: NDArray[np.int64]) -> str:

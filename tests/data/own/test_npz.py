@@ -186,11 +186,11 @@ def test_images_left_out_because_no_training_image_has_their_class_are_told(tmp_
     for resplit in (False, True):
         source, notes = DataSource(str(path), DataOptions(classes=("0", "1"), resplit=resplit)), []
         training_set = load_training_set(source, notify=notes.append)
-        told = f"left out 4 val images of classes without training images: 2, 3 ({path}, val_labels)"
+        told = f"left out 4 val images, because no training image is of their classes: 2, 3 ({path}, val_labels)"
         assert (told in notes) == (not resplit)
         notes.clear()
         load_test_set(source, pixel_format=training_set.pixel_format, notify=notes.append)
-        told = f"left out 1 test image of classes without training images: 2 ({path}, test_labels)"
+        told = f"left out 1 test image, because no training image is of its class: 2 ({path}, test_labels)"
         assert (told in notes) == (not resplit)
 
 
