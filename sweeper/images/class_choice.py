@@ -38,8 +38,8 @@ class ClassChoice:
 
 
 def class_counts(labels: NDArray[np.int64], classes: Sequence[str]) -> dict[str, int]:
-    """The number of images of each class; the labels (n,) are positions in `classes`."""
-    return dict(zip(classes, np.bincount(labels, minlength=len(classes)).tolist(), strict=False))
+    """The number of images of each class; the labels (n,) are positions in `classes`, or ValueError is raised."""
+    return dict(zip(classes, np.bincount(labels, minlength=len(classes)).tolist(), strict=True))
 
 
 def choose(options: DataOptions, n_images: Mapping[str, int], others: Collection[str] = ()) -> ClassChoice:

@@ -45,20 +45,22 @@ class _Figure(Figure):
     def savefig(self, fname: Any, *, format: str | None = None, dpi: float | None = None, **options: Any) -> None:
         """Writes the file that Figure.savefig writes; a PNG or SVG file in two thirds of the time.
 
-        Figure.savefig draws twice, first for nothing but the bounding box of all that is drawn, which only a cropped
-        picture needs.
+        Figure.savefig draws a figure with constrained layout twice, to lay it out first; but one drawing lays it out,
+        too. The savefig.* of a matplotlibrc do not matter for PNG and SVG.
         """
         form = format or os.fspath(fname).rpartition(".")[2]
         before = self.dpi
         self.dpi = dpi or before
-        match form:
-            case "png":
-                FigureCanvasAgg(self).print_png(fname, **options)
-            case "svg":
-                FigureCanvasSVG(self).print_svg(fname, **options)
-            case _:
-                super().savefig(fname, format=format, dpi=dpi, **options)
-        self.dpi = before
+        try:
+            match form:
+                case "png":
+                    FigureCanvasAgg(self).print_png(fname, **options)
+                case "svg":
+                    FigureCanvasSVG(self).print_svg(fname, **options)
+                case _:
+                    super().savefig(fname, format=format, dpi=dpi, **options)
+        finally:
+            self.dpi = before
 
 
 def empty_figure(width: float, height: float, title: str = "", title_width: float | None = None) -> Figure:

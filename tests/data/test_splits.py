@@ -123,7 +123,7 @@ def test_split_of_duplicates_only_is_still_a_partition_with_groups_together(seed
 def test_part_that_duplicates_leave_empty_is_refused():
     labels = np.arange(20) % 2
     with pytest.raises(
-        ValueError, match="must hold an image of each of the 2 classes, got 10 images of class 0 that are 1 and copies"
+        ValueError, match="each of the 2 classes, got 10 images of class 0, of which only 1 is different"
     ):
         split_once(np.zeros((20, 1, 2, 2), np.uint8), labels, validation=0.2, confirm=0.2, seed=0)
 

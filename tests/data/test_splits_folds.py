@@ -120,6 +120,6 @@ def test_bad_values_for_folds_are_refused_with_rule_and_value(options, message):
 
 
 def test_fold_that_duplicates_leave_empty_is_refused():
-    message = r"fold \d must hold an image of each of the 2 classes, got 10 images of class \d that are 1 and copies"
+    message = r"fold \d must hold an image of each of the 2 classes, got 10 images of class \d, of which only 1 is diff"
     with pytest.raises(ValueError, match=message):
         split_folds(np.zeros((20, 1, 2, 2), np.uint8), np.arange(20) % 2, folds=2, confirm=0, seed=0)

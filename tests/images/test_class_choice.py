@@ -1,7 +1,8 @@
+import numpy as np
 import pytest
 
 from sweeper.errors import UsageError
-from sweeper.images.class_choice import choose
+from sweeper.images.class_choice import choose, class_counts
 from sweeper.images.options import DataOptions
 
 KNOWN = {"car": 30, "deer": 5, "ship": 20}
@@ -87,3 +88,9 @@ def test_error_lists_only_the_first_of_many_classes_and_quotes_names_with_commas
     known = {'a, "b"': 1} | {f"class {number:04}": 1 for number in range(1000)}
     with pytest.raises(UsageError, match=r'known: "a, ""b""", class 0000.*class 0018, and 981 more\)'):
         choose(DataOptions(("x", "y")), known)
+
+
+def test_counts_are_of_labels_that_have_a_class():
+    assert class_counts(np.array([0, 2, 2]), ["a", "b", "c"]) == {"a": 1, "b": 0, "c": 2}
+    with pytest.raises(ValueError, match="zip"):
+        class_counts(np.array([0, 3]), ["a", "b", "c"])

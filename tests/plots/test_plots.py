@@ -94,8 +94,13 @@ def test_a_plot_survives_json(function):
     draw(Plot(**json.loads(text)).draw())
 
 
-@pytest.mark.parametrize("form", ["png", "svg"])
-@pytest.mark.parametrize("function", ["confusion_matrix", "embeddings", "learning_curves", "timeline"])
+@pytest.mark.parametrize(
+    ("function", "form"),
+    [
+        *((name, "png") for name in ARGUMENTS),
+        *((name, "svg") for name in ("confusion_matrix", "embeddings", "timeline")),
+    ],
+)
 def test_a_file_is_matplotlibs_own_to_the_last_byte(function, form):
     written = []
     for save in (Figure.savefig, lambda figure, *file, **options: figure.savefig(*file, **options)):
