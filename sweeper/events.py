@@ -15,8 +15,9 @@ class State(StrEnum):
     """The state of a trial, or of a training's run in MLflow.
 
     Only a trial can be waiting (enqueued), duplicate (given another trial's result; not counted), or a warm start (a
-    score of another study, for the sampler only; neither ranked nor counted). Only a run can be
-    interrupted: its trial stays running, although people see it as interrupted, and the next command resumes it.
+    score of another study, for the sampler only; neither ranked nor counted). The trial of an
+    interrupted run stays RUNNING in the storage; `queries.as_shown` gives it INTERRUPTED for display. The command that
+    resumes the study continues it.
     """
 
     COMPLETE = auto()

@@ -77,7 +77,7 @@ def _results(study: "ComparedStudy") -> dict[str, str]:
         "data": f"{spec.dataset} {spec.data_sha256[:12]}",
         "split": spec.split_sha256[:12],
         "metric": LABELS[metric],
-        "trials": by_state(study.n_trials),
+        "trials": by_state(study.n_trials, is_searched=study.is_searched),
         "epochs": f"{protocol.epochs} {times}".strip(),
         "best trial": "none has finished",
         "score (validation)": "",

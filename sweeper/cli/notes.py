@@ -87,8 +87,11 @@ def note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def by_state(n_trials: Mapping[str, int]) -> str:
-    """The numbers of trials by outcome, in words; infeasible, failed and unfinished ones only if there are any."""
-    rare = {"infeasible": "infeasible", "fail": "failed", "running": "unfinished"}
+def by_state(n_trials: Mapping[str, int], *, is_searched: bool) -> str:
+    """The numbers of trials by outcome, in words; those other than complete and pruned only if there are any.
+
+    Trials that are not ended are running if the study `is_searched` now, else interrupted.
+    """
+    rare = {"infeasible": "infeasible", "fail": "failed", "running": "running" if is_searched else "interrupted"}
     words = [f"{n_trials['complete']} complete", f"{n_trials['pruned']} pruned"]
     return ", ".join(words + [f"{n_trials[key]} {name}" for key, name in rare.items() if n_trials[key]])

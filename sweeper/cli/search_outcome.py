@@ -28,7 +28,7 @@ def show_outcome(outcome: "SearchOutcome", request: "SearchRequest") -> None:
     ended = f", stopped by {outcome.stopped}" if outcome.stopped else ""
     earlier = outcome.total_seconds > outcome.seconds
     now = f" in all, {_minutes(outcome.seconds)} of them by this command" if earlier else ""
-    click.echo(f"{by_state(n)}, {_minutes(outcome.total_seconds)}{now}{ended}")
+    click.echo(f"{by_state(n, is_searched=False)}, {_minutes(outcome.total_seconds)}{now}{ended}")
     if n["infeasible"]:
         were = "was" if n["infeasible"] == 1 else "were"
         click.echo(

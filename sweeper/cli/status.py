@@ -43,9 +43,12 @@ def status(study: str | None, store: StoreOptions, as_json: bool) -> None:
         click.echo(json.dumps({"schema_version": 1, **found}))
         return
     n, best, metric = found["n_trials"], found["best_trial"], found["metric"]
-    click.echo(f"{found['study_name']}: {_state(found, work_on(where, of_study))}")
+    work = work_on(where, of_study)
+    click.echo(f"{found['study_name']}: {_state(found, work)}")
     done = n["complete"] + n["pruned"] + n["infeasible"]
-    click.echo(f"{by_state(n)}; {done_of(done, found['trials'], 'trial')} done")
+    click.echo(
+        f"{by_state(n, is_searched=bool(found['owner']) and not work)}; {done_of(done, found['trials'], 'trial')} done"
+    )
     for trial in found["running_trials"]:
         value = "" if trial["value"] is None else f", validation {LABELS[metric]} {amount(metric, trial['value'])}"
         done = f"epoch {trial['epochs']} of {trial['of_epochs']}"

@@ -55,8 +55,8 @@ def trials(
     """Show the trials of STUDY (the latest, if not given), one a line, with what differs between them.
 
     Columns that do not fit the terminal are left out and named. In a pipe or file nothing is left out, unless the
-    variable COLUMNS gives a width. A trial that no process trains any more is interrupted: the command that resumes the
-    study goes on with it. --json and --csv call it running, as Optuna does. --trial N shows all of one trial: its
+    variable COLUMNS gives a width. A started trial that no search trains now is shown as interrupted: the command that
+    resumes the study continues it. --json and --csv say running, Optuna's state. --trial N shows all of one trial: its
     configuration and what in it differs from the baseline, its scores by epoch or training, its size, time, device and
     seed, its runs in MLflow, and which weights and artifacts they have.
 

@@ -8,6 +8,7 @@ import optuna
 
 from sweeper.errors import SweeperError, UsageError
 from sweeper.evaluation.constant import Constant
+from sweeper.events import State
 from sweeper.promotion import recorded
 from sweeper.promotion.outcome import Entrant, PromotionOutcome
 from sweeper.store.layout import Store
@@ -15,18 +16,22 @@ from sweeper.studies import trial_records
 from sweeper.studies.attributes import spec_of
 from sweeper.studies.comparability import EFFORT, SCORES, differing
 from sweeper.studies.findings import constant_of
-from sweeper.studies.queries import find_study, trial_as_dict
+from sweeper.studies.queries import as_shown, find_study, trial_as_dict
 from sweeper.studies.spec import StudySpec
 from sweeper.studies.trial_records import TrialRecord
 
 
 @dataclass(frozen=True)
 class ComparedStudy:
-    """A study with its best trial, what always saying one class scores, and its recorded promotion, if it has one."""
+    """A study with its best trial, what always saying one class scores, and its recorded promotion, if it has one.
+
+    `is_searched` tells whether its running trials are trained now.
+    """
 
     name: str
     spec: StudySpec
     n_trials: dict[str, int]
+    is_searched: bool
     best: TrialRecord | None
     constant: Constant | None
     promotion: PromotionOutcome | None
@@ -126,6 +131,7 @@ def _compared(store: Store, study: optuna.Study, notify: Callable[[str], None]) 
         name=study.study_name,
         spec=spec,
         n_trials=trial_records.counts(trials),
+        is_searched=any(trial.state == State.RUNNING for trial in as_shown(store, study, trials)),
         best=trial_records.best(trials, spec.metric),
         constant=constant_of(study),
         promotion=outcome,

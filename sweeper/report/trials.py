@@ -14,7 +14,7 @@ from sweeper.report.blocks import Block, Figure, Heading, Section, Sentences, Ta
 from sweeper.report.display_study import Scale, display_study
 from sweeper.report.score_range import shown_scores
 from sweeper.report.subject import Subject
-from sweeper.report.wording import count, duration, numbered, score, setting
+from sweeper.report.wording import best_in_blue, count, duration, numbered, score, setting, state
 from sweeper.studies import trial_records, warm_start
 from sweeper.studies.objective import LABELS, METRICS, direction
 from sweeper.studies.queries import trial_as_dict
@@ -43,7 +43,7 @@ def section(subject: Subject, important: Sequence[str] = ()) -> Section:
     if not trials:
         return Section("Trials", how, [Sentences(["The study has no trial yet."])], data)
     scored = [trial for trial in trials if trial.values or trial.value is not None]
-    blocks: list[Block] = [Sentences([_counts(counts), *([f"{warm}."] if warm else [])])]
+    blocks: list[Block] = [Sentences([_counts(counts, is_running=subject.is_running), *([f"{warm}."] if warm else [])])]
     if scored:
         blocks += _figures(subject, important)
     else:
@@ -68,17 +68,10 @@ def _epoch_of_scores(subject: Subject) -> str:
     )
 
 
-def _blue(best: Sequence[int]) -> str:
-    """The best trials, which are blue, if there are any."""
-    if len(best) > 1:
-        return f"; the best {len(best)} ({numbered(best)}) are blue"
-    return f"; the best, {numbered(best)}, is blue" * bool(best)
-
-
-def _counts(counts: dict[str, int]) -> str:
+def _counts(counts: dict[str, int], *, is_running: bool) -> str:
     names = {"complete": "complete", "pruned": "pruned", "infeasible": "infeasible", "fail": "failed"}
     words = [f"{counts[key]} {name}" for key, name in names.items() if counts[key] or key == "complete"]
-    words += [f"{counts['running']} unfinished"] * bool(counts["running"])
+    words += [f"{counts['running']} {state('running', is_running=is_running)}"] * bool(counts["running"])
     return f"Trials: {', '.join(words)}."
 
 
@@ -128,7 +121,7 @@ def _figures(subject: Subject, important: Sequence[str]) -> list[Block]:
         blocks.append(
             Figure(
                 "Scores by epoch" if step == "Epoch" else "Scores by training",
-                f"A line is a trial{_blue(best)}. The axis does not begin at 0."
+                f"A line is a trial{best_in_blue(best)}. The axis does not begin at 0."
                 + " A cross marks where the pruner ended a trial." * bool(pruned_ones)
                 + " Trials whose lines still rise at the end may gain from more epochs.",
                 f"The scores of {counted(len(curves), 'trial')} by {step.lower()}; "
@@ -279,7 +272,7 @@ def _table(subject: Subject, metric: str) -> Table:
         rows.append(
             [
                 trial.name.removeprefix("trial "),
-                trial.outcome,
+                state(trial.outcome, is_running=subject.is_running),
                 score(metric, value, 2),
                 score(metric, best, 2),
                 "" if epoch is None else f"{epoch:g}",

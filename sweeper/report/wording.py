@@ -5,6 +5,7 @@ from typing import Any
 
 from sweeper.config import shortly
 from sweeper.evaluation.amounts import amount
+from sweeper.events import State
 
 
 def score(metric: str, value: float | None, decimals: int = 1) -> str:
@@ -22,6 +23,18 @@ def numbered(trials: Sequence[int]) -> str:
     if not trials:
         return "no trial"
     return f"{'trial' if len(trials) == 1 else 'trials'} {', '.join(map(str, trials))}"
+
+
+def best_in_blue(trials: Sequence[int]) -> str:
+    """The end of a figure's first sentence: which trials are the best and blue, if there are any."""
+    if len(trials) > 1:
+        return f"; the best {len(trials)} ({numbered(trials)}) are blue"
+    return f"; the best, {numbered(trials)}, is blue" * bool(trials)
+
+
+def state(outcome: str, *, is_running: bool) -> str:
+    """A trial's outcome as people see it: a running trial of a study that no process runs is interrupted."""
+    return "interrupted" if outcome == State.RUNNING and not is_running else outcome
 
 
 def setting(value: Any) -> str:

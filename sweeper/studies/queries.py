@@ -144,14 +144,17 @@ def state_without_owner(study: optuna.Study) -> str:
     return "finished" if ended in lifecycle.DONE else "stopped"
 
 
+def is_searched(store: Store, study: optuna.Study) -> bool:
+    """Whether a search runs the study now, so that its running trials are trained. Takes as long as `owner_of`."""
+    return owner_of(store, study) is not None and not work_on(store, study)
+
+
 def as_shown(store: Store, study: optuna.Study, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     """The study's trials as people see them: a running trial that no search works on is interrupted.
 
     Takes as long as `owner_of` if a trial is running.
     """
-    if not any(trial.state == State.RUNNING for trial in trials):
-        return list(trials)
-    if owner_of(store, study) is not None and not work_on(store, study):
+    if not any(trial.state == State.RUNNING for trial in trials) or is_searched(store, study):
         return list(trials)
     return [replace(t, state=State.INTERRUPTED) if t.state == State.RUNNING else t for t in trials]
 

@@ -21,6 +21,7 @@ def killed(workplace, driver):  # noqa: F811
 def test_running_study_names_its_owner(killed):
     pid, _, running = killed
     assert running.startswith(f"killed: running, process {pid} on ")
+    assert running.splitlines()[1].startswith("0 complete, 0 pruned, 1 running; 0 of 2 trials done")
     assert "To resume" not in running
 
 
@@ -28,6 +29,7 @@ def test_dead_study_is_told_from_a_stopped_one_and_comes_with_its_command(workpl
     _, words, _ = killed
     shown = workplace.run("status", "killed", "--store", workplace.store).stdout
     assert shown.startswith("killed: dead: its process was killed, or its machine was lost\n")
+    assert shown.splitlines()[1].startswith("0 complete, 0 pruned, 1 interrupted; 0 of 2 trials done")
     assert shown.splitlines()[-1].startswith("To resume: ")
     assert shown.splitlines()[-1].endswith(" ".join(words))
     status = json.loads(workplace.run("status", "killed", "--store", workplace.store, "--json").stdout)
@@ -48,6 +50,7 @@ def test_trial_of_a_dead_process_is_interrupted_in_words_and_running_for_program
     assert state("--json") == state("--trial", 0, "--json") == state("--csv", "-") == [False, True]
     with store.owning("killed"):
         assert state() == state("--trial", 0) == [False, True]
+        assert "1 running; " in workplace.run("status", "killed", "--store", workplace.store).stdout
 
 
 def test_study_that_ended_by_an_error_says_which(workplace, monkeypatch):  # noqa: F811

@@ -9,7 +9,7 @@ from tests.sweep.sweeps import SPEC
 def compared(*changes, n_trials=5):
     studies = [
         ComparedStudy(
-            name, StudySpec.from_json(SPEC | change), {"complete": n_trials, "pruned": number}, None, None, None
+            name, StudySpec.from_json(SPEC | change), {"complete": n_trials, "pruned": number}, False, None, None, None
         )
         for number, (name, change) in enumerate(zip("abc", changes, strict=False))
     ]

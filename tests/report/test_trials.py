@@ -105,6 +105,14 @@ def test_axes_that_find_no_room_are_named(monkeypatch):
     assert "the value mattered" not in drawn.how_to_read  # a sampler tries the values of good trials again
 
 
+@pytest.mark.parametrize(("of_study", "of_trial"), [("running", "running"), ("stopped", "interrupted")])
+def test_started_trial_is_running_only_while_its_study_is(of_study, of_trial):
+    found = section(subject(*COMPLETE, ([0.5], "running"), status={"state": of_study}))
+    assert of_trial in [cell for row in table(found).rows for cell in row]
+    assert found.blocks[0].texts[0] == f"Trials: 8 complete, 1 {of_trial}."
+    assert found.data["trials"][8]["state"] == "running"
+
+
 def test_a_trial_that_is_still_running_has_a_bar_that_ends_after_its_start():
     for state in ("running", "finished"):
         made = subject(*COMPLETE, ([0.5], "running"), status={"state": state})

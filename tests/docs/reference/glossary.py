@@ -11,6 +11,7 @@ TERMS = {
     "engine": "what starts the trainings: processes on this machine, this process itself, or a Ray cluster",
     "fold": "one of K parts of the training images, each of which is once the validation part",
     "infeasible": "a trial that could not win: over a limit, impossible for the images, diverged, or out of memory",
+    "interrupted": "a started trial that no search trains now; the command that resumes the study continues it",
     "parameter": "a field that the search chooses; also a weight of a network, where numbers of parameters are given",
     "protocol": "how a trial is scored: epochs, sizes of the parts, folds, repeats, scaling of pixels, test flip",
     "pruned": "ended early, because other trials were better after as many epochs, or because its time was up",
