@@ -150,7 +150,8 @@ class Coordinator:
             case Failure():
                 text = event.message
                 if event.kind == "out_of_memory":  # what else uses the memory is no fault of the trial
-                    text += f"; after `{self._retry()}`, a search with more free memory or fewer --jobs tries it again"
+                    fewer = " or fewer --jobs" if self.dispatcher.running else ""  # alone, it lacks memory with any
+                    text += f"; after `{self._retry()}`, a search with more free memory{fewer} tries it again"
                 text += f"; see {event.log}"
                 if event.trace:
                     self.tracker.log_text(task.job.key, {"error.txt": event.trace})

@@ -351,7 +351,10 @@ def test_without_a_limit_no_latency_is_measured(tmp_path, monkeypatch):
     assert all(trial.milliseconds is None for trial in Sweep(tmp_path).run(trials=3))
 
 
-def test_out_of_memory_that_nothing_explains_is_tried_once_more_and_then_a_failure_but_no_constraint(tmp_path):
+@pytest.mark.parametrize(("workers", "fewer"), [(1, ""), (2, " or fewer --jobs")])
+def test_out_of_memory_that_nothing_explains_is_tried_once_more_and_then_a_failure_but_no_constraint(
+    tmp_path, workers, fewer
+):
     tries = []
 
     def script(job, epoch):
@@ -360,13 +363,12 @@ def test_out_of_memory_that_nothing_explains_is_tried_once_more_and_then_a_failu
             return Failure("out_of_memory", "can't allocate memory", own_fault=False)
         return 0.5
 
-    sweep = Sweep(tmp_path)
-    trials = sweep.run(script)
+    trials = Sweep(tmp_path).run(script, n_workers=workers)
     assert len(tries) == 2
     assert (trials[3].state, trials[3].feasible) == ("failed", True)
     assert trials[3].reason == (
         "out of memory twice, which the trial itself does not explain: can't allocate memory; after "
-        f"`sweeper retry study --failed --store {tmp_path}`, a search with more free memory or fewer --jobs tries it "
+        f"`sweeper retry study --failed --store {tmp_path}`, a search with more free memory{fewer} tries it "
         "again; see worker-0.log"
     )
 
