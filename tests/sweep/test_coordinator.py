@@ -369,7 +369,7 @@ def test_out_of_memory_that_nothing_explains_is_tried_once_more_and_then_a_failu
     assert trials[3].reason == (
         "out of memory twice, which the trial itself does not explain: can't allocate memory; after "
         f"`sweeper retry study --failed --store {tmp_path}`, a search with more free memory{fewer} tries it "
-        "again; see worker-0.log"
+        f"again; see worker-{workers - 1}.log"
     )
 
 
