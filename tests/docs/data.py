@@ -71,7 +71,7 @@ def plants(folder: Path) -> None:
 
 def pictures(folder: Path) -> None:
     """The folder path/to/folder/ of colour pictures of 32x32 of three classes, with a training and a test part."""
-    write_pictures(folder / "path/to/folder/train", {"red": 70, "green": 70, "blue": 70}, ((32, 32),))
+    write_pictures(folder / "path/to/folder/train", {"red": 150, "green": 150, "blue": 150}, ((32, 32),))
     write_pictures(folder / "path/to/folder/test", {"red": 20, "green": 20, "blue": 20}, ((32, 32),), seed=1)
 
 
