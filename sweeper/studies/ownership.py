@@ -198,6 +198,12 @@ def owner_of(store: Store, study: optuna.Study) -> str | None:
     return owners_of(store, [study])[0]
 
 
+def is_abandoned(store: Store, study: optuna.Study) -> bool:
+    """Whether it is sure at once that no process runs the study: an owner on another machine may live."""
+    owner = _stored_owner(study)
+    return store.owner(study.study_name) is None and (owner is None or owner.process.lives() is False)
+
+
 def owners_of(store: Store, studies: Sequence[optuna.Study]) -> list[str | None]:
     """As `owner_of`, for several studies, whose last owners are waited for together."""
     here = [store.owner(study.study_name) for study in studies]
@@ -213,7 +219,7 @@ def work_on(store: Store, study: optuna.Study) -> str:
     """
     if store.owner(study.study_name) is not None:
         return store.work_on(study.study_name)
-    owner = Owner.from_text(json.dumps(attributes_of(study).get(OWNER)))
+    owner = _stored_owner(study)
     return owner.work if owner is not None and owner.work in WORKS else ""
 
 
@@ -226,12 +232,12 @@ def check_free(store: Store, study: optuna.Study) -> None:
 def _owners_elsewhere(studies: Sequence[optuna.Study]) -> dict[str, Owner]:
     """The living owners that the studies' attributes name, by the study's name."""
     by_name = {study.study_name: study for study in studies}
+    found = {name: owner for name, study in by_name.items() if (owner := _stored_owner(study)) is not None}
+    return {name: found[name] for name in _living(found, lambda name: _stored_owner(by_name[name]), SEEN_SECONDS)}
 
-    def read(name: str) -> Owner | None:
-        return Owner.from_text(json.dumps(attributes_of(by_name[name]).get(OWNER)))
 
-    found = {name: owner for name in by_name if (owner := read(name)) is not None}
-    return {name: found[name] for name in _living(found, read, SEEN_SECONDS)}
+def _stored_owner(study: optuna.Study) -> Owner | None:
+    return Owner.from_text(json.dumps(attributes_of(study).get(OWNER)))
 
 
 def _living(

@@ -14,7 +14,7 @@ from sweeper.store.names import stored_name
 from sweeper.studies import lifecycle, trial_records
 from sweeper.studies.attributes import attributes_of, id_of, spec_in
 from sweeper.studies.findings import constant_of, findings
-from sweeper.studies.ownership import owner_of, owners_of, work_on
+from sweeper.studies.ownership import is_abandoned, owner_of, owners_of, work_on
 from sweeper.studies.storage import open_existing_storage, study_names
 from sweeper.studies.trial_records import TrialRecord
 from sweeper.tracking.outbox import waiting
@@ -145,15 +145,12 @@ def state_without_owner(study: optuna.Study) -> str:
 
 
 def is_searched(store: Store, study: optuna.Study) -> bool:
-    """Whether a search runs the study now, so that its running trials are trained. Takes as long as `owner_of`."""
-    return owner_of(store, study) is not None and not work_on(store, study)
+    """Whether a search runs the study now, so that its running trials are trained, or may run it on another machine."""
+    return not is_abandoned(store, study) and not work_on(store, study)
 
 
 def as_shown(store: Store, study: optuna.Study, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The study's trials as people see them: a running trial that no search works on is interrupted.
-
-    Takes as long as `owner_of` if a trial is running.
-    """
+    """The study's trials as people see them: a running trial that no search works on is interrupted."""
     if not any(trial.state == State.RUNNING for trial in trials) or is_searched(store, study):
         return list(trials)
     return [replace(t, state=State.INTERRUPTED) if t.state == State.RUNNING else t for t in trials]

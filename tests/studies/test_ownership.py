@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 from sweeper.errors import SweeperError
 from sweeper.store.options import StoreOptions
 from sweeper.studies import ownership as module
-from sweeper.studies.ownership import OWNER, Owner, Ownership, check_free, claimed, owner_of, owners_of
+from sweeper.studies.ownership import OWNER, Owner, Ownership, check_free, claimed, is_abandoned, owner_of, owners_of
 from sweeper.studies.storage import open_storage
 
 
@@ -132,6 +132,23 @@ def test_owner_on_a_machine_that_is_gone_is_waited_for_less_long_if_the_user_say
     assert sum(waited) == seconds
     assert told[0].startswith(f"waiting {seconds} s for a sign of life from the last owner, process ")
     assert told[0].endswith(f" on far, with the store {stores[0].root}")
+
+
+def test_study_is_abandoned_once_its_owner_is_known_to_be_gone_which_takes_no_time(stores, studies, monkeypatch):
+    monkeypatch.setattr(module.time, "sleep", lambda seconds: pytest.fail("nothing is waited for"))
+    here = module.this_process()
+    for process, abandoned in [
+        (here, False),
+        (replace(here, started=here.started + 1), True),  # its number is that of a later process now
+        (replace(here, host="far", machine="another boot pid:[1]"), False),
+    ]:
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "this_process", lambda process=process: process)
+            claim = Ownership(stores[0], studies[0])
+            claim.claim(lambda text: None)
+        assert is_abandoned(stores[1], studies[1]) is abandoned
+        claim.release()
+        assert is_abandoned(stores[1], studies[1])
 
 
 @pytest.mark.usefixtures("hasty")
