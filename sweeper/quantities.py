@@ -1,4 +1,4 @@
-"""Times, sizes and numbers as people write them. What reads a text raises ValueError with the rule and the value."""
+"""Times, sizes and numbers as people write them. Functions that parse text raise ValueError with the rule and value."""
 
 import re
 

@@ -84,7 +84,7 @@ def interruptible(stop: StopRequest) -> Iterator[None]:
         return
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if stop.take(signal.SIGINT.name) == "end":
+        if stop.receive(signal.SIGINT.name) == "end":
             raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGINT, handle)

@@ -14,8 +14,8 @@ from sweeper.store.redaction import redact
 def command_line(store: Store) -> list[str]:
     """The command as it was typed, for any folder and shell.
 
-    Paths are absolute, and the options that the command has taken from variables are added, except for the head of a
-    Ray cluster: it may have ended by the time that the command is typed, as with the Slurm job that it was in.
+    Paths are absolute, and the options that the command has taken from variables are added, except RAY_ADDRESS: that
+    head may have ended, for example with its Slurm job.
     """
     words = ["sweeper", *_with_absolute_paths(sys.argv[1:])]
     taken = {name for param in click.get_current_context().command.params for name in param.opts}

@@ -89,12 +89,15 @@ def _with_more_seeds(request: "PromotionRequest", outcome: "PromotionOutcome") -
     seeds = max(_FEWEST_SEEDS, 2 * outcome.entrants[0].validation["n_seeds"])
     # An option that is the default says nothing.
     made = {name: value for name, value in outcome.options.items() if (name, value) != ("prefer", "accuracy")}
-    words = _without(request.command, _ONCE, ["--seeds", *_typed_as(outcome.options)])
+    words = _without(request.command, _ONCE, ["--seeds", *_replaced_options(outcome.options)])
     return redact(f"{shlex.join(words)} {typed({**made, 'seeds': seeds})} --again")
 
 
-def _typed_as(recorded: Collection[str]) -> list[str]:
-    """The options in place of which these recorded ones are named; an older sweeper has recorded none, or not all."""
+def _replaced_options(recorded: Collection[str]) -> list[str]:
+    """The typed options to drop because recorded values replace them.
+
+    An older sweeper recorded none or only some, so that the others stay as they were typed.
+    """
     selecting = ["--top", "--trial"] if {"top", "trials"} & set(recorded) else []
     return [*selecting, *(f"--{name}" for name in recorded)]
 

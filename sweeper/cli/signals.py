@@ -26,7 +26,7 @@ def signals_to(stop: "StopRequest") -> Iterator[None]:
     """
 
     def handle(number: int, frame: FrameType | None) -> None:
-        asked = stop.take(Signals(number).name)
+        asked = stop.receive(Signals(number).name)
         if asked == "end":
             end_now(number, ADVICE)
         elif asked == "stop" and stop.saving:

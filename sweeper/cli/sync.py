@@ -58,7 +58,7 @@ def sync(study: str | None, drop_deleted: bool, rebuild: bool, store: StoreOptio
         note(f"{counted(n_given_up, *lost)} deleted in MLflow for good; the study goes on without {them}")
     else:
         lost_runs.check(where, study)
-    results = deliver(where, study, note, partial(delivered_runs.record, where), drop_deleted=drop_deleted)
+    results = deliver(where, study, note, partial(delivered_runs.record_after_sync, where), drop_deleted=drop_deleted)
     if study is not None and not results:
         find_study(where, study)  # raises if there is no such study; otherwise nothing waits
     if as_json:

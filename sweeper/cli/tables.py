@@ -146,7 +146,9 @@ def finalists_table(outcome: "PromotionOutcome") -> Table:
         for part, constant in outcome.constants.items()
     )
     several = any(entrant.validation["sd"] is not None for entrant in outcome.entrants)
-    explained = f"Validation: mean{' +- standard deviation' * several} (number of fresh seeds)"
+    explained = f"Validation {label}: mean{' +- standard deviation' * several} (number of fresh seeds)"
+    if any(entrant.confirm["low"] is not None for entrant in outcome.entrants):
+        explained += f"\nConfirm {label}: mean [95 % interval]"
     does = "Always saying the largest class" if is_share(metric) else "Predicting the class shares for every image"
     table = Table(
         title=f"{outcome.model_name}: finalists, {label} in {scale(metric)}",

@@ -43,7 +43,7 @@ def in_label_order(classes: Collection[str]) -> tuple[str, ...]:
 
 
 def is_image(name: str) -> bool:
-    """Whether the file's name ends as those of images do that sweeper reads."""
+    """Whether the name has the suffix of an image format that sweeper reads, and is not hidden."""
     return not is_hidden(Path(name).name) and Path(name).suffix.lower() in IMAGES
 
 

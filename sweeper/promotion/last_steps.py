@@ -125,13 +125,13 @@ def show_tested(
 def complete(
     store: Store, study: optuna.Study, promotion: RecordedPromotion, outcome: PromotionOutcome, listener: Listener
 ) -> None:
-    """Takes the last steps of a recorded promotion whose command ended before them; a test is in the outcome.
+    """Completes a recorded promotion that was interrupted before its last steps; `outcome` includes its test, if any.
 
     Only for a promotion that no process works on. Raises SweeperError if MLflow fails.
     """
     if promotion.is_finished:
         return
-    if not promotion.is_printed:  # an older sweeper records what it prints as its last step
+    if not promotion.is_printed:  # printed only: by an older sweeper, which wrote this last, so nothing is missing
         promotions.record(store, promotion.run_id, promotions.PRINTED, outcome.summary())
         _announce_in_mlflow(store, promotion.run_id, outcome, Registry(store), listener)
         head_start.discard(store, study.study_name, id_of(study))

@@ -85,8 +85,8 @@ def _score(outcome: PromotionOutcome, entrant: Entrant, part: str) -> _Score | N
 
 def _nothing_learnt(outcome: PromotionOutcome, part: str, where: str) -> str:
     """What to say of a champion that is no better than one that never looks at the image; empty if it is better."""
-    champion, figure = outcome.entrants[0], _score(outcome, outcome.entrants[0], part)
-    assert figure is not None
+    champion, score = outcome.entrants[0], _score(outcome, outcome.entrants[0], part)
+    assert score is not None
     classes, constant = champion.constant, outcome.constants.get(part)
     if champion.test is not None:
         only, stored = champion.test.get("only_class"), champion.test.get("constant")  # older tests lack both
@@ -95,31 +95,31 @@ def _nothing_learnt(outcome: PromotionOutcome, part: str, where: str) -> str:
     if classes:
         said = " or ".join(shortened(repr(name)) for name in classes)
         return f"Do not use {_name(champion)}: it says {said} of every image"
-    if constant is None or beats(figure.metric, figure.value, constant):
+    if constant is None or beats(score.metric, score.value, constant):
         return ""
-    does = in_words(figure.metric, constant)
-    reached = amount(figure.metric, constant.score, 1)
-    return f"Do not use {_name(champion)}: {figure} {where}, no better than {does[0].lower()}{does[1:]} ({reached})"
+    does = in_words(score.metric, constant)
+    reached = amount(score.metric, constant.score, 1)
+    return f"Do not use {_name(champion)}: {score} {where}, no better than {does[0].lower()}{does[1:]} ({reached})"
 
 
 def _compared(outcome: PromotionOutcome, part: str, where: str) -> str:
     champion = outcome.entrants[0]
-    name, figure = _name(champion), _score(outcome, champion, part)
+    name, score = _name(champion), _score(outcome, champion, part)
     if champion.is_baseline:
         alone = "no other finalist has a result" if outcome.dropped else "it was the only finalist"
         why = alone if len(outcome.entrants) == 1 else "no other finalist was clearly better with fresh seeds"
-        return f"Keep {name}: {figure} {where}; {why}"
+        return f"Keep {name}: {score} {where}; {why}"
     compared = _comparison(outcome.comparisons, part, "baseline")
     if compared is None:
-        return f"Use {name}: {figure} {where}, where it was not compared with the baseline"
+        return f"Use {name}: {score} {where}, where it was not compared with the baseline"
     if compared.decided:
         does, how = ("Use", "better") if compared.champion_leads else ("Do not use", "worse")
         others = "the baseline" + _also_beaten(outcome, part) * compared.champion_leads
-        return f"{does} {name}: {figure} {where}, {how} than {others}{_elsewhere(outcome, compared)}"
+        return f"{does} {name}: {score} {where}, {how} than {others}{_elsewhere(outcome, compared)}"
     baseline = next((_score(outcome, entrant, part) for entrant in outcome.entrants if entrant.is_baseline), None)
     against = "" if baseline is None else f" against {baseline}"
     return (
-        f"Undecided between {name} and the baseline: {figure}{against} {where}; the difference may be chance"
+        f"Undecided between {name} and the baseline: {score}{against} {where}; the difference may be chance"
         f"{_elsewhere(outcome, compared)}"
     )
 

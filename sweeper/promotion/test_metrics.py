@@ -152,16 +152,16 @@ def confusions_in(predictions: str, classes: Sequence[str]) -> dict[str, NDArray
 
 
 def plots_of(
-    labels: NDArray[np.int64], logits: Mapping[str, Logits], classes: tuple[str, ...], counted: str
+    labels: NDArray[np.int64], logits: Mapping[str, Logits], classes: tuple[str, ...], which_test: str
 ) -> dict[str, Callable[[], Figure]]:
-    """A confusion matrix for each role, by file name; `counted`, in its title, says which test evaluation it shows.
+    """A confusion matrix for each role, by file name; `which_test`, in its title, says which test evaluation it shows.
 
     The labels are (n,), the logits of each role (n, classes).
     """
 
     def matrix(role: str) -> Callable[[], Figure]:
         counts = metrics.confusion_matrix(labels, logits[role].argmax(1), len(classes))
-        return lambda: plots.confusion_matrix(counts, classes, f"Test confusion matrix, {role} ({counted})")
+        return lambda: plots.confusion_matrix(counts, classes, f"Test confusion matrix, {role} ({which_test})")
 
     return {f"{CONFUSION}/{role}_confusion_matrix.png": matrix(role) for role in logits}
 

@@ -109,7 +109,7 @@ def _facts(
     rows += [(f"{name[0].upper()}{name[1:]}", value) for name, value in measured.values()]
     baseline = next((entrant for entrant in outcome.entrants[1:] if entrant.is_baseline), None)
     beside = {} if baseline is None else _measured(outcome.metric, baseline)
-    # On the best images on which both were measured.
+    # On the test images if both were tested, else on the confirm images.
     if part := next((part for part in measured if part in beside), None):
         name, value = beside[part]
         rows.append((f"The baseline's {name}", value))
@@ -122,7 +122,7 @@ def _facts(
 
 
 def _measured(metric: str, entrant: Entrant) -> dict[str, tuple[str, str]]:
-    """What an entrant scores on the test and the confirm images, by part: the name and the value, in words."""
+    """An entrant's scores by part, test before confirm: name and value, in words."""
     found, confirm = {}, entrant.confirm
     if entrant.test and metric in entrant.test:
         value = with_interval(metric, entrant.test[metric], *finalists.test_bounds(metric, entrant.test))

@@ -1,4 +1,4 @@
-"""How a training by itself ended, and that as plain data."""
+"""The outcome of a single training, and its JSON form."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

@@ -26,11 +26,11 @@ class StopRequest:
     at_once: bool = False
     first_signal: float = 0.0  # when it came, by the monotonic clock; 0 without one
 
-    def take(self, signal: str) -> Literal["", "stop", "stop at once", "end"]:
-        """Takes the signal of this name, and returns what it asks for: nothing if it is the one before come twice.
+    def receive(self, signal: str) -> Literal["", "stop", "stop at once", "end"]:
+        """Notes a signal and returns what it asks for; "" for a repeat within SAME_SIGNAL_SECONDS.
 
-        The first asks to stop and the second to stop at once; "end" is for one to which the program ends wherever it
-        is: the third, and the second if there is nothing to save.
+        The first asks to stop, the second to stop at once, the third to end the process immediately; with nothing to
+        save, the second ends it already.
         """
         if self.first_signal and time.monotonic() - self.first_signal < SAME_SIGNAL_SECONDS:
             return ""

@@ -1,4 +1,4 @@
-"""Records in a study the runs of its trials that MLflow made only after they had ended."""
+"""Records in a study the MLflow runs that were created after their trials had ended."""
 
 from collections.abc import Mapping
 
@@ -11,16 +11,16 @@ from sweeper.studies.ownership import check_free
 from sweeper.studies.queries import studies_in
 
 
-def add(study: optuna.Study, run_ids: Mapping[int, str]) -> None:
-    """Records those of these runs, by trial, that the study does not know."""
+def record_runs(study: optuna.Study, run_ids: Mapping[int, str]) -> None:
+    """Records the runs, given by trial number, that the study lacks."""
     if new := _unknown(study, run_ids):
         trial_records.set_run_ids(study, new)
 
 
-def record(store: Store, name: str, study_id: str, run_ids: Mapping[int, str]) -> None:
-    """As `add`, for a study of which this process has the lock; does nothing if there is no such study any more.
+def record_after_sync(store: Store, name: str, study_id: str, run_ids: Mapping[int, str]) -> None:
+    """The same after `sweeper sync`, which has the study's lock; does nothing if the study is gone.
 
-    Raises SweeperError if its storage cannot be used, or a process with another store runs it and will record them.
+    Raises SweeperError if its storage cannot be used, or a process with another store runs the study: it records them.
     """
     with storage_errors.translated(store):
         for study in studies_in(store):

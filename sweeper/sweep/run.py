@@ -277,5 +277,7 @@ def _warm_start_tag(study: optuna.Study) -> dict[str, str]:
 def _with_run_ids(study: optuna.Study, tracker: Tracker) -> list[TrialRecord]:
     """Records the MLflow runs that were created only after their trials had ended; returns all trials."""
     numbers = [trial.number for trial in trial_records.records(study)]
-    delivered_runs.add(study, {number: run_id for number in numbers if (run_id := tracker.child_run_id(number))})
+    delivered_runs.record_runs(
+        study, {number: run_id for number in numbers if (run_id := tracker.child_run_id(number))}
+    )
     return trial_records.records(study)

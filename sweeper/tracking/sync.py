@@ -38,7 +38,7 @@ class Synced:
     dropped: int = 0
 
 
-# Records in a study, by name and id, the runs of its trials, by number.
+# Called with a study's name, its id, and its trials' run ids by trial number.
 Record = Callable[[str, str, Mapping[int, str]], None]
 
 
@@ -125,8 +125,8 @@ def _deliver(
             )
         except SweeperError as error:
             notify(
-                f"{study}: the writes were delivered, but the new runs were not recorded in the study ({error}); the "
-                "command that resumes the study records them"
+                f"{study}: its new runs in MLflow were not recorded in the study ({error}); the command that resumes "
+                "the study records them"
             )
     n_delivered = waiting - len(undelivered) - worker.n_dropped
     return Synced(study, kind, n_delivered, undelivered, dropped=worker.n_dropped)

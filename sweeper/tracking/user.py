@@ -1,4 +1,4 @@
-"""Whose runs are: the tag that MLflow's interface shows as the user."""
+"""The tag with the user whom MLflow's interface shows for a run."""
 
 from mlflow.tracking.context.default_context import DefaultRunContext
 from mlflow.utils.mlflow_tags import MLFLOW_USER

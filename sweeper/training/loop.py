@@ -145,7 +145,10 @@ def fit(
 
 
 def _has_ended(history: Sequence[EpochMetrics], config: TrainConfig, epochs: int) -> bool:
-    """Whether these are all epochs of a training: the last is done, or patience is at its end, frozen epochs apart."""
+    """Whether a training with this history is complete: all epochs are done, or the validation loss has stalled.
+
+    It stalls for `patience` epochs, of which frozen ones do not count.
+    """
     return len(history) >= epochs or _has_stalled(history[config.freeze_epochs :], config.patience)
 
 

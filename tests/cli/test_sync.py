@@ -12,8 +12,8 @@ from tests.promotion.conftest import client, workplace  # noqa: F401
 
 
 @pytest.fixture
-def late(workplace):  # noqa: F811
-    """The runs by trial, as `sweeper trials` has them, of a study of which MLflow took no trial in its search."""
+def run_ids_of_late(workplace):  # noqa: F811
+    """Reads the runs, in the order of trials, of the study `late`, for whose trials MLflow was away in its search."""
     original = RunWriter.write
 
     def write(writer, writes):
@@ -28,20 +28,20 @@ def late(workplace):  # noqa: F811
         words = ["search", "tiny", "--space", workplace.space, "--study", "late", "--trials", 2, "--jobs", 1]
         workplace.run(*words, *workplace.places, code=1)
 
-    def late():
+    def run_ids():
         shown = json.loads(workplace.run("trials", "late", "--store", workplace.store, "--json").stdout)["trials"]
         return [trial["run_id"] for trial in shown]
 
-    assert late() == [None, None]
-    return late
+    assert run_ids() == [None, None]
+    return run_ids
 
 
-def test_runs_that_sync_makes_are_recorded_in_their_study(workplace, client, late):  # noqa: F811
+def test_runs_that_sync_makes_are_recorded_in_their_study(workplace, client, run_ids_of_late):  # noqa: F811
     assert "late: " in workplace.run("sync", "--store", workplace.store).stdout
-    assert [client.get_run(run_id).data.tags["sweeper.trial"] for run_id in late()] == ["0", "1"]
+    assert [client.get_run(run_id).data.tags["sweeper.trial"] for run_id in run_ids_of_late()] == ["0", "1"]
 
 
-def test_what_keeps_sync_from_the_study_is_told_and_the_writes_are_delivered(workplace, monkeypatch, late):  # noqa: F811
+def test_sync_delivers_and_says_why_the_study_was_not_updated(workplace, monkeypatch, run_ids_of_late):  # noqa: F811
     def locked(*arguments):
         raise SweeperError("the storage is locked")
 
@@ -49,8 +49,5 @@ def test_what_keeps_sync_from_the_study_is_told_and_the_writes_are_delivered(wor
         patch.setattr(trial_records, "set_run_ids", locked)
         done = workplace.run("sync", "late", "--store", workplace.store)
     assert "writes delivered" in done.stdout
-    assert (
-        "late: the writes were delivered, but the new runs were not recorded in the study (the storage is locked); "
-        in done.stderr
-    )
+    assert "late: its new runs in MLflow were not recorded in the study (the storage is locked); " in done.stderr
     assert workplace.run("sync", "late", "--store", workplace.store).stdout == "Nothing waits for MLflow.\n"

@@ -110,14 +110,17 @@ def test_final_is_read_beside_always_saying_one_class(outcome, metric, told):
     assert f"confirm {'loss' if metric == 'loss' else 'accuracy'}" in text
 
 
-def test_what_stands_beside_a_validation_mean_is_explained_beneath(outcome):
-    explained = "Validation: mean +- standard deviation (number of fresh seeds)"
-    assert explained in shown(finalists_table(outcome), 160)
+def test_what_stands_beside_a_mean_is_explained_beneath(outcome):
+    text = shown(finalists_table(outcome), 160)
+    assert "Validation accuracy: mean +- standard deviation (number of fresh seeds)" in text
+    assert "Confirm accuracy: mean [95 % interval]" in text
     one = {"mean": 0.9, "sd": None, "n_seeds": 1, "seeds": [0.9]}
-    alone = replace(outcome, entrants=[replace(entrant, validation=one) for entrant in outcome.entrants])
+    without = {"accuracy": 0.5, "low": None, "high": None}
+    alone = replace(outcome, entrants=[replace(e, validation=one, confirm=without) for e in outcome.entrants])
     text = shown(finalists_table(alone), 160)
     assert "90.00 (1)" in text
-    assert "Validation: mean (number of fresh seeds)" in text
+    assert "Validation accuracy: mean (number of fresh seeds)" in text
+    assert "interval" not in text
 
 
 def test_search_scores_of_another_metric_than_the_promotion_s_are_named(outcome):

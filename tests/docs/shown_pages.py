@@ -18,8 +18,8 @@ TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for
 HOW_TO = "docs/how-to/"
 
 
-def run_pages(belongs: Callable[[str], bool]) -> list[Any]:
-    """The names of the pages with commands, those of them that belong to a test file, as parameters of a test."""
+def page_parameters(belongs: Callable[[str], bool]) -> list[Any]:
+    """Test parameters: the names of the pages with commands for which `belongs` is true."""
     return [
         pytest.param(name, marks=[pytest.mark.slow] if commands.SLOW in words else [], id=name)
         for name, text in TEXTS.items()

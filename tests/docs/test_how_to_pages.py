@@ -1,8 +1,8 @@
 import pytest
 
-from tests.docs.shown_pages import HOW_TO, assert_prints_what_it_shows, run_pages
+from tests.docs.shown_pages import HOW_TO, assert_prints_what_it_shows, page_parameters
 
 
-@pytest.mark.parametrize("name", run_pages(lambda name: name.startswith(HOW_TO)))
-def test_the_commands_of_the_page_do_what_it_shows(name, tmp_path, forks):
+@pytest.mark.parametrize("name", page_parameters(lambda name: name.startswith(HOW_TO)))
+def test_the_commands_of_a_how_to_page_do_what_it_shows(name, tmp_path, forks):
     assert_prints_what_it_shows(name, tmp_path)

@@ -13,7 +13,7 @@ def file_of(name):
     return re.search(rf"^`{re.escape(name)}`:\n\n```bash\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)[1]
 
 
-def test_the_head_passes_its_address_where_no_printed_command_repeats_it(tmp_path):
+def test_head_sh_passes_its_address_in_a_variable_not_as_an_option(tmp_path):
     """The command with which a stopped search goes on is for the next job, whose head has another address."""
     programs, called = tmp_path / "programs", tmp_path / "called"
     programs.mkdir()

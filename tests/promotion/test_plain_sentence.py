@@ -121,16 +121,16 @@ def test_a_challenger_that_did_better_on_the_test_set_is_named():
 
 
 @pytest.mark.parametrize(
-    ("metric", "value", "figure"),
+    ("metric", "value", "score"),
     [("macro_f1", 0.8, "macro F1 80.0 % [78.0, 82.0]"), ("loss", 0.5, "loss 0.5000 [0.4800, 0.5200]")],
 )
-def test_other_metrics_than_accuracy_are_named(metric, value, figure):
+def test_other_metrics_than_accuracy_are_named(metric, value, score):
     seen = {"metric": metric, metric: value, "metric_low": value - 0.02, "metric_high": value + 0.02}
     entrants = [champion(metric=metric), baseline(metric=metric)]
     entrants = [replace(one, test={**one.test, **seen}) for one in entrants]
     difference = -0.012 if metric == "loss" else 0.012
     sentence = said(*entrants, compared=[tested(metric=metric, difference=difference)], metric=metric)
-    assert sentence == f"Use trial 2: {figure} on the test set, better than the baseline."
+    assert sentence == f"Use trial 2: {score} on the test set, better than the baseline."
 
 
 @pytest.mark.parametrize("part", ["test", "confirm"])

@@ -393,7 +393,7 @@ def test_killed_at_every_step_the_repeated_command_does_nothing_twice(workplace)
 
 
 @pytest.mark.parametrize("shown_by", [(), ("--replace",)])
-def test_test_of_a_killed_command_gets_into_mlflow_with_the_next_one_that_shows_it(workplace, shown_by):
+def test_next_promote_records_in_mlflow_the_test_of_a_killed_one(workplace, shown_by):
     study = "shown" + "-again" * len(shown_by)
     workplace.search(study, "--trials", 2, "--subset", 120)
     with pytest.MonkeyPatch.context() as patch:

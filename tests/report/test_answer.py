@@ -76,7 +76,7 @@ def finalists(**changes):
     return blocks[blocks.index(heading) + 1], heading
 
 
-def test_a_promotion_is_told_by_its_sentence_its_figures_and_its_finalists():
+def test_a_promotion_is_told_by_its_sentence_its_scores_and_its_finalists():
     tested = TESTED | {"confusions": [("cat", "dog", 7)]}
     found = section(replace(subject(([0.5],)), outcome=outcome(
         entrants=[entrant(test=tested), entrant(0, alias=None, version="8", test=None)],
@@ -93,12 +93,12 @@ def test_a_promotion_is_told_by_its_sentence_its_figures_and_its_finalists():
 
 
 def facts(**changes):
-    """The figures at the head of a promoted study's section, by name."""
+    """The scores and sizes at the head of a promoted study's section, by name."""
     (found, *_) = (block for block in promoted(**changes).blocks if isinstance(block, Facts))
     return dict(found.rows)
 
 
-def test_the_baselines_figure_stands_beside_that_of_the_champion_on_the_same_images():
+def test_the_baselines_score_stands_beside_that_of_the_champion_on_the_same_images():
     tested = TESTED | {"confusions": []}
     baseline = entrant(
         0,
@@ -115,7 +115,7 @@ def test_the_baselines_figure_stands_beside_that_of_the_champion_on_the_same_ima
         assert shown["The baseline's accuracy on confirm images"] == shown["Accuracy on confirm images"]
 
 
-def test_a_champion_that_is_the_baseline_or_has_none_beside_it_has_its_figure_once():
+def test_a_champion_that_is_the_baseline_or_has_none_beside_it_has_its_score_once():
     alone = entrant(0, test=None, finalist={"is_baseline": True})
     for entrants in ([alone], [alone, entrant(3, alias="challenger", test=None)], [entrant(3, test=None)]):
         assert not [name for name in facts(entrants=entrants) if "aseline's" in name]

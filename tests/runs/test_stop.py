@@ -39,13 +39,13 @@ def test_after_any_signal_mlflow_is_waited_for_only_shortly(reason, patience):
 def test_signal_asks_to_stop_then_to_stop_at_once_and_then_to_end(monkeypatch):
     monkeypatch.setattr("sweeper.runs.stop.SAME_SIGNAL_SECONDS", 0.0)
     stop = StopRequest(saving=True)
-    assert [stop.take("SIGTERM"), stop.take("SIGINT"), stop.take("SIGINT")] == ["stop", "stop at once", "end"]
+    assert [stop.receive("SIGTERM"), stop.receive("SIGINT"), stop.receive("SIGINT")] == ["stop", "stop at once", "end"]
     assert (stop.reason, stop.at_once) == ("SIGINT", True)
 
 
 def test_second_signal_ends_what_has_nothing_to_save_unless_it_is_the_first_come_twice(monkeypatch):
     stop = StopRequest()
-    assert [stop.take("SIGINT"), stop.take("SIGINT")] == ["stop", ""]
+    assert [stop.receive("SIGINT"), stop.receive("SIGINT")] == ["stop", ""]
     monkeypatch.setattr("sweeper.runs.stop.SAME_SIGNAL_SECONDS", 0.0)
-    assert stop.take("SIGINT") == "end"
+    assert stop.receive("SIGINT") == "end"
     assert not stop.at_once
