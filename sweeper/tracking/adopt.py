@@ -9,7 +9,7 @@ from sweeper.errors import SweeperError, UsageError, plain
 from sweeper.store import databases, identity
 from sweeper.store.identity import Identity
 from sweeper.store.layout import Store
-from sweeper.tracking.client import database_exists, reaching
+from sweeper.tracking.client import check_database, reaching
 from sweeper.tracking.places import home
 
 # Where MLflow keeps absolute addresses.
@@ -59,7 +59,7 @@ def adopt(store: Store, copied: bool | None = None) -> Adoption:
     with store.unowned():
         changed, before = 0, set[Path]()
         if store.embedded_tracking and (store.root / "mlflow.db").exists():
-            database_exists(store)
+            check_database(store)
             with reaching(store.tracking_uri), databases.transaction(store.tracking_uri) as connection:
                 changed, before = _rewrite(connection, store)
         known = identity.of(store.root)

@@ -76,13 +76,18 @@ def database_exists(store: Store) -> bool:
         return is_server(store) or databases.exists(store.tracking_uri, LIBRARY)
 
 
+def check_database(store: Store) -> None:
+    """Raises SweeperError if the database is not MLflow's or has another schema; there may be none."""
+    database_exists(store)
+
+
 def check_shown(store: Store) -> None:
     """Raises SweeperError if MLflow's UI must not be opened on the store's own database.
 
     It would migrate an older database to its own schema, without a backup, and show the files of a moved store's
     original, or any files of the user's that somebody else's store names.
     """
-    database_exists(store)
+    check_database(store)
     if store.embedded_tracking:
         store.check_links()
         with reaching(store.tracking_uri):
