@@ -73,7 +73,7 @@ def run(request: EvaluationRequest, listener: Listener, stop: StopRequest) -> Ev
     listener(Step(f"Reading the images of {source.dataset}"))
     data = evaluation_data.read(source, found, request.part, known, invert=request.invert, listener=listener)
     stop.check()
-    before = seen.trained_on(store, found, replace(source.place, data_dir=data_dir))
+    before = seen.trained_on(store, found, replace(source.access, data_dir=data_dir))
     if before.training_set is not None:
         evaluation_data.refuse_other_range(data, before.training_set.value_range, found)
     copies = before.holds(data.images)

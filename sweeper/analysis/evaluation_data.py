@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sweeper.analysis.network import TrainedNetwork
 from sweeper.data import lookup
-from sweeper.data.source import DataPlace, DataSource
+from sweeper.data.source import DataAccess, DataSource
 from sweeper.data.test_set import TestSet, load_test_set, load_whole, test_sha256
 from sweeper.data.training_set import TrainingSet, load_training_set
 from sweeper.errors import SweeperError, UsageError, joined, nearest, plain
@@ -99,7 +99,7 @@ def read(
 def test_of(study: optuna.Study, data_dir: Path | None) -> str | None:
     """The hash of the study's test part; None if there is none, or none that can be read here."""
     try:
-        return test_sha256(data_source.source_of(study, DataPlace(data_dir, offline=True)))
+        return test_sha256(data_source.source_of(study, DataAccess(data_dir, offline=True)))
     except SweeperError:
         return None
 

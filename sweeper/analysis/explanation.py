@@ -16,7 +16,7 @@ from sweeper.analysis.network import TrainedNetwork, find
 from sweeper.analysis.seen import trained_on
 from sweeper.analysis.subject import Subject
 from sweeper.analysis.test_copies import n_test_images
-from sweeper.data.source import USUAL_PLACE, DataPlace
+from sweeper.data.source import USUAL_ACCESS, DataAccess
 from sweeper.errors import SweeperError, UsageError, joined
 from sweeper.quantities import counted
 from sweeper.store.layout import Store
@@ -50,7 +50,7 @@ class ExplainRequest:
     resize: int | None = None
     n: int | None = None
     seed: int = 0
-    data_place: DataPlace = USUAL_PLACE
+    data_access: DataAccess = USUAL_ACCESS
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +175,7 @@ def _images(
             raise UsageError(f"--resize must give the {height}x{width} that {networks[0].name} takes")
         resize = request.resize is not None
         given = from_paths(
-            request.paths, networks[0], store=store, resize=resize, data_place=request.data_place, notify=notify
+            request.paths, networks[0], store=store, resize=resize, data_access=request.data_access, notify=notify
         )
         known = [_learned(store, request, network, given) for network in networks]
         described = f"{given.described}, {' and '.join(text for text, _ in known)}"
@@ -187,11 +187,11 @@ def _images(
             )
             return replace(given, described=described, labels=None, why_unlabelled=why)
         return replace(given, described=described)
-    found = part_of(store, networks[0], request.part, data_place=request.data_place, notify=notify)
+    found = part_of(store, networks[0], request.part, data_access=request.data_access, notify=notify)
     for other in networks[1:]:
         # The part of the other's own study and split, which it has not learned from either. Of the same images there
         # is nothing new to tell.
-        theirs = part_of(store, other, found.part, data_place=request.data_place)
+        theirs = part_of(store, other, found.part, data_access=request.data_access)
         if not np.array_equal(found.images, theirs.images):
             raise SweeperError(
                 f"{networks[0].name} and {other.name} were trained on different splits, so one may have learned from "
@@ -202,11 +202,11 @@ def _images(
 
 def _learned(store: Store, request: ExplainRequest, network: TrainedNetwork, given: LabelledImages) -> tuple[str, int]:
     """How many of the given images the network was trained on, in words, and how many are test images of its data."""
-    known = trained_on(store, network, request.data_place)
+    known = trained_on(store, network, request.data_access)
     copies = known.holds(given.images)
     if copies is None or known.training_set is None:
         return f"of which {network.name} may have learned from any", 0
-    n_test = n_test_images(store, network, known.training_set, given.images, request.data_place)
+    n_test = n_test_images(store, network, known.training_set, given.images, request.data_access)
     return f"of which {network.name} was trained on {int(copies.sum()) or 'none'} (equal pixels)", n_test
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sweeper.analysis.exported import Exported, Quantization
 from sweeper.analysis.images import Pool, pool_of, study_of
 from sweeper.analysis.network import TrainedNetwork
-from sweeper.data.source import USUAL_PLACE, DataPlace
+from sweeper.data.source import USUAL_ACCESS, DataAccess
 from sweeper.errors import SweeperError, UsageError, refuse
 from sweeper.model_files import place, program, weights_file
 from sweeper.model_files.checks import Check, check
@@ -40,7 +40,7 @@ def export(
     output: Path,
     *,
     int8: bool = False,
-    data_place: DataPlace = USUAL_PLACE,
+    data_access: DataAccess = USUAL_ACCESS,
     notify: Notify = lambda note: None,
 ) -> Exported:
     """Writes the network to `output` in one of FORMATS, whole or not at all; `int8` quantises an ONNX file.
@@ -64,7 +64,7 @@ def export(
         notify(f"The file is checked on random images, because {network.name} belongs to no study")
     else:
         try:
-            pool = pool_of(store, network, data_place, notify)
+            pool = pool_of(store, network, data_access, notify)
         except SweeperError as error:
             if int8:
                 raise

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sweeper.analysis import given_files
 from sweeper.analysis.network import TrainedNetwork, find, of_run, weights_in_store
-from sweeper.data.source import NO_DOWNLOAD, USUAL_PLACE, DataPlace
+from sweeper.data.source import NO_DOWNLOAD, USUAL_ACCESS, DataAccess
 from sweeper.data.splits import Split
 from sweeper.data.training_set import TrainingSet, load_training_set
 from sweeper.errors import SweeperError, UsageError
@@ -69,7 +69,7 @@ def part_of(
     network: TrainedNetwork,
     part: str | None,
     *,
-    data_place: DataPlace = USUAL_PLACE,
+    data_access: DataAccess = USUAL_ACCESS,
     notify: Notify = lambda note: None,
 ) -> LabelledImages:
     """A part of the images of the network's study; without a `part`, the one that says most and spoils nothing.
@@ -84,7 +84,7 @@ def part_of(
     study = study_of(store, network)
     if network.trained_on == "pool" and part != "train":
         raise SweeperError(_seen(store, study, network))
-    training_set, split = load_pool(study, network.fold, data_place, notify)
+    training_set, split = load_pool(study, network.fold, data_access, notify)
     is_promoted = recorded.find(store, study) is not None
     wanted = part or unspoilt_part(split, is_promoted=is_promoted)
     chosen: NDArray[np.int64] = getattr(split, wanted)
@@ -126,20 +126,20 @@ def study_of(store: Store, network: TrainedNetwork) -> optuna.Study:
     return study
 
 
-def pool_of(store: Store, network: TrainedNetwork, data_place: DataPlace, notify: Notify) -> Pool:
+def pool_of(store: Store, network: TrainedNetwork, data_access: DataAccess, notify: Notify) -> Pool:
     """The images of the network's study. Raises SweeperError as `part_of`."""
     study = study_of(store, network)
-    return Pool(study, *load_pool(study, network.fold, data_place, notify))
+    return Pool(study, *load_pool(study, network.fold, data_access, notify))
 
 
-def load_pool(study: optuna.Study, fold: int, data_place: DataPlace, notify: Notify) -> tuple[TrainingSet, Split]:
+def load_pool(study: optuna.Study, fold: int, data_access: DataAccess, notify: Notify) -> tuple[TrainingSet, Split]:
     """The study's training set, and the split of a fold or the only one. Raises SweeperError as `part_of`."""
 
     def listener(event: Event) -> None:
         if isinstance(event, Note):
             notify(event.text)
 
-    source = data_source.source_of(study, data_place)
+    source = data_source.source_of(study, data_access)
     return study_data.load(study, source, listener, fold=fold)
 
 
@@ -215,7 +215,7 @@ def value_range_of(
     store: Store,
     network: TrainedNetwork,
     *,
-    data_place: DataPlace = NO_DOWNLOAD,
+    data_access: DataAccess = NO_DOWNLOAD,
     notify: Notify = lambda note: None,
 ) -> ValueRange | None:
     """The stored values that became 0 and 255 for training; None if the training images were stored as pixels.
@@ -225,7 +225,7 @@ def value_range_of(
     known = network.preprocessing.value_range
     if known is not None or network.preprocessing_from != "study":
         return known
-    source = data_source.source_of(study_of(store, network), data_place)
+    source = data_source.source_of(study_of(store, network), data_access)
     return load_training_set(source, notify=notify).value_range
 
 
@@ -235,7 +235,7 @@ def from_paths(
     *,
     store: Store,
     resize: bool = False,
-    data_place: DataPlace = USUAL_PLACE,
+    data_access: DataAccess = USUAL_ACCESS,
     notify: Notify = lambda note: None,
 ) -> LabelledImages:
     """A person's own images, read as those that the network was trained on were: files, or all images of folders.
@@ -246,7 +246,7 @@ def from_paths(
     """
     study = study_of(store, network) if network.study_id else None
     options = spec_of(study).data_options if study else network.preprocessing.options
-    value_range = partial(value_range_of, store, network, data_place=data_place, notify=notify)
-    found = given_files.read(paths, network, options, resize, value_range, Reading(notify, data_place.max_bytes))
+    value_range = partial(value_range_of, store, network, data_access=data_access, notify=notify)
+    found = given_files.read(paths, network, options, resize, value_range, Reading(notify, data_access.max_bytes))
     described = counted(len(found.images), "given image")
     return LabelledImages(found.images, found.labels, network.classes, found.files, "given", described)

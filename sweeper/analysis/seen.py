@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from sweeper.analysis.images import load_pool, study_of
 from sweeper.analysis.network import TrainedNetwork
-from sweeper.data.source import DataPlace
+from sweeper.data.source import DataAccess
 from sweeper.data.training_set import TrainingSet
 from sweeper.errors import SweeperError
 from sweeper.store.layout import Store
@@ -30,10 +30,10 @@ class TrainedOn:
         return None if self.images is None else copies_of(self.images, images)
 
 
-def trained_on(store: Store, network: TrainedNetwork, data_place: DataPlace) -> TrainedOn:
+def trained_on(store: Store, network: TrainedNetwork, data_access: DataAccess) -> TrainedOn:
     """The images that the network was trained on, as far as they are on this machine: downloads nothing."""
     try:
-        here = replace(data_place, offline=True)
+        here = replace(data_access, offline=True)
         training_set, split = load_pool(study_of(store, network), network.fold, here, lambda _: None)
     except SweeperError as error:
         return TrainedOn(None, None, str(error))

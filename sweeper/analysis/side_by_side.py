@@ -13,7 +13,7 @@ from sweeper.analysis.look import Look
 from sweeper.analysis.network import TrainedNetwork, find
 from sweeper.analysis.predicted import confusions, confusions_of, mistakes, reliabilities
 from sweeper.analysis.subject import Subject, subjects_of
-from sweeper.data.source import USUAL_PLACE, DataPlace
+from sweeper.data.source import USUAL_ACCESS, DataAccess
 from sweeper.errors import SweeperError
 from sweeper.promotion.outcome import PromotionOutcome
 from sweeper.promotion.test_metrics import confusions_in
@@ -34,7 +34,7 @@ def look(
     study: optuna.Study,
     outcome: PromotionOutcome | None,
     *,
-    data_place: DataPlace = USUAL_PLACE,
+    data_access: DataAccess = USUAL_ACCESS,
     notify: Notify = lambda note: None,
     progress: Notify = lambda note: None,
 ) -> list[Look]:
@@ -57,7 +57,7 @@ def look(
         return []
     part = None if outcome is not None else "validation"
     first = next(iter(networks.values()))
-    images = part_of(store, first, part, data_place=data_place, notify=progress)
+    images = part_of(store, first, part, data_access=data_access, notify=progress)
     return list(_looks(store, study, outcome, subjects_of(networks, images), notify, progress))
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sweeper.analysis.images import study_of
 from sweeper.analysis.network import TrainedNetwork
 from sweeper.analysis.seen import copies_of
-from sweeper.data.source import DataPlace
+from sweeper.data.source import DataAccess
 from sweeper.data.test_set import find_test_set
 from sweeper.data.training_set import TrainingSet
 from sweeper.errors import SweeperError
@@ -21,7 +21,7 @@ def n_test_images(
     network: TrainedNetwork,
     training_set: TrainingSet,
     images: NDArray[np.uint8],
-    data_place: DataPlace,
+    data_access: DataAccess,
 ) -> int:
     """How many of the images (n, channels, height, width) equal a test image of the network's study, pixel by pixel.
 
@@ -29,7 +29,7 @@ def n_test_images(
     cannot be read, has no image.
     """
     try:
-        source = data_source.source_of(study_of(store, network), replace(data_place, offline=True))
+        source = data_source.source_of(study_of(store, network), replace(data_access, offline=True))
         test_set = find_test_set(source, pixel_format=training_set.pixel_format)
     except SweeperError:
         return 0

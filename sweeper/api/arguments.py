@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from sweeper import quantities
 from sweeper.config.fields import checked
 from sweeper.data.own.label_table import path_of_table
-from sweeper.data.source import DataPlace, DataSource
+from sweeper.data.source import DataAccess, DataSource
 from sweeper.engine.options import DeviceOptions
 from sweeper.errors import UsageError, nearest
 from sweeper.images import class_names
@@ -50,12 +50,12 @@ def source_of(dataset: str | os.PathLike[str], given: Mapping[str, Any]) -> Data
         options.pop("fit", None)
     elif not options.get("resize"):
         raise UsageError("fit needs resize")
-    place = data_place_of(given)
-    return DataSource(name, options_of(DataOptions, options), place.data_dir, place.offline, place.max_bytes)
+    access = data_access_of(given)
+    return DataSource(name, options_of(DataOptions, options), access.data_dir, access.offline, access.max_bytes)
 
 
-def data_place_of(given: Mapping[str, Any]) -> DataPlace:
-    """Where the files of data come from. Raises UsageError.
+def data_access_of(given: Mapping[str, Any]) -> DataAccess:
+    """How to get the files of data. Raises UsageError.
 
     The folder defaults to that of the environment, as for a command.
     """
@@ -67,7 +67,7 @@ def data_place_of(given: Mapping[str, Any]) -> DataPlace:
             rule(found[name])
         except ValueError as error:
             raise UsageError(f"{name} {error}") from error
-    return DataPlace(Path(folder).expanduser() if folder else None, **found)
+    return DataAccess(Path(folder).expanduser() if folder else None, **found)
 
 
 def device_of(given: Mapping[str, Any]) -> DeviceOptions:

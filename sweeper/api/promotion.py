@@ -123,7 +123,7 @@ def promote(
             options=asked,
             given=given.keys(),
             device=device,
-            data_place=arguments.data_place_of(given),
+            data_access=arguments.data_access_of(given),
             store=store,
             command=in_store(promote_command(name, [asked, device]), store),
         )

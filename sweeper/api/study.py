@@ -133,9 +133,9 @@ class Study:
 
             self._study()  # refuses a study that was deleted meanwhile
             use_code(code)
-            place = arguments.data_place_of(options)
+            access = arguments.data_access_of(options)
             path = None if output is None else Path(output).expanduser()
-            return make(self._store, self.name, path, format, place, lambda text: show(Step(text)), warn=warnings.warn)
+            return make(self._store, self.name, path, format, access, lambda text: show(Step(text)), warn=warnings.warn)
 
     def __repr__(self) -> str:
         return f"<Study {self.name}: {self._summary()}>"

@@ -21,7 +21,7 @@ from sweeper.cli.options import (
 )
 from sweeper.cli.running import end_command, note_imports, running
 from sweeper.config import shortly
-from sweeper.data.source import DataPlace
+from sweeper.data.source import DataAccess
 from sweeper.engine.options import DeviceOptions
 from sweeper.errors import UsageError
 from sweeper.evaluation.amounts import signed_with_interval, unit, with_interval
@@ -104,7 +104,7 @@ def ablate(
         seeds=seeds,
         again=again,
         device=device,
-        data_place=DataPlace(data_dir, offline, max_bytes),
+        data_access=DataAccess(data_dir, offline, max_bytes),
         store=where,
         command=command,
     )

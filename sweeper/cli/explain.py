@@ -10,7 +10,7 @@ from sweeper.cli.data_options import data_dir_option, max_bytes_option, offline_
 from sweeper.cli.notes import note
 from sweeper.cli.options import MOST_SEED, code_option, json_option, resolve_store, store_options
 from sweeper.cli.running import note_imports
-from sweeper.data.source import DataPlace
+from sweeper.data.source import DataAccess
 from sweeper.errors import plain
 from sweeper.store.options import StoreOptions
 
@@ -122,7 +122,7 @@ def explain(
         resize=resize,
         n=n,
         seed=seed,
-        data_place=DataPlace(data_dir, offline, max_bytes),
+        data_access=DataAccess(data_dir, offline, max_bytes),
     )
     found = explain(where, request, note, progress=(lambda step: None) if quiet else note)
     about = {

@@ -11,7 +11,7 @@ from sweeper.cli.data_options import data_dir_option, max_bytes_option, offline_
 from sweeper.cli.notes import note
 from sweeper.cli.options import code_option, json_option, resolve_store, store_options
 from sweeper.cli.running import note_imports
-from sweeper.data.source import DataPlace
+from sweeper.data.source import DataAccess
 from sweeper.errors import SweeperError
 from sweeper.store.layout import Store
 from sweeper.store.options import StoreOptions
@@ -84,7 +84,7 @@ def export(
         form,
         path,
         int8=int8,
-        data_place=DataPlace(data_dir, offline, max_bytes),
+        data_access=DataAccess(data_dir, offline, max_bytes),
         notify=progress,
     )
     _log(where, found, path)

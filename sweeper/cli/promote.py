@@ -23,7 +23,7 @@ from sweeper.cli.options import (
 from sweeper.cli.promotion_outcome import next_commands, show
 from sweeper.cli.running import end_command, note_imports, running
 from sweeper.config.fields import checked
-from sweeper.data.source import DataPlace
+from sweeper.data.source import DataAccess
 from sweeper.engine.options import DeviceOptions
 from sweeper.errors import UsageError
 from sweeper.process.ending import exit_code
@@ -153,7 +153,7 @@ def promote(
         options=options,
         given=given,
         device=device,
-        data_place=DataPlace(data_dir, offline, max_bytes),
+        data_access=DataAccess(data_dir, offline, max_bytes),
         store=where,
         command=command,
     )

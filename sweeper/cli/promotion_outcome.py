@@ -76,7 +76,7 @@ def _of_the_study(subcommand: str, request: "PromotionRequest", outcome: "Promot
     """A command on the study that finds its data, code and store where this one did."""
     from sweeper.models import code_files
 
-    folder = request.data_place.data_dir
+    folder = request.data_access.data_dir
     data_dir = [] if folder is None else ["--data-dir", str(folder)]
     words = ["sweeper", subcommand, outcome.study_name, *data_dir, *code_files.arguments()]
     return shlex.join(words) + store_arguments(request.store)

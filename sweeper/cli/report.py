@@ -66,18 +66,18 @@ def report(
         raise UsageError("--json prints the report and writes no file: leave out --output, --open and --format")
     if opened and form != "html":
         raise UsageError(f"--open shows a page: leave it out with --format {form}")
-    from sweeper.data.source import DataPlace
+    from sweeper.data.source import DataAccess
     from sweeper.report.collect import collect
     from sweeper.report.making import make
 
     where = resolve_store(store)
     progress = (lambda text: None) if quiet else note
-    place = DataPlace(data_dir, offline, max_bytes)
+    access = DataAccess(data_dir, offline, max_bytes)
     if as_json:
-        found, _ = collect(where, study, place, usable_cores(os.environ), progress)
+        found, _ = collect(where, study, access, usable_cores(os.environ), progress)
         click.echo(json.dumps(found.as_json()))
         return
-    path = make(where, study, output, form, place, progress, warn=note)
+    path = make(where, study, output, form, access, progress, warn=note)
     click.echo(path)
     if opened and not webbrowser.open(path.absolute().as_uri()):
         raise SweeperError(f"no browser could be opened: open {path} yourself (--open)")

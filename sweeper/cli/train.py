@@ -144,7 +144,7 @@ def train(
             )
         trial = study_trial.find(resolved, reference)
         study = queries.find_study(resolved, trial.study_name)
-        source = source_of(study, source.place)
+        source = source_of(study, source.access)
         space, variant = trial.space(overrides), trial.name
         training = trial.training(training, own_seed="seed" not in given)
         device = trial.device(device)

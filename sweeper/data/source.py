@@ -7,17 +7,20 @@ from sweeper.images.options import DataOptions
 
 
 @dataclass(frozen=True)
-class DataPlace:
-    """Where a data set's files come from, and how large it may be: the fields of DataSource of these names."""
+class DataAccess:
+    """How to get a data set's files: from which folder, with or without downloads, and up to which size.
+
+    The fields are those of DataSource of these names.
+    """
 
     data_dir: Path | None = None
     offline: bool = False
     max_bytes: int | None = None
 
 
-USUAL_PLACE = DataPlace()
-# Of what is on this machine already.
-NO_DOWNLOAD = DataPlace(offline=True)
+USUAL_ACCESS = DataAccess()
+# Only files that are already on this machine.
+NO_DOWNLOAD = DataAccess(offline=True)
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,6 @@ class DataSource:
     max_bytes: int | None = None
 
     @property
-    def place(self) -> DataPlace:
-        """Where the files come from."""
-        return DataPlace(self.data_dir, self.offline, self.max_bytes)
+    def access(self) -> DataAccess:
+        """How to get the files."""
+        return DataAccess(self.data_dir, self.offline, self.max_bytes)

@@ -110,7 +110,7 @@ def plan(request: AblationRequest, listener: Listener, stop: StopRequest) -> Pla
             listener(Note(f"{seeds}; --again ablates anew with it"))
         return found
     lifecycle.check_usable(study, store_arguments(store))
-    source = data_source.source_of(study, request.data_place)
+    source = data_source.source_of(study, request.data_access)
     listener(Step(f"Reading the images of {plain(source.dataset)}"))
     training_set, split = study_data.load_to_train(study, source, listener, "ablated")
     stop.check()

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sweeper.data.source import DataPlace
+from sweeper.data.source import DataAccess
 from sweeper.engine.options import DeviceOptions
 from sweeper.promotion.options import PromotionOptions
 from sweeper.store.layout import Store
@@ -21,7 +21,7 @@ class PromotionRequest:
     options: PromotionOptions
     given: Collection[str] = ()
     device: DeviceOptions
-    data_place: DataPlace
+    data_access: DataAccess
     store: Store
     command: Sequence[str]
 
@@ -38,6 +38,6 @@ class AblationRequest:
     seeds: int | None
     again: bool
     device: DeviceOptions
-    data_place: DataPlace
+    data_access: DataAccess
     store: Store
     command: Sequence[str]

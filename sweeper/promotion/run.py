@@ -75,7 +75,7 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
             request = replace(request, options=recorded.options_of(request, before))
             if promotion.is_printed:  # an older sweeper has not recorded the networks
                 before = None
-        data = data_source.source_of(study, request.data_place)
+        data = data_source.source_of(study, request.data_access)
         of_images = once(listener)
         test_sha256 = test_evaluation.known_sha256(data, of_images, needed=options.test)
         if options.test:

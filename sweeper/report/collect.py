@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from sweeper.data.source import DataPlace
+from sweeper.data.source import DataAccess
 from sweeper.errors import SweeperError
 from sweeper.events import once
 from sweeper.report import ablation, answer, data_set, frontier, importance, networks, provenance, trials
@@ -21,7 +21,7 @@ from sweeper.tracking.study_run import StudyRun
 
 
 def collect(
-    store: Store, name: str | None, place: DataPlace, workers: int, notify: Notify
+    store: Store, name: str | None, access: DataAccess, workers: int, notify: Notify
 ) -> tuple[Report, StudyRun | None]:
     """The report on the study of this name, or on the latest one, and the study's run in MLflow.
 
@@ -34,7 +34,7 @@ def collect(
         notify(f"Warning: {subject.unread}")
     run = _run(subject, notify)
     notify(f"Reading the images of {subject.spec.dataset}")
-    images = _images(subject, place, notify)
+    images = _images(subject, access, notify)
     notify("Measuring importances and latencies")
     important, sizes = measure(subject.study, subject.trials), _network_input(subject)
     ablated = ablation.section(subject)
@@ -58,7 +58,7 @@ def collect(
         importance=importance.section(important),
         ablation=ablated,
         frontier=frontier.section(subject, sizes),
-        networks=networks.section(subject, place, notify),
+        networks=networks.section(subject, access, notify),
         data=data_set.section(subject, *images),
         provenance=provenance.section(subject, run, ablated.data.get("n_seeds")),
     )
@@ -83,9 +83,9 @@ def _run(subject: Subject, notify: Notify) -> StudyRun | None:
         return None
 
 
-def _images(subject: Subject, place: DataPlace, notify: Notify) -> tuple[data_set.TrainingSet | None, str]:
+def _images(subject: Subject, access: DataAccess, notify: Notify) -> tuple[data_set.TrainingSet | None, str]:
     try:
-        source = source_of(subject.study, place)
+        source = source_of(subject.study, access)
     except SweeperError as error:
         return None, str(error)
     return data_set.load(subject, source, notify)

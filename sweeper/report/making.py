@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from sweeper.data.source import DataPlace
+from sweeper.data.source import DataAccess
 from sweeper.errors import SweeperError
 from sweeper.process.resources import usable_cores
 from sweeper.report.collect import collect
@@ -17,7 +17,7 @@ Tell = Callable[[str], None]
 
 
 def make(
-    store: Store, study: str | None, output: Path | None, form: str, place: DataPlace, notify: Tell, *, warn: Tell
+    store: Store, study: str | None, output: Path | None, form: str, access: DataAccess, notify: Tell, *, warn: Tell
 ) -> Path:
     """The path of the report on a study (None is the latest) in one of FORMS; `output` None means its usual name.
 
@@ -26,7 +26,7 @@ def make(
     name = find_study(store, study).study_name
     path = output or Path(f"{name}{FORMS[form]}")
     check_place(path, form)
-    found, run = collect(store, name, place, usable_cores(os.environ), notify)
+    found, run = collect(store, name, access, usable_cores(os.environ), notify)
     notify("Drawing the figures")
     write(found, path, form)
     if form == "html":

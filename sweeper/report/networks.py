@@ -6,7 +6,7 @@ from typing import Any
 
 from sweeper.analysis.look import Look
 from sweeper.analysis.side_by_side import look
-from sweeper.data.source import DataPlace
+from sweeper.data.source import DataAccess
 from sweeper.errors import SweeperError
 from sweeper.promotion.outcome import PromotionOutcome
 from sweeper.report.blocks import Block, Figure, Heading, Section, Sentences, Table
@@ -22,7 +22,7 @@ HOW = "Side by side: what the networks get right and wrong, on images that none 
 OF_SEARCH = "They are the best trial's network and the baseline's."
 
 
-def section(subject: Subject, place: DataPlace, notify: Notify) -> Section:
+def section(subject: Subject, access: DataAccess, notify: Notify) -> Section:
     """The looks at the networks; what is left out, and why, stands in it and goes to `notify`."""
     left_out: list[str] = []
 
@@ -33,7 +33,7 @@ def section(subject: Subject, place: DataPlace, notify: Notify) -> Section:
     looks: Sequence[Look] = []
     try:
         looks = look(
-            subject.store, subject.study, subject.outcome, data_place=place, notify=note, progress=notify,
+            subject.store, subject.study, subject.outcome, data_access=access, notify=note, progress=notify,
         )  # fmt: skip
     except SweeperError as error:
         note(str(error))

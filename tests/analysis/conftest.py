@@ -6,7 +6,7 @@ import pytest
 
 from sweeper.analysis import network
 from sweeper.data.known import catalog
-from sweeper.data.source import DataPlace
+from sweeper.data.source import DataAccess
 from sweeper.promotion import recorded
 from sweeper.store.options import StoreOptions
 from sweeper.studies import trial_records
@@ -41,7 +41,7 @@ def promoted(tmp_path_factory):
                 outcome=outcome,
                 dataset=dataset,
                 data_dir=folder / "data",
-                data_place=DataPlace(folder / "data"),
+                data_access=DataAccess(folder / "data"),
             )
 
 

@@ -31,7 +31,7 @@ def fresh(promoted):
 
 
 def asked(promoted, model, *analyses, notify=lambda note: None, **options):
-    request = ExplainRequest(model=model, analyses=analyses, data_place=promoted.data_place, **options)
+    request = ExplainRequest(model=model, analyses=analyses, data_access=promoted.data_access, **options)
     return explain(promoted.store, request, notify)
 
 
@@ -99,7 +99,7 @@ def test_given_images_without_classes_have_what_needs_none(promoted, trial, tmp_
 
 
 def test_given_images_that_the_network_was_trained_on_are_counted(promoted, trial, tmp_path):
-    trained = part_of(promoted.store, find(promoted.store, trial, "MODEL"), "train", data_place=promoted.data_place)
+    trained = part_of(promoted.store, find(promoted.store, trial, "MODEL"), "train", data_access=promoted.data_access)
     folder = folder_of(tmp_path, (), labelled=False)
     for place in range(2):
         Image.fromarray(trained.images[place, 0]).save(folder / f"trained-{place}.png")

@@ -20,7 +20,7 @@ from tests.docs.schemas import mistakes
 
 
 def exported(promoted, found, form, output, **options):
-    return export(promoted.store, found, form, output, **{"data_place": promoted.data_place, **options})
+    return export(promoted.store, found, form, output, **{"data_access": promoted.data_access, **options})
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_onnxruntime_runs_the_file_by_the_script_of_the_documentation_without_to
 
 def test_range_of_values_that_only_the_images_tell_is_told(promoted, refit):
     old = replace(refit, preprocessing_from="study")
-    pool = images.pool_of(promoted.store, refit, promoted.data_place, print)
+    pool = images.pool_of(promoted.store, refit, promoted.data_access, print)
     deep = replace(pool, training_set=replace(pool.training_set, value_range=images.ValueRange(10, 4000)))
     assert module._preprocessing(old, deep)["value_range"] == {"low": 10, "high": 4000}
     assert module._preprocessing(old, None) is None

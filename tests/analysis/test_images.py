@@ -13,12 +13,12 @@ from tests.data.pictures import deep_png, picture, write_folder
 
 @pytest.fixture(scope="module")
 def split(promoted):
-    source = data_source.source_of(promoted.study, promoted.data_place)
+    source = data_source.source_of(promoted.study, promoted.data_access)
     return study_data.load(promoted.study, source, lambda event: None)
 
 
 def part_of(promoted, found, part=None):
-    return images.part_of(promoted.store, found, part, data_place=promoted.data_place)
+    return images.part_of(promoted.store, found, part, data_access=promoted.data_access)
 
 
 def test_network_of_a_promoted_study_is_looked_at_on_the_confirm_part(promoted, trial, split):
@@ -35,7 +35,7 @@ def test_before_a_promotion_confirm_images_are_looked_at_only_when_named_and_wit
 ):
     monkeypatch.setattr(images.recorded, "find", lambda store, study: None)
     notes = []
-    looked = {"data_place": promoted.data_place, "notify": notes.append}
+    looked = {"data_access": promoted.data_access, "notify": notes.append}
     assert images.part_of(promoted.store, trial, None, **looked).part == "validation"
     assert notes == []
     assert images.part_of(promoted.store, trial, "confirm", **looked).part == "confirm"
@@ -121,7 +121,7 @@ def test_network_without_a_study_needs_given_images(promoted, trial):
 def test_fold_is_looked_at_on_its_own_validation_part(promoted, folded):
     number = trial_records.best(trial_records.records(folded), "accuracy").number
     first = network.find(promoted.store, f"folded:{number}", "MODEL")
-    source = data_source.source_of(folded, promoted.data_place)
+    source = data_source.source_of(folded, promoted.data_access)
     for fold in range(3):
         training_set, parts = study_data.load(folded, source, lambda event: None, fold=fold)
         found = part_of(promoted, network.TrainedNetwork(**{**vars(first), "fold": fold}))
@@ -130,7 +130,7 @@ def test_fold_is_looked_at_on_its_own_validation_part(promoted, folded):
 
 
 def from_paths(promoted, found, *paths, **options):
-    return images.from_paths(paths, found, store=promoted.store, data_place=promoted.data_place, **options)
+    return images.from_paths(paths, found, store=promoted.store, data_access=promoted.data_access, **options)
 
 
 def test_given_files_are_read_in_the_networks_channels_without_labels(promoted, trial, tmp_path):

@@ -56,7 +56,7 @@ def test_kept_trial_is_found_by_study_and_number_and_gives_the_scores_that_its_r
     assert (found.name, found.trial, found.trained_on) == (f"trial {number} of seen", number, "train")
     record = trial_records.records(promoted.study)[number]
     assert (found.run_id, found.seed, found.configuration) == (record.run_id, record.seed, record.configuration)
-    source = data_source.source_of(promoted.study, promoted.data_place)
+    source = data_source.source_of(promoted.study, promoted.data_access)
     training_set, split = study_data.load(promoted.study, source, lambda event: None)
     images, labels = training_set.images[split.validation], training_set.labels[split.validation]
     logits = logits_of(found.network, images, torch.device("cpu"))
@@ -68,7 +68,7 @@ def test_networks_of_a_study_with_a_test_flip_give_its_scores_by_image_and_mirro
     promoted.workplace.search("flipped", *options)
     outcome = promoted.workplace.promoted("flipped", "--top", 1, "--seeds", 1)
     study = find_study(promoted.store, "flipped")
-    source = data_source.source_of(study, promoted.data_place)
+    source = data_source.source_of(study, promoted.data_access)
     training_set, split = study_data.load(study, source, lambda event: None)
     trial = find(promoted, "flipped:0")
     [record] = trial_records.records(study)

@@ -34,7 +34,7 @@ def expected(found, pixels):
 
 
 def test_training_images_written_to_files_are_predicted_as_the_network_predicts_them(promoted, champion, tmp_path):
-    source = data_source.source_of(promoted.study, promoted.data_place)
+    source = data_source.source_of(promoted.study, promoted.data_access)
     training_set, _ = study_data.load(promoted.study, source, lambda event: None)
     files = [tmp_path / f"{place}.png" for place in range(9)]
     for place, file in enumerate(files):

@@ -17,13 +17,13 @@ NAMES = ["curves", "confusions", "classes", "mistakes_1", "mistakes_2", "reliabi
 
 @pytest.fixture(scope="module")
 def looks(promoted):
-    return side_by_side.look(promoted.store, promoted.study, promoted.outcome, data_place=promoted.data_place)
+    return side_by_side.look(promoted.store, promoted.study, promoted.outcome, data_access=promoted.data_access)
 
 
 @pytest.fixture(scope="module")
 def subjects(promoted):
     networks = images.fresh_networks(promoted.store, promoted.study, promoted.outcome)
-    found = images.part_of(promoted.store, networks["champion"], None, data_place=promoted.data_place)
+    found = images.part_of(promoted.store, networks["champion"], None, data_access=promoted.data_access)
     return subject.subjects_of(networks, found)
 
 
@@ -45,7 +45,9 @@ def test_looks_are_plain_data_and_can_be_drawn_light_and_dark(looks):
 
 def test_study_without_a_promotion_is_looked_at_on_validation_images(promoted):
     notes = []
-    found = side_by_side.look(promoted.store, promoted.study, None, data_place=promoted.data_place, notify=notes.append)
+    found = side_by_side.look(
+        promoted.store, promoted.study, None, data_access=promoted.data_access, notify=notes.append
+    )
     assert found[1].name == "confusions"
     assert "validation images" in found[1].images_used
 
@@ -66,7 +68,7 @@ def test_confusions_of_the_test_come_from_the_ledger_and_nothing_is_tested(promo
         text = "\n".join(["image,label,champion_prediction,champion_probability", *rows])
         patch.setattr(Ledger, "evaluations", lambda self: [evaluation, by_name])
         patch.setattr(Ledger, "table", lambda self, found, name: text)
-        found = side_by_side.look(promoted.store, promoted.study, promoted.outcome, data_place=promoted.data_place)
+        found = side_by_side.look(promoted.store, promoted.study, promoted.outcome, data_access=promoted.data_access)
     (look,) = [one for one in found if one.name == "test_confusions"]
     matrix = np.array(look.data["networks"][0]["matrix"])
     assert matrix[:, 0].tolist() == [1] * len(classes)

@@ -177,7 +177,7 @@ def test_store_data_and_engine_come_from_the_environment_as_for_a_command(tmp_pa
     monkeypatch.setenv("SWEEPER_DATA_DIR", str(tmp_path / "data"))
     assert arguments.store_of({}).root == tmp_path / "there"
     assert arguments.store_of({"store": tmp_path / "here"}).root == tmp_path / "here"
-    assert arguments.data_place_of({}).data_dir == tmp_path / "data"
+    assert arguments.data_access_of({}).data_dir == tmp_path / "data"
     assert arguments.device_of({}).engine == "local"
     monkeypatch.setenv("SWEEPER_ENGINE", "inline")
     assert arguments.device_of({}).engine == "inline"

@@ -4,7 +4,7 @@ from click.testing import CliRunner
 
 from sweeper.cli import main
 from sweeper.cli.values import Duration, Jobs, Names, Pixels, Size
-from sweeper.data.source import DataPlace, DataSource
+from sweeper.data.source import DataAccess, DataSource
 from sweeper.engine.options import DeviceOptions
 from sweeper.images.options import DataOptions
 from sweeper.images.value_range import ValueRange
@@ -139,7 +139,7 @@ def test_a_promotion_without_options_has_the_defaults_of_a_python_caller(monkeyp
     request = request_of(monkeypatch, "sweeper.promotion.run.run", "promote", "mine")
     assert request.options == PromotionOptions()
     assert request.device == DeviceOptions()
-    assert (request.study, request.data_place) == ("mine", DataPlace())
+    assert (request.study, request.data_access) == ("mine", DataAccess())
 
 
 def test_a_range_of_values_reaches_its_place(monkeypatch, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sweeper.cli.promotion_outcome import next_commands
-from sweeper.data.source import DataPlace
+from sweeper.data.source import DataAccess
 from sweeper.engine.options import DeviceOptions
 from sweeper.promotion.options import PromotionOptions
 from sweeper.promotion.request import PromotionRequest
@@ -23,7 +23,7 @@ def following(tmp_path):
     def following(*typed, **changes):
         command = ["sweeper", "promote", "s", *typed]
         request = PromotionRequest(
-            study="s", options=PromotionOptions(), device=DeviceOptions(), data_place=DataPlace(), store=store,
+            study="s", options=PromotionOptions(), device=DeviceOptions(), data_access=DataAccess(), store=store,
             command=command,
         )  # fmt: skip
         entrants = [entrant(3, test=None), entrant(0, alias="challenger", finalist={"is_baseline": True}, test=None)]

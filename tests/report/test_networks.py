@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sweeper.analysis.look import Look
-from sweeper.data.source import DataPlace
+from sweeper.data.source import DataAccess
 from sweeper.errors import SweeperError
 from sweeper.evaluation.statistics import Estimate
 from sweeper.report import networks
@@ -31,7 +31,7 @@ def section(monkeypatch):
 
         monkeypatch.setattr(networks, "look", look)
         said = []
-        return networks.section(replace(subject(([0.5],)), outcome=outcome), DataPlace(), said.append), said
+        return networks.section(replace(subject(([0.5],)), outcome=outcome), DataAccess(), said.append), said
 
     return made
 
