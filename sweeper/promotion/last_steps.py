@@ -4,6 +4,7 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import optuna
 
@@ -14,12 +15,14 @@ from sweeper.promotion import head_start, recorded, test_evaluation
 from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.jobs import PromotionJobs
 from sweeper.promotion.outcome import PromotionOutcome
+from sweeper.promotion.owned import owned
 from sweeper.promotion.request import PromotionRequest
 from sweeper.runs.batch import Training
 from sweeper.runs.stop import StopRequest
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 from sweeper.studies.attributes import id_of
+from sweeper.studies.ownership import owner_of
 from sweeper.tracking import descriptions, promotions
 from sweeper.tracking.ledger import Ledger
 from sweeper.tracking.promotions import RecordedPromotion
@@ -127,15 +130,58 @@ def complete(
 ) -> None:
     """Completes a recorded promotion that was interrupted before its last steps; `outcome` includes its test, if any.
 
-    Only for a promotion that no process works on. Raises SweeperError if MLflow fails.
+    Only for the owner of the study. Raises SweeperError if MLflow fails.
     """
-    if promotion.is_finished:
+    if not _is_incomplete(store, promotion, outcome):
         return
-    if not promotion.is_printed:  # printed only: by an older sweeper, which wrote this last, so nothing is missing
+    if _lacks_result(store, promotion, outcome):
         promotions.record(store, promotion.run_id, promotions.PRINTED, outcome.summary())
         _announce_in_mlflow(store, promotion.run_id, outcome, Registry(store), listener)
         head_start.discard(store, study.study_name, id_of(study))
     promotions.end(store, promotion.run_id)
+
+
+def complete_abandoned(
+    request: PromotionRequest,
+    study: optuna.Study,
+    promotion: RecordedPromotion,
+    outcome: PromotionOutcome,
+    listener: Listener,
+    stop: StopRequest,
+) -> None:
+    """As `complete`, for a promotion that is only shown: not if a process works on the study; notes what fails."""
+    store = request.store
+    if not _is_incomplete(store, promotion, outcome) or owner_of(store, study) is not None:
+        return
+    try:
+        with owned(store, study, "promotion", listener, stop) as study:
+            if now := recorded.find(store, study):  # another command may have been faster
+                complete(store, study, now, recorded.outcome_of(store, study, now), listener)
+    except SweeperError as error:
+        listener(Note(f"The promotion's last steps are left to a later command: {error}"))
+
+
+def _is_incomplete(store: Store, promotion: RecordedPromotion, outcome: PromotionOutcome) -> bool:
+    """Whether the last command on the promotion has ended before its last steps. Raises SweeperError if MLflow fails.
+
+    A run that was ended and has the result is of a later command, which was interrupted: a test, or a promotion anew.
+    """
+    if promotion.status == "FINISHED":
+        return False
+    return promotion.status == "RUNNING" or _lacks_result(store, promotion, outcome)
+
+
+def _lacks_result(store: Store, promotion: RecordedPromotion, outcome: PromotionOutcome) -> bool:
+    """Whether the promotion's run has no printed result of this outcome, or none with its tests."""
+    if promotion.is_printed:  # printed only: by an older sweeper, which wrote this last, so nothing is missing
+        return False
+    printed = promotions.printed(store, promotion.run_id)
+    return printed is None or _result_of(printed) != _result_of(json.loads(json.dumps(outcome.summary())))
+
+
+def _result_of(summary: Mapping[str, Any]) -> tuple[Any, Any]:
+    """What tells a promotion's result from another's: when it was found, and what the tests have measured."""
+    return summary.get("time"), {one["network"]: one["test"] for one in summary.get("finalists", ())}
 
 
 def _announce_in_mlflow(

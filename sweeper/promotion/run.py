@@ -22,7 +22,7 @@ from sweeper.promotion import head_start, incumbent, recorded, study_data, test_
 from sweeper.promotion.comparisons import compare_configurations, shrinkage
 from sweeper.promotion.finalists import Finalist
 from sweeper.promotion.jobs import PromotionJobs
-from sweeper.promotion.last_steps import LastSteps, complete, show_tested
+from sweeper.promotion.last_steps import LastSteps, complete, complete_abandoned, show_tested
 from sweeper.promotion.outcome import Entrant, PromotionOutcome
 from sweeper.promotion.owned import owned, tracked
 from sweeper.promotion.registration import Measured, register
@@ -34,7 +34,6 @@ from sweeper.store.arguments import store_arguments
 from sweeper.studies import data_source, lost_runs, trial_records
 from sweeper.studies.attributes import id_of, spec_of
 from sweeper.studies.findings import old_scores, scores_of
-from sweeper.studies.ownership import owner_of
 from sweeper.studies.queries import find_study
 from sweeper.tracking.ledger import Ledger
 from sweeper.tracking.registry import Registry
@@ -57,8 +56,7 @@ def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> Pro
         listener(Note(f"Warning: {difference}"))
     if not (options.test or options.replace or options.again) and (promotion := recorded.find(store, study)):
         shown = recorded.outcome_of(store, study, promotion)
-        if not promotion.is_finished and owner_of(store, study) is None:
-            complete(store, study, promotion, shown, listener)
+        complete_abandoned(request, study, promotion, shown, listener, stop)
         recorded.announce(request, study, shown, listener)
         return shown
     with owned(store, study, "promotion", listener, stop) as study:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,14 +28,14 @@ ABLATION = "ablation.json"
 class RecordedPromotion:
     """A promotion's run and what was found. An older sweeper has recorded only what it printed, tests included.
 
-    The run `is_finished` unless the last command on the promotion was interrupted or has failed.
+    `status` is MLflow's of the run, which an interrupted or failed command on the promotion leaves unfinished.
     """
 
     run_id: str
     text: str
     tags: Mapping[str, str]
     is_printed: bool
-    is_finished: bool
+    status: str
 
     def content(self) -> dict[str, Any]:
         """What was found, as plain data. Raises ValueError if it cannot be read."""
@@ -48,8 +49,21 @@ def find(store: Store, dataset: str, data_sha256: str, study_id: str) -> Recorde
     Raises SweeperError if MLflow cannot be used.
     """
     for run, name, text in _texts(store, dataset, data_sha256, study_id, "promotion", (FOUND, PRINTED)):
-        is_finished = run.info.status == "FINISHED"
-        return RecordedPromotion(run.info.run_id, text, run.data.tags, name == PRINTED, is_finished)
+        return RecordedPromotion(run.info.run_id, text, run.data.tags, name == PRINTED, run.info.status)
+    return None
+
+
+def printed(store: Store, run_id: str) -> dict[str, Any] | None:
+    """What a promotion's command has recorded as its last step; None if that cannot be read, or is not there.
+
+    Raises SweeperError if MLflow cannot be used.
+    """
+    client = connect(store)
+    with reaching(store.tracking_uri), suppress(ValueError):
+        if PRINTED in {file.path for file in client.list_artifacts(run_id)}:
+            text = Path(client.download_artifacts(run_id, PRINTED)).read_text(encoding="utf-8")
+            found: dict[str, Any] = from_text(dict[str, Any], text, "promotion")
+            return found
     return None
 
 

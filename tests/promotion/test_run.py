@@ -16,11 +16,13 @@ from sweeper.data.test_set import load_test_set
 from sweeper.engine.job import train_trial
 from sweeper.errors import SweeperError
 from sweeper.images.image_set import PixelFormat
-from sweeper.promotion import run
+from sweeper.promotion import last_steps, run
 from sweeper.runs.stop import StopRequest
 from sweeper.store.layout import Store
 from sweeper.store.options import StoreOptions
-from sweeper.tracking import descriptions, ledger_file, mlflow_model
+from sweeper.studies.ownership import claimed
+from sweeper.studies.queries import find_study
+from sweeper.tracking import descriptions, ledger_file, mlflow_model, promotions
 from sweeper.tracking.ledger import Ledger
 from sweeper.tracking.registry import Registry
 from sweeper.training.epoch_metrics import Diverged
@@ -91,8 +93,8 @@ def test_the_metric_of_the_search_decides_everything_in_the_promotion(workplace,
     result = workplace.promote(study, "--top", 1, "--seeds", 2, "--test")
     shown, outcome = result.stdout, workplace.promoted(study, "--top", 1, "--seeds", 2)
     # Two seeds for the order, two for the estimate, and a refit.
-    assert f"refitted on all the study's images: {5 * len(outcome['finalists'])} trainings, " in result.stderr
-    assert " trainings, less than a minute with 1 worker\n" in result.stderr
+    assert f"refitted on all images of the study. {5 * len(outcome['finalists'])} trainings, " in result.stderr
+    assert " trainings, which take less than a minute with 1 worker.\n" in result.stderr
     assert outcome["metric"] == metric
     means = [finalist["validation"]["mean"] for finalist in outcome["finalists"]]
     assert means == sorted(means, reverse=metric != "loss")
@@ -379,11 +381,11 @@ def test_killed_at_every_step_the_repeated_command_does_nothing_twice(workplace)
     assert outcome["comparisons"] == expected["comparisons"]
     client = client_of(workplace)
     experiment = client.get_experiment_by_name("tiny").experiment_id
-    promotions = client.search_runs(
+    of_promotions = client.search_runs(
         [experiment], "tags.`sweeper.study` = 'killed' AND tags.`sweeper.kind` = 'promotion'"
     )
-    assert [run.info.status for run in promotions] == ["FINISHED"]
-    children = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{promotions[0].info.run_id}'")
+    assert [run.info.status for run in of_promotions] == ["FINISHED"]
+    children = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{of_promotions[0].info.run_id}'")
     assert len(children) == 6
     for child in children:
         steps = [metric.step for metric in client.get_metric_history(child.info.run_id, "train_loss")]
@@ -420,6 +422,76 @@ def test_next_promote_records_in_mlflow_the_test_of_a_killed_one(workplace, show
     assert json.loads(Path(printed).read_text())["test_looks"] == 1
 
 
+@pytest.fixture
+def tested_by_a_killed_command(workplace):
+    """The study of a promotion that was killed after the ledger had its test, and before MLflow had anything of it."""
+    study = "left"
+    workplace.search(study, "--trials", 2, "--subset", 120)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run._Promotion, "end", leave_what_was_not_written)
+        kill_once(patch, Ledger, "complete", after=True)
+        with pytest.raises(Killed):
+            workplace.promote(study, "--top", 1, "--seeds", 1, "--test")
+    return study
+
+
+def promotion_of(workplace, study):
+    """The run of the study's promotion."""
+    client = client_of(workplace)
+    query = f"tags.`sweeper.study` = '{study}' AND tags.`sweeper.kind` = 'promotion'"
+    [found] = client.search_runs([client.get_experiment_by_name("tiny").experiment_id], query)
+    return found
+
+
+def test_promotion_that_another_stores_process_works_on_is_only_shown(workplace, tested_by_a_killed_command):
+    study = tested_by_a_killed_command
+    other = StoreOptions(workplace.folder / "other", f"sqlite:///{workplace.store}/optuna.db").resolve({})
+    with claimed(other, find_study(other, study)):
+        assert workplace.promoted(study)["test_looks"] == 1
+        assert promotion_of(workplace, study).info.status == "RUNNING"
+    workplace.promote(study)
+    assert promotion_of(workplace, study).info.status == "FINISHED"
+
+
+def test_last_steps_of_a_killed_promotion_are_taken_by_the_owner_of_the_study_alone(
+    workplace, tested_by_a_killed_command, monkeypatch
+):
+    study, store, seen = tested_by_a_killed_command, StoreOptions(workplace.store).resolve({}), []
+    end = promotions.end
+
+    def watched(*arguments):
+        seen.append(store.work_on(study))
+        end(*arguments)
+
+    with monkeypatch.context() as patch, store.owning(study):
+        patch.setattr(last_steps, "owner_of", lambda store, study: None)  # the other process has only just begun
+        shown = workplace.promote(study)
+    assert "The promotion's last steps are left to a later command: left is being run by process " in shown.stderr
+    assert promotion_of(workplace, study).info.status == "RUNNING"
+    monkeypatch.setattr(promotions, "end", watched)
+    assert workplace.promote(study).stdout == shown.stdout
+    assert seen == ["promotion"]
+
+
+@pytest.mark.parametrize("shown_by", [(), ("--replace",)])
+def test_stopped_promotion_anew_stays_interrupted_beside_the_earlier_one_and_goes_on(workplace, monkeypatch, shown_by):
+    study = "anew" + "-replaced" * len(shown_by)
+    workplace.search(study, "--trials", 2, "--subset", 120)
+    workplace.promote(study, "--top", 1, "--seeds", 1)
+    stop_after_an_epoch(workplace, monkeypatch, study, "--again", "--top", 1, "--seeds", 2)
+    [folder] = (workplace.store / "promotions").glob(f"{study}-*")
+    begun = folder / "head-start" / "kind" / "trial-1-seed-5-0123456789ab"
+    begun.mkdir(parents=True)
+    shown = workplace.promoted(study, *shown_by)
+    assert shown["options"]["seeds"] == 1
+    stopped = promotion_of(workplace, study)
+    assert (stopped.info.status, stopped.data.tags["sweeper.state"]) == ("KILLED", "interrupted")
+    assert stopped.data.tags["sweeper.seeds"] == "2"
+    assert begun.exists()
+    assert "resumes after epoch 1" in workplace.promote(study, "--again", "--top", 1, "--seeds", 2).stderr
+    assert promotion_of(workplace, study).info.status == "FINISHED"
+
+
 def test_test_begun_for_other_networks_is_refused_before_anything_is_trained(workplace):
     arguments = ("--top", 1, "--seeds", 1, "--test")
     workplace.search("begun", "--trials", 2)
@@ -438,8 +510,8 @@ def test_test_begun_for_other_networks_is_refused_before_anything_is_trained(wor
     assert evaluation["complete"]
 
 
-def test_stop_saves_what_is_done_and_names_the_command_that_goes_on(workplace, monkeypatch):
-    workplace.search("stopped", "--trials", 2)
+def stop_after_an_epoch(workplace, monkeypatch, *arguments):
+    """The result of a promotion that gets a signal in its first epoch."""
     stops = []
 
     class Stopping(StopRequest):
@@ -447,7 +519,6 @@ def test_stop_saves_what_is_done_and_names_the_command_that_goes_on(workplace, m
             super().__init__()
             stops.append(self)
 
-    monkeypatch.setattr("sweeper.runs.stop.StopRequest", Stopping)
     original = InlinePool.wait
 
     def wait(self, seconds):
@@ -455,14 +526,20 @@ def test_stop_saves_what_is_done_and_names_the_command_that_goes_on(workplace, m
         return original(self, seconds)
 
     with monkeypatch.context() as patch:
+        patch.setattr("sweeper.runs.stop.StopRequest", Stopping)
         patch.setattr(InlinePool, "wait", wait)
-        stopped = workplace.promote("stopped", "--top", 1, "--seeds", 1, code=130)
+        return workplace.promote(*arguments, code=130)
+
+
+def test_stop_saves_what_is_done_and_names_the_command_that_goes_on(workplace, monkeypatch):
+    workplace.search("stopped", "--trials", 2)
+    stopped = stop_after_an_epoch(workplace, monkeypatch, "stopped", "--top", 1, "--seeds", 1)
     assert "To resume: sweeper" in stopped.stderr
     assert stopped.stdout == ""
     assert versions_of(workplace, "stopped") == {}
     gone_on = workplace.promote("stopped", "--top", 1, "--seeds", 1)
     assert "resumes after epoch 1" in gone_on.stderr
-    assert ": 6 trainings, less than a minute with 1 worker\n" in gone_on.stderr
+    assert " 6 trainings, which take less than a minute with 1 worker.\n" in gone_on.stderr
     assert len(versions_of(workplace, "stopped")) == 2
 
 
