@@ -1,11 +1,11 @@
-"""A look at each class: accuracy and F1 of one network, or of two with their differences."""
+"""A view of each class: accuracy and F1 of one network, or of two with their differences."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sweeper.analysis.look import Look
 from sweeper.analysis.subject import Subject
+from sweeper.analysis.view import View
 from sweeper.evaluation import bootstrap
 from sweeper.evaluation.amounts import amount, signed_with_interval, with_interval
 from sweeper.evaluation.metrics import macro_f1
@@ -16,7 +16,7 @@ from sweeper.plots import Plot
 MOST_CLASSES = 15
 
 
-def classwise(subjects: Sequence[Subject]) -> Look:
+def classwise(subjects: Sequence[Subject]) -> View:
     """Accuracy and F1 of each class of the first network and, if there are more, of the last one beside it."""
     subjects = [subjects[0], subjects[-1]] if len(subjects) > 1 else list(subjects)
     images, n_classes = subjects[0].images, len(subjects[0].images.classes)
@@ -52,7 +52,7 @@ def classwise(subjects: Sequence[Subject]) -> Look:
         columns += ["difference of accuracy (points)", "difference of F1 (points)"]
         for row, found in zip(rows, differences, strict=True):
             row += [_points(found.accuracy, found.low, found.high), _points(found.f1, found.f1_low, found.f1_high)]
-    return Look(
+    return View(
         name="classes",
         title="Accuracy and F1 by class",
         how_to_read="The accuracy of a class is the share of its images that are right (its recall), the line its 95 % "

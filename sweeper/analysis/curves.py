@@ -1,11 +1,11 @@
-"""A look at the trainings of networks: their learning curves, with the best epoch of each named."""
+"""A view of the trainings of networks: their learning curves, with the best epoch of each named."""
 
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sweeper.analysis.look import Look
 from sweeper.analysis.network import TrainedNetwork
+from sweeper.analysis.view import View
 from sweeper.errors import UsageError
 from sweeper.evaluation.amounts import amount
 from sweeper.plots import Plot
@@ -15,7 +15,7 @@ from sweeper.tracking.learning_curves import curves_of
 
 def learning_curves(
     store: Store, networks: Mapping[str, TrainedNetwork], notify: Callable[[str], None] = lambda note: None
-) -> Look | None:
+) -> View | None:
     """The learning curves of the networks' own trainings; None if MLflow has the epochs of none.
 
     `notify` gets a line for a network without epochs. Raises SweeperError if MLflow cannot be used.
@@ -42,7 +42,7 @@ def learning_curves(
             sentences.append(f"{name} was trained without a validation part, so no epoch is its best.")
     if not found:
         return None
-    return Look(
+    return View(
         name="curves",
         title="Learning curves",
         how_to_read="Loss and accuracy by epoch on the images that a network learned from (training) and on others "

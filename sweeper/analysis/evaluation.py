@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sweeper.analysis import evaluation_data, network, seen
 from sweeper.analysis.evaluation_data import EvaluationData
-from sweeper.analysis.evaluation_outcome import Evaluation, TestLook, UnseenImages
+from sweeper.analysis.evaluation_outcome import Evaluation, TestEvaluationCount, UnseenImages
 from sweeper.analysis.images import study_of
 from sweeper.analysis.network import TrainedNetwork
 from sweeper.data import lookup
@@ -93,7 +93,7 @@ def run(request: EvaluationRequest, listener: Listener, stop: StopRequest) -> Ev
     matrix = metrics.confusion_matrix(data.labels, predicted, n_classes)
     look = None
     if entry is not None:
-        look = TestLook(*count(ledger.evaluations(), entry.study_id, entry.test_sha256), time=entry.time)
+        look = TestEvaluationCount(*count(ledger.evaluations(), entry.study_id, entry.test_sha256), time=entry.time)
     outcome = Evaluation(
         model=found.name,
         model_run_id=str(found.run_id),

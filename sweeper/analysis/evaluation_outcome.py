@@ -11,8 +11,8 @@ from sweeper.studies.findings import beats, in_words
 
 
 @dataclass(frozen=True)
-class TestLook:
-    """A look at a test part: how many there are now on these data by the study and in the store, and when it began."""
+class TestEvaluationCount:
+    """How many test evaluations of these data there are now, by the study and in the store, and when this one began."""
 
     by_study: int
     in_store: int
@@ -52,7 +52,7 @@ class Evaluation:
     n_copies: int | None
     why_unknown: str
     unseen: UnseenImages | None
-    look: TestLook | None
+    look: TestEvaluationCount | None
     test_sha256: str | None
     run_id: str = ""
 

@@ -1,4 +1,4 @@
-"""What one network, or two side by side, see and confuse: the looks of `sweeper explain`."""
+"""What one network, or two side by side, see and confuse: the views of `sweeper explain`."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,11 +11,11 @@ from sweeper.analysis import inside, predicted
 from sweeper.analysis.classes import classwise
 from sweeper.analysis.curves import learning_curves
 from sweeper.analysis.images import LabelledImages, from_paths, part_of
-from sweeper.analysis.look import Look
 from sweeper.analysis.network import TrainedNetwork, find
 from sweeper.analysis.seen import trained_on
 from sweeper.analysis.subject import Subject
 from sweeper.analysis.test_copies import n_test_images
+from sweeper.analysis.view import View
 from sweeper.data.source import USUAL_ACCESS, DataAccess
 from sweeper.errors import SweeperError, UsageError, joined
 from sweeper.quantities import counted
@@ -55,11 +55,11 @@ class ExplainRequest:
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """The looks at a network, on the images that `images_used` describes."""
+    """The views of a network, on the images that `images_used` describes."""
 
     network: TrainedNetwork
     images_used: str
-    looks: Sequence[Look]
+    views: Sequence[View]
 
 
 def explain(
@@ -84,29 +84,29 @@ def explain(
         _check_comparable(*networks)
     images = _images(store, request, networks, notify)
     subjects = [Subject(network.name, network, images) for network in networks]
-    looks = []
+    views = []
     for analysis in request.analyses or ANALYSES:
         try:
-            looks += _looks(store, request, analysis, subjects, notify, progress)
+            views += _views(store, request, analysis, subjects, notify, progress)
         except _Impossible as error:
             if request.analyses:
                 raise
             notify(f"No {analysis}: {error}")
-    return Explanation(networks[0], images.described, looks)
+    return Explanation(networks[0], images.described, views)
 
 
 class _Impossible(SweeperError):
     """An analysis that these networks or images do not allow."""
 
 
-def _looks(
+def _views(
     store: Store,
     request: ExplainRequest,
     analysis: str,
     subjects: Sequence[Subject],
     notify: Notify,
     progress: Notify,
-) -> list[Look]:
+) -> list[View]:
     images, n, seed = subjects[0].images, request.n, request.seed
     if images.labels is None and analysis in NEED_LABELS:
         remedy = images.why_unlabelled or "put the files into folders named after the classes"
@@ -130,8 +130,8 @@ def _looks(
             found = []
             for name, subject in _named("probabilities", subjects):
                 curves = learning_curves(store, {subject.name: subject.network})
-                look = predicted.probabilities(subject, chosen, name)
-                found.append(replace(look, sentences=curves.sentences if curves else ()))
+                view = predicted.probabilities(subject, chosen, name)
+                found.append(replace(view, sentences=curves.sentences if curves else ()))
             return found
         case "reliability":
             return [predicted.reliabilities(subjects)]
@@ -147,7 +147,7 @@ def _looks(
     raise AssertionError(analysis)
 
 
-def _impossible(reason: str) -> list[Look]:
+def _impossible(reason: str) -> list[View]:
     raise _Impossible(reason)
 
 

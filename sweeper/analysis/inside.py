@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from sweeper.analysis.look import Look
 from sweeper.analysis.predicted import image_name
 from sweeper.analysis.subject import Subject
+from sweeper.analysis.view import View
 from sweeper.errors import SweeperError
 from sweeper.evaluation.amounts import amount
 from sweeper.explain import embedding
@@ -26,7 +26,7 @@ MOST_NAMED = 15
 EMBEDDED = 2000
 
 
-def features(subjects: Sequence[Subject], position: int) -> Look | None:
+def features(subjects: Sequence[Subject], position: int) -> View | None:
     """The feature maps of one image in each network; None if no network has a conv or pool layer."""
     images = subjects[0].images
     image = images.images[position]
@@ -49,7 +49,7 @@ def features(subjects: Sequence[Subject], position: int) -> Look | None:
         return None
     name = image_name(subjects[0], position)
     arguments = {"image": thumbnail(image).tolist(), "networks": networks, "title": f"Feature maps of {name}"}
-    return Look(
+    return View(
         name="features",
         title="Feature maps of one image",
         how_to_read="Each square is the output of one filter for the image, as the next layer gets it (in a convnet or "
@@ -98,7 +98,7 @@ def _prediction(subject: Subject, position: int) -> str:
 
 def embeddings(
     subjects: Sequence[Subject], n: int, seed: int, notify: Callable[[str], None] = lambda note: None
-) -> Look:
+) -> View:
     """The images by the last hidden layer of each network, in the plane by t-SNE, coloured by class.
 
     At most `n` images, each class in proportion, drawn with the `seed`. Without labels, the predicted classes stand in.
@@ -128,7 +128,7 @@ def embeddings(
         which = f" The {MOST_NAMED} classes that {subjects[0].name} gets wrong most are named."
     of = "true" if images.labels is not None else "predicted"
     title = f"t-SNE of the last hidden layer, {count}, by {of} class"
-    return Look(
+    return View(
         name="embedding",
         title="t-SNE of the last hidden layer",
         how_to_read="Each dot is an image; images with similar outputs of the last hidden layer lie close together. A "

@@ -1,4 +1,4 @@
-"""Looks as files: a picture of each, and one file with the numbers behind them."""
+"""Views as files: a picture of each, and one file with the numbers behind them."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sweeper.analysis.look import Look
+from sweeper.analysis.view import View
 from sweeper.errors import SweeperError
 from sweeper.store.atomic import check_writable
 
@@ -17,8 +17,8 @@ NUMBERS = "explain.json"
 DOTS = 120
 
 
-def write(looks: Sequence[Look], folder: Path, form: str, about: Mapping[str, Any]) -> list[Path]:
-    """Writes each look's picture as `form` (png or svg), and their numbers with what they are `about`; the paths.
+def write(views: Sequence[View], folder: Path, form: str, about: Mapping[str, Any]) -> list[Path]:
+    """Writes each view's picture as `form` (png or svg), and their numbers with what they are `about`; the paths.
 
     All is drawn before the first file is put into the folder, which is made if needed; files of these names are
     replaced. Raises SweeperError if the folder cannot be written to.
@@ -28,10 +28,10 @@ def write(looks: Sequence[Look], folder: Path, form: str, about: Mapping[str, An
         folder.mkdir(parents=True, exist_ok=True)
         # In the folder itself, which may be a file system of its own.
         with TemporaryDirectory(prefix=".explain-", dir=folder) as draft:
-            for look in looks:
-                if look.plot is not None:
-                    look.plot.draw().savefig(Path(draft, f"{look.name}.{form}"), format=form, dpi=DOTS)
-            numbers = {**about, "looks": [look.as_json() for look in looks]}
+            for view in views:
+                if view.plot is not None:
+                    view.plot.draw().savefig(Path(draft, f"{view.name}.{form}"), format=form, dpi=DOTS)
+            numbers = {**about, "looks": [view.as_json() for view in views]}
             Path(draft, NUMBERS).write_text(json.dumps(numbers, allow_nan=False), encoding="utf-8")
             names = sorted(os.listdir(draft))
             for name in names:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeper.analysis.look import Look
 from sweeper.analysis.subject import Subject
+from sweeper.analysis.view import View
 from sweeper.evaluation.amounts import amount
 from sweeper.evaluation.metrics import confusion_matrix, largest_confusions
 from sweeper.explain.calibration import reliability
@@ -22,7 +22,7 @@ from sweeper.quantities import counted
 MOST_CLASSES = 4
 
 
-def confusions(subjects: Sequence[Subject]) -> Look:
+def confusions(subjects: Sequence[Subject]) -> View:
     """The networks' confusion matrices side by side, with the largest confusions of each in words."""
     images = subjects[0].images
     matrices = {
@@ -33,8 +33,8 @@ def confusions(subjects: Sequence[Subject]) -> Look:
 
 def confusions_of(
     matrices: dict[str, NDArray[np.int64]], classes: Sequence[str], name: str, title: str, images_used: str
-) -> Look:
-    """Confusion matrices by the names of their networks, rows true and columns predicted, as a look."""
+) -> View:
+    """Confusion matrices by the names of their networks, rows true and columns predicted, as a view."""
     sentences = []
     for network, matrix in matrices.items():
         totals = matrix.sum(axis=1)
@@ -46,7 +46,7 @@ def confusions_of(
         )
     networks = [{"name": network, "matrix": matrix.tolist()} for network, matrix in matrices.items()]
     arguments = {"networks": networks, "classes": list(classes), "title": f"{title}: {images_used}"}
-    return Look(
+    return View(
         name=name,
         title=title,
         how_to_read="Each row is a true class, each column a predicted one: the diagonal is right, and a coloured cell "
@@ -58,7 +58,7 @@ def confusions_of(
     )
 
 
-def reliabilities(subjects: Sequence[Subject]) -> Look:
+def reliabilities(subjects: Sequence[Subject]) -> View:
     """The networks' reliability diagrams side by side, with the expected calibration error of each."""
     images = subjects[0].images
     networks: list[dict[str, Any]] = []
@@ -70,7 +70,7 @@ def reliabilities(subjects: Sequence[Subject]) -> Look:
             f"{subject.name}: expected calibration error {_percent(found.error)} on {counted(found.n, 'image')}; mean "
             f"confidence {_percent(found.confidence)}, accuracy {_percent(found.accuracy)}."
         )
-    return Look(
+    return View(
         name="reliability",
         title="Reliability of the probabilities",
         how_to_read="Of the images that a network is 80 % sure of, it should get 80 % right. Dots below the diagonal "
@@ -82,7 +82,7 @@ def reliabilities(subjects: Sequence[Subject]) -> Look:
     )
 
 
-def mistakes(subject: Subject, n: int, name: str = "mistakes") -> Look:
+def mistakes(subject: Subject, n: int, name: str = "mistakes") -> View:
     """The images that the network gets most wrong, with its probabilities."""
     chosen = most_wrong(subject.labels, subject.log_probabilities, n)
     n_wrong, n_images = int((subject.predicted != subject.labels).sum()), len(subject.labels)
@@ -98,7 +98,7 @@ def mistakes(subject: Subject, n: int, name: str = "mistakes") -> Look:
     return _tiles(subject, chosen, name, f"Worst mistakes of {subject.name}", how, [sentence])
 
 
-def probabilities(subject: Subject, chosen: NDArray[np.int64], name: str = "probabilities") -> Look:
+def probabilities(subject: Subject, chosen: NDArray[np.int64], name: str = "probabilities") -> View:
     """The class probabilities of the `chosen` images, the largest marked."""
     how = "The bold class is the predicted one: its bar is blue if that is right or unknown, and orange if it is wrong."
     n_images, which = len(subject.images.images), ""
@@ -110,7 +110,7 @@ def probabilities(subject: Subject, chosen: NDArray[np.int64], name: str = "prob
 
 def _tiles(
     subject: Subject, chosen: NDArray[np.int64], name: str, title: str, how_to_read: str, sentences: Sequence[str]
-) -> Look:
+) -> View:
     images = subject.images
     labels = None if images.labels is None else images.labels[chosen]
     classes, shares = most_probable(subject.log_probabilities[chosen], MOST_CLASSES, labels)
@@ -129,7 +129,7 @@ def _tiles(
         for row, position in zip(rows, chosen, strict=True)
     ]
     shown = Plot("image_probabilities", {"tiles": tiles, "title": f"{title}: {images.described}"}) if tiles else None
-    return Look(
+    return View(
         name=name,
         title=title,
         how_to_read=how_to_read,

@@ -9,10 +9,10 @@ from sweeper.analysis.classes import classwise
 from sweeper.analysis.curves import learning_curves
 from sweeper.analysis.images import fresh_networks, part_of
 from sweeper.analysis.inside import EMBEDDED, embeddings, features
-from sweeper.analysis.look import Look
 from sweeper.analysis.network import TrainedNetwork, find
 from sweeper.analysis.predicted import confusions, confusions_of, mistakes, reliabilities
 from sweeper.analysis.subject import Subject, subjects_of
+from sweeper.analysis.view import View
 from sweeper.data.source import USUAL_ACCESS, DataAccess
 from sweeper.errors import SweeperError
 from sweeper.promotion.outcome import PromotionOutcome
@@ -29,7 +29,7 @@ SEED = 0
 MISTAKES = 9
 
 
-def look(
+def views_of(
     store: Store,
     study: optuna.Study,
     outcome: PromotionOutcome | None,
@@ -37,7 +37,7 @@ def look(
     data_access: DataAccess = USUAL_ACCESS,
     notify: Notify = lambda note: None,
     progress: Notify = lambda note: None,
-) -> list[Look]:
+) -> list[View]:
     """What the study's networks see and confuse, on images that none of them was trained on.
 
     With the `outcome` of a promotion these are fresh-seed networks of champion, challenger and baseline, on the confirm
@@ -58,17 +58,17 @@ def look(
     part = None if outcome is not None else "validation"
     first = next(iter(networks.values()))
     images = part_of(store, first, part, data_access=data_access, notify=progress)
-    return list(_looks(store, study, outcome, subjects_of(networks, images), notify, progress))
+    return list(_views(store, study, outcome, subjects_of(networks, images), notify, progress))
 
 
-def _looks(
+def _views(
     store: Store,
     study: optuna.Study,
     outcome: PromotionOutcome | None,
     subjects: list[Subject],
     notify: Notify,
     progress: Notify,
-) -> Iterator[Look]:
+) -> Iterator[View]:
     # Details are of the champion and the baseline; overviews have room for the challenger too.
     pair = [subjects[0], subjects[-1]] if len(subjects) > 1 else subjects
     if curves := learning_curves(store, {subject.name: subject.network for subject in subjects}, notify):
@@ -114,7 +114,7 @@ def _of_search(store: Store, study: optuna.Study, notify: Notify) -> Mapping[str
 
 def _tested(
     store: Store, study: optuna.Study, outcome: PromotionOutcome, subject: Subject, notify: Notify
-) -> Look | None:
+) -> View | None:
     """The confusions on the test images that the last test of this promotion has recorded; None without one."""
     ledger, ours = Ledger(store), {entrant.network for entrant in outcome.entrants}
     evaluations = [

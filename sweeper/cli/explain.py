@@ -131,17 +131,17 @@ def explain(
         "run_id": found.network.run_id,
         "images": found.images_used,
     }
-    files = write(found.looks, folder, form, about)
+    files = write(found.views, folder, form, about)
     if found.network.run_id is not None:
         log_files(where, found.network.run_id, files, "explain", "MODEL")
     if as_json:
-        looks = [look.as_json() for look in found.looks]
-        click.echo(json.dumps({**about, "files": [str(file) for file in files], "looks": looks}))
+        views = [view.as_json() for view in found.views]
+        click.echo(json.dumps({**about, "files": [str(file) for file in files], "looks": views}))
         return
     click.echo(f"{plain(found.network.name)}: {found.images_used}")
-    for look in found.looks:
-        click.echo(f"\n{plain(look.title)}" + f" ({plain(look.images_used)})" * (look.images_used != found.images_used))
-        for sentence in look.sentences:
+    for view in found.views:
+        click.echo(f"\n{plain(view.title)}" + f" ({plain(view.images_used)})" * (view.images_used != found.images_used))
+        for sentence in view.sentences:
             click.echo(f"  {plain(sentence)}")
     click.echo("")
     for file in files:

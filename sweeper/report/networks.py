@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from sweeper.analysis.look import Look
-from sweeper.analysis.side_by_side import look
+from sweeper.analysis.side_by_side import views_of
+from sweeper.analysis.view import View
 from sweeper.data.source import DataAccess
 from sweeper.errors import SweeperError
 from sweeper.promotion.outcome import PromotionOutcome
@@ -23,33 +23,33 @@ OF_SEARCH = "They are the best trial's network and the baseline's."
 
 
 def section(subject: Subject, access: DataAccess, notify: Notify) -> Section:
-    """The looks at the networks; what is left out, and why, stands in it and goes to `notify`."""
+    """The views of the networks; what is left out, and why, stands in it and goes to `notify`."""
     left_out: list[str] = []
 
     def note(text: str) -> None:
         left_out.append(text)
         notify(text)
 
-    looks: Sequence[Look] = []
+    views: Sequence[View] = []
     try:
-        looks = look(
+        views = views_of(
             subject.store, subject.study, subject.outcome, data_access=access, notify=note, progress=notify,
         )  # fmt: skip
     except SweeperError as error:
         note(str(error))
-    blocks: list[Block] = [block for one in looks for block in _blocks(one)]
-    if not looks and not left_out:
+    blocks: list[Block] = [block for one in views for block in _blocks(one)]
+    if not views and not left_out:
         blocks.append(Sentences(["There is no network to look at: no trial of this study has kept its weights."]))
     if left_out:
         blocks.append(Sentences(left_out))
     how = HOW + (OF_SEARCH if subject.outcome is None else _of_promotion(subject.outcome))
     return Section(
-        TITLE, how if looks else HOW, blocks, {"looks": [one.as_json() for one in looks], "left_out": left_out}
+        TITLE, how if views else HOW, blocks, {"looks": [one.as_json() for one in views], "left_out": left_out}
     )
 
 
 def _of_promotion(outcome: PromotionOutcome) -> str:
-    """Which networks the looks after a promotion are at, and why section 1 has other numbers."""
+    """Which networks the views after a promotion are of, and why section 1 has other numbers."""
     n_seeds = outcome.entrants[0].validation["n_seeds"]
     first = "the only one" if n_seeds == 1 else "the first"
     numbers = "score over all seeds of the estimate" if is_confirmed(outcome.entrants[0]) else "score of the order"
@@ -62,7 +62,7 @@ def _of_promotion(outcome: PromotionOutcome) -> str:
     )
 
 
-def _blocks(one: Look) -> list[Block]:
+def _blocks(one: View) -> list[Block]:
     blocks: list[Block] = [Heading(one.title, f"{one.how_to_read} Images: {one.images_used}.")]
     if one.sentences:
         blocks.append(Sentences(one.sentences))

@@ -46,13 +46,13 @@ def folder_of(tmp_path, classes, labelled):
 
 def test_all_analyses_of_two_networks_are_on_the_same_unseen_images(promoted, fresh):
     found = asked(promoted, fresh[0], against=fresh[1])
-    assert [look.name for look in found.looks] == [
+    assert [view.name for view in found.views] == [
         "curves", "confusions", "classes", "mistakes", "mistakes_against", "probabilities", "probabilities_against",
         "reliability", "features", "embedding",
     ]  # fmt: skip
     assert found.images_used == "60 confirm images, which no choice has used"
     printed = {"schema_version": 1, "model": "a", "run_id": None, "images": found.images_used, "files": []}
-    assert not mistakes("explain", printed | {"looks": [look.as_json() for look in found.looks]})
+    assert not mistakes("explain", printed | {"looks": [view.as_json() for view in found.views]})
 
 
 def test_warning_about_the_part_is_given_once_for_two_networks(promoted, fresh, monkeypatch):
@@ -63,32 +63,32 @@ def test_warning_about_the_part_is_given_once_for_two_networks(promoted, fresh, 
 
 
 def test_probabilities_are_of_four_random_images_and_name_the_best_epoch(promoted, trial):
-    (look,) = asked(promoted, trial, "probabilities", part="validation").looks
-    assert len(look.data["images"]) == 4
-    assert "best validation accuracy" in look.sentences[0]
-    assert "validation images" in look.images_used
-    (other,) = asked(promoted, trial, "probabilities", seed=1).looks
-    (same,) = asked(promoted, trial, "probabilities", seed=1).looks
-    assert other.data == same.data != look.data
+    (view,) = asked(promoted, trial, "probabilities", part="validation").views
+    assert len(view.data["images"]) == 4
+    assert "best validation accuracy" in view.sentences[0]
+    assert "validation images" in view.images_used
+    (other,) = asked(promoted, trial, "probabilities", seed=1).views
+    (same,) = asked(promoted, trial, "probabilities", seed=1).views
+    assert other.data == same.data != view.data
 
 
 def test_images_that_a_network_has_learned_from_are_said_to_be_so(promoted, trial):
     found = asked(promoted, trial, "confusions", part="train")
-    assert found.looks[0].images_used.endswith("train images, from which networks have learned")
+    assert found.views[0].images_used.endswith("train images, from which networks have learned")
 
 
 def test_refit_is_refused_unless_the_train_part_is_named(promoted):
     model = f"{promoted.outcome.model_name}@champion"
     with pytest.raises(SweeperError, match="was refitted on all images of study seen"):
         asked(promoted, model, "confusions")
-    assert asked(promoted, model, "confusions", part="train").looks
+    assert asked(promoted, model, "confusions", part="train").views
 
 
 def test_given_images_without_classes_have_what_needs_none(promoted, trial, tmp_path):
     notes = []
     folder = folder_of(tmp_path, promoted.dataset.classes, labelled=False)
     found = asked(promoted, trial, paths=[folder], notify=notes.append)
-    assert [look.name for look in found.looks] == ["curves", "probabilities", "features", "embedding"]
+    assert [view.name for view in found.views] == ["curves", "probabilities", "features", "embedding"]
     assert [note.partition(":")[0] for note in notes if note.startswith("No ")] == [
         "No confusions", "No classes", "No mistakes", "No reliability",
     ]  # fmt: skip
@@ -104,7 +104,7 @@ def test_given_images_that_the_network_was_trained_on_are_counted(promoted, tria
     for place in range(2):
         Image.fromarray(trained.images[place, 0]).save(folder / f"trained-{place}.png")
     found = asked(promoted, trial, "probabilities", paths=[folder], n=3)
-    assert found.looks[0].title.endswith(" (the first 3)")
+    assert found.views[0].title.endswith(" (the first 3)")
     assert found.images_used.startswith("8 given images, of which trial ")
     assert found.images_used.endswith(" of seen was trained on 2 (equal pixels)")
 
@@ -112,7 +112,7 @@ def test_given_images_that_the_network_was_trained_on_are_counted(promoted, tria
 def test_analysis_that_is_not_possible_is_left_out_of_all_and_refused_by_name(promoted, trial):
     notes = []
     found = asked(promoted, trial, n=3, notify=notes.append)
-    assert found.looks[-1].name == "features"
+    assert found.views[-1].name == "features"
     assert notes[-1].startswith("No embedding: trial ")
     with pytest.raises(SweeperError, match="an embedding needs at least 5 images, got 3"):
         asked(promoted, trial, "embedding", n=3)
@@ -120,8 +120,8 @@ def test_analysis_that_is_not_possible_is_left_out_of_all_and_refused_by_name(pr
 
 def test_given_images_in_folders_of_classes_are_judged(promoted, trial, tmp_path):
     folder = folder_of(tmp_path, promoted.dataset.classes, labelled=True)
-    (look,) = asked(promoted, trial, "confusions", paths=[folder]).looks
-    assert np.sum(look.data["networks"][0]["matrix"]) == 6
+    (view,) = asked(promoted, trial, "confusions", paths=[folder]).views
+    assert np.sum(view.data["networks"][0]["matrix"]) == 6
 
 
 def test_given_test_images_are_not_scored_without_a_look_in_the_ledger(promoted, trial, tmp_path):
@@ -133,8 +133,8 @@ def test_given_test_images_are_not_scored_without_a_look_in_the_ledger(promoted,
     Image.fromarray(tested.images[0, 0]).save(folder / label / "copy.png")
     with pytest.raises(SweeperError, match=r"1 of them is a test image .* `sweeper evaluate` gives them"):
         asked(promoted, trial, "confusions", paths=[folder])
-    (look,) = asked(promoted, trial, "probabilities", paths=[folder]).looks
-    assert not any(image["true"] for image in look.data["images"])
+    (view,) = asked(promoted, trial, "probabilities", paths=[folder]).views
+    assert not any(image["true"] for image in view.data["images"])
 
 
 def test_networks_of_different_splits_are_not_compared(promoted, folded, fresh):
@@ -163,7 +163,7 @@ def test_size_that_the_network_does_not_take_is_refused(promoted, trial, tmp_pat
 @pytest.mark.parametrize("form", ["png", "svg"])
 def test_pictures_and_numbers_are_written_and_kept_with_the_run(promoted, trial, tmp_path, form):
     found = asked(promoted, trial, "confusions", "features")
-    files = picture_files.write(found.looks, tmp_path / "deep" / "out", form, {"schema_version": 1})
+    files = picture_files.write(found.views, tmp_path / "deep" / "out", form, {"schema_version": 1})
     assert [file.name for file in files] == [f"confusions.{form}", "explain.json", f"features.{form}"]
     assert sorted(tmp_path.rglob("*.*")) == sorted(files)
     assert [one["name"] for one in json.loads(files[1].read_text())["looks"]] == ["confusions", "features"]
@@ -176,7 +176,7 @@ def test_nothing_is_left_where_a_picture_cannot_be_drawn(promoted, trial, tmp_pa
     found = asked(promoted, trial, "confusions")
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda *_, **__: (_ for _ in ()).throw(OSError(28, "full")))
     with pytest.raises(SweeperError, match=r"out cannot be written to: full \(--output\)"):
-        picture_files.write(found.looks, tmp_path / "out", "png", {})
+        picture_files.write(found.views, tmp_path / "out", "png", {})
     assert list(tmp_path.iterdir()) == []
 
 

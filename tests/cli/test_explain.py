@@ -5,12 +5,12 @@ from click.testing import CliRunner
 
 from sweeper.analysis import explanation
 from sweeper.analysis.explanation import Explanation
-from sweeper.analysis.look import Look
+from sweeper.analysis.view import View
 from sweeper.cli import main
 from sweeper.plots import Plot
 
 MATRIX = Plot("confusion_matrix", {"matrix": [[1, 0], [0, 1]], "classes": ["a", "b"], "title": "t"})
-LOOK = Look(
+VIEW = View(
     name="confusions", title="Confusions", how_to_read="h", images_used="2 images", plot=MATRIX, sentences=["s"],
     data={"classes": ["a", "b"], "networks": [{"name": "n", "matrix": [[1, 0], [0, 1]]}]},
 )  # fmt: skip
@@ -18,7 +18,7 @@ LOOK = Look(
 
 @pytest.fixture
 def asked(monkeypatch):
-    """The requests of commands; each gets one look, at a network that no run has trained."""
+    """The requests of commands; each gets one view, of a network that no run has trained."""
     requests = []
 
     class Network:
@@ -28,7 +28,7 @@ def asked(monkeypatch):
         requests.append(request)
         notify("No features: there is no conv layer")
         progress("Embedding 2 images ...")
-        return Explanation(Network(), "2 images", [LOOK])
+        return Explanation(Network(), "2 images", [VIEW])
 
     monkeypatch.setattr(explanation, "explain", explain)
     return requests
@@ -56,7 +56,7 @@ def test_quiet_leaves_out_progress_and_no_note(asked, tmp_path, quiet):
     assert ("Embedding 2 images ...\n" in told) == (not quiet)
 
 
-def test_json_has_the_looks_and_the_files(asked, tmp_path):
+def test_json_has_the_views_and_the_files(asked, tmp_path):
     found = json.loads(run("study:7", "--json", "-o", tmp_path / "out", "--format", "svg").stdout)
     assert (found["schema_version"], found["model"]) == (1, "trial 7 of study")
     assert found["files"] == [str(tmp_path / "out" / name) for name in ("confusions.svg", "explain.json")]

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sweeper.analysis.look import Look
+from sweeper.analysis.view import View
 from sweeper.data.source import DataAccess
 from sweeper.errors import SweeperError
 from sweeper.evaluation.statistics import Estimate
@@ -12,24 +12,24 @@ from sweeper.report.blocks import Heading, Sentences, Table
 from tests.promotion.test_outcome import entrant, outcome
 from tests.report.subjects import subject
 
-LOOK = Look(name="classes", title="By class", how_to_read="How.", images_used="300 confirm images")
+VIEW = View(name="classes", title="By class", how_to_read="How.", images_used="300 confirm images")
 
 
 @pytest.fixture
 def section(monkeypatch):
-    """The section of a study at whose networks these looks are taken, with these notes."""
+    """The section of a study with these views of its networks and these notes."""
 
-    def made(*looks, notes=(), steps=(), error="", outcome=None):
-        def look(*_, notify, progress, **__):
+    def made(*views, notes=(), steps=(), error="", outcome=None):
+        def views_of(*_, notify, progress, **__):
             for step in steps:
                 progress(step)
             for note in notes:
                 notify(note)
             if error:
                 raise SweeperError(error)
-            return looks
+            return views
 
-        monkeypatch.setattr(networks, "look", look)
+        monkeypatch.setattr(networks, "views_of", views_of)
         said = []
         return networks.section(replace(subject(([0.5],)), outcome=outcome), DataAccess(), said.append), said
 
@@ -41,7 +41,7 @@ def of_kind(found, kind):
 
 
 def test_each_look_says_which_images_it_is_of(section):
-    (heading,) = of_kind(section(LOOK)[0], Heading)
+    (heading,) = of_kind(section(VIEW)[0], Heading)
     assert heading.how_to_read == "How. Images: 300 confirm images."
 
 
@@ -60,7 +60,7 @@ def test_each_look_says_which_images_it_is_of(section):
 )
 def test_after_a_promotion_the_seed_of_the_networks_is_named(n_seeds, estimate, words, section):
     confirm = None if estimate is None else Estimate(estimate, None, None)
-    found, _ = section(LOOK, outcome=outcome(entrants=[entrant(validation=np.full(n_seeds, 0.9), confirm=confirm)]))
+    found, _ = section(VIEW, outcome=outcome(entrants=[entrant(validation=np.full(n_seeds, 0.9), confirm=confirm)]))
     assert words in found.how_to_read
 
 
@@ -68,14 +68,14 @@ def test_after_a_promotion_the_seed_of_the_networks_is_named(n_seeds, estimate, 
 def test_columns_of_figures_sort_as_numbers_and_a_long_table_sorts_and_filters(n_classes, sortable, section):
     rows = [[f"class {n}", 1000 + n, f"{n}.0 % [0.0, 100.0]", ""] for n in range(n_classes)]
     columns = ["class", "images", "accuracy", "difference"]
-    (table,) = of_kind(section(replace(LOOK, table={"columns": columns, "rows": rows}))[0], Table)
+    (table,) = of_kind(section(replace(VIEW, table={"columns": columns, "rows": rows}))[0], Table)
     assert list(table.numeric) == [1, 2, 3]
     assert table.rows[1] == ["class 1", "1,001", "1.0 % [0.0, 100.0]", ""]
     assert table.sortable == sortable
 
 
 def test_what_is_left_out_is_said_and_progress_is_not(section):
-    found, said = section(LOOK, steps=["Embedding ..."], notes=["The baseline is left out: no weights"])
+    found, said = section(VIEW, steps=["Embedding ..."], notes=["The baseline is left out: no weights"])
     assert said == ["Embedding ...", "The baseline is left out: no weights"]
     assert found.data["left_out"] == ["The baseline is left out: no weights"]
     assert of_kind(found, Sentences)[-1].texts == found.data["left_out"]

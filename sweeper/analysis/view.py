@@ -1,4 +1,4 @@
-"""One look at trained networks: a figure or a table with what it says in words, as plain data."""
+"""A view of trained networks: a figure or a table with what it says in words, as plain data."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from sweeper.plots import Plot
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class View:
     """A figure or table on what networks see and confuse, ready to show.
 
     `name` is that of its file, without an ending. `images_used` says in words which images it is of. `sentences` say
@@ -25,7 +25,7 @@ class Look:
     data: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """The look without its drawing, as JSON values."""
+        """The view without its drawing, as JSON values."""
         return {
             "name": self.name,
             "title": self.title,
