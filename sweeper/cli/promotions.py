@@ -50,13 +50,13 @@ def promotions(study: str | None, store: StoreOptions, as_json: bool) -> None:
 
 def _running(store: Store, study: str | None) -> list[str]:
     """A line for each promotion that runs now, of one study or (None) of all, from this store or another."""
-    from sweeper.studies.ownership import owners_of, work_on
+    from sweeper.studies.ownership import activity_on, owners_of
     from sweeper.studies.queries import studies_in
 
     promoted = [
         found
         for found in studies_in(store)
-        if study in (None, found.study_name) and work_on(store, found) == "promotion"
+        if study in (None, found.study_name) and activity_on(store, found) == "promotion"
     ]
     return [
         f"{found.study_name}: promotion running, {owner}; what it finds is shown here once it has ended"

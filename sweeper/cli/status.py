@@ -33,7 +33,7 @@ def status(study: str | None, store: StoreOptions, as_json: bool) -> None:
     from sweeper.evaluation.constant import Constant
     from sweeper.studies import lost_runs
     from sweeper.studies.findings import reference
-    from sweeper.studies.ownership import work_on
+    from sweeper.studies.ownership import activity_on
     from sweeper.studies.queries import find_study, status_of
 
     where = resolve_store(store)
@@ -43,12 +43,11 @@ def status(study: str | None, store: StoreOptions, as_json: bool) -> None:
         click.echo(json.dumps({"schema_version": 1, **found}))
         return
     n, best, metric = found["n_trials"], found["best_trial"], found["metric"]
-    work = work_on(where, of_study)
-    click.echo(f"{found['study_name']}: {_state(found, work)}")
+    activity = activity_on(where, of_study)
+    click.echo(f"{found['study_name']}: {_state(found, activity)}")
     done = n["complete"] + n["pruned"] + n["infeasible"]
-    click.echo(
-        f"{by_state(n, is_searched=bool(found['owner']) and not work)}; {done_of(done, found['trials'], 'trial')} done"
-    )
+    states = by_state(n, is_searched=bool(found["owner"]) and not activity)
+    click.echo(f"{states}; {done_of(done, found['trials'], 'trial')} done")
     for trial in found["running_trials"]:
         value = "" if trial["value"] is None else f", validation {LABELS[metric]} {amount(metric, trial['value'])}"
         done = f"epoch {trial['epochs']} of {trial['of_epochs']}"
@@ -75,11 +74,11 @@ def status(study: str | None, store: StoreOptions, as_json: bool) -> None:
         click.echo(f"To resume: sweeper delete {found['study_name']}{store_arguments(where)}")
 
 
-def _state(found: dict[str, Any], work: str) -> str:
-    """The state with its details; `work` is what the process does, if it is no search."""
+def _state(found: dict[str, Any], activity: str) -> str:
+    """The state with its details; `activity` is what the process does, if it is no search."""
     match found["state"]:
         case "running":
-            return f"{work} running, {found['owner']}".lstrip()
+            return f"{activity} running, {found['owner']}".lstrip()
         case "stopped":
             return f"stopped by {plain(found['ended'])}"
         case "dead":

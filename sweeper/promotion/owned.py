@@ -36,10 +36,10 @@ def owned(
     study_id = id_of(study)
     with ExitStack() as stack:
         stack.enter_context(storage_errors.translated(store))
-        stack.enter_context(store.owning(study.study_name, checked=True, work=kind))
+        stack.enter_context(store.owning(study.study_name, checked=True, activity=kind))
         study = find_again(store, study.study_name, study_id)
         lifecycle.check_usable(study, store_arguments(store))
-        stack.enter_context(claimed(store, study, lambda text: listener(Note(text)), stop.check, work=kind))
+        stack.enter_context(claimed(store, study, lambda text: listener(Note(text)), stop.check, activity=kind))
         yield study
 
 

@@ -182,10 +182,10 @@ class Store:
         return found
 
     @contextmanager
-    def owning(self, study: str, *, checked: bool = False, work: str = "") -> Iterator[None]:
+    def owning(self, study: str, *, checked: bool = False, activity: str = "") -> Iterator[None]:
         """The lock of the one process that runs or changes a study; SweeperError, naming the owner, if another has it.
 
-        `work` is what the process does with the study, for `work_on`, if it is no search.
+        `activity` is what the process does with the study, for `activity_on`; empty for a search.
         A request to an earlier owner to stop is discarded. Raises SweeperError for links in the store, unless its
         caller has just looked for them (`checked`): in a large store that takes a while.
         """
@@ -202,7 +202,7 @@ class Store:
                 stack.enter_context(locked(path, wait=False))
                 # Overwrite the name of the earlier owner: a full disk has no other room.
                 with writing(path), open(path, "r+") as file:
-                    file.write(f"process {os.getpid()} on {socket.gethostname()}\n" + f"{work}\n" * bool(work))
+                    file.write(f"process {os.getpid()} on {socket.gethostname()}\n" + f"{activity}\n" * bool(activity))
                     file.truncate()
                 self._stop(study).unlink(missing_ok=True)
             yield
@@ -217,7 +217,7 @@ class Store:
                 return owner_in(file)
         return None
 
-    def work_on(self, study: str) -> str:
+    def activity_on(self, study: str) -> str:
         """What the process of this store that runs the study now does with it; empty for a search, or if none does."""
         if self.owner(study) is None:
             return ""

@@ -29,7 +29,7 @@ from sweeper.store.stored_values import from_text
 from sweeper.studies.attributes import attributes_of
 
 OWNER = "owner"  # the study's attribute
-WORKS = ("promotion", "ablation")  # what an owner may do with a study, besides a search
+ACTIVITIES = ("promotion", "ablation")  # what an owner may do with a study besides a search
 BEAT_SECONDS = 5.0
 # How long a question about an owner on another machine waits for its heartbeat to move.
 SEEN_SECONDS = 20.0
@@ -52,14 +52,14 @@ Key = TypeVar("Key")
 class Owner:
     """The process that works on a study, and the store from which it does; `beat` counts its heartbeats.
 
-    `work` is one of WORKS, and empty for everything else and for an older sweeper's processes.
+    `activity` is one of ACTIVITIES, and empty for everything else and for an older sweeper's processes.
     """
 
     process: Process
     store: str
     token: str
     beat: int = 0
-    work: str = ""
+    activity: str = ""
 
     def __str__(self) -> str:
         return f"process {self.process.pid} on {plain(self.process.host)}, with the store {plain(self.store)}"
@@ -81,8 +81,8 @@ class Owner:
 class Ownership:
     """This process's claim to a study."""
 
-    def __init__(self, store: Store, study: optuna.Study, work: str = "") -> None:
-        self.owner = Owner(this_process(), str(store.root), uuid4().hex, work=work)
+    def __init__(self, store: Store, study: optuna.Study, activity: str = "") -> None:
+        self.owner = Owner(this_process(), str(store.root), uuid4().hex, activity=activity)
         self.lost = False  # to another process, as of the last heartbeat
         self._store, self._study = store, study
         in_memory = isinstance(study._storage, InMemoryStorage)
@@ -170,14 +170,14 @@ def claimed(
     check_stop: Callable[[], None] = lambda: None,
     *,
     take_over: bool = False,
-    work: str = "",
+    activity: str = "",
 ) -> Iterator[Ownership]:
     """Makes this process the owner of a study in Optuna's storage for the block; it must have the store's lock already.
 
-    `tell`, `check_stop` and `take_over` are as in Ownership.claim, `work` as in Owner. Raises SweeperError if a process
-    with another store owns the study.
+    `tell`, `check_stop` and `take_over` are as in Ownership.claim, `activity` as in Owner. Raises SweeperError if a
+    process with another store owns the study.
     """
-    ownership = Ownership(store, study, work)
+    ownership = Ownership(store, study, activity)
     ownership.claim(tell, check_stop, take_over=take_over)
     ended = Event()
     heart = Thread(target=ownership.beat_until, args=(ended,), name="sweeper-heartbeat", daemon=True)
@@ -212,15 +212,15 @@ def owners_of(store: Store, studies: Sequence[optuna.Study]) -> list[str | None]
     return [owner or seen.get(study.study_name) for study, owner in zip(studies, here, strict=True)]
 
 
-def work_on(store: Store, study: optuna.Study) -> str:
-    """What the process that runs the study does with it, one of WORKS, or empty; if none runs, what the last one did.
+def activity_on(store: Store, study: optuna.Study) -> str:
+    """What the study's owner does: one of ACTIVITIES, or "" for a search or an older sweeper's process.
 
-    `owner_of` says whether one runs.
+    Without an owner, what the last one did.
     """
     if store.owner(study.study_name) is not None:
-        return store.work_on(study.study_name)
+        return store.activity_on(study.study_name)
     owner = _stored_owner(study)
-    return owner.work if owner is not None and owner.work in WORKS else ""
+    return owner.activity if owner is not None and owner.activity in ACTIVITIES else ""
 
 
 def check_free(store: Store, study: optuna.Study) -> None:

@@ -14,7 +14,7 @@ from sweeper.store.names import stored_name
 from sweeper.studies import lifecycle, trial_records
 from sweeper.studies.attributes import attributes_of, id_of, spec_in
 from sweeper.studies.findings import constant_of, findings
-from sweeper.studies.ownership import is_abandoned, owner_of, owners_of, work_on
+from sweeper.studies.ownership import activity_on, is_abandoned, owner_of, owners_of
 from sweeper.studies.storage import open_existing_storage, study_names
 from sweeper.studies.trial_records import TrialRecord
 from sweeper.tracking.outbox import waiting
@@ -146,7 +146,7 @@ def state_without_owner(study: optuna.Study) -> str:
 
 def is_searched(store: Store, study: optuna.Study) -> bool:
     """Whether a search runs the study now, so that its running trials are trained, or may run it on another machine."""
-    return not is_abandoned(store, study) and not work_on(store, study)
+    return not is_abandoned(store, study) and not activity_on(store, study)
 
 
 def as_shown(store: Store, study: optuna.Study, trials: Sequence[TrialRecord]) -> list[TrialRecord]:

@@ -88,15 +88,15 @@ def test_a_promotion_that_runs_is_said_to_run(workplace, promoted, monkeypatch):
     store, seen = StoreOptions(workplace.store).resolve({}), []
 
     def load(study, *_):
-        seen.append(store.work_on(study.study_name))
+        seen.append(store.activity_on(study.study_name))
         raise SweeperError("that is enough")
 
     monkeypatch.setattr("sweeper.promotion.study_data.load_to_train", load)
     workplace.promote("second", "--top", 1, code=1)
     assert seen == ["promotion"]
-    assert store.work_on("second") == ""
+    assert store.activity_on("second") == ""
     place = ("--store", workplace.store)
-    with store.owning("second", work="promotion"):
+    with store.owning("second", activity="promotion"):
         line = f"second: promotion running, {store.owner('second')}"
         assert workplace.run("status", "second", *place).stdout.startswith(f"{line}\n")
         assert workplace.run("promotions", "second", *place).stdout.splitlines() == [
