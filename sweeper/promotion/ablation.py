@@ -33,6 +33,7 @@ from sweeper.store.arguments import store_arguments
 from sweeper.store.layout import Store
 from sweeper.studies import data_source, lifecycle, lost_runs, trial_records
 from sweeper.studies.attributes import id_of, spec_of
+from sweeper.studies.ownership import owner_of
 from sweeper.studies.queries import find_study
 from sweeper.studies.storage_errors import UNREADABLE
 from sweeper.tracking import promotions
@@ -101,8 +102,8 @@ def plan(request: AblationRequest, listener: Listener, stop: StopRequest) -> Pla
         return _without_choices(study, promoted, why)
     if not request.again and (known := _recorded(store, study, promoted)):
         run_id, found = known
-        if store.owner(study.study_name) is None:
-            promotions.end_killed(store, run_id)
+        if promotions.is_running(store, run_id) and owner_of(store, study) is None:  # it was killed at its end
+            promotions.end(store, run_id)
         text = f"Study {study.study_name} was ablated before: the recorded result is shown, and nothing is trained"
         listener(Note(text))
         if request.seeds not in (None, found.n_seeds):

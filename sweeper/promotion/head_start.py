@@ -124,10 +124,13 @@ def take_over(jobs: PromotionJobs, trainings: Sequence[Training], listener: List
         listener(Note(f"The search has begun {taken} of these {len(trainings)} trainings; they go on from there"))
 
 
-def is_trained(jobs: PromotionJobs, training: Training) -> bool:
-    """Whether a training's network lies in the store, from an earlier promotion or from the search's workers."""
-    ahead = _folder(jobs.store, jobs.study_name, jobs.study_id).glob(f"*/{training.key}")
-    found = [training.job, *(replace(training.job, folder=folder) for folder in ahead)]
+def is_trained(jobs: PromotionJobs, training: Training, processor: str) -> bool:
+    """Whether a training's network lies in the store, from an earlier promotion or from the search's workers.
+
+    `processor` is the kind on which the promotion trains: of other kinds it takes nothing over.
+    """
+    ahead = _folder(jobs.store, jobs.study_name, jobs.study_id) / _name(processor) / training.key
+    found = [training.job, replace(training.job, folder=ahead)]
     return any(checkpoint.holds(job.weights, job.identity) for job in found)
 
 

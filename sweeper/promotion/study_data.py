@@ -7,6 +7,7 @@ import optuna
 from sweeper.data.source import DataSource
 from sweeper.data.splits import Split, splits_sha256
 from sweeper.data.training_set import TrainingSet, load_training_set
+from sweeper.engine.start import processor_of
 from sweeper.errors import SweeperError
 from sweeper.evaluation.constant import Constant, best_constant
 from sweeper.events import Listener, Note
@@ -86,7 +87,8 @@ def notes(
     )
     n_found = len(distinct(trials, spec.metric))
     if not options.trials and n_found < options.top:
-        yield f"--top {options.top}: only {n_found} distinct configurations have finished"
+        found = counted(n_found, "distinct configuration has", "distinct configurations have")
+        yield f"--top {options.top}: only {found} finished"
     if study.user_attrs.get(lifecycle.ENDED) not in lifecycle.DONE:
         done = trial_records.n_counted(trials)
         yield f"The search is not done: {done} of {counted(study.user_attrs.get('trials', 0), 'trial')}"
@@ -105,7 +107,9 @@ def announced(
 
     A refit has `refit_size` times the images of another training.
     """
-    left = [training for training in trainings if not head_start.is_trained(jobs, training)]
+    # In a cluster, the kind is known only once workers run: until then, nothing of the search's counts as done.
+    kind = "" if jobs.execution.engine == "ray" else processor_of(jobs.execution)
+    left = [training for training in trainings if not head_start.is_trained(jobs, training, kind)]
     planned = [
         Planned(one.job.configuration, one.job.epochs, size=refit_size if one.tags["sweeper.part"] == "pool" else 1.0)
         for one in left

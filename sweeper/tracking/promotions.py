@@ -93,16 +93,11 @@ def _texts(
                         yield run, name, Path(client.download_artifacts(run_id, name)).read_text(encoding="utf-8")
 
 
-def end_killed(store: Store, run_id: str) -> None:
-    """Ends the run of a recorded promotion or ablation if the command was killed before it did.
-
-    Raises SweeperError if MLflow fails.
-    """
+def is_running(store: Store, run_id: str) -> bool:
+    """Whether the run is running in MLflow: a command works on it, or was killed. Raises SweeperError if that fails."""
     client = connect(store)
     with reaching(store.tracking_uri):
-        is_running = client.get_run(run_id).info.status == "RUNNING"
-    if is_running:
-        end(store, run_id)
+        return bool(client.get_run(run_id).info.status == "RUNNING")
 
 
 def end(store: Store, run_id: str) -> None:

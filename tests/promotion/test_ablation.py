@@ -11,6 +11,7 @@ from sweeper.models import precision as rules
 from sweeper.process import processor
 from sweeper.promotion import ablation, ablation_run
 from sweeper.store.options import StoreOptions
+from sweeper.studies.ownership import claimed
 from sweeper.studies.queries import find_study
 from sweeper.tracking import run_writer
 from sweeper.training.epoch_metrics import Diverged
@@ -159,6 +160,17 @@ def test_only_the_command_ends_the_run_of_an_ablation_that_was_killed_at_its_end
     client.update_run(run.info.run_id, "RUNNING")
     recorded(workplace, STUDY)  # as the report does, perhaps while the command still runs
     assert client.get_run(run.info.run_id).info.status == "RUNNING"
+    ablate(workplace, STUDY)
+    assert client.get_run(run.info.run_id).info.status == "FINISHED"
+
+
+def test_run_of_an_ablation_on_which_another_stores_process_works_is_left_running(workplace, client, champion):
+    [run] = runs_of(client, STUDY, "ablation")
+    client.update_run(run.info.run_id, "RUNNING")
+    other = StoreOptions(workplace.folder / "other", f"sqlite:///{workplace.store}/optuna.db").resolve({})
+    with claimed(other, find_study(other, STUDY)):
+        ablate(workplace, STUDY)
+        assert client.get_run(run.info.run_id).info.status == "RUNNING"
     ablate(workplace, STUDY)
     assert client.get_run(run.info.run_id).info.status == "FINISHED"
 

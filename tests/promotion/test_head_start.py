@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from sweeper.engine import backfill
 from sweeper.engine.execution import Execution
 from sweeper.engine.job import TrialResult
+from sweeper.errors import SweeperError
 from sweeper.events import State
 from sweeper.process import processor
 from sweeper.promotion import head_start
@@ -260,6 +261,22 @@ def test_promotion_on_another_kind_of_processor_trains_anew(workplace, search, m
     assert "The search has begun" not in promoted.stderr
     assert "rounds in another way" not in promoted.stderr
     assert not list(folder_of(workplace, "moved").glob("head-start"))
+
+
+def test_trainings_of_the_head_start_are_announced_as_done_only_on_their_kind_of_processor(
+    workplace, search, monkeypatch
+):
+    search("counted", EPOCHS + 1)
+
+    def enough(store):
+        raise SweeperError("that is enough")
+
+    monkeypatch.setattr("sweeper.promotion.run.Registry", enough)
+    here = workplace.promote("counted", "--top", 1, "--seeds", 1, code=1).stderr
+    assert " 6 trainings; 5 are left and take less than a minute " in here
+    monkeypatch.setattr(processor, "of", lambda devices: "another kind")
+    elsewhere = workplace.promote("counted", "--top", 1, "--seeds", 1, code=1).stderr
+    assert " 6 trainings, which take less than a minute " in elsewhere
 
 
 @pytest.mark.parametrize(

@@ -447,7 +447,9 @@ def test_promotion_that_another_stores_process_works_on_is_only_shown(workplace,
     study = tested_by_a_killed_command
     other = StoreOptions(workplace.folder / "other", f"sqlite:///{workplace.store}/optuna.db").resolve({})
     with claimed(other, find_study(other, study)):
-        assert workplace.promoted(study)["test_looks"] == 1
+        shown = workplace.promote(study, "--json")
+        assert json.loads(shown.stdout)["test_looks"] == 1
+        assert "left to a later command" not in shown.stderr
         assert promotion_of(workplace, study).info.status == "RUNNING"
     workplace.promote(study)
     assert promotion_of(workplace, study).info.status == "FINISHED"
