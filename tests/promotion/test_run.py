@@ -462,7 +462,7 @@ def test_last_steps_of_a_killed_promotion_are_taken_by_the_owner_of_the_study_al
     end = promotions.end
 
     def watched(*arguments):
-        seen.append(store.work_on(study))
+        seen.append(store.activity_on(study))
         end(*arguments)
 
     with monkeypatch.context() as patch, store.owning(study):
