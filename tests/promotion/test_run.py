@@ -222,7 +222,7 @@ def test_one_seed_gives_no_interval_and_no_ties(workplace):
 def test_baseline_alone_is_champion_without_a_challenger(workplace):
     workplace.search("alone", "--trials", 1)
     shown = workplace.promote("alone", "--top", 2, "--seeds", 1, "--replace")
-    assert "--top 2: only 1 distinct configurations have finished" in shown.stderr
+    assert "--top 2: only 1 distinct configuration has finished" in shown.stderr
     assert "--test" not in shown.stdout
     refused = workplace.promote("alone", "--test", code=2)
     assert "only trial 0 (baseline) has finished: a test would compare nothing" in refused.stderr
