@@ -59,6 +59,6 @@ def end_command(undelivered: Sequence[str], store: Store, stopped: str = "") -> 
 
 
 def _undelivered_message(undelivered: Sequence[str], store: Store) -> str:
-    from sweeper.tracking.tracker import shortfall
+    from sweeper.tracking.outbox import shortfall
 
     return f"{shortfall(undelivered)}; nothing is lost, `sweeper sync{store_arguments(store)}` tries again"

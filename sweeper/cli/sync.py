@@ -42,8 +42,8 @@ def sync(study: str | None, drop_deleted: bool, rebuild: bool, store: StoreOptio
     """
     from sweeper.studies import delivered_runs, lost_runs
     from sweeper.studies.queries import find_study
+    from sweeper.tracking.outbox import shortfall
     from sweeper.tracking.sync import sync as deliver
-    from sweeper.tracking.tracker import shortfall
 
     if rebuild and drop_deleted:
         raise UsageError("--rebuild makes lost runs again, and --drop-deleted gives them up: take one of them")
@@ -80,7 +80,7 @@ def sync(study: str | None, drop_deleted: bool, rebuild: bool, store: StoreOptio
 
 def _rebuild(store: Store, study: str | None, *, as_json: bool) -> None:
     from sweeper.sweep.rebuild import LOST, rebuild
-    from sweeper.tracking.tracker import shortfall
+    from sweeper.tracking.outbox import shortfall
 
     if study is None:
         raise UsageError("--rebuild needs the name of a study: `sweeper studies` lists them")

@@ -16,7 +16,8 @@ from sweeper.runs.end_on_failure import ends_on_failure
 from sweeper.runs.stop import StopRequest, closing_patience
 from sweeper.tracking import promotions
 from sweeper.tracking.csv_text import csv_text
-from sweeper.tracking.tracker import Tracker, shortfall
+from sweeper.tracking.outbox import shortfall
+from sweeper.tracking.tracker import Tracker
 
 # The columns of ablation.csv: fields of Row.
 COLUMNS = (

@@ -27,7 +27,7 @@ from sweeper.tracking import descriptions, promotions
 from sweeper.tracking.ledger import Ledger
 from sweeper.tracking.promotions import RecordedPromotion
 from sweeper.tracking.registry import Registry
-from sweeper.tracking.tracker import Tracker, shortfall
+from sweeper.tracking.tracker import Tracker
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ class LastSteps:
         elif options.test:
             self.stop.check()
             # Whoever finds the test in the ledger must find the promotion that it is of.
-            if undelivered := self.tracker.flush():
-                raise SweeperError(f"nothing was tested: {shortfall(undelivered)}; the same command goes on from here")
+            if reason := self.tracker.missing([(None, promotions.FOUND)]):
+                raise SweeperError(f"nothing was tested: {reason}")
             versions = {entrant.trial: entrant.version for entrant in outcome.entrants}
             test_evaluation.evaluate(
                 ledger,

@@ -14,7 +14,7 @@ from sweeper.runs.batch import Training
 from sweeper.studies.objective import METRICS
 from sweeper.tracking.aliases import ESTIMATE
 from sweeper.tracking.registry import Registry
-from sweeper.tracking.tracker import Tracker, shortfall
+from sweeper.tracking.tracker import Tracker
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,12 @@ def register(
 ) -> dict[int, str]:
     """Registers the finalists with the promotion's verdict. Returns the versions by trial. May be repeated.
 
-    Raises SweeperError, before anything is registered, if MLflow has not accepted all earlier writes.
+    Raises SweeperError, before anything is registered, if MLflow lacks what a later promotion compares with.
     """
     for measured in finalists:
         tracker.log_text(measured.refit.key, {ESTIMATE: json.dumps(_estimate(measured, jobs, part))})
-    undelivered = tracker.flush()
-    if undelivered:
-        raise SweeperError(f"nothing was registered: {shortfall(undelivered)}; the same command goes on from here")
+    if reason := tracker.missing([(measured.refit.key, ESTIMATE) for measured in finalists]):
+        raise SweeperError(f"nothing was registered: {reason}")
     return {
         measured.finalist.trial: _register(registry, model, tracker, jobs, part, measured, verdict)
         for measured in finalists

@@ -36,8 +36,8 @@ from sweeper.studies.attributes import id_of, spec_of
 from sweeper.studies.findings import old_scores, scores_of
 from sweeper.studies.queries import find_study
 from sweeper.tracking.ledger import Ledger
+from sweeper.tracking.outbox import shortfall
 from sweeper.tracking.registry import Registry
-from sweeper.tracking.tracker import shortfall
 
 
 def run(request: PromotionRequest, listener: Listener, stop: StopRequest) -> PromotionOutcome | None:

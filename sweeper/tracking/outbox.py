@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,16 +12,21 @@ from urllib.parse import quote
 
 from sweeper.errors import SweeperError
 from sweeper.events import ENDED
+from sweeper.quantities import counted
 from sweeper.store.new_database import SIBLINGS
 from sweeper.store.stored_values import from_text
 
 Key = int | str
+# A file of a run: the key of the child (None: the parent), and the file's name.
+File = tuple[Key | None, str]
 # How long to wait for the file: another process may have it open, to count its writes.
 LOCKED_SECONDS = 10.0
 # How many waiting writes are looked through for one run's epochs, and how many metrics MLflow takes in one call.
 MOST_AT_ONCE, MOST_METRICS = 200, 1000
 # The action that deletes a local file once MLflow has what it holds.
 FORGET = "forget"
+# The action that writes text files into a run.
+TEXTS = "texts"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS writes (number INTEGER PRIMARY KEY AUTOINCREMENT, write TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS target (id INTEGER PRIMARY KEY CHECK (id = 1), target TEXT NOT NULL);
@@ -136,6 +141,15 @@ class Outbox:
         """The writes that MLflow does not have; the deletion of a local file is none."""
         return [write for write in self.writes() if write.action != FORGET]
 
+    def texts(self) -> dict[File, int]:
+        """The number of the last waiting write of each text file."""
+        return {
+            (write.key, name): write.number
+            for write in self.writes()
+            if write.action == TEXTS
+            for name in write.arguments["texts"]
+        }
+
     def remove(self, *numbers: int) -> None:
         """Removes delivered writes."""
         with self._using():
@@ -198,6 +212,11 @@ class Outbox:
                     f"the outbox of writes for MLflow cannot be read: {error} ({self.path}); without that file, its "
                     "writes are lost and the same command goes on"
                 ) from error
+
+
+def shortfall(undelivered: Sequence[str]) -> str:
+    """A message about undelivered writes, from their reasons."""
+    return f"{counted(len(undelivered), 'write waits', 'writes wait')} for MLflow, the first because: {undelivered[0]}"
 
 
 def waiting(path: Path) -> int | None:

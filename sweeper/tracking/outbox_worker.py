@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -16,7 +16,7 @@ from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 from sweeper.tracking import deletions
 from sweeper.tracking.deletions import Deletion
-from sweeper.tracking.outbox import FORGET, Key, Outbox, Write
+from sweeper.tracking.outbox import FORGET, TEXTS, File, Key, Outbox, Write, shortfall
 from sweeper.tracking.patience import Patience
 from sweeper.tracking.run_writer import RunWriter
 
@@ -64,6 +64,7 @@ class OutboxWorker:
         self._refused: dict[int, str] = {}  # why a write was refused for good or skipped, by its number
         self._incomplete: set[Key | None] = set()  # the runs with refused writes, by key
         self._unstarted: dict[Key | None, str] = {}  # why a child run could not be created or reopened, by key
+        self._texts: dict[File, int] = {}  # the number of the last delivered write of each text file
         self._position = 0  # the number of the last write that was delivered, refused or skipped
         self._failure = ""  # why the last try of the current write failed
         self._idle = self._closing = False
@@ -93,6 +94,20 @@ class OutboxWorker:
         Waits CLOSING_SECONDS for a write that fails, and as long as it takes for writes that MLflow accepts.
         """
         return self._wait(Patience(CLOSING_SECONDS, float("inf")))
+
+    def missing(self, files: Collection[File]) -> str:
+        """Why MLflow lacks one of these text files; empty if it has all of them.
+
+        They must have been put. Waits as `flush` does.
+        """
+        undelivered = self.flush()
+        with self._changed:
+            waiting = self._outbox.texts()
+            lacking = {file: waiting[file] for file in files if waiting.get(file, 0) > self._texts.get(file, 0)}
+            for (key, name), number in lacking.items():
+                if key not in self._deletions and (reason := self._refused.get(number)):
+                    return f"MLflow refused {name}: {reason}"
+        return f"{shortfall(undelivered)}; the same command resumes from here" if lacking else ""
 
     def close(self, patience: Patience | None = None) -> list[str]:
         """Like `flush`, but waits DELIVERING_SECONDS at most; then ends the thread. `patience` limits both waits.
@@ -208,6 +223,8 @@ class OutboxWorker:
             with self._changed:
                 self._outbox.remove(*(write.number for write in writes))
                 self._position, self._failure = write.number, ""
+                if write.action == TEXTS:
+                    self._texts |= {(write.key, name): write.number for name in write.arguments["texts"]}
             return
 
     def _attempt(self, writes: Sequence[Write]) -> str | Deletion | None:

@@ -12,14 +12,13 @@ from mlflow.entities import Run
 from sweeper.errors import SweeperError
 from sweeper.events import ENDED, State
 from sweeper.plots import Plot
-from sweeper.quantities import counted
 from sweeper.store.layout import Store
 from sweeper.store.redaction import redact
 from sweeper.tracking.actions import check_write
 from sweeper.tracking.client import connect, public_uri, reaching
 from sweeper.tracking.copies import check_run_of_store, store_tags
 from sweeper.tracking.names import experiment_of
-from sweeper.tracking.outbox import Key, Outbox, Target, Write
+from sweeper.tracking.outbox import TEXTS, File, Key, Outbox, Target, Write
 from sweeper.tracking.outbox_worker import OutboxWorker
 from sweeper.tracking.parent_run import ParentRun, ParentRuns, id_tag
 from sweeper.tracking.patience import Patience
@@ -147,7 +146,7 @@ class Tracker:
 
     def log_text(self, key: Key | None, texts: Mapping[str, str]) -> None:
         """Logs text artifacts by file name, for a child or (None) the parent."""
-        self._outbox_worker.put(key, "texts", texts=dict(texts))
+        self._outbox_worker.put(key, TEXTS, texts=dict(texts))
 
     def log_plots(self, key: Key | None, plots: Mapping[str, Plot]) -> None:
         """Logs plots by file name, for a child or (None) the parent; they are drawn when they are delivered."""
@@ -189,6 +188,13 @@ class Tracker:
     def flush(self) -> list[str]:
         """Waits until all writes so far are delivered or fail; returns the reasons of undelivered writes."""
         return self._outbox_worker.flush()
+
+    def missing(self, files: Collection[File]) -> str:
+        """Why MLflow lacks one of these text files, which were logged before; empty if it has all of them.
+
+        Waits as `flush` does. Other writes may be undelivered all the same.
+        """
+        return self._outbox_worker.missing(files)
 
     def close(self, patience: Patience | None = None) -> list[str]:
         """Delivers what it can within `patience`, and ends the outbox worker; undelivered writes stay in the outbox.
@@ -280,11 +286,6 @@ class Tracker:
                 self._states[write.key] = write.arguments["state"]
             elif write.action == "metrics":
                 self._last_epochs[write.key] = max(self.last_epoch(write.key), write.arguments["epoch"])
-
-
-def shortfall(undelivered: Sequence[str]) -> str:
-    """A message about undelivered writes, from their reasons."""
-    return f"{counted(len(undelivered), 'write waits', 'writes wait')} for MLflow, the first because: {undelivered[0]}"
 
 
 def _now() -> int:

@@ -33,9 +33,10 @@ def steps(monkeypatch, tmp_path):
 
     store = StoreOptions(tmp_path).resolve({})
 
-    def flush():
+    def missing(files):
+        assert files == [(None, promotions.FOUND)]
         done.append("flushed")
-        return [entry[1] for entry in done if entry[0] == "undelivered"]
+        return "".join(entry[1] for entry in done if entry[0] == "missing")
 
     def made(**options):
         jobs = SimpleNamespace(
@@ -43,7 +44,7 @@ def steps(monkeypatch, tmp_path):
             training_set=SimpleNamespace(pixel_format=PixelFormat((1, 28, 28))),
         )  # fmt: skip
         request = SimpleNamespace(options=PromotionOptions(**options), command=["sweeper", "promote"], store=None)
-        tracker = SimpleNamespace(log_text=log_text, flush=flush, run_id="a")
+        tracker = SimpleNamespace(log_text=log_text, missing=missing, run_id="a")
         stop = SimpleNamespace(check=lambda: None)
         registry = SimpleNamespace(set_verdict=lambda *verdict: done.append(("verdict", *verdict)))
         return LastSteps(request, None, "ab", jobs, registry, tracker, print, stop), done
@@ -71,10 +72,8 @@ def test_what_was_found_is_recorded_before_the_test_and_the_result_after_it(step
 
 def test_nothing_is_tested_before_mlflow_has_what_was_found(steps):
     last, done = steps(test=True)
-    done.append(("undelivered", "the server is away"))
-    with pytest.raises(
-        SweeperError, match=r"nothing was tested: .*the server is away; the same command goes on from here"
-    ):
+    done.append(("missing", "the server is away"))
+    with pytest.raises(SweeperError, match=r"nothing was tested: the server is away"):
         last.finish(None, outcome(), ORDER, REFITS)
     assert done[-1] == "flushed"
 

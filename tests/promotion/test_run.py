@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
+from mlflow.exceptions import INVALID_PARAMETER_VALUE, MlflowException
 
 from sweeper.data.source import DataSource
 from sweeper.data.splits import Split
@@ -22,9 +24,10 @@ from sweeper.store.layout import Store
 from sweeper.store.options import StoreOptions
 from sweeper.studies.ownership import claimed
 from sweeper.studies.queries import find_study
-from sweeper.tracking import descriptions, ledger_file, mlflow_model, promotions
+from sweeper.tracking import descriptions, ledger_file, mlflow_model, outbox_worker, promotions
 from sweeper.tracking.ledger import Ledger
 from sweeper.tracking.registry import Registry
+from sweeper.tracking.run_writer import RunWriter
 from sweeper.training.epoch_metrics import Diverged
 from tests.engine.inline import InlinePool
 from tests.tracking import stand_ins
@@ -492,6 +495,61 @@ def test_stopped_promotion_anew_stays_interrupted_beside_the_earlier_one_and_goe
     assert begun.exists()
     assert "resumes after epoch 1" in workplace.promote(study, "--again", "--top", 1, "--seeds", 2).stderr
     assert promotion_of(workplace, study).info.status == "FINISHED"
+
+
+def without(monkeypatch, file, error):
+    """Lets MLflow fail with this error whenever it is to take the text file of this name; nothing waits for long."""
+    texts = RunWriter._texts
+
+    def failing(self, key, texts_):
+        if file in texts_:
+            raise error
+        texts(self, key, texts_)
+
+    monkeypatch.setattr(RunWriter, "_texts", lambda self, key, texts: failing(self, key, texts))
+    monkeypatch.setattr(outbox_worker, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(outbox_worker, "CLOSING_SECONDS", 0.1)
+
+
+REFUSED = MlflowException("not that", error_code=INVALID_PARAMETER_VALUE)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (
+            MlflowException("away"),
+            r"[0-9]+ writes? waits? for MLflow, the first because: away; the same command resumes",
+        ),
+        (REFUSED, "MLflow refused estimate.json: not that$"),
+    ],
+)
+@pytest.mark.parametrize(("file", "nothing"), [("estimate.json", "registered"), ("found.json", "tested")])
+def test_nothing_is_registered_or_tested_without_its_record_in_mlflow(
+    workplace, monkeypatch, error, reason, file, nothing
+):
+    study = f"{nothing}-{len(str(error))}"
+    arguments = (study, "--top", 1, "--seeds", 1, "--test")
+    workplace.search(study, "--trials", 2, "--subset", 120)
+    with monkeypatch.context() as patch:
+        without(patch, file, error)
+        said = workplace.promote(*arguments, code=1).stderr.splitlines()[-1]
+    assert re.search(f"nothing was {nothing}: {reason.replace('estimate.json', file)}", said), said
+    assert looks_of(workplace, study) == []
+    assert bool(versions_of(workplace, study)) == (nothing == "tested")
+    workplace.promote(*arguments)
+    assert len(versions_of(workplace, study)) == 2
+    assert len(looks_of(workplace, study)) == 1
+
+
+def test_another_write_that_mlflow_refuses_keeps_no_promotion_from_its_end(workplace, monkeypatch):
+    workplace.search("partly", "--trials", 2, "--subset", 120)
+    without(monkeypatch, "config.json", REFUSED)
+    said = workplace.promote("partly", "--top", 1, "--seeds", 1, "--test", code=1)
+    assert "6 writes wait for MLflow, the first because: not that" in said.stderr.splitlines()[-1]
+    assert "test images" in said.stdout
+    assert len(versions_of(workplace, "partly")) == 2
+    assert looks_of(workplace, "partly")[0]["complete"]
 
 
 def test_test_begun_for_other_networks_is_refused_before_anything_is_trained(workplace):

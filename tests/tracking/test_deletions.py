@@ -18,8 +18,8 @@ from sweeper.quantities import counted
 from sweeper.store.options import StoreOptions
 from sweeper.tracking import deletions, outbox_worker
 from sweeper.tracking.deletions import Deletion
-from sweeper.tracking.outbox import waiting
-from sweeper.tracking.tracker import Tracker, shortfall
+from sweeper.tracking.outbox import shortfall, waiting
+from sweeper.tracking.tracker import Tracker
 from tests.tracking.conftest import DATA
 
 
