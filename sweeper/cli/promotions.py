@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -9,6 +10,7 @@ import click
 from sweeper.cli.notes import note
 from sweeper.cli.options import json_option, resolve_store, store_options
 from sweeper.cli.promotion_outcome import show
+from sweeper.errors import SweeperError, plain
 from sweeper.store.arguments import store_arguments
 from sweeper.store.layout import Store
 from sweeper.store.options import StoreOptions
@@ -36,33 +38,40 @@ def promotions(study: str | None, store: StoreOptions, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"schema_version": 1, "promotions": [outcome.summary() for outcome in found]}))
         return
-    running = _running(where, study)
+    unfinished = _unfinished(where, study)
     if found and study:
         show(found[0])
     elif found:
         _print(found)
-    elif not running:
+    elif not unfinished:
         of, name = (f" of {study}", study) if study else ("", "STUDY")
         click.echo(f"No promotion{of} yet: `sweeper promote {name}{store_arguments(where)}` makes one.")
-    for line in running:
+    for line in unfinished:
         click.echo(line)
 
 
-def _running(store: Store, study: str | None) -> list[str]:
-    """A line for each promotion that runs now, of one study or (None) of all, from this store or another."""
+def _unfinished(store: Store, study: str | None) -> list[str]:
+    """A line for each promotion that runs or was interrupted, of one study or (None) of all, from any store."""
+    from sweeper.promotion import recorded
     from sweeper.studies.ownership import activity_on, owners_of
     from sweeper.studies.queries import studies_in
 
-    promoted = [
-        found
-        for found in studies_in(store)
-        if study in (None, found.study_name) and activity_on(store, found) == "promotion"
-    ]
-    return [
-        f"{found.study_name}: promotion running, {owner}; what it finds is shown here once it has ended"
-        for found, owner in zip(promoted, owners_of(store, promoted), strict=True)
-        if owner
-    ]
+    candidates = []
+    for found in studies_in(store):
+        if study in (None, found.study_name):
+            with suppress(SweeperError):  # noted where the outcomes are read
+                command = recorded.unfinished(store, found)
+                if command is not None or activity_on(store, found) == "promotion":
+                    candidates.append((found, command))
+    lines = []
+    owners = owners_of(store, [found for found, _ in candidates])
+    for (found, command), owner in zip(candidates, owners, strict=True):
+        name = found.study_name
+        if owner and activity_on(store, found) == "promotion":
+            lines.append(f"{name}: promotion running, {owner}; what it finds is shown here once it has ended")
+        elif command and not owner:
+            lines.append(f"{name}: promotion interrupted; to resume: {plain(command)}")
+    return lines
 
 
 def _print(found: "Sequence[PromotionOutcome]") -> None:

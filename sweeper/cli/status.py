@@ -59,6 +59,8 @@ def status(study: str | None, store: StoreOptions, as_json: bool) -> None:
         click.echo(f"best: trial {best['number']}, validation {LABELS[metric]} {amount(metric, best['value'])}")
         if found["constant_predictor"]:
             click.echo(reference(metric, Constant(**found["constant_predictor"])))
+    if not found["owner"] and activity == "promotion":
+        click.echo(f"Its promotion was killed: see `sweeper promotions {of_study.study_name}{store_arguments(where)}`")
     for sentence in found["findings"]:
         click.echo(sentence)
     if lost := lost_runs.lost_runs(where).get(found["study_name"]):

@@ -15,6 +15,7 @@ from sweeper.plots.panels import BLUE, GREY, ORANGE, add_legend, empty_figure
 RED, GREEN = "#C0392B", "#009E73"
 STATE_COLOURS: Mapping[str, str] = {
     "complete": BLUE, "pruned": ORANGE, "infeasible": GREY, "failed": RED, "running": GREEN,
+    "interrupted": GREEN,
 }  # fmt: skip
 
 

@@ -165,8 +165,9 @@ def _is_incomplete(store: Store, promotion: RecordedPromotion, outcome: Promotio
     """Whether the last command on the promotion has ended before its last steps. Raises SweeperError if MLflow fails.
 
     A run that was ended and has the result is of a later command, which was interrupted: a test, or a promotion anew.
+    A killed promotion anew has left its tag.
     """
-    if promotion.status == "FINISHED":
+    if promotion.status == "FINISHED" or promotion.tags.get(promotions.REPLACES) == outcome.time:
         return False
     return promotion.status == "RUNNING" or _lacks_result(store, promotion, outcome)
 

@@ -33,6 +33,20 @@ def find(store: Store, study: optuna.Study) -> RecordedPromotion | None:
     return promotions.find(store, spec.dataset, spec.data_sha256, id_of(study))
 
 
+def unfinished(store: Store, study: optuna.Study) -> str | None:
+    """The command of the study's promotion that runs, or was interrupted; None if there is none. Like `find`."""
+    spec = spec_of(study)
+    return promotions.unfinished(store, spec.dataset, spec.data_sha256, id_of(study))
+
+
+def time_of(promotion: RecordedPromotion | None) -> str:
+    """When it was found; empty without one, or if it cannot be read."""
+    try:
+        return str(promotion.content()["time"]) if promotion else ""
+    except UNREADABLE:
+        return ""
+
+
 def outcomes(store: Store, name: str | None, notify: Callable[[str], None]) -> list[PromotionOutcome]:
     """The recorded outcome of one study or (None) of all, in the order in which the studies were started.
 

@@ -154,8 +154,10 @@ class _Promotion:
         self.registry = Registry(request.store)
         self.model_name = self.registry.name_of(self.study_name, self.study_id, training_set.sha256)
         self.options = before.options if before else request.options.decisive()
+        replaces = recorded.time_of(recorded.find(request.store, study)) if request.options.again else ""
+        choices = {**self.options, "replaces": replaces}
         self.tracker = tracked(
-            request.store, study, "promotion", training_set, execution, request.command, self.options, listener
+            request.store, study, "promotion", training_set, execution, request.command, choices, listener
         )
         self.last_steps = LastSteps(request, data, test_sha256, self.jobs, self.registry, self.tracker, of_images, stop)
         self.runner = BatchRunner(

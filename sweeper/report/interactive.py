@@ -9,6 +9,7 @@ from optuna import visualization
 from plotly.utils import PlotlyJSONEncoder
 
 from sweeper.report.display_study import Scale
+from sweeper.report.wording import state
 
 # These can be told apart on light and dark ground, and with every common colour-vision deficiency.
 BLUE, ORANGE, GREY, RED, GREEN = "#2f8fd6", "#e08b00", "#8c8c8c", "#d4493a", "#0a9e73"
@@ -71,16 +72,16 @@ def intermediate_values(
     return _finished([*others, *above, *crosses], layout)
 
 
-def timeline(shown: optuna.Study) -> Plotly:
-    """When each trial ran, in its state's colour."""
+def timeline(shown: optuna.Study, *, is_running: bool) -> Plotly:
+    """When each trial ran, in its state's colour; `is_running` says whether a process runs the study."""
     figure = visualization.plot_timeline(shown).to_plotly_json()
     traces = [trace for trace in figure["data"] if trace["name"] in STATES]
     for trace in traces:
-        state = trace["name"].lower().replace("fail", "failed")
-        trace |= {"marker": {"color": STATES[trace["name"]]}, "name": state}
+        named = state(trace["name"].lower().replace("fail", "failed"), is_running=is_running)
+        trace |= {"marker": {"color": STATES[trace["name"]]}, "name": named}
         trace |= {
             "text": [f"trial {number}" for number in trace["y"]],
-            "hovertemplate": f"%{{text}}, {state}<extra></extra>",
+            "hovertemplate": f"%{{text}}, {named}<extra></extra>",
         }
     horizontal = _axis("Time, as on the machine of the search", type="date")
     return _finished(traces, {"xaxis": horizontal, "yaxis": _axis("Trial", autorange="reversed"), "showlegend": True})

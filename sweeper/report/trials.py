@@ -166,7 +166,7 @@ def _timeline(subject: Subject, shown: optuna.Study) -> list[Block]:
     bars = [
         {
             "number": trial.number,
-            "state": trial.outcome,
+            "state": state(trial.outcome, is_running=subject.is_running),
             "start": ((start or first) - first).total_seconds(),
             "end": ((end or last) - first).total_seconds(),
         }
@@ -179,7 +179,7 @@ def _timeline(subject: Subject, shown: optuna.Study) -> list[Block]:
             "a gap, no trial ran.",
             f"When {counted(len(bars), 'trial')} ran, over {duration((last - first).total_seconds())}.",
             Plot("timeline", {"bars": bars}),
-            interactive.timeline(shown),
+            interactive.timeline(shown, is_running=subject.is_running),
         )
     ]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from sweeper.events import State
@@ -20,6 +21,8 @@ from sweeper.tracking.places import check_experiment
 OPTIONS: Mapping[str, Callable[[str], Any]] = {"top": int, "seeds": int, "prefer": str}
 # What was found before the test evaluation, from which a promotion is shown, and what the command printed at its end.
 FOUND, PRINTED = "found.json", "promotion.json"
+# The tag of a promotion anew: the time of the earlier one, whose record it replaces when it is complete.
+REPLACES = "sweeper.replaces"
 # What an ablation has found.
 ABLATION = "ablation.json"
 
@@ -53,6 +56,14 @@ def find(store: Store, dataset: str, data_sha256: str, study_id: str) -> Recorde
     return None
 
 
+def unfinished(store: Store, dataset: str, data_sha256: str, study_id: str) -> str | None:
+    """The command of the study's promotion that has not finished; None if there is none. Like `find`."""
+    for _, run in _runs(store, dataset, data_sha256, study_id, "promotion"):
+        if run.info.status != "FINISHED":
+            return str(run.data.tags.get("sweeper.command", ""))
+    return None
+
+
 def printed(store: Store, run_id: str) -> dict[str, Any] | None:
     """What a promotion's command has recorded as its last step; None if that cannot be read, or is not there.
 
@@ -78,6 +89,16 @@ def _texts(
     store: Store, dataset: str, data_sha256: str, study_id: str, kind: str, names: Sequence[str]
 ) -> Iterator[tuple[Run, str, str]]:
     """The artifacts of these names of the study's runs of this kind: the run, the name, and the text."""
+    for client, run in _runs(store, dataset, data_sha256, study_id, kind):
+        run_id = str(run.info.run_id)
+        files = {file.path for file in client.list_artifacts(run_id)}
+        for name in names:
+            if name in files:
+                yield run, name, Path(client.download_artifacts(run_id, name)).read_text(encoding="utf-8")
+
+
+def _runs(store: Store, dataset: str, data_sha256: str, study_id: str, kind: str) -> Iterator[tuple[MlflowClient, Run]]:
+    """The study's runs of this kind, each with the client that has found it."""
     if not database_exists(store):
         return
     client = connect(store)
@@ -86,11 +107,7 @@ def _texts(
         for experiment in experiments_of(client, dataset, data_sha256):
             check_experiment(experiment, store)
             for run in search_runs(client, experiment.experiment_id, query):
-                run_id = str(run.info.run_id)
-                files = {file.path for file in client.list_artifacts(run_id)}
-                for name in names:
-                    if name in files:
-                        yield run, name, Path(client.download_artifacts(run_id, name)).read_text(encoding="utf-8")
+                yield client, run
 
 
 def is_running(store: Store, run_id: str) -> bool:

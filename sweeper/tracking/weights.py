@@ -125,6 +125,8 @@ def why_no_weights(client: MlflowClient, run: Run) -> str:
     more = ["..."] if len(named) > MOST_NAMED else []
     if named:
         return f"give a run below it: {', '.join(named[:MOST_NAMED] + more)}"
+    if run.info.status == "RUNNING":
+        return "its run has not ended in MLflow: it trains, was interrupted, or has writes that wait (`sweeper sync`)"
     if children:
         return "runs below it have none either"
     return "only the best trials of a search keep theirs (see `sweeper search --keep`)"

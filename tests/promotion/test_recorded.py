@@ -9,6 +9,8 @@ import pytest
 from sweeper.errors import SweeperError
 from sweeper.promotion.outcome import PromotionOutcome
 from sweeper.store.options import StoreOptions
+from sweeper.studies import ownership
+from sweeper.studies.queries import find_study
 from sweeper.tracking import promotions
 from sweeper.tracking.registry import Registry
 from tests.engine.inline import InlinePool
@@ -108,6 +110,18 @@ def test_a_promotion_that_runs_is_said_to_run(workplace, promoted, monkeypatch):
     with store.owning("second"):
         assert workplace.run("status", "second", *place).stdout.startswith("second: running, process ")
         assert workplace.run("promotions", "second", *place).stdout.startswith("No promotion of second yet: ")
+
+
+def test_status_tells_of_a_promotion_that_was_killed(workplace, promoted, monkeypatch):
+    store, here = StoreOptions(workplace.store).resolve({}), ownership.this_process()
+    with monkeypatch.context() as patch:
+        patch.setattr(ownership, "this_process", lambda: replace(here, started=here.started + 1))
+        claim = ownership.Ownership(store, find_study(store, "second"), "promotion")
+        claim.claim(print)
+    line = f"Its promotion was killed: see `sweeper promotions second --store {workplace.store}`\n"
+    assert line in workplace.run("status", "second", "--store", workplace.store).stdout
+    claim.release()
+    assert line not in workplace.run("status", "second", "--store", workplace.store).stdout
 
 
 def test_test_of_another_promotion_than_the_recorded_one_is_refused(workplace):

@@ -478,23 +478,33 @@ def test_last_steps_of_a_killed_promotion_are_taken_by_the_owner_of_the_study_al
     assert seen == ["promotion"]
 
 
-@pytest.mark.parametrize("shown_by", [(), ("--replace",)])
-def test_stopped_promotion_anew_stays_interrupted_beside_the_earlier_one_and_goes_on(workplace, monkeypatch, shown_by):
-    study = "anew" + "-replaced" * len(shown_by)
+@pytest.mark.parametrize(("shown_by", "ended"), [((), "KILLED"), (("--replace",), "KILLED"), ((), "RUNNING")])
+def test_stopped_promotion_anew_stays_interrupted_beside_the_earlier_one_and_goes_on(
+    workplace, monkeypatch, shown_by, ended
+):
+    study = f"anew-{ended.lower()}" + "-replaced" * len(shown_by)
     workplace.search(study, "--trials", 2, "--subset", 120)
     workplace.promote(study, "--top", 1, "--seeds", 1)
     stop_after_an_epoch(workplace, monkeypatch, study, "--again", "--top", 1, "--seeds", 2)
     [folder] = (workplace.store / "promotions").glob(f"{study}-*")
     begun = folder / "head-start" / "kind" / "trial-1-seed-5-0123456789ab"
     begun.mkdir(parents=True)
+    if ended == "RUNNING":  # killed, so that nothing has ended its run
+        client_of(workplace).update_run(promotion_of(workplace, study).info.run_id, ended)
+
+    def last_line():
+        return workplace.run("promotions", study, "--store", workplace.store).stdout.splitlines()[-1]
+
+    assert last_line().startswith(f"{study}: promotion interrupted; to resume: sweeper ")
     shown = workplace.promoted(study, *shown_by)
     assert shown["options"]["seeds"] == 1
     stopped = promotion_of(workplace, study)
-    assert (stopped.info.status, stopped.data.tags["sweeper.state"]) == ("KILLED", "interrupted")
+    assert stopped.info.status == ended
     assert stopped.data.tags["sweeper.seeds"] == "2"
     assert begun.exists()
     assert "resumes after epoch 1" in workplace.promote(study, "--again", "--top", 1, "--seeds", 2).stderr
     assert promotion_of(workplace, study).info.status == "FINISHED"
+    assert "interrupted" not in last_line()
 
 
 def without(monkeypatch, file, error):

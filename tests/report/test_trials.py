@@ -114,10 +114,12 @@ def test_started_trial_is_running_only_while_its_study_is(of_study, of_trial):
 
 
 def test_a_trial_that_is_still_running_has_a_bar_that_ends_after_its_start():
-    for state in ("running", "finished"):
-        made = subject(*COMPLETE, ([0.5], "running"), status={"state": state})
-        bars = figures(section(made))["Timeline"].plot.arguments["bars"]
-        assert bars[-1]["state"] == "running"
+    for of_study, of_trial in (("running", "running"), ("dead", "interrupted")):
+        made = subject(*COMPLETE, ([0.5], "running"), status={"state": of_study})
+        timeline = figures(section(made))["Timeline"]
+        bars = timeline.plot.arguments["bars"]
+        assert bars[-1]["state"] == of_trial
+        assert {trace["name"] for trace in timeline.interactive["data"]} == {"complete", of_trial}
         assert all(bar["end"] >= bar["start"] for bar in bars)
 
 

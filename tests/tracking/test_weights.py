@@ -111,6 +111,9 @@ def test_of_a_run_without_weights_those_below_it_that_have_are_named(store, clie
     assert str(refused.value) == f"run {parent} has no weights: give a run below it: {named}, ... (--init)"
     with pytest.raises(UsageError, match="only the best trials of a search keep theirs"):
         fetched(store, children[0], tmp_path)
+    client.update_run(children[0], "RUNNING")
+    with pytest.raises(UsageError, match="not ended in MLflow: it trains, was interrupted, or has writes that wait"):
+        fetched(store, children[0], tmp_path)
     client.set_tag(children[8], "sweeper.weights", "dropped")
     with pytest.raises(UsageError, match=r"were dropped .* --keep"):
         fetched(store, children[8], tmp_path)

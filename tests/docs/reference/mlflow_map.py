@@ -65,6 +65,7 @@ TAGS = {
     "sweeper.top": "--top of a promotion",
     "sweeper.seeds": "--seeds of a promotion or ablation",
     "sweeper.prefer": "--prefer of a promotion",
+    "sweeper.replaces": "the time of the promotion that --again replaces, else empty",
     "sweeper.warm_start": "the study or trial that this one has taken over",
     "sweeper.init": "the run whose weights the training started from",
     "sweeper.weights": "dropped, if the weights of a trial are no longer kept",
