@@ -495,7 +495,7 @@ def test_stopped_promotion_anew_stays_interrupted_beside_the_earlier_one_and_goe
     def last_line():
         return workplace.run("promotions", study, "--store", workplace.store).stdout.splitlines()[-1]
 
-    assert last_line().startswith(f"{study}: promotion interrupted; to resume: sweeper ")
+    assert last_line().startswith(f"{study}: promotion interrupted; to resume: sweeper")
     shown = workplace.promoted(study, *shown_by)
     assert shown["options"]["seeds"] == 1
     stopped = promotion_of(workplace, study)
