@@ -397,15 +397,20 @@ def test_killed_at_every_step_the_repeated_command_does_nothing_twice(workplace)
     assert study.data.tags["mlflow.note.content"].startswith("### Promotion")
 
 
-@pytest.mark.parametrize("shown_by", [(), ("--replace",)])
-def test_next_promote_records_in_mlflow_the_test_of_a_killed_one(workplace, shown_by):
-    study = "shown" + "-again" * len(shown_by)
+def promote_killed_after_its_test(workplace, study):
+    """Searches and promotes the study, until the ledger has its test, and MLflow has nothing of it."""
     workplace.search(study, "--trials", 2, "--subset", 120)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run._Promotion, "end", leave_what_was_not_written)
         kill_once(patch, Ledger, "complete", after=True)
         with pytest.raises(Killed):
             workplace.promote(study, "--top", 1, "--seeds", 1, "--test")
+
+
+@pytest.mark.parametrize("shown_by", [(), ("--replace",)])
+def test_next_promote_records_in_mlflow_the_test_of_a_killed_one(workplace, shown_by):
+    study = "shown" + "-again" * len(shown_by)
+    promote_killed_after_its_test(workplace, study)
     outcome = workplace.promoted(study, *shown_by)
 
     assert outcome["test_looks"] == 1
@@ -417,9 +422,7 @@ def test_next_promote_records_in_mlflow_the_test_of_a_killed_one(workplace, show
     [of_study] = client.search_runs([experiment], f"tags.`sweeper.study` = '{study}' AND tags.`sweeper.kind` = 'study'")
     note = of_study.data.tags["mlflow.note.content"]
     assert all(descriptions.escaped(sentence) in note for sentence in outcome["verdict"].splitlines())
-    [promotion] = client.search_runs(
-        [experiment], f"tags.`sweeper.study` = '{study}' AND tags.`sweeper.kind` = 'promotion'"
-    )
+    promotion = promotion_of(workplace, study)
     assert promotion.info.status == "FINISHED"
     printed = client.download_artifacts(promotion.info.run_id, "promotion.json")
     assert json.loads(Path(printed).read_text())["test_looks"] == 1
@@ -429,12 +432,7 @@ def test_next_promote_records_in_mlflow_the_test_of_a_killed_one(workplace, show
 def tested_by_a_killed_command(workplace):
     """The study of a promotion that was killed after the ledger had its test, and before MLflow had anything of it."""
     study = "left"
-    workplace.search(study, "--trials", 2, "--subset", 120)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run._Promotion, "end", leave_what_was_not_written)
-        kill_once(patch, Ledger, "complete", after=True)
-        with pytest.raises(Killed):
-            workplace.promote(study, "--top", 1, "--seeds", 1, "--test")
+    promote_killed_after_its_test(workplace, study)
     return study
 
 
